@@ -1,0 +1,69 @@
+# Two commands are all it takes: `make demo` and `make test`. Both set up what they need in .venv.
+
+PORT ?= 8000
+# A Python to make the virtual environment with: the first that is new enough and can make one.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& echo $$python && break; done)
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+KICK := $(PIP) --build-constraint constraints.txt
+DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types unit format programs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: .venv/.demo ## serve examples/auth on http://127.0.0.1:8000 (PORT=8080 for another port)
+	@cd examples/auth && exec ../../$(BIN)/kick dev app:app --port $(PORT)
+
+test: programs lint types unit ## run every check there is: lint, types, tests
+
+lint: .venv/.dev ## check style with ruff
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/.dev ## check types with mypy and pyright
+	$(BIN)/mypy --strict kick
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
+
+unit: .venv/.dev ## run the tests (ARGS="-k cookies" for some of them)
+	$(BIN)/python -m pytest $(ARGS)
+
+format: .venv/.dev ## mend what ruff can mend by itself
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+programs: ## see that redis-server and chromium are there, install them where that is possible
+	@sh tests/support/system_packages.sh
+
+clean: ## remove the virtual environment and what the tools left behind
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.pip: constraints.txt
+	@if [ -z "$(PYTHON)" ]; then \
+		if python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+		then echo "python3 cannot make virtual environments: install python3-venv (apt-get install python3-venv)" >&2; \
+		else echo "kick needs Python 3.11 or later: install it, or name one with PYTHON=/path/to/python" >&2; fi; exit 1; fi
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "kick needs Python 3.11 or later, and $(PYTHON) is not that" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "$(PYTHON) cannot make virtual environments: install python3-venv (apt-get install python3-venv)" >&2; exit 1; }
+	"$(PYTHON)" -m venv .venv
+	$(PIP) pip
+	@touch $@
+
+.venv/.demo: .venv/.pip pyproject.toml constraints.txt $(DEMO_NEEDS)
+	$(KICK) --editable '.[fast]' $(DEMO_NEEDS:%=--requirement %)
+	@touch $@
+
+.venv/.dev: .venv/.pip pyproject.toml constraints.txt
+	$(KICK) --editable '.[all]' --group dev
+	@touch $@

@@ -1,0 +1,152 @@
+"""Check: everything that is wrong with a graph, found before anything is built."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from typing_extensions import get_protocol_members, is_protocol
+
+from kick.di.errors import (
+    AmbiguousProvider,
+    DependencyCycle,
+    MissingHint,
+    MissingProvider,
+    NotConstructible,
+    ScopeViolation,
+    UnhashableKey,
+    UnresolvedHint,
+    is_abstract,
+)
+from kick.di.graph import Found, Graph, is_hashable
+from kick.di.naming import core, type_name
+from kick.di.recipe import Recipe
+from kick.di.service import Lifetime
+from kick.di.signature import Need, Unhinted, Unresolved
+from kick.errors import KickError
+
+Step = tuple[Recipe, Need]
+
+
+class Check:
+    """One walk over a graph; each recipe is looked at once, and each mistake is reported once.
+
+    >>> check = Check(Graph([], seeds=()))
+    >>> check.required(int, "show(number) at app.py:12", parameter="number")
+    >>> [problem.code for problem in check.problems]
+    ['di-missing-provider']
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.problems: list[KickError] = []
+        self._graph = graph
+        self._seen: set[Recipe] = set()
+        self._cycles: set[frozenset[Recipe]] = set()
+        self._outside: tuple[str, ...] = ()
+
+    def required(self, key: Any, wanted_by: str, *, parameter: str | None = None) -> None:
+        """Look at what a place outside the container asks for, and all beneath it."""
+        self._outside = (wanted_by,)
+        try:
+            self._follow(self._graph.find(key), (), parameter)
+        except UnhashableKey:
+            self.problems.append(UnhashableKey(key, wanted_by))
+
+    def registered(self) -> None:
+        """Look at everything that is registered."""
+        self._outside = ()
+        self.problems.extend(self._graph.problems)
+        for root in self._graph.roots():
+            for recipe in root.recipes:
+                self._visit(recipe, ())
+
+    def _visit(self, recipe: Recipe, path: tuple[Step, ...]) -> None:
+        if any(recipe is above for above, _ in path):
+            self._report_cycle(recipe, path)
+        if recipe in self._seen:
+            return
+        self._seen.add(recipe)
+        if recipe.factory is not None and is_abstract(core(recipe.factory)):
+            self.problems.append(NotConstructible(core(recipe.factory)))
+            return
+        for need, found in self._graph.edges(recipe):
+            if self._is_readable(recipe, need):
+                self._follow(found, (*path, (recipe, need)), need.name)
+                self._compare_lifetimes(recipe, need, found)
+
+    def _is_readable(self, recipe: Recipe, need: Need) -> bool:
+        match need.hint:
+            case Unresolved(text, reason, statement):
+                self.problems.append(UnresolvedHint(recipe.asks(need), text, reason, statement=statement))
+            case Unhinted.MISSING:
+                self.problems.append(MissingHint(recipe.asks(need), need.name, guess=self._guess(need.name)))
+            case Unhinted.UNUSED:
+                pass
+            case hint if not is_hashable(hint):
+                self.problems.append(UnhashableKey(hint, recipe.asks(need)))
+            case _:
+                return True
+        return False
+
+    def _follow(self, found: Found, path: tuple[Step, ...], parameter: str | None) -> None:
+        has_default = bool(path) and path[-1][1].has_default
+        if not found.recipes and not found.optional and not has_default:
+            self._report_missing(found, path, parameter)
+        if len(found.recipes) > 1 and not found.in_list:
+            self._report_ambiguous(found, path, parameter)
+        for recipe in found.recipes:
+            self._visit(recipe, path)
+
+    def _compare_lifetimes(self, recipe: Recipe, need: Need, found: Found) -> None:
+        shorter = next(filter(self._graph.request_scoped, found.recipes), None)
+        if recipe.declared is Lifetime.SINGLETON and shorter is not None:
+            way, held = self._graph.path_to_request(shorter)
+            chain = [above.asks(each) for above, each in [(recipe, need), *way]]
+            factory = recipe.code if recipe.provider.scope else None
+            self.problems.append(ScopeViolation(type_name(recipe.key), type_name(held.key), chain, factory=factory))
+
+    def _report_missing(self, found: Found, path: tuple[Step, ...], parameter: str | None) -> None:
+        key = found.keys[-1]
+        problem = MissingProvider(
+            key,
+            parameter,
+            chain=[*self._chain(path), f"list[{type_name(key)}]" if found.in_list else type_name(key)],
+            near=self._near(type_name(key)),
+            implementation=next((each for each in self._graph.provided() if _implements(each, key)), None),
+        )
+        self.problems.append(problem)
+
+    def _report_ambiguous(self, found: Found, path: tuple[Step, ...], parameter: str | None) -> None:
+        providers, first = [str(each) for each in found.recipes], found.recipes[0].code
+        chain = self._chain(path)
+        self.problems.append(AmbiguousProvider(found.keys[-1], parameter, providers, chain=chain, first=first))
+
+    def _report_cycle(self, recipe: Recipe, path: tuple[Step, ...]) -> None:
+        start = next(index for index, (above, _) in enumerate(path) if above is recipe)
+        members = frozenset(above for above, _ in path[start:])
+        if members not in self._cycles:
+            self._cycles.add(members)
+            names = [type_name(above.key) for above, _ in path[start:]]
+            self.problems.append(DependencyCycle([above.asks(need) for above, need in path[start:]], names))
+
+    def _chain(self, path: tuple[Step, ...]) -> list[str]:
+        return [*self._outside, *(recipe.asks(need) for recipe, need in path)]
+
+    def _near(self, name: str) -> list[Any]:
+        keys: dict[str, list[Any]] = {}
+        for key in self._graph.provided():
+            keys.setdefault(type_name(key), []).append(key)
+        return [key for near in difflib.get_close_matches(name, keys) for key in keys[near]]
+
+    def _guess(self, parameter: str) -> str | None:
+        words = {type_name(key).lower(): type_name(key) for key in self._graph.provided()}
+        near = difflib.get_close_matches(parameter.replace("_", "").lower(), words, n=1)
+        return words[near[0]] if near else None
+
+
+def _implements(candidate: Any, key: Any) -> bool:
+    """Whether a provided class derives from the type that is asked for, or has all that a protocol wants."""
+    if not isinstance(candidate, type) or candidate is key or key is object:
+        return False
+    wanted = get_protocol_members(key) if is_protocol(key) else ()
+    return key in candidate.__mro__ or (bool(wanted) and all(hasattr(candidate, name) for name in wanted))

@@ -1,0 +1,324 @@
+"""Container: builds what is provided, and hands it out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from copy import copy
+from typing import Any, NamedTuple, TypeVar, get_origin, overload
+
+from kick.di.check import Check
+from kick.di.errors import OutsideScope, OverrideByClass, UndeclaredSeed
+from kick.di.graph import Found, Graph
+from kick.di.plan import Plan, Planner
+from kick.di.provider import Provider, hashed
+from kick.di.recipe import Recipe
+from kick.di.scope import Scope
+from kick.di.service import Lifetime
+from kick.di.singletons import Singletons, State
+from kick.errors import KickError, raise_all
+
+T = TypeVar("T")
+
+Resolver = Callable[[Scope], Awaitable[Any]]
+
+
+class _Answer(NamedTuple):
+    """What is known about one key: how it is resolved, and which singletons that takes."""
+
+    plan: Plan
+    lifetime: Lifetime
+    singletons: list[Recipe]
+
+
+class Container:
+    """The providers of one app, and the instances made by them.
+
+    `providers` are classes (each provided under itself), provider functions (under what they return or yield),
+    `Provider`s, and any other objects (under their type). `seeds` are types that every scope is handed from
+    outside, such as the request's context. What is marked `@Service` need not be listed.
+
+    Keys are types: `X`, `Annotated[X, "qualifier"]`; `X | None` is `None` when nobody provides X, and `list[X]` holds
+    all that are provided for X, in the order of registration.
+
+    >>> import asyncio
+    >>> from kick.di import Service
+    >>> @Service()
+    ... class Greeter:
+    ...     def __init__(self, greeting: str) -> None:
+    ...         self.greeting = greeting
+    >>> container = Container([Provider(str, value="hello"), Greeter])
+    >>> container.check()
+    []
+    >>> asyncio.run(container.start())
+    >>> container.instance(Greeter).greeting
+    'hello'
+    """
+
+    def __init__(self, providers: Iterable[Any] = (), *, seeds: Iterable[Any] = ()) -> None:
+        self._graph = Graph(providers, seeds)
+        self._required: list[tuple[Any, str, str | None]] = []
+        self._problems: list[KickError] | None = None
+        self._resolved: dict[Any, None] = {}
+        self._singletons = Singletons(self, self._graph)
+        self._version = 0
+        self._forget()
+
+    @property
+    def version(self) -> int:
+        """Goes up whenever an override begins or ends: resolvers and instances taken before are out of date.
+
+        After a change `await container.start()` builds what is new, and then `resolver` and `instance` give what holds.
+
+        >>> container = Container()
+        >>> with container.override(int, 1):
+        ...     container.version
+        1
+        """
+        return self._version
+
+    def require(self, key: Any, wanted_by: str, *, parameter: str | None = None) -> None:
+        """Say that something outside needs a type; `check` looks at it and `start` builds it.
+
+        `wanted_by` is a place to print, such as `UserController.show(repo) at app.py:12`, `parameter` the name in it.
+
+        >>> container = Container()
+        >>> container.require(int, "UserController.show(number) at app.py:12")
+        >>> print(container.check()[0].cause)
+        Nobody provides int:
+            UserController.show(number) at app.py:12
+            -> int
+        """
+        if (key, wanted_by, parameter) not in self._required:
+            self._required.append((key, wanted_by, parameter))
+            self._problems = None
+
+    def check(self) -> list[KickError]:
+        """Everything that is wrong with what is registered and required; each mistake once.
+
+        >>> Container([Provider(int, value=1)]).check()
+        []
+        """
+        if self._problems is None:
+            check = Check(self._graph)
+            for key, wanted_by, parameter in self._required:
+                check.required(key, wanted_by, parameter=parameter)
+            check.registered()
+            self._problems = check.problems
+        return list(self._problems)
+
+    def provides(self, key: Any) -> bool:
+        """Whether anyone provides a type; for `X | None` and `list[X]`, whether anyone provides X.
+
+        >>> Container().provides(int | None), Container([Provider(int, value=1)]).provides(int | None)
+        (False, True)
+        """
+        return bool(self._graph.find(key).recipes)
+
+    def lifetime(self, key: Any) -> Lifetime:
+        """How long what is provided for a type lives. Raises what is wrong with its providers.
+
+        >>> Container([Provider(int, value=1)]).lifetime(int)
+        <Lifetime.SINGLETON: 'singleton'>
+        """
+        return self._answer(key).lifetime
+
+    async def start(self) -> None:
+        """Build every singleton that is registered or required, each after what it needs.
+
+        May be called again, also at the same time: what is built stays. When one fails, those built before it are
+        cleaned up in reverse order, and its exception is raised with a note that names it. Raises the mistakes
+        that `check` finds.
+
+        >>> import asyncio
+        >>> asyncio.run(Container([Provider(int, value=1)]).start())
+        """
+        async with self._singletons.lock:
+            raise_all(self.check())
+            wanted = [*(key for key, *_ in self._required), *self._resolved]
+            recipes = self._graph.singletons([*self._graph.roots(), *map(self._graph.find, wanted)])
+            self._singletons.open()
+            await self._singletons.build(recipes, self._planner)
+            self._singletons.state = State.STARTED
+
+    async def aclose(self) -> None:
+        """Await the singletons' clean-ups in reverse order.
+
+        One that fails does not stop the next; what they raised is raised at the end as an `ExceptionGroup`.
+        The container can be started again.
+
+        >>> import asyncio
+        >>> asyncio.run(Container().aclose())
+        """
+        async with self._singletons.lock:
+            await self._singletons.aclose()
+
+    @overload
+    async def get(self, key: type[T]) -> T: ...
+    @overload
+    async def get(self, key: Any) -> Any: ...
+    async def get(self, key: Any) -> Any:
+        """The singleton that is provided for a type; it is built, with what it needs, if it is not there yet.
+
+        Raises `OutsideScope` for what lives shorter, and whatever is wrong with the type's providers.
+
+        >>> import asyncio
+        >>> asyncio.run(Container([Provider(int, value=1)]).get(int))
+        1
+        """
+        if self._answer(key).lifetime is not Lifetime.SINGLETON:
+            raise OutsideScope(key, self._answer(key).lifetime.value)
+        return await self.resolve(key, self._singletons.root)
+
+    @overload
+    def instance(self, key: type[T]) -> T: ...
+    @overload
+    def instance(self, key: Any) -> Any: ...
+    def instance(self, key: Any) -> Any:
+        """The singleton that is provided for a type, of an app that has started.
+
+        What an override replaced is built now, where that takes no `await`; else `NotBuilt` is raised. Raises
+        `NotStarted` before the start, `OutsideScope` for what lives shorter.
+
+        >>> Container([Provider(int, value=1)]).instance(int)
+        1
+        """
+        answer = self._answer(key)
+        if answer.lifetime is not Lifetime.SINGLETON:
+            raise OutsideScope(key, answer.lifetime.value)
+        self._singletons.build_now(key, answer.singletons, self._planner)
+        return answer.plan.run(self._singletons.root)
+
+    def resolver(self, key: Any) -> Resolver:
+        """How a type is resolved in a scope, planned once; good until `version` changes.
+
+        The singletons it takes are built by the next `start`.
+
+        >>> import asyncio
+        >>> container = Container([Provider(int, value=1)])
+        >>> resolve = container.resolver(int)
+        >>> asyncio.run(resolve(container.new_scope()))
+        1
+        """
+        plan = self._planned(key)
+        if plan.awaits:
+            return plan.run
+        run = plan.run
+
+        async def resolve(scope: Scope) -> Any:
+            return run(scope)
+
+        return resolve
+
+    def direct_resolver(self, key: Any) -> Callable[[Scope], Any] | None:
+        """The same without a coroutine, where nothing on the way has to be awaited; else `None`.
+
+        >>> container = Container([Provider(int, value=1)])
+        >>> resolve = container.direct_resolver(int)
+        >>> resolve and resolve(container.new_scope())
+        1
+        """
+        plan = self._planned(key)
+        return None if plan.awaits else plan.run
+
+    def scope(self, seeds: Mapping[Any, Any] | None = None) -> Scope:
+        """A scope for `async with`: a job, a script, a test. Raises `UndeclaredSeed` for a seed nobody would get.
+
+        >>> import asyncio
+        >>> async def job() -> int:
+        ...     async with Container(seeds=[int]).scope({int: 7}) as scope:
+        ...         return await scope.get(int)
+        >>> asyncio.run(job())
+        7
+        """
+        for key in seeds or ():
+            if key not in self._graph.seeds:
+                raise UndeclaredSeed(key)
+        return Scope(self, seeds)
+
+    def new_scope(self, seeds: Mapping[Any, Any] | None = None) -> Scope:
+        """A scope for the hot path: nothing is looked at, and `await scope.aclose(error)` is the caller's to call.
+
+        >>> Container(seeds=[int]).new_scope({int: 7}).seeds
+        {<class 'int'>: 7}
+        """
+        return Scope(self, seeds)
+
+    async def resolve(self, key: Any, scope: Scope) -> Any:
+        """What a type leads to in a scope; singletons that are not there yet are built first."""
+        answer = self._answer(key)
+        if self._singletons.lacks(answer.singletons):
+            async with self._singletons.lock:
+                await self._singletons.build(answer.singletons, self._planner)
+        return await answer.plan.run(scope) if answer.plan.awaits else answer.plan.run(scope)
+
+    @contextmanager
+    def override(self, key: Any, replacement: T) -> Generator[T]:
+        """Put an instance, or what a `Provider` makes, in the place of a type until the `with` ends.
+
+        Singletons that depend on it, however deep, are built anew inside, and are what they were afterwards. Those
+        that take an `await` to build are built by `start` or `get`. Clean-ups of what was built inside are awaited by
+        `aclose`. Scopes that are open keep what they have. Overrides end in the reverse order of their beginning.
+
+        Raises `OverrideByClass` for a class, and in an app that has started the mistakes that `check` finds.
+
+        >>> container = Container([Provider(int, value=1)])
+        >>> with container.override(int, 2):
+        ...     container.instance(int)
+        2
+        >>> container.instance(int)
+        1
+        """
+        recipe = Recipe(_replacing(key, replacement))
+        set_aside = self._singletons.set_dependents_aside(key)
+        before = self._swap(key, recipe)
+        try:
+            if self._singletons.state is State.STARTED:
+                raise_all(self.check())
+            yield replacement
+        finally:
+            self._singletons.drop_dependents(key)
+            self._swap(key, before)
+            self._singletons.put_back(set_aside)
+
+    def _planned(self, key: Any) -> Plan:
+        self._resolved[key] = None
+        return self._answer(key).plan
+
+    def _answer(self, key: Any) -> _Answer:
+        if hashed(key) not in self._answers:
+            check = Check(self._graph)
+            check.required(key, "asked of the container")
+            raise_all(check.problems)
+            found = self._graph.find(key)
+            singletons = self._graph.singletons([found])
+            self._answers[key] = _Answer(self._planner.found(found), self._lifetime(found), singletons)
+        return self._answers[key]
+
+    def _lifetime(self, found: Found) -> Lifetime:
+        lifetimes = {self._graph.lifetime(recipe) for recipe in found.recipes}
+        if len(lifetimes) > 1 and any(map(self._graph.request_scoped, found.recipes)):
+            return Lifetime.REQUEST
+        return next((each for each in (Lifetime.REQUEST, Lifetime.TRANSIENT) if each in lifetimes), Lifetime.SINGLETON)
+
+    def _swap(self, key: Any, recipe: Recipe | None) -> Recipe | None:
+        before = self._graph.swap(key, recipe)
+        self._version += 1
+        self._forget()
+        return before
+
+    def _forget(self) -> None:
+        self._problems = None
+        self._planner = Planner(self._graph, self._singletons.instances)
+        self._answers: dict[Any, _Answer] = {}
+
+
+def _replacing(key: Any, replacement: Any) -> Provider:
+    """What stands in the place of a key: a provider's factory or value, or an instance."""
+    if isinstance(replacement, Provider):
+        provider = copy(replacement)
+        provider.key = key
+        return provider
+    if isinstance(replacement, type) and type not in (key, get_origin(key)):
+        raise OverrideByClass(key, replacement)  # pyright: ignore[reportUnknownArgumentType]
+    return Provider(key, value=replacement)

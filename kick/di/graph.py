@@ -1,0 +1,212 @@
+"""Graph: who provides what, who needs what, and how long each lives."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from kick.di.provider import Provider, hashed, provider_of
+from kick.di.recipe import Recipe, Seed
+from kick.di.service import Lifetime, lifetime_mark
+from kick.di.signature import Kind, Need, Unhinted, Unresolved
+from kick.errors import KickError
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a hint leads to: the keys that were looked up, and the recipes under them.
+
+    Of several recipes one is asked for, unless `in_list`; of none nothing is asked for, if `optional`.
+    """
+
+    keys: tuple[Any, ...]
+    recipes: tuple[Recipe, ...] = ()
+    optional: bool = False
+    in_list: bool = False
+
+
+NOTHING = Found(())
+
+
+class Graph:
+    """The providers of one container, those for the time being in their place, and what they need.
+
+    >>> graph = Graph([Provider(str, value="hello")], seeds=())
+    >>> [str(recipe.provider) for recipe in graph.find(str | None).recipes]
+    ['Provider(str, value=...)']
+    >>> graph.find(list[int]).recipes, graph.find(int | None).optional
+    ((), True)
+    """
+
+    def __init__(self, entries: Iterable[Any], seeds: Iterable[Any]) -> None:
+        self.problems: list[KickError] = []
+        self.seeds = frozenset(seeds)
+        self._registered: dict[Any, list[Recipe]] = {key: [Seed(key)] for key in self.seeds}
+        self._implicit: dict[Any, Recipe] = {}
+        self._overrides: dict[Any, Recipe] = {}
+        self._register(self._providers(entries))
+        self.forget()
+
+    def _providers(self, entries: Iterable[Any]) -> Iterator[Provider]:
+        seen: set[Any] = set()
+        for entry in entries:
+            try:
+                provider = provider_of(entry)
+            except KickError as problem:
+                self.problems.append(problem)
+                continue
+            if provider.identity not in seen:
+                seen.add(provider.identity)
+                yield provider
+
+    def _register(self, found: Iterable[Provider]) -> None:
+        providers = list(found)
+        built_as_themselves = [each.key for each in providers if each.factory is each.key]
+        for each in providers:
+            known = each.factory in built_as_themselves or lifetime_mark(each.factory) is not None
+            self._registered.setdefault(each.key, []).append(Recipe(each, shares=known and _may_share(each)))
+
+    def forget(self) -> None:
+        """Forget what was worked out, after a change."""
+        self._edges: dict[Recipe, tuple[tuple[Need, Found], ...]] = {}
+        self._request_scoped: dict[Recipe, bool] = {}
+
+    def swap(self, key: Any, recipe: Recipe | None) -> Recipe | None:
+        """Put an override in the place of a key, or take it away; returns the one before."""
+        before = self._overrides.pop(key, None)
+        if recipe is not None:
+            self._overrides[key] = recipe
+        self.forget()
+        return before
+
+    def provided(self) -> list[Any]:
+        """Every key that is provided, as far as is known."""
+        return list({**self._registered, **self._implicit, **self._overrides})
+
+    def roots(self) -> list[Found]:
+        """Everything that is registered, overrides in place."""
+        return [Found((key,), self.recipes(key), in_list=True) for key in {**self._registered, **self._overrides}]
+
+    def recipes(self, key: Any) -> tuple[Recipe, ...]:
+        """Who provides a key, in the order of registration."""
+        if override := self._overrides.get(hashed(key)):
+            return (override,)
+        if registered := self._registered.get(key):
+            return tuple(registered)
+        marked = get_origin(key) or key
+        if key not in self._implicit and isinstance(marked, type) and lifetime_mark(marked):
+            self._implicit[key] = Recipe(Provider(key))
+        return (self._implicit[key],) if key in self._implicit else ()
+
+    def find(self, hint: Any) -> Found:
+        """What a type hint leads to: the type itself, else `list[T]`, else `T | None`."""
+        if recipes := self.recipes(hint):
+            return Found((hint,), recipes)
+        origin, args = get_origin(hint), get_args(hint)
+        if origin is list:
+            return Found((hint, args[0]), self.recipes(args[0]), in_list=True)
+        if origin in (Union, UnionType) and NoneType in args:
+            inner = self.find(Union[tuple(each for each in args if each is not NoneType)])  # noqa: UP007
+            return Found((hint, *inner.keys), inner.recipes, optional=True, in_list=inner.in_list)
+        return Found((hint,))
+
+    def edges(self, recipe: Recipe) -> tuple[tuple[Need, Found], ...]:
+        """What each parameter of a recipe leads to."""
+        if recipe not in self._edges:
+            self._edges[recipe] = tuple((need, self._filled(need)) for need in recipe.needs)
+        return self._edges[recipe]
+
+    def _filled(self, need: Need) -> Found:
+        unusable = isinstance(need.hint, Unhinted | Unresolved) or not is_hashable(need.hint)
+        return NOTHING if unusable else self.find(need.hint)
+
+    def lifetime(self, recipe: Recipe) -> Lifetime:
+        """How long an instance lives: as declared, else as long as what it needs allows."""
+        if recipe.declared is not None:
+            return recipe.declared
+        return Lifetime.REQUEST if self.request_scoped(recipe) else Lifetime.SINGLETON
+
+    def request_scoped(self, recipe: Recipe) -> bool:
+        """Whether a recipe holds anything that ends with a request, however deep."""
+        known = self._request_scoped
+        if recipe not in known:
+            known[recipe] = recipe.declared is Lifetime.REQUEST
+            if recipe.declared in (None, Lifetime.TRANSIENT):
+                known[recipe] = any(self.request_scoped(below) for below in self.below(recipe))
+        return known[recipe]
+
+    def below(self, recipe: Recipe) -> Iterator[Recipe]:
+        """The recipes a recipe needs."""
+        for _, found in self.edges(recipe):
+            yield from found.recipes
+
+    def path_to_request(self, start: Recipe) -> tuple[list[tuple[Recipe, Need]], Recipe]:
+        """The shortest way from a recipe to one that is declared request-scoped, and that one."""
+        ways: deque[tuple[Recipe, list[tuple[Recipe, Need]]]] = deque([(start, [])])
+        seen = {start}
+        while ways:
+            recipe, way = ways.popleft()
+            if recipe.declared is Lifetime.REQUEST:
+                return way, recipe
+            for need, found in self.edges(recipe):
+                for below in found.recipes:
+                    if below not in seen and self.request_scoped(below):
+                        seen.add(below)
+                        ways.append((below, [*way, (recipe, need)]))
+        return [], start
+
+    def singletons(self, roots: Iterable[Found]) -> list[Recipe]:
+        """The singletons to be built for some roots, each after what it needs."""
+        order: list[Recipe] = []
+        seen: set[Recipe] = set()
+
+        def visit(recipe: Recipe) -> None:
+            if recipe not in seen:
+                seen.add(recipe)
+                for below in self.below(recipe):
+                    visit(below)
+                if recipe.kind is not Kind.VALUE and self.lifetime(recipe) is Lifetime.SINGLETON:
+                    order.append(recipe)
+
+        for root in roots:
+            for recipe in root.recipes:
+                visit(recipe)
+        return order
+
+    def dependents(self, recipes: Iterable[Recipe], key: Any) -> list[Recipe]:
+        """Those among some recipes that need a key, however deep."""
+        known: dict[Recipe, bool] = {}
+
+        def reaches(recipe: Recipe) -> bool:
+            if recipe not in known:
+                known[recipe] = False
+                ways = (found for _, found in self.edges(recipe))
+                known[recipe] = any(key in found.keys or any(map(reaches, found.recipes)) for found in ways)
+            return known[recipe]
+
+        return [recipe for recipe in recipes if reaches(recipe)]
+
+
+def is_hashable(key: Any) -> bool:
+    """Whether a hint can be looked up.
+
+    >>> is_hashable(Annotated[int, []])
+    False
+    """
+    try:
+        hash(key)
+    except TypeError:
+        return False
+    return True
+
+
+def _may_share(provider: Provider) -> bool:
+    return (
+        isinstance(provider.factory, type)
+        and provider.factory is not provider.key
+        and provider.scope is None
+        and get_origin(provider.key) is not Annotated
+    )

@@ -1,0 +1,140 @@
+"""How types and places are written in messages: as one would write them in code."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from functools import partial
+from pathlib import Path
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+
+def type_name(key: Any) -> str:
+    """The type as it stands in source, without modules.
+
+    >>> type_name(list[int]), type_name(int | None), type_name(Annotated[str, "dsn"])
+    ('list[int]', 'int | None', 'Annotated[str, "dsn"]')
+    """
+    origin, args = get_origin(key), get_args(key)
+    if origin is Annotated:
+        return f"Annotated[{type_name(args[0])}, {', '.join(map(_quoted, key.__metadata__))}]"
+    if origin in (Union, UnionType):
+        return " | ".join(map(type_name, args))
+    if origin is not None:
+        return f"{type_name(origin)}[{', '.join(map(type_name, args))}]"
+    if key is NoneType:
+        return "None"
+    if isinstance(key, list):
+        return f"[{', '.join(map(type_name, key))}]"  # pyright: ignore[reportUnknownArgumentType]
+    name = getattr(key, "__qualname__", None) or getattr(key, "__name__", None)
+    return _local(name) if isinstance(name, str) else repr(key)
+
+
+def factory_name(factory: Any) -> str:
+    """The name of a class or function, without the functions it was defined in.
+
+    >>> factory_name(partial(max, 1))
+    'max'
+    """
+    return type_name(core(factory))
+
+
+def full_name(key: Any) -> str:
+    """The type with its module, for two types of one name.
+
+    >>> full_name(Path)
+    'pathlib.Path'
+    """
+    return f"{getattr(key, '__module__', '?')}.{type_name(key)}"
+
+
+def snake_name(name: str) -> str:
+    """A parameter or qualifier that goes with the name of a type.
+
+    >>> snake_name("UserRepository")
+    'user_repository'
+    """
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.rpartition(".")[2])
+    return re.sub(r"\W+", "_", words).strip("_").lower() or "value"
+
+
+def place_of(definition: Any) -> str:
+    """File and line of a class or function: `app.py:12`, relative to the working directory.
+
+    >>> place_of(place_of).rpartition(":")[0].endswith("naming.py")
+    True
+    """
+    definition = core(definition)
+    code = getattr(definition, "__code__", None)
+    if isinstance(code, CodeType):
+        return place(code.co_filename, code.co_firstlineno)
+    owner: type[Any] = definition if isinstance(definition, type) else type(definition)
+    try:
+        return place(inspect.getsourcefile(owner) or "?", inspect.getsourcelines(owner)[1])
+    except (OSError, TypeError):
+        return f"module {owner.__module__}"
+
+
+def place(file: str, line: int) -> str:
+    """A file and a line, the file relative to the working directory where it lies beneath it.
+
+    >>> place("/nowhere/app.py", 12)
+    '/nowhere/app.py:12'
+    """
+    path, here = Path(file), Path.cwd()
+    return f"{path.relative_to(here) if path.is_relative_to(here) else path}:{line}"
+
+
+def core(factory: Any) -> Any:
+    """The class or function that was written, beneath partials, decorators, methods and callable objects.
+
+    >>> core(partial(partial(place_of))) is place_of
+    True
+    """
+    while not isinstance(factory, type):
+        if isinstance(factory, partial):
+            factory = factory.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        elif hasattr(factory, "__wrapped__"):
+            factory = factory.__wrapped__
+        elif isinstance(factory, MethodType):
+            factory = factory.__func__
+        elif get_origin(factory) is not None:
+            factory = factory.__origin__
+        elif isinstance(factory, (FunctionType, BuiltinFunctionType)):
+            break
+        elif isinstance(call := getattr(factory.__class__, "__call__", None), FunctionType):  # noqa: B004
+            factory = call
+        else:
+            break
+    return factory
+
+
+def import_line(definition: Any, name: str) -> str | None:
+    """The import statement that brings `name` into the module of a definition, under `if TYPE_CHECKING:` or not.
+
+    >>> import_line(place_of, "Path")
+    'from pathlib import Path'
+    """
+    module = sys.modules.get(getattr(core(definition), "__module__", ""))
+    try:
+        tree = ast.parse(inspect.getsource(module)) if module else None
+    except (OSError, SyntaxError):
+        tree = None
+    for statement in ast.walk(tree) if tree else ():
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            for alias in statement.names:
+                if name == (alias.asname or alias.name.partition(".")[0]):
+                    statement.names = [alias]
+                    return ast.unparse(statement)
+    return None
+
+
+def _local(name: str) -> str:
+    return name.rpartition("<locals>.")[2]
+
+
+def _quoted(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) and value.isprintable() and '"' not in value else repr(value)

@@ -1,0 +1,227 @@
+"""Plan: how an instance is come by, worked out once, as closures over what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import Parameter
+from typing import Any
+
+from kick.di.errors import DidNotYield, NotStarted, SeedMissing
+from kick.di.graph import Found, Graph
+from kick.di.recipe import Recipe
+from kick.di.scope import Scope
+from kick.di.service import Lifetime
+from kick.di.signature import Kind
+
+Run = Callable[[Scope], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to call with the scope; where it `awaits`, what comes back is to be awaited."""
+
+    run: Run
+    awaits: bool = False
+
+
+class Planner:
+    """The plans over one state of a graph; singletons are read from `instances`, in which the container puts them.
+
+    The graph has been checked: nothing is missing, and nothing goes round in a circle.
+
+    >>> from kick.di.provider import Provider
+    >>> graph = Graph([Provider(str, value="hello")], seeds=())
+    >>> plan = Planner(graph, {}).found(graph.find(list[str]))
+    >>> plan.run(None), plan.awaits
+    (['hello'], False)
+    """
+
+    def __init__(self, graph: Graph, instances: dict[Recipe, Any]) -> None:
+        self._graph = graph
+        self._instances = instances
+        self._plans: dict[Recipe, Plan] = {}
+
+    def found(self, found: Found) -> Plan:
+        """For everything that is asked for: one, several, or none."""
+        plans = [self._injected(recipe) for recipe in found.recipes]
+        if found.in_list and (plans or not found.optional):
+            return _call(_listed, plans, {})
+        return plans[0] if plans else Plan(lambda _: None)
+
+    def build(self, recipe: Recipe) -> Plan:
+        """For a new instance of one recipe."""
+        positional, keyword = self._arguments(recipe)
+        call = _call(recipe.factory, positional, keyword)
+        match recipe.kind:
+            case Kind.GENERATOR:
+                return _first_of_generator(call, recipe)
+            case Kind.ASYNC_GENERATOR:
+                return _first_of_async_generator(call, recipe)
+            case Kind.AWAIT:
+                return _awaited(call)
+            case _:
+                return call
+
+    def _injected(self, recipe: Recipe) -> Plan:
+        if recipe not in self._plans:
+            self._plans[recipe] = self._plan(recipe)
+        return self._plans[recipe]
+
+    def _plan(self, recipe: Recipe) -> Plan:
+        if recipe.kind is Kind.VALUE:
+            return _constant(recipe.value)
+        if recipe.kind is Kind.SEED:
+            return _seed(recipe.key)
+        match self._graph.lifetime(recipe):
+            case Lifetime.SINGLETON:
+                return _singleton(recipe, self._instances)
+            case Lifetime.REQUEST:
+                return _once(recipe, self.build(recipe))
+            case Lifetime.TRANSIENT:
+                return self.build(recipe)
+
+    def _arguments(self, recipe: Recipe) -> tuple[list[Plan], dict[str, Plan]]:
+        """What is passed by position and what by name: a parameter left to its default makes those after it named."""
+        positional: list[Plan] = []
+        keyword: dict[str, Plan] = {}
+        gap = False
+        for need, found in self._graph.edges(recipe):
+            kind = need.parameter.kind
+            missing = not found.recipes and need.has_default
+            if missing and kind is Parameter.POSITIONAL_ONLY:
+                positional.append(_constant(need.parameter.default))
+            elif missing:
+                gap = True
+            elif (gap and kind is not Parameter.POSITIONAL_ONLY) or kind is Parameter.KEYWORD_ONLY:
+                keyword[need.name] = self.found(found)
+            else:
+                positional.append(self.found(found))
+        return positional, keyword
+
+
+def _constant(value: Any) -> Plan:
+    return Plan(lambda _: value)
+
+
+def _listed(*values: Any) -> list[Any]:
+    return list(values)
+
+
+def _seed(key: Any) -> Plan:
+    def run(scope: Scope) -> Any:
+        try:
+            return scope.seeds[key]
+        except KeyError:
+            raise SeedMissing(key) from None
+
+    return Plan(run)
+
+
+def _singleton(recipe: Recipe, instances: dict[Recipe, Any]) -> Plan:
+    def run(_: Scope) -> Any:
+        try:
+            return instances[recipe]
+        except KeyError:
+            raise NotStarted(recipe.key) from None
+
+    return Plan(run)
+
+
+def _once(recipe: Recipe, build: Plan) -> Plan:
+    """Once per scope. What awaits nothing cannot be overtaken by another task, and needs no claim."""
+    make = build.run
+
+    def run(scope: Scope) -> Any:
+        values = scope.values
+        if recipe not in values:
+            values[recipe] = make(scope)
+        return values[recipe]
+
+    async def run_claimed(scope: Scope) -> Any:
+        values = scope.values
+        if recipe not in values and scope.pending:
+            await scope.settled(recipe)
+        if recipe in values:
+            return values[recipe]
+        scope.claim(recipe)
+        try:
+            value = values[recipe] = await make(scope)
+        finally:
+            scope.settle(recipe)
+        return value
+
+    return Plan(run_claimed, awaits=True) if build.awaits else Plan(run)
+
+
+def _call(factory: Any, positional: list[Plan], keyword: dict[str, Plan]) -> Plan:
+    plans = [*positional, *keyword.values()]
+    if any(plan.awaits for plan in plans):
+        return _call_with_awaits(factory, positional, keyword)
+    runs = [plan.run for plan in positional]
+    if keyword:
+        named = {name: plan.run for name, plan in keyword.items()}
+        return Plan(lambda scope: factory(*[run(scope) for run in runs], **{k: run(scope) for k, run in named.items()}))
+    match runs:
+        case []:
+            return Plan(lambda _: factory())
+        case [one]:
+            return Plan(lambda scope: factory(one(scope)))
+        case [one, two]:
+            return Plan(lambda scope: factory(one(scope), two(scope)))
+        case _:
+            return Plan(lambda scope: factory(*[run(scope) for run in runs]))
+
+
+def _call_with_awaits(factory: Any, positional: list[Plan], keyword: dict[str, Plan]) -> Plan:
+    named = list(keyword.items())
+
+    async def run(scope: Scope) -> Any:
+        values = [await plan.run(scope) if plan.awaits else plan.run(scope) for plan in positional]
+        options = {name: await plan.run(scope) if plan.awaits else plan.run(scope) for name, plan in named}
+        return factory(*values, **options)
+
+    return Plan(run, awaits=True)
+
+
+def _awaited(call: Plan) -> Plan:
+    make = call.run
+    if not call.awaits:
+        return Plan(make, awaits=True)
+
+    async def run(scope: Scope) -> Any:
+        return await (await make(scope))
+
+    return Plan(run, awaits=True)
+
+
+def _first_of_generator(call: Plan, recipe: Recipe) -> Plan:
+    make = call.run
+
+    def begin(scope: Scope, generator: Any) -> Any:
+        try:
+            value = next(generator)
+        except StopIteration:
+            raise DidNotYield(recipe.factory) from None
+        scope.defer(generator)
+        return value
+
+    async def run(scope: Scope) -> Any:
+        return begin(scope, await make(scope))
+
+    return Plan(run, awaits=True) if call.awaits else Plan(lambda scope: begin(scope, make(scope)))
+
+
+def _first_of_async_generator(call: Plan, recipe: Recipe) -> Plan:
+    make, awaits = call.run, call.awaits
+
+    async def run(scope: Scope) -> Any:
+        generator = await make(scope) if awaits else make(scope)
+        try:
+            value = await anext(generator)
+        except StopAsyncIteration:
+            raise DidNotYield(recipe.factory) from None
+        scope.defer(generator)
+        return value
+
+    return Plan(run, awaits=True)

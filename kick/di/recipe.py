@@ -1,0 +1,99 @@
+"""Recipe: a provider with its signature read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from inspect import Parameter
+from types import FunctionType, MethodType
+from typing import Any
+
+from kick.di.naming import core, factory_name, place_of, type_name
+from kick.di.provider import Provider
+from kick.di.service import Lifetime
+from kick.di.signature import Kind, Need, constructor_of, kind_of, needs_of
+
+
+class Recipe:
+    """How one provider makes what it provides; compared by identity, it is the key of an instance.
+
+    >>> def url(host: str) -> str: return f"http://{host}"
+    >>> recipe = Recipe(Provider(str, url))
+    >>> recipe.kind, recipe.declared, [need.name for need in recipe.needs]
+    (<Kind.CALL: 'call'>, None, ['host'])
+    """
+
+    def __init__(self, provider: Provider, *, shares: bool = False) -> None:
+        self.provider = provider
+        self.key = provider.key
+        self.value = provider.value
+        self.shares = shares
+        self.factory: Callable[..., Any] | None = _same if shares else _called(provider.factory)
+        self.declared: Lifetime | None = None if shares else provider.lifetime
+
+    @cached_property
+    def kind(self) -> Kind:
+        return Kind.VALUE if self.factory is None else kind_of(self.factory)
+
+    @cached_property
+    def needs(self) -> tuple[Need, ...]:
+        if self.shares:
+            return (Need(Parameter("shared", Parameter.POSITIONAL_ONLY), self.provider.factory),)
+        return () if self.factory is None else needs_of(self.factory)
+
+    @property
+    def name(self) -> str:
+        """The class or function as messages name it."""
+        return repr(self.provider) if self.factory is None or self.shares else factory_name(self.factory)
+
+    @property
+    def place(self) -> str:
+        """File and line of the class or function, or of the `Provider`."""
+        return self.provider.place if self.factory is None or self.shares else place_of(self.factory)
+
+    @property
+    def code(self) -> str:
+        """What stands behind the key, as written in a `Provider`."""
+        return "value=..." if self.provider.factory is None else factory_name(self.provider.factory)
+
+    def asks(self, need: Need) -> str:
+        """A parameter and where it stands: `SqlUsers(db) at app.py:12`."""
+        if self.shares:
+            return f"{self.name} at {self.place}"
+        return f"{self.name}({need.name}) at {place_of(constructor_of(self.factory, [need.name]))}"
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.place}"
+
+
+class Seed(Recipe):
+    """What every scope is handed from outside.
+
+    >>> Seed(int).declared
+    <Lifetime.REQUEST: 'request'>
+    """
+
+    def __init__(self, key: Any) -> None:
+        super().__init__(Provider(key, value=None))
+        self.declared = Lifetime.REQUEST
+
+    @cached_property
+    def kind(self) -> Kind:
+        return Kind.SEED
+
+    @property
+    def name(self) -> str:
+        return f"{type_name(self.key)}, handed to every scope,"
+
+
+def _same(shared: Any, /) -> Any:
+    return shared
+
+
+def _called(factory: Any) -> Any:
+    """The function to call: beneath `contextlib.contextmanager` the generator function itself."""
+    function = factory.__func__ if isinstance(factory, MethodType) else factory
+    if isinstance(function, FunctionType) and function.__globals__.get("__name__") == "contextlib":
+        generator = core(function)
+        return MethodType(generator, factory.__self__) if isinstance(factory, MethodType) else generator
+    return factory

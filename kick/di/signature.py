@@ -1,0 +1,210 @@
+"""What a class or function needs and makes, read from its signature and type hints."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import inspect
+import sys
+import typing
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from inspect import Parameter
+from types import FunctionType
+from typing import Any, Self, get_args, get_origin
+
+from kick.di.errors import GeneratorHint, MissingReturnHint, UnresolvedHint
+from kick.di.naming import core, factory_name, import_line, place_of
+
+# From Python 3.14 on, hints are evaluated when they are asked for, and one that fails hides the others.
+_SIGNATURE: dict[str, Any] = {}
+_ANNOTATIONS: dict[str, Any] = {}
+if sys.version_info >= (3, 14):
+    from annotationlib import Format
+
+    _SIGNATURE, _ANNOTATIONS = {"annotation_format": Format.FORWARDREF}, {"format": Format.FORWARDREF}
+
+_NOT_PASSED = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+
+
+class Kind(Enum):
+    """How what a provider makes is come by."""
+
+    VALUE = "value"
+    CALL = "call"
+    AWAIT = "await"
+    GENERATOR = "generator"
+    ASYNC_GENERATOR = "async generator"
+    SEED = "seed"
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """In place of a hint that cannot be evaluated: its text and why."""
+
+    text: str
+    reason: str
+    statement: str | None
+
+
+class Unhinted(Enum):
+    """In place of a hint that is not there, or that is not to be looked at."""
+
+    MISSING = "no hint"
+    UNUSED = "no hint, and none needed"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A parameter to be filled, and the type that fills it."""
+
+    parameter: Parameter
+    hint: Any
+
+    @property
+    def name(self) -> str:
+        return self.parameter.name
+
+    @property
+    def has_default(self) -> bool:
+        return self.parameter.default is not Parameter.empty
+
+
+def kind_of(factory: Any) -> Kind:
+    """How a factory is called.
+
+    >>> async def connect() -> int: ...
+    >>> kind_of(connect), kind_of(int)
+    (<Kind.AWAIT: 'await'>, <Kind.CALL: 'call'>)
+    """
+    for function in (factory, core(factory)):
+        if inspect.isasyncgenfunction(function):
+            return Kind.ASYNC_GENERATOR
+        if inspect.isgeneratorfunction(function):
+            return Kind.GENERATOR
+        if inspect.iscoroutinefunction(function):
+            return Kind.AWAIT
+    return Kind.CALL
+
+
+def needs_of(factory: Any) -> tuple[Need, ...]:
+    """The parameters of a class or function, in order.
+
+    >>> def url(host: str, port: int = 80) -> str: ...
+    >>> [(need.name, need.hint, need.has_default) for need in needs_of(url)]
+    [('host', <class 'str'>, False), ('port', <class 'int'>, True)]
+    """
+    called = core(factory) if get_origin(factory) else factory
+    try:
+        signature = inspect.signature(called, **_SIGNATURE)
+    except ValueError:  # a class written in C that does not say
+        return ()
+    parameters = [each for each in signature.parameters.values() if each.kind not in _NOT_PASSED]
+    hints = _hints(constructor_of(called, [each.name for each in parameters])) if parameters else {}
+    hints = _filled(hints, dict(zip(getattr(called, "__parameters__", ()), get_args(factory), strict=False)))
+    bound = factory.keywords if isinstance(factory, partial) else {}  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return tuple(Need(each, _hint(each, hints, each.name in bound)) for each in parameters)
+
+
+def constructor_of(factory: Any, names: Collection[str]) -> Any:
+    """Where parameters and their hints are written: a function, a constructor, or a class with its fields.
+
+    >>> class Server:
+    ...     def __init__(self, port: int) -> None: ...
+    >>> constructor_of(Server, ["port"]) is Server.__init__
+    True
+    """
+    written: Any = core(factory)
+    if not inspect.isclass(written) or dataclasses.is_dataclass(written):
+        return written
+    for constructor in (core(getattr(written, name)) for name in ("__init__", "__new__")):
+        if isinstance(constructor, FunctionType) and set(names) <= set(constructor.__code__.co_varnames):
+            return constructor
+    return written
+
+
+def made_by(function: Any) -> Any:
+    """The type a provider function makes: what it returns, or what a generator yields.
+
+    Raises `MissingReturnHint`, `GeneratorHint` or `UnresolvedHint`.
+
+    >>> def connect() -> typing.Iterator[int]: yield 1
+    >>> made_by(connect)
+    <class 'int'>
+    """
+    hint = _hints(core(function)).get("return")
+    if isinstance(hint, Unresolved):
+        where = f"the return of {factory_name(function)} at {place_of(function)}"
+        raise UnresolvedHint(where, hint.text, hint.reason, statement=hint.statement)
+    if hint is None or hint is type(None):
+        raise MissingReturnHint(function)
+    if hint is Self:
+        return getattr(function, "__self__", hint)
+    match kind_of(function):
+        case Kind.GENERATOR:
+            return _yielded(function, hint, collections.abc.Iterator)
+        case Kind.ASYNC_GENERATOR:
+            return _yielded(function, hint, collections.abc.AsyncIterator)
+        case _:
+            return hint
+
+
+def _yielded(function: Any, hint: Any, iterator: type) -> Any:
+    args, origin = get_args(hint), get_origin(hint)
+    iterable = iterator.__mro__[1]
+    if args and isinstance(origin, type) and issubclass(origin, iterable) and origin.__module__ == "collections.abc":
+        return args[0]
+    raise GeneratorHint(function, hint, iterator.__name__)
+
+
+def _hint(parameter: Parameter, hints: dict[str, Any], bound: bool) -> Any:
+    hint = Unhinted.UNUSED if bound else hints.get(parameter.name, Unhinted.MISSING)
+    if hint is Unhinted.MISSING and parameter.default is not Parameter.empty:
+        return Unhinted.UNUSED
+    return hint.type if isinstance(hint, dataclasses.InitVar) else hint  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def _filled(hints: dict[str, Any], arguments: dict[Any, Any]) -> dict[str, Any]:
+    """The hints of a generic class, its type variables replaced: `Mapper[T]` in `Repo[User]` is `Mapper[User]`."""
+    return {name: _replaced(hint, arguments) for name, hint in hints.items()} if arguments else hints
+
+
+def _replaced(hint: Any, arguments: dict[Any, Any]) -> Any:
+    if isinstance(hint, typing.TypeVar):
+        return arguments.get(hint, hint)
+    variables = getattr(hint, "__parameters__", ()) if get_origin(hint) else ()
+    return hint[tuple(arguments.get(each, each) for each in variables)] if variables else hint
+
+
+def _hints(annotated: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(annotated, include_extras=True)
+    except Exception:  # noqa: BLE001  # whatever a hint raises when it is evaluated; each is tried alone, to name the one
+        return {name: _evaluated(annotated, name, hint) for name, hint in _raw_hints(annotated).items()}
+
+
+def _raw_hints(annotated: Any) -> dict[str, Any]:
+    holders = reversed(annotated.__mro__) if isinstance(annotated, type) else (annotated,)
+    return {name: hint for holder in holders for name, hint in inspect.get_annotations(holder, **_ANNOTATIONS).items()}
+
+
+def _evaluated(annotated: Any, name: str, hint: Any) -> Any:
+    def alone() -> None: ...
+
+    alone.__annotations__ = {name: hint}
+    try:
+        return typing.get_type_hints(alone, *_namespaces(annotated, name), include_extras=True)[name]
+    except Exception as error:  # noqa: BLE001
+        text = hint if isinstance(hint, str) else getattr(hint, "__forward_arg__", repr(hint))
+        missing = getattr(error, "name", None)
+        statement = import_line(annotated, missing) if isinstance(missing, str) else None
+        return Unresolved(text, f"{type(error).__name__}: {error}", statement)
+
+
+def _namespaces(annotated: Any, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    if not isinstance(annotated, type):
+        return getattr(annotated, "__globals__", {}), {}
+    owner = next(each for each in annotated.__mro__ if name in inspect.get_annotations(each, **_ANNOTATIONS))
+    return vars(sys.modules.get(owner.__module__, typing)), dict(vars(owner))

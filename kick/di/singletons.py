@@ -1,0 +1,125 @@
+"""Singletons: the instances that live as long as the app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from traceback import format_exception
+from typing import Any
+
+import anyio
+
+from kick.di.errors import NotBuilt, NotStarted
+from kick.di.graph import Graph
+from kick.di.naming import type_name
+from kick.di.plan import Planner
+from kick.di.recipe import Recipe
+from kick.di.scope import Resolving, Scope, shielded_from, unwind
+
+
+class State(Enum):
+    """Where an app stands; before the start a singleton is built when it is asked for, after the end no more."""
+
+    NEW = "new"
+    STARTED = "started"
+    CLOSED = "closed"
+
+
+class Singletons:
+    """Builds singletons, one after the other, and cleans up after them in reverse order.
+
+    Whoever changes or awaits holds the `lock`.
+
+    >>> Singletons(None, Graph([], seeds=())).state
+    <State.NEW: 'new'>
+    """
+
+    def __init__(self, container: Resolving, graph: Graph) -> None:
+        self.lock = anyio.Lock()
+        self.state = State.NEW
+        self.instances: dict[Recipe, Any] = {}
+        self.root = Scope(container)
+        self._container = container
+        self._graph = graph
+        self._set_aside: list[dict[Recipe, Any]] = []
+
+    def open(self) -> None:
+        """Let singletons be built again after the end."""
+        if self.state is State.CLOSED:
+            self.state = State.NEW
+
+    def lacks(self, recipes: Iterable[Recipe]) -> bool:
+        """Whether any of them is still to be built."""
+        return any(recipe not in self.instances for recipe in recipes)
+
+    async def build(self, recipes: Iterable[Recipe], planner: Planner) -> None:
+        """Build those that are not there yet, in this order, or none of them."""
+        if self.state is State.CLOSED:
+            raise NotStarted(next(iter(recipes)).key)
+        built: list[Recipe] = []
+        mark = len(self.root.cleanups or ())
+        for recipe in recipes:
+            if recipe not in self.instances:
+                try:
+                    self.instances[recipe] = await self._make(recipe, planner)
+                except BaseException as error:
+                    error.add_note(_failed(recipe))
+                    for each in built:
+                        del self.instances[each]
+                    await self._unwind(mark, error)
+                    raise
+                built.append(recipe)
+
+    async def _make(self, recipe: Recipe, planner: Planner) -> Any:
+        plan = planner.build(recipe)
+        return await plan.run(self.root) if plan.awaits else plan.run(self.root)
+
+    async def _unwind(self, mark: int, error: BaseException) -> None:
+        """Clean up what was built since a mark; what fails in it is noted on the error that is the reason."""
+        cleanups = (self.root.cleanups or [])[mark:]
+        del (self.root.cleanups or [])[mark:]
+        with shielded_from(error):
+            for failure in await unwind(cleanups, None):
+                error.add_note("kick: and then in a clean-up\n" + "".join(format_exception(failure)))
+
+    def build_now(self, key: Any, recipes: Iterable[Recipe], planner: Planner) -> None:
+        """Build those that are not there yet, where that takes no `await`; `key` is what was asked for."""
+        for recipe in recipes:
+            if recipe not in self.instances:
+                if self.state is not State.STARTED:
+                    raise NotStarted(key)
+                plan = planner.build(recipe)
+                if plan.awaits or self.lock.locked():
+                    raise NotBuilt(key)
+                try:
+                    self.instances[recipe] = plan.run(self.root)
+                except Exception as error:
+                    error.add_note(_failed(recipe))
+                    raise
+
+    def set_dependents_aside(self, key: Any) -> dict[Recipe, Any]:
+        """Put away those that depend on a key which is about to change, until `put_back`."""
+        dependents = self._graph.dependents(list(self.instances), key)
+        self._set_aside.append({recipe: self.instances.pop(recipe) for recipe in dependents})
+        return self._set_aside[-1]
+
+    def put_back(self, set_aside: dict[Recipe, Any]) -> None:
+        """Take back what was put away."""
+        self._set_aside = [each for each in self._set_aside if each is not set_aside]
+        self.instances.update(set_aside)
+
+    def drop_dependents(self, key: Any) -> None:
+        """Let go of those that depend on a key which is about to change; they are cleaned up at the end."""
+        for recipe in self._graph.dependents(list(self.instances), key):
+            del self.instances[recipe]
+
+    async def aclose(self) -> None:
+        """Let go of everything and await the clean-ups; raises an `ExceptionGroup` of what they raised."""
+        root, self.root, self.state = self.root, Scope(self._container), State.CLOSED
+        for instances in (self.instances, *self._set_aside):
+            instances.clear()
+        await root.aclose()
+
+
+def _failed(recipe: Recipe) -> str:
+    return f"kick: in the provider {recipe}, which provides {type_name(recipe.key)}"

@@ -1,0 +1,163 @@
+"""`@Controller`, `@Get` and the like, `@Use`: they write down what they are told, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+_CONTROLLER: Final = "__kick_controller__"
+_ROUTES: Final = "__kick_routes__"
+_MIDDLEWARE: Final = "__kick_middleware__"
+
+C = TypeVar("C", bound=type)
+F = TypeVar("F", bound=Callable[..., Any])
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class ControllerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What `@Controller` was told."""
+
+    prefix: str
+    session: bool | None
+
+
+class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What `@Get` and the like were told."""
+
+    method: str
+    path: str
+    status: int | None = None
+    session: bool | None = None
+    stream: bool = False
+    max_body: int | None = None
+    name: str | None = None
+
+
+def Controller(prefix: str = "", *, session: bool | None = None) -> Callable[[C], C]:
+    """Make a class a controller: its methods that `@Get` and the like decorate handle requests below `prefix`.
+
+    The class is built once, when the application starts; what its constructor asks for by type comes from the
+    container. `session=False` switches the session off for all its routes.
+
+    >>> @Controller("/notes")
+    ... class NoteController:
+    ...     @Get("/{note_id}")
+    ...     async def show(self, note_id: int) -> dict[str, int]:
+    ...         return {"id": note_id}
+    """
+
+    def decorate(cls: C) -> C:
+        setattr(cls, _CONTROLLER, ControllerInfo(prefix=prefix, session=session))
+        return cls
+
+    return decorate
+
+
+class Verb:
+    """A decorator for the handlers of one method: `@Get("/path")`.
+
+    Arguments of a call:
+        path: appended to the prefixes of the module and the controller; `{name}` takes one segment, `{name:path}`
+            the rest. The type of the parameter `name` of the handler, or `{name:int}`, says what it is converted to.
+        status: the status of a returned value; 200, or 204 for `None`, when nothing is said.
+        session: `False` switches the session off: no store call, no cookie.
+        stream: the handler reads the body itself, from `ctx.body_stream()`.
+        max_body: the most bytes a body may have, in place of the limit of the application.
+        name: how `kick routes` and `ctx.route` name it, in place of `Controller.method`.
+
+    >>> @Post("/notes", status=201)
+    ... async def create(body: dict[str, str]) -> dict[str, str]:
+    ...     return body
+    """
+
+    __slots__ = ("method",)
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+
+    def __call__(
+        self,
+        path: str = "",
+        *,
+        status: int | None = None,
+        session: bool | None = None,
+        stream: bool = False,
+        max_body: int | None = None,
+        name: str | None = None,
+    ) -> Callable[[F], F]:
+        """The decorator; the function keeps its type."""
+        info = RouteInfo(
+            method=self.method,
+            path=path,
+            status=status,
+            session=session,
+            stream=stream,
+            max_body=max_body,
+            name=name,
+        )
+
+        def decorate(func: F) -> F:
+            setattr(func, _ROUTES, (*getattr(func, _ROUTES, ()), info))
+            return func
+
+        return decorate
+
+
+Get: Final = Verb("GET")
+Post: Final = Verb("POST")
+Put: Final = Verb("PUT")
+Patch: Final = Verb("PATCH")
+Delete: Final = Verb("DELETE")
+Head: Final = Verb("HEAD")
+Options: Final = Verb("OPTIONS")
+
+
+def Use(*middleware: Any) -> Callable[[Decorated], Decorated]:
+    """Run middleware around the handlers of a class, or around one handler; the first given is the outermost.
+
+    It sees the exceptions of the handler, so that a transaction can be rolled back.
+
+    >>> async def logged(ctx, call_next):
+    ...     return await call_next(ctx)
+    >>> @Use(logged)
+    ... @Controller("/notes")
+    ... class NoteController: ...
+    """
+
+    def decorate(target: Decorated) -> Decorated:
+        setattr(target, _MIDDLEWARE, (*middleware, *vars(target).get(_MIDDLEWARE, ())))
+        return target
+
+    return decorate
+
+
+def controller_info(cls: type) -> ControllerInfo | None:
+    """What `@Controller` was told about this very class."""
+    return vars(cls).get(_CONTROLLER)
+
+
+def handlers_of(cls: type) -> Iterator[tuple[Callable[..., Any], RouteInfo]]:
+    """The handlers of a class with their routes, inherited ones included, in the order of their definition.
+
+    A method that overrides an inherited handler takes over its routes, unless it has some of its own.
+    """
+    routes: dict[str, tuple[RouteInfo, ...]] = {}
+    for base in reversed(cls.__mro__):
+        for name, member in vars(base).items():
+            own = getattr(member, _ROUTES, None)
+            if own:
+                routes[name] = own
+    for name, infos in routes.items():
+        handler = getattr(cls, name)
+        if callable(handler):
+            for info in infos:
+                yield handler, info
+
+
+def middleware_of(target: Any) -> tuple[Any, ...]:
+    """What `@Use` put around a handler, or around a class and those it inherits from, outermost first."""
+    if not isinstance(target, type):
+        return tuple(getattr(target, _MIDDLEWARE, ()))
+    return tuple(each for base in reversed(target.__mro__) for each in vars(base).get(_MIDDLEWARE, ()))

@@ -1,0 +1,238 @@
+"""Reading the `Cookie` header and writing `Set-Cookie` (RFC 6265).
+
+Reading takes one pass over the header, whatever is in it, and never raises: a malformed cookie is left out and its
+neighbours are not disturbed. `http.cookies` is not used: it is quadratic on hostile input.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from urllib.parse import quote, unquote
+
+from kick.errors import raise_all
+from kick.signing import Secret, Signer, secret_problems
+
+if TYPE_CHECKING:
+    from kick.http.settings import Settings
+
+SameSite: TypeAlias = Literal["lax", "strict", "none"]
+
+is_token: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII).fullmatch
+"""Whether a text is a token (RFC 9110, section 5.6.2), as the name of a cookie must be."""
+
+_is_path: Final = re.compile(r"/[\x21-\x3a\x3c-\x7e]*", re.ASCII).fullmatch
+_is_domain: Final = re.compile(r"\.?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII).fullmatch
+_SAFE_IN_VALUE: Final = "!#$&'()*+-./:<=>?@[]^_`{|}~"
+_SPACE: Final = " \t"
+
+
+def parse_cookies(header: str) -> list[tuple[str, str]]:
+    """All the cookies in a `Cookie` header, in order, values as they were sent.
+
+    >>> parse_cookies('theme=dark; kick.sid=s:abc; broken; theme="light"')
+    [('theme', 'dark'), ('kick.sid', 's:abc'), ('theme', '"light"')]
+
+    Only space and tab are stripped, so that no other white space can disguise a name such as `__Host-sid`.
+    """
+    found: list[tuple[str, str]] = []
+    for pair in header.split(";"):
+        name, equals, value = pair.partition("=")
+        if equals:
+            name = name.strip(_SPACE)
+            if name:
+                found.append((name, value.strip(_SPACE)))
+    return found
+
+
+def decode_value(value: str) -> str:
+    """The text of a cookie's value: quotes around it removed, percent-encoding undone.
+
+    >>> decode_value("caf%C3%A9"), decode_value('"quoted"'), decode_value("100%")
+    ('café', 'quoted', '100%')
+    """
+    if len(value) >= 2 and value[0] == value[-1] == '"':
+        value = value[1:-1]
+    return unquote(value) if "%" in value else value
+
+
+def cookies_by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Each cookie's text by its name; of several with one name the first counts (RFC 6265, section 5.4: the one
+    with the longest path comes first).
+
+    >>> cookies_by_name([("a", "1"), ("b", "%20"), ("a", "2")])
+    {'a': '1', 'b': ' '}
+    """
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in found:
+            found[name] = decode_value(value)
+    return found
+
+
+def format_cookie(
+    name: str,
+    value: str,
+    *,
+    max_age: timedelta | float | None = None,
+    path: str | None = "/",
+    domain: str | None = None,
+    secure: bool = False,
+    http_only: bool = False,
+    same_site: SameSite | None = "lax",
+    partitioned: bool = False,
+) -> str:
+    """The value of a `Set-Cookie` header.
+
+    Arguments:
+        value: any text; what a cookie cannot hold is percent-encoded, and `decode_value` undoes it.
+        max_age: a `timedelta` or seconds, rounded up; `None` for as long as the browser runs; 0 removes the cookie.
+
+    >>> format_cookie("theme", "dark blue", max_age=60)
+    'theme=dark%20blue; Max-Age=60; Path=/; SameSite=Lax'
+
+    Raises `ValueError` for whatever could break out of its place in the header, and for combinations that
+    browsers refuse (RFC 6265bis, section 5.7).
+    """
+    problem = attribute_problem(
+        name, path=path, domain=domain, secure=secure, same_site=same_site, partitioned=partitioned
+    )
+    if problem is not None:
+        raise ValueError(problem.cause)
+    parts = [f"{name}={quote(value, safe=_SAFE_IN_VALUE)}"]
+    if max_age is not None:
+        seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+        parts.append(f"Max-Age={max(0, -int(-seconds // 1))}")
+        if seconds <= 0:
+            parts.append("Expires=Thu, 01 Jan 1970 00:00:00 GMT")
+    parts += attributes(
+        path=path, domain=domain, secure=secure, http_only=http_only, same_site=same_site, partitioned=partitioned
+    )
+    return "; ".join(parts)
+
+
+def attributes(
+    *,
+    path: str | None,
+    domain: str | None,
+    secure: bool,
+    http_only: bool,
+    same_site: SameSite | None,
+    partitioned: bool,
+) -> list[str]:
+    """The attributes of a cookie that stay the same from one response to the next."""
+    parts: list[str] = []
+    if path is not None:
+        parts.append(f"Path={path}")
+    if domain is not None:
+        parts.append(f"Domain={domain}")
+    if http_only:
+        parts.append("HttpOnly")
+    if secure:
+        parts.append("Secure")
+    if same_site is not None:
+        parts.append(f"SameSite={same_site.capitalize()}")
+    if partitioned:
+        parts.append("Partitioned")
+    return parts
+
+
+class CookieProblem(NamedTuple):
+    """Why a cookie would not do, and what to write instead."""
+
+    cause: str
+    fix: str
+
+
+def attribute_problem(
+    name: str,
+    *,
+    path: str | None,
+    domain: str | None,
+    secure: bool,
+    same_site: str | None,
+    partitioned: bool,
+) -> CookieProblem | None:
+    """Why browsers would refuse such a cookie, or how it would break the header; `None` when it is fine.
+
+    >>> attribute_problem("a b", path="/", domain=None, secure=True, same_site="lax", partitioned=False).cause
+    "the name 'a b' is not a token (RFC 6265, section 4.1.1)"
+    """
+    prefix = name.lower()
+    if not is_token(name):
+        return CookieProblem(
+            f"the name {name!r} is not a token (RFC 6265, section 4.1.1)",
+            'Use letters, digits, dots and dashes: `cookie_name="kick.sid"`.',
+        )
+    if path is not None and not _is_path(path):
+        return CookieProblem(
+            f"the path {path!r} does not start with / or holds a character that is not allowed there",
+            'Begin with a slash and leave out spaces and semicolons: `cookie={"path": "/app"}`.',
+        )
+    if domain is not None and not _is_domain(domain):
+        return CookieProblem(
+            f"the domain {domain!r} is not the name of a host",
+            'Give the name of a host alone: `cookie={"domain": "example.com"}`.',
+        )
+    if same_site not in (None, "lax", "strict", "none"):
+        return CookieProblem(
+            f"same_site is 'lax', 'strict' or 'none', not {same_site!r}",
+            'Take one of the three: `cookie={"same_site": "lax"}`.',
+        )
+    if not secure and (needs := _needs_secure(prefix, same_site, partitioned)):
+        return CookieProblem(
+            f"{needs} goes with secure=True only",
+            'Add it: `cookie={"secure": True}`, with the other attributes you want beside it.',
+        )
+    if prefix.startswith("__host-") and (domain is not None or path != "/"):
+        return CookieProblem(
+            f"the prefix of the name {name!r} goes with no domain and the path '/' only",
+            'Leave both out: `cookie={"secure": True}`.',
+        )
+    return None
+
+
+def _needs_secure(prefix: str, same_site: str | None, partitioned: bool) -> str | None:
+    if same_site == "none":
+        return "same_site='none'"
+    if partitioned:
+        return "partitioned=True"
+    if prefix.startswith(("__secure-", "__host-")):
+        return f"a name that begins with {prefix.partition('-')[0]}-"
+    return None
+
+
+class CookieParser:
+    """What `cookie_parser()` returns."""
+
+    def __init__(self, signer: Signer | None) -> None:
+        self.signer = signer
+
+    def configure(self, settings: Settings) -> None:
+        """Give the application the secret of its signed cookies."""
+        settings.cookie_signer = self.signer
+
+    def for_route(self, route: object) -> None:
+        """Nothing runs on the way: a context parses its cookies when they are first asked for, once."""
+
+    async def __call__(self, ctx: Any, call_next: Any) -> Any:
+        """Never runs: see `for_route`."""
+        return await call_next(ctx)
+
+
+def cookie_parser(secret: Secret | None = None) -> CookieParser:
+    """Middleware that reads cookies; with a `secret`, signed ones too.
+
+    `ctx.cookies` works without it. `secret` is what `ctx.set_cookie(..., signed=True)` signs with and
+    `ctx.signed_cookies` verifies with: one, or several, of which the first signs and all verify. The form is that of
+    the npm package cookie-parser.
+
+    >>> cookie_parser(secret="a secret of at least thirty-two bytes").signer is not None
+    True
+    """
+    if secret is None:
+        return CookieParser(None)
+    raise_all(secret_problems(secret, "cookie_parser()"))
+    return CookieParser(Signer(secret))

@@ -1,0 +1,43 @@
+"""`Module`: the controllers, providers and middleware of one feature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class Module:
+    """One feature of an application, to be listed in `bootstrap(modules=[...])`.
+
+    Arguments:
+        name: how `kick routes` and error messages call it.
+        controllers: the classes that handle its requests.
+        providers: what it adds to the container: classes, provider functions, `Provider`s, instances. The container is
+            one for the whole application.
+        prefix: put before the paths of its controllers.
+        middleware: around all its handlers, inside of the application's; it sees their exceptions.
+        session: `False` switches the session off for all its routes, where no controller or route says otherwise.
+
+    >>> Module("shop", controllers=[], prefix="/shop")
+    Module('shop')
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        controllers: Sequence[type] = (),
+        providers: Sequence[Any] = (),
+        prefix: str = "",
+        middleware: Sequence[Any] = (),
+        session: bool | None = None,
+    ) -> None:
+        self.name = name
+        self.controllers = tuple(controllers)
+        self.providers = tuple(providers)
+        self.prefix = prefix
+        self.middleware = tuple(middleware)
+        self.session = session
+
+    def __repr__(self) -> str:
+        return f"Module({self.name!r})"

@@ -1,0 +1,29 @@
+"""Server-side sessions.
+
+`session()` is the middleware; `ctx.session` is a `Session`; `Sessions` finds those of a person.
+"""
+
+from kick.session.cookie import CookieOptions
+from kick.session.directory import SessionInfo, Sessions
+from kick.session.errors import SessionClosed, SessionUnavailable
+from kick.session.events import Event, SessionEvent
+from kick.session.middleware import SessionLayer, session
+from kick.session.session import Session
+from kick.session.store import AtomicStore, SessionStore
+from kick.session.stores.memory import MemoryStore
+
+__all__ = [
+    "AtomicStore",
+    "CookieOptions",
+    "Event",
+    "MemoryStore",
+    "Session",
+    "SessionClosed",
+    "SessionEvent",
+    "SessionInfo",
+    "SessionLayer",
+    "SessionStore",
+    "SessionUnavailable",
+    "Sessions",
+    "session",
+]

@@ -1,0 +1,251 @@
+"""The data of one session in one request: decoded when read, compared when the request ends.
+
+Nobody declares a change. What was assigned and what was read and can be changed in place (lists and dicts) is encoded
+once more at the end; the keys whose bytes differ from those in the store have changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+from typing import Any, Final, NoReturn, Protocol, TypeAlias, TypeVar, overload
+
+from kick.session.values import PLAIN_TYPES, UnreadableValue, UnstorableValue, decode, encode, same
+
+logger: Final = logging.getLogger("kick.session")
+
+RESERVED: Final = "$"
+"""Keys of a record that begin so are kick's own, and no user's."""
+
+_SCALARS: Final = frozenset({str, int, bool, float, type(None)})
+_MISSING: Final = object()
+_T = TypeVar("_T")
+
+
+Refusal: TypeAlias = Callable[[], Exception]
+"""Makes the error that a write gets."""
+
+
+class Contents(Protocol):
+    """What `Session` needs of the thing behind `session.data`."""
+
+    @property
+    def value(self) -> Any:
+        """What `session.data` is."""
+        ...
+
+    def replace(self, value: Any) -> None:
+        """`session.data = value`."""
+        ...
+
+    def changes(self) -> tuple[dict[str, bytes], list[str]]:
+        """The encoded values of the keys that changed since `rebase`, and the keys that are no longer there."""
+        ...
+
+    def rebase(self, stored: Mapping[str, bytes], *, keep_changes: bool) -> None:
+        """The store now has `stored`; what is different here remains a change, or is dropped."""
+        ...
+
+    def refresh(self, key: str, raw: bytes) -> None:
+        """The store has set `key` to `raw`, whatever is here."""
+        ...
+
+    def retain(self, keys: Collection[str], stored: Mapping[str, bytes]) -> None:
+        """Forget all but these keys, changes included; the store now has `stored`."""
+        ...
+
+    def seal(self, refusal: Refusal) -> None:
+        """Refuse every further write with what `refusal` returns."""
+        ...
+
+
+class SessionData(MutableMapping[str, Any]):
+    """`session.data`: a dict of the session's values, each decoded when it is first read.
+
+    >>> data = SessionData({"cart": b'{"items":[1]}', "theme": b'"dark"'})
+    >>> data["cart"]["items"].append(2)
+    >>> data["theme"] = "dark"
+    >>> data.changes()
+    ({'cart': b'{"items":[1,2]}'}, [])
+    """
+
+    __slots__ = ("_dropped", "_live", "_sealed", "_stored")
+
+    def __init__(self, stored: Mapping[str, bytes]) -> None:
+        self._stored = stored
+        self._live: dict[str, Any] = {}
+        self._dropped: set[str] | None = None
+        self._sealed: Refusal | None = None
+
+    @property
+    def value(self) -> SessionData:
+        """Itself."""
+        return self
+
+    def __getitem__(self, key: str) -> Any:
+        live = self._live
+        if live and key in live:
+            return live[key]
+        raw = self._stored.get(key)
+        if raw is None or key[0:1] == RESERVED or (self._dropped is not None and key in self._dropped):
+            raise KeyError(key)
+        try:
+            value = decode(raw)
+        except UnreadableValue as error:
+            logger.warning("a stored value of the key %r cannot be read and counts as missing: %s", key, error)
+            self._stored = {name: value for name, value in self._stored.items() if name != key}
+            raise KeyError(key) from None
+        if type(value) not in _SCALARS:
+            if self._sealed is not None:
+                return _freeze(value, self._sealed)
+            live[key] = value
+        return value
+
+    @overload
+    def get(self, key: str) -> Any | None: ...
+    @overload
+    def get(self, key: str, default: _T) -> Any | _T: ...
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of `key`, or `default`."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if self._sealed is not None:
+            raise self._sealed()
+        if type(key) is not str:
+            raise UnstorableValue("data", f"the key {key!r} is not a str")
+        if key[0:1] == RESERVED:
+            raise UnstorableValue(f"data[{key!r}]", f"keys that begin with {RESERVED!r} are kick's own")
+        if type(value) not in PLAIN_TYPES:
+            encode(key, value)  # a mistake shows here, where it is made
+        self._live[key] = value
+        if self._dropped is not None:
+            self._dropped.discard(key)
+
+    def __delitem__(self, key: str) -> None:
+        if self._sealed is not None:
+            raise self._sealed()
+        if key not in self:
+            raise KeyError(key)
+        self._live.pop(key, None)
+        if key in self._stored:
+            if self._dropped is None:
+                self._dropped = set()
+            self._dropped.add(key)
+
+    def __contains__(self, key: object) -> bool:
+        if key in self._live:
+            return True
+        return (
+            key in self._stored
+            and not str(key).startswith(RESERVED)
+            and (self._dropped is None or key not in self._dropped)
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        for key in self._stored:
+            if self.get(key, _MISSING) is not _MISSING:
+                yield key
+        for key in list(self._live):
+            if key not in self._stored:
+                yield key
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"SessionData({dict(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return dict(self) == other if isinstance(other, Mapping) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def copy(self) -> dict[str, Any]:
+        """All of it as a plain dict; a change of the dict itself changes nothing here."""
+        return dict(self)
+
+    def replace(self, value: Mapping[str, Any]) -> None:
+        """Become `value`: what it lacks is removed."""
+        for key, each in value.items():
+            self[key] = each
+        for key in [key for key in self if key not in value]:
+            del self[key]
+
+    def changes(self) -> tuple[dict[str, bytes], list[str]]:
+        """See `Contents.changes`."""
+        changed: dict[str, bytes] = {}
+        for key, value in self._live.items():
+            encoded = encode(key, value)
+            stored = self._stored.get(key)
+            if stored is None or not same(stored, encoded):
+                changed[key] = encoded
+        return changed, list(self._dropped or ())
+
+    def rebase(self, stored: Mapping[str, bytes], *, keep_changes: bool) -> None:
+        """See `Contents.rebase`."""
+        self._stored = stored
+        if self._dropped is not None:
+            self._dropped.intersection_update(stored)
+        if not keep_changes:
+            self._live.clear()
+            self._dropped = None
+
+    def refresh(self, key: str, raw: bytes) -> None:
+        """See `Contents.refresh`."""
+        self._stored = {**self._stored, key: raw}
+        self._live.pop(key, None)
+        if self._dropped is not None:
+            self._dropped.discard(key)
+
+    def retain(self, keys: Collection[str], stored: Mapping[str, bytes]) -> None:
+        """See `Contents.retain`."""
+        self._stored = stored
+        self._live = {key: value for key, value in self._live.items() if key in keys}
+        if self._dropped is not None:
+            self._dropped.intersection_update(keys)
+
+    def seal(self, refusal: Refusal) -> None:
+        """See `Contents.seal`."""
+        self._sealed = refusal
+        self._live.clear()
+        self._dropped = None
+
+
+class _FrozenList(list[Any]):
+    """A list of a session that takes no more writes."""
+
+    refusal: Refusal
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise self.refusal()
+
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+
+
+class _FrozenDict(dict[str, Any]):
+    """A dict of a session that takes no more writes."""
+
+    refusal: Refusal
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise self.refusal()
+
+    pop = popitem = clear = update = setdefault = _refuse
+    __setitem__ = __delitem__ = __ior__ = _refuse
+
+
+def _freeze(value: Any, refusal: Refusal) -> Any:
+    if type(value) is list:
+        frozen_list = _FrozenList(_freeze(each, refusal) for each in value)
+        frozen_list.refusal = refusal
+        return frozen_list
+    if type(value) is dict:
+        frozen_dict = _FrozenDict({key: _freeze(each, refusal) for key, each in value.items()})
+        frozen_dict.refusal = refusal
+        return frozen_dict
+    return value

@@ -1,0 +1,94 @@
+"""What goes wrong with sessions.
+
+In set-up, found when the application is put together:
+
+    KickError                (`MissingSecret` and `WeakSecret` are in `kick.signing`)
+    ├── BadSessionCookie     a name or attributes that browsers refuse
+    ├── BadSessionOption     a value that makes no sense
+    ├── UnknownStore         a URL or object that is no store
+    ├── MissingStoreMethod   a class that lacks a method of `SessionStore`
+    └── StoreCannotFind      sessions are to be found by principal in a store that has no index
+
+While requests run:
+
+    SessionUnavailable       503: the store is down or slow (an HTTPError)
+    SessionClosed            a write to a session that takes no more writes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kick.errors import KickError
+from kick.http.problem import ServiceUnavailable
+
+
+class BadSessionCookie(KickError):
+    """A cookie that browsers would refuse, or that would break the header."""
+
+    code = "session-cookie"
+
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(cause=f"The session cookie cannot be set: {problem}.", fix=fix)
+
+
+class BadSessionOption(KickError):
+    """An option of `session()` whose value makes no sense."""
+
+    code = "session-option"
+
+    def __init__(self, name: str, value: object, expected: str, example: str) -> None:
+        super().__init__(
+            cause=f"session({name}={value!r}): expected {expected}.", fix=f"For example `session({example})`."
+        )
+
+
+class UnknownStore(KickError):
+    """`store=` is neither a URL that kick knows nor a store."""
+
+    code = "session-store-unknown"
+
+    def __init__(self, shown: str, known: Sequence[str]) -> None:
+        super().__init__(
+            cause=f"session(store={shown}) is no store. URLs begin with: {', '.join(known)}.",
+            fix='Pass a URL, such as `session(store="sqlite:///sessions.db")`, or an object with the coroutine methods '
+            "`get(sid)`, `set(sid, data, max_age)` and `destroy(sid)`.",
+        )
+
+
+class MissingStoreMethod(KickError):
+    """A store of the user's own that lacks a method, or has it as a plain function."""
+
+    code = "session-store-method"
+
+    def __init__(self, store: object, method: str, signature: str) -> None:
+        super().__init__(
+            cause=f"{type(store).__qualname__} has no coroutine method {method!r}.",
+            fix=f"Add `async def {signature}` to the class.",
+        )
+
+
+class StoreCannotFind(KickError):
+    """`sessions.of()` or `sessions.revoke()` on a store that has no index by principal."""
+
+    code = "session-store-no-index"
+
+    def __init__(self, store: object) -> None:
+        super().__init__(
+            cause=f"{type(store).__qualname__} cannot find sessions by principal: get/set/destroy give no index.",
+            fix='Use a store that can, such as `session(store="sqlite:///sessions.db")`.',
+        )
+
+
+class SessionUnavailable(ServiceUnavailable):
+    """The store did not answer, so this request cannot know its session."""
+
+    def __init__(self) -> None:
+        super().__init__("The session store does not answer.", retry_after=1)
+
+
+class SessionClosed(RuntimeError):
+    """A write that could no longer reach the store, refused where it happens."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The session takes no more writes: {reason}")

@@ -1,0 +1,103 @@
+"""Session ids, and the keys under which stores know them.
+
+An id is 36 characters of the URL-safe base64 alphabet. The first four (24 bits) are its tag and stay the same for as
+long as the session lives; the other 32 (192 random bits) are drawn anew whenever the id changes. A store sees
+the tag, which keeps the old and the new id of a session on one node of a Redis cluster, and the SHA-256 of the
+whole id, from which nobody gets back to the id.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from hashlib import sha256
+from typing import Final
+
+TAG_LENGTH: Final = 4
+_RANDOM_BYTES: Final = 24
+_TAG_BYTES: Final = 3
+_KEY_LENGTH: Final = TAG_LENGTH + 3 + 43
+
+is_well_formed: Final = re.compile(r"[A-Za-z0-9_-]{20,128}", re.ASCII).fullmatch
+"""Whether a text can be a session id at all: ours, one of express-session (32 characters) or a UUID."""
+
+
+def draw_id() -> str:
+    """A new id with a tag of its own.
+
+    >>> len(draw_id())
+    36
+    """
+    return secrets.token_urlsafe(_TAG_BYTES + _RANDOM_BYTES)
+
+
+def draw_successor(session_id: str) -> str:
+    """A new id for the same session: the tag stays, the 192 random bits do not.
+
+    >>> old = draw_id()
+    >>> new = draw_successor(old)
+    >>> new[:4] == old[:4], new == old
+    (True, False)
+    """
+    return session_id[:TAG_LENGTH] + secrets.token_urlsafe(_RANDOM_BYTES)
+
+
+def key_of(session_id: str) -> str:
+    """The key under which stores know a session: `{tag}:` and the SHA-256 of the id, base64url, 43 characters.
+
+    >>> key_of("abcdefghijklmnopqrstuvwxyz0123456789")
+    '{abcd}:AR_CmU450lEUFUD4emkJKz8iqGdn9yg95-7ts4l77fY'
+    """
+    digest = base64.urlsafe_b64encode(sha256(session_id.encode()).digest())[:43].decode()
+    return f"{{{session_id[:TAG_LENGTH]}}}:{digest}"
+
+
+def fingerprint(key: str) -> str:
+    """A short name of a session for log lines: the first 8 characters of the digest in its key."""
+    return key[7:15]
+
+
+def forward_to_id(new_id: str, old_id: str) -> bytes:
+    """What a store keeps at the old key after a rotation: the new key, and the new id for the holder of the old.
+
+    The id is under a one-time pad: its 32 random characters against 32 bytes drawn from the old id by SHA-256. An old
+    id has at most one successor, so no pad is used twice.
+    """
+    return key_of(new_id).encode() + _pad(new_id[TAG_LENGTH:].encode(), old_id)
+
+
+def forward_to_key(new_key: str) -> bytes:
+    """What a store keeps at the old key after a regeneration: the new key, which opens nothing."""
+    return new_key.encode()
+
+
+def successor_id(forward: bytes | None, old_id: str) -> str | None:
+    """The new id, if one was left for the holder of the old one.
+
+    >>> old = draw_id()
+    >>> new = draw_successor(old)
+    >>> successor_id(forward_to_id(new, old), old) == new
+    True
+    >>> successor_id(forward_to_key(key_of(new)), old) is None
+    True
+    """
+    sealed = b"" if forward is None else forward[_KEY_LENGTH:]
+    if not sealed:
+        return None
+    new_id = old_id[:TAG_LENGTH] + _pad(sealed, old_id).decode("ascii", "replace")
+    return new_id if is_well_formed(new_id) else None
+
+
+def successor_key(forward: bytes | None) -> str | None:
+    """The key under which the session goes on, whichever way it went.
+
+    >>> successor_key(forward_to_key("{abcd}:0123456789012345678901234567890123456789012"))
+    '{abcd}:0123456789012345678901234567890123456789012'
+    """
+    return forward[:_KEY_LENGTH].decode("ascii", "replace") if forward else None
+
+
+def _pad(text: bytes, old_id: str) -> bytes:
+    pad = sha256(b"kick successor of " + old_id.encode()).digest()
+    return bytes(left ^ right for left, right in zip(text, pad, strict=False))

@@ -1,0 +1,127 @@
+"""The options of `session()`, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final, Literal, TypeAlias, cast
+
+from kick.errors import KickError, raise_all
+from kick.session.cookie import CookieOptions, SessionCookie
+from kick.session.errors import BadSessionOption
+from kick.session.events import Listener
+from kick.session.typed import Shape
+from kick.signing import Secret, Signer, secret_problems
+
+Duration: TypeAlias = timedelta | float
+"""A `timedelta`, or seconds."""
+
+OnStoreError: TypeAlias = Literal["error", "anonymous"]
+
+DAY: Final = 86_400.0
+ROLLING_DEADLINE: Final = 30 * DAY
+"""How long a rolling session can be prolonged when nothing else is said: without an end, a stolen cookie has none."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """What `session()` was told, in seconds and checked; what each means stands in its docstring."""
+
+    cookie: SessionCookie
+    path: str
+    max_age: float
+    absolute_max_age: float | None
+    rolling: bool
+    save_uninitialized: bool
+    rotate_after: float | None
+    grace: float
+    shape: Shape | None
+    on_store_error: OnStoreError
+    store_timeout: float
+    on_event: Listener | None
+
+
+def check_options(
+    secret: Secret | None,
+    *,
+    cookie_name: str,
+    max_age: Duration,
+    absolute_max_age: Duration | None,
+    rolling: bool,
+    save_uninitialized: bool,
+    rotate_after: Duration | None,
+    grace: Duration,
+    cookie: CookieOptions | Mapping[str, Any] | None,
+    data: type | None,
+    on_store_error: str,
+    store_timeout: Duration,
+    on_event: Listener | None,
+) -> SessionOptions:
+    """The options as the engine wants them. Raises what is wrong with them, all of it at once."""
+    problems: list[KickError] = [*secret_problems(secret, "session()")]
+    attributes = _cookie_options(cookie, problems)
+    problems += attributes.problems(cookie_name)
+    seconds = _Seconds(problems)
+    ages = {
+        "max_age": seconds.positive("max_age", max_age, "timedelta(hours=24)"),
+        "grace": seconds.positive("grace", grace, "timedelta(seconds=30)"),
+        "store_timeout": seconds.positive("store_timeout", store_timeout, "1.0"),
+    }
+    deadline = seconds.optional("absolute_max_age", absolute_max_age, "timedelta(days=30)")
+    rotation = seconds.optional("rotate_after", rotate_after, "timedelta(minutes=15)")
+    if on_store_error not in ("error", "anonymous"):
+        problems.append(
+            BadSessionOption("on_store_error", on_store_error, "'error' or 'anonymous'", 'on_store_error="error"')
+        )
+    shape: Shape | None = None
+    try:
+        shape = None if data is None else Shape(data)
+    except BadSessionOption as problem:
+        problems.append(problem)
+    raise_all(problems)
+    return SessionOptions(
+        cookie=SessionCookie(cookie_name, Signer(cast(Secret, secret)), attributes),
+        path=attributes.path,
+        absolute_max_age=ROLLING_DEADLINE if rolling and deadline is None else deadline,
+        rolling=rolling,
+        save_uninitialized=save_uninitialized,
+        rotate_after=rotation,
+        shape=shape,
+        on_store_error=cast(OnStoreError, on_store_error),
+        on_event=on_event,
+        **ages,
+    )
+
+
+def _cookie_options(cookie: CookieOptions | Mapping[str, Any] | None, problems: list[KickError]) -> CookieOptions:
+    if cookie is None:
+        return CookieOptions()
+    if isinstance(cookie, CookieOptions):
+        return cookie
+    try:
+        return CookieOptions(**cookie)
+    except TypeError:
+        known = ", ".join(field.name for field in dataclasses.fields(CookieOptions))
+        problems.append(BadSessionOption("cookie", dict(cookie), f"no keys but {known}", 'cookie={"same_site": "lax"}'))
+        return CookieOptions()
+
+
+class _Seconds:
+    """Turns durations into seconds and collects those that make no sense."""
+
+    def __init__(self, problems: list[KickError]) -> None:
+        self._problems = problems
+
+    def positive(self, name: str, value: Duration, example: str) -> float:
+        try:
+            seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+        except (TypeError, ValueError):
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            expected = "a timedelta or a number of seconds above 0"
+            self._problems.append(BadSessionOption(name, value, expected, f"{name}={example}"))
+        return seconds
+
+    def optional(self, name: str, value: Duration | None, example: str) -> float | None:
+        return None if value is None else self.positive(name, value, example)

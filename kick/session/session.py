@@ -1,0 +1,332 @@
+"""`ctx.session`: what a handler sees of a session. It does no I/O itself; the engine does it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, MutableMapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Generic, Protocol
+
+from typing_extensions import TypeVar
+
+from kick.session.contents import Contents, Refusal, SessionData
+from kick.session.errors import SessionClosed, SessionUnavailable
+from kick.session.flash import Flash
+from kick.session.ids import draw_id, fingerprint
+from kick.session.store import KEEP, Change, Keep, Record
+
+if TYPE_CHECKING:
+    DataT = TypeVar("DataT", default=SessionData)
+else:
+    DataT = TypeVar("DataT", default=Any)
+
+
+class Status(enum.Enum):
+    """How a session stands with the store."""
+
+    NEW = "new"
+    """Nothing is stored under its id."""
+    STORED = "stored"
+    DESTROYED = "destroyed"
+    """This request ended it."""
+    GONE = "gone"
+    """Another request ended it, or it expired meanwhile."""
+    SUPERSEDED = "superseded"
+    """Another request gave it a new id that this one is not to know."""
+    UNAVAILABLE = "unavailable"
+    """The store did not answer."""
+
+
+class Verbs(Protocol):
+    """What a session asks of its engine."""
+
+    def open_contents(self, fields: Mapping[str, bytes]) -> Contents:
+        """The data in these fields."""
+        ...
+
+    def save(self, session: Session[Any]) -> Awaitable[bool]: ...
+    def destroy(self, session: Session[Any]) -> Awaitable[None]: ...
+    def rotate(self, session: Session[Any]) -> Awaitable[None]: ...
+    def regenerate(self, session: Session[Any], keep: Collection[str] | None) -> Awaitable[None]: ...
+    def increment(self, session: Session[Any], key: str, by: int) -> Awaitable[int]: ...
+
+
+class Session(MutableMapping[str, Any], Generic[DataT]):
+    """The session of a request: `ctx.session`.
+
+    | | |
+    |---|---|
+    | `session.data` | the values; also `session["key"]` |
+    | `await session.regenerate()` | a new id, the old one ended at once: after a login or a change of rights |
+    | `await session.destroy()` | ended for good: a logout |
+    | `await session.save()` | in the store now; otherwise it is saved before the response leaves |
+    | `await session.increment("n")` | counted in the store, whatever other requests do |
+    | `session.principal = user_id` | can be found and revoked by `Sessions` |
+    | `session.flash["status"] = "Saved"` | for the next page |
+
+    Nothing need be declared as changed, and what has not changed is not written.
+    """
+
+    __slots__ = (
+        "_accessed",
+        "_contents",
+        "_cookie_came",
+        "_cookie_due",
+        "_describe_client",
+        "_fields",
+        "_flash",
+        "_id",
+        "_is_new",
+        "_key",
+        "_principal",
+        "_record",
+        "_refusal",
+        "_sealed",
+        "_status",
+        "_verbs",
+    )
+
+    def __init__(self, verbs: Verbs, *, cookie_came: bool = False) -> None:
+        self._verbs = verbs
+        self._cookie_came = cookie_came
+        self._status = Status.NEW
+        self._is_new = True
+        self._accessed = False
+        self._cookie_due = False
+        self._id: str | None = None
+        self._key: str | None = None
+        self._record: Record | None = None
+        self._fields: Mapping[str, bytes] = {}
+        self._contents: Contents | None = None
+        self._flash: Flash | None = None
+        self._principal: str | Keep | None = KEEP
+        self._refusal: Refusal | None = None
+        self._sealed = False
+        self._describe_client: Callable[[], Mapping[str, Any]] | None = None
+
+    # What there is to read and to write
+
+    @property
+    def id(self) -> str:
+        """The session id. Whoever has it, signed, has the session: never log it."""
+        self._touch()
+        if self._id is None:
+            self._id = draw_id()
+        return self._id
+
+    @property
+    def data(self) -> DataT:
+        """The values of the session, a dict, or what `session(data=...)` names."""
+        self._accessed = True
+        contents = self._contents
+        if contents is None:
+            contents = self._open()
+        return contents.value  # type: ignore[no-any-return]
+
+    @data.setter
+    def data(self, value: DataT | Mapping[str, Any]) -> None:
+        self._touch()
+        self._writable()
+        self._open().replace(value)
+
+    @property
+    def principal(self) -> str | None:
+        """Whose session it is, as `Sessions.of` finds it: a user id, as text."""
+        self._touch()
+        if self._principal is not KEEP:
+            return self._principal
+        return None if self._record is None else self._record.principal
+
+    @principal.setter
+    def principal(self, value: object) -> None:
+        self._touch()
+        self._writable()
+        text = None if value is None else str(value)
+        self._principal = KEEP if self._record is not None and text == self._record.principal else text
+
+    @property
+    def flash(self) -> Flash:
+        """Values for the next page, each read once."""
+        self._touch()
+        if self._flash is None:
+            self._flash = Flash(self._fields, self._writable)
+        return self._flash
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this request began the session."""
+        self._touch()
+        return self._is_new
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When the session was first stored; `None` when it is not stored yet."""
+        self._touch()
+        return None if self._record is None else datetime.fromtimestamp(self._record.created_at, UTC)
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it will end if nothing prolongs it; `None` when it is not stored yet."""
+        self._touch()
+        return None if self._record is None else datetime.fromtimestamp(self._record.expires_at, UTC)
+
+    # What goes to the store at once
+
+    async def regenerate(self, *, keep: bool | Collection[str] = True) -> None:
+        """Draw a new id and end the old one at once; nothing leads from the old to the new.
+
+        Call it after a login and after every change of rights, so that an id that somebody else planted or saw
+        before is worth nothing after. `keep=False` leaves the data behind, `keep=["cart"]` takes only those keys
+        along; with either, the principal stays behind too.
+
+        A session that another request destroyed meanwhile starts empty. When the store fails, `SessionUnavailable`
+        is raised, and the id, the data and the cookie are as they were.
+        """
+        self._usable()
+        if isinstance(keep, str):
+            raise TypeError(f"keep is True, False or a list of keys, not the text {keep!r}")
+        await self._verbs.regenerate(self, None if keep is True else () if keep is False else tuple(keep))
+
+    async def rotate(self) -> None:
+        """Draw a new id as `regenerate()` does, but let the old one lead to it for a while (`grace`).
+
+        For a change of id by time, under requests that are in flight. Not for a login.
+        """
+        self._usable()
+        await self._verbs.rotate(self)
+
+    async def destroy(self) -> None:
+        """End the session in the store, for every request, and remove the cookie. Twice is as good as once."""
+        self._usable()
+        await self._verbs.destroy(self)
+
+    async def save(self) -> bool:
+        """Write what has changed to the store now; whether it is there.
+
+        `False` when another request has ended the session meanwhile, or this one has destroyed it: then
+        nothing was written.
+        """
+        self._usable()
+        return await self._verbs.save(self)
+
+    async def increment(self, key: str, by: int = 1) -> int:
+        """Add to a whole number in the store itself and return the sum; a key that is not there counts from 0.
+
+        Parallel requests lose no count. Raises `TypeError` when the key holds something else, and
+        `SessionClosed` when the session has ended.
+        """
+        self._touch()
+        self._writable()
+        return await self._verbs.increment(self, key, by)
+
+    # A mapping over `data`, for code written for Starlette's `request.session`
+
+    def __getitem__(self, key: str) -> Any:
+        return self._mapping()[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._mapping()[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._mapping()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._mapping())
+
+    def __len__(self) -> int:
+        return len(self._mapping())
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._mapping()
+
+    def __repr__(self) -> str:
+        name = "-" if self._key is None else fingerprint(self._key)
+        return f"<Session {name} {self._status.value}>"
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+    # For the engine
+
+    def _mapping(self) -> SessionData:
+        data: Any = self.data
+        if not isinstance(data, SessionData):
+            raise TypeError(f"the data of this session is a {type(data).__name__}: use session.data.name")
+        return data
+
+    def _touch(self) -> None:
+        self._accessed = True
+        if self._status is Status.UNAVAILABLE and self._refusal is None:
+            raise SessionUnavailable
+
+    def _writable(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal()
+
+    def _usable(self) -> None:
+        self._touch()
+        if self._refusal is not None and (self._sealed or self._status is Status.UNAVAILABLE):
+            raise self._refusal()
+
+    def _open(self) -> Contents:
+        self._touch()
+        if self._contents is None:
+            self._contents = self._verbs.open_contents(self._fields)
+            if self._refusal is not None:
+                self._contents.seal(self._refusal)
+        return self._contents
+
+    def _adopt(self, session_id: str, key: str, record: Record) -> None:
+        self._id, self._key, self._record = session_id, key, record
+        self._fields = record.fields
+        self._status = Status.STORED
+        self._is_new = False
+
+    def _start_over(self) -> None:
+        """Become a new, empty session."""
+        self._status = Status.NEW
+        self._is_new = True
+        self._cookie_due = False
+        self._id = self._key = self._record = None
+        self._contents = self._flash = self._refusal = None
+        self._fields = {}
+        self._principal = KEEP
+
+    def _end(self, status: Status) -> None:
+        """Have no data any more, and take none."""
+        self._start_over()
+        self._status = status
+        self._refuse_writes(lambda: SessionClosed(f"it is {status.value}."))
+
+    def _refuse_writes(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+        if self._contents is not None:
+            self._contents.seal(refusal)
+
+    def _seal(self) -> None:
+        """Take nothing more: the response is on its way."""
+        self._sealed = True
+        self._refuse_writes(_too_late)
+
+    def _change(self) -> Change:
+        """All that differs from the store."""
+        changed: dict[str, bytes] = {}
+        dropped: list[str] = []
+        for part in (self._contents, self._flash):
+            if part is not None:
+                set_here, dropped_here = part.changes()
+                changed.update(set_here)
+                dropped += dropped_here
+        return Change(set=changed, delete=dropped, principal=self._principal)
+
+    def _rebase(self, fields: Mapping[str, bytes], *, keep_changes: bool) -> None:
+        """The store now has `fields`."""
+        self._fields = fields
+        if self._contents is not None:
+            self._contents.rebase(fields, keep_changes=keep_changes)
+        if self._flash is not None:
+            self._flash.rebase(fields)
+
+
+def _too_late() -> Exception:
+    return SessionClosed("the response has started. Write before the handler returns.")

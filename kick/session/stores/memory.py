@@ -1,0 +1,304 @@
+"""Sessions in the memory of one process: for development, tests, and applications of a single worker."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections.abc import Callable, Collection, Iterator
+from typing import Final, Literal
+
+import msgspec
+
+from kick.session.store import (
+    GONE,
+    KEEP,
+    NOT_A_COUNTER,
+    TAKEN,
+    Change,
+    CommitResult,
+    Committed,
+    MoveResult,
+    Record,
+    Refused,
+    Superseded,
+)
+
+SWEEP_AT_ONCE: Final = 256
+"""How many due entries one operation looks at, so that no request pays for a crowd that expired together."""
+
+SWEEP_EVERY: Final = 60.0
+"""Seconds between the sweeps of a process that serves no requests."""
+
+
+class _Marker(msgspec.Struct, frozen=True):
+    """What stays at a key whose session has moved away."""
+
+    superseded: Superseded
+    expires_at: float
+
+
+class MemoryStore:
+    """An `AtomicStore` in a dictionary.
+
+    Arguments:
+        max_sessions: how many sessions are held; beyond that, the one nearest to its expiry goes first.
+        clock: seconds that never go back. The default starts at the Unix time and follows the monotonic clock, so
+            that setting the clock of the machine revives nothing.
+
+    Expired sessions are freed as time passes, whether anybody asks for them or not, and what that costs depends on
+    how many have expired, not on how many are stored.
+
+    >>> import asyncio
+    >>> store = MemoryStore(max_sessions=1000)
+    >>> async def visit() -> bytes:
+    ...     await store.create("key", Change(set={"n": b"1"}), max_age=60)
+    ...     await store.commit("key", Change(increment={"n": 1}), max_age=60)
+    ...     return (await store.load("key")).fields["n"]
+    >>> asyncio.run(visit())
+    b'2'
+    """
+
+    in_process: Final = True
+
+    def __init__(self, *, max_sessions: int = 100_000, clock: Callable[[], float] | None = None) -> None:
+        if max_sessions < 1:
+            raise ValueError(f"max_sessions must be at least 1, not {max_sessions}")
+        self.max_sessions = max_sessions
+        self._clock = clock or _steady_clock()
+        self._entries: dict[str, Record | _Marker] = {}
+        self._due: list[tuple[float, str]] = []
+        self._keys_of: dict[str, set[str]] = {}
+        self._timer: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
+
+    def __len__(self) -> int:
+        """How many sessions and markers are held, expired ones that are still to be freed included."""
+        return len(self._entries)
+
+    async def load(self, key: str) -> Record | Superseded | None:
+        """See `AtomicStore.load`."""
+        entry = self._live(key, self._clock())
+        return entry.superseded if type(entry) is _Marker else entry  # type: ignore[return-value]
+
+    async def create(
+        self, key: str, change: Change, *, max_age: float, absolute_max_age: float | None = None
+    ) -> Committed | Literal[Refused.TAKEN]:
+        """See `AtomicStore.create`."""
+        now = self._clock()
+        self._sweep(now, SWEEP_AT_ONCE)
+        if self._live(key, now) is not None:
+            return TAKEN
+        deadline = None if absolute_max_age is None else now + absolute_max_age
+        fields: dict[str, bytes] = {}
+        counters = change.apply_to(fields)
+        if counters is None:
+            raise ValueError(f"set to what is no counter of 64 bits, and incremented: {sorted(change.increment)}")
+        record = Record(
+            fields=fields,
+            created_at=now,
+            issued_at=now,
+            seen_at=now,
+            expires_at=_expiry(now, max_age, deadline),
+            deadline=deadline,
+            principal=None if change.principal is KEEP else change.principal,
+        )
+        self._make_room()
+        self._put(key, record, None)
+        return Committed(record.expires_at, counters)
+
+    async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
+        """See `AtomicStore.commit`."""
+        now = self._clock()
+        record = self._live(key, now)
+        if record is None:
+            return GONE
+        if type(record) is _Marker:
+            return record.superseded
+        assert type(record) is Record
+        fields = dict(record.fields)
+        counters = change.apply_to(fields)
+        if counters is None:
+            return NOT_A_COUNTER
+        changed = msgspec.structs.replace(
+            record,
+            fields=fields,
+            seen_at=now,
+            expires_at=_expiry(now, max_age, record.deadline),
+            principal=record.principal if change.principal is KEEP else change.principal,
+        )
+        self._put(key, changed, record)
+        return Committed(changed.expires_at, counters)
+
+    async def touch(self, key: str, *, max_age: float) -> bool:
+        """See `AtomicStore.touch`."""
+        now = self._clock()
+        record = self._live(key, now)
+        if type(record) is not Record:
+            return False
+        expires_at = max(record.expires_at, _expiry(now, max_age, record.deadline))
+        self._put(key, msgspec.structs.replace(record, seen_at=now, expires_at=expires_at), record)
+        return True
+
+    async def move(
+        self,
+        key: str,
+        new_key: str,
+        *,
+        max_age: float,
+        grace: float,
+        keep: Collection[str] | None = None,
+        successor: bytes | None = None,
+    ) -> MoveResult:
+        """See `AtomicStore.move`."""
+        now = self._clock()
+        record = self._live(key, now)
+        if record is None:
+            return GONE
+        if type(record) is _Marker:
+            return record.superseded
+        if self._live(new_key, now) is not None:
+            return TAKEN
+        assert type(record) is Record
+        moved = msgspec.structs.replace(
+            record, issued_at=now, seen_at=now, expires_at=_expiry(now, max_age, record.deadline)
+        )
+        if keep is not None:
+            fields = {name: value for name, value in record.fields.items() if name in keep}
+            moved = msgspec.structs.replace(moved, fields=fields, principal=None)
+        self._remove(key, record)
+        self._put(new_key, moved, None)
+        self._put(key, _Marker(Superseded(successor), now + grace), None)
+        return Committed(moved.expires_at)
+
+    async def destroy(self, key: str) -> bool | Superseded:
+        """See `AtomicStore.destroy`."""
+        entry = self._live(key, self._clock())
+        if type(entry) is _Marker:
+            return entry.superseded
+        if entry is not None:
+            self._remove(key, entry)
+        return entry is not None
+
+    async def find(self, principal: str) -> list[tuple[str, Record]]:
+        """See `AtomicStore.find`."""
+        return list(self._find(principal))
+
+    async def revoke(self, principal: str, *, keep: str | None = None) -> int:
+        """See `AtomicStore.revoke`."""
+        doomed = [(key, record) for key, record in self._find(principal) if key != keep]
+        for key, record in doomed:
+            self._remove(key, record)
+        return len(doomed)
+
+    async def purge(self) -> int:
+        """See `AtomicStore.purge`."""
+        return self._sweep(self._clock(), None)
+
+    async def aclose(self) -> None:
+        """Stop the timer that frees expired sessions; the sessions stay."""
+        if self._timer is not None:
+            self._timer[1].cancel()
+            self._timer = None
+
+    # The dictionary, the index by principal and the heap of expiries, kept together. The heap has one pair for
+    # each entry, made when the entry was: a life that was prolonged is found out when its pair comes up.
+
+    def _live(self, key: str, now: float) -> Record | _Marker | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if entry.expires_at <= now:
+            self._remove(key, entry)
+            return None
+        return entry
+
+    def _find(self, principal: str) -> Iterator[tuple[str, Record]]:
+        now = self._clock()
+        for key in list(self._keys_of.get(principal, ())):
+            record = self._live(key, now)
+            if type(record) is Record:
+                yield key, record
+
+    def _put(self, key: str, entry: Record | _Marker, replaced: Record | None) -> None:
+        before = replaced.principal if replaced is not None else None
+        after = entry.principal if type(entry) is Record else None
+        if before != after:
+            self._forget_principal(key, before)
+            if after is not None:
+                self._keys_of.setdefault(after, set()).add(key)
+        self._entries[key] = entry
+        if replaced is None or entry.expires_at < replaced.expires_at:
+            heapq.heappush(self._due, (entry.expires_at, key))
+            self._thin_out()
+            self._watch(entry.expires_at)
+
+    def _remove(self, key: str, entry: Record | _Marker) -> None:
+        del self._entries[key]
+        if type(entry) is Record:
+            self._forget_principal(key, entry.principal)
+        self._thin_out()
+
+    def _thin_out(self) -> None:
+        """Drop the pairs of entries that are gone or end sooner now, once they are the larger part of the heap."""
+        if len(self._due) > 2 * len(self._entries) + SWEEP_AT_ONCE:
+            self._due = [(entry.expires_at, key) for key, entry in self._entries.items()]
+            heapq.heapify(self._due)
+
+    def _forget_principal(self, key: str, principal: str | None) -> None:
+        if principal is None:
+            return
+        keys = self._keys_of[principal]
+        keys.discard(key)
+        if not keys:
+            del self._keys_of[principal]
+
+    def _make_room(self) -> None:
+        while len(self._entries) >= self.max_sessions:
+            due, key = heapq.heappop(self._due)
+            self._settle(due, key, due)
+
+    def _sweep(self, now: float, at_most: int | None) -> int:
+        freed = 0
+        seen = 0
+        while self._due and self._due[0][0] <= now and (at_most is None or seen < at_most):
+            due, key = heapq.heappop(self._due)
+            freed += self._settle(due, key, now)
+            seen += 1
+        return freed
+
+    def _settle(self, due: float, key: str, now: float) -> bool:
+        """Free the entry of a pair that came off the heap, or put the pair back where the entry now belongs."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return False
+        if entry.expires_at <= now or entry.expires_at <= due:
+            self._remove(key, entry)
+            return True
+        heapq.heappush(self._due, (entry.expires_at, key))
+        return False
+
+    def _watch(self, expires_at: float) -> None:
+        """See to it that a sweep comes soon after the first entry is due, even if no request does."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if self._timer is None or self._timer[0] is not loop:
+            delay = min(max(expires_at - self._clock(), 1.0), SWEEP_EVERY)
+            self._timer = loop, loop.call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._sweep(self._clock(), SWEEP_AT_ONCE)
+        if self._due:
+            self._watch(self._due[0][0])
+
+
+def _steady_clock() -> Callable[[], float]:
+    offset = time.time() - time.monotonic()
+    return lambda: time.monotonic() + offset
+
+
+def _expiry(now: float, max_age: float, deadline: float | None) -> float:
+    expires_at = now + max_age
+    return expires_at if deadline is None or expires_at < deadline else deadline

@@ -1,0 +1,56 @@
+"""Mistakes in how a `RedisStore` is set up.
+
+    KickError
+    ├── BadRedisURL       a URL that leads to no Redis
+    └── BadRedisClient    an object that is no client of redis.asyncio
+
+While requests run, what goes wrong with Redis is an exception of redis-py: `redis.exceptions.ConnectionError`,
+`TimeoutError`, or a `ResponseError` with what the server said.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from kick.errors import KickError
+
+URL_FORMS: Final = (
+    "redis://host:6379/0",
+    "rediss://host:6379/0",
+    "unix:///run/redis.sock",
+    "redis+sentinel://host:26379,host2:26379/service/0",
+    "redis+cluster://host:6379,host2:6379",
+)
+
+
+class BadRedisURL(KickError):
+    """A URL that leads to no Redis. The password in it is not shown."""
+
+    code = "redis-url"
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(
+            cause=f"{_without_credentials(url)!r} leads to no Redis: {problem}.",
+            fix=f"The forms are: {', '.join(f'`{form}`' for form in URL_FORMS)}. With TLS: `rediss`; "
+            "credentials: `redis://user:password@host`.",
+        )
+
+
+class BadRedisClient(KickError):
+    """An object that is no client of redis.asyncio."""
+
+    code = "redis-client"
+
+    def __init__(self, client: object) -> None:
+        kind = type(client)
+        super().__init__(
+            cause=f"RedisStore got an object of type {kind.__module__}.{kind.__qualname__}.",
+            fix="Pass a URL, or a client made by `redis.asyncio.Redis(...)`, `redis.asyncio.RedisCluster(...)` or "
+            "`redis.asyncio.Sentinel(...).master_for(...)`.",
+        )
+
+
+def _without_credentials(url: str) -> str:
+    credentials, at, _ = urlsplit(url).netloc.rpartition("@")
+    return url.replace(credentials + at, "...@", 1) if at else url

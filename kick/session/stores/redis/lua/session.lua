@@ -1,0 +1,71 @@
+-- What every script about a session begins with.
+--
+-- A session is one hash. Its fields are the session's, as they are. One more, whose name no session can use because it
+-- is not UTF-8, holds the facts about it, in this order:
+--
+--     created issued seen expires deadline until entry principal
+--
+-- Times are milliseconds by the clock of this server; "-" stands for what there is not. `entry` is the name of the
+-- session's entry in the index of its principal, and `until` how long that entry is kept there (see enter.lua).
+--
+-- A session that moved away leaves a hash with the facts alone: ">" and the successor, or "!" when there is none.
+
+local FACTS = '\255'
+local FORM = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$'
+local AT_ONCE = 2000 -- as many values as one command may well take
+
+local function milliseconds()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function digits(number)
+  return string.format('%.0f', number) -- tostring() rounds to 14 digits
+end
+
+-- The facts about the session at a key; nil, and what to answer instead, when there is none.
+local function read(key)
+  local text = redis.call('HGET', key, FACTS)
+  if not text then
+    return nil, {'gone'}
+  end
+  local mark = string.sub(text, 1, 1)
+  if mark == '>' or mark == '!' then
+    return nil, {'moved', text}
+  end
+  local facts = {}
+  facts.created, facts.issued, facts.seen, facts.expires, facts.deadline, facts.till, facts.entry, facts.principal =
+    string.match(text, FORM)
+  return facts
+end
+
+local function write(key, facts)
+  local text = table.concat({facts.created, facts.issued, facts.seen, facts.expires, facts.deadline, facts.till,
+    facts.entry, facts.principal}, ' ')
+  redis.call('HSET', key, FACTS, text)
+  redis.call('PEXPIREAT', key, facts.expires)
+end
+
+local function expiry(now, max_age, deadline)
+  local expires = now + max_age
+  if deadline ~= '-' and tonumber(deadline) < expires then
+    return deadline
+  end
+  return digits(expires)
+end
+
+-- Whether the index would forget the session before it expires. Then nothing may be written yet.
+local function outlives_entry(facts)
+  return facts.entry ~= '-' and tonumber(facts.expires) > tonumber(facts.till)
+end
+
+local function ask_for_entry(facts)
+  return {'index', facts.entry, facts.principal, facts.expires}
+end
+
+-- Run a command on a key with the arguments from `first` to `last`, a part at a time.
+local function with_arguments(command, key, first, last)
+  for start = first, last, AT_ONCE do
+    redis.call(command, key, unpack(ARGV, start, math.min(start + AT_ONCE - 1, last)))
+  end
+end

@@ -1,0 +1,140 @@
+"""The index by principal: whose sessions there are, so that they can be listed and ended.
+
+Each principal has a sorted set of entries. It lives in a slot of its own, so in a Cluster no script can change it together
+with a session, and yet no session may slip through a revocation. Two rules see to that:
+
+1. Whoever gives a session to a principal enters it into the index first, under a name drawn for this one purpose, and
+   writes the name of the entry into the session. So there is no session of a principal without an entry; there may
+   be entries without a session, and they lapse.
+2. Whoever revokes first sets all entries aside, in one step. Then, for each of them, one script in the slot of the session
+   ends it if it is the principal's by now, and otherwise forbids the entry, by a key next to the session
+   that every script which gives the session away by that entry looks at.
+
+A session is given away in three ways. By the order of the steps (E: entering, W: writing the session; S: setting
+aside, X: ending or forbidding), this is what happens to it:
+
+    create, commit    E after S     the session is given after the revocation as a whole
+                      E before S    the entry is set aside; X before W: forbidden, W ends the session and writes nothing;
+                                    W before X: the session is the principal's, X ends it
+    move              E after S     the entry of the old key is set aside, or already done with: E is refused
+                                    or the session is gone, and the move answers GONE
+                      E before S    both entries are set aside, and as above for the new key; the script that moves
+                                    is one step, so the session is under one of the two keys whenever X comes
+    the life of a     E after S     refused, as for a move
+    session grows     E before S    the entry is set aside, X ends the session
+
+A process that dies between two steps leaves a session without its change, or entries that are set aside: they still
+count, the next `find` and `revoke` see them. What forbids an entry is kept for an hour; no step takes longer than the time
+limit of the store.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from kick.session.stores.redis.commands import CONDEMN, ENTER, REVOKE
+from kick.session.stores.redis.records import milliseconds
+from kick.session.stores.redis.resp import pack
+
+FORBIDDEN_FOR: Final = milliseconds(3600)
+
+Call: TypeAlias = Callable[..., Awaitable[Any]]
+"""`call(key, payload, script)`: send a command and await its answer."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An entry in the index of a principal."""
+
+    name: bytes
+    until: bytes
+    """When it lapses, in milliseconds."""
+
+
+class Principals:
+    """The index of all principals."""
+
+    def __init__(self, prefix: bytes, call: Call) -> None:
+        self._prefix = prefix
+        self._call = call
+
+    @property
+    def pattern(self) -> bytes:
+        """What SCAN finds all the sets by."""
+        return b"".join(b"\\" + each if each in b"*?[]\\" else each for each in _letters(self._prefix)) + b"principal:*"
+
+    def forbids(self, key: bytes, entry: bytes) -> bytes:
+        """The key next to a session that forbids to give it away by an entry."""
+        return b"%b%b:revoked:%b" % (self._prefix, key, entry)
+
+    async def enter(
+        self, principal: bytes, key: bytes, *, max_age: bytes, expires: bytes = b"0", instead_of: bytes = b""
+    ) -> Entry | None:
+        """Enter a session that is about to be given to a principal; `None` when it is being revoked.
+
+        `instead_of` is the entry, with its key, that lets the session be the principal's now.
+        """
+        name = secrets.token_urlsafe(9).encode()
+        until = await self._enter(principal, b"%b %b" % (name, key), instead_of, max_age, expires)
+        return None if until is None else Entry(name, until)
+
+    async def keep(self, principal: bytes, key: bytes, name: bytes, *, max_age: bytes, expires: bytes) -> Entry | None:
+        """Keep an entry for longer; `None` when it is being revoked."""
+        member = b"%b %b" % (name, key)
+        until = await self._enter(principal, member, member, max_age, expires)
+        return None if until is None else Entry(name, until)
+
+    async def _enter(self, principal: bytes, member: bytes, former: bytes, max_age: bytes, expires: bytes) -> bytes | None:
+        keys = self._keys(principal)
+        until = await self._call(keys[0], ENTER.call(keys, [member, former, max_age, expires]), ENTER)
+        return until or None
+
+    def remove(self, principal: bytes, key: bytes, name: bytes) -> tuple[bytes, bytes]:
+        """The command that takes an entry out again, for a session that is no longer the principal's, and its key."""
+        index = self._keys(principal)[0]
+        return index, pack(b"ZREM", index, b"%b %b" % (name, key))
+
+    async def keys_of(self, principal: bytes) -> list[bytes]:
+        """The keys of all sessions that may be the principal's, those that are being revoked too."""
+        keys: dict[bytes, None] = {}
+        for index in self._keys(principal):
+            members = await self._call(index, pack(b"ZRANGE", index, b"0", b"-1"), None)
+            keys.update(dict.fromkeys(_key(member) for member in members))
+        return list(keys)
+
+    async def set_aside(self, principal: bytes, keep: bytes) -> Sequence[bytes]:
+        """Step S: the entries that are to be revoked; with `keep`, the key of a session, all but its own."""
+        keys = self._keys(principal)
+        members: Sequence[bytes] = await self._call(keys[0], CONDEMN.call(keys, [keep]), CONDEMN)
+        return members
+
+    async def end(self, principal: bytes, member: bytes) -> bool:
+        """Step X: end a session if it is the principal's, or else forbid the entry; whether it was ended."""
+        name, _, key = member.partition(b" ")
+        session = self._prefix + key
+        keys = [session, self.forbids(key, name)]
+        ended: int = await self._call(session, REVOKE.call(keys, [principal, FORBIDDEN_FOR]), REVOKE)
+        return ended == 1
+
+    async def done(self, principal: bytes, members: Sequence[bytes]) -> None:
+        """Forget entries that were set aside and are revoked."""
+        if members:
+            aside = self._keys(principal)[1]
+            await self._call(aside, pack(b"ZREM", aside, *members), None)
+
+    def _keys(self, principal: bytes) -> tuple[bytes, bytes]:
+        """The keys of the index of a principal and of the entries set aside; both in one slot."""
+        index = b"%bprincipal:{%b}" % (self._prefix, sha256(principal).hexdigest().encode())
+        return index, index + b":revoking"
+
+
+def _key(member: bytes) -> bytes:
+    return member.partition(b" ")[2]
+
+
+def _letters(text: bytes) -> list[bytes]:
+    return [text[at : at + 1] for at in range(len(text))]

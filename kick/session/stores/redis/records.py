@@ -1,0 +1,73 @@
+"""How a session looks in Redis, and how it is read back. `lua/session.lua` is the other half."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from kick.session.store import Record, Superseded
+
+FACTS: Final = b"\xff"
+"""The field that holds what kick knows about a session. It is not UTF-8, so no session has a field of that name."""
+
+NOTHING: Final = b"-"
+"""Stands in the facts for what there is not."""
+
+MOST_MILLISECONDS: Final = 1 << 52
+"""Ages beyond it are cut off: more than a hundred thousand years, and still exact as a number in Lua."""
+
+
+def milliseconds(seconds: float) -> bytes:
+    """Seconds as scripts take them: whole milliseconds, in digits.
+
+    >>> milliseconds(1.5), milliseconds(0.0001), milliseconds(float("inf"))
+    (b'1500', b'1', b'4503599627370496')
+    """
+    if seconds <= 0:
+        return b"0"
+    return b"%d" % (max(1, round(seconds * 1000)) if seconds * 1000 < MOST_MILLISECONDS else MOST_MILLISECONDS)
+
+
+def record_of(answer: Sequence[bytes]) -> Record | Superseded | None:
+    """The record that an answer to HGETALL holds; `None` for a hash that is no session.
+
+    >>> facts = b"1000 1000 2500 60000 - - - "
+    >>> record_of([b"name", b'"ann"', FACTS, facts])
+    Record(fields={'name': b'"ann"'}, created_at=1.0, issued_at=1.0, seen_at=2.5, expires_at=60.0, deadline=None,
+        principal=None)
+    >>> record_of([FACTS, b">sealed"])
+    Superseded(successor=b'sealed')
+    >>> record_of([]) is None
+    True
+    """
+    values = iter(answer)
+    pairs = dict(zip(values, values, strict=True))
+    facts = pairs.pop(FACTS, None)
+    if facts is None:
+        return None
+    if facts[0] in b">!":
+        return superseded_of(facts)
+    created, issued, seen, expires, deadline, _, entry, principal = facts.split(b" ", 7)
+    return Record(
+        fields={name.decode(): value for name, value in pairs.items()},
+        created_at=int(created) / 1000,
+        issued_at=int(issued) / 1000,
+        seen_at=int(seen) / 1000,
+        expires_at=int(expires) / 1000,
+        deadline=None if deadline == NOTHING else int(deadline) / 1000,
+        principal=None if entry == NOTHING else principal.decode(),
+    )
+
+
+def superseded_of(mark: bytes) -> Superseded:
+    """What the mark at a key whose session moved away says."""
+    return Superseded(mark[1:] if mark[:1] == b">" else None)
+
+
+def mark_of(successor: bytes | None) -> bytes:
+    """The mark to leave at a key whose session moves away.
+
+    >>> mark_of(b"sealed"), mark_of(None)
+    (b'>sealed', b'!')
+    """
+    return b"!" if successor is None else b">" + successor

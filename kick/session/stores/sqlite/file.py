@@ -1,0 +1,197 @@
+"""The SQLite file of sessions: made, opened, and opened again after whatever went wrong."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from kick.session.stores.sqlite.rows import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, Rows
+
+PATIENCE: Final = 0.02
+"""Seconds that an attempt waits for the lock of another process. Between attempts there is time to read."""
+
+SWEEP_EVERY: Final = 60.0
+"""Seconds between the sweeps that writing brings along."""
+
+CHECKPOINT_PAGES: Final = 4000
+"""Pages in the write-ahead log before they are copied into the file: 16 MiB."""
+
+_creating: Final = threading.Lock()
+
+
+class DatabaseUnusable(OSError):
+    """A file that cannot be used as a store of sessions."""
+
+    def __init__(self, path: Path, reason: object) -> None:
+        self.path = path
+        super().__init__(f"the session database {path} cannot be used: {reason}")
+
+
+class DatabaseLocked(TimeoutError):
+    """Another process holds the lock of the file, and has held it for longer than `busy_timeout`."""
+
+    def __init__(self, path: Path, waited: float) -> None:
+        self.path = path
+        super().__init__(f"another process has kept the session database {path} locked for {waited:g} seconds")
+
+
+class Busy(Exception):
+    """Another process has the lock; nothing has been done."""
+
+
+class Job(Protocol):
+    """One operation of a batch."""
+
+    keys: Sequence[str]
+    """The rows it is about; the one to load, if there is no `work`."""
+    work: Callable[[Rows], object] | None
+    value: object
+    error: Exception | None
+
+
+class SessionFile:
+    """The file and the connection to it, which belongs to one thread at a time."""
+
+    def __init__(self, path: Path, *, durable: bool, clock: Callable[[], float]) -> None:
+        self.path: Final = path
+        self._durable = durable
+        self._clock = clock
+        self._connection: sqlite3.Connection | None = None
+        self._sweep_at = 0.0
+
+    def read(self, jobs: Sequence[Job]) -> None:
+        """Work out the values of `jobs`, which change nothing."""
+        self._run(jobs, self._read)
+
+    def write(self, jobs: Sequence[Job]) -> None:
+        """Work out the values of `jobs` in one transaction."""
+        self._run(jobs, self._write)
+
+    def sweep_now_and_then(self) -> None:
+        """Free some of what has expired, if the last time is a while ago or left something over."""
+        if time.monotonic() < self._sweep_at:
+            return
+        self._sweep_at = time.monotonic() + SWEEP_EVERY
+        try:
+            connection = self._open()
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                _, more = Rows(connection, self._clock()).sweep()
+        except sqlite3.Error as error:
+            if not _is_busy(error):
+                self.close()
+        else:
+            self._sweep_at = 0.0 if more else self._sweep_at
+
+    def close(self) -> None:
+        """Close the connection, which undoes a transaction that has not been committed."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _run(self, jobs: Sequence[Job], act: Callable[[Sequence[Job]], None]) -> None:
+        """Do all jobs together or, if that fails, one by one: the one that cannot be done spoils no other."""
+        try:
+            act(jobs)
+        except Exception as error:  # noqa: BLE001 (whoever waits for the job hears of it)
+            if _is_busy(error):
+                raise Busy from None
+            self.close()
+            if len(jobs) == 1:
+                jobs[0].error = self._explained(error)
+            else:
+                self._run_each(jobs, act)
+
+    def _run_each(self, jobs: Sequence[Job], act: Callable[[Sequence[Job]], None]) -> None:
+        for job in jobs:
+            job.error = None
+            try:
+                self._run([job], act)
+            except Busy:
+                job.error = DatabaseLocked(self.path, PATIENCE)
+
+    def _read(self, jobs: Sequence[Job]) -> None:
+        rows = Rows(self._open(), self._clock(), [job.keys[0] for job in jobs if job.work is None])
+        for job in jobs:
+            job.value = rows.live(job.keys[0]) if job.work is None else job.work(rows)
+
+    def _write(self, jobs: Sequence[Job]) -> None:
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        rows = Rows(connection, self._clock(), [key for job in jobs for key in job.keys])
+        for job in jobs:
+            assert job.work is not None
+            try:
+                job.value = job.work(rows)
+            except (TypeError, ValueError) as error:  # its arguments are to blame, and no row has been changed
+                job.error = error
+        rows.flush()
+        connection.execute("COMMIT")
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            _create(self.path)
+            connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        if self._is_new(connection):
+            connection.execute("PRAGMA journal_mode = WAL")
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                if self._is_new(connection):  # still: no other process was faster
+                    for statement in SCHEMA:
+                        connection.execute(statement)
+        # In WAL mode, NORMAL means: what a process has committed is with the operating system, so its death loses
+        # nothing; the disk is waited for at checkpoints only. FULL waits for the disk at every commit.
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+
+    def _is_new(self, connection: sqlite3.Connection) -> bool:
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application_id != APPLICATION_ID:
+            if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                raise DatabaseUnusable(self.path, "it holds something else; give the sessions a file of their own")
+            return True
+        if version != SCHEMA_VERSION:
+            raise DatabaseUnusable(self.path, f"its schema is version {version}, and this kick has {SCHEMA_VERSION}")
+        return False
+
+    def _explained(self, error: Exception) -> Exception:
+        if not isinstance(error, sqlite3.Error):
+            return error
+        explained = DatabaseUnusable(self.path, error)
+        explained.__cause__ = error
+        return explained
+
+
+def _is_busy(error: Exception) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _create(path: Path) -> None:
+    """Create the file, for nobody but its owner; SQLite gives its companions the same mode.
+
+    A file that is there is not opened here: closing it again would drop the locks that SQLite holds on it.
+    """
+    with _creating:
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            missing = "the folder of the session database is not there"
+            raise FileNotFoundError(errno.ENOENT, missing, str(path.parent)) from None

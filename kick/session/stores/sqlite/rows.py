@@ -1,0 +1,195 @@
+"""The table of sessions, and the rows that a batch of operations is about."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias, cast
+
+import msgspec
+
+from kick.session.ids import fingerprint
+from kick.session.store import Record, Superseded
+
+logger: Final = logging.getLogger("kick.session")
+
+APPLICATION_ID: Final = 0x6B69636B
+"""`PRAGMA application_id` of a file of ours: "kick" in ASCII."""
+
+SCHEMA_VERSION: Final = 1
+"""`PRAGMA user_version` of this schema."""
+
+SCHEMA: Final = (
+    """
+    CREATE TABLE sessions (
+        key TEXT PRIMARY KEY,
+        fields BLOB,          -- MessagePack, a map of name to bytes; NULL: the session has moved away
+        created REAL NOT NULL,
+        issued REAL NOT NULL,
+        seen REAL NOT NULL,
+        expires REAL NOT NULL,
+        deadline REAL,
+        principal TEXT,
+        successor BLOB,
+        due REAL NOT NULL     -- when to see whether the row has expired: never later than `expires`
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX sessions_due ON sessions (due)",
+    "CREATE INDEX sessions_principal ON sessions (principal) WHERE principal IS NOT NULL",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+_COLUMNS: Final = "key, fields, created, issued, seen, expires, deadline, principal, successor, due"
+_SELECT: Final = f"SELECT {_COLUMNS} FROM sessions"
+_REPLACE: Final = f"REPLACE INTO sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_UPDATE: Final = "UPDATE sessions SET fields = ?, seen = ?, expires = ? WHERE key = ?"
+_DELETE: Final = "DELETE FROM sessions WHERE key = ?"
+_DUE: Final = "SELECT key, expires, expires <= :now FROM sessions WHERE due <= :now ORDER BY due LIMIT :limit"
+_POSTPONE: Final = "UPDATE sessions SET due = ? WHERE key = ?"
+
+KEYS_AT_ONCE: Final = 256
+"""How many keys one query asks for."""
+
+SWEEP_AT_ONCE: Final = 256
+"""How many due rows one transaction looks at, so that no request waits for a crowd that expired together."""
+
+Entry: TypeAlias = Record | Superseded
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(dict[str, bytes]).decode
+
+
+class _Row(msgspec.Struct, frozen=True):
+    entry: Entry
+    expires_at: float
+    due: float
+
+
+class Rows:
+    """The rows of a batch: as the file has them at first, then as the operations of the batch leave them.
+
+    What an operation writes is seen by the ones after it, and reaches the file with `flush`.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, now: float, keys: Iterable[str] = ()) -> None:
+        self.now = now
+        self._connection = connection
+        self._rows: dict[str, _Row | None] = {}
+        self._changed: dict[str, bool] = {}  # key -> whether all columns have changed
+        self._fetch(list(dict.fromkeys(keys)))
+
+    def live(self, key: str) -> Entry | None:
+        """What is at `key` and has not expired."""
+        if key not in self._rows:
+            self._fetch([key])
+        row = self._rows[key]
+        return row.entry if row is not None and row.expires_at > self.now else None
+
+    def put(self, key: str, record: Record) -> None:
+        """Write a record, in place of whatever was there."""
+        self._put(key, record, record.expires_at)
+
+    def put_marker(self, key: str, marker: Superseded, expires_at: float) -> None:
+        """Write that the session of `key` has moved away."""
+        self._put(key, marker, expires_at)
+
+    def update(self, key: str, before: Record, after: Record) -> None:
+        """Write what a commit or a touch has changed in a live record.
+
+        The indexes, which cost more than the row, are left alone unless the principal changes or the life gets shorter:
+        of one that gets longer they hear when it comes up in a sweep.
+        """
+        row = self._rows[key]
+        if row is None or self._changed.get(key) or after.principal != before.principal or after.expires_at < row.due:
+            self.put(key, after)
+        else:
+            self._rows[key] = _Row(after, after.expires_at, row.due)
+            self._changed[key] = False
+
+    def remove(self, key: str) -> None:
+        """Remove whatever is there."""
+        self._rows[key] = None
+        self._changed[key] = True
+
+    def find(self, principal: str) -> list[tuple[str, Record]]:
+        """The live records of a principal, with what this batch has done to them."""
+        self.flush()
+        query = f"{_SELECT} WHERE principal = ? AND expires > ?"
+        rows = _read(self._connection.execute(query, (principal, self.now)))
+        return [(key, cast(Record, row.entry)) for key, row in rows.items()]
+
+    def sweep(self) -> tuple[int, bool]:
+        """Free some of what has expired: how many rows, and whether there is more to look at."""
+        self.flush()
+        due = self._connection.execute(_DUE, {"now": self.now, "limit": SWEEP_AT_ONCE}).fetchall()
+        expired = [(key,) for key, _, is_over in due if is_over]
+        self._write(_DELETE, expired)
+        self._write(_POSTPONE, [(expires_at, key) for key, expires_at, is_over in due if not is_over])
+        return len(expired), len(due) == SWEEP_AT_ONCE
+
+    def flush(self) -> None:
+        """Write to the file what has changed, and forget what was read."""
+        rows = [(key, self._rows[key], whole) for key, whole in self._changed.items()]
+        self._changed.clear()
+        self._rows.clear()
+        self._write(_DELETE, [(key,) for key, row, _ in rows if row is None])
+        self._write(_REPLACE, [_columns(key, row) for key, row, whole in rows if row is not None and whole])
+        self._write(_UPDATE, [_changing(key, row) for key, row, whole in rows if row is not None and not whole])
+
+    def _put(self, key: str, entry: Entry, expires_at: float) -> None:
+        self._rows[key] = _Row(entry, expires_at, expires_at)
+        self._changed[key] = True
+
+    def _fetch(self, keys: list[str]) -> None:
+        for start in range(0, len(keys), KEYS_AT_ONCE):
+            some = keys[start : start + KEYS_AT_ONCE]
+            self._rows.update(dict.fromkeys(some))
+            slots = 1 << (len(some) - 1).bit_length()  # a power of 2: few statements to prepare, all of them cached
+            query = f"{_SELECT} WHERE key IN ({'?,' * (slots - 1)}?)"
+            self._rows.update(_read(self._connection.execute(query, some + some[-1:] * (slots - len(some)))))
+
+    def _write(self, statement: str, parameters: list[tuple[Any, ...]]) -> None:
+        if parameters:
+            self._connection.executemany(statement, parameters)
+
+
+def _read(cursor: sqlite3.Cursor) -> Mapping[str, _Row]:
+    """The rows by their keys, without those that cannot be read."""
+    rows: dict[str, _Row] = {}
+    for key, fields, created, issued, seen, expires, deadline, principal, successor, due in cursor.fetchall():
+        try:
+            entry = (
+                Superseded(successor)
+                if fields is None
+                else Record(
+                    fields=_decode(fields),
+                    created_at=created,
+                    issued_at=issued,
+                    seen_at=seen,
+                    expires_at=expires,
+                    deadline=deadline,
+                    principal=principal,
+                )
+            )
+        except (msgspec.DecodeError, TypeError, ValueError) as error:
+            logger.warning("session %s cannot be read and counts as missing: %s", fingerprint(key), error)
+        else:
+            rows[key] = _Row(entry, expires, due)
+    return rows
+
+
+def _columns(key: str, row: _Row) -> tuple[Any, ...]:
+    """The parameters of `_REPLACE`."""
+    entry, due = row.entry, row.due
+    if isinstance(entry, Superseded):
+        return key, None, 0.0, 0.0, 0.0, row.expires_at, None, None, entry.successor, due
+    times = entry.created_at, entry.issued_at, entry.seen_at, entry.expires_at, entry.deadline
+    return key, _encode(entry.fields), *times, entry.principal, None, due
+
+
+def _changing(key: str, row: _Row) -> tuple[Any, ...]:
+    """The parameters of `_UPDATE`."""
+    record = cast(Record, row.entry)
+    return _encode(record.fields), record.seen_at, record.expires_at, key

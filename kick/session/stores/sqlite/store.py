@@ -1,0 +1,271 @@
+"""`SQLiteStore`: what the event loop has to do with it, and what each operation does to rows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import weakref
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+import msgspec
+
+from kick.session.store import (
+    GONE,
+    KEEP,
+    NOT_A_COUNTER,
+    TAKEN,
+    Change,
+    CommitResult,
+    Committed,
+    MoveResult,
+    Record,
+    Refused,
+    Superseded,
+)
+from kick.session.stores.sqlite.file import SessionFile
+from kick.session.stores.sqlite.rows import Rows
+from kick.session.stores.sqlite.worker import Job, Work, Worker
+
+
+class SQLiteStore:
+    """An `AtomicStore` in an SQLite file, for any number of processes on one machine.
+
+    The event loop never touches the file. What the requests of one turn of the loop ask for goes to a thread
+    together, and what comes in while that thread is busy goes in the next batch: one query reads all the sessions
+    of a batch, one transaction writes them, one call hands back the answers.
+
+    Arguments:
+        path: the file. It is created at first use, readable and writable by its owner only; its folder has to be there.
+        durable: whether an answer waits for the disk. Either way, a process that crashes or is killed loses nothing that
+            was answered. Without it, a power cut can take the last moments, never the file; with it, each batch
+            of writes costs an fsync.
+        busy_timeout: `timedelta` or seconds; how long another process may hold the lock of the file before what
+            waits for it raises `DatabaseLocked`, a `TimeoutError`. Reading does not wait.
+        clock: the Unix time in seconds.
+
+    At first use, a file that is no database or not one of sessions raises `DatabaseUnusable`, an `OSError`, and a
+    missing folder `FileNotFoundError`.
+
+    >>> import tempfile
+    >>> async def visit(path: Path) -> bytes:
+    ...     store = SQLiteStore(path)
+    ...     await store.create("{abcd}:key", Change(set={"n": b"1"}), max_age=60)
+    ...     await store.aclose()
+    ...     after_a_restart = SQLiteStore(path)
+    ...     record = await after_a_restart.load("{abcd}:key")
+    ...     await after_a_restart.aclose()
+    ...     return record.fields["n"]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     asyncio.run(visit(Path(folder, "sessions.db")))
+    b'1'
+    """
+
+    in_process: Final = False
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durable: bool = False,
+        busy_timeout: timedelta | float = 5.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if os.fspath(path) in ("", ":memory:"):
+            raise ValueError("SQLiteStore needs the path of a file; MemoryStore() keeps sessions in memory")
+        self._file = SessionFile(Path(path).absolute(), durable=durable, clock=clock)
+        self._busy_timeout = busy_timeout.total_seconds() if isinstance(busy_timeout, timedelta) else busy_timeout
+        self._worker: Worker | None = None
+        self._turns: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+
+    @property
+    def path(self) -> Path:
+        """The file, as an absolute path."""
+        return self._file.path
+
+    async def load(self, key: str) -> Record | Superseded | None:
+        """See `AtomicStore.load`."""
+        return cast("Record | Superseded | None", await self._submit((key,), None))
+
+    async def create(
+        self, key: str, change: Change, *, max_age: float, absolute_max_age: float | None = None
+    ) -> Committed | Literal[Refused.TAKEN]:
+        """See `AtomicStore.create`."""
+        work = partial(_create, key=key, change=change, max_age=max_age, absolute_max_age=absolute_max_age)
+        return cast("Committed | Literal[Refused.TAKEN]", await self._submit((key,), work, writes=True))
+
+    async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
+        """See `AtomicStore.commit`."""
+        work = partial(_commit, key=key, change=change, max_age=max_age)
+        return cast(CommitResult, await self._submit((key,), work, writes=True))
+
+    async def touch(self, key: str, *, max_age: float) -> bool:
+        """See `AtomicStore.touch`."""
+        return cast(bool, await self._submit((key,), partial(_touch, key=key, max_age=max_age), writes=True))
+
+    async def move(
+        self,
+        key: str,
+        new_key: str,
+        *,
+        max_age: float,
+        grace: float,
+        keep: Collection[str] | None = None,
+        successor: bytes | None = None,
+    ) -> MoveResult:
+        """See `AtomicStore.move`."""
+        work = partial(_move, key=key, new_key=new_key, max_age=max_age, grace=grace, keep=keep, successor=successor)
+        return cast(MoveResult, await self._submit((key, new_key), work, writes=True))
+
+    async def destroy(self, key: str) -> bool | Superseded:
+        """See `AtomicStore.destroy`."""
+        return cast("bool | Superseded", await self._submit((key,), partial(_destroy, key=key), writes=True))
+
+    async def find(self, principal: str) -> list[tuple[str, Record]]:
+        """See `AtomicStore.find`."""
+        return cast("list[tuple[str, Record]]", await self._submit((), partial(Rows.find, principal=principal)))
+
+    async def revoke(self, principal: str, *, keep: str | None = None) -> int:
+        """See `AtomicStore.revoke`."""
+        return cast(int, await self._submit((), partial(_revoke, principal=principal, keep=keep), writes=True))
+
+    async def purge(self) -> int:
+        """See `AtomicStore.purge`. It takes as many transactions as it needs: other writes get in between."""
+        freed, more = 0, True
+        while more:
+            gone, more = cast("tuple[int, bool]", await self._submit((), Rows.sweep, writes=True))
+            freed += gone
+        return freed
+
+    async def aclose(self) -> None:
+        """Finish what was begun, close the file and end the thread. The next operation opens it again."""
+        loop = asyncio.get_running_loop()
+        self._hand_over(loop)
+        worker, self._worker = self._worker, None
+        if worker is not None and not worker.lost:
+            ended: asyncio.Future[None] = loop.create_future()
+            worker.stop(ended)
+            await ended
+
+    def _submit(self, keys: tuple[str, ...], work: Work | None, *, writes: bool = False) -> asyncio.Future[Any]:
+        """Have the thread do `work`, or load a key, along with all else that this turn of the loop asks for."""
+        loop = asyncio.get_running_loop()
+        job = Job(loop.create_future(), keys, work, writes=writes)
+        turn = self._turns.get(loop)
+        if turn is None:
+            turn = self._turns[loop] = []
+            loop.call_soon(self._hand_over, loop)
+        turn.append(job)
+        return job.answer
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        turn = self._turns.pop(loop, None)
+        if turn is None:
+            return
+        if self._worker is None or self._worker.lost:
+            self._worker = Worker(self._file, self._busy_timeout)
+            weakref.finalize(self, self._worker.stop).atexit = False
+        self._worker.inbox.put(turn)
+
+
+def _create(
+    rows: Rows, *, key: str, change: Change, max_age: float, absolute_max_age: float | None
+) -> Committed | Literal[Refused.TAKEN]:
+    if rows.live(key) is not None:
+        return TAKEN
+    now = rows.now
+    deadline = None if absolute_max_age is None else now + absolute_max_age
+    fields: dict[str, bytes] = {}
+    counters = change.apply_to(fields)
+    if counters is None:
+        raise ValueError(f"set to what is no counter of 64 bits, and incremented: {sorted(change.increment)}")
+    record = Record(
+        fields=fields,
+        created_at=now,
+        issued_at=now,
+        seen_at=now,
+        expires_at=_expiry(now, max_age, deadline),
+        deadline=deadline,
+        principal=None if change.principal is KEEP else change.principal,
+    )
+    rows.put(key, record)
+    return Committed(record.expires_at, counters)
+
+
+def _commit(rows: Rows, *, key: str, change: Change, max_age: float) -> CommitResult:
+    record = rows.live(key)
+    if not isinstance(record, Record):
+        return GONE if record is None else record
+    fields = dict(record.fields)
+    counters = change.apply_to(fields)
+    if counters is None:
+        return NOT_A_COUNTER
+    changed = msgspec.structs.replace(
+        record,
+        fields=fields,
+        seen_at=rows.now,
+        expires_at=_expiry(rows.now, max_age, record.deadline),
+        principal=record.principal if change.principal is KEEP else change.principal,
+    )
+    rows.update(key, record, changed)
+    return Committed(changed.expires_at, counters)
+
+
+def _touch(rows: Rows, *, key: str, max_age: float) -> bool:
+    record = rows.live(key)
+    if not isinstance(record, Record):
+        return False
+    expires_at = max(record.expires_at, _expiry(rows.now, max_age, record.deadline))
+    rows.update(key, record, msgspec.structs.replace(record, seen_at=rows.now, expires_at=expires_at))
+    return True
+
+
+def _move(
+    rows: Rows,
+    *,
+    key: str,
+    new_key: str,
+    max_age: float,
+    grace: float,
+    keep: Collection[str] | None,
+    successor: bytes | None,
+) -> MoveResult:
+    record = rows.live(key)
+    if not isinstance(record, Record):
+        return GONE if record is None else record
+    if rows.live(new_key) is not None:
+        return TAKEN
+    now = rows.now
+    expires_at = _expiry(now, max_age, record.deadline)
+    moved = msgspec.structs.replace(record, issued_at=now, seen_at=now, expires_at=expires_at)
+    if keep is not None:
+        fields = {name: value for name, value in record.fields.items() if name in keep}
+        moved = msgspec.structs.replace(moved, fields=fields, principal=None)
+    rows.put(new_key, moved)
+    rows.put_marker(key, Superseded(successor), now + grace)
+    return Committed(expires_at)
+
+
+def _destroy(rows: Rows, *, key: str) -> bool | Superseded:
+    entry = rows.live(key)
+    if isinstance(entry, Superseded):
+        return entry
+    if entry is not None:
+        rows.remove(key)
+    return entry is not None
+
+
+def _revoke(rows: Rows, *, principal: str, keep: str | None) -> int:
+    doomed = [key for key, _ in rows.find(principal) if key != keep]
+    for key in doomed:
+        rows.remove(key)
+    return len(doomed)
+
+
+def _expiry(now: float, max_age: float, deadline: float | None) -> float:
+    expires_at = now + max_age
+    return expires_at if deadline is None or expires_at < deadline else deadline

@@ -1,0 +1,95 @@
+"""From what `session(store=...)` was given to a store."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Final, cast
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from kick.errors import MissingExtra
+from kick.session.errors import BadSessionOption, MissingStoreMethod, UnknownStore
+from kick.session.store import AtomicStore, SessionStore
+from kick.session.stores.memory import MemoryStore
+
+SCHEMES: Final = (
+    "memory://",
+    "sqlite://",
+    "redis://",
+    "rediss://",
+    "redis+sentinel://",
+    "redis+cluster://",
+)
+
+_BASIC: Final = {
+    "get": "get(self, sid: str) -> dict | None",
+    "set": "set(self, sid: str, data: dict, max_age: float) -> None",
+    "destroy": "destroy(self, sid: str) -> None",
+}
+
+
+def open_store(store: object) -> AtomicStore:
+    """The store that a URL, a store of either protocol, or `None` (memory) stands for.
+
+    >>> open_store("memory://?max_sessions=10").max_sessions
+    10
+
+    Connects to nothing. Raises `UnknownStore`, `MissingStoreMethod` or `MissingExtra`.
+    """
+    if store is None:
+        return MemoryStore()
+    if isinstance(store, str):
+        return _from_url(store)
+    if all(callable(getattr(store, name, None)) for name in ("load", "create", "commit", "move")):
+        return cast(AtomicStore, store)
+    missing = [name for name in _BASIC if not callable(getattr(store, name, None))]
+    if len(missing) == len(_BASIC) or isinstance(store, type):
+        raise UnknownStore(_shown(store), SCHEMES)
+    if missing:
+        raise MissingStoreMethod(store, missing[0], _BASIC[missing[0]])
+    for name in _BASIC:
+        if not inspect.iscoroutinefunction(getattr(store, name)):
+            raise MissingStoreMethod(store, name, _BASIC[name])
+    from kick.session.stores.basic import BasicStore
+
+    return BasicStore(cast(SessionStore, store))
+
+
+def _from_url(url: str) -> AtomicStore:
+    parts = urlsplit(url)
+    if parts.scheme == "memory":
+        return MemoryStore(**_max_sessions(url))
+    if parts.scheme == "sqlite":
+        from kick.session.stores.sqlite import SQLiteStore
+
+        return SQLiteStore(_sqlite_path(url))
+    if f"{parts.scheme}://" in SCHEMES:
+        try:
+            import redis  # noqa: F401
+        except ModuleNotFoundError:
+            raise MissingExtra(f"session(store={parts.scheme + '://...'!r})", "redis", "redis") from None
+        from kick.session.stores.redis import RedisStore
+
+        return RedisStore(url)
+    raise UnknownStore(repr(f"{parts.scheme}://...") if parts.scheme else repr(url), SCHEMES)
+
+
+def _max_sessions(url: str) -> dict[str, Any]:
+    options = dict(parse_qsl(urlsplit(url).query))
+    text = options.pop("max_sessions", None)
+    if options or (text is not None and not (text.isdecimal() and int(text) > 0)):
+        raise BadSessionOption("store", url, "no option but max_sessions", 'store="memory://?max_sessions=1000"')
+    return {} if text is None else {"max_sessions": int(text)}
+
+
+def _sqlite_path(url: str) -> str:
+    """The path in an SQLite URL: three slashes before a relative one, four before an absolute one."""
+    rest = url.partition("://")[2]
+    if not rest.startswith("/") or rest == "/":
+        raise BadSessionOption(
+            "store", url, "three slashes and a path, four for an absolute one", 'store="sqlite:///sessions.db"'
+        )
+    return unquote(rest[1:])
+
+
+def _shown(store: object) -> str:
+    return store.__qualname__ if isinstance(store, type) else f"<{type(store).__qualname__}>"

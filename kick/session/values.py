@@ -1,0 +1,158 @@
+"""How the values of a session become bytes, and come back as they were.
+
+A value is what JSON holds (`None`, `bool`, `int`, finite `float`, `str`, lists, dicts with `str` keys), or a
+`datetime`, `UUID`, `Decimal` or `bytes`, nested as deep as one likes. Everything comes back equal and of the same
+type, on every store, with one exception: a tuple comes back as a list.
+
+The bytes are JSON. A value that JSON lacks is an object with the single key `$`: `{"$": ["uuid", "..."]}`; a
+dict of the user's that has a key `$` is wrapped likewise.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+MAX_DEPTH: Final = 64
+"""How deep lists and dicts may be nested."""
+
+PLAIN_TYPES: Final = frozenset({str, int, bool, type(None)})
+
+_encoder: Final = msgspec.json.Encoder()
+_sorting_encoder: Final = msgspec.json.Encoder(order="sorted")
+_decode_json: Final = msgspec.json.Decoder().decode
+
+
+class UnstorableValue(TypeError):
+    """A value that no store can hold. The message names the place: `data['cart'][0]`."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        self.place = place
+        super().__init__(
+            f"session.{place}: {reason}. A session holds what JSON holds, and datetime, UUID, Decimal and bytes."
+        )
+
+
+class UnreadableValue(ValueError):
+    """Stored bytes that are no value of ours."""
+
+
+def encode(key: str, value: Any) -> bytes:
+    """The bytes of `value`, which is stored under `key`.
+
+    >>> encode("cart", {"items": [1, 2], "since": datetime(2026, 1, 1)})
+    b'{"items":[1,2],"since":{"$":["datetime","2026-01-01T00:00:00"]}}'
+
+    Raises `UnstorableValue`, which names the place.
+    """
+    plain = value if type(value) in PLAIN_TYPES else _plain(value, f"data[{key!r}]", MAX_DEPTH)
+    try:
+        return _encoder.encode(plain)
+    except UnicodeEncodeError:
+        raise UnstorableValue(f"data[{key!r}]", "text with a lone surrogate has no UTF-8 form") from None
+    except ValueError as error:
+        raise UnstorableValue(f"data[{key!r}]", str(error)) from None
+
+
+def decode(raw: bytes) -> Any:
+    """The value again.
+
+    >>> decode(b'{"items":[1,2],"since":{"$":["datetime","2026-01-01T00:00:00"]}}')
+    {'items': [1, 2], 'since': datetime.datetime(2026, 1, 1, 0, 0)}
+
+    Raises `UnreadableValue` for bytes that `encode` did not make.
+    """
+    try:
+        value = _decode_json(raw)
+        return _revive(value) if b'"$"' in raw else value
+    except (msgspec.DecodeError, KeyError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        raise UnreadableValue(f"not a session value: {error}") from error
+
+
+def same(left: bytes, right: bytes) -> bool:
+    """Whether two encodings hold equal values: the keys of dicts may come in another order.
+
+    >>> same(b'{"a":1,"b":2}', b'{"b":2,"a":1}'), same(b"1", b"1.0")
+    (True, False)
+    """
+    if left == right:
+        return True
+    if len(left) != len(right) or left[:1] not in (b"{", b"["):
+        return False
+    try:
+        return _sorting_encoder.encode(_decode_json(left)) == _sorting_encoder.encode(_decode_json(right))
+    except msgspec.DecodeError:
+        return False
+
+
+_TAGS: Final[dict[type, Callable[[Any], Any]]] = {
+    datetime: lambda value: {"$": ["datetime", _isoformat(value)]},
+    UUID: lambda value: {"$": ["uuid", value.hex]},
+    Decimal: lambda value: {"$": ["decimal", str(value)]},
+    bytes: lambda value: {"$": ["bytes", base64.b64encode(value).decode()]},
+}
+
+_REVIVERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "datetime": lambda text: _from_isoformat(text),
+    "uuid": UUID,
+    "decimal": Decimal,
+    "bytes": lambda text: base64.b64decode(text, validate=True),
+    "dict": lambda value: {key: _revive(each) for key, each in value.items()},
+}
+
+
+def _plain(value: Any, place: str, depth: int) -> Any:
+    """`value` made of JSON's types alone; a copy wherever there is something to change."""
+    if depth == 0:
+        raise UnstorableValue(place, f"nested deeper than {MAX_DEPTH} levels, or holding itself")
+    kind = type(value)
+    if kind in PLAIN_TYPES:
+        return value
+    if kind is float:
+        if not math.isfinite(value):
+            raise UnstorableValue(place, f"{value!r} is not a finite number")
+        return value
+    if kind is list or kind is tuple:
+        return [_plain(each, f"{place}[{index}]", depth - 1) for index, each in enumerate(value)]
+    if kind is dict:
+        return _plain_dict(value, place, depth)
+    tag = _TAGS.get(kind)
+    if tag is None:
+        raise UnstorableValue(place, f"a value of type {kind.__qualname__} cannot be stored")
+    return tag(value)
+
+
+def _plain_dict(value: dict[Any, Any], place: str, depth: int) -> dict[str, Any]:
+    for key in value:
+        if type(key) is not str:
+            raise UnstorableValue(place, f"the key {key!r} is not a str")
+    plain = {key: _plain(each, f"{place}[{key!r}]", depth - 1) for key, each in value.items()}
+    return {"$": ["dict", plain]} if "$" in plain else plain
+
+
+def _revive(value: Any) -> Any:
+    if type(value) is list:
+        return [_revive(each) for each in value]
+    if type(value) is dict:
+        if "$" in value:
+            name, stored = value["$"]
+            return _REVIVERS[name](stored)
+        return {key: _revive(each) for key, each in value.items()}
+    return value
+
+
+def _isoformat(value: datetime) -> str:
+    return value.isoformat() + (";fold" if value.fold else "")
+
+
+def _from_isoformat(text: str) -> datetime:
+    text, _, fold = text.partition(";")
+    value = datetime.fromisoformat(text)
+    return value.replace(fold=1) if fold else value

@@ -1,0 +1,85 @@
+"""The fixtures every test may ask for. What stands behind them is in `tests/support`."""
+
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver import Chrome
+
+from tests.support import programs, serving
+from tests.support.browser import open_browser
+from tests.support.redis import RedisCluster, RedisSentinel, RedisServer
+
+pytest.register_assert_rewrite("kick.testing")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """What async tests run on. No mark is needed: `async def test_...` is enough."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One Redis for the whole run: `.url`, `.start()`, `.stop()`, `.kill()`. Leave it running."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL of the run's Redis, emptied for this test, and started again if the one before left it dead."""
+    if not redis_server.running:
+        redis_server.start()
+    redis_server.flush()
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """Three Redis primaries that share the slots: `.url`, `.nodes`, `.flush()`."""
+    with RedisCluster(tmp_path_factory.mktemp("redis-cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def redis_sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSentinel]:
+    """A primary, a replica and a sentinel: `.sentinels`, `.service`, `.fail_over()`, `.heal()`. Leave it healed."""
+    with RedisSentinel(tmp_path_factory.mktemp("redis-sentinel")) as servers:
+        yield servers
+
+
+@pytest.fixture
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """Chromium with a profile that knows nothing yet. `tests.support.browser.open_browser` for a second one."""
+    with open_browser(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
+
+
+@pytest.fixture
+def serve() -> serving.Serve:
+    """`with serve(app) as url:` serves an application from a thread."""
+    return serving.serve
+
+
+@pytest.fixture
+def serve_process() -> serving.ServeProcess:
+    """`with serve_process("module:app", cwd=...) as server:` serves one from a process that can be killed."""
+    return serving.serve_process
+
+
+def pytest_configure() -> None:
+    try:
+        programs.left_out()
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name every test that was not run, and why: a skip is easily overlooked."""
+    skipped = terminalreporter.getreports("skipped")
+    if not skipped:
+        return
+    terminalreporter.section(f"{len(skipped)} not run", yellow=True)
+    for report in skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        terminalreporter.line(f"{report.nodeid}: {str(reason).removeprefix('Skipped: ')}")

@@ -1,0 +1,49 @@
+"""The programs that tests start, and what becomes of a test whose program is not there.
+
+It fails, and says what to install. Whoever means to do without says so: with `KICK_WITHOUT=redis,chromium` in
+the environment the test is skipped instead, and the closing lines of the run name it.
+"""
+
+import os
+import shutil
+
+import pytest
+
+PROGRAMS = {
+    "redis": (("redis-server",), "redis-server"),
+    "chromium": (("chromium", "chromium-browser", "google-chrome"), "chromium"),
+    "chromedriver": (("chromedriver",), "chromium-driver"),
+}
+"""Program: the names it goes by, and Debian's package."""
+
+GROUPS = {"chromedriver": "chromium"}
+"""Programs that are left out together with another."""
+
+VARIABLE = "KICK_WITHOUT"
+
+
+def left_out() -> frozenset[str]:
+    """The programs that `KICK_WITHOUT` names.
+
+    Raises `ValueError` for a name that is no program: a misspelt one would leave out nothing.
+    """
+    names = frozenset(name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip())
+    known = PROGRAMS.keys() - GROUPS.keys()
+    if unknown := names - known:
+        raise ValueError(f"{VARIABLE} names {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}")
+    return names
+
+
+def program(name: str) -> str:
+    """The path of a program. Fails the test, or skips it where the user does without, if there is none."""
+    commands, package = PROGRAMS[name]
+    group = GROUPS.get(name, name)
+    if group in left_out():
+        pytest.skip(f"{VARIABLE}={group}")
+    for command in commands:
+        if path := shutil.which(command):
+            return path
+    pytest.fail(
+        f"{commands[0]} is not installed: apt-get install {package}, or {VARIABLE}={group} to leave its tests out",
+        pytrace=False,
+    )

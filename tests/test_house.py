@@ -1,0 +1,268 @@
+"""The rules of the house that a machine can check. CONTRIBUTING.md says why."""
+
+import ast
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from tests.support.imports import Source, find_cycle, import_graph, read_package
+
+ROOT = Path(__file__).parents[1]
+
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("kick/errors.py",),
+    ("kick/signing.py",),
+    ("kick/di/*",),
+    ("kick/http/problem.py", "kick/http/cookies.py"),
+    ("kick/session/*",),
+    ("kick/http/*",),
+    ("kick/http/middleware/*", "kick/session/middleware.py", "kick/session/asgi.py", "kick/session/csrf.py"),
+    ("kick/module.py",),
+    ("kick/app.py",),
+    ("kick/openapi/*", "kick/testing/*"),
+    ("kick/cli/*", "kick/__main__.py"),
+)
+"""Lowest first. A file belongs to the longest pattern that it matches, and imports from its own layer and below."""
+
+TEMPLATES = "kick/cli/templates/"
+"""What `kick new` writes from: no modules of kick, whatever their names end in."""
+
+MODULE_LINES = 500
+FUNCTION_LINES = 80
+
+NOT_WITH_KICK = {"click", "jinja2", "multipart", "pydantic", "redis", "sqlite3", "uvicorn"}
+"""What `import kick` must not load. (`python_multipart`, where it is installed, comes with Starlette's requests.)"""
+
+NOT_IN_TEXT = (
+    r"--(?:extra-)?index-url",
+    r"\b(?:PIP|UV)_(?:EXTRA_)?INDEX",
+    r"\b(?:extra-)?index-url\s*=",
+    r"\btrusted-host\b\s*=",
+    r'"resolved":\s*"(?:http|file)',
+    r"\bpypi\.org/simple\b",
+    r"\bfiles\.pythonhosted\.org\b",
+    r"\bregistry\.npmjs\.org\b",
+    r"\bfile:/{3}",
+)
+"""Where a package came from on somebody's machine, in any spelling."""
+
+
+@pytest.fixture(scope="module")
+def sources() -> list[Source]:
+    return read_package(ROOT / "kick", leave_out=TEMPLATES)
+
+
+@pytest.fixture(scope="module")
+def public(sources: list[Source]) -> list[Source]:
+    """The packages that users import from: those that have an `__all__`."""
+    return [source for source in sources if source.is_package and "__all__" in _assigned(source.tree)]
+
+
+# Imports
+
+
+def test_every_module_has_its_layer(sources: list[Source]) -> None:
+    assert [source.name for source in sources if not source.is_package and _layer(source.name) is None] == []
+
+
+def test_imports_run_downwards(sources: list[Source]) -> None:
+    upwards = [
+        f"{file} imports {target}"
+        for file, targets in import_graph(sources).items()
+        for target in sorted(targets)
+        if _is_above(target, file)
+    ]
+    assert upwards == []
+
+
+def test_no_files_import_one_another_in_a_circle(sources: list[Source]) -> None:
+    assert find_cycle(import_graph(sources)) == []
+
+
+def test_packages_define_nothing_and_hand_on_names(sources: list[Source]) -> None:
+    defined = [
+        f"{source.name}:{node.lineno}: {ast.unparse(node).splitlines()[0]}"
+        for source in sources
+        if source.is_package
+        for node in source.tree.body
+        if not _hands_on(node)
+    ]
+    assert defined == []
+
+
+def test_importing_kick_loads_no_optional_package() -> None:
+    script = "import sys, kick; print(*{name.partition('.')[0] for name in sys.modules})"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert "kick" in loaded
+    assert loaded & NOT_WITH_KICK == set()
+
+
+# Sizes
+
+
+def test_no_module_is_too_long(sources: list[Source]) -> None:
+    lengths = {source.name: len(source.text.splitlines()) for source in sources}
+    assert {name: length for name, length in lengths.items() if length > MODULE_LINES} == {}
+
+
+def test_no_function_is_too_long(sources: list[Source]) -> None:
+    lengths = {f"{source.name}:{node.lineno}": _length(node) for source in sources for node in _functions(source.tree)}
+    assert {name: length for name, length in lengths.items() if length > FUNCTION_LINES} == {}
+
+
+# The public face
+
+
+def test_public_names_are_there_and_sorted(public: list[Source]) -> None:
+    for source in public:
+        package = importlib.import_module(source.module)
+        names = list(package.__all__)
+        assert [name for name in names if not hasattr(package, name)] == [], source.name
+        assert names == sorted(set(names), key=_rank), source.name
+
+
+def test_public_names_say_where_they_come_from(public: list[Source]) -> None:
+    for name, value in _exported(public):
+        home = getattr(value, "__module__", None)
+        if isinstance(home, str):
+            module = importlib.import_module(home)
+            own_name = getattr(value, "__qualname__", "").partition(".")[0]
+            assert not own_name or hasattr(module, own_name), f"{name} says it is {home}.{own_name}"
+
+
+def test_public_classes_and_functions_are_documented(public: list[Source]) -> None:
+    undocumented = [
+        name
+        for name, value in _exported(public)
+        if (inspect.isclass(value) or inspect.isroutine(value)) and _is_ours(value) and not _documentation(value)
+    ]
+    assert undocumented == []
+
+
+# Text
+
+
+def test_no_file_names_an_index_or_a_directory_of_this_machine() -> None:
+    patterns = [re.compile(pattern) for pattern in (*NOT_IN_TEXT, *_own_directories())]
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
+        for path, text in _project_text()
+        for number, line in enumerate(text.splitlines(), start=1)
+        if any(pattern.search(line) for pattern in patterns)
+    ]
+    assert found == []
+
+
+def test_constraints_are_names_and_versions_only() -> None:
+    pinned = re.compile(r"(#.*|[A-Za-z0-9._-]+==[0-9A-Za-z.!+]+)?")
+    for path in ROOT.glob("constraints*.txt"):
+        assert [line for line in path.read_text().splitlines() if not pinned.fullmatch(line)] == []
+
+
+# What the rules are made of
+
+
+def _layer(file: str) -> int | None:
+    matching = [
+        (len(pattern), index) for index, patterns in enumerate(LAYERS) for pattern in patterns if fnmatch(file, pattern)
+    ]
+    return max(matching)[1] if matching else None
+
+
+def _is_above(target: str, file: str) -> bool:
+    if target.endswith("__init__.py") or file.endswith("__init__.py"):
+        return False
+    mine, other = _layer(file), _layer(target)
+    return mine is not None and other is not None and other > mine
+
+
+def _hands_on(node: ast.stmt) -> bool:
+    match node:
+        case ast.Import() | ast.ImportFrom() | ast.FunctionDef(name="__getattr__" | "__dir__"):
+            return True
+        case ast.Expr(value=ast.Constant(value=str())):
+            return True
+        case ast.If(test=ast.Name(id="TYPE_CHECKING"), body=body, orelse=[]):
+            return all(map(_hands_on, body))
+        case ast.Assign() | ast.AnnAssign():
+            return _assigned(ast.Module([node], [])) == {"__all__"}
+        case _:
+            return False
+
+
+def _assigned(tree: ast.Module) -> set[str]:
+    names: set[str] = set()
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        names.update(ast.unparse(target) for target in targets if isinstance(target, ast.expr))
+    return names
+
+
+def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def _length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of signature and body. A docstring, with its table and its example, may be as long as it has to be."""
+    first = function.body[0]
+    docstring = _lines(first) if ast.get_docstring(function) is not None else 0
+    return _lines(function) - docstring
+
+
+def _lines(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """Constants, then classes, then the rest: as ruff sorts `__all__` (RUF022)."""
+    constant = name.isupper() and len(name) > 1
+    return (0 if constant else 1 if name[0].isupper() else 2, name)
+
+
+def _exported(packages: list[Source]) -> Iterator[tuple[str, object]]:
+    for source in packages:
+        package = importlib.import_module(source.module)
+        for name in package.__all__:
+            yield f"{source.module}.{name}", getattr(package, name)
+
+
+def _is_ours(value: object) -> bool:
+    return str(getattr(value, "__module__", "")).partition(".")[0] == "kick"
+
+
+def _documentation(value: type | Callable[..., object]) -> str:
+    """The docstring somebody wrote: not an inherited one, nor the signature that a dataclass makes for itself."""
+    text = vars(value).get("__doc__") if isinstance(value, type) else value.__doc__
+    return "" if not text or text.startswith(f"{value.__name__}(") else text.strip()
+
+
+def _own_directories() -> Iterator[str]:
+    for directory, depth in ((Path.home(), 1), (ROOT, 2)):
+        if len(directory.parts) > depth:  # "/" or "/app" may well be meant otherwise
+            yield rf"(?<![\w.]){re.escape(str(directory))}(?![\w-])"
+
+
+def _project_text() -> Iterator[tuple[Path, str]]:
+    for path in _project_files():
+        try:
+            yield path, path.read_text(encoding="utf-8")
+        except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
+            pass  # a picture; a file that is tracked and was deleted; a submodule
+
+
+def _project_files() -> list[Path]:
+    """What is tracked, or would be."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        run = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return [path for path in ROOT.rglob("*") if path.is_file() and ".venv" not in path.parts]
+    return [ROOT / name for name in run.stdout.split("\0") if name]

@@ -21,7 +21,7 @@ from kick.http.binding import CallPlan
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
 from kick.http.errors import NotAModule
-from kick.http.pipeline import answering, around, for_route, guarded, middleware_problem
+from kick.http.pipeline import around, for_route, guarded, middleware_problem, no_response, response_to
 from kick.http.problem import MethodNotAllowed, NotFound
 from kick.http.response import TEXT, ReadyResponse, Response
 from kick.http.routing import Endpoint, Route
@@ -63,7 +63,7 @@ class App:
         self._started = False
         self._starting: anyio.Lock | None = None
         self._unlink()
-        self._unmatched = guarded(for_route(self.middleware, None), answering(_unmatched))
+        self._unmatched = guarded(for_route(self.middleware, None), _unmatched)
         asgi: ASGIApp = self._serve
         for each in reversed(asgi_middleware):
             asgi = each.cls(asgi, *each.args, **each.kwargs)
@@ -111,7 +111,7 @@ class App:
 
     @asynccontextmanager
     async def scope(self) -> AsyncGenerator[Resources]:
-        """What a request has, for a job, a shell or a script: `async with app.scope() as scope: await scope.get(Users)`."""
+        """What a request has, for a job or a script: `async with app.scope() as scope: await scope.get(Users)`."""
         await self.start()
         async with self.container.scope() as scope:
             yield scope
@@ -124,6 +124,22 @@ class App:
             return
         if not self._started:
             await self.start()
+        ctx, endpoint = self._find(scope, receive, send)
+        try:
+            response: Response | None = await endpoint(ctx)
+        except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
+            response = response_to(ctx, error)
+        if response is None:
+            response = no_response(ctx)
+        if ctx._extra_headers is not None:
+            ctx._finish(response)
+        if ctx._resources is None:
+            await response(scope, receive, send)
+        else:
+            await _send_with(ctx._resources, response, scope, receive, send)
+
+    def _find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
+        """The context of a request, and what answers it."""
         method: str = scope["method"]
         path: str = scope["path"]
         raw_path: bytes | None = scope.get("raw_path")
@@ -131,22 +147,11 @@ class App:
         if raw_path is None or b"%" not in raw_path:
             route = self._static.get(path, _NONE).get(method)
         if route is not None:
-            ctx = RequestContext[Any](scope, receive, send, self.settings, route, {})
-            response = await route.endpoint(ctx)
-        else:
-            match = self._router.match(method, path, raw_path)
-            ctx = RequestContext[Any](scope, receive, send, self.settings, match.route, match.params)
-            if match.route is not None:
-                response = await match.route.endpoint(ctx)
-            else:
-                ctx.params = {"allowed": match.allowed}
-                response = await self._unmatched(ctx)
-        if ctx._extra_headers is not None:
-            ctx._finish(response)
-        if ctx._resources is None:
-            await response(scope, receive, send)
-        else:
-            await _send_with(ctx._resources, response, scope, receive, send)
+            return RequestContext(scope, receive, send, self.settings, route, {}), route.endpoint
+        match = self._router.match(method, path, raw_path)
+        if match.route is not None:
+            return RequestContext(scope, receive, send, self.settings, match.route, match.params), match.route.endpoint
+        return RequestContext(scope, receive, send, self.settings, None, {"allowed": match.allowed}), self._unmatched
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -189,7 +194,7 @@ class App:
     def _link(self, route: Route, plan: CallPlan) -> Endpoint:
         instance = self.container.instance(route.controller)
         handler = around(for_route(route.middleware, route), plan.link(self.container, instance))
-        return guarded(for_route(self.middleware, route), answering(handler))
+        return guarded(for_route(self.middleware, route), handler)
 
 
 def bootstrap(
@@ -209,7 +214,7 @@ def bootstrap(
     Arguments:
         modules: the features, each a `Module`.
         middleware: around every handler, outermost first: `async def timing(ctx, call_next)`.
-        providers: what the container provides beside the `@Service` classes: classes, functions, `Provider`s, instances.
+        providers: what is provided beside the `@Service` classes: classes, functions, `Provider`s, instances.
         asgi_middleware: `starlette.middleware.Middleware(Class, **options)` entries, around everything else.
         lifespan: an async context manager of the application, entered after everything is built:
             `@asynccontextmanager async def lifespan(app): ...`.
@@ -229,7 +234,8 @@ def bootstrap(
 
     Raises `KickError` for one mistake and `SetupErrors` for several; each says what to write instead.
     """
-    problems: list[KickError] = [NotAModule(each) for each in modules if not isinstance(each, Module)]
+    given: Sequence[Any] = modules
+    problems: list[KickError] = [NotAModule(each) for each in given if not isinstance(each, Module)]
     raise_all(problems)
     assembly = Assembly(modules, prefix)
     problems += assembly.problems
@@ -249,9 +255,7 @@ def bootstrap(
         provided += module.providers
     controllers = dict.fromkeys(route.controller for route, _ in assembly.plans)
     container = Container([*provided, *controllers], seeds=[RequestContext])
-    assembly.problems.clear()
-    assembly.require(container)
-    problems += [*assembly.problems, *container.check()]
+    problems += [*assembly.require(container), *container.check()]
     raise_all(problems)
     return App(assembly, container, middleware, http_settings, asgi_middleware, lifespan)
 

@@ -7,10 +7,10 @@ reads both.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import warnings
+from binascii import b2a_base64
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -25,7 +25,7 @@ MIN_SECRET_BYTES: Final = 32
 
 SIGNATURE_LENGTH: Final = 43
 
-_TO_URL_SAFE: Final = str.maketrans("+/", "-_")
+_TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _BLOCK_SIZE: Final = 64
 _INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
@@ -111,7 +111,16 @@ class _Key:
         inner.update(text.encode())
         outer = self._outer.copy()
         outer.update(inner.digest())
-        return base64.urlsafe_b64encode(outer.digest())[:SIGNATURE_LENGTH].decode()
+        return base64url(outer.digest())
+
+
+def base64url(digest: bytes) -> str:
+    """Bytes in the URL-safe base64 alphabet, without padding (RFC 4648, section 5).
+
+    >>> base64url(bytes([255, 254, 253]))
+    '__79'
+    """
+    return b2a_base64(digest, newline=False).translate(_TO_URL_SAFE).rstrip(b"=").decode()
 
 
 class Signer:
@@ -143,7 +152,7 @@ class Signer:
         if len(signature) != SIGNATURE_LENGTH or not signed.isascii():
             return None
         if "+" in signature or "/" in signature:
-            signature = signature.translate(_TO_URL_SAFE)
+            signature = signature.replace("+", "-").replace("/", "_")
         for key in self._keys:
             if hmac.compare_digest(key.signature(text), signature):
                 return text, key is self._current

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from typing import Any
 
 from typing_extensions import get_protocol_members, is_protocol
@@ -18,14 +19,12 @@ from kick.di.errors import (
     UnresolvedHint,
     is_abstract,
 )
-from kick.di.graph import Found, Graph, is_hashable
+from kick.di.graph import Found, Graph, Step, is_hashable
 from kick.di.naming import core, type_name
 from kick.di.recipe import Recipe
 from kick.di.service import Lifetime
 from kick.di.signature import Need, Unhinted, Unresolved
 from kick.errors import KickError
-
-Step = tuple[Recipe, Need]
 
 
 class Check:
@@ -33,16 +32,16 @@ class Check:
 
     >>> check = Check(Graph([], seeds=()))
     >>> check.required(int, "show(number) at app.py:12", parameter="number")
-    >>> [problem.code for problem in check.problems]
+    >>> [problem.code for problem in check.report()]
     ['di-missing-provider']
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.problems: list[KickError] = []
         self._graph = graph
-        self._seen: set[Recipe] = set()
-        self._cycles: set[frozenset[Recipe]] = set()
         self._outside: tuple[str, ...] = ()
+        self._problems: list[KickError] = []
+        self._seen: dict[Recipe, None] = {}
+        self._goes_round = False
 
     def required(self, key: Any, wanted_by: str, *, parameter: str | None = None) -> None:
         """Look at what a place outside the container asks for, and all beneath it."""
@@ -50,24 +49,28 @@ class Check:
         try:
             self._follow(self._graph.find(key), (), parameter)
         except UnhashableKey:
-            self.problems.append(UnhashableKey(key, wanted_by))
+            self._problems.append(UnhashableKey(key, wanted_by))
 
     def registered(self) -> None:
         """Look at everything that is registered."""
         self._outside = ()
-        self.problems.extend(self._graph.problems)
+        self._problems.extend(self._graph.problems)
         for root in self._graph.roots():
             for recipe in root.recipes:
                 self._visit(recipe, ())
 
+    def report(self) -> list[KickError]:
+        """What was found."""
+        return [*self._problems, *(self._cycles() if self._goes_round else ())]
+
     def _visit(self, recipe: Recipe, path: tuple[Step, ...]) -> None:
         if any(recipe is above for above, _ in path):
-            self._report_cycle(recipe, path)
+            self._goes_round = True
         if recipe in self._seen:
             return
-        self._seen.add(recipe)
+        self._seen[recipe] = None
         if recipe.factory is not None and is_abstract(core(recipe.factory)):
-            self.problems.append(NotConstructible(core(recipe.factory)))
+            self._problems.append(NotConstructible(core(recipe.factory)))
             return
         for need, found in self._graph.edges(recipe):
             if self._is_readable(recipe, need):
@@ -77,13 +80,13 @@ class Check:
     def _is_readable(self, recipe: Recipe, need: Need) -> bool:
         match need.hint:
             case Unresolved(text, reason, statement):
-                self.problems.append(UnresolvedHint(recipe.asks(need), text, reason, statement=statement))
+                self._problems.append(UnresolvedHint(recipe.asks(need), text, reason, statement=statement))
             case Unhinted.MISSING:
-                self.problems.append(MissingHint(recipe.asks(need), need.name, guess=self._guess(need.name)))
+                self._problems.append(MissingHint(recipe.asks(need), need.name, guess=self._guess(need.name)))
             case Unhinted.UNUSED:
                 pass
             case hint if not is_hashable(hint):
-                self.problems.append(UnhashableKey(hint, recipe.asks(need)))
+                self._problems.append(UnhashableKey(hint, recipe.asks(need)))
             case _:
                 return True
         return False
@@ -103,7 +106,7 @@ class Check:
             way, held = self._graph.path_to_request(shorter)
             chain = [above.asks(each) for above, each in [(recipe, need), *way]]
             factory = recipe.code if recipe.provider.scope else None
-            self.problems.append(ScopeViolation(type_name(recipe.key), type_name(held.key), chain, factory=factory))
+            self._problems.append(ScopeViolation(type_name(recipe.key), type_name(held.key), chain, factory=factory))
 
     def _report_missing(self, found: Found, path: tuple[Step, ...], parameter: str | None) -> None:
         key = found.keys[-1]
@@ -114,20 +117,24 @@ class Check:
             near=self._near(type_name(key)),
             implementation=next((each for each in self._graph.provided() if _implements(each, key)), None),
         )
-        self.problems.append(problem)
+        self._problems.append(problem)
 
     def _report_ambiguous(self, found: Found, path: tuple[Step, ...], parameter: str | None) -> None:
         providers, first = [str(each) for each in found.recipes], found.recipes[0].code
         chain = self._chain(path)
-        self.problems.append(AmbiguousProvider(found.keys[-1], parameter, providers, chain=chain, first=first))
+        self._problems.append(AmbiguousProvider(found.keys[-1], parameter, providers, chain=chain, first=first))
 
-    def _report_cycle(self, recipe: Recipe, path: tuple[Step, ...]) -> None:
-        start = next(index for index, (above, _) in enumerate(path) if above is recipe)
-        members = frozenset(above for above, _ in path[start:])
-        if members not in self._cycles:
-            self._cycles.add(members)
-            names = [type_name(above.key) for above, _ in path[start:]]
-            self.problems.append(DependencyCycle([above.asks(need) for above, need in path[start:]], names))
+    def _cycles(self) -> Iterator[DependencyCycle]:
+        """The shortest way round through every parameter that is on one."""
+        known: set[frozenset[Recipe]] = set()
+        for recipe in self._seen:
+            for need, found in self._graph.edges(recipe):
+                for below in found.recipes:
+                    way = self._graph.path_back(below, recipe)
+                    members = frozenset(above for above, _ in way or ()) | {recipe}
+                    if way is not None and members not in known:
+                        known.add(members)
+                        yield _cycle([(recipe, need), *way])
 
     def _chain(self, path: tuple[Step, ...]) -> list[str]:
         return [*self._outside, *(recipe.asks(need) for recipe, need in path)]
@@ -142,6 +149,12 @@ class Check:
         words = {type_name(key).lower(): type_name(key) for key in self._graph.provided()}
         near = difflib.get_close_matches(parameter.replace("_", "").lower(), words, n=1)
         return words[near[0]] if near else None
+
+
+def _cycle(steps: list[Step]) -> DependencyCycle:
+    return DependencyCycle(
+        [recipe.asks(need) for recipe, need in steps], [type_name(recipe.key) for recipe, _ in steps]
+    )
 
 
 def _implements(candidate: Any, key: Any) -> bool:

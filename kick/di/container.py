@@ -104,7 +104,7 @@ class Container:
             for key, wanted_by, parameter in self._required:
                 check.required(key, wanted_by, parameter=parameter)
             check.registered()
-            self._problems = check.problems
+            self._problems = check.report()
         return list(self._problems)
 
     def provides(self, key: Any) -> bool:
@@ -289,7 +289,7 @@ class Container:
         if hashed(key) not in self._answers:
             check = Check(self._graph)
             check.required(key, "asked of the container")
-            raise_all(check.problems)
+            raise_all(check.report())
             found = self._graph.find(key)
             singletons = self._graph.singletons([found])
             self._answers[key] = _Answer(self._planner.found(found), self._lifetime(found), singletons)

@@ -297,7 +297,7 @@ class ValueAndFactory(KickError):
     def __init__(self, key: Any, given: int) -> None:
         name = type_name(key)
         super().__init__(
-            f"Provider({name}) has {'both a value and' if given else 'neither a value nor'} a factory or scope.",
+            f"The provider of {name} has {'more than a value' if given else 'neither a value nor anything to call'}.",
             f"Give it one of them: `Provider({name}, value=...)`.",
         )
 

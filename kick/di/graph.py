@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -13,6 +13,9 @@ from kick.di.recipe import Recipe, Seed
 from kick.di.service import Lifetime, lifetime_mark
 from kick.di.signature import Kind, Need, Unhinted, Unresolved
 from kick.errors import KickError
+
+Step = tuple[Recipe, Need]
+"""A recipe, and the parameter of it that leads on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,20 +146,27 @@ class Graph:
         for _, found in self.edges(recipe):
             yield from found.recipes
 
-    def path_to_request(self, start: Recipe) -> tuple[list[tuple[Recipe, Need]], Recipe]:
-        """The shortest way from a recipe to one that is declared request-scoped, and that one."""
-        ways: deque[tuple[Recipe, list[tuple[Recipe, Need]]]] = deque([(start, [])])
+    def path_to_request(self, start: Recipe) -> tuple[list[Step], Recipe]:
+        """The shortest way from a request-scoped recipe to one that is declared so, and that one."""
+        ways = self._ways(start, self.request_scoped)
+        return next((way, recipe) for recipe, way in ways if recipe.declared is Lifetime.REQUEST)
+
+    def path_back(self, start: Recipe, end: Recipe) -> list[Step] | None:
+        """The shortest way from one recipe to another, if there is one."""
+        return next((way for recipe, way in self._ways(start, lambda _: True) if recipe is end), None)
+
+    def _ways(self, start: Recipe, passable: Callable[[Recipe], bool]) -> Iterator[tuple[Recipe, list[Step]]]:
+        """Everything that a recipe needs, the nearest first, and the way there."""
+        ways: deque[tuple[Recipe, list[Step]]] = deque([(start, [])])
         seen = {start}
         while ways:
             recipe, way = ways.popleft()
-            if recipe.declared is Lifetime.REQUEST:
-                return way, recipe
+            yield recipe, way
             for need, found in self.edges(recipe):
                 for below in found.recipes:
-                    if below not in seen and self.request_scoped(below):
+                    if below not in seen and passable(below):
                         seen.add(below)
                         ways.append((below, [*way, (recipe, need)]))
-        return [], start
 
     def singletons(self, roots: Iterable[Found]) -> list[Recipe]:
         """The singletons to be built for some roots, each after what it needs."""

@@ -60,7 +60,7 @@ class Provider:
     ) -> None:
         hashed(key)
         if value is _Unset.VALUE:
-            factory = factory or key
+            factory = key if factory is None else factory
             if not callable(factory):
                 raise ValueAndFactory(key, given=0)
         elif factory is not None or scope is not None:

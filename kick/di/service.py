@@ -36,7 +36,8 @@ def Service(scope: ScopeName = "singleton") -> Callable[[T], T]:
     A marked class needs no registration: whoever asks for it by type gets it. A marked function still has to
     be listed in `providers`. Only the object itself is marked, not its subclasses, and it is returned as it is.
 
-    A `request` service is built once per scope, a `transient` one for everyone who asks.
+    A `request` service is built once per scope, a `transient` one for everyone who asks. Constructors and synchronous
+    functions run directly on the event loop: they must not block.
 
     Raises `ServiceNotCalled` for `@Service` without parentheses, `UnknownScope` for any other scope.
 

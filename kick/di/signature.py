@@ -117,7 +117,7 @@ def constructor_of(factory: Any, names: Collection[str]) -> Any:
     True
     """
     written: Any = core(factory)
-    if not inspect.isclass(written) or dataclasses.is_dataclass(written):
+    if not inspect.isclass(written) or dataclasses.is_dataclass(written) or hasattr(written, "_fields"):
         return written
     for constructor in (core(getattr(written, name)) for name in ("__init__", "__new__")):
         if isinstance(constructor, FunctionType) and set(names) <= set(constructor.__code__.co_varnames):
@@ -205,6 +205,8 @@ def _evaluated(annotated: Any, name: str, hint: Any) -> Any:
 
 def _namespaces(annotated: Any, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if not isinstance(annotated, type):
-        return getattr(annotated, "__globals__", {}), {}
+        own = getattr(annotated, "__globals__", {})
+        # A generated constructor has globals of its own, and names the module of its class.
+        return {**vars(sys.modules.get(annotated.__module__, typing)), **own}, {}
     owner = next(each for each in annotated.__mro__ if name in inspect.get_annotations(each, **_ANNOTATIONS))
     return vars(sys.modules.get(owner.__module__, typing)), dict(vars(owner))

@@ -45,15 +45,15 @@ class Assembly:
                 self._add_controller(module, controller, prefix)
         self.router.finish(_head_of)
 
-    def require(self, container: Container) -> None:
-        """Tell the container what the controllers and their handlers ask it for, and check the handlers."""
+    def require(self, container: Container) -> list[KickError]:
+        """Tell the container what the controllers and their handlers ask it for; what is wrong with the handlers."""
         for route, plan in self.plans:
             if route.controller is not None:
                 container.require(route.controller, f"the controller of {route.method} {route.path}")
             plan.require(container)
-            self.problems += plan.problems
+        return [problem for _, plan in self.plans for problem in plan.problems]
 
-    def _add_controller(self, module: ModuleLike, controller: type, prefix: str) -> None:
+    def _add_controller(self, module: ModuleLike, controller: Any, prefix: str) -> None:
         info = controller_info(controller) if isinstance(controller, type) else None
         if info is None:
             self.problems.append(NotAController(controller, module.name))

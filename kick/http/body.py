@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -42,7 +42,7 @@ def is_json(media_type: str) -> bool:
     return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
 
 
-async def stream_body(scope: Scope, receive: Receive, limit: int | None) -> AsyncIterator[bytes]:
+async def stream_body(scope: Scope, receive: Receive, limit: int | None) -> AsyncGenerator[bytes, None]:
     """The body piece by piece; `None` is no limit.
 
     Raises `PayloadTooLarge` before anything is read when `Content-Length` says that it is too long, and as soon as
@@ -106,11 +106,12 @@ def parse_form(body: bytes) -> FormData:
     """
     try:
         text = body.decode()
-        return FormData(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FORM_FIELDS, errors="strict"))
+        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FORM_FIELDS, errors="strict")
     except UnicodeDecodeError:
         raise BadRequest("The form is not UTF-8.") from None
     except ValueError:
         raise BadRequest(f"The form has more than {MOST_FORM_FIELDS} fields.") from None
+    return FormData([*fields])
 
 
 async def parse_multipart(scope: Scope, receive: Receive, limit: int | None) -> FormData:
@@ -121,7 +122,7 @@ async def parse_multipart(scope: Scope, receive: Receive, limit: int | None) -> 
         raise MissingExtra("Reading multipart forms", "python-multipart", "uploads") from None
     parser = MultiPartParser(
         Headers(scope=scope),
-        _closing(stream_body(scope, receive, limit)),
+        stream_body(scope, receive, limit),
         max_fields=MOST_FORM_FIELDS,
         max_files=MOST_FORM_FIELDS,
         max_part_size=limit or 1 << 62,
@@ -132,11 +133,6 @@ async def parse_multipart(scope: Scope, receive: Receive, limit: int | None) -> 
         raise BadRequest(f"The multipart form cannot be read: {error.message}") from None
     except (KeyError, UnicodeDecodeError, ValueError, LookupError):
         raise BadRequest("The multipart form cannot be read: a header of it is malformed.") from None
-
-
-async def _closing(stream: AsyncIterator[bytes]) -> Any:
-    async for chunk in stream:
-        yield chunk
 
 
 def form_values(form: FormData, several: frozenset[str]) -> dict[str, Any]:

@@ -54,7 +54,6 @@ class RequestContext(Generic[DataT]):
 
     __slots__ = (
         "_body",
-        "_client_ip",
         "_cookie_pairs",
         "_cookies",
         "_extra_headers",
@@ -70,12 +69,18 @@ class RequestContext(Generic[DataT]):
         "_send",
         "_session",
         "_settings",
-        "_signer",
         "_state",
         "params",
         "route",
         "scope",
     )
+
+    _body: Any
+    _cookies: dict[str, str]
+    _headers: Headers
+    _query: QueryParams
+    _request: Request
+    _state: State
 
     params: dict[str, Any]
     """The path parameters, converted."""
@@ -344,7 +349,7 @@ class RequestContext(Generic[DataT]):
         return response
 
     def sse(self, events: AsyncIterable[ServerSentEvent | str | Mapping[str, Any]]) -> Response:
-        """Server-sent events (HTML Living Standard, section 9.2): texts, `ServerSentEvent`s, or mappings, sent as JSON."""
+        """Server-sent events (HTML Living Standard, section 9.2): `ServerSentEvent`s, texts, or JSON mappings."""
         self._response = response = StreamingResponse(encode_events(events), media_type="text/event-stream")
         response.raw_headers.append((b"cache-control", b"no-store"))
         response.raw_headers.append((b"x-accel-buffering", b"no"))

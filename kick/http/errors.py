@@ -128,8 +128,8 @@ class ScalarParameter(KickError):
     def __init__(self, name: str, type_name: str, place: str) -> None:
         super().__init__(
             cause=f"{place} asks for {name}: {type_name}, which is neither in the path nor a service.",
-            fix=f"For a path parameter put `{{{name}}}` into the path; for a query parameter declare `query: Query` with "
-            f"`class Query(msgspec.Struct): {name}: {type_name}`.",
+            fix=f"For a path parameter put `{{{name}}}` into the path; for a query parameter declare `query: Query` "
+            f"with `class Query(msgspec.Struct): {name}: {type_name}`.",
         )
 
 

@@ -86,18 +86,21 @@ def answering(endpoint: Endpoint) -> Endpoint:
 
     async def answer(ctx: RequestContext[Any]) -> Response:
         try:
-            response = await endpoint(ctx)
-        except Exception as error:
+            response: Response | None = await endpoint(ctx)
+        except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
             return response_to(ctx, error)
-        return response if response is not None else _no_response(ctx)
+        return response if response is not None else no_response(ctx)
 
     return answer
 
 
 def guarded(layers: Sequence[Any], endpoint: Endpoint) -> Endpoint:
-    """`endpoint` inside of the layers, each of which always sees a response, whatever happens within it."""
+    """`endpoint` inside of the layers, each of which always sees a response, whatever happens within it.
+
+    What the outermost raises is for the caller.
+    """
     for layer in reversed(layers):
-        endpoint = answering(_layer(layer, endpoint))
+        endpoint = _layer(layer, answering(endpoint))
     return endpoint
 
 
@@ -124,7 +127,8 @@ def _layer(layer: Any, inner: Endpoint) -> Endpoint:
     return run
 
 
-def _no_response(ctx: RequestContext[Any]) -> Response:
+def no_response(ctx: RequestContext[Any]) -> Response:
+    """The 500 for middleware that forgot to return."""
     return response_to(
         ctx, TypeError("middleware returned None: it must return a response, as in `return await call_next(ctx)`")
     )

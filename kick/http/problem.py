@@ -97,7 +97,7 @@ class HTTPError(Exception):
             members["detail"] = self.detail
         if request_id is not None:
             members["request_id"] = request_id
-        return {**self.extensions, **members}
+        return {**members, **{name: value for name, value in self.extensions.items() if name not in members}}
 
 
 class _Fixed(HTTPError):

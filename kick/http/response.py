@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from starlette.background import BackgroundTask
 from starlette.responses import Response as Response
 from starlette.types import Receive, Scope, Send
 
@@ -20,6 +21,8 @@ class ReadyResponse(Response):
     >>> ReadyResponse(b"{}", 200, JSON).raw_headers
     [(b'content-length', b'2'), (b'content-type', b'application/json')]
     """
+
+    background: BackgroundTask | None
 
     def __init__(self, body: bytes, status: int, content_type: bytes) -> None:
         self.status_code = status

@@ -17,7 +17,7 @@ class NoSuchFolder(KickError):
     def __init__(self, folder: Path) -> None:
         super().__init__(
             cause=f"bootstrap(templates={str(folder)!r}): there is no such folder.",
-            fix='Create it, or name the right one relative to the code: `templates=Path(__file__).parent / "templates"`.',
+            fix='Name a folder that is there, from the code: `templates=Path(__file__).parent / "templates"`.',
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
-from typing import Any, Final, NoReturn, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, Final, NoReturn, Protocol, TypeAlias
 
 from kick.session.values import PLAIN_TYPES, UnreadableValue, UnstorableValue, decode, encode, same
 
@@ -19,7 +19,6 @@ RESERVED: Final = "$"
 
 _SCALARS: Final = frozenset({str, int, bool, float, type(None)})
 _MISSING: Final = object()
-_T = TypeVar("_T")
 
 
 Refusal: TypeAlias = Callable[[], Exception]
@@ -36,6 +35,11 @@ class Contents(Protocol):
 
     def replace(self, value: Any) -> None:
         """`session.data = value`."""
+        ...
+
+    @property
+    def may_have_changed(self) -> bool:
+        """Whether `changes` is worth its price."""
         ...
 
     def changes(self) -> tuple[dict[str, bytes], list[str]]:
@@ -101,11 +105,7 @@ class SessionData(MutableMapping[str, Any]):
             live[key] = value
         return value
 
-    @overload
-    def get(self, key: str) -> Any | None: ...
-    @overload
-    def get(self, key: str, default: _T) -> Any | _T: ...
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, key: str, default: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The value of `key`, or `default`."""
         try:
             return self[key]
@@ -162,8 +162,6 @@ class SessionData(MutableMapping[str, Any]):
     def __eq__(self, other: object) -> bool:
         return dict(self) == other if isinstance(other, Mapping) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]
-
     def copy(self) -> dict[str, Any]:
         """All of it as a plain dict; a change of the dict itself changes nothing here."""
         return dict(self)
@@ -174,6 +172,11 @@ class SessionData(MutableMapping[str, Any]):
             self[key] = each
         for key in [key for key in self if key not in value]:
             del self[key]
+
+    @property
+    def may_have_changed(self) -> bool:
+        """See `Contents.may_have_changed`."""
+        return bool(self._live) or bool(self._dropped)
 
     def changes(self) -> tuple[dict[str, bytes], list[str]]:
         """See `Contents.changes`."""
@@ -220,23 +223,24 @@ class _FrozenList(list[Any]):
 
     refusal: Refusal
 
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise self.refusal()
-
-    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
-    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
-
 
 class _FrozenDict(dict[str, Any]):
     """A dict of a session that takes no more writes."""
 
     refusal: Refusal
 
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise self.refusal()
 
-    pop = popitem = clear = update = setdefault = _refuse
-    __setitem__ = __delitem__ = __ior__ = _refuse
+def _refuse(self: _FrozenList | _FrozenDict, *_: Any, **__: Any) -> NoReturn:
+    raise self.refusal()
+
+
+for _name in ("append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "__iadd__", "__imul__"):
+    setattr(_FrozenList, _name, _refuse)
+for _name in ("pop", "popitem", "clear", "update", "setdefault", "__ior__"):
+    setattr(_FrozenDict, _name, _refuse)
+for _name in ("__setitem__", "__delitem__"):
+    setattr(_FrozenList, _name, _refuse)
+    setattr(_FrozenDict, _name, _refuse)
 
 
 def _freeze(value: Any, refusal: Refusal) -> Any:

@@ -43,7 +43,7 @@ CLIENT: Final = "$client"
 """The reserved field that says from where a principal's session was started."""
 
 MARKER_SECONDS: Final = 60.0
-"""How long a store knows that an id was given up in a regenerate: as long as requests that began before are in flight."""
+"""How long a store knows that an id was given up by a regenerate: requests that began before it are in flight."""
 
 _MOST_HOPS: Final = 16
 _T = TypeVar("_T")
@@ -61,6 +61,7 @@ class Engine:
         self.events = Events(options.on_event)
         self._time_limit = None if getattr(store, "in_process", False) else options.store_timeout
         self._touch_after = min(options.max_age / 10, 60.0)
+        self._prolongs = options.rolling or options.rotate_after is not None
 
     # The two ends of a request
 
@@ -77,7 +78,7 @@ class Engine:
             self.events.emit(SessionEvent.BAD_SIGNATURE, None)
             return session
         try:
-            await self._load(session, claim.session_id)
+            await self._load(session, claim.session_id, key_of(claim.session_id))
         except SessionUnavailable:
             session._status = Status.UNAVAILABLE
             if self.options.on_store_error == "anonymous":
@@ -94,27 +95,23 @@ class Engine:
         `SessionUnavailable` when the store fails; then the response must not be sent.
         """
         if status < 500:
-            match session._status:
-                case Status.NEW:
+            if session._status is Status.NEW:
+                if self.options.save_uninitialized or session._may_have_changed():
                     await self._save_new(session)
-                case Status.STORED:
-                    await self._save_stored(session)
-                case _:
-                    pass
+            elif session._status is Status.STORED and (self._prolongs or session._may_have_changed()):
+                await self._save_stored(session)
         cookie = self._cookie_of(session)
         session._seal()
         return cookie
 
     def _cookie_of(self, session: Session[Any]) -> bytes | None:
         """The one decision about the cookie, from the final state."""
-        match session._status:
-            case Status.STORED if session._cookie_due:
-                assert session._id is not None
-                return self.options.cookie.issue(session._id, self._cookie_age(session))
-            case Status.DESTROYED if session._cookie_came:
-                return self.options.cookie.remove()
-            case _:
-                return None
+        if session._status is Status.STORED and session._cookie_due:
+            assert session._id is not None
+            return self.options.cookie.issue(session._id, self._cookie_age(session))
+        if session._status is Status.DESTROYED and session._cookie_came:
+            return self.options.cookie.remove()
+        return None
 
     def _cookie_age(self, session: Session[Any]) -> float:
         record = session._record
@@ -123,13 +120,12 @@ class Engine:
         return max(1.0, min(self.options.max_age, record.deadline - time.time()))
 
     async def _save_new(self, session: Session[Any]) -> None:
-        if self.options.save_uninitialized or session._contents is not None or session._flash is not None:
-            change = session._change()
-            if self.options.save_uninitialized or change.set or change.principal is not KEEP:
-                await self._create(session, change)
+        change = session._change()
+        if self.options.save_uninitialized or change.set or change.principal is not KEEP:
+            await self._create(session, change)
 
     async def _save_stored(self, session: Session[Any]) -> None:
-        change = session._change() if session._accessed else Change()
+        change = session._change()
         if not change.is_empty:
             await self._commit(session, change)
         elif self.options.rolling:
@@ -203,8 +199,7 @@ class Engine:
 
     # What the store is asked for
 
-    async def _load(self, session: Session[Any], session_id: str) -> None:
-        key = key_of(session_id)
+    async def _load(self, session: Session[Any], session_id: str, key: str) -> None:
         for _ in range(_MOST_HOPS):
             found = await self._ask(self.store.load(key))
             if isinstance(found, Record):
@@ -289,9 +284,9 @@ class Engine:
 
     async def _touch(self, session: Session[Any]) -> None:
         assert session._record is not None
-        if time.time() - session._record.seen_at >= self._touch_after:
-            if not await self._ask(self.store.touch(_key(session), max_age=self.options.max_age)):
-                self._lose(session, Status.GONE)
+        is_due = time.time() - session._record.seen_at >= self._touch_after
+        if is_due and not await self._ask(self.store.touch(_key(session), max_age=self.options.max_age)):
+            self._lose(session, Status.GONE)
 
     async def _move(self, session: Session[Any], keep: Collection[str] | None, *, grace: float, leads_on: bool) -> None:
         while session._status is Status.STORED:

@@ -8,11 +8,12 @@ whole id, from which nobody gets back to the id.
 
 from __future__ import annotations
 
-import base64
 import re
 import secrets
 from hashlib import sha256
 from typing import Final
+
+from kick.signing import base64url
 
 TAG_LENGTH: Final = 4
 _RANDOM_BYTES: Final = 24
@@ -49,8 +50,7 @@ def key_of(session_id: str) -> str:
     >>> key_of("abcdefghijklmnopqrstuvwxyz0123456789")
     '{abcd}:AR_CmU450lEUFUD4emkJKz8iqGdn9yg95-7ts4l77fY'
     """
-    digest = base64.urlsafe_b64encode(sha256(session_id.encode()).digest())[:43].decode()
-    return f"{{{session_id[:TAG_LENGTH]}}}:{digest}"
+    return f"{{{session_id[:TAG_LENGTH]}}}:{base64url(sha256(session_id.encode()).digest())}"
 
 
 def fingerprint(key: str) -> str:

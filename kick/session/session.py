@@ -243,8 +243,8 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         name = "-" if self._key is None else fingerprint(self._key)
         return f"<Session {name} {self._status.value}>"
 
-    __hash__ = object.__hash__
     __eq__ = object.__eq__
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
 
     # For the engine
 
@@ -307,6 +307,14 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         """Take nothing more: the response is on its way."""
         self._sealed = True
         self._refuse_writes(_too_late)
+
+    def _may_have_changed(self) -> bool:
+        contents = self._contents
+        return (
+            (contents is not None and contents.may_have_changed)
+            or self._flash is not None
+            or self._principal is not KEEP
+        )
 
     def _change(self) -> Change:
         """All that differs from the store."""

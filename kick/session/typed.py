@@ -103,6 +103,11 @@ class TypedContents:
             raise TypeError(f"session.data is a {self._shape.type.__name__}, not a {type(value).__name__}")
         self._value = value
 
+    @property
+    def may_have_changed(self) -> bool:
+        """See `Contents.may_have_changed`."""
+        return self._value is not None
+
     def changes(self) -> tuple[dict[str, bytes], list[str]]:
         """See `Contents.changes`."""
         changed: dict[str, bytes] = {}

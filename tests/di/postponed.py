@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import InitVar, dataclass, field
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -36,6 +36,11 @@ class Diary:
 class Planner(msgspec.Struct):
     calendar: Calendar
     pages: int = 12
+
+
+class Entry(NamedTuple):
+    clock: Clock
+    page: int = 1
 
 
 async def greeting(clock: Clock) -> AsyncIterator[str]:

@@ -95,7 +95,7 @@ def test_a_cycle_is_reported_once_wherever_one_enters_it() -> None:
     for key in (str, int, float):
         container.require(key, f"for {key.__name__}")
     chains = [problem.cause.splitlines()[0] for problem in container.check()]
-    assert chains == ["str and float and int need each other:", "int and str need each other:"]
+    assert chains == ["str and float and int need each other:", "str and int need each other:"]
 
 
 def test_what_is_asked_for_from_a_broken_container_is_an_error() -> None:
@@ -234,10 +234,10 @@ def test_a_deep_chain_is_checked_to_its_end() -> None:
         namespace: dict[str, object] = {}
         if below is not None:
 
-            def __init__(self: object, below: object) -> None: ...
+            def init(self: object, below: object) -> None: ...
 
-            __init__.__annotations__["below"] = below
-            namespace["__init__"] = __init__
+            init.__annotations__["below"] = below
+            namespace["__init__"] = init
         below = type(name, (), namespace)
         classes.append(below)
     assert Container(classes).check() == []

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Annotated, Any
 
 import pytest
 
@@ -391,8 +392,6 @@ def test_an_unhashable_qualifier_is_mended_by_a_string(load: Load) -> None:
 
 
 def test_an_unhashable_key_is_refused_wherever_it_is_given() -> None:
-    from typing import Annotated
-
     key = Annotated[int, []]
     with pytest.raises(UnhashableKey):
         Container().provides(key)
@@ -486,6 +485,7 @@ def test_an_unknown_scope_is_mended_by_a_known_one(load: Load) -> None:
 
 def test_a_provider_with_nothing_or_too_much_is_mended_by_a_value(load: Load) -> None:
     for wrong in (
+        "Provider(int | str, 3)",
         "Provider(int | str)",
         "Provider(int | str, int, value=3)",
         'Provider(int | str, value=3, scope="request")',
@@ -493,7 +493,7 @@ def test_a_provider_with_nothing_or_too_much_is_mended_by_a_value(load: Load) ->
         with pytest.raises(ValueAndFactory) as caught:
             load(f"container = Container([{wrong}])")
         assert caught.value.code == "di-value-and-factory"
-        assert caught.value.cause.startswith("Provider(int | str) has ")
+        assert caught.value.cause.startswith("The provider of int | str has ")
         fixed = load(f"container = Container([{code(caught.value)[0]}])")
         assert fixed.container.instance(int | str) is ...
 
@@ -515,14 +515,13 @@ async def test_an_override_by_a_class_is_mended_by_a_provider(load: Load) -> Non
 # What happens at run time
 
 
-async def run(statement: str, **names: object) -> object:
+async def run(statement: str, **names: Any) -> object:
     """Runs one line of a fix, which may await."""
-    namespace = dict(names)
+    namespace = names
     body = textwrap.indent(statement.replace(": await", ": return await"), "    ")
     exec(f"async def pasted():\n{body}", namespace)
-    pasted = namespace["pasted"]
-    assert callable(pasted)
-    return await pasted()
+    result: object = await namespace["pasted"]()
+    return result
 
 
 class Clock: ...

@@ -73,12 +73,12 @@ async def test_what_was_started_with_a_fake_is_built_anew_after_it(container: Co
 
 async def test_overrides_nest(container: Container) -> None:
     await container.start()
-    one, two = FakeDatabase(), FakeDatabase()
+    one, two, late = FakeDatabase(), FakeDatabase(), Clock()
     with container.override(Database, one):
         outer = container.instance(Controller)
-        with container.override(Database, two), container.override(Clock, "late"):
+        with container.override(Database, two), container.override(Clock, late):
             assert container.instance(Controller).users.database is two
-            assert container.instance(Clock) == "late"
+            assert container.instance(Clock) is late
         assert container.instance(Controller) is outer
         assert outer.users.database is one
     assert name_in(container) == "real"
@@ -220,13 +220,12 @@ async def test_what_was_set_aside_is_not_brought_back_from_the_dead(container: C
 
 
 async def test_an_override_that_breaks_a_started_app_is_refused(container: Container) -> None:
+    def fake(context: Context) -> Database:
+        raise AssertionError
+
     await container.start()
-    with (
-        pytest.raises(MissingProvider),
-        container.override(Database, Provider(Database, lambda: Database(), scope="singleton")),
-        container.override(Clock, Provider(Clock, Controller.__init__)),
-    ):
-        pass
+    with pytest.raises(MissingProvider), container.override(Database, Provider(Database, fake)):
+        raise AssertionError
     assert name_in(container) == "real"
 
 

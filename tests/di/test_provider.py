@@ -208,13 +208,16 @@ async def test_a_qualified_key_has_an_instance_of_its_own() -> None:
 
 
 async def test_hints_may_be_text() -> None:
-    container = Container([postponed.Planner, postponed.greeting, Provider(Annotated[str, "zone"], value="CET")])
+    container = Container(
+        [postponed.Planner, postponed.Entry, postponed.greeting, Provider(Annotated[str, "zone"], value="CET")]
+    )
     container.require(postponed.Diary, "here")
     diary = await built(container, postponed.Diary)
     assert diary.given is diary.calendar.clock
     assert (diary.calendar.zone, diary.pages) == ("CET", [1])
     planner = container.instance(postponed.Planner)
     assert (planner.calendar, planner.pages) == (diary.calendar, 12)
+    assert container.instance(postponed.Entry) == (diary.given, 1)
     assert container.instance(str) == "hello from Clock"
     await container.aclose()
 
@@ -227,6 +230,14 @@ async def test_fields_of_a_dataclass_from_another_module_are_resolved_there() ->
     diary = await built(Container([LongDiary]), LongDiary)
     assert isinstance(diary.calendar, postponed.Calendar)
     assert diary.volumes == 3
+
+
+async def test_a_generated_constructor_is_resolved_in_the_module_of_its_class() -> None:
+    namespace: dict[str, Any] = {}
+    exec("def __init__(self, clock: 'Clock'): self.clock = clock", namespace)
+    namespace["__init__"].__module__ = postponed.__name__
+    generated = type("Generated", (), {"__init__": namespace["__init__"]})
+    assert isinstance((await built(Container([generated]), generated)).clock, postponed.Clock)
 
 
 async def test_a_default_is_kept_when_nobody_provides_the_type() -> None:

@@ -181,10 +181,14 @@ async def test_clean_ups_run_in_reverse_order() -> None:
 async def test_an_error_reaches_every_generator_and_goes_on() -> None:
     log: list[str] = []
     container = Container(recording(log), seeds=[Context])
-    with pytest.raises(KeyError, match="lost"):
+
+    async def job() -> None:
         async with container.scope({Context: Context()}) as scope:
             await scope.get(int)
             raise KeyError("lost")
+
+    with pytest.raises(KeyError, match="lost"):
+        await job()
     assert log == ["number swallows 'lost'", "number is done", "database rolls back: KeyError"]
 
 

@@ -48,8 +48,8 @@ class BasicStore:
     """An `AtomicStore` on top of a `SessionStore`.
 
     Within this process the operations on one session wait for each other, and all the promises hold. Another
-    process can come between the `get` and the `set` of a commit: two commits in that instant can lose the changes of one,
-    and a session that is destroyed in that instant can come back. That window is as long as one round trip.
+    process can come between the `get` and the `set` of a commit: two commits in that instant can lose the changes of
+    one, and a session that is destroyed in that instant can come back. That window is as long as one round trip.
 
     Sessions cannot be found by principal here; `find` and `revoke` raise `StoreCannotFind`.
     """

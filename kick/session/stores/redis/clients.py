@@ -121,7 +121,11 @@ def _plain(settings: Mapping[str, Any], limits: Limits) -> Settings:
 
 async def _connected(make: Any, settings: Settings) -> Any:
     connection = make(**settings)
-    await connection.connect()
+    try:
+        await connection.connect()
+    except BaseException:
+        await connection.disconnect(nowait=True)
+        raise
     return connection
 
 
@@ -160,7 +164,8 @@ def _sentinel_url(url: str, scheme: str, limits: Limits) -> Open:
     parts = urlsplit(url)
     service, _, database = parts.path.strip("/").partition("/")
     query = dict(parse_qsl(parts.query))
-    of_sentinels = {name: query.pop(f"sentinel_{name}") for name in ("username", "password") if f"sentinel_{name}" in query}
+    named = {name: query.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+    of_sentinels = {name: value for name, value in named.items() if value is not None}
     if not service:
         raise ValueError("the path has to name the service that the sentinels watch")
     if database and not database.isdecimal():
@@ -172,7 +177,7 @@ def _sentinel_url(url: str, scheme: str, limits: Limits) -> Open:
     for_sentinels = {**of_sentinels, **tls, **timeouts, "protocol": 2, "retry": Retry(NoBackoff(), 0)}
 
     def open_route() -> Route:
-        sentinel = Sentinel(_addresses(parts.netloc, SENTINEL_PORT), sentinel_kwargs=for_sentinels)
+        sentinel = cast(Any, Sentinel)(_addresses(parts.netloc, SENTINEL_PORT), sentinel_kwargs=for_sentinels)
         client = cast(Redis, sentinel.master_for(service, **settings, ssl=scheme == "rediss"))
         return _Sentinels(_from_client(client, limits)(), sentinel)
 

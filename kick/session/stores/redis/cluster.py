@@ -12,7 +12,7 @@ from redis.exceptions import ClusterDownError, RedisError
 from kick.session.stores.redis.commands import Command
 from kick.session.stores.redis.resp import pack
 from kick.session.stores.redis.server import Limits, Server
-from kick.session.stores.redis.single import error_of, send_in_full
+from kick.session.stores.redis.single import error_of, plain_error, send_in_full
 
 Address: TypeAlias = tuple[str, int]
 
@@ -34,7 +34,7 @@ ASKED_IN_TIME: Final = 3
 class Cluster:
     """The nodes of a cluster, and the map that says which of them has which slot.
 
-    A node that a slot has left says where it went (MOVED, ASK), so a map that is behind costs a round trip, not an error.
+    A node that a slot has left says where it went (MOVED, ASK): a map that is behind costs a round trip, not an error.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class Cluster:
 
     def refused(self, server: Server, command: Command, text: str) -> None:
         """Follow the command's key to where it has gone; raise what the server said when that is not it."""
+        text = plain_error(text)
         code, _, rest = text.partition(" ")
         if code == "NOSCRIPT" and send_in_full(command):
             server.submit(command)
@@ -173,4 +174,3 @@ class Cluster:
                 command.fail(type(error)(*error.args))
             else:
                 self.submit(command)
-

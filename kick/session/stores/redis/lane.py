@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -48,10 +48,13 @@ class Lane(asyncio.Protocol):
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._writer = _take_writer(connection)
-        self._transport: asyncio.Transport = self._writer.transport
+        self._transport = cast(asyncio.Transport, self._writer.transport)
         self._reader = new_reader()
         self._in_flight: deque[Command] = deque()
         self._waiting_since = 0.0
+        """When the last complete answer came, or else the first command in flight was sent."""
+        self._heard_at = 0.0
+        """When anything came last."""
         self._is_full = False
         self._is_retired = False
         self._is_lost = False
@@ -77,7 +80,7 @@ class Lane(asyncio.Protocol):
 
     def is_overdue(self, now: float, time_limit: float) -> bool:
         """Whether the server has been silent for longer than `time_limit` seconds."""
-        return bool(self._in_flight) and now - self._waiting_since > time_limit
+        return bool(self._in_flight) and now - max(self._waiting_since, self._heard_at) > time_limit
 
     def send(self, commands: Sequence[Command], now: float) -> None:
         """Send commands, all of them in one piece."""
@@ -107,6 +110,7 @@ class Lane(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand the answers that have arrived to those who wait for them."""
         reader, in_flight = self._reader, self._in_flight
+        waiting = len(in_flight)
         try:
             reader.feed(data)
             while (answer := reader.gets()) is not UNFINISHED:
@@ -122,7 +126,9 @@ class Lane(asyncio.Protocol):
             self.fail(RedisConnectionError(f"what the server sent is no answer to what it was asked: {error!r}"))
             return
         if in_flight:
-            self._waiting_since = self._loop.time()
+            self._heard_at = self._loop.time()
+            if len(in_flight) < waiting:
+                self._waiting_since = self._heard_at
         elif self._is_retired:
             self._transport.close()
         self._owner.progressed()

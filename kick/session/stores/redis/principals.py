@@ -1,21 +1,21 @@
 """The index by principal: whose sessions there are, so that they can be listed and ended.
 
-Each principal has a sorted set of entries. It lives in a slot of its own, so in a Cluster no script can change it together
-with a session, and yet no session may slip through a revocation. Two rules see to that:
+Each principal has a sorted set of entries. It lives in a slot of its own, so in a Cluster no script can change it
+together with a session, and yet no session may slip through a revocation. Two rules see to that:
 
 1. Whoever gives a session to a principal enters it into the index first, under a name drawn for this one purpose, and
    writes the name of the entry into the session. So there is no session of a principal without an entry; there may
    be entries without a session, and they lapse.
-2. Whoever revokes first sets all entries aside, in one step. Then, for each of them, one script in the slot of the session
-   ends it if it is the principal's by now, and otherwise forbids the entry, by a key next to the session
+2. Whoever revokes first sets all entries aside, in one step. Then, for each of them, one script in the slot of the
+   session ends it if it is the principal's by now, and otherwise forbids the entry, by a key next to the session
    that every script which gives the session away by that entry looks at.
 
 A session is given away in three ways. By the order of the steps (E: entering, W: writing the session; S: setting
 aside, X: ending or forbidding), this is what happens to it:
 
     create, commit    E after S     the session is given after the revocation as a whole
-                      E before S    the entry is set aside; X before W: forbidden, W ends the session and writes nothing;
-                                    W before X: the session is the principal's, X ends it
+                      E before S    the entry is set aside; X before W: forbidden, W writes nothing and ends the
+                                    session; W before X: the session is the principal's, X ends it
     move              E after S     the entry of the old key is set aside, or already done with: E is refused
                                     or the session is gone, and the move answers GONE
                       E before S    both entries are set aside, and as above for the new key; the script that moves
@@ -24,8 +24,8 @@ aside, X: ending or forbidding), this is what happens to it:
     session grows     E before S    the entry is set aside, X ends the session
 
 A process that dies between two steps leaves a session without its change, or entries that are set aside: they still
-count, the next `find` and `revoke` see them. What forbids an entry is kept for an hour; no step takes longer than the time
-limit of the store.
+count, the next `find` and `revoke` see them. What forbids an entry is kept for an hour; no step takes longer than the
+time limit of the store.
 """
 
 from __future__ import annotations
@@ -88,10 +88,12 @@ class Principals:
         until = await self._enter(principal, member, member, max_age, expires)
         return None if until is None else Entry(name, until)
 
-    async def _enter(self, principal: bytes, member: bytes, former: bytes, max_age: bytes, expires: bytes) -> bytes | None:
+    async def _enter(
+        self, principal: bytes, member: bytes, former: bytes, max_age: bytes, expires: bytes
+    ) -> bytes | None:
         keys = self._keys(principal)
-        until = await self._call(keys[0], ENTER.call(keys, [member, former, max_age, expires]), ENTER)
-        return until or None
+        until: bytes | None = await self._call(keys[0], ENTER.call(keys, [member, former, max_age, expires]), ENTER)
+        return until
 
     def remove(self, principal: bytes, key: bytes, name: bytes) -> tuple[bytes, bytes]:
         """The command that takes an entry out again, for a session that is no longer the principal's, and its key."""

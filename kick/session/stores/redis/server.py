@@ -49,9 +49,7 @@ class Refusals(Protocol):
 class Server:
     """The queue of commands for one server, and its connections. It belongs to one event loop."""
 
-    def __init__(
-        self, name: str, connect: Callable[[], Awaitable[Any]], refusals: Refusals, limits: Limits
-    ) -> None:
+    def __init__(self, name: str, connect: Callable[[], Awaitable[Any]], refusals: Refusals, limits: Limits) -> None:
         self.name = name
         self._connect = connect
         self._refusals = refusals

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from redis.exceptions import (
 
 from kick.session.stores.redis.commands import Command
 from kick.session.stores.redis.server import Limits, Server
+
+_IN_SCRIPT: Final = re.compile(r"ERR Error running script .*?: -(?=[A-Z]+ )", re.DOTALL)
 
 _ERRORS: Final[dict[str, type[Exception]]] = {
     "CLUSTERDOWN": ClusterDownError,
@@ -51,6 +54,7 @@ class Single:
 
         READONLY is what a primary says that has become a replica: the next connection is made to the new primary.
         """
+        text = plain_error(text)
         code = text.partition(" ")[0]
         if code == "NOSCRIPT" and send_in_full(command):
             server.submit(command)
@@ -72,6 +76,15 @@ def send_in_full(command: Command) -> bool:
     command.payload = command.script.in_full(command.payload)
     command.script = None
     return True
+
+
+def plain_error(text: str) -> str:
+    """What a command inside a script was refused with. Redis 6 wraps it into an error of the script.
+
+    >>> plain_error("ERR Error running script (call to f_0): @user_script:7: @user_script: 7: -READONLY You can't.")
+    "READONLY You can't."
+    """
+    return _IN_SCRIPT.sub("", text)
 
 
 def error_of(text: str) -> Exception:

@@ -44,13 +44,20 @@ SCHEMA: Final = (
 _COLUMNS: Final = "key, fields, created, issued, seen, expires, deadline, principal, successor, due"
 _SELECT: Final = f"SELECT {_COLUMNS} FROM sessions"
 _REPLACE: Final = f"REPLACE INTO sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_UPDATE: Final = "UPDATE sessions SET fields = ?, seen = ?, expires = ? WHERE key = ?"
+_UPDATE: Final = (  # of rows that are there, many in one step: an UPDATE takes twice as long and a step for each
+    "INSERT INTO sessions (key, fields, seen, expires, created, issued, due) VALUES (?, ?, ?, ?, 0, 0, 0){} "
+    "ON CONFLICT (key) DO UPDATE SET fields = excluded.fields, seen = excluded.seen, expires = excluded.expires"
+)
+_UPDATE_NEXT: Final = ", (?, ?, ?, ?, 0, 0, 0)"
 _DELETE: Final = "DELETE FROM sessions WHERE key = ?"
 _DUE: Final = "SELECT key, expires, expires <= :now FROM sessions WHERE due <= :now ORDER BY due LIMIT :limit"
 _POSTPONE: Final = "UPDATE sessions SET due = ? WHERE key = ?"
 
 KEYS_AT_ONCE: Final = 256
 """How many keys one query asks for."""
+
+UPDATES_AT_ONCE: Final = 64
+"""How many rows one statement updates."""
 
 SWEEP_AT_ONCE: Final = 256
 """How many due rows one transaction looks at, so that no request waits for a crowd that expired together."""
@@ -136,7 +143,7 @@ class Rows:
         self._rows.clear()
         self._write(_DELETE, [(key,) for key, row, _ in rows if row is None])
         self._write(_REPLACE, [_columns(key, row) for key, row, whole in rows if row is not None and whole])
-        self._write(_UPDATE, [_changing(key, row) for key, row, whole in rows if row is not None and not whole])
+        self._update([(key, cast(Record, row.entry)) for key, row, whole in rows if row is not None and not whole])
 
     def _put(self, key: str, entry: Entry, expires_at: float) -> None:
         self._rows[key] = _Row(entry, expires_at, expires_at)
@@ -149,6 +156,15 @@ class Rows:
             slots = 1 << (len(some) - 1).bit_length()  # a power of 2: few statements to prepare, all of them cached
             query = f"{_SELECT} WHERE key IN ({'?,' * (slots - 1)}?)"
             self._rows.update(_read(self._connection.execute(query, some + some[-1:] * (slots - len(some)))))
+
+    def _update(self, records: list[tuple[str, Record]]) -> None:
+        while records:
+            some = records[: min(1 << (len(records).bit_length() - 1), UPDATES_AT_ONCE)]
+            records = records[len(some) :]
+            parameters: list[Any] = []
+            for key, record in some:
+                parameters += (key, _encode(record.fields), record.seen_at, record.expires_at)
+            self._connection.execute(_UPDATE.format(_UPDATE_NEXT * (len(some) - 1)), parameters)
 
     def _write(self, statement: str, parameters: list[tuple[Any, ...]]) -> None:
         if parameters:
@@ -188,8 +204,3 @@ def _columns(key: str, row: _Row) -> tuple[Any, ...]:
     times = entry.created_at, entry.issued_at, entry.seen_at, entry.expires_at, entry.deadline
     return key, _encode(entry.fields), *times, entry.principal, None, due
 
-
-def _changing(key: str, row: _Row) -> tuple[Any, ...]:
-    """The parameters of `_UPDATE`."""
-    record = cast(Record, row.entry)
-    return _encode(record.fields), record.seen_at, record.expires_at, key

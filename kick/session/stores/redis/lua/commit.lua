@@ -56,7 +56,7 @@ if principal_from > count_from then
       end
     end
     local sum = redis.pcall('HINCRBY', KEYS[1], name, ARGV[at + 1])
-    if type(sum) == 'table' then
+    if type(sum) == 'table' then -- an error
       for each, value in pairs(before) do
         if value then
           redis.call('HSET', KEYS[1], each, value)
@@ -64,7 +64,10 @@ if principal_from > count_from then
           redis.call('HDEL', KEYS[1], each)
         end
       end
-      return {'not a counter'}
+      if string.find(sum.err, 'integer') or string.find(sum.err, 'overflow') then
+        return {'not a counter'}
+      end
+      return sum
     end
   end
   for at = count_from, principal_from - 1, 2 do
@@ -72,6 +75,7 @@ if principal_from > count_from then
   end
 end
 
+write(KEYS[1], facts)
 if next(before) == nil then
   with_arguments('HDEL', KEYS[1], delete_from, count_from - 1)
   with_arguments('HSET', KEYS[1], set_from, delete_from - 1)
@@ -87,5 +91,4 @@ else
     end
   end
 end
-write(KEYS[1], facts)
 return {'ok', facts.expires, counted, former}

@@ -4,8 +4,8 @@
 -- ARGV  the key of the session to keep, or ""
 
 local function give(from, to, entry, score)
+  redis.call('ZADD', to, score, entry) -- first, since it may fail for want of memory
   redis.call('ZREM', from, entry)
-  redis.call('ZADD', to, score, entry)
 end
 
 local function is_kept(entry)

@@ -22,6 +22,6 @@ facts.expires = expiry(now, ARGV[1], facts.deadline)
 if outlives_entry(facts) then
   return ask_for_entry(facts)
 end
-with_arguments('HSET', KEYS[1], 4, 3 + fields)
 write(KEYS[1], facts)
+with_arguments('HSET', KEYS[1], 4, 3 + fields)
 return {'ok', facts.expires}

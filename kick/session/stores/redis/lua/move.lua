@@ -27,6 +27,7 @@ if ARGV[4] == 'all' then
     end
     facts.entry, facts.till = ARGV[6], ARGV[7]
   end
+  write(KEYS[1], facts)
   redis.call('RENAME', KEYS[1], KEYS[2])
 else
   facts.entry, facts.till, facts.principal = '-', '-', ''
@@ -34,12 +35,12 @@ else
   for at = 5, 4 + ARGV[4] do
     kept[ARGV[at]] = redis.call('HGET', KEYS[1], ARGV[at]) or nil
   end
-  redis.call('DEL', KEYS[1])
+  write(KEYS[2], facts)
   for name, value in pairs(kept) do
     redis.call('HSET', KEYS[2], name, value)
   end
+  redis.call('DEL', KEYS[1])
 end
-write(KEYS[2], facts)
 if tonumber(ARGV[2]) > 0 then
   redis.call('HSET', KEYS[1], FACTS, ARGV[3])
   redis.call('PEXPIREAT', KEYS[1], digits(now + ARGV[2]))

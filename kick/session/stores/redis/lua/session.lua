@@ -9,6 +9,9 @@
 -- session's entry in the index of its principal, and `until` how long that entry is kept there (see enter.lua).
 --
 -- A session that moved away leaves a hash with the facts alone: ">" and the successor, or "!" when there is none.
+--
+-- Redis undoes nothing when a script fails half-way, and a script may fail because there is no memory: then the first
+-- command that needs some does. So what needs memory (HSET, ZADD, SET) comes before what takes away (HDEL, DEL, RENAME).
 
 local FACTS = '\255'
 local FORM = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$'

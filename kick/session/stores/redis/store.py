@@ -1,0 +1,345 @@
+"""Sessions in Redis or Valkey: on one server, behind Sentinel, or over a Cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Collection, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from kick.errors import MissingExtra
+from kick.session.store import (
+    GONE,
+    KEEP,
+    NOT_A_COUNTER,
+    TAKEN,
+    Change,
+    CommitResult,
+    Committed,
+    MoveResult,
+    Record,
+    Refused,
+    Superseded,
+)
+from kick.session.stores.redis.commands import COMMIT, CREATE, DESTROY, MOVE, TOUCH, Command, Script
+from kick.session.stores.redis.principals import Entry, Principals
+from kick.session.stores.redis.purge import Purge
+from kick.session.stores.redis.records import mark_of, milliseconds, record_of, superseded_of
+
+if TYPE_CHECKING:
+    from kick.session.stores.redis.clients import Open, Route
+
+MAX_COUNTER: Final = 2**63 - 1
+
+
+class RedisStore:
+    """An `AtomicStore` in Redis 6.2 or later, or Valkey.
+
+        RedisStore("redis://localhost:6379/0")
+        RedisStore("rediss://user:password@host:6380/0")                           TLS
+        RedisStore("redis+sentinel://host:26379,host2:26379/service/0")            the primary, wherever it is
+        RedisStore("redis+cluster://host:6379,host2:6379")
+        RedisStore(redis.asyncio.Redis(...), prefix="shop:")                       a client's settings
+
+    Arguments:
+        client: a URL, or a client of redis.asyncio: `Redis`, `RedisCluster`, or what `Sentinel.master_for` gives. Of a
+            client the settings are taken; the store makes its own connections and leaves the client's alone.
+        prefix: what the names of all its keys in Redis begin with.
+        timeout: how long to wait for a connection, and again for an answer: a `timedelta` or seconds.
+        max_connections: to each server. Commands share one; there are more only while Redis is slow.
+
+    A load is one command, a change one script; sessions that belong to a principal need another command when they are
+    given to it, when they move, and once in a `max_age`. The commands of requests that run at the same time share
+    round trips. Time is the time of the Redis server, and Redis itself forgets what has expired.
+
+    What goes wrong with Redis is raised as an exception of redis-py. A load whose connection broke is sent once more; a
+    change never is, since nobody knows whether it has been made. After an outage or a fail-over the next command
+    connects anew.
+
+    Redis replicates asynchronously. A fail-over loses what the old primary had answered and not yet passed on, which is
+    a moment's worth: changes, and also a destroy or a revocation, so that a session of that moment is back. What was
+    answered before that moment, and everything after it, holds. `min-replicas-to-write` and `min-replicas-max-lag` in
+    Redis bound the moment for a primary that is cut off from its replicas.
+
+    Redis must not evict (`maxmemory-policy noeviction`, or memory enough): a session that is evicted is a user who is
+    logged out, and an index that is evicted is a revocation that does not find what it should.
+
+    Raises `BadRedisURL`, `BadRedisClient` or `MissingExtra`. Connects to nothing before it is used.
+
+    >>> store = RedisStore("redis://localhost:6379/0", timeout=0.5)
+    >>> RedisStore("http://localhost")
+    Traceback (most recent call last):
+    kick.session.stores.redis.errors.BadRedisURL: [redis-url] 'http://localhost' leads to no Redis: ...
+    """
+
+    in_process: Final = False
+
+    def __init__(
+        self,
+        client: object,
+        *,
+        prefix: str = "kick:",
+        timeout: timedelta | float = 1.0,
+        max_connections: int = 8,
+    ) -> None:
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+        if not seconds > 0:
+            raise ValueError(f"timeout must be more than 0, not {timeout!r}")
+        if max_connections < 1:
+            raise ValueError(f"max_connections must be at least 1, not {max_connections}")
+        self.prefix = prefix
+        self._prefix = prefix.encode()
+        self._open = _opening(client, seconds, max_connections)
+        self._routes: dict[asyncio.AbstractEventLoop, Route] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._route: Route | None = None
+        self._principals = Principals(self._prefix, self._call)
+        self._purge = Purge(self._principals.pattern)
+
+    async def load(self, key: str) -> Record | Superseded | None:
+        """See `AtomicStore.load`."""
+        name = self._prefix + key.encode()
+        payload = b"*2\r\n$7\r\nHGETALL\r\n$%d\r\n%b\r\n" % (len(name), name)
+        return record_of(await self._call(name, payload, None, repeatable=True))
+
+    async def create(
+        self, key: str, change: Change, *, max_age: float, absolute_max_age: float | None = None
+    ) -> Committed | Literal[Refused.TAKEN]:
+        """See `AtomicStore.create`.
+
+        Raises `ValueError` when what is set cannot be counted on. A key that was given to a principal whose sessions
+        were revoked in that moment is `TAKEN`.
+        """
+        fields: dict[str, bytes] = {}
+        counters = change.apply_to(fields)
+        if counters is None:
+            names = ", ".join(map(repr, change.increment))
+            raise ValueError(f"{names}: a counter has to start from, and come to, a whole number of 64 bits")
+        name, age = self._prefix + key.encode(), milliseconds(max_age)
+        deadline = b"-" if absolute_max_age is None else milliseconds(absolute_max_age)
+        arguments = [age, deadline, b"%d" % (2 * len(fields)), *_pairs(fields)]
+        if change.principal is KEEP or change.principal is None:
+            answer = await self._run(CREATE, [name], arguments)
+        else:
+            answer = await self._give(change.principal, key.encode(), age, CREATE, [name], arguments)
+        return TAKEN if answer[0] == b"taken" else Committed(_seconds(answer[1]), counters)
+
+    async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
+        """See `AtomicStore.commit`."""
+        name, age = self._prefix + key.encode(), milliseconds(max_age)
+        steps = _steps(change)
+        counts = (2 * len(change.set), len(change.delete), len(steps))
+        arguments = [age, *(b"%d" % count for count in counts), *_pairs(change.set)]
+        arguments += [each.encode() for each in change.delete]
+        arguments += steps
+        if change.principal is KEEP:
+            answer = await self._run(COMMIT, [name], arguments)
+            while answer[0] == b"index":
+                entry = await self._keep_entry(answer, key.encode(), age)
+                if entry is None:
+                    return GONE
+                answer = await self._run(COMMIT, [name], [*arguments, b"keep", entry.name, entry.until])
+        elif change.principal is None:
+            answer = await self._run(COMMIT, [name], [*arguments, b"leave"])
+        else:
+            answer = await self._give(change.principal, key.encode(), age, COMMIT, [name], [*arguments, b"give"])
+        match answer[0]:
+            case b"ok":
+                self._forget(key.encode(), answer[3])
+                return Committed(_seconds(answer[1]), _counters(change, answer[2]))
+            case b"moved":
+                return superseded_of(answer[1])
+            case b"not a counter":
+                return NOT_A_COUNTER
+            case _:
+                return GONE
+
+    async def touch(self, key: str, *, max_age: float) -> bool:
+        """See `AtomicStore.touch`."""
+        name, age = self._prefix + key.encode(), milliseconds(max_age)
+        answer = await self._run(TOUCH, [name], [age])
+        while answer[0] == b"index":
+            entry = await self._keep_entry(answer, key.encode(), age)
+            if entry is None:
+                return False
+            answer = await self._run(TOUCH, [name], [age, entry.name, entry.until])
+        return bool(answer[0] == b"ok")
+
+    async def move(
+        self,
+        key: str,
+        new_key: str,
+        *,
+        max_age: float,
+        grace: float,
+        keep: Collection[str] | None = None,
+        successor: bytes | None = None,
+    ) -> MoveResult:
+        """See `AtomicStore.move`."""
+        old, new, age = key.encode(), new_key.encode(), milliseconds(max_age)
+        names = [self._prefix + old, self._prefix + new]
+        arguments = [age, milliseconds(grace), mark_of(successor)]
+        arguments += [b"all"] if keep is None else [b"%d" % len(keep), *(name.encode() for name in keep)]
+        answer = await self._run(MOVE, names, arguments)
+        while answer[0] == b"index":
+            _, former, principal, expires = answer
+            entry = await self._principals.enter(
+                principal, new, max_age=age, expires=expires, instead_of=b"%b %b" % (former, old)
+            )
+            if entry is None:
+                return GONE
+            keys = [*names, self._principals.forbids(new, entry.name)]
+            answer = await self._run(MOVE, keys, [*arguments, former, entry.name, entry.until])
+        match answer[0]:
+            case b"ok":
+                self._forget(old, answer[2])
+                return Committed(_seconds(answer[1]))
+            case b"moved":
+                return superseded_of(answer[1])
+            case b"taken":
+                return TAKEN
+            case _:
+                return GONE
+
+    async def destroy(self, key: str) -> bool | Superseded:
+        """See `AtomicStore.destroy`."""
+        answer = await self._run(DESTROY, [self._prefix + key.encode()], [])
+        if answer[0] == b"moved":
+            return superseded_of(answer[1])
+        if answer[0] == b"gone":
+            return False
+        if answer[1] != b"-":
+            self._forget(key.encode(), answer[1:])
+        return True
+
+    async def find(self, principal: str) -> list[tuple[str, Record]]:
+        """See `AtomicStore.find`."""
+        keys = [key.decode() for key in await self._principals.keys_of(principal.encode())]
+        records = await asyncio.gather(*(self.load(key) for key in keys))
+        return [
+            (key, record)
+            for key, record in zip(keys, records, strict=True)
+            if isinstance(record, Record) and record.principal == principal
+        ]
+
+    async def revoke(self, principal: str, *, keep: str | None = None) -> int:
+        """See `AtomicStore.revoke`."""
+        whose = principal.encode()
+        members = await self._principals.set_aside(whose, b"" if keep is None else keep.encode())
+        ended = await asyncio.gather(*(self._principals.end(whose, member) for member in members))
+        await self._principals.done(whose, members)
+        return sum(ended)
+
+    async def purge(self) -> int:
+        """Free entries of the index that have lapsed; how many. Sessions that have expired Redis frees by itself."""
+        return await self._purge.run(await self._here().servers())
+
+    async def aclose(self) -> None:
+        """Wait for answers that are due, and close the connections of this event loop."""
+        route = self._routes.pop(asyncio.get_running_loop(), None)
+        self._loop = self._route = None
+        if route is not None:
+            await route.aclose()
+
+    # Principals
+
+    async def _give(
+        self, principal: str, key: bytes, age: bytes, script: Script, names: list[bytes], arguments: list[bytes]
+    ) -> Any:
+        """Run a script that gives a session to a principal, after it has been entered into the index."""
+        whose = principal.encode()
+        expires = b"0"
+        while True:
+            entry = await self._principals.enter(whose, key, max_age=age, expires=expires)
+            assert entry is not None  # it takes the place of none that could be set aside
+            keys = [*names, self._principals.forbids(key, entry.name)]
+            answer = await self._run(script, keys, [*arguments, entry.name, entry.until, whose])
+            if answer[0] != b"index":
+                return answer
+            expires = answer[3]
+
+    async def _keep_entry(self, answer: Sequence[bytes], key: bytes, age: bytes) -> Entry | None:
+        """Have the index keep a session for as long as a script wants it to live."""
+        _, name, principal, expires = answer
+        return await self._principals.keep(principal, key, name, max_age=age, expires=expires)
+
+    def _forget(self, key: bytes, former: Sequence[bytes]) -> None:
+        """Take an entry out of the index that no session needs any more. Nobody waits: left there, it does no harm."""
+        if former:
+            index, payload = self._principals.remove(former[1], key, former[0])
+            answer = self._submit(index, payload, None)
+            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    # Commands
+
+    def _run(self, script: Script, keys: list[bytes], arguments: list[bytes]) -> Awaitable[Any]:
+        return self._call(keys[0], script.call(keys, arguments), script)
+
+    async def _call(self, key: bytes, payload: bytes, script: Script | None, *, repeatable: bool = False) -> Any:
+        return await self._submit(key, payload, script, repeatable)
+
+    def _submit(
+        self, key: bytes, payload: bytes, script: Script | None, repeatable: bool = False
+    ) -> asyncio.Future[Any]:
+        route = self._here()
+        assert self._loop is not None
+        command = Command(key, payload, self._loop.create_future(), script, repeatable)
+        route.submit(command)
+        return command.answer
+
+    def _here(self) -> Route:
+        """The route of the running event loop: connections belong to one."""
+        loop = asyncio.get_running_loop()
+        if loop is self._loop and self._route is not None:
+            return self._route
+        route = self._routes.get(loop)
+        if route is None:
+            self._routes = {each: route for each, route in self._routes.items() if not each.is_closed()}
+            route = self._routes[loop] = self._open()
+        self._loop, self._route = loop, route
+        return route
+
+
+def _opening(client: object, timeout: float, max_connections: int) -> Open:
+    try:
+        import redis.asyncio  # pyright: ignore[reportUnusedImport] # noqa: F401
+    except ModuleNotFoundError:
+        raise MissingExtra("RedisStore", "redis", "redis") from None
+    from kick.session.stores.redis.clients import route_to
+    from kick.session.stores.redis.server import Limits
+
+    return route_to(client, Limits(timeout, max_connections))
+
+
+def _pairs(fields: Any) -> list[bytes]:
+    """Names and values in turn."""
+    words: list[bytes] = []
+    for name, value in fields.items():
+        words += (name.encode(), value)
+    return words
+
+
+def _steps(change: Change) -> list[bytes]:
+    """Names and steps in turn. Redis counts in steps of 64 bits; a longer way is gone in several."""
+    words: list[bytes] = []
+    for name, by in change.increment.items():
+        rest = max(-2 * MAX_COUNTER - 2, min(by, 2 * MAX_COUNTER + 2))
+        while True:
+            step = max(-MAX_COUNTER - 1, min(rest, MAX_COUNTER))
+            words += (name.encode(), b"%d" % step)
+            rest -= step
+            if not rest:
+                break
+    return words
+
+
+def _counters(change: Change, counted: Sequence[bytes]) -> dict[str, int]:
+    if not counted:
+        return {}
+    names = _steps(change)[::2]
+    values = dict(zip(names, counted, strict=True))
+    return {name: int(values[name.encode()]) for name in change.increment}
+
+
+def _seconds(text: bytes) -> float:
+    return int(text) / 1000

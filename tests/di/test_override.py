@@ -211,8 +211,8 @@ async def test_what_was_built_inside_is_cleaned_up_at_the_end() -> None:
 
 async def test_what_was_set_aside_is_not_brought_back_from_the_dead(container: Container) -> None:
     await container.start()
+    closed = container.instance(Users)
     with container.override(Database, FakeDatabase()):
-        closed = container.instance(Users)
         await container.aclose()
     await container.start()
     assert container.instance(Users) is not closed

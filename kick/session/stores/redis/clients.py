@@ -94,7 +94,12 @@ def _from_cluster(client: RedisCluster, limits: Limits) -> Open:
         settings.pop(name, None)
     nodes = client.nodes_manager
     seeds = [(node.host, int(node.port)) for node in nodes.startup_nodes.values()]
-    return _cluster(seeds, make, _plain(settings, limits), limits, remap=nodes.remap_host_port)
+    return _cluster(seeds, make, _plain(settings, limits), limits, remap=_remap(nodes))
+
+
+def _remap(nodes: Any) -> Callable[[str, int], Address]:
+    remap = getattr(nodes, "address_remap", None)
+    return lambda host, port: remap((host, port)) if remap is not None else (host, port)
 
 
 def _cluster(seeds: list[Address], make: Any, settings: Settings, limits: Limits, **options: Any) -> Open:

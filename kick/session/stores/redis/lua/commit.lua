@@ -91,4 +91,5 @@ else
     end
   end
 end
+expire(KEYS[1], facts)
 return {'ok', facts.expires, counted, former}

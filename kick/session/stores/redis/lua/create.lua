@@ -24,4 +24,5 @@ if outlives_entry(facts) then
 end
 write(KEYS[1], facts)
 with_arguments('HSET', KEYS[1], 4, 3 + fields)
+expire(KEYS[1], facts)
 return {'ok', facts.expires}

@@ -45,4 +45,5 @@ if tonumber(ARGV[2]) > 0 then
   redis.call('HSET', KEYS[1], FACTS, ARGV[3])
   redis.call('PEXPIREAT', KEYS[1], digits(now + ARGV[2]))
 end
+expire(KEYS[2], facts)
 return {'ok', facts.expires, former}

@@ -46,6 +46,10 @@ local function write(key, facts)
   local text = table.concat({facts.created, facts.issued, facts.seen, facts.expires, facts.deadline, facts.till,
     facts.entry, facts.principal}, ' ')
   redis.call('HSET', key, FACTS, text)
+end
+
+-- Have Redis forget a session in time. Comes last: it ends the session at once when its time is over already.
+local function expire(key, facts)
   redis.call('PEXPIREAT', key, facts.expires)
 end
 

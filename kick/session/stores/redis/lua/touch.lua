@@ -20,4 +20,5 @@ if outlives_entry(facts) then
 end
 facts.seen = digits(now)
 write(KEYS[1], facts)
+expire(KEYS[1], facts)
 return {'ok'}

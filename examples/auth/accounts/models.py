@@ -1,0 +1,58 @@
+"""What comes in, and what goes out."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+Name = Annotated[str, Meta(pattern=r"\S", max_length=60)]
+Email = Annotated[str, Meta(pattern=r"^\s*[^@\s]+@[^@\s]+\.[^@\s]+\s*$", max_length=254)]
+NewPassword = Annotated[str, Meta(min_length=8, max_length=128)]
+Password = Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class Registration(msgspec.Struct, frozen=True):
+    name: Name
+    email: Email
+    password: NewPassword
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    email: Email
+    password: Password
+
+
+class Account(msgspec.Struct, frozen=True):
+    """Somebody, as they may be shown. What is stored of the password is not in it."""
+
+    id: int
+    name: str
+    email: str
+    created_at: datetime
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """One of somebody's sessions."""
+
+    name: str
+    ip: str | None
+    last_seen_at: datetime
+    is_this: bool
+
+
+class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to see of a session. `name` is a short hash of its id: the id itself is a key to it."""
+
+    name: str
+    values: dict[str, Any]
+    created_at: datetime | None
+    expires_at: datetime | None
+    devices: list[Device]
+
+
+class Visitor(msgspec.Struct, frozen=True, kw_only=True):
+    """Whoever is asking: nobody known, or somebody and their session."""
+
+    account: Account | None = None
+    session: SessionView | None = None

@@ -1,0 +1,19 @@
+from functools import partial
+from pathlib import Path
+
+from kick import Module
+
+from .controller import AuthController
+from .current import current_account
+from .guards import no_store, refuse_forms
+from .users import open_users
+
+
+def accounts_module(database: Path) -> Module:
+    """The accounts in this SQLite file, and the routes below `/auth`."""
+    return Module(
+        "accounts",
+        controllers=[AuthController],
+        providers=[partial(open_users, database), current_account],
+        middleware=[no_store, refuse_forms],
+    )

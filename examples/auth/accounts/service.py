@@ -1,0 +1,38 @@
+from kick import Conflict, Service, Unauthorized
+
+from .models import Account, Credentials, Registration
+from .passwords import hash_password, is_right
+from .users import EmailTaken, Users
+
+
+@Service()
+class Accounts:
+    """Who there is, and who somebody is."""
+
+    def __init__(self, users: Users) -> None:
+        self.users = users
+
+    async def register(self, registration: Registration) -> Account:
+        """Add an account. Raises `Conflict` when the email has one."""
+        password = await hash_password(registration.password)
+        try:
+            return await self.users.add(_same(registration.email), registration.name.strip(), password)
+        except EmailTaken:
+            taken = {"location": "/body/email", "message": "There is an account with this email.", "code": "taken"}
+            raise Conflict("There is an account with this email.", errors=[taken]) from None
+
+    async def authenticate(self, credentials: Credentials) -> Account:
+        """The account that the password opens. Raises `Unauthorized`, in the same words whatever was wrong."""
+        found = await self.users.find_by_email(_same(credentials.email))
+        account, stored = found or (None, None)
+        if not await is_right(credentials.password, stored) or account is None:
+            raise Unauthorized("The email or the password is wrong.")
+        return account
+
+    async def find(self, user_id: int | None) -> Account | None:
+        return None if user_id is None else await self.users.find(user_id)
+
+
+def _same(email: str) -> str:
+    """One spelling of an address, so that Ada@Example.org logs in as ada@example.org."""
+    return email.strip().casefold()

@@ -1,0 +1,76 @@
+"""The accounts, in an SQLite file."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from .models import Account
+
+SCHEMA = """
+    CREATE TABLE IF NOT EXISTS users (
+        id INTEGER PRIMARY KEY,
+        email TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        password TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    )
+"""
+
+T = TypeVar("T")
+
+
+class EmailTaken(Exception):
+    """There is an account with this email already."""
+
+
+class Users:
+    """Finds and adds accounts. The event loop does not wait for the disk: a thread does."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._one_at_a_time = anyio.CapacityLimiter(1)
+
+    async def add(self, email: str, name: str, password: str) -> Account:
+        """Raises `EmailTaken`; whether it is, only the database can tell for sure."""
+        return await self._run(lambda db: _add(db, email, name, password))
+
+    async def find(self, user_id: int) -> Account | None:
+        row = await self._run(lambda db: db.execute("SELECT * FROM users WHERE id = ?", [user_id]).fetchone())
+        return None if row is None else _account(row)
+
+    async def find_by_email(self, email: str) -> tuple[Account, str] | None:
+        """The account and what is stored of its password."""
+        row = await self._run(lambda db: db.execute("SELECT * FROM users WHERE email = ?", [email]).fetchone())
+        return None if row is None else (_account(row), row["password"])
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await anyio.to_thread.run_sync(work, self._connection, limiter=self._one_at_a_time)
+
+
+def open_users(database: Path) -> Iterator[Users]:
+    """A provider: what stands before the `yield` happens when the application starts, the rest when it stops."""
+    with closing(sqlite3.connect(database, check_same_thread=False)) as connection:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(SCHEMA)
+        yield Users(connection)
+
+
+def _add(db: sqlite3.Connection, email: str, name: str, password: str) -> Account:
+    insert = "INSERT INTO users (email, name, password, created_at) VALUES (?, ?, ?, ?) RETURNING *"
+    now = datetime.now(UTC).replace(microsecond=0).isoformat()
+    try:
+        with db:
+            return _account(db.execute(insert, [email, name, password, now]).fetchone())
+    except sqlite3.IntegrityError:
+        raise EmailTaken(email) from None
+
+
+def _account(row: sqlite3.Row) -> Account:
+    return Account(row["id"], row["name"], row["email"], datetime.fromisoformat(row["created_at"]))

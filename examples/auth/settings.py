@@ -1,0 +1,47 @@
+"""What differs from one place where the application runs to the next."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+import msgspec
+
+HERE = Path(__file__).parent
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """`folder` is for the files that the application writes."""
+
+    folder: Path
+    session_secret: str | None
+    session_store: str
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read `SESSION_SECRET`, `SESSION_STORE` and `AUTH_FOLDER`, each of which may be missing on a developer's desk.
+
+        In production the secret may not: then it stays `None`, and `session()` says what to do.
+        """
+        folder = Path(os.environ.get("AUTH_FOLDER", HERE / "var")).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        secret = os.environ.get("SESSION_SECRET")
+        if not secret and os.environ.get("KICK_ENV") != "production":
+            secret = _secret_in(folder / "session-secret")
+        store = os.environ.get("SESSION_STORE", f"sqlite:///{quote(str(folder))}/sessions.db")
+        return cls(folder=folder, session_secret=secret, session_store=store)
+
+
+def _secret_in(file: Path) -> str:
+    """The secret in a file that no version control sees; the first start draws it, and logins outlive the next."""
+    if not file.exists():
+        draft = file.with_name(f"{file.name}.{os.getpid()}")
+        draft.touch(0o600)
+        draft.write_text(secrets.token_urlsafe(32))
+        try:
+            file.hardlink_to(draft)  # unlike a write, this happens at once, and only once
+        except FileExistsError:
+            pass
+        draft.unlink()
+    return file.read_text()

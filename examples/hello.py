@@ -1,0 +1,51 @@
+"""An application in one file: it greets whoever logs in, and counts.
+
+    export SESSION_SECRET=$(kick secret)
+    kick dev hello:app
+
+There are no passwords here: `examples/auth` has them.
+"""
+
+import os
+
+import msgspec
+
+from kick import Controller, Get, Module, Post, RequestContext, Service, Unauthorized, bootstrap, session
+
+
+class Login(msgspec.Struct):
+    name: str
+
+
+@Service()
+class Greeter:
+    def greet(self, name: str) -> str:
+        return f"Hello, {name}!"
+
+
+@Controller("/auth")
+class AuthController:
+    def __init__(self, greeter: Greeter) -> None:
+        self.greeter = greeter
+
+    @Post("/login")
+    async def login(self, ctx: RequestContext, body: Login) -> dict[str, str]:
+        await ctx.session.regenerate()  # a new id: nobody can have planted it
+        ctx.session["name"] = body.name
+        return {"message": self.greeter.greet(body.name)}
+
+    @Get("/me")
+    async def me(self, ctx: RequestContext) -> dict[str, str | int]:
+        if "name" not in ctx.session:
+            raise Unauthorized("Log in first.")
+        return {"name": ctx.session["name"], "visits": await ctx.session.increment("visits")}
+
+    @Post("/logout")
+    async def logout(self, ctx: RequestContext) -> None:
+        await ctx.session.destroy()
+
+
+app = bootstrap(
+    modules=[Module("auth", controllers=[AuthController])],
+    middleware=[session(secret=os.environ["SESSION_SECRET"], save_uninitialized=False)],
+)

@@ -14,7 +14,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from kick import Controller, Get, Module, Post, RequestContext, bootstrap, session
+from kick import Controller, Get, Module, Post, RequestContext, bootstrap
+from kick.session import session
 
 
 class RedisStore:

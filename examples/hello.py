@@ -10,7 +10,8 @@ import os
 
 import msgspec
 
-from kick import Controller, Get, Module, Post, RequestContext, Service, Unauthorized, bootstrap, session
+from kick import Controller, Get, Module, Post, RequestContext, Service, Unauthorized, bootstrap
+from kick.session import session
 
 
 class Login(msgspec.Struct):

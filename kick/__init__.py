@@ -28,10 +28,9 @@ from kick.http import (
     UnprocessableEntity,
     UnsupportedMediaType,
     Use,
-    cookie_parser,
 )
 from kick.module import Module
-from kick.session import Session, Sessions, session
+from kick.session import Session, Sessions
 
 __all__ = [
     "App",
@@ -66,6 +65,4 @@ __all__ = [
     "UnsupportedMediaType",
     "Use",
     "bootstrap",
-    "cookie_parser",
-    "session",
 ]

@@ -5,7 +5,8 @@ from headers import security_headers
 from pages import pages_module
 from settings import Settings
 
-from kick import bootstrap, session
+from kick import bootstrap
+from kick.session import session
 
 settings = Settings.from_environment()
 

@@ -24,12 +24,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
         In production the secret may not: then it stays `None`, and `session()` says what to do.
         """
-        folder = Path(os.environ.get("AUTH_FOLDER", HERE / "var")).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(os.environ.get("AUTH_FOLDER") or HERE / "var").absolute()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         secret = os.environ.get("SESSION_SECRET")
         if not secret and os.environ.get("KICK_ENV") != "production":
             secret = _secret_in(folder / "session-secret")
-        store = os.environ.get("SESSION_STORE", f"sqlite:///{quote(str(folder))}/sessions.db")
+        store = os.environ.get("SESSION_STORE") or f"sqlite:///{quote(str(folder))}/sessions.db"
         return cls(folder=folder, session_secret=secret, session_store=store)
 
 

@@ -428,6 +428,7 @@ class RequestContext(Generic[DataT]):
                 response.raw_headers.append((name, value))
             else:
                 set_header(response, name, value)
+        self._extra_headers = None
 
     def _problem(self, error: HTTPError) -> Response:
         response = ReadyResponse(

@@ -82,14 +82,18 @@ def around(layers: Sequence[Any], endpoint: Endpoint) -> Endpoint:
 
 
 def answering(endpoint: Endpoint) -> Endpoint:
-    """`endpoint`, with its exceptions made into responses."""
+    """`endpoint`, with its exceptions made into responses, and what was set on the context put into them."""
 
     async def answer(ctx: RequestContext[Any]) -> Response:
         try:
             response: Response | None = await endpoint(ctx)
         except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
-            return response_to(ctx, error)
-        return response if response is not None else no_response(ctx)
+            response = response_to(ctx, error)
+        if response is None:
+            response = no_response(ctx)
+        if ctx._extra_headers is not None:
+            ctx._finish(response)
+        return response
 
     return answer
 

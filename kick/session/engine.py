@@ -7,8 +7,8 @@ It knows nothing of how requests and responses look; `kick.session.middleware` p
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from time import time as now
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -117,7 +117,7 @@ class Engine:
         record = session._record
         if record is None or record.deadline is None:
             return self.options.max_age
-        return max(1.0, min(self.options.max_age, record.deadline - time.time()))
+        return max(1.0, min(self.options.max_age, record.deadline - now()))
 
     async def _save_new(self, session: Session[Any]) -> None:
         change = session._change()
@@ -132,7 +132,7 @@ class Engine:
             await self._touch(session)
         if self.options.rotate_after is not None and session._status is Status.STORED:
             assert session._record is not None
-            if time.time() - session._record.issued_at >= self.options.rotate_after:
+            if now() - session._record.issued_at >= self.options.rotate_after:
                 await self.rotate(session)
 
     # What sessions ask for
@@ -167,7 +167,7 @@ class Engine:
     async def destroy(self, session: Session[Any]) -> None:
         """See `Session.destroy`."""
         if session._status is Status.NEW:
-            session._end(Status.DESTROYED)
+            session._destroyed()
         key: str | None = session._key
         while session._status is Status.STORED:
             answer = False if key is None else await self._ask(self.store.destroy(key))
@@ -175,7 +175,7 @@ class Engine:
                 key = successor_key(answer.successor)
             elif answer:
                 self.events.emit(SessionEvent.DESTROYED, key)
-                session._end(Status.DESTROYED)
+                session._destroyed()
             else:
                 self._lose(session, Status.GONE)
 
@@ -225,13 +225,13 @@ class Engine:
             if answer is not TAKEN:
                 break
             session._id = None
-        now = time.time()
-        deadline = None if self.options.absolute_max_age is None else now + self.options.absolute_max_age
+        at = now()
+        deadline = None if self.options.absolute_max_age is None else at + self.options.absolute_max_age
         record = Record(
             fields=change.set,
-            created_at=now,
-            issued_at=now,
-            seen_at=now,
+            created_at=at,
+            issued_at=at,
+            seen_at=at,
             expires_at=answer.expires_at,
             deadline=deadline,
             principal=None if change.principal is KEEP else change.principal,
@@ -284,7 +284,7 @@ class Engine:
 
     async def _touch(self, session: Session[Any]) -> None:
         assert session._record is not None
-        is_due = time.time() - session._record.seen_at >= self._touch_after
+        is_due = now() - session._record.seen_at >= self._touch_after
         if is_due and not await self._ask(self.store.touch(_key(session), max_age=self.options.max_age)):
             self._lose(session, Status.GONE)
 
@@ -316,6 +316,8 @@ class Engine:
                 self._lose(session, Status.GONE)
                 if not leads_on:
                     session._start_over()
+        if session._status is Status.SUPERSEDED:
+            _retain(session, keep, {})
 
     def _moved(
         self, session: Session[Any], new_id: str, new_key: str, keep: Collection[str] | None, answer: Committed
@@ -324,7 +326,7 @@ class Engine:
         session._id, session._key = new_id, new_key
         session._record = msgspec.structs.replace(
             session._record,
-            issued_at=time.time(),
+            issued_at=now(),
             expires_at=answer.expires_at,
             principal=session._record.principal if keep is None else None,
         )
@@ -343,8 +345,9 @@ class Engine:
             session._cookie_due = True
 
     def _lose(self, session: Session[Any], status: Status) -> None:
+        """Another request was first. This one may go on reading and writing; nothing of it is stored any more."""
         self.events.emit(SessionEvent.GONE, session._key)
-        session._end(status)
+        session._status = status
 
     async def _ask(self, call: Awaitable[_T]) -> _T:
         """What the store answers, within the time limit; `SessionUnavailable` for whatever goes wrong in it."""

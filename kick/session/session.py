@@ -292,11 +292,11 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         self._fields = {}
         self._principal = KEEP
 
-    def _end(self, status: Status) -> None:
+    def _destroyed(self) -> None:
         """Have no data any more, and take none."""
         self._start_over()
-        self._status = status
-        self._refuse_writes(lambda: SessionClosed(f"it is {status.value}."))
+        self._status = Status.DESTROYED
+        self._refuse_writes(_too_late_after_destroy)
 
     def _refuse_writes(self, refusal: Refusal) -> None:
         self._refusal = refusal
@@ -334,6 +334,10 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
             self._contents.rebase(fields, keep_changes=keep_changes)
         if self._flash is not None:
             self._flash.rebase(fields)
+
+
+def _too_late_after_destroy() -> Exception:
+    return SessionClosed("it was destroyed. For a new one, `await ctx.session.regenerate()`.")
 
 
 def _too_late() -> Exception:

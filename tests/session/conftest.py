@@ -52,7 +52,7 @@ def make_store(kind: str, request: pytest.FixtureRequest) -> Any:
 
             cluster = request.getfixturevalue("redis_cluster")
             cluster.flush()
-            return RedisStore(cluster.url)
+            return RedisStore(cluster.url.replace("redis://", "redis+cluster://"))
         case _:
             from kick.session.stores.redis import RedisStore
 

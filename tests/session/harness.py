@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
-from kick import App, Controller, Get, Module, RequestContext, Response, Session, bootstrap, cookie_parser, session
+from kick import App, Controller, Get, Module, RequestContext, Response, Session, bootstrap
+from kick.http import cookie_parser
+from kick.session import session
 
 SECRET = "a secret of the tests, more than 32 bytes long"
 

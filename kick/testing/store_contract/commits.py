@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Awaitable, Mapping, Sequence
 
 import pytest
 
-from kick.session.store import GONE, NOT_A_COUNTER, TAKEN, AtomicStore, Change, Committed, Record, Superseded
-from kick.testing.store_contract.base import *
+from kick.session.store import NOT_A_COUNTER, TAKEN, AtomicStore, Change, Committed, Superseded
+from kick.testing.store_contract.base import (
+    ENDINGS,
+    LONG,
+    MAX_COUNTER,
+    MIN_COUNTER,
+    NOT_COUNTERS,
+    StoreCase,
+    fields_of,
+    keys_found,
+    new_key,
+    record_of,
+    started,
+)
 
 
 class CommitCases(StoreCase):

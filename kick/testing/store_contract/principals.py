@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Awaitable, Mapping, Sequence
 
-import pytest
-
-from kick.session.store import GONE, NOT_A_COUNTER, TAKEN, AtomicStore, Change, Committed, Record, Superseded
-from kick.testing.store_contract.base import *
+from kick.session.store import GONE, AtomicStore, Change, Record, Superseded
+from kick.testing.store_contract.base import (
+    LONG,
+    StoreCase,
+    after_a_turn,
+    keys_found,
+    new_key,
+    record_of,
+    started,
+)
 
 
 class PrincipalCases(StoreCase):

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Mapping, Sequence
 
 import pytest
 
-from kick.session.store import GONE, NOT_A_COUNTER, TAKEN, AtomicStore, Change, Committed, Record, Superseded
-from kick.testing.store_contract.base import *
+from kick.session.store import TAKEN, AtomicStore, Change, Committed, Record
+from kick.testing.store_contract.base import (
+    LONG,
+    NASTY_TEXTS,
+    StoreCase,
+    fields_of,
+    keys_found,
+    new_key,
+    started,
+)
 
 
 class ValueCases(StoreCase):

@@ -12,7 +12,7 @@ from redis.exceptions import ClusterDownError, RedisError
 from kick.session.stores.redis.commands import Command
 from kick.session.stores.redis.resp import pack
 from kick.session.stores.redis.server import Limits, Server
-from kick.session.stores.redis.single import error_of, plain_error, send_in_full
+from kick.session.stores.redis.single import error_of, plain_error
 
 Address: TypeAlias = tuple[str, int]
 
@@ -88,10 +88,11 @@ class Cluster:
         """Follow the command's key to where it has gone; raise what the server said when that is not it."""
         text = plain_error(text)
         code, _, rest = text.partition(" ")
-        if code == "NOSCRIPT" and send_in_full(command):
+        if code == "NOSCRIPT" and command.bring_script():
             server.submit(command)
             return
         command.tries += 1
+        command.ask_no_more()
         if command.tries > MOST_TRIES:
             command.fail(error_of(text))
         elif code == "MOVED":

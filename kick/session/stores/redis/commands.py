@@ -36,15 +36,29 @@ class Command:
         self.script = script
         self.repeatable = repeatable
         self.preludes = 0
-        """Answers that come before its own, to what the payload begins with."""
+        """Answers that are to come before its own: to ASKING, if the payload begins with that."""
         self.tries = 0
         self.since: float | None = None
         """When it was first left waiting for a connection."""
 
     def ask(self) -> None:
         """Make it a command that a node carries out for a slot which is still on its way there."""
-        self.payload = ASKING + self.payload
+        self.payload = ASKING + self.payload.removeprefix(ASKING)
         self.preludes = 1
+
+    def ask_no_more(self) -> None:
+        """Make it a plain command again, for the node that has the slot."""
+        self.payload = self.payload.removeprefix(ASKING)
+        self.preludes = 0
+
+    def bring_script(self) -> bool:
+        """Send the text of the script along, the next time; `False` when that has been done."""
+        if self.script is None:
+            return False
+        self.payload = self.script.in_full(self.payload)
+        self.preludes = int(self.payload.startswith(ASKING))
+        self.script = None
+        return True
 
     def fail(self, error: Exception) -> None:
         """Raise `error` for whoever waits; nobody does after a cancellation."""

@@ -112,6 +112,7 @@ class Server:
         for command in unanswered:
             if command.repeatable and not command.tries and not isinstance(error, RedisTimeoutError):
                 command.tries += 1
+                command.ask_no_more()
                 again.append(command)
             else:
                 command.fail(_copy(error))
@@ -137,8 +138,7 @@ class Server:
             commands = self._take(room)
             if commands:
                 lane.send(commands, now)
-        if self._watch is None:
-            self._watch = self._loop.call_later(self._limits.timeout / CHECKS, self._check)
+        self._watch_the_clock()
 
     def _take(self, room: int) -> list[Command]:
         """The next commands, without those for which nobody waits any more."""
@@ -178,21 +178,35 @@ class Server:
 
     # The clock
 
-    def _check(self) -> None:
+    def _watch_the_clock(self) -> None:
+        if self._watch is None:
+            pause = self._limits.timeout / CHECKS
+            self._watch = self._loop.call_later(pause, self._check, self._loop.time() + pause)
+
+    def _check(self, due: float) -> None:
         """Give up what has waited for too long. Runs as long as anything waits."""
         self._watch = None
         now = self._loop.time()
+        if now - due > self._limits.timeout / CHECKS:
+            self._watch_the_clock()  # it was this process that stood still: the answers may be there, unread
+            return
+        self._give_up(now)
+        if self._queue:
+            self._flush()
+        elif any(lane.in_flight for lane in self._lanes):
+            self._watch_the_clock()
+
+    def _give_up(self, now: float) -> None:
         limit = self._limits.timeout
         for lane in list(self._lanes):
             if lane.is_overdue(now, limit):
                 lane.fail(RedisTimeoutError(f"{self.name} did not answer within {limit:g} s"))
-        for command in [command for command in self._queue if now - (command.since or now) > limit]:
-            self._queue.remove(command)
-            command.fail(RedisTimeoutError(f"no connection to {self.name} became free within {limit:g} s"))
-        if self._queue:
-            self._flush()
-        elif any(lane.in_flight for lane in self._lanes):
-            self._watch = self._loop.call_later(limit / CHECKS, self._check)
+        queue, self._queue = self._queue, deque[Command]()
+        for command in queue:
+            if command.since is not None and now - command.since > limit:
+                command.fail(RedisTimeoutError(f"no connection to {self.name} became free within {limit:g} s"))
+            else:
+                self._queue.append(command)
 
 
 def _copy(error: Exception) -> Exception:

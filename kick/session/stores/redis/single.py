@@ -56,7 +56,7 @@ class Single:
         """
         text = plain_error(text)
         code = text.partition(" ")[0]
-        if code == "NOSCRIPT" and send_in_full(command):
+        if code == "NOSCRIPT" and command.bring_script():
             server.submit(command)
         elif code == "READONLY" and not command.tries:
             command.tries += 1
@@ -67,15 +67,6 @@ class Single:
 
     def unreachable(self, server: Server) -> None:
         """Nothing to do: the next command makes a new connection."""
-
-
-def send_in_full(command: Command) -> bool:
-    """Have the command bring the text of its script along; `False` when it did already."""
-    if command.script is None:
-        return False
-    command.payload = command.script.in_full(command.payload)
-    command.script = None
-    return True
 
 
 def plain_error(text: str) -> str:

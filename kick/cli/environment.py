@@ -1,0 +1,79 @@
+"""The environment of a command: the folder it runs in, and the `.env` there."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Final
+
+ENV_FILE: Final = ".env"
+ENVIRONMENT: Final = "KICK_ENV"
+
+_OWNER_ONLY: Final = 0o600
+
+
+def enter(folder: Path, environment: str) -> None:
+    """Make the modules of a folder importable, load its `.env`, and say which environment this is.
+
+    What is set already is never overridden; `KICK_ENV` may be set in `.env` too.
+    """
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    load_env_file(folder / ENV_FILE)
+    os.environ.setdefault(ENVIRONMENT, environment)
+
+
+def load_env_file(path: Path) -> None:
+    """Set the variables in a file of lines `NAME=value`, where they are not set; no file, nothing to do."""
+    if path.is_file():
+        from dotenv import load_dotenv
+
+        load_dotenv(path, override=False)
+
+
+def draw_secret() -> str:
+    """A secret to sign cookies with: 48 random bytes, as 64 characters that need no quotes.
+
+    >>> len(draw_secret())
+    64
+    """
+    return secrets.token_urlsafe(48)
+
+
+def write_variable(path: Path, name: str, value: str) -> bool:
+    """Set one variable in a `.env` file and keep the rest as it is; whether it was there before.
+
+    The file is replaced in one step and can be read by its owner only. A symbolic link stays one.
+    """
+    from dotenv.parser import parse_stream
+
+    path = path.resolve()
+    parts: list[str] = []
+    found = False
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as stream:
+            for binding in parse_stream(stream):
+                if binding.key != name:
+                    parts.append(binding.original.string)
+                elif not found:
+                    found = True
+                    parts.append(f"{name}={value}\n")
+    if not found:
+        if parts and not parts[-1].endswith("\n"):
+            parts.append("\n")
+        parts.append(f"{name}={value}\n")
+    replace_private(path, "".join(parts))
+    return found
+
+
+def replace_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, at no time half of it."""
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "w", newline="") as stream:
+            stream.write(text)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,92 @@
+"""The log as `kick dev` and `kick start` write it: one line a record, one style."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import datetime
+from typing import Any, Final
+
+from kick.cli.terminal import colorful, dim, green, method, red, yellow
+
+_LEVELS: Final = {"WARNING": yellow, "ERROR": red, "CRITICAL": red}
+_PADDED_METHOD: Final = 7
+
+
+def log_config(*, dated: bool) -> dict[str, Any]:
+    """A configuration for `logging.config.dictConfig`: requests to standard output, the rest to standard error.
+
+    `dated` writes date, time and offset (ISO 8601), for logs that are kept; otherwise the time alone.
+    """
+    server_level = "INFO" if dated else "WARNING"
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "record": {"()": "kick.cli.logs.RecordFormatter", "dated": dated},
+            "access": {"()": "kick.cli.logs.AccessFormatter", "dated": dated},
+        },
+        "handlers": {
+            "record": {"class": "logging.StreamHandler", "formatter": "record", "stream": "ext://sys.stderr"},
+            "access": {"class": "logging.StreamHandler", "formatter": "access", "stream": "ext://sys.stdout"},
+        },
+        "root": {"handlers": ["record"], "level": "INFO"},
+        "loggers": {
+            "uvicorn": {"handlers": ["record"], "level": server_level, "propagate": False},
+            "uvicorn.error": {"level": server_level},
+            "uvicorn.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
+        },
+    }
+
+
+class RecordFormatter(logging.Formatter):
+    """`14:03:21  warning  shop.orders  The printer is out of paper`."""
+
+    def __init__(self, *, dated: bool) -> None:
+        super().__init__()
+        self._dated = dated
+        self._paint = colorful(sys.stderr)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line of a record, without its trace."""
+        level = record.levelname.lower()
+        parts = [_time_of(record, self._dated), f"{level:<7}", record.name, record.message]
+        if self._paint:
+            parts[0] = dim(parts[0])
+            parts[1] = _LEVELS.get(record.levelname, dim)(parts[1])
+            parts[2] = dim(parts[2])
+        return "  " + "  ".join(parts)
+
+
+class AccessFormatter(logging.Formatter):
+    """`14:03:21  200  GET      /notes?page=2`; what uvicorn logs of a request, where `dated` with the client."""
+
+    def __init__(self, *, dated: bool) -> None:
+        super().__init__()
+        self._dated = dated
+        self._paint = colorful(sys.stdout)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a request."""
+        values: Any = record.args
+        client, verb, path, _, status = values
+        time = _time_of(record, self._dated)
+        code, padded = str(status), f"{verb:<{_PADDED_METHOD}}"
+        if self._paint:
+            time = dim(time)
+            code = _status(int(status))
+            padded = method(verb) + " " * (_PADDED_METHOD - len(verb))
+        parts = [time, code, padded, path]
+        if self._dated:
+            parts.insert(1, client.rpartition(":")[0] or "-")
+        return "  " + "  ".join(parts)
+
+
+def _time_of(record: logging.LogRecord, dated: bool) -> str:
+    moment = datetime.fromtimestamp(record.created).astimezone()
+    return moment.isoformat(timespec="milliseconds") if dated else f"{moment:%H:%M:%S}"
+
+
+def _status(status: int) -> str:
+    paint = green if status < 400 else yellow if status < 500 else red
+    return paint(str(status))

@@ -1,0 +1,140 @@
+"""Processes that serve: started, watched and ended by the one that the user started."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Any, Final
+
+PAUSE: Final = 0.2
+"""Seconds between two looks at what has happened."""
+
+Serve = Callable[..., None]
+"""What runs in a child: `(ready, *arguments)`; it calls `ready()` when it serves."""
+
+_spawn: Final = multiprocessing.get_context("spawn")
+
+
+class Child:
+    """A process that serves, and ends when this one does, however this one ends.
+
+    `serve` and the arguments go to a fresh interpreter, so they can be pickled; sockets may be among them.
+    """
+
+    def __init__(self, serve: Serve, *arguments: Any) -> None:
+        self._leash, end = _spawn.Pipe()
+        self._has_started = False
+        self._process = _spawn.Process(target=_live, args=(end, _terminal(), serve, arguments))
+        with _unheard(signal.SIGINT):
+            self._process.start()
+        end.close()
+
+    @property
+    def started(self) -> bool:
+        """Whether it has said that it serves."""
+        if not self._has_started:
+            try:
+                self._has_started = self._leash.poll() and self._leash.recv() is True
+            except (EOFError, OSError):
+                pass
+        return self._has_started
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.is_alive()
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process."""
+        return self._process.pid
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self._process.terminate()
+
+    def wait(self, seconds: float, *, unless: Callable[[], bool] = lambda: False) -> None:
+        """Wait until it has ended; end it by force after so long, or as soon as `unless()` is true."""
+        deadline = time.monotonic() + seconds
+        while self.alive and time.monotonic() < deadline and not unless():
+            self._process.join(PAUSE)
+        if self.alive:
+            self._process.kill()
+        self._process.join()
+        self._leash.close()
+
+
+class StopSignals:
+    """Hears Ctrl-C and SIGTERM while it is entered: the first asks for an end, the second for one at once."""
+
+    def __init__(self) -> None:
+        self._first = threading.Event()
+        self._second = threading.Event()
+
+    @contextmanager
+    def heard(self) -> Generator[StopSignals]:
+        """Listen for the signals."""
+        before = {each: signal.signal(each, self._hear) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    @property
+    def urgent(self) -> bool:
+        """Whether the second has come."""
+        return self._second.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the first; whether it has come."""
+        return self._first.wait(seconds)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        (self._second if self._first.is_set() else self._first).set()
+
+
+@contextmanager
+def _unheard(number: signal.Signals) -> Generator[None]:
+    """Ignore a signal; a process that is started meanwhile ignores it from its first moment.
+
+    Ctrl-C goes to all processes of a terminal, and one that hears it while it imports dies with a trace. The parent
+    hears it and ends its children in good order.
+    """
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def _terminal() -> int | None:
+    """The standard input of this process, for a debugger in a child."""
+    try:
+        return sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _live(leash: Connection, terminal: int | None, serve: Serve, arguments: tuple[Any, ...]) -> None:
+    """The whole life of a child."""
+    if terminal is not None:
+        sys.stdin = os.fdopen(terminal)
+    threading.Thread(target=_end_with, args=(leash,), name="leash", daemon=True).start()
+    serve(lambda: leash.send(True), *arguments)
+
+
+def _end_with(leash: Connection) -> None:
+    """End this process when the other end of the leash is gone."""
+    try:
+        leash.recv()
+    except (EOFError, OSError):
+        os.kill(os.getpid(), signal.SIGTERM)

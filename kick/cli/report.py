@@ -1,0 +1,92 @@
+"""A `KickError` as people read it: code, cause, place, fix."""
+
+from __future__ import annotations
+
+import linecache
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NamedTuple
+
+from kick.cli.terminal import dim, labelled
+from kick.errors import KickError, SetupErrors
+
+_OWN: Final = str(Path(__file__).parents[1])
+_LIBRARIES: Final = tuple(
+    sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib") if sysconfig.get_path(name)
+)
+
+
+class Place(NamedTuple):
+    """A line of a program."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{shown(self.file)}:{self.line}"
+
+
+def error_report(error: KickError, *, trace: bool = False) -> str:
+    """What to print for an error; with its trace before it, if that is wanted.
+
+    >>> import click
+    >>> print(click.unstyle(error_report(KickError("The app has no routes.", "Pass a module."))))
+    <BLANKLINE>
+      error  kick
+             The app has no routes.
+      fix    Pass a module.
+    <BLANKLINE>
+    """
+    problems = error.problems if isinstance(error, SetupErrors) else (error,)
+    parts: list[str] = []
+    for number, problem in enumerate(problems, 1):
+        code = f"{problem.code}{dim(f'  {number} of {len(problems)}') if len(problems) > 1 else ''}"
+        parts.append(labelled("error", code, color="red"))
+        parts.append(labelled("", problem.cause))
+        place = place_of(problem)
+        if place is not None:
+            parts.append(labelled("at", f"{place}\n{dim(place.text)}" if place.text else str(place)))
+        parts += [labelled("fix", problem.fix, color="green"), ""]
+    if isinstance(error, SetupErrors) and (place := place_of(error)) is not None:
+        parts += [labelled("at", f"{place}\n{dim(place.text)}"), ""]
+    if trace:
+        parts = ["", "".join(traceback.format_exception(error)).rstrip(), *parts]
+    return "\n".join(["", *parts])
+
+
+def place_of(error: BaseException) -> Place | None:
+    """The line of the user's program that an error comes from, where its trace shows one."""
+    cause = error.__cause__
+    if isinstance(error, KickError) and cause is not None:
+        found = place_of(cause)
+        if found is not None:
+            return found
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return Place(error.filename, error.lineno, (error.text or "").strip())
+    places = list(_user_places(error.__traceback__))
+    return places[-1] if places else None
+
+
+def shown(file: str) -> str:
+    """A path as people write it: from the current folder, where it is below it."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+
+
+def is_users(file: str) -> bool:
+    """Whether a file is part of the user's program: neither of kick nor of Python nor of a library.
+
+    >>> is_users(__file__), is_users(traceback.__file__), is_users("<frozen importlib._bootstrap>")
+    (False, False, False)
+    """
+    return not file.startswith(("<", _OWN, *_LIBRARIES)) and "site-packages" not in file
+
+
+def _user_places(trace: TracebackType | None) -> Iterator[Place]:
+    for frame in traceback.extract_tb(trace):
+        if is_users(frame.filename) and frame.lineno is not None:
+            yield Place(frame.filename, frame.lineno, linecache.getline(frame.filename, frame.lineno).strip())

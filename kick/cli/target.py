@@ -1,0 +1,162 @@
+"""Which application a command is about: `module:attribute`, found and imported."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from kick.cli.errors import (
+    AttributeNotThere,
+    BadProjectFile,
+    BadTarget,
+    ImportFailed,
+    ModuleNotThere,
+    NoTarget,
+    NotAnApplication,
+    VariableNotSet,
+)
+from kick.errors import KickError
+
+if TYPE_CHECKING:
+    from kick.app import App
+
+_TARGET: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+class Target(NamedTuple):
+    """A module, and the application in it."""
+
+    module: str
+    attribute: str
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.attribute}"
+
+
+def parse_target(text: str) -> Target:
+    """The target that a text names.
+
+    >>> parse_target("shop.main:app")
+    Target(module='shop.main', attribute='app')
+
+    Raises `BadTarget`.
+    """
+    if _TARGET.fullmatch(text) is None:
+        raise BadTarget(text)
+    module, _, attribute = text.partition(":")
+    return Target(module, attribute)
+
+
+def find_target(named: str | None, folder: Path) -> Target:
+    """The target that was named; else the one in the folder's pyproject.toml; else `app:app`, if there is an app.py.
+
+    Raises `NoTarget`, `BadTarget` or `BadProjectFile`.
+    """
+    text = named or _target_in(folder / "pyproject.toml")
+    if text is not None:
+        return parse_target(text)
+    if (folder / "app.py").is_file():
+        return Target("app", "app")
+    raise NoTarget(folder)
+
+
+def load_target(target: Target, folder: Path) -> Any:
+    """Import the application, any ASGI application.
+
+    Raises a `KickError` for whatever goes wrong on the way: the module is not there, has no such attribute, raises when
+    it is imported, or the attribute cannot be served.
+    """
+    found: Any = _imported(target, folder)
+    for name in target.attribute.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            applications = list(_applications(sys.modules[target.module]))
+            raise AttributeNotThere(target.module, target.attribute, applications) from None
+    if not _is_asgi(found):
+        raise NotAnApplication(str(target), found, "an application")
+    return found
+
+
+def load_app(target: Target, folder: Path) -> App:
+    """Import a kick application. Raises what `load_target` raises, and `NotAnApplication` for any other ASGI one."""
+    from kick.app import App
+
+    found = load_target(target, folder)
+    if not isinstance(found, App):
+        raise NotAnApplication(str(target), found, "a kick application")
+    return found
+
+
+def _target_in(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    try:
+        tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadProjectFile(path, f"this is not TOML: {error}") from None
+    settings = tool.get("kick", {}) if isinstance(tool, dict) else {}
+    target = settings.get("app") if isinstance(settings, dict) else settings
+    if target is not None and not isinstance(target, str):
+        raise BadProjectFile(path, f"[tool.kick] app is {target!r}, which is no text")
+    return target
+
+
+def _imported(target: Target, folder: Path) -> ModuleType:
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(target.module)
+    except KickError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{target.module}.".startswith(f"{error.name}."):
+            raise ModuleNotThere(error.name, folder, _near(error.name, folder)) from None
+        raise ImportFailed(str(target), error) from error
+    except KeyError as error:
+        variable = _missing_variable(error)
+        raise (ImportFailed(str(target), error) if variable is None else VariableNotSet(variable)) from error
+    except Exception as error:  # the user's own module may raise anything
+        raise ImportFailed(str(target), error) from error
+
+
+def _missing_variable(error: KeyError) -> str | None:
+    """The name of the variable when it was `os.environ[...]` that raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or trace.tb_frame.f_locals.get("self") is not os.environ:
+        return None
+    return str(error.args[0])
+
+
+def _near(module: str, folder: Path) -> list[str]:
+    """The modules and packages of a folder that are called something like this one."""
+    there = [path.stem for path in folder.glob("*.py")]
+    there += [path.parent.name for path in folder.glob("*/__init__.py")]
+    return difflib.get_close_matches(module, there, n=2)
+
+
+def _applications(module: ModuleType) -> Iterator[str]:
+    from kick.app import App
+
+    return (name for name, value in vars(module).items() if isinstance(value, App))
+
+
+def _is_asgi(found: Any) -> bool:
+    """Whether something can be called as an ASGI application is."""
+    if isinstance(found, type) or not callable(found):
+        return False
+    try:
+        inspect.signature(found).bind(object(), object(), object())
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,115 @@
+"""What the terminal gets to see: colours where they are wanted, tables, and lines that begin with a label."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import IO, Any, Final
+
+import click
+
+METHOD_COLORS: Final = {"GET": "green", "POST": "blue", "PUT": "yellow", "PATCH": "yellow", "DELETE": "red"}
+
+_INDENT: Final = "  "
+_GAP: Final = "  "
+
+
+def colors() -> bool | None:
+    """What the environment says of colours: `False` with `NO_COLOR`, `True` with `FORCE_COLOR`.
+
+    `None` leaves it to the stream: colours in a terminal, none in a pipe. See no-color.org and force-color.org.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return None
+
+
+def colorful(stream: IO[Any]) -> bool:
+    """Whether to write colours to a stream."""
+    wanted = colors()
+    return stream.isatty() if wanted is None else wanted
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Print text at once, to standard error if `err`."""
+    click.echo(text, err=err, color=colors())
+
+
+def warn(message: str) -> None:
+    """Print one line that somebody should read, to standard error."""
+    say(f"{_INDENT}{yellow('note')}   {message}", err=True)
+
+
+def bold(text: str) -> str:
+    """What matters most."""
+    return click.style(text, bold=True)
+
+
+def dim(text: str) -> str:
+    """What matters less."""
+    return click.style(text, dim=True)
+
+
+def accent(text: str) -> str:
+    """Addresses, and commands to be typed."""
+    return click.style(text, fg="cyan")
+
+
+def green(text: str) -> str:
+    """What went well."""
+    return click.style(text, fg="green")
+
+
+def yellow(text: str) -> str:
+    """What to have an eye on."""
+    return click.style(text, fg="yellow")
+
+
+def red(text: str) -> str:
+    """What went wrong."""
+    return click.style(text, fg="red", bold=True)
+
+
+def method(name: str) -> str:
+    """An HTTP method in its colour."""
+    return click.style(name, fg=METHOD_COLORS.get(name))
+
+
+def table(rows: Sequence[Sequence[str]], *, heading: Sequence[str] = ()) -> str:
+    """Rows with their columns aligned; styled text counts as wide as it looks.
+
+    >>> print(table([["GET", "/"], ["DELETE", "/notes"]], heading=["method", "path"]))
+      method  path
+      GET     /
+      DELETE  /notes
+    """
+    lines = [[dim(each) for each in heading], *rows] if heading else list(rows)
+    widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        _INDENT + _GAP.join(cell + " " * (room - width(cell)) for cell, room in zip(row, widths, strict=True)).rstrip()
+        for row in (lines if colorful(sys.stdout) else [[click.unstyle(cell) for cell in row] for row in lines])
+    )
+
+
+def width(text: str) -> int:
+    """How many columns a text takes.
+
+    >>> width(red("no"))
+    2
+    """
+    return len(click.unstyle(text))
+
+
+def labelled(label: str, text: str, *, color: str | None = None) -> str:
+    """Lines of text beside a label.
+
+    >>> print(click.unstyle(labelled("fix", "Do this\\nand that")))
+      fix    Do this
+             and that
+    """
+    first, *rest = text.splitlines() or [""]
+    head = click.style(f"{label:<5}", fg=color, bold=color is not None, dim=color is None)
+    return "\n".join([f"{_INDENT}{head}{_GAP}{first}", *(f"{_INDENT}{'':5}{_GAP}{line}" for line in rest)])

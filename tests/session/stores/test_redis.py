@@ -1,0 +1,298 @@
+"""Sessions on one Redis server: the contract, what goes over the wire, and what is in Redis afterwards."""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from redis.exceptions import OutOfMemoryError, ResponseError
+
+from kick.errors import MissingExtra
+from kick.session.store import GONE, NOT_A_COUNTER, TAKEN, AtomicStore, Change, Committed, Record
+from kick.session.stores.redis import RedisStore, lane
+from kick.session.stores.redis.resp import Reader
+from kick.testing.store_contract import LONG, MakeStore, StoreContract, fields_of, new_key, started
+from tests.support.redis import RedisServer
+
+OURS = {"SLOWLOG", "CONFIG", "INFO"}
+"""What the tests themselves say to the server."""
+
+
+class TestRedisStore(StoreContract):
+    short = 0.3
+
+    @pytest.fixture
+    def make_store(self, redis_url: str) -> MakeStore:
+        self.url = redis_url
+
+        async def make() -> AtomicStore:
+            return RedisStore(redis_url)
+
+        return make
+
+    async def second_client(self, store: AtomicStore) -> AtomicStore:
+        return RedisStore(self.url)
+
+
+class TestRedisStoreWithoutHiredis(TestRedisStore):
+    @pytest.fixture(autouse=True)
+    def read_in_python(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(lane, "new_reader", Reader)
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[RedisStore]:
+    store = RedisStore(redis_url)
+    yield store
+    await store.aclose()
+
+
+@contextmanager
+def commands_to(server: RedisServer) -> Iterator[Counter[str]]:
+    """The commands that clients send within the block, by name; not those that scripts run."""
+    seen: Counter[str] = Counter()
+    server.command("CONFIG", "SET", "slowlog-max-len", 10_000)
+    server.command("CONFIG", "SET", "slowlog-log-slower-than", 0)
+    server.command("SLOWLOG", "RESET")
+    try:
+        yield seen
+    finally:
+        server.command("CONFIG", "SET", "slowlog-log-slower-than", -1)
+        log = server.command("SLOWLOG", "GET", -1)
+        assert isinstance(log, list)
+        for entry in log:
+            assert isinstance(entry, list)
+            words = entry[3]
+            assert isinstance(words, list)
+            seen[str(words[0]).upper()] += 1
+        for name in OURS:
+            seen.pop(name, None)
+
+
+def everything(server: RedisServer) -> dict[str, object]:
+    """All hashes in Redis."""
+    keys = server.command("KEYS", "*")
+    assert isinstance(keys, list)
+    return {str(key): server.command("HGETALL", str(key)) for key in keys}
+
+
+def reads(server: RedisServer) -> int:
+    """How often the server has read from a client."""
+    return int(server.info("stats")["total_reads_processed"])
+
+
+# What goes over the wire
+
+
+async def test_each_operation_on_a_session_is_one_command(store: RedisStore, redis_server: RedisServer) -> None:
+    key = await started(store)
+    for warm_up in (Change(increment={"n": 1}), Change()):
+        await store.commit(key, warm_up, max_age=LONG)
+    await store.touch(key, max_age=LONG)
+    await store.move(key, key := new_key(key), max_age=LONG, grace=LONG)
+    await store.destroy(await started(store))
+
+    for operation, command in [
+        (store.load(key), "HGETALL"),
+        (store.commit(key, Change(set={"a": b"1"}, delete=["b"], increment={"n": 1}), max_age=LONG), "EVALSHA"),
+        (store.touch(key, max_age=LONG), "EVALSHA"),
+        (store.create(new_key(), Change(set={"a": b"1"}), max_age=LONG), "EVALSHA"),
+        (store.move(key, new := new_key(key), max_age=LONG, grace=LONG), "EVALSHA"),
+        (store.destroy(new), "EVALSHA"),
+    ]:
+        with commands_to(redis_server) as seen:
+            await operation
+        assert seen == {command: 1}
+
+
+async def test_the_session_of_a_principal_is_loaded_and_changed_with_one_command_too(
+    store: RedisStore, redis_server: RedisServer
+) -> None:
+    key = await started(store, {"a": b"1"}, principal="ann")
+    with commands_to(redis_server) as seen:
+        await store.load(key)
+        await store.commit(key, Change(set={"a": b"2"}), max_age=LONG)
+        await store.touch(key, max_age=LONG)
+    assert seen == {"HGETALL": 1, "EVALSHA": 2}
+
+
+async def test_commands_of_one_turn_share_a_round_trip(store: RedisStore, redis_server: RedisServer) -> None:
+    keys = [await started(store, {"n": b"%d" % n}) for n in range(100)]
+    before = reads(redis_server)
+    records = await asyncio.gather(*(store.load(key) for key in keys))
+    used = reads(redis_server) - before - 1  # the one that asks
+    assert [isinstance(record, Record) and record.fields["n"] for record in records] == [b"%d" % n for n in range(100)]
+    assert used <= 2
+
+
+async def test_more_commands_than_go_out_at_once_are_all_answered(store: RedisStore) -> None:
+    key = await started(store)
+    count = 5 * lane.MOST_IN_FLIGHT
+    results = await asyncio.gather(
+        *(store.commit(key, Change(increment={"n": 1}), max_age=LONG) for _ in range(count))
+    )
+    assert {each.counters["n"] for each in results if isinstance(each, Committed)} == set(range(1, count + 1))
+
+
+async def test_one_command_that_fails_spoils_no_other(store: RedisStore, redis_server: RedisServer) -> None:
+    good, bad = await started(store, {"a": b"1"}), new_key()
+    redis_server.command("SET", f"kick:{bad}", "no hash")
+    results = await asyncio.gather(*(store.load(key) for key in (good, bad, good)), return_exceptions=True)
+    assert isinstance(results[1], ResponseError)
+    assert "WRONGTYPE" in str(results[1])
+    assert [isinstance(each, Record) for each in results] == [True, False, True]
+
+
+async def test_scripts_that_the_server_forgot_are_sent_again(store: RedisStore, redis_server: RedisServer) -> None:
+    key = await started(store, {"n": b"0"}, principal="ann")
+    redis_server.command("SCRIPT", "FLUSH")
+    change = Change(increment={"n": 1})
+    results = await asyncio.gather(*(store.commit(key, change, max_age=LONG) for _ in range(50)))
+    assert sorted(each.counters["n"] for each in results if isinstance(each, Committed)) == list(range(1, 51))
+    redis_server.command("SCRIPT", "FLUSH")
+    assert isinstance(await store.move(key, new_key(key), max_age=LONG, grace=LONG), Committed)
+    with commands_to(redis_server) as seen:
+        await store.move(await started(store), new_key(), max_age=LONG, grace=0)
+    assert seen["EVAL"] == 1  # CREATE, which nobody had called since
+
+
+# What is in Redis
+
+
+async def test_a_session_is_a_hash_with_a_field_for_each_key(store: RedisStore, redis_server: RedisServer) -> None:
+    key = await started(store, {"a": b"1", "b": b"2"})
+    hashes = everything(redis_server)
+    assert hashes.keys() == {f"kick:{key}"}
+    fields = hashes[f"kick:{key}"]
+    assert isinstance(fields, list)
+    assert set(fields[::2]) == {"a", "b", "\ufffd"}
+
+
+async def test_the_times_are_those_of_the_server(store: RedisStore, redis_server: RedisServer) -> None:
+    def now() -> float:
+        answer = redis_server.command("TIME")
+        assert isinstance(answer, list)
+        return int(str(answer[0])) + int(str(answer[1])) / 1_000_000
+
+    before = now()
+    record = await store.load(await started(store))
+    assert isinstance(record, Record)
+    assert before - 0.001 <= record.created_at <= now()
+
+
+async def test_nothing_stays_in_redis_for_ever(store: RedisStore, redis_server: RedisServer) -> None:
+    key = await started(store, {"a": b"1"}, principal="ann")
+    await store.commit(key, Change(set={"b": b"1"}), max_age=2 * LONG)
+    await store.commit(key, Change(principal="bob"), max_age=LONG)
+    await store.touch(key, max_age=3 * LONG)
+    await store.move(key, new := new_key(key), max_age=LONG, grace=LONG, successor=b"sealed")
+    await store.move(new, new_key(new), max_age=LONG, grace=LONG, keep=["a"])
+    await started(store, principal="bob")
+    await store.revoke("bob", keep=await started(store, principal="bob"))
+    await store.aclose()
+    keys = redis_server.command("KEYS", "*")
+    assert isinstance(keys, list)
+    assert len(keys) > 4
+    assert [key for key in keys if int(str(redis_server.command("PTTL", str(key)))) <= 0] == []
+
+
+async def test_a_life_without_length_leaves_nothing_in_redis(store: RedisStore, redis_server: RedisServer) -> None:
+    assert isinstance(await store.create(new_key(), Change(set={"a": b"1"}), max_age=0), Committed)
+    key = await started(store)
+    assert isinstance(await store.commit(key, Change(set={"a": b"1"}, increment={"n": 1}), max_age=0), Committed)
+    key = await started(store, {"a": b"1"})
+    assert isinstance(await store.move(key, new_key(key), max_age=0, grace=0), Committed)
+    assert everything(redis_server) == {}
+
+
+async def test_what_is_no_session_is_none_and_can_only_be_destroyed(
+    store: RedisStore, redis_server: RedisServer
+) -> None:
+    key, new = new_key(), new_key()
+    redis_server.command("HSET", f"kick:{key}", "a", "1")
+    assert await store.load(key) is None
+    assert await store.commit(key, Change(set={"b": b"2"}), max_age=LONG) is GONE
+    assert await store.touch(key, max_age=LONG) is False
+    assert await store.move(key, new, max_age=LONG, grace=LONG) is GONE
+    assert await store.create(key, Change(), max_age=LONG) is TAKEN
+    assert everything(redis_server) == {f"kick:{key}": ["a", "1"]}
+    assert await store.destroy(key) is False
+    assert everything(redis_server) == {}
+
+
+async def test_stores_with_different_prefixes_do_not_see_each_other(redis_url: str) -> None:
+    shop, blog = RedisStore(redis_url, prefix="shop[*]:"), RedisStore(redis_url, prefix="blog:")
+    key = await started(shop, {"a": b"1"}, principal="ann")
+    await started(blog, principal="ann")
+    assert await blog.load(key) is None
+    assert await blog.revoke("ann") == 1
+    assert await fields_of(shop, key) == {"a": b"1"}
+    await shop.aclose()
+    await blog.aclose()
+
+
+async def test_without_memory_a_change_fails_as_a_whole(store: RedisStore, redis_server: RedisServer) -> None:
+    key = await started(store, {"a": b"1", "n": b"5", "x": b'"no counter"'}, principal="ann")
+    before, new = everything(redis_server), new_key(key)
+    redis_server.command("CONFIG", "SET", "maxmemory", 1)
+    try:
+        for operation in [
+            store.commit(key, Change(set={"b": b"2"}, delete=["a"]), max_age=LONG),
+            store.commit(key, Change(delete=["a"], principal=None), max_age=LONG),
+            store.commit(key, Change(delete=["a"], increment={"n": 1, "x": 1}), max_age=LONG),
+            store.move(key, new, max_age=LONG, grace=LONG, keep=["a"]),
+            store.move(key, new, max_age=LONG, grace=LONG),
+            store.touch(key, max_age=LONG),
+            store.create(new, Change(set={"b": b"2"}), max_age=LONG),
+            store.revoke("ann"),
+        ]:
+            with pytest.raises(OutOfMemoryError):
+                await operation
+        assert everything(redis_server) == before
+        assert [found for found, _ in await store.find("ann")] == [key]
+        assert await store.destroy(key) is True
+    finally:
+        redis_server.command("CONFIG", "SET", "maxmemory", 0)
+
+
+@pytest.mark.parametrize(
+    ("start", "by", "end"),
+    [(-(2**63), 2**64 - 1, 2**63 - 1), (2**63 - 1, -(2**64) + 1, -(2**63)), (0, 2**63, None), (0, 10**40, None)],
+)
+async def test_a_counter_goes_any_way_that_ends_within_64_bits(
+    store: RedisStore, start: int, by: int, end: int | None
+) -> None:
+    key = await started(store, {"n": b"%d" % start, "m": b"1"})
+    result = await store.commit(key, Change(increment={"m": 1, "n": by}), max_age=LONG)
+    if end is None:
+        assert result is NOT_A_COUNTER
+        assert await fields_of(store, key) == {"n": b"%d" % start, "m": b"1"}
+    else:
+        assert isinstance(result, Committed)
+        assert result.counters == {"m": 2, "n": end}
+
+
+async def test_half_a_character_is_refused_before_anything_is_sent(store: RedisStore) -> None:
+    key = await started(store, {"a": b"1"})
+    with pytest.raises(UnicodeEncodeError):
+        await store.commit(key, Change(set={"a": b"2", "\ud800": b"1"}), max_age=LONG)
+    assert await fields_of(store, key) == {"a": b"1"}
+
+
+# The package redis
+
+
+def test_the_module_is_there_without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "redis"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(MissingExtra, match=r"kick-framework\[redis\]"):
+        RedisStore("redis://localhost")
+
+
+def test_every_script_is_shipped_beside_the_code() -> None:
+    directory = Path(lane.__file__).parent / "lua"
+    assert {path.stem for path in directory.iterdir()} >= {"session", "create", "commit", "touch", "move", "destroy"}

@@ -1,0 +1,457 @@
+"""What is special about the SQLite store: the file, the thread, the lock, the batches."""
+
+import asyncio
+import logging
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kick.session.store import GONE, Change, Committed, Record, Superseded
+from kick.session.stores.sqlite import DatabaseLocked, DatabaseUnusable, SQLiteStore, file
+from kick.testing.store_contract import fields_of, new_key
+from tests.support.waiting import wait_until
+
+THREAD = "kick-sessions-sqlite"
+LONG = 3600.0
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "sessions.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SQLiteStore]:
+    store = SQLiteStore(path)
+    yield store
+    await store.aclose()
+
+
+def threads() -> int:
+    return sum(thread.name == THREAD for thread in threading.enumerate())
+
+
+def rows(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
+
+
+def change_file(path: Path, statement: str, *parameters: object) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement, parameters)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another process holds the write lock."""
+    script = f"import sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('BEGIN IMMEDIATE'); print(1, flush=True); input()"
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.stdin.write("\n")
+            process.stdin.close()
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement that is run, in order."""
+    seen: list[str] = []
+
+    class Connection(sqlite3.Connection):
+        def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+            seen.append(sql)
+            return super().execute(sql, *args)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(file.sqlite3, "connect", lambda *args, **options: connect(*args, factory=Connection, **options))
+    return seen
+
+
+# the file
+
+
+async def test_the_file_is_for_its_owner_only_and_so_are_its_companions(store: SQLiteStore, path: Path) -> None:
+    await store.create(new_key(), Change(), max_age=LONG)
+    files = sorted(path.parent.iterdir())
+    assert [each.name for each in files] == ["sessions.db", "sessions.db-shm", "sessions.db-wal"]
+    assert [stat.S_IMODE(each.stat().st_mode) for each in files] == [0o600] * 3
+
+
+async def test_nothing_is_touched_before_the_first_use(path: Path) -> None:
+    before = threads()
+    await SQLiteStore(path).aclose()
+    assert not path.exists()
+    assert threads() == before
+
+
+async def test_sessions_survive_a_restart(store: SQLiteStore, path: Path) -> None:
+    key, old = new_key(), new_key()
+    await store.create(key, Change(set={"a": b"1"}, principal="ann"), max_age=LONG, absolute_max_age=2 * LONG)
+    await store.create(old, Change(), max_age=LONG)
+    await store.move(old, new_key(old), max_age=LONG, grace=LONG, successor=b"sealed")
+    record = await store.load(key)
+    await store.aclose()
+    again = SQLiteStore(str(path))
+    assert await again.load(key) == record
+    assert await again.load(old) == Superseded(b"sealed")
+    assert await again.find("ann") == [(key, record)]
+    await again.aclose()
+
+
+async def test_a_closed_file_is_one_file(store: SQLiteStore, path: Path) -> None:
+    await store.create(new_key(), Change(), max_age=LONG)
+    await store.aclose()
+    assert list(path.parent.iterdir()) == [path]
+
+
+async def test_a_relative_path_means_the_folder_of_that_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = SQLiteStore("sessions.db")
+    monkeypatch.chdir("/")
+    assert store.path == tmp_path / "sessions.db"
+    assert await store.load(new_key()) is None
+    await store.aclose()
+    assert store.path.exists()
+
+
+@pytest.mark.parametrize("path", ["", ":memory:"])
+def test_a_database_in_memory_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match=r"MemoryStore\(\)"):
+        SQLiteStore(path)
+
+
+async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "missing" / "sessions.db")
+    with pytest.raises(FileNotFoundError, match="folder of the session database") as caught:
+        await store.load(new_key())
+    assert caught.value.filename == str(tmp_path / "missing")
+    (tmp_path / "missing").mkdir()
+    assert await store.load(new_key()) is None
+    await store.aclose()
+
+
+async def test_a_file_that_is_no_database_is_named_and_left_alone(store: SQLiteStore, path: Path) -> None:
+    path.write_text("dear diary, " * 1000)
+    for operation in (store.load(new_key()), store.touch(new_key(), max_age=1)):
+        with pytest.raises(DatabaseUnusable, match=rf"{path} cannot be used: file is not a database"):
+            await operation
+    assert path.read_text() == "dear diary, " * 1000
+    assert issubclass(DatabaseUnusable, OSError)
+
+
+async def test_the_database_of_something_else_is_left_alone(store: SQLiteStore, path: Path) -> None:
+    change_file(path, "CREATE TABLE users (name TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(DatabaseUnusable, match="give the sessions a file of their own"):
+        await store.load(new_key())
+    assert path.read_bytes() == before
+
+
+async def test_a_schema_from_the_future_is_refused(store: SQLiteStore, path: Path) -> None:
+    await store.load(new_key())
+    await store.aclose()
+    change_file(path, "PRAGMA user_version = 2")
+    with pytest.raises(DatabaseUnusable, match="version 2"):
+        await store.load(new_key())
+
+
+async def test_a_store_recovers_as_soon_as_its_file_does(store: SQLiteStore, path: Path) -> None:
+    path.write_text("not yet a database, but soon it will be one; for now it only looks like text " * 9)
+    results = await asyncio.gather(*(store.load(new_key()) for _ in range(5)), return_exceptions=True)
+    assert [type(result) for result in results] == [DatabaseUnusable] * 5
+    path.unlink()
+    assert await store.load(new_key()) is None
+
+
+async def test_a_record_that_cannot_be_read_counts_as_missing_and_is_logged(
+    store: SQLiteStore, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key, sound = new_key(), new_key()
+    for each in (key, sound):
+        await store.create(each, Change(set={"a": b"1"}, principal="ann"), max_age=LONG)
+    change_file(path, "UPDATE sessions SET fields = ? WHERE key = ?", b"\xc1junk", key)
+    with caplog.at_level(logging.WARNING, "kick.session"):
+        assert await store.load(key) is None
+    (line,) = caplog.records
+    assert line.name == "kick.session"
+    assert key[7:15] in line.getMessage()
+    assert key not in line.getMessage()
+    assert await fields_of(store, sound) == {"a": b"1"}
+    assert [found for found, _ in await store.find("ann")] == [sound]
+    assert await store.commit(key, Change(set={"b": b"2"}), max_age=LONG) is GONE
+    assert isinstance(await store.create(key, Change(set={"b": b"2"}), max_age=LONG), Committed)
+    assert await fields_of(store, key) == {"b": b"2"}
+
+
+@pytest.mark.parametrize(("durable", "level"), [(False, 1), (True, 2)])
+async def test_durable_waits_for_the_disk(path: Path, statements: list[str], durable: bool, level: int) -> None:
+    store = SQLiteStore(path, durable=durable)
+    await store.load(new_key())
+    await store.aclose()
+    assert f"PRAGMA synchronous = {['OFF', 'NORMAL', 'FULL'][level]}" in statements
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+# batches
+
+
+async def test_what_is_asked_in_one_turn_is_one_query_and_one_transaction(
+    store: SQLiteStore, statements: list[str]
+) -> None:
+    keys = [new_key() for _ in range(100)]
+    await asyncio.gather(*(store.create(key, Change(set={"a": b"1"}), max_age=LONG) for key in keys))
+    statements.clear()
+    await asyncio.gather(*(store.load(key) for key in keys))
+    assert len(statements) == 1
+    statements.clear()
+    await asyncio.gather(*(store.commit(key, Change(set={"a": b"2"}), max_age=LONG) for key in keys))
+    assert statements[0] == "BEGIN IMMEDIATE"
+    assert statements[-1] == "COMMIT"
+    assert len(statements) == 6  # a query, and as 100 rows are no power of 2, three statements that update
+    assert await asyncio.gather(*(fields_of(store, key) for key in keys)) == [{"a": b"2"}] * 100
+
+
+async def test_one_query_asks_for_a_bounded_number_of_keys(store: SQLiteStore, statements: list[str]) -> None:
+    await store.load(new_key())
+    statements.clear()
+    await asyncio.gather(*(store.load(new_key()) for _ in range(1000)))
+    assert [statement.count("?") for statement in statements] == [256, 256, 256, 256]
+
+
+async def test_a_write_that_fails_spoils_no_other_of_its_batch(store: SQLiteStore) -> None:
+    keys = [new_key() for _ in range(10)]
+    changes = [Change(set={"a": b"1"}, principal="\ud800" if number == 4 else "ann") for number in range(10)]
+    changes[6] = Change(set={"n": b"{}"}, increment={"n": 1})
+    creates = [store.create(key, change, max_age=LONG) for key, change in zip(keys, changes, strict=True)]
+    results = await asyncio.gather(*creates, return_exceptions=True)
+    bad = [number for number, result in enumerate(results) if not isinstance(result, Committed)]
+    assert bad == [4, 6]
+    assert isinstance(results[4], UnicodeEncodeError)
+    assert isinstance(results[6], ValueError)
+    assert {key for key, _ in await store.find("ann")} == {key for n, key in enumerate(keys) if n not in bad}
+    assert await store.load(keys[4]) is None
+
+
+async def test_a_waiter_that_is_cancelled_spoils_no_other_of_its_batch(store: SQLiteStore) -> None:
+    keys = [new_key() for _ in range(10)]
+    creates = [asyncio.ensure_future(store.create(key, Change(), max_age=LONG)) for key in keys]
+    await asyncio.sleep(0)
+    creates[3].cancel()
+    results = await asyncio.gather(*creates, return_exceptions=True)
+    assert [isinstance(result, Committed) for result in results] == [number != 3 for number in range(10)]
+
+
+async def test_what_nobody_waits_for_any_more_is_not_done_after_a_lock(store: SQLiteStore, path: Path) -> None:
+    key = new_key()
+    await store.create(key, Change(), max_age=LONG)
+    with locked(path), pytest.raises(TimeoutError):
+        await asyncio.wait_for(store.commit(key, Change(set={"late": b"1"}), max_age=LONG), 0.1)
+    await store.commit(key, Change(set={"a": b"1"}), max_age=LONG)
+    assert await fields_of(store, key) == {"a": b"1"}
+
+
+async def test_a_commit_leaves_the_indexes_alone_and_the_sweep_finds_the_row_all_the_same(path: Path) -> None:
+    now = 1_800_000_000.0
+    store, key = SQLiteStore(path, clock=lambda: now), new_key()
+    await store.create(key, Change(), max_age=60)
+    for _ in range(3):
+        now += 50
+        await store.commit(key, Change(set={"a": b"1"}), max_age=60)
+        assert await store.purge() == 0
+    now += 59
+    assert await store.purge() == 0
+    assert await fields_of(store, key) == {"a": b"1"}
+    await store.commit(key, Change(), max_age=5)
+    now += 5
+    assert await store.purge() == 1
+    assert rows(path) == 0
+    await store.aclose()
+
+
+async def test_purge_says_how_many_it_freed(path: Path) -> None:
+    now = 1_800_000_000.0
+    store = SQLiteStore(path, clock=lambda: now)
+    await asyncio.gather(*(store.create(new_key(), Change(), max_age=60) for _ in range(700)))
+    await asyncio.gather(*(store.create(new_key(), Change(), max_age=61) for _ in range(300)))
+    now += 60
+    assert await store.purge() == 700
+    assert await store.purge() == 0
+    assert rows(path) == 300
+    await store.aclose()
+
+
+async def test_writing_frees_what_has_expired_a_bounded_number_at_a_time(path: Path) -> None:
+    now = 1_800_000_000.0
+    store = SQLiteStore(path, clock=lambda: now)
+    await asyncio.gather(*(store.create(new_key(), Change(), max_age=60) for _ in range(600)))
+    await store.aclose()
+    store, left = SQLiteStore(path, clock=lambda: now + 61), []
+    for _ in range(4):
+        await store.create(new_key(), Change(), max_age=LONG)
+        await store.load(new_key())  # answered after the sweep that follows the write
+        left.append(rows(path))
+    assert left == [345, 90, 3, 4]
+    await store.aclose()
+
+
+# the lock of another process
+
+
+async def test_the_loop_and_the_readers_go_on_while_another_process_holds_the_lock(
+    store: SQLiteStore, path: Path
+) -> None:
+    key = new_key()
+    await store.create(key, Change(set={"a": b"1"}), max_age=LONG)
+    with locked(path):
+        writing = asyncio.ensure_future(store.commit(key, Change(set={"a": b"2"}), max_age=LONG))
+        slowest = 0.0
+        for _ in range(20):
+            before = time.perf_counter()
+            assert await fields_of(store, key) == {"a": b"1"}
+            await asyncio.sleep(0.001)
+            slowest = max(slowest, time.perf_counter() - before)
+        assert not writing.done()
+        assert slowest < 1.0
+    assert isinstance(await writing, Committed)
+    assert await fields_of(store, key) == {"a": b"2"}
+
+
+@pytest.mark.parametrize("busy_timeout", [0.1, timedelta(milliseconds=100)])
+async def test_a_lock_that_is_held_too_long_raises_and_changes_nothing(
+    path: Path, busy_timeout: timedelta | float
+) -> None:
+    store, key = SQLiteStore(path, busy_timeout=busy_timeout), new_key()
+    await store.create(key, Change(set={"a": b"1"}), max_age=LONG)
+    with locked(path):
+        commits = [store.commit(key, Change(set={"a": b"2"}), max_age=LONG) for _ in range(5)]
+        results = await asyncio.gather(*commits, return_exceptions=True)
+        assert [type(result) for result in results] == [DatabaseLocked] * 5
+        assert isinstance(results[0], TimeoutError)
+        assert str(path) in str(results[0])
+    assert await fields_of(store, key) == {"a": b"1"}
+    assert isinstance(await store.commit(key, Change(set={"a": b"3"}), max_age=LONG), Committed)
+    await store.aclose()
+
+
+# threads, loops, forks
+
+
+def test_one_store_serves_one_loop_after_another(path: Path) -> None:
+    store, key = SQLiteStore(path), new_key()
+    asyncio.run(store.create(key, Change(increment={"n": 0}), max_age=LONG))
+    for turn in range(1, 4):
+        result = asyncio.run(store.commit(key, Change(increment={"n": 1}), max_age=LONG))
+        assert isinstance(result, Committed)
+        assert result.counters == {"n": turn}
+    asyncio.run(store.aclose())
+
+
+def test_one_store_serves_two_loops_at_once(path: Path) -> None:
+    store, key = SQLiteStore(path), new_key()
+    asyncio.run(store.create(key, Change(), max_age=LONG))
+
+    async def count() -> None:
+        for _ in range(50):
+            await asyncio.gather(*(store.commit(key, Change(increment={"n": 1}), max_age=LONG) for _ in range(4)))
+
+    loops = [threading.Thread(target=asyncio.run, args=(count(),)) for _ in range(2)]
+    for loop in loops:
+        loop.start()
+    for loop in loops:
+        loop.join()
+    assert asyncio.run(fields_of(store, key)) == {"n": b"400"}
+    asyncio.run(store.aclose())
+
+
+def test_a_loop_that_ends_without_waiting_does_no_harm(path: Path) -> None:
+    store, key = SQLiteStore(path), new_key()
+
+    async def leave() -> None:
+        asyncio.ensure_future(store.create(key, Change(), max_age=LONG))  # noqa: RUF006
+        await asyncio.sleep(0)
+
+    asyncio.run(leave())
+    assert asyncio.run(store.load(new_key())) is None
+    asyncio.run(store.aclose())
+
+
+async def test_closing_ends_the_thread_after_what_was_begun(store: SQLiteStore) -> None:
+    before, key = threads(), new_key()
+    creating = asyncio.ensure_future(store.create(key, Change(), max_age=LONG))
+    await asyncio.sleep(0)
+    await store.aclose()
+    assert isinstance(await creating, Committed)
+    wait_until(lambda: threads() == before, "the end of the thread")
+
+
+async def test_a_store_that_nobody_holds_any_more_ends_its_thread(path: Path) -> None:
+    before = threads()
+    store = SQLiteStore(path)
+    await store.load(new_key())
+    assert threads() == before + 1
+    del store
+    wait_until(lambda: threads() == before, "the end of the thread")
+
+
+def test_an_open_store_does_not_keep_the_interpreter_from_exiting(path: Path) -> None:
+    script = (
+        "import asyncio, sys; from kick.session.stores.sqlite import SQLiteStore; "
+        "store = SQLiteStore(sys.argv[1]); asyncio.run(store.load('key'))"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script, str(path)], timeout=30, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+def test_parent_and_child_of_a_fork_go_on_by_themselves(path: Path) -> None:
+    store, key = SQLiteStore(path), new_key()
+    asyncio.run(store.create(key, Change(), max_age=LONG))
+
+    async def count(name: str) -> bool:
+        for _ in range(100):
+            await store.commit(key, Change(set={name: b"1"}, increment={"n": 1}), max_age=LONG)
+        record = await store.load(key)
+        await store.aclose()
+        return isinstance(record, Record)
+
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if asyncio.run(count("child")) else 1)
+    assert asyncio.run(count("parent"))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert asyncio.run(fields_of(store, key)) == {"child": b"1", "parent": b"1", "n": b"200"}
+    asyncio.run(store.aclose())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+def test_no_connection_lives_through_a_fork(path: Path) -> None:
+    store = SQLiteStore(path)
+    asyncio.run(store.load(new_key()))
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        pytest.skip("needs /proc")
+    child = os.fork()
+    if child == 0:
+        names = [os.readlink(each) for each in descriptors.iterdir() if each.exists()]
+        os._exit(any(name.startswith(str(path)) for name in names))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    asyncio.run(store.aclose())

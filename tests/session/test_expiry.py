@@ -1,0 +1,225 @@
+"""How long sessions live: `max_age`, `rolling`, `absolute_max_age`, `rotate_after`, and the touches in between."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kick.session import MemoryStore
+from kick.session.stores.sqlite import SQLiteStore
+from tests.session.harness import Browser, Site, setting
+from tests.session.test_session import writes_of
+
+
+class Clock:
+    """The time, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("kick.session.engine.now", clock)
+    return clock
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def timed_store(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) -> Any:
+    store = MemoryStore(clock=clock) if request.param == "memory" else SQLiteStore(tmp_path / "s.db", clock=clock)
+    yield store
+    await store.aclose()
+
+
+async def test_a_session_of_60_seconds_is_alive_at_59_and_dead_at_61(timed_store: Any, clock: Clock) -> None:
+    browser = Browser(Site(timed_store, max_age=60))
+    await browser.visit(setting(a=1))
+    clock.advance(59)
+    assert await browser.data() == {"a": 1}
+    clock.advance(2)
+    assert await browser.data() == {}
+
+
+async def test_an_expired_session_is_followed_by_one_with_another_id(timed_store: Any, clock: Clock) -> None:
+    browser = Browser(Site(timed_store, max_age=60))
+    await browser.visit(setting(a=1))
+    before = browser.cookie
+    clock.advance(61)
+    await browser.visit(setting(b=2))
+    assert browser.cookie != before
+    assert await browser.data() == {"b": 2}
+
+
+async def test_a_write_restarts_max_age_and_sends_the_cookie_again(timed_store: Any, clock: Clock) -> None:
+    browser = Browser(Site(timed_store, max_age=60))
+    await browser.visit(setting(a=1))
+    clock.advance(50)
+    answer = await browser.visit(setting(a=2))
+    assert "Max-Age=60" in answer.cookies[0]
+    clock.advance(50)
+    assert await browser.data() == {"a": 2}
+
+
+async def test_not_rolling_a_read_prolongs_nothing(timed_store: Any, clock: Clock) -> None:
+    browser = Browser(Site(timed_store, max_age=60))
+    await browser.visit(setting(a=1))
+    clock.advance(50)
+    assert (await browser.visit(lambda session: session.data["a"])).cookies == []
+    clock.advance(11)
+    assert await browser.data() == {}
+
+
+async def test_rolling_every_response_has_the_cookie_and_the_life_goes_on(timed_store: Any, clock: Clock) -> None:
+    browser = Browser(Site(timed_store, max_age=60, rolling=True))
+    await browser.visit(setting(a=1))
+    for _ in range(5):
+        clock.advance(50)
+        answer = await browser.visit(lambda session: session.data["a"])
+        assert answer.value == 1
+        assert "Max-Age=60" in answer.cookies[0]
+    clock.advance(61)
+    assert await browser.data() == {}
+
+
+async def test_rolling_an_untouched_new_session_gets_no_cookie(timed_store: Any) -> None:
+    assert (await Browser(Site(timed_store, rolling=True)).visit()).cookies == []
+
+
+async def test_5_7_touches_are_throttled_to_a_tenth_of_max_age(timed_store: Any, clock: Clock) -> None:
+    site = Site(timed_store, max_age=100, rolling=True)
+    browser = Browser(site)
+    await browser.visit(setting(a=1))
+    calls = writes_of(site)
+    clock.advance(9)
+    await browser.visit()
+    assert calls == []
+    clock.advance(1.5)
+    await browser.visit()
+    await browser.visit()
+    assert calls == ["touch"]
+    clock.advance(10.5)
+    await browser.visit()
+    assert calls == ["touch", "touch"]
+
+
+async def test_5_7_long_sessions_are_touched_every_minute_at_most(timed_store: Any, clock: Clock) -> None:
+    site = Site(timed_store, max_age=timedelta(days=1), rolling=True)
+    browser = Browser(site)
+    await browser.visit(setting(a=1))
+    calls = writes_of(site)
+    clock.advance(59)
+    await browser.visit()
+    assert calls == []
+    clock.advance(2)
+    await browser.visit()
+    assert calls == ["touch"]
+
+
+async def test_5_7_a_touch_after_destroy_revives_nothing(timed_store: Any, clock: Clock) -> None:
+    site = Site(timed_store, max_age=60, rolling=True)
+    browser = Browser(site)
+    await browser.visit(setting(a=1))
+    clock.advance(30)
+    other = browser.twin()
+
+    async def act(session: Any) -> None:
+        assert session.data["a"] == 1
+
+        async def destroy(inner: Any) -> None:
+            await inner.destroy()
+
+        await other.visit(destroy)
+
+    answer = await browser.twin().visit(act)
+    assert answer.cookies == []
+    assert await browser.data() == {}
+
+
+@pytest.mark.parametrize("way", ["rolling", "writing", "regenerating", "rotating"])
+async def test_the_deadline_is_extended_by_nothing(timed_store: Any, clock: Clock, way: str) -> None:
+    browser = Browser(Site(timed_store, max_age=60, absolute_max_age=100, rolling=way == "rolling"))
+    await browser.visit(setting(n=0))
+
+    async def act(session: Any) -> Any:
+        if way == "writing":
+            session.data["n"] += 1
+        elif way == "regenerating":
+            await session.regenerate()
+        elif way == "rotating":
+            await session.rotate()
+        return session.data["n"]
+
+    clock.advance(50)
+    await browser.visit(act)
+    clock.advance(40)
+    answer = await browser.visit(act)
+    assert answer.error is None
+    assert "Max-Age=10" in answer.cookies[0], "the cookie ends with the session"
+    clock.advance(11)
+    assert await browser.data() == {}
+
+
+async def test_rolling_alone_ends_after_thirty_days(timed_store: Any, clock: Clock) -> None:
+    browser = Browser(Site(timed_store, max_age=timedelta(days=2), rolling=True))
+    await browser.visit(setting(a=1))
+    for _ in range(29):
+        clock.advance(86_400)
+        assert await browser.data() == {"a": 1}
+    clock.advance(86_401)
+    assert await browser.data() == {}
+
+
+async def test_rotate_after_draws_a_new_id_by_time(timed_store: Any, clock: Clock) -> None:
+    browser = Browser(Site(timed_store, rotate_after=timedelta(minutes=15)))
+    await browser.visit(setting(a=1))
+    first = browser.cookie
+    clock.advance(14 * 60)
+    await browser.visit()
+    assert browser.cookie == first
+    clock.advance(2 * 60)
+    old_tab = browser.twin()
+    await browser.visit()
+    assert browser.cookie != first
+    assert await old_tab.data() == {"a": 1}, "within the grace"
+    clock.advance(31)
+    assert await browser.twin().data() == {"a": 1}
+    assert await Browser(browser.site, first).data() == {}, "after it"
+
+
+async def test_the_cookies_life_is_rounded_up(timed_store: Any) -> None:
+    answer = await Browser(Site(timed_store, max_age=59.2)).visit(setting(a=1))
+    assert "Max-Age=60" in answer.cookies[0]
+
+
+async def test_expiry_counts_from_the_response_not_from_the_request(timed_store: Any, clock: Clock) -> None:
+    browser = Browser(Site(timed_store, max_age=60))
+
+    def slow(session: Any) -> None:
+        clock.advance(30)
+        session.data["a"] = 1
+
+    await browser.visit(slow)
+    clock.advance(59)
+    assert await browser.data() == {"a": 1}
+
+
+async def test_a_clock_that_is_set_back_revives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory store follows the monotonic clock, whatever happens to the time of day."""
+    store = MemoryStore()
+    browser = Browser(Site(store, max_age=60))
+    await browser.visit(setting(a=1))
+    monkeypatch.setattr("kick.session.stores.memory.time.time", lambda: 0.0)
+    assert await browser.data() == {"a": 1}
+    steady = store._clock
+    monkeypatch.setattr(store, "_clock", lambda: steady() + 61)
+    assert await browser.data() == {}

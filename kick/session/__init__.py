@@ -3,6 +3,7 @@
 `session()` is the middleware; `ctx.session` is a `Session`; `Sessions` finds those of a person.
 """
 
+from kick.session.asgi import SessionMiddleware
 from kick.session.cookie import CookieOptions
 from kick.session.directory import SessionInfo, Sessions
 from kick.session.errors import SessionClosed, SessionUnavailable
@@ -22,6 +23,7 @@ __all__ = [
     "SessionEvent",
     "SessionInfo",
     "SessionLayer",
+    "SessionMiddleware",
     "SessionStore",
     "SessionUnavailable",
     "Sessions",

@@ -63,6 +63,11 @@ class Engine:
         self._touch_after = min(options.max_age / 10, 60.0)
         self._prolongs = options.rolling or options.rotate_after is not None
 
+    def is_within(self, path: str) -> bool:
+        """Whether browsers send the cookie to a path (RFC 6265, section 5.1.4): elsewhere there is no session."""
+        prefix = self.options.path
+        return prefix == "/" or path == prefix or path.startswith(prefix if prefix.endswith("/") else prefix + "/")
+
     # The two ends of a request
 
     async def open(self, cookies: Sequence[str]) -> Session[Any]:

@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from starlette.exceptions import HTTPException
+
 from kick.errors import KickError
 from kick.http.problem import ServiceUnavailable
 
@@ -80,11 +82,15 @@ class StoreCannotFind(KickError):
         )
 
 
-class SessionUnavailable(ServiceUnavailable):
-    """The store did not answer, so this request cannot know its session."""
+class SessionUnavailable(ServiceUnavailable, HTTPException):
+    """The store did not answer, so this request cannot know its session.
+
+    It is an exception of Starlette too, so that an application of Starlette, FastAPI or Litestar answers 503.
+    """
 
     def __init__(self) -> None:
         super().__init__("The session store does not answer.", retry_after=1)
+        self.status_code = self.status
 
 
 class SessionClosed(RuntimeError):

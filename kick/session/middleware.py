@@ -10,11 +10,12 @@ from kick.di import Provider
 from kick.errors import KickError
 from kick.http.cookies import CookieParser
 from kick.http.errors import MiddlewareOrder
-from kick.http.response import Response, add_vary, set_header
+from kick.http.response import Response
 from kick.session.cookie import CookieOptions
 from kick.session.directory import Sessions
 from kick.session.engine import Engine
 from kick.session.events import Listener
+from kick.session.headers import finish_headers
 from kick.session.options import Duration, OnStoreError, check_options
 from kick.session.stores.url import open_store
 from kick.signing import Secret
@@ -31,7 +32,6 @@ class SessionLayer:
         self.engine = engine
         self.providers = (Provider(Sessions, value=Sessions(engine)),)
         self._name = engine.options.cookie.name
-        self._path = engine.options.path
 
     def for_route(self, route: Route | None) -> SessionLayer | None:
         """Itself; nothing where no route matched, and where the session is switched off."""
@@ -52,7 +52,7 @@ class SessionLayer:
         self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
     ) -> Response:
         """Open the session, hand the request on, and close the session before the response leaves."""
-        if ctx._session is not None or not _is_within(ctx.path, self._path):
+        if ctx._session is not None or not self.engine.is_within(ctx.path):
             return await call_next(ctx)
         name = self._name
         values = [value for each, value in ctx._pairs() if each == name]
@@ -61,11 +61,8 @@ class SessionLayer:
         ctx._session = session
         response = await call_next(ctx)
         cookie = await self.engine.close(session, response.status_code)
-        if session._accessed:
-            add_vary(response, b"Cookie")
-        if cookie is not None:
-            response.raw_headers.append((b"set-cookie", cookie))
-            set_header(response, b"cache-control", b"no-store")
+        if cookie is not None or session._accessed:
+            finish_headers(response.raw_headers, accessed=session._accessed, cookie=cookie)
         return response
 
     async def aclose(self) -> None:
@@ -134,10 +131,3 @@ def session(
         on_event=on_event,
     )
     return SessionLayer(Engine(options, open_store(store)))
-
-
-def _is_within(path: str, prefix: str) -> bool:
-    """Whether a cookie with the path `prefix` is sent to `path` (RFC 6265, section 5.1.4)."""
-    if prefix == "/" or path == prefix:
-        return True
-    return path.startswith(prefix if prefix.endswith("/") else prefix + "/")

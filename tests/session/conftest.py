@@ -78,6 +78,14 @@ async def atomic_store(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     await made.aclose()
 
 
+@pytest.fixture(params=[*ATOMIC, "basic"])
+async def racing_store(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    """Those, and a user's store, which keeps the promises within one process."""
+    made = make_store(request.param, request)
+    yield made
+    await made.aclose()
+
+
 @pytest.fixture
 def site(store: Any) -> Site:
     """An application over the store, with `save_uninitialized=False`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -108,8 +109,13 @@ class Site:
         }
         messages: list[Any] = []
 
+        requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
         async def receive() -> Any:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            message = next(requests, None)
+            if message is None:
+                await asyncio.Event().wait()  # the client stays, and sends no more
+            return message
 
         async def send(message: Any) -> None:
             messages.append(message)

@@ -16,8 +16,8 @@ from tests.session.harness import Answer, Browser, Site, setting
 
 
 @pytest.fixture
-def site(atomic_store: Any) -> Site:
-    return Site(atomic_store)
+def site(racing_store: Any) -> Site:
+    return Site(racing_store)
 
 
 class Paused:
@@ -194,8 +194,8 @@ async def test_5_5_after_rotate_the_old_id_leads_to_the_new_one(browser: Browser
     assert _id_of(other_tab) == _id_of(browser), "the answer told the other tab the new id"
 
 
-async def test_5_5_after_the_grace_the_old_id_leads_nowhere(atomic_store: Any) -> None:
-    browser = Browser(Site(atomic_store, grace=0.05))
+async def test_5_5_after_the_grace_the_old_id_leads_nowhere(racing_store: Any) -> None:
+    browser = Browser(Site(racing_store, grace=0.05))
     await logged_in(browser)
     old = browser.twin()
     await browser.visit(rotate)

@@ -29,7 +29,6 @@ NOT_COUNTERS: Final = (
     b"",
     b"junk",
     b"9223372036854775808",
-    b"-9223372036854775809",
 )
 MAX_COUNTER: Final = 2**63 - 1
 MIN_COUNTER: Final = -(2**63)
@@ -159,8 +158,3 @@ class StoreCase:
         moved = await store.move(old, new, max_age=LONG, grace=LONG, successor=successor)
         assert isinstance(moved, Committed)
         return old, new
-
-    def needs_exact_time(self) -> None:
-        """Leave out a test of a store whose clock the suite cannot set."""
-        if not self.controls_time:
-            pytest.skip("this store keeps its own time")

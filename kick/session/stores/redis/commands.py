@@ -70,6 +70,7 @@ class Script:
     """A Lua script, called by its SHA-1 and sent in full only to a server that does not know it."""
 
     def __init__(self, *names: str) -> None:
+        self.name = names[-1]
         self.source = "\n".join(_lua(name) for name in names).encode()
         self._by_hash = pack_words([b"EVALSHA", sha1(self.source).hexdigest().encode()])
         self._in_full = pack_words([b"EVAL", self.source])

@@ -23,6 +23,9 @@ aside, X: ending or forbidding), this is what happens to it:
     the life of a     E after S     refused, as for a move
     session grows     E before S    the entry is set aside, X ends the session
 
+Who is refused because the entry is set aside does step X before answering GONE, so that the session is not seen alive
+after that.
+
 A process that dies between two steps leaves a session without its change, or entries that are set aside: they still
 count, the next `find` and `revoke` see them. What forbids an entry is kept for an hour; no step takes longer than the
 time limit of the store.

@@ -56,7 +56,7 @@ def new_reader() -> Reads:
         import hiredis
     except ImportError:
         return Reader()
-    return hiredis.Reader(replyError=Refusal, notEnoughData=UNFINISHED)
+    return hiredis.Reader(protocolError=ValueError, replyError=Refusal, notEnoughData=UNFINISHED)
 
 
 class Reader:

@@ -183,10 +183,10 @@ class RedisStore:
         answer = await self._run(MOVE, names, arguments)
         while answer[0] == b"index":
             _, former, principal, expires = answer
-            entry = await self._principals.enter(
-                principal, new, max_age=age, expires=expires, instead_of=b"%b %b" % (former, old)
-            )
+            member = b"%b %b" % (former, old)
+            entry = await self._principals.enter(principal, new, max_age=age, expires=expires, instead_of=member)
             if entry is None:
+                await self._principals.end(principal, member)
                 return GONE
             keys = [*names, self._principals.forbids(new, entry.name)]
             answer = await self._run(MOVE, keys, [*arguments, former, entry.name, entry.until])
@@ -259,9 +259,12 @@ class RedisStore:
             expires = answer[3]
 
     async def _keep_entry(self, answer: Sequence[bytes], key: bytes, age: bytes) -> Entry | None:
-        """Have the index keep a session for as long as a script wants it to live."""
+        """Have the index keep a session for as long as a script wants it to live; `None` if it had to be ended."""
         _, name, principal, expires = answer
-        return await self._principals.keep(principal, key, name, max_age=age, expires=expires)
+        entry = await self._principals.keep(principal, key, name, max_age=age, expires=expires)
+        if entry is None:
+            await self._principals.end(principal, b"%b %b" % (name, key))
+        return entry
 
     def _forget(self, key: bytes, former: Sequence[bytes]) -> None:
         """Take an entry out of the index that no session needs any more. Nobody waits: left there, it does no harm."""

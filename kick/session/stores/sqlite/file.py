@@ -54,6 +54,10 @@ class Job(Protocol):
     value: object
     error: Exception | None
 
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits for it any more."""
+        ...
+
 
 class SessionFile:
     """The file and the connection to it, which belongs to one thread at a time."""
@@ -126,7 +130,8 @@ class SessionFile:
         connection.execute("BEGIN IMMEDIATE")
         rows = Rows(connection, self._clock(), [key for job in jobs for key in job.keys])
         for job in jobs:
-            assert job.work is not None
+            if job.work is None or job.is_abandoned():
+                continue
             try:
                 job.value = job.work(rows)
             except (TypeError, ValueError) as error:  # its arguments are to blame, and no row has been changed

@@ -203,4 +203,3 @@ def _columns(key: str, row: _Row) -> tuple[Any, ...]:
         return key, None, 0.0, 0.0, 0.0, row.expires_at, None, None, entry.successor, due
     times = entry.created_at, entry.issued_at, entry.seen_at, entry.expires_at, entry.deadline
     return key, _encode(entry.fields), *times, entry.principal, None, due
-

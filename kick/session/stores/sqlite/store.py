@@ -41,9 +41,9 @@ class SQLiteStore:
 
     Arguments:
         path: the file. It is created at first use, readable and writable by its owner only; its folder has to be there.
-        durable: whether an answer waits for the disk. Either way, a process that crashes or is killed loses nothing that
-            was answered. Without it, a power cut can take the last moments, never the file; with it, each batch
-            of writes costs an fsync.
+        durable: whether an answer waits for the disk. Either way, a process that crashes or is killed loses nothing
+            that was answered. Without it, a power cut can take the last moments, never the file; with it, each
+            batch of writes costs an fsync.
         busy_timeout: `timedelta` or seconds; how long another process may hold the lock of the file before what
             waits for it raises `DatabaseLocked`, a `TimeoutError`. Reading does not wait.
         clock: the Unix time in seconds.

@@ -32,6 +32,10 @@ class Job:
         self.value: object = None
         self.error: Exception | None = None
 
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.answer.cancelled()
+
 
 class Worker:
     """A thread with an inbox of batches.
@@ -64,7 +68,7 @@ class Worker:
         while waiting or not self._ending:
             waiting += self._take(wait=not waiting)
             with self.in_use:
-                waiting = self._attempt([job for job in waiting if not job.answer.cancelled()])
+                waiting = self._attempt([job for job in waiting if not job.is_abandoned()])
             if self._has_waited_too_long(waiting):
                 for job in waiting:
                     job.error = DatabaseLocked(self.file.path, self._busy_timeout)

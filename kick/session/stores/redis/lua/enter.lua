@@ -16,8 +16,8 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local till = math.max(now + ARGV[3], tonumber(ARGV[4])) + ARGV[3]
 local kept = till + CLOCKS_DIFFER
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', now))
 redis.call('ZADD', KEYS[1], 'GT', string.format('%.0f', kept), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', now))
 if redis.call('PTTL', KEYS[1]) < kept - now then
   redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', kept))
 end

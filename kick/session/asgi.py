@@ -1,0 +1,115 @@
+"""`SessionMiddleware`: the same engine in any ASGI application: Starlette, FastAPI, Litestar, your own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kick.http.cookies import parse_cookies
+from kick.http.problem import PROBLEM_JSON
+from kick.session.engine import Engine
+from kick.session.errors import SessionUnavailable
+from kick.session.headers import finish_headers
+from kick.session.middleware import SessionLayer, session
+from kick.session.session import Session
+from kick.signing import Secret
+
+
+class SessionMiddleware:
+    """Pure ASGI middleware that puts a `Session` into `scope["session"]`, where `request.session` finds it.
+
+    Arguments:
+        app: the application inside.
+        secret: signs the cookie.
+        options: those of `kick.session.session`.
+
+    For an application of Starlette or FastAPI: `app.add_middleware(SessionMiddleware, secret=secret)`; code that was
+    written for Starlette's own sessions runs as it is. `sessions = Sessions(middleware.engine)` finds those of a person.
+
+    A WebSocket gets the session as it is at the handshake. Nothing is saved by itself there: `await session.save()`
+    writes what has changed, and answers `False` when the session has ended meanwhile.
+    """
+
+    def __init__(self, app: ASGIApp, secret: Secret | None = None, **options: Any) -> None:
+        self.app = app
+        layer: SessionLayer = session(secret, **options)
+        self.engine: Engine = layer.engine
+        self._name = self.engine.options.cookie.name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "lifespan":
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                await self.engine.store.aclose()
+        elif isinstance(scope.get("session"), Session) or not self.engine.is_within(scope["path"]):
+            await self.app(scope, receive, send)
+        else:
+            scope["session"] = opened = await self._open(scope)
+            if scope["type"] == "websocket":
+                await self.app(scope, receive, send)
+            else:
+                await _Exchange(self.engine, opened, send).run(self.app, scope, receive)
+
+    async def _open(self, scope: Scope) -> Session[Any]:
+        values = [
+            value
+            for name, header in scope["headers"]
+            if name == b"cookie"
+            for each, value in parse_cookies(header.decode("latin-1"))
+            if each == self._name
+        ]
+        opened = await self.engine.open(values)
+        opened._describe_client = lambda: _client(scope)
+        return opened
+
+
+class _Exchange:
+    """One request and its response, on whose first message the session is closed."""
+
+    def __init__(self, engine: Engine, opened: Session[Any], send: Send) -> None:
+        self._engine = engine
+        self._session = opened
+        self._send = send
+        self._started = False
+        self._refused = False
+
+    async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
+        try:
+            await app(scope, receive, self.send)
+        except SessionUnavailable as error:
+            if self._started:
+                raise
+            await self._refuse(error)
+
+    async def send(self, message: Message) -> None:
+        if self._refused:
+            return
+        if message["type"] == "http.response.start" and not self._started:
+            try:
+                cookie = await self._engine.close(self._session, message["status"])
+            except SessionUnavailable as error:
+                await self._refuse(error)
+                return
+            self._started = True
+            headers = list(message.get("headers", ()))
+            finish_headers(headers, accessed=self._session._accessed, cookie=cookie)
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+    async def _refuse(self, error: SessionUnavailable) -> None:
+        """Send the 503 in place of whatever the application has to say."""
+        self._started = self._refused = True
+        body = msgspec.json.encode(error.problem())
+        headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
+        headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
+        await self._send({"type": "http.response.start", "status": error.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def _client(scope: Scope) -> dict[str, Any]:
+    agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
+    return {"ip": (scope.get("client") or (None,))[0], "user_agent": agent.decode("latin-1")[:200]}

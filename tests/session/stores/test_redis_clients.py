@@ -1,0 +1,140 @@
+"""What a `RedisStore` can be made from."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from kick.session.stores.redis import BadRedisClient, BadRedisURL, RedisStore
+from kick.testing.store_contract.base import record_of, started
+from tests.support.ports import free_port
+from tests.support.redis import RedisServer
+
+SECRET = "open-sesame"
+
+
+async def works(store: RedisStore) -> None:
+    key = await started(store, {"a": b"1"}, principal="ann")
+    assert (await record_of(store, key)).fields == {"a": b"1"}
+    assert await store.revoke("ann") == 1
+    await store.aclose()
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://localhost", "scheme"),
+        ("localhost:6379", "scheme"),
+        ("", "scheme"),
+        ("redis", "scheme"),
+        ("redis+:", "scheme"),
+        ("redis+mesh://localhost", "scheme"),
+        ("redis+://localhost", "scheme"),
+        ("unix+cluster:///run/redis.sock", "host and port"),
+        ("redis://localhost:port/0", "(?i)port"),
+        ("redis://localhost?socket_timeout=soon", "socket_timeout"),
+        ("redis://localhost?colour=red", "colour"),
+        ("redis+sentinel://localhost:26379", "name the service"),
+        ("redis+sentinel://localhost:26379/", "name the service"),
+        ("redis+sentinel://localhost/service/first", "number of a database"),
+        ("redis+sentinel:///service/0", "host and port"),
+        ("redis+sentinel://one:26379,:1/service", "host and port"),
+        ("redis+cluster://localhost:6379/1", "no database but 0"),
+        ("redis+cluster://", "host and port"),
+        ("redis+cluster://one:x,two", "(?i)port"),
+    ],
+)
+def test_a_url_that_leads_nowhere_is_refused_with_the_forms_that_do(url: str, problem: str) -> None:
+    with pytest.raises(BadRedisURL, match=problem) as refused:
+        RedisStore(url)
+    assert "redis+sentinel://host:26379,host2:26379/service/0" in refused.value.fix
+
+
+@pytest.mark.parametrize("scheme", ["http", "redis+mesh", "redis+cluster"])
+def test_a_refused_url_does_not_show_its_password(scheme: str) -> None:
+    with pytest.raises(BadRedisURL) as refused:
+        RedisStore(f"{scheme}://user:{SECRET}@localhost/7")
+    assert SECRET not in str(refused.value)
+    assert SECRET not in refused.value.cause
+
+
+@pytest.mark.parametrize("client", [redis.Redis(), None, 6379, b"redis://localhost", object()])
+def test_what_is_no_client_of_redis_asyncio_is_refused(client: object) -> None:
+    with pytest.raises(BadRedisClient, match=type(client).__qualname__):
+        RedisStore(client)
+
+
+@pytest.mark.parametrize(
+    "options", [{"timeout": 0}, {"timeout": -1}, {"timeout": float("nan")}, {"max_connections": 0}]
+)
+def test_limits_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        RedisStore("redis://localhost", **options)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://",
+        "redis://localhost",
+        "redis://user:p%40ss@[::1]:7000/3?socket_timeout=2",
+        "rediss://localhost:6380/0?ssl_cert_reqs=none",
+        "unix:///run/redis.sock?db=1",
+        "redis+sentinel://one,two:1,[::1]:2/service",
+        "rediss+sentinel://user:password@one/service/2?sentinel_password=other",
+        "redis+cluster://one:1,two:2",
+        "rediss+cluster://user:password@one",
+    ],
+)
+def test_a_url_of_a_known_form_connects_to_nothing_yet(url: str) -> None:
+    RedisStore(url)
+
+
+async def test_a_client_lends_its_settings_and_not_its_connections(redis_server: RedisServer, redis_url: str) -> None:
+    client = redis.asyncio.Redis.from_url(
+        redis_url, decode_responses=True, protocol=3, max_connections=1, retry=Retry(NoBackoff(), 0)
+    )
+    redis_server.command("CLIENT", "KILL", "TYPE", "normal")
+    await client.set("mine", "1")
+    pool = client.connection_pool
+    only = await pool.get_connection()
+    await works(RedisStore(client))
+    await pool.release(only)
+    assert await client.get("mine") == "1"
+    await client.aclose()
+
+
+async def test_the_database_of_a_url_is_the_one_that_is_used(redis_server: RedisServer, redis_url: str) -> None:
+    store = RedisStore(redis_url.removesuffix("/0") + "/3")
+    await started(store)
+    await store.aclose()
+    assert "db3" in redis_server.info("keyspace")
+    assert "db0" not in redis_server.info("keyspace")
+
+
+async def test_a_server_is_reached_by_a_unix_socket(tmp_path: Path) -> None:
+    socket = tmp_path / "redis.sock"
+    with RedisServer(tmp_path, config=("--unixsocket", str(socket))):
+        await works(RedisStore(f"unix://{socket}"))
+
+
+async def test_a_server_is_reached_by_tls(tmp_path: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl, which makes the certificate, is not installed")
+    key, certificate, port = tmp_path / "key.pem", tmp_path / "certificate.pem", free_port()
+    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *name, *files]
+    subprocess.run(command, check=True, capture_output=True)
+    paths = ["--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate)]
+    with RedisServer(tmp_path, config=("--tls-port", str(port), "--tls-auth-clients", "no", *paths)):
+        await works(RedisStore(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}"))
+        with pytest.raises(redis.exceptions.ConnectionError, match="(?i)certificate"):
+            await works(RedisStore(f"rediss://127.0.0.1:{port}"))

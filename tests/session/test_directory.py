@@ -1,0 +1,147 @@
+"""People and their devices: `principal`, `Sessions.of`, `Sessions.revoke`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from kick import Controller, Get, Module, RequestContext, bootstrap
+from kick.session import Sessions
+from kick.session.errors import StoreCannotFind
+from tests.session.conftest import DictStore
+from tests.session.harness import Browser, Site, setting
+from tests.session.test_parallel import paused
+
+
+@pytest.fixture
+def site(atomic_store: Any) -> Site:
+    return Site(atomic_store)
+
+
+@pytest.fixture
+def sessions(site: Site) -> Sessions:
+    return Sessions(site.layer.engine)
+
+
+def logging_in(user_id: object) -> Any:
+    async def act(session: Any) -> Any:
+        await session.regenerate()
+        session.principal = user_id
+        session.data["user_id"] = user_id
+        return session.id
+
+    return act
+
+
+async def test_a_principals_sessions_are_listed_with_where_and_when(site: Site, sessions: Sessions) -> None:
+    phone, laptop, other = Browser(site), Browser(site), Browser(site)
+    await phone.visit(logging_in(7), headers={"user-agent": "Phone/1"})
+    await laptop.visit(logging_in(7), headers={"user-agent": "Laptop/2"})
+    await other.visit(logging_in(8))
+    found = await sessions.of(7)
+    assert {info.client["user_agent"] for info in found} == {"Phone/1", "Laptop/2"}
+    assert {info.client["ip"] for info in found} == {"192.0.2.1"}
+    assert all(info.created_at <= info.last_seen_at < info.expires_at for info in found)
+    assert len(await sessions.of("8")) == 1
+    assert await sessions.of(9) == []
+
+
+async def test_the_list_opens_no_session(site: Site, sessions: Sessions) -> None:
+    browser = Browser(site)
+    session_id = (await browser.visit(logging_in(7))).value
+    (info,) = await sessions.of(7)
+    assert session_id[4:] not in repr(info)
+
+
+async def test_the_principal_is_readable_and_survives_a_regenerate(site: Site, sessions: Sessions) -> None:
+    browser = Browser(site)
+    await browser.visit(logging_in(7))
+
+    async def regenerate(session: Any) -> None:
+        await session.regenerate()
+
+    await browser.visit(regenerate)
+    assert (await browser.visit(lambda session: session.principal)).value == "7"
+    assert len(await sessions.of(7)) == 1, "only the new id is listed"
+
+
+async def test_logging_out_my_other_devices_leaves_this_one(site: Site, sessions: Sessions) -> None:
+    mine, *others = [Browser(site) for _ in range(4)]
+    session_id = (await mine.visit(logging_in(7))).value
+    for other in others:
+        await other.visit(logging_in(7))
+    assert await sessions.revoke(7, except_id=session_id) == 3
+    assert await mine.data() == {"user_id": 7}
+    assert [await other.data() for other in others] == [{}, {}, {}]
+    assert len(await sessions.of(7)) == 1
+
+
+async def test_logout_expiry_and_change_of_user_take_a_session_off_the_list(site: Site, sessions: Sessions) -> None:
+    first, second = Browser(site), Browser(site)
+    await first.visit(logging_in(7))
+    await second.visit(logging_in(7))
+
+    async def destroy(session: Any) -> None:
+        await session.destroy()
+
+    await first.visit(destroy)
+    await second.visit(lambda session: setattr(session, "principal", 8))
+    assert await sessions.of(7) == []
+    assert len(await sessions.of(8)) == 1
+    await second.visit(lambda session: setattr(session, "principal", None))
+    assert await sessions.of(8) == []
+    assert await second.data() == {"user_id": 7}
+
+
+async def test_one_device_can_be_ended_from_the_list(site: Site, sessions: Sessions) -> None:
+    first, second = Browser(site), Browser(site)
+    await first.visit(logging_in(7), headers={"user-agent": "first"})
+    await second.visit(logging_in(7), headers={"user-agent": "second"})
+    (info,) = [each for each in await sessions.of(7) if each.client["user_agent"] == "first"]
+    assert await sessions.end(info) is True
+    assert await sessions.end(info) is False
+    assert await first.data() == {}
+    assert await second.data() == {"user_id": 7}
+
+
+async def test_a_request_in_flight_cannot_write_to_a_revoked_session(site: Site, sessions: Sessions) -> None:
+    browser = Browser(site)
+    await browser.visit(logging_in(7))
+    late = await paused(browser.twin(), setting(late=True))
+    assert await sessions.revoke(7) == 1
+    answer = await late.finish()
+    assert answer.cookies == []
+    assert await browser.data() == {}
+
+
+async def test_revoking_while_requests_run_leaves_none_alive(site: Site, sessions: Sessions) -> None:
+    """Every login that was answered before the last revocation began has ended; so have its writes."""
+    browsers = [Browser(site) for _ in range(20)]
+    await asyncio.gather(*(browser.visit(logging_in(7)) for browser in browsers))
+    writing = [browser.visit(setting(**{f"k{n}": n})) for n, browser in enumerate(browsers)]
+    racing = [Browser(site).visit(logging_in(7)) for _ in range(20)]
+    await asyncio.gather(*writing, sessions.revoke(7), *racing, sessions.revoke(7))
+    await sessions.revoke(7)
+    assert await sessions.of(7) == []
+    assert [await browser.data() for browser in browsers] == [{}] * 20
+
+
+async def test_a_handler_asks_for_sessions_by_type(site: Site) -> None:
+    @Controller("/devices")
+    class Devices:
+        @Get("/")
+        async def show(self, ctx: RequestContext, sessions: Sessions) -> Any:
+            return len(await sessions.of(ctx.session.principal))
+
+    app = bootstrap([Module("devices", controllers=[Devices])], [site.layer])
+    browser = Browser(site)
+    await browser.visit(logging_in(7))
+    site.app = app
+    assert (await browser.visit(path="/devices")).body == b"1"
+
+
+async def test_a_store_without_an_index_says_so() -> None:
+    with pytest.raises(StoreCannotFind, match="DictStore"):
+        await Sessions(Site(DictStore()).layer.engine).of(7)

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from kick.session.contents import Contents, SessionData
-from kick.session.errors import SessionClosed, SessionUnavailable
+from kick.session.errors import SessionClosed, SessionTooLarge, SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.ids import (
     draw_id,
@@ -219,7 +219,7 @@ class Engine:
         self.events.emit(SessionEvent.UNKNOWN_ID, key)
 
     async def _create(self, session: Session[Any], change: Change) -> None:
-        change = _with_client(session, change)
+        change = self._prepared(session, change)
         age = self.options.max_age
         while True:
             session_id = session._id or draw_id()
@@ -251,7 +251,7 @@ class Engine:
 
     async def _commit(self, session: Session[Any], change: Change) -> Mapping[str, int]:
         """Commit, wherever the session has been rotated to meanwhile; the counters that were incremented."""
-        change = _with_client(session, change)
+        change = self._prepared(session, change)
         while session._status is Status.STORED:
             answer = await self._ask(self.store.commit(_key(session), change, max_age=self.options.max_age))
             if isinstance(answer, Committed):
@@ -353,6 +353,17 @@ class Engine:
         """Another request was first. This one may go on reading and writing; nothing of it is stored any more."""
         self.events.emit(SessionEvent.GONE, session._key)
         session._status = status
+
+    def _prepared(self, session: Session[Any], change: Change) -> Change:
+        """The change as it goes to the store. Raises `SessionTooLarge`."""
+        if change.set:
+            size = sum(map(len, session._fields.values())) + sum(map(len, change.set.values()))
+            if size > self.options.max_size:
+                fields = {**session._fields, **change.set}
+                size = sum(map(len, fields.values()))
+                if size > self.options.max_size:
+                    raise SessionTooLarge(size, self.options.max_size, max(fields, key=lambda name: len(fields[name])))
+        return _with_client(session, change)
 
     async def _ask(self, call: Awaitable[_T]) -> _T:
         """What the store answers, within the time limit; `SessionUnavailable` for whatever goes wrong in it."""

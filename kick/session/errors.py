@@ -13,6 +13,7 @@ While requests run:
 
     SessionUnavailable       503: the store is down or slow (an HTTPError)
     SessionClosed            a write to a session that takes no more writes
+    SessionTooLarge          more data than `max_size` allows
 """
 
 from __future__ import annotations
@@ -91,6 +92,16 @@ class SessionUnavailable(ServiceUnavailable, HTTPException):
     def __init__(self) -> None:
         super().__init__("The session store does not answer.", retry_after=1)
         self.status_code = self.status
+
+
+class SessionTooLarge(ValueError):
+    """More data than a session may have. Nothing of the commit was written."""
+
+    def __init__(self, size: int, limit: int, largest: str) -> None:
+        super().__init__(
+            f"The session would have {size} bytes, of which data[{largest!r}] has the most; session(max_size=...) allows "
+            f"{limit}. Keep such things in a database, and their id in the session."
+        )
 
 
 class SessionClosed(RuntimeError):

@@ -85,6 +85,7 @@ def session(
     data: type | None = None,
     on_store_error: OnStoreError = "error",
     store_timeout: Duration = 1.0,
+    max_size: int = 1 << 20,
     on_event: Listener | None = None,
 ) -> SessionLayer:
     """Middleware that gives every request a session: `ctx.session`.
@@ -107,6 +108,7 @@ def session(
         on_store_error: `"error"` answers 503 where the session is used while the store is down; `"anonymous"`
             gives an empty session that refuses writes.
         store_timeout: how long the store may take, in seconds or as a `timedelta`.
+        max_size: the most bytes that a session may have, encoded; a commit beyond it raises `SessionTooLarge`.
         on_event: called with each `Event`: created, destroyed, bad signature, ...
 
     >>> session(secret="a secret of at least thirty-two bytes", max_age=timedelta(hours=8)).engine.options.max_age
@@ -128,6 +130,7 @@ def session(
         data=data,
         on_store_error=on_store_error,
         store_timeout=store_timeout,
+        max_size=max_size,
         on_event=on_event,
     )
     return SessionLayer(Engine(options, open_store(store)))

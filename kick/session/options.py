@@ -39,6 +39,7 @@ class SessionOptions:
     shape: Shape | None
     on_store_error: OnStoreError
     store_timeout: float
+    max_size: int
     on_event: Listener | None
 
 
@@ -56,6 +57,7 @@ def check_options(
     data: type | None,
     on_store_error: str,
     store_timeout: Duration,
+    max_size: int,
     on_event: Listener | None,
 ) -> SessionOptions:
     """The options as the engine wants them. Raises what is wrong with them, all of it at once."""
@@ -74,6 +76,8 @@ def check_options(
         problems.append(
             BadSessionOption("on_store_error", on_store_error, "'error' or 'anonymous'", 'on_store_error="error"')
         )
+    if not (isinstance(max_size, int) and max_size > 0):
+        problems.append(BadSessionOption("max_size", max_size, "a number of bytes above 0", "max_size=1 << 20"))
     shape: Shape | None = None
     try:
         shape = None if data is None else Shape(data)
@@ -89,6 +93,7 @@ def check_options(
         rotate_after=rotation,
         shape=shape,
         on_store_error=cast(OnStoreError, on_store_error),
+        max_size=max_size,
         on_event=on_event,
         **ages,
     )

@@ -138,6 +138,24 @@ async def test_a_damaged_record_of_a_users_store_is_an_empty_session(row: Any) -
     assert answer.value == {}
 
 
+async def test_more_than_max_size_is_refused_and_nothing_of_it_written(store: Any) -> None:
+    browser = Browser(Site(store, max_size=1000))
+    await browser.visit(setting(a="x" * 900))
+    answer = await browser.visit(setting(b=1, c="y" * 200))
+    assert answer.status == 500
+    assert answer.cookies == []
+    assert await browser.data() == {"a": "x" * 900}
+    await browser.visit(setting(a="z" * 950))
+    assert await browser.data() == {"a": "z" * 950}, "what replaces is not counted twice"
+
+
+async def test_a_megabyte_is_stored_by_default_and_not_more(store: Any) -> None:
+    browser = Browser(Site(store))
+    assert (await browser.visit(setting(a="x" * ((1 << 20) - 2)))).status == 200
+    assert len((await browser.data())["a"]) == (1 << 20) - 2
+    assert (await Browser(Site(store)).visit(setting(a="x" * (1 << 20)))).status == 500
+
+
 async def test_events_and_log_lines_carry_a_short_hash_and_never_the_id(caplog: pytest.LogCaptureFixture) -> None:
     events: list[Event] = []
     browser = Browser(Site(on_event=events.append))

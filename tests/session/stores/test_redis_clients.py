@@ -70,9 +70,7 @@ def test_what_is_no_client_of_redis_asyncio_is_refused(client: object) -> None:
         RedisStore(client)
 
 
-@pytest.mark.parametrize(
-    "options", [{"timeout": 0}, {"timeout": -1}, {"timeout": float("nan")}, {"max_connections": 0}]
-)
+@pytest.mark.parametrize("options", [{"timeout": 0}, {"timeout": float("nan")}, {"max_connections": 0}])
 def test_limits_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         RedisStore("redis://localhost", **options)
@@ -103,7 +101,7 @@ async def test_a_client_lends_its_settings_and_not_its_connections(redis_server:
     redis_server.command("CLIENT", "KILL", "TYPE", "normal")
     await client.set("mine", "1")
     pool = client.connection_pool
-    only = await pool.get_connection()
+    only: Any = await pool.get_connection()  # type: ignore[no-untyped-call]
     await works(RedisStore(client))
     await pool.release(only)
     assert await client.get("mine") == "1"
@@ -124,17 +122,24 @@ async def test_a_server_is_reached_by_a_unix_socket(tmp_path: Path) -> None:
         await works(RedisStore(f"unix://{socket}"))
 
 
-async def test_a_server_is_reached_by_tls(tmp_path: Path) -> None:
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for this machine, with its key beside it in `key.pem`."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("openssl, which makes the certificate, is not installed")
-    key, certificate, port = tmp_path / "key.pem", tmp_path / "certificate.pem", free_port()
+    certificate = tmp_path / "certificate.pem"
     name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
+    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(certificate)]
     command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *name, *files]
     subprocess.run(command, check=True, capture_output=True)
+    return certificate
+
+
+async def test_a_server_is_reached_by_tls(tmp_path: Path, certificate: Path) -> None:
+    port, key = free_port(), certificate.with_name("key.pem")
     paths = ["--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate)]
     with RedisServer(tmp_path, config=("--tls-port", str(port), "--tls-auth-clients", "no", *paths)):
         await works(RedisStore(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}"))
-        with pytest.raises(redis.exceptions.ConnectionError, match="(?i)certificate"):
+        with pytest.raises(redis.ConnectionError, match=r"(?i)certificate"):
             await works(RedisStore(f"rediss://127.0.0.1:{port}"))

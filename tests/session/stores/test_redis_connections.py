@@ -30,7 +30,7 @@ def array(*words: bytes) -> bytes:
 
 
 class FakeRedis:
-    """A server that answers as a test wants it to. `seen` are the commands of each connection, without the greetings."""
+    """A server that answers as a test wants it to. `seen`: the commands of each connection, without its greeting."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer

@@ -1,0 +1,230 @@
+"""`SessionMiddleware` in applications that are not written with kick, WebSockets included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, WebSocket
+from litestar import Litestar
+from litestar import Request as LitestarRequest
+from litestar import get as litestar_get
+from litestar import post as litestar_post
+from litestar.middleware import DefineMiddleware
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient
+
+from kick.session import MemoryStore, SessionMiddleware
+from tests.session.harness import SECRET
+from tests.session.test_order import BrokenStore
+
+OPTIONS: dict[str, Any] = {"secret": SECRET, "save_uninitialized": False}
+
+
+def starlette_app(store: Any) -> Any:
+    async def login(request: Request) -> JSONResponse:
+        request.session["user_id"] = 7
+        request.session.setdefault("visits", []).append("login")
+        return JSONResponse({"in": True})
+
+    async def me(request: Request) -> JSONResponse:
+        return JSONResponse({"user_id": request.session.get("user_id"), "visits": request.session.get("visits", [])})
+
+    async def logout(request: Request) -> JSONResponse:
+        await request.session.destroy()  # type: ignore[attr-defined]
+        return JSONResponse({"in": False})
+
+    async def untouched(request: Request) -> JSONResponse:
+        return JSONResponse({})
+
+    async def late(request: Request) -> StreamingResponse:
+        async def chunks() -> Any:
+            try:
+                request.session["late"] = True
+            except RuntimeError:
+                yield b"refused"
+
+        return StreamingResponse(chunks())
+
+    async def crash(request: Request) -> JSONResponse:
+        request.session["user_id"] = 8
+        raise RuntimeError("a mistake")
+
+    async def socket(websocket: Any) -> None:
+        session = websocket.scope["session"]
+        await websocket.accept()
+        await websocket.send_json({"user_id": session.get("user_id")})
+        while (word := await websocket.receive_text()) != "bye":
+            session["word"] = word
+            await websocket.send_json({"saved": await session.save()})
+        await websocket.close()
+
+    routes = [
+        Route("/login", login, methods=["POST"]),
+        Route("/me", me),
+        Route("/logout", logout, methods=["POST"]),
+        Route("/untouched", untouched),
+        Route("/late", late),
+        Route("/crash", crash),
+        WebSocketRoute("/socket", socket),
+    ]
+    app = Starlette(routes=routes)
+    app.add_middleware(SessionMiddleware, store=store, **OPTIONS)
+    return app
+
+
+def fastapi_app(store: Any) -> Any:
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, store=store, **OPTIONS)
+
+    async def login(request: Request) -> dict[str, bool]:
+        request.session["user_id"] = 7
+        request.session.setdefault("visits", []).append("login")
+        return {"in": True}
+
+    async def me(request: Request) -> dict[str, Any]:
+        return {"user_id": request.session.get("user_id"), "visits": request.session.get("visits", [])}
+
+    async def logout(request: Request) -> dict[str, bool]:
+        await request.session.destroy()  # type: ignore[attr-defined]
+        return {"in": False}
+
+    async def socket(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_json({"user_id": websocket.session.get("user_id")})
+        await websocket.close()
+
+    login.__annotations__["request"] = me.__annotations__["request"] = Request
+    logout.__annotations__["request"] = Request
+    socket.__annotations__["websocket"] = WebSocket
+    app.post("/login")(login)
+    app.get("/me")(me)
+    app.post("/logout")(logout)
+    app.websocket("/socket")(socket)
+    return app
+
+
+def litestar_app(store: Any) -> Any:
+    async def login(request: LitestarRequest[Any, Any, Any]) -> dict[str, bool]:
+        request.session["user_id"] = 7
+        request.session.setdefault("visits", []).append("login")
+        return {"in": True}
+
+    async def me(request: LitestarRequest[Any, Any, Any]) -> dict[str, Any]:
+        return {"user_id": request.session.get("user_id"), "visits": request.session.get("visits", [])}
+
+    async def logout(request: LitestarRequest[Any, Any, Any]) -> dict[str, bool]:
+        await request.session.destroy()
+        return {"in": False}
+
+    for handler in (login, me, logout):
+        handler.__annotations__["request"] = LitestarRequest[Any, Any, Any]
+    login.__annotations__["return"] = logout.__annotations__["return"] = dict[str, bool]
+    me.__annotations__["return"] = dict[str, Any]
+    return Litestar(
+        [litestar_post("/login", status_code=200)(login), litestar_get("/me")(me), litestar_post("/logout", status_code=200)(logout)],
+        middleware=[DefineMiddleware(SessionMiddleware, store=store, **OPTIONS)],
+    )
+
+
+MAKERS: list[Callable[[Any], Any]] = [starlette_app, fastapi_app, litestar_app]
+
+
+@pytest.mark.parametrize("make_app", MAKERS)
+def test_login_me_logout_and_a_replayed_cookie(make_app: Callable[[Any], Any]) -> None:
+    with TestClient(make_app(MemoryStore())) as client:
+        nobody = client.get("/me")
+        assert nobody.json() == {"user_id": None, "visits": []}
+        assert "set-cookie" not in nobody.headers
+        assert nobody.headers["vary"] == "Cookie"
+        logged_in = client.post("/login")
+        assert logged_in.headers["set-cookie"].startswith("kick.sid=s:")
+        assert logged_in.headers["cache-control"] == "no-store"
+        cookie = client.cookies["kick.sid"]
+        me = client.get("/me")
+        assert me.json() == {"user_id": 7, "visits": ["login"]}
+        assert "set-cookie" not in me.headers
+        assert "Max-Age=0" in client.post("/logout").headers["set-cookie"]
+        client.cookies.set("kick.sid", cookie)
+        assert client.get("/me").json() == {"user_id": None, "visits": []}
+
+
+@pytest.mark.parametrize("make_app", MAKERS)
+def test_a_store_that_is_down_is_a_503(make_app: Callable[[Any], Any]) -> None:
+    store = BrokenStore()
+    with TestClient(make_app(store), raise_server_exceptions=False) as client:
+        client.post("/login")
+        for broken in ("load", "commit"):
+            store.broken = frozenset({broken})
+            answer = client.post("/login")
+            assert answer.status_code == 503
+            assert "set-cookie" not in answer.headers
+        store.broken = frozenset()
+        assert client.get("/me").json()["user_id"] == 7
+
+
+def test_a_request_that_does_not_touch_the_session_works_while_the_store_is_down() -> None:
+    store = BrokenStore()
+    with TestClient(starlette_app(store)) as client:
+        client.post("/login")
+        store.broken = frozenset({"load"})
+        answer = client.get("/untouched")
+        assert answer.status_code == 200
+        assert "vary" not in answer.headers
+
+
+def test_a_write_after_the_response_has_started_is_refused() -> None:
+    with TestClient(starlette_app(MemoryStore())) as client:
+        assert client.get("/late").content == b"refused"
+
+
+def test_a_crash_saves_nothing() -> None:
+    with TestClient(starlette_app(MemoryStore()), raise_server_exceptions=False) as client:
+        client.post("/login")
+        assert client.get("/crash").status_code == 500
+        assert client.get("/me").json()["user_id"] == 7
+
+
+def test_mounted_twice_the_second_does_nothing() -> None:
+    app = starlette_app(MemoryStore())
+    outer = SessionMiddleware(app, **OPTIONS)
+    with TestClient(outer) as client:
+        assert len(client.post("/login").headers.get_list("set-cookie")) == 1
+        assert client.get("/me").json()["user_id"] == 7
+
+
+def test_the_same_cookie_is_understood_by_all() -> None:
+    store = MemoryStore()
+    with TestClient(starlette_app(store)) as client:
+        client.post("/login")
+        cookie = client.cookies["kick.sid"]
+    for make_app in MAKERS:
+        with TestClient(make_app(store), cookies={"kick.sid": cookie}) as other:
+            assert other.get("/me").json()["user_id"] == 7
+
+
+@pytest.mark.parametrize("make_app", [starlette_app, fastapi_app])
+def test_a_websocket_has_the_session_of_its_handshake(make_app: Callable[[Any], Any]) -> None:
+    with TestClient(make_app(MemoryStore())) as client:
+        client.post("/login")
+        with client.websocket_connect("/socket") as socket:
+            assert socket.receive_json() == {"user_id": 7}
+            socket.send_text("bye")
+
+
+def test_a_websocket_saves_explicitly_and_a_destroyed_session_refuses() -> None:
+    with TestClient(starlette_app(MemoryStore())) as client:
+        client.post("/login")
+        with client.websocket_connect("/socket") as socket:
+            socket.receive_json()
+            socket.send_text("first")
+            assert socket.receive_json() == {"saved": True}
+            client.post("/logout")
+            socket.send_text("second")
+            assert socket.receive_json() == {"saved": False}
+            socket.send_text("bye")
+        assert client.get("/me").json()["user_id"] is None

@@ -31,6 +31,8 @@ lint: .venv/.dev ## check style with ruff
 
 types: .venv/.dev ## check types with mypy and pyright
 	$(BIN)/mypy --strict kick
+	$(BIN)/mypy --strict examples/*.py
+	cd examples/auth && ../../$(BIN)/mypy --strict .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 
 unit: .venv/.dev ## run the tests (ARGS="-k cookies" for some of them)

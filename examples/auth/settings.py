@@ -28,15 +28,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         secret = os.environ.get("SESSION_SECRET")
         if not secret and os.environ.get("KICK_ENV") != "production":
-            secret = _secret_in(folder / "session-secret")
+            secret = secret_in(folder / "session-secret")
         store = os.environ.get("SESSION_STORE") or f"sqlite:///{quote(str(folder))}/sessions.db"
         return cls(folder=folder, session_secret=secret, session_store=store)
 
 
-def _secret_in(file: Path) -> str:
+def secret_in(file: Path) -> str:
     """The secret in a file that no version control sees; the first start draws it, and logins outlive the next."""
     if not file.exists():
-        draft = file.with_name(f"{file.name}.{os.getpid()}")
+        draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
         draft.touch(0o600)
         draft.write_text(secrets.token_urlsafe(32))
         try:

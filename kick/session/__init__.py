@@ -6,7 +6,7 @@
 from kick.session.asgi import SessionMiddleware
 from kick.session.cookie import CookieOptions
 from kick.session.directory import SessionInfo, Sessions
-from kick.session.errors import SessionClosed, SessionUnavailable
+from kick.session.errors import SessionClosed, SessionEnded, SessionTooLarge, SessionUnavailable
 from kick.session.events import Event, SessionEvent
 from kick.session.middleware import SessionLayer, session
 from kick.session.session import Session
@@ -20,11 +20,13 @@ __all__ = [
     "MemoryStore",
     "Session",
     "SessionClosed",
+    "SessionEnded",
     "SessionEvent",
     "SessionInfo",
     "SessionLayer",
     "SessionMiddleware",
     "SessionStore",
+    "SessionTooLarge",
     "SessionUnavailable",
     "Sessions",
     "session",

@@ -26,7 +26,7 @@ class SessionMiddleware:
         options: those of `kick.session.session`.
 
     For an application of Starlette or FastAPI: `app.add_middleware(SessionMiddleware, secret=secret)`; code that was
-    written for Starlette's own sessions runs as it is. `sessions = Sessions(middleware.engine)` finds those of a person.
+    written for Starlette's own sessions runs as it is. `Sessions(middleware.engine)` finds those of a person.
 
     A WebSocket gets the session as it is at the handshake. Nothing is saved by itself there: `await session.save()`
     writes what has changed, and answers `False` when the session has ended meanwhile.

@@ -10,7 +10,7 @@ import msgspec
 
 from kick.session.engine import CLIENT, Engine
 from kick.session.events import SessionEvent
-from kick.session.ids import key_of
+from kick.session.ids import fingerprint, key_of
 from kick.session.store import Record
 from kick.session.values import UnreadableValue, decode
 
@@ -24,6 +24,11 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
     client: Mapping[str, Any]
     """Where it was started: `ip` and `user_agent`, as far as they were known."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What `session.fingerprint` is in that session: so one finds the present one in the list."""
+        return fingerprint(self.key)
 
 
 class Sessions:

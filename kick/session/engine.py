@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from kick.session.contents import Contents, SessionData
-from kick.session.errors import SessionClosed, SessionTooLarge, SessionUnavailable
+from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.ids import (
     draw_id,
@@ -166,7 +166,7 @@ class Engine:
         change = Change(set={key: pending[key]} if key in pending else {}, increment={key: by})
         counters = await self._commit(session, change)
         if key not in counters:
-            raise SessionClosed("it has ended meanwhile.")
+            raise SessionEnded
         return counters[key]
 
     async def destroy(self, session: Session[Any]) -> None:

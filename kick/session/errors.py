@@ -12,6 +12,7 @@ In set-up, found when the application is put together:
 While requests run:
 
     SessionUnavailable       503: the store is down or slow (an HTTPError)
+    SessionEnded             409: another request has ended the session (an HTTPError)
     SessionClosed            a write to a session that takes no more writes
     SessionTooLarge          more data than `max_size` allows
 """
@@ -23,7 +24,7 @@ from collections.abc import Sequence
 from starlette.exceptions import HTTPException
 
 from kick.errors import KickError
-from kick.http.problem import ServiceUnavailable
+from kick.http.problem import Conflict, ServiceUnavailable
 
 
 class BadSessionCookie(KickError):
@@ -94,13 +95,21 @@ class SessionUnavailable(ServiceUnavailable, HTTPException):
         self.status_code = self.status
 
 
+class SessionEnded(Conflict, HTTPException):
+    """Another request has ended the session, so there is no count to return."""
+
+    def __init__(self) -> None:
+        super().__init__("The session has ended meanwhile.")
+        self.status_code = self.status
+
+
 class SessionTooLarge(ValueError):
     """More data than a session may have. Nothing of the commit was written."""
 
     def __init__(self, size: int, limit: int, largest: str) -> None:
         super().__init__(
-            f"The session would have {size} bytes, of which data[{largest!r}] has the most; session(max_size=...) allows "
-            f"{limit}. Keep such things in a database, and their id in the session."
+            f"The session would have {size} bytes, most of them in data[{largest!r}]; session(max_size=...) allows {limit}. "
+            "Keep such things in a database, and their id in the session."
         )
 
 

@@ -12,7 +12,7 @@ from typing_extensions import TypeVar
 from kick.session.contents import Contents, Refusal, SessionData
 from kick.session.errors import SessionClosed, SessionUnavailable
 from kick.session.flash import Flash
-from kick.session.ids import draw_id, fingerprint
+from kick.session.ids import draw_id, fingerprint, key_of
 from kick.session.store import KEEP, Change, Keep, Record
 
 if TYPE_CHECKING:
@@ -115,6 +115,12 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         return self._id
 
     @property
+    def fingerprint(self) -> str:
+        """A short name of the session, 8 characters, to show and to log: it opens nothing."""
+        self._touch()
+        return fingerprint(self._key or key_of(self.id))
+
+    @property
     def data(self) -> DataT:
         """The values of the session, a dict, or what `session(data=...)` names."""
         self._accessed = True
@@ -213,7 +219,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         """Add to a whole number in the store itself and return the sum; a key that is not there counts from 0.
 
         Parallel requests lose no count. Raises `TypeError` when the key holds something else, and
-        `SessionClosed` when the session has ended.
+        `SessionEnded`, a 409, when another request has ended the session.
         """
         self._touch()
         self._writable()

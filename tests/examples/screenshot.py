@@ -14,6 +14,7 @@ from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 
 from tests.examples.page import AuthPage
+from tests.examples.people import Person
 from tests.examples.served import served_auth
 from tests.support.browser import open_browser
 from tests.support.serving import ROOT
@@ -21,7 +22,7 @@ from tests.support.serving import ROOT
 PICTURE = ROOT / "docs/images/example-auth.png"
 DESKTOP, PHONE = 1200, 390
 PHONE_AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Safari/604.1"
-ADA = {"name": "Ada Lovelace", "email": "ada@example.org", "password": "analytical engine"}
+ADA = Person("ada@example.org", "Ada Lovelace")
 
 
 def take(browser: Chrome, file: Path, *, width: int = DESKTOP, dark: bool = False) -> None:
@@ -40,9 +41,8 @@ def picture(browser: Chrome, url: str) -> None:
     """Somebody who is logged in here and on a phone, at a desk."""
     page = AuthPage(browser, url)
     page.open()
-    page.register(**ADA)
-    phone = {key: ADA[key] for key in ("email", "password")}
-    httpx2.post(f"{url}/auth/login", json=phone, headers={"user-agent": PHONE_AGENT}).raise_for_status()
+    page.register(**ADA.registration)
+    httpx2.post(f"{url}/auth/login", json=ADA.credentials, headers={"user-agent": PHONE_AGENT}).raise_for_status()
     for _ in range(2):
         page.count()
     ActionChains(browser).move_to_element(page.one(".brand")).perform()
@@ -61,7 +61,7 @@ def other_pictures(browser: Chrome, folder: Path) -> None:
         look = "dark" if dark else "light"
         for width, size in ((DESKTOP, "desktop"), (PHONE, "phone")):
             take(browser, folder / f"stranger-{size}-{look}.png", width=width, dark=dark)
-    page.submit("login", email="ada@example.org", password="wrong")
+    page.submit("login", email=ADA.email, password="wrong")
     page.wait_for_text("The email or the password is wrong.")
     take(browser, folder / "wrong-password.png")
     page.submit("register", name=" ", email="ada@", password="short")

@@ -101,11 +101,22 @@ class Site:
         if cookie is not None:
             sent.append((b"cookie", cookie.encode("latin-1")))
         visit: dict[str, Any] = {
-            "act": act, "status": status, "wants_context": wants_context, "value": None, "error": None,
+            "act": act,
+            "status": status,
+            "wants_context": wants_context,
+            "value": None,
+            "error": None,
         }
         scope = {
-            "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"",
-            "headers": sent, "scheme": "http", "client": ("192.0.2.1", 1234), "visit": visit,
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": sent,
+            "scheme": "http",
+            "client": ("192.0.2.1", 1234),
+            "visit": visit,
         }
         messages: list[Any] = []
 

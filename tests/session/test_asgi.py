@@ -125,10 +125,12 @@ def litestar_app(store: Any) -> Any:
         handler.__annotations__["request"] = LitestarRequest[Any, Any, Any]
     login.__annotations__["return"] = logout.__annotations__["return"] = dict[str, bool]
     me.__annotations__["return"] = dict[str, Any]
-    return Litestar(
-        [litestar_post("/login", status_code=200)(login), litestar_get("/me")(me), litestar_post("/logout", status_code=200)(logout)],
-        middleware=[DefineMiddleware(SessionMiddleware, store=store, **OPTIONS)],
-    )
+    handlers = [
+        litestar_post("/login", status_code=200)(login),
+        litestar_get("/me")(me),
+        litestar_post("/logout", status_code=200)(logout),
+    ]
+    return Litestar(handlers, middleware=[DefineMiddleware(SessionMiddleware, store=store, **OPTIONS)])
 
 
 MAKERS: list[Callable[[Any], Any]] = [starlette_app, fastapi_app, litestar_app]

@@ -53,6 +53,7 @@ async def test_the_list_opens_no_session(site: Site, sessions: Sessions) -> None
     session_id = (await browser.visit(logging_in(7))).value
     (info,) = await sessions.of(7)
     assert session_id[4:] not in repr(info)
+    assert (await browser.visit(lambda session: session.fingerprint)).value == info.fingerprint
 
 
 async def test_the_principal_is_readable_and_survives_a_regenerate(site: Site, sessions: Sessions) -> None:

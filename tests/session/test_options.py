@@ -51,9 +51,7 @@ def test_cookie_options_can_be_a_mapping_or_an_object() -> None:
 
 
 @pytest.mark.parametrize(("environment", "secure"), [("production", True), ("development", False), (None, False)])
-def test_secure_follows_the_environment(
-    monkeypatch: pytest.MonkeyPatch, environment: str | None, secure: bool
-) -> None:
+def test_secure_follows_the_environment(monkeypatch: pytest.MonkeyPatch, environment: str | None, secure: bool) -> None:
     monkeypatch.delenv("KICK_ENV", raising=False)
     if environment is not None:
         monkeypatch.setenv("KICK_ENV", environment)
@@ -103,9 +101,7 @@ def test_a_short_secret_is_warned_of_in_development() -> None:
         ("kick.sid", {"same_site": "Laxe"}, "same_site"),
     ],
 )
-def test_a_cookie_that_browsers_refuse_or_that_breaks_the_header_is_refused(
-    name: str, cookie: Any, cause: str
-) -> None:
+def test_a_cookie_that_browsers_refuse_or_that_breaks_the_header_is_refused(name: str, cookie: Any, cause: str) -> None:
     with pytest.raises(KickError) as caught:
         session(SECRET, cookie_name=name, cookie=cookie)
     assert caught.value.code == "session-cookie"

@@ -11,6 +11,7 @@ import pytest
 
 PROGRAMS = {
     "redis": (("redis-server",), "redis-server"),
+    "curl": (("curl",), "curl"),
     "chromium": (("chromium", "chromium-browser", "google-chrome"), "chromium"),
     "chromedriver": (("chromedriver",), "chromium-driver"),
 }

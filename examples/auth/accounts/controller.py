@@ -1,7 +1,6 @@
 from datetime import UTC, datetime
 
 from kick import Controller, Get, Post, RequestContext, Sessions
-from kick.session.ids import fingerprint, key_of
 
 from .devices import device_name
 from .models import Account, Credentials, Device, Registration, SessionView, Visitor
@@ -60,9 +59,8 @@ class AuthController:
         ctx.session.principal = account.id  # found again by `Sessions`
 
     async def _view(self, ctx: RequestContext, account: Account) -> SessionView:
-        this = key_of(ctx.session.id)
         return SessionView(
-            name=fingerprint(this),
+            name=ctx.session.fingerprint,
             values=dict(ctx.session),
             created_at=ctx.session.created_at,
             expires_at=ctx.session.expires_at,
@@ -71,7 +69,7 @@ class AuthController:
                     name=device_name(info.client.get("user_agent", "")),
                     ip=info.client.get("ip"),
                     last_seen_at=info.last_seen_at,
-                    is_this=info.key == this,
+                    is_this=info.fingerprint == ctx.session.fingerprint,
                 )
                 for info in await self.sessions.of(account.id)
             ],

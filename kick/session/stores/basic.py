@@ -33,6 +33,10 @@ _META: Final = "$kick"
 """The key of a stored dict under which kick keeps its own: times, deadline, principal."""
 
 
+LEAST_LIFE: Final = 1.0
+"""What `set` and `touch` are given at least, in seconds: databases refuse an expiry of 0."""
+
+
 class _Meta(msgspec.Struct, omit_defaults=True):
     created: float
     issued: float
@@ -117,7 +121,7 @@ class BasicStore:
             now = time.time()
             expires = max(meta.expires, _expiry(now, max_age, meta.deadline))
             if self._touch_of_store is not None:
-                await self._touch_of_store(_sid(key), expires - now)
+                await self._touch_of_store(_sid(key), max(LEAST_LIFE, expires - now))
             else:
                 meta.seen, meta.expires = now, expires
                 await self._set(key, fields, meta)
@@ -202,7 +206,7 @@ class BasicStore:
         except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
             logger.warning("a stored session cannot be read and counts as missing: %s", error)
             return None
-        ends_at = meta.expires if self._touch_of_store is None else meta.deadline
+        ends_at = meta.expires if self._touch_of_store is None or meta.superseded else meta.deadline
         if ends_at is not None and ends_at <= time.time():
             return None
         return fields, meta
@@ -210,7 +214,7 @@ class BasicStore:
     async def _set(self, key: str, fields: Mapping[str, bytes], meta: _Meta) -> None:
         data: dict[str, Any] = {name: msgspec.json.decode(raw) for name, raw in fields.items()}
         data[_META] = msgspec.to_builtins(meta)
-        await self._store.set(_sid(key), data, max(0.0, meta.expires - time.time()))
+        await self._store.set(_sid(key), data, max(LEAST_LIFE, meta.expires - time.time()))
 
 
 def _answer(found: tuple[dict[str, bytes], _Meta] | None) -> Record | Superseded | None:

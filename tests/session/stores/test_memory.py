@@ -169,10 +169,17 @@ async def test_the_heap_stays_small_whatever_comes_and_goes(clock: Clock) -> Non
         (key,) = await filled(store, 1)
         await store.move(key, new := new_key(key), max_age=LONG, grace=0)
         await store.destroy(new)
-        await store.commit(kept[0], Change(), max_age=2 * LONG)
-        await store.commit(kept[0], Change(), max_age=LONG)
     assert len(store._due) <= 2 * len(store) + memory.SWEEP_AT_ONCE
     assert await alive(store, kept) == [True] * 100
+
+
+async def test_the_heap_stays_small_though_one_life_gets_longer_and_shorter(clock: Clock) -> None:
+    store = MemoryStore(clock=clock)
+    (key,) = await filled(store, 1)
+    for _ in range(3000):
+        await store.commit(key, Change(), max_age=2 * LONG)
+        await store.commit(key, Change(), max_age=LONG)
+    assert len(store._due) <= 2 + memory.SWEEP_AT_ONCE
 
 
 async def test_no_principal_is_remembered_longer_than_its_sessions(clock: Clock) -> None:

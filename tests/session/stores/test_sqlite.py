@@ -241,6 +241,41 @@ async def test_what_is_asked_in_one_turn_is_one_query_and_one_transaction(
     assert await asyncio.gather(*(fields_of(store, key) for key in keys)) == [{"a": b"2"}] * 100
 
 
+async def test_a_batch_sees_its_own_writes(store: SQLiteStore) -> None:
+    old, new = new_key(), new_key()
+    created, committed, moved, touched, committed_again, revoked = await asyncio.gather(
+        store.create(old, Change(set={"a": b"1"}), max_age=LONG, absolute_max_age=2 * LONG),
+        store.commit(old, Change(set={"b": b"2"}, increment={"n": 1}), max_age=LONG),
+        store.move(old, new, max_age=LONG, grace=LONG, successor=b"sealed"),
+        store.touch(new, max_age=LONG),
+        store.commit(new, Change(set={"c": b"3"}, increment={"n": 1}, principal="ann"), max_age=LONG),
+        store.revoke("ann", keep=new),
+    )
+    assert isinstance(created, Committed)
+    assert isinstance(committed, Committed)
+    assert isinstance(moved, Committed)
+    assert touched is True
+    assert isinstance(committed_again, Committed)
+    assert (committed_again.counters, revoked) == ({"n": 2}, 0)
+    record = await store.load(new)
+    assert isinstance(record, Record)
+    assert dict(record.fields) == {"a": b"1", "b": b"2", "c": b"3", "n": b"2"}
+    assert record.created_at == record.issued_at == record.seen_at == record.expires_at - LONG
+    assert record.deadline == record.created_at + 2 * LONG
+    assert await store.load(old) == Superseded(b"sealed")
+
+
+async def test_a_batch_revokes_what_it_has_created(store: SQLiteStore) -> None:
+    keys = [new_key() for _ in range(3)]
+    creates = [store.create(key, Change(principal="ann"), max_age=LONG) for key in keys]
+    *created, revoked, late = await asyncio.gather(
+        *creates, store.revoke("ann"), store.commit(keys[0], Change(set={"a": b"1"}), max_age=LONG)
+    )
+    assert all(isinstance(result, Committed) for result in created)
+    assert (revoked, late) == (3, GONE)
+    assert [await store.load(key) for key in keys] == [None] * 3
+
+
 async def test_one_query_asks_for_a_bounded_number_of_keys(store: SQLiteStore, statements: list[str]) -> None:
     await store.load(new_key())
     statements.clear()

@@ -108,8 +108,8 @@ class SessionTooLarge(ValueError):
 
     def __init__(self, size: int, limit: int, largest: str) -> None:
         super().__init__(
-            f"The session would have {size} bytes, most of them in data[{largest!r}]; session(max_size=...) allows {limit}. "
-            "Keep such things in a database, and their id in the session."
+            f"The session would have {size} bytes, most of them in data[{largest!r}]; session(max_size=...) allows "
+            f"{limit}. Keep such things in a database, and their id in the session."
         )
 
 

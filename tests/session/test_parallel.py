@@ -202,8 +202,8 @@ async def test_5_5_after_the_grace_the_old_id_leads_nowhere(racing_store: Any) -
     old = browser.twin()
     await browser.visit(rotate)
     async with asyncio.timeout(20):
-        while (await old.twin().visit(lambda session: dict(session.data))).value != {}:
-            await asyncio.sleep(0.02)  # noqa: ASYNC110  # only the clock of the store says when
+        while (await old.twin().visit(lambda session: dict(session.data))).value != {}:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
     assert await browser.data() == {"user_id": 7}
 
 

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from traceback import format_exception
+from typing import Any, Final, TypeAlias, TypeVar, overload
 
 import anyio
 from starlette.middleware import Middleware as ASGIMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kick.di import Container
+from kick.di import Container, Provider
 from kick.di import Scope as Resources
 from kick.errors import KickError, raise_all
-from kick.http.assembly import Assembly
-from kick.http.binding import CallPlan
+from kick.http.assembly import Assembly, Chain, body_limit_problem
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
-from kick.http.errors import NotAModule
-from kick.http.pipeline import around, for_route, guarded, middleware_problem, no_response, response_to
-from kick.http.problem import MethodNotAllowed, NotFound
-from kick.http.response import TEXT, ReadyResponse, Response
-from kick.http.routing import Endpoint, Route
+from kick.http.errors import NotAModule, NotASGIMiddleware
+from kick.http.pipeline import response_to, settled
+from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
+from kick.http.response import ReadyResponse, Response, empty_response, head_of
+from kick.http.routing import Endpoint, Miss, Route, split_path
 from kick.http.settings import Settings
 from kick.module import Module
-
-logger: Final = logging.getLogger("kick")
 
 Lifespan: TypeAlias = "Callable[[App], AbstractAsyncContextManager[None]]"
 T = TypeVar("T")
@@ -47,39 +51,33 @@ class App:
         self,
         assembly: Assembly,
         container: Container,
-        middleware: Sequence[Any],
         settings: Settings,
-        asgi_middleware: Sequence[ASGIMiddleware],
         lifespan: Lifespan | None,
     ) -> None:
         self.container = container
-        self.middleware = tuple(middleware)
+        self.middleware = tuple(assembly.middleware)
         self.settings = settings
         self.routes = tuple(assembly.router.routes)
+        self._layers = tuple(assembly.layers.values())
         self._router = assembly.router
         self._static = assembly.router.static
-        self._plans = assembly.plans
+        self._chains = assembly.chains
         self._lifespan_of_user = lifespan
         self._started = False
         self._starting: anyio.Lock | None = None
+        self._unmatched = assembly.unmatched(_unmatched)
         self._unlink()
-        self._unmatched = guarded(for_route(self.middleware, None), _unmatched)
-        asgi: ASGIApp = self._serve
-        for each in reversed(asgi_middleware):
-            asgi = each.cls(asgi, *each.args, **each.kwargs)
-        self._asgi = asgi
 
     def __repr__(self) -> str:
         return f"<kick.App with {len(self.routes)} routes>"
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI connection."""
-        await self._asgi(scope, receive, send)
-
     # Life
 
     async def start(self) -> None:
-        """Build what is provided. Servers do it through the lifespan protocol; a script may call it."""
+        """Build what is provided. Servers do it through the lifespan protocol; a script may call it.
+
+        Raises what a provider raised, with a note that names the provider.
+        """
         if self._starting is None:
             self._starting = anyio.Lock()
         async with self._starting:
@@ -93,21 +91,28 @@ class App:
         self._starting = None
         self._unlink()
         async with AsyncExitStack() as stack:
-            for layer in self.middleware:
+            for layer in self._layers:
                 close = getattr(layer, "aclose", None)
                 if close is not None:
                     stack.push_async_callback(close)
             stack.push_async_callback(self.container.aclose)
 
+    @overload
+    def override(self, key: type[T], replacement: Provider) -> AbstractContextManager[Provider]: ...
+    @overload
+    def override(self, key: type[T], replacement: T) -> AbstractContextManager[T]: ...
     @contextmanager
-    def override(self, key: type[T], replacement: T) -> Generator[T]:
-        """Put something in the place of what is provided for a type, for a test: `with app.override(Mailer, fake):`."""
+    def override(self, key: Any, replacement: Any) -> Generator[Any]:
+        """Put something in the place of what is provided for a type, for a test: `with app.override(Mailer, fake):`.
+
+        `replacement` is an instance, or a `Provider` whose factory makes one.
+        """
         with self.container.override(key, replacement):
-            self._started = False
-            self._unlink()
-            yield replacement
-        self._started = False
-        self._unlink()
+            self._begin_anew()
+            try:
+                yield replacement
+            finally:
+                self._begin_anew()
 
     @asynccontextmanager
     async def scope(self) -> AsyncGenerator[Resources]:
@@ -118,47 +123,62 @@ class App:
 
     # Requests
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
         if scope["type"] != "http":
             await self._serve_other(scope, receive, send)
             return
-        if not self._started:
-            await self.start()
         ctx, endpoint = self._find(scope, receive, send)
         try:
-            response: Response | None = await endpoint(ctx)
+            response = await endpoint(ctx)
+            if response is not ctx._response:
+                response = settled(ctx, response)
         except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
             response = response_to(ctx, error)
-        if response is None:
-            response = no_response(ctx)
+        except BaseException as error:
+            await _end(ctx, error)
+            raise
         if ctx._extra_headers is not None:
-            ctx._finish(response)
-        if ctx._resources is None:
+            response = ctx._finish()
+        if ctx._cleanups is None and type(response) is ReadyResponse:
             await response(scope, receive, send)
         else:
-            await _send_with(ctx._resources, response, scope, receive, send)
+            await _send(ctx, response, send)
 
     def _find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
         """The context of a request, and what answers it."""
         method: str = scope["method"]
         path: str = scope["path"]
         raw_path: bytes | None = scope.get("raw_path")
-        route = None
-        if raw_path is None or b"%" not in raw_path:
+        root_path: str = scope.get("root_path", "")
+        is_plain = not root_path and (raw_path is None or b"%" not in raw_path)
+        if is_plain:
             route = self._static.get(path, _NONE).get(method)
-        if route is not None:
-            return RequestContext(scope, receive, send, self.settings, route, {}), route.endpoint
-        match = self._router.match(method, path, raw_path)
-        if match.route is not None:
-            return RequestContext(scope, receive, send, self.settings, match.route, match.params), match.route.endpoint
-        return RequestContext(scope, receive, send, self.settings, None, {"allowed": match.allowed}), self._unmatched
+            if route is not None:
+                return RequestContext(scope, receive, send, self.settings, route, {}), route.endpoint
+        try:
+            if is_plain and path[:1] == "/":
+                parts = path.split("/")
+            else:
+                parts = split_path(path, raw_path, root_path if path.startswith(root_path) else "")
+            found = self._router.find(method, parts)
+            if found is not None:
+                route, params = found
+                return RequestContext(scope, receive, send, self.settings, route, params), route.endpoint
+            miss = Miss(self._router.allowed(parts))
+        except HTTPError as error:
+            miss = Miss(error=error)
+        ctx: RequestContext[Any] = RequestContext(scope, receive, send, self.settings, None, {}, _miss=miss)
+        return ctx, self._unmatched
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        else:
+        elif scope["type"] == "websocket":
             await receive()
-            await send({"type": "websocket.close", "code": 1000})
+            await send({"type": "websocket.close", "code": 1000, "reason": "There are no WebSockets here."})
+        else:
+            raise RuntimeError(f"kick serves http, not {scope['type']}")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -172,29 +192,53 @@ class App:
                 await send({"type": "lifespan.startup.complete"})
                 begun = True
                 await receive()
-        except BaseException as error:
+        except Exception as error:
             kind = "shutdown" if begun else "startup"
-            await send({"type": f"lifespan.{kind}.failed", "message": f"{type(error).__name__}: {error}"})
+            message = str(error) if isinstance(error, KickError) else "".join(format_exception(error))
+            await send({"type": f"lifespan.{kind}.failed", "message": message})
             raise
         await send({"type": "lifespan.shutdown.complete"})
 
-    # Linking: the first request to a route builds its chain; an override takes all chains apart again.
+    # Linking: the first request to a route composes its chain; an override takes all chains apart again.
+
+    def _begin_anew(self) -> None:
+        self._started = False
+        self._unlink()
 
     def _unlink(self) -> None:
-        for route, plan in self._plans:
-            route.endpoint = self._linker(route, plan)
+        for chain in self._chains:
+            chain.route.endpoint = self._linker(chain)
 
-    def _linker(self, route: Route, plan: CallPlan) -> Endpoint:
+    def _linker(self, chain: Chain) -> Endpoint:
         async def link_and_serve(ctx: RequestContext[Any]) -> Response:
-            route.endpoint = self._link(route, plan)
-            return await route.endpoint(ctx)
+            if not self._started:
+                await self.start()
+            chain.route.endpoint = endpoint = chain.link(self.container)
+            return await endpoint(ctx)
 
         return link_and_serve
 
-    def _link(self, route: Route, plan: CallPlan) -> Endpoint:
-        instance = self.container.instance(route.controller)
-        handler = around(for_route(route.middleware, route), plan.link(self.container, instance))
-        return guarded(for_route(self.middleware, route), handler)
+
+class WrappedApp(App):
+    """An application inside of ASGI middleware, which sees its requests, WebSockets and lifespan first."""
+
+    def __init__(
+        self,
+        assembly: Assembly,
+        container: Container,
+        settings: Settings,
+        lifespan: Lifespan | None,
+        asgi_middleware: Sequence[ASGIMiddleware],
+    ) -> None:
+        super().__init__(assembly, container, settings, lifespan)
+        asgi: ASGIApp = super().__call__
+        for each in reversed(asgi_middleware):
+            asgi = each.cls(asgi, *each.args, **each.kwargs)
+        self._asgi = asgi
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        await self._asgi(scope, receive, send)
 
 
 def bootstrap(
@@ -234,53 +278,81 @@ def bootstrap(
 
     Raises `KickError` for one mistake and `SetupErrors` for several; each says what to write instead.
     """
-    given: Sequence[Any] = modules
-    problems: list[KickError] = [NotAModule(each) for each in given if not isinstance(each, Module)]
-    raise_all(problems)
-    assembly = Assembly(modules, prefix)
-    problems += assembly.problems
-    http_settings = Settings(max_body=max_body, templates=_templates(templates))
-    provided: list[Any] = [*providers, *([] if settings is None else [settings])]
-    for index, layer in enumerate(middleware):
-        problem = middleware_problem(layer)
-        if problem is not None:
-            problems.append(problem)
-            continue
-        if hasattr(layer, "configure"):
-            layer.configure(http_settings)
-        if hasattr(layer, "check"):
-            problems += layer.check(middleware[:index], middleware[index + 1 :])
-        provided += getattr(layer, "providers", ())
-    for module in modules:
+    usable, problems = _modules(modules)
+    given: Sequence[Any] = asgi_middleware
+    problems += [NotASGIMiddleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
+    limit_problem = body_limit_problem(max_body, "bootstrap()")
+    if limit_problem is not None:
+        problems.append(limit_problem)
+    assembly = Assembly(usable, middleware, prefix)
+    http_settings = Settings(max_body=max_body)
+    try:
+        http_settings.templates = _templates(templates)
+    except KickError as problem:
+        problems.append(problem)
+    assembly.configure(http_settings)
+    provided: list[Any] = [*providers, *([] if settings is None else [settings]), *assembly.providers]
+    for module in usable:
         provided += module.providers
-    controllers = dict.fromkeys(route.controller for route, _ in assembly.plans)
+    controllers = dict.fromkeys(chain.route.controller for chain in assembly.chains)
     container = Container([*provided, *controllers], seeds=[RequestContext])
-    problems += [*assembly.require(container), *container.check()]
+    problems += [*assembly.problems, *assembly.require(container), *container.check()]
     raise_all(problems)
-    return App(assembly, container, middleware, http_settings, asgi_middleware, lifespan)
+    if asgi_middleware:
+        return WrappedApp(assembly, container, http_settings, lifespan, asgi_middleware)
+    return App(assembly, container, http_settings, lifespan)
+
+
+def _modules(given: Any) -> tuple[list[Module], list[KickError]]:
+    """The modules among what was given, and what is wrong with the rest."""
+    if isinstance(given, Module) or not isinstance(given, Iterable):
+        return [], [NotAModule(given, in_list=False)]
+    modules: list[Module] = []
+    problems: list[KickError] = []
+    for each in given:
+        if isinstance(each, Module):
+            modules.append(each)
+        else:
+            problems.append(NotAModule(each))
+    return modules, problems
 
 
 async def _unmatched(ctx: RequestContext[Any]) -> Response:
     """The innermost endpoint of requests that no route matches."""
-    allowed: tuple[str, ...] = ctx.params.pop("allowed", ())
-    if not allowed:
+    miss = ctx._miss or Miss()
+    if ctx.method == "OPTIONS" and ctx.path == "*":
+        return empty_response(204)
+    if miss.error is not None:
+        raise miss.error
+    if not miss.allowed:
         raise NotFound(f"There is nothing at {ctx.path}.")
-    allow = sorted({*allowed, "OPTIONS"})
+    allow = sorted({*miss.allowed, "OPTIONS"})
     if ctx.method == "OPTIONS":
-        response = ReadyResponse(b"", 204, TEXT)
-        response.raw_headers.append((b"allow", ", ".join(allow).encode("ascii")))
-        return response
+        return empty_response(204, (b"allow", ", ".join(allow).encode("ascii")))
     raise MethodNotAllowed(f"{ctx.method} is not possible at {ctx.path}.", allow=allow)
 
 
-async def _send_with(resources: Resources, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send a stream, and clean up what the request had after its last byte."""
+async def _send(ctx: RequestContext[Any], response: Response, send: Send) -> None:
+    """Send what is more than a few bytes, and clean up after its last one."""
+    if ctx.method == "HEAD":
+        response = head_of(response)
     try:
-        await response(scope, receive, send)
+        await response(ctx.scope, ctx._receive, send)
+    except ClientDisconnect as error:
+        await _end(ctx, error)
     except BaseException as error:
-        await resources.aclose(error)
+        await _end(ctx, error)
         raise
-    await resources.aclose()
+    else:
+        await _end(ctx, None)
+
+
+async def _end(ctx: RequestContext[Any], error: BaseException | None) -> None:
+    """Await what was to be awaited at the end of a request, the last thing first; one failing stops no other."""
+    cleanups, ctx._cleanups = ctx._cleanups or [], None
+    async with AsyncExitStack() as stack:
+        for cleanup in cleanups:
+            stack.push_async_callback(cleanup, error)
 
 
 def _templates(folder: str | os.PathLike[str] | None) -> Any:

@@ -108,7 +108,7 @@ class _Key:
 
     def signature(self, text: str) -> str:
         inner = self._inner.copy()
-        inner.update(text.encode())
+        inner.update(text.encode("utf-8", "surrogatepass"))
         outer = self._outer.copy()
         outer.update(inner.digest())
         return base64url(outer.digest())
@@ -149,7 +149,7 @@ class Signer:
         Compares in constant time. Takes any text at all and never raises.
         """
         text, _, signature = signed.rpartition(".")
-        if len(signature) != SIGNATURE_LENGTH or not signed.isascii():
+        if len(signature) != SIGNATURE_LENGTH or not signature.isascii():
             return None
         if "+" in signature or "/" in signature:
             signature = signature.replace("+", "-").replace("/", "_")

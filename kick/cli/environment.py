@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ ENV_FILE: Final = ".env"
 ENVIRONMENT: Final = "KICK_ENV"
 
 _OWNER_ONLY: Final = 0o600
+_BEFORE_NAME: Final = re.compile(r"\s*(?:export\s+)?")
 
 
 def enter(folder: Path, environment: str) -> None:
@@ -55,11 +57,13 @@ def write_variable(path: Path, name: str, value: str) -> bool:
     if path.exists():
         with path.open(encoding="utf-8", newline="") as stream:
             for binding in parse_stream(stream):
+                original = binding.original.string
                 if binding.key != name:
-                    parts.append(binding.original.string)
+                    parts.append(original)
                 elif not found:
                     found = True
-                    parts.append(f"{name}={value}\n")
+                    before = _BEFORE_NAME.match(original)
+                    parts.append(f"{before[0] if before else ''}{name}={value}\n")
     if not found:
         if parts and not parts[-1].endswith("\n"):
             parts.append("\n")

@@ -65,7 +65,7 @@ class ModuleNotThere(KickError):
         meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         super().__init__(
             cause=f"There is no module {module!r} in {folder}.{meant}",
-            fix="Run `kick` in the folder of the project, and name the module as an import would: `package.module:app`.",
+            fix="Run kick in the folder of the project, and name the module as an import does: `package.module:app`.",
         )
 
 
@@ -102,8 +102,9 @@ class ImportFailed(KickError):
     code = "target-import"
 
     def __init__(self, target: str, error: BaseException) -> None:
+        said = error.msg if isinstance(error, SyntaxError) else error
         super().__init__(
-            cause=f"Importing {target} failed with {type(error).__name__}: {error}",
+            cause=f"Importing {target} failed with {type(error).__name__}: {said}",
             fix="Mend what is at the place named here; `--trace` shows how it was reached.",
         )
 
@@ -151,7 +152,7 @@ class BadAddress(KickError):
     def __init__(self, command: str, host: str, port: int, problem: str) -> None:
         super().__init__(
             cause=f"Cannot listen on {host}, port {port}: {problem}.",
-            fix=f"Take an address of this machine and a port from 1024 on: `kick {command} --host 127.0.0.1 --port 8000`.",
+            fix=f"Take an address of this machine, and a port from 1024 on: `kick {command} --host 127.0.0.1`.",
         )
 
 

@@ -18,7 +18,6 @@ def log_config(*, dated: bool) -> dict[str, Any]:
 
     `dated` writes date, time and offset (ISO 8601), for logs that are kept; otherwise the time alone.
     """
-    server_level = "INFO" if dated else "WARNING"
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -32,8 +31,7 @@ def log_config(*, dated: bool) -> dict[str, Any]:
         },
         "root": {"handlers": ["record"], "level": "INFO"},
         "loggers": {
-            "uvicorn": {"handlers": ["record"], "level": server_level, "propagate": False},
-            "uvicorn.error": {"level": server_level},
+            "uvicorn": {"handlers": ["record"], "level": "WARNING", "propagate": False},
             "uvicorn.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
         },
     }
@@ -55,7 +53,7 @@ class RecordFormatter(logging.Formatter):
             parts[0] = dim(parts[0])
             parts[1] = _LEVELS.get(record.levelname, dim)(parts[1])
             parts[2] = dim(parts[2])
-        return "  " + "  ".join(parts)
+        return _line(parts, self._dated)
 
 
 class AccessFormatter(logging.Formatter):
@@ -79,7 +77,11 @@ class AccessFormatter(logging.Formatter):
         parts = [time, code, padded, path]
         if self._dated:
             parts.insert(1, client.rpartition(":")[0] or "-")
-        return "  " + "  ".join(parts)
+        return _line(parts, self._dated)
+
+
+def _line(parts: list[str], dated: bool) -> str:
+    return "  ".join(parts if dated else ["", *parts])
 
 
 def _time_of(record: logging.LogRecord, dated: bool) -> str:

@@ -17,6 +17,8 @@ from typing import Any, Final
 PAUSE: Final = 0.2
 """Seconds between two looks at what has happened."""
 
+STANDARD_INPUT: Final = 0
+
 Serve = Callable[..., None]
 """What runs in a child: `(ready, *arguments)`; it calls `ready()` when it serves."""
 
@@ -32,7 +34,7 @@ class Child:
     def __init__(self, serve: Serve, *arguments: Any) -> None:
         self._leash, end = _spawn.Pipe()
         self._has_started = False
-        self._process = _spawn.Process(target=_live, args=(end, _terminal(), serve, arguments))
+        self._process = _spawn.Process(target=_live, args=(end, _has_keyboard(), serve, arguments))
         with _unheard(signal.SIGINT):
             self._process.start()
         end.close()
@@ -116,18 +118,18 @@ def _unheard(number: signal.Signals) -> Generator[None]:
         signal.signal(number, before)
 
 
-def _terminal() -> int | None:
-    """The standard input of this process, for a debugger in a child."""
+def _has_keyboard() -> bool:
+    """Whether standard input is a terminal, and a debugger in a child could read from it."""
     try:
-        return sys.stdin.fileno()
+        return sys.stdin.fileno() == STANDARD_INPUT and sys.stdin.isatty()
     except (AttributeError, OSError, ValueError):
-        return None
+        return False
 
 
-def _live(leash: Connection, terminal: int | None, serve: Serve, arguments: tuple[Any, ...]) -> None:
+def _live(leash: Connection, keyboard: bool, serve: Serve, arguments: tuple[Any, ...]) -> None:
     """The whole life of a child."""
-    if terminal is not None:
-        sys.stdin = os.fdopen(terminal)
+    if keyboard:
+        sys.stdin = os.fdopen(STANDARD_INPUT)
     threading.Thread(target=_end_with, args=(leash,), name="leash", daemon=True).start()
     serve(lambda: leash.send(True), *arguments)
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import linecache
+import os
+import re
 import sysconfig
 import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TextIO
 
-from kick.cli.terminal import dim, labelled
+from kick.cli.terminal import dim, labelled, say
 from kick.errors import KickError, SetupErrors
 
-_OWN: Final = str(Path(__file__).parents[1])
-_LIBRARIES: Final = tuple(
-    sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib") if sysconfig.get_path(name)
-)
+_OWN: Final = Path(__file__).parents[1]
+_LIBRARIES: Final = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+_OTHERS: Final = ("<", *(f"{folder}{os.sep}" for folder in (_OWN, *_LIBRARIES)))
+"""How the names of files begin that are no part of the user's program."""
+_PLACE: Final = re.compile(r"\.py:\d")
+"""In a cause that names the very place; the trace would only lead to the call of bootstrap()."""
 
 
 class Place(NamedTuple):
@@ -48,7 +53,7 @@ def error_report(error: KickError, *, trace: bool = False) -> str:
         parts.append(labelled("error", code, color="red"))
         parts.append(labelled("", problem.cause))
         place = place_of(problem)
-        if place is not None:
+        if place is not None and _PLACE.search(problem.cause) is None:
             parts.append(labelled("at", f"{place}\n{dim(place.text)}" if place.text else str(place)))
         parts += [labelled("fix", problem.fix, color="green"), ""]
     if isinstance(error, SetupErrors) and (place := place_of(error)) is not None:
@@ -71,6 +76,11 @@ def place_of(error: BaseException) -> Place | None:
     return places[-1] if places else None
 
 
+def show_warnings() -> None:
+    """Print the warnings of this process, from now on, as errors are printed."""
+    warnings.showwarning = _show_warning
+
+
 def shown(file: str) -> str:
     """A path as people write it: from the current folder, where it is below it."""
     path = Path(file)
@@ -83,7 +93,19 @@ def is_users(file: str) -> bool:
     >>> is_users(__file__), is_users(traceback.__file__), is_users("<frozen importlib._bootstrap>")
     (False, False, False)
     """
-    return not file.startswith(("<", _OWN, *_LIBRARIES)) and "site-packages" not in file
+    return not file.startswith(_OTHERS) and "site-packages" not in file
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    said = str(message) if category is UserWarning else f"{category.__name__}: {message}"
+    say(labelled("warn", f"{said}\n{dim(f'{shown(filename)}:{lineno}')}", color="yellow"), err=True)
 
 
 def _user_places(trace: TracebackType | None) -> Iterator[Place]:

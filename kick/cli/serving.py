@@ -5,11 +5,10 @@ from __future__ import annotations
 import errno
 import signal
 import socket
-import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import uvicorn
 
@@ -32,7 +31,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application and the listening."""
         await super().startup(sockets=sockets)
-        if self.started:
+        if self.started and not self.should_exit:
             self._ready()
 
 
@@ -44,8 +43,12 @@ def run(app: Any, sock: socket.socket, ready: Ready, **options: Any) -> bool:
     lifespan: Any = options.pop("lifespan", "on" if isinstance(app, App) else "auto")
     config = uvicorn.Config(app, lifespan=lifespan, log_config=None, server_header=False, **options)
     server = Server(config, ready)
-    with _quiet_end():
-        server.run(sockets=[sock])
+    try:
+        with _heard_by(server):
+            server.run(sockets=[sock])
+    except SystemExit:  # how uvicorn says that the application did not start
+        if server.started:
+            raise
     return server.started
 
 
@@ -72,22 +75,15 @@ def address_of(sock: socket.socket) -> str:
 
 
 @contextmanager
-def _quiet_end() -> Generator[None]:
-    """Let a server that a signal ended end well: uvicorn shuts down, then raises the signal again."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(each, _end) for each in signals]
+def _heard_by(server: uvicorn.Server) -> Generator[None]:
+    """Let a signal end a server well that comes before uvicorn hears it, or that uvicorn raises again at the end."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    before = {each: signal.signal(each, end) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
-    except _Ended:
-        pass
     finally:
-        for each, handler in zip(signals, before, strict=True):
+        for each, handler in before.items():
             signal.signal(each, handler)
-
-
-class _Ended(BaseException):
-    """A signal came."""
-
-
-def _end(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Ended

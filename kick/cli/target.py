@@ -20,8 +20,8 @@ from kick.cli.errors import (
     BadTarget,
     ImportFailed,
     ModuleNotThere,
-    NoTarget,
     NotAnApplication,
+    NoTarget,
     VariableNotSet,
 )
 from kick.errors import KickError
@@ -140,9 +140,12 @@ def _missing_variable(error: KeyError) -> str | None:
 
 def _near(module: str, folder: Path) -> list[str]:
     """The modules and packages of a folder that are called something like this one."""
-    there = [path.stem for path in folder.glob("*.py")]
-    there += [path.parent.name for path in folder.glob("*/__init__.py")]
-    return difflib.get_close_matches(module, there, n=2)
+    packages = [path.parent for path in sorted(folder.glob("*/__init__.py"))]
+    there = [path.stem for path in sorted(folder.glob("*.py"))] + [package.name for package in packages]
+    within = [f"{package.name}.{path.stem}" for package in packages for path in sorted(package.glob("*.py"))]
+    return [name for name in within if name.endswith(f".{module}")] or difflib.get_close_matches(
+        module, [*there, *within], n=2
+    )
 
 
 def _applications(module: ModuleType) -> Iterator[str]:

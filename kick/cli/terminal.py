@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import IO, Any, Final
 
@@ -13,6 +16,10 @@ METHOD_COLORS: Final = {"GET": "green", "POST": "blue", "PUT": "yellow", "PATCH"
 
 _INDENT: Final = "  "
 _GAP: Final = "  "
+_MARGIN: Final = 9
+_WIDEST: Final = 110
+_CODE: Final = re.compile(r"`[^`]*`")
+_NO_BREAK: Final = "\0"
 
 
 def colors() -> bool | None:
@@ -81,7 +88,7 @@ def method(name: str) -> str:
 def table(rows: Sequence[Sequence[str]], *, heading: Sequence[str] = ()) -> str:
     """Rows with their columns aligned; styled text counts as wide as it looks.
 
-    >>> print(table([["GET", "/"], ["DELETE", "/notes"]], heading=["method", "path"]))
+    >>> print(click.unstyle(table([["GET", "/"], ["DELETE", "/notes"]], heading=["method", "path"])))
       method  path
       GET     /
       DELETE  /notes
@@ -90,7 +97,7 @@ def table(rows: Sequence[Sequence[str]], *, heading: Sequence[str] = ()) -> str:
     widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         _INDENT + _GAP.join(cell + " " * (room - width(cell)) for cell, room in zip(row, widths, strict=True)).rstrip()
-        for row in (lines if colorful(sys.stdout) else [[click.unstyle(cell) for cell in row] for row in lines])
+        for row in lines
     )
 
 
@@ -104,12 +111,25 @@ def width(text: str) -> int:
 
 
 def labelled(label: str, text: str, *, color: str | None = None) -> str:
-    """Lines of text beside a label.
+    """Lines of text beside a label, in a terminal as long as it has room for.
 
     >>> print(click.unstyle(labelled("fix", "Do this\\nand that")))
       fix    Do this
              and that
     """
-    first, *rest = text.splitlines() or [""]
+    first, *rest = [part for line in text.splitlines() for part in _wrapped(line)] or [""]
     head = click.style(f"{label:<5}", fg=color, bold=color is not None, dim=color is None)
-    return "\n".join([f"{_INDENT}{head}{_GAP}{first}", *(f"{_INDENT}{'':5}{_GAP}{line}" for line in rest)])
+    return "\n".join([f"{_INDENT}{head}{_GAP}{first}", *(f"{' ' * _MARGIN}{line}" for line in rest)])
+
+
+def _wrapped(line: str) -> list[str]:
+    """A line in pieces that fit into the terminal; what stands between backticks stays in one piece."""
+    if not sys.stderr.isatty():
+        return [line]
+    room = min(shutil.get_terminal_size().columns, _WIDEST) - _MARGIN
+    indent = line[: len(line) - len(line.lstrip())]
+    kept = _CODE.sub(lambda match: match[0].replace(" ", _NO_BREAK), line.lstrip())
+    pieces = textwrap.wrap(
+        kept, room, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return [piece.replace(_NO_BREAK, " ") for piece in pieces] or [""]

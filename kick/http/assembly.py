@@ -1,9 +1,9 @@
-"""From the controllers of modules to routes: paths joined, plans made, mistakes collected."""
+"""From the controllers of modules to routes: paths joined, plans made, chains composed, mistakes collected."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,11 +12,13 @@ import msgspec
 from kick.di import Container
 from kick.errors import KickError
 from kick.http.binding import CallPlan
+from kick.http.calling import endpoint_of, without_body
 from kick.http.controller import ControllerInfo, RouteInfo, controller_info, handlers_of, middleware_of
-from kick.http.errors import BadRoutePath, DuplicateRoute, NotAController
-from kick.http.pipeline import middleware_problem
-from kick.http.response import HeadResponse, Response
-from kick.http.routing import Route, Router, parse_path, path_names
+from kick.http.errors import BadBodyLimit, BadRoutePath, BadStatus, DuplicateRoute, NotAController
+from kick.http.pipeline import around, for_route, guarded, middleware_problem
+from kick.http.response import Response
+from kick.http.routing import Endpoint, Route, Router, parse_path, path_names
+from kick.http.settings import Settings
 
 
 class ModuleLike(Protocol):
@@ -29,38 +31,78 @@ class ModuleLike(Protocol):
     session: bool | None
 
 
+class Chain(msgspec.Struct, eq=False):
+    """What a request to a route runs through: the application's layers, those of the route, the handler."""
+
+    route: Route
+    plan: CallPlan
+    outer: list[Any] = []
+    inner: list[Any] = []
+
+    def link(self, container: Container) -> Endpoint:
+        """The whole chain, composed; the container has started."""
+        handler = endpoint_of(
+            self.plan, container, container.instance(self.route.controller), in_layers=bool(self.outer or self.inner)
+        )
+        endpoint = guarded(self.outer, around(self.inner, handler))
+        return without_body(endpoint) if self.route.method == "HEAD" else endpoint
+
+
 class Assembly:
     """The router of an application, and how each of its handlers is called.
 
-    `problems` has all that is wrong with its controllers.
+    `layers` are all the middleware there is, each once; `problems` has all that is wrong.
     """
 
-    def __init__(self, modules: Sequence[ModuleLike], prefix: str) -> None:
+    def __init__(self, modules: Sequence[ModuleLike], middleware: Sequence[Any], prefix: str) -> None:
         self.router = Router()
-        self.plans: list[tuple[Route, CallPlan]] = []
+        self.chains: list[Chain] = []
         self.problems: list[KickError] = []
+        self.layers: dict[int, Any] = {}
+        self.middleware = self._usable(middleware)
         for module in modules:
-            self._check_middleware(module.middleware)
             for controller in module.controllers:
                 self._add_controller(module, controller, prefix)
         self.router.finish(_head_of)
+        self._check_order()
+
+    @property
+    def providers(self) -> list[Any]:
+        """What the middleware adds to the container."""
+        return [each for layer in self.layers.values() for each in getattr(layer, "providers", ())]
 
     def require(self, container: Container) -> list[KickError]:
         """Tell the container what the controllers and their handlers ask it for; what is wrong with the handlers."""
-        for route, plan in self.plans:
-            if route.controller is not None:
-                container.require(route.controller, f"the controller of {route.method} {route.path}")
-            plan.require(container)
-        return [problem for _, plan in self.plans for problem in plan.problems]
+        for chain in self.chains:
+            route = chain.route
+            container.require(route.controller, f"the controller of {route.method} {route.path}")
+            chain.plan.require(container)
+        return list({str(each): each for chain in self.chains for each in chain.plan.problems}.values())
+
+    def configure(self, settings: Settings) -> None:
+        """Let the middleware set what the application decides about all requests, and choose its routes."""
+        for layer in self.layers.values():
+            if hasattr(layer, "configure"):
+                layer.configure(settings)
+        for chain in self.chains:
+            chain.outer = self._chosen(self.middleware, chain.route)
+            chain.inner = self._chosen(chain.route.middleware, chain.route)
+
+    def unmatched(self, endpoint: Endpoint) -> Endpoint:
+        """What answers requests that no route matches."""
+        return guarded(self._chosen(self.middleware, None), endpoint)
+
+    def _chosen(self, layers: Iterable[Any], route: Route | None) -> list[Any]:
+        chosen = for_route(layers, route)
+        self._usable(chosen)
+        return chosen
 
     def _add_controller(self, module: ModuleLike, controller: Any, prefix: str) -> None:
         info = controller_info(controller) if isinstance(controller, type) else None
         if info is None:
             self.problems.append(NotAController(controller, module.name))
             return
-        self._check_middleware(middleware_of(controller))
         for handler, route_info in handlers_of(controller):
-            self._check_middleware(middleware_of(handler))
             try:
                 self._add_route(module, controller, info, handler, route_info, prefix)
             except (BadRoutePath, DuplicateRoute) as problem:
@@ -71,14 +113,16 @@ class Assembly:
         module: ModuleLike,
         controller: type,
         info: ControllerInfo,
-        handler: Callable[..., Any],
+        handler: Any,
         route_info: RouteInfo,
         prefix: str,
     ) -> None:
-        name = f"{controller.__name__}.{handler.__name__}"
+        name = f"{controller.__name__}.{getattr(handler, '__name__', handler)}"
         path = join_paths(prefix, module.prefix, info.prefix, route_info.path)
         place = f"{name}() at {place_of(handler)}"
+        self.problems += _option_problems(route_info, place)
         plan = CallPlan(handler, route_info, path_names(path), place)
+        layers = (*module.middleware, *middleware_of(controller), *middleware_of(handler))
         route = Route(
             method=route_info.method,
             path=path,
@@ -88,21 +132,56 @@ class Assembly:
             module=module.name,
             place=place,
             info=route_info,
-            session=next(
-                (each for each in (route_info.session, info.session, module.session) if each is not None), None
-            ),
+            session=_first(route_info.session, info.session, module.session),
             max_body=route_info.max_body,
-            middleware=(*module.middleware, *middleware_of(controller), *middleware_of(handler)),
+            middleware=tuple(self._usable(layers)),
             endpoint=_not_linked,
         )
+        self.chains.append(Chain(route, plan))
         self.router.add(route, parse_path(path, plan.hints(), place))
-        self.plans.append((route, plan))
 
-    def _check_middleware(self, layers: Sequence[Any]) -> None:
+    def _usable(self, layers: Iterable[Any]) -> list[Any]:
+        """The layers that can be called as such; what is wrong with the others is noted, once."""
+        usable: list[Any] = []
         for layer in layers:
-            problem = middleware_problem(layer)
-            if problem is not None and str(problem) not in map(str, self.problems):
-                self.problems.append(problem)
+            problem = None if id(layer) in self.layers else middleware_problem(layer)
+            if problem is None:
+                self.layers[id(layer)] = layer
+                usable.append(layer)
+            else:
+                self._note(problem)
+        return usable
+
+    def _check_order(self) -> None:
+        chains = {(*self.middleware, *chain.route.middleware): None for chain in self.chains}
+        for layers in chains or {tuple(self.middleware): None}:
+            for index, layer in enumerate(layers):
+                if hasattr(layer, "check"):
+                    for problem in layer.check(layers[:index], layers[index + 1 :]):
+                        self._note(problem)
+
+    def _note(self, problem: KickError) -> None:
+        if str(problem) not in map(str, self.problems):
+            self.problems.append(problem)
+
+
+def body_limit_problem(limit: object, place: str) -> KickError | None:
+    """What is wrong with the limit of bodies.
+
+    >>> body_limit_problem("1 MiB", "bootstrap()").cause
+    "max_body='1 MiB' of bootstrap() is no number of bytes."
+    """
+    usable = limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0)
+    return None if usable else BadBodyLimit(limit, place)
+
+
+def _option_problems(info: RouteInfo, place: str) -> list[KickError]:
+    limit = body_limit_problem(info.max_body, place)
+    problems: list[KickError] = [] if limit is None else [limit]
+    status: Any = info.status
+    if status is not None and not (isinstance(status, int) and 200 <= status <= 599):
+        problems.append(BadStatus(status, info.method, place))
+    return problems
 
 
 def join_paths(*parts: str) -> str:
@@ -115,18 +194,26 @@ def join_paths(*parts: str) -> str:
 
 
 def place_of(handler: Callable[..., Any]) -> str:
-    """Where a function is defined: `auth.py:12`."""
+    """Where a function is defined.
+
+    >>> place_of(place_of).startswith("assembly.py:")
+    True
+    """
     code = getattr(inspect.unwrap(handler), "__code__", None)
     return "an unknown place" if code is None else f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+
+
+def _first(*choices: bool | None) -> bool | None:
+    return next((each for each in choices if each is not None), None)
 
 
 def _head_of(route: Route) -> Route:
     """The route that answers HEAD with what GET would say, but for the body."""
 
-    async def head(ctx: Any) -> Response:
-        return HeadResponse(await route.endpoint(ctx))
+    async def served(ctx: Any) -> Response:
+        return await route.endpoint(ctx)
 
-    return msgspec.structs.replace(route, method="HEAD", endpoint=head)
+    return msgspec.structs.replace(route, method="HEAD", endpoint=without_body(served))
 
 
 async def _not_linked(ctx: Any) -> Response:

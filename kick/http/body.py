@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Any, Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from kick.errors import MissingExtra
+from kick.http.codec import malformed
 from kick.http.problem import BadRequest, PayloadTooLarge
 
 DEFAULT_LIMIT: Final = 1 << 20
@@ -19,122 +20,156 @@ DEFAULT_LIMIT: Final = 1 << 20
 
 MOST_FORM_FIELDS: Final = 1000
 
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = "multipart/form-data"
 
-def header_of(scope: Scope, name: bytes) -> str | None:
-    """The first header of this name, which is in lower case."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return value.decode("latin-1")  # type: ignore[no-any-return]
-    return None
+_ENDLESS: Final = 1 << 62
 
 
-def media_type_of(scope: Scope) -> str:
-    """The media type of the body, in lower case and without parameters; empty when the request does not say.
+class Announced(NamedTuple):
+    """What the headers of a request say of its body.
 
-    >>> media_type_of({"headers": [(b"content-type", b"Application/JSON; charset=utf-8")]})
-    'application/json'
+    `media_type` is in lower case and without parameters, and empty when there is none; `length` is in bytes, and 0
+    when the request does not say.
     """
-    return (header_of(scope, b"content-type") or "").partition(";")[0].strip().lower()
+
+    media_type: str
+    length: int
+
+
+def announced(scope: Scope) -> Announced:
+    """What the headers say of the body, worked out in one pass.
+
+    >>> announced({"headers": [(b"content-type", b"Text/HTML; charset=utf-8"), (b"content-length", b"7")]})
+    Announced(media_type='text/html', length=7)
+    """
+    media_type, length = "", 0
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            media_type = JSON if value == b"application/json" else _media_type(value)
+        elif name == b"content-length" and value.isdigit():
+            length = int(value) if len(value) < 20 else _ENDLESS
+    return Announced(media_type, length)
+
+
+def _media_type(value: bytes) -> str:
+    return value.partition(b";")[0].strip().lower().decode("latin-1")
 
 
 def is_json(media_type: str) -> bool:
-    """Whether a media type is JSON (RFC 8259) or built on it (RFC 6839, section 3.1)."""
-    return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
+    """Whether a media type is JSON (RFC 8259) or built on it (RFC 6839, section 3.1).
+
+    >>> is_json("application/json"), is_json("application/vnd.api+json"), is_json("text/json")
+    (True, True, False)
+    """
+    return media_type == JSON or (media_type.startswith("application/") and media_type.endswith("+json"))
 
 
 async def stream_body(scope: Scope, receive: Receive, limit: int | None) -> AsyncGenerator[bytes, None]:
-    """The body piece by piece; `None` is no limit.
+    """The body piece by piece; `limit` is in bytes, `None` is no limit.
 
     Raises `PayloadTooLarge` before anything is read when `Content-Length` says that it is too long, and as soon as
     it is when nothing says so; `ClientDisconnect` when the client has gone.
     """
-    left = _room(scope, limit)
+    left = _ENDLESS if limit is None else limit
+    if announced(scope).length > left:
+        raise too_large(scope, limit)
     more = True
     while more:
-        chunk, more = await _next_chunk(receive)
+        chunk, more = _chunk_of(await receive())
         left -= len(chunk)
         if left < 0:
-            raise too_large(limit)
+            raise too_large(scope, limit)
         if chunk:
             yield chunk
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int | None) -> bytes:
-    """The whole body; see `stream_body`."""
-    left = _room(scope, limit)
-    body, more = await _next_chunk(receive)
+async def read_body(scope: Scope, receive: Receive, limit: int | None, length: int) -> bytes:
+    """The whole body; `length` is what `Content-Length` says. See `stream_body`."""
+    left = _ENDLESS if limit is None else limit
+    if length > left:
+        raise too_large(scope, limit)
+    body, more = _chunk_of(await receive())
     left -= len(body)
     if more:
         chunks = [body]
         while more and left >= 0:
-            chunk, more = await _next_chunk(receive)
+            chunk, more = _chunk_of(await receive())
             left -= len(chunk)
             chunks.append(chunk)
         body = b"".join(chunks)
     if left < 0:
-        raise too_large(limit)
+        raise too_large(scope, limit)
     return body
 
 
-async def _next_chunk(receive: Receive) -> tuple[bytes, bool]:
-    message = await receive()
+def _chunk_of(message: Message) -> tuple[bytes, bool]:
+    """The piece of a body that a message brings, and whether more is to come."""
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
     return message.get("body", b""), message.get("more_body", False)
 
 
-def _room(scope: Scope, limit: int | None) -> float:
-    """How many bytes may come."""
-    if limit is None:
-        return float("inf")
-    length = header_of(scope, b"content-length")
-    if length is not None and length.isascii() and length.isdecimal() and int(length[:20]) > limit:
-        raise too_large(limit)
-    return limit
+def too_large(scope: Scope, limit: int | None) -> PayloadTooLarge:
+    """The 413 for a body over the limit. The connection is closed: what is still coming is not read.
 
-
-def too_large(limit: int | None) -> PayloadTooLarge:
-    """The 413 for a body over the limit. The connection is closed: what is still coming is not read."""
-    return PayloadTooLarge(f"The body is larger than {limit} bytes.", headers={"connection": "close"}, limit=limit)
+    >>> too_large({"http_version": "1.1"}, 10).headers
+    {'connection': 'close'}
+    """
+    headers = {} if str(scope.get("http_version")).startswith(("2", "3")) else {"connection": "close"}
+    return PayloadTooLarge(f"The body is larger than {limit} bytes.", headers=headers, limit=limit)
 
 
 def parse_form(body: bytes) -> FormData:
-    """The fields of an `application/x-www-form-urlencoded` body.
+    """The fields of an `application/x-www-form-urlencoded` body (URL Living Standard, section 5.1).
 
     >>> parse_form(b"name=Ada&tag=a&tag=b").getlist("tag")
     ['a', 'b']
+
+    Raises `BadRequest` for what is not UTF-8, and for too many fields.
     """
     try:
         text = body.decode()
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FORM_FIELDS, errors="strict")
     except UnicodeDecodeError:
-        raise BadRequest("The form is not UTF-8.") from None
+        raise malformed("body", "The form is not UTF-8.", "Expected UTF-8", "encoding") from None
     except ValueError:
-        raise BadRequest(f"The form has more than {MOST_FORM_FIELDS} fields.") from None
+        detail = f"The form has more than {MOST_FORM_FIELDS} fields."
+        raise malformed("body", detail, "Too many fields", "length") from None
     return FormData([*fields])
 
 
-async def parse_multipart(scope: Scope, receive: Receive, limit: int | None) -> FormData:
-    """The fields and files of a `multipart/form-data` body; files beyond 1 MiB go to disk while they arrive."""
+async def parse_multipart(scope: Scope, chunks: AsyncGenerator[bytes, None], limit: int | None) -> FormData:
+    """The fields and files of a `multipart/form-data` body (RFC 7578); files beyond 1 MiB go to disk while they arrive.
+
+    Raises `BadRequest` for what cannot be read, and `MissingExtra` when python-multipart is not installed.
+    """
     try:
         import python_multipart  # noqa: F401
     except ModuleNotFoundError:
         raise MissingExtra("Reading multipart forms", "python-multipart", "uploads") from None
     parser = MultiPartParser(
         Headers(scope=scope),
-        stream_body(scope, receive, limit),
+        chunks,
         max_fields=MOST_FORM_FIELDS,
         max_files=MOST_FORM_FIELDS,
-        max_part_size=limit or 1 << 62,
+        max_part_size=_ENDLESS if limit is None else limit,
     )
     try:
         return await parser.parse()
     except MultiPartException as error:
-        raise BadRequest(f"The multipart form cannot be read: {error.message}") from None
-    except (KeyError, UnicodeDecodeError, ValueError, LookupError):
-        raise BadRequest("The multipart form cannot be read: a header of it is malformed.") from None
+        raise _malformed_multipart(error.message) from None
+    except (ValueError, LookupError):
+        raise _malformed_multipart("a header of it is malformed.") from None
 
 
-def form_values(form: FormData, several: frozenset[str]) -> dict[str, Any]:
-    """The fields of a form by name: lists for the names in `several`, the last value for the others."""
-    return {name: form.getlist(name) if name in several else form[name] for name in form}
+def _malformed_multipart(reason: str) -> BadRequest:
+    detail = f"The multipart form cannot be read: {reason}"
+    return malformed("body", detail, "Expected a multipart form", "multipart")
+
+
+async def one_chunk(body: bytes) -> AsyncGenerator[bytes, None]:
+    """A body that has been read, as a stream of one piece, or of none."""
+    if body:
+        yield body

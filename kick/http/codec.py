@@ -7,28 +7,38 @@ client hears of all of them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Set
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Set
 from typing import Any, Final
 
 import msgspec
 
 from kick.http.problem import BadRequest, FieldError, UnprocessableEntity
-from kick.http.validation import errors_in, pointer
+from kick.http.validation import MOST_ERRORS, errors_in, pointer
 
 Decode = Callable[[bytes], Any]
 Convert = Callable[[Any], Any]
 
 
 def _encode_other(value: Any) -> Any:
-    """What msgspec does not know: session data and other mappings, pydantic models."""
+    """What msgspec does not know: session data and other mappings, pydantic models, subclasses of builtins."""
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, Set):
+    if isinstance(value, Set | deque):
         return list(value)
+    for plain in (str, int, float):
+        if isinstance(value, plain):
+            return plain(value)
     dump = getattr(value, "model_dump", None)
     if dump is not None:
         return dump(mode="json")
-    raise TypeError(f"a value of type {type(value).__qualname__} has no JSON form")
+    kind = type(value).__qualname__
+    if isinstance(value, Generator | AsyncGenerator):
+        raise TypeError(f"a value of type {kind} has no JSON form: send what it yields with ctx.stream() or ctx.sse()")
+    if isinstance(value, Coroutine):
+        value.close()
+        raise TypeError("a coroutine has no JSON form: await it")
+    raise TypeError(f"a value of type {kind} has no JSON form")
 
 
 encode_json: Final = msgspec.json.Encoder(enc_hook=_encode_other).encode
@@ -38,7 +48,7 @@ _decode_any: Final = msgspec.json.Decoder().decode
 
 
 def decode_json(body: bytes) -> Any:
-    """The value of a JSON text; raises `BadRequest` that says where it breaks off.
+    """The value of a JSON text (RFC 8259); raises `BadRequest` that says where it breaks off.
 
     >>> decode_json(b'{"a":1}')
     {'a': 1}
@@ -46,7 +56,7 @@ def decode_json(body: bytes) -> Any:
     try:
         return _decode_any(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(error) from None
+        raise _malformed(error, body) from None
 
 
 def json_decoder(hint: Any) -> Decode:
@@ -54,10 +64,12 @@ def json_decoder(hint: Any) -> Decode:
 
     It raises `BadRequest` for what is no JSON and `UnprocessableEntity`, with all the errors, for what does not fit.
     Raises `TypeError` when nothing can be validated as `hint`.
+
+    >>> json_decoder(list[int])(b"[1, 2]")
+    [1, 2]
     """
-    if is_pydantic(hint):
+    if needs_pydantic(hint):
         return _pydantic_decoder(hint)
-    check_type(hint)
     decode = msgspec.json.Decoder(hint).decode
 
     def decode_body(body: bytes) -> Any:
@@ -66,7 +78,7 @@ def json_decoder(hint: Any) -> Decode:
         except msgspec.ValidationError as error:
             raise invalid(errors_in(decode_json(body), hint, "/body", str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _malformed(error) from None
+            raise _malformed(error, body) from None
 
     return decode_body
 
@@ -75,67 +87,87 @@ def converter(hint: Any, part: str) -> Convert:
     """A function from texts (of a form, a query string or headers) to a value of the type `hint`.
 
     Numbers, booleans and the like are read from their text. `part` begins the location of errors: `"query"`.
+    Raises `TypeError` when nothing can be validated as `hint`.
+
+    >>> converter(dict[str, int], "query")({"page": "2"})
+    {'page': 2}
     """
-    if is_pydantic(hint):
-        return _pydantic_converter(hint, part)
-    check_type(hint)
+    if needs_pydantic(hint):
+        adapter = _adapter(hint)
+        return lambda value: _validated(adapter.validate_python, value, part)
 
     def convert(value: Any) -> Any:
         try:
-            return msgspec.convert(value, hint, strict=False)
+            return msgspec.convert(value, hint, strict=False, str_keys=True)
         except msgspec.ValidationError as error:
             raise invalid(errors_in(value, hint, f"/{part}", str(error), strict=False)) from None
 
     return convert
 
 
-def check_type(hint: Any) -> None:
-    """Raise `TypeError` when nothing can be validated as `hint`."""
+def needs_pydantic(hint: Any) -> bool:
+    """Whether pydantic has to validate a type; it is never imported for the question.
+
+    Raises `TypeError` when nothing can be validated as `hint`.
+
+    >>> needs_pydantic(dict[str, int])
+    False
+    """
+    if hasattr(hint, "__pydantic_validator__"):
+        return True
     custom = _custom_types(msgspec.inspect.type_info(hint))
+    others = [each for each in custom if not hasattr(each, "__pydantic_validator__")]
+    if others:
+        raise TypeError(f"{others[0]!r} is neither a builtin nor a Struct, dataclass, TypedDict or attrs class")
     if custom:
-        raise TypeError(f"{custom[0]!r} is neither a builtin nor a Struct, dataclass, TypedDict or attrs class")
+        _adapter(hint)
+    return bool(custom)
 
 
-def list_fields(hint: Any) -> frozenset[str]:
-    """The names that a query string or form may repeat: the fields of `hint` that hold several values."""
-    try:
-        info: Any = msgspec.inspect.type_info(hint)
-    except (TypeError, NameError):
-        return frozenset()
-    several = (
-        msgspec.inspect.ListType,
-        msgspec.inspect.SetType,
-        msgspec.inspect.FrozenSetType,
-        msgspec.inspect.VarTupleType,
+def is_data(hint: Any) -> bool:
+    """Whether a type describes data, as a request brings it, and no service.
+
+    >>> class Note(msgspec.Struct): ...
+    >>> is_data(Note), is_data(int)
+    (True, False)
+    """
+    return isinstance(hint, type) and (
+        issubclass(hint, msgspec.Struct)
+        or hasattr(hint, "__pydantic_validator__")
+        or (issubclass(hint, dict) and hasattr(hint, "__total__"))
     )
-    return frozenset(
-        field.encode_name
-        for field in getattr(info, "fields", ())
-        if isinstance(field.type, several)
-        or (isinstance(field.type, msgspec.inspect.UnionType) and any(isinstance(t, several) for t in field.type.types))
-    )
-
-
-def is_pydantic(hint: Any) -> bool:
-    """Whether `hint` is a pydantic model; never imports pydantic."""
-    return "pydantic" in sys.modules and hasattr(hint, "__pydantic_validator__")
 
 
 def invalid(errors: list[FieldError]) -> UnprocessableEntity:
-    """The 422 for these errors."""
+    """The 422 for these errors.
+
+    >>> invalid([{"location": "/body", "message": "A body is required", "code": "missing"}]).detail
+    '1 thing is wrong with the request.'
+    """
     things = "1 thing is" if len(errors) == 1 else f"{len(errors)} things are"
-    return UnprocessableEntity(f"{things} wrong with the request.", errors=errors)
+    more = " There may be more." if len(errors) >= MOST_ERRORS else ""
+    return UnprocessableEntity(f"{things} wrong with the request.{more}", errors=errors)
 
 
-def _malformed(error: Exception) -> BadRequest:
+def malformed(part: str, detail: str, message: str, code: str) -> BadRequest:
+    """The 400 for a part of a request that cannot be read at all.
+
+    >>> malformed("query", "The query string is not UTF-8.", "Expected UTF-8", "encoding").status
+    400
+    """
+    return BadRequest(detail, errors=[{"location": f"/{part}", "message": message, "code": code}])
+
+
+def _malformed(error: Exception, body: bytes) -> BadRequest:
     if isinstance(error, RecursionError):
-        return BadRequest("The body is nested too deeply.")
+        return malformed("body", "The body is nested too deeply.", "Nested too deeply", "nesting")
     if isinstance(error, UnicodeDecodeError):
-        return BadRequest("The body is not UTF-8.")
-    return BadRequest(f"The body is not valid JSON: {error}.")
+        return malformed("body", "The body is not UTF-8.", "Expected UTF-8", "encoding")
+    reason = str(error).replace("(byte ", "(at byte ").replace("Input data was truncated", "it ends too early")
+    return malformed("body", f"The body is not valid JSON: {reason}.", "Expected JSON", "json")
 
 
-def _custom_types(info: Any, seen: set[int] | None = None) -> list[type]:
+def _custom_types(info: Any, seen: set[int] | None = None) -> list[Any]:
     """The classes within a type that msgspec would only compare with isinstance."""
     seen = set() if seen is None else seen
     if id(info) in seen:
@@ -144,7 +176,7 @@ def _custom_types(info: Any, seen: set[int] | None = None) -> list[type]:
     if isinstance(info, msgspec.inspect.CustomType):
         return [info.cls]
     children: list[Any] = [field.type for field in getattr(info, "fields", ())]
-    for name in ("item_type", "key_type", "value_type"):
+    for name in ("item_type", "key_type", "value_type", "type"):
         child = getattr(info, name, None)
         if child is not None:
             children.append(child)
@@ -153,27 +185,35 @@ def _custom_types(info: Any, seen: set[int] | None = None) -> list[type]:
     return [custom for child in children for custom in _custom_types(child, seen)]
 
 
-def _pydantic_decoder(model: Any) -> Decode:
+def _adapter(hint: Any) -> Any:
+    """pydantic's validator of a type; raises `TypeError` when it knows none."""
+    pydantic = sys.modules["pydantic"]
+    try:
+        return pydantic.TypeAdapter(hint)
+    except pydantic.errors.PydanticUserError as error:
+        raise TypeError(f"pydantic cannot validate it: {error.message}") from None
+
+
+def _pydantic_decoder(hint: Any) -> Decode:
+    validate = _adapter(hint).validate_json
+
     def decode_body(body: bytes) -> Any:
-        value = decode_json(body)
-        return _validate(model, value, "body")
+        decode_json(body)  # what is no JSON is said in the same words, whatever the type
+        return _validated(validate, body, "body")
 
     return decode_body
 
 
-def _pydantic_converter(model: Any, part: str) -> Convert:
-    return lambda value: _validate(model, value, part)
-
-
-def _validate(model: Any, value: Any, part: str) -> Any:
+def _validated(validate: Callable[[Any], Any], value: Any, part: str) -> Any:
     from pydantic import ValidationError
 
     try:
-        return model.model_validate(value)
+        return validate(value)
     except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
         raise invalid(
             [
                 {"location": pointer(f"/{part}", *each["loc"]), "message": each["msg"], "code": each["type"]}
-                for each in error.errors(include_url=False, include_context=False)
+                for each in found[:MOST_ERRORS]
             ]
         ) from None

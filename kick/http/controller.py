@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 import msgspec
+
+from kick.http.errors import DecoratorNotCalled
 
 _CONTROLLER: Final = "__kick_controller__"
 _ROUTES: Final = "__kick_routes__"
@@ -41,12 +44,17 @@ def Controller(prefix: str = "", *, session: bool | None = None) -> Callable[[C]
     The class is built once, when the application starts; what its constructor asks for by type comes from the
     container. `session=False` switches the session off for all its routes.
 
+    Raises `DecoratorNotCalled` where its parentheses are missing.
+
     >>> @Controller("/notes")
     ... class NoteController:
     ...     @Get("/{note_id}")
     ...     async def show(self, note_id: int) -> dict[str, int]:
     ...         return {"id": note_id}
     """
+
+    if not isinstance(prefix, str):
+        raise DecoratorNotCalled("Controller", prefix)
 
     def decorate(cls: C) -> C:
         setattr(cls, _CONTROLLER, ControllerInfo(prefix=prefix, session=session))
@@ -87,7 +95,9 @@ class Verb:
         max_body: int | None = None,
         name: str | None = None,
     ) -> Callable[[F], F]:
-        """The decorator; the function keeps its type."""
+        """The decorator; the function keeps its type. Raises `DecoratorNotCalled` where its parentheses are missing."""
+        if callable(path):
+            raise DecoratorNotCalled(self.method.capitalize(), path)
         info = RouteInfo(
             method=self.method,
             path=path,
@@ -126,6 +136,10 @@ def Use(*middleware: Any) -> Callable[[Decorated], Decorated]:
     ... class NoteController: ...
     """
 
+    for each in middleware:
+        if hasattr(each, _ROUTES) or (isinstance(each, type) and controller_info(each) is not None):
+            raise DecoratorNotCalled("Use", each)
+
     def decorate(target: Decorated) -> Decorated:
         setattr(target, _MIDDLEWARE, (*middleware, *vars(target).get(_MIDDLEWARE, ())))
         return target
@@ -138,20 +152,21 @@ def controller_info(cls: type) -> ControllerInfo | None:
     return vars(cls).get(_CONTROLLER)
 
 
-def handlers_of(cls: type) -> Iterator[tuple[Callable[..., Any], RouteInfo]]:
+def handlers_of(cls: type) -> Iterator[tuple[Any, RouteInfo]]:
     """The handlers of a class with their routes, inherited ones included, in the order of their definition.
 
-    A method that overrides an inherited handler takes over its routes, unless it has some of its own.
+    A method that overrides an inherited handler takes over its routes, unless it has some of its own; `None` in its
+    place takes them away.
     """
     routes: dict[str, tuple[RouteInfo, ...]] = {}
     for base in reversed(cls.__mro__):
         for name, member in vars(base).items():
-            own = getattr(member, _ROUTES, None)
+            own = getattr(getattr(member, "__func__", member), _ROUTES, None) or getattr(member, _ROUTES, None)
             if own:
                 routes[name] = own
     for name, infos in routes.items():
-        handler = getattr(cls, name)
-        if callable(handler):
+        handler = inspect.getattr_static(cls, name)
+        if handler is not None:
             for info in infos:
                 yield handler, info
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import timedelta
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import quote, unquote
 
@@ -52,10 +53,22 @@ def decode_value(value: str) -> str:
 
     >>> decode_value("caf%C3%A9"), decode_value('"quoted"'), decode_value("100%")
     ('café', 'quoted', '100%')
+
+    Takes any text at all and never raises.
     """
     if len(value) >= 2 and value[0] == value[-1] == '"':
         value = value[1:-1]
+    if not value.isascii():
+        value = _as_utf8(value)
     return unquote(value) if "%" in value else value
+
+
+def _as_utf8(value: str) -> str:
+    """What scripts put into a cookie is sent as UTF-8, and headers are read as latin-1."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def cookies_by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -104,6 +117,8 @@ def format_cookie(
     parts = [f"{name}={quote(value, safe=_SAFE_IN_VALUE)}"]
     if max_age is not None:
         seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+        if not isfinite(seconds):
+            raise ValueError(f"max_age is a timedelta or a number of seconds, not {max_age!r}")
         parts.append(f"Max-Age={max(0, -int(-seconds // 1))}")
         if seconds <= 0:
             parts.append("Expires=Thu, 01 Jan 1970 00:00:00 GMT")

@@ -1,23 +1,57 @@
 """Mistakes in routes and handlers, found when the application is put together.
 
 KickError
-├── NotAController       a class in `controllers=` without @Controller
 ├── NotAModule           something in `modules=` that is no Module
+├── NotAController       a class in `controllers=` without @Controller
+├── NotAHandler          @Get and the like on what cannot handle requests
+├── DecoratorNotCalled   @Get, @Controller and the like without parentheses
 ├── NotMiddleware        something in `middleware=` or @Use that cannot be called as such
+├── NotASGIMiddleware    something in `asgi_middleware=` that is not wrapped in Middleware(...)
 ├── MiddlewareOrder      cookie_parser() after session(), and the like
 ├── BadRoutePath         a path that no request can have, or that cannot be read
 ├── DuplicateRoute       two handlers for one method and path
+├── BadStatus            a status that no response has
+├── BadBodyLimit         a limit of bodies that is no number of bytes
 ├── UnboundPathParameter a name in the path that the handler does not take
 ├── UntypedParameter     a handler parameter without a type
-├── UnknownAnnotation    a hint whose name is not there at run time
+├── ScalarParameter      a handler parameter of a plain type, which no container provides
+├── DataParameter        a handler parameter of a type that bodies have, but not called `body`
 ├── UnsupportedType      a type that nothing can be validated as
 ├── BodyWithoutMethod    `body:` on a handler for GET and the like
-└── NoSession            ctx.session without session()
+├── BodyOfStream         `body:` on a handler that reads the body itself
+├── NoSession            ctx.session without session()
+├── NoTemplates          ctx.render() without templates
+└── NoCookieSecret       signed cookies without a secret
 """
 
 from __future__ import annotations
 
+import inspect
+
 from kick.errors import KickError
+
+
+def _name(given: object) -> str:
+    return str(getattr(given, "__qualname__", None) or repr(given)).rpartition("<locals>.")[2]
+
+
+class NotAModule(KickError):
+    """Something in `modules=` that is no `Module`; `in_list=False` where the list itself is missing."""
+
+    code = "module-missing"
+
+    def __init__(self, given: object, *, in_list: bool = True) -> None:
+        if not in_list:
+            super().__init__(
+                cause=f"bootstrap(modules=...) takes a list of modules, and was given {given!r}.",
+                fix="Put it into one: `modules=[module]`.",
+            )
+            return
+        name = _name(given)
+        fix = f'Wrap it: `Module("app", controllers=[{name}])`.'
+        if not isinstance(given, type):
+            fix = 'Pass modules: `Module("app", controllers=[])`, with your controllers in the list.'
+        super().__init__(cause=f"bootstrap(modules=[...]) was given {name}, which is no Module.", fix=fix)
 
 
 class NotAController(KickError):
@@ -26,25 +60,33 @@ class NotAController(KickError):
     code = "controller-missing"
 
     def __init__(self, given: object, module: str) -> None:
-        name = given.__qualname__ if isinstance(given, type) else repr(given)
+        name = _name(given)
+        path = name.rpartition(".")[2].removesuffix("Controller").lower()
         super().__init__(
             cause=f"Module {module!r} lists {name} as a controller, but it is not one.",
-            fix=f'Decorate the class: `@Controller("/{name.lower()}")`.'
+            fix=f'Decorate the class: `@Controller("/{path}")`.'
             if isinstance(given, type)
             else 'List classes, decorated with `@Controller("/path")`.',
         )
 
 
-class NotAModule(KickError):
-    """Something in `modules=` that is no `Module`."""
+class NotAHandler(KickError):
+    """`@Get` and the like on something that cannot be called as a handler."""
 
-    code = "module-missing"
+    code = "handler-kind"
 
-    def __init__(self, given: object) -> None:
-        name = given.__qualname__ if isinstance(given, type) else repr(given)
+    def __init__(self, place: str, problem: str, fix: str) -> None:
+        super().__init__(cause=f"{place} cannot handle requests: {problem}.", fix=fix)
+
+
+class DecoratorNotCalled(KickError):
+    """A decorator without its parentheses."""
+
+    code = "decorator-not-called"
+
+    def __init__(self, decorator: str, target: object) -> None:
         super().__init__(
-            cause=f"bootstrap(modules=[...]) was given {name}, which is no Module.",
-            fix=f'Wrap it: `Module("app", controllers=[{name}])`.',
+            cause=f"@{decorator} stands over {_name(target)} without parentheses.", fix=f"Call it: `@{decorator}()`."
         )
 
 
@@ -54,13 +96,40 @@ class NotMiddleware(KickError):
     code = "middleware-signature"
 
     def __init__(self, given: object, problem: str) -> None:
-        if isinstance(given, type):
-            name = given.__qualname__
-            fix = f"For an ASGI middleware class: `bootstrap(modules, asgi_middleware=[Middleware({name})])`."
-        else:
-            name = getattr(given, "__qualname__", repr(given))
-            fix = "Write it as `async def timing(ctx, call_next): return await call_next(ctx)`."
-        super().__init__(cause=f"{name} is no middleware: {problem}.", fix=fix)
+        name = _name(given)
+        super().__init__(cause=f"{name} is no middleware: {problem}.", fix=_middleware_fix(given, name))
+
+
+def _middleware_fix(given: object, name: str) -> str:
+    if isinstance(given, type):
+        if inspect.iscoroutinefunction(given.__call__) and not _takes(given.__call__, 4):
+            return f"Pass an instance: `middleware=[{name}()]`."
+        return f"For an ASGI middleware class: `asgi_middleware=[Middleware({name})]`."
+    if inspect.isfunction(given) and not _takes(given, 2):
+        return f"Pass what it returns: `middleware=[{name}()]`, with the options it takes."
+    return "Write it as `async def timing(ctx, call_next): return await call_next(ctx)`."
+
+
+def _takes(function: object, count: int) -> bool:
+    """Whether a function can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*range(count))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+class NotASGIMiddleware(KickError):
+    """Something in `asgi_middleware=` that is no `starlette.middleware.Middleware`."""
+
+    code = "middleware-asgi"
+
+    def __init__(self, given: object) -> None:
+        name = _name(given if isinstance(given, type) else type(given))
+        super().__init__(
+            cause=f"asgi_middleware=[...] was given {name} as it is, so it could not be put around the application.",
+            fix=f"Wrap the class, with its options, in starlette.middleware.Middleware: `Middleware({name})`.",
+        )
 
 
 class MiddlewareOrder(KickError):
@@ -77,10 +146,10 @@ class BadRoutePath(KickError):
 
     code = "route-path"
 
-    def __init__(self, path: str, place: str, problem: str) -> None:
+    def __init__(self, path: object, place: str, problem: str, fix: str | None = None) -> None:
         super().__init__(
             cause=f"The path {path!r} of {place} {problem}.",
-            fix='Write paths like `"/users/{user_id}"`, a name once in each.',
+            fix=fix or 'Write paths like `"/users/{user_id}"`, a name once in each.',
         )
 
 
@@ -90,9 +159,34 @@ class DuplicateRoute(KickError):
     code = "route-duplicate"
 
     def __init__(self, method: str, path: str, first: str, second: str) -> None:
+        other = f"{path.rstrip('/')}/other"
         super().__init__(
             cause=f"{method} {path} has two handlers: {first} and {second}.",
-            fix="Give one of them another path or method, or remove it.",
+            fix=f"Give one of them another path, so that it ends up at `{other}`, or another method; or remove it.",
+        )
+
+
+class BadStatus(KickError):
+    """A status that no response can have."""
+
+    code = "route-status"
+
+    def __init__(self, status: object, method: str, place: str) -> None:
+        super().__init__(
+            cause=f"{place} has the status {status!r}; a status is a number from 200 to 599 (RFC 9110, section 15).",
+            fix=f"Say what a success is: `@{method.capitalize()}(status=201)`.",
+        )
+
+
+class BadBodyLimit(KickError):
+    """`max_body=` that is no number of bytes."""
+
+    code = "body-limit"
+
+    def __init__(self, given: object, place: str) -> None:
+        super().__init__(
+            cause=f"max_body={given!r} of {place} is no number of bytes.",
+            fix="Say how many bytes a body may have: `max_body=10 * 1024 * 1024`.",
         )
 
 
@@ -114,9 +208,10 @@ class UntypedParameter(KickError):
     code = "handler-untyped"
 
     def __init__(self, name: str, place: str) -> None:
+        hint = {"body": "dict[str, str]", "query": "dict[str, str]"}.get(name, "YourService")
         super().__init__(
             cause=f"The parameter {name!r} of {place} has no type, so nothing says where it comes from.",
-            fix="Give it a type: a service of the container, or `body: T`, `query: T`, `ctx: RequestContext`.",
+            fix=f"Give it a type, such as `{name}: {hint}`; the context is `ctx: RequestContext`.",
         )
 
 
@@ -133,15 +228,17 @@ class ScalarParameter(KickError):
         )
 
 
-class UnknownAnnotation(KickError):
-    """A hint whose name is not there at run time."""
+class DataParameter(KickError):
+    """A handler parameter whose type is that of a body, and which is called otherwise."""
 
-    code = "handler-annotation"
+    code = "handler-data"
 
-    def __init__(self, name: str, place: str) -> None:
+    def __init__(self, name: str, type_name: str, place: str) -> None:
         super().__init__(
-            cause=f"The hints of {place} name {name!r}, which is not defined when the program runs.",
-            fix=f"Import `{name}` outside of `if TYPE_CHECKING:`.",
+            cause=f"{place} asks for {name}: {type_name}. That is data, not a service, and nothing says where it is "
+            "from.",
+            fix=f"Call the parameter by its source: `body: {type_name}` for the body, or `query: {type_name}` for the "
+            "query string.",
         )
 
 
@@ -165,7 +262,19 @@ class BodyWithoutMethod(KickError):
     def __init__(self, method: str, place: str) -> None:
         super().__init__(
             cause=f"{place} takes a body, but the body of a {method} request means nothing (RFC 9110, section 9.3).",
-            fix="Take it from the query string, `query: T`, or use `@Post`.",
+            fix="Take it from the query string, `query: T`, or use `@Post()`.",
+        )
+
+
+class BodyOfStream(KickError):
+    """`body:` on a handler that reads the body itself."""
+
+    code = "handler-stream"
+
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            cause=f"{place} takes a body, but stream=True leaves the reading of it to the handler.",
+            fix="Take `ctx: RequestContext` and read `ctx.body_stream()`; or leave out stream=True.",
         )
 
 
@@ -176,7 +285,7 @@ class NoSession(KickError):
 
     def __init__(self, place: str, switched_off: bool) -> None:
         if switched_off:
-            fix = "Take `session=False` away from the route or its controller."
+            fix = "Switch it on again: `session=True` on the route."
         else:
             fix = 'Add it: `bootstrap(modules, middleware=[session(secret=os.environ["SESSION_SECRET"])])`.'
         super().__init__(cause=f"{place} uses ctx.session, but no session() middleware runs for it.", fix=fix)

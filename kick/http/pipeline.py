@@ -10,10 +10,10 @@ from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from kick.http.context import RequestContext
+from kick.http.context import NOT_BUILT, RequestContext
 from kick.http.errors import NotMiddleware
 from kick.http.problem import HTTPError, InternalServerError
-from kick.http.response import TEXT, ReadyResponse, Response
+from kick.http.response import Response, empty_response, head_of, header_line
 from kick.http.routing import Endpoint, Route
 
 logger: Final = logging.getLogger("kick.http")
@@ -37,6 +37,16 @@ class Middleware(Protocol):
     * `configure(settings)`: sets what the application decides about all requests;
     * `providers`: what it adds to the container;
     * `aclose()`: a coroutine method, awaited when the application stops.
+
+    It is the same for the application, a module, a controller and a handler. That of the application always sees a
+    response, for 404, 405 and 500 too; the others see the exception.
+
+    >>> async def no_store(ctx: RequestContext, call_next: CallNext) -> Response:
+    ...     response = await call_next(ctx)
+    ...     response.headers["cache-control"] = "no-store"
+    ...     return response
+    >>> isinstance(no_store, Middleware)
+    True
     """
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
@@ -58,13 +68,19 @@ def middleware_problem(layer: object) -> NotMiddleware | None:
         return NotMiddleware(layer, "it is not a coroutine function")
     try:
         inspect.signature(layer).bind(object(), object())
-    except TypeError:
+    except (TypeError, ValueError):
         return NotMiddleware(layer, "it does not take two arguments, the context and call_next")
     return None
 
 
 def for_route(layers: Iterable[Any], route: Route | None) -> list[Any]:
-    """The middleware that has something to do for a route."""
+    """The middleware that has something to do for a route.
+
+    >>> class Sessions:
+    ...     def for_route(self, route): return None
+    >>> for_route([Sessions()], None)
+    []
+    """
     chosen: list[Any] = []
     for layer in layers:
         choose = getattr(layer, "for_route", None)
@@ -81,47 +97,76 @@ def around(layers: Sequence[Any], endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
-def answering(endpoint: Endpoint) -> Endpoint:
-    """`endpoint`, with its exceptions made into responses, and what was set on the context put into them."""
-
-    async def answer(ctx: RequestContext[Any]) -> Response:
-        try:
-            response: Response | None = await endpoint(ctx)
-        except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
-            response = response_to(ctx, error)
-        if response is None:
-            response = no_response(ctx)
-        if ctx._extra_headers is not None:
-            ctx._finish(response)
-        return response
-
-    return answer
-
-
 def guarded(layers: Sequence[Any], endpoint: Endpoint) -> Endpoint:
     """`endpoint` inside of the layers, each of which always sees a response, whatever happens within it.
 
     What the outermost raises is for the caller.
     """
     for layer in reversed(layers):
-        endpoint = _layer(layer, answering(endpoint))
+        endpoint = _layer(layer, _answering(endpoint))
     return endpoint
+
+
+def settled(ctx: RequestContext[Any], returned: Any) -> Response:
+    """What a layer returned, as a response that is this request's own: one that is kept may be sent to others too."""
+    if isinstance(returned, Response):
+        try:
+            return ctx._own(returned)
+        except ValueError as error:
+            return response_to(ctx, error)
+    route = ctx.route
+    layers = ", ".join(map(_name_of, () if route is None else route.middleware)) or "the middleware"
+    shown = "None" if returned is None or returned is NOT_BUILT else f"a {type(returned).__qualname__}"
+    place = f"{ctx.method} {ctx.path}" if route is None else route.place
+    return response_to(
+        ctx,
+        TypeError(
+            f"middleware around {place} ({layers}, or that of the application) returned {shown} in place of a "
+            "response: end it with `return await call_next(ctx)`"
+        ),
+    )
 
 
 def response_to(ctx: RequestContext[Any], error: Exception) -> Response:
     """The response to an exception: problem details for an `HTTPError`, an opaque 500 and a log entry for others."""
+    try:
+        response = _known(ctx, error)
+    except Exception as failure:  # noqa: BLE001  # an HTTPError that cannot be sent: its extensions are no JSON
+        failure.__context__ = error
+        response, error = None, failure
+    if response is None:
+        logger.error("%s %s failed, request id %s", ctx.method, ctx.path, ctx.request_id, exc_info=error)
+        response = ctx._problem(InternalServerError("The server made a mistake; it has been noted."))
+    ctx._response = response = head_of(response) if ctx.method == "HEAD" else response
+    return response
+
+
+def _known(ctx: RequestContext[Any], error: Exception) -> Response | None:
     if isinstance(error, HTTPError):
         if error.status >= 500 and error.__cause__ is not None:
             logger.error("%s %s: %s: %r", ctx.method, ctx.path, error, error.__cause__)
         return ctx._problem(error)
     if isinstance(error, HTTPException):
-        if error.status_code >= 400:
-            return ctx._problem(HTTPError(error.status_code, error.detail, headers=error.headers))
-        return ReadyResponse(b"", error.status_code, TEXT)
+        headers = error.headers or {}
+        if 400 <= error.status_code <= 599:
+            return ctx._problem(HTTPError(error.status_code, error.detail, headers=headers))
+        return empty_response(error.status_code, *(header_line(name, value) for name, value in headers.items()))
     if isinstance(error, ClientDisconnect):
-        return ReadyResponse(b"", CLIENT_CLOSED_REQUEST, TEXT)
-    logger.error("%s %s failed, request id %s", ctx.method, ctx.path, ctx.request_id, exc_info=error)
-    return ctx._problem(InternalServerError("The server made a mistake; it has been noted."))
+        return empty_response(CLIENT_CLOSED_REQUEST)
+    return None
+
+
+def _answering(endpoint: Endpoint) -> Endpoint:
+    """`endpoint`, with its exceptions made into responses."""
+
+    async def answer(ctx: RequestContext[Any]) -> Response:
+        try:
+            response = await endpoint(ctx)
+        except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
+            return response_to(ctx, error)
+        return response if response is ctx._response else settled(ctx, response)
+
+    return answer
 
 
 def _layer(layer: Any, inner: Endpoint) -> Endpoint:
@@ -131,8 +176,5 @@ def _layer(layer: Any, inner: Endpoint) -> Endpoint:
     return run
 
 
-def no_response(ctx: RequestContext[Any]) -> Response:
-    """The 500 for middleware that forgot to return."""
-    return response_to(
-        ctx, TypeError("middleware returned None: it must return a response, as in `return await call_next(ctx)`")
-    )
+def _name_of(layer: Any) -> str:
+    return str(getattr(layer, "__qualname__", type(layer).__qualname__))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
-from urllib.parse import unquote
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from math import isinf
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, NamedTuple, NewType, TypeAlias, Union, get_args, get_origin
+from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 import msgspec
 
+from kick.http.codec import malformed
 from kick.http.context import RequestContext
 from kick.http.controller import RouteInfo
 from kick.http.errors import BadRoutePath, DuplicateRoute
+from kick.http.problem import HTTPError, NotFound
 from kick.http.response import Response
 
 Endpoint: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
@@ -53,35 +57,48 @@ class Segment(NamedTuple):
     literal: str | None
     name: str
     kind: Any
-    """A name in `CONVERTERS`, or an enum."""
+    """A name in `CONVERTERS`, or an enum or `Literal`."""
     convert: Convert | None
 
 
 def _to_int(text: str) -> int:
-    if not text.removeprefix("-").isdecimal() or not text.isascii() or len(text) > 20:
+    if _is_int(text) is None:
         raise ValueError(text)
     return int(text)
 
 
 def _to_float(text: str) -> float:
-    value = float(text)
-    if value != value or value in (float("inf"), float("-inf")) or "_" in text:
+    value = float(text) if _is_float(text) else float("inf")
+    if isinf(value):
         raise ValueError(text)
     return value
+
+
+def _to_uuid(text: str) -> UUID:
+    if _is_uuid(text) is None:
+        raise ValueError(text)
+    return UUID(text)
 
 
 CONVERTERS: Final[dict[str, Convert | None]] = {
     "str": None,
     "int": _to_int,
     "float": _to_float,
-    "uuid": UUID,
+    "uuid": _to_uuid,
     "path": None,
 }
 
+_is_int: Final = re.compile(r"-?[0-9]{1,19}").fullmatch
+_is_float: Final = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?").fullmatch
+_is_uuid: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_is_no_triplet: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
+
 _KINDS: Final[dict[Any, str]] = {str: "str", int: "int", float: "float", UUID: "uuid"}
 _RANKS: Final = {"int": 0, "uuid": 1, "float": 2, "str": 4, "path": 5}
-_RANK_OF_ENUMS: Final = 3
+_RANK_OF_CHOICES: Final = 3
 _PARAMETER: Final = re.compile(r"\{([A-Za-z_]\w*)(?::([a-z]+))?\}")
+_NEVER_SENT: Final = re.compile(r"[?#\s\x00-\x1f\x7f]")
+"""What no path of a request holds undecoded, or decoded in any sensible one."""
 
 
 def parse_path(path: str, hints: dict[str, Any], place: str) -> list[Segment]:
@@ -100,13 +117,15 @@ def parse_path(path: str, hints: dict[str, Any], place: str) -> list[Segment]:
         if match is None:
             if "{" in part or "}" in part:
                 raise BadRoutePath(path, place, f"has the segment {part!r}, which is neither text nor one parameter")
+            if _NEVER_SENT.search(part) or part in (".", ".."):
+                raise BadRoutePath(path, place, f"has the segment {part!r}, which no request can have")
             segments.append(Segment(part, "", "", None))
             continue
         name, kind = match.groups()
         if name in seen:
             raise BadRoutePath(path, place, f"has the parameter {name!r} twice")
         seen.add(name)
-        segment = _parameter(name, kind, hints.get(name, str), path, place)
+        segment = _parameter(name, kind, hints.get(name), path, place)
         if segment.kind == "path" and index != len(parts) - 1:
             raise BadRoutePath(path, place, f"goes on after {{{name}:path}}, which takes all the rest")
         segments.append(segment)
@@ -116,17 +135,48 @@ def parse_path(path: str, hints: dict[str, Any], place: str) -> list[Segment]:
 def _parameter(name: str, kind: str | None, hint: Any, path: str, place: str) -> Segment:
     if kind is not None and kind not in CONVERTERS:
         raise BadRoutePath(path, place, f"has the kind {kind!r}; kinds are {', '.join(CONVERTERS)}")
-    if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        by_text = {str(member.value): member for member in hint}
-        return Segment(None, name, hint, by_text.__getitem__)
-    if kind is None:
-        kind = _KINDS.get(hint)
-        if kind is None:
-            shown = getattr(hint, "__qualname__", repr(hint))
-            raise BadRoutePath(
-                path, place, f"has the parameter {name!r} of type {shown}; str, int, float, UUID and enums are possible"
-            )
+    hint = plain_hint(hint)
+    choices = _choices(hint)
+    if choices is not None:
+        return Segment(None, name, hint, choices.__getitem__)
+    shown = getattr(hint, "__qualname__", repr(hint))
+    if hint is None or hint is Any:
+        kind = kind or "str"
+    elif hint not in _KINDS:
+        problem = f"has the parameter {name!r} of type {shown}; str, int, float, UUID, Literal and enums are possible"
+        raise BadRoutePath(path, place, problem)
+    elif kind is None:
+        kind = _KINDS[hint]
+    elif kind != _KINDS[hint] and (hint is not str or kind != "path"):
+        problem = f"has {{{name}:{kind}}}, but the handler takes {name}: {shown}"
+        raise BadRoutePath(path, place, problem, f"Let the type alone say it: `{{{name}}}`.")
     return Segment(None, name, kind, CONVERTERS[kind])
+
+
+def plain_hint(hint: Any) -> Any:
+    """A hint without `Annotated`, `| None` and `NewType`: the path of a request cannot be without the parameter.
+
+    >>> plain_hint(int | None)
+    <class 'int'>
+    """
+    if get_origin(hint) is Annotated:
+        return plain_hint(hint.__origin__)
+    if isinstance(hint, NewType):
+        return plain_hint(hint.__supertype__)
+    if get_origin(hint) in (Union, UnionType):
+        others = [each for each in get_args(hint) if each is not type(None)]
+        if len(others) == 1:
+            return plain_hint(others[0])
+    return hint
+
+
+def _choices(hint: Any) -> dict[str, Any] | None:
+    """The values of an enum or a `Literal` by their text."""
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return {str(member.value): member for member in hint}
+    if get_origin(hint) is Literal:
+        return {str(value): value for value in get_args(hint)}
+    return None
 
 
 class _Node:
@@ -147,7 +197,7 @@ class _Node:
                 return known.node
         node = _Node()
         self.parameters.append(_Parameter(segment.kind, segment.convert, segment.kind == "path", node))
-        self.parameters.sort(key=lambda each: _RANKS.get(each.kind, _RANK_OF_ENUMS))
+        self.parameters.sort(key=_rank)
         return node
 
 
@@ -160,20 +210,23 @@ class _Parameter(NamedTuple):
     node: _Node
 
 
-class Match(NamedTuple):
-    """What a router found: a route with its parameters, or the methods that are allowed there; neither is a 404."""
+def _rank(parameter: _Parameter) -> tuple[int, str]:
+    return _RANKS.get(parameter.kind, _RANK_OF_CHOICES), str(parameter.kind)
 
-    route: Route | None
-    params: dict[str, Any]
+
+class Miss(NamedTuple):
+    """Why no route serves a request: its path has others, for the methods in `allowed`, or it cannot be read."""
+
     allowed: tuple[str, ...] = ()
+    error: HTTPError | None = None
 
 
 class Router:
     """Finds the route of a request.
 
     The most specific route wins, whatever the order of declaration: a literal segment before a parameter, an `int`
-    before a `uuid` before a `float` before an enum before a `str`, and `{name:path}` last. What a client sends is never
-    remembered.
+    before a `uuid` before a `float` before an enum or `Literal` before a `str`, and `{name:path}` last. What a client
+    sends is never remembered.
     """
 
     def __init__(self) -> None:
@@ -208,46 +261,99 @@ class Router:
                 if not names:
                     self.static[route.path]["HEAD"] = node.routes["HEAD"][0]
 
-    def match(self, method: str, path: str, raw_path: bytes | None) -> Match:
-        """The route for a method and a percent-decoded path; `raw_path` is the path as it was sent."""
-        parts = path[1:].split("/")
-        if raw_path is not None and b"%" in raw_path:
-            raw = raw_path.partition(b"?")[0].decode("latin-1")
-            parts = [unquote(part) for part in raw[1:].split("/")]
-        allowed: set[str] = set()
-        found = _find(self._root, parts, 0, [], method, allowed)
-        return found or Match(None, {}, tuple(sorted(allowed)))
+    def find(self, method: str, parts: list[str]) -> tuple[Route, dict[str, Any]] | None:
+        """The route for a method and the segments of a path, percent-decoded, and its parameters."""
+        return _find(self._root, parts, 1, [], method)
+
+    def allowed(self, parts: list[str]) -> tuple[str, ...]:
+        """The methods that have a route at a path; none means that nothing is there."""
+        methods: set[str] = set()
+        for node in _leaves(self._root, parts, 1):
+            methods.update(node.routes)
+        return tuple(sorted(methods))
 
 
-def _find(node: _Node, parts: list[str], index: int, values: list[Any], method: str, allowed: set[str]) -> Match | None:
-    """The first leaf, most specific first, that takes the method; the methods of the others go into `allowed`."""
+def _find(
+    node: _Node, parts: list[str], index: int, values: list[Any], method: str
+) -> tuple[Route, dict[str, Any]] | None:
+    """The first leaf, most specific first, that takes the method."""
     if index == len(parts):
         leaf = node.routes.get(method)
-        if leaf is None:
-            allowed.update(node.routes)
-            return None
-        return Match(leaf[0], dict(zip(leaf[1], values, strict=True)))
+        return None if leaf is None else (leaf[0], dict(zip(leaf[1], values)))  # noqa: B905  # one each; no time to count
     part = parts[index]
     literal = node.literals.get(part)
     if literal is not None:
-        found = _find(literal, parts, index + 1, values, method, allowed)
+        found = _find(literal, parts, index + 1, values, method)
         if found is not None:
             return found
-    for parameter in node.parameters:
-        step = 1
-        if parameter.takes_rest:
-            step, value = len(parts) - index, "/".join(parts[index:])
+    for _, convert, takes_rest, child in node.parameters:
+        after = index + 1
+        if takes_rest:
+            after = len(parts)
+            values.append("/".join(parts[index:]))
         elif not part:
             continue
         else:
             try:
-                value = part if parameter.convert is None else parameter.convert(part)
+                values.append(part if convert is None else convert(part))
             except (ValueError, KeyError):
                 continue
-        found = _find(parameter.node, parts, index + step, [*values, value], method, allowed)
+        found = _find(child, parts, after, values, method)
         if found is not None:
             return found
+        values.pop()
     return None
+
+
+def _leaves(node: _Node, parts: list[str], index: int) -> Iterator[_Node]:
+    """All the places that a path leads to."""
+    if index == len(parts):
+        yield node
+        return
+    part = parts[index]
+    if part in node.literals:
+        yield from _leaves(node.literals[part], parts, index + 1)
+    for parameter in node.parameters:
+        if parameter.takes_rest:
+            yield parameter.node
+        elif part and _converts(parameter.convert, part):
+            yield from _leaves(parameter.node, parts, index + 1)
+
+
+def _converts(convert: Convert | None, part: str) -> bool:
+    try:
+        if convert is not None:
+            convert(part)
+    except (ValueError, KeyError):
+        return False
+    return True
+
+
+def split_path(path: str, raw_path: bytes | None, root_path: str) -> list[str]:
+    """What is between the slashes of a path below `root_path`, each piece percent-decoded once.
+
+    `raw_path` is the path as it was sent.
+
+    >>> split_path("/api/a/b%c", b"/api/a%2Fb%25c", "/api")
+    ['', 'a/b%c']
+
+    Raises `BadRequest` for percent-encoding that is broken or no UTF-8 (RFC 3986, section 2.1), and `NotFound` for what
+    is no path: `*`.
+    """
+    if path[:1] not in ("", "/"):
+        raise NotFound(f"There is nothing at {path}.")
+    skipped = root_path.rstrip("/").count("/")
+    if raw_path is None or b"%" not in raw_path:
+        parts = path.split("/")[skipped:]
+        return parts if len(parts) > 1 else ["", ""]
+    raw = raw_path.partition(b"?")[0]
+    if _is_no_triplet(raw):
+        raise malformed("path", "The path has a percent sign that begins no encoding.", "Expected %XX", "encoding")
+    try:
+        parts = [unquote_to_bytes(part).decode() for part in raw.split(b"/")]
+    except UnicodeDecodeError:
+        raise malformed("path", "The path is not UTF-8.", "Expected UTF-8", "encoding") from None
+    return parts[skipped:]
 
 
 def path_names(path: str) -> list[str]:

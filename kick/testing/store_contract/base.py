@@ -105,6 +105,11 @@ class StoreCase:
     controls_time: ClassVar[bool] = False
     short: ClassVar[float] = 0.5
 
+    @property
+    def brief(self) -> float:
+        """The life of a session with which a test has something to do before it is over."""
+        return self.short if self.controls_time else max(self.short, 1.5)
+
     async def advance(self, seconds: float) -> None:
         """Let `seconds` pass for the stores of this test."""
         await asyncio.sleep(seconds * 1.01 + 0.01)

@@ -70,9 +70,9 @@ class MoveCases(StoreCase):
 
     async def test_a_superseded_key_is_forgotten_after_its_grace(self, store: AtomicStore) -> None:
         old = await started(store, {"a": b"1"})
-        await store.move(old, new := new_key(old), max_age=LONG, grace=self.short, successor=b"sealed")
+        await store.move(old, new := new_key(old), max_age=LONG, grace=self.brief, successor=b"sealed")
         assert await store.load(old) == Superseded(b"sealed")
-        await self.advance(self.short)
+        await self.advance(self.brief)
         assert await store.load(old) is None
         assert await fields_of(store, new) == {"a": b"1"}
 
@@ -82,7 +82,7 @@ class MoveCases(StoreCase):
         assert await store.load(old) is None
 
     async def test_a_grace_may_outlast_the_session(self, store: AtomicStore) -> None:
-        old = await started(store, max_age=self.short)
+        old = await started(store)
         await store.move(old, new := new_key(old), max_age=self.short, grace=LONG, successor=b"sealed")
         await self.advance(self.short)
         assert await store.load(old) == Superseded(b"sealed")

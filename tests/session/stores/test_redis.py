@@ -247,6 +247,7 @@ async def test_without_memory_a_change_fails_as_a_whole(store: RedisStore, redis
             store.commit(key, Change(set={"b": b"2"}, delete=["a"]), max_age=LONG),
             store.commit(key, Change(delete=["a"], principal=None), max_age=LONG),
             store.commit(key, Change(delete=["a"], increment={"n": 1, "x": 1}), max_age=LONG),
+            store.commit(key, Change(increment={"fresh": 1}), max_age=LONG),
             store.move(key, new, max_age=LONG, grace=LONG, keep=["a"]),
             store.move(key, new, max_age=LONG, grace=LONG),
             store.touch(key, max_age=LONG),

@@ -177,10 +177,15 @@ async def test_a_session_in_a_slot_that_is_moving_is_found_before_and_after(
         assert (await fields_of(store, last) or {})["where"] == b"here"
 
 
-async def test_a_move_waits_until_its_keys_are_on_one_node(store: RedisStore, redis_cluster: RedisCluster) -> None:
+@pytest.mark.parametrize("where", ["here", "there"])
+async def test_a_move_waits_until_its_keys_are_on_one_node(
+    store: RedisStore, redis_cluster: RedisCluster, where: str
+) -> None:
     old = await started(store, {"a": b"1"})
     with migration(redis_cluster, old) as moving:
         moving.begin()
+        if where == "there":
+            moving.carry(old)
         move = asyncio.ensure_future(store.move(old, new := new_key(old), max_age=LONG, grace=LONG))
         await store.load(old)
         await asyncio.to_thread(moving.carry_all)

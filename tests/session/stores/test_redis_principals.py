@@ -47,14 +47,14 @@ class SteppedStore(RedisStore):
         self.barriers.append(barrier)
         return barrier
 
-    async def _call(self, key: bytes, payload: bytes, script: Script | None, *, repeatable: bool = False) -> Any:
+    async def _call(self, key: bytes, payload: bytes, script: Script | None) -> Any:
         for barrier in self.barriers:
             if barrier.stops(script, payload):
                 barrier.reached.set()
                 await barrier.opened.wait()
         if script is not None:
             self.ran.append(script.name)
-        return await super()._call(key, payload, script, repeatable=repeatable)
+        return await super()._call(key, payload, script)
 
 
 MakeStore = Callable[[], SteppedStore]

@@ -36,10 +36,7 @@ class Single:
 
     def __init__(self, name: str, connect: Callable[[], Awaitable[Any]], limits: Limits) -> None:
         self._server = Server(name, connect, self, limits)
-
-    def submit(self, command: Command) -> None:
-        """Send a command."""
-        self._server.submit(command)
+        self.submit = self._server.submit
 
     async def servers(self) -> Sequence[Server]:
         """The servers that between them have all the data."""

@@ -88,6 +88,7 @@ class RedisStore:
         if max_connections < 1:
             raise ValueError(f"max_connections must be at least 1, not {max_connections}")
         self.prefix = prefix
+        self.timeout = seconds
         self._prefix = prefix.encode()
         self._open = _opening(client, seconds, max_connections)
         self._routes: dict[asyncio.AbstractEventLoop, Route] = {}
@@ -100,7 +101,7 @@ class RedisStore:
         """See `AtomicStore.load`."""
         name = self._prefix + key.encode()
         payload = b"*2\r\n$7\r\nHGETALL\r\n$%d\r\n%b\r\n" % (len(name), name)
-        return record_of(await self._call(name, payload, None, repeatable=True))
+        return record_of(await self._submit(name, payload, None, repeatable=True))
 
     async def create(
         self, key: str, change: Change, *, max_age: float, absolute_max_age: float | None = None
@@ -278,8 +279,8 @@ class RedisStore:
     def _run(self, script: Script, keys: list[bytes], arguments: list[bytes]) -> Awaitable[Any]:
         return self._call(keys[0], script.call(keys, arguments), script)
 
-    async def _call(self, key: bytes, payload: bytes, script: Script | None, *, repeatable: bool = False) -> Any:
-        return await self._submit(key, payload, script, repeatable)
+    async def _call(self, key: bytes, payload: bytes, script: Script | None) -> Any:
+        return await self._submit(key, payload, script)
 
     def _submit(
         self, key: bytes, payload: bytes, script: Script | None, repeatable: bool = False

@@ -162,8 +162,10 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_parent() -> None:
-    while _held:
-        _held.pop().in_use.release()
+    held = _held.copy()
+    _held.clear()  # before the first release, after which another thread may fork
+    for worker in held:
+        worker.in_use.release()
 
 
 def _after_fork_in_child() -> None:

@@ -1,0 +1,166 @@
+"""`kick dev`: the application while it is being written."""
+
+from __future__ import annotations
+
+import logging.config
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from kick.cli import terminal
+from kick.cli.environment import ENVIRONMENT, enter
+from kick.cli.options import TRACE, address_options, target_argument
+from kick.cli.report import error_report, show_warnings
+from kick.cli.target import Target, find_target, load_target
+from kick.errors import KickError
+
+if TYPE_CHECKING:
+    from kick.cli.processes import Child, StopSignals
+
+GRACE: Final = 1
+"""Seconds that requests in flight get when a file was saved."""
+
+_MOST_NAMED: Final = 3
+_WAITING: Final = "The next save starts it again."
+
+
+@click.command("dev", short_help="Serve the application while you write it; every save is picked up.")
+@target_argument
+@address_options
+@click.option("--reload/--no-reload", default=True, show_default=True, help="Start anew when a file is saved.")
+@click.pass_context
+def command(ctx: click.Context, target: str | None, host: str, port: int, reload: bool) -> None:
+    """Serve an application while it is being written.
+
+    TARGET is the module and the application in it; without one, it is what pyproject.toml says in [tool.kick],
+    or app:app. A mistake is shown with what mends it, and the next save is picked up.
+
+    \b
+    Examples:
+      $ kick dev
+      $ kick dev shop.main:app --port 8080
+    """
+    from kick.cli.serving import listen
+
+    folder = Path.cwd()
+    found = find_target(target, folder)
+    trace = bool(ctx.meta.get(TRACE))
+    with listen(host, port, "dev") as sock:
+        if reload:
+            _serve_and_reload(found, folder, sock, trace)
+        else:
+            _prepare(folder)
+            _serve(load_target(found, folder), found, sock, lambda: None)
+    terminal.say()
+
+
+# The process that the user started: watches, and starts another for each state of the files.
+
+
+def _serve_and_reload(target: Target, folder: Path, sock: socket.socket, trace: bool) -> None:
+    from kick.cli.processes import PAUSE, Child, StopSignals
+    from kick.cli.watching import Watch
+
+    watch = Watch(folder)
+    saved: list[Path] = []
+    greeted = False
+    with StopSignals().heard() as signals:
+        while True:
+            child = Child(_serve_once, target, folder, sock, trace, saved, greeted)
+            saved = _until_saved(child, watch, signals, PAUSE)
+            greeted = greeted or child.started
+            child.terminate()
+            child.wait(GRACE + 4, unless=lambda: signals.urgent)
+            if not saved:
+                return
+
+
+def _until_saved(child: Child, watch: Any, signals: StopSignals, pause: float) -> list[Path]:
+    """The files that were saved; none when the user wants to end."""
+    mourned = False
+    while not signals.wait(pause):
+        saved: list[Path] = watch.changed()
+        if saved:
+            return saved
+        if not child.alive and not mourned:
+            terminal.say(terminal.labelled("ended", "The application has ended. " + _WAITING, color="red"), err=True)
+            mourned = True
+    return []
+
+
+# The process that serves
+
+
+def _serve_once(
+    ready: Any, target: Target, folder: Path, sock: socket.socket, trace: bool, saved: Sequence[Path], greeted: bool
+) -> None:
+    """Serve the application as it is now; where it cannot be imported, say why, and serve that."""
+    sys.dont_write_bytecode = True  # bytecode is told apart by the second: two saves in one would be mixed up
+    _prepare(folder)
+    try:
+        app = load_target(target, folder)
+    except KickError as error:
+        report = error_report(error, trace=trace)
+        terminal.say(f"{report}  {terminal.dim(_WAITING)}\n", err=True)
+        _serve_report(click.unstyle(report), sock)
+        return
+    _serve(app, target, sock, ready, saved=saved if greeted else None)
+
+
+def _prepare(folder: Path) -> None:
+    from kick.cli.logs import log_config
+
+    logging.config.dictConfig(log_config(dated=False))
+    show_warnings()
+    enter(folder, "development")
+
+
+def _serve(app: Any, target: Target, sock: socket.socket, ready: Any, *, saved: Sequence[Path] | None = None) -> None:
+    from kick.cli import serving
+
+    def say_so() -> None:
+        terminal.say(_greeting(app, target, serving.address_of(sock)) if saved is None else _reloaded(saved))
+        ready()
+
+    serving.run(app, sock, say_so, timeout_graceful_shutdown=GRACE)
+
+
+def _serve_report(report: str, sock: socket.socket) -> None:
+    """Answer every request with what is wrong."""
+    from starlette.responses import PlainTextResponse
+
+    from kick.cli import serving
+
+    response = PlainTextResponse(report, status_code=500)
+    serving.run(response, sock, lambda: None, lifespan="off", interface="asgi3", timeout_graceful_shutdown=GRACE)
+
+
+# What is to be seen
+
+
+def _greeting(app: Any, target: Target, address: str) -> str:
+    from kick.app import App
+    from kick.cli.routes import route_table
+
+    lines = [
+        "",
+        f"  {terminal.bold('kick')}  {target}  {terminal.dim(os.environ[ENVIRONMENT])}",
+        "",
+        f"  {terminal.accent(address)}",
+        "",
+    ]
+    if isinstance(app, App):
+        lines += [route_table(app) if app.routes else terminal.dim("  no routes yet"), ""]
+    lines += [terminal.dim("  Every save is picked up. Ctrl-C ends."), ""]
+    return "\n".join(lines)
+
+
+def _reloaded(saved: Sequence[Path]) -> str:
+    names = ", ".join(map(str, saved[:_MOST_NAMED])) + (" ..." if len(saved) > _MOST_NAMED else "")
+    return f"  {terminal.dim(f'{datetime.now().astimezone():%H:%M:%S}')}  {terminal.green('reloaded')}  {names}"

@@ -1,0 +1,45 @@
+"""What a project may be called."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from typing import Final
+
+from kick.cli.errors import BadName
+
+LONGEST: Final = 32
+"""Characters; longer names would break the lines of the project that they stand in."""
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
+_PACKAGES: Final = """
+    anyio click dotenv h11 hatchling hiredis httptools httpx2 idna jinja2 kick kick_framework msgspec mypy packaging pip
+    pluggy pygments pytest python_multipart redis ruff starlette tests typing_extensions uvicorn uvloop
+"""
+"""What a project imports, or its tools do: a package of the same name would stand in the way."""
+_TAKEN: Final = frozenset(_PACKAGES.split())
+
+
+def package_name(name: str) -> str:
+    """The package of a project.
+
+    >>> package_name("my-app")
+    'my_app'
+
+    Raises `BadName` with what is wrong with the name.
+    """
+    package = name.replace("-", "_").lower()
+    if not name:
+        raise BadName(name, "it is empty")
+    if _NAME.fullmatch(name) is None:
+        raise BadName(name, "it has to be a package's name as well")
+    if len(name) > LONGEST:
+        raise BadName(name, f"it is longer than {LONGEST} characters")
+    if keyword.iskeyword(package) or keyword.issoftkeyword(package):
+        raise BadName(name, f"{package} is a word of the Python language")
+    if package in sys.stdlib_module_names:
+        raise BadName(name, f"Python's standard library has a module {package!r}, which it would hide")
+    if package in _TAKEN:
+        raise BadName(name, f"it would hide the package {package!r}, which the project needs")
+    return package

@@ -1,0 +1,106 @@
+"""`kick routes`: what an application answers to."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from kick.cli import terminal
+from kick.cli.environment import enter
+from kick.cli.options import target_argument
+from kick.cli.report import show_warnings
+from kick.cli.target import find_target, load_app
+
+if TYPE_CHECKING:
+    from kick.app import App
+    from kick.http import Route
+
+_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+@click.command("routes", short_help="List the routes of the application.")
+@target_argument
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
+def command(target: str | None, as_json: bool) -> None:
+    """List the routes of an application, with what runs around each.
+
+    \b
+    Examples:
+      $ kick routes
+      $ kick routes shop.main:app --json
+    """
+    folder = Path.cwd()
+    show_warnings()
+    enter(folder, "development")
+    app = load_app(find_target(target, folder), folder)
+    if as_json:
+        terminal.say(json.dumps([_described(app, route) for route in app.routes], indent=2))
+    elif app.routes:
+        terminal.say(f"\n{_full_table(app)}\n")
+    else:
+        terminal.say(terminal.dim("\n  no routes yet\n"))
+
+
+def route_table(app: App) -> str:
+    """Method, path and handler of each route, as `kick dev` shows them."""
+    return terminal.table([[terminal.method(each.method), each.path, terminal.dim(each.name)] for each in app.routes])
+
+
+def _full_table(app: App) -> str:
+    rows = [
+        [
+            terminal.method(route.method),
+            route.path,
+            route.name,
+            "on" if _has_session(app, route) else terminal.dim("off"),
+            terminal.dim(", ".join(_middleware(app, route))),
+        ]
+        for route in app.routes
+    ]
+    return terminal.table(rows, heading=["method", "path", "handler", "session", "middleware"])
+
+
+def _described(app: App, route: Route) -> dict[str, Any]:
+    return {
+        "method": route.method,
+        "path": route.path,
+        "handler": route.name,
+        "module": route.module,
+        "session": _has_session(app, route),
+        "middleware": _middleware(app, route),
+    }
+
+
+def _layers(app: App, route: Route) -> list[Any]:
+    """The middleware that runs around a route, outermost first."""
+    from kick.http.pipeline import for_route
+
+    return [*for_route(app.middleware, route), *for_route(route.middleware, route)]
+
+
+def _has_session(app: App, route: Route) -> bool:
+    from kick.session import SessionLayer
+
+    return any(isinstance(layer, SessionLayer) for layer in _layers(app, route))
+
+
+def _middleware(app: App, route: Route) -> list[str]:
+    return [_name_of(layer) for layer in _layers(app, route)]
+
+
+def _name_of(layer: Any) -> str:
+    """What middleware is called where it is written.
+
+    >>> from kick.session import SessionLayer
+    >>> _name_of(SessionLayer.__new__(SessionLayer)), _name_of(click.echo)
+    ('session', 'echo')
+    """
+    name = getattr(layer, "__qualname__", None)
+    if name is not None:
+        return str(name.partition(".<locals>")[0])
+    words = _WORD.sub("_", type(layer).__name__).lower()
+    return words.removesuffix("_middleware").removesuffix("_layer")

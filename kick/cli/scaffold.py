@@ -1,0 +1,80 @@
+"""Writing a project from the templates: all of it, or nothing."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from kick.cli.environment import ENV_FILE, replace_private
+from kick.cli.errors import FolderTaken
+
+_MARKER: Final = re.compile(r"\{\{ (\w+) \}\}")
+_DOT: Final = "dot-"
+"""Begins the names of templates whose files begin with a dot: git and the build would take those for their own."""
+_PACKAGE: Final = "__package__"
+"""The folder of a template that is named after the package."""
+
+
+def render(template: str, values: Mapping[str, str]) -> dict[str, str]:
+    """The files of a template by their path, with every `{{ name }}` in their texts replaced.
+
+    Raises `KeyError` for a marker without a value.
+    """
+    root = files("kick.cli") / "templates" / template
+    found = {path.replace(_PACKAGE, values["package"]): file for path, file in _walk(root, "")}
+    return {path: fill(found[path].read_text(encoding="utf-8"), values) for path in sorted(found)}
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """A text with its markers replaced.
+
+    >>> fill("# {{ name }}", {"name": "my-app"})
+    '# my-app'
+    """
+    return _MARKER.sub(lambda match: values[match[1]], text)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `FolderTaken` unless the folder is not there, or empty."""
+    if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
+        raise FolderTaken(folder)
+
+
+def write_project(folder: Path, contents: Mapping[str, str]) -> None:
+    """Write these files into a new folder, in one step; `.env` can be read by its owner only.
+
+    Raises `FolderTaken`. Whatever goes wrong, nothing is left behind.
+    """
+    check_folder(folder)
+    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    try:
+        for path, text in contents.items():
+            target = beside / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.name == ENV_FILE:
+                replace_private(target, text)
+            else:
+                target.write_text(text, encoding="utf-8", newline="\n")
+        if folder.exists():
+            folder.rmdir()
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _walk(root: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
+    for entry in root.iterdir():
+        if entry.name == "__pycache__":
+            continue
+        name = f".{entry.name.removeprefix(_DOT)}" if entry.name.startswith(_DOT) else entry.name
+        path = str(PurePosixPath(prefix, name))
+        if entry.is_dir():
+            yield from _walk(entry, path)
+        else:
+            yield path, entry

@@ -1,0 +1,20 @@
+"""What differs from machine to machine. `.env` has it here; `.env.example` says what there is."""
+
+import os
+from typing import Self
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    session_secret: str
+    session_store: str
+    database: str
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        return cls(
+            session_secret=os.environ["SESSION_SECRET"],
+            session_store=os.environ.get("SESSION_STORE", "{{ session_url }}"),
+            database=os.environ.get("DATABASE", "notes.db"),
+        )

@@ -1,0 +1,44 @@
+"""Addresses that responses name: which of them stay on this host."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+_SAFE: Final = ":/%#?=@[]!$&'()*+,;"
+_has_control: Final = re.compile(r"[\x00-\x1f\x7f]").search
+
+
+def is_local(url: str, host: str) -> bool:
+    """Whether a browser that is sent to `url` stays on `host`, as the `Host` header names it.
+
+    Browsers read a backslash as a slash, leave out line breaks and tabs, and take the space away at both ends (URL
+    Living Standard, section 4.4): whatever they could read otherwise than Python does is not local.
+
+    >>> is_local("/notes?page=2", "example.com"), is_local("https://example.com/notes", "example.com")
+    (True, True)
+    >>> [is_local(url, "example.com") for url in ("//evil.test", "/\\\\evil.test", "https://example.com@evil.test/")]
+    [False, False, False]
+    """
+    url = url.replace("\\", "/")
+    if _has_control(url) or url != url.strip():
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if parts.netloc:
+        return parts.scheme in ("", "http", "https") and parts.netloc.lower() == host.lower()
+    return not parts.scheme and not url.startswith("//")
+
+
+def as_location(url: str) -> bytes:
+    """The value of `Location` (RFC 9110, section 10.2.2): what is no part of an address is percent-encoded.
+
+    >>> as_location("/café?q=a b")
+    b'/caf%C3%A9?q=a%20b'
+
+    Raises `ValueError` for text that has no UTF-8 form.
+    """
+    return quote(url, safe=_SAFE).encode("ascii")

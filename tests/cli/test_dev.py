@@ -1,0 +1,214 @@
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.support import APP, FAILING, Answer, Running, get, kick, running
+from tests.support.ports import HOST, free_port
+from tests.support.waiting import wait_until
+
+GREETING = "Every save is picked up."
+
+STREAM = """
+from collections.abc import AsyncIterator
+import anyio
+
+@Controller("/events")
+class EventsController:
+    @Get("/")
+    async def events(self, ctx: RequestContext):
+        async def forever() -> AsyncIterator[str]:
+            yield "first"
+            await anyio.sleep_forever()
+        return ctx.sse(forever())
+
+app = bootstrap([Module("events", controllers=[EventsController])])
+"""
+
+
+@contextmanager
+def dev(project: Path, *arguments: str, **variables: str) -> Iterator[tuple[Running, str]]:
+    """`kick dev` in a folder, and the URL that it serves; its children end with it."""
+    port = free_port()
+    with running("dev", *arguments, "--port", str(port), cwd=project, **variables) as process:
+        yield process, f"http://{HOST}:{port}"
+
+
+def save(project: Path, text: str, name: str = "app.py") -> None:
+    """Save as an editor does: a whole file takes the place of the old one."""
+    beside = project / f"{name}.new"
+    beside.write_text(text)
+    beside.replace(project / name)
+
+
+def wait_for_answer(url: str, part: str) -> Answer:
+    """The first answer that has this in it."""
+    answers: list[Answer] = []
+
+    def has_it() -> bool:
+        answers.append(get(url))
+        return part in answers[-1].text
+
+    try:
+        wait_until(has_it, part, timeout=30)
+    except TimeoutError as error:
+        raise TimeoutError(f"{error}; the last of {len(answers)} answers: {answers[-1:]}") from None
+    return answers[-1]
+
+
+def test_it_shows_the_address_and_the_routes_and_serves(project: Path) -> None:
+    with dev(project) as (process, url):
+        process.wait_for(GREETING)
+        shown = [line.split() for line in process.output.splitlines()]
+        assert ["kick", "app:app", "development"] in shown
+        assert [url] in shown
+        assert ["GET", "/hello/{name}", "HelloController.hello"] in shown
+        answer = get(f"{url}/hello/Ada")
+        assert answer.json["hello"] == "Ada"
+        assert answer.json["environment"] == "development"
+        process.wait_for("200  GET      /hello/Ada")
+
+
+def test_a_save_is_served_and_a_mistake_waits_for_the_next(project: Path) -> None:
+    with dev(project) as (process, url):
+        process.wait_for(GREETING)
+        save(project, APP.replace('"hello": name', '"version": 2'))
+        wait_for_answer(f"{url}/hello/Ada", '"version":2')
+        save(project, APP + "x = (\n")
+        broken = wait_for_answer(f"{url}/hello/Ada", "SyntaxError")
+        assert broken.status == 500
+        assert "app.py" in broken.text
+        save(project, APP.replace('"hello": name', '"version": 3'))
+        wait_for_answer(f"{url}/hello/Ada", '"version":3')
+        process.wait_for("reloaded  app.py", times=2)
+        assert process.output.count(GREETING) == 1
+        assert "error  target-import" in process.output
+        assert "Traceback" not in process.output
+
+
+def test_a_mistake_in_the_set_up_is_shown_with_its_fix_until_it_is_mended(project: Path) -> None:
+    with dev(project, SESSION_SECRET="") as (process, url):
+        process.wait_for("error  secret-missing")
+        assert "fix    Draw one with `kick secret`" in process.output
+        assert "Traceback" not in process.output
+        assert GREETING not in process.output
+        save(project, APP.replace('os.environ.get("SESSION_SECRET", ', "str("))
+        wait_for_answer(f"{url}/hello/Ada", '"hello":"Ada"')
+        process.wait_for(GREETING)
+
+
+def test_an_application_that_does_not_start_is_started_by_the_next_save(project: Path) -> None:
+    save(project, APP + FAILING)
+    with dev(project) as (process, url):
+        process.wait_for("The application has ended.")
+        assert "no database" in process.output
+        save(project, APP)
+        wait_for_answer(f"{url}/hello/Ada", '"hello":"Ada"')
+
+
+def test_trace_shows_how_the_mistake_was_reached(project: Path) -> None:
+    (project / "app.py").write_text("import helper\n")
+    (project / "helper.py").write_text("1 / 0\n")
+    with dev(project, "--trace") as (process, _):
+        process.wait_for("error  target-import")
+        assert "Traceback (most recent call last)" in process.output
+        assert "helper.py:1" in process.output
+
+
+def test_env_is_read_for_each_start_and_overrides_nothing(project: Path) -> None:
+    save(project, APP.replace('"hello": name', '"a": os.environ["A"], "b": os.environ["B"]'))
+    save(project, "A=1\nB=1\n", ".env")
+    with dev(project, B="set") as (_, url):
+        wait_for_answer(f"{url}/hello/Ada", '"a":"1","b":"set"')
+        save(project, "A=2\nB=2\n", ".env")
+        wait_for_answer(f"{url}/hello/Ada", '"a":"2","b":"set"')
+
+
+def test_ctrl_c_ends_it_at_once_and_quietly(project: Path) -> None:
+    with dev(project) as (process, url):
+        process.wait_for(GREETING)
+        process.press_ctrl_c()
+        assert process.end(seconds=5) == 0
+        assert "Traceback" not in process.output
+        with pytest.raises(OSError, match="refused"):
+            get(url)
+
+
+def test_ctrl_c_does_not_wait_for_a_stream(project: Path) -> None:
+    (project / "app.py").write_text(APP + STREAM)
+    with dev(project) as (process, url):
+        process.wait_for(GREETING)
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=30) as client:
+            client.sendall(b"GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            received = b""
+            while b"data: first" not in received:
+                received += client.recv(4096)
+            process.press_ctrl_c()
+            assert process.end(seconds=5) == 0
+
+
+def test_ctrl_c_while_nothing_can_be_served_ends_it_too(project: Path) -> None:
+    (project / "app.py").write_text("x = (")
+    with dev(project) as (process, _):
+        process.wait_for("SyntaxError")
+        process.press_ctrl_c()
+        assert process.end(seconds=5) == 0
+        assert "Traceback" not in process.output
+
+
+def test_the_server_does_not_outlive_the_command(project: Path) -> None:
+    with dev(project) as (process, url):
+        process.wait_for(GREETING)
+        pid = get(f"{url}/hello/Ada").json["pid"]
+        assert pid != process.process.pid
+        process.process.kill()
+
+        def is_gone() -> bool:
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return True
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+        wait_until(is_gone, "the end of the server")
+
+
+def test_without_reload_there_is_one_process(project: Path) -> None:
+    with dev(project, "--no-reload") as (process, url):
+        process.wait_for(GREETING)
+        assert get(f"{url}/hello/Ada").json["pid"] == process.process.pid
+        process.process.send_signal(signal.SIGTERM)
+        assert process.end(seconds=5) == 0
+
+
+def test_without_reload_a_mistake_ends_it(project: Path) -> None:
+    run = kick("dev", "--no-reload", "--port", str(free_port()), cwd=project, SESSION_SECRET="")
+    assert run.returncode == 1
+    assert "error  secret-missing" in run.stderr
+
+
+def test_a_port_that_is_taken_is_named_with_another(project: Path) -> None:
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        run = kick("dev", "--port", str(port), cwd=project)
+    assert run.returncode == 1
+    assert f"Something listens on {HOST}, port {port} already." in run.stderr
+    assert "kick dev --port" in run.stderr
+
+
+def test_an_address_of_another_machine_is_refused(project: Path) -> None:
+    run = kick("dev", "--host", "192.0.2.1", cwd=project)
+    assert run.returncode == 1
+    assert "error  address" in run.stderr
+
+
+def test_without_an_application_it_says_how_to_name_one(tmp_path: Path) -> None:
+    run = kick("dev", cwd=tmp_path)
+    assert run.returncode == 1
+    assert "error  target-missing" in run.stderr
+    assert "[tool.kick]" in run.stderr

@@ -1,0 +1,51 @@
+import io
+import logging
+import re
+import sys
+
+import pytest
+
+from kick.cli.logs import AccessFormatter, RecordFormatter
+
+
+def record(level: int, message: str, *args: object) -> logging.LogRecord:
+    return logging.LogRecord("shop.orders", level, "shop.py", 1, message, args, None)
+
+
+REQUEST = ('%s - "%s %s HTTP/%s" %d', "192.0.2.7:50123", "GET", "/notes?page=2", "1.1", 404)
+
+
+def test_a_record_is_a_line() -> None:
+    line = RecordFormatter(dated=False).format(record(logging.WARNING, "out of %s", "paper"))
+    assert re.fullmatch(r"  \d\d:\d\d:\d\d  warning  shop\.orders  out of paper", line)
+
+
+def test_lines_that_are_kept_have_the_date_and_the_offset() -> None:
+    line = RecordFormatter(dated=True).format(record(logging.ERROR, "on fire"))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d  error    shop\.orders  on fire", line)
+
+
+def test_a_trace_follows_its_line() -> None:
+    made = record(logging.ERROR, "on fire")
+    try:
+        raise ValueError("heat")
+    except ValueError:
+        made.exc_info = sys.exc_info()
+    first, *rest = RecordFormatter(dated=False).format(made).splitlines()
+    assert first.endswith("on fire")
+    assert rest[-1] == "ValueError: heat"
+
+
+def test_a_request_is_a_line() -> None:
+    made = record(logging.INFO, *REQUEST)
+    assert re.fullmatch(r"  \d\d:\d\d:\d\d  404  GET      /notes\?page=2", AccessFormatter(dated=False).format(made))
+    assert AccessFormatter(dated=True).format(made).split("  ", 1)[1] == "192.0.2.7  404  GET      /notes?page=2"
+
+
+def test_colours_change_nothing_but_the_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    line = AccessFormatter(dated=False).format(record(logging.INFO, *REQUEST))
+    assert re.sub(r"\x1b\[\d+m", "", line).split()[1:] == ["404", "GET", "/notes?page=2"]
+    assert "\x1b[" in line

@@ -1,0 +1,74 @@
+import json
+from pathlib import Path
+
+from tests.cli.support import APP, kick
+
+MIDDLEWARE = """
+from kick import Use
+
+async def timing(ctx, call_next):
+    return await call_next(ctx)
+
+def limited(most):
+    async def limit(ctx, call_next):
+        return await call_next(ctx)
+    return limit
+
+@Use(limited(3))
+@Controller("/notes")
+class NotesController:
+    @Use(timing)
+    @Get("/", name="all notes")
+    async def index(self) -> list[str]:
+        return []
+
+app = bootstrap([HelloModule, Module("notes", controllers=[NotesController], prefix="/api")],
+                [session("a secret of at least thirty-two bytes")])
+"""
+
+
+def test_every_route_is_listed_with_what_runs_around_it(project: Path) -> None:
+    (project / "app.py").write_text(APP + MIDDLEWARE)
+    run = kick("routes", cwd=project)
+    assert run.returncode == 0
+    heading, *rows = run.stdout.strip().splitlines()
+    assert heading.split() == ["method", "path", "handler", "session", "middleware"]
+    assert [row.split(maxsplit=4) for row in rows[:2]] == [
+        ["GET", "/hello/{name}", "HelloController.hello", "on", "session"],
+        ["GET", "/hello/health", "HelloController.health", "off"],
+    ]
+    assert rows[2].split(maxsplit=2)[:2] == ["GET", "/api/notes"]
+    assert rows[2].endswith("all notes               on       session, limited, timing")
+
+
+def test_json_is_for_programs(project: Path) -> None:
+    (project / "app.py").write_text(APP + MIDDLEWARE)
+    run = kick("routes", "app:app", "--json", cwd=project, FORCE_COLOR="1")
+    assert json.loads(run.stdout)[2] == {
+        "method": "GET",
+        "path": "/api/notes",
+        "handler": "all notes",
+        "module": "notes",
+        "session": True,
+        "middleware": ["session", "limited", "timing"],
+    }
+
+
+def test_an_application_without_routes_says_so(project: Path) -> None:
+    (project / "app.py").write_text("from kick import bootstrap\napp = bootstrap([])\n")
+    assert kick("routes", cwd=project).stdout.strip() == "no routes yet"
+    assert kick("routes", "--json", cwd=project).stdout == "[]\n"
+
+
+def test_a_weak_secret_is_warned_of_in_development(project: Path) -> None:
+    run = kick("routes", cwd=project, SESSION_SECRET="weak")
+    assert run.returncode == 0
+    assert run.stderr.strip().startswith("warn   [secret-weak]")
+    assert "app.py:" in run.stderr
+
+
+def test_the_target_comes_from_pyproject(project: Path) -> None:
+    (project / "pyproject.toml").write_text('[tool.kick]\napp = "nothing:app"\n')
+    run = kick("routes", cwd=project)
+    assert run.returncode == 1
+    assert "There is no module 'nothing'" in run.stderr

@@ -82,8 +82,13 @@ class Engine:
         if claim is None:
             self.events.emit(SessionEvent.BAD_SIGNATURE, None)
             return session
+        key = key_of(claim.session_id)
         try:
-            await self._load(session, claim.session_id, key_of(claim.session_id))
+            found = await self._ask(self.store.load(key))
+            if isinstance(found, Record):
+                session._adopt(claim.session_id, key, found)
+            else:
+                await self._load_successor(session, claim.session_id, key, found)
         except SessionUnavailable:
             session._status = Status.UNAVAILABLE
             if self.options.on_store_error == "anonymous":
@@ -105,7 +110,9 @@ class Engine:
                     await self._save_new(session)
             elif session._status is Status.STORED and (self._prolongs or session._may_have_changed()):
                 await self._save_stored(session)
-        cookie = self._cookie_of(session)
+        cookie = None
+        if session._cookie_due or session._status is Status.DESTROYED:
+            cookie = self._cookie_of(session)
         session._seal()
         return cookie
 
@@ -204,18 +211,20 @@ class Engine:
 
     # What the store is asked for
 
-    async def _load(self, session: Session[Any], session_id: str, key: str) -> None:
+    async def _load_successor(
+        self, session: Session[Any], session_id: str, key: str, found: Record | Superseded | None
+    ) -> None:
+        """Go from an id that was rotated to the one that it leads to, and to the next."""
         for _ in range(_MOST_HOPS):
-            found = await self._ask(self.store.load(key))
-            if isinstance(found, Record):
-                session._adopt(session_id, key, found)
-                return
-            successor = None if found is None else successor_id(found.successor, session_id)
+            successor = None if not isinstance(found, Superseded) else successor_id(found.successor, session_id)
             if successor is None:
                 break
             session_id, key = successor, key_of(successor)
-            session._cookie_due = True
-        session._cookie_due = False
+            found = await self._ask(self.store.load(key))
+            if isinstance(found, Record):
+                session._adopt(session_id, key, found)
+                session._cookie_due = True
+                return
         self.events.emit(SessionEvent.UNKNOWN_ID, key)
 
     async def _create(self, session: Session[Any], change: Change) -> None:

@@ -312,9 +312,12 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     def _seal(self) -> None:
         """Take nothing more: the response is on its way."""
         self._sealed = True
-        self._refuse_writes(_too_late)
+        self._refusal = _too_late
+        if self._contents is not None:
+            self._contents.seal(_too_late)
 
     def _may_have_changed(self) -> bool:
+        """Whether `_change` is worth its price."""
         contents = self._contents
         return (
             (contents is not None and contents.may_have_changed)

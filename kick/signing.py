@@ -36,9 +36,11 @@ def secrets_of(secret: Secret) -> tuple[bytes, ...]:
 
     >>> secrets_of(["new", b"old"])
     (b'new', b'old')
+
+    Raises `TypeError` for what is neither text nor bytes.
     """
     listed: Sequence[str | bytes] = [secret] if isinstance(secret, str | bytes) else secret
-    return tuple(each.encode() if isinstance(each, str) else bytes(each) for each in listed)
+    return tuple(each.encode() if isinstance(each, str) else b"".join([each]) for each in listed)
 
 
 class MissingSecret(KickError):
@@ -71,9 +73,10 @@ _DRAW_ONE: Final = (
 )
 
 
-def secret_problems(secret: Secret | None, user: str) -> list[KickError]:
-    """What is wrong with the secret of `user`: missing, empty, or short. Outside of production, short ones are only
-    warned of.
+def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 4) -> list[KickError]:
+    """What is wrong with the secret of `user`: missing, empty, or short.
+
+    Outside of production, short ones are only warned of; `stacklevel` is that of `warnings.warn`.
 
     >>> [problem.code for problem in secret_problems(["a secret of at least thirty-two bytes", ""], "session()")]
     ['secret-missing']
@@ -90,7 +93,7 @@ def secret_problems(secret: Secret | None, user: str) -> list[KickError]:
     weak = WeakSecret(user, shortest)
     if in_production():
         return [weak]
-    warnings.warn(str(weak), stacklevel=4)
+    warnings.warn(str(weak), stacklevel=stacklevel)
     return []
 
 

@@ -17,7 +17,10 @@ from tests.support.imports import Source, find_cycle, import_graph, read_package
 ROOT = Path(__file__).parents[1]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("kick/environment.py", "kick/errors.py",),
+    (
+        "kick/environment.py",
+        "kick/errors.py",
+    ),
     ("kick/signing.py",),
     ("kick/di/*",),
     ("kick/http/problem.py", "kick/http/cookies.py"),

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 _SAFE: Final = ":/%#?=@[]!$&'()*+,;"
+_before_query: Final = re.compile(r"[?#]").split
 _has_control: Final = re.compile(r"[\x00-\x1f\x7f]").search
 
 
@@ -14,15 +15,14 @@ def is_local(url: str, host: str) -> bool:
     """Whether a browser that is sent to `url` stays on `host`, as the `Host` header names it.
 
     Browsers read a backslash as a slash, leave out line breaks and tabs, and take the space away at both ends (URL
-    Living Standard, section 4.4): whatever they could read otherwise than Python does is not local.
+    Living Standard, section 4.4). Whatever they could read otherwise than Python does is not local.
 
     >>> is_local("/notes?page=2", "example.com"), is_local("https://example.com/notes", "example.com")
     (True, True)
     >>> [is_local(url, "example.com") for url in ("//evil.test", "/\\\\evil.test", "https://example.com@evil.test/")]
     [False, False, False]
     """
-    url = url.replace("\\", "/")
-    if _has_control(url) or url != url.strip():
+    if _has_control(url) or url != url.strip() or "\\" in _before_query(url)[0]:
         return False
     try:
         parts = urlsplit(url)

@@ -249,5 +249,5 @@ def cookie_parser(secret: Secret | None = None) -> CookieParser:
     """
     if secret is None:
         return CookieParser(None)
-    raise_all(secret_problems(secret, "cookie_parser()"))
+    raise_all(secret_problems(secret, "cookie_parser()", stacklevel=3))
     return CookieParser(Signer(secret))

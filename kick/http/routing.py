@@ -344,16 +344,19 @@ def split_path(path: str, raw_path: bytes | None, root_path: str) -> list[str]:
         raise NotFound(f"There is nothing at {path}.")
     skipped = root_path.rstrip("/").count("/")
     if raw_path is None or b"%" not in raw_path:
-        parts = path.split("/")[skipped:]
-        return parts if len(parts) > 1 else ["", ""]
-    raw = raw_path.partition(b"?")[0]
+        parts = path.split("/")
+    else:
+        parts = _decoded(raw_path.partition(b"?")[0])
+    return ["", *(parts[skipped + 1 :] or [""])]
+
+
+def _decoded(raw: bytes) -> list[str]:
     if _is_no_triplet(raw):
         raise malformed("path", "The path has a percent sign that begins no encoding.", "Expected %XX", "encoding")
     try:
-        parts = [unquote_to_bytes(part).decode() for part in raw.split(b"/")]
+        return [unquote_to_bytes(part).decode() for part in raw.split(b"/")]
     except UnicodeDecodeError:
         raise malformed("path", "The path is not UTF-8.", "Expected UTF-8", "encoding") from None
-    return parts[skipped:]
 
 
 def path_names(path: str) -> list[str]:

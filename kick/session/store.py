@@ -28,6 +28,10 @@ class Keep(enum.Enum):
 KEEP: Final = Keep.PRINCIPAL
 
 
+_LEAST_COUNTER: Final = -(1 << 63)
+_MOST_COUNTER: Final = (1 << 63) - 1
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A session as a store hands it out. Nobody changes it: a commit makes a new one.
 
@@ -48,7 +52,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What one commit does to a record, all of it or nothing.
+    """What one commit does to a record, all of it or nothing: it deletes, then sets, then increments.
 
     >>> Change(set={"theme": b'"dark"'}).is_empty
     False
@@ -82,10 +86,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         counters: dict[str, int] = {}
         for name, by in self.increment.items():
             try:
-                value = msgspec.json.decode(fields.get(name, b"0"), type=int) + by
+                held = msgspec.json.decode(fields.get(name, b"0"), type=int)
             except msgspec.DecodeError:
                 return None
-            if not -(1 << 63) <= value < 1 << 63:
+            value = held + by
+            if not (_LEAST_COUNTER <= held <= _MOST_COUNTER and _LEAST_COUNTER <= value <= _MOST_COUNTER):
                 return None
             counters[name] = value
             fields[name] = str(value).encode()
@@ -152,11 +157,17 @@ class AtomicStore(Protocol):
     async def create(
         self, key: str, change: Change, *, max_age: float, absolute_max_age: float | None = None
     ) -> Committed | Literal[Refused.TAKEN]:
-        """Make a new record of what `change` sets. Never overwrites: a key that is in use is `TAKEN`."""
+        """Make a new record of what `change` sets. Never overwrites: a key that is in use is `TAKEN`.
+
+        Raises `ValueError` for a change that increments what it has set to something else than a counter.
+        """
         ...
 
     async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
-        """Apply `change` to a live record and let it expire `max_age` from now."""
+        """Apply `change` to a live record and let it expire `max_age` from now, sooner than before or later.
+
+        An empty change renews the life and changes nothing else.
+        """
         ...
 
     async def touch(self, key: str, *, max_age: float) -> bool:
@@ -179,8 +190,8 @@ class AtomicStore(Protocol):
         """Carry the record of `key`, as it is at this moment, over to `new_key`, and end `key`.
 
         `keep` names the fields that go along (`None`: all of them and the principal; otherwise the principal
-        stays behind too). `key` answers `Superseded(successor)` for `grace` seconds. Of several moves of
-        one key, one wins.
+        stays behind too). `key` answers `Superseded(successor)` for `grace` seconds; a grace of 0 leaves no trace. Of
+        several moves of one key, one wins; a move onto the key itself is `TAKEN`.
         """
         ...
 
@@ -201,11 +212,11 @@ class AtomicStore(Protocol):
         ...
 
     async def purge(self) -> int:
-        """Free what has expired; how many records. Nothing visible changes."""
+        """Free what has expired; about how many records. Nothing visible changes."""
         ...
 
     async def aclose(self) -> None:
-        """Let go of connections, threads and files. The store may be used again afterwards."""
+        """Let go of connections, threads and files; the sessions stay. The store may be used again afterwards."""
         ...
 
 

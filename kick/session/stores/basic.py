@@ -88,7 +88,8 @@ class BasicStore:
             )
             fields: dict[str, bytes] = {}
             counters = change.apply_to(fields)
-            assert counters is not None  # a new record has nothing in it that is no counter
+            if counters is None:
+                raise ValueError("a change that counts on top of what it has set to something else than a counter")
             await self._set(key, fields, meta)
             return Committed(meta.expires, counters)
 

@@ -29,6 +29,7 @@ NOT_COUNTERS: Final = (
     b"",
     b"junk",
     b"9223372036854775808",
+    b"-9223372036854775809",
 )
 MAX_COUNTER: Final = 2**63 - 1
 MIN_COUNTER: Final = -(2**63)

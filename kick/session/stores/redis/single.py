@@ -19,7 +19,7 @@ from redis.exceptions import (
 from kick.session.stores.redis.commands import Command
 from kick.session.stores.redis.server import Limits, Server
 
-_IN_SCRIPT: Final = re.compile(r"ERR Error running script .*?: -(?=[A-Z]+ )", re.DOTALL)
+_IN_SCRIPT: Final = re.compile(r"^(?:ERR Error running script .*?|@user_script: \d+): -(?=[A-Z]+ )", re.DOTALL)
 
 _ERRORS: Final[dict[str, type[Exception]]] = {
     "CLUSTERDOWN": ClusterDownError,

@@ -45,6 +45,10 @@ class App:
 
     `routes` lists its routes, `container` has its instances. Importing it starts nothing: what it provides is built at
     the server's lifespan start-up, or, where a server has none, at the first request.
+
+    >>> app = bootstrap([])
+    >>> app, app.routes
+    (<kick.App with 0 routes>, ())
     """
 
     def __init__(

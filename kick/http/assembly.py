@@ -59,6 +59,7 @@ class Assembly:
         self.chains: list[Chain] = []
         self.problems: list[KickError] = []
         self.layers: dict[int, Any] = {}
+        self._unmatched: list[Any] = []
         self.middleware = self._usable(middleware)
         for module in modules:
             for controller in module.controllers:
@@ -84,13 +85,14 @@ class Assembly:
         for layer in self.layers.values():
             if hasattr(layer, "configure"):
                 layer.configure(settings)
+        self._unmatched = self._chosen(self.middleware, None)
         for chain in self.chains:
             chain.outer = self._chosen(self.middleware, chain.route)
             chain.inner = self._chosen(chain.route.middleware, chain.route)
 
     def unmatched(self, endpoint: Endpoint) -> Endpoint:
         """What answers requests that no route matches."""
-        return guarded(self._chosen(self.middleware, None), endpoint)
+        return guarded(self._unmatched, endpoint)
 
     def _chosen(self, layers: Iterable[Any], route: Route | None) -> list[Any]:
         chosen = for_route(layers, route)

@@ -105,7 +105,7 @@ def _middleware_fix(given: object, name: str) -> str:
         if inspect.iscoroutinefunction(given.__call__) and not _takes(given.__call__, 4):
             return f"Pass an instance: `middleware=[{name}()]`."
         return f"For an ASGI middleware class: `asgi_middleware=[Middleware({name})]`."
-    if inspect.isfunction(given) and not _takes(given, 2):
+    if inspect.isfunction(given) and not inspect.iscoroutinefunction(given) and not _takes(given, 2):
         return f"Pass what it returns: `middleware=[{name}()]`, with the options it takes."
     return "Write it as `async def timing(ctx, call_next): return await call_next(ctx)`."
 

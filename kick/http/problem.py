@@ -118,25 +118,41 @@ class _Fixed(HTTPError):
 
 
 class BadRequest(_Fixed):
-    """400: the request is malformed."""
+    """400: the request is malformed.
+
+    >>> print(BadRequest("The cursor is no number."))
+    400 Bad Request: The cursor is no number.
+    """
 
     code = 400
 
 
 class Unauthorized(_Fixed):
-    """401: who is asking is not known."""
+    """401: who is asking is not known.
+
+    >>> print(Unauthorized("Log in first."))
+    401 Unauthorized: Log in first.
+    """
 
     code = 401
 
 
 class Forbidden(_Fixed):
-    """403: who is asking is known, and may not."""
+    """403: who is asking is known, and may not.
+
+    >>> print(Forbidden("This note is somebody else's."))
+    403 Forbidden: This note is somebody else's.
+    """
 
     code = 403
 
 
 class NotFound(_Fixed):
-    """404: nothing is here."""
+    """404: nothing is here.
+
+    >>> print(NotFound("There is no note 7."))
+    404 Not Found: There is no note 7.
+    """
 
     code = 404
 
@@ -155,49 +171,81 @@ class MethodNotAllowed(_Fixed):
 
 
 class NotAcceptable(_Fixed):
-    """406: no form of the response suits the client."""
+    """406: no form of the response suits the client.
+
+    >>> print(NotAcceptable("There is JSON only."))
+    406 Not Acceptable: There is JSON only.
+    """
 
     code = 406
 
 
 class RequestTimeout(_Fixed):
-    """408: the request took too long to arrive."""
+    """408: the request took too long to arrive.
+
+    >>> print(RequestTimeout("The upload took too long."))
+    408 Request Timeout: The upload took too long.
+    """
 
     code = 408
 
 
 class Conflict(_Fixed):
-    """409: the request does not fit the present state."""
+    """409: the request does not fit the present state.
+
+    >>> print(Conflict("The name is taken."))
+    409 Conflict: The name is taken.
+    """
 
     code = 409
 
 
 class Gone(_Fixed):
-    """410: something was here, and will not be back."""
+    """410: something was here, and will not be back.
+
+    >>> print(Gone("The offer has ended."))
+    410 Gone: The offer has ended.
+    """
 
     code = 410
 
 
 class PreconditionFailed(_Fixed):
-    """412: a condition in the request's headers does not hold."""
+    """412: a condition in the request's headers does not hold.
+
+    >>> print(PreconditionFailed("The note has changed since."))
+    412 Precondition Failed: The note has changed since.
+    """
 
     code = 412
 
 
 class PayloadTooLarge(_Fixed):
-    """413: the body is larger than the limit."""
+    """413: the body is larger than the limit.
+
+    >>> print(PayloadTooLarge("Pictures have 5 MiB at most."))
+    413 Request Entity Too Large: Pictures have 5 MiB at most.
+    """
 
     code = 413
 
 
 class URITooLong(_Fixed):
-    """414: the address is longer than the limit."""
+    """414: the address is longer than the limit.
+
+    >>> print(URITooLong("The query is too long."))
+    414 Request-URI Too Long: The query is too long.
+    """
 
     code = 414
 
 
 class UnsupportedMediaType(_Fixed):
-    """415: the body is of a type that the handler does not take."""
+    """415: the body is of a type that the handler does not take.
+
+    >>> print(UnsupportedMediaType("Send a PNG."))
+    415 Unsupported Media Type: Send a PNG.
+    """
 
     code = 415
 
@@ -219,13 +267,21 @@ class UnprocessableEntity(_Fixed):
 
 
 class Locked(_Fixed):
-    """423: somebody else holds it."""
+    """423: somebody else holds it.
+
+    >>> print(Locked("Ada is editing this note."))
+    423 Locked: Ada is editing this note.
+    """
 
     code = 423
 
 
 class TooManyRequests(_Fixed):
-    """429: slow down; `retry_after` is in seconds."""
+    """429: slow down; `retry_after` is in seconds.
+
+    >>> TooManyRequests(retry_after=30).headers
+    {'retry-after': '30'}
+    """
 
     code = 429
 
@@ -234,25 +290,41 @@ class TooManyRequests(_Fixed):
 
 
 class InternalServerError(_Fixed):
-    """500: the fault is here; what it was stays in the log."""
+    """500: the fault is here; what it was stays in the log.
+
+    >>> print(InternalServerError("It has been noted."))
+    500 Internal Server Error: It has been noted.
+    """
 
     code = 500
 
 
 class NotImplementedHere(_Fixed):
-    """501: the server cannot do this at all."""
+    """501: the server cannot do this at all.
+
+    >>> print(NotImplementedHere("There is no search yet."))
+    501 Not Implemented: There is no search yet.
+    """
 
     code = 501
 
 
 class BadGateway(_Fixed):
-    """502: a server behind this one gave a bad answer."""
+    """502: a server behind this one gave a bad answer.
+
+    >>> print(BadGateway("The bank gave a strange answer."))
+    502 Bad Gateway: The bank gave a strange answer.
+    """
 
     code = 502
 
 
 class ServiceUnavailable(_Fixed):
-    """503: not now; `retry_after` is in seconds."""
+    """503: not now; `retry_after` is in seconds.
+
+    >>> ServiceUnavailable("Back at noon.", retry_after=3600).headers
+    {'retry-after': '3600'}
+    """
 
     code = 503
 
@@ -261,7 +333,11 @@ class ServiceUnavailable(_Fixed):
 
 
 class GatewayTimeout(_Fixed):
-    """504: a server behind this one gave no answer in time."""
+    """504: a server behind this one gave no answer in time.
+
+    >>> print(GatewayTimeout("The bank did not answer."))
+    504 Gateway Timeout: The bank did not answer.
+    """
 
     code = 504
 

@@ -46,20 +46,24 @@ class Contents(Protocol):
         """The encoded values of the keys that changed since `rebase`, and the keys that are no longer there."""
         ...
 
-    def rebase(self, stored: Mapping[str, bytes], *, keep_changes: bool) -> None:
-        """The store now has `stored`; what is different here remains a change, or is dropped."""
+    def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
+        """What `changes` has to say of one key."""
         ...
 
-    def refresh(self, key: str, raw: bytes) -> None:
-        """The store has set `key` to `raw`, whatever is here."""
+    def rebase(self, stored: Mapping[str, bytes]) -> None:
+        """The store now has `stored`; what is different here remains a change."""
+        ...
+
+    def refresh(self, key: str, stored: Mapping[str, bytes]) -> None:
+        """The store now has `stored`, and what is here under `key` counts no more."""
         ...
 
     def retain(self, keys: Collection[str], stored: Mapping[str, bytes]) -> None:
         """Forget all but these keys, changes included; the store now has `stored`."""
         ...
 
-    def seal(self, refusal: Refusal) -> None:
-        """Refuse every further write with what `refusal` returns."""
+    def seal(self, refusal: Refusal | None) -> None:
+        """Refuse every further write with what `refusal` returns, or no more."""
         ...
 
 
@@ -115,10 +119,7 @@ class SessionData(MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         if self._sealed is not None:
             raise self._sealed()
-        if type(key) is not str:
-            raise UnstorableValue("data", f"the key {key!r} is not a str")
-        if key[0:1] == RESERVED:
-            raise UnstorableValue(f"data[{key!r}]", f"keys that begin with {RESERVED!r} are kick's own")
+        check_key(key)
         if type(value) not in PLAIN_TYPES:
             encode(key, value)  # a mistake shows here, where it is made
         self._live[key] = value
@@ -137,13 +138,7 @@ class SessionData(MutableMapping[str, Any]):
             self._dropped.add(key)
 
     def __contains__(self, key: object) -> bool:
-        if key in self._live:
-            return True
-        return (
-            key in self._stored
-            and not str(key).startswith(RESERVED)
-            and (self._dropped is None or key not in self._dropped)
-        )
+        return key in self._live or (key in self._stored and self.get(str(key), _MISSING) is not _MISSING)
 
     def __iter__(self) -> Iterator[str]:
         for key in self._stored:
@@ -166,12 +161,23 @@ class SessionData(MutableMapping[str, Any]):
         """All of it as a plain dict; a change of the dict itself changes nothing here."""
         return dict(self)
 
+    def clear(self) -> None:
+        """Remove everything that is there."""
+        if self._sealed is not None:
+            raise self._sealed()
+        self._live.clear()
+        self._dropped = {key for key in self._stored if key[0:1] != RESERVED}
+
     def replace(self, value: Mapping[str, Any]) -> None:
-        """Become `value`: what it lacks is removed."""
-        for key, each in value.items():
-            self[key] = each
-        for key in [key for key in self if key not in value]:
-            del self[key]
+        """Become `value`: what it lacks is removed. Nothing happens when some of it cannot be stored."""
+        if self._sealed is not None:
+            raise self._sealed()
+        new = dict(value)
+        for key, each in new.items():
+            check_key(key)
+            encode(key, each)
+        self.clear()
+        self.update(new)
 
     @property
     def may_have_changed(self) -> bool:
@@ -188,18 +194,21 @@ class SessionData(MutableMapping[str, Any]):
                 changed[key] = encoded
         return changed, list(self._dropped or ())
 
-    def rebase(self, stored: Mapping[str, bytes], *, keep_changes: bool) -> None:
+    def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
+        """See `Contents.pending`."""
+        if key in self._live:
+            return {key: encode(key, self._live[key])}, []
+        return {}, [key] if self._dropped is not None and key in self._dropped else []
+
+    def rebase(self, stored: Mapping[str, bytes]) -> None:
         """See `Contents.rebase`."""
         self._stored = stored
         if self._dropped is not None:
             self._dropped.intersection_update(stored)
-        if not keep_changes:
-            self._live.clear()
-            self._dropped = None
 
-    def refresh(self, key: str, raw: bytes) -> None:
+    def refresh(self, key: str, stored: Mapping[str, bytes]) -> None:
         """See `Contents.refresh`."""
-        self._stored = {**self._stored, key: raw}
+        self.rebase(stored)
         self._live.pop(key, None)
         if self._dropped is not None:
             self._dropped.discard(key)
@@ -211,11 +220,24 @@ class SessionData(MutableMapping[str, Any]):
         if self._dropped is not None:
             self._dropped.intersection_update(keys)
 
-    def seal(self, refusal: Refusal) -> None:
+    def seal(self, refusal: Refusal | None) -> None:
         """See `Contents.seal`."""
         self._sealed = refusal
         self._live.clear()
         self._dropped = None
+
+
+def check_key(key: object) -> None:
+    """Raise `UnstorableValue` for what cannot be a key of a session's data."""
+    if type(key) is not str:
+        raise UnstorableValue("data", f"the key {key!r} is not a str")
+    if key[0:1] == RESERVED:
+        raise UnstorableValue(f"data[{key!r}]", f"keys that begin with {RESERVED!r} are kick's own")
+    if not key.isascii():
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            raise UnstorableValue(f"data[{key!r}]", "a key with a lone surrogate has no UTF-8 form") from None
 
 
 class _FrozenList(list[Any]):

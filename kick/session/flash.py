@@ -75,6 +75,6 @@ class Flash:
         return changed, [name for name, raw in self._changed.items() if raw is None and name in self._stored]
 
     def rebase(self, stored: Mapping[str, bytes]) -> None:
-        """The store now has `stored`, and the changes are part of it."""
+        """The store now has `stored`, and the changes, if any, are part of it or dropped."""
         self._stored = stored
         self._changed.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, get_type_hints
@@ -60,47 +60,76 @@ class Shape:
         """The data of one request."""
         return TypedContents(self, stored)
 
-    def encode(self, name: str, value: Any) -> bytes:
-        """The bytes of one field."""
-        return encode(name, msgspec.to_builtins(value, builtin_types=_STORED_AS_THEY_ARE))
+    def encode(self, name: str, value: Any, *, sort: bool = False) -> bytes:
+        """The bytes of one field; `sort` puts sets and dicts into an order that equal ones share."""
+        order: Any = "deterministic" if sort else None
+        plain = msgspec.to_builtins(value, builtin_types=_STORED_AS_THEY_ARE, str_keys=True, order=order)
+        return encode(name, plain)
 
-    def read(self, stored: Mapping[str, bytes]) -> Any:
-        """An instance with what is stored, and defaults for the rest."""
-        values: dict[str, Any] = {}
-        for name, hint in self.hints.items():
-            raw = stored.get(name)
-            if raw is None:
-                continue
-            try:
-                values[name] = msgspec.convert(decode(raw), hint)
-            except (UnreadableValue, msgspec.ValidationError) as error:
-                logger.warning(
-                    "the stored field %r does not fit %s and is dropped: %s", name, self.type.__name__, error
-                )
-        return self.type(**values)
+    def decode(self, name: str, raw: bytes) -> Any:
+        """The value of one field. Raises `Unfit` for bytes that are none."""
+        try:
+            return msgspec.convert(decode(raw), self.hints[name], str_keys=True)
+        except (UnreadableValue, msgspec.ValidationError) as error:
+            raise Unfit(str(error)) from error
+
+    def default(self) -> Any:
+        """A new instance."""
+        return self.type()
+
+    def with_values(self, instance: Any, values: Mapping[str, Any]) -> Any:
+        """The instance with these values in it, or, where it is frozen, another one."""
+        try:
+            for name, value in values.items():
+                setattr(instance, name, value)
+        except AttributeError:
+            replace: Any = msgspec.structs.replace if _is_struct(self.type) else dataclasses.replace
+            return replace(instance, **values)
+        return instance
+
+
+class Unfit(ValueError):
+    """A stored value that does not fit the type of its field."""
 
 
 class TypedContents:
     """The `Contents` whose value is an instance of the session's data type."""
 
-    __slots__ = ("_shape", "_stored", "_value")
+    __slots__ = ("_shape", "_stored", "_unfit", "_value")
 
     def __init__(self, shape: Shape, stored: Mapping[str, bytes]) -> None:
         self._shape = shape
         self._stored = stored
         self._value: Any = None
+        self._unfit: set[str] = set()
 
     @property
     def value(self) -> Any:
         """The instance, made when it is first asked for."""
         if self._value is None:
-            self._value = self._shape.read(self._stored)
+            self._value = self._read(self._shape.default(), self._shape.hints)
         return self._value
+
+    def _read(self, instance: Any, names: Iterable[str]) -> Any:
+        """The instance with what is stored under these names; what does not fit is left as it is, with a log line."""
+        values: dict[str, Any] = {}
+        for name in names:
+            raw = self._stored.get(name)
+            if raw is None:
+                continue
+            try:
+                values[name] = self._shape.decode(name, raw)
+            except Unfit as error:
+                self._unfit.add(name)
+                logger.warning("the stored field %r does not fit and is dropped: %s", name, error)
+        return self._shape.with_values(instance, values)
 
     def replace(self, value: Any) -> None:
         """See `Contents.replace`."""
         if not isinstance(value, self._shape.type):
             raise TypeError(f"session.data is a {self._shape.type.__name__}, not a {type(value).__name__}")
+        for name in self._shape.hints:
+            self._shape.encode(name, getattr(value, name))
         self._value = value
 
     @property
@@ -112,36 +141,51 @@ class TypedContents:
         """See `Contents.changes`."""
         changed: dict[str, bytes] = {}
         if self._value is not None:
-            for name, default in self._shape.defaults.items():
-                encoded = self._shape.encode(name, getattr(self._value, name))
-                if not same(self._stored.get(name, default), encoded):
-                    changed[name] = encoded
+            for name in self._shape.hints:
+                changed.update(self.pending(name)[0])
         return changed, []
 
-    def rebase(self, stored: Mapping[str, bytes], *, keep_changes: bool) -> None:
-        """See `Contents.rebase`."""
-        self._stored = stored
-        if not keep_changes:
-            self._value = None
+    def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
+        """See `Contents.pending`."""
+        shape = self._shape
+        if self._value is None or key not in shape.hints:
+            return {}, []
+        value = getattr(self._value, key)
+        encoded = shape.encode(key, value)
+        before = shape.defaults[key] if key in self._unfit else self._stored.get(key, shape.defaults[key])
+        if same(before, encoded):
+            return {}, []
+        if len(before) == len(encoded):  # a set may only have come in another order
+            try:
+                if shape.encode(key, shape.decode(key, before), sort=True) == shape.encode(key, value, sort=True):
+                    return {}, []
+            except Unfit:
+                pass
+        return {key: encoded}, []
 
-    def refresh(self, key: str, raw: bytes) -> None:
+    def rebase(self, stored: Mapping[str, bytes]) -> None:
+        """See `Contents.rebase`."""
+        self._unfit = {name for name in self._unfit if stored.get(name) == self._stored.get(name)}
+        self._stored = stored
+
+    def refresh(self, key: str, stored: Mapping[str, bytes]) -> None:
         """See `Contents.refresh`."""
-        self._stored = {**self._stored, key: raw}
+        self.rebase(stored)
         if self._value is not None and key in self._shape.hints:
-            setattr(self._value, key, getattr(self._shape.read({key: raw}), key))
+            self._value = self._read(self._value, [key])
 
     def retain(self, keys: Collection[str], stored: Mapping[str, bytes]) -> None:
         """See `Contents.retain`."""
-        self._stored = stored
-        before, self._value = self._value, None
-        if before is not None:
-            for name in keys:
-                if name in self._shape.hints:
-                    setattr(self.value, name, getattr(before, name))
+        self.rebase(stored)
+        if self._value is not None:
+            default = self._shape.default()
+            dropped = {name: getattr(default, name) for name in self._shape.hints if name not in keys}
+            self._value = self._shape.with_values(self._value, dropped)
 
-    def seal(self, refusal: Refusal) -> None:
+    def seal(self, refusal: Refusal | None) -> None:
         """Nothing can refuse a write to an attribute; from now on the instance is one of the reader's own."""
-        self._value = None
+        if refusal is not None:
+            self._value = None
 
 
 def _is_struct(data_type: object) -> bool:

@@ -72,7 +72,15 @@ def decode(raw: bytes) -> Any:
     try:
         value = _decode_json(raw)
         return _revive(value) if b'"$"' in raw else value
-    except (msgspec.DecodeError, KeyError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+    except (
+        msgspec.DecodeError,
+        AttributeError,
+        KeyError,
+        ValueError,
+        TypeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise UnreadableValue(f"not a session value: {error}") from error
 
 

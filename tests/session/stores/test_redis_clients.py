@@ -94,17 +94,14 @@ def test_a_url_of_a_known_form_connects_to_nothing_yet(url: str) -> None:
     RedisStore(url)
 
 
-async def test_a_client_lends_its_settings_and_not_its_connections(redis_server: RedisServer, redis_url: str) -> None:
+async def test_a_client_lends_its_settings_and_not_its_connections(redis_url: str) -> None:
     client = redis.asyncio.Redis.from_url(
         redis_url, decode_responses=True, protocol=3, max_connections=1, retry=Retry(NoBackoff(), 0)
     )
-    redis_server.command("CLIENT", "KILL", "TYPE", "normal")
-    await client.set("mine", "1")
-    pool = client.connection_pool
-    only: Any = await pool.get_connection()  # type: ignore[no-untyped-call]
-    await works(RedisStore(client))
-    await pool.release(only)
-    assert await client.get("mine") == "1"
+    async with client.client() as only:  # has the one connection of the client's pool
+        await only.set("mine", "1")
+        await works(RedisStore(client))
+        assert await only.get("mine") == "1"
     await client.aclose()
 
 

@@ -127,7 +127,7 @@ async def test_a_server_that_does_not_answer_is_given_up_in_time_and_asked_again
             store.load(key), store.commit(key, Change(set={"b": b"2"}), max_age=LONG), return_exceptions=True
         )
         assert [type(result) for result in results] == [TookTooLong, TookTooLong]
-        assert 0.2 <= loop.time() - before < 0.6
+        assert 0.2 <= loop.time() - before < 2
         with pytest.raises((TookTooLong, LostConnection)):
             await store.load(key)
         own_server.resume()

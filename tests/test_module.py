@@ -1,0 +1,74 @@
+"""A module: one feature, put together for `bootstrap`."""
+
+from typing import Any
+
+import pytest
+
+from kick import Controller, Get, Module, RequestContext, Use, bootstrap
+from kick.http.errors import NotAController
+from kick.session import session
+from tests.http.support import ask
+
+
+@Controller("/things")
+class Things:
+    @Get()
+    async def index(self) -> str:
+        return "things"
+
+    @Get("/session", session=True)
+    async def with_session(self, ctx: RequestContext) -> str:
+        return type(ctx.session).__name__
+
+
+async def test_a_module_may_be_used_under_several_prefixes() -> None:
+    app = bootstrap(
+        [Module("old", controllers=[Things], prefix="/v1"), Module("new", controllers=[Things], prefix="v2")]
+    )
+    assert [route.module for route in app.routes] == ["old", "old", "new", "new"]
+    for target in ("/v1/things", "/v2/things"):
+        assert (await ask(app, target)).json() == "things"
+
+
+async def test_the_middleware_of_a_module_is_for_its_own_routes() -> None:
+    async def stamp(ctx: RequestContext, call_next: Any) -> Any:
+        response = await call_next(ctx)
+        response.headers["x-module"] = "one"
+        return response
+
+    @Use(stamp)
+    @Controller("/stamped")
+    class Stamped(Things): ...
+
+    app = bootstrap(
+        [
+            Module("one", controllers=[Things], prefix="/one", middleware=[stamp]),
+            Module("two", controllers=[Things], prefix="/two"),
+            Module("three", controllers=[Stamped]),
+        ]
+    )
+    seen = [(await ask(app, target)).header("x-module") for target in ("/one/things", "/two/things", "/stamped", "/no")]
+    assert seen == ["one", None, "one", None]
+
+
+async def test_the_nearest_word_on_sessions_counts() -> None:
+    layer = session(secret="a secret of at least thirty-two bytes")
+    app = bootstrap([Module("off", controllers=[Things], session=False)], [layer])
+    assert [route.session for route in app.routes] == [False, True]
+    assert (await ask(app, "/things/session")).json() == "Session"
+    assert (await ask(app, "/things")).all("set-cookie") == []
+
+
+def test_a_class_that_is_no_controller_is_named_with_its_module() -> None:
+    class Plain: ...
+
+    class Inherits(Things): ...
+
+    for given in (Plain, Inherits, Things()):
+        module = Module("shop", controllers=[given])  # type: ignore[list-item]  # pyright: ignore
+        with pytest.raises(NotAController, match="Module 'shop'"):
+            bootstrap([module])
+
+
+def test_a_module_shows_its_name() -> None:
+    assert repr(Module("shop")) == "Module('shop')"

@@ -167,7 +167,7 @@ def responder(status: int | None, place: str, *, in_layers: bool) -> Respond:
         if value is ctx._response:
             if in_layers:
                 ctx._response = value = own_copy(value)
-            return value
+            return value  # type: ignore[no-any-return]
         if value is None:
             if ctx._response is NOT_BUILT:
                 ctx._response = empty_response(without_value)

@@ -47,11 +47,11 @@ class NotAModule(KickError):
                 fix="Put it into one: `modules=[module]`.",
             )
             return
-        name = _name(given)
-        fix = f'Wrap it: `Module("app", controllers=[{name}])`.'
-        if not isinstance(given, type):
-            fix = 'Pass modules: `Module("app", controllers=[])`, with your controllers in the list.'
-        super().__init__(cause=f"bootstrap(modules=[...]) was given {name}, which is no Module.", fix=fix)
+        controller = _name(given if isinstance(given, type) else type(given))
+        super().__init__(
+            cause=f"bootstrap(modules=[...]) was given {_name(given)}, which is no Module.",
+            fix=f'Wrap the class: `Module("app", controllers=[{controller}])`.',
+        )
 
 
 class NotAController(KickError):

@@ -27,7 +27,7 @@ Convert: TypeAlias = Callable[[str], Any]
 
 
 class Route(msgspec.Struct, kw_only=True, eq=False):
-    """One route: what it is, and, once it has been linked, the endpoint that serves it. Middleware sees it as `ctx.route`.
+    """One route: what it is, and the endpoint that serves it. Middleware sees it as `ctx.route`.
 
     >>> from kick import Controller, Get, Module, bootstrap
     >>> @Controller("/notes")
@@ -354,10 +354,8 @@ def split_path(path: str, raw_path: bytes | None, root_path: str) -> list[str]:
     if path[:1] not in ("", "/"):
         raise NotFound(f"There is nothing at {path}.")
     skipped = root_path.rstrip("/").count("/")
-    if raw_path is None or b"%" not in raw_path:
-        parts = path.split("/")
-    else:
-        parts = _decoded(raw_path.partition(b"?")[0])
+    is_encoded = raw_path is not None and b"%" in raw_path
+    parts = _decoded((raw_path or b"").partition(b"?")[0]) if is_encoded else path.split("/")
     return ["", *(parts[skipped + 1 :] or [""])]
 
 

@@ -84,6 +84,10 @@ class _Exchange:
             if self._started:
                 raise
             await self._refuse(error)
+        except Exception:
+            if not self._started:
+                await self._save_cookie()
+            raise
 
     async def send(self, message: Message) -> None:
         if self._refused:
@@ -94,6 +98,9 @@ class _Exchange:
             except SessionUnavailable as error:
                 await self._refuse(error)
                 return
+            except Exception:
+                await self._save_cookie()
+                raise
             self._started = True
             headers = list(message.get("headers", ()))
             finish_headers(headers, accessed=self._session._accessed, cookie=cookie)
@@ -106,8 +113,19 @@ class _Exchange:
         body = msgspec.json.encode(error.problem())
         headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
         headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
+        finish_headers(headers, accessed=True, cookie=self._engine.cookie_of(self._session))
         await self._send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
+
+    async def _save_cookie(self) -> None:
+        """Send a 500 of our own when the session has got a new id and the application fails: the old one is dead."""
+        cookie = await self._engine.close(self._session, 500)
+        if cookie is not None:
+            self._started = self._refused = True
+            headers = [(b"content-type", b"text/plain"), (b"content-length", b"21")]
+            finish_headers(headers, accessed=True, cookie=cookie)
+            await self._send({"type": "http.response.start", "status": 500, "headers": headers})
+            await self._send({"type": "http.response.body", "body": b"Internal Server Error"})
 
 
 def _client(scope: Scope) -> dict[str, Any]:

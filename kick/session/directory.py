@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
-from kick.session.engine import CLIENT, Engine
+from kick.session.engine import Engine
 from kick.session.events import SessionEvent
-from kick.session.ids import fingerprint, key_of
-from kick.session.store import Record
+from kick.session.ids import fingerprint, key_of, successor_key
+from kick.session.store import Record, Superseded
 from kick.session.values import UnreadableValue, decode
+from kick.session.verbs import CLIENT, MOST_HOPS
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,11 +47,13 @@ class Sessions:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._events = engine.events
+        self._store = engine.store
+        self._ask = engine.verbs.ask
 
     async def of(self, principal: object) -> list[SessionInfo]:
         """The live sessions of a principal, the one seen last first."""
-        found = await self._engine.store.find(str(principal))
+        found = await self._ask(self._store.find(str(principal)))
         infos = [_info(key, record) for key, record in found]
         return sorted(infos, key=lambda info: info.last_seen_at, reverse=True)
 
@@ -59,20 +62,39 @@ class Sessions:
 
         Requests that are in flight under one of them can no longer write, and none is given to the principal
         by a login that was already on its way when this was called and has not been answered when it returns.
+        Like all here, raises `SessionUnavailable` when the store does not answer.
         """
-        keep = None if except_id is None else key_of(except_id)
-        ended = await self._engine.store.revoke(str(principal), keep=keep)
+        keep = None if except_id is None else await self._present_key(key_of(except_id))
+        ended = await self._ask(self._store.revoke(str(principal), keep=keep))
         if ended:
-            self._engine.events.emit(SessionEvent.REVOKED, keep)
+            self._events.emit(SessionEvent.REVOKED, keep)
         return ended
 
     async def end(self, info: SessionInfo) -> bool:
-        """End the session that a list shows; whether it was still there."""
-        return await self._engine.store.destroy(info.key) is True
+        """End the session that a list shows, under whichever id it is by now; whether it was still there."""
+        key: str | None = info.key
+        for _ in range(MOST_HOPS):
+            if key is None:
+                break
+            ended = await self._ask(self._store.destroy(key))
+            if not isinstance(ended, Superseded):
+                return ended
+            key = successor_key(ended.successor)
+        return False
 
     async def purge(self) -> int:
         """Free what has expired; how many records."""
-        return await self._engine.store.purge()
+        return await self._ask(self._store.purge())
+
+    async def _present_key(self, key: str) -> str:
+        """The key of a session by now: a parallel request may have rotated it."""
+        for _ in range(MOST_HOPS):
+            found = await self._ask(self._store.load(key))
+            successor = successor_key(found.successor) if isinstance(found, Superseded) else None
+            if successor is None:
+                break
+            key = successor
+        return key
 
 
 def _info(key: str, record: Record) -> SessionInfo:

@@ -10,6 +10,7 @@ from kick.di import Provider
 from kick.errors import KickError
 from kick.http.cookies import CookieParser
 from kick.http.errors import MiddlewareOrder
+from kick.http.problem import HTTPError
 from kick.http.response import Response
 from kick.session.cookie import CookieOptions
 from kick.session.directory import Sessions
@@ -17,6 +18,7 @@ from kick.session.engine import Engine
 from kick.session.events import Listener
 from kick.session.headers import finish_headers
 from kick.session.options import Duration, OnStoreError, check_options
+from kick.session.session import Session
 from kick.session.stores.url import open_store
 from kick.signing import Secret
 
@@ -59,11 +61,30 @@ class SessionLayer:
         session = await self.engine.open(values)
         session._describe_client = ctx._client
         ctx._session = session
-        response = await call_next(ctx)
-        cookie = await self.engine.close(session, response.status_code)
+        try:
+            response = await call_next(ctx)
+        except Exception as error:
+            await self._close_after(error, session, ctx)
+            raise
+        try:
+            cookie = await self.engine.close(session, response.status_code)
+        except Exception:
+            self._send_cookie(self.engine.cookie_of(session), ctx)
+            raise
         if cookie is not None or session._accessed:
             finish_headers(response.raw_headers, accessed=session._accessed, cookie=cookie)
         return response
+
+    async def _close_after(self, error: Exception, session: Session[Any], ctx: RequestContext[Any]) -> None:
+        """Close the session of a handler that raised, when nothing further in has made a response of it."""
+        status = error.status if isinstance(error, HTTPError) else 500
+        self._send_cookie(await self.engine.close(session, status), ctx)
+
+    def _send_cookie(self, cookie: bytes | None, ctx: RequestContext[Any]) -> None:
+        """Send the cookie with whatever response is sent: the store knows the session by this id, and by no other."""
+        if cookie is not None:
+            ctx._add_header(b"set-cookie", cookie)
+            ctx._add_header(b"cache-control", b"no-store")
 
     async def aclose(self) -> None:
         """Close the store."""
@@ -96,8 +117,8 @@ def session(
         cookie_name: an RFC 6265 token.
         max_age: how long a session lives without a write (rolling: without a request); a `timedelta` or seconds.
         absolute_max_age: the deadline that nothing extends; none, or 30 days when rolling.
-        rolling: every request restarts `max_age`, of the cookie and in the store (there at most once a tenth of it,
-            and at most once a minute).
+        rolling: every request restarts `max_age`, of the cookie and in the store alike; both at most once in a tenth
+            of it, and at most once a minute.
         save_uninitialized: store sessions that nobody wrote to, and set their cookie. `False` is recommended.
         rotate_after: draw a new id this long after the last one.
         grace: how long the old id leads to the new one after such a rotation.
@@ -133,4 +154,4 @@ def session(
         max_size=max_size,
         on_event=on_event,
     )
-    return SessionLayer(Engine(options, open_store(store)))
+    return SessionLayer(Engine(options, open_store(store, timeout=options.store_timeout)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
@@ -37,7 +38,7 @@ class Status(enum.Enum):
     """The store did not answer."""
 
 
-class Verbs(Protocol):
+class SessionVerbs(Protocol):
     """What a session asks of its engine."""
 
     def open_contents(self, fields: Mapping[str, bytes]) -> Contents:
@@ -69,40 +70,53 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
     __slots__ = (
         "_accessed",
+        "_anonymous",
+        "_attempted",
         "_contents",
         "_cookie_came",
         "_cookie_due",
+        "_cookie_wanted",
         "_describe_client",
         "_fields",
         "_flash",
         "_id",
         "_is_new",
         "_key",
+        "_lock",
         "_principal",
         "_record",
         "_refusal",
+        "_removal_due",
         "_sealed",
         "_status",
         "_verbs",
     )
 
-    def __init__(self, verbs: Verbs, *, cookie_came: bool = False) -> None:
+    def __init__(self, verbs: SessionVerbs, *, cookie_came: bool = False) -> None:
         self._verbs = verbs
         self._cookie_came = cookie_came
         self._status = Status.NEW
         self._is_new = True
         self._accessed = False
-        self._cookie_due = False
         self._id: str | None = None
         self._key: str | None = None
         self._record: Record | None = None
         self._fields: Mapping[str, bytes] = {}
         self._contents: Contents | None = None
         self._flash: Flash | None = None
-        self._principal: str | Keep | None = KEEP
-        self._refusal: Refusal | None = None
-        self._sealed = False
+        self._principal: str | None | Keep = KEEP
         self._describe_client: Callable[[], Mapping[str, Any]] | None = None
+        # The cookie is due when the store has just confirmed that the id is good; it is wanted when something else
+        # than a write asks for it, and then a confirmation is to be had first.
+        self._cookie_due = False
+        self._cookie_wanted = False
+        self._removal_due = False
+        # Writes are refused for good once the response is on its way (sealed), and while there is a refusal.
+        self._sealed = False
+        self._refusal: Refusal | None = None
+        self._anonymous = False
+        self._attempted = False
+        self._lock: asyncio.Lock | None = None
 
     # What there is to read and to write
 
@@ -148,7 +162,8 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         self._touch()
         self._writable()
         text = None if value is None else str(value)
-        self._principal = KEEP if self._record is not None and text == self._record.principal else text
+        held = None if self._record is None else self._record.principal
+        self._principal = KEEP if text == held else text
 
     @property
     def flash(self) -> Flash:
@@ -191,7 +206,9 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         self._usable()
         if isinstance(keep, str):
             raise TypeError(f"keep is True, False or a list of keys, not the text {keep!r}")
-        await self._verbs.regenerate(self, None if keep is True else () if keep is False else tuple(keep))
+        kept = None if keep is True else () if keep is False else tuple(keep)
+        async with self._one_at_a_time():
+            await self._verbs.regenerate(self, kept)
 
     async def rotate(self) -> None:
         """Draw a new id as `regenerate()` does, but let the old one lead to it for a while (`grace`).
@@ -199,12 +216,14 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         For a change of id by time, under requests that are in flight. Not for a login.
         """
         self._usable()
-        await self._verbs.rotate(self)
+        async with self._one_at_a_time():
+            await self._verbs.rotate(self)
 
     async def destroy(self) -> None:
         """End the session in the store, for every request, and remove the cookie. Twice is as good as once."""
         self._usable()
-        await self._verbs.destroy(self)
+        async with self._one_at_a_time():
+            await self._verbs.destroy(self)
 
     async def save(self) -> bool:
         """Write what has changed to the store now; whether it is there.
@@ -213,7 +232,8 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         nothing was written.
         """
         self._usable()
-        return await self._verbs.save(self)
+        async with self._one_at_a_time():
+            return await self._verbs.save(self)
 
     async def increment(self, key: str, by: int = 1) -> int:
         """Add to a whole number in the store itself and return the sum; a key that is not there counts from 0.
@@ -223,7 +243,8 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         """
         self._touch()
         self._writable()
-        return await self._verbs.increment(self, key, by)
+        async with self._one_at_a_time():
+            return await self._verbs.increment(self, key, by)
 
     # A mapping over `data`, for code written for Starlette's `request.session`
 
@@ -245,6 +266,10 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     def __contains__(self, key: object) -> bool:
         return key in self._mapping()
 
+    def clear(self) -> None:
+        """Remove everything that is there; the session stays."""
+        self._mapping().clear()
+
     def __repr__(self) -> str:
         name = "-" if self._key is None else fingerprint(self._key)
         return f"<Session {name} {self._status.value}>"
@@ -262,7 +287,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
     def _touch(self) -> None:
         self._accessed = True
-        if self._status is Status.UNAVAILABLE and self._refusal is None:
+        if self._status is Status.UNAVAILABLE and not self._anonymous:
             raise SessionUnavailable
 
     def _writable(self) -> None:
@@ -271,8 +296,10 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
     def _usable(self) -> None:
         self._touch()
-        if self._refusal is not None and (self._sealed or self._status is Status.UNAVAILABLE):
-            raise self._refusal()
+        if self._sealed:
+            raise _too_late()
+        if self._anonymous:
+            raise SessionUnavailable
 
     def _open(self) -> Contents:
         self._touch()
@@ -286,28 +313,48 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         self._id, self._key, self._record = session_id, key, record
         self._fields = record.fields
         self._status = Status.STORED
-        self._is_new = False
+
+    def _one_at_a_time(self) -> asyncio.Lock:
+        """For tasks of one request that use its session at once."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        return self._lock
 
     def _start_over(self) -> None:
         """Become a new, empty session."""
         self._status = Status.NEW
         self._is_new = True
-        self._cookie_due = False
+        self._cookie_due = self._cookie_wanted = self._attempted = False
         self._id = self._key = self._record = None
-        self._contents = self._flash = self._refusal = None
-        self._fields = {}
         self._principal = KEEP
+        self._retain((), {})
+        self._allow_writes()
 
     def _destroyed(self) -> None:
         """Have no data any more, and take none."""
         self._start_over()
         self._status = Status.DESTROYED
-        self._refuse_writes(_too_late_after_destroy)
+        self._removal_due = self._cookie_came
+        self._refuse_writes(_destroyed)
+
+    def _retain(self, keys: Collection[str], fields: Mapping[str, bytes]) -> None:
+        """Forget all but these keys, in the objects that the handler may hold; the store now has `fields`."""
+        self._fields = fields
+        if self._contents is not None:
+            self._contents.retain(keys, fields)
+        if self._flash is not None:
+            self._flash.rebase(fields)
 
     def _refuse_writes(self, refusal: Refusal) -> None:
         self._refusal = refusal
         if self._contents is not None:
             self._contents.seal(refusal)
+
+    def _allow_writes(self) -> None:
+        if self._refusal is not None:
+            self._refusal = None
+            if self._contents is not None:
+                self._contents.seal(None)
 
     def _seal(self) -> None:
         """Take nothing more: the response is on its way."""
@@ -336,16 +383,16 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
                 dropped += dropped_here
         return Change(set=changed, delete=dropped, principal=self._principal)
 
-    def _rebase(self, fields: Mapping[str, bytes], *, keep_changes: bool) -> None:
-        """The store now has `fields`."""
+    def _rebase(self, fields: Mapping[str, bytes]) -> None:
+        """The store now has `fields`, all changes included."""
         self._fields = fields
         if self._contents is not None:
-            self._contents.rebase(fields, keep_changes=keep_changes)
+            self._contents.rebase(fields)
         if self._flash is not None:
             self._flash.rebase(fields)
 
 
-def _too_late_after_destroy() -> Exception:
+def _destroyed() -> Exception:
     return SessionClosed("it was destroyed. For a new one, `await ctx.session.regenerate()`.")
 
 

@@ -251,7 +251,7 @@ async def test_a_client_that_leaves_a_stream_is_no_error(caplog: pytest.LogCaptu
         try:
             while True:
                 yield b"x"
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
         finally:
             closed.append(True)
 

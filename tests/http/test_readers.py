@@ -1,4 +1,4 @@
-"""`body` and `query`: from JSON, forms and query strings to typed values, and everything that can be wrong with them."""
+"""`body` and `query`: from JSON, forms and query strings to typed values, and all that can be wrong with them."""
 
 import datetime
 import decimal

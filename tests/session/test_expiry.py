@@ -28,10 +28,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("kick.session.engine.now", clock)
-    return clock
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -79,7 +77,7 @@ async def test_not_rolling_a_read_prolongs_nothing(timed_store: Any, clock: Cloc
     assert await browser.data() == {}
 
 
-async def test_rolling_every_response_has_the_cookie_and_the_life_goes_on(timed_store: Any, clock: Clock) -> None:
+async def test_rolling_a_request_restarts_the_life_and_the_cookies_with_it(timed_store: Any, clock: Clock) -> None:
     browser = Browser(Site(timed_store, max_age=60, rolling=True))
     await browser.visit(setting(a=1))
     for _ in range(5):

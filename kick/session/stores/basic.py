@@ -37,6 +37,10 @@ LEAST_LIFE: Final = 1.0
 """What `set` and `touch` are given at least, in seconds: databases refuse an expiry of 0."""
 
 
+MOST_TOUCHES: Final = 10_000
+"""For how many sessions it is remembered when they were touched last."""
+
+
 class _Meta(msgspec.Struct, omit_defaults=True):
     created: float
     issued: float
@@ -58,16 +62,18 @@ class BasicStore:
     Sessions cannot be found by principal here; `find` and `revoke` raise `StoreCannotFind`.
     """
 
-    in_process: Final = False
-
     def __init__(self, store: SessionStore) -> None:
         self._store = store
         self._touch_of_store = getattr(store, "touch", None)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._touched: dict[str, float] = {}
 
     async def load(self, key: str) -> Record | Superseded | None:
         """See `AtomicStore.load`."""
-        return _answer(await self._get(key))
+        found = await self._get(key)
+        if found is not None and key in self._touched:
+            found[1].seen = max(found[1].seen, self._touched[key])
+        return _answer(found)
 
     async def create(
         self, key: str, change: Change, *, max_age: float, absolute_max_age: float | None = None
@@ -123,6 +129,7 @@ class BasicStore:
             expires = max(meta.expires, _expiry(now, max_age, meta.deadline))
             if self._touch_of_store is not None:
                 await self._touch_of_store(_sid(key), max(LEAST_LIFE, expires - now))
+                self._remember_touch(key, now)
             else:
                 meta.seen, meta.expires = now, expires
                 await self._set(key, fields, meta)
@@ -187,6 +194,13 @@ class BasicStore:
         close = getattr(self._store, "aclose", None)
         if close is not None:
             await close()
+
+    def _remember_touch(self, key: str, now: float) -> None:
+        """The class has no place for when a session was touched, and it is not to be touched again at once."""
+        self._touched.pop(key, None)
+        self._touched[key] = now
+        if len(self._touched) > MOST_TOUCHES:
+            del self._touched[next(iter(self._touched))]
 
     def _refuse(self) -> NoReturn:
         raise StoreCannotFind(self._store)

@@ -60,6 +60,7 @@ class MemoryStore:
     """
 
     in_process: Final = True
+    keeps_time: Final = True
 
     def __init__(self, *, max_sessions: int = 100_000, clock: Callable[[], float] | None = None) -> None:
         if max_sessions < 1:
@@ -74,6 +75,10 @@ class MemoryStore:
     def __len__(self) -> int:
         """How many sessions and markers are held, expired ones that are still to be freed included."""
         return len(self._entries)
+
+    def now(self) -> float:
+        """The store's clock: the Unix time, in seconds, as it was at the start and has gone on since."""
+        return self._clock()
 
     async def load(self, key: str) -> Record | Superseded | None:
         """See `AtomicStore.load`."""

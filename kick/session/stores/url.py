@@ -27,18 +27,18 @@ _BASIC: Final = {
 }
 
 
-def open_store(store: object) -> AtomicStore:
+def open_store(store: object, *, timeout: float = 1.0) -> AtomicStore:
     """The store that a URL, a store of either protocol, or `None` (memory) stands for.
 
     >>> open_store("memory://?max_sessions=10").max_sessions
     10
 
-    Connects to nothing. Raises `UnknownStore`, `MissingStoreMethod` or `MissingExtra`.
+    `timeout` is how long, in seconds, a store that is made from a URL may take. Connects to nothing. Raises `UnknownStore`, `MissingStoreMethod` or `MissingExtra`.
     """
     if store is None:
         return MemoryStore()
     if isinstance(store, str):
-        return _from_url(store)
+        return _from_url(store, timeout)
     if all(callable(getattr(store, name, None)) for name in ("load", "create", "commit", "move")):
         return cast(AtomicStore, store)
     missing = [name for name in _BASIC if not callable(getattr(store, name, None))]
@@ -54,14 +54,14 @@ def open_store(store: object) -> AtomicStore:
     return BasicStore(cast(SessionStore, store))
 
 
-def _from_url(url: str) -> AtomicStore:
+def _from_url(url: str, timeout: float) -> AtomicStore:
     parts = urlsplit(url)
     if parts.scheme == "memory":
         return MemoryStore(**_max_sessions(url))
     if parts.scheme == "sqlite":
         from kick.session.stores.sqlite import SQLiteStore
 
-        return SQLiteStore(_sqlite_path(url))
+        return SQLiteStore(_sqlite_path(url), busy_timeout=timeout)
     if f"{parts.scheme}://" in SCHEMES:
         try:
             import redis  # noqa: F401
@@ -69,7 +69,7 @@ def _from_url(url: str) -> AtomicStore:
             raise MissingExtra(f"session(store={parts.scheme + '://...'!r})", "redis", "redis") from None
         from kick.session.stores.redis import RedisStore
 
-        return RedisStore(url)
+        return RedisStore(url, timeout=timeout)
     raise UnknownStore(repr(f"{parts.scheme}://...") if parts.scheme else repr(url), SCHEMES)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Collection, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -28,6 +29,8 @@ from kick.session.stores.redis.records import mark_of, milliseconds, record_of, 
 
 if TYPE_CHECKING:
     from kick.session.stores.redis.clients import Open, Route
+
+logger: Final = logging.getLogger("kick.session")
 
 MAX_COUNTER: Final = 2**63 - 1
 
@@ -72,7 +75,7 @@ class RedisStore:
     kick.session.stores.redis.errors.BadRedisURL: [redis-url] 'http://localhost' leads to no Redis: ...
     """
 
-    in_process: Final = False
+    keeps_time: Final = True
 
     def __init__(
         self,
@@ -101,7 +104,13 @@ class RedisStore:
         """See `AtomicStore.load`."""
         name = self._prefix + key.encode()
         payload = b"*2\r\n$7\r\nHGETALL\r\n$%d\r\n%b\r\n" % (len(name), name)
-        return record_of(await self._submit(name, payload, None, repeatable=True))
+        try:
+            return record_of(await self._submit(name, payload, None, repeatable=True))
+        except Exception as error:
+            if not (isinstance(error, ValueError | IndexError) or str(error).startswith("WRONGTYPE")):
+                raise
+            logger.warning("a stored session cannot be read and counts as missing: %s", error)
+            return None
 
     async def create(
         self, key: str, change: Change, *, max_age: float, absolute_max_age: float | None = None

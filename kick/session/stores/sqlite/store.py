@@ -65,7 +65,7 @@ class SQLiteStore:
     b'1'
     """
 
-    in_process: Final = False
+    keeps_time: Final = True
 
     def __init__(
         self,
@@ -77,6 +77,7 @@ class SQLiteStore:
     ) -> None:
         if os.fspath(path) in ("", ":memory:"):
             raise ValueError("SQLiteStore needs the path of a file; MemoryStore() keeps sessions in memory")
+        self.now = clock
         self._file = SessionFile(Path(path).absolute(), durable=durable, clock=clock)
         self._busy_timeout = busy_timeout.total_seconds() if isinstance(busy_timeout, timedelta) else busy_timeout
         self._worker: Worker | None = None

@@ -1,0 +1,155 @@
+"""What type checkers see of the public face. The assertions are theirs: mypy and pyright read this file."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, assert_type
+
+import msgspec
+from starlette.datastructures import FormData, Headers, QueryParams
+from starlette.requests import Request
+
+from kick import (
+    App,
+    Controller,
+    Get,
+    HTTPError,
+    Module,
+    NotFound,
+    Post,
+    Provider,
+    RequestContext,
+    Response,
+    ServerSentEvent,
+    Service,
+    Session,
+    Sessions,
+    UnprocessableEntity,
+    Use,
+    bootstrap,
+)
+from kick.http import CallNext, Middleware, Route, cookie_parser
+from kick.session import session
+from kick.session.contents import SessionData
+
+SECRET = "a secret of at least thirty-two bytes"
+
+
+class UserSession(msgspec.Struct):
+    user_id: int | None = None
+
+
+class Note(msgspec.Struct):
+    title: str
+
+
+@Service()
+class Notes:
+    def count(self) -> int:
+        return 3
+
+
+async def timing(ctx: RequestContext, call_next: CallNext) -> Response:
+    response = await call_next(ctx)
+    assert_type(response, Response)
+    return response
+
+
+@Use(timing)
+@Controller("/notes", session=True)
+class NoteController:
+    def __init__(self, notes: Notes) -> None:
+        self.notes = notes
+
+    @Get()
+    async def index(self, ctx: RequestContext) -> Response:
+        return ctx.json(self.notes.count())
+
+    @Get("/{note_id}", name="one")
+    @Post("/{note_id}", status=201, max_body=10)
+    async def show(self, note_id: int) -> dict[str, int]:
+        return {"id": note_id}
+
+    @Use(timing, timing)
+    @Post()
+    def create(self, body: Note) -> Note:
+        return body
+
+
+def test_decorated_classes_and_methods_keep_their_types() -> None:
+    controller = NoteController(Notes())
+    assert_type(controller, NoteController)
+    assert_type(controller.notes, Notes)
+    as_class: type[NoteController] = NoteController
+    assert_type(controller.create(Note("a")), Note)
+    show: Callable[[int], Awaitable[dict[str, int]]] = controller.show
+    assert as_class.__name__ == "NoteController"
+    assert show == controller.show
+
+
+async def results(controller: NoteController, ctx: RequestContext) -> None:
+    assert_type(await controller.show(1), dict[str, int])
+    assert_type(await controller.index(ctx), Response)
+
+
+def of_a_context(ctx: RequestContext) -> None:
+    assert_type(ctx.session, Session[SessionData])
+    assert_type(ctx.session.data, SessionData)
+    assert_type(ctx.method, str)
+    assert_type(ctx.params, dict[str, Any])
+    assert_type(ctx.query, QueryParams)
+    assert_type(ctx.headers, Headers)
+    assert_type(ctx.cookies, dict[str, str])
+    assert_type(ctx.signed_cookies, dict[str, str])
+    assert_type(ctx.form, FormData)
+    assert_type(ctx.request, Request)
+    assert_type(ctx.route, Route | None)
+    assert_type(ctx.client_ip, str | None)
+    assert_type(ctx.body_stream(), AsyncIterator[bytes])
+    assert_type(ctx.json({}), Response)
+    assert_type(ctx.redirect("/"), Response)
+    assert_type(ctx.problem(400), Response)
+
+
+def of_a_typed_context(ctx: RequestContext[UserSession]) -> None:
+    assert_type(ctx.session, Session[UserSession])
+    assert_type(ctx.session.data, UserSession)
+    assert_type(ctx.session.data.user_id, int | None)
+
+
+async def test_an_application_gives_what_it_is_asked_for() -> None:
+    @asynccontextmanager
+    async def lifespan(app: App) -> AsyncIterator[None]:
+        yield
+
+    app = bootstrap(
+        [Module("notes", controllers=[NoteController], middleware=[timing])],
+        [cookie_parser(), session(secret=SECRET, data=UserSession), timing],
+        providers=[Provider(str, value="x")],
+        lifespan=lifespan,
+    )
+    assert_type(app, App)
+    assert_type(app.routes, tuple[Route, ...])
+    await app.start()
+    assert_type(await app.container.get(Notes), Notes)
+    assert_type(app.container.instance(Notes), Notes)
+    async with app.scope() as scope:
+        assert_type(await scope.get(Notes), Notes)
+        assert_type(await scope.get(Sessions), Sessions)
+    with app.override(Notes, Notes()) as fake:
+        assert_type(fake, Notes)
+    with app.override(Notes, Provider(Notes, Notes)) as provider:
+        assert_type(provider, Provider)
+    await app.aclose()
+
+
+def test_middleware_is_a_protocol() -> None:
+    layers: list[Middleware] = [timing, session(secret=SECRET)]
+    assert layers
+
+
+def test_errors_and_events_have_their_types() -> None:
+    error: HTTPError = NotFound("x", headers={"a": "b"}, thing=1)
+    assert_type(error.status, int)
+    assert_type(error.detail, str | None)
+    assert UnprocessableEntity(errors=[{"location": "/body", "message": "m", "code": "c"}]).status == 422
+    assert_type(ServerSentEvent(data=1).encode(), bytes)

@@ -84,7 +84,7 @@ class StoreCannotFind(KickError):
         )
 
 
-class SessionUnavailable(ServiceUnavailable, HTTPException):
+class SessionUnavailable(ServiceUnavailable, HTTPException):  # type: ignore[misc]
     """The store did not answer, so this request cannot know its session.
 
     It is an exception of Starlette too, so that an application of Starlette, FastAPI or Litestar answers 503.
@@ -95,7 +95,7 @@ class SessionUnavailable(ServiceUnavailable, HTTPException):
         self.status_code = self.status
 
 
-class SessionEnded(Conflict, HTTPException):
+class SessionEnded(Conflict, HTTPException):  # type: ignore[misc]
     """Another request has ended the session, so there is no count to return."""
 
     def __init__(self) -> None:

@@ -76,7 +76,7 @@ def check_options(
         problems.append(
             BadSessionOption("on_store_error", on_store_error, "'error' or 'anonymous'", 'on_store_error="error"')
         )
-    if not (isinstance(max_size, int) and max_size > 0):
+    if type(max_size) is not int or max_size < 1:
         problems.append(BadSessionOption("max_size", max_size, "a number of bytes above 0", "max_size=1 << 20"))
     shape: Shape | None = None
     try:

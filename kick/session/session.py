@@ -104,7 +104,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         self._fields: Mapping[str, bytes] = {}
         self._contents: Contents | None = None
         self._flash: Flash | None = None
-        self._principal: str | None | Keep = KEEP
+        self._principal: str | Keep | None = KEEP
         self._describe_client: Callable[[], Mapping[str, Any]] | None = None
         # The cookie is due when the store has just confirmed that the id is good; it is wanted when something else
         # than a write asks for it, and then a confirmation is to be had first.

@@ -149,8 +149,8 @@ class AtomicStore(Protocol):
     * A key that was moved away stays superseded for `grace` seconds, then it is as if it had never been.
     * An operation that cannot be carried out raises, and has changed nothing or everything.
 
-    Two attributes are optional. `keeps_time = True` says that the store gives up by itself after a second or so; any other
-    is given up by the engine. `now()` is the store's clock, where it is not that of the machine.
+    Two attributes are optional. `keeps_time = True` says that the store gives up by itself after a second or so; any
+    other is given up by the engine. `now()` is the store's clock, where it is not that of the machine.
     """
 
     async def load(self, key: str) -> Record | Superseded | None:

@@ -162,8 +162,8 @@ class Verbs:
                 session._id, session._attempted = draw_id(), False
             key = key_of(session._id)
             repeated, session._attempted = session._attempted, True
-            limits = {"max_age": self.options.max_age, "absolute_max_age": self.options.absolute_max_age}
-            answer = await self.ask(self.store.create(key, change, **limits))
+            age, deadline = self.options.max_age, self.options.absolute_max_age
+            answer = await self.ask(self.store.create(key, change, max_age=age, absolute_max_age=deadline))
             if isinstance(answer, Committed):
                 break
             if repeated:  # the create before, of which no answer came, was carried out
@@ -174,14 +174,13 @@ class Verbs:
                     return
             session._id = None
         now = self.now()
-        deadline = None if self.options.absolute_max_age is None else now + self.options.absolute_max_age
         record = Record(
             fields=change.set,
             created_at=now,
             issued_at=now,
             seen_at=now,
             expires_at=answer.expires_at,
-            deadline=deadline,
+            deadline=None if deadline is None else now + deadline,
             principal=None if change.principal is KEEP else change.principal,
         )
         session._adopt(session._id, key, record)

@@ -33,7 +33,8 @@ def open_store(store: object, *, timeout: float = 1.0) -> AtomicStore:
     >>> open_store("memory://?max_sessions=10").max_sessions
     10
 
-    `timeout` is how long, in seconds, a store that is made from a URL may take. Connects to nothing. Raises `UnknownStore`, `MissingStoreMethod` or `MissingExtra`.
+    `timeout` is how long, in seconds, a store that is made from a URL may take. Connects to nothing. Raises
+    `UnknownStore`, `MissingStoreMethod` or `MissingExtra`.
     """
     if store is None:
         return MemoryStore()

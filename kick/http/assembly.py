@@ -155,8 +155,9 @@ class Assembly:
         return usable
 
     def _check_order(self) -> None:
-        chains = {(*self.middleware, *chain.route.middleware): None for chain in self.chains}
-        for layers in chains or {tuple(self.middleware): None}:
+        chains = [(*self.middleware, *chain.route.middleware) for chain in self.chains]
+        different = {tuple(map(id, layers)): layers for layers in [tuple(self.middleware), *chains]}
+        for layers in different.values():
             for index, layer in enumerate(layers):
                 if hasattr(layer, "check"):
                     for problem in layer.check(layers[:index], layers[index + 1 :]):

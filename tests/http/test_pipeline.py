@@ -1,5 +1,6 @@
 """Middleware: its order, what it sees, and what it may not be."""
 
+import dataclasses
 import functools
 import logging
 from collections.abc import Callable
@@ -380,8 +381,13 @@ def test_partials_methods_and_objects_are_middleware() -> None:
         async def method(self, ctx: RequestContext, call_next: CallNext) -> Response:
             return await call_next(ctx)
 
+    @dataclasses.dataclass
+    class Unhashable(AsClass):
+        option: int = 0
+
     partial = functools.partial(three_arguments, more=1)
-    assert bootstrap([], [partial, Holder().method, AsClass()]).middleware
+    layers = [partial, Holder().method, AsClass(), Unhashable()]
+    assert app_of(Failing, middleware=layers).middleware == tuple(layers)
 
 
 def test_a_choice_of_for_route_that_is_no_middleware_is_refused() -> None:

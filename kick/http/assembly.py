@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -74,9 +74,10 @@ class Assembly:
 
     def require(self, container: Container) -> list[KickError]:
         """Tell the container what the controllers and their handlers ask it for; what is wrong with the handlers."""
+        first_of = {chain.route.controller: chain.route for chain in reversed(self.chains)}
+        for controller, route in reversed(first_of.items()):
+            container.require(controller, f"the controller of {route.method} {route.path}")
         for chain in self.chains:
-            route = chain.route
-            container.require(route.controller, f"the controller of {route.method} {route.path}")
             chain.plan.require(container)
         return list({str(each): each for chain in self.chains for each in chain.plan.problems}.values())
 
@@ -203,7 +204,11 @@ def place_of(handler: Callable[..., Any]) -> str:
     True
     """
     code = getattr(inspect.unwrap(handler), "__code__", None)
-    return "an unknown place" if code is None else f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+    return (
+        "an unknown place"
+        if code is None
+        else f"{code.co_filename.replace(os.sep, '/').rpartition('/')[2]}:{code.co_firstlineno}"
+    )
 
 
 def _first(*choices: bool | None) -> bool | None:

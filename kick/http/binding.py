@@ -185,7 +185,8 @@ def handler_problem(handler: Any, place: str) -> KickError | None:
             "it is a generator, so it returns no response",
             "Yield in a function of its own, and return `ctx.stream(chunks())`, or `ctx.sse(events())`.",
         )
-    if not inspect.signature(handler).parameters:
+    code = getattr(function, "__code__", None)
+    if code is not None and not code.co_argcount and not code.co_flags & inspect.CO_VARARGS:
         return NotAHandler(place, "it takes no self", f"Write it as a method: `{method}`.")
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -171,3 +171,31 @@ class Browser:
 def setting(**values: Any) -> Act:
     """An act that writes these values."""
     return lambda session: session.data.update(values)
+
+
+WRITES = ("create", "commit", "touch", "move", "destroy")
+"""The operations of a store that change a session."""
+
+OPERATIONS = ("load", *WRITES, "find", "revoke", "purge")
+"""All of them."""
+
+
+def calls_to(store: Any, names: Iterable[str] = OPERATIONS) -> list[str]:
+    """The names of the store's operations, as they are called from now on."""
+    calls: list[str] = []
+    for name in names:
+        operation = getattr(store, name)
+
+        def counted(*args: Any, _name: str = name, _operation: Any = operation, **options: Any) -> Any:
+            calls.append(_name)
+            return _operation(*args, **options)
+
+        setattr(store, name, counted)
+    return calls
+
+
+def later(site: Site, seconds: float) -> None:
+    """Have the engine think that so much time has gone by. Lives in the store stay as they are."""
+    verbs = site.layer.engine.verbs
+    now = verbs.now
+    verbs.now = lambda: now() + seconds

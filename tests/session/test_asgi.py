@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -42,7 +42,7 @@ def starlette_app(store: Any) -> Any:
         return JSONResponse({})
 
     async def late(request: Request) -> StreamingResponse:
-        async def chunks() -> Any:
+        async def chunks() -> AsyncIterator[bytes]:
             try:
                 request.session["late"] = True
             except RuntimeError:
@@ -118,7 +118,7 @@ def litestar_app(store: Any) -> Any:
         return {"user_id": request.session.get("user_id"), "visits": request.session.get("visits", [])}
 
     async def logout(request: LitestarRequest[Any, Any, Any]) -> dict[str, bool]:
-        await request.session.destroy()
+        await request.session.destroy()  # pyright: ignore[reportAttributeAccessIssue]
         return {"in": False}
 
     for handler in (login, me, logout):
@@ -130,7 +130,9 @@ def litestar_app(store: Any) -> Any:
         litestar_get("/me")(me),
         litestar_post("/logout", status_code=200)(logout),
     ]
-    return Litestar(handlers, middleware=[DefineMiddleware(SessionMiddleware, store=store, **OPTIONS)])
+    inner: Any = SessionMiddleware
+    middleware = DefineMiddleware(inner, store=store, **OPTIONS)
+    return Litestar(handlers, middleware=[middleware])
 
 
 MAKERS: list[Callable[[Any], Any]] = [starlette_app, fastapi_app, litestar_app]

@@ -11,7 +11,7 @@ import pytest
 
 from kick.session import SessionClosed
 from kick.session.values import UnstorableValue
-from tests.session.harness import Browser, Site, setting
+from tests.session.harness import WRITES, Browser, Site, calls_to, setting
 
 
 async def test_what_was_written_is_there_at_the_next_request(browser: Browser) -> None:
@@ -123,16 +123,7 @@ async def test_assigning_data_replaces_all_of_it(browser: Browser) -> None:
 
 def writes_of(site: Site) -> list[str]:
     """The names of the store's writing operations, as they are called from now on."""
-    calls: list[str] = []
-    for name in ("create", "commit", "touch", "move", "destroy"):
-        operation = getattr(site.store, name)
-
-        def counted(*args: Any, _name: str = name, _operation: Any = operation, **options: Any) -> Any:
-            calls.append(_name)
-            return _operation(*args, **options)
-
-        setattr(site.store, name, counted)
-    return calls
+    return calls_to(site.store, WRITES)
 
 
 def read_all(session: Any) -> None:

@@ -30,7 +30,7 @@ lint: .venv/.dev ## check style with ruff
 	$(BIN)/ruff format --check
 
 types: .venv/.dev ## check types with mypy and pyright
-	$(BIN)/mypy --strict kick
+	$(BIN)/mypy --strict kick tests/typing
 	$(BIN)/mypy --strict examples/*.py
 	cd examples/auth && ../../$(BIN)/mypy --strict .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python

@@ -83,10 +83,20 @@ async def test_a_request_that_finds_the_id_given_up_by_a_login_begins_no_session
     await browser.visit(setting(theme="dark"))
     other_tab = browser.twin()
     await browser.visit(log_in_again)
-    for act in (lambda session: dict(session.data), setting(seen=1), log_in_again):
+    for act in (lambda session: dict(session.data), setting(seen=1), rotate):
         answer = await other_tab.visit(act)
         assert (answer.status, answer.cookies) == (200, [])
     assert site.events.count("created") == 1
+    assert await browser.data() == {"theme": "dark", "user_id": 8}
+
+
+async def test_a_login_under_an_id_given_up_by_a_login_begins_a_session_of_its_own(racing_store: Any) -> None:
+    browser = Browser(Site(racing_store))
+    await browser.visit(setting(theme="dark"))
+    other_tab = browser.twin()
+    await browser.visit(log_in_again)
+    assert (await other_tab.visit(log_in_again)).session_cookie
+    assert await other_tab.data() == {"user_id": 8}, "nothing leads from the old id to the new one"
     assert await browser.data() == {"theme": "dark", "user_id": 8}
 
 

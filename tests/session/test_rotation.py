@@ -42,11 +42,10 @@ async def test_not_rolling_a_rotation_by_time_prolongs_nothing(store: Any) -> No
     await browser.visit(setting(user_id=7))
     before, cookie = await record_of(browser), browser.cookie
     later(site, 120)
-    answer = await browser.visit()
+    await browser.visit()
     after = await record_of(browser)
     assert browser.cookie != cookie
     assert after.expires_at <= before.expires_at
-    assert "Max-Age=3600" in answer.cookies[0] or "Max-Age=3480" in answer.cookies[0]
 
 
 async def test_a_store_whose_clock_is_behind_rotates_no_sooner() -> None:

@@ -26,6 +26,7 @@ MIN_SECRET_BYTES: Final = 32
 SIGNATURE_LENGTH: Final = 43
 
 _TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _BLOCK_SIZE: Final = 64
 _INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
@@ -109,12 +110,13 @@ class _Key:
         self._inner = hashlib.sha256(padded.translate(_INNER_PAD))
         self._outer = hashlib.sha256(padded.translate(_OUTER_PAD))
 
-    def signature(self, text: str) -> str:
+    def signature(self, text: str) -> bytes:
+        """In the standard alphabet, without padding."""
         inner = self._inner.copy()
         inner.update(text.encode("utf-8", "surrogatepass"))
         outer = self._outer.copy()
         outer.update(inner.digest())
-        return base64url(outer.digest())
+        return b2a_base64(outer.digest(), newline=False)[:SIGNATURE_LENGTH]
 
 
 def base64url(digest: bytes) -> str:
@@ -144,7 +146,7 @@ class Signer:
 
     def sign(self, text: str) -> str:
         """`text`, a dot, and its signature of 43 characters."""
-        return f"{text}.{self._current.signature(text)}"
+        return f"{text}.{self._current.signature(text).translate(_TO_URL_SAFE).decode()}"
 
     def verify(self, signed: str) -> tuple[str, bool] | None:
         """The text and whether the first secret signed it; `None` when no secret did.
@@ -154,9 +156,8 @@ class Signer:
         text, _, signature = signed.rpartition(".")
         if len(signature) != SIGNATURE_LENGTH or not signature.isascii():
             return None
-        if "+" in signature or "/" in signature:
-            signature = signature.replace("+", "-").replace("/", "_")
+        given = signature.encode().translate(_TO_STANDARD)
         for key in self._keys:
-            if hmac.compare_digest(key.signature(text), signature):
+            if hmac.compare_digest(key.signature(text), given):
                 return text, key is self._current
         return None

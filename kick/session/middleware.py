@@ -34,6 +34,7 @@ class SessionLayer:
         self.engine = engine
         self.providers = (Provider(Sessions, value=Sessions(engine)),)
         self._name = engine.options.cookie.name
+        self._everywhere = engine.options.path == "/"
 
     def for_route(self, route: Route | None) -> SessionLayer | None:
         """Itself; nothing where no route matched, and where the session is switched off."""
@@ -54,11 +55,10 @@ class SessionLayer:
         self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
     ) -> Response:
         """Open the session, hand the request on, and close the session before the response leaves."""
-        if ctx._session is not None or not self.engine.is_within(ctx.path):
+        if ctx._session is not None or not (self._everywhere or self.engine.is_within(ctx.path)):
             return await call_next(ctx)
         name = self._name
-        values = [value for each, value in ctx._pairs() if each == name]
-        session = await self.engine.open(values)
+        session = await self.engine.open([value for each, value in ctx._pairs() if each == name])
         session._describe_client = ctx._client
         ctx._session = session
         try:

@@ -34,6 +34,7 @@ from kick.session.store import (
     Record,
     Superseded,
 )
+from kick.session.stores.memory import MemoryStore
 from kick.session.values import encode
 
 CLIENT: Final = "$client"
@@ -61,6 +62,7 @@ class Verbs:
         self.events = events
         self.now: Callable[[], float] = getattr(store, "now", time)
         self._time_limit = None if getattr(store, "keeps_time", False) else options.store_timeout
+        self._answers_at_once = type(store) is MemoryStore  # and never fails
 
     # What sessions ask for
 
@@ -133,8 +135,9 @@ class Verbs:
     async def load(self, session: Session[Any], session_id: str) -> None:
         """Take over what the store has under an id, or under those it was rotated to."""
         key = key_of(session_id)
-        found = await self.ask(self.store.load(key))
-        if isinstance(found, Record):
+        load = self.store.load(key)
+        found = await (load if self._answers_at_once else self.ask(load))
+        if type(found) is Record:
             session._adopt(session_id, key, found)
             session._is_new = False
             return

@@ -54,6 +54,10 @@ def starlette_app(store: Any) -> Any:
         request.session["user_id"] = 8
         raise RuntimeError("a mistake")
 
+    async def regenerate_and_crash(request: Request) -> JSONResponse:
+        await request.session.regenerate()  # type: ignore[attr-defined]
+        raise RuntimeError("a mistake")
+
     async def socket(websocket: Any) -> None:
         session = websocket.scope["session"]
         await websocket.accept()
@@ -70,6 +74,7 @@ def starlette_app(store: Any) -> Any:
         Route("/untouched", untouched),
         Route("/late", late),
         Route("/crash", crash),
+        Route("/regenerate-and-crash", regenerate_and_crash),
         WebSocketRoute("/socket", socket),
     ]
     app = Starlette(routes=routes)
@@ -190,6 +195,15 @@ def test_a_crash_saves_nothing() -> None:
     with TestClient(starlette_app(MemoryStore()), raise_server_exceptions=False) as client:
         client.post("/login")
         assert client.get("/crash").status_code == 500
+        assert client.get("/me").json()["user_id"] == 7
+
+
+def test_a_crash_after_a_regenerate_still_sends_the_new_cookie() -> None:
+    with TestClient(starlette_app(MemoryStore()), raise_server_exceptions=False) as client:
+        client.post("/login")
+        crashed = client.get("/regenerate-and-crash")
+        assert crashed.status_code == 500
+        assert "kick.sid=s:" in crashed.headers["set-cookie"]
         assert client.get("/me").json()["user_id"] == 7
 
 

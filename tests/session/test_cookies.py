@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kick import Response
 from kick.session import CookieOptions
 from kick.session.cookie import SessionCookie
 from kick.session.ids import draw_id, key_of
@@ -299,6 +300,20 @@ async def test_a_response_that_sets_the_cookie_is_not_stored_by_caches(browser: 
     assert answer.session_cookie
     assert answer.all("cache-control") == ["no-store"]
     assert "Cookie" in answer.all("vary")[0]
+
+
+async def test_a_response_that_two_requests_return_carries_nothing_from_one_to_the_other(site: Site) -> None:
+    shared = Response(b"the same for all")
+
+    def act(ctx: Any) -> Any:
+        ctx.session.data["user"] = "ann"
+        ctx.set_cookie("mine", "ann")
+        return shared
+
+    assert len((await site.request(act, wants_context=True)).cookies) == 2
+    answer = await site.request(lambda _: shared, wants_context=True)
+    assert answer.body == b"the same for all"
+    assert (answer.cookies, answer.all("vary"), answer.all("cache-control")) == ([], [], [])
 
 
 async def test_other_cookies_keep_their_order_beside_ours(browser: Browser) -> None:

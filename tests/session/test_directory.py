@@ -12,7 +12,7 @@ from kick.session import Sessions
 from kick.session.errors import StoreCannotFind
 from tests.session.conftest import DictStore
 from tests.session.harness import Browser, Site, setting
-from tests.session.test_parallel import paused
+from tests.session.test_parallel import paused, rotate
 
 
 @pytest.fixture
@@ -105,6 +105,45 @@ async def test_one_device_can_be_ended_from_the_list(site: Site, sessions: Sessi
     assert await sessions.end(info) is False
     assert await first.data() == {}
     assert await second.data() == {"user_id": 7}
+
+
+async def test_a_device_that_was_rotated_since_it_was_listed_can_be_ended(site: Site, sessions: Sessions) -> None:
+    browser = Browser(site)
+    await browser.visit(logging_in(7))
+    (listed,) = await sessions.of(7)
+    await browser.visit(rotate)
+    assert await sessions.end(listed) is True
+    assert await browser.data() == {}
+
+
+async def test_logging_out_my_other_devices_leaves_this_one_though_it_was_rotated_meanwhile(
+    site: Site, sessions: Sessions
+) -> None:
+    mine, other = Browser(site), Browser(site)
+    await mine.visit(logging_in(7))
+    await other.visit(logging_in(7))
+    late = await paused(mine.twin(), lambda session: sessions.revoke(7, except_id=session.id))
+    await mine.visit(rotate)
+    assert (await late.finish()).value == 1
+    assert await mine.data() == {"user_id": 7}
+    assert await other.data() == {}
+
+
+async def test_a_regenerate_that_finds_its_session_revoked_starts_empty_and_is_nobodys(
+    site: Site, sessions: Sessions
+) -> None:
+    browser = Browser(site)
+    await browser.visit(logging_in(7))
+
+    async def regenerate(session: Any) -> None:
+        await session.regenerate()
+        session["x"] = 1
+
+    late = await paused(browser, regenerate)
+    await sessions.revoke(7)
+    await late.finish()
+    assert await browser.data() == {"x": 1}
+    assert await sessions.of(7) == []
 
 
 async def test_a_request_in_flight_cannot_write_to_a_revoked_session(site: Site, sessions: Sessions) -> None:

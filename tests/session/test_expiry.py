@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 
 from kick.session import MemoryStore
 from kick.session.stores.sqlite import SQLiteStore
-from tests.session.harness import Browser, Site, setting
+from tests.session.conftest import DictStore
+from tests.session.harness import Browser, Site, later, setting
 from tests.session.test_session import writes_of
 
 
@@ -123,6 +125,25 @@ async def test_5_7_long_sessions_are_touched_every_minute_at_most(timed_store: A
     assert calls == ["touch"]
 
 
+async def test_5_7_a_users_store_with_a_touch_of_its_own_is_touched_as_seldom() -> None:
+    class Touching(DictStore):
+        touches = 0
+
+        async def touch(self, sid: str, max_age: float) -> None:
+            self.touches += 1
+
+    inner = Touching()
+    site = Site(inner, rolling=True, max_age=100)
+    browser = Browser(site)
+    await browser.visit(setting(a=1))
+    later(site, 10.5)
+    await browser.visit()
+    later(site, -10)
+    for _ in range(5):
+        await browser.visit(lambda session: session["a"])
+    assert inner.touches == 1
+
+
 async def test_5_7_a_touch_after_destroy_revives_nothing(timed_store: Any, clock: Clock) -> None:
     site = Site(timed_store, max_age=60, rolling=True)
     browser = Browser(site)
@@ -221,3 +242,20 @@ async def test_a_clock_that_is_set_back_revives_nothing(monkeypatch: pytest.Monk
     steady = store._clock
     monkeypatch.setattr(store, "_clock", lambda: steady() + 61)
     assert await browser.data() == {}
+
+
+@pytest.mark.parametrize("offset", [-3600, 3600])
+async def test_only_the_clock_of_the_store_counts(offset: float) -> None:
+    """It may differ from that of the machine: the monotonic clock stands still while a machine sleeps."""
+    start = time.time() + offset
+    clock = Clock()
+    clock.now = start
+    browser = Browser(Site(MemoryStore(clock=clock), rolling=True, max_age=60, absolute_max_age=3000))
+    assert "Max-Age=60;" in (await browser.visit(setting(a=1))).cookies[0]
+    while clock.now < start + 2940:
+        clock.advance(30)
+        answer = await browser.visit(lambda session: session["a"])
+        assert answer.value == 1
+        assert "Max-Age=60;" in answer.cookies[0]
+    clock.advance(50)
+    assert "Max-Age=10;" in (await browser.visit(lambda session: session["a"])).cookies[0]

@@ -87,7 +87,14 @@ async def test_a_key_without_a_utf_8_form_is_refused(browser: Browser) -> None:
 
 
 async def test_any_other_text_is_a_key(browser: Browser) -> None:
-    values = {"": 1, "\0": 2, "a\0b": 3, "k" * 10_000: 4, "é ": {"": [], "\0": None, "$": {"$": ["uuid", "x"]}}, " $": 5}
+    values = {
+        "": 1,
+        "\0": 2,
+        "a\0b": 3,
+        "k" * 10_000: 4,
+        "é ": {"": [], "\0": None, "$": {"$": ["uuid", "x"]}},
+        " $": 5,
+    }
     await browser.visit(lambda session: session.data.update(values))
     assert await browser.data() == values
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kick import BadRequest, HTTPError, RequestContext
+from kick import BadRequest, Controller, Get, HTTPError, Module, NotFound, RequestContext, bootstrap
 from kick.session import MemoryStore, SessionClosed
 from tests.session.harness import Browser, Site, setting
 
@@ -132,6 +132,24 @@ async def test_an_exception_that_becomes_a_4xx_saves(browser: Browser, error: HT
     assert await browser.data() == {"attempts": 1}
 
 
+@Controller("")
+class Tried:
+    @Get("/")
+    async def page(self, ctx: RequestContext) -> Any:
+        ctx.session["tries"] = 1
+        raise NotFound("no")
+
+
+async def test_an_exception_that_becomes_a_4xx_saves_wherever_the_session_stands() -> None:
+    """Attached to a module, the session sees the exception before there is a response."""
+    site = Site()
+    site.app = bootstrap([Module("tried", controllers=[Tried], middleware=[site.layer])])
+    answer = await Browser(site).visit()
+    assert answer.status == 404
+    assert answer.session_cookie
+    assert len(site.store) == 1
+
+
 @pytest.mark.parametrize("helper", ["redirect", "no_content"])
 async def test_responses_without_a_body_carry_the_cookie_too(browser: Browser, helper: str) -> None:
     def act(ctx: RequestContext) -> Any:
@@ -178,6 +196,27 @@ async def test_writes_after_the_response_has_started_are_refused_at_once(browser
     assert answer.body == b"done"
     assert len(refused) == 13
     assert await browser.data() == {"cart": [1], "address": {"city": "Turin"}, "late": 0}
+
+
+async def test_a_write_while_the_commit_is_on_its_way_is_refused() -> None:
+    store = GatedStore()
+    browser = Browser(Site(store))
+    await browser.visit(setting(a=1))
+    tasks: list[asyncio.Task[None]] = []
+
+    async def act(session: Any) -> None:
+        async def write() -> None:
+            await store.reached.wait()
+            with pytest.raises(SessionClosed):
+                session.data["b"] = 1
+            store.go.set()
+
+        session.data["a"] = 2
+        tasks.append(asyncio.ensure_future(write()))
+
+    await browser.visit(act)
+    await tasks[0]
+    assert await browser.data() == {"a": 2}
 
 
 async def test_a_store_error_inside_of_regenerate_changes_nothing_about_the_request() -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
+import redis
 
-from kick.session import Event, SessionEvent, SessionUnavailable
-from tests.session.harness import Browser, Site, setting
+from kick import RequestContext
+from kick.session import Event, MemoryStore, SessionEvent, Sessions, SessionUnavailable
+from kick.session.stores.basic import BasicStore
+from kick.session.stores.redis import RedisStore
+from tests.session.conftest import DictStore
+from tests.session.harness import WRITES, Browser, Site, later, setting
 from tests.session.test_order import BrokenStore
 
-ALL = frozenset({"load", "create", "commit", "touch", "move", "destroy"})
+ALL = frozenset({"load", *WRITES})
 
 
 async def broken(**options: Any) -> tuple[BrokenStore, Browser]:
@@ -38,6 +44,34 @@ async def test_a_request_that_does_not_touch_it_works() -> None:
     assert answer.cookies == []
 
 
+@pytest.mark.parametrize("on_store_error", ["error", "anonymous"])
+async def test_an_untouched_new_session_that_cannot_be_stored_fails_no_request(on_store_error: str) -> None:
+    store = BrokenStore()
+    site = Site(store, save_uninitialized=True, on_store_error=on_store_error)
+    store.broken = ALL
+    answer = await site.request(lambda ctx: ctx.path, wants_context=True)
+    assert (answer.status, answer.cookies) == (200, [])
+    assert "store_error" in site.events
+
+
+@pytest.mark.parametrize(
+    ("options", "broken"), [({"rolling": True}, {"touch", "commit"}), ({"rotate_after": 60}, {"move"})]
+)
+@pytest.mark.parametrize("act", [lambda _: None, lambda session: session["a"]])
+async def test_what_time_brings_fails_no_request(options: Any, broken: set[str], act: Any) -> None:
+    """Nobody has asked for the touch or the new id; the next request tries again."""
+    store = BrokenStore()
+    site = Site(store, **options)
+    browser = Browser(site)
+    await browser.visit(setting(a=1))
+    later(site, 120)
+    store.broken = frozenset(broken)
+    answer = await browser.visit(act)
+    assert (answer.status, answer.cookies) == (200, [])
+    store.broken = frozenset()
+    assert (await browser.visit(act)).session_cookie
+
+
 @pytest.mark.parametrize(
     "use",
     [
@@ -61,6 +95,99 @@ async def test_every_use_of_an_unavailable_session_says_so(use: Any) -> None:
     answer = await browser.visit(use)
     assert isinstance(answer.error, SessionUnavailable)
     assert answer.status == 503
+
+
+async def test_a_body_that_first_reads_the_session_while_it_streams_is_told_too() -> None:
+    _, browser = await broken()
+    seen: list[str] = []
+
+    def act(ctx: RequestContext) -> Any:
+        async def body() -> Any:
+            with pytest.raises(SessionUnavailable):
+                seen.append(ctx.session.data["a"])
+            yield b"told"
+
+        return ctx.stream(body())
+
+    assert (await browser.visit(act, wants_context=True)).body == b"told"
+    assert seen == []
+
+
+async def test_a_list_of_devices_is_a_503_while_the_store_is_down() -> None:
+    class Down(MemoryStore):
+        async def find(self, principal: str) -> Any:
+            raise ConnectionError("down")
+
+    site = Site(Down())
+    sessions = Sessions(site.layer.engine)
+    answer = await Browser(site).visit(lambda _: sessions.of(7))
+    assert answer.status == 503
+    assert isinstance(answer.error, SessionUnavailable)
+
+
+async def test_regenerated_before_a_commit_that_fails_the_new_cookie_is_sent() -> None:
+    """The old id is dead, and nobody else knows the new one."""
+    store = BrokenStore()
+    browser = Browser(Site(store))
+    await browser.visit(setting(a=1))
+
+    async def act(session: Any) -> None:
+        await session.regenerate()
+        session.data["b"] = 2
+        store.broken = frozenset({"commit"})
+
+    answer = await browser.visit(act)
+    store.broken = frozenset()
+    assert answer.status == 503
+    assert answer.all("cache-control") == ["no-store"]
+    assert await browser.data() == {"a": 1}
+
+
+async def test_regenerated_before_a_value_that_cannot_be_stored_the_new_cookie_is_sent(browser: Browser) -> None:
+    await browser.visit(setting(a=[]))
+
+    async def act(session: Any) -> None:
+        await session.regenerate()
+        session.data["a"].append(object())
+
+    assert (await browser.visit(act)).status == 500
+    assert await browser.data() == {"a": []}
+
+
+async def test_destroyed_before_a_crash_the_cookie_is_removed(browser: Browser) -> None:
+    await browser.visit(setting(a=1))
+
+    async def act(session: Any) -> None:
+        await session.destroy()
+        raise RuntimeError("a mistake")
+
+    answer = await browser.visit(act)
+    assert (answer.status, answer.session_cookie) == (500, "")
+
+
+async def test_a_create_that_was_carried_out_without_an_answer_is_not_carried_out_twice() -> None:
+    class Silent(DictStore):
+        silent = True
+
+        async def set(self, sid: str, data: dict[str, Any], max_age: float) -> None:
+            await super().set(sid, data, max_age)
+            if self.silent:
+                self.silent = False
+                await asyncio.Event().wait()
+
+    inner = Silent()
+    browser = Browser(Site(BasicStore(inner), store_timeout=0.05))
+
+    async def act(session: Any) -> None:
+        session["a"] = 1
+        with pytest.raises(SessionUnavailable):
+            await session.save()
+        session["b"] = 2
+        assert await session.save()
+
+    await browser.visit(act)
+    assert len(inner.rows) == 1
+    assert await browser.data() == {"a": 1, "b": 2}
 
 
 async def test_recovery_needs_no_restart() -> None:
@@ -121,6 +248,70 @@ async def test_a_damaged_value_is_missing_with_one_log_line(caplog: pytest.LogCa
     assert await browser.data() == {"good": 1, "bad": 3}
 
 
+UNREADABLE = [
+    b"",
+    b"\xff",
+    b'{"$":5}',
+    b'{"$":[]}',
+    b'{"$":[[],5]}',
+    b'{"$":["uuid",5]}',
+    b'{"$":["dict",5]}',
+    b'{"$":["bytes",5]}',
+    b'{"$":["decimal",{}]}',
+    b'{"$":["datetime",5]}',
+    b'{"$":["datetime","2020-13-01"]}',
+]
+
+
+@pytest.mark.parametrize("raw", UNREADABLE)
+@pytest.mark.parametrize("read", [dict, lambda session: session.get("bad"), lambda session: "bad" in session])
+async def test_bytes_that_are_no_value_count_as_missing_however_they_are_read(raw: bytes, read: Any) -> None:
+    site = Site()
+    browser = Browser(site)
+    await browser.visit(setting(good=1, bad=2))
+    (record,) = site.store._entries.values()
+    record.fields["bad"] = raw
+    answer = await browser.visit(read)
+    assert answer.status == 200
+    assert not answer.value or answer.value == {"good": 1}
+
+
+class Damaged:
+    """A browser whose session is in Redis, and what the server can be told about its hash."""
+
+    def __init__(self, browser: Browser, server: redis.Redis) -> None:
+        self.browser = browser
+        self.server = server
+        (self.key,) = cast("list[bytes]", server.keys("kick:{*"))
+
+
+@pytest.fixture
+async def damaged(redis_url: str) -> AsyncIterator[Damaged]:
+    store = RedisStore(redis_url)
+    browser = Browser(Site(store))
+    await browser.visit(setting(a=1))
+    with redis.Redis.from_url(redis_url) as server:
+        yield Damaged(browser, server)
+    await store.aclose()
+
+
+@pytest.mark.parametrize(("field", "value"), [(b"\xff", b"garbage"), (b"\xfe", b"1"), (b"a", b"\xff")])
+async def test_a_damaged_hash_in_redis_fails_no_request(damaged: Damaged, field: bytes, value: bytes) -> None:
+    damaged.server.hset(damaged.key, field, value)  # type: ignore[arg-type]
+    answer = await damaged.browser.visit(lambda session: dict(session.data))
+    assert answer.status == 200
+    assert answer.value in ({}, {"a": 1})
+    assert (await damaged.browser.visit(setting(b=2))).status == 200
+    assert (await damaged.browser.data())["b"] == 2
+
+
+async def test_what_is_no_hash_in_redis_is_an_empty_session(damaged: Damaged) -> None:
+    damaged.server.set(damaged.key, "x")
+    assert await damaged.browser.data() == {}
+    assert (await damaged.browser.visit(setting(b=2))).status == 200
+    assert await damaged.browser.data() == {"b": 2}
+
+
 @pytest.mark.parametrize("row", [None, [], "text", {}, {"$kick": 5}, {"$kick": {"created": "x"}}, {"a": 1}])
 async def test_a_damaged_record_of_a_users_store_is_an_empty_session(row: Any) -> None:
     class Damaged:
@@ -147,6 +338,17 @@ async def test_more_than_max_size_is_refused_and_nothing_of_it_written(store: An
     assert await browser.data() == {"a": "x" * 900}
     await browser.visit(setting(a="z" * 950))
     assert await browser.data() == {"a": "z" * 950}, "what replaces is not counted twice"
+
+
+async def test_what_the_same_commit_removes_does_not_count_towards_max_size(store: Any) -> None:
+    browser = Browser(Site(store, max_size=1000))
+    await browser.visit(setting(a="x" * 900))
+
+    def act(session: Any) -> None:
+        session.data = {"b": "y" * 900}
+
+    assert (await browser.visit(act)).status == 200
+    assert await browser.data() == {"b": "y" * 900}
 
 
 async def test_a_megabyte_is_stored_by_default_and_not_more(store: Any) -> None:

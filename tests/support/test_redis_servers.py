@@ -82,6 +82,7 @@ def test_answers_of_every_shape_are_understood(redis_server: RedisServer) -> Non
 
 
 def test_a_cluster_spreads_the_keys_over_its_nodes(redis_cluster: RedisCluster) -> None:
+    redis_cluster.flush()
     with ClusterClient.from_url(redis_cluster.url) as client:
         for number in range(60):
             client.set(f"key:{number}", number)

@@ -144,10 +144,23 @@ async def test_more_commands_than_go_out_at_once_are_all_answered(store: RedisSt
 async def test_one_command_that_fails_spoils_no_other(store: RedisStore, redis_server: RedisServer) -> None:
     good, bad = await started(store, {"a": b"1"}), new_key()
     redis_server.command("SET", f"kick:{bad}", "no hash")
-    results = await asyncio.gather(*(store.load(key) for key in (good, bad, good)), return_exceptions=True)
+    commits = [store.commit(key, Change(set={"a": b"2"}), max_age=LONG) for key in (good, bad, good)]
+    results = await asyncio.gather(*commits, return_exceptions=True)
     assert isinstance(results[1], ResponseError)
     assert "WRONGTYPE" in str(results[1])
-    assert [isinstance(each, Record) for each in results] == [True, False, True]
+    assert [isinstance(each, Committed) for each in results] == [True, False, True]
+
+
+@pytest.mark.parametrize("damage", ["'DEL', KEYS[1]", "'HSET', KEYS[1], '\\255', 'x'", "'HSET', KEYS[1], '\\254', '1'"])
+async def test_what_cannot_be_read_counts_as_missing_with_one_log_line(
+    store: RedisStore, redis_server: RedisServer, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = await started(store, {"a": b"1"})
+    redis_server.command("EVAL", f"redis.call({damage})", 1, f"kick:{key}")
+    if "DEL" in damage:
+        redis_server.command("SET", f"kick:{key}", "no hash")
+    assert await store.load(key) is None
+    assert len(caplog.records) == 1
 
 
 async def test_scripts_that_the_server_forgot_are_sent_again(store: RedisStore, redis_server: RedisServer) -> None:

@@ -14,7 +14,7 @@ from kick.cli.options import TRACE
 from kick.cli.report import error_report
 from kick.errors import KickError
 
-COMMANDS: Final = ("new", "dev", "start", "routes", "secret")
+COMMANDS: Final = ("new", "dev", "start", "routes", "sessions", "secret")
 """In the order of the help page; `kick.cli.<name>` has the command as `command`."""
 
 

@@ -17,6 +17,9 @@ PROGRAMS = {
 }
 """Program: the names it goes by, and Debian's package."""
 
+FETCHED = frozenset({"npm"})
+"""What has to be within reach and is no program to install: the registry of npm."""
+
 GROUPS = {"chromedriver": "chromium"}
 """Programs that are left out together with another."""
 
@@ -29,18 +32,23 @@ def left_out() -> frozenset[str]:
     Raises `ValueError` for a name that is no program: a misspelt one would leave out nothing.
     """
     names = frozenset(name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip())
-    known = PROGRAMS.keys() - GROUPS.keys()
+    known = (PROGRAMS.keys() | FETCHED) - GROUPS.keys()
     if unknown := names - known:
         raise ValueError(f"{VARIABLE} names {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}")
     return names
+
+
+def unless_left_out(name: str) -> None:
+    """Skip the test where the user does without this."""
+    if name in left_out():
+        pytest.skip(f"{VARIABLE}={name}")
 
 
 def program(name: str) -> str:
     """The path of a program. Fails the test, or skips it where the user does without, if there is none."""
     commands, package = PROGRAMS[name]
     group = GROUPS.get(name, name)
-    if group in left_out():
-        pytest.skip(f"{VARIABLE}={group}")
+    unless_left_out(group)
     for command in commands:
         if path := shutil.which(command):
             return path

@@ -17,7 +17,10 @@ SCHEMES: Final = (
     "redis://",
     "rediss://",
     "redis+sentinel://",
+    "rediss+sentinel://",
     "redis+cluster://",
+    "rediss+cluster://",
+    "unix://",
 )
 
 _BASIC: Final = {

@@ -63,6 +63,13 @@ def route_to(client: object, limits: Limits) -> Open:
     raise BadRedisClient(client)
 
 
+def is_cluster(client: object) -> bool:
+    """Whether a URL or a client stands for a Cluster."""
+    if isinstance(client, str):
+        return client.partition("://")[0].endswith("+cluster")
+    return isinstance(client, RedisCluster)
+
+
 # Clients
 
 

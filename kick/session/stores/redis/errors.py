@@ -2,7 +2,8 @@
 
     KickError
     ├── BadRedisURL       a URL that leads to no Redis
-    └── BadRedisClient    an object that is no client of redis.asyncio
+    ├── BadRedisClient    an object that is no client of redis.asyncio
+    └── LegacyInCluster   sessions to be taken over from connect-redis in a Cluster
 
 While requests run, what goes wrong with Redis is an exception of redis-py: `redis.exceptions.ConnectionError`,
 `TimeoutError`, or a `ResponseError` with what the server said.
@@ -48,6 +49,24 @@ class BadRedisClient(KickError):
             cause=f"RedisStore got an object of type {kind.__module__}.{kind.__qualname__}.",
             fix="Pass a URL, or a client made by `redis.asyncio.Redis(...)`, `redis.asyncio.RedisCluster(...)` or "
             "`redis.asyncio.Sentinel(...).master_for(...)`.",
+        )
+
+
+class LegacyInCluster(KickError):
+    """Sessions of connect-redis in a Cluster, where they and kick's lie on different nodes.
+
+    >>> LegacyInCluster("sess:").cause
+    "RedisStore(legacy_prefix='sess:') takes sessions over in one step, which a Redis Cluster cannot do: ..."
+    """
+
+    code = "redis-legacy-cluster"
+
+    def __init__(self, legacy_prefix: str) -> None:
+        super().__init__(
+            cause=f"RedisStore(legacy_prefix={legacy_prefix!r}) takes sessions over in one step, which a Redis Cluster "
+            "cannot do: the old and the new record are on different nodes.",
+            fix="Leave `legacy_prefix` out; those who are logged in will log in once more. Or keep the sessions on one "
+            "server, or behind Sentinel, until the old ones have expired: `redis://host:6379/0?legacy_prefix=sess:`.",
         )
 
 

@@ -23,12 +23,15 @@ from kick.session.store import (
     Superseded,
 )
 from kick.session.stores.redis.commands import COMMIT, CREATE, DESTROY, MOVE, TOUCH, Command, Script
-from kick.session.stores.redis.principals import Entry, Principals
+from kick.session.stores.redis.errors import LegacyInCluster
+from kick.session.stores.redis.options import split_options
+from kick.session.stores.redis.principals import Call, Entry, Principals
 from kick.session.stores.redis.purge import Purge
 from kick.session.stores.redis.records import mark_of, milliseconds, record_of, superseded_of
 
 if TYPE_CHECKING:
     from kick.session.stores.redis.clients import Open, Route
+    from kick.session.stores.redis.legacy import Legacy
 
 logger: Final = logging.getLogger("kick.session")
 
@@ -43,11 +46,15 @@ class RedisStore:
         RedisStore("redis+sentinel://host:26379,host2:26379/service/0")            the primary, wherever it is
         RedisStore("redis+cluster://host:6379,host2:6379")
         RedisStore(redis.asyncio.Redis(...), prefix="shop:")                       a client's settings
+        RedisStore("redis://localhost:6379/0?legacy_prefix=sess:")                 options in the URL
 
     Arguments:
         client: a URL, or a client of redis.asyncio: `Redis`, `RedisCluster`, or what `Sentinel.master_for` gives. Of a
             client the settings are taken; the store makes its own connections and leaves the client's alone.
-        prefix: what the names of all its keys in Redis begin with.
+        prefix: what the names of all its keys in Redis begin with. In a URL, `?prefix=shop:` comes first.
+        legacy_prefix: what the names of sessions begin with that express-session has stored here through connect-redis
+            (`"sess:"` unless it was told otherwise); in a URL, `?legacy_prefix=sess:`. Each is taken over, with the
+            rest of its life, by the first request that comes with its cookie. Not in a Cluster.
         timeout: how long to wait for a connection, and again for an answer: a `timedelta` or seconds.
         max_connections: to each server. Commands share one; there are more only while Redis is slow.
 
@@ -67,7 +74,7 @@ class RedisStore:
     Redis must not evict (`maxmemory-policy noeviction`, or memory enough): a session that is evicted is a user who is
     logged out, and an index that is evicted is a revocation that does not find what it should.
 
-    Raises `BadRedisURL`, `BadRedisClient` or `MissingExtra`. Connects to nothing before it is used.
+    Raises `BadRedisURL`, `BadRedisClient`, `LegacyInCluster` or `MissingExtra`. Connects to nothing before it is used.
 
     >>> store = RedisStore("redis://localhost:6379/0", timeout=0.5)
     >>> RedisStore("http://localhost")
@@ -82,6 +89,7 @@ class RedisStore:
         client: object,
         *,
         prefix: str = "kick:",
+        legacy_prefix: str | None = None,
         timeout: timedelta | float = 1.0,
         max_connections: int = 8,
     ) -> None:
@@ -90,10 +98,14 @@ class RedisStore:
             raise ValueError(f"timeout must be more than 0, not {timeout!r}")
         if max_connections < 1:
             raise ValueError(f"max_connections must be at least 1, not {max_connections}")
-        self.prefix = prefix
+        options: dict[str, str] = {}
+        if isinstance(client, str):
+            client, options = split_options(client)
+        self.prefix = options.get("prefix", prefix)
         self.timeout = seconds
-        self._prefix = prefix.encode()
+        self._prefix = self.prefix.encode()
         self._open = _opening(client, seconds, max_connections)
+        self._legacy = _legacy(client, options.get("legacy_prefix", legacy_prefix), self._prefix, self._call)
         self._routes: dict[asyncio.AbstractEventLoop, Route] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._route: Route | None = None
@@ -222,6 +234,25 @@ class RedisStore:
             self._forget(key.encode(), answer[1:])
         return True
 
+    async def adopt(
+        self, session_id: str, key: str, *, max_age: float, absolute_max_age: float | None = None
+    ) -> Record | Superseded | None:
+        """Take over what express-session has stored under an id, if `legacy_prefix` says where; then as `load(key)`.
+
+        The session lives on for as long as it had left, at most until the deadline; `max_age` is for one that Express
+        would have kept for ever. Its data is what was stored but `cookie`. A record that cannot be read counts as
+        missing, a value that cannot be kept is left out, each with a line in the log.
+        """
+        if self._legacy is None:
+            return None
+        await self._legacy.move(session_id, key, max_age=max_age, absolute_max_age=absolute_max_age)
+        return await self.load(key)
+
+    async def disown(self, session_id: str) -> None:
+        """Remove what express-session has under an id: a logout here is a logout there."""
+        if self._legacy is not None:
+            await self._legacy.remove(session_id)
+
     async def find(self, principal: str) -> list[tuple[str, Record]]:
         """See `AtomicStore.find`."""
         keys = [key.decode() for key in await self._principals.keys_of(principal.encode())]
@@ -322,6 +353,17 @@ def _opening(client: object, timeout: float, max_connections: int) -> Open:
     from kick.session.stores.redis.server import Limits
 
     return route_to(client, Limits(timeout, max_connections))
+
+
+def _legacy(client: object, legacy_prefix: str | None, prefix: bytes, call: Call) -> Legacy | None:
+    if legacy_prefix is None:
+        return None
+    from kick.session.stores.redis.clients import is_cluster
+    from kick.session.stores.redis.legacy import Legacy
+
+    if is_cluster(client):
+        raise LegacyInCluster(legacy_prefix)
+    return Legacy(legacy_prefix, prefix, call)
 
 
 def _pairs(fields: Any) -> list[bytes]:

@@ -1,0 +1,1 @@
+"""Programs for Node.js, and where they run."""

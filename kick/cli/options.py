@@ -15,7 +15,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 def target_argument(command: Decorated) -> Decorated:
     """`TARGET`, the application as `module:attribute`, and `--trace`."""
-    return click.argument("target", required=False)(_trace_option(command))
+    return click.argument("target", required=False)(trace_option(command))
 
 
 def address_options(command: Decorated) -> Decorated:
@@ -27,7 +27,8 @@ def address_options(command: Decorated) -> Decorated:
     return host(port(command))
 
 
-def _trace_option(command: Decorated) -> Decorated:
+def trace_option(command: Decorated) -> Decorated:
+    """`--trace`."""
     return click.option(
         "--trace", is_flag=True, expose_value=False, callback=_remember, help="Show errors with their whole trace."
     )(command)

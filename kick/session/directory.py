@@ -54,7 +54,7 @@ class Sessions:
     async def of(self, principal: object) -> list[SessionInfo]:
         """The live sessions of a principal, the one seen last first."""
         found = await self._ask(self._store.find(str(principal)))
-        infos = [_info(key, record) for key, record in found]
+        infos = [info_of(key, record) for key, record in found]
         return sorted(infos, key=lambda info: info.last_seen_at, reverse=True)
 
     async def revoke(self, principal: object, *, except_id: str | None = None) -> int:
@@ -97,7 +97,8 @@ class Sessions:
         return key
 
 
-def _info(key: str, record: Record) -> SessionInfo:
+def info_of(key: str, record: Record) -> SessionInfo:
+    """What a list of devices shows of a record."""
     try:
         client = decode(record.fields[CLIENT])
     except (KeyError, UnreadableValue):

@@ -61,6 +61,8 @@ class Verbs:
         self.store = store
         self.events = events
         self.now: Callable[[], float] = getattr(store, "now", time)
+        self._adopt: Callable[..., Awaitable[Record | Superseded | None]] | None = getattr(store, "adopt", None)
+        self._disown: Callable[[str], Awaitable[None]] | None = getattr(store, "disown", None)
         self._time_limit = None if getattr(store, "keeps_time", False) else options.store_timeout
         self._answers_at_once = type(store) is MemoryStore  # and never fails
 
@@ -101,6 +103,8 @@ class Verbs:
         """See `Session.destroy`. Follows the session to wherever a parallel request has moved it."""
         if session._status is Status.NEW:
             session._destroyed()
+        elif session._status is Status.STORED and session._id is not None and self._disown is not None:
+            await self.ask(self._disown(session._id))
         key = session._key
         while session._status in (Status.STORED, Status.SUPERSEDED):
             answer = False if key is None else await self.ask(self.store.destroy(key))
@@ -137,6 +141,9 @@ class Verbs:
         key = key_of(session_id)
         load = self.store.load(key)
         found = await (load if self._answers_at_once else self.ask(load))
+        if found is None and self._adopt is not None:
+            ages = {"max_age": self.options.max_age, "absolute_max_age": self.options.absolute_max_age}
+            found = await self.ask(self._adopt(session_id, key, **ages))
         if type(found) is Record:
             session._adopt(session_id, key, found)
             session._is_new = False

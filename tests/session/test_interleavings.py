@@ -1,7 +1,6 @@
 """Requests that have all loaded one session, finished in every order, compared with a model of what must become of it.
 
-Pairs run over every store; triples, with several sets of options, in memory. `KICK_EXHAUSTIVE=1` adds the triples of
-the other options and all quadruples.
+Pairs run over every store; triples in memory. `KICK_EXHAUSTIVE=1` adds quadruples and further options: three minutes.
 """
 
 from __future__ import annotations
@@ -218,14 +217,12 @@ async def test_of_any_two_requests_in_any_order_each_does_what_it_may(
         await check(racing_store, pair, options)
 
 
-@pytest.mark.parametrize("options", OPTIONS if EXHAUSTIVE else OPTIONS[:2])
-async def test_of_any_three_requests_in_any_order_each_does_what_it_may(options: dict[str, Any]) -> None:
-    for triple in itertools.product(NAMES, repeat=3):
-        await check(MemoryStore(), triple, options)
+SEVERAL = [(3, OPTIONS[0]), (3, OPTIONS[1])]
+if EXHAUSTIVE:
+    SEVERAL = [(number, options) for number in (3, 4) for options in OPTIONS]
 
 
-@pytest.mark.skipif(not EXHAUSTIVE, reason="takes minutes: KICK_EXHAUSTIVE=1")
-@pytest.mark.parametrize("options", OPTIONS)
-async def test_of_any_four_requests_in_any_order_each_does_what_it_may(options: dict[str, Any]) -> None:
-    for quadruple in itertools.product(NAMES, repeat=4):
-        await check(MemoryStore(), quadruple, options)
+@pytest.mark.parametrize(("number", "options"), SEVERAL)
+async def test_of_several_requests_in_any_order_each_does_what_it_may(number: int, options: dict[str, Any]) -> None:
+    for names in itertools.product(NAMES, repeat=number):
+        await check(MemoryStore(), names, options)

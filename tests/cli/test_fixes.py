@@ -1,0 +1,202 @@
+"""Every fix that the command line prints is carried out here, as it is printed, and then the command works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import kick.cli.errors
+from kick.errors import KickError
+from tests.cli.support import APP, KICK, environment
+
+ROUTES = "kick routes"
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A command as a user types it; `kick` is this checkout's."""
+    words = shlex.split(command)
+    program = [*KICK] if words[0] == "kick" else [words[0]]
+    return subprocess.run(
+        [*program, *words[1:]], cwd=folder, env=environment(), capture_output=True, text=True, timeout=60
+    )
+
+
+def refused(command: str, folder: Path, code: str) -> str:
+    """The fix that a refused command prints."""
+    found = run(command, folder)
+    assert found.returncode == 1, found.stdout
+    assert f"error  {code}" in found.stderr, found.stderr
+    return found.stderr.partition("\n  fix    ")[2]
+
+
+def works(command: str, folder: Path) -> str:
+    found = run(command, folder)
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+def quoted(fix: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", fix)
+
+
+def named(path: Path, old: str, new: str) -> None:
+    path.write_text(path.read_text().replace(old, new))
+
+
+def no_target(folder: Path) -> None:
+    (folder / "app.py").rename(folder / "main.py")
+    fix = refused(ROUTES, folder, "target-missing")
+    lines = [line.strip() for line in fix.splitlines() if "[tool.kick]" in line or line.strip().startswith("app =")]
+    (folder / "pyproject.toml").write_text("\n".join(lines).replace("package.module:app", "main:app"))
+    assert "/hello/{name}" in works(ROUTES, folder)
+    (folder / "pyproject.toml").unlink()
+    (command,) = [each for each in quoted(fix) if each.startswith("kick dev")]
+    assert works(command.replace("kick dev", "kick routes").replace("package.module:app", "main:app"), folder)
+
+
+def bad_target(folder: Path) -> None:
+    (target,) = quoted(refused(f"{ROUTES} app.py", folder, "target-form"))
+    assert works(f"{ROUTES} {target}", folder)
+
+
+def module_not_there(folder: Path) -> None:
+    (target,) = quoted(refused(f"{ROUTES} ap:app", folder, "target-module"))
+    assert works(f"{ROUTES} {target.replace('package.module', 'app')}", folder)
+
+
+def attribute_not_there(folder: Path) -> None:
+    (target,) = quoted(refused(f"{ROUTES} app:application", folder, "target-attribute"))
+    assert works(f"{ROUTES} {target}", folder)
+    named(folder / "app.py", "app = bootstrap(", "_ = (")
+    (line,) = quoted(refused(f"{ROUTES} app:app", folder, "target-attribute"))
+    with (folder / "app.py").open("a") as file:
+        file.write(f"\n{line.replace('...', 'HelloModule')}\n")
+    assert works(ROUTES, folder)
+
+
+def not_an_application(folder: Path) -> None:
+    (line,) = quoted(refused(f"{ROUTES} app:HelloModule", folder, "target-type"))
+    with (folder / "app.py").open("a") as file:
+        file.write(f"\n{line.replace('HelloModule', 'mended').replace('...', 'HelloModule')}\n")
+    assert works(f"{ROUTES} app:mended", folder)
+
+
+def import_failed(folder: Path) -> None:
+    (folder / "app.py").write_text(f"import nowhere_to_be_found\n{APP}")
+    fix = refused(ROUTES, folder, "target-import")
+    (option,) = quoted(fix)
+    assert "Traceback" in run(f"{ROUTES} {option}", folder).stderr
+    (folder / "app.py").write_text(APP)
+    assert works(ROUTES, folder)
+
+
+def variable_not_set(folder: Path) -> None:
+    named(folder / "app.py", 'os.environ.get("SESSION_SECRET", "a secret of at least thirty-two bytes")', "SECRET")
+    named(folder / "app.py", "import os\n", 'import os\nSECRET = os.environ["SESSION_SECRET"]\n')
+    command, line = quoted(refused(ROUTES, folder, "environment-missing"))
+    works(command, folder)
+    assert works(ROUTES, folder)
+    (folder / ".env").write_text(line.replace("...", "x" * 32))
+    assert works(ROUTES, folder)
+    (folder / ".env").write_text("")
+    named(folder / "app.py", '"SESSION_SECRET"', '"OTHER_SECRET"')
+    (line,) = quoted(refused(ROUTES, folder, "environment-missing"))
+    (folder / ".env").write_text(line.replace("...", "x" * 32))
+    assert works(ROUTES, folder)
+
+
+def bad_project_file(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text("[tool.kick]\napp = 5\n")
+    line, section = quoted(refused(ROUTES, folder, "project-file"))
+    (folder / "pyproject.toml").write_text(f"{section}\n{line.replace('package.module', 'app')}\n")
+    assert works(ROUTES, folder)
+
+
+def port_taken(folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (command,) = quoted(refused(f"kick start --port {port}", folder, "port-taken"))
+        assert command == f"kick start --port {port + 1}"
+    assert not listens_after(f"kick start --port {port}", folder, "port-taken")
+
+
+def bad_address(folder: Path) -> None:
+    (command,) = quoted(refused("kick start --host 192.0.2.1 --port 8123", folder, "address"))
+    assert not listens_after(f"{command} --port 0", folder, "address")
+
+
+def listens_after(command: str, folder: Path, code: str) -> bool:
+    """Whether a server is refused with this code still; it is ended as soon as it says anything else."""
+    words = [*KICK, *shlex.split(command)[1:]]
+    server = subprocess.Popen(
+        words, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert server.stdout is not None
+    first = next(line for line in server.stdout if line.strip())
+    server.terminate()
+    server.communicate(timeout=30)
+    return code in first
+
+
+def sessions_not_shared(folder: Path) -> None:
+    fix = refused("kick start --workers 2 --port 0", folder, "session-store-not-shared")
+    sqlite, redis, single = quoted(fix)
+    assert not listens_after(f"{single} --port 0", folder, "session-store-not-shared")
+    for mend in (sqlite, redis):
+        url = mend.partition('"')[2].partition('"')[0]
+        (folder / ".env").write_text(f"SESSION_STORE={url}\n")
+        assert not listens_after("kick start --workers 2 --port 0", folder, "session-store-not-shared")
+
+
+def bad_name(folder: Path) -> None:
+    (command,) = quoted(refused("kick new 5-apps --no-git", folder, "project-name"))
+    works(f"{command} --no-git", folder)
+    assert (folder / "my-app" / "pyproject.toml").is_file()
+
+
+def folder_taken(folder: Path) -> None:
+    (folder / "shop").mkdir()
+    (folder / "shop" / "mine.txt").write_text("mine")
+    (command,) = quoted(refused("kick new shop --no-git", folder, "project-folder"))
+    works(command, folder)
+    works("kick new shop --no-git", folder)
+    assert (folder / "shop.old" / "mine.txt").read_text() == "mine"
+
+
+FIXES: dict[type[KickError], Callable[[Path], None]] = {
+    kick.cli.errors.NoTarget: no_target,
+    kick.cli.errors.BadTarget: bad_target,
+    kick.cli.errors.ModuleNotThere: module_not_there,
+    kick.cli.errors.AttributeNotThere: attribute_not_there,
+    kick.cli.errors.NotAnApplication: not_an_application,
+    kick.cli.errors.ImportFailed: import_failed,
+    kick.cli.errors.VariableNotSet: variable_not_set,
+    kick.cli.errors.BadProjectFile: bad_project_file,
+    kick.cli.errors.PortTaken: port_taken,
+    kick.cli.errors.BadAddress: bad_address,
+    kick.cli.errors.SessionsNotShared: sessions_not_shared,
+    kick.cli.errors.BadName: bad_name,
+    kick.cli.errors.FolderTaken: folder_taken,
+}
+
+
+@pytest.mark.parametrize("error", FIXES, ids=lambda error: error.code)
+def test_the_fix_works(error: type[KickError], project: Path) -> None:
+    FIXES[error](project)
+
+
+def test_every_mistake_of_the_command_line_is_here() -> None:
+    defined = {
+        each
+        for each in vars(kick.cli.errors).values()
+        if isinstance(each, type) and issubclass(each, KickError) and each.__module__ == "kick.cli.errors"
+    }
+    assert defined - FIXES.keys() == set()

@@ -6,14 +6,18 @@ import re
 import shlex
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import kick.cli.errors
+import kick.cli.sessions
 from kick.errors import KickError
 from tests.cli.support import APP, KICK, environment
+from tests.support.redis import RedisServer
 
 ROUTES = "kick routes"
 
@@ -193,10 +197,90 @@ def test_the_fix_works(error: type[KickError], project: Path) -> None:
     FIXES[error](project)
 
 
+def mistakes_of(module: ModuleType) -> set[type[KickError]]:
+    classes = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__]
+    return {each for each in classes if issubclass(each, KickError)}
+
+
 def test_every_mistake_of_the_command_line_is_here() -> None:
-    defined = {
-        each
-        for each in vars(kick.cli.errors).values()
-        if isinstance(each, type) and issubclass(each, KickError) and each.__module__ == "kick.cli.errors"
-    }
-    assert defined - FIXES.keys() == set()
+    assert mistakes_of(kick.cli.errors) - FIXES.keys() == set()
+
+
+# `kick sessions`
+
+PURGE = "kick sessions purge"
+
+
+def stored(folder: Path, url: str = "sqlite:///sessions.db") -> None:
+    """A store with a session in it, so that its file is there."""
+    store = f"open_store({url!r})"
+    code = (
+        "import asyncio\nfrom kick.session.store import Change\nfrom kick.session.stores.url import open_store\n"
+        f"async def main():\n    store = {store}\n    await store.create('key', Change(), max_age=60)\n"
+        "    await store.aclose()\nasyncio.run(main())"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment(), check=True)
+
+
+def no_store(folder: Path) -> None:
+    (folder / "app.py").unlink()
+    (command,) = quoted(refused(PURGE, folder, "session-store-missing"))
+    stored(folder)
+    works(command, folder)
+    (folder / ".env").write_text("SESSION_STORE=sqlite:///sessions.db\n")
+    works(PURGE, folder)
+
+
+def no_sessions(folder: Path) -> None:
+    (folder / "app.py").write_text("from kick import bootstrap\n\napp = bootstrap([])\n")
+    (command,) = quoted(refused(PURGE, folder, "session-store-none"))
+    stored(folder)
+    works(command, folder)
+
+
+def bad_store_url(folder: Path) -> None:
+    sqlite, redis = quoted(refused(f"{PURGE} --store mysql://localhost", folder, "session-store-url"))
+    stored(folder)
+    works(f"{PURGE} {sqlite}", folder)
+    assert "session-store-url" not in run(f"{PURGE} {redis}", folder).stderr
+
+
+def store_in_process(folder: Path) -> None:
+    for mend in quoted(refused(PURGE, folder, "session-store-in-process")):
+        url = mend.partition('"')[2].partition('"')[0]
+        (folder / ".env").write_text(f"SESSION_STORE={url}\n")
+        stored(folder)
+        assert "session-store-in-process" not in run(PURGE, folder).stderr
+
+
+def no_store_file(folder: Path) -> None:
+    (option,) = quoted(refused(f"{PURGE} --store sqlite:///elsewhere.db", folder, "session-store-file"))
+    stored(folder)
+    works(f"{PURGE} {option.replace('/srv/shop/sessions.db', str(folder / 'sessions.db'))}", folder)
+
+
+def store_failed(folder: Path) -> None:
+    with RedisServer(folder) as redis:
+        redis.kill()
+        assert "runs" in refused(f"{PURGE} --store {redis.url}", folder, "session-store-failed")
+        redis.start()
+        works(f"{PURGE} --store {redis.url}", folder)
+
+
+SESSIONS_FIXES: dict[type[KickError], Callable[[Path], None]] = {
+    kick.cli.sessions.NoStore: no_store,
+    kick.cli.sessions.NoSessions: no_sessions,
+    kick.cli.sessions.BadStoreURL: bad_store_url,
+    kick.cli.sessions.StoreInProcess: store_in_process,
+    kick.cli.sessions.NoStoreFile: no_store_file,
+    kick.cli.sessions.StoreFailed: store_failed,
+}
+
+
+@pytest.mark.parametrize("error", SESSIONS_FIXES, ids=lambda error: error.code)
+def test_the_fix_of_a_sessions_command_works(error: type[KickError], project: Path) -> None:
+    SESSIONS_FIXES[error](project)
+
+
+def test_every_mistake_of_the_sessions_commands_is_here() -> None:
+    assert mistakes_of(kick.cli.sessions) - SESSIONS_FIXES.keys() == set()

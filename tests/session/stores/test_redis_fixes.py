@@ -1,0 +1,45 @@
+"""The fixes that mistakes with Redis print are carried out as they are printed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from kick.session.stores.redis import RedisStore
+from kick.session.stores.redis.errors import BadRedisClient, BadRedisURL, LegacyInCluster
+
+
+def quoted(fix: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", fix)
+
+
+def test_every_form_of_url_that_is_offered_is_taken() -> None:
+    with pytest.raises(BadRedisURL) as caught:
+        RedisStore("redis+sentinel://host:26379")
+    forms = [form for form in quoted(caught.value.fix) if "://" in form]
+    assert len(forms) == 6
+    for form in forms:
+        assert RedisStore(form)
+
+
+def test_every_client_that_is_offered_is_taken() -> None:
+    with pytest.raises(BadRedisClient) as caught:
+        RedisStore({"host": "localhost"})  # type: ignore[arg-type]
+    single, cluster, sentinel = quoted(caught.value.fix)
+    arguments = {single: "", cluster: "host='localhost', port=6379", sentinel: "[('localhost', 26379)]"}
+    for form, first in arguments.items():
+        code = form.replace("...", first, 1).replace("master_for(...)", "master_for('service')")
+        client: Any = eval(code, {"redis": redis})
+        assert RedisStore(client)
+
+
+def test_sessions_of_express_are_taken_over_from_one_server() -> None:
+    with pytest.raises(LegacyInCluster) as caught:
+        RedisStore("redis+cluster://host:6379", legacy_prefix="sess:")
+    option, url = quoted(caught.value.fix)
+    assert option == "legacy_prefix"
+    assert RedisStore("redis+cluster://host:6379")
+    assert RedisStore(url)

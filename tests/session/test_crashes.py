@@ -1,0 +1,290 @@
+"""kill -9 of the application, of Redis, and of both, while clients write: what was answered is there afterwards.
+
+Each client is a browser that writes, logs in anew, rotates, logs out and begins again, and notes what it was answered.
+A request without an answer may have been carried out or not; only then may more be there than the client knows of.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+
+from tests.session.harness import SECRET, Browser, Site
+from tests.support.redis import RedisServer
+from tests.support.serving import ServedProcess, serve_process
+from tests.support.waiting import wait_until
+
+CLIENTS = 4
+KILLS = 2
+ANSWERS = 150
+"""How many changes are to be answered before each kill, and after the last one."""
+
+APP = """
+import os
+from typing import Any
+
+from kick import Controller, Module, Post, RequestContext, bootstrap
+from kick.session import session
+
+
+@Controller("")
+class Pages:
+    @Post("/write/{principal}/{turn}")
+    async def write(self, ctx: RequestContext, principal: str, turn: int) -> Any:
+        ctx.session.principal = principal
+        ctx.session.data["turn"] = turn
+        return {"count": await ctx.session.increment("count")}
+
+    @Post("/regenerate")
+    async def regenerate(self, ctx: RequestContext) -> Any:
+        await ctx.session.regenerate()
+        return {}
+
+    @Post("/rotate")
+    async def rotate(self, ctx: RequestContext) -> Any:
+        await ctx.session.rotate()
+        return {}
+
+    @Post("/destroy")
+    async def destroy(self, ctx: RequestContext) -> Any:
+        await ctx.session.destroy()
+        return {}
+
+
+layer = session(os.environ["SECRET"], store=os.environ["STORE"], save_uninitialized=False)
+app = bootstrap([Module("pages", controllers=[Pages])], [layer])
+"""
+
+
+class Known(msgspec.Struct):
+    """What a client knows of one of its sessions."""
+
+    principal: str
+    cookie: str | None = None
+    turn: int = -1
+    count: int = 0
+    ended: bool = False
+    """Whether a logout was answered."""
+    doubt: str | None = None
+    """The last request, if it had no answer and the client cannot know under which id the session goes on."""
+
+
+class Client(threading.Thread):
+    """Writes until it is told to stop, whatever becomes of the other side."""
+
+    def __init__(self, name: str, server: Callable[[], ServedProcess]) -> None:
+        super().__init__(name=name, daemon=True)
+        self.server = server
+        self.stopping = threading.Event()
+        self.answers = 0
+        self.refusals = 0
+        self.mistakes: list[str] = []
+        self.sessions: list[Known] = []
+
+    def run(self) -> None:
+        for number in itertools.count():
+            known = Known(f"{self.name}.{number}")
+            self.sessions.append(known)
+            for turn in range(25):
+                self._write(known, turn)
+                if turn % 8 == 7 and known.doubt is None:
+                    self._change_id(known, "rotate" if turn % 3 == 0 else "regenerate")
+                if self.stopping.is_set():
+                    return
+                if known.doubt is not None:
+                    break
+            else:
+                if number % 2:
+                    self._log_out(known)
+
+    def _write(self, known: Known, turn: int) -> None:
+        answer = self._post(f"/write/{known.principal}/{turn}", known)
+        if answer is not None:
+            if answer["count"] <= known.count:
+                self.mistakes.append(f"{answer} after {known}")
+            known.turn, known.count = turn, answer["count"]
+        elif known.cookie is None:
+            known.doubt = "write"
+
+    def _change_id(self, known: Known, how: str) -> None:
+        # An old id leads to the one that rotate() drew; to the one that regenerate() drew, nothing leads.
+        if self._post(f"/{how}", known) is None and how == "regenerate":
+            known.doubt = how
+
+    def _log_out(self, known: Known) -> None:
+        before = known.cookie
+        if self._post("/destroy", known) is None:
+            known.doubt = "destroy"
+        else:
+            known.ended, known.cookie = True, before
+
+    def _post(self, path: str, known: Known) -> Any:
+        """What was answered; `None` for a refusal or no answer at all."""
+        headers = {} if known.cookie is None else {"Cookie": f"kick.sid={known.cookie}"}
+        connection = http.client.HTTPConnection(urlsplit(self.server().url).netloc, timeout=10)
+        try:
+            connection.request("POST", path, headers=headers)
+            answer = connection.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException):
+            self.stopping.wait(0.01)
+            return None
+        finally:
+            connection.close()
+        cookie = answer.headers.get("set-cookie")
+        if cookie is not None:  # a 503 has one too, if the session was begun before the store went away
+            known.cookie = cookie.partition("=")[2].partition(";")[0] or None
+        if answer.status == 200:
+            self.answers += 1
+            return json.loads(body)
+        self._refused(answer, body)
+        return None
+
+    def _refused(self, answer: http.client.HTTPResponse, body: bytes) -> None:
+        self.refusals += 1
+        is_problem = answer.headers["content-type"] == "application/problem+json"
+        tells = any(word in body for word in (b"Traceback", b"Error", b"127.0.0.1"))
+        if answer.status != 503 or not is_problem or not answer.headers["retry-after"] or tells:
+            self.mistakes.append(f"{answer.status} {answer.headers.items()} {body!r}")
+        self.stopping.wait(0.01)
+
+
+class Scene:
+    """An application in a process of its own, where it keeps its sessions, and clients that write."""
+
+    def __init__(self, store: str, folder: Path, stack: ExitStack) -> None:
+        self.store = store
+        self._folder = folder
+        self._stack = stack
+        self._logs = (folder / f"server{number}.log" for number in itertools.count())
+        (folder / "crashing.py").write_text(APP)
+        self.serve()
+        self.clients = [Client(f"client{number}", lambda: self.server) for number in range(CLIENTS)]
+        for client in self.clients:
+            client.start()
+
+    def serve(self) -> None:
+        """Start the application, at another address each time."""
+        env = {"STORE": self.store, "SECRET": SECRET}
+        served = serve_process("crashing:app", cwd=self._folder, env=env, log=next(self._logs))
+        self.server: ServedProcess = self._stack.enter_context(served)
+
+    def kill(self) -> None:
+        self.server.kill()
+
+    def wait_for_answers(self) -> None:
+        """Return when every client has had so many more answers."""
+        before = [client.answers for client in self.clients]
+
+        def all_answered() -> bool:
+            now = [client.answers for client in self.clients]
+            return all(each >= old + ANSWERS // CLIENTS for each, old in zip(now, before, strict=True))
+
+        wait_until(all_answered, "the answers", timeout=60)
+
+    def wait_for_refusals(self) -> None:
+        """Return when every client has had one more 503."""
+        before = [client.refusals for client in self.clients]
+        wait_until(
+            lambda: all(client.refusals > old for client, old in zip(self.clients, before, strict=True)), "the 503"
+        )
+
+    def stop(self) -> None:
+        for client in self.clients:
+            client.stopping.set()
+        for client in self.clients:
+            client.join(20)
+
+    async def check(self) -> None:
+        """Hold what is in the store against what the clients were told."""
+        site = Site(self.store, store_timeout=10)
+        assert [client.mistakes for client in self.clients] == [[]] * CLIENTS
+        checked = 0
+        for known in (known for client in self.clients for known in client.sessions if known.turn >= 0):
+            await check(site, known)
+            checked += 1
+        await site.store.aclose()
+        assert checked >= CLIENTS * KILLS
+        assert "Traceback" not in self.server.output
+
+
+async def check(site: Site, known: Known) -> None:
+    stored = [record for _, record in await site.store.find(known.principal)]
+    data = await Browser(site, known.cookie).data()
+    if known.ended:
+        assert (stored, data) == ([], {})
+        return
+    if known.doubt == "destroy" and not stored:
+        return
+    (record,) = stored
+    assert int(record.fields["turn"]) >= known.turn
+    assert int(record.fields["count"]) >= known.count
+    if known.doubt is None:
+        assert data.keys() == {"turn", "count"}, "the last cookie still leads there"
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def durable_redis(tmp_path: Path, stack: ExitStack) -> RedisServer:
+    """A Redis that answers a change when it is on the disk, and not before."""
+    config = ("--appendonly", "yes", "--appendfsync", "always")
+    return stack.enter_context(RedisServer(tmp_path / "redis", config=config))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+async def test_what_an_application_answered_is_there_after_it_was_killed(
+    request: pytest.FixtureRequest, tmp_path: Path, stack: ExitStack, kind: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/sessions.db" if kind == "sqlite" else request.getfixturevalue("durable_redis").url
+    scene = Scene(url, tmp_path, stack)
+    for _ in range(KILLS):
+        scene.wait_for_answers()
+        scene.kill()
+        scene.serve()
+    scene.wait_for_answers()
+    scene.stop()
+    await scene.check()
+
+
+async def test_what_was_answered_is_there_after_redis_was_killed_and_the_application_recovers(
+    tmp_path: Path, stack: ExitStack, durable_redis: RedisServer
+) -> None:
+    scene = Scene(durable_redis.url, tmp_path, stack)
+    for _ in range(KILLS):
+        scene.wait_for_answers()
+        durable_redis.kill()
+        scene.wait_for_refusals()
+        durable_redis.start()
+    scene.wait_for_answers()
+    scene.stop()
+    await scene.check()
+
+
+async def test_what_was_answered_is_there_after_both_were_killed(
+    tmp_path: Path, stack: ExitStack, durable_redis: RedisServer
+) -> None:
+    scene = Scene(durable_redis.url, tmp_path, stack)
+    for _ in range(KILLS):
+        scene.wait_for_answers()
+        durable_redis.kill()
+        scene.kill()
+        durable_redis.start()
+        scene.serve()
+    scene.wait_for_answers()
+    scene.stop()
+    await scene.check()

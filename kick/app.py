@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias, TypeVar, overload
 
 import anyio
 from starlette.middleware import Middleware as ASGIMiddleware
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.di import Container, Provider
@@ -26,16 +26,24 @@ from kick.errors import KickError, raise_all
 from kick.http.assembly import Assembly, Chain, body_limit_problem
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
-from kick.http.errors import NotAModule, NotASGIMiddleware
+from kick.http.errors import NotAModule, NotASGIMiddleware, list_problem, plain_values
 from kick.http.pipeline import response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
 from kick.http.response import ReadyResponse, Response, empty_response, head_of
 from kick.http.routing import Endpoint, Miss, Route, split_path
 from kick.http.settings import Settings
 from kick.module import Module
+from kick.session import Session, Sessions
 
 Lifespan: TypeAlias = "Callable[[App], AbstractAsyncContextManager[None]]"
 T = TypeVar("T")
+
+_ADVICE: Final[Mapping[Any, str]] = {
+    Sessions: 'Add the middleware that provides it: `middleware=[session(secret=os.environ["SESSION_SECRET"])]`.',
+    Session: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.session`.",
+    Request: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.request`.",
+}
+"""How to come by what kick has, but nobody provides."""
 
 _NONE: Final[Mapping[str, Route]] = {}
 
@@ -102,9 +110,9 @@ class App:
             stack.push_async_callback(self.container.aclose)
 
     @overload
-    def override(self, key: type[T], replacement: Provider) -> AbstractContextManager[Provider]: ...
+    def override(self, key: Any, replacement: Provider) -> AbstractContextManager[Provider]: ...
     @overload
-    def override(self, key: type[T], replacement: T) -> AbstractContextManager[T]: ...
+    def override(self, key: Any, replacement: T) -> AbstractContextManager[T]: ...
     @contextmanager
     def override(self, key: Any, replacement: Any) -> Generator[Any]:
         """Put something in the place of what is provided for a type, for a test: `with app.override(Mailer, fake):`.
@@ -283,7 +291,9 @@ def bootstrap(
     Raises `KickError` for one mistake and `SetupErrors` for several; each says what to write instead.
     """
     usable, problems = _modules(modules)
-    given: Sequence[Any] = asgi_middleware
+    middleware = _listed(middleware, "middleware", problems)
+    providers = _listed(providers, "providers", problems)
+    given = asgi_middleware = _listed(asgi_middleware, "asgi_middleware", problems)
     problems += [NotASGIMiddleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
     limit_problem = body_limit_problem(max_body, "bootstrap()")
     if limit_problem is not None:
@@ -296,10 +306,12 @@ def bootstrap(
         problems.append(problem)
     assembly.configure(http_settings)
     provided: list[Any] = [*providers, *([] if settings is None else [settings]), *assembly.providers]
+    problems += plain_values(providers, "bootstrap()")
     for module in usable:
         provided += module.providers
+        problems += plain_values(module.providers, repr(module))
     controllers = dict.fromkeys(chain.route.controller for chain in assembly.chains)
-    container = Container([*provided, *controllers], seeds=[RequestContext])
+    container = Container([*provided, *controllers], seeds=[RequestContext], inner=controllers, advice=_ADVICE)
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
     raise_all(problems)
     if asgi_middleware:
@@ -319,6 +331,15 @@ def _modules(given: Any) -> tuple[list[Module], list[KickError]]:
         else:
             problems.append(NotAModule(each))
     return modules, problems
+
+
+def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]:
+    """What was given for an option that takes a list; where it is none, that is noted."""
+    problem = list_problem(given, option, "bootstrap()")
+    if problem is None:
+        return [*given]
+    problems.append(problem)
+    return ()
 
 
 async def _unmatched(ctx: RequestContext[Any]) -> Response:

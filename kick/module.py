@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from kick.errors import raise_all
+from kick.http.errors import list_problem
+
 
 class Module:
     """One feature of an application, to be listed in `bootstrap(modules=[...])`.
@@ -17,6 +20,8 @@ class Module:
         prefix: put before the paths of its controllers.
         middleware: around all its handlers, inside of the application's; it sees their exceptions.
         session: `False` switches the session off for all its routes, where no controller or route says otherwise.
+
+    Raises `NotAList` where a list is missing.
 
     >>> Module("shop", controllers=[], prefix="/shop")
     Module('shop')
@@ -32,6 +37,8 @@ class Module:
         middleware: Sequence[Any] = (),
         session: bool | None = None,
     ) -> None:
+        options = {"controllers": controllers, "providers": providers, "middleware": middleware}
+        raise_all(filter(None, (list_problem(given, option, f"Module({name!r})") for option, given in options.items())))
         self.name = name
         self.controllers = tuple(controllers)
         self.providers = tuple(providers)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -20,6 +20,8 @@ from kick import App, Controller, Get, Module, NotFound, Provider, RequestContex
 from kick.app import WrappedApp
 from kick.di.errors import MissingProvider, OverrideByClass
 from kick.errors import SetupErrors
+from kick.http.errors import DuplicateRoute, NotAList
+from kick.session import Sessions
 from tests.http.support import app_of, ask
 
 
@@ -502,3 +504,78 @@ async def test_a_controller_is_built_once() -> None:
     for target in ("/a", "/b", "/a"):
         await ask(app, target)
     assert built == [1]
+
+
+# Mistakes
+
+
+async def test_a_protocol_may_be_overridden() -> None:
+    class Telling(Protocol):
+        def now(self) -> str: ...
+
+    app = bootstrap([], providers=[Provider(Telling, Stopped)])
+    fake = Stopped("noon")
+    with app.override(Telling, fake) as given:
+        await app.start()
+        assert app.container.instance(Telling) is given is fake
+    await app.aclose()
+
+
+def test_a_controller_is_no_candidate_for_what_is_missing() -> None:
+    class Shown(Protocol):
+        def show(self) -> Any: ...
+
+    @Controller()
+    class Notes:
+        def __init__(self, shown: Shown) -> None: ...
+
+        @Get()
+        async def show(self) -> None: ...
+
+    with pytest.raises(MissingProvider) as caught:
+        app_of(Notes)
+    assert "Notes)" not in caught.value.fix
+    assert "YourShown" in caught.value.fix
+
+
+def test_a_constructor_that_asks_for_sessions_needs_the_middleware() -> None:
+    @Controller()
+    class Devices:
+        def __init__(self, sessions: Sessions) -> None: ...
+
+        @Get()
+        async def index(self) -> None: ...
+
+    with pytest.raises(MissingProvider) as caught:
+        app_of(Devices)
+    assert "`middleware=[session(" in caught.value.fix
+
+
+def test_settings_may_be_a_plain_dict() -> None:
+    assert bootstrap([], settings={"page": 1}).container.provides(dict)
+
+
+@pytest.mark.parametrize("option", ["middleware", "providers", "asgi_middleware"])
+@pytest.mark.parametrize("given", [print, "text", Clock(), ASGIMiddleware(GZipMiddleware), None], ids=str)
+def test_what_is_no_list_is_refused(option: str, given: Any) -> None:
+    options: dict[str, Any] = {option: given}
+    with pytest.raises(NotAList, match=rf"{option}= of bootstrap\(\) takes a list"):
+        bootstrap([], **options)
+
+
+def test_lists_may_be_of_any_kind() -> None:
+    providers: Any = (each for each in (Clock,))
+    assert bootstrap([], (), providers=providers).container.provides(Clock)
+
+
+def test_the_places_of_two_handlers_for_one_path_can_be_told_apart() -> None:
+    @Controller()
+    class Notes:
+        @Get("/notes")
+        async def one(self) -> None: ...
+
+        @Get("/notes")
+        async def other(self) -> None: ...
+
+    with pytest.raises(DuplicateRoute, match=r"Notes.one\(\) at \S*tests/test_app.py:\d+ and Notes.other"):
+        app_of(Notes)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import kick.http
+from kick.di.errors import MissingProvider
 from kick.errors import KickError, MissingExtra, SetupErrors, raise_all
 from kick.http import errors as http_errors
 from kick.http.templates import NoSuchFolder
@@ -31,10 +32,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Annotated, Any
 import msgspec
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
 from kick import *
 from kick.http import cookie_parser
 from kick.session import Sessions, session
@@ -242,6 +244,141 @@ ROWS = [
         {'"/x")  # twice': '"{0}")'},
     ),
     Row(
+        http_errors.SameName,
+        app(
+            '@Controller()\nclass XController:\n    @Get("/y")\n    async def get(self): return "y"\n'
+            '    @Get("/x")\n    async def get(self): return "works"'
+        ),
+        "XController.get is defined twice, at source_0.py:17 and at source_0.py:19",
+        {'get(self): return "works"': '{0}(self): return "works"'},
+    ),
+    Row(
+        http_errors.ListedTwice,
+        f"{SIMPLE}\napp = bootstrap([Module('a', controllers=[XController]), Module('b', controllers=[XController])])",
+        "XController is listed by Module 'a' and by Module 'b'",
+        {"Module('b', controllers=[XController])": "Module('b', {1}, controllers=[XController])"},
+    ),
+    Row(
+        http_errors.ListedTwice,
+        f"{SIMPLE}\napp = bootstrap([Module('a', controllers=[XController, XController])])",
+        "XController is listed twice by Module 'a'",
+        {"controllers=[XController, XController]": "{0}"},
+        name="one module",
+    ),
+    Row(
+        http_errors.NotAList,
+        f"{SIMPLE}\napp = bootstrap([Module('app', controllers=XController)])",
+        "controllers= of Module('app') takes a list, and was given XController",
+        {"controllers=XController": "{0}"},
+    ),
+    Row(
+        http_errors.NotAList,
+        "class Clock: ...\nclass Real(Clock): ...\n"
+        + app(SIMPLE.replace("(self)", "(self, clock: Clock)"), "bootstrap(modules, providers={Clock: Real})"),
+        "providers= of bootstrap() takes a list",
+        {"providers={Clock: Real}": "{0}"},
+        name="mapping",
+    ),
+    *[
+        Row(
+            http_errors.NotAList,
+            app(f"async def guard(ctx, call_next): return await call_next(ctx)\n{SIMPLE}").replace(old, new),
+            f"middleware= of {owner} takes a list, and was given guard",
+            {"middleware=guard": "{0}"},
+            name=owner,
+        )
+        for old, new, owner in (
+            ("bootstrap(modules)", "bootstrap(modules, middleware=guard)", "bootstrap()"),
+            ("controllers=[XController]", "middleware=guard, controllers=[XController]", "Module('app')"),
+        )
+    ],
+    Row(
+        http_errors.PlainValue,
+        "class Clock: ...\nclass Real(Clock): ...\n"
+        + app(SIMPLE.replace("(self)", "(self, clock: Clock)"), "bootstrap(modules, providers=[{Clock: Real}])"),
+        "providers=[...] of bootstrap() has a value of type dict",
+        {"[{Clock: Real}]": "[{0}]"},
+    ),
+    Row(
+        http_errors.PlainValue,
+        app(SIMPLE).replace("controllers", 'providers=["sqlite://"], controllers'),
+        "providers=[...] of Module('app') has a value of type str",
+        {'["sqlite://"]': "[{0}]"},
+        name="text",
+    ),
+    *[
+        Row(
+            MissingProvider,
+            app(SIMPLE.replace("(self)", f"(self, {parameter})")),
+            f"Nobody provides {parameter.partition(': ')[2]}:",
+            mend,
+            env={"SESSION_SECRET": SECRET},
+            name=parameter,
+        )
+        for parameter, mend in {
+            "sessions: Sessions": {"bootstrap(modules)": "bootstrap(modules, {0})"},
+            "request: Request": {"request: Request": "{0}", 'return "works"': '{1}.method; return "works"'},
+        }.items()
+    ],
+    Row(
+        MissingProvider,
+        app(SIMPLE.replace("(self)", "(self, session: Session)"), "bootstrap(modules, [session(secret=secret)])"),
+        "Nobody provides Session:",
+        {"session: Session)": "{0})", 'return "works"': '{1}.get("n"); return "works"'},
+        name="session: Session",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler("async def show(self, query: list[int])"),
+        "takes query: list",
+        {"query: list[int]": "{0}"},
+        name="query",
+    ),
+    Row(
+        http_errors.BadRoutePath,
+        handler("async def show(self, day: date)", '@Get("/{day}")', before="from datetime import date"),
+        "has the parameter 'day' of type date",
+        {"day: date": "{0}"},
+        ask={"target": "/x/2026-01-01"},
+        name="date",
+    ),
+    Row(
+        http_errors.NotMiddleware,
+        app(SIMPLE, "bootstrap(modules, middleware=[Middleware(GZipMiddleware, minimum_size=10)])"),
+        "is no middleware: it cannot be called",
+        {"middleware=[Middleware(GZipMiddleware, minimum_size=10)]": "{0}"},
+        name="wrapped asgi",
+    ),
+    Row(
+        http_errors.NotAHandler,
+        handler("async def show(self, *args)"),
+        "it takes *args",
+        {"async def show(self, *args)": "{0}"},
+        name="rest",
+    ),
+    Row(
+        http_errors.ScalarParameter,
+        handler("async def show(self, page: int = 1)"),
+        "asks for page: int",
+        {"page: int = 1)": "{1})", "@Controller('/x')": "{2}\n@Controller('/x')"},
+        name="default",
+    ),
+    Row(
+        http_errors.ScalarParameter,
+        handler("async def show(self, tags: list[str] = [])"),
+        "asks for tags: list[str]",
+        {"tags: list[str] = [])": "{0})", "@Controller('/x')": "{1}\n@Controller('/x')"},
+        name="list",
+    ),
+    Row(
+        http_errors.DataParameter,
+        handler("async def show(self, notes: list[Note])", "@Post()", before="class Note(msgspec.Struct): title: str"),
+        "asks for notes: list[Note]",
+        {"notes: list[Note]": "{0}"},
+        ask={"method": "POST", "json": [{"title": "t"}]},
+        name="list",
+    ),
+    Row(
         http_errors.BadStatus,
         handler("async def create(self)", "@Post(status=1)"),
         "XController.create() at",
@@ -284,7 +421,7 @@ ROWS = [
     Row(
         http_errors.ScalarParameter,
         handler("async def show(self, page: int)"),
-        "XController.show() at source_0.py:16 asks for page: int",
+        "XController.show() at source_0.py:17 asks for page: int",
         {"@Get()": '@Get("/{0}")'},
         ask={"target": "/x/7"},
         name="path",
@@ -300,7 +437,7 @@ ROWS = [
     Row(
         http_errors.DataParameter,
         handler("async def show(self, note: Note)", "@Post()", before="class Note(msgspec.Struct): title: str"),
-        "XController.show() at source_0.py:17 asks for note: Note",
+        "XController.show() at source_0.py:18 asks for note: Note",
         {"note: Note": "{0}"},
         ask={"method": "POST", "json": {"title": "t"}},
         name="body",
@@ -621,39 +758,40 @@ def test_one_mistake_is_raised_as_itself() -> None:
 # Extras
 
 
-@pytest.mark.parametrize(
-    ("module", "extra", "use"),
-    [
-        ("jinja2", "templates", lambda load: load('app = bootstrap([], templates="templates")')),
-        ("python_multipart", "uploads", None),
-    ],
-)
-async def test_an_extra_that_is_missing_says_what_to_install(
-    module: str, extra: str, use: Any, load: Load, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def post_form() -> Any:
-        source = handler("async def show(self, ctx: RequestContext)", "@Post()", body='return ctx.form["a"]')
-        body = b'--xx\r\nContent-Disposition: form-data; name="a"\r\n\r\nworks\r\n--xx--\r\n'
-        headers = {"content-type": "multipart/form-data; boundary=xx"}
-        return await ask(load(source).app, "/x", method="POST", body=body, headers=headers)
-
-    with monkeypatch.context() as without:
-        without.setitem(sys.modules, module, None)
-        if use is not None:
-            with pytest.raises(MissingExtra) as caught:
-                use(load)
-            problem: Any = caught.value
-        else:
-            assert (await post_form()).status == 500
-            assert caplog.records[-1].exc_info is not None
-            problem = caplog.records[-1].exc_info[1]
-    assert isinstance(problem, MissingExtra)
-    assert module.replace("_", "-") in problem.cause
-    (command,) = re.findall(r"`([^`]+)`", problem.fix)
+def command_of(problem: str, extra: str, package: str) -> None:
+    """The extra that a message names is one of the project's, and brings the package."""
+    (command,) = re.findall(r"`([^`]+)`", problem)
     assert command == f"pip install 'kick-framework[{extra}]'"
-    extras = (ROOT / "pyproject.toml").read_text()
-    assert re.search(rf'^{extra} = \["{module.replace("_", "-")}', extras, re.MULTILINE)
-    if use is not None:
-        assert use(load)
-    else:
-        assert (await post_form()).json() == "works"
+    assert re.search(rf'^{extra} = \["{package}', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+
+
+def test_templates_without_jinja2_say_what_to_install(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = 'app = bootstrap([], templates="templates")'
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "jinja2", None)
+        with pytest.raises(MissingExtra, match="'jinja2'") as caught:
+            load(source)
+    command_of(caught.value.fix, "templates", "jinja2")
+    assert load(source).app
+
+
+@pytest.mark.parametrize("parameter", ["ctx: RequestContext", "body: dict[str, str]"])
+async def test_a_multipart_form_without_python_multipart_is_a_415_and_one_line_says_what_to_install(
+    parameter: str, load: Load, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = load(handler(f"async def show(self, {parameter})", "@Post()")).app
+    body = b'--xx\r\nContent-Disposition: form-data; name="a"\r\n\r\nworks\r\n--xx--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=xx"}
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "python_multipart", None)
+        answer = await ask(app, "/x", method="POST", body=body, headers=headers)
+        other = await ask(app, "/x", method="POST", body=b"a: 1", headers={"content-type": "application/yaml"})
+    assert answer.status == 415
+    assert answer.json()["detail"].startswith("This server does not read multipart forms")
+    assert answer.header("accept") == "application/json, application/x-www-form-urlencoded"
+    assert "multipart" not in other.text
+    (record,) = caplog.records
+    assert record.exc_info is None
+    assert "\n" not in record.getMessage()
+    command_of(record.getMessage(), "uploads", "python-multipart")
+    assert (await ask(app, "/x", method="POST", body=body, headers=headers)).json() == "works"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kick import Controller, Get, Module, RequestContext, Use, bootstrap
-from kick.http.errors import NotAController
+from kick.http.errors import ListedTwice, NotAController, NotAList
 from kick.session import session
 from tests.http.support import ask
 
@@ -72,3 +72,16 @@ def test_a_class_that_is_no_controller_is_named_with_its_module() -> None:
 
 def test_a_module_shows_its_name() -> None:
     assert repr(Module("shop")) == "Module('shop')"
+
+
+@pytest.mark.parametrize("option", ["controllers", "providers", "middleware"])
+@pytest.mark.parametrize("given", [Things, None, "text", print])
+def test_what_is_no_list_is_refused(option: str, given: Any) -> None:
+    options: dict[str, Any] = {option: given}
+    with pytest.raises(NotAList, match=rf"{option}= of Module\('one'\) takes a list"):
+        Module("one", **options)
+
+
+def test_a_controller_in_two_modules_of_one_prefix_is_listed_twice() -> None:
+    with pytest.raises(ListedTwice, match="Things is listed by Module 'one' and by Module 'two'"):
+        bootstrap([Module("one", controllers=[Things], prefix="/a"), Module("two", controllers=[Things], prefix="a/")])

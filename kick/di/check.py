@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, get_origin
 
 from typing_extensions import get_protocol_members, is_protocol
 
@@ -36,8 +36,9 @@ class Check:
     ['di-missing-provider']
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, advice: Mapping[Any, str] | None = None) -> None:
         self._graph = graph
+        self._advice = advice or {}
         self._outside: tuple[str, ...] = ()
         self._problems: list[KickError] = []
         self._seen: dict[Recipe, None] = {}
@@ -116,6 +117,7 @@ class Check:
             chain=[*self._chain(path), f"list[{type_name(key)}]" if found.in_list else type_name(key)],
             near=self._near(type_name(key)),
             implementation=next((each for each in self._graph.provided() if _implements(each, key)), None),
+            advice=self._advice.get(get_origin(key) or key),
         )
         self._problems.append(problem)
 

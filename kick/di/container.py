@@ -36,7 +36,8 @@ class Container:
 
     `providers` are classes (each provided under itself), provider functions (under what they return or yield),
     `Provider`s, and any other objects (under their type). `seeds` are types that every scope is handed from
-    outside, such as the request's context. What is marked `@Service` need not be listed.
+    outside, such as the request's context. `inner` are keys that no message proposes to ask for, and `advice` says,
+    for types that nobody provides, how to come by them otherwise. What is marked `@Service` need not be listed.
 
     Keys are types: `X`, `Annotated[X, "qualifier"]`; `X | None` is `None` when nobody provides X, and `list[X]` holds
     all that are provided for X, in the order of registration.
@@ -55,8 +56,16 @@ class Container:
     'hello'
     """
 
-    def __init__(self, providers: Iterable[Any] = (), *, seeds: Iterable[Any] = ()) -> None:
-        self._graph = Graph(providers, seeds)
+    def __init__(
+        self,
+        providers: Iterable[Any] = (),
+        *,
+        seeds: Iterable[Any] = (),
+        inner: Iterable[Any] = (),
+        advice: Mapping[Any, str] | None = None,
+    ) -> None:
+        self._graph = Graph(providers, seeds, inner)
+        self._advice = advice or {}
         self._required: list[tuple[Any, str, str | None]] = []
         self._problems: list[KickError] | None = None
         self._resolved: dict[Any, None] = {}
@@ -100,7 +109,7 @@ class Container:
         []
         """
         if self._problems is None:
-            check = Check(self._graph)
+            check = Check(self._graph, self._advice)
             for key, wanted_by, parameter in self._required:
                 check.required(key, wanted_by, parameter=parameter)
             check.registered()
@@ -287,7 +296,7 @@ class Container:
 
     def _answer(self, key: Any) -> _Answer:
         if hashed(key) not in self._answers:
-            check = Check(self._graph)
+            check = Check(self._graph, self._advice)
             check.required(key, "asked of the container")
             raise_all(check.report())
             found = self._graph.find(key)

@@ -41,7 +41,8 @@ class MissingProvider(KickError):
     """Nobody provides what is asked for.
 
     `chain` leads from the one who asks first, over the parameter that cannot be filled, to what it asks for; `near`
-    holds provided types of similar names, `implementation` a provided type that would do.
+    holds provided types of similar names, `implementation` a provided type that would do; `advice` is the fix where
+    no provider is one.
 
     >>> MissingProvider(int, "port", chain=["Server(port) at app.py:3", "int"]).fix
     'Give the value a key of its own: `Provider(Annotated[int, "port"], value=...)`, and ask for it: `port: \
@@ -58,13 +59,14 @@ Annotated[int, "port"]`.'
         chain: Sequence[str],
         near: Sequence[Any] = (),
         implementation: Any = None,
+        advice: str | None = None,
     ) -> None:
         name = type_name(key)
         cause = f"Nobody provides {name}:{_arrows(chain)}"
         if near:
             names = [full_name(other) if type_name(other) == name else type_name(other) for other in near]
             cause += f"\n  Provided under a similar name: {', '.join(names)}."
-        super().__init__(cause, _provide(key, parameter or snake_name(type_name(key)), implementation))
+        super().__init__(cause, advice or _provide(key, parameter or snake_name(type_name(key)), implementation))
 
 
 def _provide(key: Any, parameter: str, implementation: Any) -> str:

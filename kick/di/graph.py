@@ -44,8 +44,9 @@ class Graph:
     ((), True)
     """
 
-    def __init__(self, entries: Iterable[Any], seeds: Iterable[Any]) -> None:
+    def __init__(self, entries: Iterable[Any], seeds: Iterable[Any], inner: Iterable[Any] = ()) -> None:
         self.problems: list[KickError] = []
+        self._inner = frozenset(inner)
         self.seeds = frozenset(seeds)
         self._registered: dict[Any, list[Recipe]] = {key: [Seed(key)] for key in self.seeds}
         self._implicit: dict[Any, Recipe] = {}
@@ -86,8 +87,8 @@ class Graph:
         return before
 
     def provided(self) -> list[Any]:
-        """Every key that is provided, as far as is known."""
-        return list({**self._registered, **self._implicit, **self._overrides})
+        """Every key that is provided, as far as is known, and that is to be asked for."""
+        return [key for key in {**self._registered, **self._implicit, **self._overrides} if key not in self._inner]
 
     def roots(self) -> list[Found]:
         """Everything that is registered, overrides in place."""

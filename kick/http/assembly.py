@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from kick.di import Container
+from kick.di.naming import place_of
 from kick.errors import KickError
 from kick.http.binding import CallPlan
 from kick.http.calling import endpoint_of, without_body
 from kick.http.controller import ControllerInfo, RouteInfo, controller_info, handlers_of, middleware_of
-from kick.http.errors import BadBodyLimit, BadRoutePath, BadStatus, DuplicateRoute, NotAController
+from kick.http.errors import BadBodyLimit, BadRoutePath, BadStatus, DuplicateRoute, ListedTwice, NotAController
 from kick.http.pipeline import around, for_route, guarded, middleware_problem
 from kick.http.response import Response
 from kick.http.routing import Endpoint, Route, Router, parse_path, path_names
@@ -59,6 +58,7 @@ class Assembly:
         self.chains: list[Chain] = []
         self.problems: list[KickError] = []
         self.layers: dict[int, Any] = {}
+        self._listed: dict[tuple[type, str], str] = {}
         self._unmatched: list[Any] = []
         self.middleware = self._usable(middleware)
         for module in modules:
@@ -77,8 +77,11 @@ class Assembly:
         first_of = {chain.route.controller: chain.route for chain in reversed(self.chains)}
         for controller, route in reversed(first_of.items()):
             container.require(controller, f"the controller of {route.method} {route.path}")
+        names_of: dict[Any, set[str]] = {}
         for chain in self.chains:
-            chain.plan.require(container)
+            names_of.setdefault(chain.route.handler, set()).update(path_names(chain.route.path))
+        for chain in self.chains:
+            chain.plan.require(container, names_of[chain.route.handler])
         return list({str(each): each for chain in self.chains for each in chain.plan.problems}.values())
 
     def configure(self, settings: Settings) -> None:
@@ -105,6 +108,11 @@ class Assembly:
         if info is None:
             self.problems.append(NotAController(controller, module.name))
             return
+        key = controller, join_paths(module.prefix)
+        if key in self._listed:
+            self.problems.append(ListedTwice(controller, self._listed[key], module.name))
+            return
+        self._listed[key] = module.name
         for handler, route_info in handlers_of(controller):
             try:
                 self._add_route(module, controller, info, handler, route_info, prefix)
@@ -195,20 +203,6 @@ def join_paths(*parts: str) -> str:
     ('/api/notes', '/')
     """
     return "/" + "/".join(part.strip("/") for part in parts if part.strip("/"))
-
-
-def place_of(handler: Callable[..., Any]) -> str:
-    """Where a function is defined.
-
-    >>> place_of(place_of).startswith("assembly.py:")
-    True
-    """
-    code = getattr(inspect.unwrap(handler), "__code__", None)
-    return (
-        "an unknown place"
-        if code is None
-        else f"{code.co_filename.replace(os.sep, '/').rpartition('/')[2]}:{code.co_firstlineno}"
-    )
 
 
 def _first(*choices: bool | None) -> bool | None:

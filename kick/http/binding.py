@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import enum
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, Any, Final, get_origin
-from uuid import UUID
 
 import msgspec
 
 from kick.di import Container
 from kick.di.errors import UnresolvedHint
+from kick.di.naming import type_name
 from kick.di.signature import Need, Unhinted, Unresolved, needs_of
 from kick.errors import KickError
-from kick.http.codec import is_data
+from kick.http.codec import Role, role_of
 from kick.http.context import RequestContext
 from kick.http.controller import RouteInfo
 from kick.http.errors import (
@@ -38,9 +38,11 @@ from kick.http.errors import (
 )
 from kick.http.readers import NO_DEFAULT, Getter, body_reader, query_reader
 from kick.http.request import WITHOUT_BODY
+from kick.http.texts import has_names
 
 _EMPTY: Final = inspect.Parameter.empty
-_SCALARS: Final = (str, int, float, bool, bytes, UUID)
+_LITERALS: Final = (str, int, float, bool, type(None))
+_REST: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Source(enum.Enum):
@@ -82,6 +84,7 @@ class CallPlan:
         self.problems: list[KickError] = []
         self.arguments: list[Argument] = []
         self.readers: dict[Source, Getter] = {}
+        self._unreadable: set[str] = set()
         problem = handler_problem(handler, place)
         if problem is not None:
             self.problems.append(problem)
@@ -102,25 +105,32 @@ class CallPlan:
         """The types of the path parameters."""
         return {argument.name: argument.hint for argument in self.arguments if argument.source is Source.PATH}
 
-    def require(self, container: Container) -> None:
-        """Tell the container what the handler asks it for."""
+    def require(self, container: Container, elsewhere: Collection[str] = ()) -> None:
+        """Tell the container what the handler asks it for.
+
+        `elsewhere` has the names in the paths of all its routes: here it may do without those of the others.
+        """
         for argument in self.arguments:
             if argument.source is not Source.CONTAINER:
                 continue
             hint, name = argument.hint, argument.name
-            provided = _is_provided(container, hint)
-            if not provided and argument.has_default:
+            if _is_provided(container, hint):
+                container.require(hint, self.place, parameter=name)
+                continue
+            role = role_of(hint)
+            if argument.has_default and (role is Role.SERVICE or name in elsewhere):
                 argument.source = Source.DEFAULT
-            elif not provided and hint in _SCALARS:
-                self.problems.append(ScalarParameter(name, hint.__qualname__, self.place))
-            elif not provided and is_data(hint):
-                self.problems.append(DataParameter(name, hint.__qualname__, self.place))
+            elif role is Role.SCALAR:
+                self.problems.append(_scalar(argument, self.place))
+            elif role is Role.DATA:
+                self.problems.append(DataParameter(name, type_name(hint), self.place, has_names=has_names(hint)))
             else:
                 container.require(hint, self.place, parameter=name)
 
     def _argument(self, need: Need, path_names: Sequence[str]) -> Argument | None:
         hint, name = need.hint, need.name
         if isinstance(hint, Unresolved):
+            self._unreadable.add(name)
             self.problems.append(
                 UnresolvedHint(f"{name} of {self.place}", hint.text, hint.reason, statement=hint.statement)
             )
@@ -145,7 +155,7 @@ class CallPlan:
     def _check_path(self, path_names: Sequence[str]) -> None:
         if self.takes(Source.CONTEXT):
             return
-        taken = {argument.name for argument in self.arguments}
+        taken = {argument.name for argument in self.arguments} | self._unreadable
         problems = [UnboundPathParameter(name, self.info.path, self.place) for name in path_names if name not in taken]
         self.problems += problems
 
@@ -188,7 +198,21 @@ def handler_problem(handler: Any, place: str) -> KickError | None:
     code = getattr(function, "__code__", None)
     if code is not None and not code.co_argcount and not code.co_flags & inspect.CO_VARARGS:
         return NotAHandler(place, "it takes no self", f"Write it as a method: `{method}`.")
+    rest = [each for each in inspect.signature(handler).parameters.values() if each.kind in _REST]
+    if rest:
+        return NotAHandler(
+            place,
+            f"it takes {rest[0]}, and nothing says what with",
+            f"Name each parameter: `{method}`; a decorator that wraps a handler needs `functools.wraps`.",
+        )
     return None
+
+
+def _scalar(argument: Argument, place: str) -> ScalarParameter:
+    hint, default = argument.hint, argument.default
+    written = repr(default) if argument.has_default and (type(default) in _LITERALS or default == []) else None
+    fits_path = (get_origin(hint) or hint) not in (list, tuple, set, frozenset)
+    return ScalarParameter(argument.name, type_name(hint), place, default=written, fits_path=fits_path)
 
 
 def _is_provided(container: Container, hint: Any) -> bool:

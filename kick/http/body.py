@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
@@ -13,7 +14,9 @@ from starlette.types import Message, Receive, Scope
 
 from kick.errors import MissingExtra
 from kick.http.codec import malformed
-from kick.http.problem import BadRequest, PayloadTooLarge
+from kick.http.problem import BadRequest, PayloadTooLarge, UnsupportedMediaType
+
+logger: Final = logging.getLogger("kick.http")
 
 DEFAULT_LIMIT: Final = 1 << 20
 """The most bytes a body may have when nothing else is said: 1 MiB."""
@@ -25,6 +28,7 @@ FORM: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
 
 _ENDLESS: Final = 1 << 62
+_NO_MULTIPART: Final = MissingExtra("Reading multipart forms", "python-multipart", "uploads")
 
 
 class Announced(NamedTuple):
@@ -140,15 +144,34 @@ def parse_form(body: bytes) -> FormData:
     return FormData([*fields])
 
 
-async def parse_multipart(scope: Scope, chunks: AsyncGenerator[bytes, None], limit: int | None) -> FormData:
-    """The fields and files of a `multipart/form-data` body (RFC 7578); files beyond 1 MiB go to disk while they arrive.
-
-    Raises `BadRequest` for what cannot be read, and `MissingExtra` when python-multipart is not installed.
-    """
+def reads_multipart() -> bool:
+    """Whether python-multipart is installed, which takes multipart forms apart."""
     try:
         import python_multipart  # noqa: F401
     except ModuleNotFoundError:
-        raise MissingExtra("Reading multipart forms", "python-multipart", "uploads") from None
+        return False
+    return True
+
+
+def accepted() -> str:
+    """The media types that are read where a type is declared, as `Accept` has them (RFC 9110, section 15.5.16).
+
+    >>> accepted().split(", ")[0]
+    'application/json'
+    """
+    return ", ".join([JSON, FORM, MULTIPART] if reads_multipart() else [JSON, FORM])
+
+
+async def parse_multipart(scope: Scope, chunks: AsyncGenerator[bytes, None], limit: int | None) -> FormData:
+    """The fields and files of a `multipart/form-data` body (RFC 7578); files beyond 1 MiB go to disk while they arrive.
+
+    Raises `BadRequest` for what cannot be read, and `UnsupportedMediaType` when python-multipart is not installed.
+    """
+    if not reads_multipart():
+        logger.error("%s %s: %s %s", scope["method"], scope["path"], _NO_MULTIPART.cause, _NO_MULTIPART.fix)
+        raise UnsupportedMediaType(
+            f"This server does not read multipart forms; send one of {accepted()}.", headers={"accept": accepted()}
+        )
     parser = MultiPartParser(
         Headers(scope=scope),
         chunks,

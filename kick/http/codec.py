@@ -6,18 +6,28 @@ client hears of all of them.
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Set
-from typing import Any, Final
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, NewType, Union, get_args, get_origin
+from uuid import UUID
 
 import msgspec
 
+from kick.http.defaults import filler
 from kick.http.problem import BadRequest, FieldError, UnprocessableEntity
 from kick.http.validation import MOST_ERRORS, errors_in, pointer
 
 Decode = Callable[[bytes], Any]
 Convert = Callable[[Any], Any]
+
+_SCALARS: Final = (str, int, float, bool, bytes, UUID, datetime, date, time, timedelta, Decimal)
+_LISTS: Final = (list, tuple, set, frozenset)
 
 
 def _encode_other(value: Any) -> Any:
@@ -80,7 +90,8 @@ def json_decoder(hint: Any) -> Decode:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _malformed(error, body) from None
 
-    return decode_body
+    fill = filler(hint)
+    return decode_body if fill is None else lambda body: fill(decode_body(body))
 
 
 def converter(hint: Any, part: str) -> Convert:
@@ -102,7 +113,8 @@ def converter(hint: Any, part: str) -> Convert:
         except msgspec.ValidationError as error:
             raise invalid(errors_in(value, hint, f"/{part}", str(error), strict=False)) from None
 
-    return convert
+    fill = filler(hint)
+    return convert if fill is None else lambda value: fill(convert(value))
 
 
 def needs_pydantic(hint: Any) -> bool:
@@ -124,18 +136,51 @@ def needs_pydantic(hint: Any) -> bool:
     return bool(custom)
 
 
-def is_data(hint: Any) -> bool:
-    """Whether a type describes data, as a request brings it, and no service.
+class Role(enum.Enum):
+    """What a type stands for where it is the type of a parameter."""
+
+    SCALAR = "scalar"
+    DATA = "data"
+    SERVICE = "service"
+
+
+def role_of(hint: Any) -> Role:
+    """Whether a type is one of plain values, of data as a request brings it, or of something that is provided.
 
     >>> class Note(msgspec.Struct): ...
-    >>> is_data(Note), is_data(int)
-    (True, False)
+    >>> class Notes: ...
+    >>> [role_of(each).value for each in (int | None, Note, list[Note], Notes)]
+    ['scalar', 'data', 'data', 'service']
     """
-    return isinstance(hint, type) and (
-        issubclass(hint, msgspec.Struct)
-        or hasattr(hint, "__pydantic_validator__")
-        or (issubclass(hint, dict) and hasattr(hint, "__total__"))
-    )
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated and any(isinstance(each, msgspec.Meta) for each in hint.__metadata__):
+        return role_of(hint.__origin__)
+    if isinstance(hint, NewType):
+        return role_of(hint.__supertype__)
+    if origin in (Union, UnionType):
+        return _first([role_of(each) for each in args if each is not NoneType])
+    if origin is Literal or hint in _SCALARS or (isinstance(hint, type) and issubclass(hint, enum.Enum)):
+        return Role.SCALAR
+    if origin in _LISTS:
+        return _first([role_of(each) for each in args if each is not Ellipsis])
+    if hint in _LISTS:
+        return Role.SCALAR
+    return Role.DATA if _is_data(origin or hint) else Role.SERVICE
+
+
+def _first(roles: list[Role]) -> Role:
+    return next((each for each in roles if each is not Role.SERVICE), Role.SERVICE)
+
+
+def _is_data(hint: Any) -> bool:
+    if not isinstance(hint, type):
+        return False
+    if dataclasses.is_dataclass(hint):
+        try:
+            return not _custom_types(msgspec.inspect.type_info(hint))
+        except (TypeError, NameError):
+            return False
+    return issubclass(hint, msgspec.Struct | dict) or hasattr(hint, "__pydantic_validator__")
 
 
 def invalid(errors: list[FieldError]) -> UnprocessableEntity:

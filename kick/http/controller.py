@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from kick.http.errors import DecoratorNotCalled
+from kick.di.naming import place_of
+from kick.http.errors import DecoratorNotCalled, SameName
 
 _CONTROLLER: Final = "__kick_controller__"
 _ROUTES: Final = "__kick_routes__"
@@ -95,7 +97,11 @@ class Verb:
         max_body: int | None = None,
         name: str | None = None,
     ) -> Callable[[F], F]:
-        """The decorator; the function keeps its type. Raises `DecoratorNotCalled` where its parentheses are missing."""
+        """The decorator; the function keeps its type.
+
+        Raises `DecoratorNotCalled` where its parentheses are missing, and `SameName` where it decorates a second
+        handler of one name in a class.
+        """
         if callable(path):
             raise DecoratorNotCalled(self.method.capitalize(), path)
         info = RouteInfo(
@@ -109,6 +115,7 @@ class Verb:
         )
 
         def decorate(func: F) -> F:
+            _check_name(func, inspect.currentframe())
             setattr(func, _ROUTES, (*getattr(func, _ROUTES, ()), info))
             return func
 
@@ -145,6 +152,15 @@ def Use(*middleware: Any) -> Callable[[Decorated], Decorated]:
         return target
 
     return decorate
+
+
+def _check_name(function: Any, frame: FrameType | None) -> None:
+    """Raise `SameName` where the class whose body is being run has a handler of this name already."""
+    body = frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
+    name = getattr(function, "__name__", "")
+    first: Any = body.get(name) if "__qualname__" in body and "__module__" in body else None
+    if getattr(first, _ROUTES, None) and inspect.unwrap(first) is not inspect.unwrap(function):
+        raise SameName(f"{body['__qualname__'].rpartition('<locals>.')[2]}.{name}", place_of(first), place_of(function))
 
 
 def controller_info(cls: type) -> ControllerInfo | None:

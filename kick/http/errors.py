@@ -1,15 +1,19 @@
 """Mistakes in routes and handlers, found when the application is put together.
 
 KickError
+├── NotAList             one thing where a list of them has to stand
+├── PlainValue           a text, a dict and the like in `providers=`
 ├── NotAModule           something in `modules=` that is no Module
 ├── NotAController       a class in `controllers=` without @Controller
 ├── NotAHandler          @Get and the like on what cannot handle requests
+├── SameName             two handlers of one name in a class
 ├── DecoratorNotCalled   @Get, @Controller and the like without parentheses
 ├── NotMiddleware        something in `middleware=` or @Use that cannot be called as such
 ├── NotASGIMiddleware    something in `asgi_middleware=` that is not wrapped in Middleware(...)
 ├── MiddlewareOrder      cookie_parser() after session(), and the like
 ├── BadRoutePath         a path that no request can have, or that cannot be read
 ├── DuplicateRoute       two handlers for one method and path
+├── ListedTwice          a controller that is listed twice under one prefix
 ├── BadStatus            a status that no response has
 ├── BadBodyLimit         a limit of bodies that is no number of bytes
 ├── UnboundPathParameter a name in the path that the handler does not take
@@ -27,12 +31,68 @@ KickError
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeGuard
+
+from starlette.middleware import Middleware as ASGIMiddleware
 
 from kick.errors import KickError
+
+_PLAIN: Final = (str, int, float, bool, bytes, dict, list, tuple, set, frozenset, type(None))
 
 
 def _name(given: object) -> str:
     return str(getattr(given, "__qualname__", None) or repr(given)).rpartition("<locals>.")[2]
+
+
+class NotAList(KickError):
+    """One thing, or a mapping, where a list has to stand: `Module("shop", controllers=ShopController)`."""
+
+    code = "list-missing"
+
+    def __init__(self, option: str, owner: str, given: object) -> None:
+        inside, shown = "...", f"a value of type {type(given).__name__}"
+        if isinstance(given, type) or inspect.isroutine(given):
+            inside = shown = _name(given)
+        elif option == "providers" and _is_by_type(given):
+            inside = _providers(given)
+        super().__init__(
+            cause=f"{option}= of {owner} takes a list, and was given {shown} as it is.",
+            fix=f"Put it into brackets: `{option}=[{inside}]`.",
+        )
+
+
+class PlainValue(KickError):
+    """A value in `providers=` whose type, such as `str`, does not say what it is for.
+
+    >>> PlainValue({float: int}, "bootstrap()").fix
+    'List a provider for each: `Provider(float, int)`.'
+    """
+
+    code = "provider-plain"
+
+    def __init__(self, given: object, owner: str) -> None:
+        kind = type(given).__name__
+        own = f'Annotated[{kind}, "name"]'
+        super().__init__(
+            cause=f"providers=[...] of {owner} has a value of type {kind}, which does not say what it is for.",
+            fix=f"List a provider for each: `{_providers(given)}`."
+            if _is_by_type(given)
+            else f"Provide it under a key of its own, `Provider({own}, value=...)`, or a class for the type that is "
+            "asked for: `Provider(Key, Implementation)`.",
+        )
+
+
+def _is_by_type(given: object) -> TypeGuard[Mapping[type, type]]:
+    return (
+        isinstance(given, Mapping)
+        and bool(given)
+        and all(isinstance(each, type) for pair in given.items() for each in pair)
+    )
+
+
+def _providers(given: Mapping[type, type]) -> str:
+    return ", ".join(f"Provider({_name(key)}, {_name(value)})" for key, value in given.items())
 
 
 class NotAModule(KickError):
@@ -79,6 +139,19 @@ class NotAHandler(KickError):
         super().__init__(cause=f"{place} cannot handle requests: {problem}.", fix=fix)
 
 
+class SameName(KickError):
+    """Two handlers of one name in a class: Python keeps the second one only."""
+
+    code = "handler-twice"
+
+    def __init__(self, name: str, first: str, second: str) -> None:
+        super().__init__(
+            cause=f"{name} is defined twice, at {first} and at {second}; the second one takes the place of the first, "
+            "whose route would be lost.",
+            fix=f"Give the second one a name of its own: `{name.rpartition('.')[2]}_2`.",
+        )
+
+
 class DecoratorNotCalled(KickError):
     """A decorator without its parentheses."""
 
@@ -101,6 +174,8 @@ class NotMiddleware(KickError):
 
 
 def _middleware_fix(given: object, name: str) -> str:
+    if isinstance(given, ASGIMiddleware):
+        return f"It is ASGI middleware, which has a list of its own: `asgi_middleware=[{given!r}]`."
     if isinstance(given, type):
         if inspect.iscoroutinefunction(given.__call__) and not _takes(given.__call__, 4):
             return f"Pass an instance: `middleware=[{name}()]`."
@@ -166,6 +241,20 @@ class DuplicateRoute(KickError):
         )
 
 
+class ListedTwice(KickError):
+    """A controller that two modules list under one prefix, so that each of its paths is there twice."""
+
+    code = "controller-twice"
+
+    def __init__(self, controller: type, first: str, second: str) -> None:
+        where = f"twice by Module {first!r}" if first == second else f"by Module {first!r} and by Module {second!r}"
+        super().__init__(
+            cause=f"{_name(controller)} is listed {where}, so each of its paths would have two handlers.",
+            fix=f"List it once, in `controllers=[{_name(controller)}]` of Module {first!r}; or give the other module "
+            f'a prefix of its own: `prefix="/{second}"`.',
+        )
+
+
 class BadStatus(KickError):
     """A status that no response can have."""
 
@@ -216,15 +305,18 @@ class UntypedParameter(KickError):
 
 
 class ScalarParameter(KickError):
-    """A handler parameter of a plain type, which no container provides."""
+    """A handler parameter of a plain type, which no container provides; `default` is its default as it is written."""
 
     code = "handler-scalar"
 
-    def __init__(self, name: str, type_name: str, place: str) -> None:
+    def __init__(
+        self, name: str, type_name: str, place: str, *, default: str | None = None, fits_path: bool = True
+    ) -> None:
+        field = f"{name}: {type_name}" if default is None else f"{name}: {type_name} = {default}"
+        path = f"For a path parameter put `{{{name}}}` into the path; for" if fits_path else "For"
         super().__init__(
             cause=f"{place} asks for {name}: {type_name}, which is neither in the path nor a service.",
-            fix=f"For a path parameter put `{{{name}}}` into the path; for a query parameter declare `query: Query` "
-            f"with `class Query(msgspec.Struct): {name}: {type_name}`.",
+            fix=f"{path} a query parameter declare `query: Query` with `class Query(msgspec.Struct): {field}`.",
         )
 
 
@@ -233,12 +325,12 @@ class DataParameter(KickError):
 
     code = "handler-data"
 
-    def __init__(self, name: str, type_name: str, place: str) -> None:
+    def __init__(self, name: str, type_name: str, place: str, *, has_names: bool = True) -> None:
+        query = f", or `query: {type_name}` for the query string" if has_names else ""
         super().__init__(
             cause=f"{place} asks for {name}: {type_name}. That is data, not a service, and nothing says where it is "
             "from.",
-            fix=f"Call the parameter by its source: `body: {type_name}` for the body, or `query: {type_name}` for the "
-            "query string.",
+            fix=f"Call the parameter by its source: `body: {type_name}` for the body{query}.",
         )
 
 
@@ -313,3 +405,22 @@ class NoCookieSecret(KickError):
             cause="Signed cookies need a secret.",
             fix='Pass one: `cookie_parser(secret=os.environ["COOKIE_SECRET"])`.',
         )
+
+
+def list_problem(given: object, option: str, owner: str) -> NotAList | None:
+    """What is wrong with what has to be a list; `None` for a list, a tuple and the like.
+
+    >>> list_problem(int, "controllers", "Module('shop')").fix
+    'Put it into brackets: `controllers=[int]`.'
+    """
+    no_list = isinstance(given, type | str | bytes | Mapping | ASGIMiddleware) or not isinstance(given, Iterable)
+    return NotAList(option, owner, given) if no_list else None
+
+
+def plain_values(providers: Iterable[object], owner: str) -> list[KickError]:
+    """What is wrong with the providers that are values of plain types.
+
+    >>> plain_values([int, "sqlite://"], "bootstrap()")[0].cause
+    'providers=[...] of bootstrap() has a value of type str, which does not say what it is for.'
+    """
+    return [PlainValue(each, owner) for each in providers if type(each) in _PLAIN]

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from kick.http.body import FORM, MULTIPART, is_json
+from kick.http.body import FORM, MULTIPART, accepted, is_json
 from kick.http.codec import converter, invalid, json_decoder, malformed
 from kick.http.context import RequestContext
 from kick.http.problem import UnsupportedMediaType
-from kick.http.texts import collector
+from kick.http.texts import collector, has_names
 
 Getter = Callable[[RequestContext[Any]], Any]
 
 NO_DEFAULT: Final = object()
-
-_ACCEPT: Final = f"application/json, {FORM}, {MULTIPART}"
 
 
 def query_reader(hint: Any, default: Any) -> Getter:
@@ -24,6 +22,8 @@ def query_reader(hint: Any, default: Any) -> Getter:
     Raises `TypeError` when nothing can be validated as `hint`.
     """
     convert, collect = converter(hint, "query"), collector(hint)
+    if not has_names(hint):
+        raise TypeError("a query string has names and values, as an object has")
 
     def read(ctx: RequestContext[Any]) -> Any:
         if default is not NO_DEFAULT and not ctx.scope["query_string"]:
@@ -57,7 +57,7 @@ def body_reader(hint: Any, default: Any) -> Getter:
         if hint is str and media_type.startswith("text/"):
             return _text(raw)
         shown = f"is of the type {media_type!r}" if media_type else "has no Content-Type"
-        raise UnsupportedMediaType(f"The body {shown}; send one of {_ACCEPT}.", headers={"accept": _ACCEPT})
+        raise UnsupportedMediaType(f"The body {shown}; send one of {accepted()}.", headers={"accept": accepted()})
 
     return read
 

@@ -155,7 +155,8 @@ def _parameter(name: str, kind: str | None, hint: Any, path: str, place: str) ->
         kind = kind or "str"
     elif hint not in _KINDS:
         problem = f"has the parameter {name!r} of type {shown}; str, int, float, UUID, Literal and enums are possible"
-        raise BadRoutePath(path, place, problem)
+        fix = f"Take it as text, and convert it in the handler: `{name}: str`."
+        raise BadRoutePath(path, place, problem, fix)
     elif kind is None:
         kind = _KINDS[hint]
     elif kind != _KINDS[hint] and (hint is not str or kind != "path"):

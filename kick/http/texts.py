@@ -21,6 +21,14 @@ _SEVERAL: Final = (
     types.CollectionType,
 )
 _TEXTUAL: Final = (types.StrType, types.LiteralType, types.EnumType, types.AnyType, types.BytesType, types.RawType)
+_NAMED: Final = (
+    types.StructType,
+    types.DataclassType,
+    types.TypedDictType,
+    types.DictType,
+    types.AnyType,
+    types.CustomType,
+)
 _TRUTH: Final = {"on": "true", "off": "false", "yes": "true", "no": "false"}
 
 
@@ -85,6 +93,15 @@ def collector(hint: Any) -> Callable[[Texts], dict[str, Any]]:
         return values
 
     return collect
+
+
+def has_names(hint: Any) -> bool:
+    """Whether a type is one of objects: what has names and values, as a query string and a form have.
+
+    >>> has_names(dict[str, int]), has_names(int), has_names(list[int])
+    (True, False, False)
+    """
+    return any(isinstance(kind, _NAMED) and not getattr(kind, "array_like", False) for kind in _kinds(hint))
 
 
 def _all_texts(texts: Texts) -> dict[str, Any]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import threading
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -92,27 +97,20 @@ async def test_keyword_only_and_positional_only_parameters() -> None:
         async def read(self, ctx: RequestContext, *, body: Note, a: int) -> Any:
             return [a, body.title]
 
-        @Get("/rest/{a}")
-        async def rest(self, a: int, *args: Any, **kwargs: Any) -> Any:
-            return [a, args, kwargs]
-
     app = app_of(Kinds)
     assert (await ask(app, "/plain/1/2")).json() == ["GET", 1, 2, "noon"]
     assert (await ask(app, "/scoped/1/2")).json() == ["GET", 1, 2, "/scoped/1/2"]
     assert (await ask(app, "/body/1", method="POST", json={"title": "x"})).json() == [1, "x"]
-    assert (await ask(app, "/rest/1")).json() == [1, [], {}]
 
 
 async def test_a_parameter_that_nothing_fills_keeps_its_default_and_its_place() -> None:
     @Controller()
     class Defaults:
         @Get("/{n}")
-        async def show(
-            self, missing: NotProvided | None = None, untyped=7, n: int = 0, word: str = "w", *, last: Any = "z"
-        ) -> Any:
-            return [missing, untyped, n, word, last]
+        async def show(self, missing: NotProvided | None = None, untyped=7, n: int = 0, *, last: Any = "z") -> Any:
+            return [missing, untyped, n, last]
 
-    assert (await ask(app_of(Defaults), "/5")).json() == [None, 7, 5, "w", "z"]
+    assert (await ask(app_of(Defaults), "/5")).json() == [None, 7, 5, "z"]
 
 
 async def test_untyped_names_of_the_path_are_texts_and_ctx_needs_no_hint() -> None:
@@ -316,6 +314,102 @@ async def test_a_decorator_of_another_kind_may_stand_between() -> None:
 
 
 # Mistakes
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+UserId = NewType("UserId", int)
+
+
+@dataclass
+class Options:
+    page: int = 1
+
+
+@dataclass
+class Mailer:
+    clock: Clock
+
+
+@pytest.mark.parametrize(
+    ("hint", "error"),
+    [
+        *[
+            (hint, ScalarParameter)
+            for hint in (
+                str, int, float, bool, bytes, UUID, datetime, date, Decimal, Colour, UserId, Literal["a"], int | None,
+                str | None, list[int], list, set[str], tuple[int, ...], Annotated[int, msgspec.Meta(ge=1)],
+            )
+        ],
+        *[
+            (hint, DataParameter)
+            for hint in (Note, Note | None, Options, list[Note], list[Options] | None, dict, dict[str, int], Annotated[
+                Note, msgspec.Meta()
+            ])
+        ],
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("default", [(), (None,)], ids=["no default", "default"])
+def test_what_no_container_provides_is_refused_with_a_default_and_without(
+    hint: Any, error: Any, default: tuple[Any, ...]
+) -> None:
+    async def show(self, thing): ...
+
+    show.__annotations__["thing"] = hint
+    show.__defaults__ = default
+    (problem,) = problems_of(Controller()(type("Refused", (), {"show": Get()(show)})))
+    assert type(problem) is error
+
+
+async def test_what_is_provided_may_have_any_type() -> None:
+    @Controller()
+    class Provided:
+        @Get()
+        async def show(self, options: Options, user_id: UserId, mailer: Mailer | None = None, n: int = 1) -> Any:
+            return [options.page, user_id, mailer, n]
+
+    providers = [Provider(Options, value=Options(3)), Provider(UserId, value=UserId(7)), Provider(int, value=9)]
+    assert (await ask(app_of(Provided, providers=providers), "/")).json() == [3, 7, None, 9]
+
+
+def test_a_dataclass_with_services_is_one_itself() -> None:
+    @Controller()
+    class Mails:
+        @Get()
+        async def show(self, mailer: Mailer) -> None: ...
+
+    (problem,) = problems_of(Mails)
+    assert problem.code == "di-missing-provider"
+
+
+@pytest.mark.parametrize("hint", [int, str, list[int], tuple[int, int], set[str], bool | None])
+def test_a_query_has_names(hint: Any) -> None:
+    async def show(self, query): ...
+
+    show.__annotations__["query"] = hint
+    (problem,) = problems_of(Controller()(type("Refused", (), {"show": Get()(show)})))
+    assert type(problem) is UnsupportedType
+
+
+def test_an_unreadable_type_of_a_path_parameter_is_one_mistake() -> None:
+    @Controller()
+    class Unreadable:
+        @Get("/{thing}")
+        async def show(self, thing: OnlyForTypeCheckers) -> None: ...
+
+    (problem,) = problems_of(Unreadable)
+    assert problem.code == "di-unresolved-hint"
+
+
+@pytest.mark.parametrize("parameters", ["*args", "**options", "ctx, *args"])
+def test_what_takes_anything_is_refused(parameters: str) -> None:
+    names: dict[str, Any] = {}
+    exec(f"async def show(self, {parameters}): ...", names)
+    (problem,) = problems_of(Controller()(type("Taking", (), {"show": Get()(names["show"])})))
+    assert type(problem) is NotAHandler
 
 
 def problems_of(*controllers: type) -> list[Any]:

@@ -6,7 +6,7 @@ import pytest
 
 from kick import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use
 from kick.http.controller import controller_info, handlers_of, middleware_of
-from kick.http.errors import DecoratorNotCalled
+from kick.http.errors import DecoratorNotCalled, SameName
 from tests.http.support import app_of, ask
 
 
@@ -106,3 +106,36 @@ def test_decorators_without_parentheses_are_told() -> None:
 
     with pytest.raises(DecoratorNotCalled, match="@Use"):
         Use(Get()(handler))
+
+
+def test_two_handlers_of_one_name_are_refused_where_the_second_is_written() -> None:
+    with pytest.raises(SameName, match=r"Twice.get is defined twice, at .*test_controller.py:\d+ and at"):
+
+        class Twice:
+            @Get("/one")
+            async def get(self) -> None: ...  # pyright: ignore[reportRedeclaration]
+
+            @Get("/two")
+            async def get(self) -> None: ...  # noqa: F811
+
+
+def test_several_routes_overriding_and_functions_of_one_name_are_fine() -> None:
+    class Base:
+        @Get("/one")
+        @Post("/one")
+        async def get(self) -> None: ...
+
+    class Own(Base):
+        @Get("/two")
+        async def get(self) -> None: ...
+
+    @Get("/three")
+    async def get(self: Any) -> None: ...  # pyright: ignore[reportRedeclaration]
+
+    first = get
+
+    @Get("/four")
+    async def get(self: Any) -> None: ...
+
+    assert first is not get
+    assert [info.path for _, info in handlers_of(Own)] == ["/two"]

@@ -341,7 +341,7 @@ def factory(*, option: int = 0) -> Any: ...
     [
         (AsClass, "it is a class", "`middleware=[AsClass()]`"),
         (GZipMiddleware, "it is a class", "`asgi_middleware=[Middleware(GZipMiddleware)]`"),
-        (ASGIMiddleware(GZipMiddleware), "it cannot be called", "async def"),
+        (ASGIMiddleware(GZipMiddleware), "it cannot be called", "`asgi_middleware=[Middleware(GZipMiddleware)]`"),
         (Sync(), "it is not a coroutine function", "async def"),
         (sync_function, "it is not a coroutine function", "async def"),
         (factory, "it is not a coroutine function", "`middleware=[factory()]`"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -180,6 +182,33 @@ def test_no_cookie_value_raises(value: str) -> None:
     cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())
     assert cookie.read([value]) is None
     assert cookie.read([f"s:{value}"]) is None
+
+
+NASTY: list[Callable[[int], str]] = [
+    lambda length: "kick.sid=s:" + "." * length,
+    lambda length: "kick.sid=s%3A" + "%41" * (length // 3),
+    lambda length: "kick.sid=" + '"' * length,
+    lambda length: "kick.sid=s:x.y; " * (length // 16),
+    lambda length: "kick.sid" + "=" * length,
+    lambda length: "; " * (length // 2),
+    lambda length: " " * length + "kick.sid=s:x.y" + "\t" * length,
+]
+
+
+@pytest.mark.parametrize("header", NASTY)
+async def test_reading_is_linear_in_the_length_of_the_header(header: Callable[[int], str]) -> None:
+    site = Site()
+
+    async def seconds(length: int) -> float:
+        best = float("inf")
+        for _ in range(3):
+            before = time.perf_counter()
+            answer = await site.request(lambda session: session.is_new, cookie=header(length))
+            best = min(best, time.perf_counter() - before)
+            assert answer.value is True
+        return best
+
+    assert await seconds(1 << 19) < 5 * 8 * await seconds(1 << 16)
 
 
 async def test_the_first_cookie_of_the_name_with_a_valid_signature_counts(browser: Browser) -> None:

@@ -1,0 +1,85 @@
+"""Defaults of dataclasses: msgspec leaves plain ones on the class, where `vars()` and JSON do not see them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable
+from types import MemberDescriptorType
+from typing import Any, Final
+
+import msgspec
+
+_SEVERAL: Final = (list, tuple, set, frozenset, deque)
+
+
+class _Fields(msgspec.Struct, frozen=True):
+    """The fields of a class, and the defaults that have to be put into its instances."""
+
+    names: tuple[str, ...]
+    defaults: dict[str, Any]
+
+
+def filler(hint: Any) -> Callable[[Any], Any] | None:
+    """What puts the defaults into a decoded value of the type `hint`; `None` where there are none to put.
+
+    >>> Page = dataclasses.make_dataclass("Page", [("number", int, 1)])
+    >>> page = msgspec.convert({}, Page)
+    >>> vars(page)
+    {}
+    >>> vars(filler(Page)(page))
+    {'number': 1}
+    >>> filler(list[int]) is None
+    True
+    """
+    known: dict[type, _Fields] = {}
+    _collect(msgspec.inspect.type_info(hint), known, set())
+    if not any(fields.defaults for fields in known.values()):
+        return None
+
+    def fill(decoded: Any) -> Any:
+        left = [decoded]  # no recursion: a value may be nested as deeply as JSON may
+        while left:
+            value = left.pop()
+            fields = known.get(type(value))
+            if fields is not None:
+                for name, default in fields.defaults.items():
+                    value.__dict__.setdefault(name, default)
+                left += [getattr(value, name) for name in fields.names]
+            elif isinstance(value, dict):
+                left += value.values()
+            elif isinstance(value, _SEVERAL):
+                left += value
+        return decoded
+
+    return fill
+
+
+def _collect(info: Any, known: dict[type, _Fields], seen: set[int]) -> None:
+    """The classes with fields within a type."""
+    if id(info) in seen:
+        return
+    seen.add(id(info))
+    fields = getattr(info, "fields", ())
+    if isinstance(info, msgspec.inspect.DataclassType | msgspec.inspect.StructType):
+        known[info.cls] = _Fields(tuple(field.name for field in fields), _defaults(info.cls))
+    children = [field.type for field in fields]
+    children += [getattr(info, name, None) for name in ("item_type", "key_type", "value_type", "type")]
+    children += [*getattr(info, "item_types", ()), *getattr(info, "types", ())]
+    for child in children:
+        _collect(child, known, seen)
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    if not dataclasses.is_dataclass(cls):
+        return {}
+    return {
+        field.name: field.default
+        for field in dataclasses.fields(cls)
+        if field.default is not dataclasses.MISSING and not _is_slot(getattr(cls, field.name, None))
+    }
+
+
+def _is_slot(member: object) -> bool:
+    """Whether it stands for a slot, which msgspec has filled."""
+    return isinstance(member, MemberDescriptorType)

@@ -15,7 +15,7 @@ DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit format programs clean
+.PHONY: help demo test lint types unit exhaustive format programs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,9 @@ types: .venv/.dev ## check types with mypy and pyright
 
 unit: .venv/.dev ## run the tests (ARGS="-k cookies" for some of them)
 	$(BIN)/python -m pytest $(ARGS)
+
+exhaustive: .venv/.dev ## every order of four racing requests on one session (about 3 minutes)
+	KICK_EXHAUSTIVE=1 $(BIN)/python -m pytest tests/session/test_interleavings.py
 
 format: .venv/.dev ## mend what ruff can mend by itself
 	$(BIN)/ruff check --fix

@@ -153,7 +153,7 @@ class Verbs:
                 break
             successor = successor_id(found.successor, session_id)
             if successor is None:
-                session._status, session._key = Status.SUPERSEDED, key
+                session._status = Status.SUPERSEDED
                 break
             session_id, key = successor, key_of(successor)
             found = await self.ask(self.store.load(key))

@@ -15,7 +15,7 @@ DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit exhaustive format programs clean
+.PHONY: help demo test lint types unit bench-session exhaustive format programs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,9 @@ types: .venv/.dev ## check types with mypy and pyright
 
 unit: .venv/.dev ## run the tests (ARGS="-k cookies" for some of them)
 	$(BIN)/python -m pytest $(ARGS)
+
+bench-session: .venv/.bench ## requests a second with sessions, beside raw ASGI and others (ARGS="--only memory")
+	$(BIN)/python -m benchmarks.session.run $(ARGS)
 
 exhaustive: .venv/.dev ## every order of four racing requests on one session (about 3 minutes)
 	KICK_EXHAUSTIVE=1 $(BIN)/python -m pytest tests/session/test_interleavings.py
@@ -71,4 +74,8 @@ clean: ## remove the virtual environment and what the tools left behind
 
 .venv/.dev: .venv/.pip pyproject.toml constraints.txt
 	$(KICK) --editable '.[all]' --group dev
+	@touch $@
+
+.venv/.bench: .venv/.dev
+	$(KICK) --group bench
 	@touch $@

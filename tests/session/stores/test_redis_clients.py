@@ -1,6 +1,5 @@
 """What a `RedisStore` can be made from."""
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from redis.backoff import NoBackoff
 from kick.session.stores.redis import BadRedisClient, BadRedisURL, RedisStore
 from kick.testing.store_contract.base import record_of, started
 from tests.support.ports import free_port
+from tests.support.programs import program
 from tests.support.redis import RedisServer
 
 SECRET = "open-sesame"
@@ -122,13 +122,10 @@ async def test_a_server_is_reached_by_a_unix_socket(tmp_path: Path) -> None:
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A certificate for this machine, with its key beside it in `key.pem`."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl, which makes the certificate, is not installed")
     certificate = tmp_path / "certificate.pem"
     name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(certificate)]
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *name, *files]
+    command = [program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *name, *files]
     subprocess.run(command, check=True, capture_output=True)
     return certificate
 

@@ -309,7 +309,3 @@ class IncomingRequest(msgspec.Struct, eq=False):
         if self._settings.cookie_signer is None:
             raise NoCookieSecret
         return self._settings.cookie_signer
-
-    def _client(self) -> dict[str, Any]:
-        """Where the request comes from, for the list of a person's devices."""
-        return {"ip": self.client_ip, "user_agent": self.headers.get("user-agent", "")[:200]}

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kick.http.cookies import parse_cookies
 from kick.http.problem import PROBLEM_JSON
 from kick.session.engine import Engine
 from kick.session.errors import SessionUnavailable
@@ -36,7 +35,6 @@ class SessionMiddleware:
         self.app = app
         layer: SessionLayer = session(secret, **options)
         self.engine: Engine = layer.engine
-        self._name = self.engine.options.cookie.name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -55,18 +53,8 @@ class SessionMiddleware:
                 await _Exchange(self.engine, opened, send).run(self.app, scope, receive)
 
     async def _open(self, scope: Scope) -> Session[Any]:
-        values = [
-            value
-            for name, header in scope["headers"]
-            if name == b"cookie"
-            for each, value in parse_cookies(header.decode("latin-1"))
-            if each == self._name
-        ]
-        opened = self.engine.open(values)
-        if opened._claim is not None:
-            await self.engine.load(opened)
-        opened._describe_client = lambda: _client(scope)
-        return opened
+        # Not the whole scope, which leads back to the session: only the garbage collector would free the two.
+        return await self.engine.open({"client": scope.get("client"), "headers": scope["headers"]})
 
 
 class _Exchange:
@@ -128,8 +116,3 @@ class _Exchange:
             finish_headers(headers, accessed=True, cookie=cookie)
             await self._send({"type": "http.response.start", "status": 500, "headers": headers})
             await self._send({"type": "http.response.body", "body": b"Internal Server Error"})
-
-
-def _client(scope: Scope) -> dict[str, Any]:
-    agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
-    return {"ip": (scope.get("client") or (None,))[0], "user_agent": agent.decode("latin-1")[:200]}

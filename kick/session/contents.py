@@ -7,8 +7,11 @@ once more at the end; the keys whose bytes differ from those in the store have c
 from __future__ import annotations
 
 import logging
+from abc import ABCMeta
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from typing import Any, Final, NoReturn, Protocol, TypeAlias
+
+import msgspec
 
 from kick.session.values import PLAIN_TYPES, UnreadableValue, UnstorableValue, decode, encode, same
 
@@ -67,7 +70,11 @@ class Contents(Protocol):
         ...
 
 
-class SessionData(MutableMapping[str, Any]):
+class StructMapping(msgspec.StructMeta, ABCMeta):
+    """The metaclass of a msgspec Struct that is a mapping."""
+
+
+class SessionData(MutableMapping[str, Any], msgspec.Struct, metaclass=StructMapping, eq=False):
     """`session.data`: a dict of the session's values, each decoded when it is first read.
 
     >>> data = SessionData({"cart": b'{"items":[1]}', "theme": b'"dark"'})
@@ -77,13 +84,11 @@ class SessionData(MutableMapping[str, Any]):
     ({'cart': b'{"items":[1,2]}'}, [])
     """
 
-    __slots__ = ("_dropped", "_live", "_sealed", "_stored")
-
-    def __init__(self, stored: Mapping[str, bytes]) -> None:
-        self._stored = stored
-        self._live: dict[str, Any] = {}
-        self._dropped: set[str] | None = None
-        self._sealed: Refusal | None = None
+    _stored: Mapping[str, bytes]
+    _live: dict[str, Any] = {}
+    """What was assigned, and what was read and can be changed in place."""
+    _dropped: set[str] | None = None
+    _sealed: Refusal | None = None
 
     @property
     def value(self) -> SessionData:
@@ -111,6 +116,8 @@ class SessionData(MutableMapping[str, Any]):
 
     def get(self, key: str, default: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The value of `key`, or `default`."""
+        if key not in self._stored and key not in self._live:
+            return default
         try:
             return self[key]
         except KeyError:
@@ -190,7 +197,7 @@ class SessionData(MutableMapping[str, Any]):
         for key, value in self._live.items():
             encoded = encode(key, value)
             stored = self._stored.get(key)
-            if stored is None or not same(stored, encoded):
+            if stored != encoded and (stored is None or not same(stored, encoded)):
                 changed[key] = encoded
         return changed, list(self._dropped or ())
 

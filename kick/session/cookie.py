@@ -10,7 +10,7 @@ import msgspec
 
 from kick.environment import in_production
 from kick.errors import KickError
-from kick.http.cookies import SameSite, attribute_problem, attributes, decode_value
+from kick.http.cookies import SameSite, attribute_problem, attributes, decode_value, parse_cookies
 from kick.session.errors import BadSessionCookie
 from kick.session.ids import is_well_formed, key_of
 from kick.signing import Signer
@@ -19,10 +19,10 @@ _PREFIX: Final = "s:"
 """Says "signed", in the manner of express-session."""
 
 REMEMBERED: Final = 4096
-"""How many cookies with a valid signature are remembered, so that those of a busy browser are not verified anew."""
+"""How many `Cookie` headers with a valid signature are remembered: a browser sends the same one again and again."""
 
-LONGEST_REMEMBERED: Final = 256
-"""Characters; a cookie of ours has 82."""
+LONGEST_REMEMBERED: Final = 1024
+"""Bytes. What is remembered never takes more than a few MiB, whatever clients send."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +83,17 @@ class SessionCookie:
     >>> header = cookie.issue("abcdefghijklmnopqrstuvwxyz0123456789", 60.0).decode()
     >>> header.partition("; ")[2]
     'Max-Age=60; Path=/; HttpOnly; SameSite=Lax'
-    >>> cookie.read([header.partition("=")[2].partition(";")[0]]).session_id
+    >>> cookie.read([(b"cookie", header.partition(";")[0].encode())]).session_id
     'abcdefghijklmnopqrstuvwxyz0123456789'
     """
 
-    __slots__ = ("_attributes", "_claims", "_signer", "name")
+    __slots__ = ("_attributes", "_claims", "_name", "_signer", "name")
 
     def __init__(self, name: str, signer: Signer, options: CookieOptions) -> None:
         self.name = name
         self._signer = signer
-        self._claims: dict[str, Claim] = {}
+        self._claims: dict[bytes, Claim] = {}
+        self._name = name.encode()
         self._attributes = "; ".join(
             attributes(
                 path=options.path,
@@ -104,26 +105,40 @@ class SessionCookie:
             )
         )
 
-    def read(self, values: Iterable[str]) -> Claim | None:
-        """The first of the values that carries a valid signature and something of the form of an id."""
-        for value in values:
-            claim = self._claims.get(value) or self._verified(value)
-            if claim is not None:
+    def read(self, headers: Iterable[tuple[bytes, bytes]]) -> Claim | None:
+        """What the first cookie of the name says that has a valid signature, and something of the form of an id."""
+        for name, line in headers:
+            if name == b"cookie":
+                claim = self._claims.get(line) or self._read_line(line)
+                if claim is not None:
+                    return claim
+        return None
+
+    def came(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether there is a cookie of the name at all."""
+        return any(name == b"cookie" and self._values(line) for name, line in headers)
+
+    def _read_line(self, line: bytes) -> Claim | None:
+        for value in self._values(line):
+            text = value if value[:2] == _PREFIX else decode_value(value)
+            verified = self._signer.verify(text[2:]) if text[:2] == _PREFIX else None
+            if verified is not None and is_well_formed(verified[0]):
+                session_id, is_current = verified
+                claim = Claim(session_id, key_of(session_id), is_current)
+                self._remember(line, claim)
                 return claim
         return None
 
-    def _verified(self, sent: str) -> Claim | None:
-        value = sent if sent[:2] == _PREFIX else decode_value(sent)
-        verified = self._signer.verify(value[2:]) if value[:2] == _PREFIX else None
-        if verified is None or not is_well_formed(verified[0]):
-            return None
-        session_id, is_current = verified
-        claim = Claim(session_id, key_of(session_id), is_current)
-        if len(sent) <= LONGEST_REMEMBERED:
+    def _values(self, line: bytes) -> list[str]:
+        if self._name not in line:
+            return []
+        return [value for name, value in parse_cookies(line.decode("latin-1")) if name == self.name]
+
+    def _remember(self, line: bytes, claim: Claim) -> None:
+        if len(line) <= LONGEST_REMEMBERED:
             if len(self._claims) >= REMEMBERED:
                 self._claims.clear()
-            self._claims[sent] = claim
-        return claim
+            self._claims[line] = claim
 
     def issue(self, session_id: str, max_age: float) -> bytes:
         """The `Set-Cookie` value for an id; `max_age` is in seconds and is rounded up."""

@@ -1,19 +1,19 @@
 """The engine: from the cookie of a request to a `Session`, and from the `Session` to the cookie of the response.
 
-It knows nothing of how requests and responses look; `kick.session.middleware` puts it into kick's pipeline,
+Of requests it knows the ASGI scope, of responses nothing; `kick.session.middleware` puts it into kick's pipeline,
 `kick.session.asgi` into any other ASGI application.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from kick.session.errors import SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.options import SessionOptions
 from kick.session.session import Session, Status
-from kick.session.store import KEEP, AtomicStore, Change
+from kick.session.store import KEEP, AtomicStore, Change, Record
 from kick.session.verbs import Verbs
 
 _NOTHING = Change()
@@ -38,36 +38,33 @@ class Engine:
         prefix = self.options.path
         return prefix == "/" or path == prefix or path.startswith(prefix if prefix.endswith("/") else prefix + "/")
 
-    def open(self, cookies: Sequence[str]) -> Session[Any]:
-        """The session of a request that came with these cookie values. Never raises for what a client sent.
-
-        Where its `_claim` is not `None`, the store has still to be asked: `await load(session)`.
-        """
-        session: Session[Any] = Session(self.verbs, cookie_came=bool(cookies))
-        if cookies:
-            claim = self.options.cookie.read(cookies)
-            if claim is None:
-                self.events.emit(SessionEvent.BAD_SIGNATURE, None)
-            session._claim = claim
-        return session
-
-    async def load(self, session: Session[Any]) -> None:
-        """Take over what the store has under the id that the request came with.
+    async def open(self, scope: Mapping[str, Any]) -> Session[Any]:
+        """The session of a request, by its ASGI scope. Never raises for what a client sent.
 
         When the store does not answer, the session says so as soon as somebody uses it, and not before.
         """
-        claim, session._claim = session._claim, None
+        claim = self.options.cookie.read(scope["headers"])
         if claim is None:
-            return
+            return self._begin(scope)
         try:
             found = await self.verbs.ask(self.store.load(claim.key))
-            if not session._found(claim, found):
-                await self.verbs.follow(session, claim, found)
+            if type(found) is Record:
+                return Session.stored(self.verbs, scope, claim, found)
+            session: Session[Any] = Session(self.verbs, scope, _cookie_came=True)
+            await self.verbs.follow(session, claim, found)
         except SessionUnavailable:
-            session._status = Status.UNAVAILABLE
+            session = Session(self.verbs, scope, _cookie_came=True, _status=Status.UNAVAILABLE)
             if self.options.on_store_error == "anonymous":
                 session._anonymous = True
                 session._refuse_writes(SessionUnavailable)
+        return session
+
+    def _begin(self, scope: Mapping[str, Any]) -> Session[Any]:
+        """A new session, for a client that came with none of ours."""
+        came = self.options.cookie.came(scope["headers"])
+        if came:
+            self.events.emit(SessionEvent.BAD_SIGNATURE, None)
+        return Session(self.verbs, scope, _cookie_came=came)
 
     def close_untouched(self, session: Session[Any]) -> bool:
         """Close a session that has nothing to say to the store and needs no cookie; whether it was one."""
@@ -91,7 +88,7 @@ class Engine:
         `SessionUnavailable` when the store fails, and what is wrong with the data; then the response must not be sent,
         but what `cookie_of` says holds for the one that is sent in its place.
         """
-        change = session._change() if status < 500 and session._may_have_changed() else _NOTHING
+        change = session._change() if status < 500 else _NOTHING
         session._seal()
         if session._status is Status.NEW:
             if change.set or change.principal is not KEEP:

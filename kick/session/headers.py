@@ -1,11 +1,23 @@
-"""What a session changes in the headers of a response."""
+"""What a session reads in the headers of a request, and changes in those of a response."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 """Header names, in lower case, and values, as ASGI has them."""
+
+
+def client_of(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a request comes from, by its ASGI scope, for the list of a person's devices.
+
+    >>> client_of({"client": ("192.0.2.1", 50000), "headers": [(b"user-agent", b"curl/8")]})
+    {'ip': '192.0.2.1', 'user_agent': 'curl/8'}
+    """
+    client = scope.get("client")
+    agent: bytes = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
+    return {"ip": None if client is None else client[0], "user_agent": agent.decode("latin-1")[:200]}
 
 
 def finish_headers(headers: RawHeaders, *, accessed: bool, cookie: bytes | None) -> None:

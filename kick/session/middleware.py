@@ -33,7 +33,6 @@ class SessionLayer:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.providers = (Provider(Sessions, value=Sessions(engine)),)
-        self._name = engine.options.cookie.name
         self._everywhere = engine.options.path == "/"
 
     def for_route(self, route: Route | None) -> SessionLayer | None:
@@ -57,11 +56,7 @@ class SessionLayer:
         """Open the session, hand the request on, and close the session before the response leaves."""
         if ctx._session is not None or not (self._everywhere or self.engine.is_within(ctx.path)):
             return await call_next(ctx)
-        name = self._name
-        session = self.engine.open([value for each, value in ctx._pairs() if each == name])
-        if session._claim is not None:
-            await self.engine.load(session)
-        session._describe_client = ctx._client
+        session = await self.engine.open(ctx.scope)
         ctx._session = session
         try:
             response = await call_next(ctx)

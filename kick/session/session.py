@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
+import msgspec
 from typing_extensions import TypeVar
 
-from kick.session.contents import Contents, Refusal, SessionData
+from kick.session.contents import Contents, Refusal, SessionData, StructMapping
 from kick.session.cookie import Claim
 from kick.session.errors import SessionClosed, SessionUnavailable
 from kick.session.flash import Flash
@@ -42,8 +43,9 @@ class Status(enum.Enum):
 class SessionVerbs(Protocol):
     """What a session asks of its engine."""
 
-    def open_contents(self, fields: Mapping[str, bytes]) -> Contents:
-        """The data in these fields."""
+    @property
+    def open_contents(self) -> Callable[[Mapping[str, bytes]], Contents]:
+        """Makes the data of these fields."""
         ...
 
     def save(self, session: Session[Any]) -> Awaitable[bool]: ...
@@ -53,7 +55,7 @@ class SessionVerbs(Protocol):
     def increment(self, session: Session[Any], key: str, by: int) -> Awaitable[int]: ...
 
 
-class Session(MutableMapping[str, Any], Generic[DataT]):
+class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclass=StructMapping, eq=False):
     """The session of a request: `ctx.session`.
 
     | | |
@@ -69,57 +71,33 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     Nothing need be declared as changed, and what has not changed is not written.
     """
 
-    __slots__ = (
-        "_accessed",
-        "_anonymous",
-        "_claim",
-        "_attempted",
-        "_contents",
-        "_cookie_came",
-        "_cookie_due",
-        "_cookie_wanted",
-        "_describe_client",
-        "_fields",
-        "_flash",
-        "_id",
-        "_is_new",
-        "_key",
-        "_lock",
-        "_principal",
-        "_record",
-        "_refusal",
-        "_removal_due",
-        "_sealed",
-        "_status",
-        "_verbs",
-    )
+    # A Struct, because one is made for every request, and nothing in Python is made as quickly.
 
-    def __init__(self, verbs: SessionVerbs, *, cookie_came: bool = False) -> None:
-        self._verbs = verbs
-        self._cookie_came = cookie_came
-        self._claim: Claim | None = None
-        self._status = Status.NEW
-        self._is_new = True
-        self._accessed = False
-        self._id: str | None = None
-        self._key: str | None = None
-        self._record: Record | None = None
-        self._fields: Mapping[str, bytes] = {}
-        self._contents: Contents | None = None
-        self._flash: Flash | None = None
-        self._principal: str | Keep | None = KEEP
-        self._describe_client: Callable[[], Mapping[str, Any]] | None = None
-        # The cookie is due when the store has just confirmed that the id is good; it is wanted when something else
-        # than a write asks for it, and then a confirmation is to be had first.
-        self._cookie_due = False
-        self._cookie_wanted = False
-        self._removal_due = False
-        # Writes are refused for good once the response is on its way (sealed), and while there is a refusal.
-        self._sealed = False
-        self._refusal: Refusal | None = None
-        self._anonymous = False
-        self._attempted = False
-        self._lock: asyncio.Lock | None = None
+    _verbs: SessionVerbs
+    _scope: Mapping[str, Any]
+    """The ASGI scope of the request, or as much of it as there is to know of a client."""
+    _cookie_came: bool = False
+    _status: Status = Status.NEW
+    _is_new: bool = True
+    _id: str | None = None
+    _key: str | None = None
+    _record: Record | None = None
+    _fields: Mapping[str, bytes] = {}
+    _cookie_wanted: bool = False
+    """Something else than a write asks for the cookie: first the store has to confirm that the id is good."""
+    _cookie_due: bool = False
+    """The store has just confirmed it."""
+    _removal_due: bool = False
+    _accessed: bool = False
+    _contents: Contents | None = None
+    _flash: Flash | None = None
+    _principal: str | Keep | None = KEEP
+    # Writes are refused for good once the response is on its way (sealed), and while there is a refusal.
+    _sealed: bool = False
+    _refusal: Refusal | None = None
+    _anonymous: bool = False
+    _attempted: bool = False
+    _lock: asyncio.Lock | None = None
 
     # What there is to read and to write
 
@@ -144,7 +122,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         contents = self._contents
         if contents is None:
             contents = self._open()
-        return contents.value  # type: ignore[no-any-return]
+        return contents if type(contents) is SessionData else contents.value  # type: ignore[return-value]
 
     @data.setter
     def data(self, value: DataT | Mapping[str, Any]) -> None:
@@ -305,21 +283,36 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
             raise SessionUnavailable
 
     def _open(self) -> Contents:
-        self._touch()
-        if self._contents is None:
-            self._contents = self._verbs.open_contents(self._fields)
+        if self._status is Status.UNAVAILABLE:
+            self._touch()
+        contents = self._contents
+        if contents is None:
+            contents = self._contents = self._verbs.open_contents(self._fields)
             if self._refusal is not None:
-                self._contents.seal(self._refusal)
-        return self._contents
+                contents.seal(self._refusal)
+        return contents
 
-    def _found(self, claim: Claim, found: object) -> bool:
-        """Become what the store has under the id that the request came with; whether it is a session."""
-        if type(found) is not Record:
-            return False
-        self._adopt(claim.session_id, claim.key, found)
+    @staticmethod
+    def stored(verbs: SessionVerbs, scope: Mapping[str, Any], claim: Claim, record: Record) -> Session[Any]:
+        """The session that the store has under the id that a request came with."""
+        return Session(
+            verbs,
+            scope,
+            True,  # a cookie came
+            Status.STORED,
+            False,  # it is not new
+            claim.session_id,
+            claim.key,
+            record,
+            record.fields,
+            not claim.is_current,  # a cookie of an older secret is issued anew
+        )
+
+    def _found(self, claim: Claim, record: Record) -> None:
+        """Become what the store has under the id that the request came with, or that it has become."""
+        self._adopt(claim.session_id, claim.key, record)
         self._is_new = False
         self._cookie_wanted = not claim.is_current
-        return True
 
     def _adopt(self, session_id: str, key: str, record: Record) -> None:
         self._id, self._key, self._record = session_id, key, record
@@ -377,12 +370,9 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
     def _may_have_changed(self) -> bool:
         """Whether `_change` is worth its price."""
-        contents = self._contents
-        return (
-            (contents is not None and contents.may_have_changed)
-            or self._flash is not None
-            or self._principal is not KEEP
-        )
+        if self._flash is not None or self._principal is not KEEP:
+            return True
+        return self._contents is not None and self._contents.may_have_changed
 
     def _change(self) -> Change:
         """All that differs from the store."""

@@ -84,6 +84,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
             fields.pop(name, None)
         fields.update(self.set)
         counters: dict[str, int] = {}
+        if not self.increment:
+            return counters
         for name, by in self.increment.items():
             try:
                 held = msgspec.json.decode(fields.get(name, b"0"), type=int)

@@ -14,6 +14,7 @@ from kick.session.contents import Contents, SessionData, check_key
 from kick.session.cookie import Claim
 from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailable
 from kick.session.events import Events, SessionEvent
+from kick.session.headers import client_of
 from kick.session.ids import (
     draw_id,
     draw_successor,
@@ -61,20 +62,16 @@ class Verbs:
         self.options = options
         self.store = store
         self.events = events
+        shape = options.shape
+        self.open_contents: Callable[[Mapping[str, bytes]], Contents] = SessionData if shape is None else shape.contents
         self.now: Callable[[], float] = getattr(store, "now", time)
         self._adopt: Callable[..., Awaitable[Record | Superseded | None]] | None = getattr(store, "adopt", None)
         self._disown: Callable[[str], Awaitable[None]] | None = getattr(store, "disown", None)
         self._time_limit = None if getattr(store, "keeps_time", False) else options.store_timeout
         self._tick = options.tick
-        if type(store) is MemoryStore:
-            self.ask = _unguarded
+        self._is_in_memory = type(store) is MemoryStore  # which neither fails nor lets anybody wait
 
     # What sessions ask for
-
-    def open_contents(self, fields: Mapping[str, bytes]) -> Contents:
-        """The data in these fields, in the type that `session(data=...)` names."""
-        shape = self.options.shape
-        return SessionData(fields) if shape is None else shape.contents(fields)
 
     async def save(self, session: Session[Any]) -> bool:
         """See `Session.save`."""
@@ -145,7 +142,8 @@ class Verbs:
         if found is None and self._adopt is not None:
             ages = {"max_age": self.options.max_age, "absolute_max_age": self.options.absolute_max_age}
             found = await self.ask(self._adopt(session_id, key, **ages))
-            if session._found(claim, found):
+            if isinstance(found, Record):
+                session._found(claim, found)
                 return
         for _ in range(MOST_HOPS):
             if not isinstance(found, Superseded):
@@ -157,7 +155,8 @@ class Verbs:
             session_id = successor
             claim = Claim(session_id, key_of(session_id), is_current=False)
             found = await self.ask(self.store.load(claim.key))
-            if session._found(claim, found):
+            if isinstance(found, Record):
+                session._found(claim, found)
                 return
         self.events.emit(SessionEvent.UNKNOWN_ID, key)
 
@@ -202,7 +201,7 @@ class Verbs:
         change = self._prepared(session, change)
         while session._status is Status.STORED:
             answer = await self.ask(self.store.commit(_key(session), change, max_age=self.options.max_age))
-            if isinstance(answer, Committed):
+            if type(answer) is Committed:
                 self._committed(session, change, answer)
                 return answer.counters
             if isinstance(answer, Superseded):
@@ -235,7 +234,7 @@ class Verbs:
 
     def ask(self, call: Awaitable[T]) -> Awaitable[T]:
         """What the store answers, within the time limit; `SessionUnavailable` for whatever goes wrong in it."""
-        return self._guarded(call)
+        return call if self._is_in_memory else self._guarded(call)
 
     async def _guarded(self, call: Awaitable[T]) -> T:
         try:
@@ -296,11 +295,10 @@ class Verbs:
         fields = {**session._fields, **change.set}
         for name in change.delete:
             fields.pop(name, None)
-        fields.update({name: str(value).encode() for name, value in answer.counters.items()})
         record, principal = session._record, change.principal
         session._record = msgspec.structs.replace(
             record,
-            seen_at=self.now(),
+            seen_at=self.now() if self.options.rolling else record.seen_at,
             expires_at=answer.expires_at,
             principal=record.principal if principal is KEEP else principal,
         )
@@ -310,6 +308,7 @@ class Verbs:
         if session._cookie_wanted or record.expires_at // self._tick != answer.expires_at // self._tick:
             session._cookie_due = True
         if change.increment:
+            fields.update({name: str(value).encode() for name, value in answer.counters.items()})
             session._fields = fields
             for name in answer.counters:
                 session._open().refresh(name, fields)
@@ -337,20 +336,16 @@ class Verbs:
     def _prepared(self, session: Session[Any], change: Change) -> Change:
         """The change as it goes to the store. Raises `SessionTooLarge`."""
         fields = session._fields
-        if change.set and _size(fields) + _size(change.set) > self.options.max_size:
+        size = sum(map(len, fields.values())) + sum(map(len, change.set.values()))
+        if size > self.options.max_size and change.set:
             after = {name: raw for name, raw in fields.items() if name not in change.delete} | dict(change.set)
             if _size(after) > self.options.max_size:
                 largest = max(after, key=lambda name: len(after[name]))
                 raise SessionTooLarge(_size(after), self.options.max_size, largest)
-        if change.principal is KEEP or change.principal is None or session._describe_client is None:
+        if change.principal is KEEP or change.principal is None:
             return change
-        client = encode(CLIENT, dict(session._describe_client()))
+        client = encode(CLIENT, client_of(session._scope))
         return msgspec.structs.replace(change, set={**change.set, CLIENT: client})
-
-
-def _unguarded(call: Awaitable[T]) -> Awaitable[T]:
-    """What asks a store in memory, which neither fails nor lets anybody wait."""
-    return call
 
 
 def _size(fields: Mapping[str, bytes]) -> int:

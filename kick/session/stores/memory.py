@@ -82,6 +82,9 @@ class MemoryStore:
 
     async def load(self, key: str) -> Record | Superseded | None:
         """See `AtomicStore.load`."""
+        entry = self._entries.get(key)
+        if type(entry) is Record and entry.expires_at > self._clock():
+            return entry
         entry = self._live(key, self._clock())
         return entry.superseded if type(entry) is _Marker else entry  # type: ignore[return-value]
 
@@ -120,7 +123,7 @@ class MemoryStore:
         if type(record) is _Marker:
             return record.superseded
         assert type(record) is Record
-        fields = dict(record.fields)
+        fields = {**record.fields}
         counters = change.apply_to(fields)
         if counters is None:
             return NOT_A_COUNTER

@@ -31,7 +31,7 @@ from kick.http.mounts import Mount, serve_websocket
 from kick.http.pipeline import response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
 from kick.http.response import ReadyResponse, Response, empty_response, head_of
-from kick.http.routing import Endpoint, Miss, Route, split_path
+from kick.http.routing import Endpoint, Miss, Route, root_in, split_path
 from kick.http.settings import Settings
 from kick.http.slashes import TrailingSlash, finder, slash_problem
 from kick.module import Module
@@ -193,7 +193,7 @@ class App:
             if is_plain and path[:1] == "/":
                 parts = path.split("/")
             else:
-                parts = split_path(path, raw_path, root_path if path.startswith(root_path) else "")
+                parts = split_path(path, raw_path, root_in(path, root_path))
             found = self._look_up(method, parts)
             if found is not None:
                 route, params = found

@@ -31,6 +31,7 @@ from kick.http.problem import (
 from kick.http.response import Response
 from kick.http.routing import Route
 from kick.http.sse import ServerSentEvent
+from kick.http.static import StaticFiles
 
 __all__ = [
     "BadGateway",
@@ -64,6 +65,7 @@ __all__ = [
     "Route",
     "ServerSentEvent",
     "ServiceUnavailable",
+    "StaticFiles",
     "TooManyRequests",
     "URITooLong",
     "Unauthorized",

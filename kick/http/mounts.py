@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,7 +16,7 @@ from kick.http.context import RequestContext
 from kick.http.controller import RouteInfo
 from kick.http.pipeline import around, guarded, response_to
 from kick.http.response import Response, add_vary
-from kick.http.routing import Endpoint, Route, Segment, split_path
+from kick.http.routing import Endpoint, Route, Segment, root_in, split_path
 from kick.http.static import StaticFiles
 from kick.http.urls import BELOW
 
@@ -84,9 +85,8 @@ class Mount(msgspec.Struct, eq=False, kw_only=True):
 
     def below(self, scope: Scope) -> tuple[list[str], list[str]]:
         """The segments of a request's path up to here, decoded, and those that follow."""
-        root_path: str = scope.get("root_path", "")
         path: str = scope["path"]
-        parts = split_path(path, scope.get("raw_path"), root_path if path.startswith(root_path) else "")
+        parts = split_path(path, scope.get("raw_path"), root_in(path, scope.get("root_path", "")))
         depth = 1 if self.path == "/" else self.path.count("/") + 1
         return parts[:depth], parts[depth:]
 
@@ -98,11 +98,11 @@ class Mount(msgspec.Struct, eq=False, kw_only=True):
         """
         root_path, path = scope.get("root_path", "").rstrip("/"), scope["path"]
         inner = {key: value for key, value in scope.items() if key not in _OF_OTHER_ROUTERS}
-        if not path.startswith(root_path):  # a server that took the prefix away
+        if root_in(path, root_path) != root_path:  # a server that took the prefix away
             inner["path"] = root_path + path
             raw_path = scope.get("raw_path")
             if raw_path is not None:
-                inner["raw_path"] = root_path.encode() + raw_path
+                inner["raw_path"] = quote(root_path).encode("ascii") + raw_path
         inner["root_path"] = root_path + "/".join(self.below(scope)[0])
         if params:
             inner["path_params"] = params
@@ -201,10 +201,11 @@ def mount_problem(app: object, place: str) -> BadMount | None:
     if callable(app) and _takes(app, 3):
         return None
     if callable(app) and _takes(app, 2):
+        name = getattr(app, "__name__", "app")
         return BadMount(
             place,
             "takes (environ, start_response): it is a WSGI application",
-            "Put a bridge around it, such as that of the package a2wsgi: `WSGIMiddleware(app)`.",
+            f"Put a bridge around it, such as that of the package a2wsgi: `WSGIMiddleware({name})`.",
         )
     return BadMount(
         place,

@@ -414,6 +414,16 @@ def split_path(path: str, raw_path: bytes | None, root_path: str) -> list[str]:
     return ["", *(parts[skipped + 1 :] or [""])]
 
 
+def root_in(path: str, root_path: str) -> str:
+    """The part of a path that is the `root_path` of the server; nothing, where a proxy took it away.
+
+    >>> root_in("/api/notes", "/api/"), root_in("/apiary/notes", "/api")
+    ('/api', '')
+    """
+    root = root_path.rstrip("/")
+    return root if path == root or path.startswith(f"{root}/") else ""
+
+
 def _decoded(raw: bytes) -> list[str]:
     if _is_no_triplet(raw):
         raise malformed("path", "The path has a percent sign that begins no encoding.", "Expected %XX", "encoding")

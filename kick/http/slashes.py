@@ -8,7 +8,7 @@ from urllib.parse import quote
 from starlette.types import Scope
 
 from kick.errors import KickError
-from kick.http.routing import Found, Miss, Route, Router
+from kick.http.routing import Found, Miss, Route, Router, root_in
 
 TrailingSlash: TypeAlias = Literal["strict", "redirect", "ignore"]
 """What becomes of `/notes/` where there is a route `/notes`.
@@ -122,7 +122,7 @@ def location_without_slash(scope: Scope) -> bytes:
     """
     raw: bytes = (scope.get("raw_path") or b"").partition(b"?")[0] or quote(scope["path"]).encode("ascii")
     root_path: str = scope.get("root_path", "").rstrip("/")
-    below = "" if scope["path"].startswith(root_path) else quote(root_path)
+    below = "" if root_in(scope["path"], root_path) else quote(root_path)
     path = "/" + (below + quote(raw.removesuffix(b"/"), safe=_PATH)).lstrip("/")
     query: bytes = scope.get("query_string", b"")
     return (f"{path}?{quote(query, safe=_QUERY)}" if query else path).encode("ascii")

@@ -31,11 +31,7 @@ class UnknownRoute(KickError):
     code = "url-name"
 
     def __init__(self, name: str, names: Iterable[str]) -> None:
-        known = sorted(names)
-        folded = {each.lower(): each for each in known}
-        lower = name.lower()
-        near = [folded[each] for each in get_close_matches(lower, folded, n=3, cutoff=0.4)]
-        near = near or [each for each in known if each.endswith(f".{name.rpartition('.')[2]}")][:3] or known[:3]
+        near = _nearest(name, sorted(names))
         listed = ", ".join(f"`{each}`" for each in near)
         super().__init__(
             cause=f"url_for({name!r}): there is no route of this name.",
@@ -162,6 +158,15 @@ def below_root(root_path: str, path: str) -> str:
     """
     root = root_path.strip("/")
     return f"/{quote(root, safe=_SEGMENT + '/')}{path}" if root else path
+
+
+def _nearest(name: str, known: list[str]) -> list[str]:
+    """At most three names: those that end alike, then those that are spelled alike."""
+    folded = {each.lower(): each for each in known}
+    method = name.lower().rpartition(".")[2]
+    alike = [each for each in known if each.lower().endswith(f".{method}")] if "." not in name else []
+    close = [folded[each] for each in get_close_matches(name.lower(), folded, n=3, cutoff=0.4)]
+    return list(dict.fromkeys([*alike, *close]))[:3] or known[:3]
 
 
 def _text(value: object) -> str:

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
 from kick.errors import KickError, raise_all
-from kick.http.assembly import Assembly, Chain, body_limit_problem
+from kick.http.assembly import Assembly, Chain, body_limit_problem, collector_paused
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
 from kick.http.errors import NotAModule, NotASGIMiddleware, list_problem, plain_values
@@ -288,6 +288,7 @@ class WrappedApp(App):
         await self._asgi(scope, receive, send)
 
 
+@collector_paused()
 def bootstrap(
     modules: Sequence[Module],
     middleware: Sequence[Any] = (),

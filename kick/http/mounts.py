@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
+from starlette.background import BackgroundTask
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kick.di import Container
@@ -116,6 +117,7 @@ class MountedResponse(Response):
     The headers that middleware adds are sent with those of the application, in the place of any of the same name.
     """
 
+    background: BackgroundTask | None
     answers_head = True
     """It is not to be cut short: the application knows what a HEAD is."""
 

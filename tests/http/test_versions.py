@@ -74,7 +74,8 @@ def test_what_cannot_be_a_segment_is_refused(version: Any) -> None:
 def test_kick_routes_shows_versions_and_mounts(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "from kick import *\n"
-        '@Controller("/users")\nclass Users:\n    @Get("/{user_id}")\n    async def show(self, user_id: int) -> None: ...\n'
+        '@Controller("/users")\nclass Users:\n'
+        '    @Get("/{user_id}")\n    async def show(self, user_id: int) -> None: ...\n'
         "async def other(scope, receive, send): ...\n"
         'app = bootstrap([Module("shop", controllers=[Users], version="v1", mounts={"/old": other})])\n'
     )

@@ -223,7 +223,11 @@ class App:
         if mount is None:
             return False
         ctx.scope = handshake
-        await serve_websocket(ctx, mount, receive, send)
+        try:
+            await serve_websocket(ctx, mount, receive, send)
+        except BaseException as error:
+            await _end(ctx, error)
+            raise
         await _end(ctx, None)
         return True
 

@@ -47,7 +47,9 @@ def command(target: str | None, as_json: bool) -> None:
 
 def route_table(app: App) -> str:
     """Method, path and handler of each route, as `kick dev` shows them."""
-    return terminal.table([[terminal.method(each.method), each.path, terminal.dim(each.name)] for each in app.routes])
+    return terminal.table(
+        [[terminal.method(each.method), each.path, terminal.dim(each.name)] for each in _all_routes(app)]
+    )
 
 
 def _all_routes(app: App) -> list[Route]:

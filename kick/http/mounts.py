@@ -132,12 +132,11 @@ class MountedResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer. An exception before its first byte is an opaque 500, or what it stands for."""
         ctx, begun = self.ctx, False
+        send = self.sending(send)
 
         async def send_on(message: Message) -> None:
             nonlocal begun
-            if message["type"] == "http.response.start":
-                begun = True
-                message = {**message, "headers": self._merged(message.get("headers", ()))}
+            begun = True
             await send(message)
 
         try:
@@ -145,9 +144,19 @@ class MountedResponse(Response):
         except Exception as error:
             if begun:
                 raise
-            await response_to(ctx, error)(scope, receive, send_on)
+            await response_to(ctx, error)(scope, receive, send)
         if self.background is not None:
             await self.background()
+
+    def sending(self, send: Send) -> Send:
+        """`send`, with the headers that were put here added to those of the response, or of the accepted WebSocket."""
+
+        async def send_merged(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.accept"):
+                message = {**message, "headers": self._merged(message.get("headers", ()))}
+            await send(message)
+
+        return send_merged
 
     def _merged(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """The headers of the application, and those that were put here."""
@@ -175,8 +184,10 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
         response = response_to(ctx, error)
     scope = {**ctx.scope, "type": "websocket"}
     del scope["method"]
+    if ctx._extra_headers is not None:
+        response = ctx._finish()
     if isinstance(response, MountedResponse):
-        await _asgi(mount)(mount.inside(scope, ctx.params), receive, send)
+        await _asgi(mount)(mount.inside(scope, ctx.params), receive, response.sending(send))
         return
     await receive()
     if "websocket.http.response" in scope.get("extensions", {}):
@@ -230,8 +241,8 @@ def mapping_problem(mounts: object, place: str) -> BadMount | None:
 
 
 def mount_info(path: str) -> RouteInfo:
-    """What stands in the place of a decorator's options; the body is left to the application."""
-    return RouteInfo(method=ANY_METHOD, path=path, stream=True)
+    """What stands in the place of a decorator's options."""
+    return RouteInfo(method=ANY_METHOD, path=path)
 
 
 def _application(mount: Mount) -> Endpoint:
@@ -255,8 +266,11 @@ def _asgi(mount: Mount) -> ASGIApp:
 
 
 def _body_of(ctx: RequestContext[Any], receive: Receive) -> Receive:
-    """Where the application gets the body from: what middleware has read is there once more."""
-    return receive if ctx._raw is None and not ctx._seen and ctx._request is None else ctx._replay()
+    """Where the application gets the body from: a body that middleware has read is there once more.
+
+    A multipart form that it took apart is not, nor what it read of half a body.
+    """
+    return receive if ctx._raw is None else ctx._replay()
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:

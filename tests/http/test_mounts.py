@@ -199,7 +199,9 @@ async def test_middleware_runs_before_the_application_and_adds_headers() -> None
 async def only_admins(ctx: RequestContext, call_next: CallNext) -> Response:
     if ctx.headers.get("x-admin") != "yes":
         raise Forbidden("Admins only.")
-    return await call_next(ctx)
+    response = await call_next(ctx)
+    response.headers["x-seen"] = "yes"
+    return response
 
 
 async def test_the_middleware_of_a_module_guards_what_it_mounts() -> None:
@@ -220,15 +222,27 @@ def test_it_guards_the_websockets_too(serve: Callable[..., Any]) -> None:
         with connect(address, additional_headers={"x-admin": "yes"}) as socket:
             socket.send("Ada")
             assert socket.recv() == "hello Ada at /admin/ws"
+            assert socket.response is not None
+            assert socket.response.headers["x-seen"] == "yes"
 
 
-async def test_a_body_that_middleware_has_read_is_there_once_more() -> None:
+@pytest.mark.parametrize("how", ["read", "request.body"])
+async def test_a_body_that_middleware_has_read_is_there_once_more(how: str) -> None:
     async def reader(ctx: RequestContext, call_next: CallNext) -> Response:
-        ctx.state.read = await ctx.read()
+        assert await (ctx.read() if how == "read" else ctx.request.body()) == b"abcd"
         return await call_next(ctx)
 
     app = mounted({"/old": fastapi_app()}, middleware=[reader])
     assert (await ask(app, "/old/echo", method="POST", body=[b"ab", b"cd"])).json() == {"body": "abcd"}
+
+
+async def test_the_limit_of_bodies_is_not_that_of_a_mounted_application() -> None:
+    async def looks_at_the_url(ctx: RequestContext, call_next: CallNext) -> Response:
+        assert ctx.url.path == "/old/echo"
+        return await call_next(ctx)
+
+    app = mounted({"/old": fastapi_app()}, middleware=[looks_at_the_url], max_body=3)
+    assert (await ask(app, "/old/echo", method="POST", body=b"abcd")).json() == {"body": "abcd"}
 
 
 async def test_a_mount_has_a_session_only_where_its_module_says_so() -> None:

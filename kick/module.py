@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
-
-from starlette.types import ASGIApp
 
 from kick.errors import raise_all
 from kick.http.errors import list_problem
@@ -46,7 +44,7 @@ class Module:
         middleware: Sequence[Any] = (),
         session: bool | None = None,
         version: str | None = None,
-        mounts: Mapping[str, ASGIApp | StaticFiles] = _NONE,
+        mounts: Mapping[str, Callable[..., Awaitable[Any]] | StaticFiles] = _NONE,
     ) -> None:
         options = {"controllers": controllers, "providers": providers, "middleware": middleware}
         raise_all(filter(None, (list_problem(given, option, f"Module({name!r})") for option, given in options.items())))

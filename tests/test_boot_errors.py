@@ -20,7 +20,7 @@ from kick.errors import KickError, MissingExtra, SetupErrors, raise_all
 from kick.http import errors as http_errors
 from kick.http.mounts import BadMount, DuplicateMount
 from kick.http.slashes import BadTrailingSlash
-from kick.http.static import MissingFiles
+from kick.http.static import BadMaxAge, MissingFiles
 from kick.http.templates import NoSuchFolder
 from kick.http.urls import AmbiguousRoute, BadURLValue, UnknownRoute
 from kick.http.versions import BadVersion
@@ -559,6 +559,13 @@ ROWS = [
         "StaticFiles('templates', spa='main.html'): there is no such file in it",
         {'spa="main.html"': "{0}"},
         name="page",
+    ),
+    Row(
+        BadMaxAge,
+        'app = bootstrap([Module("web", mounts={"/x": StaticFiles("templates", max_age="1h")})])',
+        "StaticFiles(max_age='1h')",
+        {'max_age="1h"': "{0}"},
+        ask={"target": "/x/works.html"},
     ),
     Row(
         BadTrailingSlash,

@@ -3,6 +3,7 @@
 from kick.http.context import RequestContext
 from kick.http.controller import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use
 from kick.http.cookies import cookie_parser
+from kick.http.mounts import Mount
 from kick.http.pipeline import CallNext, Middleware
 from kick.http.problem import (
     BadGateway,
@@ -50,6 +51,7 @@ __all__ = [
     "Locked",
     "MethodNotAllowed",
     "Middleware",
+    "Mount",
     "NotAcceptable",
     "NotFound",
     "NotImplementedHere",

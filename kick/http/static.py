@@ -43,6 +43,18 @@ class MissingFiles(KickError):
         )
 
 
+class BadMaxAge(KickError):
+    """`StaticFiles(max_age=...)` that is no time."""
+
+    code = "static-max-age"
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            cause=f"StaticFiles(max_age={given!r}): that is neither a timedelta nor a number of seconds.",
+            fix="Say how long clients may use a file without asking: `max_age=3600`.",
+        )
+
+
 class StaticFiles:
     """The files of a folder, to be mounted: `Module("web", mounts={"/assets": StaticFiles("dist/assets")})`.
 
@@ -58,7 +70,7 @@ class StaticFiles:
         immutable: patterns of the names of files that never change, because their content is part of the name, such as
             `["assets/*"]`: clients never ask for them again (RFC 8246).
 
-    Raises `MissingFiles` for a folder or page that is not there.
+    Raises `MissingFiles` for a folder or page that is not there, and `BadMaxAge`.
 
     >>> import tempfile
     >>> files = StaticFiles(tempfile.gettempdir(), max_age=timedelta(hours=1), immutable=["assets/*"])
@@ -81,9 +93,9 @@ class StaticFiles:
         if spa is not None and not (self.directory / spa).is_file():
             raise MissingFiles(self.directory, spa)
         self.spa = spa
-        self.spa_except = [path.strip("/").split("/") for path in spa_except]
-        self.max_age = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
-        self.immutable = [immutable] if isinstance(immutable, str) else list(immutable)
+        self.spa_except = [path.strip("/").split("/") for path in _several(spa_except)]
+        self.max_age = None if max_age is None else _seconds(max_age)
+        self.immutable = _several(immutable)
         self._files = StarletteFiles(directory=self.directory)
 
     def __repr__(self) -> str:
@@ -144,6 +156,17 @@ def accepts_html(accept: str) -> bool:
         if kind in ("text/html", "application/xhtml+xml"):
             return not any(part.startswith("q=") and not part[2:].strip("0.") for part in parameters)
     return False
+
+
+def _several(given: str | Sequence[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
+
+
+def _seconds(given: object) -> int:
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _YEAR * 100:
+        raise BadMaxAge(given)
+    return int(seconds)
 
 
 def _page_in(folder: Path) -> str:

@@ -95,7 +95,7 @@ def test_websockets_are_handed_on(serve: Callable[..., Any]) -> None:
 
 
 def test_a_wsgi_application_is_served_through_a_bridge(serve: Callable[..., Any]) -> None:
-    app = mounted({"/old": WSGIMiddleware(wsgi_app)})  # type: ignore[arg-type,dict-item]  # pyright: ignore
+    app = bootstrap([Module("test", mounts={"/old": WSGIMiddleware(wsgi_app)})])  # type: ignore[arg-type]  # its own
     with serve(app) as url, httpx2.Client(base_url=f"{url}/old") as client:
         answer = client.post("/caf%C3%A9?a=b", content=b"body")
         assert answer.content == "POST [/old] /café a=b body".encode()

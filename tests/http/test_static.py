@@ -11,7 +11,7 @@ import pytest
 
 from kick import App, Controller, Get, Module, RequestContext, bootstrap
 from kick.http import CallNext, Response, StaticFiles
-from kick.http.static import MissingFiles
+from kick.http.static import BadMaxAge, MissingFiles
 from tests.http.support import ask
 
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -237,6 +237,12 @@ def test_a_folder_or_page_that_is_not_there_stops_the_start(dist: Path) -> None:
         StaticFiles(dist / "index.html")
     with pytest.raises(MissingFiles, match=r'`spa="index\.html"`'):
         StaticFiles(dist, spa="main.html")
+
+
+@pytest.mark.parametrize("max_age", [-1, "60", True, float("nan"), float("inf"), timedelta(seconds=-1)])
+def test_a_time_that_is_none_stops_the_start(dist: Path, max_age: Any) -> None:
+    with pytest.raises(BadMaxAge):
+        StaticFiles(dist, max_age=max_age)
 
 
 def test_files_have_addresses(dist: Path) -> None:

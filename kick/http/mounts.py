@@ -30,6 +30,11 @@ ANY_METHOD: Final = "*"
 _OF_OTHER_ROUTERS: Final = ("app_root_path", "endpoint", "path_params", "route", "router")
 """What routers around this application leave in the scope for themselves."""
 
+_OF_THE_BODY: Final = frozenset(
+    {b"content-length", b"content-encoding", b"content-range", b"etag", b"transfer-encoding"}
+)
+"""Headers that say how the body is sent: whoever sends it knows."""
+
 
 class BadMount(KickError):
     """Something in `mounts=` that cannot be mounted."""
@@ -160,10 +165,11 @@ class MountedResponse(Response):
 
     def _merged(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """The headers of the application, and those that were put here."""
-        own = {name for name, _ in self.raw_headers} - {b"set-cookie", b"vary"}
+        put = [(name, value) for name, value in self.raw_headers if name not in _OF_THE_BODY]
+        replaced = {name for name, _ in put} - {b"set-cookie", b"vary"}
         merged = Response()
-        merged.raw_headers = [(name, value) for name, value in headers if name.lower() not in own]
-        for name, value in self.raw_headers:
+        merged.raw_headers = [(name, value) for name, value in headers if name.lower() not in replaced]
+        for name, value in put:
             if name == b"vary":
                 for field in value.split(b","):
                     add_vary(merged, field.strip())

@@ -196,6 +196,16 @@ async def test_middleware_runs_before_the_application_and_adds_headers() -> None
         assert [each.partition("=")[0] for each in answer.all("set-cookie")] == ["old", "seen"]
 
 
+async def test_middleware_does_not_say_how_long_a_body_is_that_it_has_not_seen() -> None:
+    async def counts(ctx: RequestContext, call_next: CallNext) -> Response:
+        response = await call_next(ctx)
+        response.headers["content-length"] = str(len(response.body))
+        return response
+
+    answer = await ask(mounted({"/old": teller()}, middleware=[counts]), "/old")
+    assert (answer.header("content-length"), answer.json()) == (None, "[/old]/old")
+
+
 async def only_admins(ctx: RequestContext, call_next: CallNext) -> Response:
     if ctx.headers.get("x-admin") != "yes":
         raise Forbidden("Admins only.")

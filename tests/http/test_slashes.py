@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 from starlette.routing import Mount as StarletteMount
+from starlette.routing import Route as StarletteRoute
 
 from kick import App, Controller, Get, Module, Post, RequestContext, bootstrap
 from kick.http.address import is_local
@@ -189,6 +191,16 @@ async def test_a_mount_at_the_root_does_not_take_a_route_for_its_slash() -> None
     for slash, status in {"strict": 299, "redirect": 301, "ignore": 200}.items():
         app = bootstrap(modules, trailing_slash=slash)  # type: ignore[arg-type]
         assert [(await ask(app, target)).status for target in ("/notes/", "/others/")] == [status, 299]
+
+
+def test_an_application_that_adds_the_slash_is_not_sent_in_circles(serve: Callable[..., Any]) -> None:
+    async def home(_: Any) -> PlainTextResponse:
+        return PlainTextResponse("home")
+
+    module = Module("old", mounts={"/old": Starlette(routes=[StarletteRoute("/", home)])})
+    with serve(bootstrap([module], trailing_slash="redirect")) as url:
+        answer = httpx2.get(f"{url}/old?a=b", follow_redirects=True)
+        assert (answer.text, str(answer.url)) == ("home", f"{url}/old/?a=b")
 
 
 def test_a_static_path_is_one_look_up_with_and_without_the_slash() -> None:

@@ -41,6 +41,7 @@ class Route(msgspec.Struct, kw_only=True, eq=False):
     """
 
     method: str
+    """`*` where something is mounted: any method."""
     path: str
     """The whole path, with `{names}`."""
     name: str

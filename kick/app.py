@@ -23,15 +23,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
 from kick.errors import KickError, raise_all
-from kick.http.assembly import Assembly, Chain, body_limit_problem
+from kick.http.assembly import Assembly, Chain, body_limit_problem, collector_paused
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
 from kick.http.errors import NotAModule, NotASGIMiddleware, list_problem, plain_values
+from kick.http.mounts import Mount, serve_websocket
 from kick.http.pipeline import response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
 from kick.http.response import ReadyResponse, Response, empty_response, head_of
-from kick.http.routing import Endpoint, Miss, Route, split_path
+from kick.http.routing import Endpoint, Miss, Route, root_in, split_path
 from kick.http.settings import Settings
+from kick.http.slashes import TrailingSlash, finder, slash_problem
 from kick.module import Module
 from kick.session import Session, Sessions
 
@@ -51,8 +53,8 @@ _NONE: Final[Mapping[str, Route]] = {}
 class App:
     """An ASGI application, made by `bootstrap()`.
 
-    `routes` lists its routes, `container` has its instances. Importing it starts nothing: what it provides is built at
-    the server's lifespan start-up, or, where a server has none, at the first request.
+    `routes` lists its routes, `mounts` what is mounted, `container` has its instances. Importing it starts nothing:
+    what it provides is built at the server's lifespan start-up, or, where a server has none, at the first request.
 
     >>> app = bootstrap([])
     >>> app, app.routes
@@ -70,10 +72,13 @@ class App:
         self.middleware = tuple(assembly.middleware)
         self.settings = settings
         self.routes = tuple(assembly.router.routes)
+        self.mounts: tuple[Mount, ...] = tuple(assembly.mounts)
         self._layers = tuple(assembly.layers.values())
-        self._router = assembly.router
+        self._finder = finder(assembly.router, settings.trailing_slash)
+        self._look_up = self._finder.find
         self._static = assembly.router.static
-        self._chains = assembly.chains
+        self._urls = assembly.urls
+        self._chains: tuple[Chain | Mount, ...] = (*assembly.chains, *assembly.mounts)
         self._lifespan_of_user = lifespan
         self._started = False
         self._starting: anyio.Lock | None = None
@@ -133,6 +138,22 @@ class App:
         async with self.container.scope() as scope:
             yield scope
 
+    def url_for(self, name: str, /, **values: Any) -> str:
+        """The path of a route by its name, as `ctx.url_for()` gives it, but without a server's `root_path`.
+
+        >>> from kick.http import Controller, Get
+        >>> @Controller("/notes")
+        ... class NoteController:
+        ...     @Get("/{note_id}")
+        ...     async def show(self, note_id: int) -> int:
+        ...         return note_id
+        >>> bootstrap([Module("notes", controllers=[NoteController])]).url_for("NoteController.show", note_id=7)
+        '/notes/7'
+
+        Raises `UnknownRoute`, `AmbiguousRoute`, and `BadURLValue`.
+        """
+        return self._urls.path_for(name, values)
+
     # Requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -172,12 +193,12 @@ class App:
             if is_plain and path[:1] == "/":
                 parts = path.split("/")
             else:
-                parts = split_path(path, raw_path, root_path if path.startswith(root_path) else "")
-            found = self._router.find(method, parts)
+                parts = split_path(path, raw_path, root_in(path, root_path))
+            found = self._look_up(method, parts)
             if found is not None:
                 route, params = found
                 return RequestContext(scope, receive, send, self.settings, route, params), route.endpoint
-            miss = Miss(self._router.allowed(parts))
+            miss = self._finder.miss(method, parts, scope)
         except HTTPError as error:
             miss = Miss(error=error)
         ctx: RequestContext[Any] = RequestContext(scope, receive, send, self.settings, None, {}, _miss=miss)
@@ -187,10 +208,28 @@ class App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
+            if self.mounts and await self._serve_mounted_websocket(scope, receive, send):
+                return
             await receive()
             await send({"type": "websocket.close", "code": 1000, "reason": "There are no WebSockets here."})
         else:
             raise RuntimeError(f"kick serves http, not {scope['type']}")
+
+    async def _serve_mounted_websocket(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Whether an application that is mounted has this WebSocket."""
+        handshake = {**scope, "type": "http", "method": "GET"}  # as middleware sees it
+        ctx, _ = self._find({**handshake, "method": "WEBSOCKET"}, receive, send)
+        mount = next((each for each in self.mounts if each.route is ctx.route), None)
+        if mount is None:
+            return False
+        ctx.scope = handshake
+        try:
+            await serve_websocket(ctx, mount, receive, send)
+        except BaseException as error:
+            await _end(ctx, error)
+            raise
+        await _end(ctx, None)
+        return True
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -221,7 +260,7 @@ class App:
         for chain in self._chains:
             chain.route.endpoint = self._linker(chain)
 
-    def _linker(self, chain: Chain) -> Endpoint:
+    def _linker(self, chain: Chain | Mount) -> Endpoint:
         async def link_and_serve(ctx: RequestContext[Any]) -> Response:
             if not self._started:
                 await self.start()
@@ -253,6 +292,7 @@ class WrappedApp(App):
         await self._asgi(scope, receive, send)
 
 
+@collector_paused()
 def bootstrap(
     modules: Sequence[Module],
     middleware: Sequence[Any] = (),
@@ -264,6 +304,7 @@ def bootstrap(
     settings: object | None = None,
     templates: str | os.PathLike[str] | None = None,
     max_body: int | None = DEFAULT_LIMIT,
+    trailing_slash: TrailingSlash = "strict",
 ) -> App:
     """Put an application together; everything that can be wrong with it is found here.
 
@@ -278,6 +319,8 @@ def bootstrap(
         settings: an object of your own with settings, provided under its type.
         templates: the folder of the Jinja2 templates for `ctx.render()`.
         max_body: the most bytes a request body may have; `None` is no limit.
+        trailing_slash: what becomes of `/notes/` where there is a route `/notes`: `"strict"` is a 404, `"redirect"`
+            sends the client to `/notes`, `"ignore"` serves it.
 
     >>> from kick.http import Controller, Get
     >>> @Controller("/hello")
@@ -296,10 +339,9 @@ def bootstrap(
     given = asgi_middleware = _listed(asgi_middleware, "asgi_middleware", problems)
     problems += [NotASGIMiddleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
     limit_problem = body_limit_problem(max_body, "bootstrap()")
-    if limit_problem is not None:
-        problems.append(limit_problem)
+    problems += filter(None, [limit_problem, slash_problem(trailing_slash)])
     assembly = Assembly(usable, middleware, prefix)
-    http_settings = Settings(max_body=max_body)
+    http_settings = Settings(max_body=max_body, trailing_slash=trailing_slash)
     try:
         http_settings.templates = _templates(templates)
     except KickError as problem:
@@ -349,6 +391,8 @@ async def _unmatched(ctx: RequestContext[Any]) -> Response:
         return empty_response(204)
     if miss.error is not None:
         raise miss.error
+    if miss.location is not None:
+        return empty_response(301 if ctx.method in ("GET", "HEAD") else 308, (b"location", miss.location))
     if not miss.allowed:
         raise NotFound(f"There is nothing at {ctx.path}.")
     allow = sorted({*miss.allowed, "OPTIONS"})

@@ -18,7 +18,12 @@ import kick.http
 from kick.di.errors import MissingProvider
 from kick.errors import KickError, MissingExtra, SetupErrors, raise_all
 from kick.http import errors as http_errors
+from kick.http.mounts import BadMount, DuplicateMount
+from kick.http.slashes import BadTrailingSlash
+from kick.http.static import BadMaxAge, MissingFiles
 from kick.http.templates import NoSuchFolder
+from kick.http.urls import AmbiguousRoute, BadURLValue, UnknownRoute
+from kick.http.versions import BadVersion
 from kick.session import errors as session_errors
 from kick.signing import MissingSecret, WeakSecret
 from tests.http.support import ask
@@ -38,7 +43,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from kick import *
-from kick.http import cookie_parser
+from kick.http import StaticFiles, cookie_parser
 from kick.session import Sessions, session
 secret = "a secret of at least thirty-two bytes"
 """
@@ -100,6 +105,18 @@ def handler(signature: str, decorator: str = "@Get()", before: str = "", body: s
 def sessions(options: str) -> str:
     return app(WITH_SESSION, f"bootstrap(modules, middleware=[session({options})])")
 
+
+OTHER = """
+from a2wsgi import WSGIMiddleware
+class Other:
+    async def __call__(self, scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b'"works"'})
+app = Other()
+def wsgi(environ, start_response):
+    start_response("200 OK", [])
+    return [b'"works"']
+"""
 
 STORE = """
 class Store:
@@ -505,6 +522,95 @@ ROWS = [
         ),
         "bootstrap(templates='pages'): there is no such folder",
         {'templates="pages"': "{0}"},
+    ),
+    *[
+        Row(
+            BadMount,
+            f"{OTHER}\napp = bootstrap([Module('legacy', mounts={mounts})])",
+            cause,
+            mend,
+            ask={"target": target},
+            name=name,
+        )
+        for name, target, mounts, cause, mend in [
+            ("mapping", "/old", "[app]", "takes paths with what is mounted there", {"mounts=[app]": "{0}"}),
+            ("class", "/old", '{"/old": Other}', "is the class Other", {'"/old": Other': '"/old": {0}'}),
+            ("wsgi", "/old", '{"/old": wsgi}', "it is a WSGI application", {'"/old": wsgi': '"/old": {0}'}),
+            ("folder", "/old/works.html", '{"/old": "templates"}', "is a text", {'"templates"': "{0}"}),
+        ]
+    ],
+    Row(
+        DuplicateMount,
+        f'{OTHER}\napp = bootstrap([Module("a", mounts={{"/old": app}}), Module("b", mounts={{"old": app}})])',
+        "Two things are mounted at /old",
+        {'"old"': "{0}"},
+        ask={"target": "/old"},
+    ),
+    Row(
+        MissingFiles,
+        'app = bootstrap([Module("web", mounts={"/x": StaticFiles("nowhere/templates")})])',
+        "StaticFiles('nowhere/templates'): there is no such folder",
+        {'StaticFiles("nowhere/templates")': "{0}"},
+        ask={"target": "/x/works.html"},
+    ),
+    Row(
+        MissingFiles,
+        'app = bootstrap([Module("web", mounts={"/x": StaticFiles("templates", spa="main.html")})])',
+        "StaticFiles('templates', spa='main.html'): there is no such file in it",
+        {'spa="main.html"': "{0}"},
+        name="page",
+    ),
+    Row(
+        BadMaxAge,
+        'app = bootstrap([Module("web", mounts={"/x": StaticFiles("templates", max_age="1h")})])',
+        "StaticFiles(max_age='1h')",
+        {'max_age="1h"': "{0}"},
+        ask={"target": "/x/works.html"},
+    ),
+    Row(
+        BadTrailingSlash,
+        app(SIMPLE, 'bootstrap(modules, trailing_slash="append")'),
+        "bootstrap(trailing_slash='append')",
+        {'trailing_slash="append"': "{0}"},
+    ),
+    Row(
+        BadVersion,
+        app(SIMPLE, "bootstrap([Module('app', controllers=[XController], version=2)])"),
+        "version=2 of Module('app') cannot be a segment",
+        {"version=2": "{0}"},
+        ask={"target": "/v2/x"},
+    ),
+    Row(
+        BadVersion,
+        app(SIMPLE.replace('"/x"', '"/x", version="v/1"')),
+        "version='v/1' of @Controller of XController",
+        {'version="v/1"': "{0}"},
+        ask={"target": "/v1/x"},
+        name="controller",
+    ),
+    Row(
+        UnknownRoute,
+        handler("async def show(self, ctx: RequestContext)", body='ctx.url_for("XController.sow"); return "works"'),
+        "url_for('XController.sow'): there is no route of this name",
+        {"XController.sow": "{0}"},
+    ),
+    Row(
+        AmbiguousRoute,
+        handler("async def show(self, ctx: RequestContext)", body='ctx.url_for("XController.show"); return "works"')
+        .replace("@Get()", '@Get()\n    @Get("/y")')
+        .replace('Module("app", controllers=[XController])', 'Module("app", controllers=[XController], prefix="")'),
+        "url_for('XController.show') could be",
+        {'@Get("/y")': '@Get("/y", {0})', "XController.show": "other"},
+    ),
+    Row(
+        BadURLValue,
+        handler(
+            "async def show(self, ctx: RequestContext, n: int = 0)",
+            '@Get()\n    @Get("/{n}", name="by_n")',
+            body='ctx.url_for("by_n"); return "works"',
+        ),
+        "url_for('by_n'): it needs 'n'",
+        {'"by_n");': '"by_n", {0});'},
     ),
     Row(
         http_errors.NoCookieSecret,

@@ -38,8 +38,8 @@ def command(target: str | None, as_json: bool) -> None:
     enter(folder, "development")
     app = load_app(find_target(target, folder), folder)
     if as_json:
-        terminal.say(json.dumps([_described(app, route) for route in app.routes], indent=2))
-    elif app.routes:
+        terminal.say(json.dumps([_described(app, route) for route in _all_routes(app)], indent=2))
+    elif _all_routes(app):
         terminal.say(f"\n{_full_table(app)}\n")
     else:
         terminal.say(terminal.dim("\n  no routes yet\n"))
@@ -47,7 +47,14 @@ def command(target: str | None, as_json: bool) -> None:
 
 def route_table(app: App) -> str:
     """Method, path and handler of each route, as `kick dev` shows them."""
-    return terminal.table([[terminal.method(each.method), each.path, terminal.dim(each.name)] for each in app.routes])
+    return terminal.table(
+        [[terminal.method(each.method), each.path, terminal.dim(each.name)] for each in _all_routes(app)]
+    )
+
+
+def _all_routes(app: App) -> list[Route]:
+    """The routes, and those of what is mounted: `*` is any method."""
+    return [*app.routes, *(mount.route for mount in app.mounts)]
 
 
 def _full_table(app: App) -> str:
@@ -59,7 +66,7 @@ def _full_table(app: App) -> str:
             "on" if _has_session(app, route) else terminal.dim("off"),
             terminal.dim(", ".join(_middleware(app, route))),
         ]
-        for route in app.routes
+        for route in _all_routes(app)
     ]
     return terminal.table(rows, heading=["method", "path", "handler", "session", "middleware"])
 

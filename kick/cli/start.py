@@ -124,8 +124,8 @@ def _check_sessions(app: Any, workers: int) -> None:
 def _layers(app: App) -> Iterator[Any]:
     """All the middleware of an application."""
     yield from app.middleware
-    for route in app.routes:
-        yield from route.middleware
+    for each in (*app.routes, *(mount.route for mount in app.mounts)):
+        yield from each.middleware
 
 
 def _is_in_process(layer: Any) -> bool:

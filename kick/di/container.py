@@ -66,7 +66,7 @@ class Container:
     ) -> None:
         self._graph = Graph(providers, seeds, inner)
         self._advice = advice or {}
-        self._required: list[tuple[Any, str, str | None]] = []
+        self._required: dict[tuple[str, str | None], list[Any]] = {}  # keys by place: they need not be hashable
         self._problems: list[KickError] | None = None
         self._resolved: dict[Any, None] = {}
         self._singletons = Singletons(self, self._graph)
@@ -98,8 +98,9 @@ class Container:
             UserController.show(number) at app.py:12
             -> int
         """
-        if (key, wanted_by, parameter) not in self._required:
-            self._required.append((key, wanted_by, parameter))
+        keys = self._required.setdefault((wanted_by, parameter), [])
+        if key not in keys:
+            keys.append(key)
             self._problems = None
 
     def check(self) -> list[KickError]:
@@ -110,8 +111,9 @@ class Container:
         """
         if self._problems is None:
             check = Check(self._graph, self._advice)
-            for key, wanted_by, parameter in self._required:
-                check.required(key, wanted_by, parameter=parameter)
+            for (wanted_by, parameter), keys in self._required.items():
+                for key in keys:
+                    check.required(key, wanted_by, parameter=parameter)
             check.registered()
             self._problems = check.report()
         return list(self._problems)
@@ -144,7 +146,7 @@ class Container:
         """
         async with self._singletons.lock:
             raise_all(self.check())
-            wanted = [*(key for key, *_ in self._required), *self._resolved]
+            wanted = [*(key for keys in self._required.values() for key in keys), *self._resolved]
             recipes = self._graph.singletons([*self._graph.roots(), *map(self._graph.find, wanted)])
             self._singletons.open()
             await self._singletons.build(recipes, self._planner)

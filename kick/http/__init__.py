@@ -3,6 +3,7 @@
 from kick.http.context import RequestContext
 from kick.http.controller import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use
 from kick.http.cookies import cookie_parser
+from kick.http.mounts import Mount
 from kick.http.pipeline import CallNext, Middleware
 from kick.http.problem import (
     BadGateway,
@@ -31,6 +32,7 @@ from kick.http.problem import (
 from kick.http.response import Response
 from kick.http.routing import Route
 from kick.http.sse import ServerSentEvent
+from kick.http.static import StaticFiles
 
 __all__ = [
     "BadGateway",
@@ -49,6 +51,7 @@ __all__ = [
     "Locked",
     "MethodNotAllowed",
     "Middleware",
+    "Mount",
     "NotAcceptable",
     "NotFound",
     "NotImplementedHere",
@@ -64,6 +67,7 @@ __all__ = [
     "Route",
     "ServerSentEvent",
     "ServiceUnavailable",
+    "StaticFiles",
     "TooManyRequests",
     "URITooLong",
     "Unauthorized",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import msgspec
@@ -14,10 +16,14 @@ from kick.http.binding import CallPlan
 from kick.http.calling import endpoint_of, without_body
 from kick.http.controller import ControllerInfo, RouteInfo, controller_info, handlers_of, middleware_of
 from kick.http.errors import BadBodyLimit, BadRoutePath, BadStatus, DuplicateRoute, ListedTwice, NotAController
+from kick.http.mounts import ANY_METHOD, BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
 from kick.http.pipeline import around, for_route, guarded, middleware_problem
 from kick.http.response import Response
 from kick.http.routing import Endpoint, Route, Router, parse_path, path_names
 from kick.http.settings import Settings
+from kick.http.static import StaticFiles
+from kick.http.urls import URLs
+from kick.http.versions import version_problem
 
 
 class ModuleLike(Protocol):
@@ -28,6 +34,8 @@ class ModuleLike(Protocol):
     prefix: str
     middleware: tuple[Any, ...]
     session: bool | None
+    version: str | None
+    mounts: Mapping[str, Any]
 
 
 class Chain(msgspec.Struct, eq=False):
@@ -55,15 +63,23 @@ class Assembly:
 
     def __init__(self, modules: Sequence[ModuleLike], middleware: Sequence[Any], prefix: str) -> None:
         self.router = Router()
+        self.urls = URLs()
         self.chains: list[Chain] = []
+        self.mounts: list[Mount] = []
         self.problems: list[KickError] = []
         self.layers: dict[int, Any] = {}
         self._listed: dict[tuple[type, str], str] = {}
         self._unmatched: list[Any] = []
         self.middleware = self._usable(middleware)
         for module in modules:
+            self._note_version(module.version, repr(module))
             for controller in module.controllers:
                 self._add_controller(module, controller, prefix)
+            for path, mounted in module.mounts.items():
+                try:
+                    self._add_mount(module, path, mounted, prefix)
+                except (BadRoutePath, BadMount, DuplicateMount) as problem:
+                    self.problems.append(problem)
         self.router.finish(_head_of)
         self._check_order()
 
@@ -89,8 +105,10 @@ class Assembly:
         for layer in self.layers.values():
             if hasattr(layer, "configure"):
                 layer.configure(settings)
+        settings.urls = self.urls
         self._unmatched = self._chosen(self.middleware, None)
-        for chain in self.chains:
+        both: list[Chain | Mount] = [*self.chains, *self.mounts]
+        for chain in both:
             chain.outer = self._chosen(self.middleware, chain.route)
             chain.inner = self._chosen(chain.route.middleware, chain.route)
 
@@ -108,7 +126,8 @@ class Assembly:
         if info is None:
             self.problems.append(NotAController(controller, module.name))
             return
-        key = controller, join_paths(module.prefix)
+        self._note_version(info.version, f"@Controller of {controller.__qualname__}")
+        key = controller, join_paths(_version_of(module, info), module.prefix)
         if key in self._listed:
             self.problems.append(ListedTwice(controller, self._listed[key], module.name))
             return
@@ -129,7 +148,7 @@ class Assembly:
         prefix: str,
     ) -> None:
         name = f"{controller.__name__}.{getattr(handler, '__name__', handler)}"
-        path = join_paths(prefix, module.prefix, info.prefix, route_info.path)
+        path = join_paths(prefix, _version_of(module, info), module.prefix, info.prefix, route_info.path)
         place = f"{name}() at {place_of(handler)}"
         self.problems += _option_problems(route_info, place)
         plan = CallPlan(handler, route_info, path_names(path), place)
@@ -149,7 +168,42 @@ class Assembly:
             endpoint=_not_linked,
         )
         self.chains.append(Chain(route, plan))
-        self.router.add(route, parse_path(path, plan.hints(), place))
+        segments = parse_path(path, plan.hints(), place)
+        self.router.add(route, segments)
+        self.urls.add(route, segments)
+
+    def _add_mount(self, module: ModuleLike, path: str, mounted: Any, prefix: str) -> None:
+        place = f"mounts={{{path!r}: ...}} of {module!r}"
+        problem = mount_problem(mounted, place)
+        if problem is not None:
+            raise problem
+        below = join_paths(path)
+        route = Route(
+            method=ANY_METHOD,
+            path=join_paths(prefix, module.version or "", module.prefix, path),
+            name=".".join([module.name, *below.strip("/").split("/")]).rstrip("."),
+            handler=mounted,
+            controller=None,
+            module=module.name,
+            place=place,
+            info=mount_info(below),
+            session=module.session or False,
+            max_body=None,
+            middleware=tuple(self._usable(module.middleware)),
+            endpoint=_not_linked,
+        )
+        segments = parse_path(route.path, {}, place)
+        if segments[-1].kind == "path":
+            raise BadRoutePath(
+                route.path, place, "takes all the rest, as a mount does anyway", "Leave out the last part."
+            )
+        is_static = isinstance(mounted, StaticFiles)
+        methods = ("GET", "HEAD") if is_static else None
+        taken = self.router.mount(route, segments, methods=methods, is_told=is_static and mounted.spa is None)
+        if taken is not None:
+            raise DuplicateMount(route.path, taken.place, place)
+        self.urls.add_mount(route, segments, [*(() if route.path == "/" else segments), BELOW_MOUNT])
+        self.mounts.append(Mount(app=mounted, route=route))
 
     def _usable(self, layers: Iterable[Any]) -> list[Any]:
         """The layers that can be called as such; what is wrong with the others is noted, once."""
@@ -164,7 +218,8 @@ class Assembly:
         return usable
 
     def _check_order(self) -> None:
-        chains = [(*self.middleware, *chain.route.middleware) for chain in self.chains]
+        routes = [chain.route for chain in self.chains] + [mount.route for mount in self.mounts]
+        chains = [(*self.middleware, *route.middleware) for route in routes]
         different = {tuple(map(id, layers)): layers for layers in [tuple(self.middleware), *chains]}
         for layers in different.values():
             for index, layer in enumerate(layers):
@@ -172,9 +227,26 @@ class Assembly:
                     for problem in layer.check(layers[:index], layers[index + 1 :]):
                         self._note(problem)
 
+    def _note_version(self, version: object, place: str) -> None:
+        problem = version_problem(version, place)
+        if problem is not None:
+            self._note(problem)
+
     def _note(self, problem: KickError) -> None:
         if str(problem) not in map(str, self.problems):
             self.problems.append(problem)
+
+
+@contextmanager
+def collector_paused() -> Generator[None]:
+    """Put off garbage collection: of what an assembly makes nothing is garbage, and looking for it doubles the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def body_limit_problem(limit: object, place: str) -> KickError | None:
@@ -203,6 +275,10 @@ def join_paths(*parts: str) -> str:
     ('/api/notes', '/')
     """
     return "/" + "/".join(part.strip("/") for part in parts if part.strip("/"))
+
+
+def _version_of(module: ModuleLike, info: ControllerInfo) -> str:
+    return str(info.version or module.version or "")
 
 
 def _first(*choices: bool | None) -> bool | None:

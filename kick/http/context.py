@@ -32,6 +32,7 @@ from kick.http.response import (
     set_header,
 )
 from kick.http.sse import ServerSentEvent, encode_events
+from kick.http.urls import URLs, below_root
 from kick.session.contents import SessionData
 from kick.session.session import Session
 
@@ -70,6 +71,35 @@ class RequestContext(IncomingRequest, Generic[DataT], eq=False):
         if self._session is None:
             raise NoSession(f"{self.method} {self.path}", self.route is not None and self.route.session is False)
         return self._session
+
+    def url_for(self, name: str, /, **values: Any) -> str:
+        """The path of a route by its name, percent-encoded; it begins with the server's `root_path`, if it has one.
+
+        Names are `Controller.method`, or the `name=` of the decorator; `kick routes` lists them. `"module:name"` says
+        which module's route is meant, where several have one name; without it, that of this request's own module. What
+        is mounted at `/assets` in the module `web` is `"web.assets"`, and takes `path=` for what is below it.
+
+        Values that the path has no place for become the query string: a list once for each of its values, `None`
+        not at all. A handler with several paths gets the one that takes most of the values.
+
+        >>> from kick.http import Controller, Get
+        >>> @Controller("/users")
+        ... class UserController:
+        ...     @Get("/{user_id}")
+        ...     async def show(self, ctx: RequestContext, user_id: int) -> str:
+        ...         return ctx.url_for("UserController.show", user_id=user_id + 1, tab="all posts")
+        >>> from kick import Module, bootstrap
+        >>> from kick.testing import TestClient
+        >>> with TestClient(bootstrap([Module("users", controllers=[UserController])])) as client:
+        ...     client.get("/users/7").json()
+        '/users/8?tab=all%20posts'
+
+        Raises `UnknownRoute`, `AmbiguousRoute`, and `BadURLValue` for a value that is missing, or that the route would
+        not be found by.
+        """
+        urls = self._settings.urls or URLs()
+        path = urls.path_for(name, values, module=None if self.route is None else self.route.module)
+        return below_root(self.scope.get("root_path", ""), path)
 
     # The response
 

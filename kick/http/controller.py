@@ -26,6 +26,7 @@ class ControllerInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     prefix: str
     session: bool | None
+    version: str | None = None
 
 
 class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,11 +41,12 @@ class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
 
 
-def Controller(prefix: str = "", *, session: bool | None = None) -> Callable[[C], C]:
+def Controller(prefix: str = "", *, session: bool | None = None, version: str | None = None) -> Callable[[C], C]:
     """Make a class a controller: its methods that `@Get` and the like decorate handle requests below `prefix`.
 
     The class is built once, when the application starts; what its constructor asks for by type comes from the
-    container. `session=False` switches the session off for all its routes.
+    container. `session=False` switches the session off for all its routes. `version="v2"` puts `/v2` before its paths,
+    in place of the version of the module.
 
     Raises `DecoratorNotCalled` where its parentheses are missing.
 
@@ -59,7 +61,7 @@ def Controller(prefix: str = "", *, session: bool | None = None) -> Callable[[C]
         raise DecoratorNotCalled("Controller", prefix)
 
     def decorate(cls: C) -> C:
-        setattr(cls, _CONTROLLER, ControllerInfo(prefix=prefix, session=session))
+        setattr(cls, _CONTROLLER, ControllerInfo(prefix=prefix, session=session, version=version))
         return cls
 
     return decorate

@@ -31,8 +31,9 @@ class Middleware(Protocol):
 
     It may also have
 
-    * `for_route(route: Route | None) -> Middleware | None`: asked once for each route, at start-up, and once with
-      `None` for requests that no route matches; what it returns runs there, `None` leaves it out;
+    * `for_route(route: Route | None) -> Middleware | None`: asked once for each route, at start-up, for each mount,
+      whose method is `*`, and once with `None` for requests that no route matches; what it returns runs there, `None`
+      leaves it out;
     * `check(before, after) -> list[KickError]`: what is wrong with its place in the list;
     * `configure(settings)`: sets what the application decides about all requests;
     * `providers`: what it adds to the container;

@@ -115,12 +115,15 @@ def empty_response(status: int, *headers: tuple[bytes, bytes]) -> ReadyResponse:
 
 
 def head_of(response: Response) -> Response:
-    """What answers HEAD in place of the response to GET. A file knows by itself, and may be asked for a range.
+    """What answers HEAD in place of the response to GET.
+
+    A file knows by itself, and may be asked for a range; so does what has `answers_head`.
 
     >>> head_of(ReadyResponse(b"{}", 200, JSON)).body
     b''
     """
-    return response if isinstance(response, FileResponse) else HeadResponse(response)
+    knows = isinstance(response, FileResponse) or getattr(response, "answers_head", False)
+    return response if knows else HeadResponse(response)
 
 
 def protected(response: Response) -> Response:

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import msgspec
 
 from kick.http.body import DEFAULT_LIMIT
+from kick.http.slashes import TrailingSlash
+from kick.http.urls import URLs
 from kick.signing import Signer
 
 
@@ -28,3 +30,6 @@ class Settings(msgspec.Struct):
     max_body: int | None = DEFAULT_LIMIT
     cookie_signer: Signer | None = None
     templates: Templates | None = None
+    trailing_slash: TrailingSlash = "strict"
+    urls: URLs | None = None
+    """The addresses of the routes by name, for `ctx.url_for()`."""

@@ -27,7 +27,7 @@ from kick import (
     Use,
     bootstrap,
 )
-from kick.http import CallNext, Middleware, Route, cookie_parser
+from kick.http import CallNext, Middleware, Mount, Route, StaticFiles, cookie_parser
 from kick.session import session
 from kick.session.contents import SessionData
 
@@ -107,6 +107,7 @@ def of_a_context(ctx: RequestContext) -> None:
     assert_type(ctx.body_stream(), AsyncIterator[bytes])
     assert_type(ctx.json({}), Response)
     assert_type(ctx.redirect("/"), Response)
+    assert_type(ctx.url_for("NoteController.show", note_id=1, page=2), str)
     assert_type(ctx.problem(400), Response)
 
 
@@ -129,6 +130,7 @@ async def test_an_application_gives_what_it_is_asked_for() -> None:
     )
     assert_type(app, App)
     assert_type(app.routes, tuple[Route, ...])
+    assert_type(app.mounts, tuple[Mount, ...])
     await app.start()
     assert_type(await app.container.get(Notes), Notes)
     assert_type(app.container.instance(Notes), Notes)
@@ -140,6 +142,11 @@ async def test_an_application_gives_what_it_is_asked_for() -> None:
     with app.override(Notes, Provider(Notes, Notes)) as provider:
         assert_type(provider, Provider)
     await app.aclose()
+
+
+def test_applications_and_files_are_mounted() -> None:
+    module = Module("web", mounts={"/again": bootstrap([]), "/files": StaticFiles(".", max_age=60)})
+    assert_type(bootstrap([module], trailing_slash="ignore"), App)
 
 
 def test_middleware_is_a_protocol() -> None:

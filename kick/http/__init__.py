@@ -3,6 +3,7 @@
 from kick.http.context import RequestContext
 from kick.http.controller import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use
 from kick.http.cookies import cookie_parser
+from kick.http.markers import Cookie, FromCookie, FromHeader, Header
 from kick.http.pipeline import CallNext, Middleware
 from kick.http.problem import (
     BadGateway,
@@ -31,6 +32,7 @@ from kick.http.problem import (
 from kick.http.response import Response
 from kick.http.routing import Route
 from kick.http.sse import ServerSentEvent
+from kick.http.uploads import File, UploadFile
 
 __all__ = [
     "BadGateway",
@@ -38,13 +40,18 @@ __all__ = [
     "CallNext",
     "Conflict",
     "Controller",
+    "Cookie",
     "Delete",
+    "File",
     "Forbidden",
+    "FromCookie",
+    "FromHeader",
     "GatewayTimeout",
     "Get",
     "Gone",
     "HTTPError",
     "Head",
+    "Header",
     "InternalServerError",
     "Locked",
     "MethodNotAllowed",
@@ -69,6 +76,7 @@ __all__ = [
     "Unauthorized",
     "UnprocessableEntity",
     "UnsupportedMediaType",
+    "UploadFile",
     "Use",
     "cookie_parser",
 ]

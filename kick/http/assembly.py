@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from kick.di import Container
+from kick.di.generics import type_arguments
 from kick.di.naming import place_of
 from kick.errors import KickError
 from kick.http.binding import CallPlan
@@ -132,7 +133,7 @@ class Assembly:
         path = join_paths(prefix, module.prefix, info.prefix, route_info.path)
         place = f"{name}() at {place_of(handler)}"
         self.problems += _option_problems(route_info, place)
-        plan = CallPlan(handler, route_info, path_names(path), place)
+        plan = CallPlan(handler, route_info, path_names(path), place, types=type_arguments(controller, handler))
         layers = (*module.middleware, *middleware_of(controller), *middleware_of(handler))
         route = Route(
             method=route_info.method,
@@ -145,6 +146,7 @@ class Assembly:
             info=route_info,
             session=_first(route_info.session, info.session, module.session),
             max_body=route_info.max_body,
+            allowance=plan.allowance,
             middleware=tuple(self._usable(layers)),
             endpoint=_not_linked,
         )

@@ -204,8 +204,10 @@ class _Receiver:
         part = self._part
         if part.text is not None:
             self._items.append((part.name, _decoded(part.text)))
-        elif part.file is not None and (part.file.filename or part.file.size):
-            self._items.append((part.name, part.file))  # without both, it is a field in which no file was chosen
+        elif part.file is not None and not part.file.filename and not part.file.size:
+            self.files.pop().file.close()  # a field in which no file was chosen
+        elif part.file is not None:
+            self._items.append((part.name, part.file))
 
     def _end(self) -> None:
         self._ended = True

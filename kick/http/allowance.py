@@ -109,8 +109,8 @@ def _classes_of(hint: Any) -> Iterable[tuple[Any, dict[str, str]]]:
         model: Any = getattr(cls, "model_fields", None)
         if model is not None:
             yield cls, {name: field.alias or name for name, field in model.items()}
-        elif cls is not None and hasattr(kind, "fields"):
-            yield get_origin(cls) or cls, {field.name: field.encode_name for field in kind.fields}
+        elif cls is not None:
+            yield get_origin(cls) or cls, {each.name: each.encode_name for each in getattr(kind, "fields", ())}
 
 
 def _first(files: Iterable[File | None]) -> File | None:

@@ -1,7 +1,12 @@
-"""Multipart forms, written by hand: tests decide about every byte."""
+"""Multipart forms, written by hand: tests decide about every byte. And what uploads leave behind."""
 
-from collections.abc import Iterable, Mapping
+import gc
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.http.support import Answer, ask
 
@@ -39,3 +44,26 @@ async def post(app: Any, *parts: bytes, headers: Mapping[str, str] | None = None
     """Send a form of these parts."""
     body: bytes | Iterable[bytes] = options.pop("body", None) or form(*parts)
     return await ask(app, options.pop("target", "/"), method="POST", body=body, headers=headers or TYPE, **options)
+
+
+def open_temporary_files() -> set[str]:
+    """The temporary files that this process holds open: they have no name any more."""
+    found: set[str] = set()
+    for each in Path("/proc/self/fd").iterdir():
+        try:
+            target = str(each.readlink())
+        except FileNotFoundError:  # the one that lists the folder
+            continue
+        if target.startswith(tempfile.gettempdir()) and "(deleted)" in target:
+            found.add(f"{each.name}: {target}")
+    return found
+
+
+@pytest.fixture
+def no_leak() -> Iterator[None]:
+    """Fails a test after which temporary files are there that were not there before, open or with a name."""
+    gc.collect()
+    before, names = open_temporary_files(), {*Path(tempfile.gettempdir()).glob("tmp*")}
+    yield
+    assert open_temporary_files() - before == set()  # closed by kick, not when the garbage is collected
+    assert {*Path(tempfile.gettempdir()).glob("tmp*")} - names == set()

@@ -62,9 +62,7 @@ async def test_a_header_has_the_name_of_its_parameter_or_one_of_its_own(hint: An
         (Annotated[str, FromCookie("a~b")], "theme", "a~b"),
     ],
 )
-async def test_a_cookie_has_the_name_of_its_parameter_or_one_of_its_own(
-    hint: Any, parameter: str, cookie: str
-) -> None:
+async def test_a_cookie_has_the_name_of_its_parameter_or_one_of_its_own(hint: Any, parameter: str, cookie: str) -> None:
     app = app_asking(hint, parameter)
     assert (await ask(app, "/", headers={"cookie": f'other=1; {cookie}="a%20b"'})).json() == "a b"
     answer = await ask(app, "/", headers={"cookie": "other=1"})

@@ -2,22 +2,22 @@
 
 import gc
 import logging
-import os
 import tracemalloc
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
 import msgspec
 import pytest
 
-from kick import Controller, File, Get, Post, RequestContext, UploadFile, UnprocessableEntity
+from kick import Controller, File, Get, Post, RequestContext, UnprocessableEntity, UploadFile
 from kick.http.multipart import SPOOL
-from tests.http.forms import END, TYPE, file, form, pieces, post, text
+from tests.http.forms import END, TYPE, file, form, no_leak, open_temporary_files, pieces, post, text
 from tests.http.support import app_of, ask
 
 MiB = 1 << 20
+
+__all__ = ["no_leak"]  # a fixture
 
 
 @Controller()
@@ -30,7 +30,10 @@ class Taking:
     async def take(self, ctx: RequestContext) -> Any:
         type(self).kept = ctx.files
         return [
-            [name, value if isinstance(value, str) else [value.filename, value.content_type, (await value.read()).hex()]]
+            [
+                name,
+                value if isinstance(value, str) else [value.filename, value.content_type, (await value.read()).hex()],
+            ]
             for name, value in ctx.form.multi_items()
         ]
 
@@ -38,30 +41,6 @@ class Taking:
     async def sizes(self, ctx: RequestContext) -> Any:
         type(self).kept = ctx.files
         return [[each.size, each._in_memory] for each in ctx.files]
-
-
-def open_temporary_files() -> set[str]:
-    """The temporary files that this process holds open: they have no name any more."""
-    found: set[str] = set()
-    for each in Path("/proc/self/fd").iterdir():
-        try:
-            target = str(each.readlink())
-        except FileNotFoundError:  # the one that lists the folder
-            continue
-        if "(deleted)" in target:
-            found.add(f"{each.name}: {target}")
-    return found
-
-
-@pytest.fixture
-def no_leak() -> Iterator[None]:
-    gc.collect()
-    before = open_temporary_files()
-    folder = {*os.listdir(Path(os.environ.get("TMPDIR", "/tmp")))}  # noqa: PTH208
-    yield
-    assert open_temporary_files() - before == set()  # closed by kick, not when the garbage is collected
-    new = {*os.listdir(Path(os.environ.get("TMPDIR", "/tmp")))} - folder  # noqa: PTH208
-    assert [each for each in new if each.startswith("tmp")] == []
 
 
 # What is read
@@ -256,14 +235,12 @@ async def test_temporary_files_are_gone_when_the_request_has_ended(
 
 
 async def test_a_client_that_goes_away_leaves_no_file(no_leak: None) -> None:
-    answer = await ask(
-        app_of(Failing), "/done", method="POST", body=pieces(BIG, 65536), headers=TYPE, disconnects=True
-    )
+    answer = await ask(app_of(Failing), "/done", method="POST", body=pieces(BIG, 65536), headers=TYPE, disconnects=True)
     assert answer.read > 40
 
 
 async def test_a_request_that_is_cancelled_in_the_handler_leaves_no_file(no_leak: None) -> None:
-    Waiting.has_begun = anyio.Event()
+    Waiting.has_begun, before = anyio.Event(), open_temporary_files()
     app = app_of(Failing)
 
     async def hang() -> None:
@@ -272,12 +249,12 @@ async def test_a_request_that_is_cancelled_in_the_handler_leaves_no_file(no_leak
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(hang)
         await Waiting.has_begun.wait()
-        assert open_temporary_files()
+        assert open_temporary_files() - before
         tasks.cancel_scope.cancel()
 
 
 async def test_a_request_that_is_cancelled_while_it_uploads_leaves_no_file(no_leak: None) -> None:
-    reached = anyio.Event()
+    reached, before = anyio.Event(), open_temporary_files()
     chunks = iter(pieces(BIG, 65536))
 
     async def receive() -> Any:
@@ -294,7 +271,7 @@ async def test_a_request_that_is_cancelled_while_it_uploads_leaves_no_file(no_le
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app_of(Failing), {**scope, "http_version": "1.1", "scheme": "http"}, receive, send)
         await reached.wait()
-        assert open_temporary_files()
+        assert open_temporary_files() - before
         tasks.cancel_scope.cancel()
 
 

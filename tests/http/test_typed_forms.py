@@ -325,7 +325,7 @@ UPLOADS = [StructUpload, DataUpload, AttrsUpload, DictUpload, ModelUpload]
 
 def app_uploading(hint: Any) -> Any:
     async def take(self: Any, body: Any) -> Any:
-        get = body.get if isinstance(body, dict) else lambda name, _=None: getattr(body, name)
+        get: Any = body.get if isinstance(body, dict) else lambda name, _=None: getattr(body, name)
         shown = [get("title"), (await get("picture").read()).decode(), get("number", 0)]
         extra = get("extra")
         return [*shown, [each.size for each in get("others", [])], extra and extra.filename]
@@ -449,7 +449,12 @@ async def test_a_parameter_is_a_file_of_the_form(target: str, parts: list[bytes]
         ("/list", [], 422, {"/body/photos": "missing"}),
         ("/list", [text("photos", "x")], 422, {"/body/photos/0": "type"}),
         ("/list", [file("photos", b"")] * 3, 413, {"/body/photos": "files"}),
-        ("/both", [text("titel", "a")], 422, {"/body/title": "missing", "/body/titel": "unknown", "/body/avatar": "missing"}),
+        (
+            "/both",
+            [text("titel", "a")],
+            422,
+            {"/body/title": "missing", "/body/titel": "unknown", "/body/avatar": "missing"},
+        ),
         ("/both", [file("photos", b"")] * 11, 413, {"/body/photos": "files"}),
         ("/by_name", [AVATAR, text("b", "1")], 422, {"/body/b": "type"}),
     ],

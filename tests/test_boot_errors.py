@@ -422,6 +422,38 @@ ROWS = [
         name="files",
     ),
     Row(
+        http_errors.BadFileLimit,
+        handler("async def show(self, ctx: RequestContext)", "@Post(files=5)"),
+        "files=5 of XController.show()",
+        {"files=5": "{0}"},
+        ask={"method": "POST"},
+        name="option",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler(
+            "async def show(self, body: Outer)",
+            "@Post()",
+            before="class Inner(msgspec.Struct):\n    a: UploadFile\nclass Outer(msgspec.Struct):\n    inner: Inner",
+        ),
+        "its field 'inner' has files within it, and a form has them at its top only",
+        {"body: Outer": "{0}"},
+        ask={"method": "POST", "json": {"a": "b"}},
+        name="files-within",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler(
+            "async def show(self, body: Note)",
+            "@Post()",
+            before="class Note(msgspec.Struct):\n    title: Annotated[str, File(max_size=5)]",
+        ),
+        "File(...) is for files, and its field 'title' is none",
+        {"body: Note": "{0}"},
+        ask={"method": "POST", "json": {"a": "b"}},
+        name="file-over-text",
+    ),
+    Row(
         http_errors.UnsupportedType,
         handler("async def show(self, token: Header[Thread])"),
         "takes token: Header[Thread], which cannot be read from a request",

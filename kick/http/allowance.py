@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final, NotRequired, Required, Union, get_args
 import msgspec
 from typing_extensions import ReadOnly
 
-from kick.http.texts import kinds_of
+from kick.http.codec import holds_uploads
+from kick.http.texts import kinds_of, object_fields
 from kick.http.uploads import File, is_upload
 
 MOST_FILES: Final = 100
@@ -24,12 +25,15 @@ _LISTS: Final = (list, tuple, set, frozenset)
 class Allowance(msgspec.Struct, frozen=True):
     """What a route takes of files: `files` by the name of their field, `others` of all the other fields.
 
+    `objects` are fields that are read from JSON, which a browser may send as if it were a file.
+
     >>> Allowance({"avatar": File(max_size=100, max_files=1)}).room
     100
     """
 
     files: Mapping[str, File] = {}
     others: File = File()
+    objects: frozenset[str] = frozenset()
 
     def of(self, name: str) -> File:
         """What is allowed of the files of a field."""
@@ -51,7 +55,7 @@ ANY_FILES: Final = Allowance()
 
 
 def allowance_of(hints: Mapping[str, Any], body: Any = None, others: File | None = None) -> Allowance | None:
-    """What the parameters for files, the type of the body and the option of a route allow; `None` for no word of files.
+    """What the parameters for files, the type of the body and the option of a route allow; `None` for nothing special.
 
     >>> from kick.http.uploads import UploadFile
     >>> allowance_of({"avatar": Annotated[UploadFile, File(max_size=100)]}).files
@@ -61,7 +65,8 @@ def allowance_of(hints: Mapping[str, Any], body: Any = None, others: File | None
     """
     files = {name: file for name, hint in hints.items() if (file := file_of(hint)) is not None}
     files |= file_fields(body)
-    return Allowance(files, others or File()) if files or others is not None else None
+    objects = object_fields(body)
+    return Allowance(files, others or File(), objects) if files or others is not None or objects else None
 
 
 def file_of(hint: Any) -> File | None:
@@ -91,15 +96,26 @@ def file_fields(hint: Any) -> dict[str, File]:
     >>> Profile = msgspec.defstruct("Profile", fields, rename="camel")
     >>> file_fields(Profile)
     {'smallPicture': File(max_size=None, types=(), max_files=1)}
+
+    Raises `TypeError` for files deeper down, which a form cannot bring, and for `File(...)` over something else.
     """
     found: dict[str, File] = {}
     for cls, names in _classes_of(hint):
         hints = get_type_hints(cls, include_extras=True)
         for name, wire_name in names.items():
-            file = file_of(hints.get(name))
+            hint = hints.get(name)
+            file = file_of(hint)
             if file is not None:
                 found[wire_name] = file
+            elif _says_file(hint):
+                raise TypeError(f"File(...) is for files, and its field {name!r} is none")
+            elif holds_uploads(hint):
+                raise TypeError(f"its field {name!r} has files within it, and a form has them at its top only")
     return found
+
+
+def _says_file(hint: Any) -> bool:
+    return isinstance(hint, File) or any(map(_says_file, (*getattr(hint, "__metadata__", ()), *get_args(hint))))
 
 
 def _classes_of(hint: Any) -> Iterable[tuple[Any, dict[str, str]]]:

@@ -14,11 +14,20 @@ from kick.errors import KickError
 from kick.http.binding import CallPlan
 from kick.http.calling import endpoint_of, without_body
 from kick.http.controller import ControllerInfo, RouteInfo, controller_info, handlers_of, middleware_of
-from kick.http.errors import BadBodyLimit, BadRoutePath, BadStatus, DuplicateRoute, ListedTwice, NotAController
+from kick.http.errors import (
+    BadBodyLimit,
+    BadFileLimit,
+    BadRoutePath,
+    BadStatus,
+    DuplicateRoute,
+    ListedTwice,
+    NotAController,
+)
 from kick.http.pipeline import around, for_route, guarded, middleware_problem
 from kick.http.response import Response
 from kick.http.routing import Endpoint, Route, Router, parse_path, path_names
 from kick.http.settings import Settings
+from kick.http.uploads import File
 
 
 class ModuleLike(Protocol):
@@ -195,6 +204,9 @@ def _option_problems(info: RouteInfo, place: str) -> list[KickError]:
     status: Any = info.status
     if status is not None and not (isinstance(status, int) and 200 <= status <= 599):
         problems.append(BadStatus(status, info.method, place))
+    files: Any = info.files
+    if files is not None and not isinstance(files, File):
+        problems.append(BadFileLimit(f"files={files!r} of {place} is no File(...)", "files=File(max_size=5 << 20)"))
     return problems
 
 

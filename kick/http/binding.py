@@ -27,7 +27,7 @@ from kick.di.generics import NO_TYPES, filled, has_variables
 from kick.di.naming import type_name
 from kick.di.signature import Need, Unhinted, Unresolved, needs_of
 from kick.errors import KickError, MissingExtra
-from kick.http.allowance import Allowance, allowance_of, file_of
+from kick.http.allowance import Allowance, allowance_of, file_fields, file_of
 from kick.http.body import reads_multipart
 from kick.http.codec import Role, role_of
 from kick.http.context import RequestContext
@@ -210,7 +210,7 @@ class CallPlan:
         body = next((each.hint for each in self.arguments if each.source is Source.BODY), None)
         if not self.problems:
             self.allowance = allowance_of(files, body, self.info.files)
-            if self.allowance is not None and not reads_multipart():
+            if self.allowance is not None and (files or self.allowance.files) and not reads_multipart():
                 self.problems.append(MissingExtra(f"{self.place} takes files, which", "python-multipart", "uploads"))
         if len(self.readers) > 1:
             self.readers = gathering(self.readers)
@@ -222,6 +222,7 @@ class CallPlan:
             raise TypeError("nothing says what its type variable stands for")
         if source in (Source.BODY, Source.FILE):
             self._check_body()
+            file_fields(hint)
             return file_reader(name, hint, default) if source is Source.FILE else body_reader(hint, default, files)
         if source is Source.QUERY:
             return query_reader(hint, default)

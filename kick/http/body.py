@@ -45,13 +45,18 @@ def announced(scope: Scope) -> Announced:
     media_type, length = "", 0
     for name, value in scope["headers"]:
         if name == b"content-type":
-            media_type = JSON if value == b"application/json" else _media_type(value)
+            media_type = JSON if value == b"application/json" else media_type_of(value)
         elif name == b"content-length" and value.isdigit():
             length = int(value) if len(value) < 20 else _ENDLESS
     return Announced(media_type, length)
 
 
-def _media_type(value: bytes) -> str:
+def media_type_of(value: bytes) -> str:
+    """The media type in a `Content-Type`, in lower case and without parameters.
+
+    >>> media_type_of(b"Text/HTML; charset=utf-8")
+    'text/html'
+    """
     return value.partition(b";")[0].strip().lower().decode("latin-1")
 
 

@@ -137,6 +137,18 @@ def needs_pydantic(hint: Any) -> bool:
     return bool(custom)
 
 
+def holds_uploads(hint: Any) -> bool:
+    """Whether there are files anywhere within a type.
+
+    >>> holds_uploads(dict[str, int])
+    False
+    """
+    try:
+        return any(map(is_upload, _custom_types(msgspec.inspect.type_info(hint))))
+    except (TypeError, NameError):
+        return False
+
+
 class Role(enum.Enum):
     """What a type stands for where it is the type of a parameter."""
 

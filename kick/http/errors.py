@@ -281,13 +281,12 @@ class BadBodyLimit(KickError):
 
 
 class BadFileLimit(KickError):
-    """`File(...)` with something that is no limit of files."""
+    """`File(...)` with something that is no limit of files, or something else in its place."""
 
     code = "file-limit"
 
-    def __init__(self, option: str, given: object, problem: str) -> None:
-        fix = {"max_size": "5 << 20", "max_files": "10", "types": '["image/png", "image/*"]'}[option]
-        super().__init__(cause=f"File({option}={given!r}) {problem}.", fix=f"Write it like `File({option}={fix})`.")
+    def __init__(self, cause: str, example: str) -> None:
+        super().__init__(cause=f"{cause}.", fix=f"Write it like `{example}`.")
 
 
 class UnboundPathParameter(KickError):

@@ -21,7 +21,7 @@ from starlette.types import Scope
 
 from kick.errors import MissingExtra
 from kick.http.allowance import MOST_FILES, Allowance
-from kick.http.body import MOST_FORM_FIELDS, accepted, closing, reads_multipart
+from kick.http.body import MOST_FORM_FIELDS, accepted, closing, is_json, media_type_of, reads_multipart
 from kick.http.codec import malformed
 from kick.http.problem import BadRequest, PayloadTooLarge, UnsupportedMediaType
 from kick.http.uploads import File, UploadFile
@@ -33,6 +33,7 @@ SPOOL: Final = 1 << 20
 """The most bytes of files that a request holds in memory: 1 MiB."""
 
 _WRITE: Final = 1 << 18  # as much is gathered before a thread writes it: a thread for each message costs more than this
+_PIECE_COST: Final = 128  # what a piece takes beside its bytes: a client may send them one by one
 _NO_MULTIPART: Final = MissingExtra("Reading multipart forms", "python-multipart", "uploads")
 
 
@@ -161,13 +162,18 @@ class _Receiver:
             raise _malformed('The Content-Disposition header field "name" must be provided.')
         part.name = _decoded(options[b"name"])
         filename = options.get(b"filename")
-        if filename is not None:
+        if filename is not None and not self._is_object(part):
             self._open_file(part, filename.decode("utf-8", "replace"))
             return
         self._fields += 1
         if self._fields > MOST_FORM_FIELDS:
             raise malformed("body", f"The form has more than {MOST_FORM_FIELDS} fields.", "Too many fields", "length")
         part.text = bytearray()
+
+    def _is_object(self, part: _Part) -> bool:
+        """Whether a part with a file name is JSON for a field that is an object: so a browser sends a `Blob`."""
+        said = next((value for name, value in part.headers if name == b"content-type"), b"")
+        return part.name in self._allowance.objects and is_json(media_type_of(said))
 
     def _open_file(self, part: _Part, filename: str) -> None:
         part.rule = rule = self._allowance.of(part.name)
@@ -197,7 +203,7 @@ class _Receiver:
             part.file.size = total = (part.file.size or 0) + size
             if part.rule.max_size is not None and total > part.rule.max_size:
                 raise self._too_much(part, f"is larger than {part.rule.max_size} bytes", "size")
-            self._waiting += size
+            self._waiting += size + _PIECE_COST
             self._to_write.append((part.file, data[start:end]))
 
     def _end_part(self) -> None:
@@ -236,7 +242,7 @@ class _Receiver:
         return PayloadTooLarge(f"{location} {problem}.", headers=closing(self._scope), errors=errors)
 
     def _check_type(self, part: _Part, file: UploadFile) -> None:
-        media_type = (file.content_type or "text/plain").partition(";")[0].strip().lower()  # RFC 7578, section 4.4
+        media_type = media_type_of((file.content_type or "text/plain").encode("latin-1"))  # RFC 7578, section 4.4
         if part.rule.takes(media_type):
             return
         location, taken = pointer("/body", part.name), ", ".join(part.rule.types)

@@ -82,7 +82,7 @@ def collector(hint: Any) -> Callable[[Texts], dict[str, Any]]:
     several = frozenset(name for name, kinds in fields.items() if _any(kinds, _SEVERAL))
     switches = frozenset(name for name, kinds in fields.items() if _any(kinds, types.BoolType))
     plain = several | {name for name, kinds in fields.items() if _any(kinds, _TEXTUAL)}
-    objects = frozenset(name for name, kinds in fields.items() if _holds_objects(kinds))
+    objects = object_fields(hint)
 
     def collect(texts: Texts) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -111,6 +111,16 @@ def has_names(hint: Any) -> bool:
     (True, False, False)
     """
     return any(isinstance(kind, _NAMED) and not getattr(kind, "array_like", False) for kind in kinds_of(hint))
+
+
+def object_fields(hint: Any) -> frozenset[str]:
+    """The fields that are objects themselves, or lists of them: in a form they are JSON.
+
+    >>> from msgspec import defstruct
+    >>> sorted(object_fields(defstruct("Order", [("name", str), ("address", dict[str, str]), ("stops", list[dict])])))
+    ['address', 'stops']
+    """
+    return frozenset(name for name, kinds in (_fields_of(hint) or {}).items() if _holds_objects(kinds))
 
 
 def has_items(hint: Any) -> bool:

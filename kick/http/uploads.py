@@ -92,13 +92,14 @@ class File(msgspec.Struct, frozen=True):
     max_files: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_size", "max_files"):
+        for name, unit, example in (("max_size", "bytes", "5 << 20"), ("max_files", "files", "10")):
             value: Any = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise BadFileLimit(name, value, "is no number of " + ("bytes" if name == "max_size" else "files"))
+                raise BadFileLimit(f"File({name}={value!r}) is no number of {unit}", f"File({name}={example})")
         types: Any = self.types
         if not isinstance(types, list | tuple) or not all(isinstance(each, str) and "/" in each for each in types):
-            raise BadFileLimit("types", types, "is no list of media types")
+            example = 'File(types=["image/png", "image/*"])'
+            raise BadFileLimit(f"File(types={types!r}) is no list of media types", example)
 
     def takes(self, media_type: str) -> bool:
         """Whether files of a media type are taken; it is in lower case and without parameters."""

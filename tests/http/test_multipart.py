@@ -1,7 +1,9 @@
 """Multipart forms: what is read, what is refused and when, and that no temporary file stays behind."""
 
+import asyncio
 import gc
 import logging
+import time
 import tracemalloc
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -185,6 +187,50 @@ async def _stream(app: Any, chunks: Iterator[bytes]) -> Any:
     return msgspec.json.decode(b"".join(sent))
 
 
+async def test_bytes_that_come_two_by_two_cost_no_more_memory() -> None:
+    content = b"x" * 40_000
+    chunks = (piece for part in (file("f", content), END) for piece in pieces(part, 2))
+    app = app_of(Taking)
+    await post(app, text("a", "1"), target="/sizes")
+    gc.collect()
+    tracemalloc.start()
+    try:
+        answer = await _stream(app, chunks)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert answer == [[len(content), True]]
+    assert peak < MiB
+
+
+def attack(body: bytes) -> float:
+    """Seconds of computing that it takes to read, or to refuse, a form."""
+    before = time.process_time()
+    anyio.run(lambda: ask(app_of(Taking), "/", method="POST", body=pieces(body, 65536), headers=TYPE))
+    return time.process_time() - before
+
+
+@pytest.mark.parametrize(
+    ("start", "unit"),
+    [
+        (b"", b"\r\n"),
+        (b"", b"-"),
+        (file("f", b"")[:-2], b"\r"),
+        (file("f", b"")[:-2], b"\r\n--x"),
+        (file("f", b"")[:-2], b"\r\n--xx-"),
+        (file("f", b"")[:-2], b"\r\n--xx\r"),
+        (text("a", "")[:-2], b"\r\n--xx "),
+        (b"--xx\r\n", b"X: 1\r\n"),
+        (b"--xx\r\nContent-Disposition: form-data; name=", b'";\\'),
+    ],
+    ids=repr,
+)
+def test_no_form_takes_longer_than_its_length(start: bytes, unit: bytes) -> None:
+    """Four times the length must not take sixteen times as long; what is quadratic does."""
+    short, long = (min(attack(start + unit * (size // len(unit))) for _ in range(2)) for size in (MiB // 4, MiB))
+    assert long < 0.1 + 8 * short
+
+
 # What is left behind
 
 
@@ -253,7 +299,8 @@ async def test_a_request_that_is_cancelled_in_the_handler_leaves_no_file(no_leak
         tasks.cancel_scope.cancel()
 
 
-async def test_a_request_that_is_cancelled_while_it_uploads_leaves_no_file(no_leak: None) -> None:
+@pytest.mark.parametrize("plainly", [True, False], ids=["by asyncio", "by anyio"])
+async def test_a_request_that_is_cancelled_while_it_uploads_leaves_no_file(no_leak: None, plainly: bool) -> None:
     reached, before = anyio.Event(), open_temporary_files()
     chunks = iter(pieces(BIG, 65536))
 
@@ -268,10 +315,16 @@ async def test_a_request_that_is_cancelled_while_it_uploads_leaves_no_file(no_le
 
     headers = [(name.encode(), value.encode()) for name, value in TYPE.items()]
     scope = {"type": "http", "method": "POST", "path": "/done", "query_string": b"", "headers": headers}
+    scope |= {"http_version": "1.1", "scheme": "http"}
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(app_of(Failing), {**scope, "http_version": "1.1", "scheme": "http"}, receive, send)
+        task = asyncio.ensure_future(app_of(Failing)(scope, receive, send)) if plainly else None
+        if task is None:
+            tasks.start_soon(app_of(Failing), scope, receive, send)
         await reached.wait()
         assert open_temporary_files() - before
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
         tasks.cancel_scope.cancel()
 
 

@@ -475,3 +475,26 @@ async def test_a_file_wants_a_multipart_form() -> None:
     assert (await ask(app, "/optional", method="POST")).status == 204
     assert (await ask(app, "/one", method="POST")).errors == {"/body/avatar": "missing"}
     assert (await ask(app, "/one", method="POST", headers=TYPE)).status == 400
+
+
+class Described(msgspec.Struct):
+    picture: UploadFile
+    meta: StructPlace
+    more: list[StructPlace] = []
+
+
+async def test_json_for_an_object_may_come_as_a_browser_sends_a_blob() -> None:
+    async def take(self: Any, body: Described) -> Any:
+        return [body.picture.size, body.meta, body.more]
+
+    app = app_of(Controller()(type("Taking", (), {"take": Post("/")(take)})))
+    meta = file("meta", b'{"city": "Bern"}', filename="blob", media_type="application/json; charset=utf-8")
+    more = file("more", b'{"city": "Rome"}', filename="blob", media_type="application/vnd.place+json")
+    answer = await post(app, PICTURE, meta, more, more)
+    assert answer.json() == [6, {"city": "Bern", "floor": 0}, [{"city": "Rome", "floor": 0}] * 2]
+    answer = await post(app, PICTURE, file("meta", b"{}", media_type="application/json"))
+    assert (answer.status, answer.errors) == (422, {"/body/meta/city": "missing"})
+    answer = await post(app, PICTURE, file("meta", b"{}", media_type="text/plain"))
+    assert (answer.status, answer.locations) == (422, ["/body/meta"])
+    answer = await post(app, file("picture", b"{}", media_type="application/json"), meta)
+    assert answer.status == 200

@@ -29,9 +29,9 @@ class Pictures:
         return [picture.filename, picture.safe_name, picture.content_type, picture.size]
 
 
-@pytest.fixture
-def url(serve: Serve) -> Iterator[str]:
-    with serve(app_of(Pictures)) as url:
+@pytest.fixture(params=["httptools", "h11"])
+def url(serve: Serve, request: pytest.FixtureRequest) -> Iterator[str]:
+    with serve(app_of(Pictures), http=request.param) as url:
         yield url
 
 

@@ -10,7 +10,7 @@ import msgspec
 from typing_extensions import ReadOnly
 
 from kick.http.codec import holds_uploads
-from kick.http.texts import kinds_of, object_fields
+from kick.http.texts import kinds_of, names_of_model, object_fields
 from kick.http.uploads import File, is_upload
 
 MOST_FILES: Final = 100
@@ -124,7 +124,7 @@ def _classes_of(hint: Any) -> Iterable[tuple[Any, dict[str, str]]]:
         cls = getattr(kind, "cls", None)
         model: Any = getattr(cls, "model_fields", None)
         if model is not None:
-            yield cls, {name: field.alias or name for name, field in model.items()}
+            yield cls, names_of_model(model)
         elif cls is not None:
             yield get_origin(cls) or cls, {each.name: each.encode_name for each in getattr(kind, "fields", ())}
 

@@ -14,7 +14,8 @@ Type checkers take `Header[str]` for `str`. A value is converted and validated a
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias, TypeVar, get_origin
+from types import UnionType
+from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -61,19 +62,24 @@ Cookie: TypeAlias = Annotated[T, FromCookie()]
 def marker_of(hint: Any) -> FromHeader | FromCookie | None:
     """The marker in a type; the outermost, where there are several.
 
-    >>> marker_of(Header[str | None]), marker_of(Annotated[Header[str], FromHeader("X-Token")]), marker_of(str)
+    >>> marker_of(Header[str] | None), marker_of(Annotated[Header[str], FromHeader("X-Token")]), marker_of(str)
     (FromHeader(name=None), FromHeader(name='X-Token'), None)
     """
+    if get_origin(hint) in (Union, UnionType):
+        return next((found for each in get_args(hint) if (found := marker_of(each)) is not None), None)
     metadata = hint.__metadata__ if get_origin(hint) is Annotated else ()
-    found = [each for each in metadata if isinstance(each, FromHeader | FromCookie)]
-    return found[-1] if found else None
+    return next((each for each in reversed(metadata) if isinstance(each, FromHeader | FromCookie)), None)
 
 
 def unmarked(hint: Any) -> Any:
     """A type without the markers in it.
 
-    >>> unmarked(Header[str]), unmarked(Annotated[Header[str], msgspec.Meta(max_length=9)])
-    (<class 'str'>, typing.Annotated[str, msgspec.Meta(max_length=9)])
+    >>> unmarked(Header[str]), unmarked(Header[str] | None)
+    (<class 'str'>, typing.Optional[str])
     """
+    if get_origin(hint) in (Union, UnionType):
+        return Union[tuple(map(unmarked, get_args(hint)))]  # noqa: UP007  # made of what is known at run time only
+    if get_origin(hint) is not Annotated:
+        return hint
     others = [each for each in hint.__metadata__ if not isinstance(each, FromHeader | FromCookie)]
     return Annotated[(hint.__origin__, *others)] if others else hint.__origin__

@@ -123,6 +123,15 @@ def object_fields(hint: Any) -> frozenset[str]:
     return frozenset(name for name, kinds in (_fields_of(hint) or {}).items() if _holds_objects(kinds))
 
 
+def names_of_model(fields: Any) -> dict[str, str]:
+    """The names on the wire of the fields of a pydantic model, by their own names."""
+    names: dict[str, str] = {}
+    for name, field in fields.items():
+        alias = field.validation_alias
+        names[name] = alias if isinstance(alias, str) else field.alias or name
+    return names
+
+
 def has_items(hint: Any) -> bool:
     """Whether a type is one of several values: lists, tuples, sets.
 
@@ -165,7 +174,7 @@ def _fields_of(hint: Any) -> dict[str, list[types.Type]] | None:
     """The kinds of each field by its name on the wire; `None` for what has no fields."""
     model: Any = getattr(hint, "model_fields", None)
     if model is not None:
-        return {field.alias or name: kinds_of(field.annotation) for name, field in model.items()}
+        return {wire_name: kinds_of(model[name].annotation) for name, wire_name in names_of_model(model).items()}
     fields: dict[str, list[types.Type]] = {}
     for kind in kinds_of(hint):
         for field in getattr(kind, "fields", ()):

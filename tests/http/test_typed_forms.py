@@ -11,7 +11,9 @@ from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.datastructures import UploadFile as StarletteUploadFile
 
-from kick import Controller, File, Post, UploadFile
+from kick import Controller, File, Get, KickError, Post, RequestContext, UploadFile
+from kick.http import CallNext, Response
+from kick.http.errors import BodyOfStream, BodyWithoutMethod, UnsupportedType
 from tests.http.forms import TYPE, file, post, text
 from tests.http.support import app_of, ask
 from tests.http.test_readers import app_taking
@@ -498,3 +500,47 @@ async def test_json_for_an_object_may_come_as_a_browser_sends_a_blob() -> None:
     assert (answer.status, answer.locations) == (422, ["/body/meta"])
     answer = await post(app, file("picture", b"{}", media_type="application/json"), meta)
     assert answer.status == 200
+
+
+class Renamed(BaseModel):
+    tags: list[str] = Field(default=[], alias="tagList")
+    places: list[ModelPlace] = Field(default=[], validation_alias="placeList")
+    picture: Annotated[UploadFile, File(max_size=3)] | None = Field(default=None, validation_alias="thePicture")
+
+
+async def test_fields_of_models_may_have_other_names_in_forms() -> None:
+    async def take(self: Any, body: Renamed) -> Any:
+        return [body.tags, [place.city for place in body.places], body.picture and body.picture.size]
+
+    app = app_of(Controller()(type("Taking", (), {"take": Post("/")(take)})))
+    parts = [text("tagList", "a"), text("placeList", '{"city": "Bern"}')]
+    assert (await post(app, *parts, file("thePicture", b"123"))).json() == [["a"], ["Bern"], 3]
+    assert (await post(app, *parts, file("thePicture", b"1234"))).errors == {"/body/thePicture": "size"}
+
+
+async def test_the_limits_hold_where_middleware_reads_the_body_first() -> None:
+    async def read(ctx: RequestContext, call_next: CallNext) -> Response:
+        await ctx.read()
+        return await call_next(ctx)
+
+    app = app_of(Parameters, middleware=[read])
+    assert (await post(app, AVATAR, target="/one")).json() == ["a.bin", 5]
+    assert (await post(app, file("avatar", b"x" * 11), target="/one")).status == 413
+
+
+@pytest.mark.parametrize(
+    ("decorator", "parameter", "hint", "error"),
+    [
+        (Get(), "avatar", UploadFile, BodyWithoutMethod),
+        (Post(stream=True), "avatar", UploadFile, BodyOfStream),
+        (Get(), "query", StructUpload, UnsupportedType),
+    ],
+)
+def test_a_handler_that_no_file_can_reach_is_a_mistake(
+    decorator: Any, parameter: str, hint: Any, error: type[KickError]
+) -> None:
+    names: dict[str, Any] = {}
+    exec(f"async def take(self, {parameter}): ...", names)
+    names["take"].__annotations__[parameter] = hint
+    with pytest.raises(error):
+        app_of(Controller()(type("Taking", (), {"take": decorator(names["take"])})))

@@ -136,8 +136,12 @@ def gathering(getters: Mapping[str, Getter]) -> dict[str, Getter]:
         def read(ctx: RequestContext[Any]) -> Any:
             try:
                 return get(ctx)
-            except UnprocessableEntity:
-                raise invalid([error for each in getters.values() for error in _errors_of(each, ctx)]) from None
+            except UnprocessableEntity as error:
+                own = _errors_in(error)
+                if not own:
+                    raise  # somebody else's, such as a `__post_init__`'s
+                found = [own if each is get else _errors_of(each, ctx) for each in getters.values()]
+                raise invalid([error for errors in found for error in errors]) from None
 
         return read
 
@@ -148,8 +152,12 @@ def _errors_of(get: Getter, ctx: RequestContext[Any]) -> list[FieldError]:
     try:
         get(ctx)
     except UnprocessableEntity as error:
-        return error.extensions["errors"]  # type: ignore[no-any-return]
+        return _errors_in(error)
     return []
+
+
+def _errors_in(error: UnprocessableEntity) -> list[FieldError]:
+    return error.extensions.get("errors") or []
 
 
 def _collector(hint: Any, elsewhere: Collection[str]) -> Callable[[Texts], dict[str, Any]]:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from kick import App, Controller, Cookie, Get, Header, Post, RequestContext, Service
+from kick import App, Controller, Cookie, Get, Header, Post, RequestContext, Service, UnprocessableEntity
 from kick.http import FromCookie, FromHeader
 from tests.http.support import Headers, app_of, ask
 
@@ -231,3 +231,22 @@ async def test_a_part_that_cannot_be_read_at_all_is_a_400_whatever_else_is_wrong
             app_of(Notes), "/7", method="POST", body=body, headers={"content-type": "application/json", **headers}
         )
         assert (answer.status, answer.errors) == (400, {"/body": "json"})
+
+
+class Judged(msgspec.Struct):
+    title: str
+
+    def __post_init__(self) -> None:
+        raise UnprocessableEntity("That is no title.")
+
+
+async def test_an_error_that_a_type_raises_itself_is_sent_as_it_is() -> None:
+    @Controller()
+    class Judging:
+        @Post()
+        async def create(self, body: Judged, depth: Header[int] = 0) -> None: ...
+
+    answer = await ask(app_of(Judging), "/", method="POST", json={"title": "a"})
+    assert (answer.status, answer.json()["detail"]) == (422, "That is no title.")
+    answer = await ask(app_of(Judging), "/", method="POST", json={"title": 1}, headers={"depth": "x"})
+    assert answer.errors == {"/body/title": "type", "/header/depth": "type"}

@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -414,6 +414,107 @@ ROWS = [
         "max_body=-1 of XController.show()",
         {"max_body=-1": "{0}"},
         name="route",
+    ),
+    Row(
+        http_errors.BadFileLimit,
+        handler("async def show(self, a: Annotated[UploadFile | None, File(max_size='5 MB')] = None)", "@Post()"),
+        "File(max_size='5 MB') is no number of bytes",
+        {"File(max_size='5 MB')": "{0}"},
+        ask={"method": "POST"},
+    ),
+    Row(
+        http_errors.BadFileLimit,
+        handler("async def show(self, ctx: RequestContext)", "@Post(files=File(types='image/png'))"),
+        "File(types='image/png') is no list of media types",
+        {"File(types='image/png')": "{0}"},
+        ask={"method": "POST"},
+        name="types",
+    ),
+    Row(
+        http_errors.BadFileLimit,
+        handler("async def show(self, ctx: RequestContext)", "@Post(files=File(max_files=True))"),
+        "File(max_files=True) is no number of files",
+        {"File(max_files=True)": "{0}"},
+        ask={"method": "POST"},
+        name="files",
+    ),
+    Row(
+        http_errors.BadFileLimit,
+        handler("async def show(self, ctx: RequestContext)", "@Post(files=5)"),
+        "files=5 of XController.show()",
+        {"files=5": "{0}"},
+        ask={"method": "POST"},
+        name="option",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler(
+            "async def show(self, body: Outer)",
+            "@Post()",
+            before="class Inner(msgspec.Struct):\n    a: UploadFile\nclass Outer(msgspec.Struct):\n    inner: Inner",
+        ),
+        "its field 'inner' has files within it, and a form has them at its top only",
+        {"body: Outer": "{0}"},
+        ask={"method": "POST", "json": {"a": "b"}},
+        name="files-within",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler(
+            "async def show(self, body: Note)",
+            "@Post()",
+            before="class Note(msgspec.Struct):\n    title: Annotated[str, File(max_size=5)]",
+        ),
+        "File(...) is for files, and its field 'title' is none",
+        {"body: Note": "{0}"},
+        ask={"method": "POST", "json": {"a": "b"}},
+        name="file-over-text",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler("async def show(self, token: Header[Thread])"),
+        "takes token: Header[Thread], which cannot be read from a request",
+        {"token: Header[Thread]": "{0}"},
+        ask={"headers": {"token": "t"}},
+        name="header",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler("async def show(self, token: Header)"),
+        "nothing says what its type variable stands for",
+        {"token: Header": "{0}"},
+        ask={"headers": {"token": "t"}},
+        name="bare-header",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler("async def show(self, theme: Cookie[list[str]])"),
+        "takes theme: Cookie[list[str]], which cannot be read from a request: a cookie has one value",
+        {"theme: Cookie[list[str]]": "{0}"},
+        ask={"headers": {"cookie": "theme=dark"}},
+        name="cookie",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler("async def show(self, a: UploadFile | Thread)", "@Post()"),
+        "takes a: UploadFile | Thread, which cannot be read from a request",
+        {"a: UploadFile | Thread": "{0}"},
+        ask={
+            "method": "POST",
+            "headers": {"content-type": "multipart/form-data; boundary=x"},
+            "body": b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n\r\n--x--',
+        },
+        name="file",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler("async def show(self, body: T)", "@Post()", before="T = TypeVar('T')").replace(
+            "class XController", "class XController(Generic[T])"
+        ),
+        "takes body: T, which cannot be read from a request: nothing says what its type variable stands for",
+        {"body: T": "{0}"},
+        ask={"method": "POST", "json": {"a": "b"}},
+        name="type-variable",
     ),
     Row(
         http_errors.UnboundPathParameter,
@@ -878,6 +979,16 @@ def test_templates_without_jinja2_say_what_to_install(load: Load, monkeypatch: p
         with pytest.raises(MissingExtra, match="'jinja2'") as caught:
             load(source)
     command_of(caught.value.fix, "templates", "jinja2")
+    assert load(source).app
+
+
+def test_uploads_without_python_multipart_say_what_to_install(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = handler("async def show(self, avatar: UploadFile)", "@Post()")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "python_multipart", None)
+        with pytest.raises(MissingExtra, match=r"XController.show\(\) at .* takes files, which needs") as caught:
+            load(source)
+    command_of(caught.value.fix, "uploads", "python-multipart")
     assert load(source).app
 
 

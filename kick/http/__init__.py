@@ -3,6 +3,7 @@
 from kick.http.context import RequestContext
 from kick.http.controller import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use
 from kick.http.cookies import cookie_parser
+from kick.http.markers import Cookie, FromCookie, FromHeader, Header
 from kick.http.mounts import Mount
 from kick.http.pipeline import CallNext, Middleware
 from kick.http.problem import (
@@ -33,6 +34,7 @@ from kick.http.response import Response
 from kick.http.routing import Route
 from kick.http.sse import ServerSentEvent
 from kick.http.static import StaticFiles
+from kick.http.uploads import File, UploadFile
 
 __all__ = [
     "BadGateway",
@@ -40,13 +42,18 @@ __all__ = [
     "CallNext",
     "Conflict",
     "Controller",
+    "Cookie",
     "Delete",
+    "File",
     "Forbidden",
+    "FromCookie",
+    "FromHeader",
     "GatewayTimeout",
     "Get",
     "Gone",
     "HTTPError",
     "Head",
+    "Header",
     "InternalServerError",
     "Locked",
     "MethodNotAllowed",
@@ -73,6 +80,7 @@ __all__ = [
     "Unauthorized",
     "UnprocessableEntity",
     "UnsupportedMediaType",
+    "UploadFile",
     "Use",
     "cookie_parser",
 ]

@@ -10,18 +10,28 @@ from typing import Any, Protocol
 import msgspec
 
 from kick.di import Container
+from kick.di.generics import type_arguments
 from kick.di.naming import place_of
 from kick.errors import KickError
 from kick.http.binding import CallPlan
 from kick.http.calling import endpoint_of, without_body
 from kick.http.controller import ControllerInfo, RouteInfo, controller_info, handlers_of, middleware_of
-from kick.http.errors import BadBodyLimit, BadRoutePath, BadStatus, DuplicateRoute, ListedTwice, NotAController
+from kick.http.errors import (
+    BadBodyLimit,
+    BadFileLimit,
+    BadRoutePath,
+    BadStatus,
+    DuplicateRoute,
+    ListedTwice,
+    NotAController,
+)
 from kick.http.mounts import ANY_METHOD, BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
 from kick.http.pipeline import around, for_route, guarded, middleware_problem
 from kick.http.response import Response
 from kick.http.routing import Endpoint, Route, Router, parse_path, path_names
 from kick.http.settings import Settings
 from kick.http.static import StaticFiles
+from kick.http.uploads import File
 from kick.http.urls import URLs
 from kick.http.versions import version_problem
 
@@ -151,7 +161,7 @@ class Assembly:
         path = join_paths(prefix, _version_of(module, info), module.prefix, info.prefix, route_info.path)
         place = f"{name}() at {place_of(handler)}"
         self.problems += _option_problems(route_info, place)
-        plan = CallPlan(handler, route_info, path_names(path), place)
+        plan = CallPlan(handler, route_info, path_names(path), place, types=type_arguments(controller, handler))
         layers = (*module.middleware, *middleware_of(controller), *middleware_of(handler))
         route = Route(
             method=route_info.method,
@@ -164,6 +174,7 @@ class Assembly:
             info=route_info,
             session=_first(route_info.session, info.session, module.session),
             max_body=route_info.max_body,
+            allowance=plan.allowance,
             middleware=tuple(self._usable(layers)),
             endpoint=_not_linked,
         )
@@ -265,6 +276,9 @@ def _option_problems(info: RouteInfo, place: str) -> list[KickError]:
     status: Any = info.status
     if status is not None and not (isinstance(status, int) and 200 <= status <= 599):
         problems.append(BadStatus(status, info.method, place))
+    files: Any = info.files
+    if files is not None and not isinstance(files, File):
+        problems.append(BadFileLimit(f"files={files!r} of {place} is no File(...)", "files=File(max_size=5 << 20)"))
     return problems
 
 

@@ -39,7 +39,8 @@ def endpoint_of(plan: CallPlan, container: Container, instance: object, *, in_la
     """
     call, respond = _call_of(plan.handler, instance), responder(plan.info.status, plan.place, in_layers=in_layers)
     scoped = [_resolved(argument, container) for argument in plan.arguments if _is_scoped(argument, container)]
-    reads = (plan.takes(Source.BODY) or plan.takes(Source.CONTEXT) or bool(scoped)) and not plan.info.stream
+    takes_body = any(map(plan.takes, (Source.BODY, Source.FILE, Source.CONTEXT)))
+    reads = (takes_body or bool(scoped)) and not plan.info.stream
     reads = reads and plan.info.method not in WITHOUT_BODY
     if scoped:
         endpoint = _with_scope(plan, container, call, respond, scoped)
@@ -220,4 +221,4 @@ def _getter(plan: CallPlan, argument: Argument, container: Container) -> Getter:
             default = argument.default
             return lambda _: default
         case _:
-            return plan.readers[argument.source]
+            return plan.readers[name]

@@ -11,6 +11,7 @@ import msgspec
 
 from kick.di.naming import place_of
 from kick.http.errors import DecoratorNotCalled, SameName
+from kick.http.uploads import File
 
 _CONTROLLER: Final = "__kick_controller__"
 _ROUTES: Final = "__kick_routes__"
@@ -38,6 +39,7 @@ class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
     session: bool | None = None
     stream: bool = False
     max_body: int | None = None
+    files: File | None = None
     name: str | None = None
 
 
@@ -77,6 +79,7 @@ class Verb:
         session: `False` switches the session off: no store call, no cookie.
         stream: the handler reads the body itself, from `ctx.body_stream()`.
         max_body: the most bytes a body may have, in place of the limit of the application.
+        files: what is allowed of the files of a form, each of them, where their own type says nothing.
         name: how `kick routes` and `ctx.route` name it, in place of `Controller.method`.
 
     >>> @Post("/notes", status=201)
@@ -97,6 +100,7 @@ class Verb:
         session: bool | None = None,
         stream: bool = False,
         max_body: int | None = None,
+        files: File | None = None,
         name: str | None = None,
     ) -> Callable[[F], F]:
         """The decorator; the function keeps its type.
@@ -113,6 +117,7 @@ class Verb:
             session=session,
             stream=stream,
             max_body=max_body,
+            files=files,
             name=name,
         )
 

@@ -16,6 +16,7 @@ KickError
 ├── ListedTwice          a controller that is listed twice under one prefix
 ├── BadStatus            a status that no response has
 ├── BadBodyLimit         a limit of bodies that is no number of bytes
+├── BadFileLimit         File(...) with what is no limit of files
 ├── UnboundPathParameter a name in the path that the handler does not take
 ├── UntypedParameter     a handler parameter without a type
 ├── ScalarParameter      a handler parameter of a plain type, which no container provides
@@ -279,6 +280,15 @@ class BadBodyLimit(KickError):
         )
 
 
+class BadFileLimit(KickError):
+    """`File(...)` with something that is no limit of files, or something else in its place."""
+
+    code = "file-limit"
+
+    def __init__(self, cause: str, example: str) -> None:
+        super().__init__(cause=f"{cause}.", fix=f"Write it like `{example}`.")
+
+
 class UnboundPathParameter(KickError):
     """A name in the path that the handler does not take."""
 
@@ -339,10 +349,15 @@ class UnsupportedType(KickError):
 
     code = "handler-type"
 
-    def __init__(self, part: str, type_name: str, place: str, reason: str) -> None:
+    def __init__(self, part: str, type_name: str, place: str, reason: str, *, name: str = "") -> None:
+        if part in ("header", "cookie"):
+            fix = f"Give it a plain type, as in `{name}: {part.capitalize()}[str]`."
+        elif part == "file":
+            fix = f"Declare files as `{name}: UploadFile`, or as `{name}: list[UploadFile]`."
+        else:
+            fix = f"Use a msgspec.Struct, dataclass, TypedDict, attrs class or builtin, as in `{part}: dict[str, str]`."
         super().__init__(
-            cause=f"{place} takes {part}: {type_name}, which cannot be read from a request: {reason}",
-            fix=f"Use a msgspec.Struct, dataclass, TypedDict or builtin, as in `{part}: dict[str, str]`.",
+            cause=f"{place} takes {name or part}: {type_name}, which cannot be read from a request: {reason}", fix=fix
         )
 
 

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from starlette.datastructures import URL, FormData, Headers, QueryParams, State, UploadFile
+from starlette.datastructures import URL, FormData, Headers, QueryParams, State
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
+from kick.http.allowance import ANY_FILES
 from kick.http.body import (
     FORM,
     MULTIPART,
@@ -19,7 +20,6 @@ from kick.http.body import (
     is_json,
     one_chunk,
     parse_form,
-    parse_multipart,
     read_body,
     stream_body,
     too_large,
@@ -27,7 +27,9 @@ from kick.http.body import (
 from kick.http.codec import decode_json, malformed
 from kick.http.cookies import cookies_by_name, parse_cookies
 from kick.http.errors import NoCookieSecret
+from kick.http.multipart import close_files, parse_multipart
 from kick.http.texts import query_of
+from kick.http.uploads import UploadFile
 from kick.signing import Signer
 
 if TYPE_CHECKING:
@@ -215,14 +217,18 @@ class IncomingRequest(msgspec.Struct, eq=False):
         return stream_body(self.scope, self._receive, self._limit())
 
     async def _read_multipart(self) -> None:
-        limit = self._limit()
+        limit, route, text_limit = self._limit(), self.route, self._settings.max_body
+        allowance = (route and route.allowance) or ANY_FILES
+        if limit is not None and (route is None or route.max_body is None):
+            limit += allowance.room
         chunks = stream_body(self.scope, self._receive, limit) if self._raw is None else one_chunk(self._raw)
-        self._form = form = await parse_multipart(self.scope, chunks, limit)
+        self._form = await parse_multipart(self.scope, chunks, allowance, text_limit=text_limit)
+        files = self.files
         self._raw = self._raw or b""
         self._share_form()
 
         async def close(_: BaseException | None) -> None:
-            await form.close()
+            await close_files(files)
 
         self._at_end(close)
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from kick.http.allowance import Allowance
 from kick.http.codec import malformed
 from kick.http.context import RequestContext
 from kick.http.controller import RouteInfo
@@ -55,6 +56,8 @@ class Route(msgspec.Struct, kw_only=True, eq=False):
     session: bool | None
     """`False` where the session is switched off."""
     max_body: int | None
+    allowance: Allowance | None = None
+    """What it takes of files; `None` where it declares none."""
     middleware: tuple[Any, ...] = ()
     """That of the module, the controller and the method, outermost first."""
     endpoint: Endpoint

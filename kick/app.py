@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
 from contextlib import (
-    AbstractAsyncContextManager,
     AbstractContextManager,
     AsyncExitStack,
     asynccontextmanager,
@@ -13,7 +12,7 @@ from contextlib import (
 )
 from pathlib import Path
 from traceback import format_exception
-from typing import Any, Final, TypeAlias, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 import anyio
 from starlette.middleware import Middleware as ASGIMiddleware
@@ -22,20 +21,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
+from kick.di.scope import shielded_from
 from kick.errors import KickError, raise_all
 from kick.http.assembly import Assembly, Chain, body_limit_problem
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
-from kick.http.errors import NotAModule, NotASGIMiddleware, list_problem, plain_values
+from kick.http.errors import BadThreads, NotAModule, NotASGIMiddleware, list_problem, plain_values
 from kick.http.pipeline import response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
+from kick.http.request import Cleanup
 from kick.http.response import ReadyResponse, Response, empty_response, head_of
 from kick.http.routing import Endpoint, Miss, Route, split_path
 from kick.http.settings import Settings
+from kick.http.shutdown import Shutdown
+from kick.http.threads import DEFAULT_THREADS, Threads
+from kick.lifecycle import Lifespan, Named, Part, parts_of, told_by_signals
 from kick.module import Module
 from kick.session import Session, Sessions
 
-Lifespan: TypeAlias = "Callable[[App], AbstractAsyncContextManager[None]]"
 T = TypeVar("T")
 
 _ADVICE: Final[Mapping[Any, str]] = {
@@ -64,7 +67,7 @@ class App:
         assembly: Assembly,
         container: Container,
         settings: Settings,
-        lifespan: Lifespan | None,
+        parts: Sequence[Part],
     ) -> None:
         self.container = container
         self.middleware = tuple(assembly.middleware)
@@ -74,7 +77,8 @@ class App:
         self._router = assembly.router
         self._static = assembly.router.static
         self._chains = assembly.chains
-        self._lifespan_of_user = lifespan
+        self.lifespan_state: dict[str, Any] = {}
+        self._parts = tuple(parts)
         self._started = False
         self._starting: anyio.Lock | None = None
         self._unmatched = assembly.unmatched(_unmatched)
@@ -133,6 +137,23 @@ class App:
         async with self.container.scope() as scope:
             yield scope
 
+    @property
+    def stopping(self) -> Shutdown:
+        """Whether the application is about to stop: `app.stopping.is_set`, `await app.stopping.wait()`.
+
+        >>> bootstrap([]).stopping.is_set
+        False
+        """
+        return self.settings.shutdown
+
+    def begin_shutdown(self) -> None:
+        """Say that the application is about to stop: streams end, and `/health/ready` answers 503.
+
+        `kick start` and `kick dev` call it; under another server the signal does it that stops the server. It may be
+        called from any thread, and more than once.
+        """
+        self.stopping.begin()
+
     # Requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -185,25 +206,29 @@ class App:
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await self._lifespan(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000, "reason": "There are no WebSockets here."})
         else:
             raise RuntimeError(f"kick serves http, not {scope['type']}")
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         begun = False
+        self.stopping.reset()
+        self.lifespan_state = scope.get("state", {})
         try:
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(self.aclose)
                 await self.start()
-                if self._lifespan_of_user is not None:
-                    await stack.enter_async_context(self._lifespan_of_user(self))
+                for part in self._parts:
+                    await stack.enter_async_context(Named(part.name, part.lifespan(self)))
+                stack.enter_context(told_by_signals(self.stopping))
                 await send({"type": "lifespan.startup.complete"})
                 begun = True
                 await receive()
+                self.begin_shutdown()
         except Exception as error:
             kind = "shutdown" if begun else "startup"
             message = str(error) if isinstance(error, KickError) else "".join(format_exception(error))
@@ -225,7 +250,7 @@ class App:
         async def link_and_serve(ctx: RequestContext[Any]) -> Response:
             if not self._started:
                 await self.start()
-            chain.route.endpoint = endpoint = chain.link(self.container)
+            chain.route.endpoint = endpoint = chain.link(self.container, self.settings.threads)
             return await endpoint(ctx)
 
         return link_and_serve
@@ -239,10 +264,10 @@ class WrappedApp(App):
         assembly: Assembly,
         container: Container,
         settings: Settings,
-        lifespan: Lifespan | None,
+        parts: Sequence[Part],
         asgi_middleware: Sequence[ASGIMiddleware],
     ) -> None:
-        super().__init__(assembly, container, settings, lifespan)
+        super().__init__(assembly, container, settings, parts)
         asgi: ASGIApp = super().__call__
         for each in reversed(asgi_middleware):
             asgi = each.cls(asgi, *each.args, **each.kwargs)
@@ -264,6 +289,7 @@ def bootstrap(
     settings: object | None = None,
     templates: str | os.PathLike[str] | None = None,
     max_body: int | None = DEFAULT_LIMIT,
+    threads: int = DEFAULT_THREADS,
 ) -> App:
     """Put an application together; everything that can be wrong with it is found here.
 
@@ -278,6 +304,7 @@ def bootstrap(
         settings: an object of your own with settings, provided under its type.
         templates: the folder of the Jinja2 templates for `ctx.render()`.
         max_body: the most bytes a request body may have; `None` is no limit.
+        threads: how many handlers that are no coroutine functions run at a time, each in a thread; others wait.
 
     >>> from kick.http import Controller, Get
     >>> @Controller("/hello")
@@ -298,8 +325,11 @@ def bootstrap(
     limit_problem = body_limit_problem(max_body, "bootstrap()")
     if limit_problem is not None:
         problems.append(limit_problem)
+    if not _is_number_of_threads(threads):
+        problems.append(BadThreads(threads))
+        threads = DEFAULT_THREADS
     assembly = Assembly(usable, middleware, prefix)
-    http_settings = Settings(max_body=max_body)
+    http_settings = Settings(max_body=max_body, threads=Threads(threads))
     try:
         http_settings.templates = _templates(templates)
     except KickError as problem:
@@ -314,9 +344,11 @@ def bootstrap(
     container = Container([*provided, *controllers], seeds=[RequestContext], inner=controllers, advice=_ADVICE)
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
     raise_all(problems)
+    http_settings.health = lambda: [*container.health_checks(), *assembly.health]
+    parts = parts_of(usable, lifespan)
     if asgi_middleware:
-        return WrappedApp(assembly, container, http_settings, lifespan, asgi_middleware)
-    return App(assembly, container, http_settings, lifespan)
+        return WrappedApp(assembly, container, http_settings, parts, asgi_middleware)
+    return App(assembly, container, http_settings, parts)
 
 
 def _modules(given: Any) -> tuple[list[Module], list[KickError]]:
@@ -331,6 +363,10 @@ def _modules(given: Any) -> tuple[list[Module], list[KickError]]:
         else:
             problems.append(NotAModule(each))
     return modules, problems
+
+
+def _is_number_of_threads(given: object) -> bool:
+    return isinstance(given, int) and not isinstance(given, bool) and given > 0
 
 
 def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]:
@@ -375,6 +411,11 @@ async def _send(ctx: RequestContext[Any], response: Response, send: Send) -> Non
 async def _end(ctx: RequestContext[Any], error: BaseException | None) -> None:
     """Await what was to be awaited at the end of a request, the last thing first; one failing stops no other."""
     cleanups, ctx._cleanups = ctx._cleanups or [], None
+    with shielded_from(error):
+        await _clean_up(cleanups, error)
+
+
+async def _clean_up(cleanups: list[Cleanup], error: BaseException | None) -> None:
     async with AsyncExitStack() as stack:
         for cleanup in cleanups:
             stack.push_async_callback(cleanup, error)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from kick.errors import raise_all
@@ -20,6 +21,8 @@ class Module:
         prefix: put before the paths of its controllers.
         middleware: around all its handlers, inside of the application's; it sees their exceptions.
         session: `False` switches the session off for all its routes, where no controller or route says otherwise.
+        lifespan: called with the application; its async context manager is entered when everything is built, in the
+            order of the modules, and left in the reverse order: `@asynccontextmanager async def lifespan(app): ...`.
 
     Raises `NotAList` where a list is missing.
 
@@ -36,6 +39,7 @@ class Module:
         prefix: str = "",
         middleware: Sequence[Any] = (),
         session: bool | None = None,
+        lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
         options = {"controllers": controllers, "providers": providers, "middleware": middleware}
         raise_all(filter(None, (list_problem(given, option, f"Module({name!r})") for option, given in options.items())))
@@ -45,6 +49,7 @@ class Module:
         self.prefix = prefix
         self.middleware = tuple(middleware)
         self.session = session
+        self.lifespan = lifespan
 
     def __repr__(self) -> str:
         return f"Module({self.name!r})"

@@ -188,7 +188,7 @@ async def test_a_provider_that_fails_stops_the_start_and_is_named() -> None:
 
     connect.__annotations__["return"] = Broken
     app = traced(trail)
-    failing = app_of(Times, providers=[Clock, connect], middleware=[*app.middleware], lifespan=app._lifespan_of_user)
+    failing = app_of(Times, providers=[Clock, connect], middleware=[*app.middleware], lifespan=app._parts[0].lifespan)
     lifespan = Lifespan(failing)
     with pytest.raises(ConnectionRefusedError):
         await lifespan.run()

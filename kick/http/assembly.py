@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -13,11 +13,20 @@ from kick.errors import KickError
 from kick.http.binding import CallPlan
 from kick.http.calling import endpoint_of, without_body
 from kick.http.controller import ControllerInfo, RouteInfo, controller_info, handlers_of, middleware_of
-from kick.http.errors import BadBodyLimit, BadRoutePath, BadStatus, DuplicateRoute, ListedTwice, NotAController
+from kick.http.errors import (
+    BadBodyLimit,
+    BadRoutePath,
+    BadStatus,
+    DuplicateRoute,
+    ListedTwice,
+    NotAController,
+    WatchedStream,
+)
 from kick.http.pipeline import around, for_route, guarded, middleware_problem
 from kick.http.response import Response
 from kick.http.routing import Endpoint, Route, Router, parse_path, path_names
 from kick.http.settings import Settings
+from kick.http.threads import Threads
 
 
 class ModuleLike(Protocol):
@@ -38,10 +47,14 @@ class Chain(msgspec.Struct, eq=False):
     outer: list[Any] = []
     inner: list[Any] = []
 
-    def link(self, container: Container) -> Endpoint:
+    def link(self, container: Container, threads: Threads) -> Endpoint:
         """The whole chain, composed; the container has started."""
         handler = endpoint_of(
-            self.plan, container, container.instance(self.route.controller), in_layers=bool(self.outer or self.inner)
+            self.plan,
+            container,
+            container.instance(self.route.controller),
+            in_layers=bool(self.outer or self.inner),
+            threads=threads,
         )
         endpoint = guarded(self.outer, around(self.inner, handler))
         return without_body(endpoint) if self.route.method == "HEAD" else endpoint
@@ -71,6 +84,11 @@ class Assembly:
     def providers(self) -> list[Any]:
         """What the middleware adds to the container."""
         return [each for layer in self.layers.values() for each in getattr(layer, "providers", ())]
+
+    @property
+    def health(self) -> list[tuple[str, Callable[[], Any]]]:
+        """What the middleware has that can be asked how it is."""
+        return [item for layer in self.layers.values() for item in getattr(layer, "health", {}).items()]
 
     def require(self, container: Container) -> list[KickError]:
         """Tell the container what the controllers and their handlers ask it for; what is wrong with the handlers."""
@@ -193,6 +211,8 @@ def _option_problems(info: RouteInfo, place: str) -> list[KickError]:
     status: Any = info.status
     if status is not None and not (isinstance(status, int) and 200 <= status <= 599):
         problems.append(BadStatus(status, info.method, place))
+    if info.cancel_on_disconnect and info.stream:
+        problems.append(WatchedStream(info.method, place))
     return problems
 
 

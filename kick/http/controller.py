@@ -38,6 +38,7 @@ class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool = False
     max_body: int | None = None
     name: str | None = None
+    cancel_on_disconnect: bool = False
 
 
 def Controller(prefix: str = "", *, session: bool | None = None) -> Callable[[C], C]:
@@ -76,6 +77,8 @@ class Verb:
         stream: the handler reads the body itself, from `ctx.body_stream()`.
         max_body: the most bytes a body may have, in place of the limit of the application.
         name: how `kick routes` and `ctx.route` name it, in place of `Controller.method`.
+        cancel_on_disconnect: cancel the handler when the client goes away. A handler in a thread cannot be cancelled:
+            it goes on, and nobody waits for it.
 
     >>> @Post("/notes", status=201)
     ... async def create(body: dict[str, str]) -> dict[str, str]:
@@ -96,6 +99,7 @@ class Verb:
         stream: bool = False,
         max_body: int | None = None,
         name: str | None = None,
+        cancel_on_disconnect: bool = False,
     ) -> Callable[[F], F]:
         """The decorator; the function keeps its type.
 
@@ -112,6 +116,7 @@ class Verb:
             stream=stream,
             max_body=max_body,
             name=name,
+            cancel_on_disconnect=cancel_on_disconnect,
         )
 
         def decorate(func: F) -> F:

@@ -16,6 +16,8 @@ KickError
 ├── ListedTwice          a controller that is listed twice under one prefix
 ├── BadStatus            a status that no response has
 ├── BadBodyLimit         a limit of bodies that is no number of bytes
+├── BadThreads           a number of threads that is none
+├── WatchedStream        cancel_on_disconnect on a handler that reads the body itself
 ├── UnboundPathParameter a name in the path that the handler does not take
 ├── UntypedParameter     a handler parameter without a type
 ├── ScalarParameter      a handler parameter of a plain type, which no container provides
@@ -276,6 +278,31 @@ class BadBodyLimit(KickError):
         super().__init__(
             cause=f"max_body={given!r} of {place} is no number of bytes.",
             fix="Say how many bytes a body may have: `max_body=10 * 1024 * 1024`.",
+        )
+
+
+class BadThreads(KickError):
+    """`threads=` that is no number of threads."""
+
+    code = "threads"
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            cause=f"threads={given!r} of bootstrap() is no number of threads.",
+            fix="Say how many sync handlers may run at a time: `threads=40`.",
+        )
+
+
+class WatchedStream(KickError):
+    """`cancel_on_disconnect` on a handler that reads the body itself: two would take its pieces from one another."""
+
+    code = "handler-watched-stream"
+
+    def __init__(self, method: str, place: str) -> None:
+        super().__init__(
+            cause=f"{place} has stream=True and cancel_on_disconnect=True. It reads the body itself, and learns there, "
+            "by a ClientDisconnect, that the client has gone away.",
+            fix=f"Leave the option out: `@{method.capitalize()}(stream=True)`.",
         )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.shutdown import Shutdown
+from kick.http.threads import Threads
 from kick.signing import Signer
 
 
@@ -23,10 +24,13 @@ class Templates(Protocol):
 class Settings(msgspec.Struct):
     """Settings of the HTTP side of an application.
 
-    `max_body` is in bytes; `None` is no limit. `shutdown` says whether the application is about to stop.
+    `max_body` is in bytes; `None` is no limit. `shutdown` says whether the application is about to stop; sync handlers
+    run in `threads`; `health` names the parts that can be asked how they are, each with what asks it.
     """
 
     max_body: int | None = DEFAULT_LIMIT
     cookie_signer: Signer | None = None
     templates: Templates | None = None
     shutdown: Shutdown = msgspec.field(default_factory=Shutdown)
+    threads: Threads = msgspec.field(default_factory=Threads)
+    health: Callable[[], list[tuple[str, Callable[[], Any]]]] = list

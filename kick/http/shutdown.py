@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import anyio
@@ -88,5 +88,5 @@ class Shutdown:
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, tell: Callable[[], object]) -> None:
-    if not loop.is_closed():
+    with suppress(RuntimeError):  # the event loop has ended, and nobody waits in it
         loop.call_soon_threadsafe(tell)

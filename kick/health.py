@@ -88,6 +88,7 @@ class Rounds:
         self._timeout = timeout
         self._threads = Threads()
         self._failing: set[str] = set()
+        self._hanging: set[str] = set()
 
     async def ask(self, more: Sequence[tuple[str, Ask]]) -> dict[str, Finding]:
         """The findings by name; `more` is asked beside what was given at the beginning."""
@@ -119,9 +120,14 @@ class Rounds:
 
     async def _in_thread(self, name: str, check: Ask) -> Any:
         """What a check returns that is no coroutine function; one that hangs is not asked a second time."""
-        if name in self._threads.running:
+        if name in self._hanging and name in self._threads.running:
             raise TimeoutError("It has not answered the last time yet.")
-        return await self._threads.run(check, name)
+        self._hanging.discard(name)
+        try:
+            return await self._threads.run(check, name)
+        except anyio.get_cancelled_exc_class():
+            self._hanging.add(name)
+            raise
 
     def _log(self, findings: dict[str, Finding]) -> None:
         for name, finding in findings.items():

@@ -35,7 +35,7 @@ from kick.http.routing import Endpoint, Miss, Route, split_path
 from kick.http.settings import Settings
 from kick.http.shutdown import Shutdown
 from kick.http.threads import DEFAULT_THREADS, Threads
-from kick.lifecycle import Lifespan, Named, Part, parts_of, told_by_signals
+from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told_by_signals
 from kick.module import Module
 from kick.session import Session, Sessions
 
@@ -77,7 +77,7 @@ class App:
         self._router = assembly.router
         self._static = assembly.router.static
         self._chains = assembly.chains
-        self.lifespan_state: dict[str, Any] = {}
+        self._lifespan_state: dict[str, Any] = {}
         self._parts = tuple(parts)
         self._started = False
         self._starting: anyio.Lock | None = None
@@ -217,7 +217,7 @@ class App:
         await receive()
         begun = False
         self.stopping.reset()
-        self.lifespan_state = scope.get("state", {})
+        self._lifespan_state = scope.get("state", {})
         try:
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(self.aclose)
@@ -325,6 +325,9 @@ def bootstrap(
     limit_problem = body_limit_problem(max_body, "bootstrap()")
     if limit_problem is not None:
         problems.append(limit_problem)
+    lifespan_mistake = lifespan_problem(lifespan, "bootstrap()")
+    if lifespan_mistake is not None:
+        problems.append(lifespan_mistake)
     if not _is_number_of_threads(threads):
         problems.append(BadThreads(threads))
         threads = DEFAULT_THREADS

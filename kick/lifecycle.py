@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import signal
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
@@ -13,6 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 import anyio
 from starlette.types import ASGIApp, Message
 
+from kick.errors import KickError
 from kick.http.shutdown import Shutdown
 
 Lifespan: TypeAlias = "Callable[[Any], AbstractAsyncContextManager[None]]"
@@ -34,6 +36,44 @@ class Part(NamedTuple):
 
     name: str
     lifespan: Lifespan
+
+
+class BadLifespan(KickError):
+    """A lifespan that is no function which returns an async context manager.
+
+    >>> async def lifespan(app):
+    ...     yield
+    >>> BadLifespan(lifespan, "Module('shop')").cause
+    "lifespan= of Module('shop') was given lifespan, which is an async generator function."
+    """
+
+    code = "lifespan"
+
+    def __init__(self, given: object, owner: str) -> None:
+        name = str(getattr(given, "__name__", repr(given)))
+        kind = (
+            "which is an async generator function"
+            if inspect.isasyncgenfunction(given)
+            else ("which is a coroutine function" if inspect.iscoroutinefunction(given) else "which cannot be called")
+        )
+        written = name if name.isidentifier() else "lifespan"
+        super().__init__(
+            cause=f"lifespan= of {owner} was given {name}, {kind}.",
+            fix="Decorate a function that yields once, between start-up and shutdown: "
+            f"`@asynccontextmanager\nasync def {written}(app): yield`, with "
+            "`from contextlib import asynccontextmanager`.",
+        )
+
+
+def lifespan_problem(given: object, owner: str) -> BadLifespan | None:
+    """What is wrong with a lifespan; `None` when nothing is, and where there is none.
+
+    >>> lifespan_problem(None, "bootstrap()")
+    """
+    usable = given is None or (
+        callable(given) and not inspect.isasyncgenfunction(given) and not inspect.iscoroutinefunction(given)
+    )
+    return None if usable else BadLifespan(given, owner)
 
 
 def parts_of(modules: Iterable[HasLife], of_application: Lifespan | None) -> list[Part]:
@@ -87,7 +127,7 @@ class MountedFailed(RuntimeError):
 
 
 def _mounted(app: ASGIApp, name: str) -> Lifespan:
-    return lambda outer: _lifespan_of(app, name, outer.lifespan_state)
+    return lambda outer: _lifespan_of(app, name, outer._lifespan_state)
 
 
 @asynccontextmanager

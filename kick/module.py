@@ -8,6 +8,7 @@ from typing import Any
 
 from kick.errors import raise_all
 from kick.http.errors import list_problem
+from kick.lifecycle import lifespan_problem
 
 
 class Module:
@@ -24,7 +25,7 @@ class Module:
         lifespan: called with the application; its async context manager is entered when everything is built, in the
             order of the modules, and left in the reverse order: `@asynccontextmanager async def lifespan(app): ...`.
 
-    Raises `NotAList` where a list is missing.
+    Raises `NotAList` where a list is missing, and `BadLifespan` for a lifespan that is no async context manager.
 
     >>> Module("shop", controllers=[], prefix="/shop")
     Module('shop')
@@ -42,7 +43,9 @@ class Module:
         lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
         options = {"controllers": controllers, "providers": providers, "middleware": middleware}
-        raise_all(filter(None, (list_problem(given, option, f"Module({name!r})") for option, given in options.items())))
+        owner = f"Module({name!r})"
+        problems = [list_problem(given, option, owner) for option, given in options.items()]
+        raise_all(filter(None, [*problems, lifespan_problem(lifespan, owner)]))
         self.name = name
         self.controllers = tuple(controllers)
         self.providers = tuple(providers)

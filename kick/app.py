@@ -348,7 +348,7 @@ def bootstrap(
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
     raise_all(problems)
     http_settings.health = lambda: [*container.health_checks(), *assembly.health]
-    parts = parts_of(usable, lifespan)
+    parts = parts_of(usable, lifespan, getattr(assembly, "mounts", ()))
     if asgi_middleware:
         return WrappedApp(assembly, container, http_settings, parts, asgi_middleware)
     return App(assembly, container, http_settings, parts)

@@ -76,19 +76,35 @@ def lifespan_problem(given: object, owner: str) -> BadLifespan | None:
     return None if usable else BadLifespan(given, owner)
 
 
-def parts_of(modules: Iterable[HasLife], of_application: Lifespan | None) -> list[Part]:
-    """The parts in the order of their start-up: each module and what it mounts, then the application itself."""
+class HasState(Protocol):
+    """What there is to know of a mount: its requests get what the lifespan of its application left in `state`."""
+
+    app: Any
+    state: dict[str, Any]
+
+
+def parts_of(
+    modules: Iterable[HasLife], of_application: Lifespan | None, mounts: Iterable[HasState] = ()
+) -> list[Part]:
+    """The parts in the order of their start-up: each module and what it mounts, then the application itself.
+
+    An application that is mounted several times starts once, and all its mounts have one state.
+    """
     parts: list[Part] = []
     mounted: set[int] = set()
+    states: dict[int, dict[str, Any]] = {}
+    for mount in mounts:
+        mount.state = states.setdefault(id(mount.app), mount.state)
     for module in modules:
         if module.lifespan is not None:
             parts.append(Part(f"the lifespan of Module({module.name!r})", module.lifespan))
-        mounts: Mapping[str, ASGIApp] = getattr(module, "mounts", {})
-        for path, app in mounts.items():
-            if id(app) not in mounted:
+        apps: Mapping[str, Any] = getattr(module, "mounts", {})
+        for path, mounted_at in apps.items():
+            app: Any = mounted_at if callable(mounted_at) else None  # files are mounted too
+            if app is not None and id(app) not in mounted:
                 mounted.add(id(app))
                 name = f"the application that Module({module.name!r}) mounts at {path}"
-                parts.append(Part(name, _mounted(app, name)))
+                parts.append(Part(name, _mounted(app, name, states.get(id(app)))))
     if of_application is not None:
         parts.append(Part("the lifespan of bootstrap()", of_application))
     return parts
@@ -126,8 +142,9 @@ class MountedFailed(RuntimeError):
     """A mounted application said that its start-up or its shutdown has failed."""
 
 
-def _mounted(app: ASGIApp, name: str) -> Lifespan:
-    return lambda outer: _lifespan_of(app, name, outer._lifespan_state)
+def _mounted(app: ASGIApp, name: str, state: dict[str, Any] | None) -> Lifespan:
+    """The lifespan of a mounted application; its state is that of its mounts, else that of all requests."""
+    return lambda outer: _lifespan_of(app, name, outer._lifespan_state if state is None else state)
 
 
 @asynccontextmanager

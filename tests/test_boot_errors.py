@@ -746,7 +746,15 @@ def family(error: type[KickError]) -> Iterator[type[KickError]]:
 def test_every_mistake_has_its_row() -> None:
     for module in pkgutil.walk_packages(kick.http.__path__, "kick.http."):
         importlib.import_module(module.name)
-    here = ("kick.http", "kick.errors", "kick.signing", "kick.session.errors", "kick.health", "kick.lifecycle", "kick.di.health")
+    here = (
+        "kick.http",
+        "kick.errors",
+        "kick.signing",
+        "kick.session.errors",
+        "kick.health",
+        "kick.lifecycle",
+        "kick.di.health",
+    )
     known = {each for each in family(KickError) if each.__module__.startswith(here)}
     assert known - {row.error for row in ROWS} - ELSEWHERE == set()
 

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.types import Message, Receive, Scope, Send
 
 from kick import App, Module, bootstrap
+from kick.lifecycle import parts_of
 from tests.test_app import Lifespan
 
 Life = Callable[[Any], AbstractAsyncContextManager[None]]
@@ -40,6 +41,14 @@ def module(name: str, lifespan: Life | None = None, **mounts: Any) -> Module:
     made = Module(name, lifespan=lifespan)
     made.mounts = {f"/{path}": app for path, app in mounts.items()}  # type: ignore[attr-defined]
     return made
+
+
+class Mounted:
+    """A mount, as far as lifespans go."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.state: dict[str, Any] = {}
 
 
 def starlette(trail: list[str], name: str, **options: Any) -> Starlette:
@@ -111,6 +120,18 @@ async def test_what_a_mounted_application_puts_into_its_state_reaches_the_server
 
     await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}, receive, send)
     assert state == {"pool": 7}
+
+
+async def test_the_mounts_of_one_application_have_its_state() -> None:
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[dict[str, int]]:
+        yield {"pool": 7}
+
+    shared = Starlette(lifespan=lifespan)
+    mounts = [Mounted(shared), Mounted(shared)]
+    (part,) = parts_of([module("one", here=shared, there=shared)], None, mounts)
+    async with part.lifespan(bootstrap([])):
+        assert [mount.state for mount in mounts] == [{"pool": 7}, {"pool": 7}]
 
 
 @pytest.mark.parametrize("kind", ["returns", "raises"])

@@ -28,6 +28,7 @@ from kick.http.body import (
 from kick.http.codec import decode_json, malformed
 from kick.http.cookies import cookies_by_name, parse_cookies
 from kick.http.errors import NoCookieSecret
+from kick.http.shutdown import Shutdown
 from kick.http.texts import query_of
 from kick.signing import Signer
 
@@ -219,7 +220,12 @@ class IncomingRequest(msgspec.Struct, eq=False):
             return one_chunk(self._raw)
         return stream_body(self.scope, self._receive, self._limit())
 
-    # The client
+    # The client, and the end
+
+    @property
+    def stopping(self) -> Shutdown:
+        """Whether the application is about to stop: `ctx.stopping.is_set`, `await ctx.stopping.wait()`."""
+        return self._settings.shutdown
 
     async def disconnected(self) -> None:
         """Wait until the client has gone away.

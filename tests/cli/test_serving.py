@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -50,7 +51,7 @@ class Ends:
     async def heeds(self, ctx: RequestContext):
         async def chunks() -> AsyncIterator[bytes]:
             yield b"begun"
-            await app.stopping.wait()
+            await ctx.stopping.wait()
             yield b"goodbye"
         return ctx.stream(chunks())
 
@@ -195,6 +196,19 @@ def test_a_save_ends_streams_and_leaves_no_trace_in_the_log(folder: Path) -> Non
         assert "held closed\npool closed\n" in process.output
         assert "Traceback" not in process.output
         assert "CancelledError" not in process.output
+
+
+def test_hypercorn_whose_process_gets_the_signal_ends_streams_too(folder: Path) -> None:
+    port = free_port()
+    command = (sys.executable, "-m", "hypercorn")
+    with running("app:app", "--workers", "0", "--bind", f"{HOST}:{port}", cwd=folder, command=command) as process:
+        process.wait_for("Running on")
+        with Client(f"http://{HOST}:{port}", "/heeds", until=b"begun") as client:
+            process.process.terminate()
+            assert is_whole(client.read())
+        assert process.end(seconds=10) == 0
+        assert "pool closed" in process.output
+        assert "Traceback" not in process.output
 
 
 def test_under_uvicorn_itself_the_signal_ends_streams_too(folder: Path, serve_process: ServeProcess) -> None:

@@ -231,8 +231,7 @@ class App:
                 self.begin_shutdown()
         except Exception as error:
             kind = "shutdown" if begun else "startup"
-            message = str(error) if isinstance(error, KickError) else "".join(format_exception(error))
-            await send({"type": f"lifespan.{kind}.failed", "message": message})
+            await send({"type": f"lifespan.{kind}.failed", "message": _told(error)})
             raise
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -366,6 +365,13 @@ def _modules(given: Any) -> tuple[list[Module], list[KickError]]:
         else:
             problems.append(NotAModule(each))
     return modules, problems
+
+
+def _told(error: Exception) -> str:
+    """What is said of an exception at the start or the end: a mistake in set-up needs no trace."""
+    if isinstance(error, KickError):
+        return "\n".join([str(error), *getattr(error, "__notes__", ())])
+    return "".join(format_exception(error))
 
 
 def _is_number_of_threads(given: object) -> bool:

@@ -323,6 +323,29 @@ async def test_a_request_that_is_cancelled_cleans_up() -> None:
         assert trail == ["open", "closed"], target
 
 
+async def test_what_is_to_be_done_at_the_end_of_a_request_may_await_when_the_request_was_cancelled() -> None:
+    trail: list[str] = []
+    reached = anyio.Event()
+
+    async def outer(ctx: RequestContext, call_next: Any) -> Any:
+        for name in ("last", "first"):
+
+            async def clean_up(error: BaseException | None, name: str = name) -> None:
+                await anyio.lowlevel.checkpoint()
+                trail.append(f"{name}: {type(error).__name__}")
+
+            ctx._at_end(clean_up)
+        reached.set()
+        await anyio.sleep_forever()
+
+    app = times(middleware=[outer])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, app, "/own")
+        await reached.wait()
+        tasks.cancel_scope.cancel()
+    assert trail == ["first: CancelledError", "last: CancelledError"]
+
+
 # Several applications, and other protocols
 
 

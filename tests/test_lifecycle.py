@@ -15,6 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from kick import App, Module, bootstrap
 from kick.lifecycle import parts_of
+from kick.signing import MissingSecret
 from tests.test_app import Lifespan
 
 Life = Callable[[Any], AbstractAsyncContextManager[None]]
@@ -202,6 +203,16 @@ async def test_what_fails_to_end_is_named_and_the_others_end(broken: str) -> Non
 async def test_the_lifespan_of_the_application_is_named_too() -> None:
     lifespan, _ = await failing(bootstrap([], lifespan=traced([], "application", fails="startup")))
     assert "kick: in the start-up of the lifespan of bootstrap()" in lifespan.sent[0]["message"]
+
+
+async def test_a_mistake_in_set_up_that_is_found_in_a_lifespan_is_told_without_a_trace_and_with_the_name() -> None:
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        raise MissingSecret("billing")
+        yield
+
+    served, error = await failing(bootstrap([Module("billing", lifespan=lifespan)]))
+    assert served.sent[0]["message"] == f"{error}\nkick: in the start-up of the lifespan of Module('billing')"
 
 
 # Stopping

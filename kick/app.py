@@ -249,7 +249,7 @@ class App:
         async def link_and_serve(ctx: RequestContext[Any]) -> Response:
             if not self._started:
                 await self.start()
-            chain.route.endpoint = endpoint = chain.link(self.container, self.settings.threads)
+            chain.route.endpoint = endpoint = chain.link(self.container)
             return await endpoint(ctx)
 
         return link_and_serve

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -39,6 +39,10 @@ class ModuleLike(Protocol):
     session: bool | None
 
 
+_THREADS: Final = Threads()
+"""Before `configure` has said which."""
+
+
 class Chain(msgspec.Struct, eq=False):
     """What a request to a route runs through: the application's layers, those of the route, the handler."""
 
@@ -46,15 +50,16 @@ class Chain(msgspec.Struct, eq=False):
     plan: CallPlan
     outer: list[Any] = []
     inner: list[Any] = []
+    threads: Threads = _THREADS
 
-    def link(self, container: Container, threads: Threads) -> Endpoint:
+    def link(self, container: Container) -> Endpoint:
         """The whole chain, composed; the container has started."""
         handler = endpoint_of(
             self.plan,
             container,
             container.instance(self.route.controller),
             in_layers=bool(self.outer or self.inner),
-            threads=threads,
+            threads=self.threads,
         )
         endpoint = guarded(self.outer, around(self.inner, handler))
         return without_body(endpoint) if self.route.method == "HEAD" else endpoint
@@ -109,6 +114,7 @@ class Assembly:
                 layer.configure(settings)
         self._unmatched = self._chosen(self.middleware, None)
         for chain in self.chains:
+            chain.threads = settings.threads
             chain.outer = self._chosen(self.middleware, chain.route)
             chain.inner = self._chosen(chain.route.middleware, chain.route)
 

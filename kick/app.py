@@ -77,7 +77,6 @@ class App:
         self._router = assembly.router
         self._static = assembly.router.static
         self._chains = assembly.chains
-        self._lifespan_state: dict[str, Any] = {}
         self._parts = tuple(parts)
         self._started = False
         self._starting: anyio.Lock | None = None
@@ -206,18 +205,17 @@ class App:
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._lifespan(scope, receive, send)
+            await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000, "reason": "There are no WebSockets here."})
         else:
             raise RuntimeError(f"kick serves http, not {scope['type']}")
 
-    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         begun = False
         self.stopping.reset()
-        self._lifespan_state = scope.get("state", {})
         try:
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(self.aclose)

@@ -94,7 +94,7 @@ def parts_of(
     mounted: set[int] = set()
     states: dict[int, dict[str, Any]] = {}
     for mount in mounts:
-        mount.state = states.setdefault(id(mount.app), mount.state)
+        mount.state = states.setdefault(id(mount.app), {})
     for module in modules:
         if module.lifespan is not None:
             parts.append(Part(f"the lifespan of Module({module.name!r})", module.lifespan))
@@ -104,7 +104,7 @@ def parts_of(
             if app is not None and id(app) not in mounted:
                 mounted.add(id(app))
                 name = f"the application that Module({module.name!r}) mounts at {path}"
-                parts.append(Part(name, _mounted(app, name, states.get(id(app)))))
+                parts.append(Part(name, _mounted(app, name, states.setdefault(id(app), {}))))
     if of_application is not None:
         parts.append(Part("the lifespan of bootstrap()", of_application))
     return parts
@@ -142,9 +142,9 @@ class MountedFailed(RuntimeError):
     """A mounted application said that its start-up or its shutdown has failed."""
 
 
-def _mounted(app: ASGIApp, name: str, state: dict[str, Any] | None) -> Lifespan:
-    """The lifespan of a mounted application; its state is that of its mounts, else that of all requests."""
-    return lambda outer: _lifespan_of(app, name, outer._lifespan_state if state is None else state)
+def _mounted(app: ASGIApp, name: str, state: dict[str, Any]) -> Lifespan:
+    """The lifespan of a mounted application, called with the one it is mounted in."""
+    return lambda _: _lifespan_of(app, name, state)
 
 
 @asynccontextmanager
@@ -153,6 +153,7 @@ async def _lifespan_of(app: ASGIApp, name: str, state: dict[str, Any]) -> AsyncG
 
     One that raises before it has answered, or returns, knows nothing of it (ASGI Lifespan 2.0, scope).
     """
+    state.clear()
     life = _MountedLife(app, state)
     task = asyncio.create_task(life.run())
     try:

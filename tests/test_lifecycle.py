@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from starlette.applications import Starlette
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from kick import App, Module, bootstrap
 from kick.lifecycle import parts_of
@@ -87,7 +87,7 @@ async def test_modules_and_what_they_mount_start_in_order_and_end_in_reverse() -
 async def test_an_application_that_is_mounted_twice_starts_once() -> None:
     trail: list[str] = []
     shared = starlette(trail, "shared")
-    await Lifespan(bootstrap([module("one", here=shared, there=shared), module("two", here=shared)])).run()
+    await Lifespan(bootstrap([module("one", here=shared, there=shared), module("two", elsewhere=shared)])).run()
     assert trail == ["shared begins", "shared ends"]
 
 
@@ -104,25 +104,6 @@ async def test_the_lifespan_of_a_module_is_called_with_the_application() -> None
     assert seen == [app]
 
 
-async def test_what_a_mounted_application_puts_into_its_state_reaches_the_server() -> None:
-    @asynccontextmanager
-    async def lifespan(app: Any) -> AsyncIterator[dict[str, int]]:
-        yield {"pool": 7}
-
-    app = bootstrap([module("one", old=Starlette(lifespan=lifespan))])
-    state: dict[str, Any] = {}
-    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
-
-    async def receive() -> Message:
-        return messages.pop(0)
-
-    async def send(message: Message) -> None:
-        pass
-
-    await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}, receive, send)
-    assert state == {"pool": 7}
-
-
 async def test_the_mounts_of_one_application_have_its_state() -> None:
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[dict[str, int]]:
@@ -131,8 +112,10 @@ async def test_the_mounts_of_one_application_have_its_state() -> None:
     shared = Starlette(lifespan=lifespan)
     mounts = [Mounted(shared), Mounted(shared)]
     (part,) = parts_of([module("one", here=shared, there=shared)], None, mounts)
-    async with part.lifespan(bootstrap([])):
-        assert [mount.state for mount in mounts] == [{"pool": 7}, {"pool": 7}]
+    for _ in range(2):
+        async with part.lifespan(bootstrap([])):
+            assert [mount.state for mount in mounts] == [{"pool": 7}, {"pool": 7}]
+            mounts[0].state["left"] = True
 
 
 @pytest.mark.parametrize("kind", ["returns", "raises"])

@@ -11,7 +11,6 @@ from contextlib import (
     contextmanager,
 )
 from pathlib import Path
-from traceback import format_exception
 from typing import Any, Final, TypeVar, overload
 
 import anyio
@@ -26,7 +25,7 @@ from kick.errors import KickError, raise_all
 from kick.http.assembly import Assembly, Chain, body_limit_problem
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
-from kick.http.errors import BadThreads, NotAModule, NotASGIMiddleware, list_problem, plain_values
+from kick.http.errors import NotAModule, NotASGIMiddleware, list_problem, plain_values
 from kick.http.pipeline import response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
 from kick.http.request import Cleanup
@@ -34,8 +33,8 @@ from kick.http.response import ReadyResponse, Response, empty_response, head_of
 from kick.http.routing import Endpoint, Miss, Route, split_path
 from kick.http.settings import Settings
 from kick.http.shutdown import Shutdown
-from kick.http.threads import DEFAULT_THREADS, Threads
-from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told_by_signals
+from kick.http.threads import DEFAULT_THREADS, threads_of, threads_problem
+from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
 from kick.module import Module
 from kick.session import Session, Sessions
 
@@ -229,7 +228,7 @@ class App:
                 self.begin_shutdown()
         except Exception as error:
             kind = "shutdown" if begun else "startup"
-            await send({"type": f"lifespan.{kind}.failed", "message": _told(error)})
+            await send({"type": f"lifespan.{kind}.failed", "message": told(error)})
             raise
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -320,16 +319,9 @@ def bootstrap(
     given = asgi_middleware = _listed(asgi_middleware, "asgi_middleware", problems)
     problems += [NotASGIMiddleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
     limit_problem = body_limit_problem(max_body, "bootstrap()")
-    if limit_problem is not None:
-        problems.append(limit_problem)
-    lifespan_mistake = lifespan_problem(lifespan, "bootstrap()")
-    if lifespan_mistake is not None:
-        problems.append(lifespan_mistake)
-    if not _is_number_of_threads(threads):
-        problems.append(BadThreads(threads))
-        threads = DEFAULT_THREADS
+    problems += filter(None, [limit_problem, lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)])
     assembly = Assembly(usable, middleware, prefix)
-    http_settings = Settings(max_body=max_body, threads=Threads(threads))
+    http_settings = Settings(max_body=max_body, threads=threads_of(threads))
     try:
         http_settings.templates = _templates(templates)
     except KickError as problem:
@@ -363,17 +355,6 @@ def _modules(given: Any) -> tuple[list[Module], list[KickError]]:
         else:
             problems.append(NotAModule(each))
     return modules, problems
-
-
-def _told(error: Exception) -> str:
-    """What is said of an exception at the start or the end: a mistake in set-up needs no trace."""
-    if isinstance(error, KickError):
-        return "\n".join([str(error), *getattr(error, "__notes__", ())])
-    return "".join(format_exception(error))
-
-
-def _is_number_of_threads(given: object) -> bool:
-    return isinstance(given, int) and not isinstance(given, bool) and given > 0
 
 
 def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]:

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from traceback import format_exception
 from types import FrameType, TracebackType
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
@@ -219,6 +220,17 @@ class _MountedLife:
         if message["type"].endswith(".failed"):
             self.failed = str(message.get("message", ""))
         self._answered.set()
+
+
+def told(error: Exception) -> str:
+    """What is said of an exception at the start or the end; a mistake in set-up needs no trace.
+
+    >>> told(BadLifespan(None, "bootstrap()")).splitlines()[0]
+    '[lifespan] lifespan= of bootstrap() was given None, which cannot be called.'
+    """
+    if isinstance(error, KickError):
+        return "\n".join([str(error), *getattr(error, "__notes__", ())])
+    return "".join(format_exception(error))
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from typing import Any, Final, TypeVar
 import anyio
 from anyio import to_thread
 
+from kick.http.errors import BadThreads
+
 logger: Final = logging.getLogger("kick.http")
 
 T = TypeVar("T")
@@ -62,6 +64,21 @@ class Threads:
     def _forget(self, call: _Call) -> None:
         self._running.discard(call)
         self._limiter.release_on_behalf_of(call)
+
+
+def threads_problem(size: object) -> BadThreads | None:
+    """What is wrong with a number of threads.
+
+    >>> threads_problem(0).cause
+    'threads=0 of bootstrap() is no number of threads.'
+    """
+    usable = isinstance(size, int) and not isinstance(size, bool) and size > 0
+    return None if usable else BadThreads(size)
+
+
+def threads_of(size: int) -> Threads:
+    """So many threads; where `threads_problem` finds the number to be none, as many as usual."""
+    return Threads(size if threads_problem(size) is None else DEFAULT_THREADS)
 
 
 class _Call:

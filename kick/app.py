@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import (
     AbstractContextManager,
     AsyncExitStack,
@@ -15,27 +15,26 @@ from typing import Any, Final, TypeVar, overload
 
 import anyio
 from starlette.middleware import Middleware as ASGIMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
-from kick.di.scope import shielded_from
 from kick.errors import KickError, raise_all
 from kick.http.assembly import Assembly, Chain, body_limit_problem
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
-from kick.http.errors import NotAModule, NotASGIMiddleware, list_problem, plain_values
+from kick.http.ending import end_request, send_response
+from kick.http.errors import NotASGIMiddleware, list_problem, plain_values
 from kick.http.pipeline import response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
-from kick.http.request import Cleanup
-from kick.http.response import ReadyResponse, Response, empty_response, head_of
+from kick.http.response import ReadyResponse, Response, empty_response
 from kick.http.routing import Endpoint, Miss, Route, split_path
 from kick.http.settings import Settings
 from kick.http.shutdown import Shutdown
 from kick.http.threads import DEFAULT_THREADS, threads_of, threads_problem
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
-from kick.module import Module
+from kick.module import Module, modules_of
 from kick.session import Session, Sessions
 
 T = TypeVar("T")
@@ -167,14 +166,14 @@ class App:
         except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
             response = response_to(ctx, error)
         except BaseException as error:
-            await _end(ctx, error)
+            await end_request(ctx, error)
             raise
         if ctx._extra_headers is not None:
             response = ctx._finish()
         if ctx._cleanups is None and type(response) is ReadyResponse:
             await response(scope, receive, send)
         else:
-            await _send(ctx, response, send)
+            await send_response(ctx, response, send)
 
     def _find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
         """The context of a request, and what answers it."""
@@ -313,7 +312,7 @@ def bootstrap(
 
     Raises `KickError` for one mistake and `SetupErrors` for several; each says what to write instead.
     """
-    usable, problems = _modules(modules)
+    usable, problems = modules_of(modules)
     middleware = _listed(middleware, "middleware", problems)
     providers = _listed(providers, "providers", problems)
     given = asgi_middleware = _listed(asgi_middleware, "asgi_middleware", problems)
@@ -343,20 +342,6 @@ def bootstrap(
     return App(assembly, container, http_settings, parts)
 
 
-def _modules(given: Any) -> tuple[list[Module], list[KickError]]:
-    """The modules among what was given, and what is wrong with the rest."""
-    if isinstance(given, Module) or not isinstance(given, Iterable):
-        return [], [NotAModule(given, in_list=False)]
-    modules: list[Module] = []
-    problems: list[KickError] = []
-    for each in given:
-        if isinstance(each, Module):
-            modules.append(each)
-        else:
-            problems.append(NotAModule(each))
-    return modules, problems
-
-
 def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]:
     """What was given for an option that takes a list; where it is none, that is noted."""
     problem = list_problem(given, option, "bootstrap()")
@@ -379,34 +364,6 @@ async def _unmatched(ctx: RequestContext[Any]) -> Response:
     if ctx.method == "OPTIONS":
         return empty_response(204, (b"allow", ", ".join(allow).encode("ascii")))
     raise MethodNotAllowed(f"{ctx.method} is not possible at {ctx.path}.", allow=allow)
-
-
-async def _send(ctx: RequestContext[Any], response: Response, send: Send) -> None:
-    """Send what is more than a few bytes, and clean up after its last one."""
-    if ctx.method == "HEAD":
-        response = head_of(response)
-    try:
-        await response(ctx.scope, ctx._receive, send)
-    except ClientDisconnect as error:
-        await _end(ctx, error)
-    except BaseException as error:
-        await _end(ctx, error)
-        raise
-    else:
-        await _end(ctx, None)
-
-
-async def _end(ctx: RequestContext[Any], error: BaseException | None) -> None:
-    """Await what was to be awaited at the end of a request, the last thing first; one failing stops no other."""
-    cleanups, ctx._cleanups = ctx._cleanups or [], None
-    with shielded_from(error):
-        await _clean_up(cleanups, error)
-
-
-async def _clean_up(cleanups: list[Cleanup], error: BaseException | None) -> None:
-    async with AsyncExitStack() as stack:
-        for cleanup in cleanups:
-            stack.push_async_callback(cleanup, error)
 
 
 def _templates(folder: str | os.PathLike[str] | None) -> Any:

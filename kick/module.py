@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from kick.errors import raise_all
-from kick.http.errors import list_problem
+from kick.errors import KickError, raise_all
+from kick.http.errors import NotAModule, list_problem
 from kick.lifecycle import lifespan_problem
 
 
@@ -56,3 +56,21 @@ class Module:
 
     def __repr__(self) -> str:
         return f"Module({self.name!r})"
+
+
+def modules_of(given: Any) -> tuple[list[Module], list[KickError]]:
+    """The modules among what was given, and what is wrong with the rest.
+
+    >>> modules_of([Module("shop"), "blog"])[0]
+    [Module('shop')]
+    """
+    if isinstance(given, Module) or not isinstance(given, Iterable):
+        return [], [NotAModule(given, in_list=False)]
+    modules: list[Module] = []
+    problems: list[KickError] = []
+    for each in given:
+        if isinstance(each, Module):
+            modules.append(each)
+        else:
+            problems.append(NotAModule(each))
+    return modules, problems

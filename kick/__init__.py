@@ -3,6 +3,7 @@
 from kick.app import App, bootstrap
 from kick.di import Provider, Service
 from kick.errors import KickError
+from kick.health import Health
 from kick.http import (
     BadRequest,
     Conflict,
@@ -50,6 +51,7 @@ __all__ = [
     "HTTPError",
     "Head",
     "Header",
+    "Health",
     "KickError",
     "Module",
     "NotFound",

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import (
-    AbstractAsyncContextManager,
     AbstractContextManager,
     AsyncExitStack,
     asynccontextmanager,
     contextmanager,
 )
 from pathlib import Path
-from traceback import format_exception
-from typing import Any, Final, TypeAlias, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 import anyio
 from starlette.middleware import Middleware as ASGIMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.di import Container, Provider
@@ -26,18 +24,21 @@ from kick.errors import KickError, raise_all
 from kick.http.assembly import Assembly, Chain, body_limit_problem, collector_paused
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
-from kick.http.errors import NotAModule, NotASGIMiddleware, list_problem, plain_values
+from kick.http.ending import end_request, send_response
+from kick.http.errors import NotASGIMiddleware, list_problem, plain_values
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.pipeline import response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
-from kick.http.response import ReadyResponse, Response, empty_response, head_of
+from kick.http.response import ReadyResponse, Response, empty_response
 from kick.http.routing import Endpoint, Miss, Route, root_in, split_path
 from kick.http.settings import Settings
+from kick.http.shutdown import Shutdown
 from kick.http.slashes import TrailingSlash, finder, slash_problem
-from kick.module import Module
+from kick.http.threads import DEFAULT_THREADS, threads_of, threads_problem
+from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
+from kick.module import Module, modules_of
 from kick.session import Session, Sessions
 
-Lifespan: TypeAlias = "Callable[[App], AbstractAsyncContextManager[None]]"
 T = TypeVar("T")
 
 _ADVICE: Final[Mapping[Any, str]] = {
@@ -66,7 +67,7 @@ class App:
         assembly: Assembly,
         container: Container,
         settings: Settings,
-        lifespan: Lifespan | None,
+        parts: Sequence[Part],
     ) -> None:
         self.container = container
         self.middleware = tuple(assembly.middleware)
@@ -79,7 +80,7 @@ class App:
         self._static = assembly.router.static
         self._urls = assembly.urls
         self._chains: tuple[Chain | Mount, ...] = (*assembly.chains, *assembly.mounts)
-        self._lifespan_of_user = lifespan
+        self._parts = tuple(parts)
         self._started = False
         self._starting: anyio.Lock | None = None
         self._unmatched = assembly.unmatched(_unmatched)
@@ -154,6 +155,23 @@ class App:
         """
         return self._urls.path_for(name, values)
 
+    @property
+    def stopping(self) -> Shutdown:
+        """Whether the application is about to stop: `app.stopping.is_set`, `await app.stopping.wait()`.
+
+        >>> bootstrap([]).stopping.is_set
+        False
+        """
+        return self.settings.shutdown
+
+    def begin_shutdown(self) -> None:
+        """Say that the application is about to stop: streams end, and `/health/ready` answers 503.
+
+        `kick start` and `kick dev` call it; under another server the signal does it that stops the server. It may be
+        called from any thread, and more than once.
+        """
+        self.stopping.begin()
+
     # Requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -169,14 +187,14 @@ class App:
         except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
             response = response_to(ctx, error)
         except BaseException as error:
-            await _end(ctx, error)
+            await end_request(ctx, error)
             raise
         if ctx._extra_headers is not None:
             response = ctx._finish()
         if ctx._cleanups is None and type(response) is ReadyResponse:
             await response(scope, receive, send)
         else:
-            await _send(ctx, response, send)
+            await send_response(ctx, response, send)
 
     def _find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
         """The context of a request, and what answers it."""
@@ -226,27 +244,29 @@ class App:
         try:
             await serve_websocket(ctx, mount, receive, send)
         except BaseException as error:
-            await _end(ctx, error)
+            await end_request(ctx, error)
             raise
-        await _end(ctx, None)
+        await end_request(ctx, None)
         return True
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         begun = False
+        self.stopping.reset()
         try:
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(self.aclose)
                 await self.start()
-                if self._lifespan_of_user is not None:
-                    await stack.enter_async_context(self._lifespan_of_user(self))
+                for part in self._parts:
+                    await stack.enter_async_context(Named(part.name, part.lifespan(self)))
+                stack.enter_context(told_by_signals(self.stopping))
                 await send({"type": "lifespan.startup.complete"})
                 begun = True
                 await receive()
+                self.begin_shutdown()
         except Exception as error:
             kind = "shutdown" if begun else "startup"
-            message = str(error) if isinstance(error, KickError) else "".join(format_exception(error))
-            await send({"type": f"lifespan.{kind}.failed", "message": message})
+            await send({"type": f"lifespan.{kind}.failed", "message": told(error)})
             raise
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -278,10 +298,10 @@ class WrappedApp(App):
         assembly: Assembly,
         container: Container,
         settings: Settings,
-        lifespan: Lifespan | None,
+        parts: Sequence[Part],
         asgi_middleware: Sequence[ASGIMiddleware],
     ) -> None:
-        super().__init__(assembly, container, settings, lifespan)
+        super().__init__(assembly, container, settings, parts)
         asgi: ASGIApp = super().__call__
         for each in reversed(asgi_middleware):
             asgi = each.cls(asgi, *each.args, **each.kwargs)
@@ -305,6 +325,7 @@ def bootstrap(
     templates: str | os.PathLike[str] | None = None,
     max_body: int | None = DEFAULT_LIMIT,
     trailing_slash: TrailingSlash = "strict",
+    threads: int = DEFAULT_THREADS,
 ) -> App:
     """Put an application together; everything that can be wrong with it is found here.
 
@@ -321,6 +342,7 @@ def bootstrap(
         max_body: the most bytes a request body may have; `None` is no limit.
         trailing_slash: what becomes of `/notes/` where there is a route `/notes`: `"strict"` is a 404, `"redirect"`
             sends the client to `/notes`, `"ignore"` serves it.
+        threads: how many handlers that are no coroutine functions run at a time, each in a thread; others wait.
 
     >>> from kick.http import Controller, Get
     >>> @Controller("/hello")
@@ -333,15 +355,16 @@ def bootstrap(
 
     Raises `KickError` for one mistake and `SetupErrors` for several; each says what to write instead.
     """
-    usable, problems = _modules(modules)
+    usable, problems = modules_of(modules)
     middleware = _listed(middleware, "middleware", problems)
     providers = _listed(providers, "providers", problems)
     given = asgi_middleware = _listed(asgi_middleware, "asgi_middleware", problems)
     problems += [NotASGIMiddleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
     limit_problem = body_limit_problem(max_body, "bootstrap()")
-    problems += filter(None, [limit_problem, slash_problem(trailing_slash)])
+    others = [slash_problem(trailing_slash), lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)]
+    problems += filter(None, [limit_problem, *others])
     assembly = Assembly(usable, middleware, prefix)
-    http_settings = Settings(max_body=max_body, trailing_slash=trailing_slash)
+    http_settings = Settings(max_body=max_body, trailing_slash=trailing_slash, threads=threads_of(threads))
     try:
         http_settings.templates = _templates(templates)
     except KickError as problem:
@@ -356,23 +379,11 @@ def bootstrap(
     container = Container([*provided, *controllers], seeds=[RequestContext], inner=controllers, advice=_ADVICE)
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
     raise_all(problems)
+    http_settings.health = lambda: [*container.health_checks(), *assembly.health]
+    parts = parts_of(usable, lifespan, assembly.mounts)
     if asgi_middleware:
-        return WrappedApp(assembly, container, http_settings, lifespan, asgi_middleware)
-    return App(assembly, container, http_settings, lifespan)
-
-
-def _modules(given: Any) -> tuple[list[Module], list[KickError]]:
-    """The modules among what was given, and what is wrong with the rest."""
-    if isinstance(given, Module) or not isinstance(given, Iterable):
-        return [], [NotAModule(given, in_list=False)]
-    modules: list[Module] = []
-    problems: list[KickError] = []
-    for each in given:
-        if isinstance(each, Module):
-            modules.append(each)
-        else:
-            problems.append(NotAModule(each))
-    return modules, problems
+        return WrappedApp(assembly, container, http_settings, parts, asgi_middleware)
+    return App(assembly, container, http_settings, parts)
 
 
 def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]:
@@ -399,29 +410,6 @@ async def _unmatched(ctx: RequestContext[Any]) -> Response:
     if ctx.method == "OPTIONS":
         return empty_response(204, (b"allow", ", ".join(allow).encode("ascii")))
     raise MethodNotAllowed(f"{ctx.method} is not possible at {ctx.path}.", allow=allow)
-
-
-async def _send(ctx: RequestContext[Any], response: Response, send: Send) -> None:
-    """Send what is more than a few bytes, and clean up after its last one."""
-    if ctx.method == "HEAD":
-        response = head_of(response)
-    try:
-        await response(ctx.scope, ctx._receive, send)
-    except ClientDisconnect as error:
-        await _end(ctx, error)
-    except BaseException as error:
-        await _end(ctx, error)
-        raise
-    else:
-        await _end(ctx, None)
-
-
-async def _end(ctx: RequestContext[Any], error: BaseException | None) -> None:
-    """Await what was to be awaited at the end of a request, the last thing first; one failing stops no other."""
-    cleanups, ctx._cleanups = ctx._cleanups or [], None
-    async with AsyncExitStack() as stack:
-        for cleanup in cleanups:
-            stack.push_async_callback(cleanup, error)
 
 
 def _templates(folder: str | os.PathLike[str] | None) -> Any:

@@ -16,7 +16,9 @@ import pytest
 
 import kick.http
 from kick.di.errors import MissingProvider
+from kick.di.health import BadHealth, HealthOfShortLived
 from kick.errors import KickError, MissingExtra, SetupErrors, raise_all
+from kick.health import BadCheck, BadTimeout
 from kick.http import errors as http_errors
 from kick.http.mounts import BadMount, DuplicateMount
 from kick.http.slashes import BadTrailingSlash
@@ -24,6 +26,7 @@ from kick.http.static import BadMaxAge, MissingFiles
 from kick.http.templates import NoSuchFolder
 from kick.http.urls import AmbiguousRoute, BadURLValue, UnknownRoute
 from kick.http.versions import BadVersion
+from kick.lifecycle import BadLifespan
 from kick.session import errors as session_errors
 from kick.signing import MissingSecret, WeakSecret
 from tests.http.support import ask
@@ -517,6 +520,70 @@ ROWS = [
         name="type-variable",
     ),
     Row(
+        http_errors.BadThreads,
+        app(SIMPLE, "bootstrap(modules, threads=0)"),
+        "threads=0 of bootstrap()",
+        {"threads=0": "{0}"},
+    ),
+    Row(
+        http_errors.WatchedStream,
+        handler("async def upload(self)", "@Post(stream=True, cancel_on_disconnect=True)"),
+        "XController.upload() at",
+        {"@Post(stream=True, cancel_on_disconnect=True)": "{0}"},
+        ask={"method": "POST"},
+    ),
+    *[
+        Row(
+            BadLifespan,
+            f"async def lifespan(app): yield\n{app(SIMPLE, build)}",
+            f"lifespan= of {owner} was given lifespan, which is an async generator function.",
+            {"async def lifespan(app): yield": "{1}\n{0}"},
+            name=owner,
+        )
+        for owner, build in {
+            "bootstrap()": "bootstrap(modules, lifespan=lifespan)",
+            "Module('app')": "bootstrap([*modules, Module('app', lifespan=lifespan)])",
+        }.items()
+    ],
+    Row(
+        BadLifespan,
+        f"async def lifespan(app): ...\n{app(SIMPLE, 'bootstrap(modules, lifespan=lifespan)')}",
+        "which is a coroutine function",
+        {"async def lifespan(app): ...": "{1}\n{0}"},
+        name="coroutine",
+    ),
+    Row(
+        BadCheck,
+        app(SIMPLE, "bootstrap([*modules, Health(checks=[True])])"),
+        "has True, which cannot be called",
+        {"modules =": "{0}\nmodules =", "Health(checks=[True])": "{1}"},
+        ask={"target": "/x"},
+    ),
+    Row(
+        BadTimeout,
+        app(SIMPLE, "bootstrap([*modules, Health(timeout=0)])"),
+        "timeout=0 of Health()",
+        {"timeout=0": "{0}"},
+    ),
+    Row(
+        BadHealth,
+        app(
+            "@Service()\nclass Users:\n    def ping(self): ...\n" + textwrap.dedent(SIMPLE),
+            "bootstrap(modules, providers=[Provider(Users, health='ping')])",
+        ),
+        "health='ping' of the provider of Users cannot be called.",
+        {"health='ping'": "{0}"},
+    ),
+    Row(
+        HealthOfShortLived,
+        app(
+            "class Users:\n    def ping(self): ...\n" + textwrap.dedent(SIMPLE),
+            'bootstrap(modules, providers=[Provider(Users, scope="request", health=Users.ping)])',
+        ),
+        "its Users has the scope 'request'",
+        {'Provider(Users, scope="request", health=Users.ping)': "{0}"},
+    ),
+    Row(
         http_errors.UnboundPathParameter,
         handler("async def show(self)", '@Get("/{name}")'),
         "has {name}, but XController.show()",
@@ -886,7 +953,15 @@ def family(error: type[KickError]) -> Iterator[type[KickError]]:
 def test_every_mistake_has_its_row() -> None:
     for module in pkgutil.walk_packages(kick.http.__path__, "kick.http."):
         importlib.import_module(module.name)
-    here = ("kick.http", "kick.errors", "kick.signing", "kick.session.errors")
+    here = (
+        "kick.http",
+        "kick.errors",
+        "kick.signing",
+        "kick.session.errors",
+        "kick.health",
+        "kick.lifecycle",
+        "kick.di.health",
+    )
     known = {each for each in family(KickError) if each.__module__.startswith(here)}
     assert known - {row.error for row in ROWS} - ELSEWHERE == set()
 

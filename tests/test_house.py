@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("kick/session/*",),
     ("kick/http/*",),
     ("kick/http/middleware/*", "kick/session/middleware.py", "kick/session/asgi.py", "kick/session/csrf.py"),
-    ("kick/module.py",),
+    ("kick/module.py", "kick/health.py", "kick/lifecycle.py"),
     ("kick/app.py",),
     ("kick/openapi/*", "kick/testing/*"),
     ("kick/cli/*", "kick/__main__.py"),

@@ -52,6 +52,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Seconds that requests in flight get when the server ends.",
 )
+@click.option(
+    "--drain",
+    type=click.IntRange(0, 3600),
+    default=0,
+    show_default=True,
+    help="Seconds to go on listening when the server is to end; /health/ready answers 503 meanwhile.",
+)
 @click.option("--access-log/--no-access-log", default=True, show_default=True, help="Write a line for each request.")
 @click.pass_context
 def command(
@@ -63,6 +70,7 @@ def command(
     proxy_headers: bool,
     forwarded_allow_ips: str,
     graceful_timeout: int,
+    drain: int,
     access_log: bool,
 ) -> None:
     """Serve an application in production.
@@ -81,10 +89,11 @@ def command(
 
     folder = Path.cwd()
     found = find_target(target, folder)
-    options = {
+    options: dict[str, Any] = {
         "proxy_headers": proxy_headers,
         "forwarded_allow_ips": forwarded_allow_ips,
         "timeout_graceful_shutdown": graceful_timeout,
+        "drain": drain,
         "access_log": access_log,
     }
     app = _load(found, folder)
@@ -99,7 +108,7 @@ def command(
         if workers == 1:
             served = serving.run(app, sock, ready, **options)
         else:
-            team = Team(lambda: Child(_work, found, folder, sock, options), workers, sock, graceful_timeout)
+            team = Team(lambda: Child(_work, found, folder, sock, options), workers, sock, drain + graceful_timeout)
             served = team.serve(ready)
     ctx.exit(0 if served else 1)
 

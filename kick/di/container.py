@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from copy import copy
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, get_origin, overload
 
 from kick.di.check import Check
 from kick.di.errors import OutsideScope, OverrideByClass, UndeclaredSeed
 from kick.di.graph import Found, Graph
+from kick.di.naming import type_name
 from kick.di.plan import Plan, Planner
 from kick.di.provider import Provider, hashed
 from kick.di.recipe import Recipe
@@ -262,6 +264,22 @@ class Container:
             async with self._singletons.lock:
                 await self._singletons.build(answer.singletons, self._planner)
         return await answer.plan.run(scope) if answer.plan.awaits else answer.plan.run(scope)
+
+    def health_checks(self) -> list[tuple[str, Callable[[], Any]]]:
+        """What is provided with a `health`, by name, and what asks each; what that returns may have to be awaited.
+
+        >>> container = Container([Provider(int, value=1, health=lambda number: number > 0)])
+        >>> [(name, ask()) for name, ask in container.health_checks()]
+        [('int', True)]
+        """
+        checks: list[tuple[str, Callable[[], Any]]] = []
+        for recipe in [each for root in self._graph.roots() for each in root.recipes]:
+            if recipe.provider.health is not None:
+                found = Found((recipe.key,), (recipe,))
+                self._singletons.build_now(recipe.key, self._graph.singletons([found]), self._planner)
+                instance = self._planner.found(found).run(self._singletons.root)
+                checks.append((type_name(recipe.key), partial(recipe.provider.health, instance)))
+        return checks
 
     @contextmanager
     def override(self, key: Any, replacement: T) -> Generator[T]:

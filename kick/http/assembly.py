@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -24,6 +24,7 @@ from kick.http.errors import (
     DuplicateRoute,
     ListedTwice,
     NotAController,
+    WatchedStream,
 )
 from kick.http.mounts import ANY_METHOD, BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
 from kick.http.pipeline import around, for_route, guarded, middleware_problem
@@ -31,6 +32,7 @@ from kick.http.response import Response
 from kick.http.routing import Endpoint, Route, Router, parse_path, path_names
 from kick.http.settings import Settings
 from kick.http.static import StaticFiles
+from kick.http.threads import Threads
 from kick.http.uploads import File
 from kick.http.urls import URLs
 from kick.http.versions import version_problem
@@ -48,6 +50,10 @@ class ModuleLike(Protocol):
     mounts: Mapping[str, Any]
 
 
+_THREADS: Final = Threads()
+"""Before `configure` has said which."""
+
+
 class Chain(msgspec.Struct, eq=False):
     """What a request to a route runs through: the application's layers, those of the route, the handler."""
 
@@ -55,11 +61,16 @@ class Chain(msgspec.Struct, eq=False):
     plan: CallPlan
     outer: list[Any] = []
     inner: list[Any] = []
+    threads: Threads = _THREADS
 
     def link(self, container: Container) -> Endpoint:
         """The whole chain, composed; the container has started."""
         handler = endpoint_of(
-            self.plan, container, container.instance(self.route.controller), in_layers=bool(self.outer or self.inner)
+            self.plan,
+            container,
+            container.instance(self.route.controller),
+            in_layers=bool(self.outer or self.inner),
+            threads=self.threads,
         )
         endpoint = guarded(self.outer, around(self.inner, handler))
         return without_body(endpoint) if self.route.method == "HEAD" else endpoint
@@ -98,6 +109,11 @@ class Assembly:
         """What the middleware adds to the container."""
         return [each for layer in self.layers.values() for each in getattr(layer, "providers", ())]
 
+    @property
+    def health(self) -> list[tuple[str, Callable[[], Any]]]:
+        """What the middleware has that can be asked how it is."""
+        return [item for layer in self.layers.values() for item in getattr(layer, "health", {}).items()]
+
     def require(self, container: Container) -> list[KickError]:
         """Tell the container what the controllers and their handlers ask it for; what is wrong with the handlers."""
         first_of = {chain.route.controller: chain.route for chain in reversed(self.chains)}
@@ -117,10 +133,12 @@ class Assembly:
                 layer.configure(settings)
         settings.urls = self.urls
         self._unmatched = self._chosen(self.middleware, None)
-        both: list[Chain | Mount] = [*self.chains, *self.mounts]
-        for chain in both:
-            chain.outer = self._chosen(self.middleware, chain.route)
-            chain.inner = self._chosen(chain.route.middleware, chain.route)
+        for chain in self.chains:
+            chain.threads = settings.threads
+        all_served: list[Chain | Mount] = [*self.chains, *self.mounts]
+        for served in all_served:
+            served.outer = self._chosen(self.middleware, served.route)
+            served.inner = self._chosen(served.route.middleware, served.route)
 
     def unmatched(self, endpoint: Endpoint) -> Endpoint:
         """What answers requests that no route matches."""
@@ -279,6 +297,8 @@ def _option_problems(info: RouteInfo, place: str) -> list[KickError]:
     files: Any = info.files
     if files is not None and not isinstance(files, File):
         problems.append(BadFileLimit(f"files={files!r} of {place} is no File(...)", "files=File(max_size=5 << 20)"))
+    if info.cancel_on_disconnect and info.stream:
+        problems.append(WatchedStream(info.method, place))
     return problems
 
 

@@ -23,6 +23,7 @@ from kick.http.defaults import filler
 from kick.http.problem import BadRequest, FieldError, UnprocessableEntity
 from kick.http.uploads import is_upload
 from kick.http.validation import MOST_ERRORS, errors_in, pointer
+from kick.session.session import Session
 
 Decode = Callable[[bytes], Any]
 Convert = Callable[[Any], Any]
@@ -186,7 +187,7 @@ def _first(roles: list[Role]) -> Role:
 
 
 def _is_data(hint: Any) -> bool:
-    if not isinstance(hint, type):
+    if not isinstance(hint, type) or issubclass(hint, Session):
         return False
     if dataclasses.is_dataclass(hint):
         try:

@@ -41,6 +41,7 @@ class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
     max_body: int | None = None
     files: File | None = None
     name: str | None = None
+    cancel_on_disconnect: bool = False
 
 
 def Controller(prefix: str = "", *, session: bool | None = None, version: str | None = None) -> Callable[[C], C]:
@@ -81,6 +82,8 @@ class Verb:
         max_body: the most bytes a body may have, in place of the limit of the application.
         files: what is allowed of the files of a form, each of them, where their own type says nothing.
         name: how `kick routes` and `ctx.route` name it, in place of `Controller.method`.
+        cancel_on_disconnect: cancel the handler when the client goes away. A handler in a thread cannot be cancelled:
+            it goes on, and nobody waits for it.
 
     >>> @Post("/notes", status=201)
     ... async def create(body: dict[str, str]) -> dict[str, str]:
@@ -102,6 +105,7 @@ class Verb:
         max_body: int | None = None,
         files: File | None = None,
         name: str | None = None,
+        cancel_on_disconnect: bool = False,
     ) -> Callable[[F], F]:
         """The decorator; the function keeps its type.
 
@@ -119,6 +123,7 @@ class Verb:
             max_body=max_body,
             files=files,
             name=name,
+            cancel_on_disconnect=cancel_on_disconnect,
         )
 
         def decorate(func: F) -> F:

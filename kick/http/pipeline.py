@@ -37,6 +37,7 @@ class Middleware(Protocol):
     * `check(before, after) -> list[KickError]`: what is wrong with its place in the list;
     * `configure(settings)`: sets what the application decides about all requests;
     * `providers`: what it adds to the container;
+    * `health`: what `Health()` asks: functions by name, which raise when something is wrong;
     * `aclose()`: a coroutine method, awaited when the application stops.
 
     It is the same for the application, a module, a controller and a handler. That of the application always sees a

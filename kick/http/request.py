@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
 import msgspec
 from starlette.datastructures import URL, FormData, Headers, QueryParams, State
 from starlette.requests import Request
@@ -28,6 +29,7 @@ from kick.http.codec import decode_json, malformed
 from kick.http.cookies import cookies_by_name, parse_cookies
 from kick.http.errors import NoCookieSecret
 from kick.http.multipart import close_files, parse_multipart
+from kick.http.shutdown import Shutdown
 from kick.http.texts import query_of
 from kick.http.uploads import UploadFile
 from kick.signing import Signer
@@ -43,6 +45,10 @@ WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """The methods of which a body means nothing (RFC 9110, section 9.3)."""
 
 _NOT_PARSED: Final = object()
+
+
+async def _gone() -> Message:
+    return {"type": "http.disconnect"}
 
 
 class IncomingRequest(msgspec.Struct, eq=False):
@@ -215,6 +221,38 @@ class IncomingRequest(msgspec.Struct, eq=False):
         if self._raw is not None:
             return one_chunk(self._raw)
         return stream_body(self.scope, self._receive, self._limit())
+
+    # The client, and the end
+
+    @property
+    def stopping(self) -> Shutdown:
+        """Whether the application is about to stop: `ctx.stopping.is_set`, `await ctx.stopping.wait()`."""
+        return self._settings.shutdown
+
+    async def disconnected(self) -> None:
+        """Wait until the client has gone away.
+
+        For a handler, next to what it is busy with; once the response has begun, the server says so itself. What is
+        left of a body that was not read is dropped: a handler with `stream=True` reads it to its end first. To have
+        the handler cancelled, write `@Get(cancel_on_disconnect=True)` instead.
+
+        >>> async def report(ctx: IncomingRequest, slow: Callable[[], Awaitable[None]]) -> None:
+        ...     async with anyio.create_task_group() as tasks:
+        ...         tasks.start_soon(slow)
+        ...         await ctx.disconnected()
+        ...         tasks.cancel_scope.cancel()
+        """
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._receive = _gone  # some servers say it once only
+
+    async def is_disconnected(self) -> bool:
+        """Whether the client has gone away, without waiting: for a loop that looks from time to time."""
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await self.disconnected()
+            return True
+        return False
 
     async def _read_multipart(self) -> None:
         limit, route, text_limit = self._limit(), self.route, self._settings.max_body

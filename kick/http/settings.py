@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from kick.http.body import DEFAULT_LIMIT
+from kick.http.shutdown import Shutdown
 from kick.http.slashes import TrailingSlash
+from kick.http.threads import Threads
 from kick.http.urls import URLs
 from kick.signing import Signer
 
@@ -24,7 +26,8 @@ class Templates(Protocol):
 class Settings(msgspec.Struct):
     """Settings of the HTTP side of an application.
 
-    `max_body` is in bytes; `None` is no limit.
+    `max_body` is in bytes; `None` is no limit. `shutdown` says whether the application is about to stop; sync handlers
+    run in `threads`; `health` names the parts that can be asked how they are, each with what asks it.
     """
 
     max_body: int | None = DEFAULT_LIMIT
@@ -33,3 +36,6 @@ class Settings(msgspec.Struct):
     trailing_slash: TrailingSlash = "strict"
     urls: URLs | None = None
     """The addresses of the routes by name, for `ctx.url_for()`."""
+    shutdown: Shutdown = msgspec.field(default_factory=Shutdown)
+    threads: Threads = msgspec.field(default_factory=Threads)
+    health: Callable[[], list[tuple[str, Callable[[], Any]]]] = list

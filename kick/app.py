@@ -11,7 +11,6 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
-from pathlib import Path
 from traceback import format_exception
 from typing import Any, Final, TypeAlias, TypeVar, overload
 
@@ -22,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
+from kick.environment import in_development
 from kick.errors import KickError, raise_all
 from kick.http.assembly import Assembly, Chain, body_limit_problem
 from kick.http.body import DEFAULT_LIMIT
@@ -32,6 +32,7 @@ from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
 from kick.http.response import ReadyResponse, Response, empty_response, head_of
 from kick.http.routing import Endpoint, Miss, Route, split_path
 from kick.http.settings import Settings
+from kick.http.templates import JinjaTemplates
 from kick.module import Module
 from kick.session import Session, Sessions
 
@@ -262,7 +263,7 @@ def bootstrap(
     lifespan: Lifespan | None = None,
     prefix: str = "",
     settings: object | None = None,
-    templates: str | os.PathLike[str] | None = None,
+    templates: str | os.PathLike[str] | JinjaTemplates | None = None,
     max_body: int | None = DEFAULT_LIMIT,
 ) -> App:
     """Put an application together; everything that can be wrong with it is found here.
@@ -276,7 +277,7 @@ def bootstrap(
             `@asynccontextmanager async def lifespan(app): ...`.
         prefix: put before every path.
         settings: an object of your own with settings, provided under its type.
-        templates: the folder of the Jinja2 templates for `ctx.render()`.
+        templates: the folder of the Jinja2 templates for `ctx.render()`, or a `JinjaTemplates` with more to say.
         max_body: the most bytes a request body may have; `None` is no limit.
 
     >>> from kick.http import Controller, Get
@@ -299,12 +300,14 @@ def bootstrap(
     if limit_problem is not None:
         problems.append(limit_problem)
     assembly = Assembly(usable, middleware, prefix)
-    http_settings = Settings(max_body=max_body)
+    http_settings = Settings(max_body=max_body, debug=in_development(), layers=tuple(assembly.middleware))
     try:
-        http_settings.templates = _templates(templates)
+        http_settings.templates = pages = _templates(templates)
     except KickError as problem:
         problems.append(problem)
+        pages = None
     assembly.configure(http_settings)
+    http_settings.page_values += [] if pages is None else pages.context
     provided: list[Any] = [*providers, *([] if settings is None else [settings]), *assembly.providers]
     problems += plain_values(providers, "bootstrap()")
     for module in usable:
@@ -374,15 +377,12 @@ async def _send(ctx: RequestContext[Any], response: Response, send: Send) -> Non
 
 async def _end(ctx: RequestContext[Any], error: BaseException | None) -> None:
     """Await what was to be awaited at the end of a request, the last thing first; one failing stops no other."""
-    cleanups, ctx._cleanups = ctx._cleanups or [], None
-    async with AsyncExitStack() as stack:
-        for cleanup in cleanups:
-            stack.push_async_callback(cleanup, error)
+    while ctx._cleanups:
+        cleanups, ctx._cleanups = ctx._cleanups, None
+        async with AsyncExitStack() as stack:
+            for cleanup in cleanups:
+                stack.push_async_callback(cleanup, error)
 
 
-def _templates(folder: str | os.PathLike[str] | None) -> Any:
-    if folder is None:
-        return None
-    from kick.http.templates import JinjaTemplates
-
-    return JinjaTemplates(Path(folder))
+def _templates(given: str | os.PathLike[str] | JinjaTemplates | None) -> JinjaTemplates | None:
+    return given if given is None or isinstance(given, JinjaTemplates) else JinjaTemplates(given)

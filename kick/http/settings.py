@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.shutdown import Shutdown
+from kick.http.sse import Hearts
 from kick.signing import Signer
 
 
@@ -23,10 +24,17 @@ class Templates(Protocol):
 class Settings(msgspec.Struct):
     """Settings of the HTTP side of an application.
 
-    `max_body` is in bytes; `None` is no limit. `shutdown` says whether the application is about to stop.
+    `max_body` is in bytes; `None` is no limit. `shutdown` says whether the application is about to stop, `hearts` keep
+    silent event streams alive. `page_values` are called with the context for each page, and return what its template
+    sees. `debug` says that errors are to be explained to whoever makes the requests; `layers` is the middleware of the
+    application.
     """
 
     max_body: int | None = DEFAULT_LIMIT
     cookie_signer: Signer | None = None
     templates: Templates | None = None
     shutdown: Shutdown = msgspec.field(default_factory=Shutdown)
+    hearts: Hearts = msgspec.field(default_factory=Hearts)
+    page_values: list[Callable[[Any], Mapping[str, Any]]] = []
+    debug: bool = False
+    layers: tuple[Any, ...] = ()

@@ -191,11 +191,10 @@ async def test_a_file_is_sent_with_what_caches_need(file: Path) -> None:
     ],
 )
 async def test_a_file_is_sent_in_part(file: Path, range_: str, status: int, body: bytes, content_range: str) -> None:
-    for method in ("GET", "HEAD"):
-        answer = await get(lambda ctx: ctx.send_file(file), method=method, headers={"range": range_})
-        assert answer.status == status
-        assert answer.header("content-range") == content_range
-        assert answer.body == (body if method == "GET" else b"")
+    answer = await get(lambda ctx: ctx.send_file(file), headers={"range": range_})
+    assert answer.status == status
+    assert answer.header("content-range") == content_range
+    assert answer.body == body
 
 
 async def test_a_download_gets_its_name(file: Path) -> None:
@@ -204,7 +203,7 @@ async def test_a_download_gets_its_name(file: Path) -> None:
 
     assert (await disposition("a.txt")).header("content-disposition") == 'attachment; filename="a.txt"'
     name = (await disposition("naïve 🐍.txt")).header("content-disposition")
-    assert name == "attachment; filename*=utf-8''na%C3%AFve%20%F0%9F%90%8D.txt"
+    assert name == "attachment; filename=\"naive _.txt\"; filename*=UTF-8''na%C3%AFve%20%F0%9F%90%8D.txt"
     assert "\r" not in str((await disposition('x"\r\nset-cookie: a=b')).headers)
 
 

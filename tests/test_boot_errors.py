@@ -18,7 +18,7 @@ import kick.http
 from kick.di.errors import MissingProvider
 from kick.errors import KickError, MissingExtra, SetupErrors, raise_all
 from kick.http import errors as http_errors
-from kick.http.templates import NoSuchFolder
+from kick.http.templates import NoSuchFolder, NoSuchTemplate
 from kick.session import errors as session_errors
 from kick.signing import MissingSecret, WeakSecret
 from tests.http.support import ask
@@ -505,6 +505,14 @@ ROWS = [
         ),
         "bootstrap(templates='pages'): there is no such folder",
         {'templates="pages"': "{0}"},
+    ),
+    Row(
+        NoSuchTemplate,
+        handler("async def show(self, ctx: RequestContext)", body='return ctx.render("work.html")').replace(
+            "bootstrap(modules)", 'bootstrap(modules, templates="templates")'
+        ),
+        "There is no template 'work.html' in templates",
+        {'"work.html"': "{0}"},
     ),
     Row(
         http_errors.NoCookieSecret,

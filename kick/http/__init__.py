@@ -1,5 +1,6 @@
 """The HTTP side: controllers, contexts, responses, errors."""
 
+from kick.http.conditional import conditional
 from kick.http.context import RequestContext
 from kick.http.controller import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use
 from kick.http.cookies import cookie_parser
@@ -31,6 +32,7 @@ from kick.http.problem import (
 from kick.http.response import Response
 from kick.http.routing import Route
 from kick.http.sse import ServerSentEvent
+from kick.http.templates import JinjaTemplates
 
 __all__ = [
     "BadGateway",
@@ -46,6 +48,7 @@ __all__ = [
     "HTTPError",
     "Head",
     "InternalServerError",
+    "JinjaTemplates",
     "Locked",
     "MethodNotAllowed",
     "Middleware",
@@ -70,5 +73,6 @@ __all__ = [
     "UnprocessableEntity",
     "UnsupportedMediaType",
     "Use",
+    "conditional",
     "cookie_parser",
 ]

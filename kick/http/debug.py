@@ -81,15 +81,17 @@ def _failure(failure: Failure) -> str:
             f'<p class="relation">{escape(failure.relation)}</p><h2>{escape(failure.name)}</h2>'
             f'<p class="message small">{escape(failure.message)}</p>{notes}'
         )
-    runs = [_run(is_shown, run) for is_shown, run in folded(failure.frames)]
+    some_own = any(not frame.owner for frame in failure.frames)
+    runs = [_run(is_shown, run, some_own=some_own) for is_shown, run in folded(failure.frames)]
     if failure.left_out:
         runs.append(f'<p class="quiet">{failure.left_out} more steps are left out.</p>')
     return f'<section class="failure">{title}<ol class="frames">{"".join(reversed(runs))}</ol></section>'
 
 
-def _run(is_shown: bool, frames: list[Frame]) -> str:
-    """Some frames, the last call first."""
-    inner = "".join(_frame(frame, is_open=is_shown) for frame in reversed(frames))
+def _run(is_shown: bool, frames: list[Frame], *, some_own: bool) -> str:
+    """Some frames, the last call first; code of others is open only where there is none of the application's own."""
+    shown = [(frame, is_shown and not (frame.owner and some_own)) for frame in reversed(frames)]
+    inner = "".join(_frame(frame, is_open=is_open) for frame, is_open in shown)
     if is_shown:
         return inner
     return f'<li><details class="others"><summary>{escape(owners(frames))}</summary><ol>{inner}</ol></details></li>'

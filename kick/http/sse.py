@@ -77,9 +77,11 @@ class EventStream(StreamResponse):
                     await line.send(self._first)
                 async for event in events:
                     await line.send(_encoded(event))
+        except BaseException:
+            await close(events)
+            raise
         finally:
             line.close()
-            await close(events)
 
 
 class Line:

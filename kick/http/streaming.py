@@ -124,14 +124,15 @@ class StreamResponse(SafeResponse):
                         await send({"type": "http.response.body", "body": body, "more_body": True})
                     except OSError:  # how servers say it since version 2.4 of the ASGI specification
                         raise ClientDisconnect from None
-        finally:
+        except BaseException:
             await close(chunks)
+            raise
 
 
 async def close(chunks: AsyncIterable[Any]) -> None:
     """Close a generator, wherever it stands; what is in its `finally` is awaited, in a cancelled task too."""
     aclose = getattr(chunks, "aclose", None)
-    if aclose is not None:
+    if aclose is not None:  # where it has come to its end by itself, there is nothing to close
         with anyio.CancelScope(shield=True):
             await aclose()
 

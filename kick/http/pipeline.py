@@ -165,12 +165,16 @@ def _opaque(**extensions: Any) -> HTTPError:
 
 def _explained(ctx: RequestContext[Any], error: Exception) -> Response:
     """What went wrong, for whoever writes the application: a page for a browser, extensions for other clients."""
-    from kick.http.debug import error_page, prefers_html, readable_trace
+    try:
+        from kick.http.debug import error_page, prefers_html, readable_trace
 
-    if prefers_html(ctx.headers.get("accept", "")):
-        ctx._response = response = error_page(ctx, error, chain_of(ctx._settings.layers, ctx.route))
-        return response
-    return ctx._problem(_opaque(exception=type(error).__qualname__, trace=readable_trace(error)))
+        if prefers_html(ctx.headers.get("accept", "")):
+            ctx._response = response = error_page(ctx, error, chain_of(ctx._settings.layers, ctx.route))
+            return response
+        return ctx._problem(_opaque(exception=type(error).__qualname__, trace=readable_trace(error)))
+    except Exception:
+        logger.exception("the error could not be explained, request id %s", ctx.request_id)
+        return ctx._problem(_opaque())
 
 
 def _known(ctx: RequestContext[Any], error: Exception) -> Response | None:

@@ -133,7 +133,7 @@ def _session(ctx: RequestContext[Any]) -> str:
     accessed = session._accessed
     try:
         data = session.data
-        fields = getattr(data, "__struct_fields__", None) or getattr(data, "__dataclass_fields__", ())
+        fields: Any = getattr(data, "__struct_fields__", None) or getattr(data, "__dataclass_fields__", ())
         names = sorted(map(str, data if isinstance(data, Mapping) else fields))
     except Exception as error:  # noqa: BLE001  # a store that is down, data that cannot be read: the page is shown
         return f'<p class="quiet">It cannot be read: {escape(type(error).__name__)}.</p>'

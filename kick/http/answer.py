@@ -141,6 +141,8 @@ class OutgoingResponse(IncomingRequest, eq=False):
             heartbeat: seconds of silence after which a comment is sent, so that no proxy closes the connection;
                 `None` for none.
             retry: milliseconds after which a browser connects again; `None` leaves it to the browser.
+
+        Raises `ValueError` for a heartbeat that is not above 0.
         """
         settings = self._settings
         self._response = response = EventStream(

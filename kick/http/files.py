@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.responses import FileResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from kick.http.problem import NotFound
 from kick.http.response import ReadyResponse, protected
@@ -57,7 +57,7 @@ class SentFile(FileResponse):
                 listed = ", ".join(f"{start}-{end}" for start, end in wanted)
                 headers.append((b"range", f"bytes={listed}".encode("ascii")))
             scope = {**scope, "headers": headers}
-        await super().__call__(scope, receive, send)
+        await super().__call__(scope, receive, _clipped(send))
 
     def _range_applies(self, headers: Headers) -> bool:
         """Whether `If-Range`, where it was sent, names this very version (section 13.1.5)."""
@@ -70,6 +70,26 @@ class SentFile(FileResponse):
         kept = [header for header in self.raw_headers if header[0] not in left_out]
         response.raw_headers = [(b"content-length", b"0"), *kept, (b"content-range", b"bytes */%d" % size)]
         return response
+
+
+def _clipped(send: Send) -> Send:
+    """`send`, for no more than was announced: a log may grow while it is sent."""
+    left = 0
+    ended = False
+
+    async def clipped(message: Message) -> None:
+        nonlocal left, ended
+        if message["type"] == "http.response.start":
+            left = next((int(value) for name, value in message["headers"] if name == b"content-length"), 0)
+        elif message["type"] == "http.response.body":
+            if ended:
+                return
+            if len(message["body"]) > left:
+                message, ended = {**message, "body": message["body"][:left], "more_body": False}, True
+            left -= len(message["body"])
+        await send(message)
+
+    return clipped
 
 
 def ranges(field: str, size: int) -> list[tuple[int, int]] | None:

@@ -60,6 +60,8 @@ class EventStream(StreamResponse):
     def __init__(
         self, events: Events, shutdown: Shutdown, hearts: Hearts, *, heartbeat: float | None, retry: int | None
     ) -> None:
+        if heartbeat is not None and not heartbeat > 0:
+            raise ValueError(f"heartbeat={heartbeat!r}: the seconds have to be above 0, or None for no heartbeat")
         super().__init__(events, 200, "text/event-stream")  # type: ignore[arg-type]
         self.raw_headers += [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
         self._shutdown = shutdown

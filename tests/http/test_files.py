@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
+import httpx2
 import pytest
 
 from kick import App, Controller, Get, NotFound, RequestContext
@@ -287,6 +288,22 @@ def test_the_name_for_old_browsers_is_plain() -> None:
     _, _, exact = content_disposition("inline", "é'(x).txt").decode("ascii").partition("filename*=UTF-8''")
     assert unquote_to_bytes(exact).decode() == "é'(x).txt"
     assert "'" not in exact
+
+
+@pytest.mark.parametrize("size", [10, 65_536, 131_072, 200_000])
+def test_a_file_that_grows_is_sent_as_long_as_it_was(tmp_path: Path, serve: Serve, size: int) -> None:
+    path = tmp_path / "growing.log"
+
+    def act(ctx: RequestContext) -> Any:
+        path.write_bytes(b"x" * size)
+        response = ctx.send_file(path)
+        path.write_bytes(b"x" * size + b"y" * 100_000)
+        return response
+
+    with serve(doing(act)) as url:
+        for _ in range(2):
+            answer = httpx2.get(url)
+            assert (len(answer.content), answer.content.count(b"y")) == (size, 0)
 
 
 # Downloads

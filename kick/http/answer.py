@@ -171,7 +171,7 @@ class OutgoingResponse(IncomingRequest, eq=False):
         `etag` names the version: a number, a digest; `modified` is when it was made. For GET and HEAD they become the
         `ETag` and `Last-Modified` of the response, whichever it will be. For other methods this is what keeps one
         person from undoing the work of another: it raises `PreconditionFailed` when `If-Match` names a version that is
-        no longer the current one.
+        no longer the current one, and when `If-None-Match: *` asks that there be none. Without arguments there is none.
 
         ```python
         if ctx.fresh(str(note.version)):

@@ -55,7 +55,7 @@ def entity_tag(value: str, *, weak: bool = False) -> str:
 def evaluate(method: str, headers: Headers, *, etag: str | None, modified: datetime | None) -> Outcome:
     """What the conditions of a request come to, in the order of section 13.2.2.
 
-    `etag` and `modified` are those of what there is now, each `None` where there is none.
+    `etag` and `modified` are those of what there is now, both `None` where there is nothing yet.
 
     >>> evaluate("GET", Headers({"if-none-match": '"v6", W/"v7"'}), etag='"v7"', modified=None)
     <Outcome.NOT_MODIFIED: 2>
@@ -65,14 +65,15 @@ def evaluate(method: str, headers: Headers, *, etag: str | None, modified: datet
     Dates that cannot be read are as good as none.
     """
     if_match, if_none_match = _joined(headers, "if-match"), _joined(headers, "if-none-match")
+    exists = etag is not None or modified is not None
     if if_match is not None:
-        if not _listed(if_match, etag, weakly=False):
+        if not (exists and _listed(if_match, etag, weakly=False)):
             return Outcome.FAILED
     elif _is_later(modified, headers.get("if-unmodified-since")):
         return Outcome.FAILED
     unchanged = Outcome.NOT_MODIFIED if method in SAFE else Outcome.FAILED
     if if_none_match is not None:
-        return unchanged if _listed(if_none_match, etag, weakly=True) else Outcome.SEND
+        return unchanged if exists and _listed(if_none_match, etag, weakly=True) else Outcome.SEND
     since = _date(headers.get("if-modified-since")) if method in SAFE else None
     if since is not None and modified is not None and modified.replace(microsecond=0) <= since:
         return Outcome.NOT_MODIFIED

@@ -72,6 +72,12 @@ def test_a_weak_tag_matches_weakly_only() -> None:
     assert evaluate("PUT", Headers({"if-match": 'W/"v7"'}), etag='W/"v7"', modified=None) is FAILED
 
 
+def test_where_there_is_nothing_yet_a_star_stands_for_nothing() -> None:
+    assert evaluate("PUT", Headers({"if-none-match": "*"}), etag=None, modified=None) is SEND
+    assert evaluate("PUT", Headers({"if-match": "*"}), etag=None, modified=None) is FAILED
+    assert evaluate("PUT", Headers({"if-match": "*"}), etag=None, modified=CHANGED) is SEND
+
+
 def test_several_lines_are_one_list() -> None:
     lines = Headers(raw=[(b"if-none-match", b'"v6"'), (b"if-none-match", b'"v7"')])
     assert evaluate("GET", lines, etag='"v7"', modified=None) is NOT_MODIFIED

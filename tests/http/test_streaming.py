@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.types import Message
 
-from kick import App, Controller, Get, RequestContext, bootstrap
+from kick import App, Controller, Get, Provider, RequestContext, bootstrap
 from kick.http.streaming import StreamResponse
 from tests.http.support import app_of, ask
 from tests.support.serving import Serve
@@ -50,15 +50,11 @@ class Watched:
     def __init__(self) -> None:
         self.made = 0
         self.closed = threading.Event()
-        self.how: list[type[BaseException] | None] = []
 
     async def waiting(self) -> AsyncIterator[bytes]:
         try:
             yield b"first"
             await asyncio.Event().wait()
-        except BaseException as error:
-            self.how.append(type(error))
-            raise
         finally:
             self.closed.set()
 
@@ -151,13 +147,23 @@ async def test_an_os_error_of_the_generator_is_an_error() -> None:
 
 
 async def test_a_task_that_is_cancelled_by_others_stays_cancelled() -> None:
-    watched = Watched()
-    answered = asyncio.create_task(ask(app_doing(lambda ctx: ctx.stream(watched.waiting())), "/"))
-    await asyncio.sleep(0.01)
+    waits = asyncio.Event()
+    closed: list[bool] = []
+
+    async def waiting() -> AsyncIterator[bytes]:
+        try:
+            yield b"x"
+            waits.set()
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    answered = asyncio.create_task(ask(app_doing(lambda ctx: ctx.stream(waiting())), "/"))
+    await waits.wait()
     answered.cancel()
     with pytest.raises(asyncio.CancelledError):
         await answered
-    assert watched.how == [asyncio.CancelledError]
+    assert closed == [True]
 
 
 async def test_a_generator_that_swallows_its_end_ends_all_the_same() -> None:
@@ -204,6 +210,38 @@ async def test_a_plain_generator_that_runs_while_the_client_leaves_is_closed_whe
     go_on.set()
     await answered
     assert closed.is_set()
+
+
+async def test_clean_ups_of_the_request_wait_for_the_last_piece() -> None:
+    trail: list[str] = []
+
+    class Connection:
+        pass
+
+    async def connection() -> AsyncIterator[Connection]:
+        yield Connection()
+        trail.append("closed")
+
+    @Controller()
+    class Reading:
+        @Get("/")
+        async def read(self, ctx: RequestContext, connection: Connection) -> Any:
+            async def rows() -> AsyncIterator[bytes]:
+                try:
+                    yield b"x"
+                    trail.append("last row")
+                    await asyncio.sleep(0)
+                finally:
+                    trail.append("generator")
+
+            return ctx.stream(rows())
+
+    app = app_of(Reading, providers=[Provider(Connection, connection, scope="request")])
+    await ask(app, "/")
+    assert trail == ["last row", "generator", "closed"]
+    trail.clear()
+    await ask(app, "/", disconnects=True)
+    assert trail == ["last row", "generator", "closed"]
 
 
 # What is sent

@@ -307,7 +307,10 @@ class OutgoingResponse(IncomingRequest, eq=False):
 
     def _page_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """What a template sees."""
-        page: dict[str, Any] = {"ctx": self, "url_for": getattr(self, "url_for", None)}
+        page: dict[str, Any] = {"ctx": self}
+        url_for = getattr(self, "url_for", None)
+        if url_for is not None:
+            page["url_for"] = url_for
         for add in self._settings.page_values:
             page.update(add(self))
         return {**page, **values}
@@ -318,6 +321,6 @@ class OutgoingResponse(IncomingRequest, eq=False):
             background = getattr(cleanup, "__self__", None)
             if isinstance(background, Background):
                 return background
-        background = Background(f"{self.method} {self.path}", self.request_id)
+        background = Background(f"{self.method} {repr(self.path)[1:-1]}", self.request_id)
         self._at_end(background.run)
         return background

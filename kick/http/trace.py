@@ -22,6 +22,7 @@ _MOST_FAILURES: Final = 12
 _LONGEST_MESSAGE: Final = 4000
 _KICK: Final = Path(__file__).parents[1]
 _STANDARD: Final = Path(sysconfig.get_path("stdlib"))
+_controls: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]").sub
 _packages: Final = re.compile(r".*[/\\](?:site|dist)-packages[/\\](.*)", re.DOTALL).fullmatch
 
 
@@ -155,8 +156,9 @@ def _failure(error: BaseException, relation: str) -> Failure:
 
 
 def _shown(text: object) -> str:
-    """A text that can be encoded, and is no longer than somebody may want to read."""
-    return str(text)[:_LONGEST_MESSAGE].encode("utf-8", "replace").decode()
+    """A text that can be encoded, tells the terminal nothing, and is no longer than somebody may want to read."""
+    short = str(text)[:_LONGEST_MESSAGE].encode("utf-8", "replace").decode()
+    return _controls(lambda match: f"\\x{ord(match[0]):02x}", short)
 
 
 def _frames(trace: TracebackType | None) -> list[Frame]:

@@ -91,6 +91,22 @@ async def test_one_that_fails_is_logged_and_stops_no_other(caplog: pytest.LogCap
     assert "no such mail" in caplog.text
 
 
+async def test_a_path_cannot_write_lines_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def fails() -> None:
+        raise LookupError
+
+    @Controller()
+    class Doing:
+        @Get("/{name}")
+        async def do(self, ctx: RequestContext, name: str) -> Any:
+            ctx.background(fails)
+
+    await ask(app_of(Doing), "/a%0d%0aERROR%1b[31m")
+    (record,) = caplog.records
+    assert "\n" not in record.message
+    assert "\x1b" not in record.message
+
+
 async def test_what_is_named_by_work_itself_is_done_too() -> None:
     done: list[int] = []
 

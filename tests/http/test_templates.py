@@ -16,7 +16,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "account").mkdir()
     (tmp_path / "base.html").write_text("<title>{{ site }}</title>{% block body %}{% endblock %}")
     (tmp_path / "account" / "login.html").write_text(
-        '{% extends "base.html" %}{% block body %}{{ who }} {{ "x" | shout }} {{ url_for is defined }}{% endblock %}'
+        '{% extends "base.html" %}{% block body %}{{ who }} {{ "x" | shout }}{% endblock %}'
     )
     (tmp_path / "broken.html").write_text('{% include "account/logn.html" %}')
     (tmp_path / "note.txt").write_text("{{ who }}")
@@ -39,7 +39,7 @@ async def test_globals_filters_and_what_each_request_adds(folder: Path) -> None:
 
     templates = JinjaTemplates(folder, globals={"site": "A & B"}, filters={"shout": str.upper}, context=[of_request])
     answer = await ask(rendering("account/login.html", templates), "/")
-    assert answer.text == "<title>A &amp; B</title>&lt;/&gt; X True"
+    assert answer.text == "<title>A &amp; B</title>&lt;/&gt; X"
     assert (await ask(rendering("note.txt", templates, who="'given'"), "/")).text == "&#39;given&#39;"
 
 

@@ -86,6 +86,7 @@ def test_an_exception_that_cannot_be_shown_is_shown() -> None:
     assert failure.message == "(its text cannot be had: LookupError)"
     assert readable_trace(ValueError("lone \ud800"))[0] == "ValueError: lone ?"
     assert len(readable_trace(ValueError("x" * 10**6))[0]) < 5000
+    assert readable_trace(ValueError("a\x1b[31m\x9bb\r\nc")) == ["ValueError: a\\x1b[31m\\x9bb\\x0d", "  c"]
 
 
 def test_code_without_a_file_is_told_without_its_lines() -> None:

@@ -10,7 +10,6 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
-from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
 import anyio
@@ -20,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
+from kick.environment import in_development
 from kick.errors import KickError, raise_all
 from kick.http.assembly import Assembly, Chain, body_limit_problem, collector_paused
 from kick.http.body import DEFAULT_LIMIT
@@ -34,6 +34,7 @@ from kick.http.routing import Endpoint, Miss, Route, root_in, split_path
 from kick.http.settings import Settings
 from kick.http.shutdown import Shutdown
 from kick.http.slashes import TrailingSlash, finder, slash_problem
+from kick.http.templates import JinjaTemplates
 from kick.http.threads import DEFAULT_THREADS, threads_of, threads_problem
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
 from kick.module import Module, modules_of
@@ -322,7 +323,7 @@ def bootstrap(
     lifespan: Lifespan | None = None,
     prefix: str = "",
     settings: object | None = None,
-    templates: str | os.PathLike[str] | None = None,
+    templates: str | os.PathLike[str] | JinjaTemplates | None = None,
     max_body: int | None = DEFAULT_LIMIT,
     trailing_slash: TrailingSlash = "strict",
     threads: int = DEFAULT_THREADS,
@@ -338,7 +339,7 @@ def bootstrap(
             `@asynccontextmanager async def lifespan(app): ...`.
         prefix: put before every path.
         settings: an object of your own with settings, provided under its type.
-        templates: the folder of the Jinja2 templates for `ctx.render()`.
+        templates: the folder of the Jinja2 templates for `ctx.render()`, or a `JinjaTemplates` with more to say.
         max_body: the most bytes a request body may have; `None` is no limit.
         trailing_slash: what becomes of `/notes/` where there is a route `/notes`: `"strict"` is a 404, `"redirect"`
             sends the client to `/notes`, `"ignore"` serves it.
@@ -364,12 +365,20 @@ def bootstrap(
     others = [slash_problem(trailing_slash), lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)]
     problems += filter(None, [limit_problem, *others])
     assembly = Assembly(usable, middleware, prefix)
-    http_settings = Settings(max_body=max_body, trailing_slash=trailing_slash, threads=threads_of(threads))
+    http_settings = Settings(
+        max_body=max_body,
+        trailing_slash=trailing_slash,
+        threads=threads_of(threads),
+        debug=in_development(),
+        layers=tuple(assembly.middleware),
+    )
     try:
-        http_settings.templates = _templates(templates)
+        http_settings.templates = pages = _templates(templates)
     except KickError as problem:
         problems.append(problem)
+        pages = None
     assembly.configure(http_settings)
+    http_settings.page_values += [] if pages is None else pages.context
     provided: list[Any] = [*providers, *([] if settings is None else [settings]), *assembly.providers]
     problems += plain_values(providers, "bootstrap()")
     for module in usable:
@@ -412,9 +421,5 @@ async def _unmatched(ctx: RequestContext[Any]) -> Response:
     raise MethodNotAllowed(f"{ctx.method} is not possible at {ctx.path}.", allow=allow)
 
 
-def _templates(folder: str | os.PathLike[str] | None) -> Any:
-    if folder is None:
-        return None
-    from kick.http.templates import JinjaTemplates
-
-    return JinjaTemplates(Path(folder))
+def _templates(given: str | os.PathLike[str] | JinjaTemplates | None) -> JinjaTemplates | None:
+    return given if given is None or isinstance(given, JinjaTemplates) else JinjaTemplates(given)

@@ -23,7 +23,7 @@ from kick.http import errors as http_errors
 from kick.http.mounts import BadMount, DuplicateMount
 from kick.http.slashes import BadTrailingSlash
 from kick.http.static import BadMaxAge, MissingFiles
-from kick.http.templates import NoSuchFolder
+from kick.http.templates import NoSuchFolder, NoSuchTemplate
 from kick.http.urls import AmbiguousRoute, BadURLValue, UnknownRoute
 from kick.http.versions import BadVersion
 from kick.lifecycle import BadLifespan
@@ -779,6 +779,14 @@ ROWS = [
         ),
         "url_for('by_n'): it needs 'n'",
         {'"by_n");': '"by_n", {0});'},
+    ),
+    Row(
+        NoSuchTemplate,
+        handler("async def show(self, ctx: RequestContext)", body='return ctx.render("work.html")').replace(
+            "bootstrap(modules)", 'bootstrap(modules, templates="templates")'
+        ),
+        "There is no template 'work.html' in templates",
+        {'"work.html"': "{0}"},
     ),
     Row(
         http_errors.NoCookieSecret,

@@ -1,5 +1,6 @@
 """The HTTP side: controllers, contexts, responses, errors."""
 
+from kick.http.conditional import conditional
 from kick.http.context import RequestContext
 from kick.http.controller import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use
 from kick.http.cookies import cookie_parser
@@ -34,6 +35,7 @@ from kick.http.response import Response
 from kick.http.routing import Route
 from kick.http.sse import ServerSentEvent
 from kick.http.static import StaticFiles
+from kick.http.templates import JinjaTemplates
 from kick.http.uploads import File, UploadFile
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "Head",
     "Header",
     "InternalServerError",
+    "JinjaTemplates",
     "Locked",
     "MethodNotAllowed",
     "Middleware",
@@ -82,5 +85,6 @@ __all__ = [
     "UnsupportedMediaType",
     "UploadFile",
     "Use",
+    "conditional",
     "cookie_parser",
 ]

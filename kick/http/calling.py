@@ -13,9 +13,10 @@ import anyio
 from starlette.requests import ClientDisconnect
 
 from kick.di import Container, Lifetime, Scope
+from kick.http.answer import NOT_BUILT
 from kick.http.binding import Argument, CallPlan, Source
 from kick.http.codec import encode_json
-from kick.http.context import NOT_BUILT, RequestContext
+from kick.http.context import RequestContext
 from kick.http.readers import Getter
 from kick.http.request import WITHOUT_BODY
 from kick.http.response import JSON, ReadyResponse, Response, empty_response, head_of, own_copy

@@ -31,9 +31,10 @@ async def send_response(ctx: RequestContext[Any], response: Response, send: Send
 
 async def end_request(ctx: RequestContext[Any], error: BaseException | None) -> None:
     """Await what was to be awaited at the end of a request, the last thing first; one failing stops no other."""
-    cleanups, ctx._cleanups = ctx._cleanups or [], None
-    with shielded_from(error):
-        await _clean_up(cleanups, error)
+    while ctx._cleanups:  # the work of one may name another
+        cleanups, ctx._cleanups = ctx._cleanups, None
+        with shielded_from(error):
+            await _clean_up(cleanups, error)
 
 
 async def _clean_up(cleanups: list[Cleanup], error: BaseException | None) -> None:

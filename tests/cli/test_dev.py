@@ -119,6 +119,22 @@ def test_trace_shows_how_the_mistake_was_reached(project: Path) -> None:
         assert "helper.py:1" in process.output
 
 
+def test_an_exception_is_one_trace_of_the_applications_own_code(project: Path) -> None:
+    save(
+        project,
+        APP.replace('return {"hello": name', 'raise LookupError("no such name")\n        return {"hello": name'),
+    )
+    with dev(project) as (process, url):
+        answer = wait_for_answer(f"{url}/hello/Ada", "LookupError")
+        assert '"trace":["LookupError: no such name"' in answer.text
+        process.wait_for('raise LookupError("no such name")')
+        process.press_ctrl_c()
+        process.end(seconds=5)
+        assert process.output.count("LookupError: no such name") == 1
+        assert "HelloController.hello" in process.output
+        assert "Traceback" not in process.output
+
+
 def test_env_is_read_for_each_start_and_overrides_nothing(project: Path) -> None:
     save(project, APP.replace('"hello": name', '"a": os.environ["A"], "b": os.environ["B"]'))
     save(project, "A=1\nB=1\n", ".env")

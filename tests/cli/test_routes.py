@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 from tests.cli.support import APP, kick
@@ -39,6 +40,18 @@ def test_every_route_is_listed_with_what_runs_around_it(project: Path) -> None:
     ]
     assert rows[2].split(maxsplit=2)[:2] == ["GET", "/api/notes"]
     assert rows[2].endswith("all notes               on       session, limited, timing")
+
+
+def test_verbose_prints_each_chain_a_step_a_line(project: Path) -> None:
+    (project / "app.py").write_text(APP + MIDDLEWARE)
+    run = kick("routes", "-v", cwd=project)
+    assert run.returncode == 0
+    *_, chain = run.stdout.strip().split("\n\n")
+    head, *steps = [line.split(maxsplit=1) for line in chain.splitlines()]
+    assert head == ["GET", "/api/notes  module notes"]
+    assert steps[:3] == [["application", "session"], ["route", "limited"], ["route", "timing"]]
+    assert steps[3][0] == "handler"
+    assert re.fullmatch(r"NotesController\.index\(\) at app\.py:\d+", steps[3][1])
 
 
 def test_json_is_for_programs(project: Path) -> None:

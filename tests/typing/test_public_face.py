@@ -91,6 +91,10 @@ async def results(controller: NoteController, ctx: RequestContext) -> None:
     assert_type(await controller.index(ctx), Response)
 
 
+async def no_more(ctx: RequestContext) -> Response:
+    return ctx.no_content()
+
+
 def of_a_context(ctx: RequestContext) -> None:
     assert_type(ctx.session, Session[SessionData])
     assert_type(ctx.session.data, SessionData)
@@ -109,6 +113,15 @@ def of_a_context(ctx: RequestContext) -> None:
     assert_type(ctx.redirect("/"), Response)
     assert_type(ctx.url_for("NoteController.show", note_id=1, page=2), str)
     assert_type(ctx.problem(400), Response)
+    assert_type(ctx.stream([b"a", "b"]), Response)
+    assert_type(ctx.sse([ServerSentEvent(data=1), "text", {"n": 1}], heartbeat=None), Response)
+    assert_type(ctx.send_file("a.txt", root="files", disposition="attachment"), Response)
+    assert_type(ctx.download("text", "a.txt"), Response)
+    assert_type(ctx.fresh("v1"), bool)
+    assert_type(ctx.not_modified(), Response)
+    assert_type(ctx.last_event_id, str | None)
+    ctx.background(timing, ctx, no_more)
+    ctx.background(timing, ctx)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 def of_a_typed_context(ctx: RequestContext[UserSession]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from kick.http.body import DEFAULT_LIMIT
+from kick.http.shutdown import Shutdown
 from kick.signing import Signer
 
 
@@ -22,9 +23,10 @@ class Templates(Protocol):
 class Settings(msgspec.Struct):
     """Settings of the HTTP side of an application.
 
-    `max_body` is in bytes; `None` is no limit.
+    `max_body` is in bytes; `None` is no limit. `shutdown` says whether the application is about to stop.
     """
 
     max_body: int | None = DEFAULT_LIMIT
     cookie_signer: Signer | None = None
     templates: Templates | None = None
+    shutdown: Shutdown = msgspec.field(default_factory=Shutdown)

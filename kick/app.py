@@ -26,12 +26,16 @@ from kick.errors import KickError, raise_all
 from kick.http.assembly import Assembly, Chain, body_limit_problem
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
+from kick.http.controller import SocketInfo
 from kick.http.errors import NotAModule, NotASGIMiddleware, list_problem, plain_values
+from kick.http.handshake import Handshake, no_body
+from kick.http.origins import may_connect
 from kick.http.pipeline import response_to, settled
-from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
+from kick.http.problem import Forbidden, HTTPError, MethodNotAllowed, NotFound, ServiceUnavailable
 from kick.http.response import ReadyResponse, Response, empty_response, head_of
 from kick.http.routing import Endpoint, Miss, Route, split_path
 from kick.http.settings import Settings
+from kick.http.websocket import Socket
 from kick.module import Module
 from kick.session import Session, Sessions
 
@@ -42,6 +46,7 @@ _ADVICE: Final[Mapping[Any, str]] = {
     Sessions: 'Add the middleware that provides it: `middleware=[session(secret=os.environ["SESSION_SECRET"])]`.',
     Session: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.session`.",
     Request: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.request`.",
+    Socket: "It belongs to the handler of a WebSocket: take `socket: Socket` where `@WebSocket` decorates.",
 }
 """How to come by what kick has, but nobody provides."""
 
@@ -51,8 +56,9 @@ _NONE: Final[Mapping[str, Route]] = {}
 class App:
     """An ASGI application, made by `bootstrap()`.
 
-    `routes` lists its routes, `container` has its instances. Importing it starts nothing: what it provides is built at
-    the server's lifespan start-up, or, where a server has none, at the first request.
+    `routes` lists its routes, `sockets` those of its WebSockets, `container` has its instances. Importing it starts
+    nothing: what it provides is built at the server's lifespan start-up, or, where a server has none, at the first
+    request.
 
     >>> app = bootstrap([])
     >>> app, app.routes
@@ -70,8 +76,10 @@ class App:
         self.middleware = tuple(assembly.middleware)
         self.settings = settings
         self.routes = tuple(assembly.router.routes)
+        self.sockets = tuple(assembly.sockets.routes)
         self._layers = tuple(assembly.layers.values())
         self._router = assembly.router
+        self._socket_router = assembly.sockets
         self._static = assembly.router.static
         self._chains = assembly.chains
         self._lifespan_of_user = lifespan
@@ -177,7 +185,7 @@ class App:
             if found is not None:
                 route, params = found
                 return RequestContext(scope, receive, send, self.settings, route, params), route.endpoint
-            miss = Miss(self._router.allowed(parts))
+            miss = self._missed(parts)
         except HTTPError as error:
             miss = Miss(error=error)
         ctx: RequestContext[Any] = RequestContext(scope, receive, send, self.settings, None, {}, _miss=miss)
@@ -187,10 +195,46 @@ class App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000, "reason": "There are no WebSockets here."})
+            await self._serve_socket(scope, receive, send)
         else:
             raise RuntimeError(f"kick serves http, not {scope['type']}")
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        handshake = Handshake(scope, receive, send)
+        ctx, endpoint = self._find_socket(scope, handshake)
+        try:
+            await handshake.serve(ctx, endpoint, self.settings.shutdown)
+        except BaseException as error:
+            await _end(ctx, error)
+            raise
+        await _end(ctx, None)
+
+    def _find_socket(self, scope: Scope, handshake: Handshake) -> tuple[RequestContext[Any], Endpoint]:
+        """The context of a handshake, and what answers it."""
+        request, send, path, root_path = handshake.scope, handshake.send, scope["path"], scope.get("root_path", "")
+        try:
+            parts = split_path(path, scope.get("raw_path"), root_path if path.startswith(root_path) else "")
+            found = self._socket_router.find("GET", parts)
+            if found is None:
+                raise NotFound(f"There is no WebSocket at {path}.")
+            if self.settings.shutdown.is_set:
+                raise ServiceUnavailable("The server is stopping.", retry_after=1)
+            route, params = found
+            if isinstance(route.info, SocketInfo) and not may_connect(
+                scope["headers"], request["scheme"], route.info.origins
+            ):
+                raise Forbidden("Pages of this origin may not connect.")
+        except HTTPError as error:
+            miss = Miss(error=error)
+            return RequestContext(request, no_body, send, self.settings, None, {}, _miss=miss), self._unmatched
+        return RequestContext(request, no_body, send, self.settings, route, params), route.endpoint
+
+    def _missed(self, parts: list[str]) -> Miss:
+        """Why no route serves a request: there may be a WebSocket (RFC 9110, section 15.5.22)."""
+        allowed = self._router.allowed(parts)
+        if allowed or self._socket_router.find("GET", parts) is None:
+            return Miss(allowed)
+        return Miss(error=HTTPError(426, "There is a WebSocket here.", headers={"upgrade": "websocket"}))
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

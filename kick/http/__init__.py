@@ -1,8 +1,9 @@
 """The HTTP side: controllers, contexts, responses, errors."""
 
 from kick.http.context import RequestContext
-from kick.http.controller import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use
+from kick.http.controller import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use, WebSocket
 from kick.http.cookies import cookie_parser
+from kick.http.frames import InvalidMessage
 from kick.http.pipeline import CallNext, Middleware
 from kick.http.problem import (
     BadGateway,
@@ -31,6 +32,7 @@ from kick.http.problem import (
 from kick.http.response import Response
 from kick.http.routing import Route
 from kick.http.sse import ServerSentEvent
+from kick.http.websocket import Socket, SocketClosed
 
 __all__ = [
     "BadGateway",
@@ -46,6 +48,7 @@ __all__ = [
     "HTTPError",
     "Head",
     "InternalServerError",
+    "InvalidMessage",
     "Locked",
     "MethodNotAllowed",
     "Middleware",
@@ -64,11 +67,14 @@ __all__ = [
     "Route",
     "ServerSentEvent",
     "ServiceUnavailable",
+    "Socket",
+    "SocketClosed",
     "TooManyRequests",
     "URITooLong",
     "Unauthorized",
     "UnprocessableEntity",
     "UnsupportedMediaType",
     "Use",
+    "WebSocket",
     "cookie_parser",
 ]

@@ -12,12 +12,14 @@ from kick.di.naming import place_of
 from kick.errors import KickError
 from kick.http.binding import CallPlan
 from kick.http.calling import endpoint_of, without_body
-from kick.http.controller import ControllerInfo, RouteInfo, controller_info, handlers_of, middleware_of
+from kick.http.controller import ControllerInfo, RouteInfo, SocketInfo, controller_info, handlers_of, middleware_of
 from kick.http.errors import BadBodyLimit, BadRoutePath, BadStatus, DuplicateRoute, ListedTwice, NotAController
 from kick.http.pipeline import around, for_route, guarded, middleware_problem
 from kick.http.response import Response
-from kick.http.routing import Endpoint, Route, Router, parse_path, path_names
+from kick.http.routing import Endpoint, Route, Router, Segment, parse_path, path_names
 from kick.http.settings import Settings
+from kick.http.socket_errors import DuplicateSocket
+from kick.http.socketplan import SocketPlan, socket_endpoint, socket_problems, without_sockets
 
 
 class ModuleLike(Protocol):
@@ -47,14 +49,26 @@ class Chain(msgspec.Struct, eq=False):
         return without_body(endpoint) if self.route.method == "HEAD" else endpoint
 
 
+class SocketChain(Chain):
+    """What the handshake of a WebSocket runs through."""
+
+    def link(self, container: Container) -> Endpoint:
+        """The whole chain, composed; the container has started."""
+        assert isinstance(self.plan, SocketPlan)
+        handler = socket_endpoint(self.plan, container, container.instance(self.route.controller))
+        return guarded(self.outer, around(self.inner, handler))
+
+
 class Assembly:
     """The router of an application, and how each of its handlers is called.
 
-    `layers` are all the middleware there is, each once; `problems` has all that is wrong.
+    `sockets` is the router of its WebSockets: a page and a WebSocket may share a path. `layers` are all the middleware
+    there is, each once; `problems` has all that is wrong.
     """
 
     def __init__(self, modules: Sequence[ModuleLike], middleware: Sequence[Any], prefix: str) -> None:
         self.router = Router()
+        self.sockets = Router()
         self.chains: list[Chain] = []
         self.problems: list[KickError] = []
         self.layers: dict[int, Any] = {}
@@ -116,7 +130,7 @@ class Assembly:
         for handler, route_info in handlers_of(controller):
             try:
                 self._add_route(module, controller, info, handler, route_info, prefix)
-            except (BadRoutePath, DuplicateRoute) as problem:
+            except (BadRoutePath, DuplicateRoute, DuplicateSocket) as problem:
                 self.problems.append(problem)
 
     def _add_route(
@@ -132,7 +146,7 @@ class Assembly:
         path = join_paths(prefix, module.prefix, info.prefix, route_info.path)
         place = f"{name}() at {place_of(handler)}"
         self.problems += _option_problems(route_info, place)
-        plan = CallPlan(handler, route_info, path_names(path), place)
+        plan = self._plan(handler, route_info, path, place)
         layers = (*module.middleware, *middleware_of(controller), *middleware_of(handler))
         route = Route(
             method=route_info.method,
@@ -148,8 +162,25 @@ class Assembly:
             middleware=tuple(self._usable(layers)),
             endpoint=_not_linked,
         )
-        self.chains.append(Chain(route, plan))
-        self.router.add(route, parse_path(path, plan.hints(), place))
+        segments = parse_path(path, plan.hints(), place)
+        if isinstance(route_info, SocketInfo):
+            self.chains.append(SocketChain(route, plan))
+            self._add_socket(route, segments)
+        else:
+            self.chains.append(Chain(route, plan))
+            self.router.add(route, segments)
+
+    def _plan(self, handler: Any, info: RouteInfo, path: str, place: str) -> CallPlan:
+        if isinstance(info, SocketInfo):
+            self.problems += socket_problems(info, place)
+            return SocketPlan(handler, info, path_names(path), place)
+        return without_sockets(CallPlan(handler, info, path_names(path), place))
+
+    def _add_socket(self, route: Route, segments: Sequence[Segment]) -> None:
+        try:
+            self.sockets.add(route, segments)
+        except DuplicateRoute as problem:
+            raise DuplicateSocket(route.path, *problem.places) from None
 
     def _usable(self, layers: Iterable[Any]) -> list[Any]:
         """The layers that can be called as such; what is wrong with the others is noted, once."""

@@ -53,6 +53,7 @@ class Source(enum.Enum):
     BODY = "body"
     QUERY = "query"
     CONTAINER = "container"
+    SOCKET = "socket"
     DEFAULT = "default"
 
 

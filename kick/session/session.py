@@ -80,6 +80,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         "_fields",
         "_flash",
         "_id",
+        "_id_is_settled",
         "_is_new",
         "_key",
         "_lock",
@@ -113,6 +114,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         self._removal_due = False
         # Writes are refused for good once the response is on its way (sealed), and while there is a refusal.
         self._sealed = False
+        self._id_is_settled = False
         self._refusal: Refusal | None = None
         self._anonymous = False
         self._attempted = False
@@ -204,6 +206,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         is raised, and the id, the data and the cookie are as they were.
         """
         self._usable()
+        self._may_change_id()
         if isinstance(keep, str):
             raise TypeError(f"keep is True, False or a list of keys, not the text {keep!r}")
         kept = None if keep is True else () if keep is False else tuple(keep)
@@ -216,6 +219,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         For a change of id by time, under requests that are in flight. Not for a login.
         """
         self._usable()
+        self._may_change_id()
         async with self._one_at_a_time():
             await self._verbs.rotate(self)
 
@@ -297,9 +301,13 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     def _usable(self) -> None:
         self._touch()
         if self._sealed:
-            raise _too_late()
+            raise (self._refusal or _too_late)()
         if self._anonymous:
             raise SessionUnavailable
+
+    def _may_change_id(self) -> None:
+        if self._id_is_settled:
+            raise _no_cookie()
 
     def _open(self) -> Contents:
         self._touch()
@@ -363,6 +371,18 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         if self._contents is not None:
             self._contents.seal(_too_late)
 
+    def _go_on(self) -> None:
+        """Take writes again, for `save()`: a WebSocket outlives its handshake. No cookie is sent any more."""
+        self._id_is_settled = True
+        if self._status is Status.NEW:
+            self._refuse_writes(_no_cookie)
+            return
+        self._sealed = self._anonymous
+        if self._status is Status.DESTROYED:
+            self._refuse_writes(_destroyed)
+        elif self._status is not Status.UNAVAILABLE:
+            self._allow_writes()
+
     def _may_have_changed(self) -> bool:
         """Whether `_change` is worth its price."""
         contents = self._contents
@@ -394,6 +414,10 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
 def _destroyed() -> Exception:
     return SessionClosed("it was destroyed. For a new one, `await ctx.session.regenerate()`.")
+
+
+def _no_cookie() -> Exception:
+    return SessionClosed("the handshake is over, and no cookie can be sent any more. Do it before `socket.accept()`.")
 
 
 def _too_late() -> Exception:

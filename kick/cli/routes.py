@@ -38,8 +38,8 @@ def command(target: str | None, as_json: bool) -> None:
     enter(folder, "development")
     app = load_app(find_target(target, folder), folder)
     if as_json:
-        terminal.say(json.dumps([_described(app, route) for route in app.routes], indent=2))
-    elif app.routes:
+        terminal.say(json.dumps([_described(app, route) for route in _all(app)], indent=2))
+    elif _all(app):
         terminal.say(f"\n{_full_table(app)}\n")
     else:
         terminal.say(terminal.dim("\n  no routes yet\n"))
@@ -47,26 +47,38 @@ def command(target: str | None, as_json: bool) -> None:
 
 def route_table(app: App) -> str:
     """Method, path and handler of each route, as `kick dev` shows them."""
-    return terminal.table([[terminal.method(each.method), each.path, terminal.dim(each.name)] for each in app.routes])
+    return terminal.table([[terminal.method(_verb(each)), each.path, terminal.dim(each.name)] for each in _all(app)])
+
+
+def _all(app: App) -> tuple[Route, ...]:
+    """The routes, and those of WebSockets after them."""
+    return *app.routes, *app.sockets
+
+
+def _verb(route: Route) -> str:
+    """The method of a route; `WS` for that of a WebSocket."""
+    from kick.http.controller import SocketInfo
+
+    return "WS" if isinstance(route.info, SocketInfo) else route.method
 
 
 def _full_table(app: App) -> str:
     rows = [
         [
-            terminal.method(route.method),
+            terminal.method(_verb(route)),
             route.path,
             route.name,
             "on" if _has_session(app, route) else terminal.dim("off"),
             terminal.dim(", ".join(_middleware(app, route))),
         ]
-        for route in app.routes
+        for route in _all(app)
     ]
     return terminal.table(rows, heading=["method", "path", "handler", "session", "middleware"])
 
 
 def _described(app: App, route: Route) -> dict[str, Any]:
     return {
-        "method": route.method,
+        "method": _verb(route),
         "path": route.path,
         "handler": route.name,
         "module": route.module,

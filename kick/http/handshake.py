@@ -83,6 +83,8 @@ class Handshake:
             except OSError:
                 self._is_open = False  # the client did not wait
             finally:
+                if not self._is_open and self._socket is not None:
+                    self._socket._end(ABNORMAL, "The handshake failed.")
                 self._answered.set()
 
     async def begin(self, ctx: RequestContext[Any], handle: Handle, frames: Frames, info: SocketInfo) -> Response:
@@ -109,8 +111,6 @@ class Handshake:
             response.raw_headers += lines
             self._decided.set()
         await self._answered.wait()
-        if not self._is_open:
-            raise SocketClosed(ABNORMAL, "the handshake failed")
 
     def refuse(self, reason: str) -> None:
         """Let the chain go on, with a 403."""

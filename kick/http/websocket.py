@@ -58,7 +58,7 @@ class Link(Protocol):
     send: Send
 
     async def accept(self, subprotocol: str | None, headers: Mapping[str, str]) -> None:
-        """Let the handshake succeed. Raises `SocketClosed` where it does not."""
+        """Let the handshake succeed, and wait until it has; where it does not, the socket is told of its end."""
         ...
 
     def refuse(self, reason: str) -> None:
@@ -203,8 +203,8 @@ class Socket(Generic[In, Out]):
             raise ValueError(f"the client does not offer the subprotocol {subprotocol!r}, only {self.subprotocols}")
         self._check_open()
         await self._link.accept(subprotocol, headers or {})
-        if self._phase is Phase.CONNECTING:
-            self._phase = Phase.OPEN
+        self._check_open()
+        self._phase = Phase.OPEN
 
     async def receive(self) -> In:
         """Wait for the next message of the client.

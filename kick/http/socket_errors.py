@@ -36,7 +36,7 @@ class SocketNotAsync(KickError):
     def __init__(self, place: str, name: str) -> None:
         super().__init__(
             cause=f"{place} handles a WebSocket, but it is no coroutine function, so it could await no message.",
-            fix=f"Write it as `async def {name}`.",
+            fix=f"Let it be one: `async def {name}`.",
         )
 
 

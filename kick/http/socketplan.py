@@ -43,8 +43,7 @@ class SocketPlan(CallPlan):
         if self.problems:
             return
         if not inspect.iscoroutinefunction(inspect.unwrap(handler)):
-            name = getattr(handler, "__name__", "handle")
-            self.problems.append(SocketNotAsync(place, f"{name}{inspect.signature(handler)}"))
+            self.problems.append(SocketNotAsync(place, getattr(handler, "__name__", "handle")))
         if not self.takes(Source.SOCKET):
             self.problems.append(SocketMissing(place))
 

@@ -122,10 +122,11 @@ class Handshake:
         """Run the handler to its end, and close the connection as it says."""
         try:
             await handle(ctx, socket)
-        except Exception as error:  # noqa: BLE001  # whatever it is, it ends the connection
+        except Exception as raised:  # noqa: BLE001  # whatever it is, it ends the connection
+            error = _told_by(raised, socket)
             if not self._decided.is_set():
-                self._refuse(error)
-            elif not (isinstance(error, SocketClosed) and socket.closed):
+                self._refuse(error or raised)
+            elif error is not None:
                 await socket.close(*_closing(error, ctx))
         else:
             if not self._decided.is_set():
@@ -190,6 +191,18 @@ async def _answer(ctx: RequestContext[Any], endpoint: Endpoint) -> Response:
     except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
         response = response_to(ctx, error)
     return response if ctx._extra_headers is None else ctx._finish()
+
+
+def _told_by(raised: Exception, socket: Socket[Any, Any]) -> Exception | None:
+    """What a handler raised, out of the group that a task group makes of it; nothing when its client is gone."""
+    error: Exception | None = raised
+    if socket.closed:
+        error = None if isinstance(raised, SocketClosed) else raised
+        if isinstance(raised, ExceptionGroup):
+            error = raised.split(SocketClosed)[1]
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _closing(error: Exception, ctx: RequestContext[Any]) -> tuple[int, str]:

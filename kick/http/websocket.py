@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self
 
 import anyio
+import anyio.lowlevel
 from starlette.datastructures import URL, Headers, QueryParams, State
 from starlette.types import Message, Receive, Send
 from typing_extensions import TypeVar
@@ -30,6 +31,10 @@ POLICY_VIOLATION: Final = 1008
 INTERNAL_ERROR: Final = 1011
 
 _SENDABLE: Final = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
+
+
+_MOST_IN_A_ROW: Final = 32
+"""Messages that are sent before others get their turn: a server that can write at once does not wait in `send`."""
 
 
 class SocketClosed(Exception):
@@ -101,7 +106,7 @@ class Socket(Generic[In, Out]):
     ...             await socket.send(message)
     """
 
-    __slots__ = ("_code", "_context", "_frames", "_info", "_link", "_phase", "_reason", "_waiting")
+    __slots__ = ("_code", "_context", "_frames", "_in_a_row", "_info", "_link", "_phase", "_reason", "_waiting")
 
     def __init__(self, context: RequestContext[Any], link: Link, frames: Frames, info: SocketInfo) -> None:
         self._context = context
@@ -112,6 +117,7 @@ class Socket(Generic[In, Out]):
         self._code = NO_STATUS
         self._reason = ""
         self._waiting: anyio.CancelScope | None = None
+        self._in_a_row = 0
 
     def __repr__(self) -> str:
         return f"<Socket {self.path} {self._phase.value}>"
@@ -337,6 +343,10 @@ class Socket(Generic[In, Out]):
         except OSError:
             self._end(ABNORMAL, "")
             raise self._closed() from None
+        self._in_a_row += 1
+        if self._in_a_row >= _MOST_IN_A_ROW:
+            self._in_a_row = 0
+            await anyio.lowlevel.checkpoint()
 
     async def _drop_all(self, scope: anyio.CancelScope) -> None:
         try:

@@ -262,6 +262,22 @@ class EndController:
 
         await socket.send_from(counting())
 
+    @WebSocket("/tasks/{what}")
+    async def tasks(self, socket: Socket[str, str], what: str) -> None:
+        async def repeat() -> None:
+            while True:
+                await socket.send("again")
+
+        async def fail() -> None:
+            raise Forbidden("One failed.")
+
+        await socket.accept()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(fail if what == "fail" else repeat)
+            async for _ in socket:
+                pass
+            self.diary.entries.append("the client is gone")
+
     @WebSocket("/elsewhere")
     async def elsewhere(self, socket: Socket) -> None:
         await socket.accept()
@@ -651,6 +667,15 @@ def test_a_client_whose_connection_breaks_ends_the_iteration(served: Served) -> 
         socket.send("hello")
         socket.socket.shutdown(SHUT_RDWR)
     served.diary.wait_for("iteration ended")
+
+
+def test_tasks_of_a_handler_end_with_it(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    assert served.closing("/ends/tasks/fail") == (1008, "One failed.")
+    with served.open("/ends/tasks/repeat") as socket:
+        assert socket.recv(timeout=10) == "again"
+        socket.socket.shutdown(SHUT_RDWR)
+    served.diary.wait_for("the client is gone")
+    assert [each for each in caplog.records if each.name == "kick.http"] == []
 
 
 def test_a_second_task_that_receives_is_told(served: Served) -> None:

@@ -38,6 +38,8 @@ class Middleware(Protocol):
     * `providers`: what it adds to the container;
     * `aclose()`: a coroutine method, awaited when the application stops.
 
+    It runs for the handshake of a WebSocket too, a GET request, up to its acceptance, a response with the status 101.
+
     It is the same for the application, a module, a controller and a handler. That of the application always sees a
     response, for 404, 405 and 500 too; the others see the exception.
 

@@ -2,16 +2,21 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import httpx2
 import msgspec
 import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from starlette.responses import PlainTextResponse
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
 
-from tests.support.serving import ROOT, ServeProcess
+from tests.support.serving import ROOT, Serve, ServeProcess
 from tests.support.sockets import client
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -63,3 +68,57 @@ def test_nobody_enters_without_a_name_or_from_another_site(url: str) -> None:
         with pytest.raises(InvalidStatus) as caught, client(f"{url}/rooms/garden", **options):
             pytest.fail("it was accepted")
         assert caught.value.response.status_code == status
+
+
+async def test_who_is_too_slow_is_sent_away_and_the_others_hear_all() -> None:
+    rooms: Any = run_path(str(ROOT / "examples/chat/rooms.py"))
+    house = rooms["Rooms"]()
+    with house.entered("garden", "Ada") as ada, house.entered("garden", "Bob") as bob:
+        heard_by_ada = 0
+        for number in range(rooms["MOST_UNREAD"] + 1):
+            house.tell("garden", rooms["Told"]("Ada", str(number)))
+            await ada.unread.receive()
+            heard_by_ada += 1
+        unread = [message async for message in bob.unread]
+        assert heard_by_ada == rooms["MOST_UNREAD"] + 1
+        assert len(unread) == rooms["MOST_UNREAD"]
+
+
+def test_the_page_talks_in_a_browser(url: str, browser: Chrome) -> None:
+    def sees(text: str) -> None:
+        wait_until(lambda: text in browser.find_element(By.TAG_NAME, "body").text, text)
+
+    browser.get(url)
+    browser.find_element(By.NAME, "name").send_keys("Ada")
+    browser.find_element(By.CSS_SELECTOR, "#login button").click()
+    sees("Ada")
+    wait_until(browser.find_element(By.NAME, "text").is_displayed, "the field for messages")
+    with enter(url, "garden", "Bob") as bob:
+        sees("Ada, Bob")
+        heard(bob)
+        browser.find_element(By.NAME, "text").send_keys("Good morning.\n")
+        assert heard(bob) == {"type": "told", "by": "Ada", "text": "Good morning."}
+        sees("Ada: Good morning.")
+        say(bob, "<b>Hello</b>")
+        sees("Bob: <b>Hello</b>")
+
+
+OPEN = """
+    const done = arguments[arguments.length - 1];
+    const socket = new WebSocket(arguments[0]);
+    socket.onopen = () => done("open");
+    socket.onclose = (event) => done(`closed ${event.code}`);
+"""
+
+
+def test_a_page_of_another_origin_is_refused_though_the_browser_sends_the_cookie(
+    url: str, browser: Chrome, serve: Serve
+) -> None:
+    """Cookies know no ports: a page on another port of the host is the same site to the browser."""
+    name, _, value = cookie_of(url, "Ada").partition("=")
+    address = f"{url.replace('http', 'ws')}/rooms/garden"
+    with serve(PlainTextResponse("another page"), lifespan="off", interface="asgi3") as other:
+        for page, outcome in [(url, "open"), (other, "closed 1006")]:
+            browser.get(page)
+            browser.add_cookie({"name": name, "value": value, "sameSite": "Lax"})
+            assert browser.execute_async_script(OPEN, address) == outcome

@@ -374,11 +374,10 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     def _go_on(self) -> None:
         """Take writes again, for `save()`: a WebSocket outlives its handshake. No cookie is sent any more."""
         self._id_is_settled = True
+        self._sealed = self._anonymous or self._status is Status.NEW
         if self._status is Status.NEW:
             self._refuse_writes(_no_cookie)
-            return
-        self._sealed = self._anonymous
-        if self._status is Status.DESTROYED:
+        elif self._status is Status.DESTROYED:
             self._refuse_writes(_destroyed)
         elif self._status is not Status.UNAVAILABLE:
             self._allow_writes()

@@ -62,7 +62,9 @@ class SessionMiddleware:
             for each, value in parse_cookies(header.decode("latin-1"))
             if each == self._name
         ]
-        opened = await self.engine.open(values)
+        opened = self.engine.open(values)
+        if opened._claim is not None:
+            await self.engine.load(opened)
         opened._describe_client = lambda: _client(scope)
         return opened
 

@@ -12,11 +12,17 @@ from kick.environment import in_production
 from kick.errors import KickError
 from kick.http.cookies import SameSite, attribute_problem, attributes, decode_value
 from kick.session.errors import BadSessionCookie
-from kick.session.ids import is_well_formed
+from kick.session.ids import is_well_formed, key_of
 from kick.signing import Signer
 
 _PREFIX: Final = "s:"
 """Says "signed", in the manner of express-session."""
+
+REMEMBERED: Final = 4096
+"""How many cookies with a valid signature are remembered, so that those of a busy browser are not verified anew."""
+
+LONGEST_REMEMBERED: Final = 256
+"""Characters; a cookie of ours has 82."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +70,8 @@ class Claim(msgspec.Struct, frozen=True):
     """The id that a request came with, signed by us."""
 
     session_id: str
+    key: str
+    """Under which stores know it."""
     is_current: bool
     """Whether the first of the secrets signed it; otherwise the cookie is issued anew."""
 
@@ -79,11 +87,12 @@ class SessionCookie:
     'abcdefghijklmnopqrstuvwxyz0123456789'
     """
 
-    __slots__ = ("_attributes", "_signer", "name")
+    __slots__ = ("_attributes", "_claims", "_signer", "name")
 
     def __init__(self, name: str, signer: Signer, options: CookieOptions) -> None:
         self.name = name
         self._signer = signer
+        self._claims: dict[str, Claim] = {}
         self._attributes = "; ".join(
             attributes(
                 path=options.path,
@@ -98,14 +107,23 @@ class SessionCookie:
     def read(self, values: Iterable[str]) -> Claim | None:
         """The first of the values that carries a valid signature and something of the form of an id."""
         for value in values:
-            if value[:2] != _PREFIX:
-                value = decode_value(value)
-                if value[:2] != _PREFIX:
-                    continue
-            verified = self._signer.verify(value[2:])
-            if verified is not None and is_well_formed(verified[0]):
-                return Claim(*verified)
+            claim = self._claims.get(value) or self._verified(value)
+            if claim is not None:
+                return claim
         return None
+
+    def _verified(self, sent: str) -> Claim | None:
+        value = sent if sent[:2] == _PREFIX else decode_value(sent)
+        verified = self._signer.verify(value[2:]) if value[:2] == _PREFIX else None
+        if verified is None or not is_well_formed(verified[0]):
+            return None
+        session_id, is_current = verified
+        claim = Claim(session_id, key_of(session_id), is_current)
+        if len(sent) <= LONGEST_REMEMBERED:
+            if len(self._claims) >= REMEMBERED:
+                self._claims.clear()
+            self._claims[sent] = claim
+        return claim
 
     def issue(self, session_id: str, max_age: float) -> bytes:
         """The `Set-Cookie` value for an id; `max_age` is in seconds and is rounded up."""

@@ -30,36 +30,59 @@ class Engine:
         self.store = store
         self.events = Events(options.on_event)
         self.verbs = Verbs(options, store, self.events)
-        self._touch_after = min(options.max_age / 10, 60.0)
         self._prolongs = options.rolling or options.rotate_after is not None
+        self._stores_all = options.save_uninitialized
 
     def is_within(self, path: str) -> bool:
         """Whether browsers send the cookie to a path (RFC 6265, section 5.1.4): elsewhere there is no session."""
         prefix = self.options.path
         return prefix == "/" or path == prefix or path.startswith(prefix if prefix.endswith("/") else prefix + "/")
 
-    async def open(self, cookies: Sequence[str]) -> Session[Any]:
-        """The session that these cookie values lead to, or a new one. Never raises for what a client sent.
+    def open(self, cookies: Sequence[str]) -> Session[Any]:
+        """The session of a request that came with these cookie values. Never raises for what a client sent.
+
+        Where its `_claim` is not `None`, the store has still to be asked: `await load(session)`.
+        """
+        session: Session[Any] = Session(self.verbs, cookie_came=bool(cookies))
+        if cookies:
+            claim = self.options.cookie.read(cookies)
+            if claim is None:
+                self.events.emit(SessionEvent.BAD_SIGNATURE, None)
+            session._claim = claim
+        return session
+
+    async def load(self, session: Session[Any]) -> None:
+        """Take over what the store has under the id that the request came with.
 
         When the store does not answer, the session says so as soon as somebody uses it, and not before.
         """
-        session: Session[Any] = Session(self.verbs, cookie_came=bool(cookies))
-        if not cookies:
-            return session
-        claim = self.options.cookie.read(cookies)
+        claim, session._claim = session._claim, None
         if claim is None:
-            self.events.emit(SessionEvent.BAD_SIGNATURE, None)
-            return session
+            return
         try:
-            await self.verbs.load(session, claim.session_id)
+            found = await self.verbs.ask(self.store.load(claim.key))
+            if not session._found(claim, found):
+                await self.verbs.follow(session, claim, found)
         except SessionUnavailable:
             session._status = Status.UNAVAILABLE
             if self.options.on_store_error == "anonymous":
                 session._anonymous = True
                 session._refuse_writes(SessionUnavailable)
-        if not claim.is_current and session._status is Status.STORED:
-            session._cookie_wanted = True
-        return session
+
+    def close_untouched(self, session: Session[Any]) -> bool:
+        """Close a session that has nothing to say to the store and needs no cookie; whether it was one."""
+        status = session._status
+        if (
+            (self._prolongs and status is Status.STORED)
+            or (self._stores_all and status is Status.NEW)
+            or session._cookie_due
+            or session._cookie_wanted
+            or session._removal_due
+            or session._may_have_changed()
+        ):
+            return False
+        session._seal()
+        return True
 
     async def close(self, session: Session[Any], status: int) -> bytes | None:
         """Save what is to be saved; the `Set-Cookie` value for the response, if there is to be one.
@@ -112,7 +135,7 @@ class Engine:
         if options.rotate_after is not None and now - record.issued_at >= options.rotate_after:
             left = options.max_age if options.rolling else max(0.001, record.expires_at - now)
             await self.verbs.rotate(session, max_age=left)
-        elif options.rolling and now - record.seen_at >= self._touch_after:
+        elif options.rolling and now - record.seen_at >= options.tick:
             await self.verbs.touch(session)
 
     async def _unasked(self, call: Awaitable[None]) -> None:

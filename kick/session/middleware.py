@@ -58,7 +58,9 @@ class SessionLayer:
         if ctx._session is not None or not (self._everywhere or self.engine.is_within(ctx.path)):
             return await call_next(ctx)
         name = self._name
-        session = await self.engine.open([value for each, value in ctx._pairs() if each == name])
+        session = self.engine.open([value for each, value in ctx._pairs() if each == name])
+        if session._claim is not None:
+            await self.engine.load(session)
         session._describe_client = ctx._client
         ctx._session = session
         try:
@@ -66,11 +68,13 @@ class SessionLayer:
         except Exception as error:
             await self._close_after(error, session, ctx)
             raise
-        try:
-            cookie = await self.engine.close(session, response.status_code)
-        except Exception:
-            self._send_cookie(self.engine.cookie_of(session), ctx)
-            raise
+        cookie = None
+        if not self.engine.close_untouched(session):
+            try:
+                cookie = await self.engine.close(session, response.status_code)
+            except Exception:
+                self._send_cookie(self.engine.cookie_of(session), ctx)
+                raise
         if cookie is not None or session._accessed:
             finish_headers(response.raw_headers, accessed=session._accessed, cookie=cookie)
         return response

@@ -42,6 +42,11 @@ class SessionOptions:
     max_size: int
     on_event: Listener | None
 
+    @property
+    def tick(self) -> float:
+        """How exact, in seconds, the ends of the cookie and of a rolling session are: more often none is prolonged."""
+        return min(self.max_age / 10, 60.0)
+
 
 def check_options(
     secret: Secret | None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol
 from typing_extensions import TypeVar
 
 from kick.session.contents import Contents, Refusal, SessionData
+from kick.session.cookie import Claim
 from kick.session.errors import SessionClosed, SessionUnavailable
 from kick.session.flash import Flash
 from kick.session.ids import draw_id, fingerprint, key_of
@@ -71,6 +72,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     __slots__ = (
         "_accessed",
         "_anonymous",
+        "_claim",
         "_attempted",
         "_contents",
         "_cookie_came",
@@ -96,6 +98,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     def __init__(self, verbs: SessionVerbs, *, cookie_came: bool = False) -> None:
         self._verbs = verbs
         self._cookie_came = cookie_came
+        self._claim: Claim | None = None
         self._status = Status.NEW
         self._is_new = True
         self._accessed = False
@@ -317,6 +320,15 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
                 self._contents.seal(self._refusal)
         return self._contents
 
+    def _found(self, claim: Claim, found: object) -> bool:
+        """Become what the store has under the id that the request came with; whether it is a session."""
+        if type(found) is not Record:
+            return False
+        self._adopt(claim.session_id, claim.key, found)
+        self._is_new = False
+        self._cookie_wanted = not claim.is_current
+        return True
+
     def _adopt(self, session_id: str, key: str, record: Record) -> None:
         self._id, self._key, self._record = session_id, key, record
         self._fields = record.fields
@@ -393,13 +405,12 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
     def _change(self) -> Change:
         """All that differs from the store."""
-        changed: dict[str, bytes] = {}
-        dropped: list[str] = []
-        for part in (self._contents, self._flash):
-            if part is not None:
-                set_here, dropped_here = part.changes()
-                changed.update(set_here)
-                dropped += dropped_here
+        contents, flash = self._contents, self._flash
+        changed, dropped = ({}, []) if contents is None else contents.changes()
+        if flash is not None:
+            set_here, dropped_here = flash.changes()
+            changed.update(set_here)
+            dropped += dropped_here
         return Change(set=changed, delete=dropped, principal=self._principal)
 
     def _rebase(self, fields: Mapping[str, bytes]) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from kick.errors import KickError
 from kick.session.contents import Contents, SessionData, check_key
+from kick.session.cookie import Claim
 from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.ids import (
@@ -64,7 +65,9 @@ class Verbs:
         self._adopt: Callable[..., Awaitable[Record | Superseded | None]] | None = getattr(store, "adopt", None)
         self._disown: Callable[[str], Awaitable[None]] | None = getattr(store, "disown", None)
         self._time_limit = None if getattr(store, "keeps_time", False) else options.store_timeout
-        self._answers_at_once = type(store) is MemoryStore  # and never fails
+        self._tick = options.tick
+        if type(store) is MemoryStore:
+            self.ask = _unguarded
 
     # What sessions ask for
 
@@ -136,18 +139,14 @@ class Verbs:
 
     # What the engine asks for
 
-    async def load(self, session: Session[Any], session_id: str) -> None:
-        """Take over what the store has under an id, or under those it was rotated to."""
-        key = key_of(session_id)
-        load = self.store.load(key)
-        found = await (load if self._answers_at_once else self.ask(load))
+    async def follow(self, session: Session[Any], claim: Claim, found: Record | Superseded | None) -> None:
+        """Take over what another framework has stored under an id, or what is under the ids it was rotated to."""
+        session_id, key = claim.session_id, claim.key
         if found is None and self._adopt is not None:
             ages = {"max_age": self.options.max_age, "absolute_max_age": self.options.absolute_max_age}
             found = await self.ask(self._adopt(session_id, key, **ages))
-        if type(found) is Record:
-            session._adopt(session_id, key, found)
-            session._is_new = False
-            return
+            if session._found(claim, found):
+                return
         for _ in range(MOST_HOPS):
             if not isinstance(found, Superseded):
                 break
@@ -155,12 +154,10 @@ class Verbs:
             if successor is None:
                 session._status = Status.SUPERSEDED
                 break
-            session_id, key = successor, key_of(successor)
-            found = await self.ask(self.store.load(key))
-            if isinstance(found, Record):
-                session._adopt(session_id, key, found)
-                session._is_new = False
-                session._cookie_wanted = True
+            session_id = successor
+            claim = Claim(session_id, key_of(session_id), is_current=False)
+            found = await self.ask(self.store.load(claim.key))
+            if session._found(claim, found):
                 return
         self.events.emit(SessionEvent.UNKNOWN_ID, key)
 
@@ -180,6 +177,7 @@ class Verbs:
                 found = await self.ask(self.store.load(key))
                 if isinstance(found, Record):
                     session._adopt(session._id, key, found)
+                    session._cookie_wanted = True
                     await self.commit(session, change)
                     return
             session._id = None
@@ -235,8 +233,11 @@ class Verbs:
             else:
                 self._lose(session, Status.GONE)
 
-    async def ask(self, call: Awaitable[T]) -> T:
+    def ask(self, call: Awaitable[T]) -> Awaitable[T]:
         """What the store answers, within the time limit; `SessionUnavailable` for whatever goes wrong in it."""
+        return self._guarded(call)
+
+    async def _guarded(self, call: Awaitable[T]) -> T:
         try:
             if self._time_limit is None:
                 return await call
@@ -296,21 +297,24 @@ class Verbs:
         for name in change.delete:
             fields.pop(name, None)
         fields.update({name: str(value).encode() for name, value in answer.counters.items()})
+        record, principal = session._record, change.principal
         session._record = msgspec.structs.replace(
-            session._record,
+            record,
             seen_at=self.now(),
             expires_at=answer.expires_at,
-            principal=session._record.principal if change.principal is KEEP else change.principal,
+            principal=record.principal if principal is KEEP else principal,
         )
-        if change.principal is not KEEP:
+        if principal is not KEEP:
             session._principal = KEEP
+        # The browser's cookie is prolonged along with the session, now and then: not with every write.
+        if session._cookie_wanted or record.expires_at // self._tick != answer.expires_at // self._tick:
+            session._cookie_due = True
         if change.increment:
             session._fields = fields
             for name in answer.counters:
                 session._open().refresh(name, fields)
         else:
             session._rebase(fields)
-        session._cookie_due = True
 
     def _follow(self, session: Session[Any], answer: Superseded) -> None:
         """Go on under the id that another request has given the session, if we may know it."""
@@ -342,6 +346,11 @@ class Verbs:
             return change
         client = encode(CLIENT, dict(session._describe_client()))
         return msgspec.structs.replace(change, set={**change.set, CLIENT: client})
+
+
+def _unguarded(call: Awaitable[T]) -> Awaitable[T]:
+    """What asks a store in memory, which neither fails nor lets anybody wait."""
+    return call
 
 
 def _size(fields: Mapping[str, bytes]) -> int:

@@ -87,6 +87,18 @@ class Site:
     def store(self) -> Any:
         return self.layer.engine.store
 
+    def showing_writes(self) -> Site:
+        """Itself, with the cookie in the answer to every write that is in the store, and not just now and then."""
+        verbs = self.layer.engine.verbs
+        committed = verbs._committed
+
+        def observed(session: Session[Any], *given: Any) -> None:
+            committed(session, *given)
+            session._cookie_due = True
+
+        verbs._committed = observed  # type: ignore[method-assign]
+        return self
+
     async def request(
         self,
         act: Callable[[Any], Any],

@@ -386,3 +386,33 @@ async def test_a_new_id_that_is_taken_is_not_used_by_regenerate(site: Site, monk
     await second.visit(regenerate)
     assert session_id(second) == "a" * 36
     assert [await first.data(), await second.data()] == [{"n": 1}, {"n": 2}]
+
+
+async def test_a_cookie_that_was_verified_before_is_worth_no_more_than_its_session(browser: Browser) -> None:
+    await login(browser)
+    stolen = browser.cookie
+    assert await browser.data() == {"user_id": 7}
+    await browser.visit(lambda session: session.destroy())
+    assert await Browser(browser.site, stolen).data() == {}
+
+
+def test_no_more_cookies_are_remembered_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kick.session.cookie.REMEMBERED", 8)
+    cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())
+    sent = [cookie.issue(draw_id(), 60).decode().partition("=")[2].partition(";")[0] for _ in range(20)]
+    for value in [*sent, *sent]:
+        claim = cookie.read([value])
+        assert claim is not None
+        assert value.startswith(f"s:{claim.session_id}.")
+        assert claim.key == key_of(claim.session_id)
+        assert len(cookie._claims) <= 8
+    assert cookie.read([sent[0] + "x"]) is None
+
+
+def test_a_cookie_that_is_longer_than_any_of_ours_is_read_and_not_remembered() -> None:
+    cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())
+    value = sign_like_express("a" * 128)
+    claim = cookie.read(["".join(f"%{ord(each):02x}" for each in value)])
+    assert claim is not None
+    assert claim.session_id == "a" * 128
+    assert cookie._claims == {}

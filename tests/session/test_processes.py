@@ -123,7 +123,7 @@ def meet(barrier: Barrier) -> None:
 
 def serve(url: str, folder: Path, name: str) -> list[Visit]:
     """What one process does."""
-    return asyncio.run(_serve(Site(url, store_timeout=30), Jar(folder), name))
+    return asyncio.run(_serve(Site(url, store_timeout=30).showing_writes(), Jar(folder), name))
 
 
 async def _serve(site: Site, jar: Jar, name: str) -> list[Visit]:

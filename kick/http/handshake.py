@@ -41,7 +41,8 @@ Handle = Callable[[RequestContext[Any], Socket[Any, Any]], Awaitable[None]]
 """A handler with its arguments."""
 
 _KEY: Final = "kick.handshake"
-_SCHEMES: Final = {"ws": "http", "wss": "https"}
+_SECURE: Final = ("wss", "https")
+"""Schemes of a connection over TLS: what stands in front of the application may have written either."""
 _OF_THE_SERVER: Final = (b"connection", b"content-length", b"content-type", b"transfer-encoding", b"upgrade")
 """Headers that are not the application's to send with a 101."""
 
@@ -54,7 +55,7 @@ class Handshake:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope: Scope = {**scope, "type": "http", "method": "GET", _KEY: self}
-        self.scope["scheme"] = _SCHEMES.get(scope.get("scheme", "ws"), "http")
+        self.scope["scheme"] = "https" if scope.get("scheme") in _SECURE else "http"
         self.receive = receive
         self.send = send
         self._tasks: anyio.abc.TaskGroup | None = None

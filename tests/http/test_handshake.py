@@ -306,6 +306,7 @@ async def test_a_server_that_gives_up_cancels_the_handler_and_its_clean_ups_run(
         ("ws", "example.com", "http://example.com", True),
         ("wss", "example.com", "https://example.com", True),
         ("wss", "example.com", "http://example.com", False),
+        ("https", "example.com", "http://example.com", False),
         ("wss", "example.com:443", "https://example.com", True),
         ("wss", "EXAMPLE.com", "https://example.COM", True),
         ("wss", "[::1]:8443", "https://[::1]:8443", True),

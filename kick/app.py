@@ -27,8 +27,12 @@ from kick.http.assembly import Assembly, Chain, body_limit_problem
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
 from kick.http.errors import NotAModule, NotASGIMiddleware, list_problem, plain_values
+from kick.http.exchange import Observer, exchange_in
+from kick.http.middleware.access_log import AccessLog, LogFormat
+from kick.http.middleware.entrance import Entrance, Wrap
 from kick.http.pipeline import response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
+from kick.http.proxies import TrustedProxies
 from kick.http.response import ReadyResponse, Response, empty_response, head_of
 from kick.http.routing import Endpoint, Miss, Route, split_path
 from kick.http.settings import Settings
@@ -232,7 +236,10 @@ class App:
 
 
 class WrappedApp(App):
-    """An application inside of ASGI middleware, which sees its requests, WebSockets and lifespan first."""
+    """An application inside of others: ASGI middleware, trusted proxies, allowed hosts; `wraps`, the outermost first.
+
+    They see its requests, WebSockets and lifespan first.
+    """
 
     def __init__(
         self,
@@ -240,17 +247,36 @@ class WrappedApp(App):
         container: Container,
         settings: Settings,
         lifespan: Lifespan | None,
-        asgi_middleware: Sequence[ASGIMiddleware],
+        wraps: Sequence[Wrap],
     ) -> None:
         super().__init__(assembly, container, settings, lifespan)
         asgi: ASGIApp = super().__call__
-        for each in reversed(asgi_middleware):
-            asgi = each.cls(asgi, *each.args, **each.kwargs)
+        for wrap in reversed(wraps):
+            asgi = wrap(asgi)
         self._asgi = asgi
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         await self._asgi(scope, receive, send)
+
+
+class ObservedApp(WrappedApp):
+    """An application that says how each request went: to its access log, or to what counts and traces."""
+
+    observers: Sequence[Observer] = ()
+
+    def _find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
+        found = super()._find(scope, receive, send)
+        exchange_in(scope).context = found[0]
+        return found
+
+    async def aclose(self) -> None:
+        """Clean up as any application does, then let the observers finish."""
+        await super().aclose()
+        for each in self.observers:
+            close = getattr(each, "close", None)
+            if close is not None:
+                close()
 
 
 def bootstrap(
@@ -264,6 +290,9 @@ def bootstrap(
     settings: object | None = None,
     templates: str | os.PathLike[str] | None = None,
     max_body: int | None = DEFAULT_LIMIT,
+    trusted_proxies: int | Sequence[str] | TrustedProxies | None = None,
+    allowed_hosts: Sequence[str] | None = None,
+    access_log: bool | LogFormat | AccessLog | None = None,
 ) -> App:
     """Put an application together; everything that can be wrong with it is found here.
 
@@ -278,6 +307,11 @@ def bootstrap(
         settings: an object of your own with settings, provided under its type.
         templates: the folder of the Jinja2 templates for `ctx.render()`.
         max_body: the most bytes a request body may have; `None` is no limit.
+        trusted_proxies: how many proxies every request passes, or their networks: what they say of the client, scheme
+            and host is believed. `None` asks the environment (`KICK_TRUSTED_PROXIES`); by default nobody is.
+        allowed_hosts: the hosts that are answered for, `"*.example.com"` with all below it; 400 for all others.
+        access_log: a line for each request: `True`, `"text"`, `"json"`, an `AccessLog`, or `False`. `None` asks the
+            environment (`KICK_ACCESS_LOG`), and there is one under `kick dev` and `kick start`.
 
     >>> from kick.http import Controller, Get
     >>> @Controller("/hello")
@@ -298,6 +332,10 @@ def bootstrap(
     limit_problem = body_limit_problem(max_body, "bootstrap()")
     if limit_problem is not None:
         problems.append(limit_problem)
+    entrance = Entrance(
+        trusted_proxies=trusted_proxies, allowed_hosts=allowed_hosts, access_log=access_log, modules=usable
+    )
+    problems += entrance.problems
     assembly = Assembly(usable, middleware, prefix)
     http_settings = Settings(max_body=max_body)
     try:
@@ -314,9 +352,19 @@ def bootstrap(
     container = Container([*provided, *controllers], seeds=[RequestContext], inner=controllers, advice=_ADVICE)
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
     raise_all(problems)
-    if asgi_middleware:
-        return WrappedApp(assembly, container, http_settings, lifespan, asgi_middleware)
-    return App(assembly, container, http_settings, lifespan)
+    return _built(entrance, entrance.wraps(asgi_middleware), (assembly, container, http_settings, lifespan))
+
+
+def _built(
+    entrance: Entrance, wraps: Sequence[Wrap], parts: tuple[Assembly, Container, Settings, Lifespan | None]
+) -> App:
+    """The application, of the kind that its entrance needs."""
+    if entrance.observers:
+        app = ObservedApp(*parts, wraps)
+        app.observers = entrance.observers
+        entrance.attach(parts[0].layers.values())
+        return app
+    return WrappedApp(*parts, wraps) if wraps else App(*parts)
 
 
 def _modules(given: Any) -> tuple[list[Module], list[KickError]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import socket
 from collections.abc import Callable, Generator
@@ -14,6 +15,9 @@ import uvicorn
 
 from kick.app import App
 from kick.cli.errors import BadAddress, PortTaken
+from kick.http.middleware.access_log import VARIABLE
+from kick.http.middleware.entrance import trusted
+from kick.http.proxies import ProxiedApp
 
 BACKLOG: Final = 2048
 
@@ -40,8 +44,17 @@ def run(app: Any, sock: socket.socket, ready: Ready, **options: Any) -> bool:
 
     `options` are those of `uvicorn.Config`. Why it did not begin is in the log.
     """
-    lifespan: Any = options.pop("lifespan", "on" if isinstance(app, App) else "auto")
-    config = uvicorn.Config(app, lifespan=lifespan, log_config=None, server_header=False, **options)
+    ours = isinstance(app, App)  # it reads the headers of proxies and writes its access log itself
+    settings = {
+        "lifespan": "on" if ours else "auto",
+        "log_config": None,
+        "server_header": False,
+        "proxy_headers": False,
+        "access_log": not ours and os.environ.get(VARIABLE) != "off",
+        **options,
+    }
+    proxies = None if ours else trusted(None)
+    config = uvicorn.Config(app if proxies is None else ProxiedApp(app, proxies), **settings)
     server = Server(config, ready)
     try:
         with _heard_by(server):

@@ -77,8 +77,8 @@ class HostPatterns:
     def __init__(self, patterns: Sequence[str]) -> None:
         names = [each.lower().removesuffix(".") for each in patterns]
         self._suffixes = tuple(each[1:] for each in names if each[0] == "*")
-        self._names = frozenset(each.strip("[]") for each in names if each[0] != "*")
-        self._usual = frozenset(each.encode() for each in self._names)
+        self._names = frozenset(_as_parsed(each) for each in names if each[0] != "*")
+        self._usual = frozenset(each.encode() for each in self._names if ":" not in each)
 
     def allow(self, value: bytes) -> bool:
         """Whether the value of a `Host` header names one of them, at whatever port."""
@@ -93,6 +93,11 @@ class HostPatterns:
 def host_problems(given: Any) -> list[KickError]:
     """What is wrong with `allowed_hosts=`; the list itself is one."""
     return [BadAllowedHost(each) for each in given if not _is_pattern(each)]
+
+
+def _as_parsed(name: str) -> str:
+    """The name as `parse_host` gives it."""
+    return str(IPv6Address(name.strip("[]"))) if ":" in name else name
 
 
 def _is_pattern(given: Any) -> bool:

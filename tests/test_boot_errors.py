@@ -18,6 +18,10 @@ import kick.http
 from kick.di.errors import MissingProvider
 from kick.errors import KickError, MissingExtra, SetupErrors, raise_all
 from kick.http import errors as http_errors
+from kick.http.hosts import BadAllowedHost
+from kick.http.middleware.access_log import BadAccessLog
+from kick.http.middleware.request_id import BadRequestIDHeader
+from kick.http.proxies import BadForwardedHeaders, BadTrustedProxies
 from kick.http.templates import NoSuchFolder
 from kick.session import errors as session_errors
 from kick.signing import MissingSecret, WeakSecret
@@ -100,6 +104,11 @@ def handler(signature: str, decorator: str = "@Get()", before: str = "", body: s
 def sessions(options: str) -> str:
     return app(WITH_SESSION, f"bootstrap(modules, middleware=[session({options})])")
 
+
+OPERATORS = """
+from kick.http import TrustedProxies
+from kick.http.middleware import request_id
+"""
 
 STORE = """
 class Store:
@@ -398,6 +407,33 @@ ROWS = [
         {"max_body=-1": "{0}"},
         name="route",
     ),
+    *[
+        Row(
+            error,
+            f"{OPERATORS}\n{app(SIMPLE, f'bootstrap(modules, {broken})')}",
+            cause,
+            {broken: fixed},
+            name=broken,
+        )
+        for error, broken, cause, fixed in [
+            (BadTrustedProxies, "trusted_proxies=-1", "trusted_proxies=-1 is neither", "{0}"),
+            (BadTrustedProxies, "trusted_proxies='10.0.0.0/8'", "trusted_proxies='10.0.0.0/8' is neither", "{1}"),
+            (BadTrustedProxies, "trusted_proxies=['nginx']", "trusted_proxies=['nginx'] is neither", "{1}"),
+            (
+                BadForwardedHeaders,
+                "trusted_proxies=TrustedProxies(1, headers='all')",
+                "TrustedProxies(headers='all')",
+                "trusted_proxies={0}",
+            ),
+            (BadAllowedHost, "allowed_hosts=['https://example.com']", "has 'https://example.com'", "{0}"),
+            (BadAllowedHost, "allowed_hosts=['example.com:80']", "has 'example.com:80'", "{0}"),
+            (BadAllowedHost, "allowed_hosts=['*']", "has '*'", "{0}"),
+            (BadAllowedHost, "allowed_hosts=['']", "has ''", "{0}"),
+            (BadAccessLog, "access_log='xml'", "access_log='xml' is no format", "{0}"),
+            (BadAccessLog, "access_log=3", "access_log=3 is no format", "{1}"),
+            (BadRequestIDHeader, "middleware=[request_id(header='X Id')]", "header='X Id'", "middleware=[{0}]"),
+        ]
+    ],
     Row(
         http_errors.UnboundPathParameter,
         handler("async def show(self)", '@Get("/{name}")'),
@@ -553,6 +589,8 @@ ROWS = [
             'cookie={"domain": "a b"}': "the domain 'a b'",
             'cookie={"same_site": "Lax"}': "not 'Lax'",
             'cookie={"same_site": "none"}': "same_site='none' goes with secure=True only",
+            'cookie={"same_site": "none", "secure": "auto"}': "same_site='none' goes with secure=True only",
+            'cookie={"secure": "maybe"}': "secure is True, False, None or 'auto', not 'maybe'",
         }.items()
     ],
     *[

@@ -28,6 +28,7 @@ from kick.http.problem import (
     UnsupportedMediaType,
     URITooLong,
 )
+from kick.http.proxies import TrustedProxies
 from kick.http.response import Response
 from kick.http.routing import Route
 from kick.http.sse import ServerSentEvent
@@ -65,6 +66,7 @@ __all__ = [
     "ServerSentEvent",
     "ServiceUnavailable",
     "TooManyRequests",
+    "TrustedProxies",
     "URITooLong",
     "Unauthorized",
     "UnprocessableEntity",

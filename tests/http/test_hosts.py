@@ -13,6 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Message
 
 from kick import App, Controller, Get
+from kick.http.errors import NotAList
 from kick.http.hosts import HostPatterns, parse_host
 from tests.http.support import Answer, app_of, ask
 
@@ -82,6 +83,12 @@ async def test_the_host_that_a_trusted_proxy_tells_counts() -> None:
     told = [("x-forwarded-for", "203.0.113.9"), ("x-forwarded-host", "evil.test")]
     assert (await ask(behind, "/", headers=told)).status == 400
     assert (await ask(behind, "/", headers=[told[0], ("x-forwarded-host", "a.example.org")])).status == 200
+
+
+@pytest.mark.parametrize("given", ["example.com", 1, {"example.com": 1}])
+def test_it_takes_a_list(given: Any) -> None:
+    with pytest.raises(NotAList, match="allowed_hosts= of bootstrap"):
+        app_of(Home, allowed_hosts=given)
 
 
 async def test_it_stands_around_asgi_middleware() -> None:

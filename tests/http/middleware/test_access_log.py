@@ -242,7 +242,12 @@ async def test_a_request_that_is_cancelled_is_499() -> None:
 
 async def test_lines_are_written_together_a_moment_later() -> None:
     log, came = Log(), anyio.Event()
-    log.log._batch._write = lambda lines: (log.pieces.append(lines), came.set())
+
+    def write(lines: str) -> None:
+        log.pieces.append(lines)
+        came.set()
+
+    log.log._batch._write = write
     for number in range(3):
         await ask(log.app, f"/notes/{number}")
     assert log.pieces == []

@@ -27,7 +27,8 @@ from kick.http.assembly import Assembly, Chain, body_limit_problem
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
 from kick.http.errors import NotAModule, NotASGIMiddleware, list_problem, plain_values
-from kick.http.exchange import Observer, exchange_in
+from kick.http.exchange import KEY as EXCHANGE
+from kick.http.exchange import Observer
 from kick.http.middleware.access_log import AccessLog, LogFormat
 from kick.http.middleware.entrance import Entrance, Wrap
 from kick.http.pipeline import response_to, settled
@@ -266,8 +267,8 @@ class ObservedApp(WrappedApp):
     observers: Sequence[Observer] = ()
 
     def _find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
-        found = super()._find(scope, receive, send)
-        exchange_in(scope).context = found[0]
+        found = App._find(self, scope, receive, send)  # quicker than super()
+        scope[EXCHANGE].context = found[0]
         return found
 
     async def aclose(self) -> None:

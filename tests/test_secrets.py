@@ -85,7 +85,7 @@ class Everywhere:
         self.out: list[str] = []
         self.cookies: dict[str, str] = {}
         self.store = FailingStore()
-        self.layers = [
+        self.layers: list[Any] = [
             request_id(inbound=True),
             cookie_parser(COOKIE_SECRET),
             session(SECRET, store=self.store, rolling=True, on_event=lambda event: self.out.append(repr(event))),

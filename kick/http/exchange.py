@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
@@ -75,7 +75,12 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
             size = len(message.get("body", b""))
             self.size += size
             if not message.get("more_body") and not self._is_done:
-                self._complete(size)
+                self._is_done = True
+                self.ended = ended = perf_counter()
+                if ended - self.began > ASK_AFTER and _has_gone(self._receive):
+                    self.status = CLIENT_CLOSED_REQUEST
+                    self.size -= size
+                self._finished(self)
         elif kind == "http.response.start":
             self.status = message["status"]
         return self._send(message)
@@ -83,20 +88,10 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
     def give_up(self, status: int) -> None:
         """End it, if it has not been completed."""
         if not self._is_done:
+            self._is_done = True
             self.status = status
-            self._end(perf_counter())
-
-    def _complete(self, last: int) -> None:
-        ended = perf_counter()
-        if ended - self.began > ASK_AFTER and _has_gone(self._receive):
-            self.status = CLIENT_CLOSED_REQUEST
-            self.size -= last
-        self._end(ended)
-
-    def _end(self, now: float) -> None:
-        self._is_done = True
-        self.ended = now
-        self._finished(self)
+            self.ended = perf_counter()
+            self._finished(self)
 
 
 class Observed:
@@ -122,11 +117,6 @@ class Observed:
             if not exchange._is_done:
                 exchange.give_up(CLIENT_CLOSED_REQUEST)
             exchange.context, exchange.scope = None, _NOTHING  # no collector looks for such circles
-
-
-def exchange_in(scope: MutableMapping[str, Any]) -> Exchange:
-    """The exchange of a request inside of `Observed`."""
-    return scope[KEY]  # type: ignore[no-any-return]
 
 
 def _has_gone(receive: Receive) -> bool:

@@ -146,7 +146,8 @@ class _Counts:
         for layer in layers:
             if isinstance(layer, SessionLayer):
                 layer.engine.events.also(self._session_event)
-                layer.engine.verbs.store = TimedStore(layer.engine.store, self._store_took)
+                store: Any = TimedStore(layer.engine.store, self._store_took)
+                layer.engine.verbs.store = store
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """Count the requests in flight."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.errors import MissingExtra
-from kick.http.exchange import Exchange, exchange_in
+from kick.http.exchange import KEY, Exchange
 from kick.http.middleware.access_lines import shown
 from kick.module import Module
 
@@ -81,7 +81,7 @@ class _Spans:
                     raise
                 finally:
                     if span.is_recording():
-                        _describe(span, method, exchange_in(scope))
+                        _describe(span, method, scope[KEY])
 
         return traced
 

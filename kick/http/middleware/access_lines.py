@@ -120,7 +120,7 @@ class TextLines:
 
 def _client(client: str | None) -> str:
     """The address of a client; servers and `TrustedProxies` write addresses, and a test may write anything."""
-    return "-" if client is None else client if client.isprintable() and client.isascii() else shown(client)
+    return "-" if client is None else client if client.isascii() and client.isprintable() else shown(client)
 
 
 class JSONEntry(msgspec.Struct, omit_defaults=True):

@@ -28,6 +28,7 @@ _CHUNK: Final = 4096
 """Bytes that a pipe takes as one (POSIX.1-2024, `PIPE_BUF` on Linux): the lines of several processes stay whole."""
 
 LogFormat: TypeAlias = Literal["text", "short", "json"]
+FORMATS: Final = ("text", "short", "json")
 
 
 class BadAccessLog(KickError):
@@ -35,9 +36,9 @@ class BadAccessLog(KickError):
 
     code = "access-log"
 
-    def __init__(self, given: object) -> None:
+    def __init__(self, given: object, place: str = "access_log") -> None:
         super().__init__(
-            cause=f"access_log={given!r} is no format of the access log.",
+            cause=f"{place}={given!r} is no format of the access log.",
             fix='Take `access_log="text"` for people, `access_log="json"` for machines, or `access_log=False`.',
         )
 
@@ -62,7 +63,7 @@ class AccessLog:
     def __init__(
         self, format: LogFormat = "text", *, query: bool = False, write: Callable[[str], Any] | None = None
     ) -> None:
-        if format not in ("text", "short", "json"):
+        if format not in FORMATS:
             raise BadAccessLog(format)
         self.format = format
         self._with_query = query
@@ -88,6 +89,8 @@ class AccessLog:
         if given is None and not said:
             return None
         if given is None or given is True:
+            if said and said not in FORMATS:
+                raise BadAccessLog(said, VARIABLE)
             return cls(said or "text")
         return given if isinstance(given, cls) else cls(given)
 

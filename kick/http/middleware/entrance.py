@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from kick.errors import KickError, SetupErrors
 from kick.http.errors import list_problem
-from kick.http.exchange import Exchange, Finished, Observed, Observer
+from kick.http.exchange import Exchange, Finished, Observed
 from kick.http.hosts import AllowedHosts, host_problems
 from kick.http.middleware.access_log import AccessLog
 from kick.http.proxies import ProxiedApp, TrustedProxies
@@ -31,7 +31,7 @@ class Entrance:
 
     def __init__(self, *, trusted_proxies: Any, allowed_hosts: Any, access_log: Any, modules: Iterable[Any]) -> None:
         self.problems: list[KickError] = []
-        self.observers: list[Observer] = [each for module in modules for each in getattr(module, "observers", ())]
+        self.observers: list[Any] = [each for module in modules for each in getattr(module, "observers", ())]
         self._proxies: TrustedProxies | None = None
         self._hosts: Sequence[str] | None = None
         try:
@@ -82,10 +82,10 @@ def trusted(given: Any) -> TrustedProxies | None:
     return TrustedProxies.of_text(os.environ.get(PROXIES_VARIABLE, ""))
 
 
-def _each(observers: Sequence[Observer]) -> Finished:
+def _each(observers: Sequence[Any]) -> Finished:
     """One call for all of them."""
     if len(observers) == 1:
-        return observers[0].finished
+        return observers[0].finished  # type: ignore[no-any-return]
 
     def finished(exchange: Exchange) -> None:
         for each in observers:

@@ -25,6 +25,7 @@ from kick import App, Controller, Get, Module, RequestContext, Response, bootstr
 from kick.http.exchange import ASK_AFTER
 from kick.http.middleware import AccessLog, request_id
 from kick.http.middleware.access_lines import Entry, JSONLines, TextLines, shown
+from kick.http.middleware.access_log import BadAccessLog
 from kick.session import session
 from tests.http.support import ask
 from tests.support.serving import ROOT, serve
@@ -345,6 +346,12 @@ def test_the_application_and_the_environment_decide(
     monkeypatch.setenv("KICK_ACCESS_LOG", said)
     log = AccessLog.of(given)
     assert (log and log.format) == format
+
+
+def test_an_environment_that_names_no_format_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KICK_ACCESS_LOG", "xml")
+    with pytest.raises(BadAccessLog, match="KICK_ACCESS_LOG='xml' is no format"):
+        bootstrap([])
 
 
 # What it looks like

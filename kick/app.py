@@ -268,7 +268,9 @@ class ObservedApp(WrappedApp):
 
     def _find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
         found = App._find(self, scope, receive, send)  # quicker than super()
-        scope[EXCHANGE].context = found[0]
+        exchange = scope.get(EXCHANGE)
+        if exchange is not None:
+            exchange.context = found[0]
         return found
 
     async def aclose(self) -> None:

@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope
 
 from kick.errors import MissingExtra
 from kick.http.codec import malformed
+from kick.http.printable import shown
 from kick.http.problem import BadRequest, PayloadTooLarge, UnsupportedMediaType
 
 logger: Final = logging.getLogger("kick.http")
@@ -168,7 +169,7 @@ async def parse_multipart(scope: Scope, chunks: AsyncGenerator[bytes, None], lim
     Raises `BadRequest` for what cannot be read, and `UnsupportedMediaType` when python-multipart is not installed.
     """
     if not reads_multipart():
-        logger.error("%s %s: %s %s", scope["method"], scope["path"], _NO_MULTIPART.cause, _NO_MULTIPART.fix)
+        logger.error("%s %s: %s %s", scope["method"], shown(scope["path"]), _NO_MULTIPART.cause, _NO_MULTIPART.fix)
         raise UnsupportedMediaType(
             f"This server does not read multipart forms; send one of {accepted()}.", headers={"accept": accepted()}
         )

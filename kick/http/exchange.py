@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
@@ -75,15 +76,22 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
             size = len(message.get("body", b""))
             self.size += size
             if not message.get("more_body") and not self._is_done:
-                self._is_done = True
-                self.ended = ended = perf_counter()
-                if ended - self.began > ASK_AFTER and _has_gone(self._receive):
-                    self.status = CLIENT_CLOSED_REQUEST
-                    self.size -= size
-                self._finished(self)
+                self._complete(size)
         elif kind == "http.response.start":
             self.status = message["status"]
+        elif kind == "http.response.pathsend":  # an extension of ASGI: the server sends the file by itself
+            size = Path(message["path"]).stat().st_size
+            self.size += size
+            self._complete(size)
         return self._send(message)
+
+    def _complete(self, last: int) -> None:
+        self._is_done = True
+        self.ended = ended = perf_counter()
+        if ended - self.began > ASK_AFTER and _has_gone(self._receive):
+            self.status = CLIENT_CLOSED_REQUEST
+            self.size -= last
+        self._finished(self)
 
     def give_up(self, status: int) -> None:
         """End it, if it has not been completed."""

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from kick.http.context import NOT_BUILT, RequestContext
 from kick.http.errors import NotMiddleware
+from kick.http.printable import shown
 from kick.http.problem import HTTPError, InternalServerError
 from kick.http.response import Response, empty_response, head_of, header_line
 from kick.http.routing import Endpoint, Route
@@ -116,12 +117,12 @@ def settled(ctx: RequestContext[Any], returned: Any) -> Response:
             return response_to(ctx, error)
     route = ctx.route
     layers = ", ".join(map(_name_of, () if route is None else route.middleware)) or "the middleware"
-    shown = "None" if returned is None or returned is NOT_BUILT else f"a {type(returned).__qualname__}"
-    place = f"{ctx.method} {ctx.path}" if route is None else route.place
+    given = "None" if returned is None or returned is NOT_BUILT else f"a {type(returned).__qualname__}"
+    place = f"{ctx.method} {shown(ctx.path)}" if route is None else route.place
     return response_to(
         ctx,
         TypeError(
-            f"middleware around {place} ({layers}, or that of the application) returned {shown} in place of a "
+            f"middleware around {place} ({layers}, or that of the application) returned {given} in place of a "
             "response: end it with `return await call_next(ctx)`"
         ),
     )
@@ -135,7 +136,7 @@ def response_to(ctx: RequestContext[Any], error: Exception) -> Response:
         failure.__context__ = error
         response, error = None, failure
     if response is None:
-        logger.error("%s %s failed, request id %s", ctx.method, ctx.path, ctx.request_id, exc_info=error)
+        logger.error("%s %s failed, request id %s", ctx.method, shown(ctx.path), ctx.request_id, exc_info=error)
         response = ctx._problem(InternalServerError("The server made a mistake; it has been noted."))
     ctx._response = response = head_of(response) if ctx.method == "HEAD" else response
     return response
@@ -144,7 +145,7 @@ def response_to(ctx: RequestContext[Any], error: Exception) -> Response:
 def _known(ctx: RequestContext[Any], error: Exception) -> Response | None:
     if isinstance(error, HTTPError):
         if error.status >= 500 and error.__cause__ is not None:
-            logger.error("%s %s: %s: %r", ctx.method, ctx.path, error, error.__cause__)
+            logger.error("%s %s: %s: %r", ctx.method, shown(ctx.path), error, error.__cause__)
         return ctx._problem(error)
     if isinstance(error, HTTPException):
         headers = error.headers or {}

@@ -27,6 +27,7 @@ from kick.http.codec import decode_json, malformed
 from kick.http.cookies import cookies_by_name, parse_cookies
 from kick.http.errors import NoCookieSecret
 from kick.http.ids import Trace, draw_request_id, parse_trace
+from kick.http.printable import shown
 from kick.http.texts import query_of
 from kick.signing import Signer
 
@@ -75,7 +76,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     _body: Any = _NOT_PARSED
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.method} {self.path}>"
+        return f"<{type(self).__name__} {self.method} {shown(self.path)}>"
 
     @property
     def method(self) -> str:

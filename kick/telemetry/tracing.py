@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.errors import MissingExtra
 from kick.http.exchange import KEY, Exchange
-from kick.http.middleware.access_lines import shown
+from kick.http.printable import shown
 from kick.module import Module
 
 if TYPE_CHECKING:

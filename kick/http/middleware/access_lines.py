@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
-from urllib.parse import quote
 
 import msgspec
 
 from kick.http.ids import parse_trace
+from kick.http.printable import is_plain, shown
 from kick.session.ids import fingerprint
 
-_PLAIN: Final = re.compile(r"[!-~]{0,1024}", re.ASCII).fullmatch
-_SAFE: Final = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~\\\""
-_LONGEST: Final = 1024
 _VERB_WIDTH: Final = 7
 
 _DIM, _GREEN, _YELLOW, _RED, _BLUE, _END = "\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[34m", "\x1b[0m"
@@ -46,21 +42,6 @@ Format: TypeAlias = Callable[[Entry, float], str]
 """Makes a line of an entry and the Unix time at which it ended."""
 
 
-def shown(text: str) -> str:
-    """A text that came with a request as it may be written to a log: ASCII, without spaces, at most 1,024 characters.
-
-    Everything else is percent-encoded, as it is in a URL: control characters and ANSI sequences reach no terminal, and
-    nothing can look like a line or a column of its own.
-
-    >>> shown("/notes/7"), shown("/a b\\n\\x1b[31mred"), shown("/café")
-    ('/notes/7', '/a%20b%0A%1B[31mred', '/caf%C3%A9')
-    """
-    if _PLAIN(text):
-        return text
-    quoted = quote(text[:_LONGEST], safe=_SAFE, errors="replace")
-    return quoted if len(quoted) <= _LONGEST and len(text) <= _LONGEST else f"{quoted[:_LONGEST]}..."
-
-
 class TextLines:
     """`2026-11-23T14:03:21.042+00:00  192.0.2.7  200  GET      /notes/7  1.8 ms  42 B  NoteController.show`.
 
@@ -86,7 +67,7 @@ class TextLines:
         now = int(moment * 1000)
         if now != self._moment:
             self._moment, self._time = now, self._time_of(now)
-        if not _PLAIN(path):
+        if not is_plain(path):
             path = shown(path)
         if entry.query:
             path = f"{path}?{shown(entry.query.decode('latin-1'))}"
@@ -164,7 +145,7 @@ class JSONLines:
             self._time,
             entry.status,
             method if method in _KNOWN else shown(method),
-            path if _PLAIN(path) else shown(path),
+            path if is_plain(path) else shown(path),
             int(entry.duration * 1e6) / 1e6,
             entry.size,
             shown(entry.query.decode("latin-1")) if entry.query else None,

@@ -20,18 +20,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import FileResponse
 
-from kick import App, Controller, Get, Module, RequestContext, Response, bootstrap
+from kick import App, Controller, Get, Module, Post, RequestContext, Response, bootstrap
 from kick.http.exchange import ASK_AFTER
 from kick.http.middleware import AccessLog, request_id
-from kick.http.middleware.access_lines import Entry, JSONLines, TextLines, shown
+from kick.http.middleware.access_lines import Entry, JSONLines, TextLines
 from kick.http.middleware.access_log import BadAccessLog
+from kick.http.printable import shown
 from kick.session import session
 from tests.http.support import ask
 from tests.support.serving import ROOT, serve
 from tests.support.waiting import wait_until
 
 SECRET = "a secret of at least thirty-two bytes"
+OWN_LENGTH = Path(__file__).stat().st_size
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -90,6 +93,14 @@ class Everything:
         await Gate.opened.wait()
         await anyio.sleep(2 * ASK_AFTER)
         return "done"
+
+    @Post("/upload")
+    async def upload(self, ctx: RequestContext) -> int:
+        return len(await ctx.read())
+
+    @Get("/file")
+    async def file(self) -> FileResponse:
+        return FileResponse(__file__)
 
     @Get("/open")
     async def open(self) -> None:
@@ -219,7 +230,17 @@ def test_a_client_that_waits_gets_a_200() -> None:
     assert log.written[-1]["status"] == 200
 
 
-@pytest.mark.filterwarnings("ignore")
+async def test_an_upload_that_the_client_gives_up_is_499() -> None:
+    line = await Log().line("/upload", method="POST", body=[b"half"], disconnects=True)
+    assert (line["status"], line["bytes"], line["handler"]) == (499, 0, "Everything.upload")
+
+
+@pytest.mark.parametrize("extensions", [{}, {"http.response.pathsend": {}}])
+async def test_a_file_has_its_length_whoever_sends_it(extensions: dict[str, Any]) -> None:
+    line = await Log().line("/file", extensions=extensions)
+    assert (line["status"], line["bytes"]) == (200, OWN_LENGTH)
+
+
 async def test_a_stream_that_breaks_is_500() -> None:
     log = Log()
     with pytest.raises(BaseException, match=r"broken|exceptions"):

@@ -39,7 +39,7 @@ class Entry(msgspec.Struct, gc=False, eq=False):
 
 
 Format: TypeAlias = Callable[[Entry, float], str]
-"""Makes a line of an entry and the Unix time at which it ended."""
+"""Makes a line, without its break, of an entry and the Unix time at which it ended."""
 
 
 class TextLines:
@@ -82,7 +82,7 @@ class TextLines:
         who = f"{_client(entry.client)}  " if self._dated else ""
         return (
             f"{self._time}  {who}{code}  {verb}  {path}  "
-            f"{self._dim}{tenths // 10}.{tenths % 10} ms  {entry.size} B{more}{self._end}\n"
+            f"{self._dim}{tenths // 10}.{tenths % 10} ms  {entry.size} B{more}{self._end}"
         )
 
     def _time_of(self, milliseconds: int) -> str:
@@ -156,4 +156,4 @@ class JSONLines:
             None if session_key is None else fingerprint(session_key),
             None if trace is None else trace.trace_id,
         )
-        return f"{self._encode(line).decode()}\n"
+        return self._encode(line).decode()

@@ -183,12 +183,12 @@ def _pieces(entries: list[Entry], line_of: Format) -> Iterator[str]:
     size = 0
     for entry in entries:
         line = line_of(entry, entry.ended + offset)
-        size += len(line)
+        size += len(line) + 1
         if size > _CHUNK and lines:
-            yield "".join(lines)
-            lines, size = [], len(line)
+            yield "\n".join(lines) + "\n"
+            lines, size = [], len(line) + 1
         lines.append(line)
-    yield "".join(lines)
+    yield "\n".join(lines) + "\n"
 
 
 def _to_standard_output(text: str) -> None:

@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick import App, Controller, Get, RequestContext
-from kick.http.proxies import TrustedProxies, forwarded_elements, seen_through
-from kick.session import session
+from kick.http.proxies import ProxiedApp, TrustedProxies, forwarded_elements, seen_through
+from kick.session import SessionMiddleware, session
 from tests.http.support import Answer, app_of, ask
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -191,6 +195,18 @@ async def test_a_session_cookie_is_secure_by_what_the_proxy_says() -> None:
     assert "Secure" not in await cookie_of(app, "http")
     untold = app_of(Where, middleware=[layer])
     assert "Secure" not in await cookie_of(untold, "https")
+
+
+async def test_so_is_that_of_the_session_middleware_of_other_frameworks() -> None:
+    async def home(request: Request) -> PlainTextResponse:
+        request.session["user"] = 7
+        return PlainTextResponse("in")
+
+    inner = SessionMiddleware(Starlette(routes=[Route("/", home)]), SECRET, cookie={"secure": "auto"})
+    app = ProxiedApp(inner, TrustedProxies(1))
+    for proto, is_secure in (("https", True), ("http", False)):
+        answer = await ask(app, "/", headers=[*xff("203.0.113.9"), ("X-Forwarded-Proto", proto)])
+        assert answer.all("set-cookie")[0].endswith("; Secure") is is_secure
 
 
 def test_a_websocket_gets_the_scheme_of_websockets() -> None:

@@ -30,7 +30,7 @@ from kick.http.middleware.access_log import BadAccessLog
 from kick.http.printable import shown
 from kick.session import session
 from tests.http.support import ask
-from tests.support.serving import ROOT, serve
+from tests.support.serving import ROOT, ServeProcess, serve
 from tests.support.waiting import wait_until
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -323,6 +323,17 @@ def test_a_process_that_ends_has_written_all(end: str, tmp_path: Path) -> None:
     script = CRASH.format(how="json", end=end)
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert json.loads(run.stdout)["path"] == "/lost"
+
+
+def test_a_server_that_is_stopped_has_written_all(tmp_path: Path, serve_process: ServeProcess) -> None:
+    (tmp_path / "shop.py").write_text("from kick import bootstrap\napp = bootstrap([], access_log='json')\n")
+    with serve_process("shop:app", cwd=tmp_path) as server:
+        for number in range(5):
+            with _connection(server.url, f"/{number}") as client:
+                assert b"404" in client.recv(4096)
+        server.stop()
+        lines = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
+    assert [line["path"] for line in lines] == [f"/{number}" for number in range(5)]
 
 
 async def test_lines_that_cannot_be_written_disturb_no_request(caplog: pytest.LogCaptureFixture) -> None:

@@ -21,7 +21,11 @@ from kick.errors import KickError, MissingExtra, SetupErrors, raise_all
 from kick.health import BadCheck, BadTimeout
 from kick.http import errors as http_errors
 from kick.http import socket_errors
+from kick.http.hosts import BadAllowedHost
+from kick.http.middleware.access_log import BadAccessLog
+from kick.http.middleware.request_id import BadRequestIDHeader
 from kick.http.mounts import BadMount, DuplicateMount
+from kick.http.proxies import BadForwardedHeaders, BadTrustedProxies
 from kick.http.slashes import BadTrailingSlash
 from kick.http.static import BadMaxAge, MissingFiles
 from kick.http.templates import NoSuchFolder, NoSuchTemplate
@@ -128,6 +132,11 @@ app = Other()
 def wsgi(environ, start_response):
     start_response("200 OK", [])
     return [b'"works"']
+"""
+
+OPERATORS = """
+from kick.http import TrustedProxies
+from kick.http.middleware import request_id
 """
 
 STORE = """
@@ -427,6 +436,33 @@ ROWS = [
         {"max_body=-1": "{0}"},
         name="route",
     ),
+    *[
+        Row(
+            error,
+            f"{OPERATORS}\n{app(SIMPLE, f'bootstrap(modules, {broken})')}",
+            cause,
+            {broken: fixed},
+            name=broken,
+        )
+        for error, broken, cause, fixed in [
+            (BadTrustedProxies, "trusted_proxies=-1", "trusted_proxies=-1 is neither", "{0}"),
+            (BadTrustedProxies, "trusted_proxies='10.0.0.0/8'", "trusted_proxies='10.0.0.0/8' is neither", "{1}"),
+            (BadTrustedProxies, "trusted_proxies=['nginx']", "trusted_proxies=['nginx'] is neither", "{1}"),
+            (
+                BadForwardedHeaders,
+                "trusted_proxies=TrustedProxies(1, headers='all')",
+                "TrustedProxies(headers='all')",
+                "trusted_proxies={0}",
+            ),
+            (BadAllowedHost, "allowed_hosts=['https://example.com']", "has 'https://example.com'", "{0}"),
+            (BadAllowedHost, "allowed_hosts=['example.com:80']", "has 'example.com:80'", "{0}"),
+            (BadAllowedHost, "allowed_hosts=['*']", "has '*'", "{0}"),
+            (BadAllowedHost, "allowed_hosts=['']", "has ''", "{0}"),
+            (BadAccessLog, "access_log='xml'", "access_log='xml' is no format", "{0}"),
+            (BadAccessLog, "access_log=3", "access_log=3 is no format", "{1}"),
+            (BadRequestIDHeader, "middleware=[request_id(header='X Id')]", "header='X Id'", "middleware=[{0}]"),
+        ]
+    ],
     Row(
         http_errors.BadFileLimit,
         handler("async def show(self, a: Annotated[UploadFile | None, File(max_size='5 MB')] = None)", "@Post()"),
@@ -844,6 +880,8 @@ ROWS = [
             'cookie={"domain": "a b"}': "the domain 'a b'",
             'cookie={"same_site": "Lax"}': "not 'Lax'",
             'cookie={"same_site": "none"}': "same_site='none' goes with secure=True only",
+            'cookie={"same_site": "none", "secure": "auto"}': "same_site='none' goes with secure=True only",
+            'cookie={"secure": "maybe"}': "secure is True, False, None or 'auto', not 'maybe'",
         }.items()
     ],
     *[

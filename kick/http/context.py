@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import stat
 from collections.abc import AsyncIterable, Iterable, Mapping
 from datetime import timedelta
@@ -70,6 +71,17 @@ class RequestContext(IncomingRequest, Generic[DataT], eq=False):
         if self._session is None:
             raise NoSession(f"{self.method} {self.path}", self.route is not None and self.route.session is False)
         return self._session
+
+    @property
+    def csp_nonce(self) -> str:
+        """What lets a script or style of this very response run: `<script nonce="{{ ctx.csp_nonce }}">`.
+
+        Drawn when it is first asked for; `security_headers()` names it in the policy then.
+        """
+        state = self.state
+        if "_csp_nonce" not in state._state:
+            state._csp_nonce = secrets.token_urlsafe(18)
+        return state._csp_nonce  # type: ignore[no-any-return]
 
     # The response
 
@@ -214,6 +226,10 @@ class RequestContext(IncomingRequest, Generic[DataT], eq=False):
         self.set_cookie(name, "", max_age=0, path=path, domain=domain, secure=secure, partitioned=partitioned)
 
     # For the pipeline
+
+    def _drawn_nonce(self) -> str | None:
+        """The nonce, where somebody asked for it."""
+        return None if self._state is None else self._state._state.get("_csp_nonce")
 
     def _add_header(self, name: bytes, value: bytes) -> None:
         if self._extra_headers is None:

@@ -22,9 +22,10 @@ class Templates(Protocol):
 class Settings(msgspec.Struct):
     """Settings of the HTTP side of an application.
 
-    `max_body` is in bytes; `None` is no limit.
+    `max_body` is in bytes; `None` is no limit. `shared` is for what several middleware of one application share.
     """
 
     max_body: int | None = DEFAULT_LIMIT
     cookie_signer: Signer | None = None
     templates: Templates | None = None
+    shared: dict[str, Any] = {}

@@ -1,0 +1,8 @@
+"""Middleware that comes with kick: each is on or off by one line, and what an extra brings is imported on first use."""
+
+from kick.http.middleware.compression import compression
+from kick.http.middleware.cors import cors
+from kick.http.middleware.rate_limit import rate_limit
+from kick.http.middleware.security_headers import security_headers
+
+__all__ = ["compression", "cors", "rate_limit", "security_headers"]

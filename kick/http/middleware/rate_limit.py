@@ -172,7 +172,7 @@ class RouteLimit:
         except Exception as error:  # noqa: BLE001  # whatever it is, the policy for a store that is down says what follows
             self._note_failure(error)
             if self._closed:
-                raise ServiceUnavailable("Try again in a moment.", headers={"retry-after": "1"}) from None
+                raise ServiceUnavailable("Try again in a moment.", retry_after=1) from None
             return None
         if self._counters.failing:
             self._counters.failing = False

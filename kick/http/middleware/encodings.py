@@ -54,7 +54,7 @@ class Zstd:
     """zstd (RFC 8878), with Python 3.14 or the package `backports.zstd`."""
 
     def __init__(self, level: int) -> None:
-        self._encoder = _zstd().ZstdCompressor(level)
+        self._encoder = zstd_module().ZstdCompressor(level)
 
     def piece(self, chunk: bytes) -> bytes:
         """The chunk, encoded and flushed."""
@@ -68,19 +68,20 @@ class Zstd:
     @staticmethod
     def whole(body: bytes, level: int) -> bytes:
         """A body that is there already."""
-        return bytes(_zstd().compress(body, level))
+        return bytes(zstd_module().compress(body, level))
 
 
 def has_zstd() -> bool:
     """Whether zstd can be made here."""
     try:
-        _zstd()
-    except ModuleNotFoundError:
+        zstd_module()
+    except ImportError:
         return False
     return True
 
 
-def _zstd() -> Any:
+def zstd_module() -> Any:
+    """The module that makes zstd: of Python 3.14, or of `backports.zstd`."""
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:

@@ -18,6 +18,11 @@ import kick.http
 from kick.di.errors import MissingProvider
 from kick.errors import KickError, MissingExtra, SetupErrors, raise_all
 from kick.http import errors as http_errors
+from kick.http.middleware.compression import BadCompressionOption
+from kick.http.middleware.cors import BadCorsOption, BadOrigin, CorsOnRoute, DangerousCors
+from kick.http.middleware.csp import BadPolicy
+from kick.http.middleware.rate_limit_options import BadRateLimit, BadRateLimitOption
+from kick.http.middleware.security_headers import BadSecurityHeader
 from kick.http.templates import NoSuchFolder
 from kick.session import errors as session_errors
 from kick.signing import MissingSecret, WeakSecret
@@ -99,6 +104,11 @@ def handler(signature: str, decorator: str = "@Get()", before: str = "", body: s
 
 def sessions(options: str) -> str:
     return app(WITH_SESSION, f"bootstrap(modules, middleware=[session({options})])")
+
+
+def layered(layer: str) -> str:
+    """The source of an application with a middleware that comes with kick."""
+    return "from kick.http.middleware import *\n" + app(SIMPLE, f"bootstrap(modules, middleware=[{layer}])")
 
 
 STORE = """
@@ -581,6 +591,54 @@ ROWS = [
         f"{STORE}\n{sessions('secret=secret, store=Store()')}",
         "Store has no coroutine method 'destroy'",
         {"async def get(self, sid)": "{0}: ...\n    async def get(self, sid)"},
+    ),
+    *[
+        Row(error, layered(layer), cause, {layer: "{0}"}, name=layer)
+        for error, layer, cause in [
+            (BadRateLimit, 'rate_limit("often")', "rate_limit('often'): that is no limit"),
+            (BadRateLimit, 'rate_limit("0/minute")', "nobody could ask even once"),
+            (BadRateLimitOption, 'rate_limit("5/minute", key="user")', "rate_limit(key='user')"),
+            (BadRateLimitOption, 'rate_limit("5/minute", on_error="ignore")', "rate_limit(on_error='ignore')"),
+            (BadRateLimitOption, 'rate_limit("5/minute", store="mongodb://x")', "rate_limit(store='mongodb://...')"),
+            (BadSecurityHeader, 'security_headers(referrer_policy="none")', "security_headers(referrer_policy='none')"),
+            (BadSecurityHeader, "security_headers(hsts_preload=True)", "possible without the subdomains"),
+            (BadCompressionOption, "compression(gzip_level=12)", "compression(gzip_level=12)"),
+        ]
+    ],
+    *[
+        Row(error, layered(f"{name}({option})"), cause, {option: "{0}"}, name=option)
+        for error, name, option, cause in [
+            (BadPolicy, "security_headers", """csp={"img-src": "self"}""", "self of img-src is a keyword"),
+            (BadPolicy, "security_headers", """csp={"scirpt-src": "'self'"}""", "'scirpt-src' is no directive"),
+            (BadOrigin, "cors", 'allow_origins=["https://a.test/"]', "no browser sends this"),
+            (DangerousCors, "cors", 'allow_origins=["null"]', "its origin is null"),
+            (DangerousCors, "cors", 'allow_origins=["*"], allow_credentials=True', "everybody may read"),
+            (DangerousCors, "cors", 'allow_origin_regex="https://.*"', "allows sites of anybody"),
+            (BadCorsOption, "cors", 'allow_origins="https://a.test"', "is not a list of origins"),
+        ]
+    ],
+    Row(
+        http_errors.MiddlewareOrder,
+        layered('rate_limit("5/minute", key="principal")'),
+        'rate_limit(key="principal") needs session() before it',
+        {'middleware=[rate_limit("5/minute", key="principal")]': "{0}"},
+        name="limit",
+    ),
+    Row(
+        http_errors.MiddlewareOrder,
+        layered('rate_limit("5/minute"), cors(allow_origins=["*"])'),
+        "cors() stands after rate_limit()",
+        {'middleware=[rate_limit("5/minute"), cors(allow_origins=["*"])]': "{0}"},
+        name="cors",
+    ),
+    Row(
+        CorsOnRoute,
+        "from kick.http.middleware import *\n"
+        + handler("async def show(self)", '@Get()\n    @Use(cors(allow_origins=["*"]))').replace(
+            "bootstrap(modules)", "bootstrap(modules, middleware=[])"
+        ),
+        "show() at",
+        {'@Use(cors(allow_origins=["*"]))': "", "middleware=[]": "{0}"},
     ),
     Row(
         session_errors.StoreCannotFind,

@@ -833,6 +833,28 @@ def test_templates_without_jinja2_say_what_to_install(load: Load, monkeypatch: p
     assert load(source).app
 
 
+@pytest.mark.parametrize(
+    ("layer", "module", "extra", "package"),
+    [
+        ('rate_limit("5/minute")', "limits", "limits", "limits"),
+        ('rate_limit("5/minute", store="redis://localhost")', "redis", "redis", "redis"),
+        ('compression(codings=("zstd",))', "zstd", "compression", "backports.zstd"),
+    ],
+)
+def test_middleware_without_its_package_says_what_to_install(
+    layer: str, module: str, extra: str, package: str, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, module, None)
+        if module == "zstd":
+            for name in ("backports", "compression"):
+                without.setitem(sys.modules, name, None)
+        with pytest.raises(MissingExtra) as caught:
+            load(layered(layer))
+    command_of(caught.value.fix, extra, package)
+    assert load(layered(layer)).app
+
+
 @pytest.mark.parametrize("parameter", ["ctx: RequestContext", "body: dict[str, str]"])
 async def test_a_multipart_form_without_python_multipart_is_a_415_and_one_line_says_what_to_install(
     parameter: str, load: Load, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-PACKAGES = ("kick", "kick.http")
+PACKAGES = ("kick", "kick.http", "kick.http.middleware")
 
 
 def exported() -> Iterator[Any]:

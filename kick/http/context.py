@@ -78,10 +78,10 @@ class RequestContext(IncomingRequest, Generic[DataT], eq=False):
 
         Drawn when it is first asked for; `security_headers()` names it in the policy then.
         """
-        state = self.state
-        if "_csp_nonce" not in state._state:
-            state._csp_nonce = secrets.token_urlsafe(18)
-        return state._csp_nonce  # type: ignore[no-any-return]
+        nonce = self._drawn_nonce()
+        if nonce is None:
+            nonce = self.state._csp_nonce = secrets.token_urlsafe(18)
+        return nonce
 
     # The response
 
@@ -229,7 +229,7 @@ class RequestContext(IncomingRequest, Generic[DataT], eq=False):
 
     def _drawn_nonce(self) -> str | None:
         """The nonce, where somebody asked for it."""
-        return None if self._state is None else self._state._state.get("_csp_nonce")
+        return None if self._state is None else getattr(self._state, "_csp_nonce", None)
 
     def _add_header(self, name: bytes, value: bytes) -> None:
         if self._extra_headers is None:

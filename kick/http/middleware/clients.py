@@ -29,7 +29,7 @@ def by_principal(ctx: RequestContext[Any]) -> str:
     """Who is logged in, or else the address."""
     session = ctx._session
     principal = None if session is None else session.principal
-    return by_ip(ctx) if principal is None else f"user:{principal}"
+    return f"ip:{by_ip(ctx)}" if principal is None else f"user:{principal}"
 
 
 KEYS: Final[dict[str, KeyOf]] = {"ip": by_ip, "principal": by_principal}

@@ -6,17 +6,19 @@ import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from limits.aio.storage import MovingWindowSupport, SlidingWindowCounterSupport, Storage
+
+Clock: TypeAlias = Callable[[], float]
 
 MAX_KEYS: Final = 100_000
 """How many clients the memory of a process counts at a time."""
 
 
 class Window(msgspec.Struct, eq=False):
-    """What is counted for one client and one limit; times are seconds since 1970."""
+    """What is counted for one client and one limit; times are those of a clock that nobody sets."""
 
     expires: float
     start: float = 0.0
@@ -30,15 +32,21 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
 
     The memory storage of `limits` looks at every client there is with each request. This one looks at two, so that
     what has expired goes away in the end, and it never holds more than `max_keys`.
+
+    Arguments:
+        max_keys: of how many clients it knows at most.
+        clock: measures windows, in seconds; setting the time of the machine does not move it.
+        wall: seconds since 1970, in which the strategies of `limits` tell when a window ends.
     """
 
     STORAGE_SCHEME = None
 
-    def __init__(self, *, max_keys: int = MAX_KEYS, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, max_keys: int = MAX_KEYS, clock: Clock = time.monotonic, wall: Clock = time.time) -> None:
         super().__init__()
         self._windows: OrderedDict[str, Window] = OrderedDict()
         self._max_keys = max_keys
         self._clock = clock
+        self._wall = wall
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -64,7 +72,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         """When the fixed window ends."""
         now = self._clock()
         window = self._live(key, now)
-        return now if window is None else window.expires
+        return self._wall() + (0.0 if window is None else window.expires - now)
 
     async def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Note `amount` requests, unless the last `expiry` seconds had too many."""
@@ -82,7 +90,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         now = self._clock()
         window = self._live(key, now)
         entries = [] if window is None else window.entries[bisect_right(window.entries, now - expiry) :]
-        return (entries[0], len(entries)) if entries else (now, 0)
+        return (self._wall() + (entries[0] - now), len(entries)) if entries else (self._wall(), 0)
 
     async def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Count `amount`, unless this window and what is left of the one before have too many."""

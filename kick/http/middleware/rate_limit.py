@@ -31,6 +31,7 @@ from kick.session.middleware import SessionLayer
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
+    from limits.aio.storage import Storage
     from limits.aio.strategies import RateLimiter
 
     from kick.http.context import RequestContext
@@ -142,7 +143,7 @@ class RouteLimit:
         if type(key) is not str and isinstance(key, Awaitable):
             key = await key
         cost = self._cost if isinstance(self._cost, int) else await _cost_of(self._cost, ctx)
-        if key is None or cost == 0:
+        if key is None or cost < 1:
             return await call_next(ctx)
         verdict = await self._verdict(plain_key(str(key)), cost)
         if verdict is None:
@@ -205,7 +206,7 @@ def rate_limit(
     limits: str,
     *,
     key: Literal["ip", "principal"] | KeyOf = "ip",
-    store: Any = None,
+    store: str | Storage | None = None,
     name: str | None = None,
     cost: int | CostOf = 1,
     strategy: Strategy = "sliding-window",

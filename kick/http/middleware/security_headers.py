@@ -85,7 +85,7 @@ class SecurityHeaders(PerRoute):
         if mine is None:
             return response
         headers = mine.raw_headers
-        secure = ctx.scope["scheme"] == "https"
+        secure = ctx.scope.get("scheme") == "https"
         if len(headers) == 2 and headers[1][1] is JSON:
             headers += self._short_secure if secure else self._short
             return mine

@@ -26,7 +26,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def counters(clock: Clock) -> MemoryCounters:
-    return MemoryCounters(clock=clock)
+    return MemoryCounters(clock=clock, wall=clock)
 
 
 async def hits(limiter: Any, count: int, key: str = "a") -> int:
@@ -107,7 +107,7 @@ async def test_what_has_expired_goes_away(counters: MemoryCounters, clock: Clock
 
 
 async def test_there_are_never_more_than_max_keys(clock: Clock) -> None:
-    counters = MemoryCounters(max_keys=10, clock=clock)
+    counters = MemoryCounters(max_keys=10, clock=clock, wall=clock)
     limiter = STRATEGIES["fixed-window"](counters)
     for number in range(50):
         await hits(limiter, 1, str(number))

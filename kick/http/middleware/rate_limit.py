@@ -130,7 +130,7 @@ class RouteLimit:
         self._counters = counters
         self._timeout = counters.timeout
         self._closed = options.on_error == "closed"
-        self._scope = scope
+        self._scope = f"{options.strategy} {scope}"  # what one strategy has stored, another cannot read
         self._key = options.key
         self._cost = options.cost
         self._limits = [(item, _policy_name(item, options.name)) for item in options.limits]
@@ -187,7 +187,8 @@ class RouteLimit:
         for item, name in self._limits:
             allowed = await limiter.hit(item, scope, key, cost=cost)
             reset, remaining = await limiter.get_window_stats(item, scope, key)
-            seconds = max(1, math.ceil(reset - time.time()))
+            left = reset - time.time()
+            seconds = math.ceil(left) if left > 0 else item.get_expiry()  # the library reads a window just begun as 0
             told.append(f'"{name}";r={max(0, remaining) if allowed else 0};t={seconds}')
             if not allowed:
                 wait = seconds

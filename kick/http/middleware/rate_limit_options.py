@@ -25,6 +25,9 @@ OnError: TypeAlias = Literal["open", "closed"]
 STRATEGIES: Final = ("sliding-window", "fixed-window", "moving-window")
 SCHEMES: Final = ("memory://", "redis://", "rediss://", "unix://")
 
+_has_no_window: Final = re.compile(r"(?:/|per)\s*0+\s*[a-z]", re.IGNORECASE).search
+"""The library reads `5/0 minutes` as one minute."""
+
 _is_name: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}").fullmatch
 
 
@@ -82,6 +85,8 @@ def parse_limits(text: object) -> tuple[RateLimitItem, ...]:
         items = parse_many(text)
     except ValueError:
         raise BadRateLimit(text, "that is no limit") from None
+    if _has_no_window(text):
+        raise BadRateLimit(text, "a window of no time")
     if any(item.amount < 1 or item.get_expiry() < 1 for item in items):
         raise BadRateLimit(text, "nobody could ask even once")
     return tuple(items)

@@ -9,13 +9,15 @@ from typing import Any
 import httpx2
 import pytest
 from limits.aio.storage import MemoryStorage
+from redis import Redis
 
 from kick import App, Controller, Get, Post, RequestContext, Use
 from kick.errors import KickError, MissingExtra
 from kick.http import Conflict
 from kick.http.middleware import cors, rate_limit
 from kick.http.middleware.clients import network_of
-from kick.http.middleware.rate_limit_options import BadRateLimit, BadRateLimitOption
+from kick.http.middleware.counters import MemoryCounters
+from kick.http.middleware.rate_limit_options import STRATEGIES, BadRateLimit, BadRateLimitOption
 from kick.session import session
 from tests.http.support import app_of, ask
 from tests.support.ports import HOST, bound_socket
@@ -84,6 +86,13 @@ async def test_it_is_so_over_a_socket_for_head_too(serve: Serve) -> None:
         refused = client.head(f"{url}/a")
         assert (refused.status_code, refused.content) == (429, b"")
         assert int(refused.headers["retry-after"]) in range(3590, 3601)
+
+
+async def test_a_window_that_has_just_begun_has_all_its_time_before_it() -> None:
+    store = MemoryCounters(clock=lambda: 5.0)
+    for strategy in STRATEGIES:
+        app = limited(rate_limit("1/hour", store=store, strategy=strategy))
+        assert [(await ask(app, "/a")).header("ratelimit") for _ in range(2)] == ['"1/hour";r=0;t=3600'] * 2
 
 
 async def test_several_limits_hold_at_once() -> None:
@@ -303,6 +312,24 @@ async def test_a_store_that_hangs_is_not_waited_for(on_error: Any, status: int) 
         await app.aclose()
 
 
+async def test_replies_that_came_too_late_are_no_replies_to_others(redis_url: str) -> None:
+    app = limited(rate_limit("50/hour", store=redis_url, timeout=0.1))
+    with Redis.from_url(redis_url) as redis:
+        assert await statuses(app, "/a", "/b") == [200, 200]
+        redis.client_pause(60_000, all=False)  # what writes waits, scripts included
+        late = await asyncio.gather(*(ask(app, path) for path in ["/a", "/b"] * 5))
+        assert {answer.header("ratelimit") for answer in late} == {None}
+        redis.client_unpause()
+    async with asyncio.timeout(10):
+        while (await ask(app, "/a")).header("ratelimit") is None:
+            pass
+    for path in ("/a", "/b"):
+        told = [str((await ask(app, path)).header("ratelimit")) for _ in range(5)]
+        left = [int(each.split("r=")[1].split(";")[0]) for each in told]
+        assert left == [*range(left[0], left[0] - 5, -1)]
+    await app.aclose()
+
+
 async def test_limits_share_the_connections_of_one_store(redis_url: str) -> None:
     app = limited(
         rate_limit("9/hour", store=redis_url, timeout=5), middleware=[rate_limit("9/hour", store=redis_url, timeout=5)]
@@ -316,7 +343,21 @@ async def test_limits_share_the_connections_of_one_store(redis_url: str) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["", "many", "5", "5/fortnight", "0/minute", "5 per 0 minutes x", "-1/minute", "5/minute;", "9" * 300, 5]
+    "text",
+    [
+        "",
+        "many",
+        "5",
+        "5/fortnight",
+        "0/minute",
+        "5/0 minutes",
+        "5 per 00 days",
+        "5 per 0 minutes x",
+        "-1/minute",
+        "5/minute;",
+        "9" * 300,
+        5,
+    ],
 )
 def test_what_is_no_limit_stops_the_start(text: Any) -> None:
     with pytest.raises(BadRateLimit) as caught:

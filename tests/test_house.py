@@ -42,7 +42,7 @@ FUNCTION_LINES = 80
 
 NOT_WITH_KICK = {
     *("click", "jinja2", "multipart", "opentelemetry", "prometheus_client", "pydantic", "redis", "sqlite3", "uvicorn"),
-    *("websockets", "wsproto"),
+    *("backports", "limits", "websockets", "wsproto"),
 }
 """What `import kick` must not load. (`python_multipart`, where it is installed, comes with Starlette's requests.)"""
 

@@ -31,7 +31,7 @@ class Settings(msgspec.Struct):
     silent event streams alive. Sync handlers run in `threads`; `health` names the parts that can be asked how they are,
     each with what asks it. `page_values` are called with the context for each page, and return what its template sees.
     `debug` says that errors are to be explained to whoever makes the requests; `layers` is the middleware of the
-    application.
+    application; `shared` is for what several middleware of one application share.
     """
 
     max_body: int | None = DEFAULT_LIMIT
@@ -47,3 +47,4 @@ class Settings(msgspec.Struct):
     page_values: list[Callable[[Any], Mapping[str, Any]]] = []
     debug: bool = False
     layers: tuple[Any, ...] = ()
+    shared: dict[str, Any] = {}

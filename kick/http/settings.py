@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -16,6 +16,10 @@ class Templates(Protocol):
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """The page of this name with these values."""
+        ...
+
+    def add_functions(self, functions: Mapping[str, Callable[[Mapping[str, Any]], Any]]) -> None:
+        """Let all templates call these; each is given the values of the page."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +36,9 @@ class JinjaTemplates:
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """The page of a template."""
         return self._environment.get_template(template).render(values)
+
+    def add_functions(self, functions: Mapping[str, Callable[[Mapping[str, Any]], Any]]) -> None:
+        """Let all templates call these; each is given the values of the page."""
+        from jinja2 import pass_context
+
+        self._environment.globals.update({name: pass_context(function) for name, function in functions.items()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
@@ -14,7 +14,9 @@ from kick.session.contents import Contents, Refusal, SessionData
 from kick.session.errors import SessionClosed, SessionUnavailable
 from kick.session.flash import Flash
 from kick.session.ids import draw_id, fingerprint, key_of
+from kick.session.marks import TOKEN, Marks
 from kick.session.store import KEEP, Change, Keep, Record
+from kick.session.token import draw_token
 
 if TYPE_CHECKING:
     DataT = TypeVar("DataT", default=SessionData)
@@ -45,6 +47,10 @@ class SessionVerbs(Protocol):
         """The data in these fields."""
         ...
 
+    def claimed(self, cookies: Sequence[tuple[str, str]]) -> str | None:
+        """The id that the cookies of a request carry, whether or not it leads anywhere."""
+        ...
+
     def save(self, session: Session[Any]) -> Awaitable[bool]: ...
     def destroy(self, session: Session[Any]) -> Awaitable[None]: ...
     def rotate(self, session: Session[Any]) -> Awaitable[None]: ...
@@ -64,6 +70,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     | `await session.increment("n")` | counted in the store, whatever other requests do |
     | `session.principal = user_id` | can be found and revoked by `Sessions` |
     | `session.flash["status"] = "Saved"` | for the next page |
+    | `session.csrf_token` | what `csrf()` wants to see with a request |
 
     Nothing need be declared as changed, and what has not changed is not written.
     """
@@ -83,6 +90,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         "_is_new",
         "_key",
         "_lock",
+        "_marks",
         "_principal",
         "_record",
         "_refusal",
@@ -104,6 +112,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         self._fields: Mapping[str, bytes] = {}
         self._contents: Contents | None = None
         self._flash: Flash | None = None
+        self._marks: Marks | None = None
         self._principal: str | Keep | None = KEEP
         self._describe_client: Callable[[], Mapping[str, Any]] | None = None
         # The cookie is due when the store has just confirmed that the id is good; it is wanted when something else
@@ -172,6 +181,18 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         if self._flash is None:
             self._flash = Flash(self._fields, self._writable)
         return self._flash
+
+    @property
+    def csrf_token(self) -> str:
+        """What `csrf()` wants to see with a request of this session: for the pages and clients that it is sent to.
+
+        Every reading gives another one, and all of them are good until the id changes: with `regenerate()`, `rotate()`,
+        a login. Reading it writes nothing, but that a session which is new is stored.
+        """
+        self._touch()
+        if self._status is Status.NEW:
+            self._own_fields().set(TOKEN, True)
+        return draw_token(self.id)
 
     @property
     def is_new(self) -> bool:
@@ -301,6 +322,12 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         if self._anonymous:
             raise SessionUnavailable
 
+    def _own_fields(self) -> Marks:
+        """What kick itself keeps in the session."""
+        if self._marks is None:
+            self._marks = Marks(self._fields, self._writable)
+        return self._marks
+
     def _open(self) -> Contents:
         self._touch()
         if self._contents is None:
@@ -344,6 +371,8 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
             self._contents.retain(keys, fields)
         if self._flash is not None:
             self._flash.rebase(fields)
+        if self._marks is not None:
+            self._marks.rebase(fields)
 
     def _refuse_writes(self, refusal: Refusal) -> None:
         self._refusal = refusal
@@ -369,6 +398,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         return (
             (contents is not None and contents.may_have_changed)
             or self._flash is not None
+            or self._marks is not None
             or self._principal is not KEEP
         )
 
@@ -376,7 +406,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         """All that differs from the store."""
         changed: dict[str, bytes] = {}
         dropped: list[str] = []
-        for part in (self._contents, self._flash):
+        for part in (self._contents, self._flash, self._marks):
             if part is not None:
                 set_here, dropped_here = part.changes()
                 changed.update(set_here)
@@ -390,6 +420,8 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
             self._contents.rebase(fields)
         if self._flash is not None:
             self._flash.rebase(fields)
+        if self._marks is not None:
+            self._marks.rebase(fields)
 
 
 def _destroyed() -> Exception:

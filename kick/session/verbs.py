@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from time import time
 from typing import Any, Final, TypeVar
 
@@ -72,6 +72,12 @@ class Verbs:
         """The data in these fields, in the type that `session(data=...)` names."""
         shape = self.options.shape
         return SessionData(fields) if shape is None else shape.contents(fields)
+
+    def claimed(self, cookies: Sequence[tuple[str, str]]) -> str | None:
+        """The id that the cookies of a request carry, whether or not it leads anywhere."""
+        cookie = self.options.cookie
+        claim = cookie.read(value for name, value in cookies if name == cookie.name)
+        return None if claim is None else claim.session_id
 
     async def save(self, session: Session[Any]) -> bool:
         """See `Session.save`."""

@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("kick/session/*",),
     ("kick/http/*",),
     ("kick/http/middleware/*", "kick/session/middleware.py", "kick/session/asgi.py", "kick/session/csrf.py"),
+    ("kick/auth/*",),
     ("kick/module.py",),
     ("kick/app.py",),
     ("kick/openapi/*", "kick/testing/*"),
@@ -40,7 +41,7 @@ TEMPLATES = "kick/cli/templates/"
 MODULE_LINES = 500
 FUNCTION_LINES = 80
 
-NOT_WITH_KICK = {"click", "jinja2", "multipart", "pydantic", "redis", "sqlite3", "uvicorn"}
+NOT_WITH_KICK = {"argon2", "click", "jinja2", "multipart", "pydantic", "redis", "sqlite3", "uvicorn"}
 """What `import kick` must not load. (`python_multipart`, where it is installed, comes with Starlette's requests.)"""
 
 NOT_IN_TEXT = (

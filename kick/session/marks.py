@@ -34,11 +34,7 @@ class Marks:
 
     def get(self, name: str) -> Any:
         """The value, or `None` where there is none, or none that can be read."""
-        raw = self._changed.get(name) or self._stored.get(name)
-        try:
-            return None if raw is None else decode(raw)
-        except UnreadableValue:
-            return None
+        return mark_in(self._stored if name not in self._changed else self._changed, name)
 
     def set(self, name: str, value: Any) -> None:
         """Write a value. Raises `UnstorableValue` for one that no store can hold."""
@@ -53,3 +49,16 @@ class Marks:
         """The store now has `stored`, and the changes, if any, are part of it or dropped."""
         self._stored = stored
         self._changed.clear()
+
+
+def mark_in(fields: Mapping[str, bytes], name: str) -> Any:
+    """The value that a record has under a name; `None` where there is none, or none that can be read.
+
+    >>> mark_in({"$login": b"7"}, "$login"), mark_in({"$login": b"{"}, "$login")
+    (7, None)
+    """
+    raw = fields.get(name)
+    try:
+        return None if raw is None else decode(raw)
+    except UnreadableValue:
+        return None

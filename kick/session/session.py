@@ -14,7 +14,7 @@ from kick.session.contents import Contents, Refusal, SessionData
 from kick.session.errors import SessionClosed, SessionUnavailable
 from kick.session.flash import Flash
 from kick.session.ids import draw_id, fingerprint, key_of
-from kick.session.marks import TOKEN, Marks
+from kick.session.marks import TOKEN, Marks, mark_in
 from kick.session.store import KEEP, Change, Keep, Record
 from kick.session.token import draw_token
 
@@ -191,7 +191,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         """
         self._touch()
         if self._status is Status.NEW:
-            self._own_fields().set(TOKEN, True)
+            self._set_mark(TOKEN, True)
         return draw_token(self.id)
 
     @property
@@ -322,11 +322,16 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         if self._anonymous:
             raise SessionUnavailable
 
-    def _own_fields(self) -> Marks:
-        """What kick itself keeps in the session."""
+    def _mark(self, name: str) -> Any:
+        """What kick itself keeps in the session under a name; `None` where there is nothing."""
+        self._touch()
+        return mark_in(self._fields, name) if self._marks is None else self._marks.get(name)
+
+    def _set_mark(self, name: str, value: Any) -> None:
+        self._touch()
         if self._marks is None:
             self._marks = Marks(self._fields, self._writable)
-        return self._marks
+        self._marks.set(name, value)
 
     def _open(self) -> Contents:
         self._touch()

@@ -70,7 +70,7 @@ def authentication(load_user: Callable[..., Any] | None = None) -> Authenticatio
     return AuthenticationLayer([*loaded, Provider(Identity | None, identity_of_request), Provider(Identity, known)])
 
 
-def identity_of_request(ctx: RequestContext[Any]) -> Identity | None:
+def identity_of_request(ctx: RequestContext) -> Identity | None:
     """Provides `Identity | None`."""
     return identity(ctx)
 
@@ -88,7 +88,7 @@ def _providers_of(load_user: Callable[..., Any]) -> list[Provider]:
     if not needs or needs[0].parameter.kind is Parameter.KEYWORD_ONLY:
         raise BadLoader(load_user, "it does not take the id of a user")
 
-    async def load(ctx: RequestContext[Any], **needed: Any) -> Any:
+    async def load(ctx: RequestContext, **needed: Any) -> Any:
         who = identity(ctx)
         if who is None:
             return None

@@ -5,7 +5,7 @@ is logged in; `Passwords` hashes.
 """
 
 from kick.auth.guards import Authenticated, Guard, Roles, authenticated, next_page, roles
-from kick.auth.identity import Identity, identity
+from kick.auth.identities import Identity, identity
 from kick.auth.login import login, logout, set_roles
 from kick.auth.passwords import Passwords
 from kick.auth.user import AuthenticationLayer, authentication

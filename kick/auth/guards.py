@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 from urllib.parse import quote
 
 from kick.auth.errors import BadLoginPage, BadMaxAge, BadRoles, LoginRequired, LoginTooOld, RoleMissing
-from kick.auth.identity import identity
+from kick.auth.identities import identity
 from kick.errors import KickError, raise_all
 from kick.http.address import is_local
 from kick.http.controller import Use

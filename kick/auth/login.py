@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from time import time
 from typing import TYPE_CHECKING, Any
 
 from kick.auth.errors import LoginRequired
-from kick.auth.identity import identity_of
+from kick.auth.identities import identity_of, kept
 from kick.session.errors import SessionEnded
 from kick.session.marks import LOGIN
-from kick.session.values import encode
 
 if TYPE_CHECKING:
     from kick.http.context import RequestContext
@@ -48,7 +46,7 @@ async def login(
     """
     if user_id is None or isinstance(user_id, bool):
         raise TypeError(f"login() takes the id of a user, not {user_id!r}")
-    held = _held(user_id, roles, time())
+    held = kept(user_id, roles)
     session = ctx.session
     if keep is None:
         keep = session.principal in (None, str(user_id))
@@ -82,17 +80,8 @@ async def set_roles(ctx: RequestContext[Any], roles: Collection[str]) -> None:
     who = identity_of(session)
     if who is None:
         raise LoginRequired
-    held = _held(who.user_id, roles, who.logged_in_at.timestamp())
+    held = kept(who.user_id, roles, logged_in_at=who.logged_in_at)
     await session.regenerate()
     if identity_of(session) is None:
         raise SessionEnded
     session._set_mark(LOGIN, held)
-
-
-def _held(user_id: Any, roles: Collection[str], at: float) -> dict[str, Any]:
-    """What the session keeps. Raises `TypeError` for what cannot be kept, before anything is changed."""
-    if isinstance(roles, str) or not all(isinstance(role, str) for role in roles):
-        raise TypeError(f"roles are a list of texts, not {roles!r}")
-    held = {"user": user_id, "at": at, "roles": sorted({str(role) for role in roles})}
-    encode(LOGIN, held)
-    return held

@@ -8,7 +8,7 @@ from inspect import Parameter
 from typing import TYPE_CHECKING, Any, get_args
 
 from kick.auth.errors import BadLoader, LoginRequired
-from kick.auth.identity import Identity, identity
+from kick.auth.identities import Identity, identity
 from kick.di import Provider
 from kick.di.errors import UnresolvedHint
 from kick.di.naming import place_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from time import time
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +11,7 @@ import msgspec
 
 from kick.session.marks import LOGIN
 from kick.session.session import Session
+from kick.session.values import encode
 
 if TYPE_CHECKING:
     from kick.http.context import RequestContext
@@ -34,7 +36,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     roles: frozenset[str]
     logged_in_at: datetime
 
-    def has_any(self, roles: Any) -> bool:
+    def has_any(self, roles: Collection[str]) -> bool:
         """Whether one of these roles is among them."""
         return not self.roles.isdisjoint(roles)
 
@@ -65,3 +67,19 @@ def identity_of(session: Session[Any]) -> Identity | None:
     if session.principal != str(user_id):
         return None
     return Identity(user_id=user_id, roles=roles, logged_in_at=logged_in_at)
+
+
+def kept(user_id: Any, roles: Collection[str], *, logged_in_at: datetime | None = None) -> dict[str, Any]:
+    """What the session keeps of a login, which was just now unless something else is said.
+
+    >>> kept(7, ["editor", "admin"], logged_in_at=datetime(2026, 1, 1, tzinfo=UTC))
+    {'user': 7, 'roles': ['admin', 'editor'], 'at': 1767225600.0}
+
+    Raises `TypeError` for what cannot be kept.
+    """
+    if isinstance(roles, str) or not all(isinstance(role, str) for role in roles):
+        raise TypeError(f"roles are a list of texts, not {roles!r}")
+    at = time() if logged_in_at is None else logged_in_at.timestamp()
+    held = {"user": user_id, "roles": sorted({str(role) for role in roles}), "at": at}
+    encode(LOGIN, held)
+    return held

@@ -105,7 +105,7 @@ class NeedsSession(KickError):
 class BadTrustedOrigin(KickError):
     """`csrf(trusted_origins=...)` with something that no browser sends as an `Origin`."""
 
-    code = "csrf-origin"
+    code = "csrf-trusted-origin"
 
     def __init__(self, given: object) -> None:
         super().__init__(

@@ -12,6 +12,7 @@ from kick.auth.identities import identity
 from kick.errors import KickError, raise_all
 from kick.http.address import is_local
 from kick.http.controller import Use
+from kick.http.errors import MiddlewareOrder
 from kick.http.problem import HTTPError
 from kick.http.response import Response
 from kick.session.errors import NeedsSession
@@ -50,7 +51,12 @@ class Guard:
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
         """What is wrong with its place among the middleware."""
-        return [] if any(isinstance(layer, SessionLayer) for layer in before) else [NeedsSession(self.name)]
+        if any(isinstance(layer, SessionLayer) for layer in before):
+            return []
+        if any(isinstance(layer, SessionLayer) for layer in after):
+            name = "authenticated()" if self.name == "@Authenticated" else 'roles("admin")'
+            return [MiddlewareOrder(f"{name} stands before session().", f"session(secret=secret), {name}")]
+        return [NeedsSession(self.name)]
 
     async def __call__(
         self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]

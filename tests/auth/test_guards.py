@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from kick import Controller, Get, Module, Post, Use
+from kick import Controller, Get, Module, Post, Use, bootstrap
 from kick.auth import Guard, Roles, authenticated, roles
 from kick.auth.errors import BadLoginPage, BadMaxAge, BadRoles
-from kick.session import MemoryStore
+from kick.http.errors import MiddlewareOrder
+from kick.session import MemoryStore, session
 from kick.testing import TestClient
-from tests.auth.support import make
+from tests.auth.support import SECRET, make
 from tests.http.support import ask
 
 PAGE = {"accept": "text/html,*/*;q=0.8"}
@@ -249,6 +250,16 @@ def test_while_the_store_is_down_nobody_passes(policy: str, status: int) -> None
 
 
 # What is refused at the start
+
+
+@pytest.mark.parametrize(("guard", "name"), [(authenticated(), "authenticated()"), (roles("x"), 'roles("admin")')])
+def test_a_guard_of_the_whole_application_stands_after_the_session(guard: Guard, name: str) -> None:
+    modules = [Module("inner", controllers=[Inner])]
+    with pytest.raises(MiddlewareOrder) as wrong:
+        bootstrap(modules, [guard, session(SECRET)])
+    assert wrong.value.fix == f"Put them in this order: `middleware=[session(secret=secret), {name}]`."
+    with TestClient(bootstrap(modules, [session(SECRET), guard])) as client:
+        assert [client.get(path).status_code for path in ("/inner", "/nowhere")] == [401, 404]
 
 
 @pytest.mark.parametrize("max_age", [0, -1, "soon", float("inf"), float("nan"), timedelta(0)])

@@ -242,6 +242,23 @@ async def test_a_login_whose_response_fails_logs_nobody_in() -> None:
     assert (await old.visit(identity, wants_context=True)).value is None
 
 
+async def test_what_the_same_handler_writes_and_counts_goes_along() -> None:
+    browser = Browser(Site(MemoryStore()))
+    await browser.visit(setting(a=1))
+
+    async def busy(ctx: RequestContext) -> None:
+        ctx.session.flash["status"] = "before"
+        await login(ctx, 7, roles=["editor"])
+        assert await ctx.session.increment("n") == 1
+        ctx.session.data["b"] = 2
+        assert identity(ctx) is not None
+
+    assert (await browser.visit(busy, wants_context=True)).error is None
+    assert await browser.data() == {"a": 1, "b": 2, "n": 1}
+    who = (await browser.visit(identity, wants_context=True)).value
+    assert (who.user_id, who.roles) == (7, {"editor"})
+
+
 async def test_after_a_logout_in_the_same_request_a_login_starts_anew() -> None:
     browser = Browser(Site(MemoryStore()))
     await browser.visit(setting(a=1))

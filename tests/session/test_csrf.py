@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kick import App, Controller, Delete, Get, Head, Module, Options, Patch, Post, Put, RequestContext, Use, bootstrap
+from kick.http.errors import NotAList
 from kick.session import CsrfExempt, CsrfLayer, MemoryStore, csrf, session
+from kick.session.errors import BadTrustedOrigin
 from kick.session.token import draw_token, is_token_of
 from kick.testing import TestClient
 from tests.http.support import ask
@@ -198,6 +200,28 @@ def test_trusted_origins_may_send() -> None:
         for origin in ("http://admin.example.com", "https://admin.example.com.evil.test", "http://localhost", "null"):
             assert outcome(client, {"sec-fetch-site": "cross-site", "origin": origin}) == "csrf-cross-site"
         assert outcome(client, {"sec-fetch-site": "cross-site"}) == "csrf-cross-site"
+
+
+NO_ORIGINS = ["*", "null", "", "example.com", "https://*.example.com", "https://example.com/", "https://Example.com"]
+NO_ORIGINS += [
+    "https://example.com:443",
+    "https://example.com:x",
+    "https://a@example.com",
+    "https://é.test",
+    "https://",
+]
+
+
+@pytest.mark.parametrize("origin", [*NO_ORIGINS, 7])
+def test_what_no_browser_sends_as_an_origin_is_refused_at_the_start(origin: Any) -> None:
+    with pytest.raises(BadTrustedOrigin):
+        csrf(trusted_origins=["https://example.com", origin])
+
+
+def test_origins_are_as_browsers_write_them() -> None:
+    assert csrf(trusted_origins=["http://[::1]:8000", "https://xn--9ca.example", "https://example.com:8443"])
+    with pytest.raises(NotAList):
+        csrf(trusted_origins="https://example.com")
 
 
 # The token

@@ -30,6 +30,7 @@ from kick.http.exchange import KEY as EXCHANGE
 from kick.http.exchange import Observer
 from kick.http.middleware.access_log import AccessLog, LogFormat
 from kick.http.middleware.entrance import Entrance, Wrap
+from kick.http.middleware.standard import with_standard
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.pipeline import response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
@@ -377,7 +378,8 @@ def bootstrap(
 
     Arguments:
         modules: the features, each a `Module`.
-        middleware: around every handler, outermost first: `async def timing(ctx, call_next)`.
+        middleware: around every handler, outermost first: `async def timing(ctx, call_next)`. `security_headers()`
+            stands around all of it, unless the list has one of its own; `security_headers(enabled=False)` is none.
         providers: what is provided beside the `@Service` classes: classes, functions, `Provider`s, instances.
         asgi_middleware: `starlette.middleware.Middleware(Class, **options)` entries, around everything else.
         lifespan: an async context manager of the application, entered after everything is built:
@@ -418,7 +420,7 @@ def bootstrap(
     problems += entrance.problems
     others = [slash_problem(trailing_slash), lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)]
     problems += filter(None, [limit_problem, *others])
-    assembly = Assembly(usable, middleware, prefix)
+    assembly = Assembly(usable, with_standard(middleware), prefix)
     http_settings = Settings(
         max_body=max_body,
         trailing_slash=trailing_slash,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from kick.errors import KickError
 from kick.http.middleware.csp import Directives, Policy, policy_of
@@ -62,9 +62,6 @@ class SecurityHeaders(PerRoute):
     """What `security_headers()` returns: headers that are worked out already, for documents and for the rest."""
 
     is_blind = True
-
-    kick_default: ClassVar[str] = "security_headers"
-    """Names what is on unless the list of middleware has one of its kind."""
 
     def __init__(
         self, everywhere: Sequence[Header], documents: Sequence[Header], hsts: Header | None, policies: Sequence[Any]

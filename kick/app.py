@@ -24,11 +24,14 @@ from kick.errors import KickError, raise_all
 from kick.http.assembly import Assembly, Chain, body_limit_problem, collector_paused
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
+from kick.http.controller import SocketInfo
 from kick.http.ending import end_request, send_response
 from kick.http.errors import NotASGIMiddleware, list_problem, plain_values
+from kick.http.handshake import Handshake, no_body
 from kick.http.mounts import Mount, serve_websocket
+from kick.http.origins import may_connect
 from kick.http.pipeline import response_to, settled
-from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
+from kick.http.problem import Forbidden, HTTPError, MethodNotAllowed, NotFound, ServiceUnavailable
 from kick.http.response import ReadyResponse, Response, empty_response
 from kick.http.routing import Endpoint, Miss, Route, root_in, split_path
 from kick.http.settings import Settings
@@ -36,6 +39,7 @@ from kick.http.shutdown import Shutdown
 from kick.http.slashes import TrailingSlash, finder, slash_problem
 from kick.http.templates import JinjaTemplates
 from kick.http.threads import DEFAULT_THREADS, threads_of, threads_problem
+from kick.http.websocket import Socket
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
 from kick.module import Module, modules_of
 from kick.session import Session, Sessions
@@ -46,6 +50,7 @@ _ADVICE: Final[Mapping[Any, str]] = {
     Sessions: 'Add the middleware that provides it: `middleware=[session(secret=os.environ["SESSION_SECRET"])]`.',
     Session: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.session`.",
     Request: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.request`.",
+    Socket: "It belongs to the handler of a WebSocket: take `socket: Socket` where `@WebSocket` decorates.",
 }
 """How to come by what kick has, but nobody provides."""
 
@@ -55,8 +60,9 @@ _NONE: Final[Mapping[str, Route]] = {}
 class App:
     """An ASGI application, made by `bootstrap()`.
 
-    `routes` lists its routes, `mounts` what is mounted, `container` has its instances. Importing it starts nothing:
-    what it provides is built at the server's lifespan start-up, or, where a server has none, at the first request.
+    `routes` lists its routes, `sockets` those of its WebSockets, `mounts` what is mounted, `container` has its
+    instances. Importing it starts nothing: what it provides is built at the server's lifespan start-up, or, where a
+    server has none, at the first request.
 
     >>> app = bootstrap([])
     >>> app, app.routes
@@ -78,6 +84,8 @@ class App:
         self._layers = tuple(assembly.layers.values())
         self._finder = finder(assembly.router, settings.trailing_slash)
         self._look_up = self._finder.find
+        self.sockets = tuple(assembly.sockets.routes)
+        self._socket_router = assembly.sockets
         self._static = assembly.router.static
         self._urls = assembly.urls
         self._chains: tuple[Chain | Mount, ...] = (*assembly.chains, *assembly.mounts)
@@ -217,7 +225,7 @@ class App:
             if found is not None:
                 route, params = found
                 return RequestContext(scope, receive, send, self.settings, route, params), route.endpoint
-            miss = self._finder.miss(method, parts, scope)
+            miss = self._missed(method, parts, scope)
         except HTTPError as error:
             miss = Miss(error=error)
         ctx: RequestContext[Any] = RequestContext(scope, receive, send, self.settings, None, {}, _miss=miss)
@@ -227,15 +235,15 @@ class App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
-            if self.mounts and await self._serve_mounted_websocket(scope, receive, send):
-                return
-            await receive()
-            await send({"type": "websocket.close", "code": 1000, "reason": "There are no WebSockets here."})
+            if not self.mounts or not await self._serve_mounted_websocket(scope, receive, send):
+                await self._serve_socket(scope, receive, send)
         else:
             raise RuntimeError(f"kick serves http, not {scope['type']}")
 
     async def _serve_mounted_websocket(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether an application that is mounted has this WebSocket."""
+        if self._socket_at(scope) is not None:
+            return False
         handshake = {**scope, "type": "http", "method": "GET"}  # as middleware sees it
         ctx, _ = self._find({**handshake, "method": "WEBSOCKET"}, receive, send)
         mount = next((each for each in self.mounts if each.route is ctx.route), None)
@@ -249,6 +257,49 @@ class App:
             raise
         await end_request(ctx, None)
         return True
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        handshake = Handshake(scope, receive, send)
+        ctx, endpoint = self._find_socket(scope, handshake)
+        try:
+            await handshake.serve(ctx, endpoint, self.settings.shutdown)
+        except BaseException as error:
+            await end_request(ctx, error)
+            raise
+        await end_request(ctx, None)
+
+    def _find_socket(self, scope: Scope, handshake: Handshake) -> tuple[RequestContext[Any], Endpoint]:
+        """The context of a handshake, and what answers it."""
+        request, send = handshake.scope, handshake.send
+
+        try:
+            found = self._socket_at(scope)
+            if found is None:
+                raise NotFound(f"There is no WebSocket at {scope['path']}.")
+            if self.settings.shutdown.is_set:
+                raise ServiceUnavailable("The server is stopping.", retry_after=1)
+            route, params = found
+            if isinstance(route.info, SocketInfo) and not may_connect(
+                scope["headers"], request["scheme"], route.info.origins
+            ):
+                raise Forbidden("Pages of this origin may not connect.")
+        except HTTPError as error:
+            miss = Miss(error=error)
+            return RequestContext(request, no_body, send, self.settings, None, {}, _miss=miss), self._unmatched
+        return RequestContext(request, no_body, send, self.settings, route, params), route.endpoint
+
+    def _socket_at(self, scope: Scope) -> tuple[Route, dict[str, Any]] | None:
+        """The route of a WebSocket. Raises `HTTPError` for a path that cannot be read."""
+        path: str = scope["path"]
+        parts = split_path(path, scope.get("raw_path"), root_in(path, scope.get("root_path", "")))
+        return self._socket_router.find("GET", parts)
+
+    def _missed(self, method: str, parts: list[str], scope: Scope) -> Miss:
+        """Why no route serves a request: there may be a WebSocket (RFC 9110, section 15.5.22)."""
+        miss = self._finder.miss(method, parts, scope)
+        if miss == Miss() and self._socket_router.find("GET", parts) is not None:
+            return Miss(error=HTTPError(426, "There is a WebSocket here.", headers={"upgrade": "websocket"}))
+        return miss
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -20,6 +20,7 @@ from kick.di.health import BadHealth, HealthOfShortLived
 from kick.errors import KickError, MissingExtra, SetupErrors, raise_all
 from kick.health import BadCheck, BadTimeout
 from kick.http import errors as http_errors
+from kick.http import socket_errors
 from kick.http.mounts import BadMount, DuplicateMount
 from kick.http.slashes import BadTrailingSlash
 from kick.http.static import BadMaxAge, MissingFiles
@@ -103,6 +104,14 @@ class XController:
 def handler(signature: str, decorator: str = "@Get()", before: str = "", body: str = 'return "works"') -> str:
     """The source of an application with one handler."""
     return app(f"{before}\n@Controller('/x')\nclass XController:\n    {decorator}\n    {signature}:\n        {body}")
+
+
+def socket(signature: str, decorator: str = '@WebSocket("/socket")', before: str = "") -> str:
+    """The source of an application with a handler of a WebSocket, beside one of requests."""
+    return app(
+        f"{before}\n@Controller('/x')\nclass XController:\n    @Get()\n    async def show(self):\n"
+        f'        return "works"\n    {decorator}\n    {signature}: ...'
+    )
 
 
 def sessions(options: str) -> str:
@@ -875,6 +884,85 @@ ROWS = [
         ),
         "cannot find sessions by principal",
         {"store=Store()": "{0:options}"},
+    ),
+    Row(
+        socket_errors.SocketMissing,
+        socket("async def talk(self, ctx: RequestContext)"),
+        "handles a WebSocket, but has no parameter for it",
+        {"(self, ": "(self, {0}, "},
+    ),
+    Row(
+        socket_errors.SocketNotAsync,
+        socket("def talk(self, socket: Socket)"),
+        "it is no coroutine function",
+        {"def talk": "{0}"},
+    ),
+    Row(
+        socket_errors.SocketElsewhere,
+        socket("async def talk(self, socket: Socket)", "@Post()"),
+        "is a Socket, but POST requests have none",
+        {"@Post()": "{0}"},
+    ),
+    Row(
+        socket_errors.BodyOfSocket,
+        socket("async def talk(self, socket: Socket, body: dict[str, int])"),
+        "takes a body, but a WebSocket has messages in place of one",
+        {"socket: Socket, body: dict[str, int]": "{0}"},
+    ),
+    Row(
+        socket_errors.DuplicateSocket,
+        socket(
+            "async def talk(self, socket: Socket): ...\n"
+            '    @WebSocket("/socket")\n    async def other(self, socket: Socket)'
+        ),
+        "The WebSocket /x/socket has two handlers",
+        {'@WebSocket("/socket")\n    async def other': '@WebSocket("{0}")\n    async def other'},
+    ),
+    Row(
+        socket_errors.BadMessageType,
+        socket("async def talk(self, socket: Socket[Thread])"),
+        "receives Thread, which cannot be read from a message",
+        {"Socket[Thread]": "{0}"},
+    ),
+    Row(
+        socket_errors.BadOrigin,
+        socket("async def talk(self, socket: Socket)", '@WebSocket(origins=["example.com/"])'),
+        "is no list of origins",
+        {'origins=["example.com/"]': "{0}"},
+    ),
+    Row(
+        socket_errors.BadOrigin,
+        socket("async def talk(self, socket: Socket)", '@WebSocket(origins="https://Example.com:443")'),
+        "is no list of origins",
+        {'origins="https://Example.com:443"': "{0}"},
+        name="text",
+    ),
+    Row(
+        socket_errors.BadOrigin,
+        socket("async def talk(self, socket: Socket)", "@WebSocket(origins=[7])"),
+        "is no list of origins",
+        {"origins=[7]": "{0}"},
+        name="number",
+    ),
+    Row(
+        socket_errors.BadSocketOption,
+        socket("async def talk(self, socket: Socket)", '@WebSocket(max_message="1 MiB")'),
+        "expected a number of bytes",
+        {'max_message="1 MiB"': "{0}"},
+    ),
+    Row(
+        socket_errors.BadSocketOption,
+        socket("async def talk(self, socket: Socket)", '@WebSocket(on_invalid="ignore")'),
+        'expected "close" or "reply"',
+        {'on_invalid="ignore"': "{0}"},
+        name="on_invalid",
+    ),
+    Row(
+        http_errors.DecoratorNotCalled,
+        socket("async def talk(self, socket: Socket)", "@WebSocket"),
+        "@WebSocket stands over",
+        {"@WebSocket": "{0}"},
+        name="socket",
     ),
 ]
 

@@ -40,7 +40,7 @@ TEMPLATES = "kick/cli/templates/"
 MODULE_LINES = 500
 FUNCTION_LINES = 80
 
-NOT_WITH_KICK = {"click", "jinja2", "multipart", "pydantic", "redis", "sqlite3", "uvicorn"}
+NOT_WITH_KICK = {"click", "jinja2", "multipart", "pydantic", "redis", "sqlite3", "uvicorn", "websockets", "wsproto"}
 """What `import kick` must not load. (`python_multipart`, where it is installed, comes with Starlette's requests.)"""
 
 NOT_IN_TEXT = (

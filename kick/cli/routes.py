@@ -49,19 +49,26 @@ def command(target: str | None, as_json: bool, verbose: bool) -> None:
 def route_table(app: App) -> str:
     """Method, path and handler of each route, as `kick dev` shows them."""
     return terminal.table(
-        [[terminal.method(each.method), each.path, terminal.dim(each.name)] for each in _all_routes(app)]
+        [[terminal.method(_verb(each)), each.path, terminal.dim(each.name)] for each in _all_routes(app)]
     )
 
 
 def _all_routes(app: App) -> list[Route]:
-    """The routes, and those of what is mounted: `*` is any method."""
-    return [*app.routes, *(mount.route for mount in app.mounts)]
+    """The routes, those of WebSockets, and those of what is mounted: `*` is any method."""
+    return [*app.routes, *app.sockets, *(mount.route for mount in app.mounts)]
+
+
+def _verb(route: Route) -> str:
+    """The method of a route; `WS` for that of a WebSocket."""
+    from kick.http.controller import SocketInfo
+
+    return "WS" if isinstance(route.info, SocketInfo) else route.method
 
 
 def _full_table(app: App) -> str:
     rows = [
         [
-            terminal.method(route.method),
+            terminal.method(_verb(route)),
             route.path,
             route.name,
             "on" if _has_session(app, route) else terminal.dim("off"),
@@ -83,7 +90,7 @@ def _chain(app: App, route: Route) -> str:
 
 def _described(app: App, route: Route) -> dict[str, Any]:
     return {
-        "method": route.method,
+        "method": _verb(route),
         "path": route.path,
         "handler": route.name,
         "module": route.module,

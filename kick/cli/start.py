@@ -15,7 +15,7 @@ from kick.cli import terminal
 from kick.cli.environment import ENVIRONMENT, enter
 from kick.cli.errors import SessionsNotShared
 from kick.cli.options import address_options, target_argument
-from kick.cli.target import Target, find_target, load_target
+from kick.cli.target import Target, find_target, load_served
 
 if TYPE_CHECKING:
     from kick.app import App
@@ -120,7 +120,7 @@ def _load(target: Target, folder: Path) -> Any:
     logging.config.dictConfig(log_config(dated=True))
     logging.captureWarnings(True)
     enter(folder, "production")
-    return load_target(target, folder)
+    return load_served(target, folder)
 
 
 def _check_sessions(app: Any, workers: int) -> None:

@@ -2,8 +2,9 @@
 
 from kick.http.conditional import conditional
 from kick.http.context import RequestContext
-from kick.http.controller import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use
+from kick.http.controller import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use, WebSocket
 from kick.http.cookies import cookie_parser
+from kick.http.frames import InvalidMessage
 from kick.http.markers import Cookie, FromCookie, FromHeader, Header
 from kick.http.mounts import Mount
 from kick.http.pipeline import CallNext, Middleware
@@ -37,6 +38,7 @@ from kick.http.sse import ServerSentEvent
 from kick.http.static import StaticFiles
 from kick.http.templates import JinjaTemplates
 from kick.http.uploads import File, UploadFile
+from kick.http.websocket import Socket, SocketClosed
 
 __all__ = [
     "BadGateway",
@@ -57,6 +59,7 @@ __all__ = [
     "Head",
     "Header",
     "InternalServerError",
+    "InvalidMessage",
     "JinjaTemplates",
     "Locked",
     "MethodNotAllowed",
@@ -77,6 +80,8 @@ __all__ = [
     "Route",
     "ServerSentEvent",
     "ServiceUnavailable",
+    "Socket",
+    "SocketClosed",
     "StaticFiles",
     "TooManyRequests",
     "URITooLong",
@@ -85,6 +90,7 @@ __all__ = [
     "UnsupportedMediaType",
     "UploadFile",
     "Use",
+    "WebSocket",
     "conditional",
     "cookie_parser",
 ]

@@ -15,7 +15,7 @@ from kick.di.naming import place_of
 from kick.errors import KickError
 from kick.http.binding import CallPlan
 from kick.http.calling import endpoint_of, without_body
-from kick.http.controller import ControllerInfo, RouteInfo, controller_info, handlers_of, middleware_of
+from kick.http.controller import ControllerInfo, RouteInfo, SocketInfo, controller_info, handlers_of, middleware_of
 from kick.http.errors import (
     BadBodyLimit,
     BadFileLimit,
@@ -29,8 +29,10 @@ from kick.http.errors import (
 from kick.http.mounts import ANY_METHOD, BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
 from kick.http.pipeline import around, for_route, guarded, middleware_problem
 from kick.http.response import Response
-from kick.http.routing import Endpoint, Route, Router, parse_path, path_names
+from kick.http.routing import Endpoint, Route, Router, Segment, parse_path, path_names
 from kick.http.settings import Settings
+from kick.http.socket_errors import DuplicateSocket
+from kick.http.socketplan import SocketPlan, socket_endpoint, socket_problems, without_sockets
 from kick.http.static import StaticFiles
 from kick.http.threads import Threads
 from kick.http.uploads import File
@@ -76,15 +78,27 @@ class Chain(msgspec.Struct, eq=False):
         return without_body(endpoint) if self.route.method == "HEAD" else endpoint
 
 
+class SocketChain(Chain):
+    """What the handshake of a WebSocket runs through."""
+
+    def link(self, container: Container) -> Endpoint:
+        """The whole chain, composed; the container has started."""
+        assert isinstance(self.plan, SocketPlan)
+        handler = socket_endpoint(self.plan, container, container.instance(self.route.controller))
+        return guarded(self.outer, around(self.inner, handler))
+
+
 class Assembly:
     """The router of an application, and how each of its handlers is called.
 
-    `layers` are all the middleware there is, each once; `problems` has all that is wrong.
+    `sockets` is the router of its WebSockets: a page and a WebSocket may share a path. `layers` are all the middleware
+    there is, each once; `problems` has all that is wrong.
     """
 
     def __init__(self, modules: Sequence[ModuleLike], middleware: Sequence[Any], prefix: str) -> None:
         self.router = Router()
         self.urls = URLs()
+        self.sockets = Router()
         self.chains: list[Chain] = []
         self.mounts: list[Mount] = []
         self.problems: list[KickError] = []
@@ -163,7 +177,7 @@ class Assembly:
         for handler, route_info in handlers_of(controller):
             try:
                 self._add_route(module, controller, info, handler, route_info, prefix)
-            except (BadRoutePath, DuplicateRoute) as problem:
+            except (BadRoutePath, DuplicateRoute, DuplicateSocket) as problem:
                 self.problems.append(problem)
 
     def _add_route(
@@ -179,7 +193,7 @@ class Assembly:
         path = join_paths(prefix, _version_of(module, info), module.prefix, info.prefix, route_info.path)
         place = f"{name}() at {place_of(handler)}"
         self.problems += _option_problems(route_info, place)
-        plan = CallPlan(handler, route_info, path_names(path), place, types=type_arguments(controller, handler))
+        plan = self._plan(handler, route_info, path, place, controller)
         layers = (*module.middleware, *middleware_of(controller), *middleware_of(handler))
         route = Route(
             method=route_info.method,
@@ -196,10 +210,27 @@ class Assembly:
             middleware=tuple(self._usable(layers)),
             endpoint=_not_linked,
         )
-        self.chains.append(Chain(route, plan))
         segments = parse_path(path, plan.hints(), place)
-        self.router.add(route, segments)
-        self.urls.add(route, segments)
+        if isinstance(route_info, SocketInfo):
+            self.chains.append(SocketChain(route, plan))
+            self._add_socket(route, segments)
+        else:
+            self.chains.append(Chain(route, plan))
+            self.router.add(route, segments)
+            self.urls.add(route, segments)
+
+    def _plan(self, handler: Any, info: RouteInfo, path: str, place: str, controller: type) -> CallPlan:
+        types = type_arguments(controller, handler)
+        if isinstance(info, SocketInfo):
+            self.problems += socket_problems(info, place)
+            return SocketPlan(handler, info, path_names(path), place, types=types)
+        return without_sockets(CallPlan(handler, info, path_names(path), place, types=types))
+
+    def _add_socket(self, route: Route, segments: Sequence[Segment]) -> None:
+        try:
+            self.sockets.add(route, segments)
+        except DuplicateRoute as problem:
+            raise DuplicateSocket(route.path, *problem.places) from None
 
     def _add_mount(self, module: ModuleLike, path: str, mounted: Any, prefix: str) -> None:
         place = f"mounts={{{path!r}: ...}} of {module!r}"

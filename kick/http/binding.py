@@ -72,6 +72,7 @@ class Source(enum.Enum):
     COOKIE = "cookie"
     FILE = "file"
     CONTAINER = "container"
+    SOCKET = "socket"
     DEFAULT = "default"
 
 

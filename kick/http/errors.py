@@ -237,6 +237,7 @@ class DuplicateRoute(KickError):
     code = "route-duplicate"
 
     def __init__(self, method: str, path: str, first: str, second: str) -> None:
+        self.places = first, second
         other = f"{path.rstrip('/')}/other"
         super().__init__(
             cause=f"{method} {path} has two handlers: {first} and {second}.",

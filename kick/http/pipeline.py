@@ -45,6 +45,8 @@ class Middleware(Protocol):
     * `health`: what `Health()` asks: functions by name, which raise when something is wrong;
     * `aclose()`: a coroutine method, awaited when the application stops.
 
+    It runs for the handshake of a WebSocket too, a GET request, up to its acceptance, a response with the status 101.
+
     It is the same for the application, a module, a controller and a handler. That of the application always sees a
     response, for 404, 405 and 500 too; the others see the exception.
 

@@ -51,6 +51,23 @@ app = bootstrap(
 """.replace("{secret}", SECRET)
 """A small application; it is `app:app` once it is written into app.py."""
 
+SOCKETS = """
+from kick import Socket, WebSocket
+
+@Controller("/chat")
+class ChatController:
+    @WebSocket("/{room}")
+    async def chat(self, socket: Socket[str, str], room: str) -> None:
+        async for text in socket:
+            await socket.send(f"{room}: {text}")
+
+app = bootstrap(
+    [HelloModule, Module("chat", controllers=[ChatController])],
+    [session("{secret}", save_uninitialized=False)],
+)
+""".replace("{secret}", SECRET)
+"""Added to `APP`, it is an application with a WebSocket."""
+
 FAILING = """
 from contextlib import asynccontextmanager
 

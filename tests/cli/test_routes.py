@@ -2,7 +2,7 @@ import json
 import re
 from pathlib import Path
 
-from tests.cli.support import APP, kick
+from tests.cli.support import APP, SOCKETS, kick
 
 MIDDLEWARE = """
 from kick import Use
@@ -85,3 +85,10 @@ def test_the_target_comes_from_pyproject(project: Path) -> None:
     run = kick("routes", cwd=project)
     assert run.returncode == 1
     assert "There is no module 'nothing'" in run.stderr
+
+
+def test_sockets_are_listed_after_the_routes(project: Path) -> None:
+    (project / "app.py").write_text(APP + SOCKETS)
+    listed = kick("routes", cwd=project).stdout.strip().splitlines()
+    assert listed[-1].split() == ["WS", "/chat/{room}", "ChatController.chat", "on", "session"]
+    assert json.loads(kick("routes", "--json", cwd=project).stdout)[-1]["method"] == "WS"

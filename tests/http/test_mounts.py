@@ -89,8 +89,8 @@ def test_websockets_are_handed_on(serve: Callable[..., Any]) -> None:
         with connect(f"{url.replace('http', 'ws')}/old/ws") as socket:
             socket.send("Ada")
             assert socket.recv() == "hello Ada at /old/ws"
-        for path in ("/old/nowhere", "/elsewhere"):
-            with pytest.raises(InvalidStatus, match="403"), connect(f"{url.replace('http', 'ws')}{path}"):
+        for path, status in (("/old/nowhere", "403"), ("/elsewhere", "404")):
+            with pytest.raises(InvalidStatus, match=status), connect(f"{url.replace('http', 'ws')}{path}"):
                 pass
 
 

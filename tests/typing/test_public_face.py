@@ -23,8 +23,10 @@ from kick import (
     Service,
     Session,
     Sessions,
+    Socket,
     UnprocessableEntity,
     Use,
+    WebSocket,
     bootstrap,
 )
 from kick.http import CallNext, Middleware, Mount, Route, StaticFiles, cookie_parser
@@ -128,6 +130,30 @@ def of_a_typed_context(ctx: RequestContext[UserSession]) -> None:
     assert_type(ctx.session, Session[UserSession])
     assert_type(ctx.session.data, UserSession)
     assert_type(ctx.session.data.user_id, int | None)
+
+
+@Controller("/socket")
+class SocketController:
+    @WebSocket("/{room}", origins=["https://app.example.com"], on_invalid="reply")
+    async def talk(self, socket: Socket[Note, int], room: str) -> None:
+        async for message in socket:
+            assert_type(message, Note)
+        assert_type(await socket.receive(), Note)
+        await socket.send(7)
+        await socket.send("seven")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        assert_type(await socket.receive_text(), str)
+        assert_type(await socket.receive_bytes(), bytes)
+        assert_type(socket.session, Session[Any])
+
+
+async def of_a_socket_of_any_kind(socket: Socket) -> None:
+    assert_type(await socket.receive(), Any)
+    await socket.send({"any": "thing"})
+
+
+def test_a_handler_of_a_socket_keeps_its_type() -> None:
+    talk: Callable[[Socket[Note, int], str], Awaitable[None]] = SocketController().talk
+    assert talk == SocketController.talk.__get__(talk.__self__)  # type: ignore[attr-defined]
 
 
 async def test_an_application_gives_what_it_is_asked_for() -> None:

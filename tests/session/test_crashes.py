@@ -3,8 +3,8 @@
 Each client is a browser that writes, logs in anew, rotates, logs out and begins again, and notes what it was answered.
 A request without an answer may have been carried out or not; only then may more be there than the client knows of.
 
-With `appendfsync everysec` Redis answers first and has it on the disk a second or two later. That window is what a power
-cut may cost, and nothing before it; a power cut is played by cutting the file off where it was at some moment.
+With `appendfsync everysec` Redis answers first and has it on the disk a second or two later. That window is what a
+power cut may cost, and nothing before it; a power cut is played by cutting the file off where it was at some moment.
 """
 
 from __future__ import annotations

@@ -24,19 +24,22 @@ from kick.errors import KickError, raise_all
 from kick.http.assembly import Assembly, Chain, body_limit_problem, collector_paused
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
-from kick.http.controller import SocketInfo
 from kick.http.ending import end_request, send_response
 from kick.http.errors import NotASGIMiddleware, list_problem, plain_values
-from kick.http.handshake import Handshake, no_body
+from kick.http.exchange import KEY as EXCHANGE
+from kick.http.exchange import Observer
+from kick.http.middleware.access_log import AccessLog, LogFormat
+from kick.http.middleware.entrance import Entrance, Wrap
 from kick.http.mounts import Mount, serve_websocket
-from kick.http.origins import may_connect
 from kick.http.pipeline import response_to, settled
-from kick.http.problem import Forbidden, HTTPError, MethodNotAllowed, NotFound, ServiceUnavailable
+from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
+from kick.http.proxies import TrustedProxies
 from kick.http.response import ReadyResponse, Response, empty_response
 from kick.http.routing import Endpoint, Miss, Route, root_in, split_path
 from kick.http.settings import Settings
 from kick.http.shutdown import Shutdown
 from kick.http.slashes import TrailingSlash, finder, slash_problem
+from kick.http.sockets import Sockets
 from kick.http.templates import JinjaTemplates
 from kick.http.threads import DEFAULT_THREADS, threads_of, threads_problem
 from kick.http.websocket import Socket
@@ -85,7 +88,6 @@ class App:
         self._finder = finder(assembly.router, settings.trailing_slash)
         self._look_up = self._finder.find
         self.sockets = tuple(assembly.sockets.routes)
-        self._socket_router = assembly.sockets
         self._static = assembly.router.static
         self._urls = assembly.urls
         self._chains: tuple[Chain | Mount, ...] = (*assembly.chains, *assembly.mounts)
@@ -93,6 +95,7 @@ class App:
         self._started = False
         self._starting: anyio.Lock | None = None
         self._unmatched = assembly.unmatched(_unmatched)
+        self._sockets = Sockets(assembly.sockets, settings, self._unmatched)
         self._unlink()
 
     def __repr__(self) -> str:
@@ -236,13 +239,13 @@ class App:
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
             if not self.mounts or not await self._serve_mounted_websocket(scope, receive, send):
-                await self._serve_socket(scope, receive, send)
+                await self._sockets.serve(scope, receive, send)
         else:
             raise RuntimeError(f"kick serves http, not {scope['type']}")
 
     async def _serve_mounted_websocket(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether an application that is mounted has this WebSocket."""
-        if self._socket_at(scope) is not None:
+        if self._sockets.has(scope):
             return False
         handshake = {**scope, "type": "http", "method": "GET"}  # as middleware sees it
         ctx, _ = self._find({**handshake, "method": "WEBSOCKET"}, receive, send)
@@ -258,46 +261,10 @@ class App:
         await end_request(ctx, None)
         return True
 
-    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        handshake = Handshake(scope, receive, send)
-        ctx, endpoint = self._find_socket(scope, handshake)
-        try:
-            await handshake.serve(ctx, endpoint, self.settings.shutdown)
-        except BaseException as error:
-            await end_request(ctx, error)
-            raise
-        await end_request(ctx, None)
-
-    def _find_socket(self, scope: Scope, handshake: Handshake) -> tuple[RequestContext[Any], Endpoint]:
-        """The context of a handshake, and what answers it."""
-        request, send = handshake.scope, handshake.send
-
-        try:
-            found = self._socket_at(scope)
-            if found is None:
-                raise NotFound(f"There is no WebSocket at {scope['path']}.")
-            if self.settings.shutdown.is_set:
-                raise ServiceUnavailable("The server is stopping.", retry_after=1)
-            route, params = found
-            if isinstance(route.info, SocketInfo) and not may_connect(
-                scope["headers"], request["scheme"], route.info.origins
-            ):
-                raise Forbidden("Pages of this origin may not connect.")
-        except HTTPError as error:
-            miss = Miss(error=error)
-            return RequestContext(request, no_body, send, self.settings, None, {}, _miss=miss), self._unmatched
-        return RequestContext(request, no_body, send, self.settings, route, params), route.endpoint
-
-    def _socket_at(self, scope: Scope) -> tuple[Route, dict[str, Any]] | None:
-        """The route of a WebSocket. Raises `HTTPError` for a path that cannot be read."""
-        path: str = scope["path"]
-        parts = split_path(path, scope.get("raw_path"), root_in(path, scope.get("root_path", "")))
-        return self._socket_router.find("GET", parts)
-
     def _missed(self, method: str, parts: list[str], scope: Scope) -> Miss:
         """Why no route serves a request: there may be a WebSocket (RFC 9110, section 15.5.22)."""
         miss = self._finder.miss(method, parts, scope)
-        if miss == Miss() and self._socket_router.find("GET", parts) is not None:
+        if miss == Miss() and self._sockets.are_at(parts):
             return Miss(error=HTTPError(426, "There is a WebSocket here.", headers={"upgrade": "websocket"}))
         return miss
 
@@ -343,7 +310,10 @@ class App:
 
 
 class WrappedApp(App):
-    """An application inside of ASGI middleware, which sees its requests, WebSockets and lifespan first."""
+    """An application inside of others: ASGI middleware, trusted proxies, allowed hosts; `wraps`, the outermost first.
+
+    They see its requests, WebSockets and lifespan first.
+    """
 
     def __init__(
         self,
@@ -351,17 +321,38 @@ class WrappedApp(App):
         container: Container,
         settings: Settings,
         parts: Sequence[Part],
-        asgi_middleware: Sequence[ASGIMiddleware],
+        wraps: Sequence[Wrap],
     ) -> None:
         super().__init__(assembly, container, settings, parts)
         asgi: ASGIApp = super().__call__
-        for each in reversed(asgi_middleware):
-            asgi = each.cls(asgi, *each.args, **each.kwargs)
+        for wrap in reversed(wraps):
+            asgi = wrap(asgi)
         self._asgi = asgi
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         await self._asgi(scope, receive, send)
+
+
+class ObservedApp(WrappedApp):
+    """An application that says how each request went: to its access log, or to what counts and traces."""
+
+    observers: Sequence[Observer] = ()
+
+    def _find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
+        found = App._find(self, scope, receive, send)  # quicker than super()
+        exchange = scope.get(EXCHANGE)
+        if exchange is not None:
+            exchange.context = found[0]
+        return found
+
+    async def aclose(self) -> None:
+        """Clean up as any application does, then let the observers finish."""
+        await super().aclose()
+        for each in self.observers:
+            close = getattr(each, "close", None)
+            if close is not None:
+                close()
 
 
 @collector_paused()
@@ -378,6 +369,9 @@ def bootstrap(
     max_body: int | None = DEFAULT_LIMIT,
     trailing_slash: TrailingSlash = "strict",
     threads: int = DEFAULT_THREADS,
+    trusted_proxies: int | Sequence[str] | TrustedProxies | None = None,
+    allowed_hosts: Sequence[str] | None = None,
+    access_log: bool | LogFormat | AccessLog | None = None,
 ) -> App:
     """Put an application together; everything that can be wrong with it is found here.
 
@@ -395,6 +389,11 @@ def bootstrap(
         trailing_slash: what becomes of `/notes/` where there is a route `/notes`: `"strict"` is a 404, `"redirect"`
             sends the client to `/notes`, `"ignore"` serves it.
         threads: how many handlers that are no coroutine functions run at a time, each in a thread; others wait.
+        trusted_proxies: how many proxies every request passes, or their networks: what they say of the client, scheme
+            and host is believed. `None` asks the environment (`KICK_TRUSTED_PROXIES`); by default nobody is.
+        allowed_hosts: the hosts that are answered for, `"*.example.com"` with all below it; 400 for all others.
+        access_log: a line for each request: `True`, `"text"`, `"json"`, an `AccessLog`, or `False`. `None` asks the
+            environment (`KICK_ACCESS_LOG`), and there is one under `kick dev` and `kick start`.
 
     >>> from kick.http import Controller, Get
     >>> @Controller("/hello")
@@ -413,6 +412,10 @@ def bootstrap(
     given = asgi_middleware = _listed(asgi_middleware, "asgi_middleware", problems)
     problems += [NotASGIMiddleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
     limit_problem = body_limit_problem(max_body, "bootstrap()")
+    entrance = Entrance(
+        trusted_proxies=trusted_proxies, allowed_hosts=allowed_hosts, access_log=access_log, modules=usable
+    )
+    problems += entrance.problems
     others = [slash_problem(trailing_slash), lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)]
     problems += filter(None, [limit_problem, *others])
     assembly = Assembly(usable, middleware, prefix)
@@ -441,9 +444,19 @@ def bootstrap(
     raise_all(problems)
     http_settings.health = lambda: [*container.health_checks(), *assembly.health]
     parts = parts_of(usable, lifespan, assembly.mounts)
-    if asgi_middleware:
-        return WrappedApp(assembly, container, http_settings, parts, asgi_middleware)
-    return App(assembly, container, http_settings, parts)
+    return _built(entrance, entrance.wraps(asgi_middleware), (assembly, container, http_settings, parts))
+
+
+def _built(
+    entrance: Entrance, wraps: Sequence[Wrap], parts: tuple[Assembly, Container, Settings, Sequence[Part]]
+) -> App:
+    """The application, of the kind that its entrance needs."""
+    if entrance.observers:
+        app = ObservedApp(*parts, wraps)
+        app.observers = entrance.observers
+        entrance.attach(parts[0].layers.values())
+        return app
+    return WrappedApp(*parts, wraps) if wraps else App(*parts)
 
 
 def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]:

@@ -1,8 +1,9 @@
-"""Which environment the program runs in."""
+"""Which environment the program runs in, and what its terminal can show."""
 
 from __future__ import annotations
 
 import os
+from typing import IO, Any
 
 
 def in_production() -> bool:
@@ -23,3 +24,21 @@ def in_development() -> bool:
     False
     """
     return os.environ.get("KICK_ENV", "").strip().lower() == "development"
+
+
+def colors() -> bool | None:
+    """What the environment says of colours: `False` with `NO_COLOR`, `True` with `FORCE_COLOR`.
+
+    `None` leaves it to the stream: colours in a terminal, none in a pipe. See no-color.org and force-color.org.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return None
+
+
+def colorful(stream: IO[Any]) -> bool:
+    """Whether to write colours to a stream."""
+    wanted = colors()
+    return stream.isatty() if wanted is None else wanted

@@ -15,13 +15,23 @@ from typing import Any
 import pytest
 
 import kick.http
+from kick.auth import errors as auth_errors
 from kick.di.errors import MissingProvider
 from kick.di.health import BadHealth, HealthOfShortLived
 from kick.errors import KickError, MissingExtra, SetupErrors, raise_all
 from kick.health import BadCheck, BadTimeout
 from kick.http import errors as http_errors
 from kick.http import socket_errors
+from kick.http.hosts import BadAllowedHost
+from kick.http.middleware.access_log import BadAccessLog
+from kick.http.middleware.compression import BadCompressionOption
+from kick.http.middleware.cors import BadCorsOption, BadOrigin, CorsOnRoute, DangerousCors
+from kick.http.middleware.csp import BadPolicy
+from kick.http.middleware.rate_limit_options import BadRateLimit, BadRateLimitOption
+from kick.http.middleware.request_id import BadRequestIDHeader
+from kick.http.middleware.security_headers import BadSecurityHeader
 from kick.http.mounts import BadMount, DuplicateMount
+from kick.http.proxies import BadForwardedHeaders, BadTrustedProxies
 from kick.http.slashes import BadTrailingSlash
 from kick.http.static import BadMaxAge, MissingFiles
 from kick.http.templates import NoSuchFolder, NoSuchTemplate
@@ -128,6 +138,48 @@ app = Other()
 def wsgi(environ, start_response):
     start_response("200 OK", [])
     return [b'"works"']
+"""
+
+OPERATORS = """
+from kick.http import TrustedProxies
+from kick.http.middleware import request_id
+"""
+
+
+def layered(layer: str) -> str:
+    """The source of an application with a middleware that comes with kick."""
+    return "from kick.http.middleware import *\n" + app(SIMPLE, f"bootstrap(modules, middleware=[{layer}])")
+
+
+GUARDED = """
+@Controller("/x")
+class XController:
+    @Get()
+    async def show(self) -> str:
+        return "works"
+
+    @Guard
+    @Post()
+    async def change(self) -> None: ...
+"""
+
+
+def auth_app(controller: str, bootstrap: str = "bootstrap(modules)") -> str:
+    """The same with what `kick.auth` and `csrf` are imported from."""
+    return "from kick.auth import *\nfrom kick.session import csrf\n" + app(controller, bootstrap)
+
+
+OVER_SESSION = "bootstrap(modules, [session(secret=secret)])"
+
+LOADER_BODY = "async def load_user() -> User | None: ..."
+LOADER = f"""
+class User: ...
+
+class Users:
+    async def find(self, user_id: int) -> User | None: ...
+
+{LOADER_BODY}
+
 """
 
 STORE = """
@@ -427,6 +479,33 @@ ROWS = [
         {"max_body=-1": "{0}"},
         name="route",
     ),
+    *[
+        Row(
+            error,
+            f"{OPERATORS}\n{app(SIMPLE, f'bootstrap(modules, {broken})')}",
+            cause,
+            {broken: fixed},
+            name=broken,
+        )
+        for error, broken, cause, fixed in [
+            (BadTrustedProxies, "trusted_proxies=-1", "trusted_proxies=-1 is neither", "{0}"),
+            (BadTrustedProxies, "trusted_proxies='10.0.0.0/8'", "trusted_proxies='10.0.0.0/8' is neither", "{1}"),
+            (BadTrustedProxies, "trusted_proxies=['nginx']", "trusted_proxies=['nginx'] is neither", "{1}"),
+            (
+                BadForwardedHeaders,
+                "trusted_proxies=TrustedProxies(1, headers='all')",
+                "TrustedProxies(headers='all')",
+                "trusted_proxies={0}",
+            ),
+            (BadAllowedHost, "allowed_hosts=['https://example.com']", "has 'https://example.com'", "{0}"),
+            (BadAllowedHost, "allowed_hosts=['example.com:80']", "has 'example.com:80'", "{0}"),
+            (BadAllowedHost, "allowed_hosts=['*']", "has '*'", "{0}"),
+            (BadAllowedHost, "allowed_hosts=['']", "has ''", "{0}"),
+            (BadAccessLog, "access_log='xml'", "access_log='xml' is no format", "{0}"),
+            (BadAccessLog, "access_log=3", "access_log=3 is no format", "{1}"),
+            (BadRequestIDHeader, "middleware=[request_id(header='X Id')]", "header='X Id'", "middleware=[{0}]"),
+        ]
+    ],
     Row(
         http_errors.BadFileLimit,
         handler("async def show(self, a: Annotated[UploadFile | None, File(max_size='5 MB')] = None)", "@Post()"),
@@ -844,6 +923,8 @@ ROWS = [
             'cookie={"domain": "a b"}': "the domain 'a b'",
             'cookie={"same_site": "Lax"}': "not 'Lax'",
             'cookie={"same_site": "none"}': "same_site='none' goes with secure=True only",
+            'cookie={"same_site": "none", "secure": "auto"}': "same_site='none' goes with secure=True only",
+            'cookie={"secure": "maybe"}': "secure is True, False, None or 'auto', not 'maybe'",
         }.items()
     ],
     *[
@@ -872,6 +953,143 @@ ROWS = [
         f"{STORE}\n{sessions('secret=secret, store=Store()')}",
         "Store has no coroutine method 'destroy'",
         {"async def get(self, sid)": "{0}: ...\n    async def get(self, sid)"},
+    ),
+    *[
+        Row(error, layered(layer), cause, {layer: "{0}"}, name=layer)
+        for error, layer, cause in [
+            (BadRateLimit, 'rate_limit("often")', "rate_limit('often'): that is no limit"),
+            (BadRateLimit, 'rate_limit("0/minute")', "nobody could ask even once"),
+            (BadRateLimitOption, 'rate_limit("5/minute", key="user")', "rate_limit(key='user')"),
+            (BadRateLimitOption, 'rate_limit("5/minute", on_error="ignore")', "rate_limit(on_error='ignore')"),
+            (BadRateLimitOption, 'rate_limit("5/minute", store="mongodb://x")', "rate_limit(store='mongodb://...')"),
+            (BadSecurityHeader, 'security_headers(referrer_policy="none")', "security_headers(referrer_policy='none')"),
+            (BadSecurityHeader, "security_headers(hsts_preload=True)", "possible without the subdomains"),
+            (BadCompressionOption, "compression(gzip_level=12)", "compression(gzip_level=12)"),
+        ]
+    ],
+    *[
+        Row(error, layered(f"{name}({option})"), cause, {option: "{0}"}, name=option)
+        for error, name, option, cause in [
+            (BadPolicy, "security_headers", """csp={"img-src": "self"}""", "self of img-src is a keyword"),
+            (BadPolicy, "security_headers", """csp={"scirpt-src": "'self'"}""", "'scirpt-src' is no directive"),
+            (BadOrigin, "cors", 'allow_origins=["https://a.test/"]', "no browser sends this"),
+            (DangerousCors, "cors", 'allow_origins=["null"]', "its origin is null"),
+            (DangerousCors, "cors", 'allow_origins=["*"], allow_credentials=True', "everybody may read"),
+            (DangerousCors, "cors", 'allow_origin_regex="https://.*"', "allows sites of anybody"),
+            (BadCorsOption, "cors", 'allow_origins="https://a.test"', "is not a list of origins"),
+        ]
+    ],
+    Row(
+        http_errors.MiddlewareOrder,
+        layered('rate_limit("5/minute", key="principal")'),
+        'rate_limit(key="principal") needs session() before it',
+        {'middleware=[rate_limit("5/minute", key="principal")]': "{0}"},
+        name="limit",
+    ),
+    Row(
+        http_errors.MiddlewareOrder,
+        layered('rate_limit("5/minute"), cors(allow_origins=["*"])'),
+        "cors() stands after rate_limit()",
+        {'middleware=[rate_limit("5/minute"), cors(allow_origins=["*"])]': "{0}"},
+        name="cors",
+    ),
+    Row(
+        CorsOnRoute,
+        "from kick.http.middleware import *\n"
+        + handler("async def show(self)", '@Get()\n    @Use(cors(allow_origins=["*"]))').replace(
+            "bootstrap(modules)", "bootstrap(modules, middleware=[])"
+        ),
+        "show() at",
+        {'@Use(cors(allow_origins=["*"]))': "", "middleware=[]": "{0}"},
+    ),
+    Row(
+        session_errors.NeedsSession,
+        auth_app(SIMPLE, "bootstrap(modules, middleware=[csrf()])"),
+        "csrf() works over the session, and there is no session()",
+        {"middleware=[csrf()]": "{0}"},
+        name="csrf",
+    ),
+    Row(
+        http_errors.MiddlewareOrder,
+        auth_app(SIMPLE, "bootstrap(modules, middleware=[csrf(), session(secret=secret)])"),
+        "csrf() stands before session()",
+        {"middleware=[csrf(), session(secret=secret)]": "{0}"},
+        name="csrf",
+    ),
+    Row(
+        session_errors.BadTrustedOrigin,
+        auth_app(
+            SIMPLE, 'bootstrap(modules, [session(secret=secret), csrf(trusted_origins=["https://Example.com/"])])'
+        ),
+        "csrf(trusted_origins=['https://Example.com/']) is no origin",
+        {'trusted_origins=["https://Example.com/"]': "{0}"},
+    ),
+    *[
+        Row(
+            session_errors.NeedsSession,
+            auth_app(GUARDED.replace("@Guard", guard)),
+            f"{guard.partition('(')[0]} works over the session, and there is no session()",
+            {"bootstrap(modules)": "bootstrap(modules, {0})"},
+            name=guard,
+        )
+        for guard in ("@Authenticated()", '@Roles("admin")')
+    ],
+    Row(
+        session_errors.NeedsSession,
+        auth_app(
+            GUARDED.replace("@Guard", "@Authenticated").replace("@Post()", "@Post(session=False)"),
+            OVER_SESSION,
+        ),
+        "@Authenticated works over the session, which is switched off for POST /x",
+        {"session=False": "{0}"},
+        name="switched off",
+    ),
+    Row(
+        session_errors.NeedsSession,
+        auth_app(SIMPLE, "bootstrap(modules, middleware=[authentication()])"),
+        "authentication() works over the session",
+        {"middleware=[authentication()]": "{0}"},
+        name="authentication",
+    ),
+    Row(
+        auth_errors.BadMaxAge,
+        auth_app(GUARDED.replace("@Guard", "@Authenticated(max_age=0)"), OVER_SESSION),
+        "@Authenticated(max_age=0): expected a timedelta",
+        {"@Authenticated(max_age=0)": "{0}"},
+    ),
+    *[
+        Row(
+            auth_errors.BadRoles,
+            auth_app(GUARDED.replace("@Guard", f"@Roles({given})"), OVER_SESSION),
+            f"@Roles was given {shown}",
+            {f"@Roles({given})": "{0}"},
+            name=given,
+        )
+        for given, shown in {"": "'nothing'", '["admin"]': "[['admin']]"}.items()
+    ],
+    Row(
+        auth_errors.BadLoginPage,
+        auth_app(
+            GUARDED.replace("@Guard", '@Authenticated(login_page="https://example.com/login")'),
+            OVER_SESSION,
+        ),
+        "login_page='https://example.com/login' is no path of this site",
+        {'login_page="https://example.com/login"': "{0}"},
+    ),
+    Row(
+        auth_errors.BadLoader,
+        LOADER
+        + auth_app(
+            SIMPLE, "bootstrap(modules, [session(secret=secret), authentication(load_user)], providers=[Users])"
+        ),
+        "authentication(load_user): it does not take the id of a user",
+        {LOADER_BODY: "{0}"},
+    ),
+    Row(
+        auth_errors.BadPasswordOption,
+        auth_app(SIMPLE, "bootstrap(modules, providers=[Passwords(memory='64 MiB')])"),
+        "Passwords(memory='64 MiB'): expected a whole number above 0",
+        {"Passwords(memory='64 MiB')": "{0}"},
     ),
     Row(
         session_errors.StoreCannotFind,
@@ -1054,6 +1272,7 @@ def test_every_mistake_has_its_row() -> None:
         "kick.errors",
         "kick.signing",
         "kick.session.errors",
+        "kick.auth",
         "kick.health",
         "kick.lifecycle",
         "kick.di.health",
@@ -1161,6 +1380,28 @@ def test_uploads_without_python_multipart_say_what_to_install(load: Load, monkey
             load(source)
     command_of(caught.value.fix, "uploads", "python-multipart")
     assert load(source).app
+
+
+@pytest.mark.parametrize(
+    ("layer", "module", "extra", "package"),
+    [
+        ('rate_limit("5/minute")', "limits", "limits", "limits"),
+        ('rate_limit("5/minute", store="redis://localhost")', "redis", "redis", "redis"),
+        ('compression(codings=("zstd",))', "zstd", "compression", "backports.zstd"),
+    ],
+)
+def test_middleware_without_its_package_says_what_to_install(
+    layer: str, module: str, extra: str, package: str, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, module, None)
+        if module == "zstd":
+            for name in ("backports", "compression"):
+                without.setitem(sys.modules, name, None)
+        with pytest.raises(MissingExtra) as caught:
+            load(layered(layer))
+    command_of(caught.value.fix, extra, package)
+    assert load(layered(layer)).app
 
 
 @pytest.mark.parametrize("parameter", ["ctx: RequestContext", "body: dict[str, str]"])

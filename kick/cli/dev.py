@@ -19,6 +19,7 @@ from kick.cli.options import TRACE, address_options, target_argument
 from kick.cli.report import error_report, show_warnings
 from kick.cli.target import Target, find_target, load_served
 from kick.errors import KickError
+from kick.http.middleware.access_log import VARIABLE
 
 if TYPE_CHECKING:
     from kick.cli.processes import Child, StopSignals
@@ -119,6 +120,7 @@ def _prepare(folder: Path) -> None:
     logging.config.dictConfig(log_config(dated=False))
     show_warnings()
     enter(folder, "development")
+    os.environ.setdefault(VARIABLE, "short")
 
 
 def _serve(app: Any, target: Target, sock: socket.socket, ready: Any, *, saved: Sequence[Path] | None = None) -> None:

@@ -19,6 +19,9 @@ import uvicorn
 
 from kick.app import App
 from kick.cli.errors import BadAddress, PortTaken
+from kick.http.middleware.access_log import VARIABLE
+from kick.http.middleware.entrance import trusted
+from kick.http.proxies import ProxiedApp
 
 logger: Final = logging.getLogger("kick.cli")
 
@@ -80,9 +83,17 @@ def run(app: Any, sock: socket.socket, ready: Ready, *, drain: float = 0, **opti
 
     `options` are those of `uvicorn.Config`. Why it did not begin is in the log.
     """
-    own = isinstance(app, App)
-    lifespan: Any = options.pop("lifespan", "on" if own else "auto")
-    config = uvicorn.Config(app, lifespan=lifespan, log_config=None, server_header=False, **options)
+    own = isinstance(app, App)  # it reads the headers of proxies and writes its access log itself
+    settings = {
+        "lifespan": "on" if own else "auto",
+        "log_config": None,
+        "server_header": False,
+        "proxy_headers": False,
+        "access_log": not own and os.environ.get(VARIABLE) != "off",
+        **options,
+    }
+    proxies = None if own else trusted(None)
+    config = uvicorn.Config(app if proxies is None else ProxiedApp(app, proxies), **settings)
     server = Server(config, ready, begin_shutdown=app.begin_shutdown if own else _nothing, drain=drain)
     try:
         with _heard_by(server), _without_cancellations(server):

@@ -32,6 +32,7 @@ from kick.http.problem import (
     UnsupportedMediaType,
     URITooLong,
 )
+from kick.http.proxies import TrustedProxies
 from kick.http.response import Response
 from kick.http.routing import Route
 from kick.http.sse import ServerSentEvent
@@ -84,6 +85,7 @@ __all__ = [
     "SocketClosed",
     "StaticFiles",
     "TooManyRequests",
+    "TrustedProxies",
     "URITooLong",
     "Unauthorized",
     "UnprocessableEntity",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
@@ -42,6 +43,21 @@ class RequestContext(OutgoingResponse, Generic[DataT], eq=False):
         if self._session is None:
             raise NoSession(f"{self.method} {self.path}", self.route is not None and self.route.session is False)
         return self._session
+
+    @property
+    def csp_nonce(self) -> str:
+        """What lets a script or style of this very response run: `<script nonce="{{ ctx.csp_nonce }}">`.
+
+        Drawn when it is first asked for; `security_headers()` names it in the policy then.
+        """
+        nonce = self._drawn_nonce()
+        if nonce is None:
+            nonce = self.state._csp_nonce = secrets.token_urlsafe(18)
+        return nonce
+
+    def _drawn_nonce(self) -> str | None:
+        """The nonce, where somebody asked for it."""
+        return None if self._state is None else getattr(self._state, "_csp_nonce", None)
 
     def url_for(self, name: str, /, **values: Any) -> str:
         """The path of a route by its name, percent-encoded; it begins with the server's `root_path`, if it has one.

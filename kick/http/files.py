@@ -7,6 +7,7 @@ import re
 import stat
 import unicodedata
 from datetime import UTC, datetime
+from math import inf
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Final, Literal
@@ -73,19 +74,19 @@ class SentFile(FileResponse):
 
 
 def _clipped(send: Send) -> Send:
-    """`send`, for no more than was announced: a log may grow while it is sent."""
-    left = 0
+    """`send`, for no more than was announced, if anything was: a log may grow while it is sent."""
+    left = inf
     ended = False
 
     async def clipped(message: Message) -> None:
         nonlocal left, ended
         if message["type"] == "http.response.start":
-            left = next((int(value) for name, value in message["headers"] if name == b"content-length"), 0)
+            left = next((int(value) for name, value in message["headers"] if name == b"content-length"), inf)
         elif message["type"] == "http.response.body":
             if ended:
                 return
             if len(message["body"]) > left:
-                message, ended = {**message, "body": message["body"][:left], "more_body": False}, True
+                message, ended = {**message, "body": message["body"][: int(left)], "more_body": False}, True
             left -= len(message["body"])
         await send(message)
 

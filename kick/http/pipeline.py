@@ -15,6 +15,7 @@ from kick.http.answer import NOT_BUILT
 from kick.http.background import Background
 from kick.http.context import RequestContext
 from kick.http.errors import NotMiddleware
+from kick.http.printable import shown
 from kick.http.problem import HTTPError, InternalServerError
 from kick.http.response import Response, empty_response, head_of, header_line
 from kick.http.routing import Endpoint, Route
@@ -38,7 +39,7 @@ class Middleware(Protocol):
 
     * `for_route(route: Route | None) -> Middleware | None`: asked once for each route, at start-up, for each mount,
       whose method is `*`, and once with `None` for requests that no route matches; what it returns runs there, `None`
-      leaves it out;
+      leaves it out; a `KickError` that it raises stops the start;
     * `check(before, after) -> list[KickError]`: what is wrong with its place in the list;
     * `configure(settings)`: sets what the application decides about all requests;
     * `providers`: what it adds to the container;
@@ -135,12 +136,12 @@ def settled(ctx: RequestContext[Any], returned: Any) -> Response:
     route = ctx.route
     names = [getattr(each, "__qualname__", name_of(each)) for each in (() if route is None else route.middleware)]
     layers = ", ".join(names) or "the middleware"
-    shown = "None" if returned is None or returned is NOT_BUILT else f"a {type(returned).__qualname__}"
-    place = f"{ctx.method} {ctx.path}" if route is None else route.place
+    given = "None" if returned is None or returned is NOT_BUILT else f"a {type(returned).__qualname__}"
+    place = f"{ctx.method} {shown(ctx.path)}" if route is None else route.place
     return response_to(
         ctx,
         TypeError(
-            f"middleware around {place} ({layers}, or that of the application) returned {shown} in place of a "
+            f"middleware around {place} ({layers}, or that of the application) returned {given} in place of a "
             "response: end it with `return await call_next(ctx)`"
         ),
     )
@@ -157,7 +158,7 @@ def response_to(ctx: RequestContext[Any], error: Exception) -> Response:
         if isinstance(getattr(cleanup, "__self__", None), Background):
             cleanup.__self__.drop()  # type: ignore[attr-defined]
     if response is None:
-        logger.error("%s %s failed, request id %s", ctx.method, ctx.path, ctx.request_id, exc_info=error)
+        logger.error("%s %s failed, request id %s", ctx.method, shown(ctx.path), ctx.request_id, exc_info=error)
         response = _explained(ctx, error) if ctx._settings.debug else ctx._problem(_opaque())
     ctx._response = response = head_of(response) if ctx.method == "HEAD" else response
     return response
@@ -184,7 +185,7 @@ def _explained(ctx: RequestContext[Any], error: Exception) -> Response:
 def _known(ctx: RequestContext[Any], error: Exception) -> Response | None:
     if isinstance(error, HTTPError):
         if error.status >= 500 and error.__cause__ is not None:
-            logger.error("%s %s: %s: %r", ctx.method, ctx.path, error, error.__cause__)
+            logger.error("%s %s: %s: %r", ctx.method, shown(ctx.path), error, error.__cause__)
         return ctx._problem(error)
     if isinstance(error, HTTPException):
         headers = error.headers or {}

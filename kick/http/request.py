@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +27,9 @@ from kick.http.body import (
 from kick.http.codec import decode_json, malformed
 from kick.http.cookies import cookies_by_name, parse_cookies
 from kick.http.errors import NoCookieSecret
+from kick.http.ids import Trace, draw_request_id, parse_trace
 from kick.http.multipart import close_files, parse_multipart
+from kick.http.printable import shown
 from kick.http.shutdown import Shutdown
 from kick.http.texts import query_of
 from kick.http.uploads import UploadFile
@@ -83,7 +84,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     _body: Any = _NOT_PARSED
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.method} {self.path}>"
+        return f"<{type(self).__name__} {self.method} {shown(self.path)}>"
 
     @property
     def method(self) -> str:
@@ -140,16 +141,22 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     @property
     def client_ip(self) -> str | None:
-        """The address of the client, as the server knows it."""
+        """The address of the client: of whoever connected, or what `bootstrap(trusted_proxies=...)` makes of it."""
         client = self.scope.get("client")
         return None if client is None else client[0]
 
     @property
     def request_id(self) -> str:
-        """A name for this request, for logs and problem details: 32 hexadecimal digits."""
+        """A name for this request, for logs and problem details: 32 hexadecimal digits, or what `request_id()` took."""
         if self._request_id is None:
-            self._request_id = secrets.token_hex(16)
+            self._request_id = draw_request_id()
         return self._request_id
+
+    @property
+    def trace(self) -> Trace | None:
+        """The distributed trace that the request came with (`traceparent`); `None` for none and for a malformed one."""
+        parents = self.headers.getlist("traceparent")
+        return parse_trace(parents[0], ",".join(self.headers.getlist("tracestate"))) if len(parents) == 1 else None
 
     @property
     def state(self) -> State:

@@ -23,6 +23,10 @@ class Templates(Protocol):
         """The page of this name with these values."""
         ...
 
+    def add_functions(self, functions: Mapping[str, Callable[[Mapping[str, Any]], Any]]) -> None:
+        """Let all templates call these; each is given the values of the page."""
+        ...
+
 
 class Settings(msgspec.Struct):
     """Settings of the HTTP side of an application.
@@ -31,7 +35,7 @@ class Settings(msgspec.Struct):
     silent event streams alive. Sync handlers run in `threads`; `health` names the parts that can be asked how they are,
     each with what asks it. `page_values` are called with the context for each page, and return what its template sees.
     `debug` says that errors are to be explained to whoever makes the requests; `layers` is the middleware of the
-    application.
+    application; `shared` is for what several middleware of one application share.
     """
 
     max_body: int | None = DEFAULT_LIMIT
@@ -47,3 +51,4 @@ class Settings(msgspec.Struct):
     page_values: list[Callable[[Any], Mapping[str, Any]]] = []
     debug: bool = False
     layers: tuple[Any, ...] = ()
+    shared: dict[str, Any] = {}

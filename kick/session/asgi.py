@@ -50,9 +50,9 @@ class SessionMiddleware:
         else:
             scope["session"] = opened = await self._open(scope)
             if scope["type"] == "websocket":
-                await _Handshake(self.engine, opened, send).run(self.app, scope, receive)
+                await _Handshake(self.engine, opened, send, scope).run(self.app, scope, receive)
             else:
-                await _Exchange(self.engine, opened, send).run(self.app, scope, receive)
+                await _Exchange(self.engine, opened, send, scope).run(self.app, scope, receive)
 
     async def _open(self, scope: Scope) -> Session[Any]:
         # Not the whole scope, which leads back to the session: only the garbage collector would free the two.
@@ -62,10 +62,11 @@ class SessionMiddleware:
 class _Handshake:
     """The opening of a WebSocket, whose acceptance is the last message that can carry a cookie."""
 
-    def __init__(self, engine: Engine, opened: Session[Any], send: Send) -> None:
+    def __init__(self, engine: Engine, opened: Session[Any], send: Send, scope: Scope) -> None:
         self._engine = engine
         self._session = opened
         self._send = send
+        self._scheme: str = scope.get("scheme", "ws")
         self._answered = False
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
@@ -80,7 +81,8 @@ class _Handshake:
         self._answered = True
         if message["type"] == "websocket.accept":
             headers = list(message.get("headers", ()))
-            finish_headers(headers, accessed=False, cookie=self._engine.cookie_of(self._session))
+            cookie = self._engine.options.cookie.for_scheme(self._engine.cookie_of(self._session), self._scheme)
+            finish_headers(headers, accessed=False, cookie=cookie)
             message = {**message, "headers": headers}
             self._session._go_on()
         await self._send(message)
@@ -98,7 +100,8 @@ class _Handshake:
 class _Exchange:
     """One request and its response, on whose first message the session is closed."""
 
-    def __init__(self, engine: Engine, opened: Session[Any], send: Send) -> None:
+    def __init__(self, engine: Engine, opened: Session[Any], send: Send, scope: Scope) -> None:
+        self._scheme: str = scope.get("scheme", "http")
         self._engine = engine
         self._session = opened
         self._send = send
@@ -131,15 +134,18 @@ class _Exchange:
                 raise
             self._started = True
             headers = list(message.get("headers", ()))
-            finish_headers(headers, accessed=self._session._accessed, cookie=cookie)
+            finish_headers(headers, accessed=self._session._accessed, cookie=self._sent(cookie))
             message = {**message, "headers": headers}
         await self._send(message)
+
+    def _sent(self, cookie: bytes | None) -> bytes | None:
+        return self._engine.options.cookie.for_scheme(cookie, self._scheme)
 
     async def _refuse(self, error: SessionUnavailable) -> None:
         """Send the 503 in place of whatever the application has to say."""
         self._started = self._refused = True
         headers, body = _problem(error)
-        finish_headers(headers, accessed=True, cookie=self._engine.cookie_of(self._session))
+        finish_headers(headers, accessed=True, cookie=self._sent(self._engine.cookie_of(self._session)))
         await self._send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
@@ -149,7 +155,7 @@ class _Exchange:
         if cookie is not None:
             self._started = self._refused = True
             headers = [(b"content-type", b"text/plain"), (b"content-length", b"21")]
-            finish_headers(headers, accessed=True, cookie=cookie)
+            finish_headers(headers, accessed=True, cookie=self._sent(cookie))
             await self._send({"type": "http.response.start", "status": 500, "headers": headers})
             await self._send({"type": "http.response.body", "body": b"Internal Server Error"})
 

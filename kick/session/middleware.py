@@ -73,6 +73,7 @@ class SessionLayer:
                 self._send_cookie(self.engine.cookie_of(session), ctx)
                 raise
         if cookie is not None or session._accessed:
+            cookie = self.engine.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
             finish_headers(response.raw_headers, accessed=session._accessed, cookie=cookie)
         return response
 
@@ -83,6 +84,7 @@ class SessionLayer:
 
     def _send_cookie(self, cookie: bytes | None, ctx: RequestContext[Any]) -> None:
         """Send the cookie with whatever response is sent: the store knows the session by this id, and by no other."""
+        cookie = self.engine.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
         if cookie is not None:
             ctx._add_header(b"set-cookie", cookie)
             ctx._add_header(b"cache-control", b"no-store")

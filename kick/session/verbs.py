@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from time import time
 from typing import Any, Final, TypeVar
 
@@ -75,6 +75,11 @@ class Verbs:
         self._is_in_memory = type(store) is MemoryStore  # which neither fails nor lets anybody wait
 
     # What sessions ask for
+
+    def claimed(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """The id that the cookies of a request carry, whether or not it leads anywhere."""
+        claim = self.options.cookie.read(headers)
+        return None if claim is None else claim.session_id
 
     async def save(self, session: Session[Any]) -> bool:
         """See `Session.save`."""

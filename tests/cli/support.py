@@ -20,7 +20,16 @@ KICK = (sys.executable, "-m", "kick.cli")
 SECRET = "a secret of at least thirty-two bytes"
 NOT_HANDED_ON = frozenset(
     {
-        *("FORCE_COLOR", "FORWARDED_ALLOW_IPS", "KICK_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "NO_COLOR"),
+        *(
+            "FORCE_COLOR",
+            "KICK_ACCESS_LOG",
+            "KICK_ENV",
+            "KICK_TRUSTED_PROXIES",
+            "MAKEFLAGS",
+            "MAKELEVEL",
+            "MFLAGS",
+            "NO_COLOR",
+        ),
         *("PYTHONPATH", "SESSION_SECRET", "SESSION_STORE", "WEB_CONCURRENCY"),
     }
 )

@@ -349,3 +349,22 @@ def test_a_websocket_that_needs_a_store_that_is_down_is_refused(make_app: Callab
             assert refused.value.headers["retry-after"] == "1"
         store.broken = frozenset()
         assert say(client) == [7]
+
+
+@pytest.mark.parametrize(("base", "is_secure"), [("http://testserver", False), ("https://testserver", True)])
+def test_with_secure_auto_the_cookie_is_secure_over_https_and_wss(base: str, is_secure: bool) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"]["seen"] = True
+        await scope["session"].save()
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.close"})
+        else:
+            await JSONResponse({})(scope, receive, send)
+
+    sessions = SessionMiddleware(app, cookie={"secure": "auto"}, **OPTIONS)
+    over_http = TestClient(sessions, base).get("/").headers["set-cookie"]
+    with TestClient(sessions, base).websocket_connect(f"{base.replace('http', 'ws')}/") as socket:
+        (over_ws,) = [value.decode() for name, value in socket.extra_headers or () if name == b"set-cookie"]
+    for cookie in (over_http, over_ws):
+        assert cookie.endswith("; Secure") is is_secure

@@ -289,8 +289,8 @@ class DurableRedis(RedisServer):
 
     @property
     def _file(self) -> Path:
-        (path,) = self.directory.glob("appendonlydir/*.incr.aof")
-        return path
+        of_redis_6 = self.directory / "appendonly.aof"
+        return next(self.directory.glob("appendonlydir/*.incr.aof"), of_redis_6)
 
     def _answers(self) -> bool:
         try:

@@ -251,7 +251,7 @@ class RedisSentinel:
         """Start what was killed, as a replica, and return when the sentinel would promote it."""
         primary, replica = self.primary, self.replica
         if not replica.running:
-            replica.start("--replicaof", f"{HOST} {primary.port}")
+            replica.start("--replicaof", HOST, str(primary.port))
         wait_until(self._can_fail_over, "the sentinel's replica", timeout=60)
 
     def __enter__(self) -> Self:
@@ -268,7 +268,7 @@ class RedisSentinel:
         primary, replica = self.servers
         primary.start()
         yield primary
-        replica.start("--replicaof", f"{HOST} {primary.port}")
+        replica.start("--replicaof", HOST, str(primary.port))
         yield replica
         wait_until(lambda: _is_in_sync(replica), "the replica")
         sentinel = _Sentinel(self._directory / "sentinel", port=self._sentinel_port)

@@ -207,8 +207,9 @@ class Verbs:
     async def commit(self, session: Session[Any], change: Change) -> Mapping[str, int]:
         """Commit, wherever the session has been rotated to meanwhile; the counters that were incremented."""
         change = self._with_debt(session, self._prepared(session, change))
+        max_age = self.options.max_age
         while session._status is Status.STORED:
-            answer = await self.ask(self.store.commit(_key(session), change, max_age=self.options.max_age))
+            answer = await self.ask(self.store.commit(_key(session), change, max_age=max_age))
             if type(answer) is Committed:
                 self._committed(session, change, answer)
                 return answer.counters
@@ -359,7 +360,7 @@ class Verbs:
     def _prepared(self, session: Session[Any], change: Change) -> Change:
         """The change as it goes to the store. Raises `SessionTooLarge`."""
         fields = session._fields
-        size = sum(map(len, fields.values())) + sum(map(len, change.set.values()))
+        size = sum(map(len, [*fields.values(), *change.set.values()]))
         if size > self.options.max_size and change.set:
             after = {name: raw for name, raw in fields.items() if name not in change.delete} | dict(change.set)
             if _size(after) > self.options.max_size:

@@ -155,5 +155,7 @@ class SessionCookie:
         return f"{self.name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {self._attributes}".encode("ascii")
 
     def for_scheme(self, cookie: bytes | None, scheme: str) -> bytes | None:
-        """A `Set-Cookie` value as it goes out over a scheme: with `Secure` over https, where `secure="auto"`."""
-        return cookie + b"; Secure" if cookie is not None and self._by_scheme and scheme == "https" else cookie
+        """A `Set-Cookie` value as it goes out over a scheme: with `Secure` over https or wss, where `secure="auto"`."""
+        if cookie is None or not self._by_scheme or scheme not in ("https", "wss"):
+            return cookie
+        return cookie + b"; Secure"

@@ -13,6 +13,9 @@ ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Message = MutableMapping[str, Any]
 WARM_UP: Final = 300
 """Requests before a timing; the interpreter has specialised its instructions by then."""
+BATCH: Final = 250
+BATCHES: Final = 20
+"""How many batches of how many requests a timing has."""
 
 
 def scope_of(path: str, *, method: str = "GET", headers: Sequence[tuple[bytes, bytes]] = ()) -> dict[str, Any]:
@@ -62,12 +65,34 @@ async def requests(app: ASGIApp, scope: dict[str, Any], body: bytes, count: int)
         await app(dict(scope), receive, send)
 
 
-async def microseconds(app: ASGIApp, scope: dict[str, Any], body: bytes = b"", *, count: int = 5000) -> float:
-    """What a request takes, the mean of `count` of them."""
+async def microseconds(app: ASGIApp, scope: dict[str, Any], body: bytes = b"") -> float:
+    """What a request takes, in the quickest of some batches."""
     await requests(app, scope, body, WARM_UP)
+    return min([await _batch(app, scope, body) for _ in range(BATCHES)]) / BATCH * 1e6
+
+
+async def _batch(app: ASGIApp, scope: dict[str, Any], body: bytes) -> float:
     began = time.perf_counter()
-    await requests(app, scope, body, count)
-    return (time.perf_counter() - began) / count * 1e6
+    await requests(app, scope, body, BATCH)
+    return time.perf_counter() - began
+
+
+async def differences(app: ASGIApp, base: ASGIApp, scope: dict[str, Any], body: bytes, *, rounds: int) -> list[float]:
+    """Microseconds of a request to `app` over those of one to `base`, for each round.
+
+    In a round the two take turns in short batches, and the quickest batch of each counts: whatever else the machine
+    does can only slow a batch down.
+    """
+    for each in (app, base):
+        await requests(each, scope, body, WARM_UP)
+    found = []
+    for _ in range(rounds):
+        best = [float("inf"), float("inf")]
+        for _ in range(BATCHES):
+            for number, each in enumerate((app, base)):
+                best[number] = min(best[number], await _batch(each, scope, body))
+        found.append((best[0] - best[1]) / BATCH * 1e6)
+    return found
 
 
 async def cookie_of(app: ASGIApp, path: str = "/login") -> tuple[bytes, bytes]:

@@ -1,8 +1,8 @@
 """`python -m benchmarks.micro`: what kick adds to a raw ASGI application, in process, without a server.
 
 Microseconds are those of a request to kick less those of the same request to the raw application, which are timed in
-turns; with `--instructions`, machine instructions as well, which valgrind counts and which do not depend on how busy
-the machine is.
+turns of short batches; with `--instructions`, machine instructions as well, which valgrind counts and which do not
+depend on how busy the machine is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from benchmarks import footprint, page, results
 from benchmarks.apps import with_kick, with_raw
-from benchmarks.inprocess import ASGIApp, cookie_of, microseconds, requests, run, scope_of
+from benchmarks.inprocess import ASGIApp, cookie_of, differences, requests, run, scope_of
 from benchmarks.results import Sample
 from benchmarks.servers import ROOT
 from benchmarks.work import ORDER
@@ -58,16 +58,13 @@ CASES: Final[dict[str, Case]] = {
 }
 
 
-async def over_raw(rounds: int, count: int) -> list[Sample]:
+async def over_raw(rounds: int) -> list[Sample]:
     """What each case costs over the same request to the raw application."""
     samples = []
     for case in CASES.values():
         kick, raw = with_kick.make(case.variant), with_raw.make(case.variant)
         scope = await case.request(kick)
-        values = []
-        for _ in range(rounds):
-            base = await microseconds(raw, scope, case.body, count=count)
-            values.append(await microseconds(kick, scope, case.body, count=count) - base)
+        values = await differences(kick, raw, scope, case.body, rounds=rounds)
         samples.append(Sample(f"{case.name}, over raw ASGI", "µs", values, case.goal))
         _say(samples[-1])
         await kick.aclose()
@@ -117,8 +114,7 @@ def _say(sample: Sample) -> None:
 def main() -> None:
     """See `python -m benchmarks.micro --help`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.micro", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--requests", type=int, default=5000, help="in each round (default: 5000)")
+    parser.add_argument("--rounds", type=int, default=15, help="of 5,000 requests each (default: 15)")
     parser.add_argument("--instructions", action="store_true", help="count them with valgrind (minutes)")
     parser.add_argument("--no-footprint", action="store_true", help="leave out import time and memory")
     parser.add_argument("--serve", nargs=3, metavar=("WHO", "CASE", "COUNT"), help=argparse.SUPPRESS)
@@ -127,7 +123,7 @@ def main() -> None:
         who, name, count = given.serve
         run(serve(who, name, int(count)))
         return
-    samples = run(over_raw(given.rounds, given.requests))
+    samples = run(over_raw(given.rounds))
     steps: list[Callable[[], list[Sample]]] = [] if given.no_footprint else [footprint.measure]
     if given.instructions:
         if shutil.which("valgrind") is None:

@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("kick/session/*",),
     ("kick/http/*",),
     ("kick/http/middleware/*", "kick/session/middleware.py", "kick/session/asgi.py", "kick/session/csrf.py"),
+    ("kick/auth/*",),
     ("kick/module.py", "kick/health.py", "kick/lifecycle.py"),
     ("kick/app.py",),
     ("kick/openapi/*", "kick/telemetry/*", "kick/testing/*"),
@@ -42,7 +43,7 @@ FUNCTION_LINES = 80
 
 NOT_WITH_KICK = {
     *("click", "jinja2", "multipart", "opentelemetry", "prometheus_client", "pydantic", "redis", "sqlite3", "uvicorn"),
-    *("backports", "limits", "websockets", "wsproto"),
+    *("argon2", "backports", "limits", "websockets", "wsproto"),
 }
 """What `import kick` must not load. (`python_multipart`, where it is installed, comes with Starlette's requests.)"""
 

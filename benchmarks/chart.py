@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
@@ -156,7 +156,7 @@ def _panel(panel: Panel, left: float, top: float, width: float, height: float) -
             names += 26 + 6.4 * len(name)
 
 
-def _axis(first: float, last: float, *, logarithmic: bool):
+def _axis(first: float, last: float, *, logarithmic: bool) -> Callable[[float], float]:
     if not logarithmic:
         return lambda x: (x - first) / ((last - first) or 1)
     low, high = math.log10(max(first, 1)), math.log10(max(last, 1))

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from benchmarks.contenders import RAW, Contender
 from benchmarks.load import HEADERS
-from benchmarks.servers import PORT
+from benchmarks.servers import PATIENCE, PORT
 from benchmarks.work import Work
 
 COOKIE_BYTES: Final = 60
@@ -38,7 +38,7 @@ class Answer:
 
 def ask(path: str, *, method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
     """One request on a connection of its own."""
-    connection = HTTPConnection("127.0.0.1", PORT, timeout=10)
+    connection = HTTPConnection("127.0.0.1", PORT, timeout=PATIENCE)
     try:
         connection.request(method, path, body or None, {**HEADERS, **(headers or {})})
         response = connection.getresponse()

@@ -22,8 +22,8 @@ PORT: Final = 8765
 REDIS_PORT: Final = 8766
 SERVER_CORE: Final = "0"
 LOAD_CORE: Final = "1"
-PATIENCE: Final = 20.0
-"""Seconds that a server has to start."""
+PATIENCE: Final = 30.0
+"""Seconds that a server has to start, and to give its first answer."""
 
 COMPILED: Final = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
 """An environment in which Python compiles a module only once, as it does on servers."""

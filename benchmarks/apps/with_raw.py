@@ -4,6 +4,7 @@ import sys
 from http.cookies import SimpleCookie
 from secrets import token_hex
 from time import perf_counter
+from typing import Any
 
 import msgspec
 
@@ -93,7 +94,7 @@ def numbered(number):
     return handler
 
 
-def make(variant, routes=ROUTES):
+def make(variant: str, routes: int = ROUTES) -> Any:
     """The application of a variant."""
     table = {
         "plain": {"/json": hello, "/orders": order, "/stream": stream},

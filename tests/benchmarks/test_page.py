@@ -44,9 +44,22 @@ def written(found: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_page_has_the_medians_the_spread_and_the_goal(written: Path) -> None:
     text = (written / "benchmarks.md").read_text()
-    assert "| GET, JSON of a dict | 0.95 (0.95 to 0.95) | 0.92 | reached | Falcon 0.70 | 0.20 |" in text
+    assert "| GET, JSON of a dict | 0.95 (0.95 to 0.95) | 0.92 | reached | Falcon 0.70 | 0.20, kick 4.7 times |" in text
     assert "| raw ASGI | 100 (90 to 110) | 1 | 1.0 ms | 20.0 µs |" in text
     assert "| JSON route, over raw ASGI | 1.20 µs (1.00 to 1.50) | 2 µs |" in text
+
+
+def test_few_rounds_are_no_result(found: Results, written: Path) -> None:
+    assert "No result" not in (written / "benchmarks.md").read_text()
+    found.rounds = 2
+    page.write(found)
+    assert "**No result:** 2 rounds" in (written / "benchmarks.md").read_text()
+
+
+def test_kick_is_compared_with_starsessions_on_redis(found: Results, written: Path) -> None:
+    found.rows["redis-read"] = {"kick": Figure([60.0], [100.0]), "starsessions": Figure([20.0], [100.0])}
+    page.write(found)
+    assert "kick answers 3.0 (session read) times as many" in (written / "benchmarks.md").read_text()
 
 
 def test_the_page_says_who_was_not_timed_and_why(written: Path) -> None:

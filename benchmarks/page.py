@@ -157,13 +157,14 @@ def _rows(found: Results) -> Iterable[str]:
         if raw is None:
             continue
         yield f"### {row.title}\n"
-        yield "| | requests/s | ratio to raw ASGI | 99% within | processor time each |"
+        yield "| | requests/s | ratio to raw ASGI | 99% within | processor time each (ratio) |"
         yield "|---|---:|---:|---:|---:|"
         for contender, figure in [(RAW, raw), *_figures(found, row)]:
             name = f"**{contender.name}**" if contender is KICK else contender.name
-            slowest, cpu = statistics.median(figure.slowest), statistics.median(figure.cpu or [0.0])
+            slowest, cpu = statistics.median(figure.slowest), statistics.median(figure.cpu)
+            of_raw = statistics.median(raw.cpu) / max(cpu, 0.1)
             ratio = "1" if contender is RAW else _spread(figure.ratios, ".2f")
-            yield f"| {name} | {_spread(figure.rates, ',.0f')} | {ratio} | {slowest:.1f} ms | {cpu:.1f} µs |"
+            yield f"| {name} | {_spread(figure.rates, ',.0f')} | {ratio} | {slowest:.1f} ms | {cpu:.1f} µs ({of_raw:.2f}) |"
         yield ""
 
 

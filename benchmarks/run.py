@@ -95,7 +95,7 @@ def _round(
         figure.cpu.append(timing.cpu)
         figure.when = datetime.now(UTC).date().isoformat()
         found.absent.get(row.name, {}).pop(contender.name, None)
-        progress.say(row, contender, f"{timing.rate:9,.0f}/s  {timing.rate / base.rate:5.2f}")
+        progress.say(row, contender, f"{timing.rate:9,.0f}/s  {timing.rate / base.rate:5.2f}  {timing.cpu:6.1f} µs")
 
 
 class Progress:

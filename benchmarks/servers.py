@@ -48,7 +48,11 @@ class Process:
 def _family(pid: int) -> Iterator[int]:
     yield pid
     for file in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in file.read_text().split():
+        try:
+            children = file.read_text().split()
+        except FileNotFoundError:  # a thread that has just ended
+            continue
+        for child in children:
             yield from _family(int(child))
 
 

@@ -66,6 +66,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 class Compression(PerRoute):
     """What `compression()` returns."""
 
+    is_blind = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
         self._minimum = options.minimum

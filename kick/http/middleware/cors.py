@@ -80,6 +80,8 @@ class CorsOnRoute(KickError):
 class Cors:
     """What `cors()` returns."""
 
+    is_blind = True
+
     def __init__(self, rules: CORSMiddleware) -> None:
         self.rules = rules
         self._everyone = rules.allow_all_origins
@@ -136,6 +138,8 @@ class Cors:
 
 class PlainCors:
     """`cors()` for a route that answers no OPTIONS."""
+
+    is_blind = True
 
     def __init__(self, cors: Cors) -> None:
         self._cors = cors

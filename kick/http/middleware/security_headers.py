@@ -61,6 +61,8 @@ class BadSecurityHeader(KickError):
 class SecurityHeaders(PerRoute):
     """What `security_headers()` returns: headers that are worked out already, for documents and for the rest."""
 
+    is_blind = True
+
     kick_default: ClassVar[str] = "security_headers"
     """Names what is on unless the list of middleware has one of its kind."""
 

@@ -43,8 +43,9 @@ def write(found: Results) -> None:
     }
     for name, text in charts.items():
         if text:
-            (IMAGES / name).write_text(text)
-    PAGE.write_text("\n".join(_page(found, [name for name, text in charts.items() if text])))
+            (IMAGES / name).write_text(text, encoding="utf-8")
+    text = "\n".join(_page(found, [name for name, chart in charts.items() if chart]))
+    PAGE.write_text(text.strip() + "\n", encoding="utf-8")
     print(f"written: {PAGE.relative_to(ROOT)}")
 
 
@@ -75,7 +76,11 @@ def _chart(found: Results, heading: str, rows: Sequence[Work]) -> str:
         for row in rows
         if row.name in found.rows
     ]
-    return bar_chart(heading, CAPTION, groups) if groups else ""
+    return bar_chart(heading, _caption(found), groups) if groups else ""
+
+
+def _caption(found: Results) -> str:
+    return CAPTION if found.fewest >= ENOUGH else f"NO RESULT, too few rounds. {CAPTION}"
 
 
 def _overview(found: Results) -> str:
@@ -89,7 +94,7 @@ def _overview(found: Results) -> str:
         if chosen:
             groups.append(Bars(row.title, [_bar(contender, figure, row) for contender, figure in chosen]))
     heading = "kick, the quickest of the other Python frameworks, and Express"
-    return bar_chart(heading, CAPTION, groups) if groups else ""
+    return bar_chart(heading, _caption(found), groups) if groups else ""
 
 
 def _growth_chart(panels: Sequence[Panel]) -> str:
@@ -101,8 +106,10 @@ def _growth_chart(panels: Sequence[Panel]) -> str:
 
 def _page(found: Results, charts: Sequence[str]) -> Iterable[str]:
     yield INTRODUCTION
-    if found.rows and found.rounds < ENOUGH:
-        yield f"**No result:** {found.rounds} rounds are too few; this shows only what the page looks like.\n"
+    if not found.rows:
+        yield "There are no figures yet: run `make bench`.\n"
+    if found.rows and found.fewest < ENOUGH:
+        yield f"**No result:** {found.fewest} of {ENOUGH} rounds; this shows only what the page looks like.\n"
     yield from _goals(found)
     if "benchmarks-http.svg" in charts:
         yield "![Requests a second without sessions, as ratios to raw ASGI](images/benchmarks-http.svg)\n"
@@ -164,7 +171,8 @@ def _rows(found: Results) -> Iterable[str]:
             slowest, cpu = statistics.median(figure.slowest), statistics.median(figure.cpu)
             of_raw = statistics.median(raw.cpu) / max(cpu, 0.1)
             ratio = "1" if contender is RAW else _spread(figure.ratios, ".2f")
-            yield f"| {name} | {_spread(figure.rates, ',.0f')} | {ratio} | {slowest:.1f} ms | {cpu:.1f} µs ({of_raw:.2f}) |"
+            rates = _spread(figure.rates, ",.0f")
+            yield f"| {name} | {rates} | {ratio} | {slowest:.1f} ms | {cpu:.1f} µs ({of_raw:.2f}) |"
         yield ""
 
 

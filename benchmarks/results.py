@@ -102,6 +102,11 @@ class Results(msgspec.Struct):
     samples: list[Sample] = []
     growth: list[Panel] = []
 
+    @property
+    def fewest(self) -> int:
+        """How many rounds the figure with the fewest has; 0 without figures."""
+        return min((len(figure.rates) for row in self.rows.values() for figure in row.values()), default=0)
+
     def figure(self, row: str, contender: str) -> Figure:
         """The figure of a contender in a row; an empty one if there is none yet."""
         return self.rows.setdefault(row, {}).setdefault(contender, Figure())

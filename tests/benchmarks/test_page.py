@@ -51,9 +51,10 @@ def test_the_page_has_the_medians_the_spread_and_the_goal(written: Path) -> None
 
 def test_few_rounds_are_no_result(found: Results, written: Path) -> None:
     assert "No result" not in (written / "benchmarks.md").read_text()
-    found.rounds = 2
+    found.rows["json"]["Falcon"] = Figure([1.0, 2.0], [1.0, 2.0], [1.0] * 2, [1.0] * 2)
     page.write(found)
-    assert "**No result:** 2 rounds" in (written / "benchmarks.md").read_text()
+    assert "**No result:** 2 of 5 rounds" in (written / "benchmarks.md").read_text()
+    assert "NO RESULT" in (written / "images" / "benchmarks.svg").read_text()
 
 
 def test_kick_is_compared_with_starsessions_on_redis(found: Results, written: Path) -> None:

@@ -16,8 +16,9 @@ from kick.errors import KickError, raise_all
 from kick.http.body import FORM, MULTIPART
 from kick.http.errors import MiddlewareOrder, list_problem
 from kick.http.problem import Forbidden
-from kick.http.request import WITHOUT_BODY
+from kick.http.request import ANY_METHOD, WITHOUT_BODY
 from kick.http.response import Response
+from kick.http.upgrades import is_handshake
 from kick.session.errors import BadTrustedOrigin, NeedsSession
 from kick.session.middleware import SessionLayer
 from kick.session.session import Session, Status
@@ -61,7 +62,9 @@ class CsrfLayer:
         """Itself where something can be forged: not on safe methods, without a session, or where it is exempt."""
         if route is None or route.method in SAFE_METHODS or route.session is False:
             return None
-        return None if getattr(route.handler, _EXEMPT, False) or getattr(route.controller, _EXEMPT, False) else self
+        if getattr(route.handler, _EXEMPT, False) or getattr(route.controller, _EXEMPT, False):
+            return None
+        return MountCsrf(self._trusted) if route.method == ANY_METHOD else self
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
         """What is wrong with its place among the middleware."""
@@ -116,6 +119,21 @@ class CsrfLayer:
             "equal. Behind a proxy, let the server know what the browser was told; or name the origin: "
             "csrf(trusted_origins=[...]).",
         )
+
+
+class MountCsrf(CsrfLayer):
+    """`csrf()` for what is mounted, which takes any method.
+
+    The handshake of a WebSocket is a GET, and is looked at: a connection changes what it likes.
+    """
+
+    async def __call__(
+        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
+    ) -> Response:
+        """Hand the request on, or refuse it."""
+        if ctx.method in SAFE_METHODS and not is_handshake(ctx.scope):
+            return await call_next(ctx)
+        return await super().__call__(ctx, call_next)
 
 
 async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None) -> None:

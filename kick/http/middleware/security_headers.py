@@ -12,6 +12,7 @@ from kick.errors import KickError
 from kick.http.middleware.csp import Directives, Policy, policy_of
 from kick.http.middleware.ownership import own_response
 from kick.http.middleware.placement import PerRoute
+from kick.http.mounts import MountedResponse
 from kick.http.response import JSON, Response
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ PERMISSIONS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
 )
 """The features that pages may not use by default, nor what they embed."""
 
-_DOCUMENTS: Final = (b"text/html", b"application/xhtml+xml", b"image/svg+xml", b"text/xml", b"application/xml")
-"""The media types that browsers show as pages, with scripts that run."""
+_DOCUMENTS: Final = (b"text/html", b"text/xml", b"application/xml")
+"""The media types that browsers show as pages, with scripts that run; so are all whose names end with `+xml`."""
 
 _REFERRER_POLICIES: Final = frozenset(
     [
@@ -88,6 +89,9 @@ class SecurityHeaders(PerRoute):
         secure = ctx.scope.get("scheme") == "https"
         if len(headers) == 2 and headers[1][1] is JSON:
             headers += self._short_secure if secure else self._short
+            return mine
+        if isinstance(mine, MountedResponse):
+            mine.unless_set += self._short_secure if secure else self._short
             return mine
         names = {name for name, _ in headers}
         if not _is_document(headers):
@@ -163,7 +167,8 @@ def security_headers(
 def _is_document(headers: Sequence[Header]) -> bool:
     for name, value in headers:
         if name == b"content-type":
-            return value.lower().startswith(_DOCUMENTS)
+            kind = value.lower().partition(b";")[0].rstrip()
+            return kind.startswith(_DOCUMENTS) or kind.endswith(b"+xml")
     return False
 
 

@@ -120,8 +120,8 @@ def security_headers(
 ) -> SecurityHeaders:
     """Middleware that adds security headers (OWASP HTTP Headers Cheat Sheet); one that the handler set stays.
 
-    Every response gets `X-Content-Type-Options`, and over https `Strict-Transport-Security`. Documents (HTML, XHTML,
-    SVG, XML) get the rest too.
+    Every response gets `X-Content-Type-Options`, and over https `Strict-Transport-Security`. Documents (HTML, and
+    all of XML, such as XHTML and SVG) get the rest too; those of mounted applications do not.
 
     Arguments:
         enabled: `False` switches all of it off, for the application or, with `@Use`, for a route.

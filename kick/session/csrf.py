@@ -178,9 +178,14 @@ def _is_right(token: str, session: Session[Any], ctx: RequestContext[Any]) -> bo
 
 
 async def _token_in_form(ctx: RequestContext[Any]) -> str | None:
-    """The token in the field of a form; nothing is read where the handler reads the body itself."""
-    streams = ctx.route is not None and ctx.route.info.stream
-    if streams or ctx.method in WITHOUT_BODY or ctx._media_type() not in (FORM, MULTIPART):
+    """The token in the field of a form; nothing is read where the handler reads the body itself.
+
+    Nor are the parts of a form for what is mounted, which could not be given to it once more.
+    """
+    route = ctx.route
+    streams = route is not None and route.info.stream
+    forms = (FORM,) if route is not None and route.method == ANY_METHOD else (FORM, MULTIPART)
+    if streams or ctx.method in WITHOUT_BODY or ctx._media_type() not in forms:
         return None
     await ctx.read()
     value = ctx.form.get(FIELD)

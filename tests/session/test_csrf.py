@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -194,6 +195,23 @@ def test_every_method_that_changes_something_is_looked_at(client: TestClient, me
     assert client.request(method, "/bank/pay").status_code == 403
     token = client.get("/bank/token").json()
     assert client.request(method, "/bank/pay", headers={"x-csrf-token": token}).status_code == 200
+
+
+def test_a_mounted_application_gets_the_form_that_the_token_was_in() -> None:
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(await Request(scope, receive).body())(scope, receive, send)
+
+    app = bootstrap(
+        [Module("old", controllers=[Bank], mounts={"/old": echo}, session=True)],
+        [session(SECRET, save_uninitialized=False), csrf()],
+    )
+    with TestClient(app) as client:
+        token = client.get("/bank/token").json()
+        form = {"csrf_token": token, "text": "hello"}
+        assert client.post("/old", data=form).text == f"csrf_token={token}&text=hello"
+        in_parts = {"files": {"file": b"content"}}
+        assert client.post("/old", data=form, **in_parts).json()["code"] == "csrf-token-missing"
+        assert b"content" in client.post("/old", headers={"x-csrf-token": token}, **in_parts).content
 
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:

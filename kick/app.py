@@ -43,6 +43,7 @@ from kick.http.slashes import TrailingSlash, finder, slash_problem
 from kick.http.sockets import Sockets
 from kick.http.templates import JinjaTemplates
 from kick.http.threads import DEFAULT_THREADS, threads_of, threads_problem
+from kick.http.upgrades import as_request
 from kick.http.websocket import Socket
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
 from kick.module import Module, modules_of
@@ -248,7 +249,7 @@ class App:
         """Whether an application that is mounted has this WebSocket."""
         if self._sockets.has(scope):
             return False
-        handshake = {**scope, "type": "http", "method": "GET"}  # as middleware sees it
+        handshake = as_request(scope, None)  # as middleware sees it
         ctx, _ = self._find({**handshake, "method": "WEBSOCKET"}, receive, send)
         mount = next((each for each in self.mounts if each.route is ctx.route), None)
         if mount is None:

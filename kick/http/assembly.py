@@ -27,8 +27,9 @@ from kick.http.errors import (
     NotAController,
     WatchedStream,
 )
-from kick.http.mounts import ANY_METHOD, BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
+from kick.http.mounts import BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
 from kick.http.pipeline import around, for_route, guarded, middleware_problem
+from kick.http.request import ANY_METHOD
 from kick.http.response import Response
 from kick.http.routing import Endpoint, Route, Router, Segment, parse_path, path_names
 from kick.http.settings import Settings

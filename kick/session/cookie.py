@@ -12,7 +12,7 @@ from kick.environment import in_production
 from kick.errors import KickError
 from kick.http.cookies import SameSite, attribute_problem, attributes, decode_value, parse_cookies
 from kick.session.errors import BadSessionCookie
-from kick.session.ids import is_well_formed, key_of
+from kick.session.ids import fingerprint, is_well_formed, key_of
 from kick.signing import Signer
 
 _PREFIX: Final = "s:"
@@ -78,6 +78,9 @@ class Claim(msgspec.Struct, frozen=True):
     """Under which stores know it."""
     is_current: bool
     """Whether the first of the secrets signed it; otherwise the cookie is issued anew."""
+
+    def __repr__(self) -> str:
+        return f"<Claim {fingerprint(self.key)}>"
 
 
 class SessionCookie:

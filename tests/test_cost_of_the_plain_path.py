@@ -18,6 +18,7 @@ import pytest
 
 from kick import App, Controller, Get, Module, Post, RequestContext, Service, bootstrap
 from kick.http import cookie_parser
+from kick.http.middleware import security_headers
 from kick.session import session
 
 ASGI = Callable[[Any, Any, Any], Awaitable[None]]
@@ -94,11 +95,15 @@ async def raw(scope: Any, receive: Any, send: Any) -> None:
 
 
 def plain() -> App:
-    return bootstrap([Module("shop", controllers=[Shop])])
+    return bootstrap([Module("shop", controllers=[Shop])], [security_headers(enabled=False)])
 
 
 def with_sessions() -> App:
-    layers = [cookie_parser(), session("a secret that is 32 bytes long!!", save_uninitialized=False)]
+    layers = [
+        security_headers(enabled=False),
+        cookie_parser(),
+        session("a secret that is 32 bytes long!!", save_uninitialized=False),
+    ]
     return bootstrap([Module("visits", controllers=[Visits])], layers)
 
 

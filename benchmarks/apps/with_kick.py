@@ -92,9 +92,13 @@ def numbered(number: int) -> type:
     return Numbered
 
 
+NO_HEADERS = security_headers(enabled=False)
+"""The raw application sends none either; the row with the pipeline has them."""
+
+
 def with_routes(routes: int) -> App:
     """As many routes, each with a controller of its own."""
-    return bootstrap([Module("routes", controllers=[numbered(number) for number in range(routes)])])
+    return bootstrap([Module("routes", controllers=[numbered(number) for number in range(routes)])], [NO_HEADERS])
 
 
 def with_pipeline() -> App:
@@ -107,7 +111,7 @@ def with_sessions(store: Any) -> App:
     """Sessions in a store."""
     return bootstrap(
         [Module("visits", controllers=[Plain, Visits])],
-        [cookie_parser(), session(SECRET, save_uninitialized=False, store=store)],
+        [NO_HEADERS, cookie_parser(), session(SECRET, save_uninitialized=False, store=store)],
     )
 
 
@@ -119,7 +123,7 @@ def make(variant: str, store: Any = "memory://", routes: int = ROUTES) -> App:
         return with_pipeline()
     if variant == "session":
         return with_sessions(store)
-    return bootstrap([Module("plain", controllers=[Plain])])
+    return bootstrap([Module("plain", controllers=[Plain])], [NO_HEADERS])
 
 
 app = make(VARIANT, STORE)

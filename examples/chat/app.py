@@ -27,6 +27,7 @@ from kick import (
     WebSocket,
     bootstrap,
 )
+from kick.http import StaticFiles
 from kick.session import session
 
 PAGE = Path(__file__).with_name("page.html")
@@ -91,6 +92,13 @@ class RoomController:
 
 
 app = bootstrap(
-    modules=[Module("chat", controllers=[PageController, RoomController], providers=[person])],
+    modules=[
+        Module(
+            "chat",
+            controllers=[PageController, RoomController],
+            providers=[person],
+            mounts={"/static": StaticFiles(PAGE.with_name("static"))},
+        )
+    ],
     middleware=[session(secret=os.environ["SESSION_SECRET"], save_uninitialized=False)],
 )

@@ -35,11 +35,11 @@ def test_every_route_is_listed_with_what_runs_around_it(project: Path) -> None:
     heading, *rows = run.stdout.strip().splitlines()
     assert heading.split() == ["method", "path", "handler", "session", "middleware"]
     assert [row.split(maxsplit=4) for row in rows[:2]] == [
-        ["GET", "/hello/{name}", "HelloController.hello", "on", "session"],
-        ["GET", "/hello/health", "HelloController.health", "off"],
+        ["GET", "/hello/{name}", "HelloController.hello", "on", "security_headers, session"],
+        ["GET", "/hello/health", "HelloController.health", "off", "security_headers"],
     ]
     assert rows[2].split(maxsplit=2)[:2] == ["GET", "/api/notes"]
-    assert rows[2].endswith("all notes               on       session, limited, timing")
+    assert rows[2].endswith("all notes               on       security_headers, session, limited, timing")
 
 
 def test_verbose_prints_each_chain_a_step_a_line(project: Path) -> None:
@@ -49,9 +49,15 @@ def test_verbose_prints_each_chain_a_step_a_line(project: Path) -> None:
     *_, chain = run.stdout.strip().split("\n\n")
     head, *steps = [line.split(maxsplit=1) for line in chain.splitlines()]
     assert head == ["GET", "/api/notes  module notes"]
-    assert steps[:3] == [["application", "session"], ["route", "limited"], ["route", "timing"]]
-    assert steps[3][0] == "handler"
-    assert re.fullmatch(r"NotesController\.index\(\) at app\.py:\d+", steps[3][1])
+    layers = [
+        ["application", "security_headers"],
+        ["application", "session"],
+        ["route", "limited"],
+        ["route", "timing"],
+    ]
+    assert steps[:4] == layers
+    assert steps[4][0] == "handler"
+    assert re.fullmatch(r"NotesController\.index\(\) at app\.py:\d+", steps[4][1])
 
 
 def test_json_is_for_programs(project: Path) -> None:
@@ -63,7 +69,7 @@ def test_json_is_for_programs(project: Path) -> None:
         "handler": "all notes",
         "module": "notes",
         "session": True,
-        "middleware": ["session", "limited", "timing"],
+        "middleware": ["security_headers", "session", "limited", "timing"],
     }
 
 

@@ -60,8 +60,9 @@ def open_temporary_files() -> set[str]:
 
 
 @pytest.fixture
-def no_leak() -> Iterator[None]:
+def no_leak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Fails a test after which temporary files are there that were not there before, open or with a name."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # others use that of the system meanwhile
     gc.collect()
     before, names = open_temporary_files(), {*Path(tempfile.gettempdir()).glob("tmp*")}
     yield

@@ -10,8 +10,13 @@ import msgspec
 from starlette.types import ASGIApp, Message
 
 from kick import App, Module, bootstrap
+from kick.http.middleware import security_headers
+from kick.http.middleware.security_headers import SecurityHeaders
 
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
+
+
+NO_HEADERS = security_headers(enabled=False)
 
 
 @dataclass
@@ -116,5 +121,8 @@ async def ask(
 
 
 def app_of(*controllers: type, **options: Any) -> App:
-    """An application of these controllers."""
-    return bootstrap([Module("test", controllers=controllers)], **options)
+    """An application of these controllers, without the headers that kick adds by itself."""
+    layers = [*options.pop("middleware", ())]
+    if not any(isinstance(layer, SecurityHeaders) for layer in layers):
+        layers.append(NO_HEADERS)
+    return bootstrap([Module("test", controllers=controllers)], layers, **options)

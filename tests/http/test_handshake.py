@@ -23,7 +23,7 @@ from kick import (
     bootstrap,
 )
 from kick.http import CallNext, Response
-from tests.http.support import app_of
+from tests.http.support import NO_HEADERS, app_of
 from tests.support.sockets import SERVERS, client, serve_by
 
 language: ContextVar[str] = ContextVar("language", default="none")
@@ -175,7 +175,9 @@ def log() -> Log:
 
 @pytest.fixture
 def app(log: Log) -> App:
-    return bootstrap([Module("lines", controllers=[Lines], providers=[Provider(Log, value=log), resource])])
+    return bootstrap(
+        [Module("lines", controllers=[Lines], providers=[Provider(Log, value=log), resource])], [NO_HEADERS]
+    )
 
 
 async def test_a_conversation(app: App, log: Log) -> None:
@@ -353,7 +355,9 @@ async def test_an_override_is_what_the_next_connection_gets(app: App, log: Log) 
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_server_that_stops_closes_its_sockets_and_takes_no_more(server: str) -> None:
     log = Log()
-    app = bootstrap([Module("lines", controllers=[Lines], providers=[Provider(Log, value=log), resource])])
+    app = bootstrap(
+        [Module("lines", controllers=[Lines], providers=[Provider(Log, value=log), resource])], [NO_HEADERS]
+    )
     with serve_by(server, app) as url, client(f"{url}/echo") as socket, client(f"{url}/closed-by-another") as other:
         socket.send("a")
         assert socket.recv(timeout=10) == "a"

@@ -18,6 +18,7 @@ from selenium.webdriver.common.by import By
 
 from kick import App, Controller, Get, Module, Post, RequestContext, bootstrap
 from kick.auth import Authenticated, Identity, authentication, login
+from kick.http.middleware import security_headers
 from kick.session import csrf, session
 from tests.support.browser import open_browser
 from tests.support.serving import Serve
@@ -75,6 +76,7 @@ class Bank:
         self.book = book
         self.controller = BankController
         layers: list[Any] = [
+            security_headers(csp=None),  # it must hold without
             keeping_book,
             session(SECRET, save_uninitialized=False, cookie={"same_site": "none", "secure": True}),
             authentication(),
@@ -96,7 +98,7 @@ class EvilController:
         return ctx.html("<!doctype html><title>Prizes</title><body>You have won.")
 
 
-EVIL = bootstrap([Module("evil", controllers=[EvilController])])
+EVIL = bootstrap([Module("evil", controllers=[EvilController])], [security_headers(csp=None)])
 
 SUBMIT = """
 const [target, encoding, text, frame] = arguments;

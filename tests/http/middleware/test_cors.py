@@ -176,7 +176,7 @@ async def test_all_headers_are_those_that_were_asked_for() -> None:
 
 def test_routes_without_options_do_not_look_for_preflights() -> None:
     application = app()
-    (layer,) = application.middleware
+    layer, _ = application.middleware
     assert isinstance(layer, Cors)
     found = {route.path: type(layer.for_route(route)) for route in application.routes}
     assert (found["/x"], found["/x/options"], type(layer.for_route(None))) == (PlainCors, Cors, Cors)

@@ -58,6 +58,7 @@ _ADVICE: Final[Mapping[Any, str]] = {
 """How to come by what kick has, but nobody provides."""
 
 _NONE: Final[Mapping[str, Route]] = {}
+_UPGRADE: Final = {"connection": "upgrade", "upgrade": "websocket"}
 
 
 class App:
@@ -262,10 +263,10 @@ class App:
         return True
 
     def _missed(self, method: str, parts: list[str], scope: Scope) -> Miss:
-        """Why no route serves a request: there may be a WebSocket (RFC 9110, section 15.5.22)."""
+        """Why no route serves a request: there may be a WebSocket (RFC 9110, sections 7.8 and 15.5.22)."""
         miss = self._finder.miss(method, parts, scope)
         if miss == Miss() and self._sockets.are_at(parts):
-            return Miss(error=HTTPError(426, "There is a WebSocket here.", headers={"upgrade": "websocket"}))
+            return Miss(error=HTTPError(426, "There is a WebSocket here.", headers=_UPGRADE))
         return miss
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

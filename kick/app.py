@@ -184,6 +184,9 @@ class App:
         called from any thread, and more than once.
         """
         self.stopping.begin()
+        for mount in self.mounts:
+            if isinstance(mount.app, App):
+                mount.app.begin_shutdown()
 
     # Requests
 

@@ -128,7 +128,8 @@ class OutgoingResponse(IncomingRequest, eq=False):
         is saved before the first piece and takes no writes after.
         """
         listens = self.route is None or not self.route.info.stream
-        self._response = response = StreamResponse(chunks, status, media_type, listens=listens)
+        limiter = self._settings.threads.streams
+        self._response = response = StreamResponse(chunks, status, media_type, listens=listens, limiter=limiter)
         return response
 
     def sse(self, events: Events, *, heartbeat: float | None = HEARTBEAT, retry: int | None = None) -> Response:
@@ -146,7 +147,12 @@ class OutgoingResponse(IncomingRequest, eq=False):
         """
         settings = self._settings
         self._response = response = EventStream(
-            events, settings.shutdown, settings.hearts, heartbeat=heartbeat, retry=retry
+            events,
+            settings.shutdown,
+            settings.hearts,
+            heartbeat=heartbeat,
+            retry=retry,
+            limiter=settings.threads.streams,
         )
         return response
 
@@ -315,6 +321,6 @@ class OutgoingResponse(IncomingRequest, eq=False):
             background = getattr(cleanup, "__self__", None)
             if isinstance(background, Background):
                 return background
-        background = Background(f"{self.method} {repr(self.path)[1:-1]}", self.request_id)
+        background = Background(f"{self.method} {repr(self.path)[1:-1]}", self.request_id, self._settings.threads)
         self._at_end(background.run)
         return background

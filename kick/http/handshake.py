@@ -80,7 +80,7 @@ class Handshake:
                     await self._open(response, ctx)
                     self._tasks.start_soon(self._close_at, shutdown)
                 else:
-                    await self._deny(response)
+                    await refuse(response, self.scope, self.send)
             except OSError:
                 self._is_open = False  # the client did not wait
             finally:
@@ -161,16 +161,20 @@ class Handshake:
             ctx._session._go_on()
         self._is_open = True
 
-    async def _deny(self, response: Response) -> None:
-        """Answer as to any request, where the server can do that; else it says 403 by itself."""
-        if "websocket.http.response" not in (self.scope.get("extensions") or {}):
-            await self.send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
-            return
 
-        async def send(message: Message) -> None:
-            await self.send({**message, "type": f"websocket.{message['type']}"})
+async def refuse(response: Response, scope: Scope, send: Send) -> None:
+    """Answer a handshake as any request, where the server can do that; else it says 403 by itself.
 
-        await response(self.scope, no_body, send)
+    `scope` is that of the request that the handshake is.
+    """
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
+        return
+
+    async def send_refusal(message: Message) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    await response(scope, no_body, send_refusal)
 
 
 async def no_body() -> Message:

@@ -25,6 +25,9 @@ DEFAULT_THREADS: Final = 40
 class Threads:
     """Runs synchronous calls in threads, at most `size` at a time; others wait for their turn.
 
+    `streams` is another limit of that size, for the pieces of plain generators: streams that are slow keep no handler
+    waiting.
+
     The limit is the application's own: what else uses anyio's threads takes none of them away. Whoever is cancelled
     while it waits for a call goes on at once. The call itself cannot be interrupted: it keeps its place until it
     ends, is named in `running` so long, and an exception of it is logged.
@@ -38,6 +41,7 @@ class Threads:
 
     def __init__(self, size: int = DEFAULT_THREADS) -> None:
         self.size = size
+        self.streams = anyio.CapacityLimiter(size)
         self._limiter = anyio.CapacityLimiter(size)
         self._unlimited = anyio.CapacityLimiter(math.inf)
         self._running: set[_Call] = set()

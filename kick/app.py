@@ -31,7 +31,7 @@ from kick.http.exchange import Observer
 from kick.http.middleware.access_log import AccessLog, LogFormat
 from kick.http.middleware.entrance import Entrance, Wrap
 from kick.http.mounts import Mount, serve_websocket
-from kick.http.pipeline import response_to, settled
+from kick.http.pipeline import finished, response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
 from kick.http.proxies import TrustedProxies
 from kick.http.response import ReadyResponse, Response, empty_response
@@ -206,7 +206,7 @@ class App:
             await end_request(ctx, error)
             raise
         if ctx._extra_headers is not None:
-            response = ctx._finish()
+            response = finished(ctx)
         if ctx._cleanups is None and type(response) is ReadyResponse:
             await response(scope, receive, send)
         else:

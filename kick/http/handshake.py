@@ -26,7 +26,7 @@ from starlette.types import Message, Receive, Scope, Send
 from kick.http.context import RequestContext
 from kick.http.controller import SocketInfo
 from kick.http.frames import Frames, InvalidMessage, short_reason
-from kick.http.pipeline import response_to, settled
+from kick.http.pipeline import finished, response_to, settled
 from kick.http.problem import Forbidden, HTTPError
 from kick.http.response import Response, empty_response, header_line
 from kick.http.routing import Endpoint
@@ -195,7 +195,7 @@ async def _answer(ctx: RequestContext[Any], endpoint: Endpoint) -> Response:
             response = settled(ctx, response)
     except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
         response = response_to(ctx, error)
-    return response if ctx._extra_headers is None else ctx._finish()
+    return response if ctx._extra_headers is None else finished(ctx)
 
 
 def _told_by(raised: Exception, socket: Socket[Any, Any]) -> Exception | None:

@@ -16,7 +16,7 @@ from kick.errors import KickError
 from kick.http.context import RequestContext
 from kick.http.controller import RouteInfo
 from kick.http.handshake import refuse
-from kick.http.pipeline import around, guarded, response_to
+from kick.http.pipeline import around, finished, guarded, response_to
 from kick.http.response import Response, add_vary
 from kick.http.routing import Endpoint, Route, Segment, root_in, split_path
 from kick.http.static import StaticFiles
@@ -190,7 +190,7 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
     except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
         response = response_to(ctx, error)
     if ctx._extra_headers is not None:
-        response = ctx._finish()
+        response = finished(ctx)
     if isinstance(response, MountedResponse):
         scope = {**ctx.scope, "type": "websocket"}
         del scope["method"]

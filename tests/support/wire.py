@@ -95,6 +95,12 @@ class Wire:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers]
         return Reply(head.status_code, headers, body)
 
+    def read_until(self, part: bytes) -> None:
+        """Wait until these bytes have come; everything up to them is gone."""
+        while part not in self._received:
+            self._received += self._socket.recv(65_536)
+        self._received = self._received.partition(part)[2]
+
     def rest(self) -> bytes:
         """All that comes until the server closes the connection."""
         received = self._received

@@ -68,6 +68,7 @@ def test_the_commands_about_sessions_run(tmp_path: Path, monkeypatch: pytest.Mon
     app = app_of(Login, middleware=[session(SECRET, store="sqlite:///sessions.db")])
     assert anyio.run(ask, app, "/").status == 204
     anyio.run(app.aclose)
+    monkeypatch.setenv("KICK_ENV", "development")  # or the command would set it, and leave it set
     monkeypatch.setenv("SESSION_STORE", "sqlite:///sessions.db")
     (console,) = blocks(SESSIONS, "console")
     commands = [shlex.split(line[2:], comments=True) for line in console.splitlines()]

@@ -128,8 +128,8 @@ class OutgoingResponse(IncomingRequest, eq=False):
         is saved before the first piece and takes no writes after.
         """
         listens = self.route is None or not self.route.info.stream
-        limiter = self._settings.threads.streams
-        self._response = response = StreamResponse(chunks, status, media_type, listens=listens, limiter=limiter)
+        threads = self._settings.threads
+        self._response = response = StreamResponse(chunks, status, media_type, listens=listens, threads=threads)
         return response
 
     def sse(self, events: Events, *, heartbeat: float | None = HEARTBEAT, retry: int | None = None) -> Response:
@@ -152,7 +152,7 @@ class OutgoingResponse(IncomingRequest, eq=False):
             settings.hearts,
             heartbeat=heartbeat,
             retry=retry,
-            limiter=settings.threads.streams,
+            threads=settings.threads,
         )
         return response
 

@@ -8,7 +8,6 @@ from functools import partial
 from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
-import anyio
 import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.types import Send
@@ -16,6 +15,7 @@ from starlette.types import Send
 from kick.http.codec import encode_json
 from kick.http.shutdown import Shutdown
 from kick.http.streaming import Ending, Reason, StreamResponse, close
+from kick.http.threads import Threads
 
 HEARTBEAT: Final = 15.0
 """Seconds of silence after which a comment is sent; proxies close connections that are silent for 30 or 60."""
@@ -66,11 +66,11 @@ class EventStream(StreamResponse):
         *,
         heartbeat: float | None,
         retry: int | None,
-        limiter: anyio.CapacityLimiter | None = None,
+        threads: Threads | None = None,
     ) -> None:
         if heartbeat is not None and not heartbeat > 0:
             raise ValueError(f"heartbeat={heartbeat!r}: the seconds have to be above 0, or None for no heartbeat")
-        super().__init__(events, 200, "text/event-stream", limiter=limiter)  # type: ignore[arg-type]
+        super().__init__(events, 200, "text/event-stream", threads=threads)  # type: ignore[arg-type]
         self.raw_headers += [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
         self._shutdown = shutdown
         self._hearts = hearts

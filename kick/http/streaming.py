@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from kick.http.response import SafeResponse, header_line
+from kick.http.threads import Threads
 
 Chunk: TypeAlias = "bytes | str | bytearray | memoryview"
 Chunks: TypeAlias = "AsyncIterable[Chunk] | Iterable[Chunk]"
@@ -82,7 +83,7 @@ class StreamResponse(SafeResponse):
     >>> StreamResponse([b"a", b"b"], 200, "text/csv").raw_headers
     [(b'content-type', b'text/csv; charset=utf-8')]
 
-    `listens=False` leaves what the client sends to the generator; `limiter` says how many threads such streams may have
+    `listens=False` leaves what the client sends to the generator; `threads` limits how many such streams do something
     at a time. Raises `ValueError` for a media type that would
     break out of its line, and `TypeError` for one text in place of pieces.
     """
@@ -94,7 +95,7 @@ class StreamResponse(SafeResponse):
         media_type: str,
         *,
         listens: bool = True,
-        limiter: anyio.CapacityLimiter | None = None,
+        threads: Threads | None = None,
     ) -> None:
         if isinstance(chunks, str | bytes | bytearray | memoryview):
             raise TypeError("a stream takes pieces, an iterable of them: send what is in one piece with ctx.text()")
@@ -105,7 +106,7 @@ class StreamResponse(SafeResponse):
         self.raw_headers = [header_line("content-type", media_type)]
         self.chunks: Any = chunks
         self._listens = listens
-        self._limiter = limiter
+        self._threads = threads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it. Raises `ClientDisconnect` where the client went away."""
@@ -139,7 +140,7 @@ class StreamResponse(SafeResponse):
             raise
 
     def _pieces(self) -> AsyncIterable[Any]:
-        return self.chunks if isinstance(self.chunks, AsyncIterable) else in_threads(self.chunks, self._limiter)
+        return self.chunks if isinstance(self.chunks, AsyncIterable) else in_threads(self.chunks, self._threads)
 
 
 async def close(chunks: AsyncIterable[Any]) -> None:
@@ -150,7 +151,7 @@ async def close(chunks: AsyncIterable[Any]) -> None:
             await aclose()
 
 
-async def in_threads(chunks: Iterable[Any], limiter: anyio.CapacityLimiter | None = None) -> AsyncGenerator[Any]:
+async def in_threads(chunks: Iterable[Any], threads: Threads | None = None) -> AsyncGenerator[Any]:
     """The pieces of a plain iterable, each made in a worker thread; those of a list or tuple are there already.
 
     >>> async def joined() -> str:
@@ -164,6 +165,7 @@ async def in_threads(chunks: Iterable[Any], limiter: anyio.CapacityLimiter | Non
         return
     iterator = iter(chunks)
     lock = Lock()
+    limiter = None if threads is None else threads.streams
     try:
         while (chunk := await anyio.to_thread.run_sync(_next, iterator, lock, limiter=limiter)) is not _END:
             yield chunk

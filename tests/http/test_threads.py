@@ -201,3 +201,37 @@ async def test_what_is_slow_in_a_thread_keeps_no_handler_and_no_file_waiting(
             if target != "/background":
                 assert (await ask(app, "/thread")).json() == "served"
         gate.set()
+
+
+def test_an_application_may_be_served_by_several_event_loops_at_once() -> None:
+    @Controller()
+    class Meeting:
+        @Get("/thread")
+        def thread(self) -> str:
+            barrier.wait(10)
+            return "served"
+
+        @Get("/stream")
+        async def stream(self, ctx: RequestContext) -> Response:
+            return ctx.stream(str(barrier.wait(10) * 0) for _ in range(1))
+
+    barrier = threading.Barrier(2)  # one call of each loop, as each has a limit of one
+    app = app_of(Meeting, threads=1)
+    served: list[int] = []
+
+    async def ask_all() -> None:
+        async def once(target: str) -> None:
+            served.append((await ask(app, target)).status)
+
+        for target in ("/thread", "/stream"):
+            with anyio.fail_after(10):
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(5):
+                        tasks.start_soon(once, target)
+
+    loops = [threading.Thread(target=anyio.run, args=(ask_all,), daemon=True) for _ in range(2)]
+    for each in loops:
+        each.start()
+    for each in loops:
+        each.join(30)
+    assert served == [200] * 20

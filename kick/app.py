@@ -32,7 +32,7 @@ from kick.http.middleware.access_log import AccessLog, LogFormat
 from kick.http.middleware.entrance import Entrance, Wrap
 from kick.http.middleware.standard import with_standard
 from kick.http.mounts import Mount, serve_websocket
-from kick.http.pipeline import response_to, settled
+from kick.http.pipeline import finished, response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
 from kick.http.proxies import TrustedProxies
 from kick.http.response import ReadyResponse, Response, empty_response
@@ -60,6 +60,7 @@ _ADVICE: Final[Mapping[Any, str]] = {
 """How to come by what kick has, but nobody provides."""
 
 _NONE: Final[Mapping[str, Route]] = {}
+_UPGRADE: Final = {"connection": "upgrade", "upgrade": "websocket"}
 
 
 class App:
@@ -185,6 +186,9 @@ class App:
         called from any thread, and more than once.
         """
         self.stopping.begin()
+        for mount in self.mounts:
+            if isinstance(mount.app, App):
+                mount.app.begin_shutdown()
 
     # Requests
 
@@ -204,7 +208,7 @@ class App:
             await end_request(ctx, error)
             raise
         if ctx._extra_headers is not None:
-            response = ctx._finish()
+            response = finished(ctx)
         if ctx._cleanups is None and type(response) is ReadyResponse:
             await response(scope, receive, send)
         else:
@@ -264,10 +268,10 @@ class App:
         return True
 
     def _missed(self, method: str, parts: list[str], scope: Scope) -> Miss:
-        """Why no route serves a request: there may be a WebSocket (RFC 9110, section 15.5.22)."""
+        """Why no route serves a request: there may be a WebSocket (RFC 9110, sections 7.8 and 15.5.22)."""
         miss = self._finder.miss(method, parts, scope)
         if miss == Miss() and self._sockets.are_at(parts):
-            return Miss(error=HTTPError(426, "There is a WebSocket here.", headers={"upgrade": "websocket"}))
+            return Miss(error=HTTPError(426, "There is a WebSocket here.", headers=_UPGRADE))
         return miss
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

@@ -99,11 +99,8 @@ def plain() -> App:
 
 
 def with_sessions() -> App:
-    layers = [
-        security_headers(enabled=False),
-        cookie_parser(),
-        session("a secret that is 32 bytes long!!", save_uninitialized=False),
-    ]
+    sessions = session("a secret that is 32 bytes long!!", save_uninitialized=False)
+    layers = [security_headers(enabled=False), cookie_parser(), sessions]
     return bootstrap([Module("visits", controllers=[Visits])], layers)
 
 

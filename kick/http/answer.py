@@ -10,11 +10,11 @@ from typing import Any, Final, ParamSpec
 from kick.http.address import as_location, is_local
 from kick.http.background import Background
 from kick.http.codec import encode_json
-from kick.http.conditional import SAFE, Outcome, entity_tag, evaluate, http_date, in_utc, not_modified
+from kick.http.conditional import SAFE, client_has_it, entity_tag, http_date, in_utc, not_modified
 from kick.http.cookies import SameSite, format_cookie
 from kick.http.errors import NoTemplates
 from kick.http.files import Disposition, content_disposition, media_type_of, open_file
-from kick.http.problem import PROBLEM_JSON, HTTPError, PreconditionFailed
+from kick.http.problem import PROBLEM_JSON, HTTPError
 from kick.http.request import IncomingRequest
 from kick.http.response import (
     HTML,
@@ -105,8 +105,8 @@ class OutgoingResponse(IncomingRequest, eq=False):
         """
         response = open_file(path, root=root, filename=filename, media_type=media_type, disposition=disposition)
         etag, modified = response.headers["etag"], response.modified
-        outcome = self._evaluate(etag, modified)
-        self._response = answer = not_modified(response) if outcome is Outcome.NOT_MODIFIED else response
+        unchanged = client_has_it(self.method, self.headers, etag=etag, modified=modified)
+        self._response = answer = not_modified(response) if unchanged else response
         return answer
 
     def download(self, content: bytes | str, filename: str, *, media_type: str | None = None) -> Response:
@@ -128,7 +128,8 @@ class OutgoingResponse(IncomingRequest, eq=False):
         is saved before the first piece and takes no writes after.
         """
         listens = self.route is None or not self.route.info.stream
-        self._response = response = StreamResponse(chunks, status, media_type, listens=listens)
+        threads = self._settings.threads
+        self._response = response = StreamResponse(chunks, status, media_type, listens=listens, threads=threads)
         return response
 
     def sse(self, events: Events, *, heartbeat: float | None = HEARTBEAT, retry: int | None = None) -> Response:
@@ -146,7 +147,12 @@ class OutgoingResponse(IncomingRequest, eq=False):
         """
         settings = self._settings
         self._response = response = EventStream(
-            events, settings.shutdown, settings.hearts, heartbeat=heartbeat, retry=retry
+            events,
+            settings.shutdown,
+            settings.hearts,
+            heartbeat=heartbeat,
+            retry=retry,
+            threads=settings.threads,
         )
         return response
 
@@ -187,7 +193,7 @@ class OutgoingResponse(IncomingRequest, eq=False):
             if modified is not None:
                 self.set_header("last-modified", http_date(modified))
         moment = None if modified is None else in_utc(modified)
-        return self._evaluate(tag, moment) is Outcome.NOT_MODIFIED
+        return client_has_it(self.method, self.headers, etag=tag, modified=moment)
 
     def not_modified(self) -> Response:
         """A 304: the client has it already."""
@@ -299,12 +305,6 @@ class OutgoingResponse(IncomingRequest, eq=False):
         self._response = response
         return response
 
-    def _evaluate(self, etag: str | None, modified: datetime | None) -> Outcome:
-        outcome = evaluate(self.method, self.headers, etag=etag, modified=modified)
-        if outcome is Outcome.FAILED:
-            raise PreconditionFailed("This is no longer the version that the request asks for.")
-        return outcome
-
     def _page_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """What a template sees."""
         page: dict[str, Any] = {"ctx": self}
@@ -321,6 +321,6 @@ class OutgoingResponse(IncomingRequest, eq=False):
             background = getattr(cleanup, "__self__", None)
             if isinstance(background, Background):
                 return background
-        background = Background(f"{self.method} {repr(self.path)[1:-1]}", self.request_id)
+        background = Background(f"{self.method} {repr(self.path)[1:-1]}", self.request_id, self._settings.threads)
         self._at_end(background.run)
         return background

@@ -236,7 +236,7 @@ class Assembly:
         else:
             self.chains.append(Chain(route, plan))
             self.router.add(route, segments)
-            self.urls.add(route, segments)
+        self.urls.add(route, segments)
 
     def _plan(self, handler: Any, info: RouteInfo, path: str, place: str, controller: type) -> CallPlan:
         types = type_arguments(controller, handler)
@@ -259,7 +259,7 @@ class Assembly:
         below = join_paths(path)
         route = Route(
             method=ANY_METHOD,
-            path=join_paths(prefix, module.version or "", module.prefix, path),
+            path=join_paths(prefix, str(module.version or ""), module.prefix, path),
             name=".".join([module.name, *below.strip("/").split("/")]).rstrip("."),
             handler=mounted,
             controller=None,

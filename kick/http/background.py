@@ -9,8 +9,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-import anyio.to_thread
 from starlette.requests import ClientDisconnect
+
+from kick.http.threads import Threads
 
 logger: Final = logging.getLogger("kick.http")
 
@@ -18,20 +19,22 @@ logger: Final = logging.getLogger("kick.http")
 class Background:
     """What one request leaves to be done after its response, in the order in which it was named.
 
-    One that fails is logged and stops no other. `of` describes the request, for the log.
+    One that fails is logged and stops no other. `of` describes the request, for the log; what is no coroutine function
+    runs in `threads`.
 
     >>> import anyio
-    >>> background = Background("GET /", "0123")
+    >>> background = Background("GET /", "0123", Threads())
     >>> background.add(print, "after", "that", sep=", ")
     >>> anyio.run(background.run)
     after, that
     """
 
-    __slots__ = ("_calls", "_of", "_request_id")
+    __slots__ = ("_calls", "_of", "_request_id", "_threads")
 
-    def __init__(self, of: str, request_id: str) -> None:
+    def __init__(self, of: str, request_id: str, threads: Threads) -> None:
         self._of = of
         self._request_id = request_id
+        self._threads = threads
         self._calls: deque[partial[Any]] = deque()
 
     def add(self, function: Callable[..., Any], *args: Any, **options: Any) -> None:
@@ -50,13 +53,13 @@ class Background:
             self.drop()
         while self._calls:
             call = self._calls.popleft()
+            name = getattr(call.func, "__qualname__", type(call.func).__qualname__)
             try:
                 if _is_async(call.func):
                     await call()
                 else:
-                    await anyio.to_thread.run_sync(call)
+                    await self._threads.run(call, f"{name}()")
             except Exception:
-                name = getattr(call.func, "__qualname__", type(call.func).__qualname__)
                 logger.exception("%s failed, after the response to %s, request id %s", name, self._of, self._request_id)
 
 

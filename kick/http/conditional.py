@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.datastructures import Headers
 
+from kick.http.problem import PreconditionFailed
 from kick.http.response import ReadyResponse, Response, empty_response
 
 if TYPE_CHECKING:
@@ -78,6 +79,20 @@ def evaluate(method: str, headers: Headers, *, etag: str | None, modified: datet
     if since is not None and modified is not None and modified.replace(microsecond=0) <= since:
         return Outcome.NOT_MODIFIED
     return Outcome.SEND
+
+
+def client_has_it(method: str, headers: Headers, *, etag: str | None, modified: datetime | None) -> bool:
+    """Whether a 304 is all that the client needs; the arguments are those of `evaluate`.
+
+    >>> client_has_it("GET", Headers({"if-none-match": '"v7"'}), etag='"v7"', modified=None)
+    True
+
+    Raises `PreconditionFailed` where the request asks for a version that is no longer there.
+    """
+    outcome = evaluate(method, headers, etag=etag, modified=modified)
+    if outcome is Outcome.FAILED:
+        raise PreconditionFailed("This is no longer the version that the request asks for.")
+    return outcome is Outcome.NOT_MODIFIED
 
 
 def http_date(moment: datetime) -> str:

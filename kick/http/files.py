@@ -149,10 +149,16 @@ def open_file(
     if not stat.S_ISREG(status.st_mode):
         raise NotFound(_NO_FILE)
     name = filename if filename is not None else found.name if disposition == "attachment" else None
-    response = SentFile(found, media_type or media_type_of(filename or found.name), status)
-    protected(response)
+    response = sent_file(found, status, media_type or media_type_of(filename or found.name))
     if name is not None:
         response.raw_headers.append((b"content-disposition", content_disposition(disposition, name)))
+    return response
+
+
+def sent_file(path: Path, status: os.stat_result, media_type: str) -> SentFile:
+    """The response with a file that is known to be there. Raises `ValueError` for a media type that is no header."""
+    response = SentFile(path, media_type, status)
+    protected(response)
     return response
 
 

@@ -26,7 +26,7 @@ from starlette.types import Message, Receive, Scope, Send
 from kick.http.context import RequestContext
 from kick.http.controller import SocketInfo
 from kick.http.frames import Frames, InvalidMessage, short_reason
-from kick.http.pipeline import response_to, settled
+from kick.http.pipeline import finished, response_to, settled
 from kick.http.problem import Forbidden, HTTPError
 from kick.http.response import Response, empty_response, header_line
 from kick.http.routing import Endpoint
@@ -77,7 +77,7 @@ class Handshake:
                     await self._open(response, ctx)
                     self._tasks.start_soon(self._close_at, shutdown)
                 else:
-                    await self._deny(response)
+                    await refuse(response, self.scope, self.send)
             except OSError:
                 self._is_open = False  # the client did not wait
             finally:
@@ -158,16 +158,20 @@ class Handshake:
             ctx._session._go_on()
         self._is_open = True
 
-    async def _deny(self, response: Response) -> None:
-        """Answer as to any request, where the server can do that; else it says 403 by itself."""
-        if "websocket.http.response" not in (self.scope.get("extensions") or {}):
-            await self.send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
-            return
 
-        async def send(message: Message) -> None:
-            await self.send({**message, "type": f"websocket.{message['type']}"})
+async def refuse(response: Response, scope: Scope, send: Send) -> None:
+    """Answer a handshake as any request, where the server can do that; else it says 403 by itself.
 
-        await response(self.scope, no_body, send)
+    `scope` is that of the request that the handshake is.
+    """
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
+        return
+
+    async def send_refusal(message: Message) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    await response(scope, no_body, send_refusal)
 
 
 async def no_body() -> Message:
@@ -188,7 +192,7 @@ async def _answer(ctx: RequestContext[Any], endpoint: Endpoint) -> Response:
             response = settled(ctx, response)
     except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
         response = response_to(ctx, error)
-    return response if ctx._extra_headers is None else ctx._finish()
+    return response if ctx._extra_headers is None else finished(ctx)
 
 
 def _told_by(raised: Exception, socket: Socket[Any, Any]) -> Exception | None:

@@ -15,7 +15,8 @@ from kick.di import Container
 from kick.errors import KickError
 from kick.http.context import RequestContext
 from kick.http.controller import RouteInfo
-from kick.http.pipeline import around, guarded, response_to
+from kick.http.handshake import refuse
+from kick.http.pipeline import around, finished, guarded, response_to
 from kick.http.request import ANY_METHOD
 from kick.http.response import Response, add_vary
 from kick.http.routing import Endpoint, Route, Segment, root_in, split_path
@@ -192,19 +193,14 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
         response = await mount.route.endpoint(ctx)
     except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
         response = response_to(ctx, error)
-    scope = as_websocket(ctx.scope)
     if ctx._extra_headers is not None:
-        response = ctx._finish()
+        response = finished(ctx)
     if isinstance(response, MountedResponse):
+        scope = as_websocket(ctx.scope)
         await _asgi(mount)(mount.inside(scope, ctx.params), receive, response.sending(send))
         return
     await receive()
-    if "websocket.http.response" in scope.get("extensions", {}):
-        start, body = "websocket.http.response.start", "websocket.http.response.body"
-        await send({"type": start, "status": response.status_code, "headers": response.raw_headers})
-        await send({"type": body, "body": bytes(getattr(response, "body", b""))})
-    else:
-        await send({"type": "websocket.close", "code": 1008})
+    await refuse(response, ctx.scope, send)
 
 
 def mount_problem(app: object, place: str) -> BadMount | None:

@@ -148,6 +148,15 @@ def settled(ctx: RequestContext[Any], returned: Any) -> Response:
     )
 
 
+def finished(ctx: RequestContext[Any]) -> Response:
+    """The response with the headers that were set on the context; a 500 where it cannot be sent with its own."""
+    try:
+        return ctx._finish()
+    except ValueError as error:  # middleware has put in a header that breaks out of its line
+        response_to(ctx, error)
+        return ctx._finish()
+
+
 def response_to(ctx: RequestContext[Any], error: Exception) -> Response:
     """The response to an exception: problem details for an `HTTPError`, an opaque 500 and a log entry for others."""
     try:

@@ -14,20 +14,25 @@ from kick.http.origins import may_connect
 from kick.http.problem import Forbidden, HTTPError, NotFound, ServiceUnavailable
 from kick.http.routing import Endpoint, Miss, Route, Router, root_in, split_path
 from kick.http.settings import Settings
+from kick.http.slashes import finder
 
 
 class Sockets:
-    """Serves WebSockets; `unmatched` answers handshakes that nothing is there for, as it answers requests."""
+    """Serves WebSockets; `unmatched` answers handshakes that nothing is there for, as it answers requests.
+
+    Clients follow no redirect of a handshake: where a slash at the end of a path does not make it another one, it is
+    served as it is.
+    """
 
     def __init__(self, router: Router, settings: Settings, unmatched: Endpoint) -> None:
         self.routes = tuple(router.routes)
-        self._router = router
+        self._look_up = finder(router, "strict" if settings.trailing_slash == "strict" else "ignore").find
         self._settings = settings
         self._unmatched = unmatched
 
     def are_at(self, parts: list[str]) -> bool:
         """Whether a WebSocket has the path of these segments."""
-        return self._router.find("GET", parts) is not None
+        return self._look_up("GET", parts) is not None
 
     def has(self, scope: Scope) -> bool:
         """Whether one of them is what a handshake asks for."""
@@ -68,4 +73,4 @@ class Sockets:
     def _at(self, scope: Scope) -> tuple[Route, dict[str, Any]] | None:
         path: str = scope["path"]
         parts = split_path(path, scope.get("raw_path"), root_in(path, scope.get("root_path", "")))
-        return self._router.find("GET", parts)
+        return self._look_up("GET", parts)

@@ -14,7 +14,8 @@ from starlette.types import Send
 
 from kick.http.codec import encode_json
 from kick.http.shutdown import Shutdown
-from kick.http.streaming import Ending, Reason, StreamResponse, close, in_threads
+from kick.http.streaming import Ending, Reason, StreamResponse, close
+from kick.http.threads import Threads
 
 HEARTBEAT: Final = 15.0
 """Seconds of silence after which a comment is sent; proxies close connections that are silent for 30 or 60."""
@@ -58,11 +59,18 @@ class EventStream(StreamResponse):
     """A stream of events, with a comment now and then where there are none; it ends when the application stops."""
 
     def __init__(
-        self, events: Events, shutdown: Shutdown, hearts: Hearts, *, heartbeat: float | None, retry: int | None
+        self,
+        events: Events,
+        shutdown: Shutdown,
+        hearts: Hearts,
+        *,
+        heartbeat: float | None,
+        retry: int | None,
+        threads: Threads | None = None,
     ) -> None:
         if heartbeat is not None and not heartbeat > 0:
             raise ValueError(f"heartbeat={heartbeat!r}: the seconds have to be above 0, or None for no heartbeat")
-        super().__init__(events, 200, "text/event-stream")  # type: ignore[arg-type]
+        super().__init__(events, 200, "text/event-stream", threads=threads)  # type: ignore[arg-type]
         self.raw_headers += [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
         self._shutdown = shutdown
         self._hearts = hearts
@@ -70,7 +78,7 @@ class EventStream(StreamResponse):
         self._first = b"" if retry is None else b"retry: %d\n\n" % retry
 
     async def _send_all(self, send: Send, ending: Ending) -> None:
-        events = self.chunks if isinstance(self.chunks, AsyncIterable) else in_threads(self.chunks)
+        events = self._pieces()
         heart = None if self._heartbeat is None else self._hearts.of(self._heartbeat)
         line = Line(send, ending, heart)
         try:

@@ -12,14 +12,14 @@ from typing import Final
 
 import anyio.to_thread
 from starlette.datastructures import Headers
-from starlette.staticfiles import NotModifiedResponse
 from starlette.staticfiles import StaticFiles as StarletteFiles
 from starlette.types import Scope
 
 from kick.errors import KickError
-from kick.http.files import SentFile, media_type_of
+from kick.http.conditional import client_has_it, not_modified
+from kick.http.files import media_type_of, sent_file
 from kick.http.problem import NotFound
-from kick.http.response import Response, add_vary, protected
+from kick.http.response import Response, add_vary
 
 _YEAR: Final = 31_536_000
 """In seconds: the longest that caches are asked to keep anything."""
@@ -116,7 +116,7 @@ class StaticFiles:
     async def answer(self, scope: Scope, parts: list[str]) -> Response:
         """The response to a GET or HEAD; `parts` are the segments of the path below the mount, decoded.
 
-        Raises `NotFound`.
+        Raises `NotFound` and `PreconditionFailed`.
         """
         name = "/".join(parts)
         response = await self._file(name, scope) if all(map(_is_name, parts)) and parts else None
@@ -130,16 +130,21 @@ class StaticFiles:
         raise NotFound(f"There is nothing at {scope['path']}.")
 
     async def _file(self, name: str, scope: Scope) -> Response | None:
-        """A file below the folder, or that it has not changed (RFC 9110, section 13); `None` without one."""
+        """A file below the folder, or that it has not changed (RFC 9110, section 13); `None` without one.
+
+        Raises `PreconditionFailed`.
+        """
         try:
             path, status = await anyio.to_thread.run_sync(self._files.lookup_path, name)
         except (OSError, ValueError):  # too long, not readable, not a name
             return None
         if status is None or not S_ISREG(status.st_mode):
             return None
-        file = SentFile(Path(path), media_type_of(path), status)
-        unchanged = self._files.is_not_modified(file.headers, Headers(scope=scope))
-        return protected(NotModifiedResponse(file.headers) if unchanged else file)
+        response = sent_file(Path(path), status, media_type_of(path))
+        unchanged = client_has_it(
+            scope["method"], Headers(scope=scope), etag=response.headers["etag"], modified=response.modified
+        )
+        return not_modified(response) if unchanged else response
 
     def _is_page(self, scope: Scope, parts: list[str]) -> bool:
         if parts in ([], [""]):

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from kick.http.response import SafeResponse, header_line
+from kick.http.threads import Threads
 
 Chunk: TypeAlias = "bytes | str | bytearray | memoryview"
 Chunks: TypeAlias = "AsyncIterable[Chunk] | Iterable[Chunk]"
@@ -82,11 +83,20 @@ class StreamResponse(SafeResponse):
     >>> StreamResponse([b"a", b"b"], 200, "text/csv").raw_headers
     [(b'content-type', b'text/csv; charset=utf-8')]
 
-    `listens=False` leaves what the client sends to the generator. Raises `ValueError` for a media type that would
+    `listens=False` leaves what the client sends to the generator; `threads` limits how many such streams do something
+    at a time. Raises `ValueError` for a media type that would
     break out of its line, and `TypeError` for one text in place of pieces.
     """
 
-    def __init__(self, chunks: Chunks, status: int, media_type: str, *, listens: bool = True) -> None:
+    def __init__(
+        self,
+        chunks: Chunks,
+        status: int,
+        media_type: str,
+        *,
+        listens: bool = True,
+        threads: Threads | None = None,
+    ) -> None:
         if isinstance(chunks, str | bytes | bytearray | memoryview):
             raise TypeError("a stream takes pieces, an iterable of them: send what is in one piece with ctx.text()")
         if media_type.startswith("text/") and "charset=" not in media_type.lower():
@@ -96,6 +106,7 @@ class StreamResponse(SafeResponse):
         self.raw_headers = [header_line("content-type", media_type)]
         self.chunks: Any = chunks
         self._listens = listens
+        self._threads = threads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it. Raises `ClientDisconnect` where the client went away."""
@@ -115,7 +126,7 @@ class StreamResponse(SafeResponse):
             await self.background()
 
     async def _send_all(self, send: Send, ending: Ending) -> None:
-        chunks = self.chunks if isinstance(self.chunks, AsyncIterable) else in_threads(self.chunks)
+        chunks = self._pieces()
         try:
             async for chunk in chunks:
                 body = chunk if type(chunk) is bytes else _bytes(chunk)
@@ -128,6 +139,9 @@ class StreamResponse(SafeResponse):
             await close(chunks)
             raise
 
+    def _pieces(self) -> AsyncIterable[Any]:
+        return self.chunks if isinstance(self.chunks, AsyncIterable) else in_threads(self.chunks, self._threads)
+
 
 async def close(chunks: AsyncIterable[Any]) -> None:
     """Close a generator, wherever it stands; what is in its `finally` is awaited, in a cancelled task too."""
@@ -137,7 +151,7 @@ async def close(chunks: AsyncIterable[Any]) -> None:
             await aclose()
 
 
-async def in_threads(chunks: Iterable[Any]) -> AsyncGenerator[Any]:
+async def in_threads(chunks: Iterable[Any], threads: Threads | None = None) -> AsyncGenerator[Any]:
     """The pieces of a plain iterable, each made in a worker thread; those of a list or tuple are there already.
 
     >>> async def joined() -> str:
@@ -151,13 +165,14 @@ async def in_threads(chunks: Iterable[Any]) -> AsyncGenerator[Any]:
         return
     iterator = iter(chunks)
     lock = Lock()
+    limiter = None if threads is None else threads.streams
     try:
-        while (chunk := await anyio.to_thread.run_sync(_next, iterator, lock)) is not _END:
+        while (chunk := await anyio.to_thread.run_sync(_next, iterator, lock, limiter=limiter)) is not _END:
             yield chunk
     finally:
         if hasattr(iterator, "close"):
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(_close, iterator, lock)
+                await anyio.to_thread.run_sync(_close, iterator, lock, limiter=limiter)
 
 
 def _next(iterator: Any, lock: Lock) -> Any:

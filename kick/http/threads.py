@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 import anyio
 from anyio import to_thread
@@ -25,6 +26,9 @@ DEFAULT_THREADS: Final = 40
 class Threads:
     """Runs synchronous calls in threads, at most `size` at a time; others wait for their turn.
 
+    `streams` is another limit of that size, for the pieces of plain generators: streams that are slow keep no handler
+    waiting. Each event loop has limits of its own, where several serve one application.
+
     The limit is the application's own: what else uses anyio's threads takes none of them away. Whoever is cancelled
     while it waits for a call goes on at once. The call itself cannot be interrupted: it keeps its place until it
     ends, is named in `running` so long, and an exception of it is logged.
@@ -38,8 +42,7 @@ class Threads:
 
     def __init__(self, size: int = DEFAULT_THREADS) -> None:
         self.size = size
-        self._limiter = anyio.CapacityLimiter(size)
-        self._unlimited = anyio.CapacityLimiter(math.inf)
+        self._limits: WeakKeyDictionary[asyncio.AbstractEventLoop, _Limits] = WeakKeyDictionary()
         self._running: set[_Call] = set()
 
     @property
@@ -47,23 +50,47 @@ class Threads:
         """The places of the calls that have not ended."""
         return sorted(call.place for call in self._running)
 
+    @property
+    def streams(self) -> anyio.CapacityLimiter:
+        """The limit for the pieces of plain generators, in the event loop that runs."""
+        return self._here().streams
+
     async def run(self, function: Callable[[], T], place: str) -> T:
         """What a function returns or raises; `place` names it in the log."""
-        call = _Call(self, function, place)
+        limits = self._here()
+        call = _Call(self, limits.calls, function, place)
         try:
-            self._limiter.acquire_on_behalf_of_nowait(call)
+            limits.calls.acquire_on_behalf_of_nowait(call)
         except anyio.WouldBlock:
-            await self._limiter.acquire_on_behalf_of(call)
+            await limits.calls.acquire_on_behalf_of(call)
         self._running.add(call)
         try:
-            return await to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._unlimited)
+            return await to_thread.run_sync(call, abandon_on_cancel=True, limiter=limits.none)
         except BaseException:
             call.abandon()
             raise
 
     def _forget(self, call: _Call) -> None:
         self._running.discard(call)
-        self._limiter.release_on_behalf_of(call)
+        call.limiter.release_on_behalf_of(call)
+
+    def _here(self) -> _Limits:
+        loop = asyncio.get_running_loop()
+        limits = self._limits.get(loop)
+        if limits is None:
+            limits = self._limits[loop] = _Limits(self.size)
+        return limits
+
+
+class _Limits:
+    """The limits of one event loop: a limiter wakes those who wait for it in its own only."""
+
+    __slots__ = ("calls", "none", "streams")
+
+    def __init__(self, size: int) -> None:
+        self.calls = anyio.CapacityLimiter(size)
+        self.streams = anyio.CapacityLimiter(size)
+        self.none = anyio.CapacityLimiter(math.inf)
 
 
 def threads_problem(size: object) -> BadThreads | None:
@@ -84,10 +111,13 @@ def threads_of(size: int) -> Threads:
 class _Call:
     """One call, and who waits for it no longer."""
 
-    __slots__ = ("_abandoned", "_begun", "_function", "_loop", "_threads", "place")
+    __slots__ = ("_abandoned", "_begun", "_function", "_loop", "_threads", "limiter", "place")
 
-    def __init__(self, threads: Threads, function: Callable[[], Any], place: str) -> None:
+    def __init__(
+        self, threads: Threads, limiter: anyio.CapacityLimiter, function: Callable[[], Any], place: str
+    ) -> None:
         self._threads = threads
+        self.limiter = limiter
         self._function = function
         self.place = place
         self._loop = asyncio.get_running_loop()

@@ -49,13 +49,8 @@ def test_verbose_prints_each_chain_a_step_a_line(project: Path) -> None:
     *_, chain = run.stdout.strip().split("\n\n")
     head, *steps = [line.split(maxsplit=1) for line in chain.splitlines()]
     assert head == ["GET", "/api/notes  module notes"]
-    layers = [
-        ["application", "security_headers"],
-        ["application", "session"],
-        ["route", "limited"],
-        ["route", "timing"],
-    ]
-    assert steps[:4] == layers
+    outer = [["application", "security_headers"], ["application", "session"]]
+    assert steps[:4] == [*outer, ["route", "limited"], ["route", "timing"]]
     assert steps[4][0] == "handler"
     assert re.fullmatch(r"NotesController\.index\(\) at app\.py:\d+", steps[4][1])
 
@@ -96,5 +91,5 @@ def test_the_target_comes_from_pyproject(project: Path) -> None:
 def test_sockets_are_listed_after_the_routes(project: Path) -> None:
     (project / "app.py").write_text(APP + SOCKETS)
     listed = kick("routes", cwd=project).stdout.strip().splitlines()
-    assert listed[-1].split() == ["WS", "/chat/{room}", "ChatController.chat", "on", "session"]
+    assert listed[-1].split() == ["WS", "/chat/{room}", "ChatController.chat", "on", "security_headers,", "session"]
     assert json.loads(kick("routes", "--json", cwd=project).stdout)[-1]["method"] == "WS"

@@ -1,17 +1,17 @@
 """How requests end, on each server: clean-up after the last byte, clients that leave, streams that break."""
 
-import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import anyio
 import pytest
 
-from kick import App, Controller, Get, Module, Post, Provider, RequestContext, bootstrap
+from kick import App, Controller, Get, Module, Post, Provider, RequestContext, Response, bootstrap
+from kick.health import Health
 from tests.support.servers import Serves, on_each_server
 from tests.support.waiting import wait_until
+from tests.support.wire import Wire
 
 SIZE = 1 << 18
 
@@ -140,18 +140,8 @@ def app(trail: Trail) -> App:
     return bootstrap([Module("endings", controllers=[Endings])], providers=providers)
 
 
-class Connection:
+class Connection(Wire):
     """A connection whose bytes are read by nobody's library."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=10)
-
-    def __enter__(self) -> "Connection":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
 
     def send(self, target: str, *, body: bytes = b"", close: bool = True) -> None:
         lines = [f"{'POST' if body else 'GET'} {target} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}"]
@@ -159,25 +149,13 @@ class Connection:
             lines.append("Content-Type: application/json")
         if close:
             lines.append("Connection: close")
-        self.socket.sendall("\r\n".join([*lines, "", ""]).encode() + body)
-
-    def read(self) -> bytes:
-        """Everything until the server closes the connection."""
-        received = b""
-        while chunk := self.socket.recv(65_536):
-            received += chunk
-        return received
-
-    def read_until(self, part: bytes) -> None:
-        received = b""
-        while part not in received:
-            received += self.socket.recv(65_536)
+        self.say("\r\n".join([*lines, "", ""]).encode() + body)
 
 
 def get(url: str, target: str) -> bytes:
     with Connection(url) as connection:
         connection.send(target)
-        return connection.read()
+        return connection.rest()
 
 
 @on_each_server
@@ -220,7 +198,7 @@ def test_a_client_that_leaves_ends_the_stream_and_then_its_resources(serves: Ser
 def test_an_exception_after_the_headers_closes_the_connection_at_once(serves: Serves, app: App, trail: Trail) -> None:
     with serves(app) as url, Connection(url) as connection:
         connection.send("/breaks", close=False)
-        received = connection.read()
+        received = connection.rest()
         assert received.startswith(b"HTTP/1.1 200")
         assert b"begun" in received
         assert not received.endswith(b"0\r\n\r\n")
@@ -231,7 +209,7 @@ def test_an_exception_after_the_headers_closes_the_connection_at_once(serves: Se
 def test_a_body_of_announced_length_that_breaks_off_is_short(serves: Serves, app: App) -> None:
     with serves(app) as url, Connection(url) as connection:
         connection.send("/short", close=False)
-        head, _, body = connection.read().partition(b"\r\n\r\n")
+        head, _, body = connection.rest().partition(b"\r\n\r\n")
         assert str(SIZE).encode() in head
         assert 0 < len(body) <= SIZE // 2
 
@@ -258,7 +236,7 @@ def test_a_handler_that_is_watched_answers_as_any_other(serves: Serves, app: App
         assert get(url, "/fails").startswith(b"HTTP/1.1 500")
         with Connection(url) as connection:
             connection.send("/echo", body=b'{"a": 1}')
-            assert connection.read().endswith(b'{"a":1}')
+            assert connection.rest().endswith(b'{"a":1}')
 
 
 @on_each_server
@@ -332,3 +310,41 @@ def test_a_handler_that_hangs_in_its_thread_holds_no_resource_when_it_is_cancell
         assert running.startswith("Wedged.wedged()") or ".Wedged.wedged()" in running
         wedge.set()
         wait_until(lambda: not app.settings.threads.running, "the thread")
+
+
+# The end of the application
+
+
+@on_each_server
+def test_a_graceful_end_ends_events_and_lets_requests_finish(
+    serves: Serves, trail: Trail, wedge: threading.Event
+) -> None:
+    @Controller()
+    class Ends:
+        @Get("/events")
+        async def events(self, ctx: RequestContext, held: Held) -> Response:
+            async def events() -> AsyncIterator[str]:
+                yield "begun"
+                await anyio.sleep_forever()
+
+            return ctx.sse(events())
+
+        @Get("/slow")
+        def slow(self) -> str:
+            trail.append("handled")
+            wedge.wait(10)
+            return "finished"
+
+    providers = [trail, Provider(Held, resource, scope="request")]
+    app = bootstrap([Module("ends", controllers=[Ends]), Health()], providers=providers)
+    with serves(app) as url, Wire(url) as events, Wire(url) as slow, Wire(url) as other:
+        events.say(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
+        slow.say(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: sorted(trail) == ["handled", "open"], "both requests")
+        app.begin_shutdown()
+        assert events.reply().body == b"data: begun\n\n"
+        wait_until(lambda: len(trail) == 3, "the clean-up")
+        assert (other.ask("/health/live").status, other.ask("/health/ready").status) == (200, 503)
+        wedge.set()
+        assert slow.reply().body == b'"finished"'
+    assert sorted(trail) == ["closed", "handled", "open"]

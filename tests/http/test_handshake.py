@@ -24,7 +24,8 @@ from kick import (
 )
 from kick.http import CallNext, Response
 from tests.http.support import NO_HEADERS, app_of
-from tests.support.sockets import SERVERS, client, serve_by
+from tests.support.servers import Serves, on_each_socket_server
+from tests.support.sockets import client
 
 language: ContextVar[str] = ContextVar("language", default="none")
 
@@ -352,13 +353,13 @@ async def test_an_override_is_what_the_next_connection_gets(app: App, log: Log) 
     assert log == ["sent b", "released"]
 
 
-@pytest.mark.parametrize("server", SERVERS)
-def test_a_server_that_stops_closes_its_sockets_and_takes_no_more(server: str) -> None:
+@on_each_socket_server
+def test_a_server_that_stops_closes_its_sockets_and_takes_no_more(serves: Serves) -> None:
     log = Log()
     app = bootstrap(
         [Module("lines", controllers=[Lines], providers=[Provider(Log, value=log), resource])], [NO_HEADERS]
     )
-    with serve_by(server, app) as url, client(f"{url}/echo") as socket, client(f"{url}/closed-by-another") as other:
+    with serves(app) as url, client(f"{url}/echo") as socket, client(f"{url}/closed-by-another") as other:
         socket.send("a")
         assert socket.recv(timeout=10) == "a"
         with pytest.raises(ConnectionClosed):

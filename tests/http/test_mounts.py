@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from a2wsgi import WSGIMiddleware
@@ -356,3 +357,33 @@ def test_a_route_may_have_the_path_of_a_mount() -> None:
         async def create(self) -> None: ...
 
     assert len(mounted({"/old": teller()}, Old).routes) == 2
+
+
+async def test_the_end_of_an_application_is_that_of_those_that_it_mounts() -> None:
+    @Controller()
+    class Events:
+        @Get("/events")
+        async def events(self, ctx: RequestContext) -> Response:
+            async def events() -> AsyncIterator[str]:
+                yield "begun"
+                outer.begin_shutdown()
+                await anyio.sleep_forever()
+
+            return ctx.sse(events())
+
+    inner = bootstrap([Module("inner", controllers=[Events])])
+    outer = bootstrap([Module("outer", mounts={"/inner": inner})])
+    with anyio.fail_after(5):
+        assert (await ask(outer, "/inner/events")).body == b"data: begun\n\n"
+    assert inner.stopping.is_set
+
+
+def test_a_handshake_may_be_refused_with_a_response_in_pieces(serve: Callable[..., Any]) -> None:
+    async def refuse(ctx: RequestContext, call_next: CallNext) -> Response:
+        return ctx.stream(["not ", "today"], media_type="text/plain", status=503)
+
+    app = bootstrap([Module("old", mounts={"/old": teller()}, middleware=[refuse])])
+    with serve(app) as url, pytest.raises(InvalidStatus) as caught, connect(url.replace("http", "ws") + "/old"):
+        pytest.fail("it was accepted")
+    response = caught.value.response
+    assert (response.status_code, response.body) == (503, b"not today")

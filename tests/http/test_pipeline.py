@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import anyio
@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware as ASGIMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 
 from kick import (
     App,
@@ -597,3 +597,32 @@ def test_every_mistake_in_middleware_is_reported_at_once() -> None:
         "middleware-signature",
         "middleware-signature",
     ]
+
+
+async def test_a_response_that_cannot_be_sent_is_a_500_and_what_belongs_to_the_request_is_cleaned_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    trail: list[str] = []
+
+    class Held: ...
+
+    async def held() -> AsyncGenerator[Held]:
+        yield Held()
+        trail.append("closed")
+
+    async def breaking(ctx: RequestContext, call_next: CallNext) -> Response:
+        response = await call_next(ctx)
+        response.raw_headers.append((b"x-broken", b"a\r\nset-cookie: sid=1"))
+        ctx.set_header("x-set", "1")
+        return response
+
+    @Controller()
+    class Pages:
+        @Get()
+        async def page(self, held: Held) -> Response:
+            return StreamingResponse(iter([b"a"]))
+
+    answer = await ask(app_of(Pages, providers=[Provider(Held, held, scope="request")], middleware=[breaking]), "/")
+    assert (answer.status, answer.header("x-set"), answer.header("x-broken")) == (500, "1", None)
+    assert trail == ["closed"]
+    assert "x-broken" in caplog.text

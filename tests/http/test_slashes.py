@@ -11,11 +11,13 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount as StarletteMount
 from starlette.routing import Route as StarletteRoute
+from websockets.exceptions import InvalidStatus
 
-from kick import App, Controller, Get, Module, Post, RequestContext, bootstrap
+from kick import App, Controller, Get, Module, Post, RequestContext, Socket, WebSocket, bootstrap
 from kick.http.address import is_local
 from kick.http.slashes import TrailingSlash
 from tests.http.support import Answer, app_of, ask
+from tests.support.sockets import client
 
 
 @Controller("/notes")
@@ -208,3 +210,25 @@ def test_a_static_path_is_one_look_up_with_and_without_the_slash() -> None:
     assert "/notes/" not in app_with("redirect")._static
     strict = app_with("strict")
     assert strict._look_up == strict._finder.router.find
+
+
+@pytest.mark.parametrize(("slash", "is_served"), [("strict", False), ("redirect", True), ("ignore", True)])
+def test_a_handshake_is_sent_nowhere_and_served_with_the_slash(
+    serve: Callable[..., Any], slash: TrailingSlash, is_served: bool
+) -> None:
+    @Controller("/echo")
+    class Echo:
+        @WebSocket("/{name}")
+        async def echo(self, socket: Socket[str, str], name: str) -> None:
+            await socket.send(name)
+
+    with serve(app_of(Echo, trailing_slash=slash)) as url:
+        with client(f"{url}/echo/a") as socket:
+            assert socket.recv(timeout=10) == "a"
+        if is_served:
+            with client(f"{url}/echo/a/") as socket:
+                assert socket.recv(timeout=10) == "a"
+            assert httpx2.get(f"{url}/echo/a/").status_code == 426
+        else:
+            with pytest.raises(InvalidStatus), client(f"{url}/echo/a/"):
+                pytest.fail("it was served")

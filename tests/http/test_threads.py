@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import anyio
 import pytest
 from anyio import from_thread
 
-from kick import Controller, Get
+from kick import Controller, Get, RequestContext, Response
 from kick.http.threads import Threads
 from tests.http.support import app_of, ask
 from tests.support.waiting import wait_until
@@ -150,3 +152,86 @@ async def test_sync_handlers_have_a_limit_of_their_own_and_may_await_through_any
             await ask(app, "/thread")
         assert scope.cancelled_caught
         gate.set()
+
+
+@pytest.mark.parametrize("target", ["/stream", "/events", "/background"])
+async def test_what_is_slow_in_a_thread_keeps_no_handler_and_no_file_waiting(
+    gate: threading.Event, tmp_path: Path, target: str
+) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("a")
+    begun = threading.Semaphore(0)
+
+    def wait() -> str:
+        begun.release()
+        gate.wait(10)
+        return "b"
+
+    @Controller()
+    class Slow:
+        @Get("/stream")
+        async def stream(self, ctx: RequestContext) -> Response:
+            return ctx.stream(wait() for _ in range(1))
+
+        @Get("/events")
+        async def events(self, ctx: RequestContext) -> Response:
+            return ctx.sse(wait() for _ in range(1))
+
+        @Get("/background")
+        async def background(self, ctx: RequestContext) -> None:
+            ctx.background(wait)
+
+        @Get("/thread")
+        def thread(self) -> str:
+            return "served"
+
+        @Get("/file")
+        async def file(self, ctx: RequestContext) -> Response:
+            return ctx.send_file(file)
+
+    many = int(anyio.to_thread.current_default_thread_limiter().total_tokens)
+    app = app_of(Slow, threads=many)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(many):
+            tasks.start_soon(ask, app, target)
+        for _ in range(many):
+            await anyio.to_thread.run_sync(partial(begun.acquire, timeout=10), limiter=anyio.CapacityLimiter(1))
+        with anyio.fail_after(5):
+            assert (await ask(app, "/file")).body == b"a"
+            if target != "/background":
+                assert (await ask(app, "/thread")).json() == "served"
+        gate.set()
+
+
+def test_an_application_may_be_served_by_several_event_loops_at_once() -> None:
+    @Controller()
+    class Meeting:
+        @Get("/thread")
+        def thread(self) -> str:
+            barrier.wait(10)
+            return "served"
+
+        @Get("/stream")
+        async def stream(self, ctx: RequestContext) -> Response:
+            return ctx.stream(str(barrier.wait(10) * 0) for _ in range(1))
+
+    barrier = threading.Barrier(2)  # one call of each loop, as each has a limit of one
+    app = app_of(Meeting, threads=1)
+    served: list[int] = []
+
+    async def ask_all() -> None:
+        async def once(target: str) -> None:
+            served.append((await ask(app, target)).status)
+
+        for target in ("/thread", "/stream"):
+            with anyio.fail_after(10):
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(5):
+                        tasks.start_soon(once, target)
+
+    loops = [threading.Thread(target=anyio.run, args=(ask_all,), daemon=True) for _ in range(2)]
+    for each in loops:
+        each.start()
+    for each in loops:
+        each.join(30)
+    assert served == [200] * 20

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kick import Controller, Get, Module, Post, RequestContext, bootstrap
+from kick import Controller, Get, Module, Post, RequestContext, Socket, WebSocket, bootstrap
 from kick.http.urls import AmbiguousRoute, BadURLValue, UnknownRoute
 from tests.http.support import app_of, ask
 
@@ -255,3 +255,12 @@ def test_what_is_mounted_has_an_address_too() -> None:
     assert [root.url_for("site"), root.url_for("site", path="//evil.test")] == ["/", "/evil.test"]
     with pytest.raises(BadURLValue):
         app.url_for("web.old.app", path="../x")
+
+
+def test_a_websocket_has_an_address() -> None:
+    @Controller("/rooms")
+    class Rooms:
+        @WebSocket("/{room}/messages")
+        async def messages(self, socket: Socket, room: str) -> None: ...
+
+    assert app_of(Rooms, prefix="/api").url_for("Rooms.messages", room="a b") == "/api/rooms/a%20b/messages"

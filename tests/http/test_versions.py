@@ -9,6 +9,7 @@ import pytest
 from kick import Controller, Get, Module, bootstrap
 from kick.errors import SetupErrors
 from kick.http.errors import ListedTwice
+from kick.http.static import StaticFiles
 from kick.http.versions import BadVersion
 from tests.cli.support import kick
 from tests.http.support import ask
@@ -69,6 +70,12 @@ def test_what_cannot_be_a_segment_is_refused(version: Any) -> None:
     with pytest.raises(SetupErrors) as caught:
         bootstrap([Module("a", controllers=[A, B])])
     assert {type(problem) for problem in caught.value.problems} == {BadVersion}
+
+
+def test_a_version_that_is_no_text_is_refused_beside_mounts_too() -> None:
+    version: Any = 2
+    with pytest.raises(BadVersion):
+        bootstrap([Module("a", version=version, mounts={"/old": StaticFiles(".")})])
 
 
 def test_kick_routes_shows_versions_and_mounts(tmp_path: Path) -> None:

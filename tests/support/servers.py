@@ -1,7 +1,6 @@
 """The same application behind each of the servers that the tests run on: what kick promises holds on all of them."""
 
 import asyncio
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,7 +10,7 @@ import pytest
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
-from tests.support.ports import HOST
+from tests.support.ports import HOST, bound_socket
 from tests.support.serving import serve
 from tests.support.waiting import wait_until
 
@@ -26,7 +25,8 @@ def serve_with_hypercorn(app: Any) -> Iterator[str]:
     Raises `RuntimeError` when the application does not start.
     """
     config = Config()
-    sock = socket.create_server((HOST, 0))  # it listens already: whoever connects waits for the server
+    sock = bound_socket()
+    sock.listen()  # whoever connects waits for the server
     port = sock.getsockname()[1]
     config.bind = [f"fd://{sock.detach()}"]
     config.graceful_timeout = 3
@@ -67,16 +67,26 @@ def serve_with_hypercorn(app: Any) -> Iterator[str]:
             raise RuntimeError("the server did not shut down")
 
 
-def _uvicorn(parser: str) -> Serves:
-    return lambda app: serve(app, http=parser)
+def _uvicorn(**options: Any) -> Serves:
+    return lambda app: serve(app, **options)
 
 
 SERVERS: Final[dict[str, Serves]] = {
-    "h11": _uvicorn("h11"),
-    "httptools": _uvicorn("httptools"),
+    "h11": _uvicorn(http="h11"),
+    "httptools": _uvicorn(http="httptools"),
     "hypercorn": serve_with_hypercorn,
 }
 """Uvicorn with each of its parsers, and Hypercorn."""
 
+SOCKET_SERVERS: Final[dict[str, Serves]] = {
+    "websockets": _uvicorn(ws="websockets-sansio"),
+    "wsproto": _uvicorn(ws="wsproto"),
+    "hypercorn": serve_with_hypercorn,
+}
+"""Uvicorn with each of its implementations of WebSockets, and Hypercorn."""
+
 on_each_server = pytest.mark.parametrize("serves", SERVERS.values(), ids=SERVERS)
-"""Runs a test, which takes `serves`, on each of them."""
+"""Runs a test, which takes `serves`, on each of `SERVERS`."""
+
+on_each_socket_server = pytest.mark.parametrize("serves", SOCKET_SERVERS.values(), ids=SOCKET_SERVERS)
+"""Runs a test, which takes `serves`, on each of `SOCKET_SERVERS`."""

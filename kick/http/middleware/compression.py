@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import anyio.to_thread
 import msgspec
+from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -142,8 +143,16 @@ class EncodedResponse(Response):
         self._encoder = encoder
         self.status_code = inner.status_code
         self.raw_headers = inner.raw_headers
-        self.background = None  # `inner` runs its own
         self.body = b""
+
+    @property
+    def background(self) -> BackgroundTask | None:
+        """What is done after it: `inner` does it."""
+        return self._inner.background
+
+    @background.setter
+    def background(self, task: BackgroundTask | None) -> None:
+        self._inner.background = task
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it; each piece can be read as soon as it arrives."""

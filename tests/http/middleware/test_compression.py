@@ -12,10 +12,12 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-from starlette.responses import FileResponse
+from starlette.background import BackgroundTask, BackgroundTasks
+from starlette.responses import FileResponse, StreamingResponse
 
 from kick import App, Controller, Get, RequestContext, Response, Use
 from kick.errors import MissingExtra
+from kick.http import CallNext
 from kick.http.conditional import conditional
 from kick.http.middleware import compression
 from kick.http.middleware.compression import BadCompressionOption
@@ -373,3 +375,26 @@ def test_without_zstd_there_is_gzip_and_the_error_says_what_to_install(monkeypat
     assert compression().options.levels == {b"gzip": 5}
     with pytest.raises(MissingExtra, match=r"kick-framework\[compression\]"):
         compression(codings=("zstd",))
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_what_is_to_be_done_after_a_compressed_stream_is_done(method: str) -> None:
+    done: list[str] = []
+
+    async def adding(ctx: RequestContext, call_next: CallNext) -> Response:
+        response = await call_next(ctx)
+        theirs = response.background
+        assert theirs is not None
+        response.background = BackgroundTasks([theirs, BackgroundTask(done.append, "added")])
+        return response
+
+    @Controller()
+    class Streams:
+        @Get()
+        async def stream(self) -> Response:
+            task = BackgroundTask(done.append, "given")
+            return StreamingResponse(iter(["x" * 2000]), media_type="text/plain", background=task)
+
+    app = app_of(Streams, middleware=[adding, compression()])
+    answer = await ask(app, "/", method=method, headers={"accept-encoding": "gzip"})
+    assert (answer.header("content-encoding"), done) == ("gzip", ["given", "added"])

@@ -1,0 +1,92 @@
+"""What the pages beside the guide show is what happens; `tests/guide` has the guide."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import pytest
+from click.testing import CliRunner
+
+from kick import Controller, Get, RequestContext
+from kick.cli.program import program
+from kick.session import session
+from tests.http.support import app_of, ask
+from tests.support.serving import ROOT
+
+SECRET = "a secret of the tests, more than 32 bytes long"
+SESSIONS = "docs/sessions.md"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def test_no_other_page_has_code_that_no_test_runs() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    counted = {str(page.relative_to(ROOT)): len(blocks(str(page), "python")) for page in pages}
+    assert {page: count for page, count in counted.items() if count} == {"README.md": 1, SESSIONS: 2}
+
+
+async def test_what_a_handler_does_with_a_session() -> None:
+    in_a_handler, _ = blocks(SESSIONS, "python")
+    code = compile(in_a_handler, SESSIONS, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    visits: list[int] = []
+
+    @Controller()
+    class Pages:
+        @Get()
+        async def page(self, ctx: RequestContext) -> None:
+            ctx.session.data["cart"] = []
+            names: dict[str, Any] = {"ctx": ctx, "user": SimpleNamespace(id=7), "item": "tea"}
+            await eval(code, names)
+            visits.append(names["visits"])
+
+    answer = await ask(app_of(Pages, middleware=[session(SECRET)]), "/")
+    assert (answer.status, visits) == (204, [1])
+
+
+def test_the_session_of_an_express_application_is_taken_over() -> None:
+    _, moving_in = blocks(SESSIONS, "python")
+    layer = eval(moving_in, {"session": session, "SECRET": SECRET})
+    assert layer.engine.options.cookie.name == "connect.sid"
+
+
+def test_the_commands_about_sessions_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @Controller()
+    class Login:
+        @Get()
+        async def login(self, ctx: RequestContext) -> None:
+            ctx.session.principal = 7
+
+    monkeypatch.chdir(tmp_path)
+    app = app_of(Login, middleware=[session(SECRET, store="sqlite:///sessions.db")])
+    assert anyio.run(ask, app, "/").status == 204
+    anyio.run(app.aclose)
+    monkeypatch.setenv("KICK_ENV", "development")  # or the command would set it, and leave it set
+    monkeypatch.setenv("SESSION_STORE", "sqlite:///sessions.db")
+    (console,) = blocks(SESSIONS, "console")
+    commands = [shlex.split(line[2:], comments=True) for line in console.splitlines()]
+    assert [command[:2] for command in commands] == [["kick", "sessions"]] * 3
+    for command in commands:
+        result = CliRunner().invoke(program, command[1:], input="y\n")
+        assert result.exit_code == 0, result.output
+
+
+def test_the_page_about_the_work_names_targets_of_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.findall(r"^\$ make (\w+)", "".join(blocks("CONTRIBUTING.md", "console")), re.MULTILINE)
+    assert set(targets) == {"demo", "test", "unit", "lint", "format"}
+    assert [target for target in targets if not re.search(rf"^{target}\b.*:", makefile, re.MULTILINE)] == []
+
+
+def test_the_page_about_the_work_names_paths_that_are_there() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"\b(?:kick|tests|docs)/[\w/.]+\b", page))
+    assert named
+    assert sorted(path for path in named if not (ROOT / path).exists()) == []

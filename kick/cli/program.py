@@ -14,8 +14,14 @@ from kick.cli.options import TRACE
 from kick.cli.report import error_report
 from kick.errors import KickError
 
-COMMANDS: Final = ("new", "dev", "start", "routes", "sessions", "secret")
+COMMANDS: Final = (
+    *("new", "generate", "dev", "start", "routes", "info", "doctor", "shell"),
+    *("sessions", "secret", "completion"),
+)
 """In the order of the help page; `kick.cli.<name>` has the command as `command`."""
+
+SHORT: Final = {"g": "generate"}
+"""Other names of commands, which the help page does not list."""
 
 
 class Program(click.Group):
@@ -27,6 +33,7 @@ class Program(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name."""
+        cmd_name = SHORT.get(cmd_name, cmd_name)
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"kick.cli.{cmd_name}").command

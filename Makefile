@@ -33,6 +33,7 @@ types: .venv/.dev ## check types with mypy and pyright
 	$(BIN)/mypy --strict kick tests/typing
 	$(BIN)/mypy --strict examples/*.py
 	cd examples/auth && ../../$(BIN)/mypy --strict .
+	cd examples/chat && ../../$(BIN)/mypy --strict .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 
 unit: .venv/.dev ## run the tests (ARGS="-k cookies" for some of them)

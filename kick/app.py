@@ -3,45 +3,57 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import (
-    AbstractAsyncContextManager,
     AbstractContextManager,
     AsyncExitStack,
     asynccontextmanager,
     contextmanager,
 )
-from pathlib import Path
-from traceback import format_exception
-from typing import Any, Final, TypeAlias, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 import anyio
 from starlette.middleware import Middleware as ASGIMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
+from kick.environment import in_development
 from kick.errors import KickError, raise_all
-from kick.http.assembly import Assembly, Chain, body_limit_problem
+from kick.http.assembly import Assembly, Chain, body_limit_problem, collector_paused
 from kick.http.body import DEFAULT_LIMIT
 from kick.http.context import RequestContext
-from kick.http.errors import NotAModule, NotASGIMiddleware, list_problem, plain_values
+from kick.http.ending import end_request, send_response
+from kick.http.errors import NotASGIMiddleware, list_problem, plain_values
+from kick.http.exchange import KEY as EXCHANGE
+from kick.http.exchange import Observer
+from kick.http.middleware.access_log import AccessLog, LogFormat
+from kick.http.middleware.entrance import Entrance, Wrap
+from kick.http.mounts import Mount, serve_websocket
 from kick.http.pipeline import response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
-from kick.http.response import ReadyResponse, Response, empty_response, head_of
-from kick.http.routing import Endpoint, Miss, Route, split_path
+from kick.http.proxies import TrustedProxies
+from kick.http.response import ReadyResponse, Response, empty_response
+from kick.http.routing import Endpoint, Miss, Route, root_in, split_path
 from kick.http.settings import Settings
-from kick.module import Module
+from kick.http.shutdown import Shutdown
+from kick.http.slashes import TrailingSlash, finder, slash_problem
+from kick.http.sockets import Sockets
+from kick.http.templates import JinjaTemplates
+from kick.http.threads import DEFAULT_THREADS, threads_of, threads_problem
+from kick.http.websocket import Socket
+from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
+from kick.module import Module, modules_of
 from kick.session import Session, Sessions
 
-Lifespan: TypeAlias = "Callable[[App], AbstractAsyncContextManager[None]]"
 T = TypeVar("T")
 
 _ADVICE: Final[Mapping[Any, str]] = {
     Sessions: 'Add the middleware that provides it: `middleware=[session(secret=os.environ["SESSION_SECRET"])]`.',
     Session: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.session`.",
     Request: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.request`.",
+    Socket: "It belongs to the handler of a WebSocket: take `socket: Socket` where `@WebSocket` decorates.",
 }
 """How to come by what kick has, but nobody provides."""
 
@@ -51,8 +63,9 @@ _NONE: Final[Mapping[str, Route]] = {}
 class App:
     """An ASGI application, made by `bootstrap()`.
 
-    `routes` lists its routes, `container` has its instances. Importing it starts nothing: what it provides is built at
-    the server's lifespan start-up, or, where a server has none, at the first request.
+    `routes` lists its routes, `sockets` those of its WebSockets, `mounts` what is mounted, `container` has its
+    instances. Importing it starts nothing: what it provides is built at the server's lifespan start-up, or, where a
+    server has none, at the first request.
 
     >>> app = bootstrap([])
     >>> app, app.routes
@@ -64,20 +77,25 @@ class App:
         assembly: Assembly,
         container: Container,
         settings: Settings,
-        lifespan: Lifespan | None,
+        parts: Sequence[Part],
     ) -> None:
         self.container = container
         self.middleware = tuple(assembly.middleware)
         self.settings = settings
         self.routes = tuple(assembly.router.routes)
+        self.mounts: tuple[Mount, ...] = tuple(assembly.mounts)
         self._layers = tuple(assembly.layers.values())
-        self._router = assembly.router
+        self._finder = finder(assembly.router, settings.trailing_slash)
+        self._look_up = self._finder.find
+        self.sockets = tuple(assembly.sockets.routes)
         self._static = assembly.router.static
-        self._chains = assembly.chains
-        self._lifespan_of_user = lifespan
+        self._urls = assembly.urls
+        self._chains: tuple[Chain | Mount, ...] = (*assembly.chains, *assembly.mounts)
+        self._parts = tuple(parts)
         self._started = False
         self._starting: anyio.Lock | None = None
         self._unmatched = assembly.unmatched(_unmatched)
+        self._sockets = Sockets(assembly.sockets, settings, self._unmatched)
         self._unlink()
 
     def __repr__(self) -> str:
@@ -133,6 +151,39 @@ class App:
         async with self.container.scope() as scope:
             yield scope
 
+    def url_for(self, name: str, /, **values: Any) -> str:
+        """The path of a route by its name, as `ctx.url_for()` gives it, but without a server's `root_path`.
+
+        >>> from kick.http import Controller, Get
+        >>> @Controller("/notes")
+        ... class NoteController:
+        ...     @Get("/{note_id}")
+        ...     async def show(self, note_id: int) -> int:
+        ...         return note_id
+        >>> bootstrap([Module("notes", controllers=[NoteController])]).url_for("NoteController.show", note_id=7)
+        '/notes/7'
+
+        Raises `UnknownRoute`, `AmbiguousRoute`, and `BadURLValue`.
+        """
+        return self._urls.path_for(name, values)
+
+    @property
+    def stopping(self) -> Shutdown:
+        """Whether the application is about to stop: `app.stopping.is_set`, `await app.stopping.wait()`.
+
+        >>> bootstrap([]).stopping.is_set
+        False
+        """
+        return self.settings.shutdown
+
+    def begin_shutdown(self) -> None:
+        """Say that the application is about to stop: streams end, and `/health/ready` answers 503.
+
+        `kick start` and `kick dev` call it; under another server the signal does it that stops the server. It may be
+        called from any thread, and more than once.
+        """
+        self.stopping.begin()
+
     # Requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -148,14 +199,14 @@ class App:
         except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
             response = response_to(ctx, error)
         except BaseException as error:
-            await _end(ctx, error)
+            await end_request(ctx, error)
             raise
         if ctx._extra_headers is not None:
             response = ctx._finish()
         if ctx._cleanups is None and type(response) is ReadyResponse:
             await response(scope, receive, send)
         else:
-            await _send(ctx, response, send)
+            await send_response(ctx, response, send)
 
     def _find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
         """The context of a request, and what answers it."""
@@ -172,12 +223,12 @@ class App:
             if is_plain and path[:1] == "/":
                 parts = path.split("/")
             else:
-                parts = split_path(path, raw_path, root_path if path.startswith(root_path) else "")
-            found = self._router.find(method, parts)
+                parts = split_path(path, raw_path, root_in(path, root_path))
+            found = self._look_up(method, parts)
             if found is not None:
                 route, params = found
                 return RequestContext(scope, receive, send, self.settings, route, params), route.endpoint
-            miss = Miss(self._router.allowed(parts))
+            miss = self._missed(method, parts, scope)
         except HTTPError as error:
             miss = Miss(error=error)
         ctx: RequestContext[Any] = RequestContext(scope, receive, send, self.settings, None, {}, _miss=miss)
@@ -187,27 +238,54 @@ class App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000, "reason": "There are no WebSockets here."})
+            if not self.mounts or not await self._serve_mounted_websocket(scope, receive, send):
+                await self._sockets.serve(scope, receive, send)
         else:
             raise RuntimeError(f"kick serves http, not {scope['type']}")
+
+    async def _serve_mounted_websocket(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Whether an application that is mounted has this WebSocket."""
+        if self._sockets.has(scope):
+            return False
+        handshake = {**scope, "type": "http", "method": "GET"}  # as middleware sees it
+        ctx, _ = self._find({**handshake, "method": "WEBSOCKET"}, receive, send)
+        mount = next((each for each in self.mounts if each.route is ctx.route), None)
+        if mount is None:
+            return False
+        ctx.scope = handshake
+        try:
+            await serve_websocket(ctx, mount, receive, send)
+        except BaseException as error:
+            await end_request(ctx, error)
+            raise
+        await end_request(ctx, None)
+        return True
+
+    def _missed(self, method: str, parts: list[str], scope: Scope) -> Miss:
+        """Why no route serves a request: there may be a WebSocket (RFC 9110, section 15.5.22)."""
+        miss = self._finder.miss(method, parts, scope)
+        if miss == Miss() and self._sockets.are_at(parts):
+            return Miss(error=HTTPError(426, "There is a WebSocket here.", headers={"upgrade": "websocket"}))
+        return miss
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         begun = False
+        self.stopping.reset()
         try:
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(self.aclose)
                 await self.start()
-                if self._lifespan_of_user is not None:
-                    await stack.enter_async_context(self._lifespan_of_user(self))
+                for part in self._parts:
+                    await stack.enter_async_context(Named(part.name, part.lifespan(self)))
+                stack.enter_context(told_by_signals(self.stopping))
                 await send({"type": "lifespan.startup.complete"})
                 begun = True
                 await receive()
+                self.begin_shutdown()
         except Exception as error:
             kind = "shutdown" if begun else "startup"
-            message = str(error) if isinstance(error, KickError) else "".join(format_exception(error))
-            await send({"type": f"lifespan.{kind}.failed", "message": message})
+            await send({"type": f"lifespan.{kind}.failed", "message": told(error)})
             raise
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -221,7 +299,7 @@ class App:
         for chain in self._chains:
             chain.route.endpoint = self._linker(chain)
 
-    def _linker(self, chain: Chain) -> Endpoint:
+    def _linker(self, chain: Chain | Mount) -> Endpoint:
         async def link_and_serve(ctx: RequestContext[Any]) -> Response:
             if not self._started:
                 await self.start()
@@ -232,20 +310,23 @@ class App:
 
 
 class WrappedApp(App):
-    """An application inside of ASGI middleware, which sees its requests, WebSockets and lifespan first."""
+    """An application inside of others: ASGI middleware, trusted proxies, allowed hosts; `wraps`, the outermost first.
+
+    They see its requests, WebSockets and lifespan first.
+    """
 
     def __init__(
         self,
         assembly: Assembly,
         container: Container,
         settings: Settings,
-        lifespan: Lifespan | None,
-        asgi_middleware: Sequence[ASGIMiddleware],
+        parts: Sequence[Part],
+        wraps: Sequence[Wrap],
     ) -> None:
-        super().__init__(assembly, container, settings, lifespan)
+        super().__init__(assembly, container, settings, parts)
         asgi: ASGIApp = super().__call__
-        for each in reversed(asgi_middleware):
-            asgi = each.cls(asgi, *each.args, **each.kwargs)
+        for wrap in reversed(wraps):
+            asgi = wrap(asgi)
         self._asgi = asgi
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -253,6 +334,28 @@ class WrappedApp(App):
         await self._asgi(scope, receive, send)
 
 
+class ObservedApp(WrappedApp):
+    """An application that says how each request went: to its access log, or to what counts and traces."""
+
+    observers: Sequence[Observer] = ()
+
+    def _find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
+        found = App._find(self, scope, receive, send)  # quicker than super()
+        exchange = scope.get(EXCHANGE)
+        if exchange is not None:
+            exchange.context = found[0]
+        return found
+
+    async def aclose(self) -> None:
+        """Clean up as any application does, then let the observers finish."""
+        await super().aclose()
+        for each in self.observers:
+            close = getattr(each, "close", None)
+            if close is not None:
+                close()
+
+
+@collector_paused()
 def bootstrap(
     modules: Sequence[Module],
     middleware: Sequence[Any] = (),
@@ -262,8 +365,13 @@ def bootstrap(
     lifespan: Lifespan | None = None,
     prefix: str = "",
     settings: object | None = None,
-    templates: str | os.PathLike[str] | None = None,
+    templates: str | os.PathLike[str] | JinjaTemplates | None = None,
     max_body: int | None = DEFAULT_LIMIT,
+    trailing_slash: TrailingSlash = "strict",
+    threads: int = DEFAULT_THREADS,
+    trusted_proxies: int | Sequence[str] | TrustedProxies | None = None,
+    allowed_hosts: Sequence[str] | None = None,
+    access_log: bool | LogFormat | AccessLog | None = None,
 ) -> App:
     """Put an application together; everything that can be wrong with it is found here.
 
@@ -276,8 +384,16 @@ def bootstrap(
             `@asynccontextmanager async def lifespan(app): ...`.
         prefix: put before every path.
         settings: an object of your own with settings, provided under its type.
-        templates: the folder of the Jinja2 templates for `ctx.render()`.
+        templates: the folder of the Jinja2 templates for `ctx.render()`, or a `JinjaTemplates` with more to say.
         max_body: the most bytes a request body may have; `None` is no limit.
+        trailing_slash: what becomes of `/notes/` where there is a route `/notes`: `"strict"` is a 404, `"redirect"`
+            sends the client to `/notes`, `"ignore"` serves it.
+        threads: how many handlers that are no coroutine functions run at a time, each in a thread; others wait.
+        trusted_proxies: how many proxies every request passes, or their networks: what they say of the client, scheme
+            and host is believed. `None` asks the environment (`KICK_TRUSTED_PROXIES`); by default nobody is.
+        allowed_hosts: the hosts that are answered for, `"*.example.com"` with all below it; 400 for all others.
+        access_log: a line for each request: `True`, `"text"`, `"json"`, an `AccessLog`, or `False`. `None` asks the
+            environment (`KICK_ACCESS_LOG`), and there is one under `kick dev` and `kick start`.
 
     >>> from kick.http import Controller, Get
     >>> @Controller("/hello")
@@ -290,21 +406,33 @@ def bootstrap(
 
     Raises `KickError` for one mistake and `SetupErrors` for several; each says what to write instead.
     """
-    usable, problems = _modules(modules)
+    usable, problems = modules_of(modules)
     middleware = _listed(middleware, "middleware", problems)
     providers = _listed(providers, "providers", problems)
     given = asgi_middleware = _listed(asgi_middleware, "asgi_middleware", problems)
     problems += [NotASGIMiddleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
     limit_problem = body_limit_problem(max_body, "bootstrap()")
-    if limit_problem is not None:
-        problems.append(limit_problem)
+    entrance = Entrance(
+        trusted_proxies=trusted_proxies, allowed_hosts=allowed_hosts, access_log=access_log, modules=usable
+    )
+    problems += entrance.problems
+    others = [slash_problem(trailing_slash), lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)]
+    problems += filter(None, [limit_problem, *others])
     assembly = Assembly(usable, middleware, prefix)
-    http_settings = Settings(max_body=max_body)
+    http_settings = Settings(
+        max_body=max_body,
+        trailing_slash=trailing_slash,
+        threads=threads_of(threads),
+        debug=in_development(),
+        layers=tuple(assembly.middleware),
+    )
     try:
-        http_settings.templates = _templates(templates)
+        http_settings.templates = pages = _templates(templates)
     except KickError as problem:
         problems.append(problem)
+        pages = None
     assembly.configure(http_settings)
+    http_settings.page_values += [] if pages is None else pages.context
     provided: list[Any] = [*providers, *([] if settings is None else [settings]), *assembly.providers]
     problems += plain_values(providers, "bootstrap()")
     for module in usable:
@@ -314,23 +442,21 @@ def bootstrap(
     container = Container([*provided, *controllers], seeds=[RequestContext], inner=controllers, advice=_ADVICE)
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
     raise_all(problems)
-    if asgi_middleware:
-        return WrappedApp(assembly, container, http_settings, lifespan, asgi_middleware)
-    return App(assembly, container, http_settings, lifespan)
+    http_settings.health = lambda: [*container.health_checks(), *assembly.health]
+    parts = parts_of(usable, lifespan, assembly.mounts)
+    return _built(entrance, entrance.wraps(asgi_middleware), (assembly, container, http_settings, parts))
 
 
-def _modules(given: Any) -> tuple[list[Module], list[KickError]]:
-    """The modules among what was given, and what is wrong with the rest."""
-    if isinstance(given, Module) or not isinstance(given, Iterable):
-        return [], [NotAModule(given, in_list=False)]
-    modules: list[Module] = []
-    problems: list[KickError] = []
-    for each in given:
-        if isinstance(each, Module):
-            modules.append(each)
-        else:
-            problems.append(NotAModule(each))
-    return modules, problems
+def _built(
+    entrance: Entrance, wraps: Sequence[Wrap], parts: tuple[Assembly, Container, Settings, Sequence[Part]]
+) -> App:
+    """The application, of the kind that its entrance needs."""
+    if entrance.observers:
+        app = ObservedApp(*parts, wraps)
+        app.observers = entrance.observers
+        entrance.attach(parts[0].layers.values())
+        return app
+    return WrappedApp(*parts, wraps) if wraps else App(*parts)
 
 
 def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]:
@@ -349,6 +475,8 @@ async def _unmatched(ctx: RequestContext[Any]) -> Response:
         return empty_response(204)
     if miss.error is not None:
         raise miss.error
+    if miss.location is not None:
+        return empty_response(301 if ctx.method in ("GET", "HEAD") else 308, (b"location", miss.location))
     if not miss.allowed:
         raise NotFound(f"There is nothing at {ctx.path}.")
     allow = sorted({*miss.allowed, "OPTIONS"})
@@ -357,32 +485,5 @@ async def _unmatched(ctx: RequestContext[Any]) -> Response:
     raise MethodNotAllowed(f"{ctx.method} is not possible at {ctx.path}.", allow=allow)
 
 
-async def _send(ctx: RequestContext[Any], response: Response, send: Send) -> None:
-    """Send what is more than a few bytes, and clean up after its last one."""
-    if ctx.method == "HEAD":
-        response = head_of(response)
-    try:
-        await response(ctx.scope, ctx._receive, send)
-    except ClientDisconnect as error:
-        await _end(ctx, error)
-    except BaseException as error:
-        await _end(ctx, error)
-        raise
-    else:
-        await _end(ctx, None)
-
-
-async def _end(ctx: RequestContext[Any], error: BaseException | None) -> None:
-    """Await what was to be awaited at the end of a request, the last thing first; one failing stops no other."""
-    cleanups, ctx._cleanups = ctx._cleanups or [], None
-    async with AsyncExitStack() as stack:
-        for cleanup in cleanups:
-            stack.push_async_callback(cleanup, error)
-
-
-def _templates(folder: str | os.PathLike[str] | None) -> Any:
-    if folder is None:
-        return None
-    from kick.http.templates import JinjaTemplates
-
-    return JinjaTemplates(Path(folder))
+def _templates(given: str | os.PathLike[str] | JinjaTemplates | None) -> JinjaTemplates | None:
+    return given if given is None or isinstance(given, JinjaTemplates) else JinjaTemplates(given)

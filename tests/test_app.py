@@ -188,7 +188,7 @@ async def test_a_provider_that_fails_stops_the_start_and_is_named() -> None:
 
     connect.__annotations__["return"] = Broken
     app = traced(trail)
-    failing = app_of(Times, providers=[Clock, connect], middleware=[*app.middleware], lifespan=app._lifespan_of_user)
+    failing = app_of(Times, providers=[Clock, connect], middleware=[*app.middleware], lifespan=app._parts[0].lifespan)
     lifespan = Lifespan(failing)
     with pytest.raises(ConnectionRefusedError):
         await lifespan.run()
@@ -321,6 +321,29 @@ async def test_a_request_that_is_cancelled_cleans_up() -> None:
             assert trail == ["open"]
             tasks.cancel_scope.cancel()
         assert trail == ["open", "closed"], target
+
+
+async def test_what_is_to_be_done_at_the_end_of_a_request_may_await_when_the_request_was_cancelled() -> None:
+    trail: list[str] = []
+    reached = anyio.Event()
+
+    async def outer(ctx: RequestContext, call_next: Any) -> Any:
+        for name in ("last", "first"):
+
+            async def clean_up(error: BaseException | None, name: str = name) -> None:
+                await anyio.lowlevel.checkpoint()
+                trail.append(f"{name}: {type(error).__name__}")
+
+            ctx._at_end(clean_up)
+        reached.set()
+        await anyio.sleep_forever()
+
+    app = times(middleware=[outer])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, app, "/own")
+        await reached.wait()
+        tasks.cancel_scope.cancel()
+    assert trail == ["first: CancelledError", "last: CancelledError"]
 
 
 # Several applications, and other protocols

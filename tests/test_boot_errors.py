@@ -16,9 +16,27 @@ import pytest
 
 import kick.http
 from kick.di.errors import MissingProvider
+from kick.di.health import BadHealth, HealthOfShortLived
 from kick.errors import KickError, MissingExtra, SetupErrors, raise_all
+from kick.health import BadCheck, BadTimeout
 from kick.http import errors as http_errors
-from kick.http.templates import NoSuchFolder
+from kick.http import socket_errors
+from kick.http.hosts import BadAllowedHost
+from kick.http.middleware.access_log import BadAccessLog
+from kick.http.middleware.compression import BadCompressionOption
+from kick.http.middleware.cors import BadCorsOption, BadOrigin, CorsOnRoute, DangerousCors
+from kick.http.middleware.csp import BadPolicy
+from kick.http.middleware.rate_limit_options import BadRateLimit, BadRateLimitOption
+from kick.http.middleware.request_id import BadRequestIDHeader
+from kick.http.middleware.security_headers import BadSecurityHeader
+from kick.http.mounts import BadMount, DuplicateMount
+from kick.http.proxies import BadForwardedHeaders, BadTrustedProxies
+from kick.http.slashes import BadTrailingSlash
+from kick.http.static import BadMaxAge, MissingFiles
+from kick.http.templates import NoSuchFolder, NoSuchTemplate
+from kick.http.urls import AmbiguousRoute, BadURLValue, UnknownRoute
+from kick.http.versions import BadVersion
+from kick.lifecycle import BadLifespan
 from kick.session import errors as session_errors
 from kick.signing import MissingSecret, WeakSecret
 from tests.http.support import ask
@@ -32,13 +50,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from kick import *
-from kick.http import cookie_parser
+from kick.http import StaticFiles, cookie_parser
 from kick.session import Sessions, session
 secret = "a secret of at least thirty-two bytes"
 """
@@ -97,8 +115,39 @@ def handler(signature: str, decorator: str = "@Get()", before: str = "", body: s
     return app(f"{before}\n@Controller('/x')\nclass XController:\n    {decorator}\n    {signature}:\n        {body}")
 
 
+def socket(signature: str, decorator: str = '@WebSocket("/socket")', before: str = "") -> str:
+    """The source of an application with a handler of a WebSocket, beside one of requests."""
+    return app(
+        f"{before}\n@Controller('/x')\nclass XController:\n    @Get()\n    async def show(self):\n"
+        f'        return "works"\n    {decorator}\n    {signature}: ...'
+    )
+
+
 def sessions(options: str) -> str:
     return app(WITH_SESSION, f"bootstrap(modules, middleware=[session({options})])")
+
+
+OTHER = """
+from a2wsgi import WSGIMiddleware
+class Other:
+    async def __call__(self, scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b'"works"'})
+app = Other()
+def wsgi(environ, start_response):
+    start_response("200 OK", [])
+    return [b'"works"']
+"""
+
+OPERATORS = """
+from kick.http import TrustedProxies
+from kick.http.middleware import request_id
+"""
+
+
+def layered(layer: str) -> str:
+    """The source of an application with a middleware that comes with kick."""
+    return "from kick.http.middleware import *\n" + app(SIMPLE, f"bootstrap(modules, middleware=[{layer}])")
 
 
 STORE = """
@@ -398,6 +447,198 @@ ROWS = [
         {"max_body=-1": "{0}"},
         name="route",
     ),
+    *[
+        Row(
+            error,
+            f"{OPERATORS}\n{app(SIMPLE, f'bootstrap(modules, {broken})')}",
+            cause,
+            {broken: fixed},
+            name=broken,
+        )
+        for error, broken, cause, fixed in [
+            (BadTrustedProxies, "trusted_proxies=-1", "trusted_proxies=-1 is neither", "{0}"),
+            (BadTrustedProxies, "trusted_proxies='10.0.0.0/8'", "trusted_proxies='10.0.0.0/8' is neither", "{1}"),
+            (BadTrustedProxies, "trusted_proxies=['nginx']", "trusted_proxies=['nginx'] is neither", "{1}"),
+            (
+                BadForwardedHeaders,
+                "trusted_proxies=TrustedProxies(1, headers='all')",
+                "TrustedProxies(headers='all')",
+                "trusted_proxies={0}",
+            ),
+            (BadAllowedHost, "allowed_hosts=['https://example.com']", "has 'https://example.com'", "{0}"),
+            (BadAllowedHost, "allowed_hosts=['example.com:80']", "has 'example.com:80'", "{0}"),
+            (BadAllowedHost, "allowed_hosts=['*']", "has '*'", "{0}"),
+            (BadAllowedHost, "allowed_hosts=['']", "has ''", "{0}"),
+            (BadAccessLog, "access_log='xml'", "access_log='xml' is no format", "{0}"),
+            (BadAccessLog, "access_log=3", "access_log=3 is no format", "{1}"),
+            (BadRequestIDHeader, "middleware=[request_id(header='X Id')]", "header='X Id'", "middleware=[{0}]"),
+        ]
+    ],
+    Row(
+        http_errors.BadFileLimit,
+        handler("async def show(self, a: Annotated[UploadFile | None, File(max_size='5 MB')] = None)", "@Post()"),
+        "File(max_size='5 MB') is no number of bytes",
+        {"File(max_size='5 MB')": "{0}"},
+        ask={"method": "POST"},
+    ),
+    Row(
+        http_errors.BadFileLimit,
+        handler("async def show(self, ctx: RequestContext)", "@Post(files=File(types='image/png'))"),
+        "File(types='image/png') is no list of media types",
+        {"File(types='image/png')": "{0}"},
+        ask={"method": "POST"},
+        name="types",
+    ),
+    Row(
+        http_errors.BadFileLimit,
+        handler("async def show(self, ctx: RequestContext)", "@Post(files=File(max_files=True))"),
+        "File(max_files=True) is no number of files",
+        {"File(max_files=True)": "{0}"},
+        ask={"method": "POST"},
+        name="files",
+    ),
+    Row(
+        http_errors.BadFileLimit,
+        handler("async def show(self, ctx: RequestContext)", "@Post(files=5)"),
+        "files=5 of XController.show()",
+        {"files=5": "{0}"},
+        ask={"method": "POST"},
+        name="option",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler(
+            "async def show(self, body: Outer)",
+            "@Post()",
+            before="class Inner(msgspec.Struct):\n    a: UploadFile\nclass Outer(msgspec.Struct):\n    inner: Inner",
+        ),
+        "its field 'inner' has files within it, and a form has them at its top only",
+        {"body: Outer": "{0}"},
+        ask={"method": "POST", "json": {"a": "b"}},
+        name="files-within",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler(
+            "async def show(self, body: Note)",
+            "@Post()",
+            before="class Note(msgspec.Struct):\n    title: Annotated[str, File(max_size=5)]",
+        ),
+        "File(...) is for files, and its field 'title' is none",
+        {"body: Note": "{0}"},
+        ask={"method": "POST", "json": {"a": "b"}},
+        name="file-over-text",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler("async def show(self, token: Header[Thread])"),
+        "takes token: Header[Thread], which cannot be read from a request",
+        {"token: Header[Thread]": "{0}"},
+        ask={"headers": {"token": "t"}},
+        name="header",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler("async def show(self, token: Header)"),
+        "nothing says what its type variable stands for",
+        {"token: Header": "{0}"},
+        ask={"headers": {"token": "t"}},
+        name="bare-header",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler("async def show(self, theme: Cookie[list[str]])"),
+        "takes theme: Cookie[list[str]], which cannot be read from a request: a cookie has one value",
+        {"theme: Cookie[list[str]]": "{0}"},
+        ask={"headers": {"cookie": "theme=dark"}},
+        name="cookie",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler("async def show(self, a: UploadFile | Thread)", "@Post()"),
+        "takes a: UploadFile | Thread, which cannot be read from a request",
+        {"a: UploadFile | Thread": "{0}"},
+        ask={
+            "method": "POST",
+            "headers": {"content-type": "multipart/form-data; boundary=x"},
+            "body": b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n\r\n--x--',
+        },
+        name="file",
+    ),
+    Row(
+        http_errors.UnsupportedType,
+        handler("async def show(self, body: T)", "@Post()", before="T = TypeVar('T')").replace(
+            "class XController", "class XController(Generic[T])"
+        ),
+        "takes body: T, which cannot be read from a request: nothing says what its type variable stands for",
+        {"body: T": "{0}"},
+        ask={"method": "POST", "json": {"a": "b"}},
+        name="type-variable",
+    ),
+    Row(
+        http_errors.BadThreads,
+        app(SIMPLE, "bootstrap(modules, threads=0)"),
+        "threads=0 of bootstrap()",
+        {"threads=0": "{0}"},
+    ),
+    Row(
+        http_errors.WatchedStream,
+        handler("async def upload(self)", "@Post(stream=True, cancel_on_disconnect=True)"),
+        "XController.upload() at",
+        {"@Post(stream=True, cancel_on_disconnect=True)": "{0}"},
+        ask={"method": "POST"},
+    ),
+    *[
+        Row(
+            BadLifespan,
+            f"async def lifespan(app): yield\n{app(SIMPLE, build)}",
+            f"lifespan= of {owner} was given lifespan, which is an async generator function.",
+            {"async def lifespan(app): yield": "{1}\n{0}"},
+            name=owner,
+        )
+        for owner, build in {
+            "bootstrap()": "bootstrap(modules, lifespan=lifespan)",
+            "Module('app')": "bootstrap([*modules, Module('app', lifespan=lifespan)])",
+        }.items()
+    ],
+    Row(
+        BadLifespan,
+        f"async def lifespan(app): ...\n{app(SIMPLE, 'bootstrap(modules, lifespan=lifespan)')}",
+        "which is a coroutine function",
+        {"async def lifespan(app): ...": "{1}\n{0}"},
+        name="coroutine",
+    ),
+    Row(
+        BadCheck,
+        app(SIMPLE, "bootstrap([*modules, Health(checks=[True])])"),
+        "has True, which cannot be called",
+        {"modules =": "{0}\nmodules =", "Health(checks=[True])": "{1}"},
+        ask={"target": "/x"},
+    ),
+    Row(
+        BadTimeout,
+        app(SIMPLE, "bootstrap([*modules, Health(timeout=0)])"),
+        "timeout=0 of Health()",
+        {"timeout=0": "{0}"},
+    ),
+    Row(
+        BadHealth,
+        app(
+            "@Service()\nclass Users:\n    def ping(self): ...\n" + textwrap.dedent(SIMPLE),
+            "bootstrap(modules, providers=[Provider(Users, health='ping')])",
+        ),
+        "health='ping' of the provider of Users cannot be called.",
+        {"health='ping'": "{0}"},
+    ),
+    Row(
+        HealthOfShortLived,
+        app(
+            "class Users:\n    def ping(self): ...\n" + textwrap.dedent(SIMPLE),
+            'bootstrap(modules, providers=[Provider(Users, scope="request", health=Users.ping)])',
+        ),
+        "its Users has the scope 'request'",
+        {'Provider(Users, scope="request", health=Users.ping)': "{0}"},
+    ),
     Row(
         http_errors.UnboundPathParameter,
         handler("async def show(self)", '@Get("/{name}")'),
@@ -506,6 +747,103 @@ ROWS = [
         "bootstrap(templates='pages'): there is no such folder",
         {'templates="pages"': "{0}"},
     ),
+    *[
+        Row(
+            BadMount,
+            f"{OTHER}\napp = bootstrap([Module('legacy', mounts={mounts})])",
+            cause,
+            mend,
+            ask={"target": target},
+            name=name,
+        )
+        for name, target, mounts, cause, mend in [
+            ("mapping", "/old", "[app]", "takes paths with what is mounted there", {"mounts=[app]": "{0}"}),
+            ("class", "/old", '{"/old": Other}', "is the class Other", {'"/old": Other': '"/old": {0}'}),
+            ("wsgi", "/old", '{"/old": wsgi}', "it is a WSGI application", {'"/old": wsgi': '"/old": {0}'}),
+            ("folder", "/old/works.html", '{"/old": "templates"}', "is a text", {'"templates"': "{0}"}),
+        ]
+    ],
+    Row(
+        DuplicateMount,
+        f'{OTHER}\napp = bootstrap([Module("a", mounts={{"/old": app}}), Module("b", mounts={{"old": app}})])',
+        "Two things are mounted at /old",
+        {'"old"': "{0}"},
+        ask={"target": "/old"},
+    ),
+    Row(
+        MissingFiles,
+        'app = bootstrap([Module("web", mounts={"/x": StaticFiles("nowhere/templates")})])',
+        "StaticFiles('nowhere/templates'): there is no such folder",
+        {'StaticFiles("nowhere/templates")': "{0}"},
+        ask={"target": "/x/works.html"},
+    ),
+    Row(
+        MissingFiles,
+        'app = bootstrap([Module("web", mounts={"/x": StaticFiles("templates", spa="main.html")})])',
+        "StaticFiles('templates', spa='main.html'): there is no such file in it",
+        {'spa="main.html"': "{0}"},
+        name="page",
+    ),
+    Row(
+        BadMaxAge,
+        'app = bootstrap([Module("web", mounts={"/x": StaticFiles("templates", max_age="1h")})])',
+        "StaticFiles(max_age='1h')",
+        {'max_age="1h"': "{0}"},
+        ask={"target": "/x/works.html"},
+    ),
+    Row(
+        BadTrailingSlash,
+        app(SIMPLE, 'bootstrap(modules, trailing_slash="append")'),
+        "bootstrap(trailing_slash='append')",
+        {'trailing_slash="append"': "{0}"},
+    ),
+    Row(
+        BadVersion,
+        app(SIMPLE, "bootstrap([Module('app', controllers=[XController], version=2)])"),
+        "version=2 of Module('app') cannot be a segment",
+        {"version=2": "{0}"},
+        ask={"target": "/v2/x"},
+    ),
+    Row(
+        BadVersion,
+        app(SIMPLE.replace('"/x"', '"/x", version="v/1"')),
+        "version='v/1' of @Controller of XController",
+        {'version="v/1"': "{0}"},
+        ask={"target": "/v1/x"},
+        name="controller",
+    ),
+    Row(
+        UnknownRoute,
+        handler("async def show(self, ctx: RequestContext)", body='ctx.url_for("XController.sow"); return "works"'),
+        "url_for('XController.sow'): there is no route of this name",
+        {"XController.sow": "{0}"},
+    ),
+    Row(
+        AmbiguousRoute,
+        handler("async def show(self, ctx: RequestContext)", body='ctx.url_for("XController.show"); return "works"')
+        .replace("@Get()", '@Get()\n    @Get("/y")')
+        .replace('Module("app", controllers=[XController])', 'Module("app", controllers=[XController], prefix="")'),
+        "url_for('XController.show') could be",
+        {'@Get("/y")': '@Get("/y", {0})', "XController.show": "other"},
+    ),
+    Row(
+        BadURLValue,
+        handler(
+            "async def show(self, ctx: RequestContext, n: int = 0)",
+            '@Get()\n    @Get("/{n}", name="by_n")',
+            body='ctx.url_for("by_n"); return "works"',
+        ),
+        "url_for('by_n'): it needs 'n'",
+        {'"by_n");': '"by_n", {0});'},
+    ),
+    Row(
+        NoSuchTemplate,
+        handler("async def show(self, ctx: RequestContext)", body='return ctx.render("work.html")').replace(
+            "bootstrap(modules)", 'bootstrap(modules, templates="templates")'
+        ),
+        "There is no template 'work.html' in templates",
+        {'"work.html"': "{0}"},
+    ),
     Row(
         http_errors.NoCookieSecret,
         app(
@@ -553,6 +891,8 @@ ROWS = [
             'cookie={"domain": "a b"}': "the domain 'a b'",
             'cookie={"same_site": "Lax"}': "not 'Lax'",
             'cookie={"same_site": "none"}': "same_site='none' goes with secure=True only",
+            'cookie={"same_site": "none", "secure": "auto"}': "same_site='none' goes with secure=True only",
+            'cookie={"secure": "maybe"}': "secure is True, False, None or 'auto', not 'maybe'",
         }.items()
     ],
     *[
@@ -582,6 +922,54 @@ ROWS = [
         "Store has no coroutine method 'destroy'",
         {"async def get(self, sid)": "{0}: ...\n    async def get(self, sid)"},
     ),
+    *[
+        Row(error, layered(layer), cause, {layer: "{0}"}, name=layer)
+        for error, layer, cause in [
+            (BadRateLimit, 'rate_limit("often")', "rate_limit('often'): that is no limit"),
+            (BadRateLimit, 'rate_limit("0/minute")', "nobody could ask even once"),
+            (BadRateLimitOption, 'rate_limit("5/minute", key="user")', "rate_limit(key='user')"),
+            (BadRateLimitOption, 'rate_limit("5/minute", on_error="ignore")', "rate_limit(on_error='ignore')"),
+            (BadRateLimitOption, 'rate_limit("5/minute", store="mongodb://x")', "rate_limit(store='mongodb://...')"),
+            (BadSecurityHeader, 'security_headers(referrer_policy="none")', "security_headers(referrer_policy='none')"),
+            (BadSecurityHeader, "security_headers(hsts_preload=True)", "possible without the subdomains"),
+            (BadCompressionOption, "compression(gzip_level=12)", "compression(gzip_level=12)"),
+        ]
+    ],
+    *[
+        Row(error, layered(f"{name}({option})"), cause, {option: "{0}"}, name=option)
+        for error, name, option, cause in [
+            (BadPolicy, "security_headers", """csp={"img-src": "self"}""", "self of img-src is a keyword"),
+            (BadPolicy, "security_headers", """csp={"scirpt-src": "'self'"}""", "'scirpt-src' is no directive"),
+            (BadOrigin, "cors", 'allow_origins=["https://a.test/"]', "no browser sends this"),
+            (DangerousCors, "cors", 'allow_origins=["null"]', "its origin is null"),
+            (DangerousCors, "cors", 'allow_origins=["*"], allow_credentials=True', "everybody may read"),
+            (DangerousCors, "cors", 'allow_origin_regex="https://.*"', "allows sites of anybody"),
+            (BadCorsOption, "cors", 'allow_origins="https://a.test"', "is not a list of origins"),
+        ]
+    ],
+    Row(
+        http_errors.MiddlewareOrder,
+        layered('rate_limit("5/minute", key="principal")'),
+        'rate_limit(key="principal") needs session() before it',
+        {'middleware=[rate_limit("5/minute", key="principal")]': "{0}"},
+        name="limit",
+    ),
+    Row(
+        http_errors.MiddlewareOrder,
+        layered('rate_limit("5/minute"), cors(allow_origins=["*"])'),
+        "cors() stands after rate_limit()",
+        {'middleware=[rate_limit("5/minute"), cors(allow_origins=["*"])]': "{0}"},
+        name="cors",
+    ),
+    Row(
+        CorsOnRoute,
+        "from kick.http.middleware import *\n"
+        + handler("async def show(self)", '@Get()\n    @Use(cors(allow_origins=["*"]))').replace(
+            "bootstrap(modules)", "bootstrap(modules, middleware=[])"
+        ),
+        "show() at",
+        {'@Use(cors(allow_origins=["*"]))': "", "middleware=[]": "{0}"},
+    ),
     Row(
         session_errors.StoreCannotFind,
         f"{STORE}\n    async def destroy(self, sid): ...\n"
@@ -593,6 +981,85 @@ ROWS = [
         ),
         "cannot find sessions by principal",
         {"store=Store()": "{0:options}"},
+    ),
+    Row(
+        socket_errors.SocketMissing,
+        socket("async def talk(self, ctx: RequestContext)"),
+        "handles a WebSocket, but has no parameter for it",
+        {"(self, ": "(self, {0}, "},
+    ),
+    Row(
+        socket_errors.SocketNotAsync,
+        socket("def talk(self, socket: Socket)"),
+        "it is no coroutine function",
+        {"def talk": "{0}"},
+    ),
+    Row(
+        socket_errors.SocketElsewhere,
+        socket("async def talk(self, socket: Socket)", "@Post()"),
+        "is a Socket, but POST requests have none",
+        {"@Post()": "{0}"},
+    ),
+    Row(
+        socket_errors.BodyOfSocket,
+        socket("async def talk(self, socket: Socket, body: dict[str, int])"),
+        "takes a body, but a WebSocket has messages in place of one",
+        {"socket: Socket, body: dict[str, int]": "{0}"},
+    ),
+    Row(
+        socket_errors.DuplicateSocket,
+        socket(
+            "async def talk(self, socket: Socket): ...\n"
+            '    @WebSocket("/socket")\n    async def other(self, socket: Socket)'
+        ),
+        "The WebSocket /x/socket has two handlers",
+        {'@WebSocket("/socket")\n    async def other': '@WebSocket("{0}")\n    async def other'},
+    ),
+    Row(
+        socket_errors.BadMessageType,
+        socket("async def talk(self, socket: Socket[Thread])"),
+        "receives Thread, which cannot be read from a message",
+        {"Socket[Thread]": "{0}"},
+    ),
+    Row(
+        socket_errors.BadOrigin,
+        socket("async def talk(self, socket: Socket)", '@WebSocket(origins=["example.com/"])'),
+        "is no list of origins",
+        {'origins=["example.com/"]': "{0}"},
+    ),
+    Row(
+        socket_errors.BadOrigin,
+        socket("async def talk(self, socket: Socket)", '@WebSocket(origins="https://Example.com:443")'),
+        "is no list of origins",
+        {'origins="https://Example.com:443"': "{0}"},
+        name="text",
+    ),
+    Row(
+        socket_errors.BadOrigin,
+        socket("async def talk(self, socket: Socket)", "@WebSocket(origins=[7])"),
+        "is no list of origins",
+        {"origins=[7]": "{0}"},
+        name="number",
+    ),
+    Row(
+        socket_errors.BadSocketOption,
+        socket("async def talk(self, socket: Socket)", '@WebSocket(max_message="1 MiB")'),
+        "expected a number of bytes",
+        {'max_message="1 MiB"': "{0}"},
+    ),
+    Row(
+        socket_errors.BadSocketOption,
+        socket("async def talk(self, socket: Socket)", '@WebSocket(on_invalid="ignore")'),
+        'expected "close" or "reply"',
+        {'on_invalid="ignore"': "{0}"},
+        name="on_invalid",
+    ),
+    Row(
+        http_errors.DecoratorNotCalled,
+        socket("async def talk(self, socket: Socket)", "@WebSocket"),
+        "@WebSocket stands over",
+        {"@WebSocket": "{0}"},
+        name="socket",
     ),
 ]
 
@@ -679,7 +1146,15 @@ def family(error: type[KickError]) -> Iterator[type[KickError]]:
 def test_every_mistake_has_its_row() -> None:
     for module in pkgutil.walk_packages(kick.http.__path__, "kick.http."):
         importlib.import_module(module.name)
-    here = ("kick.http", "kick.errors", "kick.signing", "kick.session.errors")
+    here = (
+        "kick.http",
+        "kick.errors",
+        "kick.signing",
+        "kick.session.errors",
+        "kick.health",
+        "kick.lifecycle",
+        "kick.di.health",
+    )
     known = {each for each in family(KickError) if each.__module__.startswith(here)}
     assert known - {row.error for row in ROWS} - ELSEWHERE == set()
 
@@ -773,6 +1248,38 @@ def test_templates_without_jinja2_say_what_to_install(load: Load, monkeypatch: p
             load(source)
     command_of(caught.value.fix, "templates", "jinja2")
     assert load(source).app
+
+
+def test_uploads_without_python_multipart_say_what_to_install(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = handler("async def show(self, avatar: UploadFile)", "@Post()")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "python_multipart", None)
+        with pytest.raises(MissingExtra, match=r"XController.show\(\) at .* takes files, which needs") as caught:
+            load(source)
+    command_of(caught.value.fix, "uploads", "python-multipart")
+    assert load(source).app
+
+
+@pytest.mark.parametrize(
+    ("layer", "module", "extra", "package"),
+    [
+        ('rate_limit("5/minute")', "limits", "limits", "limits"),
+        ('rate_limit("5/minute", store="redis://localhost")', "redis", "redis", "redis"),
+        ('compression(codings=("zstd",))', "zstd", "compression", "backports.zstd"),
+    ],
+)
+def test_middleware_without_its_package_says_what_to_install(
+    layer: str, module: str, extra: str, package: str, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, module, None)
+        if module == "zstd":
+            for name in ("backports", "compression"):
+                without.setitem(sys.modules, name, None)
+        with pytest.raises(MissingExtra) as caught:
+            load(layered(layer))
+    command_of(caught.value.fix, extra, package)
+    assert load(layered(layer)).app
 
 
 @pytest.mark.parametrize("parameter", ["ctx: RequestContext", "body: dict[str, str]"])

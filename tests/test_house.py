@@ -27,9 +27,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("kick/session/*",),
     ("kick/http/*",),
     ("kick/http/middleware/*", "kick/session/middleware.py", "kick/session/asgi.py", "kick/session/csrf.py"),
-    ("kick/module.py",),
+    ("kick/module.py", "kick/health.py", "kick/lifecycle.py"),
     ("kick/app.py",),
-    ("kick/openapi/*", "kick/testing/*"),
+    ("kick/openapi/*", "kick/telemetry/*", "kick/testing/*"),
     ("kick/cli/*", "kick/__main__.py"),
 )
 """Lowest first. A file belongs to the longest pattern that it matches, and imports from its own layer and below."""
@@ -40,7 +40,10 @@ TEMPLATES = "kick/cli/templates/"
 MODULE_LINES = 500
 FUNCTION_LINES = 80
 
-NOT_WITH_KICK = {"click", "jinja2", "multipart", "pydantic", "redis", "sqlite3", "uvicorn"}
+NOT_WITH_KICK = {
+    *("click", "jinja2", "multipart", "opentelemetry", "prometheus_client", "pydantic", "redis", "sqlite3", "uvicorn"),
+    *("backports", "limits", "websockets", "wsproto"),
+}
 """What `import kick` must not load. (`python_multipart`, where it is installed, comes with Starlette's requests.)"""
 
 NOT_IN_TEXT = (

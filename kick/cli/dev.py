@@ -17,8 +17,9 @@ from kick.cli import terminal
 from kick.cli.environment import ENVIRONMENT, enter
 from kick.cli.options import TRACE, address_options, target_argument
 from kick.cli.report import error_report, show_warnings
-from kick.cli.target import Target, find_target, load_target
+from kick.cli.target import Target, find_target, load_served
 from kick.errors import KickError
+from kick.http.middleware.access_log import VARIABLE
 
 if TYPE_CHECKING:
     from kick.cli.processes import Child, StopSignals
@@ -56,7 +57,7 @@ def command(ctx: click.Context, target: str | None, host: str, port: int, reload
             _serve_and_reload(found, folder, sock, trace)
         else:
             _prepare(folder)
-            _serve(load_target(found, folder), found, sock, lambda: None)
+            _serve(load_served(found, folder), found, sock, lambda: None)
     terminal.say()
 
 
@@ -104,7 +105,7 @@ def _serve_once(
     sys.dont_write_bytecode = True  # bytecode is told apart by the second: two saves in one would be mixed up
     _prepare(folder)
     try:
-        app = load_target(target, folder)
+        app = load_served(target, folder)
     except KickError as error:
         report = error_report(error, trace=trace)
         terminal.say(f"{report}  {terminal.dim(_WAITING)}\n", err=True)
@@ -119,6 +120,7 @@ def _prepare(folder: Path) -> None:
     logging.config.dictConfig(log_config(dated=False))
     show_warnings()
     enter(folder, "development")
+    os.environ.setdefault(VARIABLE, "short")
 
 
 def _serve(app: Any, target: Target, sock: socket.socket, ready: Any, *, saved: Sequence[Path] | None = None) -> None:
@@ -156,7 +158,7 @@ def _greeting(app: Any, target: Target, address: str) -> str:
         "",
     ]
     if isinstance(app, App):
-        lines += [route_table(app) if app.routes else terminal.dim("  no routes yet"), ""]
+        lines += [route_table(app) if app.routes or app.sockets else terminal.dim("  no routes yet"), ""]
     lines += [terminal.dim("  Every save is picked up. Ctrl-C ends."), ""]
     return "\n".join(lines)
 

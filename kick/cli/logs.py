@@ -11,6 +11,7 @@ from kick.cli.terminal import colorful, dim, green, method, red, yellow
 
 _LEVELS: Final = {"WARNING": yellow, "ERROR": red, "CRITICAL": red}
 _PADDED_METHOD: Final = 7
+_MARGIN: Final = " " * 12
 
 
 def log_config(*, dated: bool) -> dict[str, Any]:
@@ -44,6 +45,16 @@ class RecordFormatter(logging.Formatter):
         super().__init__()
         self._dated = dated
         self._paint = colorful(sys.stderr)
+
+    def formatException(self, ei: Any) -> str:
+        """The trace, all of it where logs are kept; while the application is being written, its own code."""
+        error = ei[1]
+        if self._dated or error is None:
+            return super().formatException(ei)
+        from kick.http.trace import readable_trace
+
+        first, *rest = [line.encode("utf-8", "replace").decode() for line in readable_trace(error)]
+        return "\n".join([f"{_MARGIN}{red(first) if self._paint else first}", *(f"{_MARGIN}{line}" for line in rest)])
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line of a record, without its trace."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from kick.app import App
     from kick.http import Route
 
-_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-
 
 @click.command("routes", short_help="List the routes of the application.")
 @target_argument
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
-def command(target: str | None, as_json: bool) -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Print each route's chain, a step a line.")
+def command(target: str | None, as_json: bool, verbose: bool) -> None:
     """List the routes of an application, with what runs around each.
 
     \b
     Examples:
       $ kick routes
+      $ kick routes -v
       $ kick routes shop.main:app --json
     """
     folder = Path.cwd()
@@ -38,35 +38,59 @@ def command(target: str | None, as_json: bool) -> None:
     enter(folder, "development")
     app = load_app(find_target(target, folder), folder)
     if as_json:
-        terminal.say(json.dumps([_described(app, route) for route in app.routes], indent=2))
-    elif app.routes:
-        terminal.say(f"\n{_full_table(app)}\n")
+        terminal.say(json.dumps([_described(app, route) for route in _all_routes(app)], indent=2))
+    elif _all_routes(app):
+        shown = "\n\n".join(_chain(app, route) for route in _all_routes(app)) if verbose else _full_table(app)
+        terminal.say(f"\n{shown}\n")
     else:
         terminal.say(terminal.dim("\n  no routes yet\n"))
 
 
 def route_table(app: App) -> str:
     """Method, path and handler of each route, as `kick dev` shows them."""
-    return terminal.table([[terminal.method(each.method), each.path, terminal.dim(each.name)] for each in app.routes])
+    return terminal.table(
+        [[terminal.method(_verb(each)), each.path, terminal.dim(each.name)] for each in _all_routes(app)]
+    )
+
+
+def _all_routes(app: App) -> list[Route]:
+    """The routes, those of WebSockets, and those of what is mounted: `*` is any method."""
+    return [*app.routes, *app.sockets, *(mount.route for mount in app.mounts)]
+
+
+def _verb(route: Route) -> str:
+    """The method of a route; `WS` for that of a WebSocket."""
+    from kick.http.controller import SocketInfo
+
+    return "WS" if isinstance(route.info, SocketInfo) else route.method
 
 
 def _full_table(app: App) -> str:
     rows = [
         [
-            terminal.method(route.method),
+            terminal.method(_verb(route)),
             route.path,
             route.name,
             "on" if _has_session(app, route) else terminal.dim("off"),
             terminal.dim(", ".join(_middleware(app, route))),
         ]
-        for route in app.routes
+        for route in _all_routes(app)
     ]
     return terminal.table(rows, heading=["method", "path", "handler", "session", "middleware"])
 
 
+def _chain(app: App, route: Route) -> str:
+    """A route, and below it what a request to it runs through, outermost first."""
+    from kick.http.pipeline import chain_of
+
+    steps = [[terminal.dim(kind), name] for kind, name in chain_of(app.middleware, route)]
+    head = f"  {terminal.method(route.method)} {terminal.bold(route.path)}  {terminal.dim(f'module {route.module}')}"
+    return f"{head}\n{textwrap.indent(terminal.table(steps), '    ')}"
+
+
 def _described(app: App, route: Route) -> dict[str, Any]:
     return {
-        "method": route.method,
+        "method": _verb(route),
         "path": route.path,
         "handler": route.name,
         "module": route.module,
@@ -89,18 +113,6 @@ def _has_session(app: App, route: Route) -> bool:
 
 
 def _middleware(app: App, route: Route) -> list[str]:
-    return [_name_of(layer) for layer in _layers(app, route)]
+    from kick.http.pipeline import name_of
 
-
-def _name_of(layer: Any) -> str:
-    """What middleware is called where it is written.
-
-    >>> from kick.session import SessionLayer
-    >>> _name_of(SessionLayer.__new__(SessionLayer)), _name_of(click.echo)
-    ('session', 'echo')
-    """
-    name = getattr(layer, "__qualname__", None)
-    if name is not None:
-        return str(name.partition(".<locals>")[0])
-    words = _WORD.sub("_", type(layer).__name__).lower()
-    return words.removesuffix("_middleware").removesuffix("_layer")
+    return [name_of(layer) for layer in _layers(app, route)]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import logging
+import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from time import monotonic
 from types import FrameType
 from typing import Any, Final
 
@@ -14,6 +19,11 @@ import uvicorn
 
 from kick.app import App
 from kick.cli.errors import BadAddress, PortTaken
+from kick.http.middleware.access_log import VARIABLE
+from kick.http.middleware.entrance import trusted
+from kick.http.proxies import ProxiedApp
+
+logger: Final = logging.getLogger("kick.cli")
 
 BACKLOG: Final = 2048
 
@@ -21,12 +31,29 @@ Ready = Callable[[], None]
 """Called once, when a server accepts requests."""
 
 
-class Server(uvicorn.Server):
-    """A server that says when it is ready."""
+CLEANUP: Final = 5.0
+"""Seconds that requests get to clean up which were cancelled, before what they use is closed."""
 
-    def __init__(self, config: uvicorn.Config, ready: Ready) -> None:
+_TICK: Final = 0.1
+
+
+class Server(uvicorn.Server):
+    """A server that says when it is ready, and tells an application early that it is about to stop.
+
+    What uvicorn does when a signal has come: it stops listening, closes idle connections, waits for the others, for at
+    most `timeout_graceful_shutdown` seconds, cancels those that are left, and tells the application. What is done here
+    in addition:
+
+    * the application hears of it first, so that its streams end, and no one waits for them;
+    * for `drain` seconds the server goes on listening, so that a load balancer can see that it is no longer ready;
+    * requests that were cancelled clean up before the application closes what they use.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Ready, *, begin_shutdown: Ready, drain: float) -> None:
         super().__init__(config)
         self._ready = ready
+        self._begin_shutdown = begin_shutdown
+        self._drain = drain
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application and the listening."""
@@ -34,21 +61,48 @@ class Server(uvicorn.Server):
         if self.started and not self.should_exit:
             self._ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, the listening, the requests and the application, in this order."""
+        self._begin_shutdown()
+        deadline = monotonic() + self._drain
+        while monotonic() < deadline and not self.force_exit:  # noqa: ASYNC110  # it is no event
+            await asyncio.sleep(_TICK)
+        end_application = self.lifespan.shutdown
 
-def run(app: Any, sock: socket.socket, ready: Ready, **options: Any) -> bool:
+        async def end_application_after_requests() -> None:
+            if self.server_state.tasks:
+                await asyncio.wait(self.server_state.tasks, timeout=CLEANUP)
+            await end_application()
+
+        self.lifespan.shutdown = end_application_after_requests
+        await super().shutdown(sockets=sockets)
+
+
+def run(app: Any, sock: socket.socket, ready: Ready, *, drain: float = 0, **options: Any) -> bool:
     """Serve an application on a socket until a signal comes; whether it ever began to.
 
     `options` are those of `uvicorn.Config`. Why it did not begin is in the log.
     """
-    lifespan: Any = options.pop("lifespan", "on" if isinstance(app, App) else "auto")
-    config = uvicorn.Config(app, lifespan=lifespan, log_config=None, server_header=False, **options)
-    server = Server(config, ready)
+    own = isinstance(app, App)  # it reads the headers of proxies and writes its access log itself
+    settings = {
+        "lifespan": "on" if own else "auto",
+        "log_config": None,
+        "server_header": False,
+        "proxy_headers": False,
+        "access_log": not own and os.environ.get(VARIABLE) != "off",
+        **options,
+    }
+    proxies = None if own else trusted(None)
+    config = uvicorn.Config(app if proxies is None else ProxiedApp(app, proxies), **settings)
+    server = Server(config, ready, begin_shutdown=app.begin_shutdown if own else _nothing, drain=drain)
     try:
-        with _heard_by(server):
+        with _heard_by(server), _without_cancellations(server):
             server.run(sockets=[sock])
     except SystemExit:  # how uvicorn says that the application did not start
         if server.started:
             raise
+    if own:
+        _leave_threads(app)
     return server.started
 
 
@@ -87,3 +141,34 @@ def _heard_by(server: uvicorn.Server) -> Generator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@contextmanager
+def _without_cancellations(server: uvicorn.Server) -> Generator[None]:
+    """Keep the traces out of the log of requests that the server itself cancelled when it ended; it says how many."""
+
+    def is_news(record: logging.LogRecord) -> bool:
+        cancelled = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+        return not (cancelled and server.should_exit)
+
+    log = logging.getLogger("uvicorn.error")
+    log.addFilter(is_news)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_news)
+
+
+def _leave_threads(app: App) -> None:
+    """End the process where handlers still run in threads: nothing can interrupt them, and Python would wait."""
+    running = app.settings.threads.running
+    if running:
+        logger.error("the process ends, and these handlers with it, which have not returned: %s", ", ".join(running))
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _nothing() -> None:
+    pass

@@ -259,7 +259,8 @@ def _of_application(folder: Path) -> Found:
 def _stores_of(app: App) -> Iterator[AtomicStore]:
     from kick.session import SessionLayer
 
-    layers = [*app.middleware, *(layer for route in app.routes for layer in route.middleware)]
+    routes = [*app.routes, *(mount.route for mount in app.mounts)]
+    layers = [*app.middleware, *(layer for route in routes for layer in route.middleware)]
     return (layer.engine.store for layer in layers if isinstance(layer, SessionLayer))
 
 

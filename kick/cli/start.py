@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging.config
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,10 @@ from kick.cli import terminal
 from kick.cli.environment import ENVIRONMENT, enter
 from kick.cli.errors import SessionsNotShared
 from kick.cli.options import address_options, target_argument
-from kick.cli.target import Target, find_target, load_target
+from kick.cli.target import Target, find_target, load_served
+from kick.http.middleware.access_log import VARIABLE
+from kick.http.middleware.entrance import PROXIES_VARIABLE
+from kick.http.proxies import TrustedProxies
 
 if TYPE_CHECKING:
     from kick.app import App
@@ -33,17 +36,10 @@ if TYPE_CHECKING:
     help="How many processes serve. [env: WEB_CONCURRENCY]",
 )
 @click.option(
-    "--proxy-headers/--no-proxy-headers",
-    default=True,
-    show_default=True,
-    help="Believe X-Forwarded-For and X-Forwarded-Proto when they come from a trusted proxy.",
-)
-@click.option(
-    "--forwarded-allow-ips",
-    default="127.0.0.1,::1",
-    show_default=True,
-    envvar="FORWARDED_ALLOW_IPS",
-    help="The trusted proxies: addresses or networks with commas between them; '*' for all. [env: FORWARDED_ALLOW_IPS]",
+    "--trusted-proxies",
+    envvar=PROXIES_VARIABLE,
+    help="Whose word on the client, scheme and host is believed, where the application does not say it: how many "
+    f"proxies there are, or their networks with commas between them. [env: {PROXIES_VARIABLE}]",
 )
 @click.option(
     "--graceful-timeout",
@@ -52,7 +48,19 @@ if TYPE_CHECKING:
     show_default=True,
     help="Seconds that requests in flight get when the server ends.",
 )
-@click.option("--access-log/--no-access-log", default=True, show_default=True, help="Write a line for each request.")
+@click.option(
+    "--drain",
+    type=click.IntRange(0, 3600),
+    default=0,
+    show_default=True,
+    help="Seconds to go on listening when the server is to end; /health/ready answers 503 meanwhile.",
+)
+@click.option(
+    "--access-log",
+    type=click.Choice(["text", "json", "off"]),
+    envvar=VARIABLE,
+    help=f"How the line for each request is written; text, where the application says nothing else. [env: {VARIABLE}]",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -60,10 +68,10 @@ def command(
     host: str,
     port: int,
     workers: int,
-    proxy_headers: bool,
-    forwarded_allow_ips: str,
+    trusted_proxies: str | None,
     graceful_timeout: int,
-    access_log: bool,
+    drain: int,
+    access_log: str | None,
 ) -> None:
     """Serve an application in production.
 
@@ -82,11 +90,10 @@ def command(
     folder = Path.cwd()
     found = find_target(target, folder)
     options = {
-        "proxy_headers": proxy_headers,
-        "forwarded_allow_ips": forwarded_allow_ips,
         "timeout_graceful_shutdown": graceful_timeout,
-        "access_log": access_log,
+        "drain": drain,
     }
+    _say({PROXIES_VARIABLE: trusted_proxies, VARIABLE: access_log})
     app = _load(found, folder)
     _check_sessions(app, workers)
     with serving.listen(host, port, "start") as sock:
@@ -99,9 +106,15 @@ def command(
         if workers == 1:
             served = serving.run(app, sock, ready, **options)
         else:
-            team = Team(lambda: Child(_work, found, folder, sock, options), workers, sock, graceful_timeout)
+            team = Team(lambda: Child(_work, found, folder, sock, options), workers, sock, drain + graceful_timeout)
             served = team.serve(ready)
     ctx.exit(0 if served else 1)
+
+
+def _say(variables: Mapping[str, str | None]) -> None:
+    """Tell the application, and the processes that serve it, what the options say."""
+    TrustedProxies.of_text(variables[PROXIES_VARIABLE] or "")
+    os.environ.update({name: value for name, value in variables.items() if value is not None})
 
 
 def _load(target: Target, folder: Path) -> Any:
@@ -111,7 +124,8 @@ def _load(target: Target, folder: Path) -> Any:
     logging.config.dictConfig(log_config(dated=True))
     logging.captureWarnings(True)
     enter(folder, "production")
-    return load_target(target, folder)
+    os.environ.setdefault(VARIABLE, "text")
+    return load_served(target, folder)
 
 
 def _check_sessions(app: Any, workers: int) -> None:
@@ -124,8 +138,8 @@ def _check_sessions(app: Any, workers: int) -> None:
 def _layers(app: App) -> Iterator[Any]:
     """All the middleware of an application."""
     yield from app.middleware
-    for route in app.routes:
-        yield from route.middleware
+    for each in (*app.routes, *(mount.route for mount in app.mounts)):
+        yield from each.middleware
 
 
 def _is_in_process(layer: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import inspect
 import os
 import re
@@ -24,7 +25,7 @@ from kick.cli.errors import (
     NoTarget,
     VariableNotSet,
 )
-from kick.errors import KickError
+from kick.errors import KickError, MissingExtra
 
 if TYPE_CHECKING:
     from kick.app import App
@@ -87,6 +88,20 @@ def load_target(target: Target, folder: Path) -> Any:
     return found
 
 
+def load_served(target: Target, folder: Path) -> Any:
+    """Import an application that is to be served.
+
+    Raises what `load_target` raises, and `MissingExtra` where it has WebSockets and nothing is installed that the
+    server speaks them with.
+    """
+    from kick.app import App
+
+    found = load_target(target, folder)
+    if isinstance(found, App) and found.sockets and not any(map(_is_installed, ("websockets", "wsproto"))):
+        raise MissingExtra(f"The WebSocket {found.sockets[0].path}", "websockets", "websockets")
+    return found
+
+
 def load_app(target: Target, folder: Path) -> App:
     """Import a kick application. Raises what `load_target` raises, and `NotAnApplication` for any other ASGI one."""
     from kick.app import App
@@ -95,6 +110,10 @@ def load_app(target: Target, folder: Path) -> App:
     if not isinstance(found, App):
         raise NotAnApplication(str(target), found, "a kick application")
     return found
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def _target_in(path: Path) -> str | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
-from typing import IO, Any, Final
+from typing import Final
 
 import click
+
+from kick.environment import colorful as colorful
+from kick.environment import colors as colors
 
 METHOD_COLORS: Final = {"GET": "green", "POST": "blue", "PUT": "yellow", "PATCH": "yellow", "DELETE": "red"}
 
@@ -20,24 +22,6 @@ _MARGIN: Final = 9
 _WIDEST: Final = 110
 _CODE: Final = re.compile(r"`[^`]*`")
 _NO_BREAK: Final = "\0"
-
-
-def colors() -> bool | None:
-    """What the environment says of colours: `False` with `NO_COLOR`, `True` with `FORCE_COLOR`.
-
-    `None` leaves it to the stream: colours in a terminal, none in a pipe. See no-color.org and force-color.org.
-    """
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return None
-
-
-def colorful(stream: IO[Any]) -> bool:
-    """Whether to write colours to a stream."""
-    wanted = colors()
-    return stream.isatty() if wanted is None else wanted
 
 
 def say(text: str = "", *, err: bool = False) -> None:

@@ -20,6 +20,7 @@ from kick.di.errors import (
     is_abstract,
 )
 from kick.di.graph import Found, Graph, Step, is_hashable
+from kick.di.health import HealthOfShortLived
 from kick.di.naming import core, type_name
 from kick.di.recipe import Recipe
 from kick.di.service import Lifetime
@@ -59,6 +60,9 @@ class Check:
         for root in self._graph.roots():
             for recipe in root.recipes:
                 self._visit(recipe, ())
+        for root in self._graph.roots():
+            for recipe in root.recipes:
+                self._check_health(recipe)
 
     def report(self) -> list[KickError]:
         """What was found."""
@@ -91,6 +95,15 @@ class Check:
             case _:
                 return True
         return False
+
+    def _check_health(self, recipe: Recipe) -> None:
+        provider = recipe.provider
+        if provider.health is not None and self._graph.lifetime(recipe) is not Lifetime.SINGLETON:
+            lifetime = self._graph.lifetime(recipe).value
+            scope = f', scope="{provider.scope.value}"' if provider.scope else ""
+            without = f"Provider({type_name(recipe.key)}, {recipe.code}{scope})"
+            where = f"The provider at {provider.place}"
+            self._problems.append(HealthOfShortLived(recipe.key, lifetime, where, without))
 
     def _follow(self, found: Found, path: tuple[Step, ...], parameter: str | None) -> None:
         has_default = bool(path) and path[-1][1].has_default

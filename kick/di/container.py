@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from copy import copy
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, get_origin, overload
 
 from kick.di.check import Check
 from kick.di.errors import OutsideScope, OverrideByClass, UndeclaredSeed
 from kick.di.graph import Found, Graph
+from kick.di.naming import type_name
 from kick.di.plan import Plan, Planner
 from kick.di.provider import Provider, hashed
 from kick.di.recipe import Recipe
@@ -66,7 +68,7 @@ class Container:
     ) -> None:
         self._graph = Graph(providers, seeds, inner)
         self._advice = advice or {}
-        self._required: list[tuple[Any, str, str | None]] = []
+        self._required: dict[tuple[str, str | None], list[Any]] = {}  # keys by place: they need not be hashable
         self._problems: list[KickError] | None = None
         self._resolved: dict[Any, None] = {}
         self._singletons = Singletons(self, self._graph)
@@ -98,8 +100,9 @@ class Container:
             UserController.show(number) at app.py:12
             -> int
         """
-        if (key, wanted_by, parameter) not in self._required:
-            self._required.append((key, wanted_by, parameter))
+        keys = self._required.setdefault((wanted_by, parameter), [])
+        if key not in keys:
+            keys.append(key)
             self._problems = None
 
     def check(self) -> list[KickError]:
@@ -110,8 +113,9 @@ class Container:
         """
         if self._problems is None:
             check = Check(self._graph, self._advice)
-            for key, wanted_by, parameter in self._required:
-                check.required(key, wanted_by, parameter=parameter)
+            for (wanted_by, parameter), keys in self._required.items():
+                for key in keys:
+                    check.required(key, wanted_by, parameter=parameter)
             check.registered()
             self._problems = check.report()
         return list(self._problems)
@@ -144,7 +148,7 @@ class Container:
         """
         async with self._singletons.lock:
             raise_all(self.check())
-            wanted = [*(key for key, *_ in self._required), *self._resolved]
+            wanted = [*(key for keys in self._required.values() for key in keys), *self._resolved]
             recipes = self._graph.singletons([*self._graph.roots(), *map(self._graph.find, wanted)])
             self._singletons.open()
             await self._singletons.build(recipes, self._planner)
@@ -260,6 +264,22 @@ class Container:
             async with self._singletons.lock:
                 await self._singletons.build(answer.singletons, self._planner)
         return await answer.plan.run(scope) if answer.plan.awaits else answer.plan.run(scope)
+
+    def health_checks(self) -> list[tuple[str, Callable[[], Any]]]:
+        """What is provided with a `health`, by name, and what asks each; what that returns may have to be awaited.
+
+        >>> container = Container([Provider(int, value=1, health=lambda number: number > 0)])
+        >>> [(name, ask()) for name, ask in container.health_checks()]
+        [('int', True)]
+        """
+        checks: list[tuple[str, Callable[[], Any]]] = []
+        for recipe in [each for root in self._graph.roots() for each in root.recipes]:
+            if recipe.provider.health is not None:
+                found = Found((recipe.key,), (recipe,))
+                self._singletons.build_now(recipe.key, self._graph.singletons([found]), self._planner)
+                instance = self._planner.found(found).run(self._singletons.root)
+                checks.append((type_name(recipe.key), partial(recipe.provider.health, instance)))
+        return checks
 
     @contextmanager
     def override(self, key: Any, replacement: T) -> Generator[T]:

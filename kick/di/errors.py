@@ -24,7 +24,7 @@
     ├── DidNotYield            a generator that ends before it yields
     └── YieldedTwice           a generator that goes on after its clean-up
 
-Each takes the facts and builds cause and fix itself.
+Each takes the facts and builds cause and fix itself. Those about `health` are in `kick.di.health`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import ast
 import inspect
 import re
 import sys
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -84,8 +84,13 @@ def place(file: str, line: int) -> str:
     >>> place("/nowhere/app.py", 12)
     '/nowhere/app.py:12'
     """
-    path, here = Path(file), Path.cwd()
-    return f"{path.relative_to(here) if path.is_relative_to(here) else path}:{line}"
+    return f"{_from_here(file, str(Path.cwd()))}:{line}"
+
+
+@lru_cache(maxsize=1024)  # asked once for each handler, thousands of which may be in one file
+def _from_here(file: str, folder: str) -> Path:
+    path, here = Path(file), Path(folder)
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def core(factory: Any) -> Any:

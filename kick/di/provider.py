@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any, get_origin, overload
 
 from kick.di.errors import UnhashableKey, ValueAndFactory
+from kick.di.health import BadHealth
 from kick.di.naming import core, factory_name, place, place_of, type_name
 from kick.di.service import Lifetime, ScopeName, lifetime_mark, lifetime_named
 from kick.di.signature import made_by
@@ -29,12 +30,17 @@ class Provider:
     | `Provider(Settings, value=settings)` | this very object |
     | `Provider(Annotated[Database, "replica"], connect_replica)` | a second `Database`, told apart by its qualifier |
     | `Provider(Basket, scope="request")` | the class itself, once per request |
+    | `Provider(Database, connect, health=Database.ping)` | what is asked how it is by `/health/ready` |
 
     Without `scope`, what `@Service` says on the factory holds; without that, a class lives as long as the app, and a
     function as long as what it needs allows. A class that is provided under its own type too is built once and
     shared, unless the key is qualified or `scope` is given.
 
-    Raises `ValueAndFactory` for both or neither, `UnhashableKey` for a key that cannot be looked up.
+    `health` is called with the instance, which lives as long as the app; it may be async. It says that all is well by
+    returning, and that it is not by raising, or by returning `False`.
+
+    Raises `ValueAndFactory` for both or neither, `UnhashableKey` for a key that cannot be looked up, `BadHealth` for
+    a `health` that cannot be called.
 
     >>> Provider(float, int)
     Provider(float, int)
@@ -42,14 +48,19 @@ class Provider:
     Provider(str, value=...)
     """
 
-    __slots__ = ("factory", "key", "scope", "value", "written")
+    __slots__ = ("factory", "health", "key", "scope", "value", "written")
 
     @overload
     def __init__(
-        self, key: Any, factory: Callable[..., Any] | None = None, *, scope: ScopeName | None = None
+        self,
+        key: Any,
+        factory: Callable[..., Any] | None = None,
+        *,
+        scope: ScopeName | None = None,
+        health: Callable[[Any], Any] | None = None,
     ) -> None: ...
     @overload
-    def __init__(self, key: Any, *, value: Any) -> None: ...
+    def __init__(self, key: Any, *, value: Any, health: Callable[[Any], Any] | None = None) -> None: ...
     def __init__(
         self,
         key: Any,
@@ -57,8 +68,11 @@ class Provider:
         *,
         value: Any = _Unset.VALUE,
         scope: ScopeName | None = None,
+        health: Callable[[Any], Any] | None = None,
     ) -> None:
         hashed(key)
+        if health is not None and not callable(health):
+            raise BadHealth(key, health)
         if value is _Unset.VALUE:
             factory = key if factory is None else factory
             if not callable(factory):
@@ -68,6 +82,7 @@ class Provider:
         self.key = key
         self.factory = factory
         self.value = value
+        self.health = health
         self.scope = lifetime_named(scope) if scope else None
         self.written: tuple[str, int] | None = _caller(inspect.currentframe())
 
@@ -91,7 +106,7 @@ class Provider:
     @property
     def identity(self) -> tuple[Any, ...]:
         """Equal for two entries that say the same, as when two modules list one class."""
-        return self.key, id(self.factory), id(self.value), self.scope
+        return self.key, id(self.factory), id(self.value), self.scope, self.health
 
 
 def provider_of(entry: Any) -> Provider:

@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import sys
 import typing
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -16,6 +16,7 @@ from types import FunctionType
 from typing import Any, Self, get_args, get_origin
 
 from kick.di.errors import GeneratorHint, MissingReturnHint, UnresolvedHint
+from kick.di.generics import filled, type_arguments
 from kick.di.naming import core, factory_name, import_line, place_of
 
 # From Python 3.14 on, hints are evaluated when they are asked for, and one that fails hides the others.
@@ -102,7 +103,10 @@ def needs_of(factory: Any) -> tuple[Need, ...]:
     except ValueError:  # a class written in C that does not say
         return ()
     parameters = [each for each in signature.parameters.values() if each.kind not in _NOT_PASSED]
-    hints = _hints(constructor_of(called, [each.name for each in parameters])) if parameters else {}
+    written = constructor_of(called, [each.name for each in parameters])
+    hints = _hints(written) if parameters else {}
+    if isinstance(called, type):
+        hints = _filled(hints, type_arguments(called, written))
     hints = _filled(hints, dict(zip(getattr(called, "__parameters__", ()), get_args(factory), strict=False)))
     bound = factory.keywords if isinstance(factory, partial) else {}  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return tuple(Need(each, _hint(each, hints, each.name in bound)) for each in parameters)
@@ -166,16 +170,9 @@ def _hint(parameter: Parameter, hints: dict[str, Any], bound: bool) -> Any:
     return hint.type if isinstance(hint, dataclasses.InitVar) else hint  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
-def _filled(hints: dict[str, Any], arguments: dict[Any, Any]) -> dict[str, Any]:
+def _filled(hints: dict[str, Any], arguments: Mapping[Any, Any]) -> dict[str, Any]:
     """The hints of a generic class, its type variables replaced: `Mapper[T]` in `Repo[User]` is `Mapper[User]`."""
-    return {name: _replaced(hint, arguments) for name, hint in hints.items()} if arguments else hints
-
-
-def _replaced(hint: Any, arguments: dict[Any, Any]) -> Any:
-    if isinstance(hint, typing.TypeVar):
-        return arguments.get(hint, hint)
-    variables = getattr(hint, "__parameters__", ()) if get_origin(hint) else ()
-    return hint[tuple(arguments.get(each, each) for each in variables)] if variables else hint
+    return {name: filled(hint, arguments) for name, hint in hints.items()} if arguments else hints
 
 
 def _hints(annotated: Any) -> dict[str, Any]:

@@ -1,8 +1,12 @@
 """The HTTP side: controllers, contexts, responses, errors."""
 
+from kick.http.conditional import conditional
 from kick.http.context import RequestContext
-from kick.http.controller import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use
+from kick.http.controller import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use, WebSocket
 from kick.http.cookies import cookie_parser
+from kick.http.frames import InvalidMessage
+from kick.http.markers import Cookie, FromCookie, FromHeader, Header
+from kick.http.mounts import Mount
 from kick.http.pipeline import CallNext, Middleware
 from kick.http.problem import (
     BadGateway,
@@ -28,9 +32,14 @@ from kick.http.problem import (
     UnsupportedMediaType,
     URITooLong,
 )
+from kick.http.proxies import TrustedProxies
 from kick.http.response import Response
 from kick.http.routing import Route
 from kick.http.sse import ServerSentEvent
+from kick.http.static import StaticFiles
+from kick.http.templates import JinjaTemplates
+from kick.http.uploads import File, UploadFile
+from kick.http.websocket import Socket, SocketClosed
 
 __all__ = [
     "BadGateway",
@@ -38,17 +47,25 @@ __all__ = [
     "CallNext",
     "Conflict",
     "Controller",
+    "Cookie",
     "Delete",
+    "File",
     "Forbidden",
+    "FromCookie",
+    "FromHeader",
     "GatewayTimeout",
     "Get",
     "Gone",
     "HTTPError",
     "Head",
+    "Header",
     "InternalServerError",
+    "InvalidMessage",
+    "JinjaTemplates",
     "Locked",
     "MethodNotAllowed",
     "Middleware",
+    "Mount",
     "NotAcceptable",
     "NotFound",
     "NotImplementedHere",
@@ -64,11 +81,18 @@ __all__ = [
     "Route",
     "ServerSentEvent",
     "ServiceUnavailable",
+    "Socket",
+    "SocketClosed",
+    "StaticFiles",
     "TooManyRequests",
+    "TrustedProxies",
     "URITooLong",
     "Unauthorized",
     "UnprocessableEntity",
     "UnsupportedMediaType",
+    "UploadFile",
     "Use",
+    "WebSocket",
+    "conditional",
     "cookie_parser",
 ]

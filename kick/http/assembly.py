@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+import gc
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from kick.di import Container
+from kick.di.generics import type_arguments
 from kick.di.naming import place_of
 from kick.errors import KickError
 from kick.http.binding import CallPlan
 from kick.http.calling import endpoint_of, without_body
-from kick.http.controller import ControllerInfo, RouteInfo, controller_info, handlers_of, middleware_of
-from kick.http.errors import BadBodyLimit, BadRoutePath, BadStatus, DuplicateRoute, ListedTwice, NotAController
+from kick.http.controller import ControllerInfo, RouteInfo, SocketInfo, controller_info, handlers_of, middleware_of
+from kick.http.errors import (
+    BadBodyLimit,
+    BadFileLimit,
+    BadRoutePath,
+    BadStatus,
+    DuplicateRoute,
+    ListedTwice,
+    NotAController,
+    WatchedStream,
+)
+from kick.http.mounts import ANY_METHOD, BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
 from kick.http.pipeline import around, for_route, guarded, middleware_problem
 from kick.http.response import Response
-from kick.http.routing import Endpoint, Route, Router, parse_path, path_names
+from kick.http.routing import Endpoint, Route, Router, Segment, parse_path, path_names
 from kick.http.settings import Settings
+from kick.http.socket_errors import DuplicateSocket
+from kick.http.socketplan import SocketPlan, socket_endpoint, socket_problems, without_sockets
+from kick.http.static import StaticFiles
+from kick.http.threads import Threads
+from kick.http.uploads import File
+from kick.http.urls import URLs
+from kick.http.versions import version_problem
 
 
 class ModuleLike(Protocol):
@@ -28,6 +48,12 @@ class ModuleLike(Protocol):
     prefix: str
     middleware: tuple[Any, ...]
     session: bool | None
+    version: str | None
+    mounts: Mapping[str, Any]
+
+
+_THREADS: Final = Threads()
+"""Before `configure` has said which."""
 
 
 class Chain(msgspec.Struct, eq=False):
@@ -37,33 +63,58 @@ class Chain(msgspec.Struct, eq=False):
     plan: CallPlan
     outer: list[Any] = []
     inner: list[Any] = []
+    threads: Threads = _THREADS
 
     def link(self, container: Container) -> Endpoint:
         """The whole chain, composed; the container has started."""
         handler = endpoint_of(
-            self.plan, container, container.instance(self.route.controller), in_layers=bool(self.outer or self.inner)
+            self.plan,
+            container,
+            container.instance(self.route.controller),
+            in_layers=bool(self.outer or self.inner),
+            threads=self.threads,
         )
         endpoint = guarded(self.outer, around(self.inner, handler))
         return without_body(endpoint) if self.route.method == "HEAD" else endpoint
 
 
+class SocketChain(Chain):
+    """What the handshake of a WebSocket runs through."""
+
+    def link(self, container: Container) -> Endpoint:
+        """The whole chain, composed; the container has started."""
+        assert isinstance(self.plan, SocketPlan)
+        handler = socket_endpoint(self.plan, container, container.instance(self.route.controller))
+        return guarded(self.outer, around(self.inner, handler))
+
+
 class Assembly:
     """The router of an application, and how each of its handlers is called.
 
-    `layers` are all the middleware there is, each once; `problems` has all that is wrong.
+    `sockets` is the router of its WebSockets: a page and a WebSocket may share a path. `layers` are all the middleware
+    there is, each once; `problems` has all that is wrong.
     """
 
     def __init__(self, modules: Sequence[ModuleLike], middleware: Sequence[Any], prefix: str) -> None:
         self.router = Router()
+        self.urls = URLs()
+        self.sockets = Router()
         self.chains: list[Chain] = []
+        self.mounts: list[Mount] = []
         self.problems: list[KickError] = []
         self.layers: dict[int, Any] = {}
         self._listed: dict[tuple[type, str], str] = {}
         self._unmatched: list[Any] = []
         self.middleware = self._usable(middleware)
         for module in modules:
+            self._note_version(module.version, repr(module))
             for controller in module.controllers:
                 self._add_controller(module, controller, prefix)
+            for path, mounted in module.mounts.items():
+                try:
+                    self._add_mount(module, path, mounted, prefix)
+                except (BadRoutePath, BadMount, DuplicateMount) as problem:
+                    self.problems.append(problem)
         self.router.finish(_head_of)
         self._check_order()
 
@@ -71,6 +122,11 @@ class Assembly:
     def providers(self) -> list[Any]:
         """What the middleware adds to the container."""
         return [each for layer in self.layers.values() for each in getattr(layer, "providers", ())]
+
+    @property
+    def health(self) -> list[tuple[str, Callable[[], Any]]]:
+        """What the middleware has that can be asked how it is."""
+        return [item for layer in self.layers.values() for item in getattr(layer, "health", {}).items()]
 
     def require(self, container: Container) -> list[KickError]:
         """Tell the container what the controllers and their handlers ask it for; what is wrong with the handlers."""
@@ -89,10 +145,14 @@ class Assembly:
         for layer in self.layers.values():
             if hasattr(layer, "configure"):
                 layer.configure(settings)
+        settings.urls = self.urls
         self._unmatched = self._chosen(self.middleware, None)
         for chain in self.chains:
-            chain.outer = self._chosen(self.middleware, chain.route)
-            chain.inner = self._chosen(chain.route.middleware, chain.route)
+            chain.threads = settings.threads
+        all_served: list[Chain | Mount] = [*self.chains, *self.mounts]
+        for served in all_served:
+            served.outer = self._chosen(self.middleware, served.route)
+            served.inner = self._chosen(served.route.middleware, served.route)
 
     def unmatched(self, endpoint: Endpoint) -> Endpoint:
         """What answers requests that no route matches."""
@@ -108,7 +168,8 @@ class Assembly:
         if info is None:
             self.problems.append(NotAController(controller, module.name))
             return
-        key = controller, join_paths(module.prefix)
+        self._note_version(info.version, f"@Controller of {controller.__qualname__}")
+        key = controller, join_paths(_version_of(module, info), module.prefix)
         if key in self._listed:
             self.problems.append(ListedTwice(controller, self._listed[key], module.name))
             return
@@ -116,7 +177,7 @@ class Assembly:
         for handler, route_info in handlers_of(controller):
             try:
                 self._add_route(module, controller, info, handler, route_info, prefix)
-            except (BadRoutePath, DuplicateRoute) as problem:
+            except (BadRoutePath, DuplicateRoute, DuplicateSocket) as problem:
                 self.problems.append(problem)
 
     def _add_route(
@@ -129,10 +190,10 @@ class Assembly:
         prefix: str,
     ) -> None:
         name = f"{controller.__name__}.{getattr(handler, '__name__', handler)}"
-        path = join_paths(prefix, module.prefix, info.prefix, route_info.path)
+        path = join_paths(prefix, _version_of(module, info), module.prefix, info.prefix, route_info.path)
         place = f"{name}() at {place_of(handler)}"
         self.problems += _option_problems(route_info, place)
-        plan = CallPlan(handler, route_info, path_names(path), place)
+        plan = self._plan(handler, route_info, path, place, controller)
         layers = (*module.middleware, *middleware_of(controller), *middleware_of(handler))
         route = Route(
             method=route_info.method,
@@ -145,11 +206,64 @@ class Assembly:
             info=route_info,
             session=_first(route_info.session, info.session, module.session),
             max_body=route_info.max_body,
+            allowance=plan.allowance,
             middleware=tuple(self._usable(layers)),
             endpoint=_not_linked,
         )
-        self.chains.append(Chain(route, plan))
-        self.router.add(route, parse_path(path, plan.hints(), place))
+        segments = parse_path(path, plan.hints(), place)
+        if isinstance(route_info, SocketInfo):
+            self.chains.append(SocketChain(route, plan))
+            self._add_socket(route, segments)
+        else:
+            self.chains.append(Chain(route, plan))
+            self.router.add(route, segments)
+            self.urls.add(route, segments)
+
+    def _plan(self, handler: Any, info: RouteInfo, path: str, place: str, controller: type) -> CallPlan:
+        types = type_arguments(controller, handler)
+        if isinstance(info, SocketInfo):
+            self.problems += socket_problems(info, place)
+            return SocketPlan(handler, info, path_names(path), place, types=types)
+        return without_sockets(CallPlan(handler, info, path_names(path), place, types=types))
+
+    def _add_socket(self, route: Route, segments: Sequence[Segment]) -> None:
+        try:
+            self.sockets.add(route, segments)
+        except DuplicateRoute as problem:
+            raise DuplicateSocket(route.path, *problem.places) from None
+
+    def _add_mount(self, module: ModuleLike, path: str, mounted: Any, prefix: str) -> None:
+        place = f"mounts={{{path!r}: ...}} of {module!r}"
+        problem = mount_problem(mounted, place)
+        if problem is not None:
+            raise problem
+        below = join_paths(path)
+        route = Route(
+            method=ANY_METHOD,
+            path=join_paths(prefix, module.version or "", module.prefix, path),
+            name=".".join([module.name, *below.strip("/").split("/")]).rstrip("."),
+            handler=mounted,
+            controller=None,
+            module=module.name,
+            place=place,
+            info=mount_info(below),
+            session=module.session or False,
+            max_body=None,
+            middleware=tuple(self._usable(module.middleware)),
+            endpoint=_not_linked,
+        )
+        segments = parse_path(route.path, {}, place)
+        if segments[-1].kind == "path":
+            raise BadRoutePath(
+                route.path, place, "takes all the rest, as a mount does anyway", "Leave out the last part."
+            )
+        is_static = isinstance(mounted, StaticFiles)
+        methods = ("GET", "HEAD") if is_static else None
+        taken = self.router.mount(route, segments, methods=methods, is_told=is_static and mounted.spa is None)
+        if taken is not None:
+            raise DuplicateMount(route.path, taken.place, place)
+        self.urls.add_mount(route, segments, [*(() if route.path == "/" else segments), BELOW_MOUNT])
+        self.mounts.append(Mount(app=mounted, route=route))
 
     def _usable(self, layers: Iterable[Any]) -> list[Any]:
         """The layers that can be called as such; what is wrong with the others is noted, once."""
@@ -164,7 +278,8 @@ class Assembly:
         return usable
 
     def _check_order(self) -> None:
-        chains = [(*self.middleware, *chain.route.middleware) for chain in self.chains]
+        routes = [chain.route for chain in self.chains] + [mount.route for mount in self.mounts]
+        chains = [(*self.middleware, *route.middleware) for route in routes]
         different = {tuple(map(id, layers)): layers for layers in [tuple(self.middleware), *chains]}
         for layers in different.values():
             for index, layer in enumerate(layers):
@@ -172,9 +287,26 @@ class Assembly:
                     for problem in layer.check(layers[:index], layers[index + 1 :]):
                         self._note(problem)
 
+    def _note_version(self, version: object, place: str) -> None:
+        problem = version_problem(version, place)
+        if problem is not None:
+            self._note(problem)
+
     def _note(self, problem: KickError) -> None:
         if str(problem) not in map(str, self.problems):
             self.problems.append(problem)
+
+
+@contextmanager
+def collector_paused() -> Generator[None]:
+    """Put off garbage collection: of what an assembly makes nothing is garbage, and looking for it doubles the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def body_limit_problem(limit: object, place: str) -> KickError | None:
@@ -193,6 +325,11 @@ def _option_problems(info: RouteInfo, place: str) -> list[KickError]:
     status: Any = info.status
     if status is not None and not (isinstance(status, int) and 200 <= status <= 599):
         problems.append(BadStatus(status, info.method, place))
+    files: Any = info.files
+    if files is not None and not isinstance(files, File):
+        problems.append(BadFileLimit(f"files={files!r} of {place} is no File(...)", "files=File(max_size=5 << 20)"))
+    if info.cancel_on_disconnect and info.stream:
+        problems.append(WatchedStream(info.method, place))
     return problems
 
 
@@ -203,6 +340,10 @@ def join_paths(*parts: str) -> str:
     ('/api/notes', '/')
     """
     return "/" + "/".join(part.strip("/") for part in parts if part.strip("/"))
+
+
+def _version_of(module: ModuleLike, info: ControllerInfo) -> str:
+    return str(info.version or module.version or "")
 
 
 def _first(*choices: bool | None) -> bool | None:

@@ -6,23 +6,29 @@
 | a name in the path | the path parameter, converted |
 | `body: T` | the body, validated as `T` |
 | `query: T` | the query string, validated as `T` |
+| `name: Header[T]`, `name: Cookie[T]` | the header or cookie of that name, validated as `T` |
+| `name: UploadFile`, `name: list[UploadFile]` | the files in that field of a multipart form |
 | any other | what the container provides for its type |
 """
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any, Final, get_origin
 
 import msgspec
 
 from kick.di import Container
 from kick.di.errors import UnresolvedHint
+from kick.di.generics import NO_TYPES, filled, has_variables
 from kick.di.naming import type_name
 from kick.di.signature import Need, Unhinted, Unresolved, needs_of
-from kick.errors import KickError
+from kick.errors import KickError, MissingExtra
+from kick.http.allowance import Allowance, allowance_of, file_fields, file_of
+from kick.http.body import reads_multipart
 from kick.http.codec import Role, role_of
 from kick.http.context import RequestContext
 from kick.http.controller import RouteInfo
@@ -36,7 +42,17 @@ from kick.http.errors import (
     UnsupportedType,
     UntypedParameter,
 )
-from kick.http.readers import NO_DEFAULT, Getter, body_reader, query_reader
+from kick.http.markers import FromHeader, marker_of, unmarked
+from kick.http.readers import (
+    NO_DEFAULT,
+    Getter,
+    body_reader,
+    cookie_reader,
+    file_reader,
+    gathering,
+    header_reader,
+    query_reader,
+)
 from kick.http.request import WITHOUT_BODY
 from kick.http.texts import has_names
 
@@ -52,8 +68,16 @@ class Source(enum.Enum):
     PATH = "path"
     BODY = "body"
     QUERY = "query"
+    HEADER = "header"
+    COOKIE = "cookie"
+    FILE = "file"
     CONTAINER = "container"
+    SOCKET = "socket"
     DEFAULT = "default"
+
+
+_READ: Final = (Source.BODY, Source.QUERY, Source.HEADER, Source.COOKIE)
+"""What is validated as the type of the parameter says."""
 
 
 class Argument(msgspec.Struct):
@@ -74,28 +98,37 @@ class Argument(msgspec.Struct):
 class CallPlan:
     """What the parameters of one handler are filled with.
 
-    `problems` has what is wrong with its signature, `readers` how `body` and `query` are read.
+    `problems` has what is wrong with its signature, `readers` how the arguments are read that are part of the request,
+    `allowance` what it takes of files. `types` has what stands for the type variables of the controller's bases.
     """
 
-    def __init__(self, handler: Any, info: RouteInfo, path_names: Sequence[str], place: str) -> None:
+    def __init__(
+        self,
+        handler: Any,
+        info: RouteInfo,
+        path_names: Sequence[str],
+        place: str,
+        *,
+        types: Mapping[Any, Any] = NO_TYPES,
+    ) -> None:
         self.handler = handler
         self.info = info
         self.place = place
         self.problems: list[KickError] = []
         self.arguments: list[Argument] = []
-        self.readers: dict[Source, Getter] = {}
+        self.readers: dict[str, Getter] = {}
+        self.allowance: Allowance | None = None
         self._unreadable: set[str] = set()
         problem = handler_problem(handler, place)
         if problem is not None:
             self.problems.append(problem)
             return
         for need in needs_of(handler)[1:]:
-            argument = self._argument(need, path_names)
+            argument = self._argument(dataclasses.replace(need, hint=filled(need.hint, types)), path_names)
             if argument is not None:
                 self.arguments.append(argument)
         self._check_path(path_names)
-        for argument in self.arguments:
-            self._make_reader(argument)
+        self._make_readers()
 
     def takes(self, source: Source) -> bool:
         """Whether any argument comes from there."""
@@ -140,6 +173,10 @@ class CallPlan:
             source = Source.CONTEXT
         elif name in path_names:
             source = Source.PATH
+        elif (marker := marker_of(hint)) is not None:
+            source = Source.HEADER if isinstance(marker, FromHeader) else Source.COOKIE
+        elif file_of(hint) is not None:
+            source = Source.FILE
         elif name in ("body", "query"):
             source = Source(name)
         if isinstance(hint, Unhinted):
@@ -159,21 +196,49 @@ class CallPlan:
         problems = [UnboundPathParameter(name, self.info.path, self.place) for name in path_names if name not in taken]
         self.problems += problems
 
-    def _make_reader(self, argument: Argument) -> None:
-        source, hint = argument.source, argument.hint
+    def _make_readers(self) -> None:
+        """How each part of the request is read; where there are several, all of them tell what is wrong."""
+        files = {each.name: each.hint for each in self.arguments if each.source is Source.FILE}
+        for argument in self.arguments:
+            source, hint = argument.source, argument.hint
+            try:
+                reader = self._reader(argument, files)
+                if reader is not None:
+                    self.readers[argument.name] = reader
+            except (TypeError, NameError) as error:
+                shown = f"{source.name.title()}[{type_name(unmarked(hint))}]" if marker_of(hint) else type_name(hint)
+                self.problems.append(UnsupportedType(source.value, shown, self.place, str(error), name=argument.name))
+        body = next((each.hint for each in self.arguments if each.source is Source.BODY), None)
+        if not self.problems:
+            self.allowance = allowance_of(files, body, self.info.files)
+            if self.allowance is not None and (files or self.allowance.files) and not reads_multipart():
+                self.problems.append(MissingExtra(f"{self.place} takes files, which", "python-multipart", "uploads"))
+        if len(self.readers) > 1:
+            self.readers = gathering(self.readers)
+
+    def _reader(self, argument: Argument, files: Collection[str]) -> Getter | None:
+        source, hint, name = argument.source, argument.hint, argument.name
         default = argument.default if argument.has_default else NO_DEFAULT
-        try:
-            if source is Source.BODY:
-                if self.info.method in WITHOUT_BODY:
-                    self.problems.append(BodyWithoutMethod(self.info.method, self.place))
-                elif self.info.stream:
-                    self.problems.append(BodyOfStream(self.place))
-                self.readers[source] = body_reader(hint, default)
-            elif source is Source.QUERY:
-                self.readers[source] = query_reader(hint, default)
-        except (TypeError, NameError) as error:
-            shown = getattr(hint, "__qualname__", repr(hint))
-            self.problems.append(UnsupportedType(source.value, shown, self.place, str(error)))
+        if source in _READ and has_variables(hint):
+            raise TypeError("nothing says what its type variable stands for")
+        if source in (Source.BODY, Source.FILE):
+            self._check_body()
+            file_fields(hint)
+            return file_reader(name, hint, default) if source is Source.FILE else body_reader(hint, default, files)
+        if source is Source.QUERY:
+            return query_reader(hint, default)
+        marker = marker_of(hint)
+        if source is Source.HEADER and marker is not None:
+            return header_reader(marker.wire_name(name), unmarked(hint), default)
+        if source is Source.COOKIE and marker is not None:
+            return cookie_reader(marker.wire_name(name), unmarked(hint), default)
+        return None
+
+    def _check_body(self) -> None:
+        if self.info.method in WITHOUT_BODY:
+            self.problems.append(BodyWithoutMethod(self.info.method, self.place))
+        elif self.info.stream:
+            self.problems.append(BodyOfStream(self.place))
 
 
 def handler_problem(handler: Any, place: str) -> KickError | None:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
-from starlette.datastructures import FormData, Headers
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
-from kick.errors import MissingExtra
 from kick.http.codec import malformed
-from kick.http.problem import BadRequest, PayloadTooLarge, UnsupportedMediaType
-
-logger: Final = logging.getLogger("kick.http")
+from kick.http.problem import PayloadTooLarge
 
 DEFAULT_LIMIT: Final = 1 << 20
 """The most bytes a body may have when nothing else is said: 1 MiB."""
@@ -28,7 +23,6 @@ FORM: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
 
 _ENDLESS: Final = 1 << 62
-_NO_MULTIPART: Final = MissingExtra("Reading multipart forms", "python-multipart", "uploads")
 
 
 class Announced(NamedTuple):
@@ -51,13 +45,18 @@ def announced(scope: Scope) -> Announced:
     media_type, length = "", 0
     for name, value in scope["headers"]:
         if name == b"content-type":
-            media_type = JSON if value == b"application/json" else _media_type(value)
+            media_type = JSON if value == b"application/json" else media_type_of(value)
         elif name == b"content-length" and value.isdigit():
             length = int(value) if len(value) < 20 else _ENDLESS
     return Announced(media_type, length)
 
 
-def _media_type(value: bytes) -> str:
+def media_type_of(value: bytes) -> str:
+    """The media type in a `Content-Type`, in lower case and without parameters.
+
+    >>> media_type_of(b"Text/HTML; charset=utf-8")
+    'text/html'
+    """
     return value.partition(b";")[0].strip().lower().decode("latin-1")
 
 
@@ -121,8 +120,16 @@ def too_large(scope: Scope, limit: int | None) -> PayloadTooLarge:
     >>> too_large({"http_version": "1.1"}, 10).headers
     {'connection': 'close'}
     """
-    headers = {} if str(scope.get("http_version")).startswith(("2", "3")) else {"connection": "close"}
-    return PayloadTooLarge(f"The body is larger than {limit} bytes.", headers=headers, limit=limit)
+    return PayloadTooLarge(f"The body is larger than {limit} bytes.", headers=closing(scope), limit=limit)
+
+
+def closing(scope: Scope) -> dict[str, str]:
+    """The headers of a response to a body of which the rest is not read (RFC 9112, section 9.6).
+
+    >>> closing({"http_version": "1.1"}), closing({"http_version": "2"})
+    ({'connection': 'close'}, {})
+    """
+    return {} if str(scope.get("http_version")).startswith(("2", "3")) else {"connection": "close"}
 
 
 def parse_form(body: bytes) -> FormData:
@@ -160,36 +167,6 @@ def accepted() -> str:
     'application/json'
     """
     return ", ".join([JSON, FORM, MULTIPART] if reads_multipart() else [JSON, FORM])
-
-
-async def parse_multipart(scope: Scope, chunks: AsyncGenerator[bytes, None], limit: int | None) -> FormData:
-    """The fields and files of a `multipart/form-data` body (RFC 7578); files beyond 1 MiB go to disk while they arrive.
-
-    Raises `BadRequest` for what cannot be read, and `UnsupportedMediaType` when python-multipart is not installed.
-    """
-    if not reads_multipart():
-        logger.error("%s %s: %s %s", scope["method"], scope["path"], _NO_MULTIPART.cause, _NO_MULTIPART.fix)
-        raise UnsupportedMediaType(
-            f"This server does not read multipart forms; send one of {accepted()}.", headers={"accept": accepted()}
-        )
-    parser = MultiPartParser(
-        Headers(scope=scope),
-        chunks,
-        max_fields=MOST_FORM_FIELDS,
-        max_files=MOST_FORM_FIELDS,
-        max_part_size=_ENDLESS if limit is None else limit,
-    )
-    try:
-        return await parser.parse()
-    except MultiPartException as error:
-        raise _malformed_multipart(error.message) from None
-    except (ValueError, LookupError):
-        raise _malformed_multipart("a header of it is malformed.") from None
-
-
-def _malformed_multipart(reason: str) -> BadRequest:
-    detail = f"The multipart form cannot be read: {reason}"
-    return malformed("body", detail, "Expected a multipart form", "multipart")
 
 
 async def one_chunk(body: bytes) -> AsyncGenerator[bytes, None]:

@@ -9,16 +9,19 @@ from inspect import Parameter
 from types import MethodType
 from typing import Any, NamedTuple
 
-import anyio.to_thread
+import anyio
+from starlette.requests import ClientDisconnect
 
 from kick.di import Container, Lifetime, Scope
+from kick.http.answer import NOT_BUILT
 from kick.http.binding import Argument, CallPlan, Source
 from kick.http.codec import encode_json
-from kick.http.context import NOT_BUILT, RequestContext
+from kick.http.context import RequestContext
 from kick.http.readers import Getter
 from kick.http.request import WITHOUT_BODY
 from kick.http.response import JSON, ReadyResponse, Response, empty_response, head_of, own_copy
 from kick.http.routing import Endpoint
+from kick.http.threads import Threads
 
 Respond = Callable[[RequestContext[Any], Any], Response]
 Call = Callable[..., Awaitable[Any]]
@@ -32,15 +35,27 @@ class Resolved(NamedTuple):
     awaits: bool
 
 
-def endpoint_of(plan: CallPlan, container: Container, instance: object, *, in_layers: bool) -> Endpoint:
+def endpoint_of(
+    plan: CallPlan, container: Container, instance: object, *, in_layers: bool, threads: Threads
+) -> Endpoint:
     """The endpoint of a handler: reads what the handler needs, calls it, and makes a response of what it returns.
 
-    `in_layers` says that there is middleware around it.
+    `in_layers` says that there is middleware around it. Handlers that are no coroutine functions run in `threads`.
     """
-    call, respond = _call_of(plan.handler, instance), responder(plan.info.status, plan.place, in_layers=in_layers)
+    endpoint = _endpoint_of(plan, container, _call_of(plan, instance, threads), in_layers=in_layers)
+    return _watching(endpoint, reads=_may_read(plan)) if plan.info.cancel_on_disconnect else endpoint
+
+
+def _may_read(plan: CallPlan) -> bool:
+    """Whether there may be a body that is read before the handler is called."""
+    return not plan.info.stream and plan.info.method not in WITHOUT_BODY
+
+
+def _endpoint_of(plan: CallPlan, container: Container, call: Call, *, in_layers: bool) -> Endpoint:
+    respond = responder(plan.info.status, plan.place, in_layers=in_layers)
     scoped = [_resolved(argument, container) for argument in plan.arguments if _is_scoped(argument, container)]
-    reads = (plan.takes(Source.BODY) or plan.takes(Source.CONTEXT) or bool(scoped)) and not plan.info.stream
-    reads = reads and plan.info.method not in WITHOUT_BODY
+    takes_body = any(map(plan.takes, (Source.BODY, Source.FILE, Source.CONTEXT)))
+    reads = (takes_body or bool(scoped)) and _may_read(plan)
     if scoped:
         endpoint = _with_scope(plan, container, call, respond, scoped)
         return _reading(endpoint) if reads else endpoint
@@ -145,6 +160,35 @@ def _reading(endpoint: Endpoint) -> Endpoint:
     return read_first
 
 
+def _watching(endpoint: Endpoint, *, reads: bool) -> Endpoint:
+    """Cancels the handler when the client goes away; `reads` says that its body has to be read before."""
+
+    async def endpoint_watched(ctx: RequestContext[Any]) -> Response:
+        if reads:
+            await ctx.read()
+        response: Response | None = None
+        failure: Exception | None = None
+
+        async def watch() -> None:
+            await ctx.disconnected()
+            tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch)
+            try:
+                response = await endpoint(ctx)
+            except Exception as error:  # noqa: BLE001  # raised again, outside of the task group, which would wrap it
+                failure = error
+            tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        if response is None:
+            raise ClientDisconnect
+        return response
+
+    return endpoint_watched
+
+
 def without_body(endpoint: Endpoint) -> Endpoint:
     """An endpoint that answers HEAD as another one answers GET (RFC 9110, section 9.3.2)."""
 
@@ -184,13 +228,14 @@ def responder(status: int | None, place: str, *, in_layers: bool) -> Respond:
     return respond
 
 
-def _call_of(function: Callable[..., Any], instance: object) -> Call:
+def _call_of(plan: CallPlan, instance: object, threads: Threads) -> Call:
+    function, place = plan.handler, plan.place
     handler = MethodType(function, instance)
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inspect.unwrap(function)):
         return handler
 
     async def call_in_thread(*args: Any, **kwargs: Any) -> Any:
-        return await anyio.to_thread.run_sync(partial(handler, *args, **kwargs))
+        return await threads.run(partial(handler, *args, **kwargs), place)
 
     return call_in_thread
 
@@ -220,4 +265,4 @@ def _getter(plan: CallPlan, argument: Argument, container: Container) -> Getter:
             default = argument.default
             return lambda _: default
         case _:
-            return plan.readers[argument.source]
+            return plan.readers[name]

@@ -21,7 +21,9 @@ import msgspec
 
 from kick.http.defaults import filler
 from kick.http.problem import BadRequest, FieldError, UnprocessableEntity
+from kick.http.uploads import is_upload
 from kick.http.validation import MOST_ERRORS, errors_in, pointer
+from kick.session.session import Session
 
 Decode = Callable[[bytes], Any]
 Convert = Callable[[Any], Any]
@@ -105,7 +107,7 @@ def converter(hint: Any, part: str) -> Convert:
     """
     if needs_pydantic(hint):
         adapter = _adapter(hint)
-        return lambda value: _validated(adapter.validate_python, value, part)
+        return lambda value: _validated(adapter.validate_python, value, part, value)
 
     def convert(value: Any) -> Any:
         try:
@@ -127,13 +129,25 @@ def needs_pydantic(hint: Any) -> bool:
     """
     if hasattr(hint, "__pydantic_validator__"):
         return True
-    custom = _custom_types(msgspec.inspect.type_info(hint))
+    custom = [each for each in _custom_types(msgspec.inspect.type_info(hint)) if not is_upload(each)]
     others = [each for each in custom if not hasattr(each, "__pydantic_validator__")]
     if others:
         raise TypeError(f"{others[0]!r} is neither a builtin nor a Struct, dataclass, TypedDict or attrs class")
     if custom:
         _adapter(hint)
     return bool(custom)
+
+
+def holds_uploads(hint: Any) -> bool:
+    """Whether there are files anywhere within a type.
+
+    >>> holds_uploads(dict[str, int])
+    False
+    """
+    try:
+        return any(map(is_upload, _custom_types(msgspec.inspect.type_info(hint))))
+    except (TypeError, NameError):
+        return False
 
 
 class Role(enum.Enum):
@@ -173,11 +187,11 @@ def _first(roles: list[Role]) -> Role:
 
 
 def _is_data(hint: Any) -> bool:
-    if not isinstance(hint, type):
+    if not isinstance(hint, type) or issubclass(hint, Session):
         return False
     if dataclasses.is_dataclass(hint):
         try:
-            return not _custom_types(msgspec.inspect.type_info(hint))
+            return all(map(is_upload, _custom_types(msgspec.inspect.type_info(hint))))
         except (TypeError, NameError):
             return False
     return issubclass(hint, msgspec.Struct | dict) or hasattr(hint, "__pydantic_validator__")
@@ -243,22 +257,30 @@ def _pydantic_decoder(hint: Any) -> Decode:
     validate = _adapter(hint).validate_json
 
     def decode_body(body: bytes) -> Any:
-        decode_json(body)  # what is no JSON is said in the same words, whatever the type
-        return _validated(validate, body, "body")
+        value = decode_json(body)  # what is no JSON is said in the same words, whatever the type
+        return _validated(validate, body, "body", value)
 
     return decode_body
 
 
-def _validated(validate: Callable[[Any], Any], value: Any, part: str) -> Any:
+def _validated(validate: Callable[[Any], Any], given: Any, part: str, value: Any) -> Any:
+    """What pydantic makes of what was `given`, which is `value` or its JSON."""
     from pydantic import ValidationError
 
     try:
-        return validate(value)
+        return validate(given)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise invalid(
-            [
-                {"location": pointer(f"/{part}", *each["loc"]), "message": each["msg"], "code": each["type"]}
-                for each in found[:MOST_ERRORS]
-            ]
-        ) from None
+        raise invalid([_pydantic_error(each, f"/{part}", value) for each in found[:MOST_ERRORS]]) from None
+
+
+def _pydantic_error(error: Any, location: str, value: Any) -> FieldError:
+    """pydantic's own error, with the way through the value: pydantic names the members of unions on its way, too."""
+    missing = error["type"] == "missing"
+    for index, step in enumerate(error["loc"], 1):
+        is_there = isinstance(value, Mapping) and step in value
+        if is_there or (isinstance(value, list | tuple) and isinstance(step, int) and step < len(value)):
+            location, value = pointer(location, step), value[step]
+        elif missing and index == len(error["loc"]):
+            location = pointer(location, step)
+    return {"location": location, "message": error["msg"], "code": error["type"]}

@@ -1,16 +1,17 @@
-"""`@Controller`, `@Get` and the like, `@Use`: they write down what they are told, and nothing else."""
+"""`@Controller`, `@Get` and the like, `@WebSocket`, `@Use`: they write down what they are told, and nothing else."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
 from kick.di.naming import place_of
 from kick.http.errors import DecoratorNotCalled, SameName
+from kick.http.uploads import File
 
 _CONTROLLER: Final = "__kick_controller__"
 _ROUTES: Final = "__kick_routes__"
@@ -26,6 +27,7 @@ class ControllerInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     prefix: str
     session: bool | None
+    version: str | None = None
 
 
 class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,14 +39,25 @@ class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
     session: bool | None = None
     stream: bool = False
     max_body: int | None = None
+    files: File | None = None
     name: str | None = None
+    cancel_on_disconnect: bool = False
 
 
-def Controller(prefix: str = "", *, session: bool | None = None) -> Callable[[C], C]:
+class SocketInfo(RouteInfo, frozen=True, kw_only=True):
+    """What `@WebSocket` was told. Its `method` is that of the handshake (RFC 6455, section 4.1)."""
+
+    origins: Any = ()
+    max_message: int = 1 << 20
+    on_invalid: Literal["close", "reply"] = "close"
+
+
+def Controller(prefix: str = "", *, session: bool | None = None, version: str | None = None) -> Callable[[C], C]:
     """Make a class a controller: its methods that `@Get` and the like decorate handle requests below `prefix`.
 
     The class is built once, when the application starts; what its constructor asks for by type comes from the
-    container. `session=False` switches the session off for all its routes.
+    container. `session=False` switches the session off for all its routes. `version="v2"` puts `/v2` before its paths,
+    in place of the version of the module.
 
     Raises `DecoratorNotCalled` where its parentheses are missing.
 
@@ -59,7 +72,7 @@ def Controller(prefix: str = "", *, session: bool | None = None) -> Callable[[C]
         raise DecoratorNotCalled("Controller", prefix)
 
     def decorate(cls: C) -> C:
-        setattr(cls, _CONTROLLER, ControllerInfo(prefix=prefix, session=session))
+        setattr(cls, _CONTROLLER, ControllerInfo(prefix=prefix, session=session, version=version))
         return cls
 
     return decorate
@@ -75,7 +88,10 @@ class Verb:
         session: `False` switches the session off: no store call, no cookie.
         stream: the handler reads the body itself, from `ctx.body_stream()`.
         max_body: the most bytes a body may have, in place of the limit of the application.
+        files: what is allowed of the files of a form, each of them, where their own type says nothing.
         name: how `kick routes` and `ctx.route` name it, in place of `Controller.method`.
+        cancel_on_disconnect: cancel the handler when the client goes away. A handler in a thread cannot be cancelled:
+            it goes on, and nobody waits for it.
 
     >>> @Post("/notes", status=201)
     ... async def create(body: dict[str, str]) -> dict[str, str]:
@@ -95,7 +111,9 @@ class Verb:
         session: bool | None = None,
         stream: bool = False,
         max_body: int | None = None,
+        files: File | None = None,
         name: str | None = None,
+        cancel_on_disconnect: bool = False,
     ) -> Callable[[F], F]:
         """The decorator; the function keeps its type.
 
@@ -111,7 +129,9 @@ class Verb:
             session=session,
             stream=stream,
             max_body=max_body,
+            files=files,
             name=name,
+            cancel_on_disconnect=cancel_on_disconnect,
         )
 
         def decorate(func: F) -> F:
@@ -129,6 +149,59 @@ Patch: Final = Verb("PATCH")
 Delete: Final = Verb("DELETE")
 Head: Final = Verb("HEAD")
 Options: Final = Verb("OPTIONS")
+
+
+def WebSocket(
+    path: str = "",
+    *,
+    session: bool | None = None,
+    origins: Sequence[str] = (),
+    max_message: int = 1 << 20,
+    on_invalid: Literal["close", "reply"] = "close",
+    name: str | None = None,
+) -> Callable[[F], F]:
+    """Make a method the handler of a WebSocket (RFC 6455): it takes a `Socket`, and whatever else handlers take.
+
+    Arguments:
+        path: as for `@Get`; a page and a WebSocket may share one.
+        session: `False` switches the session off: no store call, no cookie.
+        origins: the sites whose pages may connect, beside the application's own: `"https://app.example.com"`;
+            `"*"` for all of them. Cookies come with a connection from anywhere.
+        max_message: the most bytes that a message of the client may have; a longer one closes the connection with 1009.
+        on_invalid: what becomes of a message that does not fit its type: `"close"` raises `InvalidMessage`, which
+            closes the connection with 1007 unless the handler catches it; `"reply"` sends what is wrong with it to
+            the client, and goes on with the next.
+        name: how `kick routes` and `ctx.route` name it, in place of `Controller.method`.
+
+    Raises `DecoratorNotCalled` where its parentheses are missing, and `SameName` where it decorates a second handler
+    of one name in a class.
+
+    >>> from kick.http import Socket
+    >>> @Controller("/echo")
+    ... class EchoController:
+    ...     @WebSocket("/{room}")
+    ...     async def echo(self, socket: Socket[str, str], room: str) -> None:
+    ...         async for text in socket:
+    ...             await socket.send(f"{room}: {text}")
+    """
+    if callable(path):
+        raise DecoratorNotCalled("WebSocket", path)
+    info = SocketInfo(
+        method="GET",
+        path=path,
+        session=session,
+        name=name,
+        origins=tuple(origins) if isinstance(origins, list | tuple | set | frozenset) else origins,
+        max_message=max_message,
+        on_invalid=on_invalid,
+    )
+
+    def decorate(func: F) -> F:
+        _check_name(func, inspect.currentframe())
+        setattr(func, _ROUTES, (*getattr(func, _ROUTES, ()), info))
+        return func
+
+    return decorate
 
 
 def Use(*middleware: Any) -> Callable[[Decorated], Decorated]:

@@ -16,6 +16,9 @@ KickError
 ├── ListedTwice          a controller that is listed twice under one prefix
 ├── BadStatus            a status that no response has
 ├── BadBodyLimit         a limit of bodies that is no number of bytes
+├── BadFileLimit         File(...) with what is no limit of files
+├── BadThreads           a number of threads that is none
+├── WatchedStream        cancel_on_disconnect on a handler that reads the body itself
 ├── UnboundPathParameter a name in the path that the handler does not take
 ├── UntypedParameter     a handler parameter without a type
 ├── ScalarParameter      a handler parameter of a plain type, which no container provides
@@ -234,6 +237,7 @@ class DuplicateRoute(KickError):
     code = "route-duplicate"
 
     def __init__(self, method: str, path: str, first: str, second: str) -> None:
+        self.places = first, second
         other = f"{path.rstrip('/')}/other"
         super().__init__(
             cause=f"{method} {path} has two handlers: {first} and {second}.",
@@ -276,6 +280,40 @@ class BadBodyLimit(KickError):
         super().__init__(
             cause=f"max_body={given!r} of {place} is no number of bytes.",
             fix="Say how many bytes a body may have: `max_body=10 * 1024 * 1024`.",
+        )
+
+
+class BadFileLimit(KickError):
+    """`File(...)` with something that is no limit of files, or something else in its place."""
+
+    code = "file-limit"
+
+    def __init__(self, cause: str, example: str) -> None:
+        super().__init__(cause=f"{cause}.", fix=f"Write it like `{example}`.")
+
+
+class BadThreads(KickError):
+    """`threads=` that is no number of threads."""
+
+    code = "threads"
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            cause=f"threads={given!r} of bootstrap() is no number of threads.",
+            fix="Say how many sync handlers may run at a time: `threads=40`.",
+        )
+
+
+class WatchedStream(KickError):
+    """`cancel_on_disconnect` on a handler that reads the body itself: two would take its pieces from one another."""
+
+    code = "handler-watched-stream"
+
+    def __init__(self, method: str, place: str) -> None:
+        super().__init__(
+            cause=f"{place} has stream=True and cancel_on_disconnect=True. It reads the body itself, and learns there, "
+            "by a ClientDisconnect, that the client has gone away.",
+            fix=f"Leave the option out: `@{method.capitalize()}(stream=True)`.",
         )
 
 
@@ -339,10 +377,15 @@ class UnsupportedType(KickError):
 
     code = "handler-type"
 
-    def __init__(self, part: str, type_name: str, place: str, reason: str) -> None:
+    def __init__(self, part: str, type_name: str, place: str, reason: str, *, name: str = "") -> None:
+        if part in ("header", "cookie"):
+            fix = f"Give it a plain type, as in `{name}: {part.capitalize()}[str]`."
+        elif part == "file":
+            fix = f"Declare files as `{name}: UploadFile`, or as `{name}: list[UploadFile]`."
+        else:
+            fix = f"Use a msgspec.Struct, dataclass, TypedDict, attrs class or builtin, as in `{part}: dict[str, str]`."
         super().__init__(
-            cause=f"{place} takes {part}: {type_name}, which cannot be read from a request: {reason}",
-            fix=f"Use a msgspec.Struct, dataclass, TypedDict or builtin, as in `{part}: dict[str, str]`.",
+            cause=f"{place} takes {name or part}: {type_name}, which cannot be read from a request: {reason}", fix=fix
         )
 
 

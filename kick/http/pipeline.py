@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from kick.http.context import NOT_BUILT, RequestContext
+from kick.http.answer import NOT_BUILT
+from kick.http.background import Background
+from kick.http.context import RequestContext
 from kick.http.errors import NotMiddleware
+from kick.http.printable import shown
 from kick.http.problem import HTTPError, InternalServerError
 from kick.http.response import Response, empty_response, head_of, header_line
 from kick.http.routing import Endpoint, Route
@@ -20,6 +24,8 @@ logger: Final = logging.getLogger("kick.http")
 
 CLIENT_CLOSED_REQUEST: Final = 499
 """The status in the log for a client that went away; nobody receives it."""
+
+_word: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 CallNext: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
 """What middleware calls for the rest of the chain."""
@@ -31,12 +37,16 @@ class Middleware(Protocol):
 
     It may also have
 
-    * `for_route(route: Route | None) -> Middleware | None`: asked once for each route, at start-up, and once with
-      `None` for requests that no route matches; what it returns runs there, `None` leaves it out;
+    * `for_route(route: Route | None) -> Middleware | None`: asked once for each route, at start-up, for each mount,
+      whose method is `*`, and once with `None` for requests that no route matches; what it returns runs there, `None`
+      leaves it out;
     * `check(before, after) -> list[KickError]`: what is wrong with its place in the list;
     * `configure(settings)`: sets what the application decides about all requests;
     * `providers`: what it adds to the container;
+    * `health`: what `Health()` asks: functions by name, which raise when something is wrong;
     * `aclose()`: a coroutine method, awaited when the application stops.
+
+    It runs for the handshake of a WebSocket too, a GET request, up to its acceptance, a response with the status 101.
 
     It is the same for the application, a module, a controller and a handler. That of the application always sees a
     response, for 404, 405 and 500 too; the others see the exception.
@@ -90,6 +100,15 @@ def for_route(layers: Iterable[Any], route: Route | None) -> list[Any]:
     return chosen
 
 
+def chain_of(layers: Iterable[Any], route: Route | None) -> list[tuple[str, str]]:
+    """What a request to a route runs through, outermost first: the kind of each step, and its name."""
+    steps = [("application", name_of(layer)) for layer in for_route(layers, route)]
+    if route is not None:
+        steps += [("route", name_of(layer)) for layer in for_route(route.middleware, route)]
+        steps.append(("handler", route.place))
+    return steps
+
+
 def around(layers: Sequence[Any], endpoint: Endpoint) -> Endpoint:
     """`endpoint` inside of the layers, the first of which is the outermost; exceptions pass through them."""
     for layer in reversed(layers):
@@ -115,13 +134,14 @@ def settled(ctx: RequestContext[Any], returned: Any) -> Response:
         except ValueError as error:
             return response_to(ctx, error)
     route = ctx.route
-    layers = ", ".join(map(_name_of, () if route is None else route.middleware)) or "the middleware"
-    shown = "None" if returned is None or returned is NOT_BUILT else f"a {type(returned).__qualname__}"
-    place = f"{ctx.method} {ctx.path}" if route is None else route.place
+    names = [getattr(each, "__qualname__", name_of(each)) for each in (() if route is None else route.middleware)]
+    layers = ", ".join(names) or "the middleware"
+    given = "None" if returned is None or returned is NOT_BUILT else f"a {type(returned).__qualname__}"
+    place = f"{ctx.method} {shown(ctx.path)}" if route is None else route.place
     return response_to(
         ctx,
         TypeError(
-            f"middleware around {place} ({layers}, or that of the application) returned {shown} in place of a "
+            f"middleware around {place} ({layers}, or that of the application) returned {given} in place of a "
             "response: end it with `return await call_next(ctx)`"
         ),
     )
@@ -134,17 +154,38 @@ def response_to(ctx: RequestContext[Any], error: Exception) -> Response:
     except Exception as failure:  # noqa: BLE001  # an HTTPError that cannot be sent: its extensions are no JSON
         failure.__context__ = error
         response, error = None, failure
+    for cleanup in ctx._cleanups or ():
+        if isinstance(getattr(cleanup, "__self__", None), Background):
+            cleanup.__self__.drop()  # type: ignore[attr-defined]
     if response is None:
-        logger.error("%s %s failed, request id %s", ctx.method, ctx.path, ctx.request_id, exc_info=error)
-        response = ctx._problem(InternalServerError("The server made a mistake; it has been noted."))
+        logger.error("%s %s failed, request id %s", ctx.method, shown(ctx.path), ctx.request_id, exc_info=error)
+        response = _explained(ctx, error) if ctx._settings.debug else ctx._problem(_opaque())
     ctx._response = response = head_of(response) if ctx.method == "HEAD" else response
     return response
+
+
+def _opaque(**extensions: Any) -> HTTPError:
+    return InternalServerError("The server made a mistake; it has been noted.", **extensions)
+
+
+def _explained(ctx: RequestContext[Any], error: Exception) -> Response:
+    """What went wrong, for whoever writes the application: a page for a browser, extensions for other clients."""
+    try:
+        from kick.http.debug import error_page, prefers_html, readable_trace
+
+        if prefers_html(ctx.headers.get("accept", "")):
+            ctx._response = response = error_page(ctx, error, chain_of(ctx._settings.layers, ctx.route))
+            return response
+        return ctx._problem(_opaque(exception=type(error).__qualname__, trace=readable_trace(error)))
+    except Exception:
+        logger.exception("the error could not be explained, request id %s", ctx.request_id)
+        return ctx._problem(_opaque())
 
 
 def _known(ctx: RequestContext[Any], error: Exception) -> Response | None:
     if isinstance(error, HTTPError):
         if error.status >= 500 and error.__cause__ is not None:
-            logger.error("%s %s: %s: %r", ctx.method, ctx.path, error, error.__cause__)
+            logger.error("%s %s: %s: %r", ctx.method, shown(ctx.path), error, error.__cause__)
         return ctx._problem(error)
     if isinstance(error, HTTPException):
         headers = error.headers or {}
@@ -176,5 +217,15 @@ def _layer(layer: Any, inner: Endpoint) -> Endpoint:
     return run
 
 
-def _name_of(layer: Any) -> str:
-    return str(getattr(layer, "__qualname__", type(layer).__qualname__))
+def name_of(layer: Any) -> str:
+    """What middleware is called where it is written.
+
+    >>> class RateLimitLayer: ...
+    >>> name_of(RateLimitLayer()), name_of(for_route)
+    ('rate_limit', 'for_route')
+    """
+    name = getattr(layer, "__qualname__", None)
+    if name is not None:
+        return str(name.partition(".<locals>")[0])
+    words = _word.sub("_", type(layer).__name__).lower()
+    return str(words.removesuffix("_middleware").removesuffix("_layer"))

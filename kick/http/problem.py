@@ -40,7 +40,7 @@ class FieldError(TypedDict):
     """One thing that is wrong with a request, and where.
 
     `location` is a JSON Pointer (RFC 6901) whose first step is the part of the request: `/body/items/0/price`,
-    `/query/page`, `/path/user_id`, `/headers/x-token`, `/cookies/theme`.
+    `/query/page`, `/path/user_id`, `/header/x-token`, `/cookie/theme`.
     """
 
     location: str

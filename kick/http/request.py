@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
 import msgspec
-from starlette.datastructures import URL, FormData, Headers, QueryParams, State, UploadFile
+from starlette.datastructures import URL, FormData, Headers, QueryParams, State
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
+from kick.http.allowance import ANY_FILES
 from kick.http.body import (
     FORM,
     MULTIPART,
@@ -19,7 +20,6 @@ from kick.http.body import (
     is_json,
     one_chunk,
     parse_form,
-    parse_multipart,
     read_body,
     stream_body,
     too_large,
@@ -27,7 +27,12 @@ from kick.http.body import (
 from kick.http.codec import decode_json, malformed
 from kick.http.cookies import cookies_by_name, parse_cookies
 from kick.http.errors import NoCookieSecret
+from kick.http.ids import Trace, draw_request_id, parse_trace
+from kick.http.multipart import close_files, parse_multipart
+from kick.http.printable import shown
+from kick.http.shutdown import Shutdown
 from kick.http.texts import query_of
+from kick.http.uploads import UploadFile
 from kick.signing import Signer
 
 if TYPE_CHECKING:
@@ -41,6 +46,10 @@ WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """The methods of which a body means nothing (RFC 9110, section 9.3)."""
 
 _NOT_PARSED: Final = object()
+
+
+async def _gone() -> Message:
+    return {"type": "http.disconnect"}
 
 
 class IncomingRequest(msgspec.Struct, eq=False):
@@ -75,7 +84,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     _body: Any = _NOT_PARSED
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.method} {self.path}>"
+        return f"<{type(self).__name__} {self.method} {shown(self.path)}>"
 
     @property
     def method(self) -> str:
@@ -132,16 +141,22 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     @property
     def client_ip(self) -> str | None:
-        """The address of the client, as the server knows it."""
+        """The address of the client: of whoever connected, or what `bootstrap(trusted_proxies=...)` makes of it."""
         client = self.scope.get("client")
         return None if client is None else client[0]
 
     @property
     def request_id(self) -> str:
-        """A name for this request, for logs and problem details: 32 hexadecimal digits."""
+        """A name for this request, for logs and problem details: 32 hexadecimal digits, or what `request_id()` took."""
         if self._request_id is None:
-            self._request_id = secrets.token_hex(16)
+            self._request_id = draw_request_id()
         return self._request_id
+
+    @property
+    def trace(self) -> Trace | None:
+        """The distributed trace that the request came with (`traceparent`); `None` for none and for a malformed one."""
+        parents = self.headers.getlist("traceparent")
+        return parse_trace(parents[0], ",".join(self.headers.getlist("tracestate"))) if len(parents) == 1 else None
 
     @property
     def state(self) -> State:
@@ -214,15 +229,51 @@ class IncomingRequest(msgspec.Struct, eq=False):
             return one_chunk(self._raw)
         return stream_body(self.scope, self._receive, self._limit())
 
+    # The client, and the end
+
+    @property
+    def stopping(self) -> Shutdown:
+        """Whether the application is about to stop: `ctx.stopping.is_set`, `await ctx.stopping.wait()`."""
+        return self._settings.shutdown
+
+    async def disconnected(self) -> None:
+        """Wait until the client has gone away.
+
+        For a handler, next to what it is busy with; once the response has begun, the server says so itself. What is
+        left of a body that was not read is dropped: a handler with `stream=True` reads it to its end first. To have
+        the handler cancelled, write `@Get(cancel_on_disconnect=True)` instead.
+
+        >>> async def report(ctx: IncomingRequest, slow: Callable[[], Awaitable[None]]) -> None:
+        ...     async with anyio.create_task_group() as tasks:
+        ...         tasks.start_soon(slow)
+        ...         await ctx.disconnected()
+        ...         tasks.cancel_scope.cancel()
+        """
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._receive = _gone  # some servers say it once only
+
+    async def is_disconnected(self) -> bool:
+        """Whether the client has gone away, without waiting: for a loop that looks from time to time."""
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await self.disconnected()
+            return True
+        return False
+
     async def _read_multipart(self) -> None:
-        limit = self._limit()
+        limit, route, text_limit = self._limit(), self.route, self._settings.max_body
+        allowance = (route and route.allowance) or ANY_FILES
+        if limit is not None and (route is None or route.max_body is None):
+            limit += allowance.room
         chunks = stream_body(self.scope, self._receive, limit) if self._raw is None else one_chunk(self._raw)
-        self._form = form = await parse_multipart(self.scope, chunks, limit)
+        self._form = await parse_multipart(self.scope, chunks, allowance, text_limit=text_limit)
+        files = self.files
         self._raw = self._raw or b""
         self._share_form()
 
         async def close(_: BaseException | None) -> None:
-            await form.close()
+            await close_files(files)
 
         self._at_end(close)
 

@@ -24,14 +24,23 @@ _breaks_out: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 """Finds what no value of a header may hold (RFC 9110, section 5.5): with a line break in it, it would be two."""
 
 
-class ReadyResponse(Response):
+class SafeResponse(Response):
+    """A `Response` whose headers refuse what would break out of its line; see `SafeHeaders`."""
+
+    background: BackgroundTask | None
+
+    @property
+    def headers(self) -> MutableHeaders:
+        """The headers, to be read and changed."""
+        return SafeHeaders(raw=self.raw_headers)
+
+
+class ReadyResponse(SafeResponse):
     """A `Response` whose body and content type are bytes already, so that nothing is left to work out.
 
     >>> ReadyResponse(b"{}", 200, JSON).raw_headers
     [(b'content-length', b'2'), (b'content-type', b'application/json')]
     """
-
-    background: BackgroundTask | None
 
     def __init__(self, body: bytes, status: int, content_type: bytes) -> None:
         self.status_code = status
@@ -42,11 +51,6 @@ class ReadyResponse(Response):
         else:
             self.body = body
             self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", content_type)]
-
-    @property
-    def headers(self) -> MutableHeaders:
-        """The headers, to be read and changed; see `SafeHeaders`."""
-        return SafeHeaders(raw=self.raw_headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -115,12 +119,15 @@ def empty_response(status: int, *headers: tuple[bytes, bytes]) -> ReadyResponse:
 
 
 def head_of(response: Response) -> Response:
-    """What answers HEAD in place of the response to GET. A file knows by itself, and may be asked for a range.
+    """What answers HEAD in place of the response to GET.
+
+    A file knows by itself, and may be asked for a range; so does what has `answers_head`.
 
     >>> head_of(ReadyResponse(b"{}", 200, JSON)).body
     b''
     """
-    return response if isinstance(response, FileResponse) else HeadResponse(response)
+    knows = isinstance(response, FileResponse) or getattr(response, "answers_head", False)
+    return response if knows else HeadResponse(response)
 
 
 def protected(response: Response) -> Response:
@@ -130,7 +137,7 @@ def protected(response: Response) -> Response:
     """
     for name, value in response.raw_headers:
         header_line(name.decode("latin-1"), value.decode("latin-1"))
-    if not isinstance(response, ReadyResponse):
+    if not isinstance(response, SafeResponse):
         response._headers = SafeHeaders(raw=response.raw_headers)
     return response
 
@@ -154,7 +161,7 @@ def own_copy(response: Response) -> Response:
         return own
     mine = copy(response)
     mine.raw_headers = [*response.raw_headers]
-    return protected(mine)
+    return mine if isinstance(response, SafeResponse) else protected(mine)
 
 
 def set_header(response: Response, name: bytes, value: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from math import isinf
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, NamedTuple, NewType, TypeAlias, Union, get_args, get_origin
@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from kick.http.allowance import Allowance
 from kick.http.codec import malformed
 from kick.http.context import RequestContext
 from kick.http.controller import RouteInfo
@@ -41,6 +42,7 @@ class Route(msgspec.Struct, kw_only=True, eq=False):
     """
 
     method: str
+    """`*` where something is mounted: any method."""
     path: str
     """The whole path, with `{names}`."""
     name: str
@@ -54,6 +56,8 @@ class Route(msgspec.Struct, kw_only=True, eq=False):
     session: bool | None
     """`False` where the session is switched off."""
     max_body: int | None
+    allowance: Allowance | None = None
+    """What it takes of files; `None` where it declares none."""
     middleware: tuple[Any, ...] = ()
     """That of the module, the controller and the method, outermost first."""
     endpoint: Endpoint
@@ -194,12 +198,13 @@ def _choices(hint: Any) -> dict[str, Any] | None:
 class _Node:
     """What can follow after some segments of a path."""
 
-    __slots__ = ("literals", "parameters", "routes")
+    __slots__ = ("literals", "mount", "parameters", "routes")
 
     def __init__(self) -> None:
         self.literals: dict[str, _Node] = {}
         self.parameters: list[_Parameter] = []
         self.routes: dict[str, tuple[Route, tuple[str, ...]]] = {}
+        self.mount: _Mounted | None = None
 
     def child(self, segment: Segment) -> _Node:
         if segment.literal is not None:
@@ -222,23 +227,41 @@ class _Parameter(NamedTuple):
     node: _Node
 
 
+class _Mounted(NamedTuple):
+    """What takes all the paths from some place on that no route takes; `methods` is `None` for any."""
+
+    route: Route
+    names: tuple[str, ...]
+    methods: Collection[str] | None
+    is_told: bool
+    """Whether `Allow` names the methods."""
+
+
 def _rank(parameter: _Parameter) -> tuple[int, str]:
     return _RANKS.get(parameter.kind, _RANK_OF_CHOICES), str(parameter.kind)
 
 
 class Miss(NamedTuple):
-    """Why no route serves a request: its path has others, for the methods in `allowed`, or it cannot be read."""
+    """Why no route serves a request: its path has others, for the methods in `allowed`, or it cannot be read.
+
+    `location` is where it is served: without the slash at the end.
+    """
 
     allowed: tuple[str, ...] = ()
     error: HTTPError | None = None
+    location: bytes | None = None
+
+
+Found: TypeAlias = "tuple[Route, dict[str, Any]]"
+"""A route, and the parameters of the path."""
 
 
 class Router:
     """Finds the route of a request.
 
     The most specific route wins, whatever the order of declaration: a literal segment before a parameter, an `int`
-    before a `uuid` before a `float` before an enum or `Literal` before a `str`, and `{name:path}` last. What a client
-    sends is never remembered.
+    before a `uuid` before a `float` before an enum or `Literal` before a `str`, then `{name:path}`, and what is mounted
+    last. What a client sends is never remembered.
     """
 
     def __init__(self) -> None:
@@ -248,17 +271,34 @@ class Router:
 
     def add(self, route: Route, segments: Sequence[Segment]) -> None:
         """Add a route. Raises `DuplicateRoute` when its method and path are taken."""
-        node = self._root
-        for segment in segments:
-            node = node.child(segment)
+        node = self._at(segments)
         taken = node.routes.get(route.method)
         if taken is not None:
             raise DuplicateRoute(route.method, route.path, taken[0].place, route.place)
-        names = tuple(segment.name for segment in segments if segment.literal is None)
+        names = _names(segments)
         node.routes[route.method] = route, names
         if not names:
             self.static.setdefault(route.path, {})[route.method] = route
         self.routes.append(route)
+
+    def mount(
+        self,
+        route: Route,
+        segments: Sequence[Segment],
+        *,
+        methods: Collection[str] | None = None,
+        is_told: bool = False,
+    ) -> Route | None:
+        """Let `route` have its path and all below it, where no other route takes them; `methods=None` is any method.
+
+        Returns what is mounted there already, in which case nothing changes. `is_told` says that a 405 names the
+        methods.
+        """
+        node = self._at([] if route.path == "/" else segments)
+        if node.mount is not None:
+            return node.mount.route
+        node.mount = _Mounted(route, _names(segments), methods, is_told)
+        return None
 
     def finish(self, head_of: Callable[[Route], Route]) -> None:
         """Let every GET answer HEAD too, where nothing else does (RFC 9110, section 9.3.2)."""
@@ -273,25 +313,35 @@ class Router:
                 if not names:
                     self.static[route.path]["HEAD"] = node.routes["HEAD"][0]
 
-    def find(self, method: str, parts: list[str]) -> tuple[Route, dict[str, Any]] | None:
+    def find(self, method: str, parts: list[str]) -> Found | None:
         """The route for a method and the segments of a path, percent-decoded, and its parameters."""
         return _find(self._root, parts, 1, [], method)
 
     def allowed(self, parts: list[str]) -> tuple[str, ...]:
         """The methods that have a route at a path; none means that nothing is there."""
         methods: set[str] = set()
-        for node in _leaves(self._root, parts, 1):
-            methods.update(node.routes)
+        for found in _methods(self._root, parts, 1):
+            methods.update(found)
         return tuple(sorted(methods))
 
+    def _at(self, segments: Sequence[Segment]) -> _Node:
+        node = self._root
+        for segment in segments:
+            node = node.child(segment)
+        return node
 
-def _find(
-    node: _Node, parts: list[str], index: int, values: list[Any], method: str
-) -> tuple[Route, dict[str, Any]] | None:
+
+def _names(segments: Sequence[Segment]) -> tuple[str, ...]:
+    return tuple(segment.name for segment in segments if segment.literal is None)
+
+
+def _find(node: _Node, parts: list[str], index: int, values: list[Any], method: str) -> Found | None:
     """The first leaf, most specific first, that takes the method."""
     if index == len(parts):
         leaf = node.routes.get(method)
-        return None if leaf is None else (leaf[0], dict(zip(leaf[1], values)))  # noqa: B905  # one each; no time to count
+        if leaf is not None:
+            return leaf[0], dict(zip(leaf[1], values))  # noqa: B905  # one each; no time to count
+        return None if node.mount is None else _mounted(node.mount, values, method)
     part = parts[index]
     literal = node.literals.get(part)
     if literal is not None:
@@ -314,22 +364,30 @@ def _find(
         if found is not None:
             return found
         values.pop()
-    return None
+    return None if node.mount is None else _mounted(node.mount, values, method)
 
 
-def _leaves(node: _Node, parts: list[str], index: int) -> Iterator[_Node]:
-    """All the places that a path leads to."""
+def _mounted(mount: _Mounted, values: list[Any], method: str) -> Found | None:
+    if mount.methods is not None and method not in mount.methods:
+        return None
+    return mount.route, dict(zip(mount.names, values, strict=True))
+
+
+def _methods(node: _Node, parts: list[str], index: int) -> Iterator[Collection[str]]:
+    """The methods of all the places that a path leads to."""
+    if node.mount is not None and node.mount.is_told:
+        yield node.mount.methods or ()
     if index == len(parts):
-        yield node
+        yield node.routes
         return
     part = parts[index]
     if part in node.literals:
-        yield from _leaves(node.literals[part], parts, index + 1)
+        yield from _methods(node.literals[part], parts, index + 1)
     for parameter in node.parameters:
         if parameter.takes_rest:
-            yield parameter.node
+            yield parameter.node.routes
         elif part and _converts(parameter.convert, part):
-            yield from _leaves(parameter.node, parts, index + 1)
+            yield from _methods(parameter.node, parts, index + 1)
 
 
 def _converts(convert: Convert | None, part: str) -> bool:
@@ -358,6 +416,16 @@ def split_path(path: str, raw_path: bytes | None, root_path: str) -> list[str]:
     is_encoded = raw_path is not None and b"%" in raw_path
     parts = _decoded((raw_path or b"").partition(b"?")[0]) if is_encoded else path.split("/")
     return ["", *(parts[skipped + 1 :] or [""])]
+
+
+def root_in(path: str, root_path: str) -> str:
+    """The part of a path that is the `root_path` of the server; nothing, where a proxy took it away.
+
+    >>> root_in("/api/notes", "/api/"), root_in("/apiary/notes", "/api")
+    ('/api', '')
+    """
+    root = root_path.rstrip("/")
+    return root if path == root or path.startswith(f"{root}/") else ""
 
 
 def _decoded(raw: bytes) -> list[str]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from kick.http.body import DEFAULT_LIMIT
+from kick.http.shutdown import Shutdown
+from kick.http.slashes import TrailingSlash
+from kick.http.sse import Hearts
+from kick.http.threads import Threads
+from kick.http.urls import URLs
 from kick.signing import Signer
 
 
@@ -22,9 +27,24 @@ class Templates(Protocol):
 class Settings(msgspec.Struct):
     """Settings of the HTTP side of an application.
 
-    `max_body` is in bytes; `None` is no limit.
+    `max_body` is in bytes; `None` is no limit. `shutdown` says whether the application is about to stop, `hearts` keep
+    silent event streams alive. Sync handlers run in `threads`; `health` names the parts that can be asked how they are,
+    each with what asks it. `page_values` are called with the context for each page, and return what its template sees.
+    `debug` says that errors are to be explained to whoever makes the requests; `layers` is the middleware of the
+    application; `shared` is for what several middleware of one application share.
     """
 
     max_body: int | None = DEFAULT_LIMIT
     cookie_signer: Signer | None = None
     templates: Templates | None = None
+    trailing_slash: TrailingSlash = "strict"
+    urls: URLs | None = None
+    """The addresses of the routes by name, for `ctx.url_for()`."""
+    shutdown: Shutdown = msgspec.field(default_factory=Shutdown)
+    threads: Threads = msgspec.field(default_factory=Threads)
+    health: Callable[[], list[tuple[str, Callable[[], Any]]]] = list
+    hearts: Hearts = msgspec.field(default_factory=Hearts)
+    page_values: list[Callable[[Any], Mapping[str, Any]]] = []
+    debug: bool = False
+    layers: tuple[Any, ...] = ()
+    shared: dict[str, Any] = {}

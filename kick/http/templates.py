@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kick.errors import KickError, MissingExtra
+
+if TYPE_CHECKING:
+    from kick.http.context import RequestContext
 
 
 class NoSuchFolder(KickError):
@@ -21,18 +26,68 @@ class NoSuchFolder(KickError):
         )
 
 
-class JinjaTemplates:
-    """Renders the templates of a folder; what they show is escaped for HTML."""
+class NoSuchTemplate(KickError):
+    """`ctx.render()` names a template that is not there."""
 
-    def __init__(self, folder: Path) -> None:
+    code = "template-missing"
+
+    def __init__(self, template: str, folder: Path, known: Iterable[str]) -> None:
+        known = sorted(known)
+        near = get_close_matches(template, known, 3) or known[:3]
+        names = ", ".join(f"`{name!r}`" for name in near)
+        super().__init__(
+            cause=f"There is no template {template!r} in {folder}.",
+            fix=f"Take one that is there: {names}." if names else "Write it: the folder is empty.",
+        )
+
+
+class JinjaTemplates:
+    """Renders the Jinja2 templates of a folder; what they show is escaped for HTML, whatever their name ends in.
+
+    A template sees what `ctx.render(name, **values)` was given, `ctx`, `url_for`, and what is added here.
+
+    Arguments:
+        folder: where the templates are.
+        globals: values and functions that every template sees, and macros in other files too.
+        filters: functions for `{{ value | name }}`.
+        context: functions that are called with the context of each request and return values for its page.
+
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp())
+    >>> _ = (folder / "hello.html").write_text("<p>{{ greeting }}, {{ name | shout }}")
+    >>> templates = JinjaTemplates(folder, globals={"greeting": "Hello"}, filters={"shout": str.upper})
+    >>> templates.render("hello.html", {"name": "<Ada>"})
+    '<p>Hello, &lt;ADA&gt;'
+
+    Raises `KickError` where the folder is not there, and where Jinja2 is not installed. Hand it to
+    `bootstrap(templates=...)`.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        globals: Mapping[str, Any] | None = None,  # as Jinja2 calls them
+        filters: Mapping[str, Callable[..., Any]] | None = None,
+        context: Iterable[Callable[[RequestContext[Any]], Mapping[str, Any]]] = (),
+    ) -> None:
         try:
             import jinja2
         except ModuleNotFoundError:
             raise MissingExtra("bootstrap(templates=...)", "jinja2", "templates") from None
-        if not folder.is_dir():
-            raise NoSuchFolder(folder)
-        self._environment = jinja2.Environment(loader=jinja2.FileSystemLoader(folder), autoescape=True)
+        self.folder = Path(folder)
+        self.context = list(context)
+        if not self.folder.is_dir():
+            raise NoSuchFolder(self.folder)
+        self._environment = jinja2.Environment(loader=jinja2.FileSystemLoader(self.folder), autoescape=True)
+        self._environment.globals.update(globals or {})
+        self._environment.filters.update(filters or {})
+        self._not_found = jinja2.TemplateNotFound
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
-        """The page of a template."""
-        return self._environment.get_template(template).render(values)
+        """The page of a template. Raises `NoSuchTemplate`, with the nearest names, where there is none."""
+        try:
+            return self._environment.get_template(template).render(values)
+        except self._not_found as error:
+            missing = str(error.name or template)
+            raise NoSuchTemplate(missing, self.folder, self._environment.list_templates()) from None

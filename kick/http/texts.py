@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
+from msgspec import DecodeError, json
 from msgspec import inspect as types
 from starlette.datastructures import QueryParams
 from starlette.types import Scope
@@ -29,6 +30,8 @@ _NAMED: Final = (
     types.AnyType,
     types.CustomType,
 )
+_OBJECTS: Final = (types.StructType, types.DataclassType, types.TypedDictType, types.DictType)
+_TEXT: Final = types.StrType()
 _TRUTH: Final = {"on": "true", "off": "false", "yes": "true", "no": "false"}
 
 
@@ -62,7 +65,8 @@ def query_of(scope: Scope) -> QueryParams:
 def collector(hint: Any) -> Callable[[Texts], dict[str, Any]]:
     """How texts are gathered for the type `hint`: lists where it has lists, the last one of a name elsewhere.
 
-    A number that is left empty counts as left out, and a switch may be `on`, as browsers send it.
+    A number that is left empty counts as left out, and a switch may be `on`, as browsers send it. A form is flat: a
+    field that is an object itself is read from JSON (OpenAPI 3.1, "Encoding Object").
 
     >>> from msgspec import Struct
     >>> class Search(Struct):
@@ -78,10 +82,15 @@ def collector(hint: Any) -> Callable[[Texts], dict[str, Any]]:
     several = frozenset(name for name, kinds in fields.items() if _any(kinds, _SEVERAL))
     switches = frozenset(name for name, kinds in fields.items() if _any(kinds, types.BoolType))
     plain = several | {name for name, kinds in fields.items() if _any(kinds, _TEXTUAL)}
+    objects = object_fields(hint)
 
     def collect(texts: Texts) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name in texts:
+            if name in objects:
+                several_values = texts.getlist(name)
+                values[name] = _from_json(several_values) if name in several else _from_json(several_values[-1:])[0]
+                continue
             if name in several:
                 values[name] = texts.getlist(name)
                 continue
@@ -101,7 +110,56 @@ def has_names(hint: Any) -> bool:
     >>> has_names(dict[str, int]), has_names(int), has_names(list[int])
     (True, False, False)
     """
-    return any(isinstance(kind, _NAMED) and not getattr(kind, "array_like", False) for kind in _kinds(hint))
+    return any(isinstance(kind, _NAMED) and not getattr(kind, "array_like", False) for kind in kinds_of(hint))
+
+
+def object_fields(hint: Any) -> frozenset[str]:
+    """The fields that are objects themselves, or lists of them: in a form they are JSON.
+
+    >>> from msgspec import defstruct
+    >>> sorted(object_fields(defstruct("Order", [("name", str), ("address", dict[str, str]), ("stops", list[dict])])))
+    ['address', 'stops']
+    """
+    return frozenset(name for name, kinds in (_fields_of(hint) or {}).items() if _holds_objects(kinds))
+
+
+def names_of_model(fields: Any) -> dict[str, str]:
+    """The names on the wire of the fields of a pydantic model, by their own names."""
+    names: dict[str, str] = {}
+    for name, field in fields.items():
+        alias = field.validation_alias
+        names[name] = alias if isinstance(alias, str) else field.alias or name
+    return names
+
+
+def has_items(hint: Any) -> bool:
+    """Whether a type is one of several values: lists, tuples, sets.
+
+    >>> has_items(list[int] | None), has_items(str)
+    (True, False)
+    """
+    return _any(kinds_of(hint), _SEVERAL)
+
+
+def _from_json(texts: list[Any]) -> list[Any]:
+    """The values of JSON texts; what is none stays a text, which then is of the wrong type."""
+    values: list[Any] = []
+    for text in texts:
+        try:
+            values.append(json.decode(text))
+        except (DecodeError, TypeError, UnicodeEncodeError, RecursionError):
+            values.append(text)
+    return values
+
+
+def _holds_objects(kinds: list[types.Type]) -> bool:
+    """Whether a field takes objects, or a list of them, and no text."""
+    inner = [each for kind in kinds if isinstance(kind, _SEVERAL) for each in _flat(getattr(kind, "item_type", _TEXT))]
+    return not _any([*kinds, *inner], _TEXTUAL) and any(map(_is_object, [*kinds, *inner]))
+
+
+def _is_object(kind: types.Type) -> bool:
+    return isinstance(kind, _OBJECTS) or hasattr(getattr(kind, "cls", None), "__pydantic_validator__")
 
 
 def _all_texts(texts: Texts) -> dict[str, Any]:
@@ -116,19 +174,24 @@ def _fields_of(hint: Any) -> dict[str, list[types.Type]] | None:
     """The kinds of each field by its name on the wire; `None` for what has no fields."""
     model: Any = getattr(hint, "model_fields", None)
     if model is not None:
-        return {field.alias or name: _kinds(field.annotation) for name, field in model.items()}
+        return {wire_name: kinds_of(model[name].annotation) for name, wire_name in names_of_model(model).items()}
     fields: dict[str, list[types.Type]] = {}
-    for kind in _kinds(hint):
+    for kind in kinds_of(hint):
         for field in getattr(kind, "fields", ()):
             fields.setdefault(field.encode_name, []).extend(_flat(field.type))
     return fields or None
 
 
 def _holds_lists(hint: Any) -> bool:
-    return any(isinstance(kind, types.DictType) and _any(_flat(kind.value_type), _SEVERAL) for kind in _kinds(hint))
+    return any(isinstance(kind, types.DictType) and _any(_flat(kind.value_type), _SEVERAL) for kind in kinds_of(hint))
 
 
-def _kinds(hint: Any) -> list[types.Type]:
+def kinds_of(hint: Any) -> list[types.Type]:
+    """The kinds a value of a type may have; anything, for a type that msgspec does not know.
+
+    >>> [type(kind).__name__ for kind in kinds_of(int | None)]
+    ['IntType', 'NoneType']
+    """
     try:
         return _flat(types.type_info(hint))
     except (TypeError, NameError):

@@ -182,6 +182,7 @@ class _Walk:
             for name in value:
                 if name not in known:
                     self._note(Place(place, name), "There is no such field", "unknown")
+        self._attrs_checks(info, {name: each for name, each in found.items() if each is not _INVALID}, place)
         return _INVALID if len(self.errors) > before else self._made(info, found, place)
 
     def _positions(self, value: list[Any] | tuple[Any, ...], info: Any, place: Place | None) -> Any:
@@ -225,13 +226,33 @@ class _Walk:
     def _made(self, info: Any, found: dict[str, Any], place: Place | None) -> Any:
         """An instance, so that what its class has to say about the whole is heard."""
         cls: Any = get_origin(info.cls) or info.cls
-        if hasattr(cls, "__attrs_attrs__"):
-            found = {name.lstrip("_"): value for name, value in found.items()}
+        attributes = getattr(cls, "__attrs_attrs__", ())
+        if attributes:
+            found = {each.alias: found[each.name] for each in attributes if each.init and each.name in found}
         try:
             return cls(**found)
         except (TypeError, ValueError) as error:
-            checks = hasattr(cls, "__post_init__") or hasattr(cls, "__attrs_attrs__")
-            return self._note(place, str(error), "invalid") if checks else found
+            checks = attributes or hasattr(cls, "__post_init__")
+            return self._note(place, _said(error), "invalid") if checks else found
+
+    def _attrs_checks(self, info: Any, found: dict[str, Any], place: Place | None) -> None:
+        """Ask each validator of an attrs class: its constructor stops at the first one that objects."""
+        cls: Any = get_origin(getattr(info, "cls", None)) or getattr(info, "cls", None)
+        attributes = [each for each in getattr(cls, "__attrs_attrs__", ()) if each.validator is not None]
+        if not attributes:
+            return
+        names = {field.name: field.encode_name for field in info.fields}
+        instance = object.__new__(cls)
+        for name, value in found.items():
+            object.__setattr__(instance, name, value)
+        for each in attributes:
+            if each.name in found:
+                try:
+                    each.validator(instance, each, found[each.name])
+                except (TypeError, ValueError) as error:
+                    self._note(Place(place, names[each.name]), _said(error), "invalid")
+                except AttributeError:
+                    continue  # it looks at a field that is missing, or wrong itself
 
     def _note(self, place: Place | None, message: str, code: str | None = None) -> Any:
         steps: list[object] = []
@@ -286,6 +307,11 @@ def _standard(kind: str) -> Any:
     if kind == "DecimalType":
         return decimal.Decimal
     return getattr(datetime, _BY_NAME[kind]) if kind in _BY_NAME else Any
+
+
+def _said(error: Exception) -> str:
+    """What an exception says; those of attrs have the attribute and more beside it."""
+    return error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
 
 
 def _as_error(location: str, message: str, code: str | None = None) -> FieldError:

@@ -50,7 +50,7 @@ class SessionMiddleware:
             if scope["type"] == "websocket":
                 await self.app(scope, receive, send)
             else:
-                await _Exchange(self.engine, opened, send).run(self.app, scope, receive)
+                await _Exchange(self.engine, opened, send, scope).run(self.app, scope, receive)
 
     async def _open(self, scope: Scope) -> Session[Any]:
         # Not the whole scope, which leads back to the session: only the garbage collector would free the two.
@@ -60,7 +60,8 @@ class SessionMiddleware:
 class _Exchange:
     """One request and its response, on whose first message the session is closed."""
 
-    def __init__(self, engine: Engine, opened: Session[Any], send: Send) -> None:
+    def __init__(self, engine: Engine, opened: Session[Any], send: Send, scope: Scope) -> None:
+        self._scheme: str = scope.get("scheme", "http")
         self._engine = engine
         self._session = opened
         self._send = send
@@ -93,9 +94,12 @@ class _Exchange:
                 raise
             self._started = True
             headers = list(message.get("headers", ()))
-            finish_headers(headers, accessed=self._session._accessed, cookie=cookie)
+            finish_headers(headers, accessed=self._session._accessed, cookie=self._sent(cookie))
             message = {**message, "headers": headers}
         await self._send(message)
+
+    def _sent(self, cookie: bytes | None) -> bytes | None:
+        return self._engine.options.cookie.for_scheme(cookie, self._scheme)
 
     async def _refuse(self, error: SessionUnavailable) -> None:
         """Send the 503 in place of whatever the application has to say."""
@@ -103,7 +107,7 @@ class _Exchange:
         body = msgspec.json.encode(error.problem())
         headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
         headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
-        finish_headers(headers, accessed=True, cookie=self._engine.cookie_of(self._session))
+        finish_headers(headers, accessed=True, cookie=self._sent(self._engine.cookie_of(self._session)))
         await self._send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
@@ -113,6 +117,6 @@ class _Exchange:
         if cookie is not None:
             self._started = self._refused = True
             headers = [(b"content-type", b"text/plain"), (b"content-length", b"21")]
-            finish_headers(headers, accessed=True, cookie=cookie)
+            finish_headers(headers, accessed=True, cookie=self._sent(cookie))
             await self._send({"type": "http.response.start", "status": 500, "headers": headers})
             await self._send({"type": "http.response.body", "body": b"Internal Server Error"})

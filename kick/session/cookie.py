@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -31,7 +31,8 @@ class CookieOptions:
 
     Arguments:
         http_only: out of reach of scripts.
-        secure: over https only; `None` means that it is so in production (`KICK_ENV=production`).
+        secure: over https only; `None` means that it is so in production (`KICK_ENV=production`), `"auto"` that it is
+            so for requests that came over https, as trusted proxies tell it.
         same_site: `"lax"`, `"strict"` or `"none"`; `"none"` goes with `secure` only.
         path: below which path the cookie is sent; outside of it there is no session.
         domain: for which hosts; `None` for the host that set it, and no other.
@@ -42,7 +43,7 @@ class CookieOptions:
     """
 
     http_only: bool = True
-    secure: bool | None = None
+    secure: bool | Literal["auto"] | None = None
     same_site: SameSite = "lax"
     path: str = "/"
     domain: str | None = None
@@ -50,11 +51,14 @@ class CookieOptions:
 
     @property
     def is_secure(self) -> bool:
-        """`secure`, with `None` decided by the environment."""
-        return in_production() if self.secure is None else self.secure
+        """Whether it is so always: `None` is decided by the environment, and `"auto"` by each request."""
+        return in_production() if self.secure is None else self.secure != "auto" and bool(self.secure)
 
     def problems(self, name: str) -> list[KickError]:
         """Why a session cookie of this name could not be set."""
+        if self.secure not in (True, False, None, "auto"):
+            cause = f"secure is True, False, None or 'auto', not {self.secure!r}"
+            return [BadSessionCookie(cause, 'Take one of them: `cookie={"secure": "auto"}`.')]
         problem = attribute_problem(
             name,
             path=self.path,
@@ -87,10 +91,11 @@ class SessionCookie:
     'abcdefghijklmnopqrstuvwxyz0123456789'
     """
 
-    __slots__ = ("_attributes", "_claims", "_name", "_signer", "name")
+    __slots__ = ("_attributes", "_by_scheme", "_claims", "_name", "_signer", "name")
 
     def __init__(self, name: str, signer: Signer, options: CookieOptions) -> None:
         self.name = name
+        self._by_scheme = options.secure == "auto"
         self._signer = signer
         self._claims: dict[bytes, Claim] = {}
         self._name = name.encode()
@@ -148,3 +153,7 @@ class SessionCookie:
     def remove(self) -> bytes:
         """The `Set-Cookie` value that removes the cookie: the same attributes, and no life left."""
         return f"{self.name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {self._attributes}".encode("ascii")
+
+    def for_scheme(self, cookie: bytes | None, scheme: str) -> bytes | None:
+        """A `Set-Cookie` value as it goes out over a scheme: with `Secure` over https, where `secure="auto"`."""
+        return cookie + b"; Secure" if cookie is not None and self._by_scheme and scheme == "https" else cookie

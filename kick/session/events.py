@@ -62,6 +62,27 @@ class Events:
     def __init__(self, listener: Listener | None = None) -> None:
         self._listener = listener
 
+    def also(self, listener: Listener) -> None:
+        """Tell another listener of every event, before the one there is; it must not raise.
+
+        >>> seen = []
+        >>> events = Events()
+        >>> events.also(seen.append)
+        >>> events.emit(SessionEvent.BAD_SIGNATURE, None)
+        >>> seen[0].kind.value
+        'bad_signature'
+        """
+        first = self._listener
+        if first is None:
+            self._listener = listener
+            return
+
+        def both(event: Event) -> None:
+            listener(event)
+            first(event)
+
+        self._listener = both
+
     def emit(self, kind: SessionEvent, key: str | None, error: BaseException | None = None) -> None:
         """Tell of one event; an error of the listener is logged and disturbs no request."""
         level = _LEVELS.get(kind, logging.DEBUG)

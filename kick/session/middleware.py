@@ -17,6 +17,7 @@ from kick.session.directory import Sessions
 from kick.session.engine import Engine
 from kick.session.events import Listener
 from kick.session.headers import finish_headers
+from kick.session.ids import draw_id, key_of
 from kick.session.options import Duration, OnStoreError, check_options
 from kick.session.session import Session
 from kick.session.stores.url import open_store
@@ -33,6 +34,7 @@ class SessionLayer:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.providers = (Provider(Sessions, value=Sessions(engine)),)
+        self.health = {"session store": self._ask_store}
         self._everywhere = engine.options.path == "/"
 
     def for_route(self, route: Route | None) -> SessionLayer | None:
@@ -71,6 +73,7 @@ class SessionLayer:
                 self._send_cookie(self.engine.cookie_of(session), ctx)
                 raise
         if cookie is not None or session._accessed:
+            cookie = self.engine.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
             finish_headers(response.raw_headers, accessed=session._accessed, cookie=cookie)
         return response
 
@@ -81,9 +84,14 @@ class SessionLayer:
 
     def _send_cookie(self, cookie: bytes | None, ctx: RequestContext[Any]) -> None:
         """Send the cookie with whatever response is sent: the store knows the session by this id, and by no other."""
+        cookie = self.engine.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
         if cookie is not None:
             ctx._add_header(b"set-cookie", cookie)
             ctx._add_header(b"cache-control", b"no-store")
+
+    async def _ask_store(self) -> None:
+        """Raise when the store does not answer: a session that does not exist is looked up."""
+        await self.engine.store.load(key_of(draw_id()))
 
     async def aclose(self) -> None:
         """Close the store."""

@@ -98,6 +98,7 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
     _anonymous: bool = False
     _attempted: bool = False
     _lock: asyncio.Lock | None = None
+    _id_is_settled: bool = False
 
     # What there is to read and to write
 
@@ -185,6 +186,7 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
         is raised, and the id, the data and the cookie are as they were.
         """
         self._usable()
+        self._may_change_id()
         if isinstance(keep, str):
             raise TypeError(f"keep is True, False or a list of keys, not the text {keep!r}")
         kept = None if keep is True else () if keep is False else tuple(keep)
@@ -197,6 +199,7 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
         For a change of id by time, under requests that are in flight. Not for a login.
         """
         self._usable()
+        self._may_change_id()
         async with self._one_at_a_time():
             await self._verbs.rotate(self)
 
@@ -278,9 +281,13 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
     def _usable(self) -> None:
         self._touch()
         if self._sealed:
-            raise _too_late()
+            raise (self._refusal or _too_late)()
         if self._anonymous:
             raise SessionUnavailable
+
+    def _may_change_id(self) -> None:
+        if self._id_is_settled:
+            raise _no_cookie()
 
     def _open(self) -> Contents:
         if self._status is Status.UNAVAILABLE:
@@ -368,6 +375,17 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
         if self._contents is not None:
             self._contents.seal(_too_late)
 
+    def _go_on(self) -> None:
+        """Take writes again, for `save()`: a WebSocket outlives its handshake. No cookie is sent any more."""
+        self._id_is_settled = True
+        self._sealed = self._anonymous or self._status is Status.NEW
+        if self._status is Status.NEW:
+            self._refuse_writes(_no_cookie)
+        elif self._status is Status.DESTROYED:
+            self._refuse_writes(_destroyed)
+        elif self._status is not Status.UNAVAILABLE:
+            self._allow_writes()
+
     def _may_have_changed(self) -> bool:
         """Whether `_change` is worth its price."""
         if self._flash is not None or self._principal is not KEEP:
@@ -395,6 +413,10 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
 
 def _destroyed() -> Exception:
     return SessionClosed("it was destroyed. For a new one, `await ctx.session.regenerate()`.")
+
+
+def _no_cookie() -> Exception:
+    return SessionClosed("the handshake is over, and no cookie can be sent any more. Do it before `socket.accept()`.")
 
 
 def _too_late() -> Exception:

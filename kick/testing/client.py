@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urljoin
 
 from starlette.types import ASGIApp
 
@@ -15,6 +16,7 @@ except ModuleNotFoundError:
     raise MissingExtra("kick.testing", "httpx2", "testing") from None
 
 from starlette.testclient import TestClient as StarletteClient
+from starlette.testclient import WebSocketTestSession
 
 
 class TestClient(StarletteClient):
@@ -23,6 +25,10 @@ class TestClient(StarletteClient):
     Cookies are kept from one request to the next; they are in `cookies`. In a `with` block the application is started
     before and ended after; outside of one, it starts with the first request and nothing ends it. It is spoken to by
     https, as in production: over http, `Secure` cookies would not come back.
+
+    `with client.websocket_connect("/path") as socket:` opens a WebSocket: `socket.send_json(message)`,
+    `socket.receive_json()`, and the same with `text` and `bytes`. One that is refused raises
+    `starlette.testclient.WebSocketDenialResponse`, which has the status and the body.
 
     Arguments:
         app: what `bootstrap()` returned, or any other ASGI application.
@@ -60,3 +66,13 @@ class TestClient(StarletteClient):
             follow_redirects=follow_redirects,
             **options,
         )
+
+    def websocket_connect(
+        self, url: str, subprotocols: Sequence[str] | None = None, **options: Any
+    ) -> WebSocketTestSession:
+        """Open a WebSocket, by wss where requests are made by https, so that `Secure` cookies go along.
+
+        Used as `with client.websocket_connect("/path") as socket`.
+        """
+        base = str(self.base_url).replace("http", "ws", 1)
+        return super().websocket_connect(urljoin(base, url), subprotocols, **options)

@@ -20,7 +20,16 @@ KICK = (sys.executable, "-m", "kick.cli")
 SECRET = "a secret of at least thirty-two bytes"
 NOT_HANDED_ON = frozenset(
     {
-        *("FORCE_COLOR", "FORWARDED_ALLOW_IPS", "KICK_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "NO_COLOR"),
+        *(
+            "FORCE_COLOR",
+            "KICK_ACCESS_LOG",
+            "KICK_ENV",
+            "KICK_TRUSTED_PROXIES",
+            "MAKEFLAGS",
+            "MAKELEVEL",
+            "MFLAGS",
+            "NO_COLOR",
+        ),
         *("PYTHONPATH", "SESSION_SECRET", "SESSION_STORE", "WEB_CONCURRENCY"),
     }
 )
@@ -50,6 +59,23 @@ app = bootstrap(
 )
 """.replace("{secret}", SECRET)
 """A small application; it is `app:app` once it is written into app.py."""
+
+SOCKETS = """
+from kick import Socket, WebSocket
+
+@Controller("/chat")
+class ChatController:
+    @WebSocket("/{room}")
+    async def chat(self, socket: Socket[str, str], room: str) -> None:
+        async for text in socket:
+            await socket.send(f"{room}: {text}")
+
+app = bootstrap(
+    [HelloModule, Module("chat", controllers=[ChatController])],
+    [session("{secret}", save_uninitialized=False)],
+)
+""".replace("{secret}", SECRET)
+"""Added to `APP`, it is an application with a WebSocket."""
 
 FAILING = """
 from contextlib import asynccontextmanager

@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
-from tests.cli.support import APP, FAILING, Answer, Running, get, kick, running
+from tests.cli.support import APP, FAILING, SOCKETS, Answer, Running, get, kick, running
 from tests.support.ports import HOST, free_port
+from tests.support.sockets import client
 from tests.support.waiting import wait_until
 
 GREETING = "Every save is picked up."
@@ -119,6 +121,22 @@ def test_trace_shows_how_the_mistake_was_reached(project: Path) -> None:
         assert "helper.py:1" in process.output
 
 
+def test_an_exception_is_one_trace_of_the_applications_own_code(project: Path) -> None:
+    save(
+        project,
+        APP.replace('return {"hello": name', 'raise LookupError("no such name")\n        return {"hello": name'),
+    )
+    with dev(project) as (process, url):
+        answer = wait_for_answer(f"{url}/hello/Ada", "LookupError")
+        assert '"trace":["LookupError: no such name"' in answer.text
+        process.wait_for('raise LookupError("no such name")')
+        process.press_ctrl_c()
+        process.end(seconds=5)
+        assert process.output.count("LookupError: no such name") == 1
+        assert "HelloController.hello" in process.output
+        assert "Traceback" not in process.output
+
+
 def test_env_is_read_for_each_start_and_overrides_nothing(project: Path) -> None:
     save(project, APP.replace('"hello": name', '"a": os.environ["A"], "b": os.environ["B"]'))
     save(project, "A=1\nB=1\n", ".env")
@@ -212,3 +230,22 @@ def test_without_an_application_it_says_how_to_name_one(tmp_path: Path) -> None:
     assert run.returncode == 1
     assert "error  target-missing" in run.stderr
     assert "[tool.kick]" in run.stderr
+
+
+def test_a_save_does_not_wait_for_open_sockets(project: Path) -> None:
+    save(project, APP + SOCKETS)
+    with dev(project) as (process, url):
+        process.wait_for(GREETING)
+        assert ["WS", "/chat/{room}", "ChatController.chat"] in [line.split() for line in process.output.splitlines()]
+        with client(f"{url}/chat/garden") as socket:
+            socket.send("hello")
+            assert socket.recv(timeout=10) == "garden: hello"
+            save(project, APP + SOCKETS.replace("{room}: ", "{room}, version 2: "))
+            with pytest.raises(ConnectionClosed) as caught:
+                socket.recv(timeout=10)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code in (1001, 1012)
+        process.wait_for("reloaded  app.py")
+        with client(f"{url}/chat/garden") as socket:
+            socket.send("hello")
+            assert socket.recv(timeout=10) == "garden, version 2: hello"

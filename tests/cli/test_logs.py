@@ -1,4 +1,5 @@
 import io
+import json
 import logging
 import re
 import sys
@@ -31,9 +32,24 @@ def test_a_trace_follows_its_line() -> None:
         raise ValueError("heat")
     except ValueError:
         made.exc_info = sys.exc_info()
-    first, *rest = RecordFormatter(dated=False).format(made).splitlines()
+    first, *rest = RecordFormatter(dated=True).format(made).splitlines()
     assert first.endswith("on fire")
     assert rest[-1] == "ValueError: heat"
+
+
+def test_while_an_application_is_written_its_own_code_is_shown() -> None:
+    made = record(logging.ERROR, "on fire")
+    try:
+        json.loads("{")
+    except ValueError:
+        made.exc_info = sys.exc_info()
+    first, error, here, code, folded, _, _ = RecordFormatter(dated=False).format(made).splitlines()
+    assert first.endswith("on fire")
+    assert error.strip().startswith("JSONDecodeError: Expecting property name")
+    assert re.fullmatch(
+        r" +tests/cli/test_logs\.py:\d+  test_while_an_application_is_written_its_own_code_is_shown", here
+    )
+    assert (code.strip(), folded.strip()) == ('json.loads("{")', "... 2 steps in Python")
 
 
 def test_a_request_is_a_line() -> None:

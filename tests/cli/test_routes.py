@@ -1,7 +1,8 @@
 import json
+import re
 from pathlib import Path
 
-from tests.cli.support import APP, kick
+from tests.cli.support import APP, SOCKETS, kick
 
 MIDDLEWARE = """
 from kick import Use
@@ -41,6 +42,18 @@ def test_every_route_is_listed_with_what_runs_around_it(project: Path) -> None:
     assert rows[2].endswith("all notes               on       session, limited, timing")
 
 
+def test_verbose_prints_each_chain_a_step_a_line(project: Path) -> None:
+    (project / "app.py").write_text(APP + MIDDLEWARE)
+    run = kick("routes", "-v", cwd=project)
+    assert run.returncode == 0
+    *_, chain = run.stdout.strip().split("\n\n")
+    head, *steps = [line.split(maxsplit=1) for line in chain.splitlines()]
+    assert head == ["GET", "/api/notes  module notes"]
+    assert steps[:3] == [["application", "session"], ["route", "limited"], ["route", "timing"]]
+    assert steps[3][0] == "handler"
+    assert re.fullmatch(r"NotesController\.index\(\) at app\.py:\d+", steps[3][1])
+
+
 def test_json_is_for_programs(project: Path) -> None:
     (project / "app.py").write_text(APP + MIDDLEWARE)
     run = kick("routes", "app:app", "--json", cwd=project, FORCE_COLOR="1")
@@ -72,3 +85,10 @@ def test_the_target_comes_from_pyproject(project: Path) -> None:
     run = kick("routes", cwd=project)
     assert run.returncode == 1
     assert "There is no module 'nothing'" in run.stderr
+
+
+def test_sockets_are_listed_after_the_routes(project: Path) -> None:
+    (project / "app.py").write_text(APP + SOCKETS)
+    listed = kick("routes", cwd=project).stdout.strip().splitlines()
+    assert listed[-1].split() == ["WS", "/chat/{room}", "ChatController.chat", "on", "session"]
+    assert json.loads(kick("routes", "--json", cwd=project).stdout)[-1]["method"] == "WS"

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import threading
@@ -11,6 +12,13 @@ import pytest
 from tests.cli.support import APP, FAILING, SECRET, Running, get, kick, running
 from tests.support.ports import HOST, free_port
 from tests.support.waiting import wait_until
+
+OTHER = """
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["client"][0].encode()})
+"""
 
 SERVES = "kick serves app:app"
 
@@ -47,13 +55,13 @@ def test_it_serves_in_production_without_a_table_of_routes(project: Path) -> Non
         assert answer["environment"] == "production"
         assert answer["pid"] == process.process.pid
         process.wait_for("127.0.0.1  200  GET      /hello/Ada")
-        assert "HelloController" not in process.output
+        assert "/hello/{name}" not in process.output
         process.process.terminate()
         assert process.end() == 0
 
 
 def test_the_environment_can_be_another(project: Path) -> None:
-    with start(project, "--no-access-log", KICK_ENV="staging") as (process, url):
+    with start(project, "--access-log", "off", KICK_ENV="staging") as (process, url):
         process.wait_for(SERVES)
         assert get(f"{url}/hello/Ada").json["environment"] == "staging"
         process.press_ctrl_c()
@@ -143,17 +151,48 @@ def test_the_number_of_workers_may_come_from_the_environment(project: Path) -> N
     assert "each of 3 workers" in run.stderr
 
 
-def test_a_trusted_proxy_says_who_the_client_is(project: Path) -> None:
+def test_nobody_but_a_trusted_proxy_says_who_the_client_is(project: Path) -> None:
     forwarded = {"X-Forwarded-For": "192.0.2.7"}
     with start(project) as (process, url):
         process.wait_for(SERVES)
+        assert get(f"{url}/hello/Ada", **forwarded).json["ip"] == "127.0.0.1"
+    with start(project, "--trusted-proxies", "127.0.0.0/8") as (process, url):
+        process.wait_for(SERVES)
         assert get(f"{url}/hello/Ada", **forwarded).json["ip"] == "192.0.2.7"
-    with start(project, "--forwarded-allow-ips", "192.0.2.1") as (process, url):
+        process.wait_for("192.0.2.7  200  GET      /hello/Ada")
+    with start(project, KICK_TRUSTED_PROXIES="192.0.2.1") as (process, url):
         process.wait_for(SERVES)
         assert get(f"{url}/hello/Ada", **forwarded).json["ip"] == "127.0.0.1"
-    with start(project, "--no-proxy-headers") as (process, url):
+
+
+def test_proxies_that_cannot_be_read_stop_the_start(project: Path) -> None:
+    run = kick("start", "--trusted-proxies", "the big one", "--port", str(free_port()), cwd=project)
+    assert run.returncode == 1
+    assert "error  trusted-proxies" in run.stderr
+
+
+def test_an_application_of_another_framework_is_served_likewise(project: Path) -> None:
+    (project / "app.py").write_text(OTHER)
+    with start(project, "--trusted-proxies", "1") as (process, url):
         process.wait_for(SERVES)
-        assert get(f"{url}/hello/Ada", **forwarded).json["ip"] == "127.0.0.1"
+        assert get(f"{url}/hello", **{"X-Forwarded-For": "192.0.2.7"}).text == "192.0.2.7"
+        process.wait_for("200  GET      /hello")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_access_log_may_be_json_and_loses_nothing_at_the_end(project: Path, workers: str) -> None:
+    store = "sqlite:///sessions.db"
+    with start(project, "--access-log", "json", "--workers", workers, SESSION_STORE=store) as (process, url):
+        process.wait_for(SERVES)
+        for number in range(20):
+            get(f"{url}/hello/{number}?secret=1")
+        process.process.terminate()
+        assert process.end() == 0
+        lines = [json.loads(line) for line in process.output.splitlines() if line.startswith("{")]
+    assert sorted(line["path"] for line in lines) == sorted(f"/hello/{number}" for number in range(20))
+    assert {(line["route"], line["status"], line["client"]) for line in lines} == {("/hello/{name}", 200, "127.0.0.1")}
+    assert all(len(line["session"]) == 8 for line in lines)
+    assert "secret" not in process.output
 
 
 def _refuses(url: str) -> bool:

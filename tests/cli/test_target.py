@@ -15,8 +15,9 @@ from kick.cli.errors import (
     NoTarget,
     VariableNotSet,
 )
-from kick.cli.target import Target, find_target, load_app, load_target, parse_target
-from kick.errors import KickError
+from kick.cli.target import Target, find_target, load_app, load_served, load_target, parse_target
+from kick.errors import KickError, MissingExtra
+from tests.cli.support import APP, SOCKETS
 
 EMPTY_APP = "from kick import bootstrap\napp = bootstrap([])\n"
 
@@ -158,3 +159,20 @@ def test_another_key_error_is_no_variable(folder: Path) -> None:
     write(folder / "app_i.py", '{}["SESSION_SECRET"]\n')
     with pytest.raises(ImportFailed, match="KeyError"):
         load_target(Target("app_i", "app"), folder)
+
+
+# What serving takes
+
+
+def test_sockets_without_a_library_for_them_say_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder / "talking.py", APP + SOCKETS)
+    write(folder / "silent.py", APP)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "websockets", None)
+        assert load_served(Target("talking", "app"), folder).sockets  # there is wsproto
+        without.setitem(sys.modules, "wsproto", None)
+        with pytest.raises(MissingExtra, match="needs the package 'websockets'") as caught:
+            load_served(Target("talking", "app"), folder)
+        assert load_served(Target("silent", "app"), folder).routes
+    assert caught.value.fix == "Install it: `pip install 'kick-framework[websockets]'`."
+    assert load_served(Target("talking", "app"), folder).sockets

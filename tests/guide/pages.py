@@ -29,7 +29,7 @@ def names_of(page: str, heading: str) -> dict[str, Any]:
     if not code:
         raise LookupError(f"{page} has no Python under {heading!r}")
     for block in code:
-        exec(compile(block, f"{page}: {heading}", "exec"), names)
+        exec(compile(block, f"{page}: {heading}", "exec", dont_inherit=True), names)
     return names
 
 

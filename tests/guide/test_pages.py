@@ -13,7 +13,10 @@ HEADINGS = [(page, heading) for page in PAGES for heading in dict.fromkeys(under
 
 
 @pytest.mark.parametrize(("page", "heading"), HEADINGS)
-def test_what_stands_under_the_heading_runs(page: str, heading: str) -> None:
+def test_what_stands_under_the_heading_runs(
+    page: str, heading: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # what a block writes is not left lying about
     assert names_of(page, heading)
 
 

@@ -294,6 +294,7 @@ async def test_an_application_below_a_root_path_finds_its_routes() -> None:
         assert answer.status == 200, target
     assert (await ask(app, "/api", root_path="/api")).status == 404
     assert (await ask(app, "/at/x", root_path="/api")).status == 200  # a proxy that took the prefix away
+    assert (await ask(app, "/apiary/at/x", root_path="/api")).status == 404
 
 
 async def test_other_methods_are_405_and_told_the_right_ones() -> None:

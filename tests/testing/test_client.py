@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from starlette.testclient import WebSocketDenialResponse
 
-from kick import App, Controller, Get, Module, Post, RequestContext, bootstrap
+from kick import App, Controller, Get, Module, Post, RequestContext, Socket, WebSocket, bootstrap
 from kick.session import session
 from kick.testing import TestClient
 from tests.support.serving import ROOT
@@ -115,3 +116,22 @@ def test_other_names_are_not_there() -> None:
 
     with pytest.raises(AttributeError, match="Nothing"):
         kick.testing.Nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_it_speaks_to_websockets_with_the_cookies_that_it_keeps() -> None:
+    @Controller("/talk")
+    class TalkController:
+        @WebSocket()
+        async def talk(self, socket: Socket[int, int]) -> None:
+            async for number in socket:
+                await socket.send(number + socket.session.get("visits", 0))
+
+    layer = session("a secret of at least thirty-two bytes", cookie={"secure": True})
+    client = TestClient(bootstrap([VisitModule, Module("talk", controllers=[TalkController])], [layer]))
+    client.get("/visits")
+    with client.websocket_connect("/talk") as socket:
+        socket.send_json(41)
+        assert socket.receive_json() == 42
+    with pytest.raises(WebSocketDenialResponse) as caught, client.websocket_connect("/visits"):
+        pytest.fail("there is none")
+    assert caught.value.status_code == 404

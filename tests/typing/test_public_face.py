@@ -23,11 +23,13 @@ from kick import (
     Service,
     Session,
     Sessions,
+    Socket,
     UnprocessableEntity,
     Use,
+    WebSocket,
     bootstrap,
 )
-from kick.http import CallNext, Middleware, Route, cookie_parser
+from kick.http import CallNext, Middleware, Mount, Route, StaticFiles, cookie_parser
 from kick.session import session
 from kick.session.contents import SessionData
 
@@ -91,6 +93,10 @@ async def results(controller: NoteController, ctx: RequestContext) -> None:
     assert_type(await controller.index(ctx), Response)
 
 
+async def no_more(ctx: RequestContext) -> Response:
+    return ctx.no_content()
+
+
 def of_a_context(ctx: RequestContext) -> None:
     assert_type(ctx.session, Session[SessionData])
     assert_type(ctx.session.data, SessionData)
@@ -107,13 +113,47 @@ def of_a_context(ctx: RequestContext) -> None:
     assert_type(ctx.body_stream(), AsyncIterator[bytes])
     assert_type(ctx.json({}), Response)
     assert_type(ctx.redirect("/"), Response)
+    assert_type(ctx.url_for("NoteController.show", note_id=1, page=2), str)
     assert_type(ctx.problem(400), Response)
+    assert_type(ctx.stream([b"a", "b"]), Response)
+    assert_type(ctx.sse([ServerSentEvent(data=1), "text", {"n": 1}], heartbeat=None), Response)
+    assert_type(ctx.send_file("a.txt", root="files", disposition="attachment"), Response)
+    assert_type(ctx.download("text", "a.txt"), Response)
+    assert_type(ctx.fresh("v1"), bool)
+    assert_type(ctx.not_modified(), Response)
+    assert_type(ctx.last_event_id, str | None)
+    ctx.background(timing, ctx, no_more)
+    ctx.background(timing, ctx)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 def of_a_typed_context(ctx: RequestContext[UserSession]) -> None:
     assert_type(ctx.session, Session[UserSession])
     assert_type(ctx.session.data, UserSession)
     assert_type(ctx.session.data.user_id, int | None)
+
+
+@Controller("/socket")
+class SocketController:
+    @WebSocket("/{room}", origins=["https://app.example.com"], on_invalid="reply")
+    async def talk(self, socket: Socket[Note, int], room: str) -> None:
+        async for message in socket:
+            assert_type(message, Note)
+        assert_type(await socket.receive(), Note)
+        await socket.send(7)
+        await socket.send("seven")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        assert_type(await socket.receive_text(), str)
+        assert_type(await socket.receive_bytes(), bytes)
+        assert_type(socket.session, Session[Any])
+
+
+async def of_a_socket_of_any_kind(socket: Socket) -> None:
+    assert_type(await socket.receive(), Any)
+    await socket.send({"any": "thing"})
+
+
+def test_a_handler_of_a_socket_keeps_its_type() -> None:
+    talk: Callable[[Socket[Note, int], str], Awaitable[None]] = SocketController().talk
+    assert talk == SocketController.talk.__get__(talk.__self__)  # type: ignore[attr-defined]
 
 
 async def test_an_application_gives_what_it_is_asked_for() -> None:
@@ -129,6 +169,7 @@ async def test_an_application_gives_what_it_is_asked_for() -> None:
     )
     assert_type(app, App)
     assert_type(app.routes, tuple[Route, ...])
+    assert_type(app.mounts, tuple[Mount, ...])
     await app.start()
     assert_type(await app.container.get(Notes), Notes)
     assert_type(app.container.instance(Notes), Notes)
@@ -140,6 +181,11 @@ async def test_an_application_gives_what_it_is_asked_for() -> None:
     with app.override(Notes, Provider(Notes, Notes)) as provider:
         assert_type(provider, Provider)
     await app.aclose()
+
+
+def test_applications_and_files_are_mounted() -> None:
+    module = Module("web", mounts={"/again": bootstrap([]), "/files": StaticFiles(".", max_age=60)})
+    assert_type(bootstrap([module], trailing_slash="ignore"), App)
 
 
 def test_middleware_is_a_protocol() -> None:

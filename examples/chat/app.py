@@ -1,0 +1,96 @@
+"""A chat: rooms, whose members are known by their session.
+
+    export SESSION_SECRET=$(kick secret)
+    kick dev
+
+There are no passwords here: `examples/auth` has them.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import msgspec
+from rooms import Guest, Present, Rooms, Told
+
+from kick import (
+    Controller,
+    Get,
+    Module,
+    Post,
+    RequestContext,
+    Response,
+    Socket,
+    SocketClosed,
+    Unauthorized,
+    WebSocket,
+    bootstrap,
+)
+from kick.session import session
+
+PAGE = Path(__file__).with_name("page.html")
+TOO_SLOW = 4008
+
+
+class Login(msgspec.Struct):
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+
+
+class Say(msgspec.Struct, tag="say"):
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
+class Person:
+    """Who is logged in."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+async def person(ctx: RequestContext) -> Person:
+    if "name" not in ctx.session:
+        raise Unauthorized("Say who you are first.")
+    return Person(ctx.session["name"])
+
+
+@Controller()
+class PageController:
+    @Get("/")
+    async def page(self, ctx: RequestContext) -> Response:
+        return ctx.send_file(PAGE)
+
+    @Post("/login")
+    async def login(self, ctx: RequestContext, body: Login) -> None:
+        await ctx.session.regenerate()
+        ctx.session["name"] = body.name
+
+
+@Controller("/rooms")
+class RoomController:
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+
+    @WebSocket("/{room}", max_message=4096, on_invalid="reply")
+    async def talk(self, socket: Socket[Say, Told | Present], room: str, person: Person) -> None:
+        await socket.accept()
+        with self.rooms.entered(room, person.name) as guest:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._deliver, guest, socket)
+                async for message in socket:
+                    self.rooms.tell(room, Told(person.name, message.text))
+                tasks.cancel_scope.cancel()
+
+    async def _deliver(self, guest: Guest, socket: Socket[Say, Told | Present]) -> None:
+        try:
+            async for message in guest.unread:
+                await socket.send(message)
+        except SocketClosed:
+            return
+        await socket.close(TOO_SLOW, "Your connection is too slow.")
+
+
+app = bootstrap(
+    modules=[Module("chat", controllers=[PageController, RoomController], providers=[person])],
+    middleware=[session(secret=os.environ["SESSION_SECRET"], save_uninitialized=False)],
+)

@@ -1,0 +1,201 @@
+"""Where `rate_limit()` counts: storages of the library `limits`, which comes with the extra of that name."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from limits.aio.storage import MovingWindowSupport, SlidingWindowCounterSupport, Storage
+
+Clock: TypeAlias = Callable[[], float]
+
+MAX_KEYS: Final = 100_000
+"""How many clients the memory of a process counts at a time."""
+
+
+class Window(msgspec.Struct, eq=False):
+    """What is counted for one client and one limit; times are those of a clock that nobody sets."""
+
+    expires: float
+    start: float = 0.0
+    count: int = 0
+    previous: int = 0
+    entries: list[float] = []
+
+
+class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
+    """Counters in the memory of this process.
+
+    The memory storage of `limits` looks at every client there is with each request. This one looks at two, so that
+    what has expired goes away in the end, and it never holds more than `max_keys`.
+
+    Arguments:
+        max_keys: of how many clients it knows at most.
+        clock: measures windows, in seconds; setting the time of the machine does not move it.
+        wall: seconds since 1970, in which the strategies of `limits` tell when a window ends.
+    """
+
+    STORAGE_SCHEME = None
+
+    def __init__(self, *, max_keys: int = MAX_KEYS, clock: Clock = time.monotonic, wall: Clock = time.time) -> None:
+        super().__init__()
+        self._windows: OrderedDict[str, Window] = OrderedDict()
+        self._max_keys = max_keys
+        self._clock = clock
+        self._wall = wall
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """What goes wrong with it: nothing."""
+        return ValueError
+
+    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        """Count in a fixed window of `expiry` seconds, which begins with its first request."""
+        now = self._clock()
+        window = self._window(key, now, now + expiry)
+        window.count += amount
+        return window.count
+
+    async def get(self, key: str) -> int:
+        """What was counted in the fixed window."""
+        window = self._live(key, self._clock())
+        return 0 if window is None else window.count
+
+    async def get_expiry(self, key: str) -> float:
+        """When the fixed window ends."""
+        now = self._clock()
+        window = self._live(key, now)
+        return self._wall() + (0.0 if window is None else window.expires - now)
+
+    async def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Note `amount` requests, unless the last `expiry` seconds had too many."""
+        now = self._clock()
+        window = self._window(key, now, now + expiry)
+        del window.entries[: bisect_right(window.entries, now - expiry)]
+        if len(window.entries) + amount > limit:
+            return False
+        window.entries += [now] * amount
+        window.expires = now + expiry
+        return True
+
+    async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        """The time of the oldest request in the window, and how many there are."""
+        now = self._clock()
+        window = self._live(key, now)
+        entries = [] if window is None else window.entries[bisect_right(window.entries, now - expiry) :]
+        return (self._wall() + (entries[0] - now), len(entries)) if entries else (self._wall(), 0)
+
+    async def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Count `amount`, unless this window and what is left of the one before have too many."""
+        now = self._clock()
+        window = self._slid(key, now, expiry)
+        if window is None:
+            window = self._window(key, now, now + 2 * expiry)
+            window.start = now
+        left = max(0.0, window.start + expiry - now)
+        if int(window.previous * left / expiry + window.count) + amount > limit:
+            return False
+        window.count += amount
+        return True
+
+    async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
+        """The count of the window before and the seconds it still weighs; those of this one."""
+        now = self._clock()
+        window = self._slid(key, now, expiry)
+        if window is None:
+            return 0, 0.0, 0, 0.0
+        left = max(0.0, window.start + expiry - now)
+        return window.previous, left if window.previous else 0.0, window.count, left + expiry
+
+    async def clear_sliding_window(self, key: str, expiry: int) -> None:
+        """Forget the client."""
+        self._windows.pop(key, None)
+
+    async def check(self) -> bool:
+        """Whether it works."""
+        return True
+
+    async def reset(self) -> int:
+        """Forget everything; how much that was."""
+        held = len(self._windows)
+        self._windows.clear()
+        return held
+
+    async def clear(self, key: str) -> None:
+        """Forget a client."""
+        self._windows.pop(key, None)
+
+    def _live(self, key: str, now: float) -> Window | None:
+        window = self._windows.get(key)
+        return None if window is None or window.expires <= now else window
+
+    def _slid(self, key: str, now: float, expiry: float) -> Window | None:
+        """The window that `now` falls into, moved on from the one before."""
+        window = self._live(key, now)
+        if window is not None and now >= window.start + expiry:
+            window.start, window.previous, window.count = window.start + expiry, window.count, 0
+            window.expires = window.start + 2 * expiry
+        return window
+
+    def _window(self, key: str, now: float, expires: float) -> Window:
+        """The window of a key; a new one where there is none, for which two others are looked at."""
+        window = self._live(key, now)
+        if window is None:
+            self._windows.pop(key, None)
+            self._sweep(now)
+            window = self._windows[key] = Window(expires)
+        return window
+
+    def _sweep(self, now: float) -> None:
+        windows = self._windows
+        for _ in range(min(2, len(windows))):
+            key = next(iter(windows))
+            if windows[key].expires <= now:
+                del windows[key]
+            else:
+                windows.move_to_end(key)
+        if len(windows) >= self._max_keys:
+            windows.popitem(last=False)
+
+
+class Counters:
+    """An opened storage, and how it is closed; `timeout` is in seconds, `None` where nothing is waited for."""
+
+    def __init__(
+        self, storage: Storage, *, timeout: float | None, aclose: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        self.storage = storage
+        self.timeout = timeout
+        self.failing = False
+        self._aclose = aclose
+
+    async def aclose(self) -> None:
+        """Let go of the connections."""
+        if self._aclose is not None:
+            await self._aclose()
+
+
+def open_counters(store: Any, *, timeout: float) -> Counters:
+    """The counters that `rate_limit(store=...)` names; `None` is the memory of this process."""
+    if store is None:
+        return Counters(MemoryCounters(), timeout=None, aclose=None)
+    if isinstance(store, Storage):
+        return Counters(store, timeout=None if isinstance(store, MemoryCounters) else timeout, aclose=None)
+    return _redis_counters(store, timeout=timeout)
+
+
+def _redis_counters(url: str, *, timeout: float) -> Counters:
+    from limits.aio.storage import RedisStorage
+    from redis.asyncio import ConnectionPool
+
+    pool = ConnectionPool.from_url(url, socket_connect_timeout=timeout)
+    options: dict[str, Any] = {"connection_pool": pool}
+    storage = RedisStorage("async+redis://", implementation="redispy", key_prefix="kick:limit", **options)
+    return Counters(storage, timeout=timeout, aclose=pool.aclose)

@@ -1,0 +1,287 @@
+"""What is mounted: other ASGI applications, and files, below a path of this one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from starlette.background import BackgroundTask
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kick.di import Container
+from kick.errors import KickError
+from kick.http.context import RequestContext
+from kick.http.controller import RouteInfo
+from kick.http.pipeline import around, guarded, response_to
+from kick.http.response import Response, add_vary
+from kick.http.routing import Endpoint, Route, Segment, root_in, split_path
+from kick.http.static import StaticFiles
+from kick.http.urls import BELOW
+
+BELOW_MOUNT: Final = Segment(None, "path", BELOW, None)
+"""What follows the path of a mount, for `url_for()`."""
+
+ANY_METHOD: Final = "*"
+"""The method of the route of a mount."""
+
+_OF_OTHER_ROUTERS: Final = ("app_root_path", "endpoint", "path_params", "route", "router")
+"""What routers around this application leave in the scope for themselves."""
+
+_OF_THE_BODY: Final = frozenset(
+    {b"content-length", b"content-encoding", b"content-range", b"etag", b"transfer-encoding"}
+)
+"""Headers that say how the body is sent: whoever sends it knows."""
+
+
+class BadMount(KickError):
+    """Something in `mounts=` that cannot be mounted."""
+
+    code = "mount"
+
+    def __init__(self, place: str, problem: str, fix: str) -> None:
+        super().__init__(cause=f"{place} {problem}.", fix=fix)
+
+
+class DuplicateMount(KickError):
+    """Two things mounted at one path."""
+
+    code = "mount-duplicate"
+
+    def __init__(self, path: str, first: str, second: str) -> None:
+        super().__init__(
+            cause=f"Two things are mounted at {path}: {first} and {second}.",
+            fix=f'Mount one of them elsewhere, such as at `"{path.rstrip("/")}/other"`; or remove it.',
+        )
+
+
+class Mount(msgspec.Struct, eq=False, kw_only=True):
+    """What is mounted at a path, with the middleware around it. `App.mounts` lists them.
+
+    >>> from kick import Module, bootstrap
+    >>> async def old(scope, receive, send): ...
+    >>> (mount,) = bootstrap([Module("legacy", mounts={"/old": old})]).mounts
+    >>> mount.path, mount.app is old, mount.route.name, mount.route.module
+    ('/old', True, 'legacy.old', 'legacy')
+    """
+
+    app: ASGIApp | StaticFiles
+    route: Route
+    state: dict[str, Any] = {}
+    """What the lifespan of a mounted application leaves for its requests: their `scope["state"]`."""
+    outer: list[Any] = []
+    inner: list[Any] = []
+
+    @property
+    def path(self) -> str:
+        """Where it is mounted, with the prefixes of the application and the module."""
+        return self.route.path
+
+    @property
+    def has_lifespan(self) -> bool:
+        """Whether it is an application, which may have a lifespan of its own, or files, which have none."""
+        return not isinstance(self.app, StaticFiles)
+
+    def link(self, container: Container) -> Endpoint:
+        """The whole chain, composed."""
+        serve = _files(self.app, self) if isinstance(self.app, StaticFiles) else _application(self)
+        return guarded(self.outer, around(self.inner, serve))
+
+    def below(self, scope: Scope) -> tuple[list[str], list[str]]:
+        """The segments of a request's path up to here, decoded, and those that follow."""
+        path: str = scope["path"]
+        parts = split_path(path, scope.get("raw_path"), root_in(path, scope.get("root_path", "")))
+        depth = 1 if self.path == "/" else self.path.count("/") + 1
+        return parts[:depth], parts[depth:]
+
+    def inside(self, scope: Scope, params: dict[str, Any]) -> Scope:
+        """The scope of a request as the mounted application sees it.
+
+        `root_path` ends with the path of the mount, and `path` is the whole path, `root_path` included (ASGI, HTTP
+        Connection Scope).
+        """
+        root_path, path = scope.get("root_path", "").rstrip("/"), scope["path"]
+        inner = {key: value for key, value in scope.items() if key not in _OF_OTHER_ROUTERS}
+        if root_in(path, root_path) != root_path:  # a server that took the prefix away
+            inner["path"] = root_path + path
+            raw_path = scope.get("raw_path")
+            if raw_path is not None:
+                inner["raw_path"] = quote(root_path).encode("ascii") + raw_path
+        inner["root_path"] = root_path + "/".join(self.below(scope)[0])
+        if params:
+            inner["path_params"] = params
+        inner["state"] = dict(self.state)
+        return inner
+
+
+class MountedResponse(Response):
+    """The response that a mounted application gives when it is sent: until then nobody knows its status.
+
+    The headers that middleware adds are sent with those of the application, in the place of any of the same name.
+    """
+
+    background: BackgroundTask | None
+    answers_head = True
+    """It is not to be cut short: the application knows what a HEAD is."""
+
+    def __init__(self, mount: Mount, ctx: RequestContext[Any]) -> None:
+        self.mount = mount
+        self.ctx = ctx
+        self.status_code = 200
+        self.background = None
+        self.body = b""
+        self.raw_headers = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer. An exception before its first byte is an opaque 500, or what it stands for."""
+        ctx, begun = self.ctx, False
+        send = self.sending(send)
+
+        async def send_on(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await _asgi(self.mount)(self.mount.inside(scope, ctx.params), _body_of(ctx, receive), send_on)
+        except Exception as error:
+            if begun:
+                raise
+            await response_to(ctx, error)(scope, receive, send)
+        if self.background is not None:
+            await self.background()
+
+    def sending(self, send: Send) -> Send:
+        """`send`, with the headers that were put here added to those of the response, or of the accepted WebSocket."""
+
+        async def send_merged(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.accept"):
+                message = {**message, "headers": self._merged(message.get("headers", ()))}
+            await send(message)
+
+        return send_merged
+
+    def _merged(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """The headers of the application, and those that were put here."""
+        put = [(name, value) for name, value in self.raw_headers if name not in _OF_THE_BODY]
+        replaced = {name for name, _ in put} - {b"set-cookie", b"vary"}
+        merged = Response()
+        merged.raw_headers = [(name, value) for name, value in headers if name.lower() not in replaced]
+        for name, value in put:
+            if name == b"vary":
+                for field in value.split(b","):
+                    add_vary(merged, field.strip())
+            else:
+                merged.raw_headers.append((name, value))
+        return merged.raw_headers
+
+
+async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Receive, send: Send) -> None:
+    """Hand a WebSocket on to a mounted application, when the middleware lets its handshake pass.
+
+    The handshake is a GET request (RFC 6455, section 4.1), and the middleware sees it as one; what it answers instead
+    of handing it on is sent as the refusal, by servers that can, and as a 403 by the others.
+    """
+    try:
+        response = await mount.route.endpoint(ctx)
+    except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
+        response = response_to(ctx, error)
+    scope = {**ctx.scope, "type": "websocket"}
+    del scope["method"]
+    if ctx._extra_headers is not None:
+        response = ctx._finish()
+    if isinstance(response, MountedResponse):
+        await _asgi(mount)(mount.inside(scope, ctx.params), receive, response.sending(send))
+        return
+    await receive()
+    if "websocket.http.response" in scope.get("extensions", {}):
+        start, body = "websocket.http.response.start", "websocket.http.response.body"
+        await send({"type": start, "status": response.status_code, "headers": response.raw_headers})
+        await send({"type": body, "body": bytes(getattr(response, "body", b""))})
+    else:
+        await send({"type": "websocket.close", "code": 1008})
+
+
+def mount_problem(app: object, place: str) -> BadMount | None:
+    """Why something cannot be mounted; `None` when it can.
+
+    >>> mount_problem(int, "Module('legacy', mounts={'/old': ...})").cause
+    "Module('legacy', mounts={'/old': ...}) is the class int."
+    """
+    if isinstance(app, StaticFiles):
+        return None
+    if isinstance(app, type):
+        fix = f"Mount an instance: `{app.__name__}()`."
+        return BadMount(place, f"is the class {app.__name__}", fix)
+    if isinstance(app, str | bytes):
+        return BadMount(place, "is a text", f'For the files of a folder: `StaticFiles("{app!s}")`.')
+    if callable(app) and _takes(app, 3):
+        return None
+    if callable(app) and _takes(app, 2):
+        name = getattr(app, "__name__", "app")
+        return BadMount(
+            place,
+            "takes (environ, start_response): it is a WSGI application",
+            f"Put a bridge around it, such as that of the package a2wsgi: `WSGIMiddleware({name})`.",
+        )
+    return BadMount(
+        place,
+        f"is a {type(app).__name__}, and no ASGI application",
+        "Mount what can be called as `async def app(scope, receive, send): ...`.",
+    )
+
+
+def mapping_problem(mounts: object, place: str) -> BadMount | None:
+    """What is wrong with what has to map paths to what is mounted there.
+
+    >>> mapping_problem({"/old": print}, "mounts=") is None, mapping_problem([print], "mounts=").fix
+    (True, 'Say which path each is at: `mounts={"/old": app}`.')
+    """
+    if isinstance(mounts, Mapping) and all(isinstance(path, str) for path in mounts):
+        return None
+    return BadMount(
+        place, "takes paths with what is mounted there", 'Say which path each is at: `mounts={"/old": app}`.'
+    )
+
+
+def mount_info(path: str) -> RouteInfo:
+    """What stands in the place of a decorator's options."""
+    return RouteInfo(method=ANY_METHOD, path=path)
+
+
+def _application(mount: Mount) -> Endpoint:
+    async def serve(ctx: RequestContext[Any]) -> Response:
+        ctx._response = response = MountedResponse(mount, ctx)
+        return response
+
+    return serve
+
+
+def _files(files: StaticFiles, mount: Mount) -> Endpoint:
+    async def serve(ctx: RequestContext[Any]) -> Response:
+        ctx._response = response = await files.answer(ctx.scope, mount.below(ctx.scope)[1])
+        return response
+
+    return serve
+
+
+def _asgi(mount: Mount) -> ASGIApp:
+    return mount.app  # type: ignore[return-value]
+
+
+def _body_of(ctx: RequestContext[Any], receive: Receive) -> Receive:
+    """Where the application gets the body from: a body that middleware has read is there once more.
+
+    A multipart form that it took apart is not, nor what it read of half a body.
+    """
+    return receive if ctx._raw is None else ctx._replay()
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    try:
+        inspect.signature(function).bind(*range(count))
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,28 @@
+"""Texts that came with requests, as they may be written to a log or a terminal."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import quote
+
+_LONGEST: Final = 1024
+_SAFE: Final = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~\\\""
+
+is_plain: Final = re.compile(r"[!-~]{0,1024}", re.ASCII).fullmatch
+"""Whether a text may be written as it is."""
+
+
+def shown(text: str) -> str:
+    """A text that came with a request as it may be written to a log: ASCII, without spaces, at most 1,024 characters.
+
+    Everything else is percent-encoded, as it is in a URL: control characters and ANSI sequences reach no terminal, and
+    nothing can look like a line or a column of its own.
+
+    >>> shown("/notes/7"), shown("/a b\\n\\x1b[31mred"), shown("/café")
+    ('/notes/7', '/a%20b%0A%1B[31mred', '/caf%C3%A9')
+    """
+    if is_plain(text):
+        return text
+    quoted = quote(text[:_LONGEST], safe=_SAFE, errors="replace")
+    return quoted if len(quoted) <= _LONGEST and len(text) <= _LONGEST else f"{quoted[:_LONGEST]}..."

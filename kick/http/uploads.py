@@ -1,0 +1,164 @@
+"""Files that come with a form: `UploadFile`, and `File`, which says how large they may be and of what type."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import AsyncIterator, Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from shutil import copyfileobj
+from tempfile import NamedTemporaryFile
+from typing import Any, BinaryIO, Final
+
+import anyio.to_thread
+import msgspec
+from starlette.datastructures import UploadFile as StarletteUploadFile
+
+from kick.http.errors import BadFileLimit
+
+PIECE: Final = 1 << 16
+"""How much of a file is handled at a time when nothing else is said: 64 KiB."""
+
+LONGEST_NAME: Final = 255
+"""The most bytes of a file's name on the usual file systems."""
+
+_NOT_IN_NAMES: Final = re.compile(r'[<>:"|?*]')
+_RESERVED: Final = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)")
+
+
+class UploadFile(StarletteUploadFile):
+    """A file of a multipart form: the type of a parameter, or of a field of a body.
+
+    It lies in memory or, when the files of the request are larger than 1 MiB, in a temporary file, which is gone when
+    the request has ended. `filename` and `content_type` are what the client says, and nothing has checked them.
+
+    >>> from kick.http import Controller, Post
+    >>> @Controller("/avatars")
+    ... class AvatarController:
+    ...     @Post()
+    ...     async def upload(self, avatar: UploadFile) -> dict[str, int | None]:
+    ...         return {"bytes": avatar.size}
+    """
+
+    @property
+    def safe_name(self) -> str:
+        """The name without what makes it dangerous as a name of a file; see `safe_name_of`."""
+        return safe_name_of(self.filename or "")
+
+    async def chunks(self, size: int = PIECE) -> AsyncIterator[bytes]:
+        """The content from its beginning, at most `size` bytes at a time."""
+        await self.seek(0)
+        while chunk := await self.read(size):
+            yield chunk
+
+    async def save_to(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
+        """Copy the content to a file, and return its path; a copy that fails leaves nothing behind.
+
+        Raises `FileExistsError` where there is one already, unless `overwrite` is set. Never build `path` from
+        `filename`: `safe_name` stays within its folder, and a name of your own stays there and is not taken yet.
+        """
+        target = Path(path)
+        await anyio.to_thread.run_sync(_copy, self.file, target, overwrite)
+        return target
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Callable[[Any], Any]) -> Any:
+        """What pydantic validates it with, as a field of a model."""
+        from pydantic_core import core_schema
+
+        return core_schema.is_instance_schema(cls)
+
+
+class File(msgspec.Struct, frozen=True):
+    """What is allowed of the files of a parameter or field: `avatar: Annotated[UploadFile, File(max_size=1 << 20)]`.
+
+    Arguments:
+        max_size: the most bytes of one file; beyond it, the answer is a 413 while the rest is still on its way. A
+            body may then be larger than the limit of the application by that much; `max_body` of the route, where it
+            is given, is the limit of everything together.
+        types: the media types that are taken, such as `"image/png"` or `"image/*"`; any other is a 415. It is the
+            type that the client says.
+        max_files: the most files of a `list[UploadFile]`; 10 when nothing is said.
+
+    Raises `BadFileLimit` for what is none of these.
+
+    >>> File(max_size=5 << 20, types=["image/*"]).takes("image/png")
+    True
+    """
+
+    max_size: int | None = None
+    types: Sequence[str] = ()
+    max_files: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, unit, example in (("max_size", "bytes", "5 << 20"), ("max_files", "files", "10")):
+            value: Any = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise BadFileLimit(f"File({name}={value!r}) is no number of {unit}", f"File({name}={example})")
+        types: Any = self.types
+        if not isinstance(types, list | tuple) or not all(isinstance(each, str) and "/" in each for each in types):
+            example = 'File(types=["image/png", "image/*"])'
+            raise BadFileLimit(f"File(types={types!r}) is no list of media types", example)
+
+    def takes(self, media_type: str) -> bool:
+        """Whether files of a media type are taken; it is in lower case and without parameters."""
+        group = media_type.partition("/")[0] + "/*"
+        return not self.types or any(each.lower() in (media_type, group, "*/*") for each in self.types)
+
+
+def is_upload(kind: Any) -> bool:
+    """Whether a type is that of uploaded files: kick's or Starlette's.
+
+    >>> is_upload(UploadFile), is_upload(bytes)
+    (True, False)
+    """
+    return isinstance(kind, type) and issubclass(kind, StarletteUploadFile)
+
+
+def safe_name_of(name: str) -> str:
+    r"""A name for a file that stays in its folder, on Windows too, and shows what it is.
+
+    Folders, control characters, signs that turn the direction of text, and dots at both ends are taken away; it has
+    255 bytes at most, and is `file` where nothing is left.
+
+    >>> safe_name_of("../../etc/passwd"), safe_name_of("C:\\temp\\a?.png"), safe_name_of("..\x00")
+    ('passwd', 'a_.png', 'file')
+    """
+    name = unicodedata.normalize("NFC", name.replace("\\", "/").rpartition("/")[2])
+    name = "".join(sign for sign in name if unicodedata.category(sign)[0] != "C" and sign not in "\u2028\u2029")
+    name = _NOT_IN_NAMES.sub("_", name).strip(". ")
+    if _RESERVED.match(name):
+        name = f"_{name}"
+    return _shortened(name) or "file"
+
+
+def _shortened(name: str) -> str:
+    """At most so many bytes as a name may have, with its ending."""
+    stem, _, ending = name.rpartition(".")
+    if not stem or len(ending) > 16:
+        stem, ending = name, ""
+    tail = f".{ending}" if ending else ""
+    stem = stem.encode()[: LONGEST_NAME - len(tail.encode())].decode(errors="ignore")
+    return stem.rstrip(". ") + tail
+
+
+def _copy(source: BinaryIO, target: Path, overwrite: bool) -> None:
+    source.seek(0)
+    with _new_file(target, overwrite) as copy:
+        made = Path(copy.name)
+        try:
+            copyfileobj(source, copy, 1 << 20)
+            if overwrite:
+                made.replace(target)
+        except BaseException:
+            made.unlink(missing_ok=True)
+            raise
+    source.seek(0)
+
+
+def _new_file(target: Path, overwrite: bool) -> Any:
+    """A file to write to: a new one beside the target when that is to be replaced, so that it is whole at any time."""
+    if not overwrite:
+        return target.open("xb")
+    return NamedTemporaryFile(dir=target.parent, prefix=".", suffix=".part", delete=False)  # closed by the caller

@@ -1,0 +1,120 @@
+"""`Tracing`: a span of OpenTelemetry for each request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kick.errors import MissingExtra
+from kick.http.exchange import KEY, Exchange
+from kick.http.printable import shown
+from kick.module import Module
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+_CARRIED: Final = frozenset({"traceparent", "tracestate", "baggage", "b3"})
+
+
+class Tracing(Module):
+    """A module that makes a span of each request: `bootstrap([ShopModule, Tracing()])`.
+
+    Its parent is the span that `traceparent` names (W3C Trace Context), its name the method and the route. It records
+    nothing until an SDK of OpenTelemetry is configured, which is yours to do.
+
+    No query string, header, cookie or message of an exception becomes part of a span.
+
+    >>> Tracing()
+    Module('tracing')
+
+    Raises `MissingExtra` when opentelemetry-api is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import opentelemetry.trace
+        except ImportError:
+            raise MissingExtra("Tracing", "opentelemetry-api", "telemetry") from None
+        self.observers = (_Spans(opentelemetry.trace.get_tracer("kick")),)
+        super().__init__("tracing")
+
+
+class _Spans:
+    """The observer that makes spans."""
+
+    def __init__(self, tracer: Any) -> None:
+        self._tracer = tracer
+
+    def finished(self, exchange: Exchange) -> None:
+        """Nothing: the span ends with the request's task, so that what comes after the response is part of it."""
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """The application within a span."""
+        from opentelemetry.propagate import extract
+        from opentelemetry.trace import SpanKind
+
+        tracer = self._tracer
+
+        async def traced(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            method = shown(scope["method"])
+            known = {
+                "http.request.method": method,
+                "url.path": shown(scope["path"]),
+                "url.scheme": scope.get("scheme", "http"),
+            }
+            with tracer.start_as_current_span(
+                method,
+                context=extract(_carrier(scope)),
+                kind=SpanKind.SERVER,
+                attributes=known,
+                record_exception=False,
+                set_status_on_exception=False,
+            ) as span:
+                try:
+                    await app(scope, receive, send)
+                except Exception as error:
+                    _failed(span, type(error).__name__)
+                    raise
+                finally:
+                    if span.is_recording():
+                        _describe(span, method, scope[KEY])
+
+        return traced
+
+
+def _carrier(scope: Scope) -> dict[str, str]:
+    """The headers that name a parent."""
+    carrier: dict[str, str] = {}
+    for raw, value in scope["headers"]:
+        name = raw.decode("latin-1")
+        if name in _CARRIED or name.startswith("x-b3-"):
+            text = value.decode("latin-1")
+            carrier[name] = f"{carrier[name]},{text}" if name in carrier else text
+    return carrier
+
+
+def _describe(span: Span, method: str, exchange: Exchange) -> None:
+    context = exchange.context
+    if context is not None:
+        if context.route is not None:
+            span.update_name(f"{method} {context.route.path}")
+            span.set_attribute("http.route", context.route.path)
+        if context._request_id is not None:
+            span.set_attribute("kick.request_id", context._request_id)
+        if context.client_ip is not None:
+            span.set_attribute("client.address", shown(context.client_ip))
+    if exchange.status:
+        span.set_attribute("http.response.status_code", exchange.status)
+    if exchange.status >= 500:
+        _failed(span, str(exchange.status))
+
+
+def _failed(span: Span, kind: str) -> None:
+    from opentelemetry.trace import Status, StatusCode
+
+    span.set_attribute("error.type", kind)
+    span.set_status(Status(StatusCode.ERROR))

@@ -1,0 +1,124 @@
+"""`examples/chat`: who is logged in enters a room, and hears what is said there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from runpy import run_path
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from starlette.responses import PlainTextResponse
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection
+
+from tests.support.serving import ROOT, Serve, ServeProcess
+from tests.support.sockets import client
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def url(serve_process: ServeProcess, tmp_path: Path) -> Iterator[str]:
+    environment = {"SESSION_SECRET": "a secret of at least thirty-two bytes"}
+    with serve_process("app:app", cwd=ROOT / "examples/chat", env=environment, log=tmp_path / "server.log") as server:
+        yield server.url
+
+
+def cookie_of(url: str, name: str) -> str:
+    """The cookie of somebody who has logged in."""
+    response = httpx2.post(f"{url}/login", json={"name": name})
+    assert response.status_code == 204
+    return response.headers["set-cookie"].partition(";")[0]
+
+
+def enter(url: str, room: str, name: str) -> ClientConnection:
+    return client(f"{url}/rooms/{room}", headers={"Cookie": cookie_of(url, name)}, origin=url)
+
+
+def heard(socket: ClientConnection) -> dict[str, Any]:
+    message: dict[str, Any] = msgspec.json.decode(socket.recv(timeout=10))
+    return message
+
+
+def say(socket: ClientConnection, text: str) -> None:
+    socket.send(msgspec.json.encode({"type": "say", "text": text}).decode())
+
+
+def test_who_is_in_a_room_hears_what_is_said_there(url: str) -> None:
+    with enter(url, "garden", "Ada") as ada, enter(url, "cellar", "Eve") as eve:
+        assert heard(ada) == {"type": "present", "names": ["Ada"]}
+        assert heard(eve) == {"type": "present", "names": ["Eve"]}
+        with enter(url, "garden", "Bob") as bob:
+            assert [heard(each)["names"] for each in (ada, bob)] == [["Ada", "Bob"]] * 2
+            say(bob, "Good morning.")
+            assert [heard(each) for each in (ada, bob)] == [{"type": "told", "by": "Bob", "text": "Good morning."}] * 2
+            say(bob, "")
+            assert heard(bob)["errors"][0]["location"] == "/message/text"
+        assert heard(ada) == {"type": "present", "names": ["Ada"]}
+        say(eve, "Nobody is here.")
+        assert heard(eve)["by"] == "Eve"
+
+
+def test_nobody_enters_without_a_name_or_from_another_site(url: str) -> None:
+    assert "<h1>Chat</h1>" in httpx2.get(url).text
+    cookie = {"Cookie": cookie_of(url, "Ada")}
+    for options, status in [({}, 401), ({"headers": cookie, "origin": "https://evil.example"}, 403)]:
+        with pytest.raises(InvalidStatus) as caught, client(f"{url}/rooms/garden", **options):
+            pytest.fail("it was accepted")
+        assert caught.value.response.status_code == status
+
+
+async def test_who_is_too_slow_is_sent_away_and_the_others_hear_all() -> None:
+    rooms: Any = run_path(str(ROOT / "examples/chat/rooms.py"))
+    house = rooms["Rooms"]()
+    with house.entered("garden", "Ada") as ada, house.entered("garden", "Bob") as bob:
+        heard_by_ada = 0
+        for number in range(rooms["MOST_UNREAD"] + 1):
+            house.tell("garden", rooms["Told"]("Ada", str(number)))
+            await ada.unread.receive()
+            heard_by_ada += 1
+        unread = [message async for message in bob.unread]
+        assert heard_by_ada == rooms["MOST_UNREAD"] + 1
+        assert len(unread) == rooms["MOST_UNREAD"]
+
+
+def test_the_page_talks_in_a_browser(url: str, browser: Chrome) -> None:
+    def sees(text: str) -> None:
+        wait_until(lambda: text in browser.find_element(By.TAG_NAME, "body").text, text)
+
+    browser.get(url)
+    browser.find_element(By.NAME, "name").send_keys("Ada")
+    browser.find_element(By.CSS_SELECTOR, "#login button").click()
+    sees("Ada")
+    wait_until(browser.find_element(By.NAME, "text").is_displayed, "the field for messages")
+    with enter(url, "garden", "Bob") as bob:
+        sees("Ada, Bob")
+        heard(bob)
+        browser.find_element(By.NAME, "text").send_keys("Good morning.\n")
+        assert heard(bob) == {"type": "told", "by": "Ada", "text": "Good morning."}
+        sees("Ada: Good morning.")
+        say(bob, "<b>Hello</b>")
+        sees("Bob: <b>Hello</b>")
+
+
+OPEN = """
+    const done = arguments[arguments.length - 1];
+    const socket = new WebSocket(arguments[0]);
+    socket.onopen = () => done("open");
+    socket.onclose = (event) => done(`closed ${event.code}`);
+"""
+
+
+def test_a_page_of_another_origin_is_refused_though_the_browser_sends_the_cookie(
+    url: str, browser: Chrome, serve: Serve
+) -> None:
+    """Cookies know no ports: a page on another port of the host is the same site to the browser."""
+    name, _, value = cookie_of(url, "Ada").partition("=")
+    address = f"{url.replace('http', 'ws')}/rooms/garden"
+    with serve(PlainTextResponse("another page"), lifespan="off", interface="asgi3") as other:
+        for page, outcome in [(url, "open"), (other, "closed 1006")]:
+            browser.get(page)
+            browser.add_cookie({"name": name, "value": value, "sameSite": "Lax"})
+            assert browser.execute_async_script(OPEN, address) == outcome

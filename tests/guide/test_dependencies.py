@@ -1,0 +1,39 @@
+"""What the page on providers says of its applications."""
+
+from __future__ import annotations
+
+import anyio
+
+from kick.testing import TestClient
+from tests.guide.pages import application, names_of
+
+PAGE = "dependencies.md"
+
+
+def test_services_and_providers_are_asked_for_by_type() -> None:
+    names = names_of(PAGE, "Services and providers")
+    with TestClient(names["app"]) as client:
+        assert client.get("/report").json() == {"notes": 3, "on": ["primary", "replica"]}
+        opened = names["app"].container.instance(names["Database"])
+        assert opened.is_open
+    assert not opened.is_open
+
+
+def test_a_provider_is_a_guard_and_a_transaction_sees_how_the_request_ended() -> None:
+    names = names_of(PAGE, "How long it lives")
+    with TestClient(names["app"]) as client:
+        assert client.get("/orders").status_code == 401
+        assert names["trail"] == []
+        assert client.get("/orders", headers={"x-user": "Ada"}).json() == {"of": "Ada"}
+        assert client.get("/orders/broken").status_code == 500
+    assert names["trail"] == ["committed", "rolled back"]
+
+
+def test_lists_hold_all_and_options_may_be_none() -> None:
+    with TestClient(application(PAGE, "Options and lists")) as client:
+        assert client.get("/rules").json() == {"rules": ["length", "spelling"], "cached": False}
+
+
+def test_a_job_has_what_a_request_has() -> None:
+    names = names_of(PAGE, "Tests and jobs")
+    assert anyio.run(names["job"]) == "sent"

@@ -1,0 +1,41 @@
+"""The page about the access log: its applications do what is said of them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.guide.pages import application, names_of
+from tests.http.support import ask
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+async def test_a_line_is_written_for_each_request(capsys: pytest.CaptureFixture[str]) -> None:
+    app = application("logging.md", "The access log")
+    await ask(app, "/notes/7?secret=1")
+    await app.aclose()
+    line = json.loads(capsys.readouterr().out)
+    assert (line["status"], line["path"]) == (404, "/notes/7")
+
+
+async def test_the_lines_go_where_they_are_wanted() -> None:
+    names = names_of("logging.md", "Somewhere else")
+    await ask(names["app"], "/notes/7?page=2")
+    await names["app"].aclose()
+    assert json.loads(names["lines"][0])["query"] == "page=2"
+
+
+async def test_the_id_of_a_request_is_logged_and_sent_back(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    answer = await ask(application("logging.md", "Request ids"), "/orders")
+    assert (answer.header("x-request-id") or "?") in caplog.text
+
+
+async def test_a_trace_is_passed_on_with_a_new_parent() -> None:
+    app = application("logging.md", "Traces")
+    sent = (await ask(app, "/pay", headers={"traceparent": PARENT})).json()["sent"]["traceparent"]
+    assert sent[:35] == PARENT[:35]
+    assert sent != PARENT
+    assert (await ask(app, "/pay")).json() == {"sent": {}}

@@ -1,0 +1,65 @@
+"""The page about requests: its applications do what is said of them."""
+
+from __future__ import annotations
+
+import json
+
+from kick.testing import TestClient
+from tests.guide.pages import GUIDE, application
+
+
+def test_one_type_is_filled_by_json_and_by_forms() -> None:
+    with TestClient(application("requests.md", "Bodies")) as client:
+        order = {"name": "Ada", "count": 2, "tags": ["a", "b"], "address": {"city": "Bern", "floor": 0}}
+        assert client.post("/orders", json=order).json() == order
+        form = {"name": "Ada", "count": "2", "tags": ["a", "b"], "address": '{"city": "Bern"}'}
+        assert client.post("/orders", data=form).json() == order
+        assert (
+            client.post("/orders/many", json=[order, {"name": "B"}]).json()["errors"][0]["location"] == "/body/1/name"
+        )
+        assert client.post("/orders/reply").json() == "nothing"
+        assert client.post("/orders/reply", json={"text": "yes", "to": [1]}).json() == "yes"
+
+
+def test_a_query_string_is_typed() -> None:
+    with TestClient(application("requests.md", "The query string")) as client:
+        found = client.get("/notes?tag=home&tag=work&page=2").json()
+        assert found == {"q": "", "tag": ["home", "work"], "page": 2, "order": "newest"}
+        errors = client.get("/notes?page=x&order=best").json()["errors"]
+        assert {error["location"] for error in errors} == {"/query/page", "/query/order"}
+
+
+def test_headers_and_cookies_are_parameters() -> None:
+    with TestClient(application("requests.md", "Headers and cookies")) as client:
+        headers = {
+            "user-agent": "curl",
+            "depth": "2",
+            "if-none-match": '"a", "b"',
+            "cookie": "seen-intro=1; theme=dark",
+        }
+        assert client.get("/page", headers={**headers, "x-token": "t"}).json() == [
+            "curl",
+            2,
+            ['"a"', '"b"'],
+            "t",
+            "dark",
+            True,
+        ]
+        assert client.get("/page", headers={"user-agent": "curl"}).json() == ["curl", 0, [], None, "light", False]
+
+
+def test_the_answer_to_an_invalid_request_is_as_it_is_shown() -> None:
+    page = (GUIDE / "requests.md").read_text()
+    shown = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    with TestClient(application("requests.md", "What is wrong")) as client:
+        answer = client.post("/notes", json={"tags": [1]}, headers={"depth": "deep"})
+        assert answer.json() | {"request_id": "...", "errors": []} == shown | {"errors": []}
+        assert sorted(map(str, answer.json()["errors"])) == sorted(map(str, shown["errors"]))
+
+
+def test_routes_are_inherited_with_the_types_of_the_subclass() -> None:
+    with TestClient(application("requests.md", "Controllers that inherit")) as client:
+        assert client.post("/notes", json={"title": "a"}).json() == {"title": "a"}
+        assert client.post("/tasks", json={"done": True}).status_code == 201
+        assert client.get("/notes").json() == [{"title": "a"}]
+        assert client.get("/tasks").json() == []

@@ -1,0 +1,62 @@
+"""The page on responses: its applications do what is said of them."""
+
+from __future__ import annotations
+
+from kick.testing import TestClient
+from tests.guide.pages import application, names_of
+
+PAGE = "responses.md"
+
+
+def test_a_table_is_streamed() -> None:
+    with TestClient(application(PAGE, "Streams")) as client:
+        answer = client.get("/export/numbers.csv")
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        assert answer.text.splitlines()[-1] == "999,998001"
+
+
+def test_events_go_on_where_the_browser_was() -> None:
+    with TestClient(application(PAGE, "Server-sent events")) as client:
+        assert client.get("/ticks").text.startswith('retry: 3000\n\nevent: tick\nid: 1\ndata: {"tick":1}\n\n')
+        assert "id: 10\n" in client.get("/ticks", headers={"last-event-id": "7"}).text
+
+
+def test_files_are_found_in_their_folder_only() -> None:
+    with TestClient(application(PAGE, "Files and downloads")) as client:
+        found = client.get("/files/report.txt")
+        assert found.text == "All is well."
+        assert client.get("/files/report.txt", headers={"if-none-match": found.headers["etag"]}).status_code == 304
+        assert client.get("/files/report.txt", headers={"range": "bytes=-5"}).text == "well."
+        assert client.get("/files/%2e%2e/report.txt").status_code == 404
+        assert "M%C3%BCller%207.txt" in client.get("/invoices/7").headers["content-disposition"]
+
+
+def test_what_a_client_has_is_not_sent_again() -> None:
+    with TestClient(application(PAGE, "What the client has already")) as client:
+        tag = client.get("/note").headers["etag"]
+        assert client.get("/note", headers={"if-none-match": tag}).status_code == 304
+        assert client.put("/note", json={"text": "Sell milk"}, headers={"if-match": tag}).json()["version"] == 2
+        assert client.put("/note", json={"text": "Buy tea"}, headers={"if-match": tag}).status_code == 412
+        tag = client.get("/prices").headers["etag"]
+        assert client.get("/prices", headers={"if-none-match": tag}).status_code == 304
+
+
+def test_a_login_leads_nobody_away() -> None:
+    with TestClient(application(PAGE, "Redirects"), follow_redirects=False) as client:
+        assert client.post("/login?next=/notes").headers["location"] == "/notes"
+        assert client.post("/login?next=//evil.test").headers["location"] == "/"
+
+
+def test_a_page_sees_what_was_added() -> None:
+    with TestClient(application(PAGE, "Pages")) as client:
+        assert client.get("/hello/<i>").text == (
+            "<title>Notes</title><p>Hello, &lt;I&gt;! You are at /hello/&lt;i&gt;."
+        )
+
+
+def test_a_mail_is_sent_afterwards() -> None:
+    names = names_of(PAGE, "Work for afterwards")
+    app = names["app"]
+    with TestClient(app) as client:
+        assert client.post("/people", json={"email": "ada@example.com"}).status_code == 201
+        assert app.container.instance(names["Mailer"]).sent == ["ada@example.com"]

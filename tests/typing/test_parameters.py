@@ -1,0 +1,44 @@
+"""What type checkers see of headers, cookies and files as parameters. The assertions are theirs."""
+
+# pyright: strict
+
+from typing import Annotated, Literal, assert_type
+
+from kick import Controller, Cookie, File, Get, Header, Module, Post, UploadFile, bootstrap
+from kick.http import FromCookie, FromHeader
+
+
+@Controller("/typed")
+class TypedController:
+    @Get("/")
+    async def show(
+        self,
+        user_agent: Header[str],
+        token: Annotated[str, FromHeader("X-Token")],
+        if_match: Header[str | None] = None,
+        accept: Header[tuple[str, ...]] = (),
+        theme: Cookie[Literal["dark", "light"]] = "light",
+        seen: Annotated[bool, FromCookie("seen-intro")] = False,
+    ) -> str:
+        assert_type(user_agent, str)
+        assert_type(token, str)
+        assert_type(if_match, str | None)
+        assert_type(accept, tuple[str, ...])
+        assert_type(theme, Literal["dark", "light"])
+        assert_type(seen, bool)
+        return user_agent
+
+    @Post("/", files=File(max_size=1 << 20))
+    async def upload(
+        self, avatar: Annotated[UploadFile, File(max_size=5 << 20, types=["image/*"])], more: list[UploadFile]
+    ) -> int | None:
+        async for chunk in avatar.chunks():
+            assert_type(chunk, bytes)
+        assert_type(avatar.safe_name, str)
+        assert_type(more[0], UploadFile)
+        return avatar.size
+
+
+def test_the_controller_starts() -> None:
+    routes = bootstrap([Module("typed", controllers=[TypedController])]).routes
+    assert {route.method for route in routes if route.info.method == route.method} == {"GET", "POST"}

@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from kick.cli import terminal
+from kick.cli.errors import CannotWrite
 from kick.cli.options import TRACE
 from kick.cli.report import error_report
 from kick.errors import KickError
@@ -45,8 +46,17 @@ class Program(click.Group):
         try:
             return super().invoke(ctx)
         except KickError as error:
-            terminal.say(error_report(error, trace=bool(ctx.meta.get(TRACE))), err=True)
-            ctx.exit(1)
+            self._report(ctx, error)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            refused = CannotWrite(error)
+            refused.__cause__ = error
+            self._report(ctx, refused)
+
+    def _report(self, ctx: click.Context, error: KickError) -> None:
+        terminal.say(error_report(error, trace=bool(ctx.meta.get(TRACE))), err=True)
+        ctx.exit(1)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The first line of the help page."""

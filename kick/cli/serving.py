@@ -78,7 +78,13 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets=sockets)
 
 
-def run(app: Any, sock: socket.socket, ready: Ready, *, drain: float = 0, **options: Any) -> bool:
+Around = Callable[[Any, Callable[[], bool]], Any]
+"""Puts something around an application, which may ask whether the server is to end."""
+
+
+def run(
+    app: Any, sock: socket.socket, ready: Ready, *, drain: float = 0, around: Around | None = None, **options: Any
+) -> bool:
     """Serve an application on a socket until a signal comes; whether it ever began to.
 
     `options` are those of `uvicorn.Config`. Why it did not begin is in the log.
@@ -93,7 +99,10 @@ def run(app: Any, sock: socket.socket, ready: Ready, *, drain: float = 0, **opti
         **options,
     }
     proxies = None if own else trusted(None)
-    config = uvicorn.Config(app if proxies is None else ProxiedApp(app, proxies), **settings)
+    served = app if proxies is None else ProxiedApp(app, proxies)
+    if around is not None:
+        served = around(served, lambda: server.should_exit)
+    config = uvicorn.Config(served, **settings)
     server = Server(config, ready, begin_shutdown=app.begin_shutdown if own else _nothing, drain=drain)
     try:
         with _heard_by(server), _without_cancellations(server):

@@ -1,4 +1,3 @@
-import os
 import stat
 import subprocess
 import sys
@@ -10,7 +9,9 @@ from tests.cli.support import KICK, environment, kick
 from tests.support.terminal import Terminal
 
 APP = """\
-from kick import Module, Service, bootstrap
+from collections.abc import AsyncIterator
+
+from kick import Service, bootstrap
 
 class Log:
     lines = []
@@ -25,7 +26,7 @@ class Visit:
     def __init__(self, clock: Clock) -> None:
         self.number = clock.now()
 
-async def open_log():
+async def open_log() -> AsyncIterator[Log]:
     print("opened")
     yield Log()
     print("closed")
@@ -103,12 +104,13 @@ def test_a_prompt_awaits_goes_on_after_mistakes_and_keeps_its_lines(folder: Path
         terminal.wait_for("KeyboardInterrupt")
         terminal.type("'still ' + 'here'\n")
         terminal.wait_for("still here")
+        terminal.wait_for(">>> ")
         terminal.type("\x04")
         terminal.wait_for("closed")
         assert terminal.end() == 0
     history = folder / "state" / "kick" / "history"
     assert "clock = await get(Clock)" in history.read_text()
-    assert stat.S_IMODE(os.stat(history.parent).st_mode) == 0o700
+    assert stat.S_IMODE(history.parent.stat().st_mode) == 0o700
 
 
 def test_without_an_application_it_says_so(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
 import subprocess
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +21,14 @@ class Terminal:
         self._seen = ""
         self._ours, theirs = pty.openpty()
         self._process = subprocess.Popen(
-            command, cwd=cwd, env=dict(env), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+            command,
+            cwd=cwd,
+            env=dict(env),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=_take_terminal,
         )
         os.close(theirs)
 
@@ -48,3 +57,8 @@ class Terminal:
     def end(self, seconds: float = 30) -> int:
         """The exit code of the program, once it has ended by itself."""
         return self._process.wait(seconds)
+
+
+def _take_terminal() -> None:
+    """Make the terminal that of the process, so that Ctrl-C becomes a signal."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import kick.http
+from kick.auth import errors as auth_errors
 from kick.di.errors import MissingProvider
 from kick.di.health import BadHealth, HealthOfShortLived
 from kick.errors import KickError, MissingExtra, SetupErrors, raise_all
@@ -149,6 +150,37 @@ def layered(layer: str) -> str:
     """The source of an application with a middleware that comes with kick."""
     return "from kick.http.middleware import *\n" + app(SIMPLE, f"bootstrap(modules, middleware=[{layer}])")
 
+
+GUARDED = """
+@Controller("/x")
+class XController:
+    @Get()
+    async def show(self) -> str:
+        return "works"
+
+    @Guard
+    @Post()
+    async def change(self) -> None: ...
+"""
+
+
+def auth_app(controller: str, bootstrap: str = "bootstrap(modules)") -> str:
+    """The same with what `kick.auth` and `csrf` are imported from."""
+    return "from kick.auth import *\nfrom kick.session import csrf\n" + app(controller, bootstrap)
+
+
+OVER_SESSION = "bootstrap(modules, [session(secret=secret)])"
+
+LOADER_BODY = "async def load_user() -> User | None: ..."
+LOADER = f"""
+class User: ...
+
+class Users:
+    async def find(self, user_id: int) -> User | None: ...
+
+{LOADER_BODY}
+
+"""
 
 STORE = """
 class Store:
@@ -971,6 +1003,95 @@ ROWS = [
         {'@Use(cors(allow_origins=["*"]))': "", "middleware=[]": "{0}"},
     ),
     Row(
+        session_errors.NeedsSession,
+        auth_app(SIMPLE, "bootstrap(modules, middleware=[csrf()])"),
+        "csrf() works over the session, and there is no session()",
+        {"middleware=[csrf()]": "{0}"},
+        name="csrf",
+    ),
+    Row(
+        http_errors.MiddlewareOrder,
+        auth_app(SIMPLE, "bootstrap(modules, middleware=[csrf(), session(secret=secret)])"),
+        "csrf() stands before session()",
+        {"middleware=[csrf(), session(secret=secret)]": "{0}"},
+        name="csrf",
+    ),
+    Row(
+        session_errors.BadTrustedOrigin,
+        auth_app(
+            SIMPLE, 'bootstrap(modules, [session(secret=secret), csrf(trusted_origins=["https://Example.com/"])])'
+        ),
+        "csrf(trusted_origins=['https://Example.com/']) is no origin",
+        {'trusted_origins=["https://Example.com/"]': "{0}"},
+    ),
+    *[
+        Row(
+            session_errors.NeedsSession,
+            auth_app(GUARDED.replace("@Guard", guard)),
+            f"{guard.partition('(')[0]} works over the session, and there is no session()",
+            {"bootstrap(modules)": "bootstrap(modules, {0})"},
+            name=guard,
+        )
+        for guard in ("@Authenticated()", '@Roles("admin")')
+    ],
+    Row(
+        session_errors.NeedsSession,
+        auth_app(
+            GUARDED.replace("@Guard", "@Authenticated").replace("@Post()", "@Post(session=False)"),
+            OVER_SESSION,
+        ),
+        "@Authenticated works over the session, which is switched off for POST /x",
+        {"session=False": "{0}"},
+        name="switched off",
+    ),
+    Row(
+        session_errors.NeedsSession,
+        auth_app(SIMPLE, "bootstrap(modules, middleware=[authentication()])"),
+        "authentication() works over the session",
+        {"middleware=[authentication()]": "{0}"},
+        name="authentication",
+    ),
+    Row(
+        auth_errors.BadMaxAge,
+        auth_app(GUARDED.replace("@Guard", "@Authenticated(max_age=0)"), OVER_SESSION),
+        "@Authenticated(max_age=0): expected a timedelta",
+        {"@Authenticated(max_age=0)": "{0}"},
+    ),
+    *[
+        Row(
+            auth_errors.BadRoles,
+            auth_app(GUARDED.replace("@Guard", f"@Roles({given})"), OVER_SESSION),
+            f"@Roles was given {shown}",
+            {f"@Roles({given})": "{0}"},
+            name=given,
+        )
+        for given, shown in {"": "'nothing'", '["admin"]': "[['admin']]"}.items()
+    ],
+    Row(
+        auth_errors.BadLoginPage,
+        auth_app(
+            GUARDED.replace("@Guard", '@Authenticated(login_page="https://example.com/login")'),
+            OVER_SESSION,
+        ),
+        "login_page='https://example.com/login' is no path of this site",
+        {'login_page="https://example.com/login"': "{0}"},
+    ),
+    Row(
+        auth_errors.BadLoader,
+        LOADER
+        + auth_app(
+            SIMPLE, "bootstrap(modules, [session(secret=secret), authentication(load_user)], providers=[Users])"
+        ),
+        "authentication(load_user): it does not take the id of a user",
+        {LOADER_BODY: "{0}"},
+    ),
+    Row(
+        auth_errors.BadPasswordOption,
+        auth_app(SIMPLE, "bootstrap(modules, providers=[Passwords(memory='64 MiB')])"),
+        "Passwords(memory='64 MiB'): expected a whole number above 0",
+        {"Passwords(memory='64 MiB')": "{0}"},
+    ),
+    Row(
         session_errors.StoreCannotFind,
         f"{STORE}\n    async def destroy(self, sid): ...\n"
         + app(
@@ -1151,6 +1272,7 @@ def test_every_mistake_has_its_row() -> None:
         "kick.errors",
         "kick.signing",
         "kick.session.errors",
+        "kick.auth",
         "kick.health",
         "kick.lifecycle",
         "kick.di.health",

@@ -18,7 +18,7 @@ VARIABLE: Final = "_KICK_COMPLETE"
 SHELLS: Final = ("bash", "zsh", "fish")
 
 
-@click.command("completion", short_help="Print what makes your shell complete kick's commands.")
+@click.command("completion")
 @click.argument("shell", type=click.Choice(SHELLS), required=False)
 @trace_option
 def command(shell: str | None) -> None:

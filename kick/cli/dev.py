@@ -33,7 +33,7 @@ _MOST_NAMED: Final = 3
 _WAITING: Final = "The next save starts it again."
 
 
-@click.command("dev", short_help="Serve the application while you write it; every save is picked up.")
+@click.command("dev")
 @target_argument
 @address_options
 @click.option("--reload/--no-reload", default=True, show_default=True, help="Start anew when a file is saved.")

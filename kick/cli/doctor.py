@@ -23,7 +23,7 @@ from kick.errors import KickError, SetupErrors
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
 
-@click.command("doctor", short_help="Say what is wrong with the set-up, and how to mend it.")
+@click.command("doctor")
 @target_argument
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 @click.option(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kick.app import App
 
 
-@click.command("info", short_help="Show what the application is made of, and the versions below it.")
+@click.command("info")
 @target_argument
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 def command(target: str | None, as_json: bool) -> None:

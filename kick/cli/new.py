@@ -48,7 +48,7 @@ SESSIONS: Final = {
 }
 
 
-@click.command("new", short_help="Write a project that starts and whose tests pass.")
+@click.command("new")
 @click.argument("name")
 @click.option(
     "--session", "store", type=click.Choice(list(SESSIONS)), help="Where sessions are kept.  [default: sqlite]"

@@ -16,7 +16,7 @@ from kick.signing import MIN_SECRET_BYTES
 SECRET: Final = "SESSION_SECRET"
 
 
-@click.command("secret", short_help="Draw a secret to sign cookies with.")
+@click.command("secret")
 @click.option("--env", "to_file", is_flag=True, help=f"Write it into {ENV_FILE} as {SECRET}.")
 @click.option("--rotate", is_flag=True, help=f"Put it before the one in {ENV_FILE}, which goes on being valid.")
 @click.option(

@@ -33,7 +33,7 @@ _LENGTH: Final = 1000
 """Lines of history."""
 
 
-@click.command("shell", short_help="Python with the application in it, and await at the prompt.")
+@click.command("shell")
 @target_argument
 @click.option("-c", "--command", "source", help="Run this, and end.")
 @click.pass_context

@@ -24,7 +24,7 @@ from kick.http.middleware.entrance import PROXIES_VARIABLE
 from kick.http.proxies import TrustedProxies
 
 
-@click.command("start", short_help="Serve the application in production.")
+@click.command("start")
 @target_argument
 @address_options
 @click.option(

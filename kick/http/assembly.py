@@ -159,7 +159,11 @@ class Assembly:
         return guarded(self._unmatched, endpoint)
 
     def _chosen(self, layers: Iterable[Any], route: Route | None) -> list[Any]:
-        chosen = for_route(layers, route)
+        try:
+            chosen = for_route(layers, route)
+        except KickError as problem:
+            self._note(problem)
+            return []
         self._usable(chosen)
         return chosen
 

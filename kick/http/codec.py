@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import sys
+from abc import ABCMeta
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Set
 from datetime import date, datetime, time, timedelta
@@ -23,7 +24,6 @@ from kick.http.defaults import filler
 from kick.http.problem import BadRequest, FieldError, UnprocessableEntity
 from kick.http.uploads import is_upload
 from kick.http.validation import MOST_ERRORS, errors_in, pointer
-from kick.session.session import Session
 
 Decode = Callable[[bytes], Any]
 Convert = Callable[[Any], Any]
@@ -187,14 +187,16 @@ def _first(roles: list[Role]) -> Role:
 
 
 def _is_data(hint: Any) -> bool:
-    if not isinstance(hint, type) or issubclass(hint, Session):
+    if not isinstance(hint, type):
         return False
+    if issubclass(hint, msgspec.Struct):
+        return not isinstance(hint, ABCMeta)  # a session is a Struct and a mapping
     if dataclasses.is_dataclass(hint):
         try:
             return all(map(is_upload, _custom_types(msgspec.inspect.type_info(hint))))
         except (TypeError, NameError):
             return False
-    return issubclass(hint, msgspec.Struct | dict) or hasattr(hint, "__pydantic_validator__")
+    return issubclass(hint, dict) or hasattr(hint, "__pydantic_validator__")
 
 
 def invalid(errors: list[FieldError]) -> UnprocessableEntity:

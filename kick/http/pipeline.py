@@ -39,7 +39,7 @@ class Middleware(Protocol):
 
     * `for_route(route: Route | None) -> Middleware | None`: asked once for each route, at start-up, for each mount,
       whose method is `*`, and once with `None` for requests that no route matches; what it returns runs there, `None`
-      leaves it out;
+      leaves it out; a `KickError` that it raises stops the start;
     * `check(before, after) -> list[KickError]`: what is wrong with its place in the list;
     * `configure(settings)`: sets what the application decides about all requests;
     * `providers`: what it adds to the container;

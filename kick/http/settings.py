@@ -23,6 +23,10 @@ class Templates(Protocol):
         """The page of this name with these values."""
         ...
 
+    def add_functions(self, functions: Mapping[str, Callable[[Mapping[str, Any]], Any]]) -> None:
+        """Let all templates call these; each is given the values of the page."""
+        ...
+
 
 class Settings(msgspec.Struct):
     """Settings of the HTTP side of an application.

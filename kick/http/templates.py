@@ -91,3 +91,9 @@ class JinjaTemplates:
         except self._not_found as error:
             missing = str(error.name or template)
             raise NoSuchTemplate(missing, self.folder, self._environment.list_templates()) from None
+
+    def add_functions(self, functions: Mapping[str, Callable[[Mapping[str, Any]], Any]]) -> None:
+        """Let all templates call these; each is given the values of the page."""
+        from jinja2 import pass_context
+
+        self._environment.globals.update({name: pass_context(function) for name, function in functions.items()})

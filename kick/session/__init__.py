@@ -5,6 +5,7 @@
 
 from kick.session.asgi import SessionMiddleware
 from kick.session.cookie import CookieOptions
+from kick.session.csrf import CsrfExempt, CsrfLayer, csrf
 from kick.session.directory import SessionInfo, Sessions
 from kick.session.errors import SessionClosed, SessionEnded, SessionTooLarge, SessionUnavailable
 from kick.session.events import Event, SessionEvent
@@ -16,6 +17,8 @@ from kick.session.stores.memory import MemoryStore
 __all__ = [
     "AtomicStore",
     "CookieOptions",
+    "CsrfExempt",
+    "CsrfLayer",
     "Event",
     "MemoryStore",
     "Session",
@@ -29,5 +32,6 @@ __all__ = [
     "SessionTooLarge",
     "SessionUnavailable",
     "Sessions",
+    "csrf",
     "session",
 ]

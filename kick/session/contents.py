@@ -13,7 +13,16 @@ from typing import Any, Final, NoReturn, Protocol, TypeAlias
 
 import msgspec
 
-from kick.session.values import PLAIN_TYPES, UnreadableValue, UnstorableValue, decode, encode, same
+from kick.session.values import (
+    MARK,
+    PLAIN_TYPES,
+    UnreadableValue,
+    UnstorableValue,
+    decode,
+    decode_json,
+    encode,
+    same,
+)
 
 logger: Final = logging.getLogger("kick.session")
 
@@ -21,6 +30,9 @@ RESERVED: Final = "$"
 """Keys of a record that begin so are kick's own, and no user's."""
 
 _SCALARS: Final = frozenset({str, int, bool, float, type(None)})
+_CONTAINERS: Final = b"{["
+"""What the encodings begin with that can be equal without being the same bytes."""
+
 _MISSING: Final = object()
 
 
@@ -103,8 +115,8 @@ class SessionData(MutableMapping[str, Any], msgspec.Struct, metaclass=StructMapp
         if raw is None or key[0:1] == RESERVED or (self._dropped is not None and key in self._dropped):
             raise KeyError(key)
         try:
-            value = decode(raw)
-        except UnreadableValue as error:
+            value = decode(raw) if MARK in raw else decode_json(raw)
+        except (UnreadableValue, msgspec.DecodeError, RecursionError) as error:
             logger.warning("a stored value of the key %r cannot be read and counts as missing: %s", key, error)
             self._stored = {name: value for name, value in self._stored.items() if name != key}
             raise KeyError(key) from None
@@ -126,7 +138,8 @@ class SessionData(MutableMapping[str, Any], msgspec.Struct, metaclass=StructMapp
     def __setitem__(self, key: str, value: Any) -> None:
         if self._sealed is not None:
             raise self._sealed()
-        check_key(key)
+        if type(key) is not str or key[0:1] == RESERVED or not key.isascii():
+            check_key(key)
         if type(value) not in PLAIN_TYPES:
             encode(key, value)  # a mistake shows here, where it is made
         self._live[key] = value
@@ -189,7 +202,7 @@ class SessionData(MutableMapping[str, Any], msgspec.Struct, metaclass=StructMapp
     @property
     def may_have_changed(self) -> bool:
         """See `Contents.may_have_changed`."""
-        return bool(self._live) or bool(self._dropped)
+        return bool(self._live or self._dropped)
 
     def changes(self) -> tuple[dict[str, bytes], list[str]]:
         """See `Contents.changes`."""
@@ -197,7 +210,7 @@ class SessionData(MutableMapping[str, Any], msgspec.Struct, metaclass=StructMapp
         for key, value in self._live.items():
             encoded = encode(key, value)
             stored = self._stored.get(key)
-            if stored != encoded and (stored is None or not same(stored, encoded)):
+            if stored != encoded and (stored is None or encoded[0] not in _CONTAINERS or not same(stored, encoded)):
                 changed[key] = encoded
         return changed, list(self._dropped or ())
 

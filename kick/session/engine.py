@@ -96,7 +96,7 @@ class Engine:
             elif self.options.save_uninitialized and status < 500:
                 await self._unasked(self.verbs.create(session, change))
         elif session._status is Status.STORED:
-            if not change.is_empty:
+            if change.set or change.delete or change.principal is not KEEP:
                 await self.verbs.commit(session, change)
             if self._prolongs and status < 500:
                 await self._unasked(self._prolong(session))

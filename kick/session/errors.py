@@ -7,7 +7,9 @@ In set-up, found when the application is put together:
     ├── BadSessionOption     a value that makes no sense
     ├── UnknownStore         a URL or object that is no store
     ├── MissingStoreMethod   a class that lacks a method of `SessionStore`
-    └── StoreCannotFind      sessions are to be found by principal in a store that has no index
+    ├── StoreCannotFind      sessions are to be found by principal in a store that has no index
+    ├── NeedsSession         csrf(), @Authenticated and the like where no session() runs
+    └── BadTrustedOrigin     csrf(trusted_origins=...) with what is no origin
 
 While requests run:
 
@@ -81,6 +83,35 @@ class StoreCannotFind(KickError):
         super().__init__(
             cause=f"{type(store).__qualname__} cannot find sessions by principal: get/set/destroy give no index.",
             fix='Use a store that can, such as `session(store="sqlite:///sessions.db")`.',
+        )
+
+
+class NeedsSession(KickError):
+    """`csrf()`, `@Authenticated` and the like where no `session()` runs."""
+
+    code = "session-needed"
+
+    def __init__(self, user: str, middleware: str = "", *, switched_off: str | None = None) -> None:
+        listed = ", ".join(filter(None, ['session(secret=os.environ["SESSION_SECRET"])', middleware]))
+        if switched_off is None:
+            cause = f"{user} works over the session, and there is no session()."
+            fix = f"Add it: `middleware=[{listed}]`."
+        else:
+            cause = f"{user} works over the session, which is switched off for {switched_off}."
+            fix = "Switch it on again: `session=True` on the route."
+        super().__init__(cause, fix)
+
+
+class BadTrustedOrigin(KickError):
+    """`csrf(trusted_origins=...)` with something that no browser sends as an `Origin`."""
+
+    code = "csrf-trusted-origin"
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            cause=f"csrf(trusted_origins=[{given!r}]) is no origin: it is a scheme, a host in lower case and a port "
+            "that is not the default one, and nothing after them (RFC 6454, section 6.2).",
+            fix='Write it as browsers do: `trusted_origins=["https://admin.example.com"]`.',
         )
 
 

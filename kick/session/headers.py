@@ -29,17 +29,17 @@ def finish_headers(headers: RawHeaders, *, accessed: bool, cookie: bytes | None)
     [(b'vary', b'Accept, Cookie'), (b'set-cookie', b'kick.sid=s:...'), (b'cache-control', b'no-store')]
     """
     if accessed:
-        _vary_by_cookie(headers)
+        for index, (name, value) in enumerate(headers):
+            if name == b"vary":
+                headers[index] = (name, _with_cookie(value))
+                break
+        else:
+            headers.append((b"vary", b"Cookie"))
     if cookie is not None:
         headers[:] = [header for header in headers if header[0] != b"cache-control"]
         headers += [(b"set-cookie", cookie), (b"cache-control", b"no-store")]
 
 
-def _vary_by_cookie(headers: RawHeaders) -> None:
-    for index, (name, value) in enumerate(headers):
-        if name == b"vary":
-            listed = {each.strip().lower() for each in value.split(b",")}
-            if not listed & {b"cookie", b"*"}:
-                headers[index] = (name, value + b", Cookie")
-            return
-    headers.append((b"vary", b"Cookie"))
+def _with_cookie(vary: bytes) -> bytes:
+    listed = {each.strip().lower() for each in vary.split(b",")}
+    return vary if listed & {b"cookie", b"*"} else vary + b", Cookie"

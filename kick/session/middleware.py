@@ -72,8 +72,9 @@ class SessionLayer:
             except Exception:
                 self._send_cookie(self.engine.cookie_of(session), ctx)
                 raise
-        if cookie is not None or session._accessed:
+        if cookie is not None:
             cookie = self.engine.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
+        if cookie is not None or session._accessed:
             finish_headers(response.raw_headers, accessed=session._accessed, cookie=cookie)
         return response
 

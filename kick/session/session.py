@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
@@ -16,7 +16,9 @@ from kick.session.cookie import Claim
 from kick.session.errors import SessionClosed, SessionUnavailable
 from kick.session.flash import Flash
 from kick.session.ids import draw_id, fingerprint, key_of
+from kick.session.marks import TOKEN, Marks, mark_in
 from kick.session.store import KEEP, Change, Keep, Record
+from kick.session.token import draw_token
 
 if TYPE_CHECKING:
     DataT = TypeVar("DataT", default=SessionData)
@@ -48,6 +50,10 @@ class SessionVerbs(Protocol):
         """Makes the data of these fields."""
         ...
 
+    def claimed(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """The id that the cookies of a request carry, whether or not it leads anywhere."""
+        ...
+
     def save(self, session: Session[Any]) -> Awaitable[bool]: ...
     def destroy(self, session: Session[Any]) -> Awaitable[None]: ...
     def rotate(self, session: Session[Any]) -> Awaitable[None]: ...
@@ -67,6 +73,7 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
     | `await session.increment("n")` | counted in the store, whatever other requests do |
     | `session.principal = user_id` | can be found and revoked by `Sessions` |
     | `session.flash["status"] = "Saved"` | for the next page |
+    | `session.csrf_token` | what `csrf()` wants to see with a request |
 
     Nothing need be declared as changed, and what has not changed is not written.
     """
@@ -91,6 +98,7 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
     _accessed: bool = False
     _contents: Contents | None = None
     _flash: Flash | None = None
+    _marks: Marks | None = None
     _principal: str | Keep | None = KEEP
     # Writes are refused for good once the response is on its way (sealed), and while there is a refusal.
     _sealed: bool = False
@@ -154,6 +162,18 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
         if self._flash is None:
             self._flash = Flash(self._fields, self._writable)
         return self._flash
+
+    @property
+    def csrf_token(self) -> str:
+        """What `csrf()` wants to see with a request of this session: for the pages and clients that it is sent to.
+
+        Every reading gives another one, and all of them are good until the id changes: with `regenerate()`, `rotate()`,
+        a login. Reading it writes nothing, but that a session which is new is stored.
+        """
+        self._touch()
+        if self._status is Status.NEW:
+            self._set_mark(TOKEN, True)
+        return draw_token(self.id)
 
     @property
     def is_new(self) -> bool:
@@ -289,6 +309,17 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
         if self._id_is_settled:
             raise _no_cookie()
 
+    def _mark(self, name: str) -> Any:
+        """What kick itself keeps in the session under a name; `None` where there is nothing."""
+        self._touch()
+        return mark_in(self._fields, name) if self._marks is None else self._marks.get(name)
+
+    def _set_mark(self, name: str, value: Any) -> None:
+        self._touch()
+        if self._marks is None:
+            self._marks = Marks(self._fields, self._writable)
+        self._marks.set(name, value)
+
     def _open(self) -> Contents:
         if self._status is Status.UNAVAILABLE:
             self._touch()
@@ -356,6 +387,8 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
             self._contents.retain(keys, fields)
         if self._flash is not None:
             self._flash.rebase(fields)
+        if self._marks is not None:
+            self._marks.rebase(fields)
 
     def _refuse_writes(self, refusal: Refusal) -> None:
         self._refusal = refusal
@@ -388,18 +421,19 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
 
     def _may_have_changed(self) -> bool:
         """Whether `_change` is worth its price."""
-        if self._flash is not None or self._principal is not KEEP:
+        if self._flash is not None or self._marks is not None or self._principal is not KEEP:
             return True
         return self._contents is not None and self._contents.may_have_changed
 
     def _change(self) -> Change:
         """All that differs from the store."""
-        contents, flash = self._contents, self._flash
+        contents = self._contents
         changed, dropped = ({}, []) if contents is None else contents.changes()
-        if flash is not None:
-            set_here, dropped_here = flash.changes()
-            changed.update(set_here)
-            dropped += dropped_here
+        for own in (self._flash, self._marks):
+            if own is not None:
+                set_here, dropped_here = own.changes()
+                changed.update(set_here)
+                dropped += dropped_here
         return Change(set=changed, delete=dropped, principal=self._principal)
 
     def _rebase(self, fields: Mapping[str, bytes]) -> None:
@@ -409,6 +443,8 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
             self._contents.rebase(fields)
         if self._flash is not None:
             self._flash.rebase(fields)
+        if self._marks is not None:
+            self._marks.rebase(fields)
 
 
 def _destroyed() -> Exception:

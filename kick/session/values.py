@@ -27,7 +27,11 @@ PLAIN_TYPES: Final = frozenset({str, int, bool, type(None)})
 
 _encoder: Final = msgspec.json.Encoder()
 _sorting_encoder: Final = msgspec.json.Encoder(order="sorted")
-_decode_json: Final = msgspec.json.Decoder().decode
+decode_json: Final = msgspec.json.Decoder().decode
+"""The value of bytes that do not hold `MARK`. Raises `msgspec.DecodeError`."""
+
+MARK: Final = b'"$"'
+"""Stands in the encoding of what JSON lacks."""
 
 
 class UnstorableValue(TypeError):
@@ -70,8 +74,8 @@ def decode(raw: bytes) -> Any:
     Raises `UnreadableValue` for bytes that `encode` did not make.
     """
     try:
-        value = _decode_json(raw)
-        return _revive(value) if b'"$"' in raw else value
+        value = decode_json(raw)
+        return _revive(value) if MARK in raw else value
     except (
         msgspec.DecodeError,
         AttributeError,
@@ -95,7 +99,7 @@ def same(left: bytes, right: bytes) -> bool:
     if len(left) != len(right) or left[:1] not in (b"{", b"["):
         return False
     try:
-        return _sorting_encoder.encode(_decode_json(left)) == _sorting_encoder.encode(_decode_json(right))
+        return _sorting_encoder.encode(decode_json(left)) == _sorting_encoder.encode(decode_json(right))
     except msgspec.DecodeError:
         return False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from time import time
 from typing import Any, Final, TypeVar
 
@@ -72,6 +72,11 @@ class Verbs:
         self._is_in_memory = type(store) is MemoryStore  # which neither fails nor lets anybody wait
 
     # What sessions ask for
+
+    def claimed(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """The id that the cookies of a request carry, whether or not it leads anywhere."""
+        claim = self.options.cookie.read(headers)
+        return None if claim is None else claim.session_id
 
     async def save(self, session: Session[Any]) -> bool:
         """See `Session.save`."""
@@ -199,8 +204,9 @@ class Verbs:
     async def commit(self, session: Session[Any], change: Change) -> Mapping[str, int]:
         """Commit, wherever the session has been rotated to meanwhile; the counters that were incremented."""
         change = self._prepared(session, change)
+        max_age = self.options.max_age
         while session._status is Status.STORED:
-            answer = await self.ask(self.store.commit(_key(session), change, max_age=self.options.max_age))
+            answer = await self.ask(self.store.commit(_key(session), change, max_age=max_age))
             if type(answer) is Committed:
                 self._committed(session, change, answer)
                 return answer.counters
@@ -336,7 +342,7 @@ class Verbs:
     def _prepared(self, session: Session[Any], change: Change) -> Change:
         """The change as it goes to the store. Raises `SessionTooLarge`."""
         fields = session._fields
-        size = sum(map(len, fields.values())) + sum(map(len, change.set.values()))
+        size = sum(map(len, [*fields.values(), *change.set.values()]))
         if size > self.options.max_size and change.set:
             after = {name: raw for name, raw in fields.items() if name not in change.delete} | dict(change.set)
             if _size(after) > self.options.max_size:

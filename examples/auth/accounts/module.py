@@ -2,9 +2,10 @@ from functools import partial
 from pathlib import Path
 
 from kick import Module
+from kick.auth import authentication
 
 from .controller import AuthController
-from .current import current_account
+from .current import load_account
 from .guards import no_store, refuse_forms
 from .users import open_users
 
@@ -14,6 +15,6 @@ def accounts_module(database: Path) -> Module:
     return Module(
         "accounts",
         controllers=[AuthController],
-        providers=[partial(open_users, database), current_account],
-        middleware=[no_store, refuse_forms],
+        providers=[partial(open_users, database)],
+        middleware=[authentication(load_account), no_store, refuse_forms],
     )

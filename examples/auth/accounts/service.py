@@ -29,8 +29,8 @@ class Accounts:
             raise Unauthorized("The email or the password is wrong.")
         return account
 
-    async def find(self, user_id: int | None) -> Account | None:
-        return None if user_id is None else await self.users.find(user_id)
+    async def find(self, user_id: int) -> Account | None:
+        return await self.users.find(user_id)
 
 
 def _same(email: str) -> str:

@@ -40,7 +40,7 @@ def _mount_option(command: Decorated) -> Decorated:
     )
 
 
-@click.group("generate", short_help="Write a resource, a controller, a service ... into the application.")
+@click.group("generate")
 def command() -> None:
     """Write a piece of an application, with its test, into the project in this folder.
 

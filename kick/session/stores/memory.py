@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import time
 from collections.abc import Callable, Collection, Iterator
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import msgspec
 
@@ -118,24 +118,22 @@ class MemoryStore:
         """See `AtomicStore.commit`."""
         now = self._clock()
         record = self._live(key, now)
-        if record is None:
-            return GONE
-        if type(record) is _Marker:
-            return record.superseded
-        assert type(record) is Record
+        if type(record) is not Record:
+            return GONE if record is None else cast(_Marker, record).superseded
         fields = {**record.fields}
         counters = change.apply_to(fields)
         if counters is None:
             return NOT_A_COUNTER
+        principal = record.principal if change.principal is KEEP else change.principal
+        expires_at = _expiry(now, max_age, record.deadline)
         changed = msgspec.structs.replace(
-            record,
-            fields=fields,
-            seen_at=now,
-            expires_at=_expiry(now, max_age, record.deadline),
-            principal=record.principal if change.principal is KEEP else change.principal,
+            record, fields=fields, seen_at=now, expires_at=expires_at, principal=principal
         )
-        self._put(key, changed, record)
-        return Committed(changed.expires_at, counters)
+        if principal == record.principal and expires_at >= record.expires_at:
+            self._entries[key] = changed  # neither the index nor the heap is concerned
+        else:
+            self._put(key, changed, record)
+        return Committed(expires_at, counters)
 
     async def touch(self, key: str, *, max_age: float) -> bool:
         """See `AtomicStore.touch`."""

@@ -1,0 +1,203 @@
+"""Who may do what: `@Authenticated` and `@Roles`, and the same as middleware of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+from urllib.parse import quote
+
+from kick.auth.errors import BadLoginPage, BadMaxAge, BadRoles, LoginRequired, LoginTooOld, RoleMissing
+from kick.auth.identities import identity
+from kick.errors import KickError, raise_all
+from kick.http.address import is_local
+from kick.http.controller import Use
+from kick.http.errors import MiddlewareOrder
+from kick.http.problem import HTTPError
+from kick.http.response import Response
+from kick.session.errors import NeedsSession
+from kick.session.middleware import SessionLayer
+
+if TYPE_CHECKING:
+    from kick.http.context import RequestContext
+    from kick.http.routing import Route
+
+Target = TypeVar("Target", bound=Callable[..., Any])
+
+
+class Guard:
+    """What `authenticated()` and `roles()` return: middleware that runs before the body is read."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        max_age: float | None = None,
+        any_of: frozenset[str] = frozenset(),
+        all_of: frozenset[str] = frozenset(),
+        login_page: str | None = None,
+    ) -> None:
+        self.name = name
+        self._max_age = max_age
+        self._any_of = any_of
+        self._all_of = all_of
+        self._login_page = login_page
+
+    def for_route(self, route: Route | None) -> Guard | None:
+        """Itself. Raises `NeedsSession` for a route whose session is switched off."""
+        if route is not None and route.session is False:
+            raise NeedsSession(self.name, switched_off=f"{route.method} {route.path}")
+        return None if route is None else self
+
+    def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
+        """What is wrong with its place among the middleware."""
+        if any(isinstance(layer, SessionLayer) for layer in before):
+            return []
+        if any(isinstance(layer, SessionLayer) for layer in after):
+            name = "authenticated()" if self.name == "@Authenticated" else 'roles("admin")'
+            return [MiddlewareOrder(f"{name} stands before session().", f"session(secret=secret), {name}")]
+        return [NeedsSession(self.name)]
+
+    async def __call__(
+        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
+    ) -> Response:
+        """Hand the request on, or turn it away."""
+        who = identity(ctx)
+        if who is None:
+            return self._ask(ctx, LoginRequired())
+        if self._max_age is not None and not who.is_fresh(self._max_age):
+            return self._ask(ctx, LoginTooOld(self._max_age))
+        if (self._any_of and not who.has_any(self._any_of)) or not self._all_of <= who.roles:
+            raise RoleMissing
+        return await call_next(ctx)
+
+    def _ask(self, ctx: RequestContext[Any], error: HTTPError) -> Response:
+        """Send a person to the login page, and give anything else the error."""
+        if self._login_page is None or ctx.method not in ("GET", "HEAD") or not _shows_pages(ctx):
+            raise error
+        query = ctx.scope["query_string"].decode("latin-1")
+        here = quote(ctx.path, safe="/") + (f"?{query}" if query else "")
+        ctx.set_header("cache-control", "no-store")
+        return ctx.redirect(f"{self._login_page}?next={quote(here, safe='/')}")
+
+
+def authenticated(*, max_age: timedelta | float | None = None, login_page: str | None = None) -> Guard:
+    """`@Authenticated` as middleware: for all the handlers of a module.
+
+    >>> from kick import Module
+    >>> Module("account", middleware=[authenticated()])
+    Module('account')
+    """
+    seconds = _seconds(max_age)
+    raise_all(_page_problems(login_page))
+    return Guard("@Authenticated", max_age=seconds, login_page=login_page)
+
+
+def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = None) -> Guard:
+    """`@Roles` as middleware: for all the handlers of a module.
+
+    >>> from kick import Module
+    >>> Module("administration", middleware=[roles("admin")])
+    Module('administration')
+    """
+    given = [*any_of, *([all_of] if isinstance(all_of, str) else all_of)]
+    names: list[object] = [*given]
+    if not names or isinstance(all_of, str) or not all(isinstance(each, str) and each for each in names):
+        raise BadRoles(given or "nothing")
+    raise_all(_page_problems(login_page))
+    return Guard("@Roles", any_of=frozenset(any_of), all_of=frozenset(all_of), login_page=login_page)
+
+
+@overload
+def Authenticated(target: Target, /) -> Target: ...
+@overload
+def Authenticated(
+    *, max_age: timedelta | float | None = None, login_page: str | None = None
+) -> Callable[[Target], Target]: ...
+def Authenticated(
+    target: Any = None, /, *, max_age: timedelta | float | None = None, login_page: str | None = None
+) -> Any:
+    """Let in only who is logged in: to one handler, or to all those of a controller. Others get a 401.
+
+    It runs before the body is read. Without options it is written with or without parentheses.
+
+    Arguments:
+        max_age: how old the login may be, a `timedelta` or seconds: beyond it the 401 says `"code": "reauthenticate"`,
+            and the client asks for the password and calls `login()` again.
+        login_page: a path of this site to which browsers are sent instead (303) when they ask for a page; it is given
+            the address in `?next=`, and `next_page(ctx)` reads it.
+
+    Raises `BadMaxAge` and `BadLoginPage`.
+
+    >>> from kick import Controller, Delete, Get
+    >>> @Authenticated(login_page="/login")
+    ... @Controller("/account")
+    ... class AccountController:
+    ...     @Get()
+    ...     async def show(self) -> str: return "..."
+    ...     @Authenticated(max_age=timedelta(minutes=10))
+    ...     @Delete()
+    ...     async def close(self) -> None: ...
+    """
+    decorate = Use(authenticated(max_age=max_age, login_page=login_page))
+    return decorate if target is None else decorate(target)
+
+
+def Roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = None) -> Callable[[Target], Target]:
+    """Let in only who is logged in with one of these roles, and with all of `all_of`.
+
+    Others get a 403, strangers a 401.
+
+    The roles are those that `login()` was told. It runs before the body is read; several of them have to agree.
+
+    Raises `BadRoles` and `BadLoginPage`.
+
+    >>> from kick import Controller, Get
+    >>> @Controller("/reports")
+    ... class ReportController:
+    ...     @Roles("admin", "auditor")
+    ...     @Get()
+    ...     async def index(self) -> list[str]: return []
+    """
+    return Use(roles(*any_of, all_of=all_of, login_page=login_page))
+
+
+def next_page(ctx: RequestContext[Any], default: str = "/") -> str:
+    """Where somebody wanted to go before they were sent to log in: `?next=`, where it is an address of this site.
+
+    >>> from kick import Post, RequestContext
+    >>> @Post("/login")
+    ... async def log_in(self, ctx: RequestContext):
+    ...     return ctx.redirect(next_page(ctx))
+    """
+    wanted = ctx.query.get("next", "")
+    return wanted if wanted.startswith("/") and is_local(wanted, "") else default
+
+
+def _shows_pages(ctx: RequestContext[Any]) -> bool:
+    """Whether a browser asks for something to show, and no script for data."""
+    mode = ctx.headers.get("sec-fetch-mode")
+    return "text/html" in ctx.headers.get("accept", "") if mode is None else mode == "navigate"
+
+
+def _seconds(max_age: timedelta | float | None) -> float | None:
+    if max_age is None:
+        return None
+    try:
+        seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else float(max_age)
+    except (TypeError, ValueError):
+        _refuse(max_age)
+    if not 0 < seconds < float("inf"):
+        _refuse(max_age)
+    return seconds
+
+
+def _refuse(max_age: object) -> NoReturn:
+    raise BadMaxAge(max_age) from None
+
+
+def _page_problems(login_page: object) -> list[KickError]:
+    if login_page is None:
+        return []
+    fits = isinstance(login_page, str) and login_page.startswith("/") and is_local(login_page, "")
+    return [] if fits and not set(str(login_page)) & set("?#") else [BadLoginPage(login_page)]

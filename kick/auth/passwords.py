@@ -1,0 +1,166 @@
+"""Passwords: what is stored of them, and whether one is right. Argon2id, by the package argon2-cffi."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from base64 import b64encode
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from kick.auth.errors import BadPasswordOption, PasswordRefused
+from kick.errors import MissingExtra, raise_all
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+logger: Final = logging.getLogger("kick.auth")
+
+MEMORY: Final = 64 << 20
+PASSES: Final = 3
+LANES: Final = 4
+
+T = TypeVar("T")
+
+_SALT_BYTES: Final = 16
+_DIGEST_BYTES: Final = 32
+
+
+class Passwords:
+    """Hashes passwords with Argon2id (RFC 9106) and compares them, in threads: requests go on meanwhile.
+
+    A handler or service asks for it by type. List it in `providers=[Passwords]`, or an instance with other options.
+
+    Arguments:
+        memory: how many bytes a hash takes; 64 MiB, with the other defaults the second choice of RFC 9106, section 4.
+        passes: how often it goes over them.
+        lanes: how many threads could work on one hash.
+        at_once: how many hashes are worked on at a time, which bounds the memory of a rush of logins; others wait.
+        min_length: the fewest characters of a new password.
+        max_length: the most characters of any password: a longer one is never hashed.
+
+    >>> passwords = Passwords(memory=64 << 10, passes=1, lanes=1)
+    >>> async def example() -> None:
+    ...     stored = await passwords.hash("correct horse battery staple")
+    ...     print(stored[:30], await passwords.verify("correct horse battery staple", stored))
+    >>> anyio.run(example)
+    $argon2id$v=19$m=64,t=1,p=1$... True
+
+    Raises `MissingExtra` where argon2-cffi is not installed, and `BadPasswordOption`.
+    """
+
+    def __init__(
+        self,
+        *,
+        memory: int = MEMORY,
+        passes: int = PASSES,
+        lanes: int = LANES,
+        at_once: int = 4,
+        min_length: int = 8,
+        max_length: int = 1024,
+    ) -> None:
+        options = {"passes": passes, "lanes": lanes, "at_once": at_once, "min_length": min_length}
+        numbers = {"memory": memory, "max_length": max_length, **options}
+        problems = [
+            BadPasswordOption(name, value, "a whole number above 0", f"{name}={_EXAMPLES[name]}")
+            for name, value in numbers.items()
+            if not _is_count(value)
+        ]
+        if not problems and memory < 8 * 1024 * lanes:
+            problems = [BadPasswordOption("memory", memory, "8 KiB for each lane at least", "memory=64 << 20")]
+        if not problems and max_length < min_length:
+            problems = [BadPasswordOption("max_length", max_length, "at least min_length", "max_length=1024")]
+        raise_all(problems)
+        self._hasher = _hasher(memory // 1024, passes, lanes)
+        self._nobody = _encoded_nothing(memory // 1024, passes, lanes)
+        self._limiter = anyio.CapacityLimiter(at_once)
+        self._min_length = min_length
+        self._max_length = max_length
+
+    async def hash(self, password: str) -> str:
+        """What to store of a password: about 100 characters, with the salt and the cost in them.
+
+        Raises `PasswordRefused`, a 422, for one that is too short or too long.
+        """
+        if len(password) < self._min_length:
+            raise PasswordRefused(f"A password has at least {self._min_length} characters.")
+        if len(password) > self._max_length:
+            raise PasswordRefused(f"A password has at most {self._max_length} characters.")
+        return await self._in_thread(partial(self._hasher.hash, _octets(password)))
+
+    async def verify(self, password: str, stored: str | None) -> bool:
+        """Whether a password is the one that was stored.
+
+        `None`, for a user who does not exist, is wrong and takes as long as a wrong password: a clock tells nobody who
+        has an account. What is stored and is no hash is wrong too, with a line in the log.
+        """
+        if len(password) > self._max_length:
+            return False
+        return await self._in_thread(partial(self._matches, _octets(password), stored))
+
+    async def verify_dummy(self, password: str) -> None:
+        """Take as long as `verify()` of a wrong password: for a user who does not exist."""
+        await self.verify(password, None)
+
+    def needs_rehash(self, stored: str) -> bool:
+        """Whether a hash was made at another cost: then store `await hash(password)` after the login that knew it."""
+        from argon2.exceptions import InvalidHashError
+
+        try:
+            return self._hasher.check_needs_rehash(stored)
+        except InvalidHashError:
+            return True
+
+    def _matches(self, password: bytes, stored: str | None) -> bool:
+        from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+
+        try:
+            self._hasher.verify(self._nobody if stored is None else stored, password)
+        except VerifyMismatchError:
+            return False
+        except (InvalidHashError, VerificationError):
+            logger.error("what is stored of a password is no Argon2 hash")
+            return False
+        return stored is not None
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value > 0
+
+
+_EXAMPLES: Final = {
+    "memory": "64 << 20",
+    "passes": "3",
+    "lanes": "4",
+    "at_once": "4",
+    "min_length": "8",
+    "max_length": "1024",
+}
+
+
+def _hasher(kibibytes: int, passes: int, lanes: int) -> PasswordHasher:
+    try:
+        from argon2 import PasswordHasher
+    except ModuleNotFoundError:
+        raise MissingExtra("Passwords", "argon2-cffi", "passwords") from None
+    return PasswordHasher(
+        time_cost=passes, memory_cost=kibibytes, parallelism=lanes, hash_len=_DIGEST_BYTES, salt_len=_SALT_BYTES
+    )
+
+
+def _octets(password: str) -> bytes:
+    """One form for what looks the same, however a keyboard has composed it (NIST SP 800-63B, section 5.1.1.2)."""
+    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+
+
+def _encoded_nothing(kibibytes: int, passes: int, lanes: int) -> str:
+    """A hash that no password has, at this cost."""
+    salt, digest = (b64encode(bytes(size)).decode().rstrip("=") for size in (_SALT_BYTES, _DIGEST_BYTES))
+    return f"$argon2id$v=19$m={kibibytes},t={passes},p={lanes}${salt}${digest}"

@@ -1,0 +1,134 @@
+"""`authentication()`: whoever is logged in, provided to the handlers that ask."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from inspect import Parameter
+from typing import TYPE_CHECKING, Any, get_args
+
+from kick.auth.errors import BadLoader, LoginRequired
+from kick.auth.identities import Identity, identity
+from kick.di import Provider
+from kick.di.errors import UnresolvedHint
+from kick.di.naming import place_of
+from kick.di.signature import Need, Unresolved, made_by, needs_of
+from kick.errors import KickError
+from kick.http.context import RequestContext
+from kick.http.response import Response
+from kick.session.errors import NeedsSession
+from kick.session.middleware import SessionLayer
+
+if TYPE_CHECKING:
+    from kick.http.routing import Route
+
+
+class AuthenticationLayer:
+    """What `authentication()` returns: it adds providers, and runs nowhere."""
+
+    def __init__(self, providers: Sequence[Provider]) -> None:
+        self.providers = tuple(providers)
+
+    def for_route(self, route: Route | None) -> None:
+        """Nothing runs on the way: a user is loaded when a handler asks for one."""
+
+    def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
+        """What is wrong with its place among the middleware."""
+        found = any(isinstance(layer, SessionLayer) for layer in (*before, *after))
+        return [] if found else [NeedsSession("authentication()", "authentication()")]
+
+    async def __call__(
+        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
+    ) -> Response:
+        """Never runs: see `for_route`."""
+        return await call_next(ctx)
+
+
+def authentication(load_user: Callable[..., Any] | None = None) -> AuthenticationLayer:
+    """Middleware that provides who is logged in, by type.
+
+    Arguments:
+        load_user: makes a user of the id that `login()` was given, and returns `None` for one that is no more. What
+            else it takes comes from the container; what it returns, `User | None`, is the type to ask for.
+
+    | a handler takes | and gets |
+    |---|---|
+    | `user: User` | the user; strangers get a 401, before the body is read into its type |
+    | `user: User \\| None` | the user, or `None` |
+    | `who: Identity`, `who: Identity \\| None` | the id, the roles and the time of the login; nothing is loaded |
+
+    The user is loaded at most once for each request, and only where somebody asks.
+
+    Raises `BadLoader` for something that takes no id, or does not say what it returns.
+
+    >>> class User: ...
+    >>> async def load_user(user_id: int) -> User | None: ...
+    >>> authentication(load_user).providers[0]
+    Provider(User | None, load)
+    """
+    loaded = [] if load_user is None else _providers_of(load_user)
+    return AuthenticationLayer([*loaded, Provider(Identity | None, identity_of_request), Provider(Identity, known)])
+
+
+def identity_of_request(ctx: RequestContext) -> Identity | None:
+    """Provides `Identity | None`."""
+    return identity(ctx)
+
+
+def known(who: Identity | None) -> Identity:
+    """Provides `Identity`. Raises `LoginRequired` for a stranger."""
+    if who is None:
+        raise LoginRequired
+    return who
+
+
+def _providers_of(load_user: Callable[..., Any]) -> list[Provider]:
+    user_type = _user_type(load_user)
+    needs = needs_of(load_user)
+    if not needs or needs[0].parameter.kind is Parameter.KEYWORD_ONLY:
+        raise BadLoader(load_user, "it does not take the id of a user")
+
+    async def load(ctx: RequestContext, **needed: Any) -> Any:
+        who = identity(ctx)
+        if who is None:
+            return None
+        user = load_user(who.user_id, **needed)
+        return await user if inspect.isawaitable(user) else user
+
+    async def present(user: Any) -> Any:
+        if user is None:
+            raise LoginRequired
+        return user
+
+    _say(load, [_parameter("ctx", RequestContext), *(_passed_on(each, load_user) for each in needs[1:])])
+    _say(present, [_parameter("user", user_type | None)])
+    return [Provider(user_type | None, load), Provider(user_type, present)]
+
+
+def _user_type(load_user: Any) -> Any:
+    if not callable(load_user) or isinstance(load_user, type):
+        raise BadLoader(load_user, "it is no function")
+    made = made_by(load_user)
+    args = get_args(made)
+    types = [each for each in args if each is not type(None)] if type(None) in args else [made]
+    if len(types) != 1 or types[0] is Any:
+        raise BadLoader(load_user, "it does not say which type of user it returns")
+    return types[0]
+
+
+def _say(function: Any, parameters: Sequence[Parameter]) -> None:
+    """Let the container see these parameters, with their types, in place of those that are written."""
+    function.__signature__ = inspect.Signature(parameters)
+    function.__annotations__ = {each.name: each.annotation for each in parameters}
+
+
+def _parameter(name: str, hint: Any, default: Any = Parameter.empty) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=hint, default=default)
+
+
+def _passed_on(need: Need, load_user: Callable[..., Any]) -> Parameter:
+    hint = need.hint
+    if isinstance(hint, Unresolved):
+        where = f"the parameter {need.name!r} of the loader at {place_of(load_user)}"
+        raise UnresolvedHint(where, hint.text, hint.reason, statement=hint.statement)
+    return _parameter(need.name, hint, need.parameter.default)

@@ -1,0 +1,46 @@
+"""`login_page=` in Chromium: from a page that asks for a login to the form, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+
+from kick import Controller, Get, Module, Post, RequestContext, bootstrap
+from kick.auth import Authenticated, Identity, authentication, login, next_page
+from kick.session import csrf, session
+from tests.auth.support import SECRET
+from tests.support.serving import Serve
+from tests.support.waiting import wait_until
+
+
+@Controller("/")
+class Site:
+    @Authenticated(login_page="/login")
+    @Get("/orders")
+    async def orders(self, ctx: RequestContext, who: Identity) -> Any:
+        return ctx.html(f"<p id=who>{who.user_id} sees {ctx.query['tab']}</p>")
+
+    @Get("/login")
+    async def form(self, ctx: RequestContext) -> Any:
+        return ctx.html('<form method="post"><button>Log in</button></form>')
+
+    @Post("/login")
+    async def log_in(self, ctx: RequestContext) -> Any:
+        await login(ctx, "ada")
+        return ctx.redirect(next_page(ctx))
+
+
+def test_a_person_is_asked_to_log_in_and_goes_on_to_where_they_wanted(browser: Chrome, serve: Serve) -> None:
+    layers = [session(SECRET, save_uninitialized=False), authentication(), csrf()]
+    with serve(bootstrap([Module("site", controllers=[Site])], layers)) as url:
+        browser.get(f"{url}/orders?tab=open%26paid")
+        assert browser.current_url.startswith(f"{url}/login?next=")
+        browser.find_element(By.TAG_NAME, "button").click()
+        wait_until(lambda: browser.find_elements(By.ID, "who"), "the page")
+        assert browser.find_element(By.ID, "who").text == "ada sees open&paid"
+        status = "fetch('/orders?tab=x').then((answer) => arguments[0](answer.status))"
+        assert browser.execute_async_script(status) == 200
+        browser.delete_all_cookies()
+        assert browser.execute_async_script(status) == 401

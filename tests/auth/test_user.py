@@ -1,0 +1,105 @@
+"""`authentication()`: the user that is logged in, by type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kick import Controller, Get, Module, bootstrap
+from kick.auth import Identity, authentication
+from kick.auth.errors import BadLoader
+from kick.di.errors import MissingProvider, MissingReturnHint, UnresolvedHint
+from kick.session import session
+from kick.testing import TestClient
+from tests.auth.support import SECRET, User, Users, make
+
+
+def log_in(client: TestClient, user_id: int = 7) -> None:
+    assert client.post("/auth/login", json={"user_id": user_id}).status_code == 200
+
+
+def test_a_handler_gets_the_user_and_strangers_a_401() -> None:
+    with TestClient(make()) as client:
+        answer = client.get("/things/user")
+        assert (answer.status_code, answer.json()["code"]) == (401, "login-required")
+        assert client.get("/things/maybe").json() == "nobody"
+        log_in(client)
+        assert client.get("/things/user").json() == client.get("/things/maybe").json() == "Ada"
+        assert client.get("/things/identity").json() == 7
+
+
+def test_a_user_who_is_no_more_is_nobody() -> None:
+    with TestClient(make()) as client:
+        log_in(client, 99)
+        assert client.get("/things/user").status_code == 401
+        assert client.get("/things/maybe").json() == "nobody"
+        assert client.get("/things/identity").json() == 99
+
+
+def test_a_user_is_loaded_once_a_request_and_only_when_asked_for() -> None:
+    with TestClient(app := make()) as client:
+        log_in(client)
+        users = app.container.instance(Users)
+        assert client.get("/things/identity").status_code == 200
+        assert users.loads == 0
+        assert client.get("/things/user").status_code == 200  # asks for it twice
+        assert users.loads == 1
+
+
+def test_a_loader_may_be_plain_and_take_nothing_else() -> None:
+    def load(user_id: int) -> User:
+        return User(user_id, "Plain")
+
+    with TestClient(make(loader=load)) as client:
+        log_in(client)
+        assert client.get("/things/user").json() == client.get("/things/maybe").json() == "Plain"
+
+
+def test_without_a_loader_there_is_the_identity() -> None:
+    @Controller("/x")
+    class X:
+        @Get()
+        async def show(self, who: Identity | None) -> bool:
+            return who is None
+
+    app = bootstrap([Module("x", controllers=[X])], [session(SECRET), authentication()])
+    with TestClient(app) as client:
+        assert client.get("/x").json() is True
+
+
+def test_what_a_loader_needs_is_checked_at_the_start() -> None:
+    class Missing: ...
+
+    async def load(user_id: int, missing: Missing) -> User | None:
+        return None
+
+    load.__annotations__ = {"user_id": int, "missing": Missing, "return": User | None}
+    with pytest.raises(MissingProvider, match="Missing"):
+        make(loader=load)
+
+
+def test_a_loader_whose_types_are_not_there_is_named() -> None:
+    async def load(user_id: int, missing: Nowhere) -> User | None:  # type: ignore[name-defined]  # noqa: F821
+        return None
+
+    with pytest.raises(UnresolvedHint, match="Nowhere"):
+        authentication(load)
+
+
+async def no_id() -> User | None: ...
+async def by_name(*, user_id: int) -> User | None: ...
+async def two(user_id: int) -> User | int | None: ...
+async def anything(user_id: int) -> Any: ...
+async def unsaid(user_id: int): ...  # type: ignore[no-untyped-def]
+
+
+@pytest.mark.parametrize("loader", [no_id, by_name, two, anything, User, 7])
+def test_what_loads_no_user_is_refused(loader: Any) -> None:
+    with pytest.raises(BadLoader):
+        authentication(loader)
+
+
+def test_a_loader_says_what_it_returns() -> None:
+    with pytest.raises(MissingReturnHint):
+        authentication(unsaid)

@@ -1,0 +1,45 @@
+"""The page about logins: its applications do what is said of them."""
+
+from __future__ import annotations
+
+from kick.testing import TestClient
+from tests.guide.pages import application, names_of
+
+ADA = {"name": "Ada", "password": "analytical engine"}
+
+
+def test_somebody_registers_logs_in_and_logs_out() -> None:
+    app = application("login.md", "Login and logout")
+    with TestClient(app, headers={"sec-fetch-site": "same-origin"}) as client:
+        assert client.get("/auth/me").status_code == 401
+        assert client.get("/auth/greeting").json() == {"hello": "stranger"}
+        assert client.post("/auth/register", json={**ADA, "password": "short"}).status_code == 422
+        assert client.post("/auth/register", json=ADA).status_code == 201
+        assert client.get("/auth/me").json() == {"name": "Ada"}
+        assert client.post("/auth/logout").status_code == 204
+        assert client.get("/auth/me").status_code == 401
+        assert client.post("/auth/login", json={**ADA, "password": "difference engine"}).status_code == 401
+        assert client.post("/auth/login", json={**ADA, "name": "Charles"}).status_code == 401
+        assert "csrf_token" in client.post("/auth/login", json=ADA).json()
+        assert client.get("/auth/greeting").json() == {"hello": "Ada"}
+
+
+def test_guards_turn_away() -> None:
+    with TestClient(application("login.md", "Guards"), follow_redirects=False) as client:
+        page = client.get("/account", headers={"sec-fetch-mode": "navigate"})
+        assert (page.status_code, page.headers["location"]) == (303, "/login?next=/account")
+        assert [client.get(path).status_code for path in ("/account", "/reports", "/settings")] == [401, 401, 401]
+        assert client.post(page.headers["location"]).headers["location"] == "/account"
+        assert [client.get(path).status_code for path in ("/account", "/reports", "/settings")] == [200, 200, 403]
+        assert client.delete("/account").json() == {"closed": True}
+        assert client.post("/login/promote").status_code == 204
+        assert client.get("/settings").status_code == 200
+
+
+async def test_passwords_change() -> None:
+    names = names_of("login.md", "Passwords")
+    stored = await names["passwords"].hash("analytical engine")
+    changed = await names["change"]("analytical engine", "difference engine", stored)
+    assert await names["passwords"].verify("difference engine", changed)
+    assert await names["change"]("wrong", "another engine", changed) == changed
+    assert await names["upgrade"]("difference engine", changed) == changed

@@ -1,5 +1,7 @@
 """kick: controllers, injection, and sessions that survive the real world."""
 
+# ruff: noqa: F403, F405  # the names are in face.py
+
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name):
-        """Import the framework when the first of its names is asked for: the command line has other things to do first."""
+        """Import the framework when the first of its names is asked for; `kick --help` asks for none."""
         if name not in __all__:
             raise AttributeError(f"module 'kick' has no attribute {name!r}")
         from kick import face

@@ -137,6 +137,10 @@ def test_public_names_are_there_and_sorted(public: list[Source]) -> None:
         assert names == sorted(set(names), key=_rank), source.name
 
 
+def test_the_first_names_are_those_of_the_face() -> None:
+    assert importlib.import_module("kick.face").__all__ == importlib.import_module("kick").__all__
+
+
 def test_public_names_say_where_they_come_from(public: list[Source]) -> None:
     for name, value in _exported(public):
         home = getattr(value, "__module__", None)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Final = {
     "new": "Write a project that starts and whose tests pass.",
-    "generate": "Write a resource, a controller, a service ... into the application.",
+    "generate": "Write a resource, a controller, a service or the like.",
     "dev": "Serve the application while you write it; every save is picked up.",
     "start": "Serve the application in production.",
     "routes": "List the routes of the application.",

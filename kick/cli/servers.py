@@ -13,9 +13,11 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from threading import Thread
 from typing import Any, Final
 
 from kick.app import App
@@ -137,9 +139,21 @@ def run_granian(
         log_enabled=False,
         respawn_failed_workers=True,
     )
-    server.on_startup(ready)
+    server.on_startup(Thread(target=_say_when_listening, args=(host, port, ready), daemon=True).start)
     try:
         server.serve(target_loader=load, wrap_loader=False)
     except SystemExit as end:
         return not end.code
     return True
+
+
+def _say_when_listening(host: str, port: int, ready: Callable[[], None]) -> None:
+    """Call `ready` once somebody listens: granian itself says nothing between its beginning and its end."""
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+        except OSError:
+            time.sleep(_TICK)
+        else:
+            ready()
+            return

@@ -61,7 +61,7 @@ def command(ctx: click.Context, target: str | None, host: str, port: int, reload
             _serve_and_reload(found, folder, sock, trace, live)
         else:
             _prepare(folder)
-            _serve(load_served(found, folder), found, sock, lambda: None, live=live)
+            _serve(load_served(found, folder), found, sock, lambda: None, live=live, trace=trace)
     terminal.say()
 
 
@@ -130,7 +130,7 @@ def _serve_once(
         terminal.say(f"{report}  {terminal.dim(_WAITING)}\n", err=True)
         _serve_report(click.unstyle(report), sock)
         return
-    _serve(app, target, sock, ready, live=live, saved=saved if greeted else None)
+    _serve(app, target, sock, ready, live=live, trace=trace, saved=saved if greeted else None)
 
 
 def _prepare(folder: Path) -> None:
@@ -143,7 +143,14 @@ def _prepare(folder: Path) -> None:
 
 
 def _serve(
-    app: Any, target: Target, sock: socket.socket, ready: Any, *, live: bool, saved: Sequence[Path] | None = None
+    app: Any,
+    target: Target,
+    sock: socket.socket,
+    ready: Any,
+    *,
+    live: bool,
+    trace: bool,
+    saved: Sequence[Path] | None = None,
 ) -> None:
     from kick.cli import serving
     from kick.cli.live import LiveReload
@@ -152,7 +159,7 @@ def _serve(
         terminal.say(_greeting(app, target, serving.address_of(sock)) if saved is None else _reloaded(saved))
         ready()
 
-    serving.run(app, sock, say_so, around=LiveReload if live else None, timeout_graceful_shutdown=GRACE)
+    serving.run(app, sock, say_so, around=LiveReload if live else None, trace=trace, timeout_graceful_shutdown=GRACE)
 
 
 def _serve_report(report: str, sock: socket.socket) -> None:

@@ -13,9 +13,10 @@ import click
 
 from kick.cli import terminal
 from kick.cli.environment import ENVIRONMENT, enter
+from kick.cli.errors import StartFailed
 from kick.cli.findings import Finding, Severity, of_folder, of_machine, of_parts
 from kick.cli.options import target_argument
-from kick.cli.report import show_warnings, shown
+from kick.cli.report import place_of, show_warnings, shown
 from kick.cli.target import find_target, load_served
 from kick.cli.versions import versions
 from kick.errors import KickError, SetupErrors
@@ -72,10 +73,12 @@ async def _asked(app: Any) -> list[Finding]:
     try:
         await app.start()
         return await of_parts(app)
+    except KickError as error:
+        return [Finding(Severity.ERROR, error)]
     except Exception as error:  # noqa: BLE001  # a provider of the user may raise anything
-        from kick.cli.findings import Unwell
-
-        return [Finding(Severity.ERROR, error if isinstance(error, KickError) else Unwell("application", error))]
+        failed = StartFailed(error)
+        failed.__cause__ = error
+        return [Finding(Severity.ERROR, failed)]
     finally:
         await app.aclose()
 
@@ -86,6 +89,7 @@ def _as_json(findings: list[Finding], is_bad: bool) -> str:
             "severity": finding.severity.value,
             "code": finding.problem.code,
             "cause": finding.problem.cause,
+            "place": None if (place := place_of(finding.problem)) is None else str(place),
             "fix": finding.problem.fix,
         }
         for finding in findings
@@ -102,6 +106,8 @@ def _as_text(findings: list[Finding]) -> str:
     for severity, problem in findings:
         label = "error" if severity is Severity.ERROR else "warn"
         lines += [terminal.labelled(label, problem.code, color=_COLORS[severity]), terminal.labelled("", problem.cause)]
+        if (place := place_of(problem)) is not None:
+            lines.append(terminal.labelled("at", str(place)))
         lines += [terminal.labelled("fix", problem.fix, color="green"), ""]
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
     if findings:

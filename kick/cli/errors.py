@@ -12,6 +12,7 @@ KickError
 ├── PortTaken             somebody listens there already
 ├── BadAddress            the host is not an address of this machine
 ├── SessionsNotShared     several workers, and sessions in the memory of each
+├── StartFailed           a provider or a lifespan raised when the application started
 ├── ServerNotInstalled    `--server` names one that is not there
 ├── UnknownShell          a shell for which there is no completion
 ├── NoSecretYet           no secret to rotate
@@ -171,6 +172,19 @@ class SessionsNotShared(KickError):
             "who logs in with one is a stranger to the others.",
             fix='Take a store that processes share, `session(store="sqlite:///sessions.db")` or '
             '`session(store="redis://localhost:6379/0")`, or one worker: `kick start --workers 1`.',
+        )
+
+
+class StartFailed(KickError):
+    """An exception of a provider or a lifespan when the application started; it is the `__cause__`."""
+
+    code = "start-failed"
+
+    def __init__(self, error: BaseException) -> None:
+        notes = "".join(f" ({note.removeprefix('kick: ')})" for note in getattr(error, "__notes__", ()))
+        super().__init__(
+            cause=f"The application did not start: {type(error).__name__}: {error}{notes}",
+            fix="Mend what is at the place named here; `--trace` shows how it was reached.",
         )
 
 

@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -21,9 +22,9 @@ from threading import Thread
 from typing import Any, Final
 
 from kick.app import App
+from kick.cli import terminal
 from kick.cli.errors import ServerNotInstalled
-
-logger: Final = logging.getLogger("kick.cli")
+from kick.cli.report import start_report
 
 _TICK: Final = 0.1
 
@@ -41,7 +42,13 @@ def check_installed(server: str) -> None:
 
 
 def run_hypercorn(
-    app: Any, sock: socket.socket, ready: Callable[[], None], *, drain: float = 0, timeout_graceful_shutdown: float = 30
+    app: Any,
+    sock: socket.socket,
+    ready: Callable[[], None],
+    *,
+    drain: float = 0,
+    timeout_graceful_shutdown: float = 30,
+    trace: bool = False,
 ) -> bool:
     """Serve an application on a socket until a signal comes; whether it ever began to. As `kick.cli.serving.run`."""
     from hypercorn.asyncio import serve
@@ -61,10 +68,10 @@ def run_hypercorn(
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main())
-    except Exception:
+    except Exception as error:
         if told.started:
             raise
-        logger.exception("the application did not start")
+        terminal.say(start_report(told.failure or error, trace=trace), err=True)
     return told.started
 
 
@@ -75,6 +82,7 @@ class _Told:
         self._app = app
         self._ready = ready
         self.started = False
+        self.failure: BaseException | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "lifespan":
@@ -82,6 +90,8 @@ class _Told:
             return
 
         async def tell(message: Any) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                self.failure = sys.exc_info()[1]  # an `App` says so while it handles the exception
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 self.started = True

@@ -18,7 +18,9 @@ from typing import Any, Final
 import uvicorn
 
 from kick.app import App
+from kick.cli import terminal
 from kick.cli.errors import BadAddress, PortTaken
+from kick.cli.report import start_report
 from kick.http.middleware.access_log import VARIABLE
 from kick.http.middleware.entrance import trusted
 from kick.http.proxies import ProxiedApp
@@ -54,9 +56,21 @@ class Server(uvicorn.Server):
         self._ready = ready
         self._begin_shutdown = begin_shutdown
         self._drain = drain
+        self.failure: BaseException | None = None
+        """What was raised when the application did not start."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application and the listening."""
+        send = self.lifespan.send
+
+        async def keep_failure(message: Any) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                self.failure = sys.exc_info()[1]  # an `App` says so while it handles the exception
+                if self.failure is not None:
+                    message = {**message, "message": ""}
+            await send(message)
+
+        self.lifespan.send = keep_failure
         await super().startup(sockets=sockets)
         if self.started and not self.should_exit:
             self._ready()
@@ -83,7 +97,14 @@ Around = Callable[[Any, Callable[[], bool]], Any]
 
 
 def run(
-    app: Any, sock: socket.socket, ready: Ready, *, drain: float = 0, around: Around | None = None, **options: Any
+    app: Any,
+    sock: socket.socket,
+    ready: Ready,
+    *,
+    drain: float = 0,
+    around: Around | None = None,
+    trace: bool = False,
+    **options: Any,
 ) -> bool:
     """Serve an application on a socket until a signal comes; whether it ever began to.
 
@@ -110,6 +131,8 @@ def run(
     except SystemExit:  # how uvicorn says that the application did not start
         if server.started:
             raise
+    if server.failure is not None:
+        terminal.say(start_report(server.failure, trace=trace), err=True)
     if own:
         _leave_threads(app)
     return server.started

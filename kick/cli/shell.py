@@ -20,9 +20,11 @@ import click
 
 from kick.cli import terminal
 from kick.cli.environment import enter
+from kick.cli.errors import StartFailed
 from kick.cli.options import target_argument
 from kick.cli.report import show_warnings
 from kick.cli.target import Target, find_target, load_app
+from kick.errors import KickError
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -60,6 +62,7 @@ def command(ctx: click.Context, target: str | None, source: str | None) -> None:
         source = sys.stdin.read()
     with start_blocking_portal() as portal:
         try:
+            portal.call(_start, app)
             with portal.wrap_async_context_manager(app.scope()) as scope:
                 names = {"__name__": "__console__", "app": app, "scope": scope, "get": scope.get, "asyncio": asyncio}
                 runner = Runner(portal, names)
@@ -67,6 +70,16 @@ def command(ctx: click.Context, target: str | None, source: str | None) -> None:
         finally:
             portal.call(app.aclose)
     ctx.exit(0 if worked else 1)
+
+
+async def _start(app: App) -> None:
+    """Start an application. Raises `StartFailed` for what a provider of the user raises."""
+    try:
+        await app.start()
+    except KickError:
+        raise
+    except Exception as error:
+        raise StartFailed(error) from error
 
 
 class Runner:

@@ -15,7 +15,7 @@ import click
 from kick.cli import terminal
 from kick.cli.environment import ENVIRONMENT, enter
 from kick.cli.errors import SessionsNotShared
-from kick.cli.options import address_options, target_argument
+from kick.cli.options import TRACE, address_options, target_argument
 from kick.cli.target import Target, find_target, load_served
 from kick.environment import in_production
 from kick.errors import raise_all
@@ -103,6 +103,7 @@ def command(
     options = {
         "timeout_graceful_shutdown": graceful_timeout,
         "drain": drain,
+        "trace": bool(ctx.meta.get(TRACE)),
     }
     if server != "uvicorn":
         from kick.cli.servers import check_installed

@@ -68,6 +68,7 @@ def test_an_application_that_does_not_start_is_a_finding(project: Path) -> None:
     run = kick("doctor", cwd=project)
     assert run.returncode == 1
     assert "no database" in run.stdout
+    assert "at     app.py:" in run.stdout
 
 
 # Each finding, and its fix

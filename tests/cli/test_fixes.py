@@ -177,6 +177,18 @@ def folder_taken(folder: Path) -> None:
     assert (folder / "shop.old" / "mine.txt").read_text() == "mine"
 
 
+def start_failed(folder: Path) -> None:
+    provider = "\nasync def connect() -> dict[str, str]:\n    raise OSError('no database')\n"
+    (folder / "app.py").write_text(f"{APP}{provider}\napp = bootstrap([], providers=[connect])\n")
+    for command in ("kick start --port 0", "kick start --port 0 --server hypercorn", "kick shell -c 1"):
+        (option,) = quoted(refused(command, folder, "start-failed"))
+        said = run(command, folder).stderr
+        assert "OSError: no database (in the provider connect at" in said
+        assert "app.py:" in said
+        assert "Traceback" not in said
+        assert "Traceback" in run(f"{command} {option}", folder).stderr
+
+
 def server_not_installed(folder: Path) -> None:
     (folder / "sitecustomize.py").write_text("import sys\nsys.modules['granian'] = None\n")
     path = os.pathsep.join([str(ROOT), str(folder)])
@@ -205,6 +217,7 @@ def cannot_write(folder: Path) -> None:
 
 
 FIXES: dict[type[KickError], Callable[[Path], None]] = {
+    kick.cli.errors.StartFailed: start_failed,
     kick.cli.errors.ServerNotInstalled: server_not_installed,
     kick.cli.errors.UnknownShell: unknown_shell,
     kick.cli.errors.NoSecretYet: no_secret_yet,

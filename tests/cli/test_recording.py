@@ -1,4 +1,4 @@
-"""The picture of the README is drawn from a real terminal. Drawing it all again is for `python -m tests.cli.recording`."""
+"""The picture of the README is drawn from a real terminal; all of it anew by `python -m tests.cli.recording`."""
 
 import xml.etree.ElementTree
 from pathlib import Path

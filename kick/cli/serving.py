@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 import uvicorn
+from uvicorn.lifespan.on import LifespanOn
 
 from kick.app import App
 from kick.cli import terminal
@@ -61,19 +62,24 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application and the listening."""
-        send = self.lifespan.send
+        if isinstance(self.lifespan, LifespanOn):
+            self._keep_failure(self.lifespan)
+        await super().startup(sockets=sockets)
+        if self.started and not self.should_exit:
+            self._ready()
 
-        async def keep_failure(message: Any) -> None:
+    def _keep_failure(self, lifespan: LifespanOn) -> None:
+        """Remember why an application did not start, and keep its trace out of the log."""
+        send = lifespan.send
+
+        async def keep(message: Any) -> None:
             if message["type"] == "lifespan.startup.failed":
                 self.failure = sys.exc_info()[1]  # an `App` says so while it handles the exception
                 if self.failure is not None:
                     message = {**message, "message": ""}
             await send(message)
 
-        self.lifespan.send = keep_failure
-        await super().startup(sockets=sockets)
-        if self.started and not self.should_exit:
-            self._ready()
+        lifespan.send = keep  # type: ignore[method-assign]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, the listening, the requests and the application, in this order."""

@@ -10,15 +10,16 @@ ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 KICK := $(PIP) --build-constraint constraints.txt
+BENCH := .venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --constraint benchmarks/constraints.txt
 DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit bench-session exhaustive format programs clean
+.PHONY: help demo test lint types unit bench bench-micro bench-growth exhaustive format programs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: .venv/.demo ## serve examples/auth on http://127.0.0.1:8000 (PORT=8080 for another port)
 	@cd examples/auth && exec ../../$(BIN)/kick dev app:app --port $(PORT)
@@ -39,11 +40,18 @@ types: .venv/.dev ## check types with mypy and pyright
 unit: .venv/.dev ## run the tests (ARGS="-k cookies" for some of them)
 	$(BIN)/python -m pytest $(ARGS)
 
-bench-session: .venv/.bench ## requests a second with sessions, beside raw ASGI and others (ARGS="--only memory")
-	$(BIN)/python -m benchmarks.session.run $(ARGS)
+bench: .venv-bench/.peers ## time everyone, write docs/benchmarks.md (40 minutes; ARGS="--rows redis --only kick")
+	.venv-bench/bin/python -m benchmarks $(ARGS)
 
-exhaustive: .venv/.dev ## every order of four racing requests on one session (about 3 minutes)
-	KICK_EXHAUSTIVE=1 $(BIN)/python -m pytest tests/session/test_interleavings.py
+bench-micro: .venv-bench/.peers ## what kick adds to raw ASGI in process, import time, memory (ARGS=--instructions)
+	.venv-bench/bin/python -m benchmarks.micro $(ARGS)
+
+bench-growth: .venv-bench/.peers ## how costs grow with routes, sessions, keys, clients (ARGS="--only routes,keys")
+	.venv-bench/bin/python -m benchmarks.growth $(ARGS)
+
+exhaustive: .venv/.dev ## every order of four racing requests, races ten times as often, a million sessions (about 7 minutes)
+	KICK_EXHAUSTIVE=1 $(BIN)/python -m pytest tests/session/test_interleavings.py tests/session/test_races.py \
+		tests/session/test_cost.py tests/session/stores/test_memory.py
 
 format: .venv/.dev ## mend what ruff can mend by itself
 	$(BIN)/ruff check --fix
@@ -53,7 +61,7 @@ programs: ## see that redis-server and chromium are there, install them where th
 	@sh tests/support/system_packages.sh
 
 clean: ## remove the virtual environment and what the tools left behind
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-bench benchmarks/apps/node/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.pip: constraints.txt
@@ -77,6 +85,9 @@ clean: ## remove the virtual environment and what the tools left behind
 	$(KICK) --editable '.[all]' --group dev
 	@touch $@
 
-.venv/.bench: .venv/.dev
-	$(KICK) --group bench
+.venv-bench/.peers: .venv/.pip pyproject.toml benchmarks/constraints.txt benchmarks/apps/node/package.json
+	"$(PYTHON)" -m venv .venv-bench
+	$(BENCH) pip
+	$(BENCH) --build-constraint benchmarks/constraints.txt --editable '.[fast,redis]'
+	.venv-bench/bin/python -m benchmarks.peers
 	@touch $@

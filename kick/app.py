@@ -30,6 +30,7 @@ from kick.http.exchange import KEY as EXCHANGE
 from kick.http.exchange import Observer
 from kick.http.middleware.access_log import AccessLog, LogFormat
 from kick.http.middleware.entrance import Entrance, Wrap
+from kick.http.middleware.standard import with_standard
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.pipeline import response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
@@ -42,6 +43,7 @@ from kick.http.slashes import TrailingSlash, finder, slash_problem
 from kick.http.sockets import Sockets
 from kick.http.templates import JinjaTemplates
 from kick.http.threads import DEFAULT_THREADS, threads_of, threads_problem
+from kick.http.upgrades import as_request
 from kick.http.websocket import Socket
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
 from kick.module import Module, modules_of
@@ -247,7 +249,7 @@ class App:
         """Whether an application that is mounted has this WebSocket."""
         if self._sockets.has(scope):
             return False
-        handshake = {**scope, "type": "http", "method": "GET"}  # as middleware sees it
+        handshake = as_request(scope, None)  # as middleware sees it
         ctx, _ = self._find({**handshake, "method": "WEBSOCKET"}, receive, send)
         mount = next((each for each in self.mounts if each.route is ctx.route), None)
         if mount is None:
@@ -377,7 +379,8 @@ def bootstrap(
 
     Arguments:
         modules: the features, each a `Module`.
-        middleware: around every handler, outermost first: `async def timing(ctx, call_next)`.
+        middleware: around every handler, outermost first: `async def timing(ctx, call_next)`. `security_headers()`
+            stands around all of it, unless the list has one of its own; `security_headers(enabled=False)` is none.
         providers: what is provided beside the `@Service` classes: classes, functions, `Provider`s, instances.
         asgi_middleware: `starlette.middleware.Middleware(Class, **options)` entries, around everything else.
         lifespan: an async context manager of the application, entered after everything is built:
@@ -418,7 +421,7 @@ def bootstrap(
     problems += entrance.problems
     others = [slash_problem(trailing_slash), lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)]
     problems += filter(None, [limit_problem, *others])
-    assembly = Assembly(usable, middleware, prefix)
+    assembly = Assembly(usable, with_standard(middleware), prefix)
     http_settings = Settings(
         max_body=max_body,
         trailing_slash=trailing_slash,

@@ -1046,6 +1046,17 @@ ROWS = [
     ),
     Row(
         session_errors.NeedsSession,
+        auth_app(
+            SIMPLE,
+            "bootstrap([*modules, Module('old', mounts={'/old': StaticFiles('.')}, middleware=[authenticated()])], "
+            "[session(secret=secret)])",
+        ),
+        "@Authenticated works over the session, which is switched off for what is mounted at /old",
+        {"middleware=[authenticated()]": "middleware=[authenticated()], {0}"},
+        name="guarded mount",
+    ),
+    Row(
+        session_errors.NeedsSession,
         auth_app(SIMPLE, "bootstrap(modules, middleware=[authentication()])"),
         "authentication() works over the session",
         {"middleware=[authentication()]": "{0}"},

@@ -14,6 +14,7 @@ from kick.http.address import is_local
 from kick.http.controller import Use
 from kick.http.errors import MiddlewareOrder
 from kick.http.problem import HTTPError
+from kick.http.request import ANY_METHOD
 from kick.http.response import Response
 from kick.session.errors import NeedsSession
 from kick.session.middleware import SessionLayer
@@ -46,7 +47,10 @@ class Guard:
     def for_route(self, route: Route | None) -> Guard | None:
         """Itself. Raises `NeedsSession` for a route whose session is switched off."""
         if route is not None and route.session is False:
-            raise NeedsSession(self.name, switched_off=f"{route.method} {route.path}")
+            is_mount = route.method == ANY_METHOD
+            what = "what is mounted at" if is_mount else route.method
+            place = "its module" if is_mount else "the route"
+            raise NeedsSession(self.name, switched_off=f"{what} {route.path}", place=place)
         return None if route is None else self
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:

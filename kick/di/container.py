@@ -144,6 +144,17 @@ class Container:
         """
         return self._answer(key).lifetime
 
+    def needs(self, key: Any, needed: Any) -> bool:
+        """Whether what is provided for a type is made of something else, however deep.
+
+        >>> class Greeter:
+        ...     def __init__(self, greeting: str) -> None: ...
+        >>> container = Container([Provider(str, value="hello"), Greeter])
+        >>> container.needs(Greeter, str), container.needs(Greeter, int)
+        (True, False)
+        """
+        return bool(self._graph.dependents(self._graph.find(key).recipes, needed))
+
     async def start(self) -> None:
         """Build every singleton that is registered or required, each after what it needs.
 

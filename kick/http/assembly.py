@@ -13,8 +13,9 @@ from kick.di import Container
 from kick.di.generics import type_arguments
 from kick.di.naming import place_of
 from kick.errors import KickError
-from kick.http.binding import CallPlan
+from kick.http.binding import CallPlan, Source
 from kick.http.calling import endpoint_of, without_body
+from kick.http.context import RequestContext
 from kick.http.controller import ControllerInfo, RouteInfo, SocketInfo, controller_info, handlers_of, middleware_of
 from kick.http.errors import (
     BadBodyLimit,
@@ -26,11 +27,13 @@ from kick.http.errors import (
     NotAController,
     WatchedStream,
 )
-from kick.http.mounts import ANY_METHOD, BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
+from kick.http.mounts import BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
 from kick.http.pipeline import around, for_route, guarded, middleware_problem
+from kick.http.request import ANY_METHOD
 from kick.http.response import Response
 from kick.http.routing import Endpoint, Route, Router, Segment, parse_path, path_names
 from kick.http.settings import Settings
+from kick.http.sight import is_for_sight, layer_sees_session, sees_session
 from kick.http.socket_errors import DuplicateSocket
 from kick.http.socketplan import SocketPlan, socket_endpoint, socket_problems, without_sockets
 from kick.http.static import StaticFiles
@@ -74,8 +77,20 @@ class Chain(msgspec.Struct, eq=False):
             in_layers=bool(self.outer or self.inner),
             threads=self.threads,
         )
-        endpoint = guarded(self.outer, around(self.inner, handler))
+        outer = [layer for layer in self.outer if not is_for_sight(layer) or self.shows_session(container)]
+        endpoint = guarded(outer, around(self.inner, handler))
         return without_body(endpoint) if self.route.method == "HEAD" else endpoint
+
+    def shows_session(self, container: Container) -> bool:
+        """Whether the handler, what is made for it, or a layer could see the session of a request."""
+        if self.route.session is True or any(map(layer_sees_session, (*self.outer, *self.inner))):
+            return True
+        for argument in self.plan.arguments:
+            if argument.source is Source.CONTEXT and sees_session(self.route.handler, argument.name):
+                return True
+            if argument.source is Source.CONTAINER and container.needs(argument.hint, RequestContext):
+                return True
+        return False
 
 
 class SocketChain(Chain):

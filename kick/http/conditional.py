@@ -105,6 +105,8 @@ def not_modified(response: Response) -> Response:
 class Conditional:
     """What `conditional()` returns."""
 
+    is_blind = True
+
     def for_route(self, route: Route | None) -> Conditional | None:
         """Itself, where the route answers GET."""
         return self if route is not None and route.method in SAFE else None

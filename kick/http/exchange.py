@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kick.http.printable import shown
+
 if TYPE_CHECKING:
     from kick.http.context import RequestContext
 
@@ -63,6 +65,10 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
     context: RequestContext[Any] | None = None
     """What the router made of the request; `None` for one that was answered before."""
     _is_done: bool = False
+
+    def __repr__(self) -> str:
+        scope = self.scope
+        return f"<Exchange {shown(scope.get('method', '?'))} {shown(scope.get('path', '?'))} {self.status}>"
 
     @property
     def duration(self) -> float:

@@ -31,6 +31,7 @@ from kick.http.problem import Forbidden, HTTPError
 from kick.http.response import Response, empty_response, header_line
 from kick.http.routing import Endpoint
 from kick.http.shutdown import Shutdown
+from kick.http.upgrades import HANDSHAKE, as_request
 from kick.http.websocket import ABNORMAL, GOING_AWAY, INTERNAL_ERROR, POLICY_VIOLATION, Socket, SocketClosed
 
 logger: Final = logging.getLogger("kick.http")
@@ -40,9 +41,6 @@ SWITCHING_PROTOCOLS: Final = 101
 Handle = Callable[[RequestContext[Any], Socket[Any, Any]], Awaitable[None]]
 """A handler with its arguments."""
 
-_KEY: Final = "kick.handshake"
-_SECURE: Final = ("wss", "https")
-"""Schemes of a connection over TLS: what stands in front of the application may have written either."""
 _OF_THE_SERVER: Final = (b"connection", b"content-length", b"content-type", b"transfer-encoding", b"upgrade")
 """Headers that are not the application's to send with a 101."""
 
@@ -54,8 +52,7 @@ class Handshake:
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope: Scope = {**scope, "type": "http", "method": "GET", _KEY: self}
-        self.scope["scheme"] = "https" if scope.get("scheme") in _SECURE else "http"
+        self.scope = as_request(scope, self)
         self.receive = receive
         self.send = send
         self._tasks: anyio.abc.TaskGroup | None = None
@@ -180,7 +177,7 @@ async def no_body() -> Message:
 
 def handshake_of(ctx: RequestContext[Any]) -> Handshake:
     """The handshake that a context was made for."""
-    handshake: Handshake = ctx.scope[_KEY]
+    handshake: Handshake = ctx.scope[HANDSHAKE]
     return handshake
 
 

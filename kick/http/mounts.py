@@ -16,16 +16,15 @@ from kick.errors import KickError
 from kick.http.context import RequestContext
 from kick.http.controller import RouteInfo
 from kick.http.pipeline import around, guarded, response_to
+from kick.http.request import ANY_METHOD
 from kick.http.response import Response, add_vary
 from kick.http.routing import Endpoint, Route, Segment, root_in, split_path
 from kick.http.static import StaticFiles
+from kick.http.upgrades import as_websocket
 from kick.http.urls import BELOW
 
 BELOW_MOUNT: Final = Segment(None, "path", BELOW, None)
 """What follows the path of a mount, for `url_for()`."""
-
-ANY_METHOD: Final = "*"
-"""The method of the route of a mount."""
 
 _OF_OTHER_ROUTERS: Final = ("app_root_path", "endpoint", "path_params", "route", "router")
 """What routers around this application leave in the scope for themselves."""
@@ -133,6 +132,8 @@ class MountedResponse(Response):
         self.background = None
         self.body = b""
         self.raw_headers = []
+        self.unless_set: list[tuple[bytes, bytes]] = []
+        """Headers that are sent where the application has none of the name."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer. An exception before its first byte is an opaque 500, or what it stands for."""
@@ -168,7 +169,10 @@ class MountedResponse(Response):
         put = [(name, value) for name, value in self.raw_headers if name not in _OF_THE_BODY]
         replaced = {name for name, _ in put} - {b"set-cookie", b"vary"}
         merged = Response()
-        merged.raw_headers = [(name, value) for name, value in headers if name.lower() not in replaced]
+        own = [(name.lower(), value) for name, value in headers]
+        merged.raw_headers = [(name, value) for name, value in own if name not in replaced]
+        taken = replaced | {name for name, _ in own}
+        merged.raw_headers += [(name, value) for name, value in self.unless_set if name not in taken]
         for name, value in put:
             if name == b"vary":
                 for field in value.split(b","):
@@ -188,8 +192,7 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
         response = await mount.route.endpoint(ctx)
     except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
         response = response_to(ctx, error)
-    scope = {**ctx.scope, "type": "websocket"}
-    del scope["method"]
+    scope = as_websocket(ctx.scope)
     if ctx._extra_headers is not None:
         response = ctx._finish()
     if isinstance(response, MountedResponse):

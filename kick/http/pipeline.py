@@ -41,6 +41,7 @@ class Middleware(Protocol):
       whose method is `*`, and once with `None` for requests that no route matches; what it returns runs there, `None`
       leaves it out; a `KickError` that it raises stops the start;
     * `check(before, after) -> list[KickError]`: what is wrong with its place in the list;
+    * `is_blind = True`: says that it looks at no session, so that routes which look at none either need none;
     * `configure(settings)`: sets what the application decides about all requests;
     * `providers`: what it adds to the container;
     * `health`: what `Health()` asks: functions by name, which raise when something is wrong;

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 Cleanup = Callable[[BaseException | None], Awaitable[None]]
 """What is awaited when a request ends, with the exception that ended it."""
 
+ANY_METHOD: Final = "*"
+"""The method of the route of what is mounted."""
+
 WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """The methods of which a body means nothing (RFC 9110, section 9.3)."""
 

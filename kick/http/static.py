@@ -12,10 +12,12 @@ from typing import Final
 
 import anyio.to_thread
 from starlette.datastructures import Headers
+from starlette.staticfiles import NotModifiedResponse
 from starlette.staticfiles import StaticFiles as StarletteFiles
 from starlette.types import Scope
 
 from kick.errors import KickError
+from kick.http.files import SentFile, media_type_of
 from kick.http.problem import NotFound
 from kick.http.response import Response, add_vary, protected
 
@@ -135,7 +137,9 @@ class StaticFiles:
             return None
         if status is None or not S_ISREG(status.st_mode):
             return None
-        return protected(self._files.file_response(path, status, scope))
+        file = SentFile(Path(path), media_type_of(path), status)
+        unchanged = self._files.is_not_modified(file.headers, Headers(scope=scope))
+        return protected(NotModifiedResponse(file.headers) if unchanged else file)
 
     def _is_page(self, scope: Scope, parts: list[str]) -> bool:
         if parts in ([], [""]):

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kick.http.problem import PROBLEM_JSON
 from kick.session.engine import Engine
 from kick.session.errors import SessionUnavailable
-from kick.session.headers import finish_headers
+from kick.session.headers import RawHeaders, finish_headers
 from kick.session.middleware import SessionLayer, session
 from kick.session.session import Session
 from kick.signing import Secret
@@ -28,7 +28,9 @@ class SessionMiddleware:
     written for Starlette's own sessions runs as it is. `Sessions(middleware.engine)` finds those of a person.
 
     A WebSocket gets the session as it is at the handshake. Nothing is saved by itself there: `await session.save()`
-    writes what has changed, and answers `False` when the session has ended meanwhile.
+    writes what has changed, and answers `False` when the session has ended meanwhile. The acceptance carries the
+    cookie, if there is one to send; after it no id can be drawn, and a session that is not stored by then takes no
+    writes.
     """
 
     def __init__(self, app: ASGIApp, secret: Secret | None = None, **options: Any) -> None:
@@ -48,13 +50,51 @@ class SessionMiddleware:
         else:
             scope["session"] = opened = await self._open(scope)
             if scope["type"] == "websocket":
-                await self.app(scope, receive, send)
+                await _Handshake(self.engine, opened, send, scope).run(self.app, scope, receive)
             else:
                 await _Exchange(self.engine, opened, send, scope).run(self.app, scope, receive)
 
     async def _open(self, scope: Scope) -> Session[Any]:
         # Not the whole scope, which leads back to the session: only the garbage collector would free the two.
         return await self.engine.open({"client": scope.get("client"), "headers": scope["headers"]})
+
+
+class _Handshake:
+    """The opening of a WebSocket, whose acceptance is the last message that can carry a cookie."""
+
+    def __init__(self, engine: Engine, opened: Session[Any], send: Send, scope: Scope) -> None:
+        self._engine = engine
+        self._session = opened
+        self._send = send
+        self._scheme: str = scope.get("scheme", "ws")
+        self._answered = False
+
+    async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
+        try:
+            await app(scope, receive, self.send)
+        except SessionUnavailable as error:
+            if self._answered:
+                raise
+            await self._refuse(error, "websocket.http.response" in scope.get("extensions", {}))
+
+    async def send(self, message: Message) -> None:
+        self._answered = True
+        if message["type"] == "websocket.accept":
+            headers = list(message.get("headers", ()))
+            cookie = self._engine.options.cookie.for_scheme(self._engine.cookie_of(self._session), self._scheme)
+            finish_headers(headers, accessed=False, cookie=cookie)
+            message = {**message, "headers": headers}
+            self._session._go_on()
+        await self._send(message)
+
+    async def _refuse(self, error: SessionUnavailable, with_a_response: bool) -> None:
+        """Send a 503, or what the server makes of a socket that is closed before it was accepted, which is a 403."""
+        if not with_a_response:
+            await self._send({"type": "websocket.close", "code": 1013})
+            return
+        head, body = _problem(error)
+        await self._send({"type": "websocket.http.response.start", "status": error.status, "headers": head})
+        await self._send({"type": "websocket.http.response.body", "body": body})
 
 
 class _Exchange:
@@ -104,9 +144,7 @@ class _Exchange:
     async def _refuse(self, error: SessionUnavailable) -> None:
         """Send the 503 in place of whatever the application has to say."""
         self._started = self._refused = True
-        body = msgspec.json.encode(error.problem())
-        headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
-        headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
+        headers, body = _problem(error)
         finish_headers(headers, accessed=True, cookie=self._sent(self._engine.cookie_of(self._session)))
         await self._send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
@@ -120,3 +158,10 @@ class _Exchange:
             finish_headers(headers, accessed=True, cookie=self._sent(cookie))
             await self._send({"type": "http.response.start", "status": 500, "headers": headers})
             await self._send({"type": "http.response.body", "body": b"Internal Server Error"})
+
+
+def _problem(error: SessionUnavailable) -> tuple[RawHeaders, bytes]:
+    """The headers and the body of the answer to it."""
+    body = msgspec.json.encode(error.problem())
+    headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
+    return headers + [(name.encode(), value.encode()) for name, value in error.headers.items()], body

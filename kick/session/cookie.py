@@ -12,7 +12,7 @@ from kick.environment import in_production
 from kick.errors import KickError
 from kick.http.cookies import SameSite, attribute_problem, attributes, decode_value, parse_cookies
 from kick.session.errors import BadSessionCookie
-from kick.session.ids import is_well_formed, key_of
+from kick.session.ids import fingerprint, is_well_formed, key_of
 from kick.signing import Signer
 
 _PREFIX: Final = "s:"
@@ -78,6 +78,9 @@ class Claim(msgspec.Struct, frozen=True):
     """Under which stores know it."""
     is_current: bool
     """Whether the first of the secrets signed it; otherwise the cookie is issued anew."""
+
+    def __repr__(self) -> str:
+        return f"<Claim {fingerprint(self.key)}>"
 
 
 class SessionCookie:
@@ -160,5 +163,7 @@ class SessionCookie:
         return f"{self.name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {self._attributes}".encode("ascii")
 
     def for_scheme(self, cookie: bytes | None, scheme: str) -> bytes | None:
-        """A `Set-Cookie` value as it goes out over a scheme: with `Secure` over https, where `secure="auto"`."""
-        return cookie + b"; Secure" if cookie is not None and self._by_scheme and scheme == "https" else cookie
+        """A `Set-Cookie` value as it goes out over a scheme: with `Secure` over https or wss, where `secure="auto"`."""
+        if cookie is None or not self._by_scheme or scheme not in ("https", "wss"):
+            return cookie
+        return cookie + b"; Secure"

@@ -16,8 +16,9 @@ from kick.errors import KickError, raise_all
 from kick.http.body import FORM, MULTIPART
 from kick.http.errors import MiddlewareOrder, list_problem
 from kick.http.problem import Forbidden
-from kick.http.request import WITHOUT_BODY
+from kick.http.request import ANY_METHOD, WITHOUT_BODY
 from kick.http.response import Response
+from kick.http.upgrades import is_handshake
 from kick.session.errors import BadTrustedOrigin, NeedsSession
 from kick.session.middleware import SessionLayer
 from kick.session.session import Session, Status
@@ -61,7 +62,9 @@ class CsrfLayer:
         """Itself where something can be forged: not on safe methods, without a session, or where it is exempt."""
         if route is None or route.method in SAFE_METHODS or route.session is False:
             return None
-        return None if getattr(route.handler, _EXEMPT, False) or getattr(route.controller, _EXEMPT, False) else self
+        if getattr(route.handler, _EXEMPT, False) or getattr(route.controller, _EXEMPT, False):
+            return None
+        return MountCsrf(self._trusted) if route.method == ANY_METHOD else self
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
         """What is wrong with its place among the middleware."""
@@ -118,6 +121,21 @@ class CsrfLayer:
         )
 
 
+class MountCsrf(CsrfLayer):
+    """`csrf()` for what is mounted, which takes any method.
+
+    The handshake of a WebSocket is a GET, and is looked at: a connection changes what it likes.
+    """
+
+    async def __call__(
+        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
+    ) -> Response:
+        """Hand the request on, or refuse it."""
+        if ctx.method in SAFE_METHODS and not is_handshake(ctx.scope):
+            return await call_next(ctx)
+        return await super().__call__(ctx, call_next)
+
+
 async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None) -> None:
     """Raise `Forbidden` where a token is wrong, or missing and needed.
 
@@ -160,9 +178,14 @@ def _is_right(token: str, session: Session[Any], ctx: RequestContext[Any]) -> bo
 
 
 async def _token_in_form(ctx: RequestContext[Any]) -> str | None:
-    """The token in the field of a form; nothing is read where the handler reads the body itself."""
-    streams = ctx.route is not None and ctx.route.info.stream
-    if streams or ctx.method in WITHOUT_BODY or ctx._media_type() not in (FORM, MULTIPART):
+    """The token in the field of a form; nothing is read where the handler reads the body itself.
+
+    Nor are the parts of a form for what is mounted, which could not be given to it once more.
+    """
+    route = ctx.route
+    streams = route is not None and route.info.stream
+    forms = (FORM,) if route is not None and route.method == ANY_METHOD else (FORM, MULTIPART)
+    if streams or ctx.method in WITHOUT_BODY or ctx._media_type() not in forms:
         return None
     await ctx.read()
     value = ctx.form.get(FIELD)

@@ -14,7 +14,7 @@ from kick.session.events import Events, SessionEvent
 from kick.session.options import SessionOptions
 from kick.session.session import Session, Status
 from kick.session.store import KEEP, AtomicStore, Change, Record
-from kick.session.verbs import Verbs
+from kick.session.verbs import OWED, Verbs
 
 _NOTHING = Change()
 
@@ -132,6 +132,8 @@ class Engine:
         if options.rotate_after is not None and now - record.issued_at >= options.rotate_after:
             left = options.max_age if options.rolling else max(0.001, record.expires_at - now)
             await self.verbs.rotate(session, max_age=left)
+        elif options.rolling and OWED in session._fields:
+            await self.verbs.commit(session, _NOTHING)
         elif options.rolling and now - record.seen_at >= options.tick:
             await self.verbs.touch(session)
 

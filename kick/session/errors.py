@@ -91,14 +91,16 @@ class NeedsSession(KickError):
 
     code = "session-needed"
 
-    def __init__(self, user: str, middleware: str = "", *, switched_off: str | None = None) -> None:
+    def __init__(
+        self, user: str, middleware: str = "", *, switched_off: str | None = None, place: str = "the route"
+    ) -> None:
         listed = ", ".join(filter(None, ['session(secret=os.environ["SESSION_SECRET"])', middleware]))
         if switched_off is None:
             cause = f"{user} works over the session, and there is no session()."
             fix = f"Add it: `middleware=[{listed}]`."
         else:
             cause = f"{user} works over the session, which is switched off for {switched_off}."
-            fix = "Switch it on again: `session=True` on the route."
+            fix = f"Switch it on: `session=True` on {place}."
         super().__init__(cause, fix)
 
 

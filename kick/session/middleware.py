@@ -37,6 +37,12 @@ class SessionLayer:
         self.health = {"session store": self._ask_store}
         self._everywhere = engine.options.path == "/"
 
+    @property
+    def is_for_sight(self) -> bool:
+        """Whether the session may be left alone where nobody can see it: nothing is to be prolonged or stored then."""
+        options = self.engine.options
+        return not (options.rolling or options.save_uninitialized or options.rotate_after is not None)
+
     def for_route(self, route: Route | None) -> SessionLayer | None:
         """Itself; nothing where no route matched, and where the session is switched off."""
         return None if route is None or route.session is False else self

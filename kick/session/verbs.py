@@ -42,6 +42,9 @@ from kick.session.values import encode
 CLIENT: Final = "$client"
 """The reserved field that says from where a principal's session was started."""
 
+OWED: Final = "$cookie"
+"""The reserved field in which a WebSocket that prolonged the session notes that the browser's cookie has to follow."""
+
 MARKER_SECONDS: Final = 60.0
 """How long a store knows that an id was given up by a regenerate: requests that began before it are in flight."""
 
@@ -203,7 +206,7 @@ class Verbs:
 
     async def commit(self, session: Session[Any], change: Change) -> Mapping[str, int]:
         """Commit, wherever the session has been rotated to meanwhile; the counters that were incremented."""
-        change = self._prepared(session, change)
+        change = self._with_debt(session, self._prepared(session, change))
         max_age = self.options.max_age
         while session._status is Status.STORED:
             answer = await self.ask(self.store.commit(_key(session), change, max_age=max_age))
@@ -311,7 +314,8 @@ class Verbs:
         if principal is not KEEP:
             session._principal = KEEP
         # The browser's cookie is prolonged along with the session, now and then: not with every write.
-        if session._cookie_wanted or record.expires_at // self._tick != answer.expires_at // self._tick:
+        is_later = record.expires_at // self._tick != answer.expires_at // self._tick
+        if is_later or session._cookie_wanted or OWED in change.delete:
             session._cookie_due = True
         if change.increment:
             fields.update({name: str(value).encode() for name, value in answer.counters.items()})
@@ -320,6 +324,20 @@ class Verbs:
                 session._open().refresh(name, fields)
         else:
             session._rebase(fields)
+
+    def _with_debt(self, session: Session[Any], change: Change) -> Change:
+        """The change, and with it what a WebSocket leaves for the next response, or what that response redeems.
+
+        A WebSocket can send no cookie. Without the note its writes would keep every other request from sending one: by
+        the store, the session has just been prolonged.
+        """
+        if session._id_is_settled:
+            turn = b"%d" % ((self.now() + self.options.max_age) // self._tick)
+            if session._fields.get(OWED) != turn:
+                return msgspec.structs.replace(change, set={**change.set, OWED: turn})
+        elif OWED in session._fields:
+            return msgspec.structs.replace(change, delete=[*change.delete, OWED])
+        return change
 
     def _follow(self, session: Session[Any], answer: Superseded) -> None:
         """Go on under the id that another request has given the session, if we may know it."""

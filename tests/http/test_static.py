@@ -152,6 +152,18 @@ def test_ranges(dist: Path, serve: Callable[..., Any]) -> None:
         assert client.get("/app-B3x9.js", headers=changed).status_code == 200
 
 
+@pytest.mark.parametrize("field", ["bytes=x", "lines=1-2", "bytes=8-4", "bytes=" + "0-0,2-2," * 100])
+async def test_a_range_that_is_none_is_not_there(dist: Path, field: str) -> None:
+    answer = await ask(app_of("/static", dist), "/static/assets/app-B3x9.js", headers={"range": field})
+    assert (answer.status, len(answer.body), answer.header("content-range")) == (200, 22, None)
+
+
+async def test_ranges_are_for_get(dist: Path) -> None:
+    target = "/static/assets/app-B3x9.js"
+    answer = await ask(app_of("/static", dist), target, method="HEAD", headers={"range": "bytes=0-1"})
+    assert (answer.status, answer.header("content-length")) == (200, "22")
+
+
 async def test_other_methods_are_405(dist: Path) -> None:
     app = app_of("/static", dist)
     answer = await ask(app, "/static/index.html", method="POST")

@@ -9,20 +9,40 @@ import pytest
 from fastapi import FastAPI, WebSocket
 from litestar import Litestar
 from litestar import Request as LitestarRequest
+from litestar import WebSocket as LitestarWebSocket
 from litestar import get as litestar_get
 from litestar import post as litestar_post
+from litestar import websocket as litestar_websocket
 from litestar.middleware import DefineMiddleware
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.websockets import WebSocketDisconnect
 
-from kick.session import MemoryStore, SessionMiddleware
+from kick.session import MemoryStore, SessionClosed, SessionMiddleware
 from tests.session.harness import SECRET
 from tests.session.test_order import BrokenStore
 
 OPTIONS: dict[str, Any] = {"secret": SECRET, "save_uninitialized": False}
+
+
+async def converse(session: Any, accept: Any, receive: Any, send: Any) -> None:
+    """What every framework's WebSocket does here: whatever the client says, and tells how it went."""
+    who = session.get("user_id")
+    await accept()
+    await send({"user_id": who})
+    while (word := await receive()) != "bye":
+        try:
+            if word in ("destroy", "regenerate", "rotate"):
+                done = await getattr(session, word)()
+            else:
+                session["word"] = word
+                done = await session.save()
+            await send({"done": done})
+        except SessionClosed as error:
+            await send({"refused": str(error)})
 
 
 def starlette_app(store: Any) -> Any:
@@ -59,12 +79,7 @@ def starlette_app(store: Any) -> Any:
         raise RuntimeError("a mistake")
 
     async def socket(websocket: Any) -> None:
-        session = websocket.scope["session"]
-        await websocket.accept()
-        await websocket.send_json({"user_id": session.get("user_id")})
-        while (word := await websocket.receive_text()) != "bye":
-            session["word"] = word
-            await websocket.send_json({"saved": await session.save()})
+        await converse(websocket.session, websocket.accept, websocket.receive_text, websocket.send_json)
         await websocket.close()
 
     routes = [
@@ -99,8 +114,7 @@ def fastapi_app(store: Any) -> Any:
         return {"in": False}
 
     async def socket(websocket: WebSocket) -> None:
-        await websocket.accept()
-        await websocket.send_json({"user_id": websocket.session.get("user_id")})
+        await converse(websocket.session, websocket.accept, websocket.receive_text, websocket.send_json)
         await websocket.close()
 
     login.__annotations__["request"] = me.__annotations__["request"] = Request
@@ -126,6 +140,12 @@ def litestar_app(store: Any) -> Any:
         await request.session.destroy()  # pyright: ignore[reportAttributeAccessIssue]
         return {"in": False}
 
+    async def socket(socket: LitestarWebSocket[Any, Any, Any]) -> None:
+        await converse(socket.session, socket.accept, socket.receive_text, socket.send_json)
+        await socket.close()
+
+    socket.__annotations__["socket"] = LitestarWebSocket[Any, Any, Any]
+    socket.__annotations__["return"] = None
     for handler in (login, me, logout):
         handler.__annotations__["request"] = LitestarRequest[Any, Any, Any]
     login.__annotations__["return"] = logout.__annotations__["return"] = dict[str, bool]
@@ -134,6 +154,7 @@ def litestar_app(store: Any) -> Any:
         litestar_post("/login", status_code=200)(login),
         litestar_get("/me")(me),
         litestar_post("/logout", status_code=200)(logout),
+        litestar_websocket("/socket")(socket),
     ]
     inner: Any = SessionMiddleware
     middleware = DefineMiddleware(inner, store=store, **OPTIONS)
@@ -225,24 +246,125 @@ def test_the_same_cookie_is_understood_by_all() -> None:
             assert other.get("/me").json()["user_id"] == 7
 
 
-@pytest.mark.parametrize("make_app", [starlette_app, fastapi_app])
+def say(client: TestClient, *words: str) -> list[Any]:
+    """Who the client is told to be, and the answer to each word."""
+    with client.websocket_connect("/socket") as socket:
+        told = [socket.receive_json()["user_id"]]
+        for word in words:
+            socket.send_text(word)
+            told.append(socket.receive_json())
+        socket.send_text("bye")
+    return told
+
+
+@pytest.mark.parametrize("make_app", MAKERS)
 def test_a_websocket_has_the_session_of_its_handshake(make_app: Callable[[Any], Any]) -> None:
     with TestClient(make_app(MemoryStore())) as client:
+        assert say(client) == [None]
         client.post("/login")
-        with client.websocket_connect("/socket") as socket:
-            assert socket.receive_json() == {"user_id": 7}
-            socket.send_text("bye")
+        assert say(client) == [7]
 
 
-def test_a_websocket_saves_explicitly_and_a_destroyed_session_refuses() -> None:
-    with TestClient(starlette_app(MemoryStore())) as client:
+@pytest.mark.parametrize("make_app", MAKERS)
+def test_a_websocket_saves_explicitly_and_knows_of_a_logout(make_app: Callable[[Any], Any]) -> None:
+    with TestClient(make_app(MemoryStore())) as client:
         client.post("/login")
         with client.websocket_connect("/socket") as socket:
             socket.receive_json()
             socket.send_text("first")
-            assert socket.receive_json() == {"saved": True}
+            assert socket.receive_json() == {"done": True}
             client.post("/logout")
             socket.send_text("second")
-            assert socket.receive_json() == {"saved": False}
+            assert socket.receive_json() == {"done": False}
             socket.send_text("bye")
         assert client.get("/me").json()["user_id"] is None
+
+
+@pytest.mark.parametrize("make_app", MAKERS)
+def test_a_session_that_a_websocket_has_destroyed_refuses_writes(make_app: Callable[[Any], Any]) -> None:
+    with TestClient(make_app(MemoryStore())) as client:
+        client.post("/login")
+        who, destroyed, written = say(client, "destroy", "word")
+        assert (who, destroyed) == (7, {"done": None})
+        assert "it was destroyed" in written["refused"]
+        assert client.get("/me").json()["user_id"] is None
+
+
+@pytest.mark.parametrize("make_app", MAKERS)
+def test_a_websocket_draws_no_id_that_no_cookie_could_carry(make_app: Callable[[Any], Any]) -> None:
+    """The browser would be left with an id that leads to nothing."""
+    with TestClient(make_app(MemoryStore())) as client:
+        client.post("/login")
+        _, *told = say(client, "regenerate", "rotate")
+        assert all("no cookie can be sent any more" in each["refused"] for each in told)
+        assert client.get("/me").json()["user_id"] == 7
+
+
+def test_a_websocket_stores_no_session_that_no_cookie_could_lead_to() -> None:
+    store = MemoryStore()
+    with TestClient(starlette_app(store)) as client:
+        _, refused = say(client, "word")
+        assert "no cookie can be sent any more" in refused["refused"]
+        assert len(store) == 0
+
+
+@pytest.mark.parametrize("verb", ["regenerate", "rotate", "save", "destroy"])
+def test_what_is_done_before_the_acceptance_goes_with_its_cookie(verb: str) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            scope["session"]["seen"] = True
+            await getattr(scope["session"], verb)()
+            await scope["session"].save()
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.close"})
+        elif scope["type"] == "http":
+            scope["session"].setdefault("n", 1)
+            await JSONResponse(dict(scope["session"]))(scope, receive, send)
+
+    client = TestClient(SessionMiddleware(app, store=MemoryStore(), **OPTIONS))
+    if verb != "save":
+        client.get("/")
+    with client.websocket_connect("/") as socket:
+        (cookie,) = [value for name, value in socket.extra_headers or () if name == b"set-cookie"]
+    value, _, attributes = cookie.decode().partition("; ")
+    assert ("Max-Age=0" in attributes) is (verb == "destroy")
+    client.cookies.clear()
+    client.cookies.set("kick.sid", value.partition("=")[2])
+    assert client.get("/").json() == ({"n": 1} if verb == "destroy" else {"n": 1, "seen": True})
+
+
+@pytest.mark.parametrize("make_app", MAKERS)
+def test_a_websocket_that_needs_a_store_that_is_down_is_refused(make_app: Callable[[Any], Any]) -> None:
+    store = BrokenStore()
+    with TestClient(make_app(store)) as client:
+        client.post("/login")
+        store.broken = frozenset({"load"})
+        with (
+            pytest.raises((WebSocketDenialResponse, WebSocketDisconnect)) as refused,
+            client.websocket_connect("/socket"),
+        ):
+            pass
+        if isinstance(refused.value, WebSocketDenialResponse):
+            assert refused.value.status_code == 503
+            assert refused.value.headers["retry-after"] == "1"
+        store.broken = frozenset()
+        assert say(client) == [7]
+
+
+@pytest.mark.parametrize(("base", "is_secure"), [("http://testserver", False), ("https://testserver", True)])
+def test_with_secure_auto_the_cookie_is_secure_over_https_and_wss(base: str, is_secure: bool) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"]["seen"] = True
+        await scope["session"].save()
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.close"})
+        else:
+            await JSONResponse({})(scope, receive, send)
+
+    sessions = SessionMiddleware(app, cookie={"secure": "auto"}, **OPTIONS)
+    over_http = TestClient(sessions, base).get("/").headers["set-cookie"]
+    with TestClient(sessions, base).websocket_connect(f"{base.replace('http', 'ws')}/") as socket:
+        (over_ws,) = [value.decode() for name, value in socket.extra_headers or () if name == b"set-cookie"]
+    for cookie in (over_http, over_ws):
+        assert cookie.endswith("; Secure") is is_secure

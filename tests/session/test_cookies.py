@@ -211,6 +211,16 @@ async def test_reading_is_linear_in_the_length_of_the_header(header: Callable[[i
     assert await seconds(1 << 19) < 5 * 8 * await seconds(1 << 16)
 
 
+def test_what_a_cookie_says_is_shown_without_the_id() -> None:
+    cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())
+    session_id = draw_id()
+    value = cookie.issue(session_id, 60.0).partition(b";")[0]
+    claim = cookie.read([(b"cookie", value)])
+    assert claim is not None
+    assert claim.session_id == session_id
+    assert session_id[4:] not in f"{claim!r} {claim} {[claim]}"
+
+
 async def test_the_first_cookie_of_the_name_with_a_valid_signature_counts(browser: Browser) -> None:
     await login(browser)
     header = f"kick.sid=forged; broken;; =; kick.sid={browser.cookie}; kick.sid=s:other.sig; theme=dark"

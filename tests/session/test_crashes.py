@@ -2,6 +2,9 @@
 
 Each client is a browser that writes, logs in anew, rotates, logs out and begins again, and notes what it was answered.
 A request without an answer may have been carried out or not; only then may more be there than the client knows of.
+
+With `appendfsync everysec` Redis answers first and has it on the disk a second or two later. That window is what a
+power cut may cost, and nothing before it; a power cut is played by cutting the file off where it was at some moment.
 """
 
 from __future__ import annotations
@@ -10,8 +13,10 @@ import http.client
 import itertools
 import json
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from copy import copy
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -160,17 +165,42 @@ class Client(threading.Thread):
         self.stopping.wait(0.01)
 
 
+class Chronicler(Client):
+    """A client that remembers when it knew what."""
+
+    def __init__(self, name: str, server: Callable[[], ServedProcess]) -> None:
+        super().__init__(name, server)
+        self.history: list[tuple[float, Known]] = []
+
+    def _post(self, path: str, known: Known) -> Any:
+        self._note(known)  # what the answer before it said
+        return super()._post(path, known)
+
+    def _log_out(self, known: Known) -> None:
+        super()._log_out(known)
+        self._note(known)
+
+    def _note(self, known: Known) -> None:
+        self.history.append((time.monotonic(), copy(known)))
+
+    def known_at(self, moment: float) -> list[tuple[Known, Known]]:
+        """Each session as the client knew it then, and as it knows it now."""
+        then = {known.principal: known for at, known in self.history if at < moment and known.turn >= 0}
+        now = {known.principal: known for known in self.sessions}
+        return [(known, now[principal]) for principal, known in then.items()]
+
+
 class Scene:
     """An application in a process of its own, where it keeps its sessions, and clients that write."""
 
-    def __init__(self, store: str, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, store: str, folder: Path, stack: ExitStack, clients: type[Client] = Client) -> None:
         self.store = store
         self._folder = folder
         self._stack = stack
         self._logs = (folder / f"server{number}.log" for number in itertools.count())
         (folder / "crashing.py").write_text(APP)
         self.serve()
-        self.clients = [Client(f"client{number}", lambda: self.server) for number in range(CLIENTS)]
+        self.clients: Sequence[Client] = [clients(f"client{number}", lambda: self.server) for number in range(CLIENTS)]
         for client in self.clients:
             client.start()
 
@@ -241,10 +271,26 @@ def stack() -> Iterator[ExitStack]:
 
 
 class DurableRedis(RedisServer):
-    """A Redis that answers a change when it is on the disk, and not before."""
+    """A Redis that writes changes to the disk: before it answers, or (`everysec`) once a second."""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory, config=("--appendonly", "yes", "--appendfsync", "always"))
+    def __init__(self, directory: Path, *, appendfsync: str = "always") -> None:
+        super().__init__(directory, config=("--appendonly", "yes", "--appendfsync", appendfsync))
+
+    def written(self) -> tuple[float, int]:
+        """A moment, and how long the file was when it had all that was answered before."""
+        moment = time.monotonic()
+        wait_until(lambda: self.info("persistence")["aof_buffer_length"] == "0", "the file")
+        return moment, self._file.stat().st_size
+
+    def cut(self, size: int) -> None:
+        """Lose what was written later, as in a power cut."""
+        with self._file.open("r+b") as file:
+            file.truncate(size)
+
+    @property
+    def _file(self) -> Path:
+        of_redis_6 = self.directory / "appendonly.aof"
+        return next(self.directory.glob("appendonlydir/*.incr.aof"), of_redis_6)
 
     def _answers(self) -> bool:
         try:
@@ -300,3 +346,50 @@ async def test_what_was_answered_is_there_after_both_were_killed(
     scene.wait_for_answers()
     scene.stop()
     await scene.check()
+
+
+@pytest.mark.parametrize("cut_off", [False, True], ids=["the process is killed", "the power is cut"])
+async def test_with_everysec_no_more_than_the_last_seconds_are_lost(
+    tmp_path: Path, stack: ExitStack, cut_off: bool
+) -> None:
+    server = stack.enter_context(DurableRedis(tmp_path / "redis", appendfsync="everysec"))
+    scene = Scene(server.url, tmp_path, stack, Chronicler)
+    scene.wait_for_answers()
+    moment, size = server.written()
+    scene.wait_for_answers()
+    wait_until(lambda: time.monotonic() > moment + 1, "the second that may be lost", timeout=5)
+    server.kill()
+    scene.wait_for_refusals()
+    scene.stop()
+    if cut_off:
+        server.cut(size + 40)  # in the middle of a command
+    server.start()
+    assert [client.mistakes for client in scene.clients] == [[]] * CLIENTS
+    await check_what_was_known(scene, moment)
+
+    recovered = Client("recovered", lambda: scene.server)
+    scene.clients = [recovered]
+    recovered.start()
+    scene.wait_for_answers()
+    scene.stop()
+    assert (recovered.mistakes, recovered.refusals) == ([], 0)
+    assert "Traceback" not in scene.server.output
+
+
+async def check_what_was_known(scene: Scene, moment: float) -> None:
+    """Hold what is in the store against what the clients knew at that moment."""
+    site = Site(scene.store, store_timeout=10)
+    checked = 0
+    for client in scene.clients:
+        assert isinstance(client, Chronicler)
+        for then, now in client.known_at(moment):
+            stored = [record for _, record in await site.store.find(then.principal)]
+            if then.ended:
+                assert (stored, await Browser(site, then.cookie).data()) == ([], {})
+            elif stored or not (now.ended or now.doubt == "destroy"):
+                (record,) = stored
+                assert int(record.fields["turn"]) >= then.turn
+                assert int(record.fields["count"]) >= then.count
+            checked += 1
+    await site.store.aclose()
+    assert checked >= CLIENTS

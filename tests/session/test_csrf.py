@@ -12,8 +12,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from kick import App, Controller, Delete, Get, Head, Module, Options, Patch, Post, Put, RequestContext, Use, bootstrap
+from kick.http import Response, StaticFiles
 from kick.http.errors import NotAList
 from kick.session import CsrfExempt, CsrfLayer, MemoryStore, csrf, session
 from kick.session.errors import BadTrustedOrigin
@@ -21,6 +27,7 @@ from kick.session.token import draw_token, is_token_of
 from kick.testing import TestClient
 from tests.http.support import ask
 from tests.session.harness import calls_to
+from tests.support.serving import Serve
 
 SECRET = "a secret of at least thirty-two bytes"
 HERE = "https://testserver"
@@ -188,6 +195,82 @@ def test_every_method_that_changes_something_is_looked_at(client: TestClient, me
     assert client.request(method, "/bank/pay").status_code == 403
     token = client.get("/bank/token").json()
     assert client.request(method, "/bank/pay", headers={"x-csrf-token": token}).status_code == 200
+
+
+def test_a_mounted_application_gets_the_form_that_the_token_was_in() -> None:
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(await Request(scope, receive).body())(scope, receive, send)
+
+    app = bootstrap(
+        [Module("old", controllers=[Bank], mounts={"/old": echo}, session=True)],
+        [session(SECRET, save_uninitialized=False), csrf()],
+    )
+    with TestClient(app) as client:
+        token = client.get("/bank/token").json()
+        form = {"csrf_token": token, "text": "hello"}
+        assert client.post("/old", data=form).text == f"csrf_token={token}&text=hello"
+        in_parts = {"files": {"file": b"content"}}
+        assert client.post("/old", data=form, **in_parts).json()["code"] == "csrf-token-missing"
+        assert b"content" in client.post("/old", headers={"x-csrf-token": token}, **in_parts).content
+
+
+async def hello(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application to be mounted: it answers, and accepts WebSockets."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": f"hello over {scope['scheme']}"})
+        await send({"type": "websocket.close"})
+    else:
+        await Response("hello")(scope, receive, send)
+
+
+def mounting() -> App:
+    layers = [session(SECRET, save_uninitialized=False), csrf()]
+    return bootstrap(
+        [Module("old", mounts={"/old": hello, "/files": StaticFiles(Path(__file__).parent)}, session=True)], layers
+    )
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("said", [{"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "none"}, {}], ids=str)
+async def test_a_mount_may_be_linked_to_from_anywhere(method: str, said: dict[str, str]) -> None:
+    for target in ("/old", "/files/test_csrf.py"):
+        answer = await ask(mounting(), target, method=method, headers={**said, "cookie": "kick.sid=x"})
+        assert answer.status in (200, 204)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "BREW"])
+async def test_what_changes_something_in_a_mount_is_looked_at(method: str) -> None:
+    foreign = {"sec-fetch-site": "cross-site", "origin": "https://evil.test"}
+    assert (await ask(mounting(), "/old", method=method, headers=foreign)).status == 403
+    assert (await ask(mounting(), "/old", method=method, headers={"sec-fetch-site": "same-origin"})).status == 200
+
+
+def test_a_websocket_of_a_mount_is_looked_at(serve: Serve) -> None:
+    with serve(mounting()) as url:
+        address = f"{url.replace('http', 'ws')}/old"
+        with pytest.raises(InvalidStatus) as refused, connect(address, origin=Origin("http://evil.test")):
+            pass
+        assert refused.value.response.status_code == 403
+        with connect(address, origin=Origin(url)) as socket:
+            assert socket.recv() == "hello over ws"
+
+
+@pytest.mark.parametrize("scheme", ["wss", "https"])
+async def test_a_websocket_of_a_mount_over_tls_comes_from_a_page_over_tls(scheme: str) -> None:
+    headers = [(b"host", b"example.com"), (b"origin", b"https://example.com")]
+    handshake = {"type": "websocket", "scheme": scheme, "path": "/old", "query_string": b"", "headers": headers}
+    said: list[Any] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        said.append(message.get("text"))
+
+    await mounting()(handshake, receive, send)
+    assert "hello over wss" in said
 
 
 def test_trusted_origins_may_send() -> None:

@@ -72,6 +72,38 @@ async def log_in_again(session: Any) -> None:
     session.data["user_id"] = 8
 
 
+async def test_5_1_a_commit_is_seen_as_a_whole_or_not_at_all(browser: Browser) -> None:
+    await browser.visit(setting(a=0, b=0, old=True))
+
+    def write(number: int) -> Callable[[Any], Any]:
+        def act(session: Any) -> None:
+            session.data.update(a=number, b=number)
+            session.data.pop("old", None)
+
+        return act
+
+    acts = [act for number in range(1, 41) for act in (write(number), lambda session: dict(session.data))]
+    answers = await asyncio.gather(*(browser.twin().visit(act) for act in acts))
+    seen = [answer.value for answer in answers[1::2]]
+    assert all(data["a"] == data["b"] and ("old" in data) is (data["a"] == 0) for data in seen), seen
+
+
+@pytest.mark.parametrize(
+    "mistake", [lambda session: session["list"].append({1}), lambda session: session.increment("a")]
+)
+async def test_5_1_a_commit_that_cannot_be_made_changes_nothing(browser: Browser, mistake: Any) -> None:
+    await browser.visit(setting(a="text", list=[1], b=1))
+
+    async def act(session: Any) -> None:
+        session["b"] = 2
+        session["c"] = 3
+        done = mistake(session)
+        await (done if inspect.isawaitable(done) else asyncio.sleep(0))
+
+    assert (await browser.visit(act)).status == 500
+    assert await browser.data() == {"a": "text", "list": [1], "b": 1}
+
+
 async def test_5_2_different_keys_are_both_there_whatever_the_order(browser: Browser) -> None:
     await logged_in(browser)
     first = await paused(browser.twin(), setting(a=1))

@@ -262,3 +262,11 @@ def test_a_store_that_fails_at_the_acceptance_refuses(client: TestClient, store:
     with pytest.raises(WebSocketDenialResponse) as caught, client.websocket_connect("/before"):
         pytest.fail("it was accepted")
     assert caught.value.status_code == 503
+
+
+@pytest.mark.parametrize(("base", "is_secure"), [("ws://testserver", False), ("wss://testserver", True)])
+def test_with_secure_auto_the_cookie_is_secure_over_wss(store: CountingStore, base: str, is_secure: bool) -> None:
+    app = make_app(store, save_uninitialized=False, cookie={"secure": "auto"})
+    with TestClient(app) as client, client.websocket_connect(f"{base}/before") as socket:
+        cookie = dict(socket.extra_headers or ())[b"set-cookie"].decode()
+        assert cookie.endswith("; Secure") is is_secure

@@ -137,12 +137,19 @@ class RedisServer:
 
 
 class RedisCluster:
-    """Three primaries that share the slots, without replicas: one that dies takes the cluster down."""
+    """Three primaries that share the slots, without replicas: one that dies takes the cluster down.
 
-    def __init__(self, directory: Path) -> None:
-        config = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
-        ports = [free_port(companion=BUS) for _ in range(3)]
-        self.nodes = [RedisServer(directory / str(port), config=config, port=port) for port in ports]
+    With `replica=True` the first of them has a replica (`.replica`), which takes its place when it dies. With
+    `partial=True` the others go on when one dies.
+    """
+
+    def __init__(self, directory: Path, *, replica: bool = False, partial: bool = False) -> None:
+        config = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0")
+        config += ("--cluster-require-full-coverage", "no" if partial else "yes")
+        ports = [free_port(companion=BUS) for _ in range(4 if replica else 3)]
+        servers = [RedisServer(directory / str(port), config=config, port=port) for port in ports]
+        self.nodes = servers[:3]
+        self.replica = servers[3] if replica else None
         self._stack = ExitStack()
 
     @property
@@ -154,9 +161,13 @@ class RedisCluster:
         for node in self.nodes:
             node.flush()
 
+    def wait_until_complete(self) -> None:
+        """Return when every node that runs knows who has which slot."""
+        wait_until(lambda: all(map(self._complete, self._running)), "the Redis cluster", timeout=30)
+
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            for node in self.nodes:
+            for node in self._all:
                 stack.enter_context(node)
             self._join()
             self._stack = stack.pop_all()
@@ -165,18 +176,29 @@ class RedisCluster:
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
+    @property
+    def _all(self) -> list[RedisServer]:
+        return self.nodes if self.replica is None else [*self.nodes, self.replica]
+
+    @property
+    def _running(self) -> list[RedisServer]:
+        return [node for node in self._all if node.running]
+
     def _join(self) -> None:
-        first, *others = self.nodes
+        first, *others = self._all
         for epoch, (node, slots) in enumerate(zip(self.nodes, _shares(len(self.nodes)), strict=True), start=1):
             node.command("CLUSTER", "ADDSLOTS", *slots)
             node.command("CLUSTER", "SET-CONFIG-EPOCH", epoch)
         for node in others:
             first.command("CLUSTER", "MEET", HOST, node.port)
-        wait_until(lambda: all(self._complete(node) for node in self.nodes), "the Redis cluster", timeout=30)
+        self.wait_until_complete()
+        if (replica := self.replica) is not None:
+            replica.command("CLUSTER", "REPLICATE", str(first.command("CLUSTER", "MYID")))
+            wait_until(lambda: _is_in_sync(replica), "the replica")
 
     def _complete(self, node: RedisServer) -> bool:
         state = resp.fields(node.command("CLUSTER", "INFO"))
-        return state["cluster_state"] == "ok" and state["cluster_known_nodes"] == str(len(self.nodes))
+        return state["cluster_state"] == "ok" and state["cluster_known_nodes"] == str(len(self._all))
 
 
 class RedisSentinel:
@@ -229,7 +251,7 @@ class RedisSentinel:
         """Start what was killed, as a replica, and return when the sentinel would promote it."""
         primary, replica = self.primary, self.replica
         if not replica.running:
-            replica.start("--replicaof", f"{HOST} {primary.port}")
+            replica.start("--replicaof", HOST, str(primary.port))
         wait_until(self._can_fail_over, "the sentinel's replica", timeout=60)
 
     def __enter__(self) -> Self:
@@ -246,7 +268,7 @@ class RedisSentinel:
         primary, replica = self.servers
         primary.start()
         yield primary
-        replica.start("--replicaof", f"{HOST} {primary.port}")
+        replica.start("--replicaof", HOST, str(primary.port))
         yield replica
         wait_until(lambda: _is_in_sync(replica), "the replica")
         sentinel = _Sentinel(self._directory / "sentinel", port=self._sentinel_port)

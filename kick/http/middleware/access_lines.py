@@ -100,8 +100,8 @@ class TextLines:
 
 
 def _client(client: str | None) -> str:
-    """The address of a client; servers and `TrustedProxies` write addresses, and a test may write anything."""
-    return "-" if client is None else client if client.isascii() and client.isprintable() else shown(client)
+    """The address of a client; a server that believes proxies may write whatever they hand on."""
+    return "-" if client is None else client if is_plain(client) else shown(client)
 
 
 class JSONEntry(msgspec.Struct, omit_defaults=True):

@@ -26,6 +26,8 @@ Coding: TypeAlias = Literal["gzip", "zstd"]
 IN_THREAD: Final = 1 << 16
 """From this size on, in bytes, a body is compressed in a worker thread: it takes about a millisecond."""
 
+NOT_MODIFIED: Final = 304
+
 _KINDS: Final = (
     b"text/",
     b"application/json",
@@ -66,6 +68,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 class Compression(PerRoute):
     """What `compression()` returns."""
 
+    is_blind = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
         self._minimum = options.minimum
@@ -84,6 +88,9 @@ class Compression(PerRoute):
         mine = response if response is ctx._response else own_response(ctx, response)
         if mine is None:
             return response
+        if mine.status_code == NOT_MODIFIED:
+            _as_if_compressed(ctx, mine)
+            return mine
         is_ready = type(mine).__call__ in _READY
         if is_ready and len(mine.body) < self._minimum:
             return mine
@@ -243,6 +250,16 @@ def _is_public(ctx: RequestContext[Any], response: Response) -> bool:
         return False
     headers = response.raw_headers if ctx._extra_headers is None else [*response.raw_headers, *ctx._extra_headers]
     return all(name != b"set-cookie" for name, _ in headers)
+
+
+def _as_if_compressed(ctx: RequestContext[Any], response: Response) -> None:
+    """Let a 304 say what the response would have said: `Vary`, and the entity tag that the client was given."""
+    add_vary(response, b"Accept-Encoding")
+    sent = b",".join(value for name, value in ctx.scope["headers"] if name == b"if-none-match")
+    response.raw_headers[:] = [
+        (name, b"W/" + value) if name == b"etag" and b"W/" + value in sent else (name, value)
+        for name, value in response.raw_headers
+    ]
 
 
 def _encode_headers(response: Response, coding: bytes, *more: tuple[bytes, bytes]) -> None:

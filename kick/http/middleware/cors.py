@@ -14,6 +14,7 @@ from kick.errors import KickError
 from kick.http.cookies import is_token
 from kick.http.middleware.ownership import own_response
 from kick.http.problem import BadRequest
+from kick.http.request import ANY_METHOD
 from kick.http.response import Response, add_vary, empty_response, header_line
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class CorsOnRoute(KickError):
 class Cors:
     """What `cors()` returns."""
 
+    is_blind = True
+
     def __init__(self, rules: CORSMiddleware) -> None:
         self.rules = rules
         self._everyone = rules.allow_all_origins
@@ -89,7 +92,7 @@ class Cors:
         """Itself; something quicker for routes that no preflight can be meant for."""
         if route is not None and any(layer is self for layer in route.middleware):
             raise CorsOnRoute(route.place)
-        return self if route is None or route.method == "OPTIONS" else PlainCors(self)
+        return self if route is None or route.method in ("OPTIONS", ANY_METHOD) else PlainCors(self)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Answer a preflight, whatever its path; add the headers to every other response."""
@@ -136,6 +139,8 @@ class Cors:
 
 class PlainCors:
     """`cors()` for a route that answers no OPTIONS."""
+
+    is_blind = True
 
     def __init__(self, cors: Cors) -> None:
         self._cors = cors

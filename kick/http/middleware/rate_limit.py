@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 import anyio
 
 from kick.errors import KickError
+from kick.http.controller import SocketInfo
 from kick.http.errors import MiddlewareOrder
 from kick.http.middleware.clients import KEYS, KeyOf, plain_key
 from kick.http.middleware.cors import Cors
@@ -90,7 +91,8 @@ class RateLimit:
         scope = f"app {self._number}"
         if route is not None:
             places = [index for index, layer in enumerate(route.middleware) if layer is self]
-            scope = f"{route.method} {route.path} {places[0]}" if places else scope
+            method = "WEBSOCKET" if isinstance(route.info, SocketInfo) else route.method
+            scope = f"{method} {route.path} {places[0]}" if places else scope
         name = self.options.name
         return RouteLimit(self.options, scope if name is None else f"name {name}", self._counters())
 

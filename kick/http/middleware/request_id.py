@@ -29,6 +29,8 @@ class BadRequestIDHeader(KickError):
 class RequestIds:
     """What `request_id()` returns."""
 
+    is_blind = True
+
     def __init__(self, name: bytes, inbound: bool) -> None:
         self._name = name
         self._inbound = inbound

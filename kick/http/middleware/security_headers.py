@@ -6,12 +6,13 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from kick.errors import KickError
 from kick.http.middleware.csp import Directives, Policy, policy_of
 from kick.http.middleware.ownership import own_response
 from kick.http.middleware.placement import PerRoute
+from kick.http.mounts import MountedResponse
 from kick.http.response import JSON, Response
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ PERMISSIONS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
 )
 """The features that pages may not use by default, nor what they embed."""
 
-_DOCUMENTS: Final = (b"text/html", b"application/xhtml+xml", b"image/svg+xml", b"text/xml", b"application/xml")
-"""The media types that browsers show as pages, with scripts that run."""
+_DOCUMENTS: Final = (b"text/html", b"text/xml", b"application/xml")
+"""The media types that browsers show as pages, with scripts that run; so are all whose names end with `+xml`."""
 
 _REFERRER_POLICIES: Final = frozenset(
     [
@@ -61,8 +62,7 @@ class BadSecurityHeader(KickError):
 class SecurityHeaders(PerRoute):
     """What `security_headers()` returns: headers that are worked out already, for documents and for the rest."""
 
-    kick_default: ClassVar[str] = "security_headers"
-    """Names what is on unless the list of middleware has one of its kind."""
+    is_blind = True
 
     def __init__(
         self, everywhere: Sequence[Header], documents: Sequence[Header], hsts: Header | None, policies: Sequence[Any]
@@ -88,6 +88,9 @@ class SecurityHeaders(PerRoute):
         secure = ctx.scope.get("scheme") == "https"
         if len(headers) == 2 and headers[1][1] is JSON:
             headers += self._short_secure if secure else self._short
+            return mine
+        if isinstance(mine, MountedResponse):
+            mine.unless_set += self._short_secure if secure else self._short
             return mine
         names = {name for name, _ in headers}
         if not _is_document(headers):
@@ -116,8 +119,8 @@ def security_headers(
 ) -> SecurityHeaders:
     """Middleware that adds security headers (OWASP HTTP Headers Cheat Sheet); one that the handler set stays.
 
-    Every response gets `X-Content-Type-Options`, and over https `Strict-Transport-Security`. Documents (HTML, XHTML,
-    SVG, XML) get the rest too.
+    Every response gets `X-Content-Type-Options`, and over https `Strict-Transport-Security`. Documents (HTML, and
+    all of XML, such as XHTML and SVG) get the rest too; those of mounted applications do not.
 
     Arguments:
         enabled: `False` switches all of it off, for the application or, with `@Use`, for a route.
@@ -163,7 +166,8 @@ def security_headers(
 def _is_document(headers: Sequence[Header]) -> bool:
     for name, value in headers:
         if name == b"content-type":
-            return value.lower().startswith(_DOCUMENTS)
+            kind = value.lower().partition(b";")[0].rstrip()
+            return kind.startswith(_DOCUMENTS) or kind.endswith(b"+xml")
     return False
 
 

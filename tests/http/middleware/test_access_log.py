@@ -450,6 +450,13 @@ def test_a_path_cannot_write_lines_or_colours(path: str) -> None:
     assert json.loads(JSONLines()(entry(path=path), 0.0))["path"] == written
 
 
+def test_an_address_that_a_server_believed_writes_no_columns() -> None:
+    hostile = entry(client="192.0.2.7  200  GET  /admin")
+    line = TextLines(dated=True, painted=False)(hostile, 0.0)
+    assert line.split("  ")[1] == "192.0.2.7%20%20200%20%20GET%20%20/admin"
+    assert json.loads(JSONLines()(hostile, 0.0))["client"] == "192.0.2.7%20%20200%20%20GET%20%20/admin"
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text(), st.binary(), st.text(max_size=20), st.text(max_size=20), st.binary(max_size=80))
 def test_whatever_comes_a_line_is_one_printable_line(

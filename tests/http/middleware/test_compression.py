@@ -16,6 +16,7 @@ from starlette.responses import FileResponse
 
 from kick import App, Controller, Get, RequestContext, Response, Use
 from kick.errors import MissingExtra
+from kick.http.conditional import conditional
 from kick.http.middleware import compression
 from kick.http.middleware.compression import BadCompressionOption
 from kick.http.middleware.encodings import zstd_module
@@ -174,6 +175,20 @@ async def test_a_status_without_a_body_has_no_encoding(status: int) -> None:
         page(lambda ctx: ctx.text(LONG, status), middleware=[compression(minimum=0)]), "/x", headers=GZIP
     )
     assert (answer.status, answer.body, answer.header("content-encoding")) == (status, b"", None)
+
+
+async def test_a_304_tells_caches_what_the_response_would_have() -> None:
+    @Controller("/x")
+    class XController:
+        @Get()
+        async def show(self) -> str:
+            return "text " * 1000
+
+    for layers in ([compression(), conditional()], [conditional(), compression()]):
+        application = app_of(XController, middleware=layers)
+        tag = (await ask(application, "/x", headers=GZIP)).header("etag")
+        again = await ask(application, "/x", headers={**GZIP, "if-none-match": tag or ""})
+        assert (again.status, again.header("vary"), again.header("etag")) == (304, "Accept-Encoding", tag)
 
 
 async def test_it_is_never_done_twice() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from selenium.webdriver import Chrome
+from starlette.types import Receive, Scope, Send
 
-from kick import App, Controller, Get, Options, Post, RequestContext, Response, Use
+from kick import App, Controller, Get, Module, Options, Post, RequestContext, Response, Use, bootstrap
 from kick.errors import KickError
 from kick.http.middleware import cors, rate_limit
 from kick.http.middleware.cors import BadCorsOption, BadOrigin, Cors, CorsOnRoute, DangerousCors, PlainCors
@@ -126,6 +127,18 @@ async def test_a_preflight_is_answered_for_every_path(target: str) -> None:
     assert "X-Token" in (answer.header("access-control-allow-headers") or "")
     assert answer.header("access-control-max-age") == "5"
     assert (answer.header("vary") or "").startswith("Origin, Access-Control-Request-Method")
+
+
+async def test_a_preflight_for_what_is_mounted_does_not_reach_it() -> None:
+    async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response("its own answer")(scope, receive, send)
+
+    application = bootstrap([Module("old", mounts={"/old": mounted})], [cors(allow_origins=[SITE])])
+    answer = await ask(application, "/old/x", method="OPTIONS", headers=ASKS)
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.header("access-control-allow-methods")
+    options = await ask(application, "/old/x", method="OPTIONS")
+    assert options.body == b"its own answer"
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ import httpx2
 import pytest
 from limits.aio.storage import MemoryStorage
 from redis import Redis
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
-from kick import App, Controller, Get, Post, RequestContext, Use
+from kick import App, Controller, Get, Post, RequestContext, Socket, Use, WebSocket
 from kick.errors import KickError, MissingExtra
 from kick.http import Conflict
 from kick.http.middleware import cors, rate_limit
@@ -154,6 +156,31 @@ async def test_errors_of_the_handler_carry_the_headers() -> None:
 async def test_each_route_counts_by_itself() -> None:
     limit = rate_limit("1/hour")
     assert await statuses(limited(limit), "/a", "/b", "/a", "/b", "/free", "/free") == [200, 200, 429, 429, 200, 200]
+
+
+def test_a_socket_and_a_page_at_one_path_count_apart(serve: Serve) -> None:
+    limit = rate_limit("1/hour")
+
+    @Controller("/chat")
+    @Use(limit)
+    class ChatController:
+        @Get()
+        async def page(self) -> str:
+            return "page"
+
+        @WebSocket()
+        async def socket(self, socket: Socket) -> None:
+            await socket.accept()
+
+    with serve(app_of(ChatController)) as url:
+        address = f"{url.replace('http', 'ws')}/chat"
+        assert httpx2.get(f"{url}/chat").status_code == 200
+        with connect(address):
+            pass
+        assert httpx2.get(f"{url}/chat").status_code == 429
+        with pytest.raises(InvalidStatus) as refused, connect(address):
+            pass
+        assert refused.value.response.status_code == 429
 
 
 async def test_two_applications_do_not_share_a_limit() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from selenium.webdriver import Chrome
+from starlette.types import Receive, Scope, Send
 
-from kick import App, Controller, Get, RequestContext, Response, Use
+from kick import App, Controller, Get, Module, RequestContext, Response, Use, bootstrap
 from kick.http import NotFound
 from kick.http.middleware import security_headers
 from kick.http.middleware.csp import DEFAULT, NONCE, BadPolicy, Policy
@@ -49,6 +50,10 @@ class XController:
     @Get("/svg")
     async def svg(self) -> Response:
         return Response("<svg/>", media_type="image/svg+xml")
+
+    @Get("/feed")
+    async def feed(self) -> Response:
+        return Response("<rss/>", media_type="Application/RSS+XML; charset=utf-8")
 
     @Get("/kept")
     async def kept(self) -> Response:
@@ -102,7 +107,7 @@ async def test_what_is_no_document_gets_the_short_set(target: str) -> None:
     assert security(await ask(app(), target)) == {"x-content-type-options": "nosniff"}
 
 
-@pytest.mark.parametrize("target", ["/x/page", "/x/svg", "/x/kept", "/x/nonce"])
+@pytest.mark.parametrize("target", ["/x/page", "/x/svg", "/x/feed", "/x/kept", "/x/nonce"])
 async def test_documents_get_all(target: str) -> None:
     found = security(await ask(app(), target))
     assert set(found) == DOCUMENT | {"x-content-type-options"}
@@ -114,6 +119,19 @@ async def test_https_is_told_over_https_only() -> None:
         assert "strict-transport-security" not in security(await ask(app(), target))
         secure = security(await ask(app(), target, scheme="https"))
         assert secure["strict-transport-security"] == "max-age=31536000"
+
+
+async def test_what_a_mounted_application_says_stays() -> None:
+    own = {"strict-transport-security": "max-age=9; includeSubDomains", "x-content-type-options": "other"}
+
+    async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response("<p>old</p>", media_type="text/html", headers=own if scope["path"] == "/old" else {})(
+            scope, receive, send
+        )
+
+    application = bootstrap([Module("old", mounts={"/old": mounted})], [security_headers()])
+    assert security(await ask(application, "/old", scheme="https")) == own
+    assert set(security(await ask(application, "/old/x", scheme="https"))) == set(own)
 
 
 async def test_a_response_that_is_kept_does_not_collect_headers() -> None:

@@ -1,8 +1,12 @@
 """What is special about the memory store: its bounds, its clock, and what it costs."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 import tracemalloc
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -160,6 +164,37 @@ async def test_a_session_takes_less_than_700_bytes() -> None:
         tracemalloc.stop()
     assert len(store) == sessions
     assert (after - before) / sessions < 700
+
+
+MANY = """
+import asyncio, os, sys
+from kick.session.ids import draw_id, key_of
+from kick.session.store import Change
+from kick.session.stores.memory import MemoryStore
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+async def fill(sessions):
+    store = MemoryStore(max_sessions=sessions)
+    before = resident()
+    for number in range(sessions):
+        change = Change(set={"user_id": b"%d" % number})
+        await store.create(key_of(draw_id()), change, max_age=86400, absolute_max_age=30 * 86400)
+    assert len(store) == sessions
+    print((resident() - before) / sessions)
+
+asyncio.run(fill(int(sys.argv[1])))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux: /proc says what a process takes")
+def test_as_the_system_sees_it_many_sessions_take_less_than_700_bytes_each() -> None:
+    sessions = 1_000_000 if os.environ.get("KICK_EXHAUSTIVE") == "1" else 100_000
+    command = [sys.executable, "-c", MANY, str(sessions)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert 100 < float(done.stdout) < 700
 
 
 async def test_the_heap_stays_small_whatever_comes_and_goes(clock: Clock) -> None:

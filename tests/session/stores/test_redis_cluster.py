@@ -12,6 +12,7 @@ from redis.crc import key_slot
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import TimeoutError as TookTooLong
 
+from kick.session.ids import draw_id, draw_successor, key_of
 from kick.session.store import TAKEN, AtomicStore, Change, Committed, Record
 from kick.session.stores.redis import RedisStore
 from kick.testing.store_contract import MakeStore, StoreContract, base, fields_of, new_key
@@ -132,6 +133,13 @@ async def test_sessions_are_spread_over_all_primaries(store: RedisStore, redis_c
     assert sum(int(str(size)) for size in sizes) == len(keys)
     records = await asyncio.gather(*(store.load(key) for key in keys))
     assert [isinstance(record, Record) and record.fields["n"] for record in records] == [b"%d" % n for n in range(60)]
+
+
+def test_the_old_and_the_new_id_of_a_session_share_a_slot_and_other_sessions_do_not() -> None:
+    ids = [draw_id() for _ in range(50)]
+    slots = [key_slot(f"kick:{key_of(each)}".encode()) for each in ids]
+    assert [key_slot(f"kick:{key_of(draw_successor(each))}".encode()) for each in ids] == slots
+    assert len(set(slots)) > 40
 
 
 async def test_the_sessions_of_a_principal_may_be_anywhere(store: RedisStore) -> None:

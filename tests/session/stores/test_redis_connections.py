@@ -30,7 +30,7 @@ def array(*words: bytes) -> bytes:
 
 
 class FakeRedis:
-    """A server that answers as a test wants it to. `seen`: the commands of each connection, without its greeting."""
+    """A server that answers as a test wants it to. `seen`: the commands of each connection, without greetings."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -47,6 +47,9 @@ class FakeRedis:
                 while (words := reader.gets()) is not UNFINISHED:
                     if words[0] == b"CLIENT":
                         outgoing.write(b"+OK\r\n")
+                        continue
+                    if words[0] == b"TIME":
+                        outgoing.write(array(b"1800000000", b"0"))
                         continue
                     self.seen[number].append(words)
                     answer = await self.answer(number, words)

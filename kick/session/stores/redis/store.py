@@ -22,6 +22,7 @@ from kick.session.store import (
     Refused,
     Superseded,
 )
+from kick.session.stores.redis.clock import ServerClock
 from kick.session.stores.redis.commands import COMMIT, CREATE, DESTROY, MOVE, TOUCH, Command, Script
 from kick.session.stores.redis.errors import LegacyInCluster
 from kick.session.stores.redis.options import split_options
@@ -109,8 +110,16 @@ class RedisStore:
         self._routes: dict[asyncio.AbstractEventLoop, Route] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._route: Route | None = None
+        self._clock = ServerClock()
         self._principals = Principals(self._prefix, self._call)
         self._purge = Purge(self._principals.pattern)
+
+    def now(self) -> float:
+        """The clock of the Redis server, in seconds, to a few milliseconds: see `ServerClock`."""
+        loop, route = self._loop, self._route
+        if self._clock.is_due and route is not None and loop is not None and loop is _running_loop():
+            self._clock.ask(route, loop)
+        return self._clock.now()
 
     async def load(self, key: str) -> Record | Superseded | None:
         """See `AtomicStore.load`."""
@@ -340,8 +349,16 @@ class RedisStore:
         if route is None:
             self._routes = {each: route for each, route in self._routes.items() if not each.is_closed()}
             route = self._routes[loop] = self._open()
+            self._clock.ask(route, loop)
         self._loop, self._route = loop, route
         return route
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _opening(client: object, timeout: float, max_connections: int) -> Open:

@@ -1,0 +1,231 @@
+"""`docs/benchmarks.md` and its charts, made of the results."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from benchmarks.chart import Bar, Bars, bar_chart, line_chart
+from benchmarks.contenders import CONTENDERS, KICK, RAW, Contender
+from benchmarks.results import Figure, Panel, Results, Sample
+from benchmarks.servers import ROOT
+from benchmarks.work import ROWS, Work
+
+PAGE: Final = ROOT / "docs" / "benchmarks.md"
+IMAGES: Final = ROOT / "docs" / "images"
+CAPTION: Final = (
+    "Requests a second as a ratio to raw ASGI, the dashed line. Thin lines: least to most. Upright: kick's goal."
+)
+ENOUGH: Final = 5
+"""Fewer rounds are no result."""
+
+INTRODUCTION: Final = """\
+# Benchmarks
+
+This page is written by `make bench`, `make bench-micro` and `make bench-growth`. What is measured, and what is not,
+is said in [benchmarks/README.md](../benchmarks/README.md). A ratio is that of the requests a second to those of a
+raw ASGI application, written by hand, that does the same work in the same round; the figures are medians, with the
+least and the most in parentheses.
+"""
+
+
+def write(found: Results) -> None:
+    """The page, and the charts for which there are figures."""
+    IMAGES.mkdir(exist_ok=True)
+    plain = [row for row in ROWS if not row.with_sessions]
+    sessions = [row for row in ROWS if row.with_sessions]
+    charts = {
+        "benchmarks.svg": _overview(found),
+        "benchmarks-http.svg": _chart(found, "Requests", plain),
+        "benchmarks-sessions.svg": _chart(found, "Requests with sessions", sessions),
+        "benchmarks-growth.svg": _growth_chart(found.growth),
+    }
+    for name, text in charts.items():
+        if text:
+            (IMAGES / name).write_text(text, encoding="utf-8")
+    text = "\n".join(_page(found, [name for name, chart in charts.items() if chart]))
+    PAGE.write_text(text.strip() + "\n", encoding="utf-8")
+    print(f"written: {PAGE.relative_to(ROOT)}")
+
+
+# Charts
+
+
+def _kind(contender: Contender) -> str:
+    return "kick" if contender is KICK else "node" if contender.server == "node" else "python"
+
+
+def _bar(contender: Contender, figure: Figure, row: Work, name: str = "") -> Bar:
+    ratios = figure.ratios
+    goal = row.goal if contender is KICK else None
+    note = f"{figure.rate:,.0f}/s"
+    return Bar(name or contender.name, figure.ratio, min(ratios), max(ratios), _kind(contender), note, goal)
+
+
+def _figures(found: Results, row: Work) -> list[tuple[Contender, Figure]]:
+    """Who has figures in a row, the quickest first."""
+    mine = found.rows.get(row.name, {})
+    pairs = [(each, mine[each.name]) for each in CONTENDERS if each.name in mine and each is not RAW]
+    return sorted(pairs, key=lambda pair: -pair[1].ratio)
+
+
+def _chart(found: Results, heading: str, rows: Sequence[Work]) -> str:
+    groups = [
+        Bars(row.title, [_bar(contender, figure, row) for contender, figure in _figures(found, row)])
+        for row in rows
+        if row.name in found.rows
+    ]
+    return bar_chart(heading, _caption(found), groups) if groups else ""
+
+
+def _caption(found: Results) -> str:
+    return CAPTION if found.fewest >= ENOUGH else f"NO RESULT, too few rounds. {CAPTION}"
+
+
+def _overview(found: Results) -> str:
+    """kick, the quickest other Python framework, and Express, in each row."""
+    groups = []
+    for row in ROWS:
+        figures = _figures(found, row)
+        python = [pair for pair in figures if _kind(pair[0]) == "python"][:1]
+        chosen = [pair for pair in figures if pair[0] is KICK or pair[0].name == "Express"] + python
+        chosen.sort(key=lambda pair: -pair[1].ratio)
+        if chosen:
+            groups.append(Bars(row.title, [_bar(contender, figure, row) for contender, figure in chosen]))
+    heading = "kick, the quickest of the other Python frameworks, and Express"
+    return bar_chart(heading, _caption(found), groups) if groups else ""
+
+
+def _growth_chart(panels: Sequence[Panel]) -> str:
+    return line_chart("How it grows", "Each axis of y begins at 0.", panels) if panels else ""
+
+
+# Text
+
+
+def _page(found: Results, charts: Sequence[str]) -> Iterable[str]:
+    yield INTRODUCTION
+    if not found.rows:
+        yield "There are no figures yet: run `make bench`.\n"
+    if found.rows and found.fewest < ENOUGH:
+        yield f"**No result:** {found.fewest} of {ENOUGH} rounds; this shows only what the page looks like.\n"
+    yield from _goals(found)
+    if "benchmarks-http.svg" in charts:
+        yield "![Requests a second without sessions, as ratios to raw ASGI](images/benchmarks-http.svg)\n"
+    if "benchmarks-sessions.svg" in charts:
+        yield "![Requests a second with sessions, as ratios to raw ASGI](images/benchmarks-sessions.svg)\n"
+    yield from _rows(found)
+    yield from _absent(found)
+    yield from _samples(found.samples)
+    yield from _growth(found.growth)
+    yield from _machine(found)
+
+
+def _goals(found: Results) -> Iterable[str]:
+    if not found.rows:
+        return
+    yield "## kick and its goals\n"
+    yield "| work | kick | goal | | quickest other Python framework | Express |"
+    yield "|---|---:|---:|---|---:|---:|"
+    for row in ROWS:
+        figures = {contender.name: figure for contender, figure in _figures(found, row)}
+        if KICK.name not in figures:
+            continue
+        kick = figures[KICK.name].ratio
+        others = [(each, figure) for each, figure in _figures(found, row) if _kind(each) == "python"]
+        best = f"{others[0][0].name} {others[0][1].ratio:.2f}" if others else "none"
+        reached = "reached" if round(kick, 2) >= row.goal else "missed"
+        spread = _spread(figures[KICK.name].ratios, ".2f")
+        express = _times(kick, figures.get("Express"))
+        yield f"| {row.title} | {spread} | {row.goal:.2f} | {reached} | {best} | {express} |"
+    yield ""
+    yield from _beside_starsessions(found)
+
+
+def _times(kick: float, other: Figure | None) -> str:
+    return "none" if other is None else f"{other.ratio:.2f}, kick {kick / other.ratio:.1f} times"
+
+
+def _beside_starsessions(found: Results) -> Iterable[str]:
+    """The goal is three times its requests, on Redis."""
+    parts = []
+    for row in ROWS:
+        mine, theirs = (found.rows.get(row.name, {}).get(name) for name in (KICK.name, "starsessions"))
+        if row.store == "redis" and mine is not None and theirs is not None:
+            parts.append(f"{mine.ratio / theirs.ratio:.1f} ({row.title.partition(',')[0].lower()})")
+    if parts:
+        yield f"On Redis kick answers {' and '.join(parts)} times as many requests as Starlette with starsessions.\n"
+
+
+def _rows(found: Results) -> Iterable[str]:
+    for row in ROWS:
+        raw = found.rows.get(row.name, {}).get(RAW.name)
+        if raw is None:
+            continue
+        yield f"### {row.title}\n"
+        yield "| | requests/s | ratio to raw ASGI | 99% within | processor time each (ratio) |"
+        yield "|---|---:|---:|---:|---:|"
+        for contender, figure in [(RAW, raw), *_figures(found, row)]:
+            name = f"**{contender.name}**" if contender is KICK else contender.name
+            slowest, cpu = statistics.median(figure.slowest), statistics.median(figure.cpu)
+            of_raw = statistics.median(raw.cpu) / max(cpu, 0.1)
+            ratio = "1" if contender is RAW else _spread(figure.ratios, ".2f")
+            rates = _spread(figure.rates, ",.0f")
+            yield f"| {name} | {rates} | {ratio} | {slowest:.1f} ms | {cpu:.1f} µs ({of_raw:.2f}) |"
+        yield ""
+
+
+def _absent(found: Results) -> Iterable[str]:
+    reasons = {row: dict(names) for row, names in found.absent.items() if names}
+    if not reasons:
+        return
+    yield "### Not timed\n"
+    for row, names in reasons.items():
+        for name, reason in names.items():
+            yield f"- {name}, in `{row}`: {reason.replace('|', ' ')}"
+    yield ""
+
+
+def _samples(samples: Sequence[Sample]) -> Iterable[str]:
+    if not samples:
+        return
+    yield "## In process\n"
+    yield "| | median (least to most) | at most |"
+    yield "|---|---:|---:|"
+    for sample in samples:
+        form = ".2f" if sample.median < 100 else ",.0f"
+        goal = "" if sample.goal is None else f"{sample.goal:g} {sample.unit}"
+        yield f"| {sample.name} | {_spread(sample.values, form, sample.unit)} | {goal} |"
+    yield ""
+
+
+def _growth(panels: Sequence[Panel]) -> Iterable[str]:
+    if not panels:
+        return
+    yield "## How it grows\n"
+    yield "![Lines that show how the cost grows](images/benchmarks-growth.svg)\n"
+    for panel in panels:
+        if panel.note:
+            yield f"- {panel.title}: {panel.note}"
+    yield ""
+
+
+def _machine(found: Results) -> Iterable[str]:
+    if not found.machine:
+        return
+    days = sorted({figure.when for row in found.rows.values() for figure in row.values() if figure.when})
+    yield "## The machine\n"
+    if days:
+        when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+        yield f"{found.rounds} rounds of {found.seconds:g} seconds each, {when}.\n"
+    yield "\n".join(f"- {name}: {value}" for name, value in found.machine.items()) + "\n"
+
+
+def _spread(values: Sequence[float], form: str, unit: str = "") -> str:
+    """The median, the least and the most."""
+    middle = statistics.median(values)
+    unit = f" {unit}" if unit else ""
+    if len(values) == 1:
+        return f"{middle:{form}}{unit}"
+    return f"{middle:{form}}{unit} ({min(values):{form}} to {max(values):{form}})"

@@ -1,0 +1,66 @@
+"""The clock of the Redis server, as well as it can be told from here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from kick.session.stores.redis.commands import Command
+from kick.session.stores.redis.resp import pack
+
+if TYPE_CHECKING:
+    from kick.session.stores.redis.clients import Route
+
+ASK_EVERY: Final = 60.0
+"""Seconds after which the server is asked again."""
+
+_TIME: Final = pack(b"TIME")
+
+
+class ServerClock:
+    """Says what the time is by the server, without waiting for it.
+
+    The server is asked along with the first command over a new route, and then at most once a minute along with what
+    is sent anyway; in between the monotonic clock of this machine goes on. Until the first answer has come, the time is
+    that of this machine. What is told is off by half of the time that the answer took, at most. In a Cluster it
+    is the clock of one of the nodes; whoever runs several machines keeps their clocks together (NTP).
+
+    >>> ServerClock(lambda: 1_800_000_000.0).now()
+    1800000000.0
+    """
+
+    def __init__(self, machine: Callable[[], float] = time.time) -> None:
+        self._machine = machine
+        self._ahead: float | None = None
+        """By how much the server is ahead of the monotonic clock."""
+        self._asked_at = float("-inf")
+
+    def now(self) -> float:
+        """The Unix time by the server, in seconds."""
+        return self._machine() if self._ahead is None else time.monotonic() + self._ahead
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the server should be asked."""
+        return time.monotonic() - self._asked_at >= ASK_EVERY
+
+    def ask(self, route: Route, loop: asyncio.AbstractEventLoop) -> None:
+        """Ask for the time, and let nobody wait for the answer."""
+        self._asked_at = asked_at = time.monotonic()
+        command = Command(b"", _TIME, loop.create_future(), repeatable=True)
+        command.answer.add_done_callback(lambda answer: self._answered(answer, asked_at))
+        route.submit(command)
+
+    def _answered(self, answer: asyncio.Future[Any], asked_at: float) -> None:
+        self._asked_at = float("-inf")  # if this was no answer, ask with what is sent next
+        if answer.cancelled() or answer.exception() is not None:
+            return
+        try:
+            seconds, microseconds = answer.result()
+            server = int(seconds) + int(microseconds) / 1_000_000
+        except (ValueError, TypeError):
+            return
+        self._ahead = server - (asked_at + time.monotonic()) / 2
+        self._asked_at = asked_at

@@ -1,0 +1,44 @@
+"""How costs grow: every line has all its points. What they say is judged by nobody here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks import inprocess
+from benchmarks.growth import applications, stores
+from benchmarks.results import Panel
+
+
+@pytest.fixture(autouse=True)
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inprocess, "BATCH", 2)
+    monkeypatch.setattr(inprocess, "BATCHES", 2)
+    monkeypatch.setattr(stores, "LOOKS", 20)
+    monkeypatch.setattr(stores, "SESSIONS", (10, 100))
+    monkeypatch.setattr(applications, "ROUTES", (1, 10))
+
+
+@pytest.mark.parametrize("measure", [applications.routes, applications.middleware, applications.keys])
+async def test_what_an_application_has(measure: Callable[[], Awaitable[list[Panel]]]) -> None:
+    panels = await measure()
+    assert panels
+    for panel in panels:
+        for line in panel.lines.values():
+            assert line
+            assert all(y > 0 for _, y in line)
+
+
+async def test_what_the_memory_store_holds() -> None:
+    for panel in await stores.memory(most=100):
+        assert panel.lines
+        assert all([x for x, _ in line] == [10, 100] for line in panel.lines.values()), panel.title
+
+
+async def test_what_sqlite_and_redis_hold(redis_url: str, tmp_path: Path) -> None:
+    urls = {"SQLite": f"sqlite:///{tmp_path}/sessions.db", "Redis": redis_url}
+    (panel,) = await stores.outside(100, urls)
+    assert list(panel.lines) == ["SQLite", "Redis"]
+    assert all([x for x, _ in line] == [10, 100] for line in panel.lines.values())

@@ -1,45 +1,11 @@
 """kick: controllers, injection, and sessions that survive the real world."""
 
-from kick.app import App, bootstrap
-from kick.di import Provider, Service
-from kick.errors import KickError
-from kick.health import Health
-from kick.http import (
-    BadRequest,
-    Conflict,
-    Controller,
-    Cookie,
-    Delete,
-    File,
-    Forbidden,
-    Get,
-    Gone,
-    Head,
-    Header,
-    HTTPError,
-    InvalidMessage,
-    NotFound,
-    Options,
-    Patch,
-    PayloadTooLarge,
-    Post,
-    Put,
-    RequestContext,
-    Response,
-    ServerSentEvent,
-    ServiceUnavailable,
-    Socket,
-    SocketClosed,
-    TooManyRequests,
-    Unauthorized,
-    UnprocessableEntity,
-    UnsupportedMediaType,
-    UploadFile,
-    Use,
-    WebSocket,
-)
-from kick.module import Module
-from kick.session import Session, Sessions
+# ruff: noqa: F403, F405  # the names are in face.py
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kick.face import *
 
 __all__ = [
     "App",
@@ -84,3 +50,18 @@ __all__ = [
     "WebSocket",
     "bootstrap",
 ]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        """Import the framework when the first of its names is asked for; `kick --help` asks for none."""
+        if name not in __all__:
+            raise AttributeError(f"module 'kick' has no attribute {name!r}")
+        from kick import face
+
+        globals().update({each: getattr(face, each) for each in __all__})
+        return globals()[name]
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

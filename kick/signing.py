@@ -144,6 +144,10 @@ class Signer:
         self._keys = [_Key(each) for each in secrets_of(secret)]
         self._current = self._keys[0]
 
+    def __len__(self) -> int:
+        """How many secrets there are."""
+        return len(self._keys)
+
     def sign(self, text: str) -> str:
         """`text`, a dot, and its signature of 43 characters."""
         return f"{text}.{self._current.signature(text).translate(_TO_URL_SAFE).decode()}"

@@ -15,7 +15,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`folder` is for the files that the application writes."""
 
     folder: Path
-    session_secret: str | None
+    session_secret: list[str] | None
     session_store: str
 
     @classmethod
@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if not secret and os.environ.get("KICK_ENV") != "production":
             secret = secret_in(folder / "session-secret")
         store = os.environ.get("SESSION_STORE") or f"sqlite:///{quote(str(folder))}/sessions.db"
-        return cls(folder=folder, session_secret=secret, session_store=store)
+        return cls(folder=folder, session_secret=secret.split(",") if secret else None, session_store=store)
 
 
 def secret_in(file: Path) -> str:

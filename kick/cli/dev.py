@@ -27,16 +27,19 @@ if TYPE_CHECKING:
 GRACE: Final = 1
 """Seconds that requests in flight get when a file was saved."""
 
+_IMPORTED_AHEAD: Final = ("kick", "kick.cli.serving", "kick.cli.live", "kick.cli.logs", "kick.cli.routes", "dotenv")
+"""What the next process has imported before it is needed: nothing of the user's, nothing that reads the environment."""
 _MOST_NAMED: Final = 3
 _WAITING: Final = "The next save starts it again."
 
 
-@click.command("dev", short_help="Serve the application while you write it; every save is picked up.")
+@click.command("dev")
 @target_argument
 @address_options
 @click.option("--reload/--no-reload", default=True, show_default=True, help="Start anew when a file is saved.")
+@click.option("--live", is_flag=True, help="Have the pages in a browser load themselves anew after a save, too.")
 @click.pass_context
-def command(ctx: click.Context, target: str | None, host: str, port: int, reload: bool) -> None:
+def command(ctx: click.Context, target: str | None, host: str, port: int, reload: bool, live: bool) -> None:
     """Serve an application while it is being written.
 
     TARGET is the module and the application in it; without one, it is what pyproject.toml says in [tool.kick],
@@ -46,6 +49,7 @@ def command(ctx: click.Context, target: str | None, host: str, port: int, reload
     Examples:
       $ kick dev
       $ kick dev shop.main:app --port 8080
+      $ kick dev --live
     """
     from kick.cli.serving import listen
 
@@ -54,31 +58,39 @@ def command(ctx: click.Context, target: str | None, host: str, port: int, reload
     trace = bool(ctx.meta.get(TRACE))
     with listen(host, port, "dev") as sock:
         if reload:
-            _serve_and_reload(found, folder, sock, trace)
+            _serve_and_reload(found, folder, sock, trace, live)
         else:
             _prepare(folder)
-            _serve(load_served(found, folder), found, sock, lambda: None)
+            _serve(load_served(found, folder), found, sock, lambda: None, live=live, trace=trace)
     terminal.say()
 
 
 # The process that the user started: watches, and starts another for each state of the files.
 
 
-def _serve_and_reload(target: Target, folder: Path, sock: socket.socket, trace: bool) -> None:
+def _serve_and_reload(target: Target, folder: Path, sock: socket.socket, trace: bool, live: bool) -> None:
     from kick.cli.processes import PAUSE, Child, StopSignals
     from kick.cli.watching import Watch
+
+    def spare() -> Child:
+        return Child(_serve_once, target, folder, sock, trace, live, spare=_IMPORTED_AHEAD)
 
     watch = Watch(folder)
     saved: list[Path] = []
     greeted = False
+    following = spare()
     with StopSignals().heard() as signals:
         while True:
-            child = Child(_serve_once, target, folder, sock, trace, saved, greeted)
+            child = following
+            child.begin(saved, greeted)
+            following = spare()
             saved = _until_saved(child, watch, signals, PAUSE)
             greeted = greeted or child.started
             child.terminate()
             child.wait(GRACE + 4, unless=lambda: signals.urgent)
             if not saved:
+                following.terminate()
+                following.wait(GRACE)
                 return
 
 
@@ -99,7 +111,14 @@ def _until_saved(child: Child, watch: Any, signals: StopSignals, pause: float) -
 
 
 def _serve_once(
-    ready: Any, target: Target, folder: Path, sock: socket.socket, trace: bool, saved: Sequence[Path], greeted: bool
+    ready: Any,
+    target: Target,
+    folder: Path,
+    sock: socket.socket,
+    trace: bool,
+    live: bool,
+    saved: Sequence[Path],
+    greeted: bool,
 ) -> None:
     """Serve the application as it is now; where it cannot be imported, say why, and serve that."""
     sys.dont_write_bytecode = True  # bytecode is told apart by the second: two saves in one would be mixed up
@@ -111,7 +130,7 @@ def _serve_once(
         terminal.say(f"{report}  {terminal.dim(_WAITING)}\n", err=True)
         _serve_report(click.unstyle(report), sock)
         return
-    _serve(app, target, sock, ready, saved=saved if greeted else None)
+    _serve(app, target, sock, ready, live=live, trace=trace, saved=saved if greeted else None)
 
 
 def _prepare(folder: Path) -> None:
@@ -123,24 +142,42 @@ def _prepare(folder: Path) -> None:
     os.environ.setdefault(VARIABLE, "short")
 
 
-def _serve(app: Any, target: Target, sock: socket.socket, ready: Any, *, saved: Sequence[Path] | None = None) -> None:
+def _serve(
+    app: Any,
+    target: Target,
+    sock: socket.socket,
+    ready: Any,
+    *,
+    live: bool,
+    trace: bool,
+    saved: Sequence[Path] | None = None,
+) -> None:
     from kick.cli import serving
+    from kick.cli.live import LiveReload
 
     def say_so() -> None:
         terminal.say(_greeting(app, target, serving.address_of(sock)) if saved is None else _reloaded(saved))
         ready()
 
-    serving.run(app, sock, say_so, timeout_graceful_shutdown=GRACE)
+    serving.run(app, sock, say_so, around=LiveReload if live else None, trace=trace, timeout_graceful_shutdown=GRACE)
 
 
 def _serve_report(report: str, sock: socket.socket) -> None:
     """Answer every request with what is wrong."""
-    from starlette.responses import PlainTextResponse
+    from functools import partial
 
     from kick.cli import serving
+    from kick.cli.live import LiveReload, error_page
 
-    response = PlainTextResponse(report, status_code=500)
-    serving.run(response, sock, lambda: None, lifespan="off", interface="asgi3", timeout_graceful_shutdown=GRACE)
+    serving.run(
+        error_page(report),
+        sock,
+        lambda: None,
+        around=partial(LiveReload, inject=False),
+        lifespan="off",
+        interface="asgi3",
+        timeout_graceful_shutdown=GRACE,
+    )
 
 
 # What is to be seen

@@ -72,6 +72,13 @@ def write_variable(path: Path, name: str, value: str) -> bool:
     return found
 
 
+def read_variable(path: Path, name: str) -> str | None:
+    """What a `.env` file sets a variable to; `None` where it does not, or sets it to nothing."""
+    from dotenv import dotenv_values
+
+    return (dotenv_values(path).get(name) or None) if path.is_file() else None
+
+
 def replace_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, at no time half of it."""
     beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")

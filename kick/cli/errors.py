@@ -12,6 +12,11 @@ KickError
 ├── PortTaken             somebody listens there already
 ├── BadAddress            the host is not an address of this machine
 ├── SessionsNotShared     several workers, and sessions in the memory of each
+├── StartFailed           a provider or a lifespan raised when the application started
+├── ServerNotInstalled    `--server` names one that is not there
+├── UnknownShell          a shell for which there is no completion
+├── NoSecretYet           no secret to rotate
+├── CannotWrite           the system refuses something, such as to write a file
 ├── BadName               a name no project can have
 └── FolderTaken           a folder that is there already
 """
@@ -167,6 +172,69 @@ class SessionsNotShared(KickError):
             "who logs in with one is a stranger to the others.",
             fix='Take a store that processes share, `session(store="sqlite:///sessions.db")` or '
             '`session(store="redis://localhost:6379/0")`, or one worker: `kick start --workers 1`.',
+        )
+
+
+class StartFailed(KickError):
+    """An exception of a provider or a lifespan when the application started; it is the `__cause__`."""
+
+    code = "start-failed"
+
+    def __init__(self, error: BaseException) -> None:
+        notes = "".join(f" ({note.removeprefix('kick: ')})" for note in getattr(error, "__notes__", ()))
+        super().__init__(
+            cause=f"The application did not start: {type(error).__name__}: {error}{notes}",
+            fix="Mend what is at the place named here; `--trace` shows how it was reached.",
+        )
+
+
+class ServerNotInstalled(KickError):
+    """A server that `kick start --server` names, and that is not installed."""
+
+    code = "server-missing"
+
+    def __init__(self, server: str) -> None:
+        super().__init__(
+            cause=f"The server {server} is not installed.",
+            fix=f"Install it: `pip install {server}`. Or take the one that is there: `kick start --server uvicorn`.",
+        )
+
+
+class UnknownShell(KickError):
+    """A shell that `$SHELL` names, and for which there is no completion."""
+
+    code = "shell-unknown"
+
+    def __init__(self, name: str) -> None:
+        said = f"SHELL says {name!r}" if name else "SHELL is not set"
+        super().__init__(
+            cause=f"There is completion for bash, zsh and fish, and {said}.",
+            fix="Name the shell: `kick completion bash`.",
+        )
+
+
+class NoSecretYet(KickError):
+    """No secret in `.env` that could be rotated."""
+
+    code = "secret-none"
+
+    def __init__(self, variable: str, file: str) -> None:
+        super().__init__(
+            cause=f"There is no {variable} in {file} that another could take over from.",
+            fix="Draw the first one: `kick secret --env`.",
+        )
+
+
+class CannotWrite(KickError):
+    """Something that the operating system refuses."""
+
+    code = "system"
+
+    def __init__(self, error: OSError) -> None:
+        said = f"{error.filename}: {error.strerror}" if error.filename is not None and error.strerror else str(error)
+        super().__init__(
+            cause=f"The system refuses it: {said}.",
+            fix="See that the path is right and that you may read and write there; `--trace` shows what was tried.",
         )
 
 

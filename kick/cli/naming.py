@@ -43,3 +43,12 @@ def package_name(name: str) -> str:
     if package in _TAKEN:
         raise BadName(name, f"it would hide the package {package!r}, which the project needs")
     return package
+
+
+def taken_by_packages(name: str) -> bool:
+    """Whether a module of this name would hide a package that a project imports.
+
+    >>> taken_by_packages("click"), taken_by_packages("notes")
+    (True, False)
+    """
+    return name in _TAKEN

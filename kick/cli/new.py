@@ -15,6 +15,7 @@ import click
 from kick.cli import terminal
 from kick.cli.environment import draw_secret
 from kick.cli.naming import package_name
+from kick.cli.options import trace_option
 from kick.cli.scaffold import check_folder, render, write_project
 
 TEMPLATE: Final = "api"
@@ -47,13 +48,14 @@ SESSIONS: Final = {
 }
 
 
-@click.command("new", short_help="Write a project that starts and whose tests pass.")
+@click.command("new")
 @click.argument("name")
 @click.option(
     "--session", "store", type=click.Choice(list(SESSIONS)), help="Where sessions are kept.  [default: sqlite]"
 )
 @click.option("--git/--no-git", default=True, show_default=True, help="Make it a git repository.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
+@trace_option
 def command(name: str, store: str | None, git: bool, yes: bool) -> None:
     """Write a project into the new folder NAME: an API for notes, with accounts and sessions.
 

@@ -5,17 +5,36 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from kick.cli import terminal
+from kick.cli.errors import CannotWrite
 from kick.cli.options import TRACE
 from kick.cli.report import error_report
 from kick.errors import KickError
 
-COMMANDS: Final = ("new", "dev", "start", "routes", "sessions", "secret")
-"""In the order of the help page; `kick.cli.<name>` has the command as `command`."""
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+COMMANDS: Final = {
+    "new": "Write a project that starts and whose tests pass.",
+    "generate": "Write a resource, a controller, a service or the like.",
+    "dev": "Serve the application while you write it; every save is picked up.",
+    "start": "Serve the application in production.",
+    "routes": "List the routes of the application.",
+    "info": "Show what the application is made of, and the versions below it.",
+    "doctor": "Say what is wrong with the set-up, and how to mend it.",
+    "shell": "Python with the application in it, and await at the prompt.",
+    "sessions": "List or end somebody's sessions; free what has expired.",
+    "secret": "Draw a secret to sign cookies with.",
+    "completion": "Print what makes your shell complete kick's commands.",
+}
+"""In the order of the help page, which imports none of them; `kick.cli.<name>` has the command as `command`."""
+
+SHORT: Final = {"g": "generate"}
+"""Other names of commands, which the help page does not list."""
 
 
 class Program(click.Group):
@@ -27,10 +46,19 @@ class Program(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name."""
+        cmd_name = SHORT.get(cmd_name, cmd_name)
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"kick.cli.{cmd_name}").command
+        command.short_help = COMMANDS[cmd_name]
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What a shell may complete; imports no command either."""
+        from click.shell_completion import CompletionItem
+
+        named = [CompletionItem(name, help=about) for name, about in COMMANDS.items() if name.startswith(incomplete)]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a `KickError` is printed, and the exit code is 1."""
@@ -38,8 +66,22 @@ class Program(click.Group):
         try:
             return super().invoke(ctx)
         except KickError as error:
-            terminal.say(error_report(error, trace=bool(ctx.meta.get(TRACE))), err=True)
-            ctx.exit(1)
+            self._report(ctx, error)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            refused = CannotWrite(error)
+            refused.__cause__ = error
+            self._report(ctx, refused)
+
+    def _report(self, ctx: click.Context, error: KickError) -> None:
+        terminal.say(error_report(error, trace=bool(ctx.meta.get(TRACE))), err=True)
+        ctx.exit(1)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The first line of the help page."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, TextIO
 
+from kick.cli.errors import StartFailed
 from kick.cli.terminal import dim, labelled, say
 from kick.errors import KickError, SetupErrors
 
@@ -61,6 +62,15 @@ def error_report(error: KickError, *, trace: bool = False) -> str:
     if trace:
         parts = ["", "".join(traceback.format_exception(error)).rstrip(), *parts]
     return "\n".join(["", *parts])
+
+
+def start_report(error: BaseException, *, trace: bool = False) -> str:
+    """What to print when an application did not start, whatever was raised."""
+    if isinstance(error, KickError):
+        return error_report(error, trace=trace)
+    failed = StartFailed(error)
+    failed.__cause__ = error
+    return error_report(failed, trace=trace)
 
 
 def place_of(error: BaseException) -> Place | None:

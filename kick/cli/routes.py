@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kick.http import Route
 
 
-@click.command("routes", short_help="List the routes of the application.")
+@click.command("routes")
 @target_argument
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 @click.option("-v", "--verbose", is_flag=True, help="Print each route's chain, a step a line.")

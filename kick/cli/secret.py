@@ -8,26 +8,58 @@ from typing import Final
 import click
 
 from kick.cli import terminal
-from kick.cli.environment import ENV_FILE, draw_secret, write_variable
+from kick.cli.environment import ENV_FILE, draw_secret, read_variable, write_variable
+from kick.cli.errors import NoSecretYet
+from kick.cli.options import trace_option
+from kick.signing import MIN_SECRET_BYTES
 
 SECRET: Final = "SESSION_SECRET"
 
 
-@click.command("secret", short_help="Draw a secret to sign cookies with.")
+@click.command("secret")
 @click.option("--env", "to_file", is_flag=True, help=f"Write it into {ENV_FILE} as {SECRET}.")
-def command(to_file: bool) -> None:
+@click.option("--rotate", is_flag=True, help=f"Put it before the one in {ENV_FILE}, which goes on being valid.")
+@click.option(
+    "--keep", type=click.IntRange(0, 10), default=1, show_default=True, help="With --rotate: how many old ones stay."
+)
+@trace_option
+def command(to_file: bool, rotate: bool, keep: int) -> None:
     """Draw a secret to sign cookies with: 48 random bytes.
+
+    --rotate makes SESSION_SECRET a list with commas in between: the new secret signs, and what the old one has signed
+    is valid until the next rotation. The application splits the list where it reads it:
+    session(secret=os.environ["SESSION_SECRET"].split(",")).
 
     \b
     Examples:
       $ kick secret
       $ kick secret --env
+      $ kick secret --rotate
       $ export SESSION_SECRET="$(kick secret)"
     """
     secret = draw_secret()
-    if not to_file:
+    if rotate:
+        _rotate(Path(ENV_FILE), secret, keep)
+    elif not to_file:
         terminal.say(secret)
     elif write_variable(Path(ENV_FILE), SECRET, secret):
         terminal.say(f"  {SECRET} in {ENV_FILE} is a new one. {terminal.dim('Sessions signed with the old one end.')}")
     else:
         terminal.say(f"  {SECRET} is in {ENV_FILE} now. {terminal.dim('Keep that file out of git.')}")
+
+
+def _rotate(path: Path, secret: str, keep: int) -> None:
+    before = read_variable(path, SECRET)
+    if before is None:
+        raise NoSecretYet(SECRET, ENV_FILE)
+    old = before.split(",")
+    strong = [each for each in old if len(each.encode()) >= MIN_SECRET_BYTES]
+    if len(strong) < len(old):
+        terminal.warn(f"secrets of less than {MIN_SECRET_BYTES} bytes are not kept: what they signed ends")
+    kept = strong[:keep]
+    write_variable(path, SECRET, ",".join([secret, *kept]))
+    also = f"{len(kept)} old one{'s' * (len(kept) != 1)} still verif{'ies' if len(kept) == 1 else 'y'}"
+    terminal.say(f"  {SECRET} in {ENV_FILE} begins with a new one; {also if kept else 'no old one is left'}.")
+    terminal.say(
+        f"  {terminal.green('next')}  start the application anew, and on every machine that serves it: kick doctor"
+    )

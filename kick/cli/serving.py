@@ -16,9 +16,12 @@ from types import FrameType
 from typing import Any, Final
 
 import uvicorn
+from uvicorn.lifespan.on import LifespanOn
 
 from kick.app import App
+from kick.cli import terminal
 from kick.cli.errors import BadAddress, PortTaken
+from kick.cli.report import start_report
 from kick.http.middleware.access_log import VARIABLE
 from kick.http.middleware.entrance import trusted
 from kick.http.proxies import ProxiedApp
@@ -54,12 +57,29 @@ class Server(uvicorn.Server):
         self._ready = ready
         self._begin_shutdown = begin_shutdown
         self._drain = drain
+        self.failure: BaseException | None = None
+        """What was raised when the application did not start."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application and the listening."""
+        if isinstance(self.lifespan, LifespanOn):
+            self._keep_failure(self.lifespan)
         await super().startup(sockets=sockets)
         if self.started and not self.should_exit:
             self._ready()
+
+    def _keep_failure(self, lifespan: LifespanOn) -> None:
+        """Remember why an application did not start, and keep its trace out of the log."""
+        send = lifespan.send
+
+        async def keep(message: Any) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                self.failure = sys.exc_info()[1]  # an `App` says so while it handles the exception
+                if self.failure is not None:
+                    message = {**message, "message": ""}
+            await send(message)
+
+        lifespan.send = keep  # type: ignore[method-assign]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, the listening, the requests and the application, in this order."""
@@ -78,7 +98,20 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets=sockets)
 
 
-def run(app: Any, sock: socket.socket, ready: Ready, *, drain: float = 0, **options: Any) -> bool:
+Around = Callable[[Any, Callable[[], bool]], Any]
+"""Puts something around an application, which may ask whether the server is to end."""
+
+
+def run(
+    app: Any,
+    sock: socket.socket,
+    ready: Ready,
+    *,
+    drain: float = 0,
+    around: Around | None = None,
+    trace: bool = False,
+    **options: Any,
+) -> bool:
     """Serve an application on a socket until a signal comes; whether it ever began to.
 
     `options` are those of `uvicorn.Config`. Why it did not begin is in the log.
@@ -93,7 +126,10 @@ def run(app: Any, sock: socket.socket, ready: Ready, *, drain: float = 0, **opti
         **options,
     }
     proxies = None if own else trusted(None)
-    config = uvicorn.Config(app if proxies is None else ProxiedApp(app, proxies), **settings)
+    served = app if proxies is None else ProxiedApp(app, proxies)
+    if around is not None:
+        served = around(served, lambda: server.should_exit)
+    config = uvicorn.Config(served, **settings)
     server = Server(config, ready, begin_shutdown=app.begin_shutdown if own else _nothing, drain=drain)
     try:
         with _heard_by(server), _without_cancellations(server):
@@ -101,6 +137,8 @@ def run(app: Any, sock: socket.socket, ready: Ready, *, drain: float = 0, **opti
     except SystemExit:  # how uvicorn says that the application did not start
         if server.started:
             raise
+    if server.failure is not None:
+        terminal.say(start_report(server.failure, trace=trace), err=True)
     if own:
         _leave_threads(app)
     return server.started

@@ -134,7 +134,7 @@ def _store_option(command: Decorated) -> Decorated:
     )(trace_option(command))
 
 
-@click.group("sessions", short_help="List or end somebody's sessions; free what has expired.")
+@click.group("sessions")
 def command() -> None:
     """See whose sessions there are, end them, and free what has expired.
 
@@ -148,7 +148,7 @@ def command() -> None:
     """
 
 
-@command.command("list", short_help="List the sessions of a principal.")
+@command.command("list")
 @click.argument("principal")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 @_store_option
@@ -173,7 +173,7 @@ def list_sessions(principal: str, as_json: bool, url: str | None) -> None:
         terminal.say(terminal.dim(f"\n  no sessions of {principal} in {found.name}\n"))
 
 
-@command.command("revoke", short_help="End all sessions of a principal.")
+@command.command("revoke")
 @click.argument("principal")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @_store_option
@@ -194,7 +194,7 @@ def revoke(ctx: click.Context, principal: str, yes: bool, url: str | None) -> No
     terminal.say(f"  {terminal.green('ended')}  {_many(ended)} of {principal} in {found.name}")
 
 
-@command.command("purge", short_help="Free what has expired.")
+@command.command("purge")
 @_store_option
 def purge(url: str | None) -> None:
     """Free what has expired. Nothing that can be seen changes; stores do it by themselves, a bit at a time.

@@ -5,26 +5,26 @@ from __future__ import annotations
 import logging.config
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from kick.cli import terminal
 from kick.cli.environment import ENVIRONMENT, enter
 from kick.cli.errors import SessionsNotShared
-from kick.cli.options import address_options, target_argument
+from kick.cli.options import TRACE, address_options, target_argument
 from kick.cli.target import Target, find_target, load_served
+from kick.environment import in_production
+from kick.errors import raise_all
 from kick.http.middleware.access_log import VARIABLE
 from kick.http.middleware.entrance import PROXIES_VARIABLE
 from kick.http.proxies import TrustedProxies
 
-if TYPE_CHECKING:
-    from kick.app import App
 
-
-@click.command("start", short_help="Serve the application in production.")
+@click.command("start")
 @target_argument
 @address_options
 @click.option(
@@ -35,6 +35,14 @@ if TYPE_CHECKING:
     envvar="WEB_CONCURRENCY",
     help="How many processes serve. [env: WEB_CONCURRENCY]",
 )
+@click.option(
+    "--server",
+    type=click.Choice(["uvicorn", "granian", "hypercorn"]),
+    default="uvicorn",
+    show_default=True,
+    help="What serves; the others have to be installed. granian knows no --drain.",
+)
+@click.option("--force", is_flag=True, help="Serve although the set-up is weak, and say what is.")
 @click.option(
     "--trusted-proxies",
     envvar=PROXIES_VARIABLE,
@@ -68,6 +76,8 @@ def command(
     host: str,
     port: int,
     workers: int,
+    server: str,
+    force: bool,
     trusted_proxies: str | None,
     graceful_timeout: int,
     drain: int,
@@ -75,7 +85,8 @@ def command(
 ) -> None:
     """Serve an application in production.
 
-    KICK_ENV is production, unless it is set. A mistake in the set-up, such as a weak secret, stops the start.
+    KICK_ENV is production, unless it is set. A mistake in the set-up, such as a weak secret, stops the start, and so
+    does what `kick doctor` calls an error of the configuration.
     SIGTERM and Ctrl-C end it when the requests in flight have been answered.
 
     \b
@@ -92,22 +103,35 @@ def command(
     options = {
         "timeout_graceful_shutdown": graceful_timeout,
         "drain": drain,
+        "trace": bool(ctx.meta.get(TRACE)),
     }
+    if server != "uvicorn":
+        from kick.cli.servers import check_installed
+
+        check_installed(server)
     _say({PROXIES_VARIABLE: trusted_proxies, VARIABLE: access_log})
     app = _load(found, folder)
-    _check_sessions(app, workers)
+    _refuse_weaknesses(app, workers, force=force)
     with serving.listen(host, port, "start") as sock:
         where = serving.address_of(sock)
 
         def ready() -> None:
             many = f"{workers} worker{'s' * (workers > 1)}"
-            terminal.say(f"kick serves {found} on {where}: {os.environ[ENVIRONMENT]}, {many}")
+            by = "" if server == "uvicorn" else f", {server}"
+            terminal.say(f"kick serves {found} on {where}: {os.environ[ENVIRONMENT]}, {many}{by}")
 
-        if workers == 1:
-            served = serving.run(app, sock, ready, **options)
+        if server == "granian":
+            from kick.cli.servers import run_granian
+
+            port = sock.getsockname()[1]
+            sock.close()
+            load = partial(_load, found, folder)
+            served = run_granian(load, str(found), host, port, ready, workers=workers, timeout=graceful_timeout)
+        elif workers == 1:
+            served = _runner(server)(app, sock, ready, **options)
         else:
-            team = Team(lambda: Child(_work, found, folder, sock, options), workers, sock, drain + graceful_timeout)
-            served = team.serve(ready)
+            hire = partial(Child, _work, found, folder, sock, server, options)
+            served = Team(hire, workers, sock, drain + graceful_timeout).serve(ready)
     ctx.exit(0 if served else 1)
 
 
@@ -128,27 +152,29 @@ def _load(target: Target, folder: Path) -> Any:
     return load_served(target, folder)
 
 
-def _check_sessions(app: Any, workers: int) -> None:
-    from kick.app import App
+def _refuse_weaknesses(app: Any, workers: int, *, force: bool) -> None:
+    """Raise what is weak about the set-up, or with `force` print it as a warning."""
+    from kick.cli.checks import weaknesses
 
-    if workers > 1 and isinstance(app, App) and any(_is_in_process(layer) for layer in _layers(app)):
-        raise SessionsNotShared(workers)
-
-
-def _layers(app: App) -> Iterator[Any]:
-    """All the middleware of an application."""
-    yield from app.middleware
-    for each in (*app.routes, *(mount.route for mount in app.mounts)):
-        yield from each.middleware
-
-
-def _is_in_process(layer: Any) -> bool:
-    from kick.session import SessionLayer
-
-    return isinstance(layer, SessionLayer) and bool(getattr(layer.engine.store, "in_process", False))
+    problems = weaknesses(app, workers=workers)
+    if not in_production():
+        problems = [each for each in problems if isinstance(each, SessionsNotShared)]
+    if not force:
+        raise_all(problems)
+    for problem in problems:
+        terminal.warn(f"{problem.code}: {problem.cause} (--force)")
 
 
-def _work(ready: Any, target: Target, folder: Path, sock: socket.socket, options: dict[str, Any]) -> None:
-    from kick.cli import serving
+def _work(ready: Any, target: Target, folder: Path, sock: socket.socket, server: str, options: dict[str, Any]) -> None:
+    _runner(server)(_load(target, folder), sock, ready, **options)
 
-    serving.run(_load(target, folder), sock, ready, **options)
+
+def _runner(server: str) -> Callable[..., bool]:
+    """What serves an application on a socket."""
+    if server == "hypercorn":
+        from kick.cli.servers import run_hypercorn
+
+        return run_hypercorn
+    from kick.cli.serving import run
+
+    return run

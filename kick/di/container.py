@@ -128,6 +128,14 @@ class Container:
         """
         return bool(self._graph.find(key).recipes)
 
+    def provided(self) -> list[Any]:
+        """The types that are provided, and may be asked for; of what is only marked `@Service`, what somebody needs.
+
+        >>> Container([Provider(int, value=1)]).provided()
+        [<class 'int'>]
+        """
+        return self._graph.provided()
+
     def lifetime(self, key: Any) -> Lifetime:
         """How long what is provided for a type lives. Raises what is wrong with its providers.
 

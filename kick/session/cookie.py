@@ -113,6 +113,11 @@ class SessionCookie:
             )
         )
 
+    @property
+    def secrets(self) -> int:
+        """How many secrets its signatures are verified with."""
+        return len(self._signer)
+
     def read(self, headers: Iterable[tuple[bytes, bytes]]) -> Claim | None:
         """What the first cookie of the name says that has a valid signature, and something of the form of an id."""
         for name, line in headers:

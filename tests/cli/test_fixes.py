@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import socket
@@ -18,22 +19,23 @@ import kick.cli.sessions
 from kick.errors import KickError
 from tests.cli.support import APP, KICK, environment
 from tests.support.redis import RedisServer
+from tests.support.serving import ROOT
 
 ROUTES = "kick routes"
 
 
-def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """A command as a user types it; `kick` is this checkout's."""
     words = shlex.split(command)
     program = [*KICK] if words[0] == "kick" else [words[0]]
     return subprocess.run(
-        [*program, *words[1:]], cwd=folder, env=environment(), capture_output=True, text=True, timeout=60
+        [*program, *words[1:]], cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=60
     )
 
 
-def refused(command: str, folder: Path, code: str) -> str:
+def refused(command: str, folder: Path, code: str, **variables: str) -> str:
     """The fix that a refused command prints."""
-    found = run(command, folder)
+    found = run(command, folder, **variables)
     assert found.returncode == 1, found.stdout
     assert f"error  {code}" in found.stderr, found.stderr
     return found.stderr.partition("\n  fix    ")[2]
@@ -175,7 +177,51 @@ def folder_taken(folder: Path) -> None:
     assert (folder / "shop.old" / "mine.txt").read_text() == "mine"
 
 
+def start_failed(folder: Path) -> None:
+    provider = "\nasync def connect() -> dict[str, str]:\n    raise OSError('no database')\n"
+    (folder / "app.py").write_text(f"{APP}{provider}\napp = bootstrap([], providers=[connect])\n")
+    for command in ("kick start --port 0", "kick start --port 0 --server hypercorn", "kick shell -c 1"):
+        (option,) = quoted(refused(command, folder, "start-failed"))
+        said = run(command, folder).stderr
+        assert "OSError: no database (in the provider connect at" in said
+        assert "app.py:" in said
+        assert "Traceback" not in said
+        assert "Traceback" in run(f"{command} {option}", folder).stderr
+
+
+def server_not_installed(folder: Path) -> None:
+    (folder / "sitecustomize.py").write_text("import sys\nsys.modules['granian'] = None\n")
+    path = os.pathsep.join([str(ROOT), str(folder)])
+    install, command = quoted(refused("kick start --server granian", folder, "server-missing", PYTHONPATH=path))
+    assert install == "pip install granian"
+    assert not listens_after(f"{command} --port 0", folder, "server-missing")
+
+
+def unknown_shell(folder: Path) -> None:
+    (command,) = quoted(refused("kick completion", folder, "shell-unknown", SHELL="/bin/tcsh"))
+    assert "_kick_completion" in works(command, folder)
+
+
+def no_secret_yet(folder: Path) -> None:
+    (command,) = quoted(refused("kick secret --rotate", folder, "secret-none"))
+    works(command, folder)
+    works("kick secret --rotate", folder)
+
+
+def cannot_write(folder: Path) -> None:
+    (folder / ".env").mkdir()
+    (option,) = quoted(refused("kick secret --env", folder, "system"))
+    assert "IsADirectoryError" in run(f"kick secret --env {option}", folder).stderr
+    (folder / ".env").rmdir()
+    works("kick secret --env", folder)
+
+
 FIXES: dict[type[KickError], Callable[[Path], None]] = {
+    kick.cli.errors.StartFailed: start_failed,
+    kick.cli.errors.ServerNotInstalled: server_not_installed,
+    kick.cli.errors.UnknownShell: unknown_shell,
+    kick.cli.errors.NoSecretYet: no_secret_yet,
+    kick.cli.errors.CannotWrite: cannot_write,
     kick.cli.errors.NoTarget: no_target,
     kick.cli.errors.BadTarget: bad_target,
     kick.cli.errors.ModuleNotThere: module_not_there,

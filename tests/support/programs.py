@@ -14,6 +14,8 @@ PROGRAMS = {
     "curl": (("curl",), "curl"),
     "openssl": (("openssl",), "openssl"),
     "chromium": (("chromium", "chromium-browser", "google-chrome"), "chromium"),
+    "zsh": (("zsh",), "zsh"),
+    "fish": (("fish",), "fish"),
     "chromedriver": (("chromedriver",), "chromium-driver"),
 }
 """Program: the names it goes by, and Debian's package."""

@@ -7,14 +7,14 @@ import msgspec
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    session_secret: str
+    session_secret: list[str]
     session_store: str
     database: str
 
     @classmethod
     def from_environment(cls) -> Self:
         return cls(
-            session_secret=os.environ["SESSION_SECRET"],
+            session_secret=os.environ["SESSION_SECRET"].split(","),
             session_store=os.environ.get("SESSION_STORE", "{{ session_url }}"),
             database=os.environ.get("DATABASE", "notes.db"),
         )

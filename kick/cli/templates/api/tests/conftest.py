@@ -21,7 +21,7 @@ def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 def client(tmp_path: Path) -> Iterator[TestClient]:
     """A client of an application of its own, which has no accounts yet."""
     settings = Settings(
-        session_secret=secrets.token_urlsafe(48),
+        session_secret=[secrets.token_urlsafe(48)],
         session_store="memory://",
         database=str(tmp_path / "notes.db"),
     )

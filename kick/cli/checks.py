@@ -1,0 +1,166 @@
+"""What is weak about a set-up: looked at by `kick doctor`, and by `kick start` before it serves.
+
+KickError
+├── GuessableSecret      SESSION_SECRET is long enough, and no secret
+├── SecretsAsOne         SESSION_SECRET holds several secrets, and the application takes them for one
+├── InsecureCookie       the session cookie travels over plain http, or scripts can read it
+├── DebugMode            Python runs in a mode for development
+└── SessionsNotShared    several workers, and sessions in the memory of each (kick.cli.errors)
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from kick.cli.errors import SessionsNotShared
+from kick.errors import KickError
+
+if TYPE_CHECKING:
+    from kick.app import App
+    from kick.session import SessionLayer
+
+SECRET: Final = "SESSION_SECRET"
+
+FEWEST_CHARACTERS: Final = 10
+"""Different ones in a secret; 32 random bytes have more in whatever alphabet, with all but certainty."""
+
+_KNOWN: Final = ("secret", "password", "changeme", "change-me", "change me", "example", "abcdef", "123456", "qwerty")
+_DEVELOPMENT: Final = ("PYTHONDEVMODE", "PYTHONASYNCIODEBUG", "PYTHONDEBUG")
+
+
+class GuessableSecret(KickError):
+    """A secret that is long enough, and could be guessed all the same."""
+
+    code = "secret-guessable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            cause=f"{SECRET} is long enough, and could be guessed all the same: {reason}.",
+            fix="Draw one: `kick secret --env` writes it into .env. Where the environment sets it, set what "
+            "`kick secret` prints.",
+        )
+
+
+class SecretsAsOne(KickError):
+    """Several secrets with commas between them that the application takes for one."""
+
+    code = "secret-list"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            cause=f"{SECRET} holds {number} secrets with commas between them, and the application takes them for one: "
+            "the sessions of before the rotation have ended.",
+            fix=f'Split them where they are read: `session(secret=os.environ["{SECRET}"].split(","))`.',
+        )
+
+
+class InsecureCookie(KickError):
+    """A session cookie that others than the browser and the application can read."""
+
+    code = "session-cookie-open"
+
+    def __init__(self, name: str, missing: str) -> None:
+        story = {
+            "Secure": "a browser sends it over plain http too, where everybody on the way can read it",
+            "HttpOnly": "every script in a page can read it",
+        }
+        option = {"Secure": "secure", "HttpOnly": "http_only"}[missing]
+        default = "None" if missing == "Secure" else "True"
+        super().__init__(
+            cause=f"The session cookie {name} is not {missing}: {story[missing]}.",
+            fix=f"Leave `{option}` out of `session(cookie={{...}})`, or write `{option}={default}` into its "
+            "`CookieOptions(...)`.",
+        )
+
+
+class DebugMode(KickError):
+    """A mode of Python that is for development."""
+
+    code = "debug-mode"
+
+    def __init__(self, switch: str) -> None:
+        super().__init__(
+            cause=f"{switch} is set: Python checks and logs what only a developer wants to know, and is slow.",
+            fix=f"Take it away: `unset {switch}`." if switch.isupper() else f"Start Python without `{switch}`.",
+        )
+
+
+def weaknesses(app: Any, *, workers: int) -> list[KickError]:
+    """What should not be so where an application is served to others; looks at what is set, and asks nobody."""
+    found: list[KickError] = [*_of_secret(app), *map(DebugMode, _debug_switches())]
+    layers = list(session_layers(app))
+    for layer in layers:
+        found += _of_cookie(layer)
+    if workers > 1 and any(map(is_in_process, layers)):
+        found.append(SessionsNotShared(workers))
+    return found
+
+
+def session_layers(app: Any) -> Iterator[SessionLayer]:
+    """Every `session()` of an application, each once; none of an application of another framework."""
+    from kick.app import App
+    from kick.session import SessionLayer
+
+    if isinstance(app, App):
+        found = {id(each): each for each in _layers(app)}
+        yield from (each for each in found.values() if isinstance(each, SessionLayer))
+
+
+def is_in_process(layer: SessionLayer) -> bool:
+    """Whether sessions are in the memory of the process."""
+    return bool(getattr(layer.engine.store, "in_process", False))
+
+
+def guessable(secret: str) -> str | None:
+    """Why a secret of good length is none; `None` for one that looks random.
+
+    >>> guessable("x" * 40), guessable("please-change-me-before-production")
+    ('it has 1 different characters', "it has 'change-me' in it")
+    >>> guessable("9fQ2-vT7bXw0cKzLr4YhNs8aUeJd1mGi")
+    """
+    different = len(set(secret))
+    if different < FEWEST_CHARACTERS:
+        return f"it has {different} different characters"
+    lowered = secret.lower()
+    known = next((word for word in _KNOWN if word in lowered), None)
+    if known is not None:
+        return f"it has {known!r} in it"
+    half = len(secret) // 2
+    if secret[:half] * 2 == secret[: half * 2]:
+        return "its second half is its first"
+    return None
+
+
+def _of_secret(app: Any) -> Iterator[KickError]:
+    secrets = os.environ.get(SECRET, "").split(",")
+    reasons = [reason for each in secrets if each and (reason := guessable(each)) is not None]
+    if reasons:
+        yield GuessableSecret(reasons[0])
+    layers = list(session_layers(app))
+    if len(secrets) > 1 and layers and all(layer.engine.options.cookie.secrets == 1 for layer in layers):
+        yield SecretsAsOne(len(secrets))
+
+
+def _of_cookie(layer: SessionLayer) -> Iterator[KickError]:
+    cookie = layer.engine.options.cookie
+    flags = {each.strip() for each in cookie.remove().decode().split(";")}
+    for flag in ("Secure", "HttpOnly"):
+        if flag not in flags:
+            yield InsecureCookie(cookie.name, flag)
+
+
+def _debug_switches() -> list[str]:
+    named = [name for name in _DEVELOPMENT if os.environ.get(name, "0") not in ("", "0")]
+    if sys.flags.dev_mode and "PYTHONDEVMODE" not in named:
+        named.append("-X dev")
+    return named
+
+
+def _layers(app: App) -> Iterator[Any]:
+    """All the middleware of an application."""
+    yield from app.middleware
+    for each in (*app.routes, *app.sockets, *(mount.route for mount in app.mounts)):
+        yield from each.middleware

@@ -1,0 +1,55 @@
+"""`kick completion`: what makes a shell complete commands and options of `kick`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePath
+from typing import Final
+
+import click
+
+from kick.cli import terminal
+from kick.cli.errors import UnknownShell
+from kick.cli.options import trace_option
+
+VARIABLE: Final = "_KICK_COMPLETE"
+"""What the script of a shell sets when it asks `kick` what could follow."""
+
+SHELLS: Final = ("bash", "zsh", "fish")
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(SHELLS), required=False)
+@trace_option
+def command(shell: str | None) -> None:
+    """Print a script that makes SHELL complete commands and options; without SHELL, for the one in $SHELL.
+
+    \b
+    Examples, each for the shell's own start-up file:
+      $ kick completion bash >> ~/.bashrc
+      $ kick completion zsh >> ~/.zshrc
+      $ kick completion fish > ~/.config/fish/completions/kick.fish
+    """
+    terminal.say(script(shell or _own_shell()))
+
+
+def script(shell: str) -> str:
+    """The script for a shell.
+
+    >>> script("bash").strip().splitlines()[0]
+    '_kick_completion() {'
+    """
+    from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
+
+    from kick.cli.program import program
+
+    classes: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+    made = classes[shell](program, {}, "kick", VARIABLE)
+    return made.source_template % made.source_vars()
+
+
+def _own_shell() -> str:
+    name = PurePath(os.environ.get("SHELL", "")).name
+    if name not in SHELLS:
+        raise UnknownShell(name)
+    return name

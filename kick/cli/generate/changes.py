@@ -1,0 +1,125 @@
+"""Files to be written and edited: all of them, or none."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from kick.cli import terminal
+from kick.cli.generate.errors import FileTaken
+
+
+class Edit(NamedTuple):
+    """A file before and after."""
+
+    path: Path
+    before: bytes
+    after: bytes
+
+
+class Changes(NamedTuple):
+    """New files by their paths, and edits of files that are there."""
+
+    folder: Path
+    new: Mapping[Path, str]
+    edits: tuple[Edit, ...] = ()
+
+    def check(self) -> None:
+        """Raise `FileTaken` where something would be overwritten, or a module and a package would have one name."""
+        taken = [path for path in self.new if path.exists() or path.is_symlink()]
+        for path in self.new:
+            for rival in (path.with_suffix(""), path.parent.with_suffix(".py")):
+                if path.name != "__init__.py" and rival.exists() and rival not in taken:
+                    taken.append(rival)
+        if taken:
+            raise FileTaken([self._name(path) for path in taken])
+
+    def write(self) -> None:
+        """Carry all of it out. Whatever goes wrong, everything is as it was before."""
+        self.check()
+        made: list[Path] = []
+        edited: list[Edit] = []
+        try:
+            for path, text in self.new.items():
+                made += _make_folders(path.parent)
+                with path.open("x", encoding="utf-8", newline="\n") as stream:
+                    made.append(path)
+                    stream.write(_formatted(text, path, self.folder))
+            for edit in self.edits:
+                _replace(edit.path, edit.after)
+                edited.append(edit)
+        except BaseException:
+            for edit in edited:
+                _replace(edit.path, edit.before)
+            for path in reversed(made):
+                path.rmdir() if path.is_dir() else path.unlink()
+            raise
+
+    def shown(self) -> str:
+        """The new files, and the edits as a diff, as a terminal shows them."""
+        new = [f"  {terminal.green('new')}   {self._name(path)}" for path in self.new]
+        edited = [f"  {terminal.yellow('edit')}  {self._name(edit.path)}" for edit in self.edits]
+        diffs = [line for edit in self.edits for line in ("", *_diff(edit, self._name(edit.path)))]
+        return "\n".join([*new, *edited, *diffs])
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+
+def _diff(edit: Edit, name: str) -> list[str]:
+    before, after = (text.decode("utf-8", "replace").splitlines() for text in (edit.before, edit.after))
+    lines = difflib.unified_diff(before, after, name, name, lineterm="", n=2)
+    return [f"    {_colored(line)}" for line in lines]
+
+
+def _colored(line: str) -> str:
+    if line.startswith(("---", "+++", "@@")):
+        return terminal.dim(line)
+    if line.startswith("+"):
+        return terminal.green(line)
+    return click.style(line, fg="red") if line.startswith("-") else line
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    if folder.is_dir():
+        return []
+    made = _make_folders(folder.parent)
+    folder.mkdir()
+    return [*made, folder]
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put other content into a file, at no time half of it; who may read it stays as it was, and a link stays one."""
+    path = path.resolve()
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        beside.write_bytes(content)
+        shutil.copymode(path, beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _formatted(text: str, path: Path, folder: Path) -> str:
+    """The text in the project's own style, where its environment has ruff."""
+    ruff = shutil.which("ruff", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+    if ruff is None:
+        return text
+    run = subprocess.run(
+        [ruff, "format", "--stdin-filename", str(path), "-"],
+        cwd=folder,
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return run.stdout if run.returncode == 0 else text

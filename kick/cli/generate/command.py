@@ -1,0 +1,202 @@
+"""`kick generate`: what its commands have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from kick.cli import terminal
+from kick.cli.generate import pieces
+from kick.cli.generate.changes import Changes, Edit
+from kick.cli.generate.errors import BadPieceName
+from kick.cli.generate.fields import parse_fields
+from kick.cli.generate.pieces import Mount, Piece
+from kick.cli.generate.places import Place, find_bootstrap, line_width, place_of
+from kick.cli.generate.words import LONGEST, Name, parse_name, plural_of
+from kick.cli.options import trace_option
+from kick.cli.target import Target, find_target
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+_CLASSES: Final = frozenset(
+    {"Controller", "Decimal", "Delete", "Get", "Iterator", "Module", "NotFound", "Post", "Protocol", "Put", "Struct"}
+)
+"""What the files of a resource import; a resource of that name would hide it."""
+
+
+def _options(command: Decorated) -> Decorated:
+    """What all of them take."""
+    app = click.option("--app", "target", help="The application, if not the one in pyproject.toml: package.module:app.")
+    dry = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+    return app(dry(trace_option(command)))
+
+
+def _mount_option(command: Decorated) -> Decorated:
+    return click.option("--mount/--no-mount", default=True, help="Add it to the application.  [default: mount]")(
+        command
+    )
+
+
+@click.group("generate")
+def command() -> None:
+    """Write a piece of an application, with its test, into the project in this folder.
+
+    Nothing is overwritten, and what is edited is shown. `kick g` is short for it.
+
+    \b
+    Examples:
+      $ kick generate resource note title:str body:str done:bool
+      $ kick generate controller shop --dry-run
+    """
+
+
+@command.command("resource", short_help="Models, repository, controller, module and tests, mounted.")
+@click.argument("name")
+@click.argument("fields", nargs=-1)
+@click.option("--plural", help="More than one of it, where adding an s is not enough: mice.")
+@_mount_option
+@_options
+def resource(
+    name: str, fields: tuple[str, ...], plural: str | None, mount: bool, target: str | None, dry_run: bool
+) -> None:
+    """Write all that it takes to create, read, replace and remove things called NAME, in the singular.
+
+    FIELDS are `name:type`; the types are str, int, float, bool, uuid, datetime, date, decimal, and 'list[...]' of
+    these. A question mark makes a field optional: `due:date?`.
+
+    \b
+    Examples:
+      $ kick generate resource note title:str body:str done:bool
+      $ kick generate resource mouse --plural mice name:str 'tags:list[str]'
+    """
+    found, place = _project(target)
+    singular = parse_name("resource", name, top_level=False)
+    if singular.title in _CLASSES:
+        raise BadPieceName("resource", name, f"it would hide the {singular.title} that its files import")
+    rule = plural is None
+    text = plural_of(singular).snake if plural is None else plural
+    many = parse_name("resource", text, top_level=place.is_flat, longest=LONGEST + len("es"))
+    piece = pieces.resource(place, singular, many, parse_fields(fields))
+    if rule and singular.snake.endswith("s"):
+        terminal.warn(f"NAME is one of them; the plural of {singular.snake} is taken to be {many.snake} (--plural)")
+    _carry_out(piece, found, place, mount=mount, dry_run=dry_run)
+
+
+def _of_one_name(kind: str, about: str, story: str, make: Callable[[Place, Name], Piece], *, mounts: bool) -> None:
+    """Add a command that takes a name."""
+
+    @_options
+    def callback(name: str, target: str | None, dry_run: bool, mount: bool = True) -> None:
+        found, place = _project(target)
+        flat = place.is_flat and kind in ("module", "controller", "service")
+        piece = make(place, parse_name(kind, name, top_level=flat))
+        _carry_out(piece, found, place, mount=mount, dry_run=dry_run)
+
+    callback.__doc__ = f"""{story}
+
+    \b
+    Example:
+      $ kick generate {kind} {"clock" if kind == "provider" else "shop"}
+    """
+    if mounts:
+        callback = _mount_option(callback)
+    command.command(kind, short_help=about)(click.argument("name")(callback))
+
+
+_of_one_name(
+    "module", "A module, mounted.", "Write a module and mount it in the application.", pieces.module, mounts=True
+)
+_of_one_name(
+    "controller",
+    "A controller in the module of its name.",
+    "Write a controller, and list it in the module of the same name; where there is none, that is written and mounted.",
+    pieces.controller,
+    mounts=True,
+)
+_of_one_name(
+    "service",
+    "A service, which is provided by its type.",
+    "Write a class that is marked @Service: handlers and constructors get it by its type.",
+    pieces.service,
+    mounts=False,
+)
+_of_one_name(
+    "middleware",
+    "Middleware.",
+    "Write middleware. Its place among the others matters, so putting it there is left to you.",
+    pieces.middleware,
+    mounts=False,
+)
+_of_one_name(
+    "guard",
+    "Middleware that lets some in and others not.",
+    "Write middleware for @Use(...) that decides who may call a handler.",
+    pieces.guard,
+    mounts=False,
+)
+_of_one_name(
+    "provider",
+    "A provider function that cleans up after itself.",
+    "Write a class, and the function that opens one when the application needs it and closes it at the end.",
+    pieces.provider,
+    mounts=False,
+)
+
+
+@command.command("test", short_help="A test of the application.")
+@click.argument("name")
+@_options
+def test(name: str, target: str | None, dry_run: bool) -> None:
+    """Write a test of the whole application.
+
+    \b
+    Example:
+      $ kick generate test shop
+    """
+    found, place = _project(target)
+    piece = pieces.test(place, parse_name("test", name, top_level=False), found)
+    _carry_out(piece, found, place, mount=False, dry_run=dry_run)
+
+
+def _project(target: str | None) -> tuple[Target, Place]:
+    folder = Path.cwd()
+    found = find_target(target, folder)
+    return found, place_of(found, folder)
+
+
+def _carry_out(piece: Piece, target: Target, place: Place, *, mount: bool, dry_run: bool) -> None:
+    edits: Sequence[Edit] = ()
+    changes = Changes(place.folder, piece.new)
+    changes.check()
+    if mount and piece.mount is not None:
+        edits = [_edit(piece.mount, target, place)]
+    changes = changes._replace(edits=tuple(edits))
+    if not dry_run:
+        changes.write()
+    terminal.say(f"\n{changes.shown()}\n")
+    if dry_run:
+        terminal.say(f"  {terminal.yellow('dry run')}  Nothing was written.\n")
+        return
+    steps = [piece.then] if piece.then else []
+    if piece.mount is not None and not edits:
+        steps.append(f"list {piece.mount.entry} of {piece.mount.module}: bootstrap(modules=[...])")
+    steps.append("run the tests: make test" if (place.folder / "Makefile").is_file() else "run the tests: pytest")
+    terminal.say("\n".join(f"  {terminal.green('next')}  {step}" for step in steps) + "\n")
+
+
+def _edit(mount: Mount, target: Target, place: Place) -> Edit:
+    from kick.cli.generate.lists import Addition, add_to_list
+
+    if mount.controllers_of is None:
+        path = find_bootstrap(target, place.folder)
+        addition = Addition("bootstrap", "modules", 0, mount.module, mount.entry)
+    else:
+        path = mount.controllers_of
+        addition = Addition("Module", "controllers", None, mount.module, mount.entry)
+    before = path.read_bytes()
+    shown = path.relative_to(place.folder).as_posix()
+    after = add_to_list(before, shown, addition, width=line_width(place.folder), local=place.is_local)
+    return Edit(path, before, after)

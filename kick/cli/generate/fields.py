@@ -1,0 +1,119 @@
+"""The fields of a resource: `title:str`, `due:date?`, `tags:list[str]`."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from kick.cli.generate.errors import BadField
+
+LONGEST: Final = 32
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_TYPE: Final = re.compile(r"(?:list\[(?P<item>\w+)\]|(?P<plain>\w+))(?P<optional>\??)")
+_RESERVED: Final = frozenset({"id", "self", "cls"})
+
+
+class Kind(NamedTuple):
+    """A type that fields may have: its name in Python, where that comes from, and two values of it as JSON has them."""
+
+    hint: str
+    source: tuple[str, str | None] | None
+    samples: tuple[str, str]
+
+
+KINDS: Final = {
+    "str": Kind("str", None, ('"first"', '"second"')),
+    "int": Kind("int", None, ("1", "2")),
+    "float": Kind("float", None, ("1.5", "2.5")),
+    "bool": Kind("bool", None, ("True", "False")),
+    "uuid": Kind(
+        "UUID",
+        ("uuid", "UUID"),
+        ('"6f2c1ad0-8c6e-4a0e-9d29-0b7f1c1f1c01"', '"6f2c1ad0-8c6e-4a0e-9d29-0b7f1c1f1c02"'),
+    ),
+    "datetime": Kind("datetime.datetime", ("datetime", None), ('"2026-01-02T03:04:05Z"', '"2026-02-03T04:05:06Z"')),
+    "date": Kind("datetime.date", ("datetime", None), ('"2026-01-02"', '"2026-02-03"')),
+    "decimal": Kind("Decimal", ("decimal", "Decimal"), ('"1.50"', '"2.50"')),
+}
+
+_HIDING: Final = frozenset({"str", "int", "float", "bool", "list", "datetime"})
+"""Names that the hints of the other fields are written with."""
+
+
+class Field(NamedTuple):
+    """A field."""
+
+    name: str
+    kind: Kind
+    is_list: bool
+    is_optional: bool
+
+    @property
+    def declaration(self) -> str:
+        """The line of the class.
+
+        >>> parse_field("due:date?").declaration
+        'due: datetime.date | None = None'
+        """
+        hint = f"list[{self.kind.hint}]" if self.is_list else self.kind.hint
+        return f"{self.name}: {hint} | None = None" if self.is_optional else f"{self.name}: {hint}"
+
+    def sample(self, which: int) -> str:
+        """The first or second value that a test sends, as an expression of Python."""
+        value = self.kind.samples[which]
+        return f"[{value}]" if self.is_list else value
+
+
+def parse_field(text: str) -> Field:
+    """The field that a text describes.
+
+    >>> parse_field("tags:list[str]").declaration
+    'tags: list[str]'
+
+    Raises `BadField`.
+    """
+    name, colon, type_name = text.partition(":")
+    if not colon or not type_name:
+        raise BadField(text, "it has no type")
+    if _NAME.fullmatch(name) is None:
+        raise BadField(text, "its name is not written in small letters, digits and single underscores, a letter first")
+    if len(name) > LONGEST:
+        raise BadField(text, f"its name is longer than {LONGEST} characters")
+    if keyword.iskeyword(name):
+        raise BadField(text, f"{name} is a word of the Python language")
+    if name in _RESERVED:
+        raise BadField(text, f"{name} is what the resource itself has" if name == "id" else f"{name} is taken")
+    if name in _HIDING:
+        raise BadField(text, f"a field named {name} would hide the type")
+    match = _TYPE.fullmatch(type_name)
+    kind = KINDS.get(match["item"] or match["plain"]) if match else None
+    if match is None or kind is None:
+        raise BadField(text, f"there is no type {type_name!r}")
+    return Field(name, kind, is_list=match["item"] is not None, is_optional=bool(match["optional"]))
+
+
+def parse_fields(texts: Sequence[str]) -> list[Field]:
+    """The fields of a resource, at least one. Raises `BadField`, also for two of one name."""
+    if not texts:
+        raise BadField("", "a resource has one field at least")
+    fields = [parse_field(text) for text in texts]
+    seen: set[str] = set()
+    for field, text in zip(fields, texts, strict=True):
+        if field.name in seen:
+            raise BadField(text, "there are two of that name")
+        seen.add(field.name)
+    return fields
+
+
+def imports_of(fields: Sequence[Field]) -> list[str]:
+    """The lines that the hints of fields need, as isort orders them.
+
+    >>> imports_of([parse_field("a:uuid"), parse_field("b:date"), parse_field("c:datetime")])
+    ['import datetime', 'from uuid import UUID']
+    """
+    sources = sorted({field.kind.source for field in fields if field.kind.source}, key=lambda each: each[0])
+    plain = [f"import {module}" for module, name in sources if name is None]
+    return [*plain, *(f"from {module} import {name}" for module, name in sources if name is not None)]

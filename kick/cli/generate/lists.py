@@ -1,0 +1,273 @@
+"""Adding an entry to a list in a Python file, and the import that it takes; all else stays as it was written.
+
+The one place that knows LibCST, which comes with the extra `generate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from kick.cli.generate.errors import NoModuleList, UnreadableModule
+from kick.errors import MissingExtra
+
+try:
+    import libcst as cst
+    from libcst.helpers import get_full_name_for_node_or_raise
+    from libcst.metadata import MetadataWrapper, PositionProvider
+except ModuleNotFoundError:
+    raise MissingExtra("`kick generate`, to edit a list of modules,", "libcst", "generate") from None
+
+if TYPE_CHECKING:
+    from kick.cli.generate.places import Locals
+
+_STEP: Final = "    "
+
+
+class Addition(NamedTuple):
+    """An entry for the list that a call is given: `entry` into `modules` of `bootstrap(...)`, say.
+
+    `module` and `entry` are what is imported. `position` is where the call takes the list without its keyword.
+    """
+
+    call: str
+    keyword: str
+    position: int | None
+    module: str
+    entry: str
+
+    @property
+    def line(self) -> str:
+        """The import."""
+        return f"from {self.module} import {self.entry}"
+
+
+def add_to_list(source: bytes, path: str, addition: Addition, *, width: int, local: Locals) -> bytes:
+    """The text of a file with one more entry in a list.
+
+    The list may stand in the call, or in a variable that the call is given. A list in one line that would be longer
+    than `width` becomes one entry a line. `local` tells the project's modules from those that are installed.
+
+    Raises `NoModuleList` where there is no such list, and `UnreadableModule` for what is no Python.
+    """
+    wrapper = MetadataWrapper(_parsed(source, path), unsafe_skip_copy=True)
+    module = wrapper.module
+    found = _find_list(module, path, addition)
+    if _binds(module, addition.entry):
+        raise _refusal(f"{path} has a {addition.entry} already", addition)
+    position = wrapper.resolve(PositionProvider)[found].start
+    line = module.code.splitlines()[position.line - 1]
+    indent = line[: len(line) - len(line.lstrip())]
+    room = width - len(line) - (len(", ") if found.elements else 0)
+    longer = _extended(found, addition.entry, indent=indent, fits=len(addition.entry) <= room)
+    edited = module.deep_replace(found, longer)
+    assert isinstance(edited, cst.Module)
+    return _with_import(edited, addition, local).bytes
+
+
+# Finding the list
+
+
+def _parsed(source: bytes, path: str) -> cst.Module:
+    try:
+        return cst.parse_module(source)
+    except (cst.ParserSyntaxError, UnicodeDecodeError) as error:
+        said = error.message if isinstance(error, cst.ParserSyntaxError) else str(error)
+        raise UnreadableModule(path, said.splitlines()[0]) from None
+
+
+def _find_list(module: cst.Module, path: str, addition: Addition) -> cst.List:
+    calls = _calls(module, addition.call)
+    if len(calls) != 1:
+        raise _refusal(f"{path} calls {addition.call}() {len(calls)} times, and it takes one", addition)
+    value = _argument(calls[0], addition)
+    if isinstance(value, cst.Name):
+        assigned = [each for each in _Assignments.in_module(module) if each[0] == value.value]
+        if len(assigned) != 1:
+            raise _refusal(f"{path} assigns {value.value} {len(assigned)} times, and it takes one", addition)
+        value = assigned[0][1]
+    if not isinstance(value, cst.List):
+        raise _refusal(
+            f"what {addition.call}() in {path} takes for {addition.keyword} is not written as a list", addition
+        )
+    return value
+
+
+def _refusal(problem: str, addition: Addition) -> NoModuleList:
+    return NoModuleList(problem, addition.line, addition.entry, addition.keyword)
+
+
+def _argument(call: cst.Call, addition: Addition) -> cst.BaseExpression | None:
+    for arg in call.args:
+        if arg.keyword is not None and arg.keyword.value == addition.keyword:
+            return arg.value
+    if addition.position is not None and len(call.args) > addition.position:
+        arg = call.args[addition.position]
+        if arg.keyword is None and not arg.star:
+            return arg.value
+    return None
+
+
+def _calls(module: cst.Module, name: str) -> list[cst.Call]:
+    found: list[cst.Call] = []
+
+    class Calls(cst.CSTVisitor):
+        def visit_Call(self, node: cst.Call) -> None:
+            func = node.func.attr if isinstance(node.func, cst.Attribute) else node.func
+            if isinstance(func, cst.Name) and func.value == name:
+                found.append(node)
+
+    module.visit(Calls())
+    return found
+
+
+class _Assignments(cst.CSTVisitor):
+    """Every name that is assigned to, with the value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, cst.BaseExpression | None]] = []
+
+    @classmethod
+    def in_module(cls, module: cst.Module) -> list[tuple[str, cst.BaseExpression | None]]:
+        """All of a module."""
+        visitor = cls()
+        module.visit(visitor)
+        return visitor.found
+
+    def visit_Assign(self, node: cst.Assign) -> None:
+        self.found += [
+            (target.target.value, node.value) for target in node.targets if isinstance(target.target, cst.Name)
+        ]
+
+    def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
+        if isinstance(node.target, cst.Name):
+            self.found.append((node.target.value, node.value))
+
+    def visit_AugAssign(self, node: cst.AugAssign) -> None:
+        if isinstance(node.target, cst.Name):
+            self.found.append((node.target.value, None))
+
+
+def _binds(module: cst.Module, name: str) -> bool:
+    if any(each == name for each, _ in _Assignments.in_module(module)):
+        return True
+    return any(name in names for _, names in _imported(module))
+
+
+# The list, longer
+
+
+def _extended(found: cst.List, entry: str, *, indent: str, fits: bool) -> cst.List:
+    one = cst.Element(cst.Name(entry))
+    if _is_on_lines(found):
+        return _on_one_more_line(found, one, indent)
+    if fits:
+        return found.with_changes(elements=[*_with_commas(found.elements, " "), one])
+    between = _line_break(indent + _STEP)
+    elements = [each.with_changes(comma=cst.Comma(whitespace_after=between)) for each in found.elements]
+    return found.with_changes(
+        lbracket=cst.LeftSquareBracket(whitespace_after=between),
+        elements=[*elements, one.with_changes(comma=cst.Comma())],
+        rbracket=cst.RightSquareBracket(whitespace_before=_line_break(indent)),
+    )
+
+
+def _with_commas(elements: Sequence[cst.BaseElement], after: str) -> list[cst.BaseElement]:
+    comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(after))
+    return [*elements[:-1], *(each.with_changes(comma=comma) for each in elements[-1:])]
+
+
+def _is_on_lines(found: cst.List) -> bool:
+    return isinstance(_end_of(found), cst.ParenthesizedWhitespace)
+
+
+def _end_of(found: cst.List) -> cst.BaseParenthesizableWhitespace:
+    """What stands before the closing bracket; where there are no entries, that is what follows the opening one."""
+    return found.rbracket.whitespace_before if found.elements else found.lbracket.whitespace_after
+
+
+def _on_one_more_line(found: cst.List, one: cst.Element, indent: str) -> cst.List:
+    """The list with a line more before its end; comments stay where they were."""
+    end = _end_of(found)
+    assert isinstance(end, cst.ParenthesizedWhitespace)
+    margin = cst.SimpleWhitespace(_margin(found, end, indent))
+    before = end.with_changes(indent=False, last_line=margin)
+    new_end = end.with_changes(first_line=cst.TrailingWhitespace(), empty_lines=[])
+    one = one.with_changes(comma=cst.Comma())
+    if not found.elements:
+        return found.with_changes(
+            lbracket=cst.LeftSquareBracket(whitespace_after=before),
+            elements=[one],
+            rbracket=cst.RightSquareBracket(whitespace_before=new_end),
+        )
+    last = found.elements[-1].with_changes(comma=cst.Comma(whitespace_after=before))
+    return found.with_changes(
+        elements=[*found.elements[:-1], last, one], rbracket=cst.RightSquareBracket(whitespace_before=new_end)
+    )
+
+
+def _margin(found: cst.List, end: cst.ParenthesizedWhitespace, indent: str) -> str:
+    """What the entries of a list in several lines begin with."""
+    first = found.lbracket.whitespace_after
+    if found.elements and isinstance(first, cst.ParenthesizedWhitespace):
+        block = indent[: len(indent) - len(end.last_line.value)] if first.indent else ""
+        return f"{block}{first.last_line.value}"
+    return f"{indent}{_STEP}"
+
+
+def _line_break(indent: str) -> cst.ParenthesizedWhitespace:
+    return cst.ParenthesizedWhitespace(
+        first_line=cst.TrailingWhitespace(), indent=False, last_line=cst.SimpleWhitespace(indent)
+    )
+
+
+# The import
+
+
+def _imported(module: cst.Module) -> Iterator[tuple[int, list[str]]]:
+    """Where in the body of a module its imports are, and the names that each brings."""
+    for index, statement in enumerate(module.body):
+        if isinstance(statement, cst.SimpleStatementLine):
+            for small in statement.body:
+                if isinstance(small, cst.Import | cst.ImportFrom):
+                    yield index, [] if isinstance(small.names, cst.ImportStar) else list(map(_bound, small.names))
+
+
+def _bound(alias: cst.ImportAlias) -> str:
+    if alias.asname is not None and isinstance(alias.asname.name, cst.Name):
+        return alias.asname.name.value
+    return alias.evaluated_name.partition(".")[0]
+
+
+def _with_import(module: cst.Module, addition: Addition, local: Locals) -> cst.Module:
+    """The module with the import where isort would have it: among those of the project, by the module's name."""
+    line = cst.parse_statement(addition.line, config=module.config_for_parsing)
+    assert isinstance(line, cst.SimpleStatementLine)
+    body = list(module.body)
+    ours = [(index, name) for index, name in _from_imports(module) if local(name)]
+    after = [index for index, name in ours if name < addition.module]
+    if after:
+        body.insert(after[-1] + 1, line)
+    elif ours:
+        first = ours[0][0]
+        statement = body[first]
+        assert isinstance(statement, cst.SimpleStatementLine)
+        blank = [each for each in statement.leading_lines if each.comment is None]
+        rest = [each for each in statement.leading_lines if each.comment is not None]
+        body[first] = statement.with_changes(leading_lines=rest)
+        body.insert(first, line.with_changes(leading_lines=blank))
+    else:
+        last = max((index for index, _ in _imported(module)), default=-1)
+        body.insert(last + 1, line.with_changes(leading_lines=[cst.EmptyLine(indent=False)] if last >= 0 else []))
+    return module.with_changes(body=body)
+
+
+def _from_imports(module: cst.Module) -> Iterator[tuple[int, str]]:
+    """The absolute `from ... import` lines of a module, and what each imports from."""
+    for index, _ in _imported(module):
+        statement = module.body[index]
+        assert isinstance(statement, cst.SimpleStatementLine)
+        small = statement.body[0]
+        if isinstance(small, cst.ImportFrom) and small.module is not None and not small.relative:
+            yield index, get_full_name_for_node_or_raise(small.module)

@@ -1,0 +1,156 @@
+"""What each piece consists of: its files, and where it is mounted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from kick.cli.generate.fields import Field, imports_of
+from kick.cli.generate.places import Place
+from kick.cli.generate.words import Name
+from kick.cli.scaffold import fill
+from kick.cli.target import Target
+
+_CLIENT: Final = re.compile(r"^def client\(", re.MULTILINE)
+
+
+class Mount(NamedTuple):
+    """What has to know of a piece: a list of the application's modules, or of a module's controllers."""
+
+    module: str
+    entry: str
+    controllers_of: Path | None = None
+
+
+class Piece(NamedTuple):
+    """The texts of new files by their paths, where the piece is mounted, and what is left for the user to do."""
+
+    new: dict[Path, str]
+    mount: Mount | None = None
+    then: str = ""
+
+
+def resource(place: Place, name: Name, plural: Name, fields: Sequence[Field]) -> Piece:
+    """Models, a repository, a controller, a module and tests."""
+    required = [field.name for field in fields if not field.is_optional]
+    imports = "\n".join(imports_of(fields))
+    values = _values(place, name) | {
+        "plural": plural.snake,
+        "Plural": plural.title,
+        "path": plural.path,
+        "many": plural.words,
+        "imports": f"{imports}\n\n" if imports else "",
+        "declarations": "\n".join(f"    {field.declaration}" for field in fields),
+        "first": _sample(fields, 0),
+        "second": _sample(fields, 1),
+        "wrong": "{}" if required else "5",
+        "wrong_location": f"/body/{required[0]}" if required else "/body",
+        "repository_names": ", ".join(sorted((f"{name.title}Repository", f"{plural.title}InMemory"), key=str.lower)),
+    }
+    parts = ("models", "repository", "controller", "module")
+    new = {place.root / plural.snake / f"{part}.py": _text("resource", part, values) for part in parts}
+    new |= _test(place, plural.snake, _text("resource", "test", values))
+    module = f"{place.prefix}{plural.snake}.module"
+    return Piece(_with_packages(new, place), Mount(module, f"{plural.title}Module"))
+
+
+def module(place: Place, name: Name) -> Piece:
+    """A module without controllers."""
+    new = {place.root / name.snake / "module.py": _text("module", "module", _values(place, name))}
+    return Piece(
+        _with_packages(new, place),
+        Mount(f"{place.prefix}{name.snake}.module", f"{name.title}Module"),
+        f"kick generate controller {name.path}",
+    )
+
+
+def controller(place: Place, name: Name) -> Piece:
+    """A controller with its test, in the module of the same name; where there is none, with that module."""
+    values = _values(place, name)
+    folder = place.root / name.snake
+    new = {folder / "controller.py": _text("controller", "controller", values)}
+    new |= _test(place, f"{name.snake}_controller", _text("controller", "test", values))
+    if (folder / "module.py").is_file():
+        mount = Mount(f"{place.prefix}{name.snake}.controller", f"{name.title}Controller", folder / "module.py")
+    else:
+        new[folder / "module.py"] = _text("controller", "module", values)
+        mount = Mount(f"{place.prefix}{name.snake}.module", f"{name.title}Module")
+    return Piece(_with_packages(new, place), mount)
+
+
+def service(place: Place, name: Name) -> Piece:
+    """A service with its test; what is marked `@Service` need not be listed anywhere."""
+    values = _values(place, name)
+    new = {place.root / name.snake / "service.py": _text("service", "service", values)}
+    new |= _test(place, f"{name.snake}_service", _text("service", "test", values))
+    return Piece(
+        _with_packages(new, place), then=f"ask for it by type, as in `def __init__(self, it: {name.title}Service)`"
+    )
+
+
+def middleware(place: Place, name: Name) -> Piece:
+    """Middleware with its test. Where it stands among the others is for the user to say."""
+    return _single(place, "middleware", "middleware", name, f"put {name.snake} into bootstrap(middleware=[...])")
+
+
+def guard(place: Place, name: Name) -> Piece:
+    """Middleware that lets some in and others not, with its test."""
+    return _single(place, "guard", "guards", name, f"put @Use({name.snake}) on a handler or a controller")
+
+
+def provider(place: Place, name: Name) -> Piece:
+    """A class and the provider function that makes it and cleans up after it, with a test."""
+    return _single(place, "provider", "providers", name, f"put open_{name.snake} into bootstrap(providers=[...])")
+
+
+def test(place: Place, name: Name, target: Target) -> Piece:
+    """A test of the whole application, with the `client` of tests/conftest.py, where there is one."""
+    values = _values(place, name) | {
+        "target_module": target.module,
+        "target_name": target.attribute.partition(".")[0],
+    }
+    conftest = place.folder / "tests" / "conftest.py"
+    has_client = conftest.is_file() and _CLIENT.search(conftest.read_text(encoding="utf-8")) is not None
+    text = _text("test", "test_with_client" if has_client else "test", values)
+    return Piece(_test(place, name.snake, text), then="make it say what the application is to do")
+
+
+def _single(place: Place, kind: str, folder: str, name: Name, then: str) -> Piece:
+    values = _values(place, name)
+    new = {place.root / folder / f"{name.snake}.py": _text(kind, kind, values)}
+    new |= _test(place, f"{name.snake}_{kind}", _text(kind, "test", values))
+    return Piece(_with_packages(new, place), then=then)
+
+
+def _values(place: Place, name: Name) -> dict[str, str]:
+    return {
+        "name": name.snake,
+        "Title": name.title,
+        "path": name.path,
+        "words": name.words,
+        "Article": name.article[:1].upper() + name.article[1:],
+        "prefix": place.prefix,
+    }
+
+
+def _text(kind: str, part: str, values: dict[str, str]) -> str:
+    source = files("kick.cli") / "templates" / "generate" / kind / f"{part}.py"
+    return fill(source.read_text(encoding="utf-8"), values)
+
+
+def _test(place: Place, name: str, text: str) -> dict[Path, str]:
+    return {place.folder / "tests" / f"test_{name}.py": text}
+
+
+def _with_packages(new: dict[Path, str], place: Place) -> dict[Path, str]:
+    """The files, with an empty `__init__.py` in each folder of the application that has none."""
+    folders = {path.parent for path in new if path.parent != place.folder / "tests"}
+    packages = {folder / "__init__.py": "" for folder in sorted(folders) if not (folder / "__init__.py").exists()}
+    return packages | new
+
+
+def _sample(fields: Sequence[Field], which: int) -> str:
+    return "\n".join(f'    "{field.name}": {field.sample(which)},' for field in fields)

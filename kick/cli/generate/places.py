@@ -1,0 +1,107 @@
+"""Where in a project things are: its package, and the file that calls `bootstrap()`."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
+
+from kick.cli.generate.errors import NoModuleList
+from kick.cli.target import Target
+
+Locals: TypeAlias = Callable[[str], bool]
+"""Whether a module, by its whole name, is one of the project's own."""
+
+WIDTH: Final = 88
+"""Columns, where the project's settings say nothing: what ruff and black take."""
+
+
+class Place(NamedTuple):
+    """A project: its folder, the folder that new pieces go to, and what their modules' names begin with."""
+
+    folder: Path
+    root: Path
+    prefix: str
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether new pieces stand at the top, beside pyproject.toml, instead of in a package."""
+        return not self.prefix
+
+    def is_local(self, module: str) -> bool:
+        """Whether a module is one of the project's own."""
+        return _file_of(module, self.folder) is not None or (self.folder / module.partition(".")[0]).is_dir()
+
+
+def place_of(target: Target, folder: Path) -> Place:
+    """The place of a project whose application is this one: the package of the application, if it is in one."""
+    package = target.module.rpartition(".")[0]
+    root = folder.joinpath(*package.split(".")) if package else folder
+    return Place(folder, root, f"{package}." if package else "")
+
+
+def find_bootstrap(target: Target, folder: Path) -> Path:
+    """The file that calls `bootstrap()`: that of the target, or one of the project's own that it imports from.
+
+    Raises `NoModuleList` where there is none.
+    """
+    waiting, seen = [target.module], set[Path]()
+    while waiting:
+        module = waiting.pop(0)
+        path = _file_of(module, folder)
+        if path is None or path in seen:
+            continue
+        seen.add(path)
+        try:
+            tree = ast.parse(path.read_bytes())
+        except (SyntaxError, ValueError):
+            return path  # whoever edits it says what is wrong with it
+        if any(_calls_bootstrap(node) for node in ast.walk(tree)):
+            return path
+        waiting += _imports(tree, module, is_package=path.name == "__init__.py")
+    raise NoModuleList(f"no file that {target} leads to calls bootstrap()", "from ... import ...", "it", "modules")
+
+
+def line_width(folder: Path) -> int:
+    """The columns that the project's pyproject.toml gives a line, for ruff or for black."""
+    path = folder / "pyproject.toml"
+    if not path.is_file():
+        return WIDTH
+    try:
+        tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return WIDTH
+    for tool in ("ruff", "black"):
+        width = tools.get(tool, {}).get("line-length")
+        if isinstance(width, int):
+            return width
+    return WIDTH
+
+
+def _file_of(module: str, folder: Path) -> Path | None:
+    path = folder.joinpath(*module.split("."))
+    for candidate in (path.with_name(f"{path.name}.py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _calls_bootstrap(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+    return name == "bootstrap"
+
+
+def _imports(tree: ast.Module, module: str, *, is_package: bool) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = module.split(".")
+            kept = above[: len(above) - node.level + is_package] if node.level else []
+            base = ".".join([*kept, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)

@@ -1,0 +1,94 @@
+"""What a piece is called: `blog-post` as a module, a class, a path, and in the plural.
+
+The rules of the plural are few: `-s`; `-es` after s, x, z, ch and sh; `-ies` for a consonant and y. For what they get
+wrong there is `--plural`.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from typing import Final, NamedTuple
+
+from kick.cli.generate.errors import BadPieceName
+from kick.cli.naming import taken_by_packages
+
+LONGEST: Final = 24
+"""Characters. The lines of a piece have its name in them several times, and have to stay below 100."""
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WORDS: Final = re.compile(r"[-_]")
+_ES: Final = re.compile(r"(s|x|z|ch|sh)$")
+_IES: Final = re.compile(r"[^aeiou]y$")
+
+
+class Name(NamedTuple):
+    """A name in the forms that it takes."""
+
+    snake: str
+
+    @property
+    def title(self) -> str:
+        """As a class has it.
+
+        >>> Name("blog_post").title
+        'BlogPost'
+        """
+        return "".join(word[:1].upper() + word[1:] for word in self.snake.split("_"))
+
+    @property
+    def path(self) -> str:
+        """As an address has it.
+
+        >>> Name("blog_post").path
+        'blog-post'
+        """
+        return self.snake.replace("_", "-")
+
+    @property
+    def words(self) -> str:
+        """As a sentence has it."""
+        return self.snake.replace("_", " ")
+
+    @property
+    def article(self) -> str:
+        """The words with `a` or `an` before them."""
+        return f"{'an' if self.snake[0] in 'aeiou' else 'a'} {self.words}"
+
+
+def parse_name(kind: str, text: str, *, top_level: bool, longest: int = LONGEST) -> Name:
+    """The name in a text: `BlogPost`, `blog-post` and `blog_post` are the same one.
+
+    >>> parse_name("module", "BlogPost", top_level=False)
+    Name(snake='blog_post')
+
+    `top_level` says that it becomes a package or module beside those that are installed, and must not hide one.
+    Raises `BadPieceName`.
+    """
+    snake = _WORDS.sub("_", _HUMP.sub("_", text)).lower()
+    if not text:
+        raise BadPieceName(kind, text, "it is empty")
+    if _NAME.fullmatch(text) is None:
+        raise BadPieceName(kind, text, "it has to be the name of a class and of a module as well")
+    if len(snake) > longest:
+        raise BadPieceName(kind, text, f"it is longer than {longest} characters")
+    if keyword.iskeyword(snake) or keyword.iskeyword(Name(snake).title):
+        raise BadPieceName(kind, text, f"{snake} is a word of the Python language")
+    if top_level and snake in sys.stdlib_module_names:
+        raise BadPieceName(kind, text, f"Python's standard library has a module {snake!r}, which it would hide")
+    if top_level and taken_by_packages(snake):
+        raise BadPieceName(kind, text, f"it would hide the package {snake!r}, which the project needs")
+    return Name(snake)
+
+
+def plural_of(name: Name) -> Name:
+    """More than one of it.
+
+    >>> [plural_of(Name(each)).snake for each in ("note", "box", "blog_entry", "day")]
+    ['notes', 'boxes', 'blog_entries', 'days']
+    """
+    if _IES.search(name.snake):
+        return Name(f"{name.snake[:-1]}ies")
+    return Name(f"{name.snake}es" if _ES.search(name.snake) else f"{name.snake}s")

@@ -1,0 +1,154 @@
+"""The browser's side of `kick dev`: pages that load themselves anew after a save, and the page for a mistake.
+
+A page asks for `/__kick__/live`, a stream of events that begins with the number of the process. When the process ends,
+the stream does; the browser connects again, finds another number, and loads the page anew.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+PATH: Final = "/__kick__/live"
+SCRIPT_PATH: Final = f"{PATH}.js"
+TAG: Final = f'<script src="{SCRIPT_PATH}" async></script>'.encode()
+
+SCRIPT: Final = """\
+(() => {
+  let first = null;
+  const source = new EventSource("PATH");
+  source.addEventListener("process", (event) => {
+    if (first !== null && event.data !== first) location.reload();
+    first = event.data;
+  });
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 300);
+  };
+})();
+""".replace("PATH", PATH)
+
+RETRY: Final = 100
+"""Milliseconds until a browser connects again."""
+
+_TICK: Final = 0.05
+_PAGE: Final = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+  :root {{ color-scheme: light dark; }}
+  body {{ font: 16px/1.5 system-ui, sans-serif; margin: 0; padding: 3rem 1.5rem; }}
+  main {{ max-width: 60rem; margin: auto; }}
+  h1 {{ font-size: 1.25rem; border-left: 4px solid #d33; padding-left: .75rem; }}
+  pre {{ font: 14px/1.6 ui-monospace, monospace; padding: 1rem 1.25rem; overflow-x: auto; white-space: pre-wrap;
+        border: 1px solid color-mix(in srgb, currentColor 20%, transparent); border-radius: 6px; }}
+  p {{ opacity: .7; }}
+</style>
+<main>
+<h1>{title}</h1>
+<pre>{report}</pre>
+<p>The next save loads this page anew.</p>
+</main>
+"""
+
+
+class LiveReload:
+    """An application whose HTML pages load themselves anew when another process answers.
+
+    The script is put at the end of what is `text/html`, is not encoded, and is a whole answer to a GET. It is a file of
+    the same origin, which a `Content-Security-Policy` of `script-src 'self'; connect-src 'self'` allows.
+    """
+
+    def __init__(self, app: ASGIApp, stopping: Callable[[], bool], *, inject: bool = True) -> None:
+        self._app = app
+        self._stopping = stopping
+        self._inject = inject
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["path"] == PATH:
+            await self._serve_events(send)
+        elif scope["path"] == SCRIPT_PATH:
+            await _answer(send, 200, "text/javascript", SCRIPT.encode())
+        elif self._inject and scope["method"] == "GET":
+            headers = [item for item in scope["headers"] if item[0] != b"accept-encoding"]
+            await self._app({**scope, "headers": headers}, receive, _Injected(send))
+        else:
+            await self._app(scope, receive, send)
+
+    async def _serve_events(self, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        event = f"retry: {RETRY}\nevent: process\ndata: {os.getpid()}\n\n".encode()
+        await send({"type": "http.response.body", "body": event, "more_body": True})
+        while not self._stopping():  # noqa: ASYNC110  # what stops is a server, which has no event
+            await anyio.sleep(_TICK)
+        await send({"type": "http.response.body", "body": b""})
+
+
+class _Injected:
+    """Passes a response on, with the script at its end if it is a page."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._is_page = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            self._is_page = message["status"] not in (204, 206, 304) and _is_html(headers)
+            if self._is_page:
+                message = {**message, "headers": [_longer(item) for item in headers if item[0].lower() != b"etag"]}
+        elif message["type"] == "http.response.body" and self._is_page and not message.get("more_body", False):
+            message = {**message, "body": bytes(message.get("body", b"")) + TAG}
+        await self._send(message)
+
+
+def error_page(report: str) -> ASGIApp:
+    """Answers every request with a mistake: a page for a browser, plain text for others."""
+    title = "The application cannot be started"
+    page = _PAGE.format(title=title, report=html.escape(report.strip("\n"))).encode() + TAG
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1012})
+            return
+        accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
+        if b"text/html" in accepted:
+            await _answer(send, 500, "text/html; charset=utf-8", page)
+        else:
+            await _answer(send, 500, "text/plain; charset=utf-8", report.encode())
+
+    return app
+
+
+async def _answer(send: Send, status: int, media_type: str, body: bytes) -> None:
+    headers: Any = [
+        (b"content-type", media_type.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _is_html(headers: list[tuple[bytes, bytes]]) -> bool:
+    found = {name.lower(): value for name, value in headers}
+    return found.get(b"content-type", b"").startswith(b"text/html") and b"content-encoding" not in found
+
+
+def _longer(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    name, value = header
+    return (name, b"%d" % (int(value) + len(TAG))) if name.lower() == b"content-length" else header

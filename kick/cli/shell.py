@@ -1,0 +1,186 @@
+"""`kick shell`: Python with the application in it, and `await` at the prompt."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import code
+import inspect
+import os
+import sys
+import traceback
+import types
+from collections.abc import Callable, Generator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from kick.cli import terminal
+from kick.cli.environment import enter
+from kick.cli.errors import StartFailed
+from kick.cli.options import target_argument
+from kick.cli.report import show_warnings
+from kick.cli.target import Target, find_target, load_app
+from kick.errors import KickError
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+
+    from kick.app import App
+
+_LENGTH: Final = 1000
+"""Lines of history."""
+
+
+@click.command("shell")
+@target_argument
+@click.option("-c", "--command", "source", help="Run this, and end.")
+@click.pass_context
+def command(ctx: click.Context, target: str | None, source: str | None) -> None:
+    """Open a prompt of Python with the application started, and a scope as a request has one.
+
+    `app` is the application, `scope` the scope, and `await get(Service)` what is provided for a type. `await` works at
+    the prompt; what runs in the background goes on meanwhile. Lines are kept for the next time.
+    What comes through a pipe is run as a script.
+
+    \b
+    Examples:
+      $ kick shell
+      $ kick shell -c "from shop.orders import Orders; print(await (await get(Orders)).count())"
+    """
+    from anyio.from_thread import start_blocking_portal
+
+    folder = Path.cwd()
+    show_warnings()
+    enter(folder, "development")
+    found = find_target(target, folder)
+    app = load_app(found, folder)
+    if source is None and not sys.stdin.isatty():
+        source = sys.stdin.read()
+    with start_blocking_portal() as portal:
+        try:
+            portal.call(_start, app)
+            with portal.wrap_async_context_manager(app.scope()) as scope:
+                names = {"__name__": "__console__", "app": app, "scope": scope, "get": scope.get, "asyncio": asyncio}
+                runner = Runner(portal, names)
+                worked = _converse(runner, app, found) if source is None else runner.run_source(source)
+        finally:
+            portal.call(app.aclose)
+    ctx.exit(0 if worked else 1)
+
+
+async def _start(app: App) -> None:
+    """Start an application. Raises `StartFailed` for what a provider of the user raises."""
+    try:
+        await app.start()
+    except KickError:
+        raise
+    except Exception as error:
+        raise StartFailed(error) from error
+
+
+class Runner:
+    """Runs code in the thread of an event loop, with the same names each time; awaits what it leaves to be awaited."""
+
+    def __init__(self, portal: BlockingPortal, names: dict[str, Any]) -> None:
+        self.names = names
+        self._portal = portal
+
+    def run_source(self, source: str) -> bool:
+        """Run a script; whether it went well. What it raised is printed."""
+        try:
+            compiled = compile(source, "<shell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        except (SyntaxError, ValueError):
+            traceback.print_exc(limit=0)
+            return False
+        return self.run(compiled)
+
+    def run(self, compiled: types.CodeType) -> bool:
+        """Run what was compiled; whether it went well. `SystemExit` is raised here."""
+        future = self._portal.start_task_soon(self._run, compiled)
+        try:
+            error = future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            terminal.say("\nKeyboardInterrupt", err=True)
+            return False
+        except CancelledError:
+            return False
+        if isinstance(error, SystemExit):
+            raise error
+        if error is not None:
+            _print(error)
+        return error is None
+
+    async def _run(self, compiled: types.CodeType) -> BaseException | None:
+        """Run in the loop; what was raised is handed back, so that it does not end the loop."""
+        run: Callable[[], Any] = types.FunctionType(compiled, self.names)
+        try:
+            value = run()
+            if inspect.iscoroutine(value):
+                await value
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a user types may raise
+            return error
+        return None
+
+
+class Console(code.InteractiveConsole):
+    """The prompt."""
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__(runner.names)
+        self.compile.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        self._runner = runner
+
+    def runcode(self, code: types.CodeType) -> None:
+        """Run a line, or a block."""
+        self._runner.run(code)
+
+
+def _converse(runner: Runner, app: App, target: Target) -> bool:
+    lines = [
+        "",
+        f"  {terminal.bold('kick')}  {target}  {terminal.dim('app, scope, await get(Service); Ctrl-D ends')}",
+    ]
+    with _history(runner.names):
+        Console(runner).interact(banner="\n".join([*lines, ""]), exitmsg="")
+    return True
+
+
+@contextmanager
+def _history(names: dict[str, Any]) -> Generator[None]:
+    """Completion with the tabulator, and the lines of the last time."""
+    try:
+        import readline
+        import rlcompleter
+    except ModuleNotFoundError:  # Python on Windows
+        yield
+        return
+    path = history_file()
+    readline.set_completer(rlcompleter.Completer(names).complete)
+    readline.parse_and_bind("tab: complete")
+    readline.set_history_length(_LENGTH)
+    if path.is_file():
+        readline.read_history_file(path)
+    try:
+        yield
+    finally:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        readline.write_history_file(path)
+
+
+def history_file() -> Path:
+    """Where the lines are kept: below `XDG_STATE_HOME` (XDG Base Directory Specification)."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "kick" / "history"
+
+
+def _print(error: BaseException) -> None:
+    """A trace without the frames of this module."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    traceback.print_exception(type(error), error, trace)

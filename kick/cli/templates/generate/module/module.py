@@ -1,0 +1,3 @@
+from kick import Module
+
+{{ Title }}Module = Module("{{ path }}", controllers=[])

@@ -1,0 +1,158 @@
+"""What `kick generate` writes, in a project that `kick new` wrote, under that project's own checks."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.support import environment, kick
+
+CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",), ("pytest", "-q"))
+BOOK = ("g", "resource", "book", "title:str")
+FLAT = """\
+from kick import bootstrap
+
+MODULES = []  # every one of them
+
+app = bootstrap(MODULES)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    run = kick("new", "my-app", "--yes", "--no-git", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    return tmp_path / "my-app"
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> Path:
+    (tmp_path / "app.py").write_text(FLAT)
+    return tmp_path
+
+
+def generate(folder: Path, *arguments: str) -> str:
+    run = kick("generate", *arguments, cwd=folder)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def check(folder: Path, *command: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", *command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, f"{' '.join(command)}\n{run.stdout}\n{run.stderr}"
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_everything_that_is_generated_passes_the_checks_of_its_project(project: Path) -> None:
+    every_type = ("a:str", "b:int", "c:float", "d:bool", "e:uuid", "f:datetime", "date:date", "g:decimal")
+    generate(project, "resource", "book", *every_type, *(f"maybe_{each}?" for each in every_type))
+    generate(project, "resource", "sheep", "--plural", "sheep", "names:list[str]", "days:list[date]?")
+    generate(project, "resource", "category", "name:str?")
+    generate(project, "resource", "a" * 24, f"{'b' * 32}:datetime?")
+    generate(project, "module", "shop")
+    generate(project, "controller", "shop")
+    generate(project, "controller", "HelloWorld")
+    for kind in ("service", "middleware", "guard", "provider", "test"):
+        generate(project, kind, "tea-cup")
+    for each in CHECKS:
+        check(project, *each)
+    routes = kick("routes", cwd=project).stdout
+    for path in ("/books/{book_id}", "/sheep/{sheep_id}", "/categories", "/shop", "/hello-world"):
+        assert path in routes
+
+
+def test_a_project_without_a_package_is_served_too(flat: Path) -> None:
+    shown = generate(flat, "resource", "book", "title:str")
+    assert "+MODULES = [BooksModule]  # every one of them" in shown
+    source = (flat / "app.py").read_text()
+    assert source.replace("[BooksModule]", "[]").replace("from books.module import BooksModule\n\n", "") == FLAT
+    assert "/books/{book_id}" in kick("routes", cwd=flat).stdout
+    check(flat, "pytest", "-q", "--rootdir", str(flat), "-c", "/dev/null", "-o", f"pythonpath={flat}")
+
+
+def test_a_dry_run_shows_all_and_writes_nothing(project: Path) -> None:
+    before = files_of(project)
+    shown = generate(project, "resource", "book", "title:str", "--dry-run")
+    assert files_of(project) == before
+    assert "my_app/books/repository.py" in shown
+    assert "+from my_app.books.module import BooksModule" in shown
+    assert "Nothing was written." in shown
+
+
+def test_nothing_is_overwritten_and_nothing_half_written(project: Path) -> None:
+    folder = project / "my_app" / "books"
+    folder.mkdir()
+    (folder / "repository.py").write_text("mine = 1\n")
+    before = files_of(project)
+    run = kick(*BOOK, cwd=project)
+    assert run.returncode == 1
+    assert "error  generate-file" in run.stderr
+    assert "my_app/books/repository.py" in run.stderr
+    assert files_of(project) == before
+
+
+def test_a_package_is_not_put_beside_a_module_of_its_name(project: Path) -> None:
+    (project / "my_app" / "books.py").write_text("mine = 1\n")
+    run = kick(*BOOK, cwd=project)
+    assert "error  generate-file" in run.stderr
+    assert "my_app/books.py" in run.stderr
+    assert not (project / "my_app" / "books").exists()
+
+
+def test_what_cannot_be_written_leaves_everything_as_it_was(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kick.cli.generate.changes import Changes, Edit
+
+    app = project / "my_app" / "app.py"
+    before = files_of(project)
+    gone = Edit(project / "nowhere" / "app.py", b"", b"")
+    new = {project / "my_app" / "books" / "module.py": "x = 1\n"}
+    with pytest.raises(FileNotFoundError):
+        Changes(project, new, (Edit(app, app.read_bytes(), b"x = 2\n"), gone)).write()
+    assert files_of(project) == before
+    assert not (project / "my_app" / "books").exists()
+
+
+def test_without_a_mount_it_says_what_to_list(project: Path) -> None:
+    before = (project / "my_app" / "app.py").read_text()
+    shown = generate(project, "resource", "book", "title:str", "--no-mount")
+    assert "list BooksModule of my_app.books.module" in shown
+    assert (project / "my_app" / "app.py").read_text() == before
+
+
+def test_the_second_time_is_refused(project: Path) -> None:
+    generate(project, "resource", "book", "title:str")
+    before = files_of(project)
+    run = kick(*BOOK, cwd=project)
+    assert run.returncode == 1
+    assert "error  generate-file" in run.stderr
+    assert files_of(project) == before
+
+
+def test_a_plural_that_is_taken_for_one_is_pointed_out(flat: Path) -> None:
+    run = kick("g", "resource", "books", "title:str", "--dry-run", cwd=flat)
+    assert "the plural of books is taken to be bookses" in run.stderr
+
+
+def test_without_an_application_it_says_so(tmp_path: Path) -> None:
+    run = kick(*BOOK, cwd=tmp_path)
+    assert run.returncode == 1
+    assert "error  target-missing" in run.stderr
+
+
+def test_without_libcst_it_says_what_to_install(flat: Path) -> None:
+    (flat / "libcst.py").write_text("raise ModuleNotFoundError\n")
+    run = kick(*BOOK, cwd=flat)
+    assert run.returncode == 1
+    assert "error  missing-extra" in run.stderr
+    assert "kick-framework[generate]" in run.stderr
+    assert not (flat / "books").exists()

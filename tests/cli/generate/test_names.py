@@ -1,0 +1,77 @@
+import pytest
+
+from kick.cli.generate.errors import BadField, BadPieceName
+from kick.cli.generate.fields import parse_fields
+from kick.cli.generate.words import LONGEST, Name, parse_name, plural_of
+
+
+@pytest.mark.parametrize("text", ["blog-post", "blog_post", "BlogPost", "blogPost", "Blog-Post"])
+def test_a_name_may_be_written_in_many_ways(text: str) -> None:
+    name = parse_name("module", text, top_level=False)
+    assert (name.snake, name.title, name.path, name.words) == ("blog_post", "BlogPost", "blog-post", "blog post")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "it is empty"),
+        ("5-notes", "has to be the name of a class"),
+        ("no te", "has to be the name of a class"),
+        ("../note", "has to be the name of a class"),
+        ("note\n", "has to be the name of a class"),
+        ("nöte", "has to be the name of a class"),
+        ("class", "is a word of the Python language"),
+        ("none", "is a word of the Python language"),
+        ("n" * (LONGEST + 1), "is longer than"),
+    ],
+)
+def test_a_bad_name_is_refused_with_the_reason(text: str, problem: str) -> None:
+    with pytest.raises(BadPieceName) as raised:
+        parse_name("resource", text, top_level=False)
+    assert problem in raised.value.cause
+
+
+@pytest.mark.parametrize("text", ["json", "click", "tests"])
+def test_what_would_hide_a_package_is_refused_where_it_would(text: str) -> None:
+    with pytest.raises(BadPieceName, match="it would hide"):
+        parse_name("module", text, top_level=True)
+    assert parse_name("module", text, top_level=False).snake == text
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [("note", "notes"), ("box", "boxes"), ("match", "matches"), ("city", "cities"), ("day", "days"), ("bus", "buses")],
+)
+def test_the_plural_follows_a_few_rules(one: str, many: str) -> None:
+    assert plural_of(Name(one)).snake == many
+
+
+@pytest.mark.parametrize(
+    ("field", "problem"),
+    [
+        ("title", "it has no type"),
+        ("title:", "it has no type"),
+        ("title:text", "there is no type 'text'"),
+        ("title:str??", "there is no type 'str??'"),
+        ("tags:list", "there is no type 'list'"),
+        ("tags:list[list[str]]", "there is no type"),
+        ("Title:str", "not written in small letters"),
+        ("__dict__:str", "not written in small letters"),
+        ("class:str", "is a word of the Python language"),
+        ("id:int", "what the resource itself has"),
+        ("self:int", "self is taken"),
+        ("str:str", "would hide the type"),
+        ("a" * 33 + ":str", "longer than 32"),
+    ],
+)
+def test_a_bad_field_is_refused_with_the_reason(field: str, problem: str) -> None:
+    with pytest.raises(BadField) as raised:
+        parse_fields(["name:str", field])
+    assert problem in raised.value.cause
+
+
+def test_fields_are_at_least_one_and_no_two_alike() -> None:
+    with pytest.raises(BadField, match="one field at least"):
+        parse_fields([])
+    with pytest.raises(BadField, match="two of that name"):
+        parse_fields(["a:str", "a:int"])

@@ -1,0 +1,135 @@
+"""What `kick start` refuses, and that the fix of each mends it."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import kick.cli.checks as checks
+from kick.cli.checks import guessable
+from kick.cli.environment import draw_secret
+from kick.errors import KickError
+from tests.cli.support import APP, get, kick, running
+from tests.support.ports import HOST, free_port
+
+SERVES = "kick serves app:app"
+
+
+def refused(folder: Path, code: str, *arguments: str, **variables: str) -> list[str]:
+    """The code in the fix that `kick start` prints; `kick doctor` says the same."""
+    run = kick("start", *arguments, "--port", "0", cwd=folder, **variables)
+    assert run.returncode == 1, run.stdout
+    assert f"error  {code}" in run.stderr, run.stderr
+    assert "Traceback" not in run.stderr
+    doctor = kick("doctor", cwd=folder, **variables)
+    assert doctor.returncode == 1
+    assert f"error  {code}" in doctor.stdout
+    return re.findall(r"`([^`]+)`", run.stderr.partition("\n  fix    ")[2])
+
+
+def serves(folder: Path, *arguments: str, **variables: str) -> str:
+    """What `kick start` has printed when it serves."""
+    port = free_port()
+    with running("start", *arguments, "--port", str(port), cwd=folder, **variables) as process:
+        process.wait_for(SERVES)
+        assert get(f"http://{HOST}:{port}/hello/Ada").status == 200
+        process.process.terminate()
+        assert process.end() == 0
+        return process.output
+
+
+def guessable_secret(folder: Path) -> None:
+    (folder / ".env").write_text(f"SESSION_SECRET={'x' * 40}\n")
+    write, draw = refused(folder, "secret-guessable")
+    assert kick(*write.split()[1:], cwd=folder).returncode == 0
+    serves(folder)
+    serves(folder, SESSION_SECRET=kick(*draw.split()[1:], cwd=folder).stdout.strip())
+
+
+def secrets_as_one(folder: Path) -> None:
+    variables = {"SESSION_SECRET": f"{draw_secret()},{draw_secret()}"}
+    (code,) = refused(folder, "secret-list", **variables)
+    option = code.removeprefix("session(secret=").removesuffix(")")
+    source = re.sub(r'os\.environ\.get\("SESSION_SECRET", .*?\)', lambda _: option, APP)
+    (folder / "app.py").write_text(source)
+    serves(folder, **variables)
+
+
+def insecure_cookie(folder: Path) -> None:
+    for name, default, given in (
+        ("secure", "None", "{'secure': False}"),
+        ("http_only", "True", "CookieOptions(http_only=False)"),
+    ):
+        source = APP.replace('store=os.environ.get("SESSION_STORE")', f"cookie={given}")
+        source = source.replace("from kick.session import", "from kick.session import CookieOptions,")
+        (folder / "app.py").write_text(source)
+        option, call, mend, made = refused(folder, "session-cookie-open")
+        assert (option, mend) == (name, f"{name}={default}")
+        assert (call, made) == ("session(cookie={...})", "CookieOptions(...)")
+        (folder / "app.py").write_text(source.replace(f"'{name}': False", "").replace(f"{name}=False", mend))
+        serves(folder)
+
+
+def debug_mode(folder: Path) -> None:
+    (command,) = refused(folder, "debug-mode", PYTHONASYNCIODEBUG="1")
+    assert command == "unset PYTHONASYNCIODEBUG"
+    serves(folder)
+
+
+FIXES: dict[type[KickError], Callable[[Path], None]] = {
+    checks.GuessableSecret: guessable_secret,
+    checks.SecretsAsOne: secrets_as_one,
+    checks.InsecureCookie: insecure_cookie,
+    checks.DebugMode: debug_mode,
+}
+
+
+@pytest.mark.parametrize("error", FIXES, ids=lambda error: error.code)
+def test_the_fix_works(error: type[KickError], project: Path) -> None:
+    FIXES[error](project)
+
+
+def test_every_weakness_is_here() -> None:
+    classes = [each for each in vars(checks).values() if isinstance(each, type) and each.__module__ == checks.__name__]
+    assert set(classes) == FIXES.keys()
+
+
+def test_all_weaknesses_are_listed_and_force_serves_all_the_same(project: Path) -> None:
+    weak = {"SESSION_SECRET": "changeme" * 5, "PYTHONASYNCIODEBUG": "1"}
+    run = kick("start", "--workers", "2", cwd=project, **weak)
+    assert run.returncode == 1
+    for code in ("secret-guessable", "debug-mode", "session-store-not-shared"):
+        assert f"error  {code}" in run.stderr
+    assert run.stderr.count("fix ") == 3
+    shown = serves(project, "--force", **weak)
+    assert "secret-guessable" in shown
+    assert "debug-mode" in shown
+
+
+def test_outside_of_production_only_what_cannot_work_is_refused(project: Path) -> None:
+    weak = {"SESSION_SECRET": "x" * 40, "KICK_ENV": "staging"}
+    serves(project, **weak)
+    run = kick("start", "--workers", "2", cwd=project, **weak)
+    assert run.returncode == 1
+    assert "session-store-not-shared" in run.stderr
+    assert "secret-guessable" not in run.stderr
+
+
+def test_secrets_that_are_drawn_are_not_guessable() -> None:
+    assert [secret for secret in (draw_secret() for _ in range(500)) if guessable(secret)] == []
+    assert guessable(os.urandom(32).hex()) is None
+
+
+@pytest.mark.parametrize(
+    ("secret", "reason"),
+    [
+        ("0" * 64, "different characters"),
+        ("abcabcabcabcabcabcabcabcabcabcabcabc", "different characters"),
+        ("my-very-long-Password-for-the-shop", "'password'"),
+        ("9fQ2-vT7bXw0cKzLr4YhNs8aUeJd1mGi" * 2, "its second half is its first"),
+    ],
+)
+def test_secrets_that_somebody_made_up_are(secret: str, reason: str) -> None:
+    assert reason in str(guessable(secret))

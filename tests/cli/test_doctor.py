@@ -1,0 +1,168 @@
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import kick.cli.findings as findings
+from kick.cli.environment import draw_secret
+from kick.errors import KickError
+from tests.cli.support import APP, environment, kick
+from tests.support.redis import RedisServer
+from tests.support.serving import ROOT
+
+
+def found(folder: Path, *arguments: str, **variables: str) -> dict[str, str]:
+    """What `kick doctor` finds: the severity by code. The exit code says whether there are errors."""
+    run = kick("doctor", "--json", *arguments, cwd=folder, **variables)
+    said = json.loads(run.stdout)
+    severities = {each["code"]: each["severity"] for each in said["findings"]}
+    assert all(each["cause"] and each["fix"] for each in said["findings"])
+    assert run.returncode == int("error" in severities.values())
+    assert said["ok"] is (run.returncode == 0)
+    return severities
+
+
+def write_env(folder: Path, text: str, *, mode: int = 0o600) -> None:
+    (folder / ".env").write_text(text)
+    (folder / ".env").chmod(mode)
+
+
+def test_a_project_of_kick_new_has_nothing_to_mend(tmp_path: Path) -> None:
+    kick("new", "my-app", "--yes", "--no-git", cwd=tmp_path)
+    run = kick("doctor", cwd=tmp_path / "my-app")
+    assert run.returncode == 0, run.stdout
+    assert "Nothing to mend." in run.stdout
+    assert "production" in run.stdout
+    assert "starlette" in run.stdout
+
+
+def test_findings_are_printed_with_cause_and_fix(project: Path) -> None:
+    run = kick("doctor", cwd=project, SESSION_SECRET="x" * 40)
+    assert run.returncode == 1
+    assert "error  secret-guessable" in run.stdout
+    assert "fix    Draw one" in run.stdout
+    assert "1 error, no warnings." in run.stdout
+    assert "Traceback" not in run.stdout + run.stderr
+
+
+def test_what_stops_the_start_is_found_all_of_it(project: Path, tmp_path: Path) -> None:
+    assert found(project, SESSION_SECRET="weak") == {"secret-weak": "error"}
+    (project / "app.py").write_text("x = (")
+    assert found(project) == {"target-import": "error"}
+    assert found(tmp_path) == {"target-missing": "error"}
+
+
+def test_several_workers_need_a_store_that_they_share(project: Path) -> None:
+    assert found(project, "--workers", "2") == {"session-store-not-shared": "error"}
+    assert found(project, WEB_CONCURRENCY="2") == {"session-store-not-shared": "error"}
+    assert found(project, "--workers", "2", SESSION_STORE="sqlite:///sessions.db") == {}
+
+
+def test_an_application_that_does_not_start_is_a_finding(project: Path) -> None:
+    broken = "\nasync def connect() -> dict[str, str]:\n    raise OSError('no database')\n"
+    (project / "app.py").write_text(APP + broken + "\napp = bootstrap([HelloModule], providers=[connect])\n")
+    run = kick("doctor", cwd=project)
+    assert run.returncode == 1
+    assert "no database" in run.stdout
+    assert "at     app.py:" in run.stdout
+
+
+# Each finding, and its fix
+
+
+def old_package(folder: Path) -> None:
+    patch = "import importlib.metadata as m\nv = m.version\nm.version = lambda n: '0.1' if n == 'starlette' else v(n)\n"
+    assert with_site(folder, patch) == {"package-old": "error"}
+
+
+def not_fast(folder: Path) -> None:
+    assert with_site(folder, "import sys\nsys.modules['httptools'] = None\n") == {"fast-missing": "warning"}
+
+
+def with_site(folder: Path, code: str) -> dict[str, str]:
+    (folder / "sitecustomize.py").write_text(code)
+    return found(folder, PYTHONPATH=os.pathsep.join([str(ROOT), str(folder)]))
+
+
+def env_file_open(folder: Path) -> None:
+    write_env(folder, "", mode=0o644)
+    assert found(folder) == {"env-file-open": "warning"}
+    subprocess.run(findings.EnvFileOpen().fix.strip("`").split(), cwd=folder, check=True)
+
+
+def env_file_tracked(folder: Path) -> None:
+    git = shutil.which("git")
+    assert git is not None
+    write_env(folder, f"SESSION_SECRET={draw_secret()}\n")
+    for command in (["init", "--quiet"], ["add", ".env"]):
+        subprocess.run([git, *command], cwd=folder, check=True, env=environment())
+    assert found(folder) == {"env-file-tracked": "error"}
+    remove, draw = findings.EnvFileTracked().fix.split("`")[1::2]
+    subprocess.run(remove.split(), cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    assert kick(*draw.split()[1:], cwd=folder).returncode == 0
+
+
+def not_production(folder: Path) -> None:
+    write_env(folder, "KICK_ENV=staging\n")
+    assert found(folder) == {"environment-named": "warning", "session-cookie-open": "error"}
+    write_env(folder, "")
+
+
+def unwell(folder: Path) -> None:
+    with RedisServer(folder) as redis:
+        redis.kill()
+        assert found(folder, SESSION_STORE=redis.url) == {"part-unwell": "error"}
+        redis.start()
+        assert found(folder, SESSION_STORE=redis.url) == {}
+
+
+def old_redis(folder: Path) -> None:
+    pretend(folder, "6.0.16", 0, {"redis-old": "error"})
+
+
+def clock_off(folder: Path) -> None:
+    pretend(folder, "7.2.0", 60, {"clock": "warning"})
+    pretend(folder, "7.2.0", -60, {"clock": "warning"})
+
+
+def pretend(folder: Path, version: str, ahead: float, wanted: dict[str, str]) -> None:
+    """With what a real Redis says changed on its way: no old one is at hand, nor one with another clock."""
+    numbers = tuple(map(int, version.split(".")))
+    with RedisServer(folder) as redis:
+        patch = (
+            "import kick.session.stores.redis.facts as f\nreal = f.facts_of\nasync def pretended(store):\n"
+            f"    said = await real(store)\n    return said._replace(version={numbers}, now=said.now + {ahead})\n"
+            "f.facts_of = pretended\n"
+        )
+        (folder / "app.py").write_text(patch + APP)
+        assert found(folder, SESSION_STORE=redis.url) == wanted
+        (folder / "app.py").write_text(APP)
+        assert found(folder, SESSION_STORE=redis.url) == {}
+
+
+FINDINGS: dict[type[KickError], Callable[[Path], None]] = {
+    findings.OldPackage: old_package,
+    findings.NotFast: not_fast,
+    findings.EnvFileOpen: env_file_open,
+    findings.EnvFileTracked: env_file_tracked,
+    findings.NotProduction: not_production,
+    findings.Unwell: unwell,
+    findings.OldRedis: old_redis,
+    findings.ClockOff: clock_off,
+}
+
+
+@pytest.mark.parametrize("kind", FINDINGS, ids=lambda kind: kind.code)
+def test_a_finding_is_made_and_gone_once_it_is_mended(kind: type[KickError], project: Path) -> None:
+    assert found(project) == {}
+    FINDINGS[kind](project)
+    assert found(project) == {}
+
+
+def test_every_finding_is_here() -> None:
+    classes = [each for each in vars(findings).values() if isinstance(each, type) and issubclass(each, KickError)]
+    assert {each for each in classes if each.__module__ == findings.__name__} == FINDINGS.keys()

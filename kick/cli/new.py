@@ -26,9 +26,7 @@ STORE: Final = "sqlite"
 @click.option(
     "--session", "store", type=click.Choice(list(SESSIONS)), help=f"Where sessions are kept.  [default: {STORE}]"
 )
-@click.option(
-    "--git/--no-git", default=True, show_default=True, help="Make it a git repository, with a first commit."
-)
+@click.option("--git/--no-git", default=True, show_default=True, help="Make it a git repository, with a first commit.")
 @click.option("--yes", is_flag=True, help="Ask nothing, and take the defaults.")
 @click.option("--dry-run", is_flag=True, help="List the files, and write nothing.")
 def command(name: str, template: str | None, store: str | None, git: bool, yes: bool, dry_run: bool) -> None:
@@ -51,7 +49,7 @@ def command(name: str, template: str | None, store: str | None, git: bool, yes: 
     package_name(name)
     folder = Path.cwd() / name
     check_folder(folder)
-    asks = not yes and sys.stdin.isatty() and sys.stdout.isatty()
+    asks = not yes and _in_terminal()
     template = template or _choose("template", "What is to be written?", _abouts(TEMPLATES), TEMPLATE, asks=asks)
     store = store or _choose("sessions", "Where are sessions to be kept?", _abouts(SESSIONS), STORE, asks=asks)
     contents = contents_of(name, template, store)
@@ -61,6 +59,10 @@ def command(name: str, template: str | None, store: str | None, git: bool, yes: 
     write_project(folder, contents)
     repository = git and make_repository(folder)
     terminal.say(_made(name, sorted(contents), template, store, repository=repository))
+
+
+def _in_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _abouts(choices: Mapping[str, object]) -> dict[str, str]:

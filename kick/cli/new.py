@@ -12,6 +12,7 @@ import click
 
 from kick.cli import terminal
 from kick.cli.naming import package_name
+from kick.cli.options import trace_option
 from kick.cli.project import SESSIONS, TEMPLATES, contents_of
 from kick.cli.repository import make_repository
 from kick.cli.scaffold import check_folder, write_project
@@ -29,6 +30,7 @@ STORE: Final = "sqlite"
 @click.option("--git/--no-git", default=True, show_default=True, help="Make it a git repository, with a first commit.")
 @click.option("--yes", is_flag=True, help="Ask nothing, and take the defaults.")
 @click.option("--dry-run", is_flag=True, help="List the files, and write nothing.")
+@trace_option
 def command(name: str, template: str | None, store: str | None, git: bool, yes: bool, dry_run: bool) -> None:
     """Write a project into the new folder NAME.
 

@@ -8,7 +8,6 @@ from anyio import to_thread
 from {{ package }}.settings import Settings
 
 SCHEMA = """
-PRAGMA journal_mode = WAL;
 CREATE TABLE IF NOT EXISTS users (
     id INTEGER PRIMARY KEY,
     email TEXT NOT NULL UNIQUE,

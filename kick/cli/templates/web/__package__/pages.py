@@ -21,7 +21,10 @@ async def error_pages(ctx: RequestContext, call_next: CallNext) -> Response:
     if not is_problem or "text/html" not in ctx.headers.get("accept", ""):
         return response
     problem = msgspec.json.decode(response.body)
-    return ctx.render("error.html", response.status_code, problem=problem)
+    page = ctx.render("error.html", response.status_code, problem=problem)
+    for name, value in response.headers.items():
+        page.headers.setdefault(name, value)  # Retry-After, Allow
+    return page
 
 
 def device_name(user_agent: str) -> str:

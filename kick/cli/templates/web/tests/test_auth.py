@@ -66,6 +66,7 @@ def test_guessing_passwords_is_slowed_down(ada: TestClient) -> None:
     pages = [ada.post("/login", data=wrong) for _ in range(21)]
     assert [page.status_code for page in pages] == [401] * 20 + [429]
     assert "Too many requests." in pages[-1].text
+    assert pages[-1].headers["retry-after"]
 
 
 def test_a_page_of_another_site_gets_nothing_done(ada: TestClient) -> None:

@@ -3,6 +3,7 @@
 One environment serves all the projects: the one that `make` sets up for a website on Redis, which takes every extra.
 """
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -23,6 +24,7 @@ from kick.cli.project import SESSIONS, TEMPLATES, contents_of
 from tests.cli.support import Browser, environment, kick, running
 from tests.support.browser import open_browser
 from tests.support.ports import HOST, free_port
+from tests.support.programs import program
 from tests.support.serving import ROOT
 
 ADA = {"email": "ada@example.com", "password": "correct horse battery"}
@@ -134,6 +136,26 @@ def register_and_write(browser: Browser) -> str:
     assert browser.cookies[COOKIE] != before
     assert browser.post("/notes", MILK).status == 201
     return browser.cookies[COOKIE]
+
+
+def test_the_conversation_in_the_readme_is_one(tmp_path: Path, installed: Path) -> None:
+    program("curl")
+    project = place(tmp_path, "api", "sqlite", installed)
+    readme = (project / "README.md").read_text()
+    block = readme.partition("## A first conversation")[2].partition("```console\n")[2].partition("```")[0]
+    lines = [line.removeprefix("$ ") for line in block.splitlines()]
+    with served(project) as url:
+        port = url.rpartition(":")[2]
+        asked = [line.replace("localhost:8000", f"localhost:{port}") for line in lines]
+        script = "\n".join(["shopt -s expand_aliases", *(f"{line}; echo" for line in asked)])
+        script = script.replace("'curl ", "'curl --silent --show-error ")
+        said = run(["bash", "-c", script], cwd=tmp_path, env=environment()).splitlines()
+    user, note, notes, devices = (json.loads(line) for line in said if line)
+    assert user == {"id": 1, "email": "ada@example.com"}
+    assert note == {**MILK, "id": 1}
+    assert notes == [note]
+    assert [each["is_this"] for each in devices] == [True]
+    assert COOKIE not in (tmp_path / "jar").read_text()  # after the logout
 
 
 @every_store

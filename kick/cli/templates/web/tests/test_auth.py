@@ -12,6 +12,11 @@ def test_who_has_registered_is_welcomed_once(client: TestClient) -> None:
     assert "Welcome!" not in client.get("/notes").text
 
 
+@pytest.mark.parametrize("path", ["/", "/login", "/register"])
+def test_who_is_logged_in_is_led_to_the_notes(ada: TestClient, path: str) -> None:
+    assert ada.get(path).url.path == "/notes"
+
+
 def test_a_stranger_is_sent_to_the_login_and_then_where_they_wanted_to_go(ada: TestClient) -> None:
     ada.post("/logout")
     page = ada.get("/devices")

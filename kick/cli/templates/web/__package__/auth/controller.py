@@ -16,8 +16,8 @@ class AuthController:
         self._devices = devices
 
     @Get("/register")
-    async def registration(self, ctx: RequestContext) -> Response:
-        return ctx.render("register.html")
+    async def registration(self, ctx: RequestContext, user: User | None) -> Response:
+        return ctx.redirect("/notes") if user else ctx.render("register.html")
 
     @Post("/register")
     @Use(rate_limit("20/minute"))
@@ -31,8 +31,8 @@ class AuthController:
         return ctx.redirect("/notes")
 
     @Get("/login")
-    async def credentials(self, ctx: RequestContext) -> Response:
-        return ctx.render("login.html")
+    async def credentials(self, ctx: RequestContext, user: User | None) -> Response:
+        return ctx.redirect("/notes") if user else ctx.render("login.html")
 
     @Post("/login")
     @Use(rate_limit("20/minute"))

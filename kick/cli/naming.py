@@ -14,8 +14,10 @@ LONGEST: Final = 32
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
 _PACKAGES: Final = """
-    anyio click dotenv h11 hatchling hiredis httptools httpx2 idna jinja2 kick kick_framework msgspec mypy packaging pip
-    pluggy pygments pytest python_multipart redis ruff starlette tests typing_extensions uvicorn uvloop
+    anyio argon2 argon2_cffi cffi click deprecated dotenv h11 hatchling hiredis httpcore2 httptools httpx2 idna
+    iniconfig jinja2 kick kick_framework librt limits markupsafe msgspec mypy mypy_extensions packaging pathspec
+    pip pluggy pycparser pygments pytest python_dotenv python_multipart redis ruff starlette tests truststore
+    typing_extensions uvicorn uvloop wrapt
 """
 """What a project imports, or its tools do: a package of the same name would stand in the way."""
 _TAKEN: Final = frozenset(_PACKAGES.split())

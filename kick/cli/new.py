@@ -2,115 +2,96 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import click
 
 from kick.cli import terminal
-from kick.cli.environment import draw_secret
 from kick.cli.naming import package_name
 from kick.cli.options import trace_option
-from kick.cli.scaffold import check_folder, render, write_project
+from kick.cli.project import SESSIONS, TEMPLATES, contents_of
+from kick.cli.repository import make_repository
+from kick.cli.scaffold import check_folder, write_project
 
 TEMPLATE: Final = "api"
-
-
-class Sessions(NamedTuple):
-    """One place to keep sessions: its URL, the extras of kick that it takes, and what there is to know of it."""
-
-    url: str
-    extras: str
-    about: str
-
-
-SESSIONS: Final = {
-    "memory": Sessions(
-        "memory://",
-        "fast",
-        "in the memory of the process: they end with it, and `kick start` runs a single worker",
-    ),
-    "sqlite": Sessions(
-        "sqlite:///sessions.db",
-        "fast",
-        "in the file sessions.db: they outlive a restart, and the workers of one machine share them",
-    ),
-    "redis": Sessions(
-        "redis://localhost:6379/0",
-        "fast,redis",
-        "in Redis, which has to run: they outlive a restart, and any number of machines share them",
-    ),
-}
+STORE: Final = "sqlite"
 
 
 @click.command("new")
 @click.argument("name")
+@click.option("--template", type=click.Choice(list(TEMPLATES)), help=f"What is written.  [default: {TEMPLATE}]")
 @click.option(
-    "--session", "store", type=click.Choice(list(SESSIONS)), help="Where sessions are kept.  [default: sqlite]"
+    "--session", "store", type=click.Choice(list(SESSIONS)), help=f"Where sessions are kept.  [default: {STORE}]"
 )
-@click.option("--git/--no-git", default=True, show_default=True, help="Make it a git repository.")
-@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option("--git/--no-git", default=True, show_default=True, help="Make it a git repository, with a first commit.")
+@click.option("--yes", is_flag=True, help="Ask nothing, and take the defaults.")
+@click.option("--dry-run", is_flag=True, help="List the files, and write nothing.")
 @trace_option
-def command(name: str, store: str | None, git: bool, yes: bool) -> None:
-    """Write a project into the new folder NAME: an API for notes, with accounts and sessions.
+def command(name: str, template: str | None, store: str | None, git: bool, yes: bool, dry_run: bool) -> None:
+    """Write a project into the new folder NAME.
+
+    \b
+    Templates:
+      api      notes as JSON, with accounts, logins and devices
+      web      the same as pages with forms, and a stylesheet
+      minimal  one file, and one test
+
+    In a terminal, what is not said is asked for.
 
     \b
     Examples:
       $ kick new my-app
-      $ kick new my-app --session redis --no-git
+      $ kick new my-site --template web --session redis
+      $ kick new my-app --template minimal --dry-run
     """
-    package = package_name(name)
+    package_name(name)
     folder = Path.cwd() / name
     check_folder(folder)
-    kind = store or ("sqlite" if yes or not _asks() else _ask())
-    contents = render(TEMPLATE, _values(name, package, SESSIONS[kind]))
+    asks = not yes and _in_terminal()
+    template = template or _choose("template", "What is to be written?", _abouts(TEMPLATES), TEMPLATE, asks=asks)
+    store = store or _choose("sessions", "Where are sessions to be kept?", _abouts(SESSIONS), STORE, asks=asks)
+    contents = contents_of(name, template, store)
+    if dry_run:
+        terminal.say(_planned(name, contents))
+        return
     write_project(folder, contents)
-    repository = git and _make_repository(folder)
-    terminal.say(_made(name, sorted(contents), kind, repository))
+    repository = git and make_repository(folder)
+    terminal.say(_made(name, sorted(contents), template, store, repository=repository))
 
 
-def _values(name: str, package: str, sessions: Sessions) -> dict[str, str]:
-    return {
-        "name": name,
-        "package": package,
-        "secret": draw_secret(),
-        "session_url": sessions.url,
-        "session_about": sessions.about,
-        "extras": sessions.extras,
-    }
-
-
-def _asks() -> bool:
+def _in_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _ask() -> str:
-    rows = [[terminal.bold(kind), terminal.dim(each.about)] for kind, each in SESSIONS.items()]
-    terminal.say(f"\n  Where are sessions to be kept?\n\n{terminal.table(rows)}\n")
-    answer: str = click.prompt("  Sessions", type=click.Choice(list(SESSIONS)), default="sqlite")
+def _abouts(choices: Mapping[str, object]) -> dict[str, str]:
+    return {name: getattr(choice, "about", "") for name, choice in choices.items()}
+
+
+def _choose(label: str, question: str, choices: Mapping[str, str], default: str, *, asks: bool) -> str:
+    """What the user chooses, or the default where nobody is to be asked."""
+    if not asks:
+        return default
+    rows = [[terminal.bold(name), terminal.dim(about)] for name, about in choices.items()]
+    terminal.say(f"\n  {question}\n\n{terminal.table(rows)}\n")
+    answer: str = click.prompt(f"  {label}", type=click.Choice(list(choices)), default=default)
     return answer
 
 
-def _make_repository(folder: Path) -> bool:
-    """Make the folder a git repository, unless it is in one already or there is no git."""
-    git = shutil.which("git")
-    if git is None:
-        return False
-    inside = subprocess.run([git, "rev-parse", "--is-inside-work-tree"], cwd=folder, capture_output=True, check=False)
-    if inside.returncode == 0:
-        return False
-    made = subprocess.run([git, "init", "--quiet"], cwd=folder, capture_output=True, text=True, check=False)
-    if made.returncode != 0:
-        terminal.warn(f"git init failed: {made.stderr.strip()}")
-    return made.returncode == 0
+def _planned(name: str, contents: Mapping[str, str]) -> str:
+    rows = [[f"{name}/{path}", terminal.dim(_lines(text))] for path, text in contents.items()]
+    return f"\n{terminal.table(rows)}\n\n  {len(rows)} files. Nothing was written.\n"
 
 
-def _made(name: str, paths: list[str], kind: str, repository: bool) -> str:
+def _lines(text: str) -> str:
+    count = text.count("\n")
+    return f"{count} line{'s' * (count != 1)}"
+
+
+def _made(name: str, paths: list[str], template: str, store: str, *, repository: bool) -> str:
     extra = ", in a git repository" if repository else ""
     steps = {
         f"cd {name}": "",
@@ -120,14 +101,15 @@ def _made(name: str, paths: list[str], kind: str, repository: bool) -> str:
     return "\n".join(
         [
             "",
-            f"  {terminal.green('made')}  {terminal.bold(name)}  {len(paths)} files, sessions in {kind}{extra}",
+            f"  {terminal.green('made')}  {terminal.bold(name)}  {template}, {len(paths)} files, "
+            f"sessions in {store}{extra}",
             "",
             _noted(_top_level(paths)),
             "",
             f"  {terminal.green('next')}",
             "",
             _noted({terminal.accent(step): about for step, about in steps.items()}),
-            *(["", terminal.dim("  Redis has to run: docker run -p 6379:6379 redis")] if kind == "redis" else []),
+            *(["", terminal.dim("  Redis has to run: docker run -p 6379:6379 redis")] if store == "redis" else []),
             "",
         ]
     )
@@ -142,13 +124,15 @@ def _top_level(paths: list[str]) -> dict[str, str]:
     notes = {
         ".env": "a fresh secret, not in git",
         ".env.example": "what can be set",
+        "Dockerfile": "docker compose up",
         "Makefile": "make dev, make test",
         "README.md": "how to go on from here",
+        "app.py": "the application",
         "pyproject.toml": "dependencies, settings of the tools",
     }
     folders = Counter(path.partition("/")[0] + "/" for path in paths if "/" in path)
     files = [path for path in paths if "/" not in path]
     return {
-        **{folder: f"{count} files" for folder, count in folders.items()},
+        **{folder: f"{count} file{'s' * (count != 1)}" for folder, count in folders.items()},
         **{file: notes.get(file, "") for file in files},
     }

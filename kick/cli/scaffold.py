@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
@@ -15,29 +15,39 @@ from kick.cli.environment import ENV_FILE, replace_private
 from kick.cli.errors import FolderTaken
 
 _MARKER: Final = re.compile(r"\{\{ (\w+) \}\}")
+_PART: Final = re.compile(r"^\{\{ if (\w+) \}\}\n(.*?)^\{\{ end \}\}\n", re.MULTILINE | re.DOTALL)
 _DOT: Final = "dot-"
 """Begins the names of templates whose files begin with a dot: git and the build would take those for their own."""
 _PACKAGE: Final = "__package__"
 """The folder of a template that is named after the package."""
+_OTHERS: Final = (".html", ".css", ".js", ".svg")
+"""Files that are taken as they are: braces mean something else in them."""
 
 
-def render(template: str, values: Mapping[str, str]) -> dict[str, str]:
-    """The files of a template by their path, with every `{{ name }}` in their texts replaced.
+def render(layers: Sequence[str], values: Mapping[str, str]) -> dict[str, str]:
+    """The files of a project by their path, filled with these values.
 
+    `layers` are folders of templates. What is in one of them as well as in one before it replaces that.
     Raises `KeyError` for a marker without a value.
     """
-    root = files("kick.cli") / "templates" / template
-    found = {path.replace(_PACKAGE, values["package"]): file for path, file in _walk(root, "")}
-    return {path: fill(found[path].read_text(encoding="utf-8"), values) for path in sorted(found)}
+    found: dict[str, Traversable] = {}
+    for layer in layers:
+        root = files("kick.cli") / "templates" / layer
+        found.update((path.replace(_PACKAGE, values["package"]), file) for path, file in _walk(root, ""))
+    texts = {path: found[path].read_text(encoding="utf-8") for path in sorted(found)}
+    return {path: text if path.endswith(_OTHERS) else fill(text, values) for path, text in texts.items()}
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """A text with its markers replaced.
+    """A text with its markers replaced, and without the parts whose value is empty.
 
     >>> fill("# {{ name }}", {"name": "my-app"})
     '# my-app'
+    >>> fill("always\\n{{ if redis }}\\nsometimes\\n{{ end }}\\n", {"redis": ""})
+    'always\\n'
     """
-    return _MARKER.sub(lambda match: values[match[1]], text)
+    kept = _PART.sub(lambda match: match[2] if values[match[1]] else "", text)
+    return _MARKER.sub(lambda match: values[match[1]], kept)
 
 
 def check_folder(folder: Path) -> None:

@@ -82,7 +82,7 @@ def main() -> None:
 def first_minute(folder: Path) -> Iterator[str]:
     """What the terminal shows, command by command."""
     env = typed_environment(folder)
-    yield record("kick new my-app --session sqlite --no-git", folder, env)
+    yield record("kick new my-app --yes --session sqlite --no-git", folder, env)
     project = folder / "my-app"
     yield f"{PROMPT}cd my-app\n\n"
     yield record("kick generate resource book title:str pages:int", project, env)

@@ -182,6 +182,7 @@ class Browser:
         self._url = url
         self.jar = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
+        self._opener.addheaders = [("Sec-Fetch-Site", "same-origin")]
 
     @property
     def cookies(self) -> dict[str, str]:
@@ -190,10 +191,13 @@ class Browser:
     def get(self, path: str, **headers: str) -> Answer:
         return self._send(urllib.request.Request(self._url + path, headers=headers))
 
-    def post(self, path: str, body: object = None) -> Answer:
+    def post(self, path: str, body: object = None, **headers: str) -> Answer:
         data = b"" if body is None else json.dumps(body).encode()
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", **headers}
         return self._send(urllib.request.Request(self._url + path, data=data, headers=headers, method="POST"))
+
+    def delete(self, path: str) -> Answer:
+        return self._send(urllib.request.Request(self._url + path, method="DELETE"))
 
     def _send(self, request: urllib.request.Request) -> Answer:
         try:

@@ -8,14 +8,24 @@ from click.testing import CliRunner, Result
 from dotenv import dotenv_values
 
 from kick.cli.program import program
+from kick.cli.project import SESSIONS, TEMPLATES
 
-TOP = {".env", ".env.example", ".gitignore", "Makefile", "README.md", "my_app", "pyproject.toml", "tests"}
+COMMON = {
+    *(".dockerignore", ".env", ".env.example", ".gitignore", "Dockerfile", "Makefile", "README.md", "compose.yaml"),
+    *("pyproject.toml", "tests"),
+}
+QUESTIONS = ("What is to be written?", "Where are sessions to be kept?")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, in no git repository."""
+    """The current folder, in no git repository, of somebody who has not told git their name."""
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for who in ("AUTHOR", "COMMITTER"):
+        for what in ("NAME", "EMAIL"):
+            monkeypatch.delenv(f"GIT_{who}_{what}", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -24,19 +34,26 @@ def new(*arguments: str, typed: str | None = None) -> Result:
     return CliRunner().invoke(program, ["new", *arguments], input=typed)
 
 
-def test_a_project_is_made_and_what_to_do_next_is_said(folder: Path) -> None:
-    result = new("my-app", "--no-git")
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(("template", "code"), [("api", "my_app"), ("web", "my_app"), ("minimal", "app.py")])
+def test_a_project_is_made_and_what_to_do_next_is_said(folder: Path, template: str, code: str) -> None:
+    result = new("my-app", "--template", template, "--no-git")
     assert result.exit_code == 0
-    assert {path.name for path in (folder / "my-app").iterdir()} == TOP
+    assert {path.name for path in (folder / "my-app").iterdir()} == {*COMMON, code}
     assert [path.name for path in folder.iterdir()] == ["my-app"]
+    assert f"my-app  {template}, " in result.output
     lines = result.output.splitlines()
     steps = [line.split("  ")[1] for line in lines[lines.index("  next") + 2 :] if line]
     assert steps == ["cd my-app", "make dev", "make test"]
 
 
-def test_the_secret_is_drawn_and_kept_from_others_and_from_git(folder: Path) -> None:
-    new("my-app", "--no-git")
-    new("other", "--no-git")
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_the_secret_is_drawn_and_kept_from_others_and_from_git(folder: Path, template: str) -> None:
+    new("my-app", "--template", template, "--no-git")
+    new("other", "--template", template, "--no-git")
     drawn, other = (dotenv_values(folder / name / ".env")["SESSION_SECRET"] for name in ("my-app", "other"))
     assert drawn is not None
     assert len(drawn) == 64
@@ -44,17 +61,43 @@ def test_the_secret_is_drawn_and_kept_from_others_and_from_git(folder: Path) -> 
     assert stat.S_IMODE((folder / "my-app" / ".env").stat().st_mode) == 0o600
     assert dotenv_values(folder / "my-app" / ".env.example")["SESSION_SECRET"] == ""
     assert (folder / "my-app" / ".gitignore").read_text().splitlines()[0] == ".env"
+    assert (folder / "my-app" / ".dockerignore").read_text().splitlines()[0] == ".env"
+    written = [path for path in (folder / "my-app").rglob("*") if path.is_file() and drawn in path.read_text()]
+    assert [path.name for path in written] == [".env"]
 
 
-def test_it_is_a_git_repository_that_does_not_see_the_secret(folder: Path) -> None:
+def test_a_dry_run_lists_the_files_and_writes_nothing(folder: Path) -> None:
+    result = new("my-app", "--template", "web", "--dry-run")
+    assert result.exit_code == 0
+    assert list(folder.iterdir()) == []
+    listed = {line.split()[0] for line in result.output.splitlines() if line.startswith("  my-app/")}
+    new("my-app", "--template", "web", "--no-git")
+    written = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert listed == written
+    assert f"{len(written)} files. Nothing was written." in result.output
+
+
+# git
+
+
+def test_it_is_a_git_repository_with_one_commit_that_has_all_but_the_secret(folder: Path) -> None:
     result = new("my-app")
     assert "git repository" in result.output
-    listing = ["git", "ls-files", "--others", "--exclude-standard"]
-    run = subprocess.run(listing, cwd=folder / "my-app", capture_output=True, text=True, check=True)
-    seen = run.stdout.split()
-    assert "Makefile" in seen
-    assert ".env.example" in seen
-    assert ".env" not in seen
+    project = folder / "my-app"
+    assert git(project, "status", "--porcelain") == ""
+    assert len(git(project, "log", "--format=%H").split()) == 1
+    files = {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()}
+    kept = {path for path in files if not path.startswith(".git/")}
+    assert set(git(project, "ls-files").splitlines()) == kept - {".env"}
+
+
+def test_the_commit_is_of_whom_git_knows_and_of_nobody_otherwise(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new("unknown")
+    assert git(folder / "unknown", "log", "--format=%an <%ae>").strip() == "kick <kick@localhost>"
+    (folder / "config").write_text("[user]\nname = Ada\nemail = ada@example.com\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(folder / "config"))
+    new("known")
+    assert git(folder / "known", "log", "--format=%an <%ae>").strip() == "Ada <ada@example.com>"
 
 
 def test_no_repository_is_made_within_another(folder: Path) -> None:
@@ -63,48 +106,81 @@ def test_no_repository_is_made_within_another(folder: Path) -> None:
     assert not (folder / "my-app" / ".git").exists()
 
 
+def test_without_git_the_project_is_made_all_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(folder))
+    result = new("my-app")
+    assert result.exit_code == 0
+    assert "git repository" not in result.output
+    assert (folder / "my-app" / "pyproject.toml").is_file()
+
+
+def test_what_git_refuses_is_said_and_the_project_is_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "config").write_text("[commit]\ngpgsign = true\n[gpg]\nprogram = /nowhere\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(folder / "config"))
+    result = new("my-app")
+    assert result.exit_code == 0
+    assert "git commit failed" in result.stderr
+    assert (folder / "my-app" / "pyproject.toml").is_file()
+
+
+# Choices
+
+
 @pytest.mark.parametrize(
-    ("session", "url", "extras"),
+    ("template", "session", "extras"),
     [
-        ("memory", "memory://", "[fast]"),
-        ("sqlite", "sqlite:///sessions.db", "[fast]"),
-        ("redis", "redis://localhost:6379/0", "[fast,redis]"),
+        ("api", "memory", "fast,limits,passwords"),
+        ("api", "redis", "fast,limits,passwords,redis"),
+        ("web", "sqlite", "fast,limits,passwords,templates"),
+        ("minimal", "sqlite", "fast"),
+        ("minimal", "redis", "fast,redis"),
     ],
 )
-def test_sessions_are_where_they_were_wanted(folder: Path, session: str, url: str, extras: str) -> None:
-    result = new("my-app", "--session", session, "--no-git")
+def test_sessions_are_where_they_were_wanted(folder: Path, template: str, session: str, extras: str) -> None:
+    result = new("my-app", "--template", template, "--session", session, "--no-git")
     project = folder / "my-app"
     assert f"sessions in {session}" in result.output
     assert ("docker run" in result.output) is (session == "redis")
-    assert dotenv_values(project / ".env")["SESSION_STORE"] == url
-    assert dotenv_values(project / ".env.example")["SESSION_STORE"] == url
+    assert dotenv_values(project / ".env")["SESSION_STORE"] == SESSIONS[session].url
+    assert dotenv_values(project / ".env.example")["SESSION_STORE"] == SESSIONS[session].url
     assert tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"] == [
-        f"kick-framework{extras}"
+        f"kick-framework[{extras}]"
     ]
 
 
 def test_nothing_is_asked_without_a_terminal(folder: Path) -> None:
-    result = new("my-app", "--no-git", typed="redis\n")
-    assert "Where are sessions" not in result.output
+    result = new("my-app", "--no-git", typed="web\nredis\n")
+    assert not any(question in result.output for question in QUESTIONS)
+    assert "api, " in result.output
     assert "sessions in sqlite" in result.output
 
 
-def test_in_a_terminal_the_place_of_sessions_is_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kick.cli.new._asks", lambda: True)
-    result = new("my-app", "--no-git", typed="disk\nredis\n")
-    assert "Where are sessions to be kept?" in result.output
+def test_in_a_terminal_what_was_not_said_is_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kick.cli.new._in_terminal", lambda: True)
+    result = new("my-app", "--no-git", typed="desktop\nweb\ndisk\nredis\n")
+    assert all(question in result.output for question in QUESTIONS)
+    assert "my-app  web, " in result.output
     assert "sessions in redis" in result.output
-    assert "Where are sessions" not in new("other", "--no-git", "--yes", typed="redis\n").output
-    assert "Where are sessions" not in new("third", "--no-git", "--session", "memory", typed="redis\n").output
+    some = new("other", "--no-git", "--template", "minimal", typed="\n").output
+    assert [question in some for question in QUESTIONS] == [False, True]
+    assert "sessions in sqlite" in some
+    for arguments in (["--yes"], ["--template", "api", "--session", "memory"]):
+        silent = new(f"third{len(arguments)}", "--no-git", *arguments, typed="web\nredis\n").output
+        assert not any(question in silent for question in QUESTIONS)
+        assert "  api, " in silent
 
 
-@pytest.mark.parametrize("name", ["2shop", "json", "class", "../shop", "kick"])
+# Refusals
+
+
+@pytest.mark.parametrize("name", ["2shop", "json", "class", "../shop", "kick", "limits"])
 def test_a_bad_name_is_refused_with_the_reason_and_nothing_is_made(folder: Path, name: str) -> None:
-    result = new(name)
-    assert result.exit_code == 1
-    assert "error  project-name" in result.stderr
-    assert "`kick new my-app`" in result.stderr
-    assert list(folder.iterdir()) == []
+    for more in ([], ["--dry-run"]):
+        result = new(name, *more)
+        assert result.exit_code == 1
+        assert "error  project-name" in result.stderr
+        assert "`kick new my-app`" in result.stderr
+        assert list(folder.iterdir()) == []
 
 
 def test_a_folder_with_something_in_it_is_refused_and_left_alone(folder: Path) -> None:

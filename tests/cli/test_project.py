@@ -1,154 +1,363 @@
-"""What `kick new` writes, as its user meets it: installed, tested, served and logged in to."""
+"""What `kick new` writes, as its user meets it: installed, tested, served and used.
 
+One environment serves all the projects: the one that `make` sets up for a website on Redis, which takes every extra.
+"""
+
+import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.cookiejar import Cookie
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from kick.cli.naming import LONGEST
-from tests.cli.support import KICK, Browser, Running, environment, kick, running
+from kick.cli.project import SESSIONS, TEMPLATES, contents_of
+from tests.cli.support import Browser, environment, kick, running
+from tests.support.browser import open_browser
 from tests.support.ports import HOST, free_port
+from tests.support.programs import program
 from tests.support.serving import ROOT
 
 ADA = {"email": "ada@example.com", "password": "correct horse battery"}
+MILK = {"title": "Buy milk", "text": "Two bottles."}
 COOKIE = "kick.sid"
 PINNED = {"PIP_CONSTRAINT": str(ROOT / "constraints.txt"), "PIP_BUILD_CONSTRAINT": str(ROOT / "constraints.txt")}
-CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",), ("pytest", "-q"))
-SERVES = "kick serves my_app.main:app"
+
+every_template = pytest.mark.parametrize("template", TEMPLATES)
+every_store = pytest.mark.parametrize("store", SESSIONS)
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """kick as it is installed from an index."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
-    _run(build, cwd=folder, env=environment(**PINNED))
-    [path] = folder.glob("*.whl")
-    return path
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `.venv` of a project, with kick in it as it is installed from an index."""
+    folder = tmp_path_factory.mktemp("installed")
+    [wheel] = build(ROOT, folder)
+    project = make(folder, "web", "redis")
+    ready = ["make", ".venv/.ready", f"KICK={wheel}", f"PYTHON={sys.executable}"]
+    run(ready, cwd=project, env=environment(**PINNED))
+    return project / ".venv"
 
 
-def make(folder: Path, session: str) -> Path:
-    run = kick("new", "my-app", "--session", session, "--no-git", cwd=folder)
-    assert run.returncode == 0, run.stderr
-    return folder / "my-app"
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    with open_browser(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
+
+
+def make(folder: Path, template: str, store: str) -> Path:
+    name = f"{template}-{store}"
+    made = kick("new", name, "--template", template, "--session", store, "--no-git", cwd=folder)
+    assert made.returncode == 0, made.stderr
+    return folder / name
+
+
+def place(folder: Path, template: str, store: str, installed: Path) -> Path:
+    """A project whose environment is there already."""
+    script = installed / "bin" / "kick"
+    name = f"{template}-{store}"
+    options = ["--template", template, "--session", store, "--no-git"]
+    run([str(script), "new", name, *options], cwd=folder, env=environment(PYTHONPATH=""))
+    (folder / name / ".venv").symlink_to(installed)
+    (folder / name / ".venv" / ".ready").touch()
+    return folder / name
 
 
 @contextmanager
-def served(project: Path, *arguments: str, command: Sequence[str] = KICK, **variables: str) -> Iterator[Browser]:
-    """A browser at the other end of `kick start`, which ends well afterwards."""
+def served(project: Path, *arguments: str, **variables: str) -> Iterator[str]:
+    """The address of a project under `kick start`, which ends well afterwards."""
     port = free_port()
-    with running("start", *arguments, "--port", str(port), cwd=project, command=command, **variables) as process:
-        process.wait_for(SERVES)
-        yield Browser(f"http://{HOST}:{port}")
-        _end(process)
+    script = str(project / ".venv" / "bin" / "kick")
+    options = ("--port", str(port), *arguments)
+    with running("start", *options, cwd=project, command=[script], PYTHONPATH="", **variables) as process:
+        process.wait_for("kick serves ")
+        yield f"http://{HOST}:{port}"
+        process.process.terminate()
+        assert process.end() == 0
+        assert "Traceback" not in process.output
 
 
-def converse(browser: Browser) -> None:
-    """Register, log in, be known, log out; and then the cookie that somebody kept is worth nothing."""
+@every_store
+@every_template
+def test_a_project_passes_its_own_checks(
+    template: str, store: str, tmp_path: Path, installed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    project = place(tmp_path, template, store, installed)
+    cache = tmp_path_factory.getbasetemp() / "mypy"
+    checked = run(["make", "test"], cwd=project, env=environment(PYTHONPATH="", MYPY_CACHE_DIR=str(cache)))
+    assert "All checks passed!" in checked
+    assert "Success: no issues found" in checked
+    assert " passed" in checked
+    assert "failed" not in checked
+
+
+@every_store
+def test_the_api_is_used_by_somebody_with_two_devices(
+    store: str, tmp_path: Path, installed: Path, request: pytest.FixtureRequest
+) -> None:
+    project = place(tmp_path, "api", store, installed)
+    where = at(store, request)
+    with served(project, **workers(store), **where) as url:
+        laptop, phone = Browser(url), Browser(url)
+        first = register_and_write(laptop)
+        assert phone.post("/auth/login", ADA).status == 200
+        assert [each["is_this"] for each in phone.get("/auth/devices").json].count(True) == 1
+        assert phone.delete("/auth/devices").json == {"ended": 1}
+        assert laptop.get("/auth/me").status == 401
+        assert phone.get("/notes").json == [{**MILK, "id": 1}]
+        kept = phone.cookies[COOKIE]
+        assert phone.get("/health/ready").status == 200
+    with served(project, **where) as url:
+        status = Browser(url).get("/auth/me", cookie=f"{COOKIE}={kept}").status
+        assert status == (401 if store == "memory" else 200)
+        assert Browser(url).post("/auth/logout", cookie=f"{COOKIE}={kept}").status == 204
+        for cookie in (first, kept):
+            assert Browser(url).get("/auth/me", cookie=f"{COOKIE}={cookie}").status == 401
+
+
+def register_and_write(browser: Browser) -> str:
+    """Be nobody, register, be refused, log in, write a note; the cookie."""
     assert browser.get("/auth/me").status == 401
     assert browser.cookies == {}
     assert browser.post("/auth/register", ADA).status == 201
+    assert all(map(is_well_kept, browser.jar))
+    assert browser.get("/auth/me").json == {"id": 1, "email": "ada@example.com"}
+    before = browser.cookies[COOKIE]
     assert browser.post("/auth/login", {**ADA, "password": "wrong"}).status == 401
     assert browser.post("/auth/login", ADA).status == 200
-    assert all(_is_well_kept(cookie) for cookie in browser.jar)
-    first = browser.cookies[COOKIE]
-    assert browser.get("/auth/me").json == {"id": 1, "email": "ada@example.com"}
-    assert browser.post("/auth/login", ADA).status == 200
-    second = browser.cookies[COOKIE]
-    assert second != first
-    assert browser.post("/notes", {"text": "Buy milk"}).status == 201
-    assert browser.get("/notes").json == [{"id": 1, "text": "Buy milk"}]
-    assert browser.post("/auth/logout").status == 204
-    assert browser.cookies == {}
-    assert browser.get("/auth/me").status == 401
-    for cookie in (first, second):
-        assert browser.get("/auth/me", cookie=f"{COOKIE}={cookie}").status == 401
+    assert browser.cookies[COOKIE] != before
+    assert browser.post("/notes", MILK).status == 201
+    return browser.cookies[COOKIE]
 
 
-def test_a_project_is_installed_and_passes_its_tests_and_serves(tmp_path: Path, wheel: Path) -> None:
-    project = make(tmp_path, "memory")
-    tested = _run(["make", "test", f"KICK={wheel}", f"PYTHON={sys.executable}"], cwd=project, env=environment(**PINNED))
-    assert "passed" in tested
-    assert "All checks passed!" in tested
-    assert "Success: no issues found" in tested
-    assert "failed" not in tested
-    script = project / ".venv" / "bin" / "kick"
-    with served(project, command=[str(script)], PYTHONPATH="") as browser:
-        converse(browser)
-    listed = _run([str(script), "routes"], cwd=project, env=environment(PYTHONPATH=""))
-    assert "AuthController.login" in listed
-    assert (project / "notes.db").stat().st_size > 0
+def test_the_conversation_in_the_readme_is_one(tmp_path: Path, installed: Path) -> None:
+    program("curl")
+    project = place(tmp_path, "api", "sqlite", installed)
+    readme = (project / "README.md").read_text()
+    block = readme.partition("## A first conversation")[2].partition("```console\n")[2].partition("```")[0]
+    lines = [line.removeprefix("$ ") for line in block.splitlines()]
+    with served(project) as url:
+        port = url.rpartition(":")[2]
+        asked = [line.replace("localhost:8000", f"localhost:{port}") for line in lines]
+        script = "\n".join(["shopt -s expand_aliases", *(f"{line}; echo" for line in asked)])
+        script = script.replace("'curl ", "'curl --silent --show-error ")
+        said = run(["bash", "-c", script], cwd=tmp_path, env=environment()).splitlines()
+    user, note, notes, devices = (json.loads(line) for line in said if line)
+    assert user == {"id": 1, "email": "ada@example.com"}
+    assert note == {**MILK, "id": 1}
+    assert notes == [note]
+    assert [each["is_this"] for each in devices] == [True]
+    assert COOKIE not in (tmp_path / "jar").read_text()  # after the logout
 
 
-def test_a_project_on_sqlite_passes_its_tests_and_is_served_by_several_workers(tmp_path: Path) -> None:
-    project = make(tmp_path, "sqlite")
-    for check in CHECKS:
-        _run([sys.executable, "-m", *check], cwd=project, env=environment())
-    with served(project, "--workers", "2") as browser:
-        converse(browser)
-    assert (project / "sessions.db").exists()
+@every_store
+def test_the_website_is_used_in_a_browser(
+    store: str, tmp_path: Path, installed: Path, chromium: Chrome, request: pytest.FixtureRequest
+) -> None:
+    project = place(tmp_path, "web", store, installed)
+    with served(project, **workers(store), **at(store, request)) as url:
+        page = Page(chromium, url)
+        page.open("/notes")
+        assert page.path == "/login"
+        page.open("/register")
+        page.send(**ADA)
+        assert page.path == "/notes"
+        assert page.text(".message") == "Welcome! Your account is ready."
+        page.send(title="<b>Buy milk</b>", text="Two bottles.")
+        assert page.text(".notes h2") == "<b>Buy milk</b>"
+        page.click(".notes a")
+        page.send(title="Bake bread")
+        assert page.text(".message") == "“Bake bread” is saved."
+        page.click(".notes a")
+        page.one("#remove").click()
+        chromium.switch_to.alert.dismiss()  # the script with the nonce asks
+        assert page.path == "/notes/1"
+        page.click("#remove", confirm=True)
+        assert page.text(".empty").startswith("No notes yet.")
+        end_other_devices(page, Browser(url))
+        page.click("nav button")
+        assert page.text("h1") == "Write it down."
+        page.open("/devices")
+        assert page.path == "/login"
+        page.send(email=ADA["email"], password="wrong")
+        assert page.text(".problem") == "The address or the password is wrong."
+        page.send(password=ADA["password"])
+        assert page.path == "/devices"
+        assert page.complaints() == []
 
 
-def test_a_login_outlives_a_restart_on_sqlite(tmp_path: Path) -> None:
-    project = make(tmp_path, "sqlite")
-    with served(project) as browser:
-        browser.post("/auth/register", ADA)
-        browser.post("/auth/login", ADA)
-        cookie = browser.cookies[COOKIE]
-    with served(project) as browser:
-        assert browser.get("/auth/me", cookie=f"{COOKIE}={cookie}").status == 200
+def end_other_devices(page: "Page", phone: Browser) -> None:
+    assert "Welcome" in phone.post("/register", {**ADA, "email": "bob@example.com"}).text
+    assert "No notes yet." in phone.post("/login", ADA).text
+    page.open("/devices")
+    assert page.text("mark") == "this one"
+    page.click("main button")
+    assert page.text(".message") == "Logged out on 1 other device."
+    assert "Log in" in phone.get("/notes").text
 
 
-def test_a_project_on_redis_is_served(tmp_path: Path, redis_url: str) -> None:
-    with served(make(tmp_path, "redis"), "--workers", "2", SESSION_STORE=redis_url) as browser:
-        converse(browser)
+@every_store
+def test_the_minimal_project_counts(
+    store: str, tmp_path: Path, installed: Path, request: pytest.FixtureRequest
+) -> None:
+    project = place(tmp_path, "minimal", store, installed)
+    where = at(store, request)
+    with served(project, **workers(store), **where) as url:
+        browser = Browser(url)
+        assert [browser.get("/").json["visits"] for _ in range(3)] == [1, 2, 3]
+        assert Browser(url).get("/").json == {"visits": 1}
+        kept = browser.cookies[COOKIE]
+    with served(project, **where) as url:
+        again = Browser(url).get("/", cookie=f"{COOKIE}={kept}").json
+        assert again == {"visits": 1 if store == "memory" else 4}
 
 
 def test_several_workers_are_refused_on_memory(tmp_path: Path) -> None:
-    run = kick("start", "--workers", "2", cwd=make(tmp_path, "memory"))
-    assert run.returncode == 1
-    assert "error  session-store-not-shared" in run.stderr
+    refused = kick("start", "--workers", "2", cwd=make(tmp_path, "api", "memory"))
+    assert refused.returncode == 1
+    assert "error  session-store-not-shared" in refused.stderr
 
 
+@every_template
 @pytest.mark.parametrize("name", ["x", "a" * LONGEST])
-def test_a_short_and_a_long_name_pass_the_style_checks_too(tmp_path: Path, name: str) -> None:
-    kick("new", name, "--no-git", cwd=tmp_path)
-    for check in CHECKS[:2]:
-        _run([sys.executable, "-m", *check], cwd=tmp_path / name, env=environment())
+def test_a_short_and_a_long_name_pass_the_style_checks_too(tmp_path: Path, template: str, name: str) -> None:
+    kick("new", name, "--template", template, "--no-git", cwd=tmp_path)
+    for check in (("ruff", "check"), ("ruff", "format", "--check")):
+        run([sys.executable, "-m", *check], cwd=tmp_path / name, env=environment())
 
 
-def test_without_a_secret_the_error_says_how_to_draw_one_and_that_helps(tmp_path: Path) -> None:
-    project = make(tmp_path, "memory")
+def test_without_a_secret_the_error_says_how_to_draw_one_and_make_does(tmp_path: Path, installed: Path) -> None:
+    project = place(tmp_path, "api", "memory", installed)
     (project / ".env").unlink()
-    run = kick("start", cwd=project)
-    assert run.returncode == 1
-    assert "error  environment-missing" in run.stderr
-    assert "`kick secret --env`" in run.stderr
-    assert kick("secret", "--env", cwd=project).returncode == 0
-    with served(project) as browser:
-        assert browser.get("/auth/me").status == 401
+    refused = kick("start", cwd=project)
+    assert refused.returncode == 1
+    assert "error  environment-missing" in refused.stderr
+    assert "`kick secret --env`" in refused.stderr
+    run(["make", ".env"], cwd=project, env=environment(PYTHONPATH=""))
+    with served(project) as url:
+        assert Browser(url).get("/health/ready").status == 200
 
 
-def _is_well_kept(cookie: Cookie) -> bool:
+def test_a_secret_that_was_rotated_is_two(tmp_path: Path, installed: Path) -> None:
+    project = place(tmp_path, "minimal", "sqlite", installed)
+    with served(project, SESSION_SECRET="a" * 40) as url:
+        browser = Browser(url)
+        browser.get("/")
+    with served(project, SESSION_SECRET=f"{'b' * 40},{'a' * 40}") as url:
+        kept = browser.cookies[COOKIE]
+        assert Browser(url).get("/", cookie=f"{COOKIE}={kept}").json == {"visits": 2}
+
+
+@pytest.mark.parametrize("template", ["web", "minimal"])
+def test_what_a_container_installs_has_all_of_the_application(tmp_path: Path, template: str) -> None:
+    project = make(tmp_path, template, "sqlite")
+    [wheel] = build(project, tmp_path)
+    inside = {path for path in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in path}
+    package = f"{template}_sqlite"
+    if template == "minimal":
+        assert inside == {"app.py"}
+    else:
+        assert inside == {str(each.relative_to(project)) for each in (project / package).rglob("*") if each.is_file()}
+
+
+@every_store
+@every_template
+def test_the_compose_file_has_what_the_application_needs(template: str, store: str) -> None:
+    contents = contents_of("my-app", template, store)
+    compose: dict[str, Any] = yaml.safe_load(contents["compose.yaml"])
+    services, volumes = compose["services"], set(compose.get("volumes", ()))
+    assert ("redis" in services) is (store == "redis")
+    mounted = {mount.partition(":")[0] for each in services.values() for mount in each.get("volumes", ())}
+    assert mounted == volumes
+    keeps_data = template != "minimal" or store == "sqlite"
+    assert ("data" in volumes) is keeps_data
+    assert ("/data" in contents["Dockerfile"]) is keeps_data
+    told: dict[str, str] = services["app"]["environment"]
+    assert told["SESSION_STORE"] == SESSIONS[store].container_url
+    assert told.get("DATABASE") == (None if template == "minimal" else "/data/notes.db")
+
+
+class Page:
+    """The page that a browser shows; what is done returns when the next page is there."""
+
+    def __init__(self, browser: Chrome, url: str) -> None:
+        self._browser = browser
+        self._url = url
+        browser.delete_all_cookies()
+
+    @property
+    def path(self) -> str:
+        return self._browser.execute_script("return location.pathname")
+
+    def open(self, path: str) -> None:
+        self._browser.get(self._url + path)
+
+    def one(self, selector: str) -> Any:
+        return self._browser.find_element(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        return str(self.one(selector).text)
+
+    def send(self, **fields: str) -> None:
+        """Fill in the form and send it."""
+        for name, value in fields.items():
+            box = self.one(f"main [name={name}]")
+            box.clear()
+            box.send_keys(value)
+        self.click("main form button")
+
+    def click(self, selector: str, *, confirm: bool = False) -> None:
+        """Click on what leads to another page."""
+        self._browser.execute_script("window.isLeft = true")
+        self.one(selector).click()
+        if confirm:
+            self._browser.switch_to.alert.accept()
+        arrived = "return !window.isLeft && document.readyState === 'complete'"
+        WebDriverWait(self._browser, 15, 0.05).until(lambda browser: browser.execute_script(arrived), selector)
+
+    def complaints(self) -> list[str]:
+        """What the console says, such as that the policy forbids something; refused logins left out."""
+        logged = self._browser.get_log("browser")  # type: ignore[no-untyped-call]
+        return [each["message"] for each in logged if "401 (Unauthorized)" not in each["message"]]
+
+
+def at(store: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Where the sessions are; the Redis of the tests is not where a project looks by itself."""
+    return {"SESSION_STORE": request.getfixturevalue("redis_url")} if store == "redis" else {}
+
+
+def workers(store: str) -> dict[str, str]:
+    return {} if store == "memory" else {"WEB_CONCURRENCY": "2"}
+
+
+def is_well_kept(cookie: Cookie) -> bool:
     """Whether a script cannot read a cookie, and http does not carry it."""
     return cookie.secure and cookie.has_nonstandard_attr("HttpOnly")
 
 
-def _end(process: Running) -> None:
-    process.process.terminate()
-    assert process.end() == 0
-    assert "Traceback" not in process.output
+def build(source: Path, folder: Path) -> list[Path]:
+    """The wheel of a source tree, in a folder."""
+    run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(source)],
+        cwd=folder,
+        env=environment(**PINNED),
+    )
+    return list(folder.glob("*.whl"))
 
 
-def _run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> str:
+def run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> str:
     """What a command prints. Fails the test, with all of it, when the command fails."""
-    run = subprocess.run(
+    done = subprocess.run(
         command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False
     )
-    if run.returncode != 0:
-        pytest.fail(f"{' '.join(command)} ended with {run.returncode}\n{run.stdout}\n{run.stderr}", pytrace=False)
-    return run.stdout
+    if done.returncode != 0:
+        pytest.fail(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)
+    return done.stdout

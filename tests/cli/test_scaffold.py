@@ -5,21 +5,39 @@ import pytest
 from kick.cli.errors import FolderTaken
 from kick.cli.scaffold import fill, render, write_project
 
+LAYERS = ("_base", "_notes", "api")
 VALUES = {
+    **dict.fromkeys(
+        ["api", "web", "minimal", "memory", "sqlite", "redis", "notes", "data", "stateless", "volumes"], ""
+    ),
+    **dict.fromkeys(["description", "secret", "session_url", "session_about", "container_session_url"], "text"),
+    **dict.fromkeys(["extras", "target", "code"], "text"),
     "name": "my-app",
     "package": "my_app",
-    "secret": "drawn",
-    "session_url": "memory://",
-    "session_about": "somewhere",
-    "extras": "fast",
 }
 
 
 def test_every_marker_is_replaced() -> None:
-    contents = render("api", VALUES)
-    assert "my_app/main.py" in contents
-    assert {".env", ".env.example", ".gitignore"} < contents.keys()
-    assert [path for path, text in contents.items() if "{{" in text + path or "__package__" in text + path] == []
+    contents = render(LAYERS, VALUES)
+    assert {"my_app/main.py", "my_app/notes/controller.py", ".env", ".env.example", ".gitignore"} < contents.keys()
+    assert [path for path, text in contents.items() if "__package__" in text + path or "{{ package" in text] == []
+
+
+def test_a_layer_replaces_what_is_in_those_before_it() -> None:
+    below, above = (render([layer], VALUES)["tests/test_notes.py"] for layer in ("api", "web"))
+    assert below != above
+    assert render(["api", "web"], VALUES)["tests/test_notes.py"] == above
+
+
+def test_a_part_is_there_where_its_value_is() -> None:
+    text = "first\n{{ if a }}\n{{ name }}\n{{ end }}\n{{ if b }}\nother\n{{ end }}\nlast\n"
+    assert fill(text, {"a": "yes", "b": "", "name": "mine"}) == "first\nmine\nlast\n"
+    with pytest.raises(KeyError, match="b"):
+        fill(text, {"a": "yes", "name": "mine"})
+
+
+def test_the_braces_of_pages_are_left_to_jinja() -> None:
+    assert "{{ site }}" in render(["web"], VALUES)["my_app/templates/base.html"]
 
 
 def test_a_marker_without_a_value_is_a_mistake() -> None:

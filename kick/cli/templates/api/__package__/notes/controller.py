@@ -1,9 +1,9 @@
 """Reading, writing and removing notes, for those who are logged in."""
 
-from kick import Controller, Delete, Get, Post
+from kick import Controller, Delete, Get, Post, Put
 
 from {{ package }}.auth.models import User
-from {{ package }}.notes.models import NewNote, Note
+from {{ package }}.notes.models import Note, NoteBody
 from {{ package }}.notes.service import Notes
 
 
@@ -17,9 +17,17 @@ class NotesController:
         return await self._notes.of(user)
 
     @Post("/", status=201)
-    async def create(self, user: User, body: NewNote) -> Note:
-        return await self._notes.write(user, body.text)
+    async def write(self, user: User, body: NoteBody) -> Note:
+        return await self._notes.write(user, body)
 
-    @Delete("/{note_id}")
+    @Get("/{note_id}")
+    async def show(self, user: User, note_id: int) -> Note:
+        return await self._notes.get(user, note_id)
+
+    @Put("/{note_id}")
+    async def replace(self, user: User, note_id: int, body: NoteBody) -> Note:
+        return await self._notes.replace(user, note_id, body)
+
+    @Delete("/{note_id}", status=204)
     async def remove(self, user: User, note_id: int) -> None:
         await self._notes.remove(user, note_id)

@@ -8,7 +8,6 @@ from anyio import to_thread
 from {{ package }}.settings import Settings
 
 SCHEMA = """
-PRAGMA journal_mode = WAL;
 CREATE TABLE IF NOT EXISTS users (
     id INTEGER PRIMARY KEY,
     email TEXT NOT NULL UNIQUE,
@@ -17,6 +16,7 @@ CREATE TABLE IF NOT EXISTS users (
 CREATE TABLE IF NOT EXISTS notes (
     id INTEGER PRIMARY KEY,
     owner INTEGER NOT NULL REFERENCES users (id),
+    title TEXT NOT NULL,
     text TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS notes_of_owner ON notes (owner);
@@ -33,6 +33,10 @@ class Database:
 
     async def create_tables(self) -> None:
         await to_thread.run_sync(self._create_tables)
+
+    async def ping(self) -> None:
+        """What /health/ready asks."""
+        await self.execute("SELECT 1")
 
     def _execute(self, statement: str, values: tuple[object, ...]) -> list[sqlite3.Row]:
         with closing(sqlite3.connect(self._path)) as connection, connection:

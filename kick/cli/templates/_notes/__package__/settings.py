@@ -3,18 +3,18 @@
 import os
 from typing import Self
 
-import msgspec
+from msgspec import Struct
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    session_secret: list[str]
+class Settings(Struct, frozen=True, kw_only=True):
+    session_secrets: list[str]
     session_store: str
     database: str
 
     @classmethod
     def from_environment(cls) -> Self:
         return cls(
-            session_secret=os.environ["SESSION_SECRET"].split(","),
+            session_secrets=os.environ["SESSION_SECRET"].split(","),
             session_store=os.environ.get("SESSION_STORE", "{{ session_url }}"),
             database=os.environ.get("DATABASE", "notes.db"),
         )

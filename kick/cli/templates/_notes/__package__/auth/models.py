@@ -1,5 +1,6 @@
 """What the client sends to log in, and what it hears of itself."""
 
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -21,3 +22,12 @@ class Credentials(Struct, frozen=True):
 class User(Struct, frozen=True):
     id: int
     email: str
+
+
+class Device(Struct, frozen=True, kw_only=True):
+    """One session of somebody."""
+
+    user_agent: str
+    ip: str
+    last_seen_at: datetime
+    is_this: bool

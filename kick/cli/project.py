@@ -1,0 +1,116 @@
+"""What `kick new` can make: a template, and a place where its sessions are kept."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from kick.cli.environment import draw_secret
+from kick.cli.naming import package_name
+from kick.cli.scaffold import render
+
+
+class Template(NamedTuple):
+    """A kind of project: the folders of templates that it is laid over, and the extras of kick that it takes."""
+
+    about: str
+    description: str
+    layers: tuple[str, ...]
+    extras: tuple[str, ...]
+    target: str
+    code: str
+    """What the type checker looks at, beside the tests."""
+
+
+class Sessions(NamedTuple):
+    """A place to keep sessions: its URL here and in a container, and the extras of kick that it takes."""
+
+    about: str
+    url: str
+    container_url: str
+    extras: tuple[str, ...] = ()
+
+
+TEMPLATES: Final = {
+    "api": Template(
+        about="notes as JSON, with accounts, logins and devices",
+        description="An API for notes, with accounts and sessions.",
+        layers=("_base", "_notes", "api"),
+        extras=("limits", "passwords"),
+        target="{{ package }}.main:app",
+        code="{{ package }}",
+    ),
+    "web": Template(
+        about="the same as pages with forms, and a stylesheet",
+        description="A website for notes, with accounts and sessions.",
+        layers=("_base", "_notes", "web"),
+        extras=("limits", "passwords", "templates"),
+        target="{{ package }}.main:app",
+        code="{{ package }}",
+    ),
+    "minimal": Template(
+        about="one file, and one test",
+        description="An application that counts visits.",
+        layers=("_base", "minimal"),
+        extras=(),
+        target="app:app",
+        code="app.py",
+    ),
+}
+
+SESSIONS: Final = {
+    "memory": Sessions(
+        about="in the memory of the process: they end with it, and `kick start` runs a single worker",
+        url="memory://",
+        container_url="memory://",
+    ),
+    "sqlite": Sessions(
+        about="in the file sessions.db: they outlive a restart, and the workers of one machine share them",
+        url="sqlite:///sessions.db",
+        container_url="sqlite:////data/sessions.db",
+    ),
+    "redis": Sessions(
+        about="in Redis, which has to run: they outlive a restart, and any number of machines share them",
+        url="redis://localhost:6379/0",
+        container_url="redis://redis:6379/0",
+        extras=("redis",),
+    ),
+}
+
+
+def contents_of(name: str, template: str, store: str) -> dict[str, str]:
+    """The files of a project by their path, with a secret that was drawn for it alone.
+
+    >>> sorted(contents_of("my-app", "minimal", "memory"))[-4:]
+    ['compose.yaml', 'pyproject.toml', 'tests/conftest.py', 'tests/test_app.py']
+
+    Raises `BadName` for a name that is no package's.
+    """
+    chosen, sessions = TEMPLATES[template], SESSIONS[store]
+    values = {
+        "name": name,
+        "package": package_name(name),
+        "description": chosen.description,
+        "secret": draw_secret(),
+        "session_url": sessions.url,
+        "session_about": sessions.about,
+        "container_session_url": sessions.container_url,
+        "extras": ",".join(sorted(["fast", *chosen.extras, *sessions.extras])),
+    }
+    values["target"] = chosen.target.replace("{{ package }}", values["package"])
+    values["code"] = chosen.code.replace("{{ package }}", values["package"])
+    return render(chosen.layers, {**values, **_flags(template, store)})
+
+
+def _flags(template: str, store: str) -> dict[str, str]:
+    """What is true of a project, for the parts of its files that are not in every one: `yes`, or nothing."""
+    notes = template != "minimal"
+    data = notes or store == "sqlite"
+    flags = {
+        **{each: each == template for each in TEMPLATES},
+        **{each: each == store for each in SESSIONS},
+        "notes": notes,
+        "data": data,
+        "stateless": not data,
+        "volumes": data or store == "redis",
+    }
+    return {name: "yes" if flag else "" for name, flag in flags.items()}

@@ -209,9 +209,9 @@ def test_a_mounted_application_gets_the_form_that_the_token_was_in() -> None:
         token = client.get("/bank/token").json()
         form = {"csrf_token": token, "text": "hello"}
         assert client.post("/old", data=form).text == f"csrf_token={token}&text=hello"
-        in_parts = {"files": {"file": b"content"}}
-        assert client.post("/old", data=form, **in_parts).json()["code"] == "csrf-token-missing"
-        assert b"content" in client.post("/old", headers={"x-csrf-token": token}, **in_parts).content
+        files = {"file": b"content"}
+        assert client.post("/old", data=form, files=files).json()["code"] == "csrf-token-missing"
+        assert b"content" in client.post("/old", headers={"x-csrf-token": token}, files=files).content
 
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:

@@ -86,14 +86,15 @@ class SecurityHeaders(PerRoute):
             return response
         headers = mine.raw_headers
         secure = ctx.scope.get("scheme") == "https"
-        if len(headers) == 2 and headers[1][1] is JSON:
+        is_json = len(headers) > 1 and headers[1][1] is JSON
+        if is_json and len(headers) == 2:
             headers += self._short_secure if secure else self._short
             return mine
         if isinstance(mine, MountedResponse):
             mine.unless_set += self._short_secure if secure else self._short
             return mine
         names = {name for name, _ in headers}
-        if not _is_document(headers):
+        if is_json or not _is_document(headers):
             headers += [each for each in (self._short_secure if secure else self._short) if each[0] not in names]
             return mine
         headers += [each for each in (self._long_secure if secure else self._long) if each[0] not in names]

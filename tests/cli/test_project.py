@@ -4,6 +4,7 @@ One environment serves all the projects: the one that `make` sets up for a websi
 """
 
 import json
+import secrets
 import subprocess
 import sys
 import zipfile
@@ -97,6 +98,17 @@ def test_a_project_passes_its_own_checks(
     assert "Success: no issues found" in checked
     assert " passed" in checked
     assert "failed" not in checked
+
+
+@every_store
+@every_template
+def test_kick_doctor_finds_nothing_in_a_new_project(
+    template: str, store: str, tmp_path: Path, installed: Path, request: pytest.FixtureRequest
+) -> None:
+    project = place(tmp_path, template, store, installed)
+    script = str(project / ".venv" / "bin" / "kick")
+    report = run([script, "doctor", "--json"], cwd=project, env=environment(PYTHONPATH="", **at(store, request)))
+    assert json.loads(report)["findings"] == []
 
 
 @every_store
@@ -248,10 +260,11 @@ def test_without_a_secret_the_error_says_how_to_draw_one_and_make_does(tmp_path:
 
 def test_a_secret_that_was_rotated_is_two(tmp_path: Path, installed: Path) -> None:
     project = place(tmp_path, "minimal", "sqlite", installed)
-    with served(project, SESSION_SECRET="a" * 40) as url:
+    old, new = secrets.token_urlsafe(48), secrets.token_urlsafe(48)
+    with served(project, SESSION_SECRET=old) as url:
         browser = Browser(url)
         browser.get("/")
-    with served(project, SESSION_SECRET=f"{'b' * 40},{'a' * 40}") as url:
+    with served(project, SESSION_SECRET=f"{new},{old}") as url:
         kept = browser.cookies[COOKIE]
         assert Browser(url).get("/", cookie=f"{COOKIE}={kept}").json == {"visits": 2}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -64,7 +65,7 @@ class Jar:
         return (self.folder / str(browser)).read_text()
 
     def __setitem__(self, browser: int, cookie: str) -> None:
-        new = self.folder / f"{browser}.{time.monotonic_ns()}"
+        new = self.folder / f"{browser}.{os.getpid()}.{time.monotonic_ns()}"
         new.write_text(cookie)
         new.replace(self.folder / str(browser))
 

@@ -42,6 +42,10 @@ class Notes:
     async def login(self, ctx: RequestContext) -> None:
         ctx.session.data["user"] = 7
 
+    @Get("/mine")
+    async def mine(self, ctx: RequestContext) -> int:
+        return ctx.session.data.get("user", 0)
+
     @Get("/slow")
     async def slow(self) -> None:
         await Gate.opened.wait()
@@ -90,8 +94,8 @@ async def test_requests_in_flight_are_counted() -> None:
 async def test_sessions_and_their_store_are_watched() -> None:
     app = application()
     cookie = (await ask(app, "/notes/login")).all("set-cookie")[0].partition(";")[0]
-    await ask(app, "/notes/1", headers={"cookie": cookie})
-    await ask(app, "/notes/1", headers={"cookie": "kick.sid=s:forged.x"})
+    await ask(app, "/notes/mine", headers={"cookie": cookie})
+    await ask(app, "/notes/mine", headers={"cookie": "kick.sid=s:forged.x"})
     assert await value_of(app, 'kick_session_events_total{event="created"}') == 1
     assert await value_of(app, 'kick_session_events_total{event="bad_signature"}') == 1
     assert await value_of(app, 'kick_session_store_duration_seconds_count{operation="create"}') == 1

@@ -21,6 +21,7 @@ from kick.session.values import (
     decode,
     decode_json,
     encode,
+    encode_json,
     same,
 )
 
@@ -32,6 +33,9 @@ RESERVED: Final = "$"
 _SCALARS: Final = frozenset({str, int, bool, float, type(None)})
 _CONTAINERS: Final = b"{["
 """What the encodings begin with that can be equal without being the same bytes."""
+
+_PLAINEST: Final = frozenset({int, bool, type(None)})
+"""What JSON holds as it is, whatever its value."""
 
 _MISSING: Final = object()
 
@@ -208,11 +212,11 @@ class SessionData(MutableMapping[str, Any], msgspec.Struct, metaclass=StructMapp
         """See `Contents.changes`."""
         changed: dict[str, bytes] = {}
         for key, value in self._live.items():
-            encoded = encode(key, value)
+            encoded = encode_json(value) if type(value) in _PLAINEST else encode(key, value)
             stored = self._stored.get(key)
             if stored != encoded and (stored is None or encoded[0] not in _CONTAINERS or not same(stored, encoded)):
                 changed[key] = encoded
-        return changed, list(self._dropped or ())
+        return changed, [*self._dropped] if self._dropped else []
 
     def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
         """See `Contents.pending`."""

@@ -102,7 +102,7 @@ class Engine:
                 await self._unasked(self._prolong(session))
             if session._cookie_wanted and not session._cookie_due:
                 await self._unasked(self.verbs.confirm(session))
-        return self.cookie_of(session)
+        return self.cookie_of(session) if session._cookie_due or session._removal_due else None
 
     def cookie_of(self, session: Session[Any]) -> bytes | None:
         """The one decision about the cookie, from the final state.

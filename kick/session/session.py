@@ -434,6 +434,8 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
                 set_here, dropped_here = own.changes()
                 changed.update(set_here)
                 dropped += dropped_here
+        if not dropped and self._principal is KEEP:
+            return Change(set=changed)
         return Change(set=changed, delete=dropped, principal=self._principal)
 
     def _rebase(self, fields: Mapping[str, bytes]) -> None:

@@ -26,6 +26,7 @@ MAX_DEPTH: Final = 64
 PLAIN_TYPES: Final = frozenset({str, int, bool, type(None)})
 
 _encoder: Final = msgspec.json.Encoder()
+encode_json: Final = _encoder.encode
 _sorting_encoder: Final = msgspec.json.Encoder(order="sorted")
 decode_json: Final = msgspec.json.Decoder().decode
 """The value of bytes that do not hold `MARK`. Raises `msgspec.DecodeError`."""

@@ -206,10 +206,13 @@ class Verbs:
 
     async def commit(self, session: Session[Any], change: Change) -> Mapping[str, int]:
         """Commit, wherever the session has been rotated to meanwhile; the counters that were incremented."""
-        change = self._with_debt(session, self._prepared(session, change))
+        change = self._prepared(session, change)
+        if session._id_is_settled or OWED in session._fields:
+            change = self._with_debt(session, change)
         max_age = self.options.max_age
         while session._status is Status.STORED:
-            answer = await self.ask(self.store.commit(_key(session), change, max_age=max_age))
+            assert session._key is not None
+            answer = await self.ask(self.store.commit(session._key, change, max_age=max_age))
             if type(answer) is Committed:
                 self._committed(session, change, answer)
                 return answer.counters
@@ -305,13 +308,13 @@ class Verbs:
         for name in change.delete:
             fields.pop(name, None)
         record, principal = session._record, change.principal
-        session._record = msgspec.structs.replace(
-            record,
-            seen_at=self.now() if self.options.rolling else record.seen_at,
-            expires_at=answer.expires_at,
-            principal=record.principal if principal is KEEP else principal,
-        )
-        if principal is not KEEP:
+        if principal is KEEP and not self.options.rolling:
+            session._record = msgspec.structs.replace(record, expires_at=answer.expires_at)
+        else:
+            held = record.principal if principal is KEEP else principal
+            session._record = msgspec.structs.replace(
+                record, seen_at=self.now(), expires_at=answer.expires_at, principal=held
+            )
             session._principal = KEEP
         # The browser's cookie is prolonged along with the session, now and then: not with every write.
         is_later = record.expires_at // self._tick != answer.expires_at // self._tick

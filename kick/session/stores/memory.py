@@ -117,23 +117,25 @@ class MemoryStore:
     async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
         """See `AtomicStore.commit`."""
         now = self._clock()
-        record = self._live(key, now)
-        if type(record) is not Record:
-            return GONE if record is None else cast(_Marker, record).superseded
-        fields = {**record.fields}
-        counters = change.apply_to(fields)
-        if counters is None:
-            return NOT_A_COUNTER
-        principal = record.principal if change.principal is KEEP else change.principal
-        expires_at = _expiry(now, max_age, record.deadline)
-        changed = msgspec.structs.replace(
-            record, fields=fields, seen_at=now, expires_at=expires_at, principal=principal
-        )
-        if principal == record.principal and expires_at >= record.expires_at:
+        entry = self._entries.get(key)
+        if type(entry) is not Record or entry.expires_at <= now:
+            gone = self._live(key, now)
+            return GONE if gone is None else cast(_Marker, gone).superseded
+        fields = {**entry.fields, **change.set}
+        counters: dict[str, int] | None = None
+        if change.delete or change.increment:
+            fields = {**entry.fields}
+            counters = change.apply_to(fields)
+            if counters is None:
+                return NOT_A_COUNTER
+        principal = entry.principal if change.principal is KEEP else change.principal
+        expires_at = _expiry(now, max_age, entry.deadline)
+        changed = msgspec.structs.replace(entry, fields=fields, seen_at=now, expires_at=expires_at, principal=principal)
+        if principal == entry.principal and expires_at >= entry.expires_at:
             self._entries[key] = changed  # neither the index nor the heap is concerned
         else:
-            self._put(key, changed, record)
-        return Committed(expires_at, counters)
+            self._put(key, changed, entry)
+        return Committed(expires_at, counters or {})
 
     async def touch(self, key: str, *, max_age: float) -> bool:
         """See `AtomicStore.touch`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import sqlite3
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from kick.session.stores.sqlite.rows import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, Rows
 
@@ -53,10 +54,8 @@ class Job(Protocol):
     work: Callable[[Rows], object] | None
     value: object
     error: Exception | None
-
-    def is_abandoned(self) -> bool:
-        """Whether nobody waits for it any more."""
-        ...
+    answer: asyncio.Future[Any]
+    """Cancelled when nobody waits for it any more."""
 
 
 class SessionFile:
@@ -130,7 +129,7 @@ class SessionFile:
         connection.execute("BEGIN IMMEDIATE")
         rows = Rows(connection, self._clock(), [key for job in jobs for key in job.keys])
         for job in jobs:
-            if job.work is None or job.is_abandoned():
+            if job.work is None or job.answer.cancelled():
                 continue
             try:
                 job.value = job.work(rows)

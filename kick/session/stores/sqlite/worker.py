@@ -18,7 +18,7 @@ Work: TypeAlias = Callable[[Rows], object]
 
 
 class Job:
-    """One operation of the store. Whoever asked for it awaits `answer`."""
+    """One operation of the store. Whoever asked for it awaits `answer`; cancelled, nobody waits for it any more."""
 
     __slots__ = ("answer", "error", "keys", "value", "work", "writes")
 
@@ -31,10 +31,6 @@ class Job:
         self.writes = writes
         self.value: object = None
         self.error: Exception | None = None
-
-    def is_abandoned(self) -> bool:
-        """Whether nobody waits for it any more."""
-        return self.answer.cancelled()
 
 
 class Worker:
@@ -68,7 +64,7 @@ class Worker:
         while waiting or not self._ending:
             waiting += self._take(wait=not waiting)
             with self.in_use:
-                waiting = self._attempt([job for job in waiting if not job.is_abandoned()])
+                waiting = self._attempt([job for job in waiting if not job.answer.cancelled()])
             if self._has_waited_too_long(waiting):
                 for job in waiting:
                     job.error = DatabaseLocked(self.file.path, self._busy_timeout)

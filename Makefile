@@ -16,7 +16,7 @@ DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit bench bench-micro bench-growth exhaustive format programs clean
+.PHONY: help demo test lint types unit bench bench-session bench-micro bench-growth exhaustive format programs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,6 +42,9 @@ unit: .venv/.dev ## run the tests (ARGS="-k cookies" for some of them)
 
 bench: .venv-bench/.peers ## time everyone, write docs/benchmarks.md (40 minutes; ARGS="--rows redis --only kick")
 	.venv-bench/bin/python -m benchmarks $(ARGS)
+
+bench-session: .venv-bench/.peers ## the rows with sessions, with starsessions and Litestar beside kick (6 minutes)
+	.venv-bench/bin/python -m benchmarks --rows memory,sqlite,redis --only raw,kick,starsessions,litestar $(ARGS)
 
 bench-micro: .venv-bench/.peers ## what kick adds to raw ASGI in process, import time, memory (ARGS=--instructions)
 	.venv-bench/bin/python -m benchmarks.micro $(ARGS)

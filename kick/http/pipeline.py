@@ -221,8 +221,10 @@ def _answering(endpoint: Endpoint) -> Endpoint:
 
 
 def _layer(layer: Any, inner: Endpoint) -> Endpoint:
+    call = layer if inspect.isfunction(layer) else layer.__call__  # found once, and not at every request
+
     def run(ctx: RequestContext[Any]) -> Awaitable[Response]:
-        return layer(ctx, inner)  # type: ignore[no-any-return]
+        return call(ctx, inner)  # type: ignore[no-any-return]
 
     return run
 

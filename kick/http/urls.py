@@ -103,14 +103,15 @@ class URLs:
 
     def __init__(self) -> None:
         self._by_name: dict[str, list[Address]] = {}
+        self._known: set[tuple[str, str]] = set()
 
     def add(self, route: Route, segments: Iterable[Segment]) -> None:
         """Add a route; one for another method at the same path has the same address."""
         address = Address(route, segments)
         for name in (route.name, f"{route.module}:{route.name}"):
-            known = self._by_name.setdefault(name, [])
-            if all(each.route.path != route.path for each in known):
-                known.append(address)
+            if (name, route.path) not in self._known:
+                self._known.add((name, route.path))
+                self._by_name.setdefault(name, []).append(address)
 
     def add_mount(self, route: Route, segments: Iterable[Segment], below: Iterable[Segment]) -> None:
         """Add what is mounted: with its own segments, and with those of what is below it."""

@@ -130,7 +130,16 @@ class Observed:
         finally:
             if not exchange._is_done:
                 exchange.give_up(CLIENT_CLOSED_REQUEST)
-            exchange.context, exchange.scope = None, _NOTHING  # no collector looks for such circles
+            # Nothing may be left that leads in a circle: the collector does not look into exchanges. What servers have us
+            # receive and send with leads to the scope.
+            scope.pop(KEY, None)
+            exchange.context, exchange.scope = None, _NOTHING
+            exchange._receive = exchange._send = _gone
+
+
+async def _gone(*_: Any) -> Any:
+    """In the place of what a server receives and sends with, when the exchange is over."""
+    raise RuntimeError("the request is over")
 
 
 def _has_gone(receive: Receive) -> bool:

@@ -130,8 +130,8 @@ class Observed:
         finally:
             if not exchange._is_done:
                 exchange.give_up(CLIENT_CLOSED_REQUEST)
-            # Nothing may be left that leads in a circle: the collector does not look into exchanges. What servers have us
-            # receive and send with leads to the scope.
+            # Nothing may be left that leads in a circle: the collector does not look into exchanges. What servers have
+            # us receive and send with leads to the scope.
             scope.pop(KEY, None)
             exchange.context, exchange.scope = None, _NOTHING
             exchange._receive = exchange._send = _gone

@@ -13,7 +13,8 @@ import time
 from typing import Any
 
 from kick import App, Controller, Get, Module, bootstrap
-from kick.http.middleware import AccessLog, request_id
+from kick.http import cookie_parser
+from kick.http.middleware import AccessLog, request_id, security_headers
 from kick.telemetry import Metrics, Tracing
 
 REQUESTS = 400
@@ -37,8 +38,11 @@ class Notes:
         return {"id": note_id}
 
 
-def application(modules: Any = (), **options: Any) -> App:
-    return bootstrap([Module("notes", controllers=[Notes]), *modules], **options)
+NO_HEADERS = security_headers(enabled=False)
+
+
+def application(modules: Any = (), middleware: Any = (NO_HEADERS,), **options: Any) -> App:
+    return bootstrap([Module("notes", controllers=[Notes]), *modules], middleware, **options)
 
 
 async def receive() -> dict[str, Any]:
@@ -78,9 +82,10 @@ async def main(rounds: int) -> None:
             "nothing": (application(), HEADERS),
             "access log, text": (application(access_log=text), HEADERS),
             "access log, JSON": (application(access_log=machine), HEADERS),
-            "request_id()": (application(middleware=[request_id()]), HEADERS),
-            "request_id(), text": (application(middleware=[request_id()], access_log=text), HEADERS),
-            "request_id(), JSON": (application(middleware=[request_id()], access_log=machine), HEADERS),
+            "security_headers()": (application(middleware=[]), HEADERS),
+            "request_id()": (application(middleware=[NO_HEADERS, request_id()]), HEADERS),
+            "all three, text": (application(middleware=[request_id(), cookie_parser()], access_log=text), HEADERS),
+            "all three, JSON": (application(middleware=[request_id(), cookie_parser()], access_log=machine), HEADERS),
             "trusted proxies": (application(trusted_proxies=["10.0.0.0/8"]), HEADERS + FORWARDED),
             "allowed hosts": (application(allowed_hosts=["example.com"]), HEADERS),
             "metrics": (application([Metrics()]), HEADERS),

@@ -418,13 +418,11 @@ def bootstrap(
     providers = _listed(providers, "providers", problems)
     given = asgi_middleware = _listed(asgi_middleware, "asgi_middleware", problems)
     problems += [NotASGIMiddleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
-    limit_problem = body_limit_problem(max_body, "bootstrap()")
     entrance = Entrance(
         trusted_proxies=trusted_proxies, allowed_hosts=allowed_hosts, access_log=access_log, modules=usable
     )
-    problems += entrance.problems
-    others = [slash_problem(trailing_slash), lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)]
-    problems += filter(None, [limit_problem, *others])
+    options = [slash_problem(trailing_slash), lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)]
+    problems += filter(None, [body_limit_problem(max_body, "bootstrap()"), *entrance.problems, *options])
     assembly = Assembly(usable, with_standard(middleware), prefix)
     http_settings = Settings(
         max_body=max_body,
@@ -433,18 +431,11 @@ def bootstrap(
         debug=in_development(),
         layers=tuple(assembly.middleware),
     )
-    try:
-        http_settings.templates = pages = _templates(templates)
-    except KickError as problem:
-        problems.append(problem)
-        pages = None
+    http_settings.templates = pages = _templates(templates, problems)
     assembly.configure(http_settings)
     http_settings.page_values += [] if pages is None else pages.context
-    provided: list[Any] = [*providers, *([] if settings is None else [settings]), *assembly.providers]
-    problems += plain_values(providers, "bootstrap()")
-    for module in usable:
-        provided += module.providers
-        problems += plain_values(module.providers, repr(module))
+    own = [*providers, *([] if settings is None else [settings])]
+    provided = [*own, *assembly.providers, *_provided(usable, providers, problems)]
     controllers = dict.fromkeys(chain.route.controller for chain in assembly.chains)
     container = Container([*provided, *controllers], seeds=[RequestContext], inner=controllers, advice=_ADVICE)
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
@@ -492,5 +483,20 @@ async def _unmatched(ctx: RequestContext[Any]) -> Response:
     raise MethodNotAllowed(f"{ctx.method} is not possible at {ctx.path}.", allow=allow)
 
 
-def _templates(given: str | os.PathLike[str] | JinjaTemplates | None) -> JinjaTemplates | None:
-    return given if given is None or isinstance(given, JinjaTemplates) else JinjaTemplates(given)
+def _provided(modules: Sequence[Module], providers: Sequence[Any], problems: list[KickError]) -> list[Any]:
+    """What the modules provide; plain values among that, and among the application's providers, are noted."""
+    problems += plain_values(providers, "bootstrap()")
+    for module in modules:
+        problems += plain_values(module.providers, repr(module))
+    return [each for module in modules for each in module.providers]
+
+
+def _templates(
+    given: str | os.PathLike[str] | JinjaTemplates | None, problems: list[KickError]
+) -> JinjaTemplates | None:
+    """The templates that were given; where they cannot be had, that is noted."""
+    try:
+        return given if given is None or isinstance(given, JinjaTemplates) else JinjaTemplates(given)
+    except KickError as problem:
+        problems.append(problem)
+        return None

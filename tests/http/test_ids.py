@@ -21,7 +21,7 @@ def test_ids_are_32_hexadecimal_digits_and_different() -> None:
     assert all(re.fullmatch("[0-9a-f]{32}", each) for each in drawn)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is there on POSIX systems only")
 def test_a_forked_process_draws_others() -> None:
     draw_request_id()
     reading, writing = os.pipe()

@@ -121,13 +121,10 @@ class MemoryStore:
         if type(entry) is not Record or entry.expires_at <= now:
             gone = self._live(key, now)
             return GONE if gone is None else cast(_Marker, gone).superseded
-        fields = {**entry.fields, **change.set}
-        counters: dict[str, int] | None = None
-        if change.delete or change.increment:
-            fields = {**entry.fields}
-            counters = change.apply_to(fields)
-            if counters is None:
-                return NOT_A_COUNTER
+        fields = {**entry.fields}
+        counters = change.apply_to(fields)
+        if counters is None:
+            return NOT_A_COUNTER
         principal = entry.principal if change.principal is KEEP else change.principal
         expires_at = _expiry(now, max_age, entry.deadline)
         changed = msgspec.structs.replace(entry, fields=fields, seen_at=now, expires_at=expires_at, principal=principal)
@@ -135,7 +132,7 @@ class MemoryStore:
             self._entries[key] = changed  # neither the index nor the heap is concerned
         else:
             self._put(key, changed, entry)
-        return Committed(expires_at, counters or {})
+        return Committed(expires_at, counters)
 
     async def touch(self, key: str, *, max_age: float) -> bool:
         """See `AtomicStore.touch`."""

@@ -481,7 +481,7 @@ def test_an_open_store_does_not_keep_the_interpreter_from_exiting(path: Path) ->
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is there on POSIX systems only")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 def test_parent_and_child_of_a_fork_go_on_by_themselves(path: Path) -> None:
     store, key = SQLiteStore(path), new_key()
@@ -503,14 +503,14 @@ def test_parent_and_child_of_a_fork_go_on_by_themselves(path: Path) -> None:
     asyncio.run(store.aclose())
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is there on POSIX systems only")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 def test_no_connection_lives_through_a_fork(path: Path) -> None:
     store = SQLiteStore(path)
     asyncio.run(store.load(new_key()))
     descriptors = Path("/proc/self/fd")
     if not descriptors.is_dir():
-        pytest.skip("needs /proc")
+        pytest.skip("open files are counted in /proc, which is there on Linux only")
     child = os.fork()
     if child == 0:
         names = [str(each.readlink()) for each in descriptors.iterdir() if each.exists()]

@@ -387,8 +387,7 @@ def bootstrap(
             stands around all of it, unless the list has one of its own; `security_headers(enabled=False)` is none.
         providers: what is provided beside the `@Service` classes: classes, functions, `Provider`s, instances.
         asgi_middleware: `starlette.middleware.Middleware(Class, **options)` entries, around everything else.
-        lifespan: an async context manager of the application, entered after everything is built:
-            `@asynccontextmanager async def lifespan(app): ...`.
+        lifespan: `@asynccontextmanager async def lifespan(app): ...`, entered after everything is built.
         prefix: put before every path.
         settings: an object of your own with settings, provided under its type.
         templates: the folder of the Jinja2 templates for `ctx.render()`, or a `JinjaTemplates` with more to say.
@@ -399,8 +398,7 @@ def bootstrap(
         trusted_proxies: how many proxies every request passes, or their networks: what they say of the client, scheme
             and host is believed. `None` asks the environment (`KICK_TRUSTED_PROXIES`); by default nobody is.
         allowed_hosts: the hosts that are answered for, `"*.example.com"` with all below it; 400 for all others.
-        access_log: a line for each request: `True`, `"text"`, `"json"`, an `AccessLog`, or `False`. `None` asks the
-            environment (`KICK_ACCESS_LOG`), and there is one under `kick dev` and `kick start`.
+        access_log: a line for each request: `True`, `"text"`, `"json"`, an `AccessLog`; `None` asks `KICK_ACCESS_LOG`.
 
     >>> from kick.http import Controller, Get
     >>> @Controller("/hello")

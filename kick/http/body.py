@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import parse_qsl
 
+import msgspec
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
@@ -25,7 +26,7 @@ MULTIPART: Final = "multipart/form-data"
 _ENDLESS: Final = 1 << 62
 
 
-class Announced(NamedTuple):
+class Announced(msgspec.Struct, frozen=True):
     """What the headers of a request say of its body.
 
     `media_type` is in lower case and without parameters, and empty when there is none; `length` is in bytes, and 0
@@ -93,7 +94,10 @@ async def read_body(scope: Scope, receive: Receive, limit: int | None, length: i
     left = _ENDLESS if limit is None else limit
     if length > left:
         raise too_large(scope, limit)
-    body, more = _chunk_of(await receive())
+    message = await receive()
+    body, more = message.get("body"), message.get("more_body", False)
+    if body is None or more:
+        body, more = _chunk_of(message)
     left -= len(body)
     if more:
         chunks = [body]

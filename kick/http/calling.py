@@ -68,8 +68,12 @@ def _endpoint_of(plan: CallPlan, container: Container, call: Call, *, in_layers:
         return _reading(endpoint) if reads else endpoint
     if reads:
         return _after_reading(call, respond, getters)
-    takes_context_only = [argument.source for argument in by_position] == [Source.CONTEXT]
-    return _with_context(call, respond) if takes_context_only else _by_position(call, respond, getters)
+    sources = [argument.source for argument in by_position]
+    if sources == [Source.CONTEXT]:
+        return _with_context(call, respond)
+    if sources == [Source.PATH]:
+        return _with_parameter(call, respond, by_position[0].name)
+    return _by_position(call, respond, getters)
 
 
 def _with_context(call: Call, respond: Respond) -> Endpoint:
@@ -95,6 +99,13 @@ def _by_position(call: Call, respond: Respond, getters: list[Getter]) -> Endpoin
 
         async def endpoint(ctx: RequestContext[Any]) -> Response:
             return respond(ctx, await call(*[get(ctx) for get in getters]))
+
+    return endpoint
+
+
+def _with_parameter(call: Call, respond: Respond, name: str) -> Endpoint:
+    async def endpoint(ctx: RequestContext[Any]) -> Response:
+        return respond(ctx, await call(ctx.params[name]))
 
     return endpoint
 

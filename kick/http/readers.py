@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from kick.http.allowance import file_fields
-from kick.http.body import FORM, MULTIPART, accepted, is_json
+from kick.http.body import FORM, JSON, MULTIPART, accepted, is_json
 from kick.http.codec import Role, converter, invalid, json_decoder, malformed, role_of
 from kick.http.context import RequestContext
 from kick.http.problem import FieldError, UnprocessableEntity, UnsupportedMediaType
@@ -52,6 +52,9 @@ def body_reader(hint: Any, default: Any, elsewhere: Collection[str] = ()) -> Get
     decode, convert, collect = json_decoder(hint), converter(hint, "body"), _collector(hint, elsewhere)
 
     def read(ctx: RequestContext[Any]) -> Any:
+        said, raw = ctx._announced, ctx._raw
+        if raw and said is not None and said.media_type == JSON:
+            return decode(raw)
         media_type, raw = ctx._media_type(), ctx.raw_body
         if raw and is_json(media_type):
             return decode(raw)

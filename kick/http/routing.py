@@ -77,7 +77,8 @@ class Segment(NamedTuple):
 
 
 def _to_int(text: str) -> int:
-    if _is_int(text) is None:
+    digits = text if text.isdigit() else text.removeprefix("-")
+    if not digits.isdigit() or not digits.isascii() or len(digits) > 19:
         raise ValueError(text)
     return int(text)
 
@@ -103,7 +104,6 @@ CONVERTERS: Final[dict[str, Convert | None]] = {
     "path": None,
 }
 
-_is_int: Final = re.compile(r"-?[0-9]{1,19}").fullmatch
 _is_float: Final = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?").fullmatch
 _is_uuid: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 _is_no_triplet: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
@@ -198,13 +198,15 @@ def _choices(hint: Any) -> dict[str, Any] | None:
 class _Node:
     """What can follow after some segments of a path."""
 
-    __slots__ = ("literals", "mount", "parameters", "routes")
+    __slots__ = ("literals", "mount", "only", "parameters", "routes")
 
     def __init__(self) -> None:
         self.literals: dict[str, _Node] = {}
         self.parameters: list[_Parameter] = []
         self.routes: dict[str, tuple[Route, tuple[str, ...]]] = {}
         self.mount: _Mounted | None = None
+        self.only: _Parameter | None = None
+        """The parameter, where there is one that takes one segment, and nothing is mounted."""
 
     def child(self, segment: Segment) -> _Node:
         if segment.literal is not None:
@@ -307,6 +309,8 @@ class Router:
             node = pending.pop()
             pending += node.literals.values()
             pending += [parameter.node for parameter in node.parameters]
+            if len(node.parameters) == 1 and node.mount is None and not node.parameters[0].takes_rest:
+                (node.only,) = node.parameters
             if "GET" in node.routes and "HEAD" not in node.routes:
                 route, names = node.routes["GET"]
                 node.routes["HEAD"] = head_of(route), names
@@ -315,7 +319,22 @@ class Router:
 
     def find(self, method: str, parts: list[str]) -> Found | None:
         """The route for a method and the segments of a path, percent-decoded, and its parameters."""
-        return _find(self._root, parts, 1, [], method)
+        node = self._root
+        values: list[Any] = []
+        for index in range(1, len(parts)):
+            part = parts[index]
+            literal, only = node.literals.get(part), node.only
+            if literal is not None and not node.parameters and node.mount is None:
+                node = literal
+            elif literal is None and only is not None and part:
+                try:
+                    values.append(part if only.convert is None else only.convert(part))
+                except (ValueError, KeyError):
+                    return None
+                node = only.node
+            else:  # there are several ways to go from here, or none
+                return _find(node, parts, index, values, method)
+        return _at_leaf(node, values, method)
 
     def allowed(self, parts: list[str]) -> tuple[str, ...]:
         """The methods that have a route at a path; none means that nothing is there."""
@@ -338,10 +357,7 @@ def _names(segments: Sequence[Segment]) -> tuple[str, ...]:
 def _find(node: _Node, parts: list[str], index: int, values: list[Any], method: str) -> Found | None:
     """The first leaf, most specific first, that takes the method."""
     if index == len(parts):
-        leaf = node.routes.get(method)
-        if leaf is not None:
-            return leaf[0], dict(zip(leaf[1], values))  # noqa: B905  # one each; no time to count
-        return None if node.mount is None else _mounted(node.mount, values, method)
+        return _at_leaf(node, values, method)
     part = parts[index]
     literal = node.literals.get(part)
     if literal is not None:
@@ -364,6 +380,14 @@ def _find(node: _Node, parts: list[str], index: int, values: list[Any], method: 
         if found is not None:
             return found
         values.pop()
+    return None if node.mount is None else _mounted(node.mount, values, method)
+
+
+def _at_leaf(node: _Node, values: list[Any], method: str) -> Found | None:
+    leaf = node.routes.get(method)
+    if leaf is not None:
+        route, names = leaf
+        return route, {names[0]: values[0]} if len(names) == 1 else dict(zip(names, values, strict=True))
     return None if node.mount is None else _mounted(node.mount, values, method)
 
 

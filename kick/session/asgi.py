@@ -125,7 +125,8 @@ class _Exchange:
             return
         if message["type"] == "http.response.start" and not self._started:
             try:
-                cookie = await self._engine.close(self._session, message["status"])
+                closing = self._engine.close(self._session, message["status"])
+                cookie = None if closing is None else await closing
             except SessionUnavailable as error:
                 await self._refuse(error)
                 return
@@ -151,7 +152,8 @@ class _Exchange:
 
     async def _save_cookie(self) -> None:
         """Send a 500 of our own when the session has got a new id and the application fails: the old one is dead."""
-        cookie = await self._engine.close(self._session, 500)
+        closing = self._engine.close(self._session, 500)
+        cookie = None if closing is None else await closing
         if cookie is not None:
             self._started = self._refused = True
             headers = [(b"content-type", b"text/plain"), (b"content-length", b"21")]

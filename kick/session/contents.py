@@ -31,9 +31,6 @@ RESERVED: Final = "$"
 """Keys of a record that begin so are kick's own, and no user's."""
 
 _SCALARS: Final = frozenset({str, int, bool, float, type(None)})
-_CONTAINERS: Final = b"{["
-"""What the encodings begin with that can be equal without being the same bytes."""
-
 _PLAINEST: Final = frozenset({int, bool, type(None)})
 """What JSON holds as it is, whatever its value."""
 
@@ -56,13 +53,8 @@ class Contents(Protocol):
         """`session.data = value`."""
         ...
 
-    @property
-    def may_have_changed(self) -> bool:
-        """Whether `changes` is worth its price."""
-        ...
-
-    def changes(self) -> tuple[dict[str, bytes], list[str]]:
-        """The encoded values of the keys that changed since `rebase`, and the keys that are no longer there."""
+    def changes(self) -> tuple[dict[str, bytes], list[str]] | None:
+        """The encoded values of the keys that changed since `rebase`, and the keys that are no longer there, if any."""
         ...
 
     def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
@@ -112,32 +104,33 @@ class SessionData(MutableMapping[str, Any], msgspec.Struct, metaclass=StructMapp
         return self
 
     def __getitem__(self, key: str) -> Any:
+        value = self.get(key, _MISSING)
+        if value is _MISSING:
+            raise KeyError(key)
+        return value
+
+    def get(self, key: str, default: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The value of `key`, or `default`."""
         live = self._live
         if live and key in live:
             return live[key]
         raw = self._stored.get(key)
         if raw is None or key[0:1] == RESERVED or (self._dropped is not None and key in self._dropped):
-            raise KeyError(key)
+            return default
         try:
-            value = decode(raw) if MARK in raw else decode_json(raw)
+            value = decode_json(raw)
+            if type(value) in _SCALARS:
+                return value
+            if MARK in raw:
+                value = decode(raw)
         except (UnreadableValue, msgspec.DecodeError, RecursionError) as error:
             logger.warning("a stored value of the key %r cannot be read and counts as missing: %s", key, error)
             self._stored = {name: value for name, value in self._stored.items() if name != key}
-            raise KeyError(key) from None
-        if type(value) not in _SCALARS:
-            if self._sealed is not None:
-                return _freeze(value, self._sealed)
-            live[key] = value
+            return default
+        if self._sealed is not None:
+            return _freeze(value, self._sealed)
+        live[key] = value
         return value
-
-    def get(self, key: str, default: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The value of `key`, or `default`."""
-        if key not in self._stored and key not in self._live:
-            return default
-        try:
-            return self[key]
-        except KeyError:
-            return default
 
     def __setitem__(self, key: str, value: Any) -> None:
         if self._sealed is not None:
@@ -203,18 +196,16 @@ class SessionData(MutableMapping[str, Any], msgspec.Struct, metaclass=StructMapp
         self.clear()
         self.update(new)
 
-    @property
-    def may_have_changed(self) -> bool:
-        """See `Contents.may_have_changed`."""
-        return bool(self._live or self._dropped)
-
-    def changes(self) -> tuple[dict[str, bytes], list[str]]:
+    def changes(self) -> tuple[dict[str, bytes], list[str]] | None:
         """See `Contents.changes`."""
+        if not self._live and not self._dropped:
+            return None
         changed: dict[str, bytes] = {}
         for key, value in self._live.items():
-            encoded = encode_json(value) if type(value) in _PLAINEST else encode(key, value)
+            kind = type(value)
+            encoded = encode_json(value) if kind in _PLAINEST else encode(key, value)
             stored = self._stored.get(key)
-            if stored != encoded and (stored is None or encoded[0] not in _CONTAINERS or not same(stored, encoded)):
+            if stored != encoded and (stored is None or kind in _SCALARS or not same(stored, encoded)):
                 changed[key] = encoded
         return changed, [*self._dropped] if self._dropped else []
 

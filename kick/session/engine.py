@@ -12,7 +12,7 @@ from typing import Any
 from kick.session.errors import SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.options import SessionOptions
-from kick.session.session import Session, Status
+from kick.session.session import Session, Status, too_late
 from kick.session.store import KEEP, AtomicStore, Change, Record
 from kick.session.verbs import OWED, Verbs
 
@@ -47,9 +47,22 @@ class Engine:
         if claim is None:
             return self._begin(scope)
         try:
-            found = await self.verbs.ask(self.store.load(claim.key))
+            call = self.store.load(claim.key)
+            found = await (call if self.verbs.is_in_memory else self.verbs.ask(call))
             if type(found) is Record:
-                return Session.stored(self.verbs, scope, claim, found)
+                return Session(  # by position: names take twice the time
+                    self.verbs,
+                    scope,
+                    True,  # a cookie came
+                    Status.STORED,
+                    False,  # it is not new
+                    claim.session_id,
+                    claim.key,
+                    found,
+                    found.fields,
+                    self.verbs.open_contents(found.fields),
+                    not claim.is_current,  # a cookie of an older secret is issued anew
+                )
             session: Session[Any] = Session(self.verbs, scope, _cookie_came=True)
             await self.verbs.follow(session, claim, found)
         except SessionUnavailable:
@@ -66,39 +79,37 @@ class Engine:
             self.events.emit(SessionEvent.BAD_SIGNATURE, None)
         return Session(self.verbs, scope, _cookie_came=came)
 
-    def close_untouched(self, session: Session[Any]) -> bool:
-        """Close a session that has nothing to say to the store and needs no cookie; whether it was one."""
-        status = session._status
-        if (
-            (self._prolongs and status is Status.STORED)
-            or (self._stores_all and status is Status.NEW)
-            or session._cookie_due
-            or session._cookie_wanted
-            or session._removal_due
-            or session._may_have_changed()
-        ):
-            return False
-        session._seal()
-        return True
+    def close(self, session: Session[Any], status: int) -> Awaitable[bytes | None] | None:
+        """Seal a session; what is to be awaited then, if the store or the browser has to hear of it.
 
-    async def close(self, session: Session[Any], status: int) -> bytes | None:
-        """Save what is to be saved; the `Set-Cookie` value for the response, if there is to be one.
+        That saves what is to be saved, and gives the `Set-Cookie` value for the response, if there is to be one.
+        `status` is that of the response: from 500 on, nothing is saved that was not saved explicitly.
 
-        `status` is that of the response: from 500 on, nothing is saved that was not saved explicitly. Raises
-        `SessionUnavailable` when the store fails, and what is wrong with the data; then the response must not be sent,
-        but what `cookie_of` says holds for the one that is sent in its place.
+        Raises `SessionUnavailable` when the store fails, and what is wrong with the data; then the response must not
+        be sent, but what `cookie_of` says holds for the one that is sent in its place.
         """
-        change = session._change() if status < 500 else _NOTHING
-        session._seal()
+        is_kept = status < 500
+        change = session._change() if is_kept else None
+        session._sealed, session._refusal = True, too_late
+        if session._contents is not None:
+            session._contents.seal(too_late)
+        if change is None and not (session._cookie_due or session._cookie_wanted or session._removal_due):
+            state = session._status
+            adds = (self._prolongs and state is Status.STORED) or (self._stores_all and state is Status.NEW)
+            if not (adds and is_kept):
+                return None
+        return self._settle(session, change, is_kept)
+
+    async def _settle(self, session: Session[Any], change: Change | None, is_kept: bool) -> bytes | None:
         if session._status is Status.NEW:
-            if change.set or change.principal is not KEEP:
+            if change is not None and (change.set or change.principal is not KEEP):
                 await self.verbs.create(session, change)
-            elif self.options.save_uninitialized and status < 500:
-                await self._unasked(self.verbs.create(session, change))
+            elif self._stores_all and is_kept:
+                await self._unasked(self.verbs.create(session, _NOTHING))
         elif session._status is Status.STORED:
-            if change.set or change.delete or change.principal is not KEEP:
+            if change is not None:
                 await self.verbs.commit(session, change)
-            if self._prolongs and status < 500:
+            if self._prolongs and is_kept:
                 await self._unasked(self._prolong(session))
             if session._cookie_wanted and not session._cookie_due:
                 await self._unasked(self.verbs.confirm(session))

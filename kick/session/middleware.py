@@ -71,13 +71,12 @@ class SessionLayer:
         except Exception as error:
             await self._close_after(error, session, ctx)
             raise
-        cookie = None
-        if not self.engine.close_untouched(session):
-            try:
-                cookie = await self.engine.close(session, response.status_code)
-            except Exception:
-                self._send_cookie(self.engine.cookie_of(session), ctx)
-                raise
+        try:
+            closing = self.engine.close(session, response.status_code)
+            cookie = None if closing is None else await closing
+        except Exception:
+            self._send_cookie(self.engine.cookie_of(session), ctx)
+            raise
         if cookie is not None:
             cookie = self.engine.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
         if cookie is not None or session._accessed:
@@ -87,7 +86,9 @@ class SessionLayer:
     async def _close_after(self, error: Exception, session: Session[Any], ctx: RequestContext[Any]) -> None:
         """Close the session of a handler that raised, when nothing further in has made a response of it."""
         status = error.status if isinstance(error, HTTPError) else 500
-        self._send_cookie(await self.engine.close(session, status), ctx)
+        closing = self.engine.close(session, status)
+        if closing is not None:
+            self._send_cookie(await closing, ctx)
 
     def _send_cookie(self, cookie: bytes | None, ctx: RequestContext[Any]) -> None:
         """Send the cookie with whatever response is sent: the store knows the session by this id, and by no other."""

@@ -90,13 +90,13 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
     _key: str | None = None
     _record: Record | None = None
     _fields: Mapping[str, bytes] = {}
+    _contents: Contents | None = None
     _cookie_wanted: bool = False
     """Something else than a write asks for the cookie: first the store has to confirm that the id is good."""
     _cookie_due: bool = False
     """The store has just confirmed it."""
     _removal_due: bool = False
     _accessed: bool = False
-    _contents: Contents | None = None
     _flash: Flash | None = None
     _marks: Marks | None = None
     _principal: str | Keep | None = KEEP
@@ -301,7 +301,7 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
     def _usable(self) -> None:
         self._touch()
         if self._sealed:
-            raise (self._refusal or _too_late)()
+            raise (self._refusal or too_late)()
         if self._anonymous:
             raise SessionUnavailable
 
@@ -329,22 +329,6 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
             if self._refusal is not None:
                 contents.seal(self._refusal)
         return contents
-
-    @staticmethod
-    def stored(verbs: SessionVerbs, scope: Mapping[str, Any], claim: Claim, record: Record) -> Session[Any]:
-        """The session that the store has under the id that a request came with."""
-        return Session(
-            verbs,
-            scope,
-            True,  # a cookie came
-            Status.STORED,
-            False,  # it is not new
-            claim.session_id,
-            claim.key,
-            record,
-            record.fields,
-            not claim.is_current,  # a cookie of an older secret is issued anew
-        )
 
     def _found(self, claim: Claim, record: Record) -> None:
         """Become what the store has under the id that the request came with, or that it has become."""
@@ -401,13 +385,6 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
             if self._contents is not None:
                 self._contents.seal(None)
 
-    def _seal(self) -> None:
-        """Take nothing more: the response is on its way."""
-        self._sealed = True
-        self._refusal = _too_late
-        if self._contents is not None:
-            self._contents.seal(_too_late)
-
     def _go_on(self) -> None:
         """Take writes again, for `save()`: a WebSocket outlives its handshake. No cookie is sent any more."""
         self._id_is_settled = True
@@ -419,24 +396,22 @@ class Session(MutableMapping[str, Any], msgspec.Struct, Generic[DataT], metaclas
         elif self._status is not Status.UNAVAILABLE:
             self._allow_writes()
 
-    def _may_have_changed(self) -> bool:
-        """Whether `_change` is worth its price."""
-        if self._flash is not None or self._marks is not None or self._principal is not KEEP:
-            return True
-        return self._contents is not None and self._contents.may_have_changed
-
-    def _change(self) -> Change:
-        """All that differs from the store."""
-        contents = self._contents
-        changed, dropped = ({}, []) if contents is None else contents.changes()
-        for own in (self._flash, self._marks):
-            if own is not None:
-                set_here, dropped_here = own.changes()
-                changed.update(set_here)
-                dropped += dropped_here
-        if not dropped and self._principal is KEEP:
-            return Change(set=changed)
-        return Change(set=changed, delete=dropped, principal=self._principal)
+    def _change(self) -> Change | None:
+        """All that differs from the store; `None` when nothing does."""
+        contents, flash, marks, principal = self._contents, self._flash, self._marks, self._principal
+        found = None if contents is None else contents.changes()
+        if found is None and flash is None and marks is None and principal is KEEP:
+            return None
+        changed, dropped = found or ({}, [])
+        if flash is not None or marks is not None:
+            for own in (flash, marks):
+                if own is not None:
+                    set_here, dropped_here = own.changes()
+                    changed.update(set_here)
+                    dropped += dropped_here
+        if dropped or principal is not KEEP:
+            return Change(set=changed, delete=dropped, principal=principal)
+        return Change(set=changed) if changed else None
 
     def _rebase(self, fields: Mapping[str, bytes]) -> None:
         """The store now has `fields`, all changes included."""
@@ -457,5 +432,6 @@ def _no_cookie() -> Exception:
     return SessionClosed("the handshake is over, and no cookie can be sent any more. Do it before `socket.accept()`.")
 
 
-def _too_late() -> Exception:
+def too_late() -> Exception:
+    """What a write gets when the response is on its way."""
     return SessionClosed("the response has started. Write before the handler returns.")

@@ -132,17 +132,13 @@ class TypedContents:
             self._shape.encode(name, getattr(value, name))
         self._value = value
 
-    @property
-    def may_have_changed(self) -> bool:
-        """See `Contents.may_have_changed`."""
-        return self._value is not None
-
-    def changes(self) -> tuple[dict[str, bytes], list[str]]:
+    def changes(self) -> tuple[dict[str, bytes], list[str]] | None:
         """See `Contents.changes`."""
+        if self._value is None:
+            return None
         changed: dict[str, bytes] = {}
-        if self._value is not None:
-            for name in self._shape.hints:
-                changed.update(self.pending(name)[0])
+        for name in self._shape.hints:
+            changed.update(self.pending(name)[0])
         return changed, []
 
     def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from time import time
 from typing import Any, Final, TypeVar
 
-import msgspec
+from msgspec.structs import replace
 
 from kick.errors import KickError
 from kick.session.contents import Contents, SessionData, check_key
@@ -72,7 +72,7 @@ class Verbs:
         self._disown: Callable[[str], Awaitable[None]] | None = getattr(store, "disown", None)
         self._time_limit = None if getattr(store, "keeps_time", False) else options.store_timeout
         self._tick = options.tick
-        self._is_in_memory = type(store) is MemoryStore  # which neither fails nor lets anybody wait
+        self.is_in_memory = type(store) is MemoryStore  # which neither fails nor lets anybody wait
 
     # What sessions ask for
 
@@ -84,10 +84,10 @@ class Verbs:
     async def save(self, session: Session[Any]) -> bool:
         """See `Session.save`."""
         if session._status is Status.NEW:
-            await self.create(session, session._change())
+            await self.create(session, session._change() or Change())
         elif session._status is Status.STORED:
             change = session._change()
-            if not change.is_empty:
+            if change is not None:
                 await self.commit(session, change)
         return session._status is Status.STORED
 
@@ -206,13 +206,16 @@ class Verbs:
 
     async def commit(self, session: Session[Any], change: Change) -> Mapping[str, int]:
         """Commit, wherever the session has been rotated to meanwhile; the counters that were incremented."""
-        change = self._prepared(session, change)
-        if session._id_is_settled or OWED in session._fields:
+        fields, most = session._fields, self.options.max_size
+        if change.principal is not KEEP or sum(map(len, fields.values())) + sum(map(len, change.set.values())) > most:
+            change = self._prepared(session, change)
+        if session._id_is_settled or OWED in fields:
             change = self._with_debt(session, change)
         max_age = self.options.max_age
         while session._status is Status.STORED:
             assert session._key is not None
-            answer = await self.ask(self.store.commit(session._key, change, max_age=max_age))
+            call = self.store.commit(session._key, change, max_age=max_age)
+            answer = await (call if self.is_in_memory else self.ask(call))
             if type(answer) is Committed:
                 self._committed(session, change, answer)
                 return answer.counters
@@ -246,7 +249,7 @@ class Verbs:
 
     def ask(self, call: Awaitable[T]) -> Awaitable[T]:
         """What the store answers, within the time limit; `SessionUnavailable` for whatever goes wrong in it."""
-        return call if self._is_in_memory else self._guarded(call)
+        return call if self.is_in_memory else self._guarded(call)
 
     async def _guarded(self, call: Awaitable[T]) -> T:
         try:
@@ -292,7 +295,7 @@ class Verbs:
 
     def _moved(self, session: Session[Any], keep: Collection[str] | None, answer: Committed) -> None:
         assert session._record is not None
-        session._record = msgspec.structs.replace(
+        session._record = replace(
             session._record,
             issued_at=self.now(),
             expires_at=answer.expires_at,
@@ -303,18 +306,16 @@ class Verbs:
             session._retain(keep, {name: raw for name, raw in session._fields.items() if name in keep})
 
     def _committed(self, session: Session[Any], change: Change, answer: Committed) -> None:
-        assert session._record is not None
+        record, principal = session._record, change.principal
+        assert record is not None
         fields = {**session._fields, **change.set}
         for name in change.delete:
             fields.pop(name, None)
-        record, principal = session._record, change.principal
         if principal is KEEP and not self.options.rolling:
-            session._record = msgspec.structs.replace(record, expires_at=answer.expires_at)
+            session._record = replace(record, expires_at=answer.expires_at)
         else:
             held = record.principal if principal is KEEP else principal
-            session._record = msgspec.structs.replace(
-                record, seen_at=self.now(), expires_at=answer.expires_at, principal=held
-            )
+            session._record = replace(record, seen_at=self.now(), expires_at=answer.expires_at, principal=held)
             session._principal = KEEP
         # The browser's cookie is prolonged along with the session, now and then: not with every write.
         is_later = record.expires_at // self._tick != answer.expires_at // self._tick
@@ -337,9 +338,9 @@ class Verbs:
         if session._id_is_settled:
             turn = b"%d" % ((self.now() + self.options.max_age) // self._tick)
             if session._fields.get(OWED) != turn:
-                return msgspec.structs.replace(change, set={**change.set, OWED: turn})
+                return replace(change, set={**change.set, OWED: turn})
         elif OWED in session._fields:
-            return msgspec.structs.replace(change, delete=[*change.delete, OWED])
+            return replace(change, delete=[*change.delete, OWED])
         return change
 
     def _follow(self, session: Session[Any], answer: Superseded) -> None:
@@ -351,7 +352,7 @@ class Verbs:
             self._lose(session, Status.SUPERSEDED)
         else:
             session._id, session._key = successor, key_of(successor)
-            session._record = msgspec.structs.replace(session._record, issued_at=self.now())
+            session._record = replace(session._record, issued_at=self.now())
             session._cookie_due, session._cookie_wanted = False, True
 
     def _lose(self, session: Session[Any], status: Status) -> None:
@@ -362,21 +363,17 @@ class Verbs:
 
     def _prepared(self, session: Session[Any], change: Change) -> Change:
         """The change as it goes to the store. Raises `SessionTooLarge`."""
-        fields = session._fields
-        size = sum(map(len, [*fields.values(), *change.set.values()]))
-        if size > self.options.max_size and change.set:
-            after = {name: raw for name, raw in fields.items() if name not in change.delete} | dict(change.set)
-            if _size(after) > self.options.max_size:
+        if change.set:
+            left = {name: raw for name, raw in session._fields.items() if name not in change.delete}
+            after = {**left, **change.set}
+            size = sum(map(len, after.values()))
+            if size > self.options.max_size:
                 largest = max(after, key=lambda name: len(after[name]))
-                raise SessionTooLarge(_size(after), self.options.max_size, largest)
+                raise SessionTooLarge(size, self.options.max_size, largest)
         if change.principal is KEEP or change.principal is None:
             return change
         client = encode(CLIENT, client_of(session._scope))
-        return msgspec.structs.replace(change, set={**change.set, CLIENT: client})
-
-
-def _size(fields: Mapping[str, bytes]) -> int:
-    return sum(map(len, fields.values()))
+        return replace(change, set={**change.set, CLIENT: client})
 
 
 def _key(session: Session[Any]) -> str:

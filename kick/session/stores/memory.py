@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Final, Literal, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from kick.session.store import (
     GONE,
@@ -66,7 +67,8 @@ class MemoryStore:
         if max_sessions < 1:
             raise ValueError(f"max_sessions must be at least 1, not {max_sessions}")
         self.max_sessions = max_sessions
-        self._clock = clock or _steady_clock()
+        # The Unix time of the start, and from there on as the monotonic clock goes.
+        self._clock, self._epoch = (time.monotonic, time.time() - time.monotonic()) if clock is None else (clock, 0.0)
         self._entries: dict[str, Record | _Marker] = {}
         self._due: list[tuple[float, str]] = []
         self._keys_of: dict[str, set[str]] = {}
@@ -78,21 +80,22 @@ class MemoryStore:
 
     def now(self) -> float:
         """The store's clock: the Unix time, in seconds, as it was at the start and has gone on since."""
-        return self._clock()
+        return self._clock() + self._epoch
 
     async def load(self, key: str) -> Record | Superseded | None:
         """See `AtomicStore.load`."""
         entry = self._entries.get(key)
-        if type(entry) is Record and entry.expires_at > self._clock():
+        now = self._clock() + self._epoch
+        if type(entry) is Record and entry.expires_at > now:
             return entry
-        entry = self._live(key, self._clock())
+        entry = self._live(key, now)
         return entry.superseded if type(entry) is _Marker else entry  # type: ignore[return-value]
 
     async def create(
         self, key: str, change: Change, *, max_age: float, absolute_max_age: float | None = None
     ) -> Committed | Literal[Refused.TAKEN]:
         """See `AtomicStore.create`."""
-        now = self._clock()
+        now = self.now()
         self._sweep(now, SWEEP_AT_ONCE)
         if self._live(key, now) is not None:
             return TAKEN
@@ -116,32 +119,33 @@ class MemoryStore:
 
     async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
         """See `AtomicStore.commit`."""
-        now = self._clock()
+        now = self._clock() + self._epoch
         entry = self._entries.get(key)
         if type(entry) is not Record or entry.expires_at <= now:
             gone = self._live(key, now)
             return GONE if gone is None else cast(_Marker, gone).superseded
-        fields = {**entry.fields}
+        expires_at = now + max_age if entry.deadline is None else _expiry(now, max_age, entry.deadline)
+        fields = {**entry.fields, **change.set}
+        if change.principal is KEEP and not change.increment and not change.delete and expires_at >= entry.expires_at:
+            # As it is nearly always: keys are set, and neither the index nor the heap is concerned.
+            self._entries[key] = replace(entry, fields=fields, seen_at=now, expires_at=expires_at)
+            return Committed(expires_at)
         counters = change.apply_to(fields)
         if counters is None:
             return NOT_A_COUNTER
         principal = entry.principal if change.principal is KEEP else change.principal
-        expires_at = _expiry(now, max_age, entry.deadline)
-        changed = msgspec.structs.replace(entry, fields=fields, seen_at=now, expires_at=expires_at, principal=principal)
-        if principal == entry.principal and expires_at >= entry.expires_at:
-            self._entries[key] = changed  # neither the index nor the heap is concerned
-        else:
-            self._put(key, changed, entry)
+        changed = replace(entry, fields=fields, seen_at=now, expires_at=expires_at, principal=principal)
+        self._put(key, changed, entry)
         return Committed(expires_at, counters)
 
     async def touch(self, key: str, *, max_age: float) -> bool:
         """See `AtomicStore.touch`."""
-        now = self._clock()
+        now = self.now()
         record = self._live(key, now)
         if type(record) is not Record:
             return False
         expires_at = max(record.expires_at, _expiry(now, max_age, record.deadline))
-        self._put(key, msgspec.structs.replace(record, seen_at=now, expires_at=expires_at), record)
+        self._put(key, replace(record, seen_at=now, expires_at=expires_at), record)
         return True
 
     async def move(
@@ -155,7 +159,7 @@ class MemoryStore:
         successor: bytes | None = None,
     ) -> MoveResult:
         """See `AtomicStore.move`."""
-        now = self._clock()
+        now = self.now()
         record = self._live(key, now)
         if record is None:
             return GONE
@@ -164,12 +168,10 @@ class MemoryStore:
         if self._live(new_key, now) is not None:
             return TAKEN
         assert type(record) is Record
-        moved = msgspec.structs.replace(
-            record, issued_at=now, seen_at=now, expires_at=_expiry(now, max_age, record.deadline)
-        )
+        moved = replace(record, issued_at=now, seen_at=now, expires_at=_expiry(now, max_age, record.deadline))
         if keep is not None:
             fields = {name: value for name, value in record.fields.items() if name in keep}
-            moved = msgspec.structs.replace(moved, fields=fields, principal=None)
+            moved = replace(moved, fields=fields, principal=None)
         self._remove(key, record)
         self._put(new_key, moved, None)
         self._put(key, _Marker(Superseded(successor), now + grace), None)
@@ -177,7 +179,7 @@ class MemoryStore:
 
     async def destroy(self, key: str) -> bool | Superseded:
         """See `AtomicStore.destroy`."""
-        entry = self._live(key, self._clock())
+        entry = self._live(key, self.now())
         if type(entry) is _Marker:
             return entry.superseded
         if entry is not None:
@@ -197,7 +199,7 @@ class MemoryStore:
 
     async def purge(self) -> int:
         """See `AtomicStore.purge`."""
-        return self._sweep(self._clock(), None)
+        return self._sweep(self.now(), None)
 
     async def aclose(self) -> None:
         """Stop the timer that frees expired sessions; the sessions stay."""
@@ -218,7 +220,7 @@ class MemoryStore:
         return entry
 
     def _find(self, principal: str) -> Iterator[tuple[str, Record]]:
-        now = self._clock()
+        now = self.now()
         for key in list(self._keys_of.get(principal, ())):
             record = self._live(key, now)
             if type(record) is Record:
@@ -289,19 +291,14 @@ class MemoryStore:
         except RuntimeError:
             return
         if self._timer is None or self._timer[0] is not loop:
-            delay = min(max(expires_at - self._clock(), 1.0), SWEEP_EVERY)
+            delay = min(max(expires_at - self.now(), 1.0), SWEEP_EVERY)
             self._timer = loop, loop.call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._sweep(self._clock(), SWEEP_AT_ONCE)
+        self._sweep(self.now(), SWEEP_AT_ONCE)
         if self._due:
             self._watch(self._due[0][0])
-
-
-def _steady_clock() -> Callable[[], float]:
-    offset = time.time() - time.monotonic()
-    return lambda: time.monotonic() + offset
 
 
 def _expiry(now: float, max_age: float, deadline: float | None) -> float:

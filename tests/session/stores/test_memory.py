@@ -129,14 +129,15 @@ async def test_purge_says_how_many_it_freed(clock: Clock) -> None:
 
 
 async def test_setting_the_clock_of_the_machine_revives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = SimpleNamespace(time=lambda: 1_800_000_000.0, monotonic=lambda: 50.0)
+    passed = 50.0
+    machine = SimpleNamespace(time=lambda: 1_800_000_000.0, monotonic=lambda: passed)
     monkeypatch.setattr(memory, "time", machine)
     store, key = MemoryStore(), new_key()
     await store.create(key, Change(), max_age=60)
     record = await store.load(key)
     assert isinstance(record, Record)
     assert record.created_at == 1_800_000_000.0
-    machine.monotonic = lambda: 50.0 + 60
+    passed += 60
     machine.time = lambda: 1_800_000_000.0 - 86_400
     assert await store.load(key) is None
 

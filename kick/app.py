@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from contextlib import (
-    AbstractContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    contextmanager,
-)
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar, overload
 
 import anyio
@@ -210,7 +205,10 @@ class App:
         if ctx._extra_headers is not None:
             response = finished(ctx)
         if ctx._cleanups is None and type(response) is ReadyResponse:
-            await response(scope, receive, send)
+            await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
+            await send({"type": "http.response.body", "body": response.body})
+            if response.background is not None:
+                await response.background()
         else:
             await send_response(ctx, response, send)
 
@@ -220,15 +218,14 @@ class App:
         path: str = scope["path"]
         raw_path: bytes | None = scope.get("raw_path")
         root_path: str = scope.get("root_path", "")
-        is_plain = not root_path and (raw_path is None or b"%" not in raw_path)
-        if is_plain:
-            route = self._static.get(path, _NONE).get(method)
-            if route is not None:
-                return RequestContext(scope, receive, send, self.settings, route, {}), route.endpoint
+        # What is percent-encoded is longer as it was sent; what cannot be decoded keeps its sign.
+        is_plain = not root_path and (raw_path is None or len(raw_path) == len(path)) and "%" not in path
+        route = self._static.get(path, _NONE).get(method) if is_plain else None
+        if route is not None:
+            return RequestContext(scope, receive, send, self.settings, route, {}), route.endpoint
         try:
-            if is_plain and path[:1] == "/":
-                parts = path.split("/")
-            else:
+            parts = path.split("/")
+            if not is_plain or parts[0]:
                 parts = split_path(path, raw_path, root_in(path, root_path))
             found = self._look_up(method, parts)
             if found is not None:
@@ -237,8 +234,7 @@ class App:
             miss = self._missed(method, parts, scope)
         except HTTPError as error:
             miss = Miss(error=error)
-        ctx: RequestContext[Any] = RequestContext(scope, receive, send, self.settings, None, {}, _miss=miss)
-        return ctx, self._unmatched
+        return RequestContext(scope, receive, send, self.settings, None, {}, _miss=miss), self._unmatched
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

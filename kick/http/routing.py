@@ -334,6 +334,9 @@ class Router:
                 node = only.node
             else:  # there are several ways to go from here, or none
                 return _find(node, parts, index, values, method)
+        leaf = node.routes.get(method)
+        if leaf is not None and len(values) == 1:
+            return leaf[0], {leaf[1][0]: values[0]}
         return _at_leaf(node, values, method)
 
     def allowed(self, parts: list[str]) -> tuple[str, ...]:
@@ -386,8 +389,7 @@ def _find(node: _Node, parts: list[str], index: int, values: list[Any], method: 
 def _at_leaf(node: _Node, values: list[Any], method: str) -> Found | None:
     leaf = node.routes.get(method)
     if leaf is not None:
-        route, names = leaf
-        return route, {names[0]: values[0]} if len(names) == 1 else dict(zip(names, values, strict=True))
+        return leaf[0], dict(zip(leaf[1], values, strict=True))
     return None if node.mount is None else _mounted(node.mount, values, method)
 
 

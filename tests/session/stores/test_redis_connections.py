@@ -121,7 +121,7 @@ async def test_a_connection_that_broke_while_nobody_used_it_fails_nobody(own_ser
 async def test_a_server_that_does_not_answer_is_given_up_in_time_and_asked_again_later(
     own_server: RedisServer,
 ) -> None:
-    async with store_at(own_server.url, timeout=0.2) as store:
+    async with store_at(own_server.url, timeout=1) as store:
         key = await started(store, {"a": b"1"})
         own_server.pause()
         loop = asyncio.get_running_loop()
@@ -130,7 +130,7 @@ async def test_a_server_that_does_not_answer_is_given_up_in_time_and_asked_again
             store.load(key), store.commit(key, Change(set={"b": b"2"}), max_age=LONG), return_exceptions=True
         )
         assert [type(result) for result in results] == [TookTooLong, TookTooLong]
-        assert 0.2 <= loop.time() - before < 2
+        assert 1 <= loop.time() - before < 5
         with pytest.raises((TookTooLong, LostConnection)):
             await store.load(key)
         own_server.resume()

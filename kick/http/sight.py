@@ -62,7 +62,7 @@ def is_for_sight(layer: Any) -> bool:
 
 def _taken(code: CodeType, name: str) -> set[str]:
     """The attributes that are taken of a variable; something else beside them where it is used as a whole."""
-    steps = list(dis.get_instructions(code))
+    steps = [step for step in dis.get_instructions(code) if step.opname != "PUSH_NULL"]  # Python 3.13: before arguments
     taken: set[str] = set()
     for at, step in enumerate(steps):
         if not _names(step, name):

@@ -9,14 +9,14 @@ says what the steps cost in time.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from types import FrameType
 from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
-from kick import App, Controller, Get, Module, Post, RequestContext, Service, bootstrap
+from kick import App, Controller, Get, Module, Post, RequestContext, Response, Service, bootstrap
 from kick.http import cookie_parser
 from kick.http.middleware import security_headers
 from kick.session import session
@@ -56,6 +56,15 @@ class Shop:
     async def order(self, body: Order) -> Order:
         return body
 
+    @Get("/stream")
+    async def stream(self, ctx: RequestContext) -> Response:
+        return ctx.stream(chunks(), media_type="text/plain")
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    for _ in range(10):
+        yield b"x"
+
 
 @Controller("")
 class Visits:
@@ -83,6 +92,12 @@ things = Things()
 async def raw(scope: Any, receive: Any, send: Any) -> None:
     """The measure: the work of all routes, by hand and without sessions."""
     path = scope["path"]
+    if path == "/stream":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        async for chunk in chunks():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        return
     if path == "/orders":
         body = encode(decode_order((await receive())["body"]))
     elif path.startswith("/things/"):
@@ -120,6 +135,7 @@ CASES = {
     "json": Case(plain, "/json", 2.04),
     "parameter and service": Case(plain, "/things/42", 3.2),
     "validated body": Case(plain, "/orders", 3.58, "POST", encode(Order("Ada", 3))),
+    "stream of ten pieces": Case(plain, "/stream", 1.49),
     "session, read": Case(with_sessions, "/read", 4.82),
     "session, changed": Case(with_sessions, "/change", 8.58),
 }

@@ -53,6 +53,7 @@ CASES: Final[dict[str, Case]] = {
     "json": Case("JSON route", "plain", "/json", 2.0),
     "param": Case("int path parameter, injected service", "plain", "/items/42"),
     "post": Case("JSON body into a type and back", "plain", "/orders", None, "POST", json.dumps(ORDER).encode()),
+    "stream": Case("ten pieces from an async generator", "plain", "/stream"),
     "read": Case("cookie parser and memory session, read", "session", "/read", 8.0, logged_in=True),
     "change": Case("cookie parser and memory session, changed", "session", "/change", None, logged_in=True),
 }

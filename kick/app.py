@@ -31,7 +31,7 @@ from kick.http.pipeline import finished, response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
 from kick.http.proxies import TrustedProxies
 from kick.http.response import ReadyResponse, Response, empty_response
-from kick.http.routing import Endpoint, Miss, Route, root_in, split_path
+from kick.http.routing import PERCENT, Endpoint, Miss, Route, root_in, split_path
 from kick.http.settings import Settings
 from kick.http.shutdown import Shutdown
 from kick.http.slashes import TrailingSlash, finder, slash_problem
@@ -218,8 +218,7 @@ class App:
         path: str = scope["path"]
         raw_path: bytes | None = scope.get("raw_path")
         root_path: str = scope.get("root_path", "")
-        # What is percent-encoded is longer as it was sent; what cannot be decoded keeps its sign.
-        is_plain = not root_path and (raw_path is None or len(raw_path) == len(path)) and "%" not in path
+        is_plain = not root_path and (raw_path is None or PERCENT not in raw_path)
         route = self._static.get(path, _NONE).get(method) if is_plain else None
         if route is not None:
             return RequestContext(scope, receive, send, self.settings, route, {}), route.endpoint

@@ -127,9 +127,10 @@ class OutgoingResponse(IncomingRequest, eq=False):
         An async generator is closed at once when the client goes away. A plain one runs in a worker thread. The session
         is saved before the first piece and takes no writes after.
         """
-        listens = self.route is None or not self.route.info.stream
-        threads = self._settings.threads
-        self._response = response = StreamResponse(chunks, status, media_type, listens=listens, threads=threads)
+        self._response = response = StreamResponse(chunks, status, media_type)
+        response.threads = self._settings.threads
+        if self.route is not None and self.route.info.stream:
+            response.listens = False
         return response
 
     def sse(self, events: Events, *, heartbeat: float | None = HEARTBEAT, retry: int | None = None) -> Response:

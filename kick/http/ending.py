@@ -16,7 +16,7 @@ from kick.http.response import Response, head_of
 
 async def send_response(ctx: RequestContext[Any], response: Response, send: Send) -> None:
     """Send what is more than a few bytes, and clean up after its last one."""
-    if ctx.method == "HEAD":
+    if ctx.scope["method"] == "HEAD":
         response = head_of(response)
     try:
         await response(ctx.scope, ctx._receive, send)
@@ -26,7 +26,8 @@ async def send_response(ctx: RequestContext[Any], response: Response, send: Send
         await end_request(ctx, error)
         raise
     else:
-        await end_request(ctx, None)
+        if ctx._cleanups is not None:
+            await end_request(ctx, None)
 
 
 async def end_request(ctx: RequestContext[Any], error: BaseException | None) -> None:

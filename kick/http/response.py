@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from copy import copy
-from typing import Final
+from typing import Final, Self
 
 from starlette.background import BackgroundTask
 from starlette.datastructures import MutableHeaders
@@ -28,6 +28,12 @@ class SafeResponse(Response):
     """A `Response` whose headers refuse what would break out of its line; see `SafeHeaders`."""
 
     background: BackgroundTask | None
+
+    def __copy__(self) -> Self:
+        """What `copy()` would make, without its detour by way of pickling."""
+        own = _new(type(self))
+        own.__dict__.update(self.__dict__)
+        return own
 
     @property
     def headers(self) -> MutableHeaders:
@@ -159,7 +165,7 @@ def own_copy(response: Response) -> Response:
         own.body = response.body
         own.raw_headers = response.raw_headers[:]
         return own
-    mine = copy(response)
+    mine = response.__copy__() if isinstance(response, SafeResponse) else copy(response)
     mine.raw_headers = [*response.raw_headers]
     return mine if isinstance(response, SafeResponse) else protected(mine)
 

@@ -26,6 +26,9 @@ Endpoint: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
 
 Convert: TypeAlias = Callable[[str], Any]
 
+PERCENT: Final = ord("%")
+"""To be looked for in bytes. `b"%" in path` looks for a number first: an exception is made, and thrown away."""
+
 
 class Route(msgspec.Struct, kw_only=True, eq=False):
     """One route: what it is, and the endpoint that serves it. Middleware sees it as `ctx.route`.
@@ -439,7 +442,7 @@ def split_path(path: str, raw_path: bytes | None, root_path: str) -> list[str]:
     if path[:1] not in ("", "/"):
         raise NotFound(f"There is nothing at {path}.")
     skipped = root_path.rstrip("/").count("/")
-    is_encoded = raw_path is not None and b"%" in raw_path
+    is_encoded = raw_path is not None and PERCENT in raw_path
     parts = _decoded((raw_path or b"").partition(b"?")[0]) if is_encoded else path.split("/")
     return ["", *(parts[skipped + 1 :] or [""])]
 

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 from starlette.requests import ClientDisconnect
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from kick.http.codec import encode_json
 from kick.http.shutdown import Shutdown
@@ -70,14 +70,24 @@ class EventStream(StreamResponse):
     ) -> None:
         if heartbeat is not None and not heartbeat > 0:
             raise ValueError(f"heartbeat={heartbeat!r}: the seconds have to be above 0, or None for no heartbeat")
-        super().__init__(events, 200, "text/event-stream", threads=threads)  # type: ignore[arg-type]
+        super().__init__(events, 200, "text/event-stream")  # type: ignore[arg-type]
+        self.threads = threads
         self.raw_headers += [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
         self._shutdown = shutdown
         self._hearts = hearts
         self._heartbeat = heartbeat
         self._first = b"" if retry is None else b"retry: %d\n\n" % retry
 
-    async def _send_all(self, send: Send, ending: Ending) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. Raises `ClientDisconnect` where the client went away."""
+        ending = Ending(receive)
+        await ending.around(self._send_events(send, ending))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        if self.background is not None:
+            await self.background()
+
+    async def _send_events(self, send: Send, ending: Ending) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         events = self._pieces()
         heart = None if self._heartbeat is None else self._hearts.of(self._heartbeat)
         line = Line(send, ending, heart)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Coroutine, Generator, Iterable
 from enum import Enum, auto
+from functools import lru_cache
 from threading import Lock
+from types import AsyncGeneratorType, coroutine
 from typing import Any, Final, TypeAlias
 
 import anyio
@@ -20,6 +22,7 @@ Chunk: TypeAlias = "bytes | str | bytearray | memoryview"
 Chunks: TypeAlias = "AsyncIterable[Chunk] | Iterable[Chunk]"
 
 _END: Final = object()
+_IN_ONE_PIECE: Final = (str, bytes, bytearray, memoryview)
 
 
 class Reason(Enum):
@@ -33,8 +36,8 @@ class Ending:
     """Ends what a task streams, from outside of it.
 
     The task is cancelled, so that a stream ends while it waits too, and the cancellation is taken back: whoever cancels
-    the task for another reason is not mistaken for this. It begins to listen for the client when the stream first
-    gives way to others: a stream that is sent in one go costs no second task.
+    the task for another reason is not mistaken for this. It begins to listen for the client when others have had their
+    turn: a stream that ends before costs no second task.
     """
 
     __slots__ = ("_beginning", "_cancelled_before", "_listening", "_task", "reason")
@@ -55,7 +58,19 @@ class Ending:
             self.reason = reason
             self._task.cancel()
 
-    def close(self) -> bool:
+    async def around(self, streaming: Awaitable[None]) -> None:
+        """Await what streams, or its end. Raises `ClientDisconnect` where the client went away."""
+        try:
+            await streaming
+        except asyncio.CancelledError:
+            if not self._close():
+                raise
+        finally:
+            self._close()
+        if self.reason is Reason.CLIENT_GONE:
+            raise ClientDisconnect
+
+    def _close(self) -> bool:
         """Listen no more, and take a cancellation back; whether there was one, and by nobody else."""
         task, self._task = self._task, None
         if self._beginning is not None:
@@ -83,56 +98,45 @@ class StreamResponse(SafeResponse):
     >>> StreamResponse([b"a", b"b"], 200, "text/csv").raw_headers
     [(b'content-type', b'text/csv; charset=utf-8')]
 
-    `listens=False` leaves what the client sends to the generator; `threads` limits how many such streams do something
-    at a time. Raises `ValueError` for a media type that would
-    break out of its line, and `TypeError` for one text in place of pieces.
+    Raises `ValueError` for a media type that would break out of its line, and `TypeError` for one text in place of
+    pieces.
     """
 
-    def __init__(
-        self,
-        chunks: Chunks,
-        status: int,
-        media_type: str,
-        *,
-        listens: bool = True,
-        threads: Threads | None = None,
-    ) -> None:
-        if isinstance(chunks, str | bytes | bytearray | memoryview):
+    listens = True
+    """Whether it hears of the client's leaving; where not, what the client sends is left to the generator."""
+    threads: Threads | None = None
+    """Limits how many plain iterables do something at a time."""
+
+    # They are set on those few that are other: each argument of a constructor costs every stream.
+
+    def __init__(self, chunks: Chunks, status: int, media_type: str) -> None:
+        if isinstance(chunks, _IN_ONE_PIECE):
             raise TypeError("a stream takes pieces, an iterable of them: send what is in one piece with ctx.text()")
-        if media_type.startswith("text/") and "charset=" not in media_type.lower():
-            media_type += "; charset=utf-8"
         self.status_code = status
         self.background = None
-        self.raw_headers = [header_line("content-type", media_type)]
+        self.raw_headers = [_content_type(media_type)]
         self.chunks: Any = chunks
-        self._listens = listens
-        self._threads = threads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it. Raises `ClientDisconnect` where the client went away."""
-        ending = Ending(receive if self._listens else None)
-        try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await self._send_all(send, ending)
-        except asyncio.CancelledError:
-            if not ending.close():
-                raise
-        finally:
-            ending.close()
-        if ending.reason is Reason.CLIENT_GONE:
-            raise ClientDisconnect
+        sending = self._send_all(send)
+        waits_for = next(sending.__await__(), _END)
+        if waits_for is not _END:  # where all of it was sent in one go, nobody could have ended it
+            await Ending(receive if self.listens else None).around(_rest_of(sending, waits_for))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         if self.background is not None:
             await self.background()
 
-    async def _send_all(self, send: Send, ending: Ending) -> None:
-        chunks = self._pieces()
+    async def _send_all(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        chunks = self.chunks if type(self.chunks) is AsyncGeneratorType else self._pieces()
         try:
             async for chunk in chunks:
-                body = chunk if type(chunk) is bytes else _bytes(chunk)
-                if body:
+                if type(chunk) is not bytes:
+                    chunk = _bytes(chunk)
+                if chunk:
                     try:
-                        await send({"type": "http.response.body", "body": body, "more_body": True})
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
                     except OSError:  # how servers say it since version 2.4 of the ASGI specification
                         raise ClientDisconnect from None
         except BaseException:
@@ -140,7 +144,31 @@ class StreamResponse(SafeResponse):
             raise
 
     def _pieces(self) -> AsyncIterable[Any]:
-        return self.chunks if isinstance(self.chunks, AsyncIterable) else in_threads(self.chunks, self._threads)
+        return self.chunks if isinstance(self.chunks, AsyncIterable) else in_threads(self.chunks, self.threads)
+
+
+@lru_cache(maxsize=64)
+def _content_type(media_type: str) -> tuple[bytes, bytes]:
+    """The header, with the charset that texts are sent in."""
+    if media_type.startswith("text/") and "charset=" not in media_type.lower():
+        media_type += "; charset=utf-8"
+    return header_line("content-type", media_type)
+
+
+@coroutine
+def _rest_of(begun: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    """What is left of a coroutine that was begun by hand and waits for something, to be awaited."""
+    while True:
+        try:
+            yield waits_for
+        except BaseException as error:  # noqa: BLE001  # what the task is told, most often that it is cancelled
+            try:
+                waits_for = begun.throw(error)
+            except StopIteration:
+                return
+        else:
+            break
+    yield from begun
 
 
 async def close(chunks: AsyncIterable[Any]) -> None:

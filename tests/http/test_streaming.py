@@ -182,6 +182,62 @@ async def test_a_generator_that_swallows_its_end_ends_all_the_same() -> None:
     assert await asyncio.create_task(both()) == 0
 
 
+async def test_a_generator_may_wait_for_its_own_end() -> None:
+    trail: list[str] = []
+
+    async def rows() -> AsyncIterator[bytes]:
+        yield b"x"
+        try:
+            await asyncio.Event().wait()
+        finally:
+            trail.append("begins to close")
+            for _ in range(3):
+                await asyncio.sleep(0)
+            trail.append("closed")
+
+    await ask(app_doing(lambda ctx: ctx.stream(rows())), "/", disconnects=True)
+    assert trail == ["begins to close", "closed"]
+
+
+async def test_a_generator_that_fails_at_its_end_fails_as_any_other() -> None:
+    async def rows() -> AsyncIterator[bytes]:
+        yield b"x"
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise LookupError("at the end")
+
+    with pytest.raises(LookupError, match="at the end"):
+        await ask(app_doing(lambda ctx: ctx.stream(rows())), "/", disconnects=True)
+
+
+async def test_a_stream_that_is_sent_in_one_go_costs_no_task() -> None:
+    tasks: list[set[asyncio.Task[Any]]] = []
+    received: list[str] = []
+
+    async def rows(*, waits: bool) -> AsyncIterator[bytes]:
+        for _ in range(3):
+            if waits:
+                await asyncio.sleep(0)
+            yield b"x"
+        tasks.append(asyncio.all_tasks())
+
+    async def receive() -> Message:
+        received.append("asked")
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        pass
+
+    own = asyncio.all_tasks()
+    for waits in (False, True):
+        await app_doing(lambda ctx: ctx.stream(rows(waits=waits)))(SCOPE, receive, send)  # noqa: B023
+        await asyncio.sleep(0)
+    assert [each - own == set() for each in tasks] == [True, False]
+    assert received == ["asked"]
+
+
 async def test_a_plain_generator_that_runs_while_the_client_leaves_is_closed_when_it_gives_way() -> None:
     running, go_on, closed = threading.Event(), threading.Event(), threading.Event()
 

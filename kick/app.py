@@ -12,7 +12,6 @@ from contextlib import (
 )
 from typing import Any, Final, TypeVar, overload
 
-import anyio
 from starlette.middleware import Middleware as ASGIMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -96,7 +95,6 @@ class App:
         self._chains: tuple[Chain | Mount, ...] = (*assembly.chains, *assembly.mounts)
         self._parts = tuple(parts)
         self._started = False
-        self._starting: anyio.Lock | None = None
         self._unmatched = assembly.unmatched(_unmatched)
         self._sockets = Sockets(assembly.sockets, settings, self._unmatched)
         self._unlink()
@@ -111,17 +109,13 @@ class App:
 
         Raises what a provider raised, with a note that names the provider.
         """
-        if self._starting is None:
-            self._starting = anyio.Lock()
-        async with self._starting:
-            if not self._started:
-                await self.container.start()
-                self._started = True
+        if not self._started:
+            await self.container.start()  # of those who come at the same time, one builds, and the others wait
+            self._started = True
 
     async def aclose(self) -> None:
         """Clean up in reverse order: what was provided, then the middleware's stores."""
         self._started = False
-        self._starting = None
         self._unlink()
         async with AsyncExitStack() as stack:
             for layer in self._layers:

@@ -165,13 +165,19 @@ class Container:
         >>> import asyncio
         >>> asyncio.run(Container([Provider(int, value=1)]).start())
         """
-        async with self._singletons.lock:
-            raise_all(self.check())
-            wanted = [*(key for keys in self._required.values() for key in keys), *self._resolved]
-            recipes = self._graph.singletons([*self._graph.roots(), *map(self._graph.find, wanted)])
-            self._singletons.open()
-            await self._singletons.build(recipes, self._planner)
-            self._singletons.state = State.STARTED
+        if self._singletons.is_locked or self._graph.awaits:
+            async with self._singletons.lock:
+                await self._start()
+        else:  # nobody can come in between
+            await self._start()
+
+    async def _start(self) -> None:
+        raise_all(self.check())
+        wanted = [*(key for keys in self._required.values() for key in keys), *self._resolved]
+        recipes = self._graph.singletons([*self._graph.roots(), *map(self._graph.find, wanted)])
+        self._singletons.open()
+        await self._singletons.build(recipes, self._planner)
+        self._singletons.state = State.STARTED
 
     async def aclose(self) -> None:
         """Await the singletons' clean-ups in reverse order.

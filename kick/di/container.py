@@ -64,10 +64,10 @@ class Container:
         *,
         seeds: Iterable[Any] = (),
         inner: Iterable[Any] = (),
-        advice: Mapping[Any, str] | None = None,
+        advice: Callable[[Any], str | None] | None = None,
     ) -> None:
         self._graph = Graph(providers, seeds, inner)
-        self._advice = advice or {}
+        self._advice = advice
         self._required: dict[tuple[str, str | None], list[Any]] = {}  # keys by place: they need not be hashable
         self._problems: list[KickError] | None = None
         self._resolved: dict[Any, None] = {}

@@ -17,27 +17,33 @@ from kick.http import cookie_parser
 from kick.session import MemoryStore, session
 
 ROUTES: Final = (1, 10, 100, 1000, 10_000)
+STARTS: Final = 3
+"""How often an application is started; the quickest counts."""
 MIDDLEWARE: Final = (0, 5, 10, 15, 20)
 KEYS: Final = (1, 10, 100, 1000)
 
 
-def _controllers(count: int) -> list[type]:
-    """Two routes a controller: a static path, and one with a parameter."""
+def _static(number: int) -> type:
+    class Area:
+        @Get("/all")
+        async def all(self) -> dict[str, int]:
+            return {"route": number}
 
-    def pair(number: int) -> type:
-        class Area:
-            @Get("/all")
-            async def all(self) -> dict[str, int]:
-                return {"route": number}
+    return _controller(Area, number)
 
-            @Get("/{item}")
-            async def one(self, item: int) -> dict[str, int]:
-                return {"route": item}
 
-        Area.__name__ = Area.__qualname__ = f"Area{number}"
-        return Controller(f"/area{number}")(Area)
+def _varying(number: int) -> type:
+    class Area:
+        @Get("/{item}")
+        async def one(self, item: int) -> dict[str, int]:
+            return {"route": item}
 
-    return [pair(number) for number in range(max(1, count // 2))]
+    return _controller(Area, number)
+
+
+def _controller(area: type, number: int) -> type:
+    area.__name__ = area.__qualname__ = f"Area{number}"
+    return Controller(f"/area{number}")(area)
 
 
 def _started(controllers: Sequence[type]) -> tuple[App, float]:
@@ -48,21 +54,21 @@ def _started(controllers: Sequence[type]) -> tuple[App, float]:
 
 
 async def routes() -> list[Panel]:
-    """A request, and the start, with more and more routes."""
-    static: Points = []
-    varying: Points = []
-    starts: Points = []
-    for count in ROUTES:
-        controllers = _controllers(count)
-        app, each = _started(controllers)
-        if count >= 10:  # fewer show only what every start costs
-            starts.append((count, min(each, *(_started(controllers)[1] for _ in range(2)))))
-        area = f"/area{len(controllers) - 1}"
-        for points, path in ((static, f"{area}/all"), (varying, f"{area}/42")):
-            points.append((count, await least(partial(microseconds, app, scope_of(path)))))
+    """A request, and the start, with more and more routes, each with a controller of its own."""
+    requests: dict[str, Points] = {}
+    starts: dict[str, Points] = {}
+    for name, make, end in (("static paths", _static, "all"), ("int parameters", _varying, "42")):
+        for count in ROUTES:
+            controllers = [make(number) for number in range(count)]
+            found = [_started(controllers) for _ in range(STARTS)]
+            if count >= 10:  # fewer show only what every start costs
+                starts.setdefault(name, []).append((count, min(each for _, each in found)))
+            scope = scope_of(f"/area{count - 1}/{end}")
+            time_of = partial(microseconds, found[-1][0], scope)
+            requests.setdefault(name, []).append((count, await least(time_of)))
     return [
-        Panel("Routes: a request to the last one", "routes", "µs", {"static path": static, "int parameter": varying}),
-        Panel("Routes: the start, two routes a controller", "routes", "µs a route", {"bootstrap()": starts}),
+        Panel("Routes: a request to the last one", "routes", "µs", requests),
+        Panel("Routes: the start, a controller for each", "routes", "µs a route", starts),
     ]
 
 

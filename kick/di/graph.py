@@ -69,9 +69,9 @@ class Graph:
 
     def _register(self, found: Iterable[Provider]) -> None:
         providers = list(found)
-        built_as_themselves = [each.key for each in providers if each.factory is each.key]
+        built_as_themselves = {id(each.key) for each in providers if each.factory is each.key}
         for each in providers:
-            known = each.factory in built_as_themselves or lifetime_mark(each.factory) is not None
+            known = id(each.factory) in built_as_themselves or lifetime_mark(each.factory) is not None
             self._registered.setdefault(each.key, []).append(Recipe(each, shares=known and _may_share(each)))
 
     def forget(self) -> None:

@@ -17,7 +17,10 @@ IMAGES: Final = ROOT / "docs" / "images"
 CAPTION: Final = (
     "Requests a second as a ratio to raw ASGI, the dashed line. Thin lines: least to most. Upright: kick's goal."
 )
-GROWTH_CAPTION: Final = "Each axis of y begins at 0. Those of x are logarithmic, but for middleware and workers: what is linear bends upwards."
+GROWTH_CAPTION: Final = (
+    "Each axis of y begins at 0. Those of x are logarithmic, but for middleware and workers: "
+    "what is linear bends upwards."
+)
 ENOUGH: Final = 5
 """Fewer rounds are no result."""
 

@@ -49,7 +49,7 @@ bench-session: .venv-bench/.peers ## the rows with sessions, with starsessions a
 bench-micro: .venv-bench/.peers ## what kick adds to raw ASGI in process, import time, memory (ARGS=--instructions)
 	.venv-bench/bin/python -m benchmarks.micro $(ARGS)
 
-bench-growth: .venv-bench/.peers ## how costs grow with routes, sessions, keys, clients (ARGS="--only routes,keys")
+bench-growth: .venv-bench/.peers ## how costs grow with routes, sessions, keys, clients (5 minutes; ARGS="--only routes,keys")
 	.venv-bench/bin/python -m benchmarks.growth $(ARGS)
 
 exhaustive: .venv/.dev ## every order of four racing requests, races ten times as often, a million sessions (about 7 minutes)

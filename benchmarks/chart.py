@@ -125,7 +125,7 @@ def line_chart(heading: str, caption: str, panels: Sequence[Panel], *, columns: 
         for number, panel in enumerate(panels[start : start + columns]):
             parts += _panel(panel, MARGIN + number * (width + GAP), top, width, height)
         top += height + 100
-    return _document(heading, caption, parts, top - 22)
+    return _document(heading, caption, parts, top - 12)
 
 
 def _panel(panel: Panel, left: float, top: float, width: float, height: float) -> Iterable[str]:
@@ -153,7 +153,7 @@ def _panel(panel: Panel, left: float, top: float, width: float, height: float) -
         if len(panel.lines) > 1:
             yield f'<rect class="d{number % 4}" x="{names:.1f}" y="{y0 + 42:.1f}" width="10" height="3" rx="1.5"/>'
             yield _text(names + 15, y0 + 48, name, "quiet")
-            names += 26 + 6.4 * len(name)
+            names += 38 + 6.1 * len(name)
 
 
 def _axis(first: float, last: float, *, logarithmic: bool) -> Callable[[float], float]:

@@ -8,27 +8,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from benchmarks.checks import ask
 from benchmarks.results import Sample
-from benchmarks.servers import COMPILED, PORT, ROOT, SERVER_CORE, listening
+from benchmarks.servers import COMPILED, PORT, ROOT, SERVER_CORE, Process, listening
 
 CONNECTIONS: Final = 1000
 SETTLE: Final = 50
 """Connections before the count, for what is allocated once."""
-IMPORT: Final = "import time; t = time.perf_counter(); import kick; print((time.perf_counter() - t) * 1000)"
+TIMED: Final = "import time; t = time.perf_counter(); {}; print((time.perf_counter() - t) * 1000)"
 
 
 def measure(rounds: int = 5) -> list[Sample]:
     """Import time, the memory of an application that has answered once, and that of open connections."""
     allow_files(CONNECTIONS * 2)
+    imports = [_import_times() for _ in range(rounds * 4 + 1)][1:]
     memory = [_memory() for _ in range(rounds)]
     samples = [
-        Sample("`import kick`", "ms", [_import_time() for _ in range(rounds * 2 + 1)][1:], 100),
+        Sample("`import kick`", "ms", [bare for bare, _ in imports], 100),
+        Sample("`from kick import *`, all of its names", "ms", [names for _, names in imports], 100),
         Sample("resident memory, idle hello-world application", "MiB", [idle for idle, _ in memory], 35),
+        Sample("resident memory, the same of raw ASGI", "MiB", [_floor() for _ in range(rounds)]),
         Sample(f"an open SSE connection, of {CONNECTIONS:,}", "KiB", [each for _, each in memory], 20),
     ]
     for sample in samples:
@@ -36,21 +40,25 @@ def measure(rounds: int = 5) -> list[Sample]:
     return samples
 
 
-def _import_time() -> float:
-    run = subprocess.run(
-        [sys.executable, "-c", IMPORT], cwd=ROOT, env=COMPILED, check=True, capture_output=True, text=True
+def _import_times() -> tuple[float, float]:
+    """Milliseconds in a new interpreter, its own start left out: of the package, and of all its names."""
+    bare, names = (
+        subprocess.run(
+            [sys.executable, "-c", TIMED.format(statement)],
+            cwd=ROOT,
+            env=COMPILED,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for statement in ("import kick", "from kick import *")
     )
-    return float(run.stdout)
+    return float(bare), float(names)
 
 
 def _memory() -> tuple[float, float]:
     """MiB at rest, and KiB that each open connection adds."""
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.apps.hello:app", "--port", str(PORT)]
-    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        process = stack.enter_context(listening(*command, cores=SERVER_CORE, port=PORT, folder=folder))
-        assert ask("/").body == b'{"hello":"world"}'
+    with _answering("hello") as process, ExitStack() as stack:
         idle = _resident(process.pid)
         for _ in range(SETTLE):
             stack.enter_context(_events())
@@ -58,6 +66,28 @@ def _memory() -> tuple[float, float]:
         for _ in range(CONNECTIONS):
             stack.enter_context(_events())
         return idle / 1024, (_resident(process.pid) - before) / CONNECTIONS
+
+
+def _floor() -> float:
+    """MiB at rest, of the server with next to nothing in it."""
+    with _answering("hello_raw") as process:
+        return _resident(process.pid) / 1024
+
+
+@contextmanager
+def _answering(module: str) -> Iterator[Process]:
+    """An application of `benchmarks.apps` that has answered once, on uvicorn.
+
+    `--ws none`, because uvicorn loads `websockets` where it is installed, as it is for the peers: 2 MiB more.
+    """
+    command = [sys.executable, "-m", "uvicorn", f"benchmarks.apps.{module}:app", "--port", str(PORT)]
+    command += ["--loop", "uvloop", "--http", "httptools", "--ws", "none", "--no-access-log", "--log-level", "warning"]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        listening(*command, cores=SERVER_CORE, port=PORT, folder=Path(folder)) as process,
+    ):
+        assert ask("/").body == b'{"hello":"world"}'
+        yield process
 
 
 def _events() -> socket.socket:

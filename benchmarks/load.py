@@ -92,6 +92,7 @@ def drive(
     file = folder / "request.lua"
     file.write_text(script(row, cookies))
     command = ["taskset", "-c", core, "wrk", "-t1", f"-c{connections}", "--latency", "-s", str(file)]
+    command += ["--timeout", "10s"]  # of a thousand connections one may wait longer than wrk would, two seconds
     url = f"http://127.0.0.1:{PORT}{row.path}"
     _wrk([*command, f"-d{WARM_UP}s", url])
     before = server.cpu_seconds()

@@ -17,6 +17,10 @@ IMAGES: Final = ROOT / "docs" / "images"
 CAPTION: Final = (
     "Requests a second as a ratio to raw ASGI, the dashed line. Thin lines: least to most. Upright: kick's goal."
 )
+GROWTH_CAPTION: Final = (
+    "Each axis of y begins at 0. Those of x are logarithmic, but for middleware and workers: "
+    "what is linear bends upwards."
+)
 ENOUGH: Final = 5
 """Fewer rounds are no result."""
 
@@ -98,7 +102,7 @@ def _overview(found: Results) -> str:
 
 
 def _growth_chart(panels: Sequence[Panel]) -> str:
-    return line_chart("How it grows", "Each axis of y begins at 0.", panels) if panels else ""
+    return line_chart("How it grows", GROWTH_CAPTION, panels) if panels else ""
 
 
 # Text
@@ -205,10 +209,22 @@ def _growth(panels: Sequence[Panel]) -> Iterable[str]:
         return
     yield "## How it grows\n"
     yield "![Lines that show how the cost grows](images/benchmarks-growth.svg)\n"
+    yield "| | with the fewest | with the most | by design |"
+    yield "|---|---:|---:|---|"
     for panel in panels:
-        if panel.note:
-            yield f"- {panel.title}: {panel.note}"
+        for number, (name, line) in enumerate(panel.lines.items()):
+            ends = (f"{_measured(y, panel.y)} at {x:,.0f}" for x, y in (line[0], line[-1]))
+            yield f"| {panel.title}, {name} | {' | '.join(ends)} | {panel.note if number == 0 else ''} |"
     yield ""
+
+
+def _measured(value: float, unit: str) -> str:
+    """A value with its unit, in three figures or more.
+
+    >>> _measured(2.345, "µs"), _measured(35.2, "µs"), _measured(57_525.1, "requests/s")
+    ('2.35 µs', '35.2 µs', '57,525 requests/s')
+    """
+    return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
 
 
 def _machine(found: Results) -> Iterable[str]:

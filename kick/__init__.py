@@ -60,8 +60,8 @@ if not TYPE_CHECKING:
             raise AttributeError(f"module 'kick' has no attribute {name!r}")
         from kick import face
 
-        globals().update({each: getattr(face, each) for each in __all__})
-        return globals()[name]
+        value = globals()[name] = getattr(face, name)
+        return value
 
     def __dir__():
         return sorted({*globals(), *__all__})

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any, Final, TypeVar, overload
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-import anyio
 from starlette.middleware import Middleware as ASGIMiddleware
-from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kick.advice import advice_for
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
 from kick.environment import in_development
@@ -29,30 +29,22 @@ from kick.http.middleware.standard import with_standard
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.pipeline import finished, response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
-from kick.http.proxies import TrustedProxies
 from kick.http.response import ReadyResponse, Response, empty_response
 from kick.http.routing import PERCENT, Endpoint, Miss, Route, root_in, split_path
 from kick.http.settings import Settings
 from kick.http.shutdown import Shutdown
 from kick.http.slashes import TrailingSlash, finder, slash_problem
-from kick.http.sockets import Sockets
 from kick.http.templates import JinjaTemplates
 from kick.http.threads import DEFAULT_THREADS, threads_of, threads_problem
 from kick.http.upgrades import as_request
-from kick.http.websocket import Socket
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
 from kick.module import Module, modules_of
-from kick.session import Session, Sessions
+
+if TYPE_CHECKING:
+    from kick.http.proxies import TrustedProxies
+    from kick.http.sockets import Sockets
 
 T = TypeVar("T")
-
-_ADVICE: Final[Mapping[Any, str]] = {
-    Sessions: 'Add the middleware that provides it: `middleware=[session(secret=os.environ["SESSION_SECRET"])]`.',
-    Session: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.session`.",
-    Request: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.request`.",
-    Socket: "It belongs to the handler of a WebSocket: take `socket: Socket` where `@WebSocket` decorates.",
-}
-"""How to come by what kick has, but nobody provides."""
 
 _NONE: Final[Mapping[str, Route]] = {}
 _UPGRADE: Final = {"connection": "upgrade", "upgrade": "websocket"}
@@ -91,13 +83,18 @@ class App:
         self._chains: tuple[Chain | Mount, ...] = (*assembly.chains, *assembly.mounts)
         self._parts = tuple(parts)
         self._started = False
-        self._starting: anyio.Lock | None = None
         self._unmatched = assembly.unmatched(_unmatched)
-        self._sockets = Sockets(assembly.sockets, settings, self._unmatched)
+        self._socket_router = assembly.sockets
         self._unlink()
 
     def __repr__(self) -> str:
         return f"<kick.App with {len(self.routes)} routes>"
+
+    @cached_property
+    def _sockets(self) -> Sockets:
+        from kick.http.sockets import Sockets  # on first use: most applications have no WebSockets
+
+        return Sockets(self._socket_router, self.settings, self._unmatched)
 
     # Life
 
@@ -106,17 +103,13 @@ class App:
 
         Raises what a provider raised, with a note that names the provider.
         """
-        if self._starting is None:
-            self._starting = anyio.Lock()
-        async with self._starting:
-            if not self._started:
-                await self.container.start()
-                self._started = True
+        if not self._started:
+            await self.container.start()  # of those who come at the same time, one builds, and the others wait
+            self._started = True
 
     async def aclose(self) -> None:
         """Clean up in reverse order: what was provided, then the middleware's stores."""
         self._started = False
-        self._starting = None
         self._unlink()
         async with AsyncExitStack() as stack:
             for layer in self._layers:
@@ -265,7 +258,7 @@ class App:
     def _missed(self, method: str, parts: list[str], scope: Scope) -> Miss:
         """Why no route serves a request: there may be a WebSocket (RFC 9110, sections 7.8 and 15.5.22)."""
         miss = self._finder.miss(method, parts, scope)
-        if miss == Miss() and self._sockets.are_at(parts):
+        if self.sockets and miss == Miss() and self._sockets.are_at(parts):
             return Miss(error=HTTPError(426, "There is a WebSocket here.", headers=_UPGRADE))
         return miss
 
@@ -430,7 +423,7 @@ def bootstrap(
     own = [*providers, *([] if settings is None else [settings])]
     provided = [*own, *assembly.providers, *_provided(usable, providers, problems)]
     controllers = dict.fromkeys(chain.route.controller for chain in assembly.chains)
-    container = Container([*provided, *controllers], seeds=[RequestContext], inner=controllers, advice=_ADVICE)
+    container = Container([*provided, *controllers], seeds=[RequestContext], inner=controllers, advice=advice_for)
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
     raise_all(problems)
     http_settings.health = lambda: [*container.health_checks(), *assembly.health]

@@ -64,6 +64,17 @@ class MissingExtra(KickError):
         )
 
 
+def similar(word: str, known: Iterable[str], *, most: int = 3, cutoff: float = 0.6) -> list[str]:
+    """The names that are spelled most like a word, for a message that asks whether one of them was meant.
+
+    >>> similar("get_usr", ["get_user", "get_note", "delete"])
+    ['get_user']
+    """
+    from difflib import get_close_matches  # on first use: only a mistake needs it
+
+    return get_close_matches(word, [*known], most, cutoff)
+
+
 def raise_all(problems: Iterable[KickError]) -> None:
     """Raise nothing for no problem, the problem itself for one, `SetupErrors` for more.
 

@@ -1,9 +1,12 @@
-"""The names that `kick` hands on."""
+"""The names that `kick` hands on; what a plain application does without is loaded when it is asked for."""
+
+# ruff: noqa: TC004  # type checkers see these imports, and `hand_on` makes the others
+
+from typing import TYPE_CHECKING
 
 from kick.app import App, bootstrap
 from kick.di import Provider, Service
 from kick.errors import KickError
-from kick.health import Health
 from kick.http import (
     BadRequest,
     Conflict,
@@ -17,7 +20,6 @@ from kick.http import (
     Head,
     Header,
     HTTPError,
-    InvalidMessage,
     NotFound,
     Options,
     Patch,
@@ -28,8 +30,6 @@ from kick.http import (
     Response,
     ServerSentEvent,
     ServiceUnavailable,
-    Socket,
-    SocketClosed,
     TooManyRequests,
     Unauthorized,
     UnprocessableEntity,
@@ -39,7 +39,21 @@ from kick.http import (
     WebSocket,
 )
 from kick.module import Module
-from kick.session import Session, Sessions
+from kick.names import hand_on
+
+if TYPE_CHECKING:
+    from kick.health import Health
+    from kick.http import InvalidMessage, Socket, SocketClosed
+    from kick.session import Session, Sessions
+else:
+    hand_on(
+        __name__,
+        {
+            "kick.health": ("Health",),
+            "kick.http": ("InvalidMessage", "Socket", "SocketClosed"),
+            "kick.session": ("Session", "Sessions"),
+        },
+    )
 
 __all__ = [
     "App",

@@ -602,3 +602,38 @@ def test_the_places_of_two_handlers_for_one_path_can_be_told_apart() -> None:
 
     with pytest.raises(DuplicateRoute, match=r"Notes.one\(\) at \S*tests/test_app.py:\d+ and Notes.other"):
         app_of(Notes)
+
+
+async def test_two_first_requests_at_once_start_the_application_once() -> None:
+    begun, may_end, built = anyio.Event(), anyio.Event(), list[Clock]()
+
+    async def clock() -> Clock:
+        begun.set()
+        await may_end.wait()
+        built.append(Clock())
+        return built[-1]
+
+    @Controller("/time")
+    class TimeController:
+        def __init__(self, clock: Clock) -> None:
+            self.clock = clock
+
+        @Get()
+        async def now(self) -> str:
+            return self.clock.now()
+
+    app = bootstrap([Module("time", controllers=[TimeController], providers=[clock])])
+    answers = []
+
+    async def first() -> None:
+        answers.append((await ask(app, "/time")).body)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(first)
+        await begun.wait()
+        tasks.start_soon(first)
+        await anyio.wait_all_tasks_blocked()
+        assert answers == []
+        may_end.set()
+    assert len(built) == 1
+    assert len(answers) == 2

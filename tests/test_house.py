@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "kick/environment.py",
         "kick/errors.py",
+        "kick/names.py",
     ),
     ("kick/signing.py",),
     ("kick/di/*",),
@@ -28,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("kick/http/*",),
     ("kick/http/middleware/*", "kick/session/middleware.py", "kick/session/asgi.py", "kick/session/csrf.py"),
     ("kick/auth/*",),
-    ("kick/module.py", "kick/health.py", "kick/lifecycle.py"),
+    ("kick/advice.py", "kick/module.py", "kick/health.py", "kick/lifecycle.py"),
     ("kick/app.py",),
     ("kick/face.py",),
     ("kick/openapi/*", "kick/telemetry/*", "kick/testing/*"),
@@ -47,6 +48,22 @@ NOT_WITH_KICK = {
     *("argon2", "backports", "limits", "websockets", "wsproto"),
 }
 """What `import kick` must not load. (`python_multipart`, where it is installed, comes with Starlette's requests.)"""
+
+HELLO = """
+import asyncio
+from benchmarks.apps.hello import app
+from benchmarks.inprocess import exchange, scope_of
+assert asyncio.run(exchange(app, scope_of("/")))[1]["body"] == b'{"hello":"world"}'
+"""
+
+NOT_WITH_HELLO = (
+    *("anyio._backends._asyncio", "difflib", "starlette.staticfiles", "starlette.websockets"),
+    *("kick.health", "kick.http.frames", "kick.http.handshake", "kick.http.hosts", "kick.http.proxies"),
+    *("kick.http.socketplan", "kick.http.sockets", "kick.http.websocket"),
+    *("kick.http.middleware.compression", "kick.http.middleware.cors", "kick.http.middleware.rate_limit"),
+    *("kick.session.csrf", "kick.session.engine", "kick.session.session", "kick.session.stores.memory"),
+)
+"""What the smallest application does not use, and has not loaded: a third of its memory over that of its server."""
 
 NOT_IN_TEXT = (
     r"--(?:extra-)?index-url",
@@ -106,11 +123,25 @@ def test_packages_define_nothing_and_hand_on_names(sources: list[Source]) -> Non
 
 
 def test_importing_kick_loads_no_optional_package() -> None:
-    script = "import sys, kick; print(*{name.partition('.')[0] for name in sys.modules})"
-    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = set(run.stdout.split())
-    assert "kick" in loaded
+    loaded = {name.partition(".")[0] for name in _loaded_after("from kick import *")}
+    assert "starlette" in loaded
     assert loaded & NOT_WITH_KICK == set()
+
+
+def test_an_application_that_has_answered_has_loaded_nothing_that_it_does_not_use() -> None:
+    loaded = _loaded_after(HELLO)
+    assert "kick.http.calling" in loaded
+    assert [name for name in NOT_WITH_HELLO if name in loaded] == []
+
+
+def test_packages_hand_on_what_type_checkers_see(sources: list[Source]) -> None:
+    for source in sources:
+        for node in _for_type_checkers(source.tree) if source.is_package or source.name == "kick/face.py" else ():
+            module = importlib.import_module(source.base(node))
+            package = importlib.import_module(source.module)
+            assert [
+                each.name for each in node.names if getattr(package, each.name) is not getattr(module, each.name)
+            ] == []
 
 
 # Sizes
@@ -202,14 +233,30 @@ def _hands_on(node: ast.stmt) -> bool:
             return True
         case ast.Expr(value=ast.Constant(value=str())):
             return True
-        case ast.If(test=ast.Name(id="TYPE_CHECKING"), body=body, orelse=[]):
-            return all(map(_hands_on, body))
+        case ast.If(test=ast.Name(id="TYPE_CHECKING"), body=body, orelse=orelse):
+            return all(map(_hands_on, [*body, *orelse]))
+        case ast.Expr(value=ast.Call(func=ast.Name(id="hand_on"))):
+            return True
         case ast.If(test=ast.UnaryOp(op=ast.Not(), operand=ast.Name(id="TYPE_CHECKING")), body=body, orelse=[]):
             return all(map(_hands_on, body))  # what type checkers are not to see, so that they know each name
         case ast.Assign() | ast.AnnAssign():
             return _assigned(ast.Module([node], [])) == {"__all__"}
         case _:
             return False
+
+
+def _loaded_after(script: str) -> set[str]:
+    """The modules that a new interpreter has loaded at the end of a script."""
+    script = f"{script}\nimport sys\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+def _for_type_checkers(tree: ast.Module) -> Iterator[ast.ImportFrom]:
+    for node in tree.body:
+        match node:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING"), body=body):
+                yield from (each for each in body if isinstance(each, ast.ImportFrom) and each.names[0].name != "*")
 
 
 def _assigned(tree: ast.Module) -> set[str]:

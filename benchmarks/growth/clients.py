@@ -11,7 +11,7 @@ from typing import Final
 from benchmarks.checks import log_in
 from benchmarks.contenders import KICK, RAW, Contender
 from benchmarks.growth.points import Points
-from benchmarks.load import drive
+from benchmarks.load import Timing, drive
 from benchmarks.results import Panel
 from benchmarks.servers import LOAD_CORE, SERVER_CORE, serving
 from benchmarks.work import ROWS, Work
@@ -25,28 +25,41 @@ def _row(name: str) -> Work:
 
 
 def clients(seconds: float) -> list[Panel]:
-    """Requests a second with more and more connections at once."""
-    lines: dict[str, Points] = {}
+    """Requests a second, and what each takes, with more and more connections at once."""
+    rates: dict[str, Points] = {}
+    costs: dict[str, Points] = {}
     for count in CLIENTS:
         for contender, name in ((KICK, "json"), (KICK, "memory-read"), (RAW, "json")):
-            rate = _rate(contender, _row(name), seconds, connections=count)
-            lines.setdefault(f"{contender.name}, {name}", []).append((count, rate))
-    return [Panel("Concurrent clients", "connections", "requests/s", lines)]
+            timing = _timed(contender, _row(name), seconds, connections=count)
+            rates.setdefault(f"{contender.name}, {name}", []).append((count, timing.rate))
+            costs.setdefault(f"{contender.name}, {name}", []).append((count, timing.cpu))
+    few = "grows until the core of the server is busy: a single client waits for each answer"
+    many = "falls with what is read at once, and rises when the caches of the processor hold the connections no longer"
+    return [
+        Panel("Concurrent clients", "connections", "requests/s", rates, note=few),
+        Panel("Concurrent clients: processor time of a request", "connections", "µs", costs, note=many),
+    ]
 
 
 def workers(seconds: float) -> list[Panel]:
-    """Requests a second with one and two workers, which share both cores with the load."""
-    lines: dict[str, Points] = {}
+    """The same with one and two workers, which share both cores with the load."""
+    rates: dict[str, Points] = {}
+    costs: dict[str, Points] = {}
     cores = f"{SERVER_CORE},{LOAD_CORE}"
     for count in WORKERS:
         for contender, name in ((KICK, "json"), (KICK, "sqlite-read"), (RAW, "json")):
-            rate = _rate(contender, _row(name), seconds, workers=count, cores=cores)
-            lines.setdefault(f"{contender.name}, {name}", []).append((count, rate))
-    note = "the load runs on the same two cores, so two workers cannot give twice as much."
-    return [Panel("Workers", "workers", "requests/s", lines, logarithmic=False, note=note)]
+            timing = _timed(contender, _row(name), seconds, workers=count, cores=cores)
+            rates.setdefault(f"{contender.name}, {name}", []).append((count, timing.rate))
+            costs.setdefault(f"{contender.name}, {name}", []).append((count, timing.cpu))
+    shared = "not twice as much: the load runs on the same two cores"
+    flat = "flat: workers share nothing but the database of the sessions"
+    return [
+        Panel("Workers", "workers", "requests/s", rates, logarithmic=False, note=shared),
+        Panel("Workers: processor time of a request", "workers", "µs", costs, logarithmic=False, note=flat),
+    ]
 
 
-def _rate(
+def _timed(
     contender: Contender,
     row: Work,
     seconds: float,
@@ -54,14 +67,15 @@ def _rate(
     connections: int = 64,
     workers: int = 1,
     cores: str = SERVER_CORE,
-) -> float:
+) -> Timing:
+    """The quickest of two timings."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         process = stack.enter_context(serving(contender, row, folder, workers=workers, cores=cores))
         time.sleep(0.5 if workers > 1 else 0)  # the port is open as soon as one of them listens
         cookies = log_in(contender, row, connections) if row.with_sessions else []
         core = cores if workers > 1 else LOAD_CORE
-        return max(
-            drive(row, cookies, folder, process, seconds=seconds, connections=connections, core=core).rate
-            for _ in range(2)
-        )
+        timings = [
+            drive(row, cookies, folder, process, seconds=seconds, connections=connections, core=core) for _ in range(2)
+        ]
+        return max(timings, key=lambda each: each.rate)

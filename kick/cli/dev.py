@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 GRACE: Final = 1
 """Seconds that requests in flight get when a file was saved."""
 
-_IMPORTED_AHEAD: Final = ("kick", "kick.cli.serving", "kick.cli.live", "kick.cli.logs", "kick.cli.routes", "dotenv")
+_IMPORTED_AHEAD: Final = (
+    *("kick", "kick.cli.serving", "kick.cli.live", "kick.cli.logs", "kick.cli.routes", "dotenv"),
+    *("kick.http.sockets", "kick.session.csrf", "kick.session.middleware"),  # most applications want them
+)
 """What the next process has imported before it is needed: nothing of the user's, nothing that reads the environment."""
 _MOST_NAMED: Final = 3
 _WAITING: Final = "The next save starts it again."

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, get_origin
 
 from typing_extensions import get_protocol_members, is_protocol
@@ -25,7 +24,7 @@ from kick.di.naming import core, type_name
 from kick.di.recipe import Recipe
 from kick.di.service import Lifetime
 from kick.di.signature import Need, Unhinted, Unresolved
-from kick.errors import KickError
+from kick.errors import KickError, similar
 
 
 class Check:
@@ -37,9 +36,9 @@ class Check:
     ['di-missing-provider']
     """
 
-    def __init__(self, graph: Graph, advice: Mapping[Any, str] | None = None) -> None:
+    def __init__(self, graph: Graph, advice: Callable[[Any], str | None] | None = None) -> None:
         self._graph = graph
-        self._advice = advice or {}
+        self._advice = advice
         self._outside: tuple[str, ...] = ()
         self._problems: list[KickError] = []
         self._seen: dict[Recipe, None] = {}
@@ -130,7 +129,7 @@ class Check:
             chain=[*self._chain(path), f"list[{type_name(key)}]" if found.in_list else type_name(key)],
             near=self._near(type_name(key)),
             implementation=next((each for each in self._graph.provided() if _implements(each, key)), None),
-            advice=self._advice.get(get_origin(key) or key),
+            advice=self._advice(get_origin(key) or key) if self._advice else None,
         )
         self._problems.append(problem)
 
@@ -158,11 +157,11 @@ class Check:
         keys: dict[str, list[Any]] = {}
         for key in self._graph.provided():
             keys.setdefault(type_name(key), []).append(key)
-        return [key for near in difflib.get_close_matches(name, keys) for key in keys[near]]
+        return [key for near in similar(name, keys) for key in keys[near]]
 
     def _guess(self, parameter: str) -> str | None:
         words = {type_name(key).lower(): type_name(key) for key in self._graph.provided()}
-        near = difflib.get_close_matches(parameter.replace("_", "").lower(), words, n=1)
+        near = similar(parameter.replace("_", "").lower(), words, most=1)
         return words[near[0]] if near else None
 
 

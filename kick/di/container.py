@@ -64,10 +64,10 @@ class Container:
         *,
         seeds: Iterable[Any] = (),
         inner: Iterable[Any] = (),
-        advice: Mapping[Any, str] | None = None,
+        advice: Callable[[Any], str | None] | None = None,
     ) -> None:
         self._graph = Graph(providers, seeds, inner)
-        self._advice = advice or {}
+        self._advice = advice
         self._required: dict[tuple[str, str | None], list[Any]] = {}  # keys by place: they need not be hashable
         self._problems: list[KickError] | None = None
         self._resolved: dict[Any, None] = {}
@@ -165,13 +165,19 @@ class Container:
         >>> import asyncio
         >>> asyncio.run(Container([Provider(int, value=1)]).start())
         """
-        async with self._singletons.lock:
-            raise_all(self.check())
-            wanted = [*(key for keys in self._required.values() for key in keys), *self._resolved]
-            recipes = self._graph.singletons([*self._graph.roots(), *map(self._graph.find, wanted)])
-            self._singletons.open()
-            await self._singletons.build(recipes, self._planner)
-            self._singletons.state = State.STARTED
+        if self._singletons.is_locked or self._graph.awaits:
+            async with self._singletons.lock:
+                await self._start()
+        else:  # nobody can come in between
+            await self._start()
+
+    async def _start(self) -> None:
+        raise_all(self.check())
+        wanted = [*(key for keys in self._required.values() for key in keys), *self._resolved]
+        recipes = self._graph.singletons([*self._graph.roots(), *map(self._graph.find, wanted)])
+        self._singletons.open()
+        await self._singletons.build(recipes, self._planner)
+        self._singletons.state = State.STARTED
 
     async def aclose(self) -> None:
         """Await the singletons' clean-ups in reverse order.

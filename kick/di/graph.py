@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -68,9 +69,9 @@ class Graph:
 
     def _register(self, found: Iterable[Provider]) -> None:
         providers = list(found)
-        built_as_themselves = [each.key for each in providers if each.factory is each.key]
+        built_as_themselves = {id(each.key) for each in providers if each.factory is each.key}
         for each in providers:
-            known = each.factory in built_as_themselves or lifetime_mark(each.factory) is not None
+            known = id(each.factory) in built_as_themselves or lifetime_mark(each.factory) is not None
             self._registered.setdefault(each.key, []).append(Recipe(each, shares=known and _may_share(each)))
 
     def forget(self) -> None:
@@ -89,6 +90,12 @@ class Graph:
     def provided(self) -> list[Any]:
         """Every key that is provided, as far as is known, and that is to be asked for."""
         return [key for key in {**self._registered, **self._implicit, **self._overrides} if key not in self._inner]
+
+    @property
+    def awaits(self) -> bool:
+        """Whether anything has to be awaited to be built; what is not registered is a class, and called."""
+        recipes = chain(*self._registered.values(), self._overrides.values())
+        return any(recipe.kind in (Kind.AWAIT, Kind.ASYNC_GENERATOR) for recipe in recipes)
 
     def roots(self) -> list[Found]:
         """Everything that is registered, overrides in place."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
+from functools import cached_property
 from traceback import format_exception
 from typing import Any
 
@@ -35,13 +36,22 @@ class Singletons:
     """
 
     def __init__(self, container: Resolving, graph: Graph) -> None:
-        self.lock = anyio.Lock()
         self.state = State.NEW
         self.instances: dict[Recipe, Any] = {}
         self.root = Scope(container)
         self._container = container
         self._graph = graph
         self._set_aside: list[dict[Recipe, Any]] = []
+
+    @cached_property
+    def lock(self) -> anyio.Lock:
+        """Made when it is first needed: with it comes all of anyio's backend, nearly a megabyte."""
+        return anyio.Lock()
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether somebody holds the lock."""
+        return "lock" in vars(self) and self.lock.locked()
 
     def open(self) -> None:
         """Let singletons be built again after the end."""
@@ -89,7 +99,7 @@ class Singletons:
                 if self.state is not State.STARTED:
                     raise NotStarted(key)
                 plan = planner.build(recipe)
-                if plan.awaits or self.lock.locked():
+                if plan.awaits or self.is_locked:
                     raise NotBuilt(key)
                 try:
                     self.instances[recipe] = plan.run(self.root)

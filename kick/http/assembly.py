@@ -27,6 +27,7 @@ from kick.http.errors import (
     NotAController,
     WatchedStream,
 )
+from kick.http.markers import is_socket
 from kick.http.mounts import BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
 from kick.http.pipeline import around, for_route, guarded, middleware_problem
 from kick.http.request import ANY_METHOD
@@ -34,8 +35,7 @@ from kick.http.response import Response
 from kick.http.routing import Endpoint, Route, Router, Segment, parse_path, path_names
 from kick.http.settings import Settings
 from kick.http.sight import is_for_sight, layer_sees_session, sees_session
-from kick.http.socket_errors import DuplicateSocket
-from kick.http.socketplan import SocketPlan, socket_endpoint, socket_problems, without_sockets
+from kick.http.socket_errors import DuplicateSocket, SocketElsewhere
 from kick.http.static import StaticFiles
 from kick.http.threads import Threads
 from kick.http.uploads import File
@@ -98,6 +98,8 @@ class SocketChain(Chain):
 
     def link(self, container: Container) -> Endpoint:
         """The whole chain, composed; the container has started."""
+        from kick.http.socketplan import SocketPlan, socket_endpoint
+
         assert isinstance(self.plan, SocketPlan)
         handler = socket_endpoint(self.plan, container, container.instance(self.route.controller))
         return guarded(self.outer, around(self.inner, handler))
@@ -241,9 +243,11 @@ class Assembly:
     def _plan(self, handler: Any, info: RouteInfo, path: str, place: str, controller: type) -> CallPlan:
         types = type_arguments(controller, handler)
         if isinstance(info, SocketInfo):
+            from kick.http.socketplan import SocketPlan, socket_problems  # on first use: most have no WebSockets
+
             self.problems += socket_problems(info, place)
             return SocketPlan(handler, info, path_names(path), place, types=types)
-        return without_sockets(CallPlan(handler, info, path_names(path), place, types=types))
+        return _without_sockets(CallPlan(handler, info, path_names(path), place, types=types))
 
     def _add_socket(self, route: Route, segments: Sequence[Segment]) -> None:
         try:
@@ -336,6 +340,14 @@ def body_limit_problem(limit: object, place: str) -> KickError | None:
     """
     usable = limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0)
     return None if usable else BadBodyLimit(limit, place)
+
+
+def _without_sockets(plan: CallPlan) -> CallPlan:
+    """The plan of a handler of requests; where it takes a WebSocket, that is a problem of it."""
+    misplaced = [each for each in plan.arguments if is_socket(each.hint)]
+    plan.arguments = [each for each in plan.arguments if each not in misplaced]
+    plan.problems += [SocketElsewhere(each.name, plan.info.method, plan.place) for each in misplaced]
+    return plan
 
 
 def _option_problems(info: RouteInfo, place: str) -> list[KickError]:

@@ -10,10 +10,11 @@ from typing_extensions import TypeVar
 from kick.http.answer import OutgoingResponse
 from kick.http.errors import NoSession
 from kick.http.urls import URLs, below_root
-from kick.session.contents import SessionData
-from kick.session.session import Session
 
 if TYPE_CHECKING:
+    from kick.session.contents import SessionData
+    from kick.session.session import Session
+
     DataT = TypeVar("DataT", default=SessionData)
 else:
     DataT = TypeVar("DataT", default=Any)

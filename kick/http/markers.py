@@ -83,3 +83,14 @@ def unmarked(hint: Any) -> Any:
         return hint
     others = [each for each in hint.__metadata__ if not isinstance(each, FromHeader | FromCookie)]
     return Annotated[(hint.__origin__, *others)] if others else hint.__origin__
+
+
+def is_socket(hint: Any) -> bool:
+    """Whether a type is that of a WebSocket, which says so of itself: it is loaded where there are WebSockets.
+
+    >>> from kick.http import Socket
+    >>> is_socket(Socket[str, str]), is_socket(Annotated[Socket, "chat"]), is_socket(str)
+    (True, True, False)
+    """
+    hint = hint.__origin__ if get_origin(hint) is Annotated else hint
+    return getattr(get_origin(hint) or hint, "is_socket", False) is True

@@ -15,7 +15,6 @@ from kick.di import Container
 from kick.errors import KickError
 from kick.http.context import RequestContext
 from kick.http.controller import RouteInfo
-from kick.http.handshake import refuse
 from kick.http.pipeline import around, finished, guarded, response_to
 from kick.http.request import ANY_METHOD
 from kick.http.response import Response, add_vary
@@ -199,6 +198,8 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
         scope = as_websocket(ctx.scope)
         await _asgi(mount)(mount.inside(scope, ctx.params), receive, response.sending(send))
         return
+    from kick.http.handshake import refuse  # on first use: most applications have no WebSockets
+
     await receive()
     await refuse(response, ctx.scope, send)
 

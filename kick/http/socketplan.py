@@ -19,6 +19,7 @@ from kick.http.context import RequestContext
 from kick.http.controller import SocketInfo
 from kick.http.frames import Frames, frames_of
 from kick.http.handshake import Handle, handshake_of
+from kick.http.markers import is_socket
 from kick.http.origins import is_origin, nearest_origin
 from kick.http.response import Response
 from kick.http.routing import Endpoint
@@ -27,11 +28,9 @@ from kick.http.socket_errors import (
     BadOrigin,
     BadSocketOption,
     BodyOfSocket,
-    SocketElsewhere,
     SocketMissing,
     SocketNotAsync,
 )
-from kick.http.websocket import Socket
 
 
 class SocketPlan(CallPlan):
@@ -114,24 +113,6 @@ def socket_problems(info: SocketInfo, place: str) -> list[KickError]:
     return problems
 
 
-def without_sockets(plan: CallPlan) -> CallPlan:
-    """The plan of a handler of requests; where it takes a WebSocket, that is a problem of it."""
-    misplaced = [each for each in plan.arguments if is_socket(each.hint)]
-    plan.arguments = [each for each in plan.arguments if each not in misplaced]
-    plan.problems += [SocketElsewhere(each.name, plan.info.method, plan.place) for each in misplaced]
-    return plan
-
-
-def is_socket(hint: Any) -> bool:
-    """Whether a parameter of this type is the WebSocket.
-
-    >>> is_socket(Socket[str, str]), is_socket(str)
-    (True, False)
-    """
-    hint = hint.__origin__ if get_origin(hint) is Annotated else hint
-    return (get_origin(hint) or hint) is Socket
-
-
 def _listed(origins: Any) -> list[Any]:
     return list(origins) if isinstance(origins, list | tuple) else [origins]
 
@@ -145,7 +126,7 @@ def _handle(plan: SocketPlan, container: Container, instance: object) -> Handle:
     others = {each.name: _getter(plan, each, container) for each in plan.arguments if each.name not in known}
     by_position = [each.name for each in plan.arguments if each.kind is Parameter.POSITIONAL_ONLY]
 
-    async def handle(ctx: RequestContext[Any], socket: Socket[Any, Any]) -> None:
+    async def handle(ctx: RequestContext[Any], socket: Any) -> None:
         scope = container.new_scope({RequestContext: ctx})
         try:
             arguments: dict[str, Any] = dict.fromkeys(sockets, socket)

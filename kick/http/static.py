@@ -12,7 +12,6 @@ from typing import Final
 
 import anyio.to_thread
 from starlette.datastructures import Headers
-from starlette.staticfiles import StaticFiles as StarletteFiles
 from starlette.types import Scope
 
 from kick.errors import KickError
@@ -98,6 +97,8 @@ class StaticFiles:
         self.spa_except = [path.strip("/").split("/") for path in _several(spa_except)]
         self.max_age = None if max_age is None else _seconds(max_age)
         self.immutable = _several(immutable)
+        from starlette.staticfiles import StaticFiles as StarletteFiles  # on first use: it brings WebSockets along
+
         self._files = StarletteFiles(directory=self.directory)
 
     def __repr__(self) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kick.errors import KickError, MissingExtra
+from kick.errors import KickError, MissingExtra, similar
 
 if TYPE_CHECKING:
     from kick.http.context import RequestContext
@@ -33,7 +32,7 @@ class NoSuchTemplate(KickError):
 
     def __init__(self, template: str, folder: Path, known: Iterable[str]) -> None:
         known = sorted(known)
-        near = get_close_matches(template, known, 3) or known[:3]
+        near = similar(template, known) or known[:3]
         names = ", ".join(f"`{name!r}`" for name in near)
         super().__init__(
             cause=f"There is no template {template!r} in {folder}.",

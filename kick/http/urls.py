@@ -5,12 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 from datetime import date, time
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, get_args
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
-from kick.errors import KickError
+from kick.errors import KickError, similar
 
 if TYPE_CHECKING:
     from kick.http.routing import Route, Segment
@@ -166,7 +165,7 @@ def _nearest(name: str, known: list[str]) -> list[str]:
     folded = {each.lower(): each for each in known}
     method = name.lower().rpartition(".")[2]
     alike = [each for each in known if each.lower().endswith(f".{method}")] if "." not in name else []
-    close = [folded[each] for each in get_close_matches(name.lower(), folded, n=3, cutoff=0.4)]
+    close = [folded[each] for each in similar(name.lower(), folded, cutoff=0.4)]
     return list(dict.fromkeys([*alike, *close]))[:3] or known[:3]
 
 

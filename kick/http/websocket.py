@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, Self
 
 import anyio
 import anyio.lowlevel
@@ -15,10 +15,10 @@ from typing_extensions import TypeVar
 from kick.http.context import RequestContext
 from kick.http.controller import SocketInfo
 from kick.http.frames import TOO_BIG, Frame, Frames, InvalidMessage, is_longer, short_reason
-from kick.session.session import Session
 
 if TYPE_CHECKING:
     from kick.http.routing import Route
+    from kick.session.session import Session
 
 In = TypeVar("In", default=Any)
 Out = TypeVar("Out", default=Any)
@@ -105,6 +105,9 @@ class Socket(Generic[In, Out]):
     ...                 break
     ...             await socket.send(message)
     """
+
+    is_socket: ClassVar = True
+    """For `kick.http.markers`."""
 
     __slots__ = ("_code", "_context", "_frames", "_in_a_row", "_info", "_link", "_phase", "_reason", "_waiting")
 

@@ -206,8 +206,11 @@ class Verbs:
 
     async def commit(self, session: Session[Any], change: Change) -> Mapping[str, int]:
         """Commit, wherever the session has been rotated to meanwhile; the counters that were incremented."""
-        fields, most = session._fields, self.options.max_size
-        if change.principal is not KEEP or sum(map(len, fields.values())) + sum(map(len, change.set.values())) > most:
+        fields, is_plain = session._fields, change.principal is KEEP
+        for name, raw in change.set.items():
+            if len(raw) > len(fields.get(name, b"")):  # what does not grow is not added up
+                is_plain = False
+        if not is_plain:
             change = self._prepared(session, change)
         if session._id_is_settled or OWED in fields:
             change = self._with_debt(session, change)
@@ -363,13 +366,13 @@ class Verbs:
 
     def _prepared(self, session: Session[Any], change: Change) -> Change:
         """The change as it goes to the store. Raises `SessionTooLarge`."""
-        if change.set:
-            left = {name: raw for name, raw in session._fields.items() if name not in change.delete}
-            after = {**left, **change.set}
+        fields, most = session._fields, self.options.max_size
+        if sum(map(len, fields.values())) + sum(map(len, change.set.values())) > most and change.set:
+            after = {**{name: raw for name, raw in fields.items() if name not in change.delete}, **change.set}
             size = sum(map(len, after.values()))
-            if size > self.options.max_size:
+            if size > most:
                 largest = max(after, key=lambda name: len(after[name]))
-                raise SessionTooLarge(size, self.options.max_size, largest)
+                raise SessionTooLarge(size, most, largest)
         if change.principal is KEEP or change.principal is None:
             return change
         client = encode(CLIENT, client_of(session._scope))

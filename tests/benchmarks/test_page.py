@@ -63,6 +63,13 @@ def test_kick_is_compared_with_starsessions_on_redis(found: Results, written: Pa
     assert "kick answers 3.0 (session read) times as many" in (written / "benchmarks.md").read_text()
 
 
+def test_the_page_tells_both_ends_of_a_line_and_what_was_meant(found: Results, written: Path) -> None:
+    found.growth[0].note = "flat"
+    page.write(found)
+    line = "| Routes, static | 2.00 µs at 1 | 2.10 µs at 10,000 | flat |"
+    assert line in (written / "benchmarks.md").read_text()
+
+
 def test_the_page_says_who_was_not_timed_and_why(written: Path) -> None:
     assert "- Robyn, in `json`: not installed: no wheel" in (written / "benchmarks.md").read_text()
 

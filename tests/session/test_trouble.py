@@ -350,6 +350,18 @@ async def test_what_the_same_commit_removes_does_not_count_towards_max_size(stor
     assert await browser.data() == {"b": "y" * 900}
 
 
+async def test_what_has_been_larger_than_a_new_max_size_may_stay_or_shrink_and_not_grow(store: Any) -> None:
+    browser = Browser(Site(store))
+    await browser.visit(setting(a="x" * 1500, n=1))
+    browser.site = Site(store, max_size=1000)
+    assert (await browser.visit(setting(n=2))).status == 200
+    assert (await browser.visit(setting(n=10))).status == 500
+    assert await browser.data() == {"a": "x" * 1500, "n": 2}
+    assert (await browser.visit(setting(a="y" * 900))).status == 200
+    assert (await browser.visit(setting(n=10))).status == 200
+    assert await browser.data() == {"a": "y" * 900, "n": 10}
+
+
 async def test_a_megabyte_is_stored_by_default_and_not_more(store: Any) -> None:
     browser = Browser(Site(store))
     assert (await browser.visit(setting(a="x" * ((1 << 20) - 2)))).status == 200

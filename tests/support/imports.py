@@ -95,7 +95,7 @@ class _Resolver:
         source = self._sources.get(module)
         if source is None or not source.is_package:
             return module
-        for node in source.imports:
+        for node in ast.walk(source.tree):  # a package may show type checkers the import, and make it when asked
             if isinstance(node, ast.ImportFrom):
                 for alias in node.names:
                     if name == (alias.asname or alias.name):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from kick.errors import KickError
+from kick.errors import KickError, similar
 
 NONCE: Final = "'nonce'"
 """Stands for `ctx.csp_nonce` among the sources of a directive; it is left out where nobody asked for one."""
@@ -126,7 +125,7 @@ def policy_of(directives: Directives) -> Policy | None:
 
 def _sources(name: str, given: str | Sequence[str]) -> list[str]:
     if name not in _DIRECTIVES:
-        near = get_close_matches(str(name), sorted(_DIRECTIVES), n=1) or ["img-src"]
+        near = similar(str(name), sorted(_DIRECTIVES), most=1) or ["img-src"]
         raise BadPolicy(f"{name!r} is no directive", f'"{near[0]}": "\'self\'"')
     sources = given.split() if isinstance(given, str) else [*given]
     if not sources and name not in _WITHOUT_SOURCES:

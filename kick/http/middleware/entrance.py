@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from starlette.middleware import Middleware as ASGIMiddleware
 from starlette.types import ASGIApp
@@ -16,9 +16,10 @@ from starlette.types import ASGIApp
 from kick.errors import KickError, SetupErrors
 from kick.http.errors import list_problem
 from kick.http.exchange import Exchange, Finished, Observed
-from kick.http.hosts import AllowedHosts, host_problems
 from kick.http.middleware.access_log import AccessLog
-from kick.http.proxies import ProxiedApp, TrustedProxies
+
+if TYPE_CHECKING:
+    from kick.http.proxies import TrustedProxies
 
 PROXIES_VARIABLE: Final = "KICK_TRUSTED_PROXIES"
 """Says who is trusted where the application does not: a number, or networks with commas between them."""
@@ -51,12 +52,16 @@ class Entrance:
         wraps: list[Wrap] = []
         proxies, hosts = self._proxies, self._hosts
         if proxies is not None:
+            from kick.http.proxies import ProxiedApp  # on first use, as below: most applications do without
+
             wraps.append(lambda app: ProxiedApp(app, proxies))
         if self.observers:
             finished = _each(self.observers)
             wraps.append(lambda app: Observed(app, finished))
             wraps += [each.around for each in self.observers if hasattr(each, "around")]
         if hosts is not None:
+            from kick.http.hosts import AllowedHosts
+
             wraps.append(lambda app: AllowedHosts(app, hosts))
         return wraps + [_wrap(each) for each in asgi_middleware]
 
@@ -71,15 +76,20 @@ class Entrance:
         if problem is not None:
             self.problems.append(problem)
             return
+        from kick.http.hosts import host_problems
+
         self._hosts = [*given]
         self.problems += host_problems(self._hosts)
 
 
 def trusted(given: Any) -> TrustedProxies | None:
     """The trusted proxies: those that are given, or else those of the environment; `None` where nobody is trusted."""
-    if given is not None:
-        return TrustedProxies.of(given)
-    return TrustedProxies.of_text(os.environ.get(PROXIES_VARIABLE, ""))
+    said = os.environ.get(PROXIES_VARIABLE, "")
+    if given is None and not said:
+        return None
+    from kick.http.proxies import TrustedProxies
+
+    return TrustedProxies.of_text(said) if given is None else TrustedProxies.of(given)
 
 
 def _each(observers: Sequence[Any]) -> Finished:

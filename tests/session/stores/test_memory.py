@@ -118,6 +118,20 @@ async def test_creating_frees_what_has_expired_a_bounded_number_at_a_time(clock:
     assert len(store) == 2
 
 
+async def test_a_crowd_that_expired_does_not_wait_a_second_for_each_sweep(clock: Clock) -> None:
+    store = MemoryStore(clock=clock)
+    await filled(store, 3 * memory.SWEEP_AT_ONCE, max_age=10)
+    clock.now += 10
+    left, waits = [], []
+    for _ in range(3):
+        store._on_timer()
+        left.append(len(store))
+        waits.append(0.0 if store._timer is None else store._timer[1].when() - asyncio.get_running_loop().time())
+        await store.aclose()
+    assert left == [2 * memory.SWEEP_AT_ONCE, memory.SWEEP_AT_ONCE, 0]
+    assert all(wait <= memory.SWEEP_PAUSE for wait in waits)
+
+
 async def test_purge_says_how_many_it_freed(clock: Clock) -> None:
     store = MemoryStore(clock=clock)
     await filled(store, 1000, max_age=10)

@@ -100,11 +100,10 @@ def command(
 
     folder = Path.cwd()
     found = find_target(target, folder)
-    options = {
-        "timeout_graceful_shutdown": graceful_timeout,
-        "drain": drain,
-        "trace": bool(ctx.meta.get(TRACE)),
-    }
+    trace = bool(ctx.meta.get(TRACE))
+    options = {"timeout_graceful_shutdown": graceful_timeout, "drain": drain, "trace": trace}
+    if server == "granian" and drain:
+        raise click.BadOptionUsage("drain", "granian knows no --drain: leave it out, or take another --server.")
     if server != "uvicorn":
         from kick.cli.servers import check_installed
 
@@ -126,7 +125,9 @@ def command(
             port = sock.getsockname()[1]
             sock.close()
             load = partial(_load, found, folder)
-            served = run_granian(load, str(found), host, port, ready, workers=workers, timeout=graceful_timeout)
+            served = run_granian(
+                load, str(found), host, port, ready, workers=workers, timeout=graceful_timeout, trace=trace
+            )
         elif workers == 1:
             served = _runner(server)(app, sock, ready, **options)
         else:

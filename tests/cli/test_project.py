@@ -7,6 +7,7 @@ import json
 import secrets
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from kick.cli.naming import LONGEST
 from kick.cli.project import SESSIONS, TEMPLATES, contents_of
+from kick.cli.start import command as start
+from tests.cli.container import Container
 from tests.cli.support import Browser, environment, kick, running
 from tests.support.browser import open_browser
 from tests.support.ports import HOST, free_port
@@ -32,6 +35,15 @@ ADA = {"email": "ada@example.com", "password": "correct horse battery"}
 MILK = {"title": "Buy milk", "text": "Two bottles."}
 COOKIE = "kick.sid"
 PINNED = {"PIP_CONSTRAINT": str(ROOT / "constraints.txt"), "PIP_BUILD_CONSTRAINT": str(ROOT / "constraints.txt")}
+PACKAGES = {
+    "limits": "limits",
+    "passwords": "argon2",
+    "redis": "redis",
+    "reload": "watchfiles",
+    "templates": "jinja2",
+    "testing": "httpx2",
+}
+"""What one of the projects asks for: the module by the extra."""
 
 every_template = pytest.mark.parametrize("template", TEMPLATES)
 every_store = pytest.mark.parametrize("store", SESSIONS)
@@ -78,12 +90,25 @@ def served(project: Path, *arguments: str, **variables: str) -> Iterator[str]:
     port = free_port()
     script = str(project / ".venv" / "bin" / "kick")
     options = ("--port", str(port), *arguments)
-    with running("start", *options, cwd=project, command=[script], PYTHONPATH="", **variables) as process:
+    path = str(hide_what_is_not_asked_for(project))
+    with running("start", *options, cwd=project, command=[script], PYTHONPATH=path, **variables) as process:
         process.wait_for("kick serves ")
         yield f"http://{HOST}:{port}"
         process.process.terminate()
         assert process.end() == 0
         assert "Traceback" not in process.output
+
+
+def hide_what_is_not_asked_for(project: Path) -> Path:
+    """A folder that makes the packages of the other projects as good as not installed: each asks for all it needs."""
+    [asked] = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+    extras = asked.partition("[")[2].removesuffix("]").split(",")
+    hidden = project.parent / f"hidden-from-{project.name}"
+    hidden.mkdir(exist_ok=True)
+    for extra, module in PACKAGES.items():
+        if extra not in extras:
+            (hidden / f"{module}.py").write_text("raise ImportError\n")
+    return hidden
 
 
 @every_store
@@ -281,6 +306,36 @@ def test_what_a_container_installs_has_all_of_the_application(tmp_path: Path, te
         assert inside == {str(each.relative_to(project)) for each in (project / package).rglob("*") if each.is_file()}
 
 
+@pytest.mark.parametrize(("template", "ready"), [("api", "/health/ready"), ("minimal", "/")])
+def test_the_steps_of_the_dockerfile_make_what_serves_and_keeps_its_data(
+    tmp_path: Path, installed: Path, template: str, ready: str
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    container = Container(make(tmp_path, template, "sqlite"), root, installed=installed)
+    assert "pyproject.toml" in container.files
+    assert not {".env", "output.log"} & container.files
+    port = free_port()
+    browser = Browser(f"http://{HOST}:{port}")
+    for visit in (1, 2):
+        assert not container.is_healthy(port)
+        with container.up(port) as process:
+            process.wait_for("kick serves ")
+            assert "production" in process.output
+            assert container.is_healthy(port)
+            assert browser.get(ready).status == 200
+            if template == "minimal":
+                assert browser.get("/").json == {"visits": 2 * visit}
+            else:
+                assert browser.post("/auth/register", ADA).status == (201 if visit == 1 else 409)
+                assert browser.get("/auth/me").json["email"] == ADA["email"]
+            process.process.terminate()
+            assert process.end() == 0
+    assert {path.name for path in (root / "data").glob("*.db")} == (
+        {"sessions.db"} if template == "minimal" else {"sessions.db", "notes.db"}
+    )
+
+
 @every_store
 @every_template
 def test_the_compose_file_has_what_the_application_needs(template: str, store: str) -> None:
@@ -296,6 +351,15 @@ def test_the_compose_file_has_what_the_application_needs(template: str, store: s
     told: dict[str, str] = services["app"]["environment"]
     assert told["SESSION_STORE"] == SESSIONS[store].container_url
     assert told.get("DATABASE") == (None if template == "minimal" else "/data/notes.db")
+    assert services["app"]["env_file"] == ".env"  # the secret is there
+    assert contents[".dockerignore"].splitlines()[0] == ".env"  # and not in the image
+    [grace] = [each for each in start.params if each.name == "graceful_timeout"]
+    assert int(services["app"]["stop_grace_period"].removesuffix("s")) > grace.default
+    if store == "redis":
+        assert services["app"]["depends_on"] == {"redis": {"condition": "service_healthy"}}
+        assert services["redis"]["healthcheck"]["test"] == ["CMD", "redis-cli", "ping"]
+        assert "--appendonly yes" in services["redis"]["command"]
+        assert services["redis"]["volumes"] == ["redis:/data"]
 
 
 class Page:

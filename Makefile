@@ -19,7 +19,7 @@ DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
 .PHONY: help demo dev test lint types unit bench bench-session bench-micro bench-growth exhaustive format programs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: .venv/.demo ## serve examples/auth on http://127.0.0.1:8000 (PORT=8080 for another port)
 	@cd examples/auth && exec ../../$(BIN)/kick dev app:app --port $(PORT)

@@ -4,6 +4,7 @@ One environment serves all the projects: the one that `make` sets up for a websi
 """
 
 import json
+import re
 import secrets
 import subprocess
 import sys
@@ -123,6 +124,16 @@ def test_a_project_passes_its_own_checks(
     assert "Success: no issues found" in checked
     assert " passed" in checked
     assert "failed" not in checked
+
+
+def test_the_same_two_commands_are_in_every_project_and_in_kicks_own_checkout(tmp_path: Path) -> None:
+    projects = [make(tmp_path, template, "memory") for template in TEMPLATES]
+    for project in projects:
+        commands = re.findall(r"^\$ (make \w+) ", (project / "README.md").read_text(), re.MULTILINE)
+        assert commands == ["make dev", "make test"]
+    for folder in (*projects, ROOT):
+        planned = run(["make", "--dry-run", "dev", "test"], cwd=folder, env=environment())
+        assert all(each in planned for each in ("kick dev ", "ruff check", "mypy", "pytest"))
 
 
 @every_store

@@ -126,7 +126,8 @@ def test_the_version_is_that_of_the_distribution() -> None:
 def test_an_unknown_command_is_refused() -> None:
     result = CliRunner().invoke(program, ["devv"])
     assert result.exit_code == 2
-    assert "No such command 'devv'" in result.output
+    assert "No such command 'devv'. Did you mean 'dev'?" in result.output
+    assert "Did you mean" not in CliRunner().invoke(program, ["bake"]).output
 
 
 def test_importing_the_command_line_loads_no_command_and_no_server() -> None:

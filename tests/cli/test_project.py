@@ -37,6 +37,7 @@ MILK = {"title": "Buy milk", "text": "Two bottles."}
 COOKIE = "kick.sid"
 PINNED = {"PIP_CONSTRAINT": str(ROOT / "constraints.txt"), "PIP_BUILD_CONSTRAINT": str(ROOT / "constraints.txt")}
 PACKAGES = {
+    "generate": "libcst",
     "limits": "limits",
     "passwords": "argon2",
     "redis": "redis",

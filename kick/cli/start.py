@@ -29,6 +29,7 @@ from kick.http.proxies import TrustedProxies
 @address_options
 @click.option(
     "--workers",
+    metavar="NUMBER",
     type=click.IntRange(1, 1024),
     default=1,
     show_default=True,
@@ -51,17 +52,19 @@ from kick.http.proxies import TrustedProxies
 )
 @click.option(
     "--graceful-timeout",
+    metavar="SECONDS",
     type=click.IntRange(0, 3600),
     default=30,
     show_default=True,
-    help="Seconds that requests in flight get when the server ends.",
+    help="How long requests in flight may take when the server ends.",
 )
 @click.option(
     "--drain",
+    metavar="SECONDS",
     type=click.IntRange(0, 3600),
     default=0,
     show_default=True,
-    help="Seconds to go on listening when the server is to end; /health/ready answers 503 meanwhile.",
+    help="How long to go on listening when the server is to end; /health/ready answers 503 meanwhile.",
 )
 @click.option(
     "--access-log",

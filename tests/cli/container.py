@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import yaml
@@ -33,6 +34,7 @@ class Container:
         self._service: dict[str, Any] = yaml.safe_load((project / "compose.yaml").read_text())["services"]["app"]
         self._environment = root / "environment"
         self._folder = root
+        self._arguments: dict[str, str] = {}
         self.command: list[str] = []
         self.health_check: list[str] = []
         self._borrow(installed)
@@ -63,10 +65,12 @@ class Container:
                 self._folder.mkdir()
             case "COPY" if rest == ". .":
                 shutil.copytree(self._project, self._folder, ignore=self._ignored, dirs_exist_ok=True)
+            case "ARG":
+                argument, _, default = rest.partition("=")
+                self._arguments[argument] = default
             case "RUN":
-                subprocess.run(
-                    shlex.split(rest), cwd=self._folder, env=self._variables(), capture_output=True, check=True
-                )
+                words = shlex.split(Template(rest).substitute(self._arguments))
+                subprocess.run(words, cwd=self._folder, env=self._variables(), capture_output=True, check=True)
             case "HEALTHCHECK":
                 self.health_check = json.loads(rest.partition("CMD ")[2])
             case "CMD":

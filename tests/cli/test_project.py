@@ -366,6 +366,7 @@ def test_the_compose_file_has_what_the_application_needs(template: str, store: s
     assert services["app"]["env_file"] == ".env"  # the secret is there
     assert contents[".dockerignore"].splitlines()[0] == ".env"  # and not in the image
     [grace] = [each for each in start.params if each.name == "graceful_timeout"]
+    assert isinstance(grace.default, int)
     assert int(services["app"]["stop_grace_period"].removesuffix("s")) > grace.default
     if store == "redis":
         assert services["app"]["depends_on"] == {"redis": {"condition": "service_healthy"}}

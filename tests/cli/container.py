@@ -44,14 +44,14 @@ class Container:
             self._do(step)
 
     def _borrow(self, installed: Path) -> None:
-        """Make an environment that has the packages of another, and its `kick`."""
-        subprocess.run([sys.executable, "-m", "venv", str(self._environment)], check=True)
+        """Make an environment that has the packages of another, and its programs."""
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(self._environment)], check=True)
         [ours], [theirs] = (each.glob("lib/*/site-packages") for each in (self._environment, installed))
         (ours / "installed.pth").write_text(f"{theirs}\n")
-        _, _, script = (installed / "bin" / "kick").read_text().partition("\n")
-        kick = self._environment / "bin" / "kick"
-        kick.write_text(f"#!{self._environment / 'bin' / 'python'}\n{script}")
-        kick.chmod(0o755)
+        for name in ("kick", "pip"):
+            _, _, script = (installed / "bin" / name).read_text().partition("\n")
+            (self._environment / "bin" / name).write_text(f"#!{self._environment / 'bin' / 'python'}\n{script}")
+            (self._environment / "bin" / name).chmod(0o755)
 
     def _steps(self) -> list[str]:
         lines = (self._project / "Dockerfile").read_text().replace("\\\n", " ").splitlines()

@@ -85,6 +85,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.first: Final = threading.Event()
+        """Set when somebody has asked for an end."""
         self._second = threading.Event()
 
     @contextmanager

@@ -16,13 +16,15 @@ DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit bench bench-session bench-micro bench-growth exhaustive format programs clean
+.PHONY: help demo dev test lint types unit bench bench-session bench-micro bench-growth exhaustive format programs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: .venv/.demo ## serve examples/auth on http://127.0.0.1:8000 (PORT=8080 for another port)
 	@cd examples/auth && exec ../../$(BIN)/kick dev app:app --port $(PORT)
+
+dev: demo ## the same, by its name in the projects of `kick new`
 
 test: programs lint types unit ## run every check there is: lint, types, tests
 
@@ -81,7 +83,7 @@ clean: ## remove the virtual environment and what the tools left behind
 	@touch $@
 
 .venv/.demo: .venv/.pip pyproject.toml constraints.txt $(DEMO_NEEDS)
-	$(KICK) --editable '.[fast]' $(DEMO_NEEDS:%=--requirement %)
+	$(KICK) --editable '.[fast,reload]' $(DEMO_NEEDS:%=--requirement %)
 	@touch $@
 
 .venv/.dev: .venv/.pip pyproject.toml constraints.txt

@@ -1,5 +1,7 @@
 """The fixtures every test may ask for. What stands behind them is in `tests/support`."""
 
+import compileall
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -68,6 +70,8 @@ def serve_process() -> serving.ServeProcess:
 
 
 def pytest_configure() -> None:
+    # Tests start hundreds of processes. Where PYTHONDONTWRITEBYTECODE is set, each of them would compile kick again.
+    compileall.compile_dir(serving.ROOT / "kick", quiet=2, rx=re.compile("/templates/"))
     try:
         programs.left_out()
     except ValueError as error:

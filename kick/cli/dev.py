@@ -6,7 +6,7 @@ import logging.config
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,9 +22,9 @@ from kick.errors import KickError
 from kick.http.middleware.access_log import VARIABLE
 
 if TYPE_CHECKING:
-    from kick.cli.processes import Child, StopSignals
+    from kick.cli.processes import Child
 
-GRACE: Final = 1
+GRACE: Final = 0.5
 """Seconds that requests in flight get when a file was saved."""
 
 _IMPORTED_AHEAD: Final = (
@@ -72,22 +72,22 @@ def command(ctx: click.Context, target: str | None, host: str, port: int, reload
 
 
 def _serve_and_reload(target: Target, folder: Path, sock: socket.socket, trace: bool, live: bool) -> None:
-    from kick.cli.processes import PAUSE, Child, StopSignals
+    from kick.cli.processes import Child, StopSignals
     from kick.cli.watching import Watch
 
     def spare() -> Child:
         return Child(_serve_once, target, folder, sock, trace, live, spare=_IMPORTED_AHEAD)
 
-    watch = Watch(folder)
     saved: list[Path] = []
     greeted = False
     following = spare()
     with StopSignals().heard() as signals:
+        looks = Watch(folder).looks(signals.first)
         while True:
             child = following
             child.begin(saved, greeted)
             following = spare()
-            saved = _until_saved(child, watch, signals, PAUSE)
+            saved = _until_saved(child, looks)
             greeted = greeted or child.started
             child.terminate()
             child.wait(GRACE + 4, unless=lambda: signals.urgent)
@@ -97,11 +97,10 @@ def _serve_and_reload(target: Target, folder: Path, sock: socket.socket, trace: 
                 return
 
 
-def _until_saved(child: Child, watch: Any, signals: StopSignals, pause: float) -> list[Path]:
+def _until_saved(child: Child, looks: Iterator[list[Path]]) -> list[Path]:
     """The files that were saved; none when the user wants to end."""
     mourned = False
-    while not signals.wait(pause):
-        saved: list[Path] = watch.changed()
+    for saved in looks:
         if saved:
             return saved
         if not child.alive and not mourned:

@@ -18,7 +18,7 @@ from kick.cli.findings import Finding, Severity, of_folder, of_machine, of_parts
 from kick.cli.options import target_argument
 from kick.cli.report import place_of, show_warnings, shown
 from kick.cli.target import find_target, load_served
-from kick.cli.versions import versions
+from kick.cli.versions import version_rows, versions
 from kick.errors import KickError, SetupErrors
 
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
@@ -100,9 +100,8 @@ def _as_json(findings: list[Finding], is_bad: bool) -> str:
 
 
 def _as_text(findings: list[Finding]) -> str:
-    named = ", ".join(f"{name} {version}" for name, version in versions().items())
-    facts = {**_environment(), "versions": named}
-    lines = ["", terminal.table([[terminal.dim(name), value] for name, value in facts.items()]), ""]
+    facts = [*_environment().items(), *version_rows()]
+    lines = ["", terminal.table([[terminal.dim(name), value] for name, value in facts]), ""]
     for severity, problem in findings:
         label = "error" if severity is Severity.ERROR else "warn"
         lines += [terminal.labelled(label, problem.code, color=_COLORS[severity]), terminal.labelled("", problem.cause)]

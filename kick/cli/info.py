@@ -13,7 +13,7 @@ from kick.cli.environment import enter
 from kick.cli.options import target_argument
 from kick.cli.report import show_warnings
 from kick.cli.target import find_target, load_app
-from kick.cli.versions import versions
+from kick.cli.versions import version_rows, versions
 
 if TYPE_CHECKING:
     from kick.app import App
@@ -55,9 +55,11 @@ def _described(app: App) -> dict[str, Any]:
 def _as_text(described: dict[str, Any]) -> str:
     rows = [
         ["application", terminal.bold(described["application"])],
-        ["versions", ", ".join(f"{name} {version}" for name, version in described["versions"].items())],
+        *version_rows(),
         ["modules", ", ".join(described["modules"]) or "none"],
-        ["routes", f"{described['routes']}, and {described['sockets']} WebSockets, {described['mounts']} mounts"],
+        ["routes", str(described["routes"])],
+        ["WebSockets", str(described["sockets"])],
+        ["mounts", str(described["mounts"])],
         ["middleware", ", ".join(described["middleware"]) or "none"],
     ]
     facts = terminal.table([[terminal.dim(name), value] for name, value in rows])

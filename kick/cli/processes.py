@@ -84,7 +84,8 @@ class StopSignals:
     """Hears Ctrl-C and SIGTERM while it is entered: the first asks for an end, the second for one at once."""
 
     def __init__(self) -> None:
-        self._first = threading.Event()
+        self.first: Final = threading.Event()
+        """Set when somebody has asked for an end."""
         self._second = threading.Event()
 
     @contextmanager
@@ -104,10 +105,10 @@ class StopSignals:
 
     def wait(self, seconds: float) -> bool:
         """Wait for the first; whether it has come."""
-        return self._first.wait(seconds)
+        return self.first.wait(seconds)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        (self._second if self._first.is_set() else self._first).set()
+        (self._second if self.first.is_set() else self.first).set()
 
 
 @contextmanager

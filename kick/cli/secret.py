@@ -60,6 +60,4 @@ def _rotate(path: Path, secret: str, keep: int) -> None:
     write_variable(path, SECRET, ",".join([secret, *kept]))
     also = f"{len(kept)} old one{'s' * (len(kept) != 1)} still verif{'ies' if len(kept) == 1 else 'y'}"
     terminal.say(f"  {SECRET} in {ENV_FILE} begins with a new one; {also if kept else 'no old one is left'}.")
-    terminal.say(
-        f"  {terminal.green('next')}  start the application anew, and on every machine that serves it: kick doctor"
-    )
+    terminal.say(f"  {terminal.green('next')}  start the application anew, on every machine that serves it")

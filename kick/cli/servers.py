@@ -60,7 +60,7 @@ def run_hypercorn(
     config.graceful_timeout = timeout_graceful_shutdown
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
-    told = _Told(app, ready)
+    told = _Told(app, ready, trace=trace)
 
     async def main() -> None:
         await serve(told, config, shutdown_trigger=partial(_stopped, app, drain), mode="asgi")
@@ -71,27 +71,33 @@ def run_hypercorn(
     except Exception as error:
         if told.started:
             raise
-        terminal.say(start_report(told.failure or error, trace=trace), err=True)
+        if not told.reported:
+            terminal.say(start_report(error, trace=trace), err=True)
     return told.started
 
 
 class _Told:
-    """An application, and somebody who is told when it has started."""
+    """An application, and somebody who is told when it has started; when it does not start, it is printed why."""
 
-    def __init__(self, app: Any, ready: Callable[[], None]) -> None:
+    def __init__(self, app: Any, ready: Callable[[], None], *, trace: bool) -> None:
         self._app = app
         self._ready = ready
+        self._trace = trace
         self.started = False
-        self.failure: BaseException | None = None
+        self.reported = False
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "lifespan":
-            await self._app(scope, receive, send)
-            return
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        if scope["type"] == "lifespan":
+            return self._live(scope, receive, send)
+        return self._app(scope, receive, send)
 
+    async def _live(self, scope: Any, receive: Any, send: Any) -> None:
         async def tell(message: Any) -> None:
             if message["type"] == "lifespan.startup.failed":
-                self.failure = sys.exc_info()[1]  # an `App` says so while it handles the exception
+                failure = sys.exc_info()[1]  # an `App` says so while it handles the exception
+                if failure is not None:
+                    self.reported = True
+                    terminal.say(start_report(failure, trace=self._trace), err=True)
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 self.started = True
@@ -132,7 +138,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def run_granian(
-    load: Load, name: str, host: str, port: int, ready: Callable[[], None], *, workers: int, timeout: int
+    load: Load, name: str, host: str, port: int, ready: Callable[[], None], *, workers: int, timeout: int, trace: bool
 ) -> bool:
     """Serve an application until a signal comes; granian starts the processes, and `load` imports it in each."""
     from granian.constants import Interfaces, Loops
@@ -151,10 +157,14 @@ def run_granian(
     )
     server.on_startup(Thread(target=_say_when_listening, args=(host, port, ready), daemon=True).start)
     try:
-        server.serve(target_loader=load, wrap_loader=False)
+        server.serve(target_loader=partial(_told_of, load, trace), wrap_loader=False)
     except SystemExit as end:
         return not end.code
     return True
+
+
+def _told_of(load: Load, trace: bool) -> _Told:
+    return _Told(load(), lambda: None, trace=trace)
 
 
 def _say_when_listening(host: str, port: int, ready: Callable[[], None]) -> None:

@@ -29,6 +29,7 @@ from kick.http.proxies import TrustedProxies
 @address_options
 @click.option(
     "--workers",
+    metavar="NUMBER",
     type=click.IntRange(1, 1024),
     default=1,
     show_default=True,
@@ -51,17 +52,19 @@ from kick.http.proxies import TrustedProxies
 )
 @click.option(
     "--graceful-timeout",
+    metavar="SECONDS",
     type=click.IntRange(0, 3600),
     default=30,
     show_default=True,
-    help="Seconds that requests in flight get when the server ends.",
+    help="How long requests in flight may take when the server ends.",
 )
 @click.option(
     "--drain",
+    metavar="SECONDS",
     type=click.IntRange(0, 3600),
     default=0,
     show_default=True,
-    help="Seconds to go on listening when the server is to end; /health/ready answers 503 meanwhile.",
+    help="How long to go on listening when the server is to end; /health/ready answers 503 meanwhile.",
 )
 @click.option(
     "--access-log",
@@ -100,11 +103,10 @@ def command(
 
     folder = Path.cwd()
     found = find_target(target, folder)
-    options = {
-        "timeout_graceful_shutdown": graceful_timeout,
-        "drain": drain,
-        "trace": bool(ctx.meta.get(TRACE)),
-    }
+    trace = bool(ctx.meta.get(TRACE))
+    options = {"timeout_graceful_shutdown": graceful_timeout, "drain": drain, "trace": trace}
+    if server == "granian" and drain:
+        raise click.BadOptionUsage("drain", "granian knows no --drain: leave it out, or take another --server.")
     if server != "uvicorn":
         from kick.cli.servers import check_installed
 
@@ -126,7 +128,9 @@ def command(
             port = sock.getsockname()[1]
             sock.close()
             load = partial(_load, found, folder)
-            served = run_granian(load, str(found), host, port, ready, workers=workers, timeout=graceful_timeout)
+            served = run_granian(
+                load, str(found), host, port, ready, workers=workers, timeout=graceful_timeout, trace=trace
+            )
         elif workers == 1:
             served = _runner(server)(app, sock, ready, **options)
         else:

@@ -9,8 +9,9 @@ from typing import Final
 _SHOWN: Final = {
     "kick": "kick-framework",
     **{name: name for name in ("starlette", "msgspec", "anyio", "uvicorn", "uvloop", "httptools", "redis", "granian")},
-    "hypercorn": "hypercorn",
+    **{name: name for name in ("hypercorn", "watchfiles")},
 }
+_A_ROW: Final = 4
 
 
 def versions() -> dict[str, str]:
@@ -26,3 +27,10 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def version_rows() -> list[list[str]]:
+    """The same for a table, a few a row: a row of all of them is wider than most terminals."""
+    named = [f"{name} {version}" for name, version in versions().items()]
+    few = [named[at : at + _A_ROW] for at in range(0, len(named), _A_ROW)]
+    return [["" if at else "versions", ", ".join(each)] for at, each in enumerate(few)]

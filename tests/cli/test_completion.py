@@ -17,6 +17,7 @@ ASKED = [
     ("kick sessions li", "list"),
     ("kick routes --js", "--json"),
     ("kick generate mid", "middleware"),
+    ("kick new shop --template w", "web"),
 ]
 
 

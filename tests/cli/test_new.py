@@ -9,6 +9,8 @@ from dotenv import dotenv_values
 
 from kick.cli.program import program
 from kick.cli.project import SESSIONS, TEMPLATES
+from tests.cli.support import KICK, environment
+from tests.support.terminal import Terminal
 
 COMMON = {
     *(".dockerignore", ".env", ".env.example", ".gitignore", "Dockerfile", "Makefile", "README.md", "compose.yaml"),
@@ -168,6 +170,21 @@ def test_in_a_terminal_what_was_not_said_is_asked_for(folder: Path, monkeypatch:
         silent = new(f"third{len(arguments)}", "--no-git", *arguments, typed="web\nredis\n").output
         assert not any(question in silent for question in QUESTIONS)
         assert "  api, " in silent
+
+
+@pytest.mark.parametrize("coloured", [True, False])
+def test_a_real_terminal_is_asked_and_gets_colours_unless_it_wants_none(tmp_path: Path, coloured: bool) -> None:
+    variables = {"TERM": "xterm-256color", **({} if coloured else {"NO_COLOR": "1"})}
+    with Terminal([*KICK, "new", "my-app", "--no-git"], tmp_path, environment(**variables)) as terminal:
+        terminal.wait_for(QUESTIONS[0])
+        terminal.wait_for("\x1b[1mapi" if coloured else "\n  api  ")
+        terminal.type("minimal\n")
+        terminal.wait_for(QUESTIONS[1])
+        terminal.type("memory\n")
+        terminal.wait_for("\x1b[1mmy-app" if coloured else "made  my-app  minimal, ")
+        terminal.wait_for("make test")
+        assert terminal.end() == 0
+    assert (tmp_path / "my-app" / "app.py").is_file()
 
 
 # Refusals

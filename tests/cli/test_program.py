@@ -3,7 +3,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -101,13 +101,18 @@ def test_a_command_that_fails_says_why_and_what_to_do_and_shows_no_trace(
 
 
 def test_help_is_quick() -> None:
-    """0.05 s on a busy machine; it is 150 ms that are promised. The best of several says what the machine can do."""
-    took = []
+    """50 ms where Python itself takes 10; 150 are promised, and on a slow machine twelve times what Python takes."""
+    bare, took = [], []
     for _ in range(10):
-        began = time.perf_counter()
-        subprocess.run([*KICK, "--help"], env=environment(), check=True, stdout=subprocess.DEVNULL)
-        took.append(time.perf_counter() - began)
-    assert min(took) < 0.15
+        bare.append(seconds([sys.executable, "-c", "pass"]))
+        took.append(seconds([*KICK, "--help"]))
+    assert min(took) < max(0.15, 12 * min(bare)), (min(took), min(bare))
+
+
+def seconds(command: Sequence[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, env=environment(), check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
 
 
 def test_short_names_stand_for_commands() -> None:
@@ -121,7 +126,8 @@ def test_the_version_is_that_of_the_distribution() -> None:
 def test_an_unknown_command_is_refused() -> None:
     result = CliRunner().invoke(program, ["devv"])
     assert result.exit_code == 2
-    assert "No such command 'devv'" in result.output
+    assert "No such command 'devv'. Did you mean 'dev'?" in result.output
+    assert "Did you mean" not in CliRunner().invoke(program, ["bake"]).output
 
 
 def test_importing_the_command_line_loads_no_command_and_no_server() -> None:

@@ -4,9 +4,11 @@ One environment serves all the projects: the one that `make` sets up for a websi
 """
 
 import json
+import re
 import secrets
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +24,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from kick.cli.naming import LONGEST
 from kick.cli.project import SESSIONS, TEMPLATES, contents_of
+from kick.cli.start import command as start
+from tests.cli.container import Container
 from tests.cli.support import Browser, environment, kick, running
 from tests.support.browser import open_browser
 from tests.support.ports import HOST, free_port
@@ -32,6 +36,16 @@ ADA = {"email": "ada@example.com", "password": "correct horse battery"}
 MILK = {"title": "Buy milk", "text": "Two bottles."}
 COOKIE = "kick.sid"
 PINNED = {"PIP_CONSTRAINT": str(ROOT / "constraints.txt"), "PIP_BUILD_CONSTRAINT": str(ROOT / "constraints.txt")}
+PACKAGES = {
+    "generate": "libcst",
+    "limits": "limits",
+    "passwords": "argon2",
+    "redis": "redis",
+    "reload": "watchfiles",
+    "templates": "jinja2",
+    "testing": "httpx2",
+}
+"""What one of the projects asks for: the module by the extra."""
 
 every_template = pytest.mark.parametrize("template", TEMPLATES)
 every_store = pytest.mark.parametrize("store", SESSIONS)
@@ -78,7 +92,8 @@ def served(project: Path, *arguments: str, **variables: str) -> Iterator[str]:
     port = free_port()
     script = str(project / ".venv" / "bin" / "kick")
     options = ("--port", str(port), *arguments)
-    with running("start", *options, cwd=project, command=[script], PYTHONPATH="", **variables) as process:
+    path = str(hide_what_is_not_asked_for(project))
+    with running("start", *options, cwd=project, command=[script], PYTHONPATH=path, **variables) as process:
         process.wait_for("kick serves ")
         yield f"http://{HOST}:{port}"
         process.process.terminate()
@@ -86,18 +101,43 @@ def served(project: Path, *arguments: str, **variables: str) -> Iterator[str]:
         assert "Traceback" not in process.output
 
 
+def hide_what_is_not_asked_for(project: Path) -> Path:
+    """A folder that makes the packages of the other projects as good as not installed: each asks for all it needs."""
+    [asked] = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+    extras = asked.partition("[")[2].removesuffix("]").split(",")
+    hidden = project.parent / f"hidden-from-{project.name}"
+    hidden.mkdir(exist_ok=True)
+    for extra, module in PACKAGES.items():
+        if extra not in extras:
+            (hidden / f"{module}.py").write_text("raise ImportError\n")
+    return hidden
+
+
 @every_store
 @every_template
-def test_a_project_passes_its_own_checks(
+def test_a_project_passes_its_own_checks_and_so_does_what_is_generated(
     template: str, store: str, tmp_path: Path, installed: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     project = place(tmp_path, template, store, installed)
+    if store == "sqlite":  # the others are as they were written
+        fields = ("title:str", "due:date?", "tags:list[str]")
+        run([".venv/bin/kick", "generate", "resource", "book", *fields], cwd=project, env=environment(PYTHONPATH=""))
     cache = tmp_path_factory.getbasetemp() / "mypy"
     checked = run(["make", "test"], cwd=project, env=environment(PYTHONPATH="", MYPY_CACHE_DIR=str(cache)))
     assert "All checks passed!" in checked
     assert "Success: no issues found" in checked
     assert " passed" in checked
     assert "failed" not in checked
+
+
+def test_the_same_two_commands_are_in_every_project_and_in_kicks_own_checkout(tmp_path: Path) -> None:
+    projects = [make(tmp_path, template, "memory") for template in TEMPLATES]
+    for project in projects:
+        commands = re.findall(r"^\$ (make \w+) ", (project / "README.md").read_text(), re.MULTILINE)
+        assert commands == ["make dev", "make test"]
+    for folder in (*projects, ROOT):
+        planned = run(["make", "--dry-run", "dev", "test"], cwd=folder, env=environment())
+        assert all(each in planned for each in ("kick dev ", "ruff check", "mypy", "pytest"))
 
 
 @every_store
@@ -281,6 +321,26 @@ def test_what_a_container_installs_has_all_of_the_application(tmp_path: Path, te
         assert inside == {str(each.relative_to(project)) for each in (project / package).rglob("*") if each.is_file()}
 
 
+def test_the_steps_of_the_dockerfile_make_what_serves_and_keeps_its_data(tmp_path: Path, installed: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    container = Container(make(tmp_path, "api", "sqlite"), root, installed=installed)
+    assert "pyproject.toml" in container.files
+    assert ".env" not in container.files
+    port = free_port()
+    browser = Browser(f"http://{HOST}:{port}")
+    for status in (201, 409):  # the second time, the account is there already
+        assert not container.is_healthy(port)
+        with container.up(port) as process:
+            process.wait_for("kick serves api_sqlite.main:app")
+            assert container.is_healthy(port)
+            assert browser.post("/auth/register", ADA).status == status
+            assert browser.get("/auth/me").json["email"] == ADA["email"]
+            process.process.terminate()
+            assert process.end() == 0
+    assert {path.name for path in (root / "data").glob("*.db")} == {"notes.db", "sessions.db"}
+
+
 @every_store
 @every_template
 def test_the_compose_file_has_what_the_application_needs(template: str, store: str) -> None:
@@ -296,6 +356,16 @@ def test_the_compose_file_has_what_the_application_needs(template: str, store: s
     told: dict[str, str] = services["app"]["environment"]
     assert told["SESSION_STORE"] == SESSIONS[store].container_url
     assert told.get("DATABASE") == (None if template == "minimal" else "/data/notes.db")
+    assert services["app"]["env_file"] == ".env"  # the secret is there
+    assert contents[".dockerignore"].splitlines()[0] == ".env"  # and not in the image
+    [grace] = [each for each in start.params if each.name == "graceful_timeout"]
+    assert isinstance(grace.default, int)
+    assert int(services["app"]["stop_grace_period"].removesuffix("s")) > grace.default
+    if store == "redis":
+        assert services["app"]["depends_on"] == {"redis": {"condition": "service_healthy"}}
+        assert services["redis"]["healthcheck"]["test"] == ["CMD", "redis-cli", "ping"]
+        assert "--appendonly yes" in services["redis"]["command"]
+        assert services["redis"]["volumes"] == ["redis:/data"]
 
 
 class Page:

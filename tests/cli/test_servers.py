@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import FAILING, Browser, running
+from tests.cli.support import FAILING, Browser, kick, running
+from tests.cli.test_serving import APP as ENDS
+from tests.cli.test_serving import Client, is_whole
 from tests.support.ports import HOST, free_port
 
 COUNTER = """
@@ -21,8 +23,11 @@ app = bootstrap(
 """
 
 
+every_server = pytest.mark.parametrize("server", ["granian", "hypercorn"])
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("server", ["granian", "hypercorn"])
+@every_server
 def test_it_serves_with_sessions_and_ends_well(project: Path, server: str, workers: str) -> None:
     (project / "app.py").write_text((project / "app.py").read_text() + COUNTER)
     port = free_port()
@@ -39,8 +44,36 @@ def test_it_serves_with_sessions_and_ends_well(project: Path, server: str, worke
         assert "Traceback" not in process.output
 
 
-def test_an_application_that_does_not_start_is_an_exit_code(project: Path) -> None:
+@every_server
+def test_an_application_that_does_not_start_says_why_in_an_exit_code_too(project: Path, server: str) -> None:
     (project / "app.py").write_text((project / "app.py").read_text() + FAILING)
-    with running("start", "--server", "hypercorn", "--port", str(free_port()), cwd=project) as process:
+    with running("start", "--server", server, "--port", str(free_port()), cwd=project) as process:
         assert process.end(seconds=30) == 1
         assert "no database" in process.output
+        reports = process.output.count("error  start-failed")
+        assert reports == {"hypercorn": 1, "granian": 2}[server]  # granian tries it twice
+        assert "fix  " in process.output
+        assert "Traceback" not in process.output
+
+
+@every_server
+def test_a_stream_that_heeds_the_end_ends_well_and_before_the_time_is_up(tmp_path: Path, server: str) -> None:
+    (tmp_path / "app.py").write_text(ENDS)
+    port = free_port()
+    arguments = ("--server", server, "--graceful-timeout", "600", "--port", str(port))
+    with running("start", *arguments, cwd=tmp_path) as process:
+        process.wait_for(f", {server}")
+        with Client(f"http://{HOST}:{port}", "/heeds", until=b"begun") as client:
+            process.process.terminate()
+            received = client.read()
+        assert b"goodbye" in received
+        assert is_whole(received)
+        assert process.end(seconds=30) == 0
+        assert "pool closed" in process.output
+        assert "Traceback" not in process.output
+
+
+def test_granian_is_asked_for_no_drain(project: Path) -> None:
+    run = kick("start", "--server", "granian", "--drain", "5", "--port", str(free_port()), cwd=project)
+    assert run.returncode == 2
+    assert "granian knows no --drain: leave it out, or take another --server." in run.stderr

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.support import APP, FAILING, SECRET, Running, get, kick, running
 from tests.support.ports import HOST, free_port
+from tests.support.serving import ROOT
 from tests.support.waiting import wait_until
 
 OTHER = """
@@ -18,6 +19,20 @@ async def app(scope, receive, send):
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": scope["client"][0].encode()})
+"""
+
+SERVED_BY = """
+import asyncio
+import sys
+
+@Controller("/served-by")
+class ServedByController:
+    @Get("/")
+    async def served_by(self) -> dict[str, object]:
+        loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+        return {"loop": loop, "httptools": "uvicorn.protocols.http.httptools_impl" in sys.modules}
+
+app = bootstrap([Module("served-by", controllers=[ServedByController])])
 """
 
 SERVES = "kick serves app:app"
@@ -84,6 +99,20 @@ def test_workers_share_the_port_and_are_replaced(project: Path) -> None:
         assert "Traceback" not in process.output
         with pytest.raises(OSError, match="refused"):
             get(url)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_uvloop_and_httptools_are_used_when_they_are_there(project: Path, tmp_path: Path, there: bool) -> None:
+    (project / "app.py").write_text(APP + SERVED_BY)
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    if not there:
+        for name in ("uvloop", "httptools"):
+            (hidden / f"{name}.py").write_text("raise ImportError\n")
+    with start(project, PYTHONPATH=os.pathsep.join([str(hidden), str(ROOT)])) as (process, url):
+        process.wait_for(SERVES)
+        served_by = get(f"{url}/served-by").json
+        assert served_by == {"loop": "uvloop" if there else "asyncio", "httptools": there}
 
 
 @pytest.mark.parametrize("workers", [1, 2])

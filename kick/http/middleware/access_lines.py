@@ -12,6 +12,7 @@ from kick.http.ids import parse_trace
 from kick.http.printable import is_plain, shown
 from kick.session.ids import fingerprint
 
+_SHORT: Final = 8
 _VERB_WIDTH: Final = 7
 
 _DIM, _GREEN, _YELLOW, _RED, _BLUE, _END = "\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[34m", "\x1b[0m"
@@ -46,7 +47,7 @@ class TextLines:
     """`2026-11-23T14:03:21.042+00:00  192.0.2.7  200  GET      /notes/7  1.8 ms  42 B  NoteController.show`.
 
     What is known follows: `id=` the request id, `session=` the short hash of the session. Without `dated`, for the one
-    who sits in front of it: the time alone, and no client.
+    who sits in front of it: the time alone, no client, and what the request id begins with.
     """
 
     # It is written for speed: what is the same for many lines is made once.
@@ -75,7 +76,7 @@ class TextLines:
         verb = self._verbs.get(method) or f"{shown(method):<{_VERB_WIDTH}}"
         more = "" if route is None else f"  {route.name}"
         if request_id is not None:
-            more = f"{more}  id={request_id}"
+            more = f"{more}  id={request_id if self._dated else request_id[:_SHORT]}"
         if session_key is not None:
             more = f"{more}  session={fingerprint(session_key)}"
         tenths = int(entry.duration * 10000)

@@ -405,6 +405,8 @@ def test_a_line_for_people() -> None:
 def test_a_short_line_for_the_one_in_front_of_it() -> None:
     line = TextLines(dated=False, painted=False)(entry(status=404, method="DELETE"), 5.0)
     assert re.fullmatch(r"  \d\d:\d\d:05  404  DELETE   /notes/7  1\.8 ms  42 B", line)
+    known = TextLines(dated=False, painted=False)(entry(request_id="0123456789abcdef"), 5.0)
+    assert known.endswith("  id=01234567")
 
 
 def test_colours_change_nothing_but_the_colours() -> None:

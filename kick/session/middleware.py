@@ -144,7 +144,7 @@ def session(
         on_store_error: `"error"` answers 503 where the session is used while the store is down; `"anonymous"`
             gives an empty session that refuses writes.
         store_timeout: how long the store may take, in seconds or as a `timedelta`.
-        max_size: the most bytes that a session may have, encoded; a write that lets it grow beyond raises `SessionTooLarge`.
+        max_size: the most bytes that a session may have, encoded; to grow beyond raises `SessionTooLarge`.
         on_event: called with each `Event`: created, destroyed, bad signature, ...
 
     >>> session(secret="a secret of at least thirty-two bytes", max_age=timedelta(hours=8)).engine.options.max_age

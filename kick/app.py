@@ -79,6 +79,7 @@ class App:
         self._look_up = self._finder.find
         self.sockets = tuple(assembly.sockets.routes)
         self._static = assembly.router.static
+        self._by_tail = assembly.router.find_by_tail
         self._urls = assembly.urls
         self._chains: tuple[Chain | Mount, ...] = (*assembly.chains, *assembly.mounts)
         self._parts = tuple(parts)
@@ -216,10 +217,10 @@ class App:
         if route is not None:
             return RequestContext(scope, receive, send, self.settings, route, {}), route.endpoint
         try:
-            parts = path.split("/")
-            if not is_plain or parts[0]:
+            found = self._by_tail(method, path) if is_plain else None
+            if found is None:
                 parts = split_path(path, raw_path, root_in(path, root_path))
-            found = self._look_up(method, parts)
+                found = self._look_up(method, parts)
             if found is not None:
                 route, params = found
                 return RequestContext(scope, receive, send, self.settings, route, params), route.endpoint

@@ -272,6 +272,7 @@ class Router:
     def __init__(self) -> None:
         self.routes: list[Route] = []
         self.static: dict[str, dict[str, Route]] = {}
+        self._tails: dict[str, _Parameter] = {}
         self._root = _Node()
 
     def add(self, route: Route, segments: Sequence[Segment]) -> None:
@@ -307,18 +308,32 @@ class Router:
 
     def finish(self, head_of: Callable[[Route], Route]) -> None:
         """Let every GET answer HEAD too, where nothing else does (RFC 9110, section 9.3.2)."""
-        pending = [self._root]
+        pending: list[tuple[str | None, _Node]] = [("", self._root)]
         while pending:
-            node = pending.pop()
-            pending += node.literals.values()
-            pending += [parameter.node for parameter in node.parameters]
+            path, node = pending.pop()
+            pending += [(None if path is None else f"{path}/{part}", each) for part, each in node.literals.items()]
+            pending += [(None, parameter.node) for parameter in node.parameters]
             if len(node.parameters) == 1 and node.mount is None and not node.parameters[0].takes_rest:
                 (node.only,) = node.parameters
+                if path is not None and all(each.mount is None for each in node.literals.values()):
+                    self._tails[path] = node.only
             if "GET" in node.routes and "HEAD" not in node.routes:
                 route, names = node.routes["GET"]
                 node.routes["HEAD"] = head_of(route), names
                 if not names:
                     self.static[route.path]["HEAD"] = node.routes["HEAD"][0]
+
+    def find_by_tail(self, method: str, path: str) -> Found | None:
+        """The route for a path that is not in `static`, if its last segment is the only parameter, as it often is."""
+        place, slash, last = path.rpartition("/")
+        only = self._tails.get(place)
+        leaf = None if only is None else only.node.routes.get(method)
+        if only is None or leaf is None or not last or not slash:
+            return None
+        try:
+            return leaf[0], {leaf[1][0]: last if only.convert is None else only.convert(last)}
+        except (ValueError, KeyError):
+            return None
 
     def find(self, method: str, parts: list[str]) -> Found | None:
         """The route for a method and the segments of a path, percent-decoded, and its parameters."""

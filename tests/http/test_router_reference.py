@@ -54,6 +54,14 @@ def some_entry(chance: random.Random) -> Entry:
     return path, (chance.choice(["GET", "POST"]),), False
 
 
+def some_path(chance: random.Random, entries: list[Entry]) -> list[str]:
+    """Any path, or one that an entry may have been made for."""
+    pieces = ["a", "b", "1", "2", "other", ""]
+    if chance.random() < 0.5 or not entries:
+        return ["", *(chance.choice(pieces) for _ in range(chance.randint(1, 4)))]
+    return [chance.choice(pieces) if part.startswith("{") else part for part in chance.choice(entries)[0].split("/")]
+
+
 def add(router: Router, entry: Entry) -> bool:
     """Add an entry, where its place is not taken."""
     path, methods, is_mount = entry
@@ -70,12 +78,13 @@ def add(router: Router, entry: Entry) -> bool:
 @pytest.mark.parametrize("seed", range(8))
 def test_the_router_agrees_with_whoever_tries_every_route(seed: int) -> None:
     chance = random.Random(seed)
-    found_some = 0
-    for _ in range(150):
+    found_some = found_by_tail = 0
+    for _ in range(500):
         router = Router()
         entries = [entry for entry in (some_entry(chance) for _ in range(chance.randint(1, 7))) if add(router, entry)]
+        router.finish(lambda get: get)
         for _ in range(8):
-            parts = ["", *(chance.choice(["a", "b", "1", "2", "other", ""]) for _ in range(chance.randint(1, 4)))]
+            parts = some_path(chance, entries)
             ranked = [(rank(each, parts), each) for each in entries if each[1] is None or "GET" in each[1]]
             matching = [(order, each) for order, each in ranked if order is not None]
             best = min(matching)[1] if matching else None
@@ -83,4 +92,18 @@ def test_the_router_agrees_with_whoever_tries_every_route(seed: int) -> None:
             got = None if found is None else (found[0].path, found[0].method == "*")
             assert got == (None if best is None else (best[0], best[2])), (entries, parts)
             found_some += found is not None
+            path = "/".join(parts)
+            by_tail = None if "GET" in router.static.get(path, {}) else router.find_by_tail("GET", path)
+            assert by_tail in (None, found), (entries, parts)
+            found_by_tail += by_tail is not None
     assert found_some > 100
+    assert found_by_tail > 5
+
+
+@pytest.mark.parametrize("path", ["*", "1", "", "/", "//", "//1"])
+def test_what_is_no_path_has_no_last_segment(path: str) -> None:
+    router = Router()
+    assert add(router, ("/{s0}", ("GET",), False))
+    router.finish(lambda get: get)
+    assert router.find_by_tail("GET", path) is None
+    assert router.find_by_tail("GET", "/1") == router.find("GET", ["", "1"])

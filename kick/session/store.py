@@ -32,7 +32,7 @@ _LEAST_COUNTER: Final = -(1 << 63)
 _MOST_COUNTER: Final = (1 << 63) - 1
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True):
     """A session as a store hands it out. Nobody changes it: a commit makes a new one.
 
     Times are Unix times in seconds, by the clock of the store.

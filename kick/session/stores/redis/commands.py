@@ -8,38 +8,30 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Final
 
+import msgspec
+
 from kick.session.stores.redis.resp import pack, pack_words
 
 ASKING: Final = pack(b"ASKING")
 
 
-class Command:
+class Command(msgspec.Struct, eq=False):
     """A packed command, and the future that gets its answer.
 
     `key` is what the cluster chooses the node by. A `repeatable` command changes nothing, so that it may be sent once
     more when the connection broke before the answer came.
     """
 
-    __slots__ = ("answer", "key", "payload", "preludes", "repeatable", "script", "since", "tries")
-
-    def __init__(
-        self,
-        key: bytes,
-        payload: bytes,
-        answer: asyncio.Future[Any],
-        script: Script | None = None,
-        repeatable: bool = False,
-    ) -> None:
-        self.key = key
-        self.payload = payload
-        self.answer = answer
-        self.script = script
-        self.repeatable = repeatable
-        self.preludes = 0
-        """Answers that are to come before its own: to ASKING, if the payload begins with that."""
-        self.tries = 0
-        self.since: float | None = None
-        """When it was first left waiting for a connection."""
+    key: bytes
+    payload: bytes
+    answer: asyncio.Future[Any]
+    script: Script | None = None
+    repeatable: bool = False
+    preludes: int = 0
+    """Answers that are to come before its own: to ASKING, if the payload begins with that."""
+    tries: int = 0
+    since: float | None = None
+    """When it was first left waiting for a connection."""
 
     def ask(self) -> None:
         """Make it a command that a node carries out for a slot which is still on its way there."""

@@ -49,13 +49,13 @@ def record_of(answer: Sequence[bytes]) -> Record | Superseded | None:
         return superseded_of(facts)
     created, issued, seen, expires, deadline, _, entry, principal = facts.split(b" ", 7)
     return Record(
-        fields={name.decode(): value for name, value in pairs.items()},
-        created_at=int(created) / 1000,
-        issued_at=int(issued) / 1000,
-        seen_at=int(seen) / 1000,
-        expires_at=int(expires) / 1000,
-        deadline=None if deadline == NOTHING else int(deadline) / 1000,
-        principal=None if entry == NOTHING else principal.decode(),
+        {name.decode(): value for name, value in pairs.items()},
+        int(created) / 1000,
+        int(issued) / 1000,
+        int(seen) / 1000,
+        int(expires) / 1000,
+        None if deadline == NOTHING else int(deadline) / 1000,
+        None if entry == NOTHING else principal.decode(),
     )
 
 

@@ -179,15 +179,7 @@ def _read(cursor: sqlite3.Cursor) -> Mapping[str, _Row]:
             entry = (
                 Superseded(successor)
                 if fields is None
-                else Record(
-                    fields=_decode(fields),
-                    created_at=created,
-                    issued_at=issued,
-                    seen_at=seen,
-                    expires_at=expires,
-                    deadline=deadline,
-                    principal=principal,
-                )
+                else Record(_decode(fields), created, issued, seen, expires, deadline, principal)
             )
         except (msgspec.DecodeError, TypeError, ValueError) as error:
             logger.warning("session %s cannot be read and counts as missing: %s", fingerprint(key), error)

@@ -90,7 +90,8 @@ class SQLiteStore:
 
     async def load(self, key: str) -> Record | Superseded | None:
         """See `AtomicStore.load`."""
-        return cast("Record | Superseded | None", await self._submit((key,), None))
+        found: Record | Superseded | None = await self._submit((key,), None)
+        return found
 
     async def create(
         self, key: str, change: Change, *, max_age: float, absolute_max_age: float | None = None
@@ -102,7 +103,8 @@ class SQLiteStore:
     async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
         """See `AtomicStore.commit`."""
         work = partial(_commit, key=key, change=change, max_age=max_age)
-        return cast(CommitResult, await self._submit((key,), work, writes=True))
+        result: CommitResult = await self._submit((key,), work, writes=True)
+        return result
 
     async def touch(self, key: str, *, max_age: float) -> bool:
         """See `AtomicStore.touch`."""

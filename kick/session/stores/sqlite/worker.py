@@ -11,26 +11,23 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeAlias
 
+import msgspec
+
 from kick.session.stores.sqlite.file import Busy, DatabaseLocked, SessionFile
 from kick.session.stores.sqlite.rows import Rows
 
 Work: TypeAlias = Callable[[Rows], object]
 
 
-class Job:
+class Job(msgspec.Struct, eq=False):
     """One operation of the store. Whoever asked for it awaits `answer`; cancelled, nobody waits for it any more."""
 
-    __slots__ = ("answer", "error", "keys", "value", "work", "writes")
-
-    def __init__(
-        self, answer: asyncio.Future[Any], keys: Sequence[str] = (), work: Work | None = None, *, writes: bool = False
-    ) -> None:
-        self.answer = answer
-        self.keys: Sequence[str] = keys
-        self.work: Work | None = work
-        self.writes = writes
-        self.value: object = None
-        self.error: Exception | None = None
+    answer: asyncio.Future[Any]
+    keys: Sequence[str] = ()
+    work: Work | None = None
+    writes: bool = False
+    value: object = None
+    error: Exception | None = None
 
 
 class Worker:

@@ -30,7 +30,7 @@ from kick.http.mounts import Mount, serve_websocket
 from kick.http.pipeline import finished, response_to, settled
 from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
 from kick.http.response import ReadyResponse, Response, empty_response
-from kick.http.routing import PERCENT, Endpoint, Found, Miss, Route, root_in, split_path
+from kick.http.routing import PERCENT, Endpoint, Miss, Route, root_in, split_path
 from kick.http.settings import Settings
 from kick.http.shutdown import Shutdown
 from kick.http.slashes import TrailingSlash, finder, slash_problem
@@ -216,15 +216,16 @@ class App:
         route = self._static.get(path, _NONE).get(method) if is_plain else None
         if route is not None:
             return RequestContext(scope, receive, send, self.settings, route, {}), route.endpoint
-        found: Found | Miss | None = self._by_tail(method, path) if is_plain else None
+        found = self._by_tail(method, path) if is_plain else None
         if found is None:
             try:
                 parts = split_path(path, raw_path, root_in(path, root_path))
-                found = self._look_up(method, parts) or self._missed(method, parts, scope)
+                found = self._look_up(method, parts)
+                miss = None if found is not None else self._missed(method, parts, scope)
             except HTTPError as error:
-                found = Miss(error=error)
-            if isinstance(found, Miss):
-                return RequestContext(scope, receive, send, self.settings, None, {}, _miss=found), self._unmatched
+                miss = Miss(error=error)
+            if found is None:
+                return RequestContext(scope, receive, send, self.settings, None, {}, _miss=miss), self._unmatched
         route, params = found
         return RequestContext(scope, receive, send, self.settings, route, params), route.endpoint
 

@@ -124,5 +124,5 @@ async def keys() -> list[Panel]:
             points.append((count, await least(partial(microseconds, app, scope))))
         await app.aclose()
     lines = {"one is read": read, "one is changed": changed}
-    note = "flat when one is read: it alone is decoded; linear when one is changed: all are weighed, and copied"
+    note = "flat when one is read: it alone is decoded; linear when one is changed: all are copied"
     return [Panel("Keys in a session, in memory", "keys", "µs", lines, note=note)]

@@ -141,14 +141,17 @@ def _goals(found: Results) -> Iterable[str]:
         best = f"{others[0][0].name} {others[0][1].ratio:.2f}" if others else "none"
         reached = "reached" if round(kick, 2) >= row.goal else "missed"
         spread = _spread(figures[KICK.name].ratios, ".2f")
-        express = _times(kick, figures.get("Express"))
+        express = _times(kick, figures.get("Express"), goal=4)
         yield f"| {row.title} | {spread} | {row.goal:.2f} | {reached} | {best} | {express} |"
     yield ""
     yield from _beside_starsessions(found)
 
 
-def _times(kick: float, other: Figure | None) -> str:
-    return "none" if other is None else f"{other.ratio:.2f}, kick {kick / other.ratio:.1f} times"
+def _times(kick: float, other: Figure | None, *, goal: float) -> str:
+    if other is None:
+        return "none"
+    times = kick / other.ratio
+    return f"{other.ratio:.2f}, kick {times:.1f} times" + ("" if times >= goal else f" (goal {goal:g}: missed)")
 
 
 def _beside_starsessions(found: Results) -> Iterable[str]:

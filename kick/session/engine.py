@@ -89,10 +89,12 @@ class Engine:
         be sent, but what `cookie_of` says holds for the one that is sent in its place.
         """
         is_kept = status < 500
-        change = session._change() if is_kept else None
-        session._sealed, session._refusal = True, too_late
-        if session._contents is not None:
-            session._contents.seal(too_late)
+        try:
+            change = session._change() if is_kept else None
+        finally:
+            session._sealed, session._refusal = True, too_late
+            if session._contents is not None:
+                session._contents.seal(too_late)
         if change is None and not (session._cookie_due or session._cookie_wanted or session._removal_due):
             state = session._status
             adds = (self._prolongs and state is Status.STORED) or (self._stores_all and state is Status.NEW)
@@ -105,7 +107,7 @@ class Engine:
             if change is not None and (change.set or change.principal is not KEEP):
                 await self.verbs.create(session, change)
             elif self._stores_all and is_kept:
-                await self._unasked(self.verbs.create(session, _NOTHING))
+                await self._unasked(self.verbs.create(session, Change()))  # one of its own: stores may keep it
         elif session._status is Status.STORED:
             if change is not None:
                 await self.verbs.commit(session, change)

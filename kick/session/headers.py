@@ -29,9 +29,9 @@ def finish_headers(headers: RawHeaders, *, accessed: bool, cookie: bytes | None)
     [(b'vary', b'Accept, Cookie'), (b'set-cookie', b'kick.sid=s:...'), (b'cache-control', b'no-store')]
     """
     if accessed:
-        for name, value in headers:
+        for index, (name, value) in enumerate(headers):
             if name == b"vary":
-                headers[headers.index((name, value))] = (name, _with_cookie(value))
+                headers[index] = (name, _with_cookie(value))
                 break
         else:
             headers.append((b"vary", b"Cookie"))

@@ -319,7 +319,8 @@ class Verbs:
         else:
             held = record.principal if principal is KEEP else principal
             session._record = replace(record, seen_at=self.now(), expires_at=answer.expires_at, principal=held)
-            session._principal = KEEP
+            if principal is not KEEP:  # else one may have been set meanwhile, and is still to be stored
+                session._principal = KEEP
         # The browser's cookie is prolonged along with the session, now and then: not with every write.
         is_later = record.expires_at // self._tick != answer.expires_at // self._tick
         if is_later or session._cookie_wanted or OWED in change.delete:

@@ -164,6 +164,17 @@ def litestar_app(store: Any) -> Any:
 MAKERS: list[Callable[[Any], Any]] = [starlette_app, fastapi_app, litestar_app]
 
 
+def test_headers_that_come_as_lists_are_changed_as_well() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"]["n"] = 1
+        await send({"type": "http.response.start", "status": 200, "headers": [[b"vary", b"Accept"]]})
+        await send({"type": "http.response.body", "body": b""})
+
+    answer = TestClient(SessionMiddleware(app, **OPTIONS)).get("/")
+    assert answer.headers["vary"] == "Accept, Cookie"
+    assert "kick.sid" in answer.cookies
+
+
 @pytest.mark.parametrize("make_app", MAKERS)
 def test_login_me_logout_and_a_replayed_cookie(make_app: Callable[[Any], Any]) -> None:
     with TestClient(make_app(MemoryStore())) as client:

@@ -371,6 +371,10 @@ async def test_a_hundred_thousand_ids_are_distinct() -> None:
     assert len(ids) == 100_000
     assert {len(each) for each in ids} == {36}
     assert len({each[4:] for each in ids}) == 100_000
+    drawn = [int.from_bytes(base64.urlsafe_b64decode(each[4:])) for each in ids]
+    ones = [sum(number >> bit & 1 for number in drawn) for bit in range(192)]
+    assert min(ones) > 49_000, "no bit is known: six deviations of a fair coin are 950"
+    assert max(ones) < 51_000
 
 
 async def test_an_id_that_is_taken_is_not_used_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kick import Controller, Get, Module, RequestContext, bootstrap
-from kick.session import Sessions
+from kick.session import MemoryStore, Sessions
 from kick.session.errors import StoreCannotFind
 from tests.session.conftest import DictStore
 from tests.session.harness import Browser, Site, setting
@@ -154,6 +154,34 @@ async def test_a_request_in_flight_cannot_write_to_a_revoked_session(site: Site,
     answer = await late.finish()
     assert answer.cookies == []
     assert await browser.data() == {}
+
+
+@pytest.mark.parametrize("rolling", [True, False])
+async def test_a_principal_that_is_set_before_a_count_is_stored_with_the_response(rolling: bool) -> None:
+    site = Site(MemoryStore(), rolling=rolling)
+    browser = Browser(site)
+    await browser.visit(setting(n=1))
+
+    async def act(session: Any) -> Any:
+        session.principal = "7"
+        await session.increment("logins")
+        return session.principal
+
+    assert (await browser.visit(act)).value == "7"
+    assert len(await Sessions(site.layer.engine).of("7")) == 1
+
+
+async def test_revoking_while_requests_run_leaves_none_of_those_that_were_answered(
+    site: Site, sessions: Sessions
+) -> None:
+    """As below, but nothing is revoked when the requests are over: the race itself has to be won."""
+    browsers = [Browser(site) for _ in range(20)]
+    await asyncio.gather(*(browser.visit(logging_in(7)) for browser in browsers))
+    writing = [browser.visit(setting(**{f"k{n}": n})) for n, browser in enumerate(browsers)]
+    rotating = [browser.twin().visit(rotate) for browser in browsers]
+    await asyncio.gather(*writing, sessions.revoke(7), *rotating)
+    assert [await browser.data() for browser in browsers] == [{}] * 20
+    assert await sessions.of(7) == []
 
 
 async def test_revoking_while_requests_run_leaves_none_alive(site: Site, sessions: Sessions) -> None:

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from kick import RequestContext
-from kick.session import Event, MemoryStore, SessionEvent, Sessions, SessionUnavailable
+from kick.session import Event, MemoryStore, SessionClosed, SessionEvent, Sessions, SessionUnavailable
 from kick.session.stores.basic import BasicStore
 from kick.session.stores.redis import RedisStore
 from tests.session.conftest import DictStore
@@ -337,6 +337,34 @@ async def test_more_than_max_size_is_refused_and_nothing_of_it_written(store: An
     assert await browser.data() == {"a": "x" * 900}
     await browser.visit(setting(a="z" * 950))
     assert await browser.data() == {"a": "z" * 950}, "what replaces is not counted twice"
+
+
+async def test_a_session_whose_data_cannot_be_stored_takes_no_writes_after_the_answer_either() -> None:
+    kept: list[Any] = []
+
+    def act(session: Any) -> None:
+        kept.append(session)
+        session["items"] = []
+        session["items"].append(object())
+
+    assert (await Browser(Site()).visit(act)).status == 500
+    with pytest.raises(SessionClosed):
+        kept[0]["late"] = 1
+
+
+async def test_two_sessions_that_nobody_wrote_to_share_nothing_in_a_store_that_keeps_what_it_gets() -> None:
+    given: list[Any] = []
+
+    class Keeping(MemoryStore):
+        async def create(self, key: str, change: Any, **options: Any) -> Any:
+            given.append(change.set)
+            return await super().create(key, change, **options)
+
+    site = Site(Keeping(), save_uninitialized=True)
+    await Browser(site).visit()
+    await Browser(site).visit()
+    assert given == [{}, {}]
+    assert given[0] is not given[1]
 
 
 async def test_what_the_same_commit_removes_does_not_count_towards_max_size(store: Any) -> None:

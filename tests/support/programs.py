@@ -28,6 +28,9 @@ GROUPS = {"chromedriver": "chromium"}
 
 VARIABLE = "KICK_WITHOUT"
 
+REDIS = "KICK_REDIS_SERVER"
+"""Names the server to take for Redis: another version of it, or Valkey."""
+
 
 def left_out() -> frozenset[str]:
     """The programs that `KICK_WITHOUT` names.
@@ -52,6 +55,8 @@ def program(name: str) -> str:
     commands, package = PROGRAMS[name]
     group = GROUPS.get(name, name)
     unless_left_out(group)
+    if name == "redis" and REDIS in os.environ:
+        return os.environ[REDIS]
     for command in commands:
         if path := shutil.which(command):
             return path

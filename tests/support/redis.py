@@ -31,15 +31,17 @@ SLOTS = 16_384
 class RedisServer:
     """One `redis-server` process that keeps nothing on disk.
 
-    `config` holds further arguments of `redis-server`. The port is chosen once: after `stop()` or `kill()`,
-    `start()` serves on it again.
+    `config` holds further arguments of `redis-server`, `binary` is another server than the one installed. The port is
+    chosen once: after `stop()` or `kill()`, `start()` serves on it again.
     """
 
-    def __init__(self, directory: Path, *, config: Sequence[str] = (), port: int | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, config: Sequence[str] = (), port: int | None = None, binary: Path | None = None
+    ) -> None:
         self.directory = directory
         self.config = tuple(config)
         self.port = port or free_port()
-        self._program = program("redis")
+        self._program = program("redis") if binary is None else str(binary)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

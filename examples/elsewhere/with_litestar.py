@@ -1,0 +1,38 @@
+"""kick's sessions in an application of Litestar: `uvicorn with_litestar:app`."""
+
+import os
+from typing import Any
+
+from litestar import Litestar, Request, get, post
+from litestar.middleware import DefineMiddleware
+
+from kick.session import MemoryStore, SessionMiddleware
+
+
+@post("/login", status_code=200)
+async def login(request: Request[Any, Any, Any], data: dict[str, str]) -> dict[str, str]:
+    session: Any = request.session
+    await session.regenerate()
+    session["name"] = data["name"]
+    return {"hello": data["name"]}
+
+
+@get("/me")
+async def me(request: Request[Any, Any, Any]) -> dict[str, str | None]:
+    return {"name": request.session.get("name")}
+
+
+@post("/logout", status_code=204)
+async def logout(request: Request[Any, Any, Any]) -> None:
+    session: Any = request.session
+    await session.destroy()
+
+
+middleware: Any = SessionMiddleware  # Litestar has types of its own for what ASGI passes
+sessions = DefineMiddleware(
+    middleware,
+    secret=os.environ["SESSION_SECRET"],
+    save_uninitialized=False,
+    store=MemoryStore(),  # one for all: Litestar makes the middleware anew for each route
+)
+app = Litestar([login, me, logout], middleware=[sessions])

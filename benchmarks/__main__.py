@@ -23,6 +23,7 @@ def main() -> None:
             raise SystemExit(f"Install {', '.join(missing)}: apt-get install wrk redis-server util-linux")
         time_all(found, rows_named(given.rows), contenders_named(given.only), given.rounds, given.seconds)
     page.write(found)
+    print("\n".join(["", *page.goals(found)]))
 
 
 def _arguments() -> argparse.Namespace:

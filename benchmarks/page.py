@@ -114,7 +114,7 @@ def _page(found: Results, charts: Sequence[str]) -> Iterable[str]:
         yield "There are no figures yet: run `make bench`.\n"
     if found.rows and found.fewest < ENOUGH:
         yield f"**No result:** {found.fewest} of {ENOUGH} rounds; this shows only what the page looks like.\n"
-    yield from _goals(found)
+    yield from goals(found)
     if "benchmarks-http.svg" in charts:
         yield "![Requests a second without sessions, as ratios to raw ASGI](images/benchmarks-http.svg)\n"
     if "benchmarks-sessions.svg" in charts:
@@ -126,7 +126,8 @@ def _page(found: Results, charts: Sequence[str]) -> Iterable[str]:
     yield from _machine(found)
 
 
-def _goals(found: Results) -> Iterable[str]:
+def goals(found: Results) -> Iterable[str]:
+    """kick in each row, what was to be reached, and the quickest beside it."""
     if not found.rows:
         return
     yield "## kick and its goals\n"

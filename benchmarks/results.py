@@ -145,7 +145,7 @@ def machine() -> dict[str, str]:
     found = {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "Python": platform.python_version(),
     }
     for package in PACKAGES:

@@ -67,9 +67,7 @@ async def routes() -> list[Panel]:
             time_of = partial(microseconds, found[-1][0], scope)
             requests.setdefault(name, []).append((count, await least(time_of)))
     return [
-        Panel(
-            "Routes: a request to the last one", "routes", "µs", requests, note="flat: one look-up, or one a segment"
-        ),
+        Panel("Routes: a request to the last one", "routes", "µs", requests, note="flat: one or two look-ups"),
         Panel("Routes: the start, a controller for each", "routes", "µs a route", starts, note="flat"),
     ]
 

@@ -1,4 +1,4 @@
-"""The router: compiled at start-up, one dictionary look-up for a static path, one step a segment for the rest."""
+"""The router: compiled at start-up; a look-up or two for most paths, one step a segment for the rest."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Every request of a race has loaded the session before the first of them goes on; then they do, all at once, in as many
 orders as come about. Over SQLite and Redis they are requests to applications in several processes, over the others to
-two applications in one. `KICK_EXHAUSTIVE=1` runs ten times as many.
+three applications in one. `KICK_EXHAUSTIVE=1` runs ten times as many.
 """
 
 from __future__ import annotations

@@ -8,9 +8,10 @@ Each is a context manager: what it started is ended when the block is left, what
         server.start()     # the same port again, empty
 """
 
+import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -36,12 +37,19 @@ class RedisServer:
     """
 
     def __init__(
-        self, directory: Path, *, config: Sequence[str] = (), port: int | None = None, binary: Path | None = None
+        self,
+        directory: Path,
+        *,
+        config: Sequence[str] = (),
+        port: int | None = None,
+        binary: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
         self.config = tuple(config)
         self.port = port or free_port()
         self._program = program("redis") if binary is None else str(binary)
+        self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -77,7 +85,11 @@ class RedisServer:
         self.directory.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._arguments(), *more], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                [*self._arguments(), *more],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
             )
         try:
             wait_until(self._answers, f"Redis on port {self.port}")

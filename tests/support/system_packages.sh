@@ -18,6 +18,7 @@ missing() {
     if ! without redis && ! any_of redis-server; then printf 'redis-server '; fi
     if ! without curl && ! any_of curl; then printf 'curl '; fi
     if ! without openssl && ! any_of openssl; then printf 'openssl '; fi
+    if ! any_of faketime; then printf 'faketime '; fi
     if ! without zsh && ! any_of zsh; then printf 'zsh '; fi
     if ! without fish && ! any_of fish; then printf 'fish '; fi
     if ! without chromium; then

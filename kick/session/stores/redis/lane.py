@@ -82,12 +82,19 @@ class Lane(asyncio.Protocol):
         """Whether the server has been silent for longer than `time_limit` seconds."""
         return bool(self._in_flight) and now - max(self._waiting_since, self._heard_at) > time_limit
 
-    def send(self, commands: Sequence[Command], now: float) -> None:
-        """Send commands, all of them in one piece."""
+    def send(self, commands: Sequence[Command], since: float) -> None:
+        """Send commands, all of them in one piece; an idle server has kept us waiting since then.
+
+        `math.inf` is for the middle of a turn, in which no answer can be heard: `begin_to_wait()` comes after it.
+        """
         if not self._in_flight:
-            self._waiting_since = now
+            self._waiting_since = since
         self._in_flight.extend(commands)
         self._transport.write(b"".join([command.payload for command in commands]))
+
+    def begin_to_wait(self, now: float) -> None:
+        """Answers can be heard from now on."""
+        self._waiting_since = min(self._waiting_since, now)
 
     def retire(self) -> None:
         """Take no further commands, and close when the last answer has come."""

@@ -2,8 +2,9 @@
 
     submit ──► queue ──► flush, once in a turn of the event loop ──► lane ──► answers
 
-All commands of one turn go out together, on the first connection that is not slow. Only when the last answer has kept
-everybody waiting is there a second connection, and so on up to `max_connections`.
+The commands of one turn go out together, on the first connection that is not slow; of many, each `BATCH` as soon as it
+is complete, so that the server works while this process does. Only when the last answer has kept everybody waiting is
+there a second connection, and so on up to `max_connections`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -20,6 +22,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kick.session.stores.redis.commands import Command
 from kick.session.stores.redis.lane import Lane
+
+BATCH: Final = 16
+"""Commands that are not kept waiting for the end of a turn."""
 
 CHECKS: Final = 8
 """How often within the time limit the clock is looked at."""
@@ -57,6 +62,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Command] = deque()
         self._flush_is_due = False
+        self._sent_early = False
         self._lanes: list[Lane] = []
         self._connecting: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -67,6 +73,9 @@ class Server:
         if not self._flush_is_due:
             self._flush_is_due = True
             self._loop.call_soon(self._flush)
+        elif not len(self._queue) % BATCH:
+            self._sent_early = True
+            self._send(self._loop.time(), since=inf)
 
     def retire_connections(self) -> None:
         """Let the connections that there are finish, and make new ones."""
@@ -128,17 +137,26 @@ class Server:
     def _flush(self) -> None:
         self._flush_is_due = False
         now = self._loop.time()
+        if self._sent_early:
+            self._sent_early = False
+            for lane in self._lanes:
+                lane.begin_to_wait(now)
+        self._send(now, since=now)
+        if self._queue:
+            self._wait(now)
+        self._watch_the_clock()
+
+    def _send(self, now: float, *, since: float) -> None:
+        """Send what the connections have room for; those that were idle wait since then."""
         while self._queue:
             for lane in self._lanes:
                 if room := lane.room(now):
                     break
             else:
-                self._wait(now)
-                break
+                return
             commands = self._take(room)
             if commands:
-                lane.send(commands, now)
-        self._watch_the_clock()
+                lane.send(commands, since)
 
     def _take(self, room: int) -> list[Command]:
         """The next commands, without those for which nobody waits any more."""

@@ -7,16 +7,16 @@ from typing import Final, Literal
 
 from benchmarks.work import Work
 
-Server = Literal["uvicorn", "python", "node"]
+Server = Literal["kick", "uvicorn", "python", "node"]
 
 
 @dataclass(frozen=True)
 class Contender:
     """A framework.
 
-    `module` is its application in `benchmarks/apps/`. `server` is what serves it: uvicorn, or the module itself, where
-    a framework brings its own server. `package` is what it is installed as. `server_logs` says that its access log is
-    uvicorn's. `stores` are those that it has for sessions.
+    `module` is its application in `benchmarks/apps/`. `server` is what serves it: `kick start`, uvicorn, or the module
+    itself, where a framework brings its own server. `package` is what it is installed as. `server_logs` says that its
+    access log is uvicorn's. `stores` are those that it has for sessions.
     """
 
     name: str
@@ -37,12 +37,12 @@ def _stores(*names: str) -> frozenset[str]:
 
 
 RAW: Final = Contender(
-    "raw ASGI", "with_raw", "uvicorn", server_logs=False, stores=_stores("memory", "sqlite", "redis")
+    "raw ASGI", "with_raw", "uvicorn", "kick", server_logs=False, stores=_stores("memory", "sqlite", "redis")
 )
 """What all others are compared with, in each row and each round."""
 
 KICK: Final = Contender(
-    "kick", "with_kick", "kick-framework", server_logs=False, stores=_stores("memory", "sqlite", "redis")
+    "kick", "with_kick", "kick-framework", "kick", server_logs=False, stores=_stores("memory", "sqlite", "redis")
 )
 
 CONTENDERS: Final[tuple[Contender, ...]] = (

@@ -15,8 +15,9 @@ from typing import Final
 
 from benchmarks.checks import ask
 from benchmarks.results import Sample
-from benchmarks.servers import COMPILED, PORT, ROOT, SERVER_CORE, Process, listening
+from benchmarks.servers import COMPILED, LEAN, PORT, QUIET, ROOT, SERVER_CORE, Process, listening
 
+APPS: Final = "benchmarks.apps"
 CONNECTIONS: Final = 1000
 SETTLE: Final = 50
 """Connections before the count, for what is allocated once."""
@@ -57,8 +58,8 @@ def _import_times() -> tuple[float, float]:
 
 
 def _memory() -> tuple[float, float]:
-    """MiB at rest, and KiB that each open connection adds."""
-    with _answering("hello") as process, ExitStack() as stack:
+    """MiB at rest, and KiB that each open connection adds, under `kick start`."""
+    with _answering("kick.cli", "start", f"{APPS}.hello:app", "--access-log", "off") as process, ExitStack() as stack:
         idle = _resident(process.pid)
         for _ in range(SETTLE):
             stack.enter_context(_events())
@@ -69,25 +70,25 @@ def _memory() -> tuple[float, float]:
 
 
 def _floor() -> float:
-    """MiB at rest, of the server with next to nothing in it."""
-    with _answering("hello_raw") as process:
+    """MiB at rest, of uvicorn with next to nothing in it."""
+    with _answering("uvicorn", f"{APPS}.hello_raw:app", *LEAN, *QUIET) as process:
         return _resident(process.pid) / 1024
 
 
 @contextmanager
-def _answering(module: str) -> Iterator[Process]:
-    """An application of `benchmarks.apps` that has answered once, on uvicorn.
+def _answering(module: str, *arguments: str) -> Iterator[Process]:
+    """A server that has answered once.
 
-    `--ws none`, because uvicorn loads `websockets` where it is installed, as it is for the peers: 1.3 MiB more.
+    uvicorn loads `websockets` where it is installed, as it is for the peers; it is hidden here.
     """
-    command = [sys.executable, "-m", "uvicorn", f"benchmarks.apps.{module}:app", "--port", str(PORT)]
-    command += ["--loop", "uvloop", "--http", "httptools", "--ws", "none", "--no-access-log", "--log-level", "warning"]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        listening(*command, cores=SERVER_CORE, port=PORT, folder=Path(folder)) as process,
-    ):
-        assert ask("/").body == b'{"hello":"world"}'
-        yield process
+    command = [sys.executable, "-m", module, *arguments, "--port", str(PORT)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "websockets.py").write_text("raise ImportError\n")
+        hidden = {"PYTHONPATH": name}
+        with listening(*command, cores=SERVER_CORE, port=PORT, folder=folder, environment=hidden) as process:
+            assert ask("/").body == b'{"hello":"world"}'
+            yield process
 
 
 def _events() -> socket.socket:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from benchmarks.contenders import Contender
+from benchmarks.contenders import KICK, Contender
 from benchmarks.work import Work
 
 ROOT: Final = Path(__file__).parents[1]
@@ -24,6 +24,10 @@ SERVER_CORE: Final = "0"
 LOAD_CORE: Final = "1"
 PATIENCE: Final = 30.0
 """Seconds that a server has to start, and to give its first answer."""
+
+LEAN: Final = ["--loop", "uvloop", "--http", "httptools", "--no-server-header", "--no-proxy-headers"]
+"""What `kick start` chooses too: the quickest parts, and nothing that an application can do without."""
+QUIET: Final = ["--no-access-log", "--log-level", "warning"]
 
 COMPILED: Final = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
 """An environment in which Python compiles a module only once, as it does on servers."""
@@ -152,10 +156,13 @@ def command_of(contender: Contender, row: Work, workers: int = 1) -> list[str]:
     module = f"benchmarks.apps.{contender.module}"
     if contender.server == "python":
         return [sys.executable, "-m", module]
-    command = [sys.executable, "-m", "uvicorn", f"{module}:app", "--port", str(PORT), "--workers", str(workers)]
-    command += ["--loop", "uvloop", "--http", "httptools"]
-    logs = row.variant == "pipeline" and contender.server_logs
-    return command + (["--access-log"] if logs else ["--no-access-log", "--log-level", "warning"])
+    served = [f"{module}:app", "--port", str(PORT), "--workers", str(workers)]
+    logged = row.variant == "pipeline"
+    if contender.server == "kick":
+        log = "text" if logged and contender is KICK else "off"  # raw ASGI writes its own line
+        return [sys.executable, "-m", "kick.cli", "start", *served, "--access-log", log]
+    command = [sys.executable, "-m", "uvicorn", *served, *LEAN]
+    return command + (["--access-log"] if logged and contender.server_logs else QUIET)
 
 
 def store_url(store: str, folder: Path) -> str:

@@ -72,7 +72,7 @@ def _timed(
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         process = stack.enter_context(serving(contender, row, folder, workers=workers, cores=cores))
-        time.sleep(0.5 if workers > 1 else 0)  # the port is open as soon as one of them listens
+        time.sleep(2 if workers > 1 else 0)  # the port is open before they are there
         cookies = log_in(contender, row, connections) if row.with_sessions else []
         core = cores if workers > 1 else LOAD_CORE
         timings = [

@@ -102,9 +102,10 @@ def weaknesses(app: Any, *, workers: int) -> list[KickError]:
 def session_layers(app: Any) -> Iterator[SessionLayer]:
     """Every `session()` of an application, each once; none of an application of another framework."""
     from kick.app import App
-    from kick.session import SessionLayer
 
-    if isinstance(app, App):
+    if isinstance(app, App) and "kick.session.middleware" in sys.modules:  # or nobody has made any
+        from kick.session import SessionLayer
+
         found = {id(each): each for each in _layers(app)}
         yield from (each for each in found.values() if isinstance(each, SessionLayer))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import linecache
 import os
 import re
-import sysconfig
 import traceback
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, TextIO
@@ -18,9 +18,6 @@ from kick.cli.terminal import dim, labelled, say
 from kick.errors import KickError, SetupErrors
 
 _OWN: Final = Path(__file__).parents[1]
-_LIBRARIES: Final = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-_OTHERS: Final = ("<", *(f"{folder}{os.sep}" for folder in (_OWN, *_LIBRARIES)))
-"""How the names of files begin that are no part of the user's program."""
 _PLACE: Final = re.compile(r"\.py:\d")
 """In a cause that names the very place; the trace would only lead to the call of bootstrap()."""
 
@@ -103,7 +100,16 @@ def is_users(file: str) -> bool:
     >>> is_users(__file__), is_users(traceback.__file__), is_users("<frozen importlib._bootstrap>")
     (False, False, False)
     """
-    return not file.startswith(_OTHERS) and "site-packages" not in file
+    return not file.startswith(_beginnings_of_others()) and "site-packages" not in file
+
+
+@cache
+def _beginnings_of_others() -> tuple[str, ...]:
+    """How the names of files begin that are no part of the user's program."""
+    import sysconfig  # a quarter of a megabyte, and nobody needs it where all is well
+
+    libraries = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    return ("<", *(f"{folder}{os.sep}" for folder in (_OWN, *libraries)))
 
 
 def _show_warning(

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from kick.app import App
 from kick.cli import terminal
+from kick.cli.collector import settled
 from kick.cli.errors import ServerNotInstalled
 from kick.cli.report import start_report
 
@@ -164,7 +165,11 @@ def run_granian(
 
 
 def _told_of(load: Load, trace: bool) -> _Told:
-    return _Told(load(), lambda: None, trace=trace)
+    return _Told(load(), settled(_nothing), trace=trace)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _say_when_listening(host: str, port: int, ready: Callable[[], None]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from kick.cli import terminal
+from kick.cli.collector import settled
 from kick.cli.environment import ENVIRONMENT, enter
 from kick.cli.errors import SessionsNotShared
 from kick.cli.options import TRACE, address_options, target_argument
@@ -132,7 +133,7 @@ def command(
                 load, str(found), host, port, ready, workers=workers, timeout=graceful_timeout, trace=trace
             )
         elif workers == 1:
-            served = _runner(server)(app, sock, ready, **options)
+            served = _runner(server)(app, sock, settled(ready), **options)
         else:
             hire = partial(Child, _work, found, folder, sock, server, options)
             served = Team(hire, workers, sock, drain + graceful_timeout).serve(ready)
@@ -170,7 +171,7 @@ def _refuse_weaknesses(app: Any, workers: int, *, force: bool) -> None:
 
 
 def _work(ready: Any, target: Target, folder: Path, sock: socket.socket, server: str, options: dict[str, Any]) -> None:
-    _runner(server)(_load(target, folder), sock, ready, **options)
+    _runner(server)(_load(target, folder), sock, settled(ready), **options)
 
 
 def _runner(server: str) -> Callable[..., bool]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -119,6 +117,8 @@ def _is_installed(package: str) -> bool:
 def _target_in(path: Path) -> str | None:
     if not path.is_file():
         return None
+    import tomllib
+
     try:
         tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -159,6 +159,8 @@ def _missing_variable(error: KeyError) -> str | None:
 
 def _near(module: str, folder: Path) -> list[str]:
     """The modules and packages of a folder that are called something like this one."""
+    import difflib
+
     packages = [path.parent for path in sorted(folder.glob("*/__init__.py"))]
     there = [path.stem for path in sorted(folder.glob("*.py"))] + [package.name for package in packages]
     within = [f"{package.name}.{path.stem}" for package in packages for path in sorted(package.glob("*.py"))]

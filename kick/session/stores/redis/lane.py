@@ -60,6 +60,7 @@ class Lane(asyncio.Protocol):
         self._is_lost = False
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self._transport.set_protocol(self)
+        self._transport.set_write_buffer_limits(high=1)  # or uvloop before 0.23 writes at the end of a turn only
 
     @property
     def in_flight(self) -> list[Command]:

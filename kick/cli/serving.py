@@ -20,6 +20,7 @@ from uvicorn.lifespan.on import LifespanOn
 
 from kick.app import App
 from kick.cli import terminal
+from kick.cli.cork import http_protocol
 from kick.cli.errors import BadAddress, PortTaken
 from kick.cli.report import start_report
 from kick.http.middleware.access_log import VARIABLE
@@ -118,6 +119,7 @@ def run(
     """
     own = isinstance(app, App)  # it reads the headers of proxies and writes its access log itself
     settings = {
+        "http": http_protocol(),
         "lifespan": "on" if own else "auto",
         "log_config": None,
         "server_header": False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from os import PathLike
+from types import AsyncGeneratorType
 from typing import Any, Final, ParamSpec
 
 from kick.http.address import as_location, is_local
@@ -128,7 +129,8 @@ class OutgoingResponse(IncomingRequest, eq=False):
         is saved before the first piece and takes no writes after.
         """
         self._response = response = StreamResponse(chunks, status, media_type)
-        response.threads = self._settings.threads
+        if type(chunks) is not AsyncGeneratorType:
+            response.threads = self._settings.threads
         if self.route is not None and self.route.info.stream:
             response.listens = False
         return response

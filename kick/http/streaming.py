@@ -110,7 +110,7 @@ class StreamResponse(SafeResponse):
     # They are set on those few that are other: each argument of a constructor costs every stream.
 
     def __init__(self, chunks: Chunks, status: int, media_type: str) -> None:
-        if isinstance(chunks, _IN_ONE_PIECE):
+        if type(chunks) is not AsyncGeneratorType and isinstance(chunks, _IN_ONE_PIECE):
             raise TypeError("a stream takes pieces, an iterable of them: send what is in one piece with ctx.text()")
         self.status_code = status
         self.background = None

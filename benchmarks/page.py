@@ -234,11 +234,12 @@ def _measured(value: float, unit: str) -> str:
 def _machine(found: Results) -> Iterable[str]:
     if not found.machine:
         return
-    days = sorted({figure.when for row in found.rows.values() for figure in row.values() if figure.when})
+    figures = [figure for row in found.rows.values() for figure in row.values()]
+    days = sorted({figure.when for figure in figures if figure.when})
     yield "## The machine\n"
     if days:
         when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-        yield f"{found.rounds} rounds of {found.seconds:g} seconds each, {when}.\n"
+        yield f"{found.fewest} rounds of {min(figure.seconds for figure in figures):g} seconds each, {when}.\n"
     yield "\n".join(f"- {name}: {value}" for name, value in found.machine.items()) + "\n"
 
 

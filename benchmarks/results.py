@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import statistics
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -28,6 +30,10 @@ PACKAGES: Final = (
     "msgspec",
     "redis",
 )
+CLIENT: Final = {"redis": "redis-py"}
+"""The package is called as the server is."""
+
+PROGRAMS: Final = {"Node.js": ("node", "--version"), "Redis": ("redis-server", "--version"), "wrk": ("wrk", "-v")}
 
 
 class Figure(msgspec.Struct):
@@ -40,6 +46,8 @@ class Figure(msgspec.Struct):
     cpu: list[float] = []
     """The microseconds of processor time that the server took for a request."""
     when: str = ""
+    seconds: float = 0.0
+    """How long each round took."""
 
     @property
     def rate(self) -> float:
@@ -95,8 +103,6 @@ class Results(msgspec.Struct):
     """All of it. `absent` has the reason why a contender has no figure in a row."""
 
     machine: dict[str, str] = {}
-    rounds: int = 0
-    seconds: float = 0.0
     rows: dict[str, dict[str, Figure]] = {}
     absent: dict[str, dict[str, str]] = {}
     samples: list[Sample] = []
@@ -150,10 +156,20 @@ def machine() -> dict[str, str]:
     }
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            found[CLIENT.get(package, package)] = version(package)
         except PackageNotFoundError:
             pass
-    return found
+    return found | {name: _said(program, option) for name, (program, option) in PROGRAMS.items()}
+
+
+def _said(program: str, option: str) -> str:
+    """The version that a program says it is."""
+    try:
+        run = subprocess.run([program, option], capture_output=True, text=True)
+    except FileNotFoundError:
+        return "not installed"
+    number = re.search(r"\d+(\.\d+)+", run.stdout + run.stderr)
+    return number[0] if number else "of an unknown version"
 
 
 def _processor() -> str:

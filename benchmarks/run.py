@@ -52,7 +52,6 @@ def time_all(
     pairs = [(row, each) for row in rows for each in contenders if each.takes_part(row)]
     for row, contender in pairs:
         found.forget(row.name, contender.name)
-    found.rounds, found.seconds = rounds, seconds
     progress = Progress(len(pairs) * rounds)
     failures: Counter[tuple[str, str]] = Counter()
     with tempfile.TemporaryDirectory() as name, redis(Path(name)):
@@ -93,6 +92,7 @@ def _round(
         figure.base.append(base.rate)
         figure.slowest.append(timing.slowest)
         figure.cpu.append(timing.cpu)
+        figure.seconds = seconds
         figure.when = datetime.now(UTC).date().isoformat()
         found.absent.get(row.name, {}).pop(contender.name, None)
         progress.say(row, contender, f"{timing.rate:9,.0f}/s  {timing.rate / base.rate:5.2f}  {timing.cpu:6.1f} µs")

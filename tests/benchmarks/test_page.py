@@ -20,13 +20,11 @@ def found() -> Results:
     base = [100.0, 110.0, 90.0, 100.0, 100.0]
     rates = {"raw ASGI": 1.0, "kick": 0.95, "Express": 0.2, "Falcon": 0.7}
     row = {
-        name: Figure([each * ratio for each in base], base, [1.0] * 5, [20.0] * 5, "2026-01-31")
+        name: Figure([each * ratio for each in base], base, [1.0] * 5, [20.0] * 5, "2026-01-31", 2.0)
         for name, ratio in rates.items()
     }
     return Results(
         machine={"processor": "<fast & new>"},
-        rounds=5,
-        seconds=2,
         rows={"json": row},
         absent={"json": {"Robyn": "not installed: no wheel"}},
         samples=[Sample("JSON route, over raw ASGI", "µs", [1.0, 1.5, 1.2], 2.0)],
@@ -47,6 +45,7 @@ def test_the_page_has_the_medians_the_spread_and_the_goal(written: Path) -> None
     assert "| GET, JSON of a dict | 0.95 (0.95 to 0.95) | 0.92 | reached | Falcon 0.70 | 0.20, kick 4.7 times |" in text
     assert "| raw ASGI | 100 (90 to 110) | 1 | 1.0 ms | 20.0 µs (1.00) |" in text
     assert "| JSON route, over raw ASGI | 1.20 µs (1.00 to 1.50) | 2 µs |" in text
+    assert "5 rounds of 2 seconds each, 2026-01-31." in text
 
 
 def test_few_rounds_are_no_result(found: Results, written: Path) -> None:

@@ -17,15 +17,15 @@ _AT_FIRST: Final = gc.get_threshold()
 def settled(ready: Callable[[], None]) -> Callable[[], None]:
     """What is to be called when an application has started: it sets up the collector, and calls `ready`.
 
-    What there is by then stays for the life of the process, and is not looked through again (`gc.freeze`). An
-    application that has chosen thresholds of its own, or switched the collector off, is left alone.
+    What there is by then mostly stays, and is not looked through again (`gc.freeze`). An application that has
+    chosen thresholds of its own, or switched the collector off, is left alone.
     """
 
     def settle() -> None:
         if gc.isenabled() and gc.get_threshold() == _AT_FIRST:
             gc.collect()
             gc.freeze()
-            gc.set_threshold(OBJECTS, *_AT_FIRST[1:])
+            gc.set_threshold(max(OBJECTS, _AT_FIRST[0]), *_AT_FIRST[1:])
         ready()
 
     return settle

@@ -20,8 +20,8 @@ from uvicorn.lifespan.on import LifespanOn
 
 from kick.app import App
 from kick.cli import terminal
-from kick.cli.cork import http_protocol
 from kick.cli.errors import BadAddress, PortTaken
+from kick.cli.protocol import http_protocol
 from kick.cli.report import start_report
 from kick.http.middleware.access_log import VARIABLE
 from kick.http.middleware.entrance import trusted

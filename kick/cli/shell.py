@@ -138,7 +138,7 @@ def _result(future: Future[T]) -> T:
             return future.result(_TICK)
         except TimeoutError:
             if future.done():
-                raise
+                return future.result()
 
 
 class Console(code.InteractiveConsole):

@@ -48,7 +48,7 @@ class Engine:
             return self._begin(scope)
         try:
             call = self.store.load(claim.key)
-            found = await (call if self.verbs.is_in_memory else self.verbs.ask(call))
+            found = await (call if self.verbs.is_in_memory else self.verbs.guarded(call))
             if type(found) is Record:
                 return Session(  # by position: names take twice the time
                     self.verbs,

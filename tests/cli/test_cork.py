@@ -1,4 +1,4 @@
-"""What is written in one turn of the event loop leaves together, in its order, and no later than the next turn."""
+"""What is written leaves together, in its order: when a response is complete, and no later than the next turn."""
 
 import asyncio
 import socket
@@ -9,15 +9,16 @@ from pathlib import Path
 import httptools
 import pytest
 import uvloop
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from kick.cli.cork import MOST, Cork, Turn, http_protocol
+from kick.cli.cork import MOST, Cork, Turn
+from kick.cli.protocol import http_protocol
 from tests.cli.support import running
 from tests.support.ports import HOST, free_port
 from tests.support.serving import ROOT
 
 APP = """
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 from kick import Controller, Get, Module, RequestContext, Socket, WebSocket, bootstrap
@@ -48,6 +49,13 @@ class Writes:
     @Get("/mebibytes/{count}")
     async def mebibytes(self, ctx: RequestContext, count: int):
         return ctx.stream(mebibytes(count))
+
+    @Get("/background")
+    async def after(self, ctx: RequestContext) -> None:
+        async def block() -> None:
+            time.sleep(3600)
+
+        ctx.background(block)
 
     @Get("/made")
     async def made(self) -> int:
@@ -92,36 +100,38 @@ async def corked() -> AsyncIterator[tuple[Cork, Counting, socket.socket]]:
             transport.abort()
 
 
-async def test_the_pieces_of_a_turn_are_one_piece() -> None:
+async def test_what_is_written_in_a_turn_is_one_piece() -> None:
     async with corked() as (cork, ours, theirs):
         cork.write(b"head ")
         cork.write(b"body")
         assert ours.sent == []
         await asyncio.sleep(0)
         assert ours.sent == [b"head body"]
-        cork.writelines([b"more", b" "])
+        cork.write(bytearray(b"more "))  # type: ignore[arg-type]
         cork.write(b"and more")
-        await asyncio.sleep(0)
+        cork.flush()
         assert ours.sent == [b"head body", b"more and more"]
+        await asyncio.sleep(0)
         assert theirs.recv(100) == b"head bodymore and more"
 
 
-async def test_what_is_much_does_not_wait() -> None:
+async def test_what_is_much_does_not_wait_and_is_not_copied() -> None:
     async with corked() as (cork, ours, _):
+        cork.write(b"head")
         cork.write(bytes(MOST))
-        assert ours.sent == []
-        cork.write(b"1")
-        assert [len(each) for each in ours.sent] == [MOST + 1]
+        assert [len(each) for each in ours.sent] == [MOST + 4]
+        cork.write(b"head")
+        cork.write(bytes(MOST + 1))
+        assert [len(each) for each in ours.sent[1:]] == [4, MOST + 1]
         cork.write(b"2")
         await asyncio.sleep(0)
-        assert ours.sent[1:] == [b"2"]
+        assert ours.sent[3:] == [b"2"]
 
 
-@pytest.mark.parametrize("end", ["close", "write_eof"])
-async def test_what_was_written_comes_before_the_end(end: str) -> None:
+async def test_what_was_written_comes_before_the_end() -> None:
     async with corked() as (cork, ours, theirs):
         cork.write(b"the last words")
-        getattr(cork, end)()
+        cork.close()
         assert ours.sent == [b"the last words"]
         await asyncio.sleep(0)
         assert theirs.recv(100) == b"the last words"
@@ -137,24 +147,46 @@ async def test_nothing_is_written_to_a_connection_that_is_gone() -> None:
         assert ours.sent == []
 
 
+@pytest.mark.parametrize("data", ["text", 5])
+async def test_what_is_no_bytes_is_refused_where_it_is_written(data: object) -> None:
+    async with corked() as (cork, ours, _):
+        with pytest.raises(TypeError):
+            cork.write(data)  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        assert ours.sent == []
+
+
+async def test_one_connection_that_fails_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    async with corked() as (first, _, _), corked() as (second, ours, _):
+        first._turn = second._turn
+        first._transport.write_eof()  # so that writing raises
+        first.write(b"not heard")
+        second.write(b"heard")
+        await asyncio.sleep(0)
+        assert ours.sent == [b"heard"]
+        assert first.is_closing()
+        assert "a connection cannot be written to" in caplog.text
+
+
 def test_an_event_loop_that_collects_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvloop, "__version__", "0.22.1")
-    assert http_protocol() is AutoHTTPProtocol
+    assert not hasattr(http_protocol(), "turn")
     monkeypatch.setattr(uvloop, "__version__", "0.23.0")
-    assert http_protocol() is not AutoHTTPProtocol
+    assert hasattr(http_protocol(), "turn")
 
 
 # Served
 
 
-@pytest.fixture(params=["uvloop", "asyncio"])
+@pytest.fixture(params=["uvloop and httptools", "asyncio and h11"])
 def port(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[int]:
     """Where an application is served, by `kick start`."""
     (tmp_path / "app.py").write_text(APP)
     hidden = tmp_path / "hidden"
     hidden.mkdir()
-    if request.param == "asyncio":
-        (hidden / "uvloop.py").write_text("raise ImportError\n")
+    if request.param == "asyncio and h11":
+        for name in ("uvloop", "httptools"):
+            (hidden / f"{name}.py").write_text("raise ImportError\n")
     port = free_port()
     path = f"{hidden}:{ROOT}"
     with running("start", "--port", str(port), cwd=tmp_path, PYTHONPATH=path) as process:
@@ -226,7 +258,21 @@ def test_a_client_that_does_not_read_holds_a_stream_up(port: int) -> None:
     assert made < 100
 
 
-async def test_messages_of_a_websocket_are_corked_too(port: int) -> None:
+def test_a_client_that_has_said_all_it_has_to_say_is_answered(port: int) -> None:
+    for _ in range(20):
+        with connected(port) as connection:
+            ask(connection, "/made")
+            connection.shutdown(socket.SHUT_WR)
+            assert Answers(connection).read(1) == [b"0"]
+
+
+def test_an_answer_is_there_before_what_is_done_after_it(port: int) -> None:
+    with connected(port) as connection:
+        ask(connection, "/background")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 204")
+
+
+async def test_a_websocket_works_on(port: int) -> None:
     import websockets
 
     async with websockets.connect(f"ws://{HOST}:{port}/echo") as client:

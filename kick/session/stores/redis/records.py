@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from kick.session.store import Record, Superseded
@@ -17,6 +18,7 @@ MOST_MILLISECONDS: Final = 1 << 52
 """Ages beyond it are cut off: more than a hundred thousand years, and still exact as a number in Lua."""
 
 
+@lru_cache(maxsize=64)
 def milliseconds(seconds: float) -> bytes:
     """Seconds as scripts take them: whole milliseconds, in digits.
 

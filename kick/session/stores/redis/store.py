@@ -106,12 +106,12 @@ class RedisStore:
         self.timeout = seconds
         self._prefix = self.prefix.encode()
         self._open = _opening(client, seconds, max_connections)
-        self._legacy = _legacy(client, options.get("legacy_prefix", legacy_prefix), self._prefix, self._call)
+        self._legacy = _legacy(client, options.get("legacy_prefix", legacy_prefix), self._prefix, self._submit)
         self._routes: dict[asyncio.AbstractEventLoop, Route] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._route: Route | None = None
         self._clock = ServerClock()
-        self._principals = Principals(self._prefix, self._call)
+        self._principals = Principals(self._prefix, self._submit)
         self._purge = Purge(self._principals.pattern)
 
     def now(self) -> float:
@@ -158,10 +158,11 @@ class RedisStore:
     async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
         """See `AtomicStore.commit`."""
         name, age = self._prefix + key.encode(), milliseconds(max_age)
-        steps = _steps(change)
-        counts = (2 * len(change.set), len(change.delete), len(steps))
-        arguments = [age, *(b"%d" % count for count in counts), *_pairs(change.set)]
-        arguments += [each.encode() for each in change.delete]
+        steps = _steps(change) if change.increment else []
+        counts = b"%d" % (2 * len(change.set)), b"%d" % len(change.delete), b"%d" % len(steps)
+        arguments = [age, *counts, *_pairs(change.set)]
+        if change.delete:
+            arguments += [each.encode() for each in change.delete]
         arguments += steps
         if change.principal is KEEP:
             answer = await self._run(COMMIT, [name], arguments)
@@ -176,8 +177,9 @@ class RedisStore:
             answer = await self._give(change.principal, key.encode(), age, COMMIT, [name], [*arguments, b"give"])
         match answer[0]:
             case b"ok":
-                self._forget(key.encode(), answer[3])
-                return Committed(_seconds(answer[1]), _counters(change, answer[2]))
+                if answer[3]:
+                    self._forget(key.encode(), answer[3])
+                return Committed(_seconds(answer[1]), _counters(change, answer[2]) if steps else {})
             case b"moved":
                 return superseded_of(answer[1])
             case b"not a counter":
@@ -223,7 +225,8 @@ class RedisStore:
             answer = await self._run(MOVE, keys, [*arguments, former, entry.name, entry.until])
         match answer[0]:
             case b"ok":
-                self._forget(old, answer[2])
+                if answer[2]:
+                    self._forget(old, answer[2])
                 return Committed(_seconds(answer[1]))
             case b"moved":
                 return superseded_of(answer[1])
@@ -318,27 +321,24 @@ class RedisStore:
 
     def _forget(self, key: bytes, former: Sequence[bytes]) -> None:
         """Take an entry out of the index that no session needs any more. Nobody waits: left there, it does no harm."""
-        if former:
-            index, payload = self._principals.remove(former[1], key, former[0])
-            answer = self._submit(index, payload, None)
-            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+        index, payload = self._principals.remove(former[1], key, former[0])
+        answer = self._submit(index, payload, None)
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     # Commands
 
     def _run(self, script: Script, keys: list[bytes], arguments: list[bytes]) -> Awaitable[Any]:
-        return self._call(keys[0], script.call(keys, arguments), script)
-
-    async def _call(self, key: bytes, payload: bytes, script: Script | None) -> Any:
-        return await self._submit(key, payload, script)
+        return self._submit(keys[0], script.call(keys, arguments), script)
 
     def _submit(
         self, key: bytes, payload: bytes, script: Script | None, repeatable: bool = False
     ) -> asyncio.Future[Any]:
-        route = self._here()
-        assert self._loop is not None
-        command = Command(key, payload, self._loop.create_future(), script, repeatable)
-        route.submit(command)
-        return command.answer
+        loop, route = asyncio.get_running_loop(), self._route
+        if route is None or loop is not self._loop:
+            route = self._here()
+        answer = loop.create_future()
+        route.submit(Command(key, payload, answer, script, repeatable))
+        return answer
 
     def _here(self) -> Route:
         """The route of the running event loop: connections belong to one."""

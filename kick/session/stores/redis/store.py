@@ -106,12 +106,12 @@ class RedisStore:
         self.timeout = seconds
         self._prefix = self.prefix.encode()
         self._open = _opening(client, seconds, max_connections)
-        self._legacy = _legacy(client, options.get("legacy_prefix", legacy_prefix), self._prefix, self._submit)
+        self._legacy = _legacy(client, options.get("legacy_prefix", legacy_prefix), self._prefix, self._call)
         self._routes: dict[asyncio.AbstractEventLoop, Route] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._route: Route | None = None
         self._clock = ServerClock()
-        self._principals = Principals(self._prefix, self._submit)
+        self._principals = Principals(self._prefix, self._call)
         self._purge = Purge(self._principals.pattern)
 
     def now(self) -> float:
@@ -328,7 +328,10 @@ class RedisStore:
     # Commands
 
     def _run(self, script: Script, keys: list[bytes], arguments: list[bytes]) -> Awaitable[Any]:
-        return self._submit(keys[0], script.call(keys, arguments), script)
+        return self._call(keys[0], script.call(keys, arguments), script)
+
+    def _call(self, key: bytes, payload: bytes, script: Script | None) -> Awaitable[Any]:
+        return self._submit(key, payload, script)
 
     def _submit(
         self, key: bytes, payload: bytes, script: Script | None, repeatable: bool = False

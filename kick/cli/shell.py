@@ -11,10 +11,10 @@ import sys
 import traceback
 import types
 from collections.abc import Callable, Generator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -31,12 +31,8 @@ if TYPE_CHECKING:
 
     from kick.app import App
 
-T = TypeVar("T")
-
 _LENGTH: Final = 1000
 """Lines of history."""
-
-_TICK: Final = 0.2
 
 
 @click.command("shell")
@@ -106,7 +102,7 @@ class Runner:
         """Run what was compiled; whether it went well. `SystemExit` is raised here."""
         future = self._portal.start_task_soon(self._run, compiled)
         try:
-            error = _result(future)
+            error = future.result()
         except KeyboardInterrupt:
             future.cancel()
             terminal.say("\nKeyboardInterrupt", err=True)
@@ -129,16 +125,6 @@ class Runner:
         except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a user types may raise
             return error
         return None
-
-
-def _result(future: Future[T]) -> T:
-    """Wait for a result. Ctrl-C ends it soon even where it came just before the wait, which Python would sleep on."""
-    while True:
-        try:
-            return future.result(_TICK)
-        except TimeoutError:
-            if future.done():
-                return future.result()
 
 
 class Console(code.InteractiveConsole):

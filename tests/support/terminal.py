@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import subprocess
 import termios
 import time
@@ -60,5 +61,9 @@ class Terminal:
 
 
 def _take_terminal() -> None:
-    """Make the terminal that of the process, so that Ctrl-C becomes a signal."""
+    """Make the terminal that of the process, so that Ctrl-C becomes a signal, and have it heard.
+
+    A shell ignores that signal for what it runs in the background, and so would all that is started from there.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -1,7 +1,6 @@
 """The fixtures every test may ask for. What stands behind them is in `tests/support`."""
 
 import compileall
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -71,7 +70,7 @@ def serve_process() -> serving.ServeProcess:
 
 def pytest_configure() -> None:
     # Tests start hundreds of processes. Where PYTHONDONTWRITEBYTECODE is set, each of them would compile kick again.
-    compileall.compile_dir(serving.ROOT / "kick", quiet=2, rx=re.compile("/templates/"))
+    compileall.compile_dir(serving.ROOT / "kick", quiet=2)
     try:
         programs.left_out()
     except ValueError as error:

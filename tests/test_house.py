@@ -37,9 +37,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 """Lowest first. A file belongs to the longest pattern that it matches, and imports from its own layer and below."""
 
-TEMPLATES = "kick/cli/templates/"
-"""What `kick new` writes from: no modules of kick, whatever their names end in."""
-
 MODULE_LINES = 500
 FUNCTION_LINES = 80
 
@@ -81,7 +78,7 @@ NOT_IN_TEXT = (
 
 @pytest.fixture(scope="module")
 def sources() -> list[Source]:
-    return read_package(ROOT / "kick", leave_out=TEMPLATES)
+    return read_package(ROOT / "kick")
 
 
 @pytest.fixture(scope="module")

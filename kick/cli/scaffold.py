@@ -18,6 +18,8 @@ _MARKER: Final = re.compile(r"\{\{ (\w+) \}\}")
 _PART: Final = re.compile(r"^\{\{ if (\w+) \}\}\n(.*?)^\{\{ end \}\}\n", re.MULTILINE | re.DOTALL)
 _DOT: Final = "dot-"
 """Begins the names of templates whose files begin with a dot: git and the build would take those for their own."""
+_TEMPLATE: Final = ".template"
+"""Ends the names of those that are no Python, TOML or YAML before they are filled in: no tool takes them for it."""
 _PACKAGE: Final = "__package__"
 """The folder of a template that is named after the package."""
 _OTHERS: Final = (".html", ".css", ".js", ".svg")
@@ -80,9 +82,9 @@ def write_project(folder: Path, contents: Mapping[str, str]) -> None:
 
 def _walk(root: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
     for entry in root.iterdir():
-        if entry.name == "__pycache__":
-            continue
-        name = f".{entry.name.removeprefix(_DOT)}" if entry.name.startswith(_DOT) else entry.name
+        name = entry.name.removesuffix(_TEMPLATE)
+        if name.startswith(_DOT):
+            name = f".{name.removeprefix(_DOT)}"
         path = str(PurePosixPath(prefix, name))
         if entry.is_dir():
             yield from _walk(entry, path)

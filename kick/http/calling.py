@@ -70,18 +70,15 @@ def _endpoint_of(plan: CallPlan, container: Container, call: Call, *, in_layers:
         return _after_reading(call, respond, getters)
     sources = [argument.source for argument in by_position]
     if sources == [Source.CONTEXT]:
-        return _with_context(call, respond, in_layers=in_layers)
+        return _with_context(call, respond)
     if sources == [Source.PATH]:
         return _with_parameter(call, respond, by_position[0].name)
     return _by_position(call, respond, getters)
 
 
-def _with_context(call: Call, respond: Respond, *, in_layers: bool) -> Endpoint:
+def _with_context(call: Call, respond: Respond) -> Endpoint:
     async def endpoint(ctx: RequestContext[Any]) -> Response:
-        value = await call(ctx)
-        if value is ctx._response and not in_layers:
-            return value
-        return respond(ctx, value)
+        return respond(ctx, await call(ctx))
 
     return endpoint
 

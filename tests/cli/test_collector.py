@@ -9,6 +9,7 @@ import pytest
 from kick.cli.collector import OBJECTS
 from tests.cli.support import get, running
 from tests.support.ports import HOST, free_port
+from tests.support.serving import ROOT
 
 REPORT = """
 import gc
@@ -27,10 +28,12 @@ SETTLED = [OBJECTS, *AS_IT_WAS[1:]]
 FROZEN = 10_000
 
 
-def collector_under(project: Path, more: str, *arguments: str, ready: str = "kick serves") -> dict[str, Any]:
+def collector_under(
+    project: Path, more: str, *arguments: str, ready: str = "kick serves", **variables: str
+) -> dict[str, Any]:
     (project / "app.py").write_text((project / "app.py").read_text() + REPORT + more)
     port = free_port()
-    with running(*arguments, "--port", str(port), cwd=project) as process:
+    with running(*arguments, "--port", str(port), cwd=project, **variables) as process:
         process.wait_for(ready)
         found: dict[str, Any] = get(f"http://{HOST}:{port}/collector").json
         return found
@@ -63,6 +66,12 @@ def test_what_an_application_has_chosen_is_left_alone(
 ) -> None:
     found = collector_under(project, choice, "start")
     assert is_as_it_was(found, on=on, thresholds=thresholds)
+
+
+def test_what_python_was_told_before_is_not_undone(project: Path) -> None:
+    (project / "sitecustomize.py").write_text("import gc; gc.set_threshold(100_000, 20, 20)")
+    found = collector_under(project, "", "start", PYTHONPATH=f"{project}:{ROOT}")
+    assert found["thresholds"] == [100_000, 20, 20]
 
 
 def test_while_you_write_it_is_left_as_it_was(project: Path) -> None:

@@ -45,12 +45,10 @@ class Source:
         return ".".join([*start, node.module] if node.module else start)
 
 
-def read_package(package: Path, *, leave_out: str | None = None) -> list[Source]:
-    """All Python files of a package, without those whose path from its parent starts with `leave_out`."""
+def read_package(package: Path) -> list[Source]:
+    """All Python files of a package."""
     top = package.parent
     paths = [path for path in sorted(package.rglob("*.py")) if path.is_file()]
-    if leave_out is not None:
-        paths = [path for path in paths if not path.relative_to(top).as_posix().startswith(leave_out)]
     return [Source.read(path, top) for path in paths]
 
 

@@ -47,7 +47,7 @@ def left_out() -> frozenset[str]:
 def unless_left_out(name: str) -> None:
     """Skip the test where the user does without this."""
     if name in left_out():
-        pytest.skip(f"{VARIABLE}={name}")
+        pytest.skip(f"{VARIABLE}={name} leaves out the tests that need it")
 
 
 def program(name: str) -> str:

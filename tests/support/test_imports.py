@@ -71,11 +71,3 @@ def test_a_cycle_is_found_however_long(tmp_path: Path) -> None:
 
 def test_a_package_without_cycles_has_none(tmp_path: Path) -> None:
     assert find_cycle(graph_of(tmp_path, {"a.py": "import shop.b", "b.py": ""})) == []
-
-
-def test_what_is_left_out_is_not_read(tmp_path: Path) -> None:
-    graph_of(tmp_path, {"a.py": "", "templates/b.py": ""})
-    (tmp_path / "shop/templates/b.py").write_text("{{ not Python }}", encoding="utf-8")
-    (tmp_path / "shop/templates/c.py").write_text("class {{ name }}:", encoding="utf-8")
-    sources = read_package(tmp_path / "shop", leave_out="shop/templates/")
-    assert [source.name for source in sources] == ["shop/a.py"]

@@ -137,7 +137,7 @@ def _values(place: Place, name: Name) -> dict[str, str]:
 
 
 def _text(kind: str, part: str, values: dict[str, str]) -> str:
-    source = files("kick.cli") / "templates" / "generate" / kind / f"{part}.py"
+    source = files("kick.cli") / "templates" / "generate" / kind / f"{part}.py.template"
     return fill(source.read_text(encoding="utf-8"), values)
 
 

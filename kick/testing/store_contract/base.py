@@ -126,7 +126,7 @@ class StoreCase:
 
     @pytest.fixture
     def make_store(self) -> MakeStore:
-        raise NotImplementedError("the subclass has to define the fixture `make_store`")
+        pytest.fail("the subclass of StoreContract has to define the fixture `make_store`", pytrace=False)
 
     @pytest.fixture
     async def store(self, make_store: MakeStore) -> AsyncIterator[AtomicStore]:

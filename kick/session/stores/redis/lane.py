@@ -86,7 +86,7 @@ class Lane(asyncio.Protocol):
     def send(self, commands: Sequence[Command], since: float) -> None:
         """Send commands, all of them in one piece; an idle server has kept us waiting since then.
 
-        `math.inf` is for the middle of a turn, in which no answer can be heard: `begin_to_wait()` comes after it.
+        `math.inf` is for the middle of a turn, which may take long for other reasons: `begin_to_wait()` comes after it.
         """
         if not self._in_flight:
             self._waiting_since = since
@@ -94,7 +94,7 @@ class Lane(asyncio.Protocol):
         self._transport.write(b"".join([command.payload for command in commands]))
 
     def begin_to_wait(self, now: float) -> None:
-        """Answers can be heard from now on."""
+        """Count from now on what was sent in a turn that is over."""
         self._waiting_since = min(self._waiting_since, now)
 
     def retire(self) -> None:

@@ -409,8 +409,6 @@ def _steps(change: Change) -> list[bytes]:
 
 
 def _counters(change: Change, counted: Sequence[bytes]) -> dict[str, int]:
-    if not counted:
-        return {}
     names = _steps(change)[::2]
     values = dict(zip(names, counted, strict=True))
     return {name: int(values[name.encode()]) for name in change.increment}

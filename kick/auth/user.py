@@ -11,8 +11,9 @@ from kick.auth.errors import BadLoader, LoginRequired
 from kick.auth.identities import Identity, identity
 from kick.di import Provider
 from kick.di.errors import UnresolvedHint
+from kick.di.hints import Unresolved
 from kick.di.naming import place_of
-from kick.di.signature import Need, Unresolved, made_by, needs_of
+from kick.di.signature import Need, made_by, needs_of
 from kick.errors import KickError
 from kick.http.context import RequestContext
 from kick.http.response import Response

@@ -24,8 +24,9 @@ import msgspec
 from kick.di import Container
 from kick.di.errors import UnresolvedHint
 from kick.di.generics import NO_TYPES, filled, has_variables
+from kick.di.hints import Unresolved, signature_of
 from kick.di.naming import type_name
-from kick.di.signature import Need, Unhinted, Unresolved, needs_of
+from kick.di.signature import Need, Unhinted, needs_of
 from kick.errors import KickError, MissingExtra
 from kick.http.allowance import Allowance, allowance_of, file_fields, file_of
 from kick.http.body import reads_multipart
@@ -263,7 +264,7 @@ def handler_problem(handler: Any, place: str) -> KickError | None:
     code = getattr(function, "__code__", None)
     if code is not None and not code.co_argcount and not code.co_flags & inspect.CO_VARARGS:
         return NotAHandler(place, "it takes no self", f"Write it as a method: `{method}`.")
-    rest = [each for each in inspect.signature(handler).parameters.values() if each.kind in _REST]
+    rest = [each for each in signature_of(handler).parameters.values() if each.kind in _REST]
     if rest:
         return NotAHandler(
             place,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -12,6 +11,7 @@ from starlette.background import BackgroundTask
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kick.di import Container
+from kick.di.hints import takes
 from kick.errors import KickError
 from kick.http.context import RequestContext
 from kick.http.controller import RouteInfo
@@ -217,9 +217,9 @@ def mount_problem(app: object, place: str) -> BadMount | None:
         return BadMount(place, f"is the class {app.__name__}", fix)
     if isinstance(app, str | bytes):
         return BadMount(place, "is a text", f'For the files of a folder: `StaticFiles("{app!s}")`.')
-    if callable(app) and _takes(app, 3):
+    if callable(app) and takes(app, 3):
         return None
-    if callable(app) and _takes(app, 2):
+    if callable(app) and takes(app, 2):
         name = getattr(app, "__name__", "app")
         return BadMount(
             place,
@@ -277,11 +277,3 @@ def _body_of(ctx: RequestContext[Any], receive: Receive) -> Receive:
     A multipart form that it took apart is not, nor what it read of half a body.
     """
     return receive if ctx._raw is None else ctx._replay()
-
-
-def _takes(function: Callable[..., Any], count: int) -> bool:
-    try:
-        inspect.signature(function).bind(*range(count))
-    except (TypeError, ValueError):
-        return False
-    return True

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from kick.di.hints import takes
 from kick.http.answer import NOT_BUILT
 from kick.http.background import Background
 from kick.http.context import RequestContext
@@ -77,9 +78,7 @@ def middleware_problem(layer: object) -> NotMiddleware | None:
         return NotMiddleware(layer, "it cannot be called")
     if not (inspect.iscoroutinefunction(layer) or inspect.iscoroutinefunction(type(layer).__call__)):
         return NotMiddleware(layer, "it is not a coroutine function")
-    try:
-        inspect.signature(layer).bind(object(), object())
-    except (TypeError, ValueError):
+    if not takes(layer, 2):
         return NotMiddleware(layer, "it does not take two arguments, the context and call_next")
     return None
 

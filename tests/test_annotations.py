@@ -13,6 +13,8 @@ import pytest
 from kick import App, Module, Provider, bootstrap
 from kick.cli.target import load_target, parse_target
 from kick.errors import KickError, SetupErrors
+from kick.session import session
+from kick.session.typed import Shape
 from tests.http.support import ask
 
 Load = Callable[[str], ModuleType]
@@ -394,3 +396,55 @@ class TestNamesThatAreNotThere:
         """)
         (problem,) = problems_of(module)
         assert "it takes *rates" in problem.cause
+
+
+class TestFields:
+    """Types of fields, of what is read from a request and of typed sessions."""
+
+    @UNQUOTED
+    @pytest.mark.parametrize("taken", ["Price", "list[Price]", "Old", "Price | None"])
+    def test_of_a_body_are_named(self, load: Load, q: str, taken: str) -> None:
+        module = load(f"""
+            class Price(msgspec.Struct):
+                rate: {q}Decimal{q}
+
+            @dataclass
+            class Old:
+                rate: {q}list[Decimal]{q}
+
+            @Controller("/")
+            class PricesController:
+                @Post("/")
+                async def create(self, body: {taken}) -> None: ...
+        """)
+        (problem,) = problems_of(module)
+        assert problem.code == "di-unresolved-hint"
+        assert "The type Decimal of a field within body: " in problem.cause
+        assert "of PricesController.create()" in problem.cause
+
+    @UNQUOTED
+    @pytest.mark.parametrize("base", ["msgspec.Struct", "object"])
+    def test_of_a_session_are_named(self, load: Load, q: str, base: str) -> None:
+        module = load(f"""
+            {"@dataclass" if base == "object" else ""}
+            class Data({base}):
+                user_id: int | None = None
+                rate: {q}Decimal{q} = None
+        """)
+        with pytest.raises(KickError) as caught:
+            session(secret="0123456789abcdef" * 4, data=module.Data)
+        assert caught.value.code == "di-unresolved-hint"
+        assert "The type Decimal of the field rate of session(data=Data)" in caught.value.cause
+        assert "`from decimal import Decimal`" in caught.value.fix
+
+    @pytest.mark.parametrize("base", ["msgspec.Struct", "object"])
+    def test_of_a_session_may_be_hidden_by_methods(self, load: Load, base: str) -> None:
+        module = load(f"""
+            {"@dataclass" if base == "object" else ""}
+            class Data({base}):
+                cart: tuple[str, ...] = ()
+
+                def tuple(self) -> tuple[str, ...]:
+                    return self.cart
+        """)
+        assert Shape(module.Data).contents({"cart": b'["a"]'}).value.tuple() == ("a",)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from inspect import Signature
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from kick.di.naming import import_line
 
@@ -85,6 +85,16 @@ def hints_of(annotated: Any) -> dict[str, Any]:
             if found is None or (isinstance(text, str) and methods & _names_in(text)):
                 hints[name] = _evaluated(annotated, name, text, _globals(holder), variables)
     return hints
+
+
+def import_within(hint: Any, name: str) -> str | None:
+    """The import statement of a name in the module of a class, or of one of the classes in a generic type.
+
+    >>> import_within(list[Unresolved], "inspect")
+    'import inspect'
+    """
+    statements = (import_within(each, name) for each in get_args(hint))
+    return import_line(hint, name) if isinstance(hint, type) else next(filter(None, statements), None)
 
 
 def _annotations(holder: Any) -> dict[str, Any]:

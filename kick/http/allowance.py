@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, NotRequired, Required, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, NotRequired, Required, Union, get_args, get_origin
 
 import msgspec
 from typing_extensions import ReadOnly
 
+from kick.di.hints import hints_of
 from kick.http.codec import holds_uploads
 from kick.http.texts import kinds_of, names_of_model, object_fields
 from kick.http.uploads import File, is_upload
@@ -101,7 +102,7 @@ def file_fields(hint: Any) -> dict[str, File]:
     """
     found: dict[str, File] = {}
     for cls, names in _classes_of(hint):
-        hints = get_type_hints(cls, include_extras=True)
+        hints = hints_of(cls)
         for name, wire_name in names.items():
             hint = hints.get(name)
             file = file_of(hint)

@@ -24,7 +24,7 @@ import msgspec
 from kick.di import Container
 from kick.di.errors import UnresolvedHint
 from kick.di.generics import NO_TYPES, filled, has_variables
-from kick.di.hints import Unresolved, signature_of
+from kick.di.hints import Unresolved, import_within, signature_of
 from kick.di.naming import type_name
 from kick.di.signature import Need, Unhinted, needs_of
 from kick.errors import KickError, MissingExtra
@@ -206,7 +206,11 @@ class CallPlan:
                 reader = self._reader(argument, files)
                 if reader is not None:
                     self.readers[argument.name] = reader
-            except (TypeError, NameError) as error:
+            except NameError as error:  # of a field
+                where = f"a field within {argument.name}: {type_name(unmarked(hint))} of {self.place}"
+                reason, statement = f"NameError: {error}", import_within(hint, error.name)
+                self.problems.append(UnresolvedHint(where, error.name, reason, statement=statement))
+            except TypeError as error:
                 shown = f"{source.name.title()}[{type_name(unmarked(hint))}]" if marker_of(hint) else type_name(hint)
                 self.problems.append(UnsupportedType(source.value, shown, self.place, str(error), name=argument.name))
         body = next((each.hint for each in self.arguments if each.source is Source.BODY), None)

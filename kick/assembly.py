@@ -9,14 +9,13 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from kick.concurrency import Threads
 from kick.di import Container
 from kick.di.generics import type_arguments
 from kick.di.naming import place_of
 from kick.errors import KickError
-from kick.http.binding import CallPlan, Source
-from kick.http.calling import endpoint_of, without_body
-from kick.http.context import RequestContext
-from kick.http.controller import ControllerInfo, RouteInfo, SocketInfo, controller_info, handlers_of, middleware_of
+from kick.http.context.context import RequestContext
+from kick.http.context.request import ANY_METHOD
 from kick.http.errors import (
     BadBodyLimit,
     BadFileLimit,
@@ -27,20 +26,28 @@ from kick.http.errors import (
     NotAController,
     WatchedStream,
 )
-from kick.http.markers import is_socket
+from kick.http.handlers.endpoint import endpoint_of, without_body
+from kick.http.handlers.parameters import is_socket
+from kick.http.handlers.plan import CallPlan, Source
 from kick.http.mounts import BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
 from kick.http.pipeline import around, for_route, guarded, middleware_problem
-from kick.http.request import ANY_METHOD
-from kick.http.response import Response
-from kick.http.routing import Endpoint, Route, Router, Segment, parse_path, path_names
+from kick.http.request.uploads import File
+from kick.http.response.base import Response
+from kick.http.response.static import StaticFiles
+from kick.http.routing.decorators import (
+    ControllerInfo,
+    RouteInfo,
+    SocketInfo,
+    controller_info,
+    handlers_of,
+    middleware_of,
+)
+from kick.http.routing.router import Endpoint, Route, Router, Segment, parse_path, path_names
+from kick.http.routing.urls import URLs
+from kick.http.routing.versions import version_problem
 from kick.http.settings import Settings
 from kick.http.sight import is_for_sight, layer_sees_session, sees_session
-from kick.http.socket_errors import DuplicateSocket, SocketElsewhere
-from kick.http.static import StaticFiles
-from kick.http.threads import Threads
-from kick.http.uploads import File
-from kick.http.urls import URLs
-from kick.http.versions import version_problem
+from kick.http.websocket.errors import DuplicateSocket, SocketElsewhere
 
 
 class ModuleLike(Protocol):
@@ -98,7 +105,7 @@ class SocketChain(Chain):
 
     def link(self, container: Container) -> Endpoint:
         """The whole chain, composed; the container has started."""
-        from kick.http.socketplan import SocketPlan, socket_endpoint
+        from kick.http.websocket.plan import SocketPlan, socket_endpoint
 
         assert isinstance(self.plan, SocketPlan)
         handler = socket_endpoint(self.plan, container, container.instance(self.route.controller))
@@ -243,7 +250,7 @@ class Assembly:
     def _plan(self, handler: Any, info: RouteInfo, path: str, place: str, controller: type) -> CallPlan:
         types = type_arguments(controller, handler)
         if isinstance(info, SocketInfo):
-            from kick.http.socketplan import SocketPlan, socket_problems  # on first use: most have no WebSockets
+            from kick.http.websocket.plan import SocketPlan, socket_problems  # on first use: most have no WebSockets
 
             self.problems += socket_problems(info, place)
             return SocketPlan(handler, info, path_names(path), place, types=types)

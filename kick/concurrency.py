@@ -14,13 +14,25 @@ from weakref import WeakKeyDictionary
 import anyio
 from anyio import to_thread
 
-from kick.http.errors import BadThreads
+from kick.errors import KickError
 
 logger: Final = logging.getLogger("kick.http")
 
 T = TypeVar("T")
 
 DEFAULT_THREADS: Final = 40
+
+
+class BadThreads(KickError):
+    """`threads=` that is no number of threads."""
+
+    code = "threads"
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            cause=f"threads={given!r} of bootstrap() is no number of threads.",
+            fix="Say how many sync handlers may run at a time: `threads=40`.",
+        )
 
 
 class Threads:

@@ -1,4 +1,4 @@
-"""Names that a package hands on: each is imported when it is first asked for."""
+"""Exports of a package that are imported when they are first used."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from types import ModuleType
 from typing import Any
 
 
-def hand_on(package: str, homes: Mapping[str, tuple[str, ...]]) -> None:
-    """Let a package have names of other modules, without importing these; `homes` has the names of each module.
+def lazy_exports(package: str, exports: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Let a package export names of other modules without importing these; return the names, for `__all__`.
 
-    What an application does not use is not loaded. Type checkers do not see through this: they are shown the imports
-    themselves, under `if TYPE_CHECKING`. A module below the package that is called like one of the names does not take
-    its place, as it would not after an import of the name.
+    `exports` maps each module to the names it provides. An application does not load what it does not use. Type
+    checkers cannot follow this: the package shows them the same imports under `if TYPE_CHECKING`, and a test compares
+    the two. A submodule that has the name of an export (`kick.middleware.cors`) does not replace it.
 
-    >>> import kick.http.middleware.cors
-    >>> kick.http.middleware.cors
+    >>> import kick.middleware.cors
+    >>> kick.middleware.cors
     <function cors at ...>
     """
-    home_of = {name: home for home, names in homes.items() for name in names}
+    home_of = {name: home for home, names in exports.items() for name in names}
 
     class Package(ModuleType):
         def __getattr__(self, name: str) -> Any:
@@ -31,6 +31,7 @@ def hand_on(package: str, homes: Mapping[str, tuple[str, ...]]) -> None:
             return value
 
         def __setattr__(self, name: str, value: Any) -> None:
+            # The import system sets a submodule as an attribute of its package. An export of that name stays.
             if not (isinstance(value, ModuleType) and name in home_of):
                 super().__setattr__(name, value)
 
@@ -38,3 +39,4 @@ def hand_on(package: str, homes: Mapping[str, tuple[str, ...]]) -> None:
             return sorted({*vars(self), *home_of})
 
     sys.modules[package].__class__ = Package
+    return sorted(home_of)

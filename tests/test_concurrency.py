@@ -12,7 +12,7 @@ import pytest
 from anyio import from_thread
 
 from kick import Controller, Get, RequestContext, Response
-from kick.http.threads import Threads
+from kick.concurrency import Threads
 from tests.http.support import app_of, ask
 from tests.support.waiting import wait_until
 

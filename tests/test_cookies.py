@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kick import Controller, Get, RequestContext
+from kick.cookies import attribute_problem, cookies_by_name, decode_value, format_cookie, is_token, parse_cookies
 from kick.http import cookie_parser
-from kick.http.cookies import attribute_problem, cookies_by_name, decode_value, format_cookie, is_token, parse_cookies
 from kick.signing import MissingSecret, Signer, WeakSecret
 from tests.http.support import app_of, ask
 

@@ -5,8 +5,8 @@ from http import HTTPStatus
 import pytest
 
 from kick import http
+from kick.exceptions import phrase_of
 from kick.http import HTTPError, MethodNotAllowed, ServiceUnavailable, TooManyRequests, UnprocessableEntity
-from kick.http.problem import phrase_of
 
 FAMILY = [
     each for name in http.__all__ if isinstance(each := getattr(http, name), type) and issubclass(each, HTTPError)

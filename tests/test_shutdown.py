@@ -8,7 +8,7 @@ import threading
 import anyio
 import pytest
 
-from kick.http.shutdown import Shutdown
+from kick.shutdown import Shutdown
 
 pytestmark = pytest.mark.anyio
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kick.http.printable import shown
+from kick.log_text import shown
 
 if TYPE_CHECKING:
-    from kick.http.context import RequestContext
+    from kick.http.context.context import RequestContext
 
 KEY: Final = "kick.exchange"
 """Where the exchange stands in the scope."""

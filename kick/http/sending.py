@@ -9,9 +9,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Send
 
 from kick.di.scope import shielded_from
-from kick.http.context import RequestContext
-from kick.http.request import Cleanup
-from kick.http.response import Response, head_of
+from kick.http.context.context import RequestContext
+from kick.http.context.request import Cleanup
+from kick.http.response.base import Response, head_of
 
 
 async def send_response(ctx: RequestContext[Any], response: Response, send: Send) -> None:

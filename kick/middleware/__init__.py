@@ -1,29 +1,31 @@
 """Middleware that comes with kick: each is on or off by one line, and what an extra brings is imported on first use."""
 
-# ruff: noqa: TC004  # type checkers see these imports, and `hand_on` makes the others
-
 from typing import TYPE_CHECKING
 
-from kick.names import hand_on
+from kick.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from kick.http.middleware.access_log import AccessLog
-    from kick.http.middleware.compression import compression
-    from kick.http.middleware.cors import cors
-    from kick.http.middleware.rate_limit import rate_limit
-    from kick.http.middleware.request_id import request_id
-    from kick.http.middleware.security_headers import security_headers
+    from kick.cookies import cookie_parser as cookie_parser
+    from kick.middleware.access_log.log import AccessLog as AccessLog
+    from kick.middleware.compression.middleware import compression as compression
+    from kick.middleware.cors import cors as cors
+    from kick.middleware.csrf import csrf as csrf
+    from kick.middleware.rate_limit.middleware import rate_limit as rate_limit
+    from kick.middleware.request_id import request_id as request_id
+    from kick.middleware.security_headers.middleware import security_headers as security_headers
+    from kick.middleware.session import session as session
 else:
-    hand_on(
+    __all__ = lazy_exports(
         __name__,
         {
-            "kick.http.middleware.access_log": ("AccessLog",),
-            "kick.http.middleware.compression": ("compression",),
-            "kick.http.middleware.cors": ("cors",),
-            "kick.http.middleware.rate_limit": ("rate_limit",),
-            "kick.http.middleware.request_id": ("request_id",),
-            "kick.http.middleware.security_headers": ("security_headers",),
+            "kick.cookies": ("cookie_parser",),
+            "kick.middleware.access_log.log": ("AccessLog",),
+            "kick.middleware.compression.middleware": ("compression",),
+            "kick.middleware.cors": ("cors",),
+            "kick.middleware.csrf": ("csrf",),
+            "kick.middleware.rate_limit.middleware": ("rate_limit",),
+            "kick.middleware.request_id": ("request_id",),
+            "kick.middleware.security_headers.middleware": ("security_headers",),
+            "kick.middleware.session": ("session",),
         },
     )
-
-__all__ = ["AccessLog", "compression", "cors", "rate_limit", "request_id", "security_headers"]

@@ -15,11 +15,11 @@ from starlette.types import ASGIApp
 
 from kick.errors import KickError, SetupErrors
 from kick.http.errors import list_problem
-from kick.http.exchange import Exchange, Finished, Observed
-from kick.http.middleware.access_log import AccessLog
+from kick.http.observers import Exchange, Finished, Observed
+from kick.middleware.access_log.log import AccessLog
 
 if TYPE_CHECKING:
-    from kick.http.proxies import TrustedProxies
+    from kick.middleware.proxies import TrustedProxies
 
 PROXIES_VARIABLE: Final = "KICK_TRUSTED_PROXIES"
 """Says who is trusted where the application does not: a number, or networks with commas between them."""
@@ -52,7 +52,7 @@ class Entrance:
         wraps: list[Wrap] = []
         proxies, hosts = self._proxies, self._hosts
         if proxies is not None:
-            from kick.http.proxies import ProxiedApp  # on first use, as below: most applications do without
+            from kick.middleware.proxies import ProxiedApp  # on first use, as below: most applications do without
 
             wraps.append(lambda app: ProxiedApp(app, proxies))
         if self.observers:
@@ -60,7 +60,7 @@ class Entrance:
             wraps.append(lambda app: Observed(app, finished))
             wraps += [each.around for each in self.observers if hasattr(each, "around")]
         if hosts is not None:
-            from kick.http.hosts import AllowedHosts
+            from kick.middleware.hosts import AllowedHosts
 
             wraps.append(lambda app: AllowedHosts(app, hosts))
         return wraps + [_wrap(each) for each in asgi_middleware]
@@ -76,7 +76,7 @@ class Entrance:
         if problem is not None:
             self.problems.append(problem)
             return
-        from kick.http.hosts import host_problems
+        from kick.middleware.hosts import host_problems
 
         self._hosts = [*given]
         self.problems += host_problems(self._hosts)
@@ -87,7 +87,7 @@ def trusted(given: Any) -> TrustedProxies | None:
     said = os.environ.get(PROXIES_VARIABLE, "")
     if given is None and not said:
         return None
-    from kick.http.proxies import TrustedProxies
+    from kick.middleware.proxies import TrustedProxies
 
     return TrustedProxies.of_text(said) if given is None else TrustedProxies.of(given)
 

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from starlette.middleware.cors import CORSMiddleware
 
+from kick.cookies import is_token
 from kick.environment import in_production
 from kick.errors import KickError
-from kick.http.cookies import is_token
-from kick.http.middleware.ownership import own_response
-from kick.http.problem import BadRequest
-from kick.http.request import ANY_METHOD
-from kick.http.response import Response, add_vary, empty_response, header_line
+from kick.exceptions import BadRequest
+from kick.http.context.request import ANY_METHOD
+from kick.http.response.base import Response, add_vary, empty_response, header_line
+from kick.middleware.ownership import own_response
 
 if TYPE_CHECKING:
-    from kick.http.context import RequestContext
-    from kick.http.routing import Route
+    from kick.http.context.context import RequestContext
+    from kick.http.routing.router import Route
 
 CallNext: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
 
@@ -177,7 +177,7 @@ def cors(
     True
     >>> cors(allow_origins=["*"], allow_credentials=True)
     Traceback (most recent call last):
-    kick.http.middleware.cors.DangerousCors: [cors-dangerous]
+    kick.middleware.cors.DangerousCors: [cors-dangerous]
       cors(): everybody may read what is meant for the user who is logged in.
       Fix: Name the sites: `allow_origins=["https://app.example.com"]`.
 

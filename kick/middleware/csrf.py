@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 from urllib.parse import urlsplit
 
 from kick.errors import KickError, raise_all
-from kick.http.body import FORM, MULTIPART
+from kick.exceptions import Forbidden
+from kick.http.context.request import ANY_METHOD, WITHOUT_BODY
 from kick.http.errors import MiddlewareOrder, list_problem
-from kick.http.problem import Forbidden
-from kick.http.request import ANY_METHOD, WITHOUT_BODY
-from kick.http.response import Response
-from kick.http.upgrades import is_handshake
+from kick.http.request.body import FORM, MULTIPART
+from kick.http.response.base import Response
+from kick.http.websocket.scope import is_handshake
+from kick.middleware.session import SessionLayer
+from kick.session.csrf_token import is_token_of
 from kick.session.errors import BadTrustedOrigin, NeedsSession
-from kick.session.middleware import SessionLayer
 from kick.session.session import Session, Status
-from kick.session.token import is_token_of
 
 if TYPE_CHECKING:
-    from kick.http.context import RequestContext
-    from kick.http.routing import Route
+    from kick.http.context.context import RequestContext
+    from kick.http.routing.router import Route
     from kick.http.settings import Settings
 
 HEADER: Final = "X-CSRF-Token"
@@ -263,7 +263,7 @@ def csrf(*, trusted_origins: Sequence[str] = ()) -> CsrfLayer:
     Raises `BadTrustedOrigin` for what is no origin.
 
     >>> csrf(trusted_origins=["https://admin.example.com"])
-    <kick.session.csrf.CsrfLayer object at ...>
+    <kick.middleware.csrf.CsrfLayer object at ...>
     """
     no_list = list_problem(trusted_origins, "trusted_origins", "csrf()")
     raise_all([no_list] if no_list else [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from kick.http.routing import Route
+    from kick.http.routing.router import Route
     from kick.http.settings import Settings
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.errors import KickError, raise_all
-from kick.http.hosts import parse_host
+from kick.middleware.hosts import parse_host
 
 Headers: TypeAlias = Literal["x-forwarded", "forwarded"]
 Address: TypeAlias = bytes

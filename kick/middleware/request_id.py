@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kick.cookies import is_token
 from kick.errors import KickError
-from kick.http.context import RequestContext
-from kick.http.cookies import is_token
-from kick.http.ids import draw_request_id, usable_id
-from kick.http.response import Response, set_header
+from kick.http.context.context import RequestContext
+from kick.http.request.request_id import draw_request_id, usable_id
+from kick.http.response.base import Response, set_header
 
 if TYPE_CHECKING:
     from kick.http.pipeline import CallNext

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from kick.cookies import CookieParser
 from kick.di import Provider
 from kick.errors import KickError
-from kick.http.cookies import CookieParser
+from kick.exceptions import HTTPError
 from kick.http.errors import MiddlewareOrder
-from kick.http.problem import HTTPError
-from kick.http.response import Response
+from kick.http.response.base import Response
 from kick.session.cookie import CookieOptions
-from kick.session.directory import Sessions
+from kick.session.devices import Sessions
 from kick.session.engine import Engine
 from kick.session.events import Listener
 from kick.session.headers import finish_headers
@@ -24,8 +24,8 @@ from kick.session.stores.url import open_store
 from kick.signing import Secret
 
 if TYPE_CHECKING:
-    from kick.http.context import RequestContext
-    from kick.http.routing import Route
+    from kick.http.context.context import RequestContext
+    from kick.http.routing.router import Route
 
 
 class SessionLayer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kick.http.middleware.security_headers import SecurityHeaders, security_headers
+from kick.middleware.security_headers.middleware import SecurityHeaders, security_headers
 
 
 def with_standard(middleware: Sequence[Any]) -> list[Any]:

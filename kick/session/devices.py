@@ -11,7 +11,7 @@ import msgspec
 from kick.session.engine import Engine
 from kick.session.events import SessionEvent
 from kick.session.ids import fingerprint, key_of, successor_key
-from kick.session.store import Record, Superseded
+from kick.session.stores.base import Record, Superseded
 from kick.session.values import UnreadableValue, decode
 from kick.session.verbs import CLIENT, MOST_HOPS
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from kick.session.contents import RESERVED, Refusal
+from kick.session.data import RESERVED, Refusal
 from kick.session.errors import BadSessionOption
 from kick.session.values import UnreadableValue, decode, encode, same
 

@@ -1,7 +1,7 @@
 """`Exchange`: what observers are told of a request. How requests end is shown in `middleware/test_access_log.py`."""
 
 from kick import Module, bootstrap
-from kick.http.exchange import Exchange
+from kick.http.observers import Exchange
 from tests.http.support import ask
 
 

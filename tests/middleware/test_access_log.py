@@ -23,11 +23,11 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse
 
 from kick import App, Controller, Get, Module, Post, RequestContext, Response, bootstrap
-from kick.http.exchange import ASK_AFTER
-from kick.http.middleware import AccessLog, request_id
-from kick.http.middleware.access_lines import Entry, JSONLines, TextLines
-from kick.http.middleware.access_log import BadAccessLog
-from kick.http.printable import shown
+from kick.http.observers import ASK_AFTER
+from kick.log_text import shown
+from kick.middleware import AccessLog, request_id
+from kick.middleware.access_log.lines import Entry, JSONLines, TextLines
+from kick.middleware.access_log.log import BadAccessLog
 from kick.session import session
 from tests.http.support import ask
 from tests.support.serving import ROOT, ServeProcess, serve

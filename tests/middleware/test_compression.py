@@ -18,10 +18,10 @@ from starlette.responses import FileResponse, StreamingResponse
 from kick import App, Controller, Get, RequestContext, Response, Use
 from kick.errors import MissingExtra
 from kick.http import CallNext
-from kick.http.conditional import conditional
-from kick.http.middleware import compression
-from kick.http.middleware.compression import BadCompressionOption
-from kick.http.middleware.encodings import zstd_module
+from kick.http.response.etags import conditional
+from kick.middleware import compression
+from kick.middleware.compression.encodings import zstd_module
+from kick.middleware.compression.middleware import BadCompressionOption
 from kick.session import session
 from tests.http.support import Answer, app_of, ask
 from tests.support.serving import Serve
@@ -112,7 +112,7 @@ async def test_a_response_that_is_kept_stays_as_it_was() -> None:
 
 
 async def test_a_large_body_is_compressed_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kick.http.middleware import encodings
+    from kick.middleware.compression import encodings
 
     threads: dict[int, threading.Thread] = {}
     compress = zlib.compress

@@ -11,8 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from kick import App, Controller, Get, Module, Options, Post, RequestContext, Response, Use, bootstrap
 from kick.errors import KickError
-from kick.http.middleware import cors, rate_limit
-from kick.http.middleware.cors import BadCorsOption, BadOrigin, Cors, CorsOnRoute, DangerousCors, PlainCors
+from kick.middleware import cors, rate_limit
+from kick.middleware.cors import BadCorsOption, BadOrigin, Cors, CorsOnRoute, DangerousCors, PlainCors
 from tests.http.support import app_of, ask
 from tests.support.serving import Serve
 

@@ -9,7 +9,7 @@ from limits import parse
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import STRATEGIES
 
-from kick.http.middleware.counters import MemoryCounters
+from kick.middleware.rate_limit.counters import MemoryCounters
 
 
 class Clock:

@@ -21,9 +21,10 @@ from websockets.typing import Origin
 from kick import App, Controller, Delete, Get, Head, Module, Options, Patch, Post, Put, RequestContext, Use, bootstrap
 from kick.http import Response, StaticFiles
 from kick.http.errors import NotAList
-from kick.session import CsrfExempt, CsrfLayer, MemoryStore, csrf, session
+from kick.middleware import csrf
+from kick.session import CsrfExempt, CsrfLayer, MemoryStore, session
+from kick.session.csrf_token import draw_token, is_token_of
 from kick.session.errors import BadTrustedOrigin
-from kick.session.token import draw_token, is_token_of
 from kick.testing import TestClient
 from tests.http.support import ask
 from tests.session.harness import calls_to

@@ -18,8 +18,8 @@ from selenium.webdriver.common.by import By
 
 from kick import App, Controller, Get, Module, Post, RequestContext, bootstrap
 from kick.auth import Authenticated, Identity, authentication, login
-from kick.http.middleware import security_headers
-from kick.session import csrf, session
+from kick.middleware import csrf, security_headers
+from kick.session import session
 from tests.support.browser import open_browser
 from tests.support.serving import Serve
 from tests.support.waiting import wait_until

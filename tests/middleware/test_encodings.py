@@ -7,7 +7,7 @@ from time import perf_counter
 
 import pytest
 
-from kick.http.middleware.encodings import CODINGS, preferred, zstd_module
+from kick.middleware.compression.encodings import CODINGS, preferred, zstd_module
 
 zstd = zstd_module()
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kick import App, Controller, Get, RequestContext, Response
-from kick.http.middleware import compression, cors, rate_limit, security_headers
+from kick.middleware import compression, cors, rate_limit, security_headers
 from tests.http.support import app_of
 
 ANY = st.binary(max_size=200) | st.text(st.characters(min_codepoint=32, max_codepoint=126)).map(str.encode)

@@ -14,7 +14,7 @@ from starlette.types import Message
 
 from kick import App, Controller, Get
 from kick.http.errors import NotAList
-from kick.http.hosts import HostPatterns, parse_host
+from kick.middleware.hosts import HostPatterns, parse_host
 from tests.http.support import Answer, app_of, ask
 
 ALLOWED = ["example.com", "*.example.org", "192.0.2.1", "[2001:db8::1]", "localhost"]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kick import Controller, Get, Module, RequestContext, Response, Use, bootstrap
-from kick.http.middleware.placement import PerRoute
+from kick.middleware.per_route import PerRoute
 from tests.http.support import app_of, ask
 
 

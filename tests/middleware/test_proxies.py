@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick import App, Controller, Get, RequestContext
-from kick.http.proxies import ProxiedApp, TrustedProxies, forwarded_elements, seen_through
+from kick.middleware.proxies import ProxiedApp, TrustedProxies, forwarded_elements, seen_through
 from kick.session import SessionMiddleware, session
 from tests.http.support import Answer, app_of, ask
 

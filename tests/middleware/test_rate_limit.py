@@ -16,10 +16,10 @@ from websockets.sync.client import connect
 from kick import App, Controller, Get, Post, RequestContext, Socket, Use, WebSocket
 from kick.errors import KickError, MissingExtra
 from kick.http import Conflict
-from kick.http.middleware import cors, rate_limit
-from kick.http.middleware.clients import network_of
-from kick.http.middleware.counters import MemoryCounters
-from kick.http.middleware.rate_limit_options import STRATEGIES, BadRateLimit, BadRateLimitOption
+from kick.middleware import cors, rate_limit
+from kick.middleware.rate_limit.clients import network_of
+from kick.middleware.rate_limit.counters import MemoryCounters
+from kick.middleware.rate_limit.options import STRATEGIES, BadRateLimit, BadRateLimitOption
 from kick.session import session
 from tests.http.support import app_of, ask
 from tests.support.ports import HOST, bound_socket

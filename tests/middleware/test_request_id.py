@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kick import Controller, Get, RequestContext
-from kick.http.middleware import request_id
+from kick.middleware import request_id
 from tests.http.support import Answer, app_of, ask
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -13,9 +13,9 @@ from starlette.types import Receive, Scope, Send
 
 from kick import App, Controller, Get, Module, RequestContext, Response, Use, bootstrap
 from kick.http import NotFound
-from kick.http.middleware import security_headers
-from kick.http.middleware.csp import DEFAULT, NONCE, BadPolicy, Policy
-from kick.http.middleware.security_headers import BadSecurityHeader
+from kick.middleware import security_headers
+from kick.middleware.security_headers.csp import DEFAULT, NONCE, BadPolicy, Policy
+from kick.middleware.security_headers.middleware import BadSecurityHeader
 from tests.http.support import Answer, app_of, ask
 from tests.support.serving import Serve
 

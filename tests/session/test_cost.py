@@ -12,7 +12,7 @@ import pytest
 
 from kick.session import MemoryStore, Sessions
 from kick.session.ids import draw_id, key_of
-from kick.session.store import Change
+from kick.session.stores.base import Change
 from kick.session.stores.redis import RedisStore
 from tests.session.harness import Answer, Browser, Site, calls_to, setting
 from tests.session.test_expiry import Clock

@@ -15,8 +15,8 @@ from uuid import uuid4
 import pytest
 
 from kick.session import MemoryStore, Sessions
-from kick.session.store import Record
-from kick.session.stores.basic import BasicStore
+from kick.session.stores.base import Record
+from kick.session.stores.custom import BasicStore
 from tests.session.harness import Browser, Site
 from tests.session.test_parallel import destroy, log_in_again, paused, rotate
 

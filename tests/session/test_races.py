@@ -24,7 +24,7 @@ import pytest
 
 from kick.session import MemoryStore, verbs
 from kick.session.ids import draw_id
-from kick.session.stores.basic import BasicStore
+from kick.session.stores.custom import BasicStore
 from kick.testing.store_contract import Findings
 from tests.session.conftest import make_store
 from tests.session.harness import Browser, Site, later

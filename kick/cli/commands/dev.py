@@ -19,17 +19,24 @@ from kick.cli.options import TRACE, address_options, target_argument
 from kick.cli.report import error_report, show_warnings
 from kick.cli.target import Target, find_target, load_served
 from kick.errors import KickError
-from kick.http.middleware.access_log import VARIABLE
+from kick.middleware.access_log.log import VARIABLE
 
 if TYPE_CHECKING:
-    from kick.cli.processes import Child
+    from kick.cli.server.processes import Child
 
 GRACE: Final = 0.5
 """Seconds that requests in flight get when a file was saved."""
 
 _IMPORTED_AHEAD: Final = (
-    *("kick", "kick.cli.serving", "kick.cli.live", "kick.cli.logs", "kick.cli.routes", "dotenv"),
-    *("kick.http.sockets", "kick.session.csrf", "kick.session.middleware"),  # most applications want them
+    *(
+        "kick",
+        "kick.cli.server.uvicorn_server",
+        "kick.cli.server.live",
+        "kick.cli.server.logs",
+        "kick.cli.commands.routes",
+        "dotenv",
+    ),
+    *("kick.http.websocket.router", "kick.middleware.csrf", "kick.middleware.session"),  # most applications want them
 )
 """What the next process has imported before it is needed: nothing of the user's, nothing that reads the environment."""
 _MOST_NAMED: Final = 3
@@ -54,7 +61,7 @@ def command(ctx: click.Context, target: str | None, host: str, port: int, reload
       $ kick dev shop.main:app --port 8080
       $ kick dev --live
     """
-    from kick.cli.serving import listen
+    from kick.cli.server.uvicorn_server import listen
 
     folder = Path.cwd()
     found = find_target(target, folder)
@@ -72,8 +79,8 @@ def command(ctx: click.Context, target: str | None, host: str, port: int, reload
 
 
 def _serve_and_reload(target: Target, folder: Path, sock: socket.socket, trace: bool, live: bool) -> None:
-    from kick.cli.processes import Child, StopSignals
-    from kick.cli.watching import Watch
+    from kick.cli.server.processes import Child, StopSignals
+    from kick.cli.server.watching import Watch
 
     def spare() -> Child:
         return Child(_serve_once, target, folder, sock, trace, live, spare=_IMPORTED_AHEAD)
@@ -136,7 +143,7 @@ def _serve_once(
 
 
 def _prepare(folder: Path) -> None:
-    from kick.cli.logs import log_config
+    from kick.cli.server.logs import log_config
 
     logging.config.dictConfig(log_config(dated=False))
     show_warnings()
@@ -154,8 +161,8 @@ def _serve(
     trace: bool,
     saved: Sequence[Path] | None = None,
 ) -> None:
-    from kick.cli import serving
-    from kick.cli.live import LiveReload
+    from kick.cli.server import uvicorn_server as serving
+    from kick.cli.server.live import LiveReload
 
     def say_so() -> None:
         terminal.say(_greeting(app, target, serving.address_of(sock)) if saved is None else _reloaded(saved))
@@ -168,8 +175,8 @@ def _serve_report(report: str, sock: socket.socket) -> None:
     """Answer every request with what is wrong."""
     from functools import partial
 
-    from kick.cli import serving
-    from kick.cli.live import LiveReload, error_page
+    from kick.cli.server import uvicorn_server as serving
+    from kick.cli.server.live import LiveReload, error_page
 
     serving.run(
         error_page(report),
@@ -187,7 +194,7 @@ def _serve_report(report: str, sock: socket.socket) -> None:
 
 def _greeting(app: Any, target: Target, address: str) -> str:
     from kick.app import App
-    from kick.cli.routes import route_table
+    from kick.cli.commands.routes import route_table
 
     lines = [
         "",

@@ -60,7 +60,7 @@ def _all_routes(app: App) -> list[Route]:
 
 def _verb(route: Route) -> str:
     """The method of a route; `WS` for that of a WebSocket."""
-    from kick.http.controller import SocketInfo
+    from kick.http.routing.decorators import SocketInfo
 
     return "WS" if isinstance(route.info, SocketInfo) else route.method
 

@@ -36,7 +36,7 @@ from kick.errors import KickError
 if TYPE_CHECKING:
     from kick.app import App
     from kick.session import SessionInfo
-    from kick.session.store import AtomicStore
+    from kick.session.stores.base import AtomicStore
 
 STORE: Final = "SESSION_STORE"
 EXAMPLE: Final = "--store sqlite:///sessions.db"
@@ -160,7 +160,7 @@ def list_sessions(principal: str, as_json: bool, url: str | None) -> None:
       $ kick sessions list ann
       $ kick sessions list ann --json --store sqlite:///sessions.db
     """
-    from kick.session.directory import info_of
+    from kick.session.devices import info_of
 
     found = find_store(url, Path.cwd())
     infos = [info_of(key, record) for key, record in _ask(found, lambda store: store.find(principal))]

@@ -13,16 +13,16 @@ from typing import Any
 import click
 
 from kick.cli import terminal
-from kick.cli.collector import settled
 from kick.cli.environment import ENVIRONMENT, enter
 from kick.cli.errors import SessionsNotShared
 from kick.cli.options import TRACE, address_options, target_argument
+from kick.cli.server.gc import settled
 from kick.cli.target import Target, find_target, load_served
 from kick.environment import in_production
 from kick.errors import raise_all
-from kick.http.middleware.access_log import VARIABLE
-from kick.http.middleware.entrance import PROXIES_VARIABLE
-from kick.http.proxies import TrustedProxies
+from kick.middleware.access_log.log import VARIABLE
+from kick.middleware.asgi_stack import PROXIES_VARIABLE
+from kick.middleware.proxies import TrustedProxies
 
 
 @click.command("start")
@@ -98,9 +98,9 @@ def command(
       $ kick start --host 0.0.0.0
       $ kick start shop.main:app --port 8080 --workers 4
     """
-    from kick.cli import serving
-    from kick.cli.processes import Child
-    from kick.cli.team import Team
+    from kick.cli.server import uvicorn_server as serving
+    from kick.cli.server.processes import Child
+    from kick.cli.server.workers import Team
 
     folder = Path.cwd()
     found = find_target(target, folder)
@@ -109,7 +109,7 @@ def command(
     if server == "granian" and drain:
         raise click.BadOptionUsage("drain", "granian knows no --drain: leave it out, or take another --server.")
     if server != "uvicorn":
-        from kick.cli.servers import check_installed
+        from kick.cli.server.servers import check_installed
 
         check_installed(server)
     _say({PROXIES_VARIABLE: trusted_proxies, VARIABLE: access_log})
@@ -124,7 +124,7 @@ def command(
             terminal.say(f"kick serves {found} on {where}: {os.environ[ENVIRONMENT]}, {many}{by}")
 
         if server == "granian":
-            from kick.cli.servers import run_granian
+            from kick.cli.server.servers import run_granian
 
             port = sock.getsockname()[1]
             sock.close()
@@ -148,7 +148,7 @@ def _say(variables: Mapping[str, str | None]) -> None:
 
 def _load(target: Target, folder: Path) -> Any:
     """The application; the log is set up before, so that the application may set it up otherwise."""
-    from kick.cli.logs import log_config
+    from kick.cli.server.logs import log_config
 
     logging.config.dictConfig(log_config(dated=True))
     logging.captureWarnings(True)
@@ -177,9 +177,9 @@ def _work(ready: Any, target: Target, folder: Path, sock: socket.socket, server:
 def _runner(server: str) -> Callable[..., bool]:
     """What serves an application on a socket."""
     if server == "hypercorn":
-        from kick.cli.servers import run_hypercorn
+        from kick.cli.server.servers import run_hypercorn
 
         return run_hypercorn
-    from kick.cli.serving import run
+    from kick.cli.server.uvicorn_server import run
 
     return run

@@ -23,8 +23,8 @@ def log_config(*, dated: bool) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "record": {"()": "kick.cli.logs.RecordFormatter", "dated": dated},
-            "access": {"()": "kick.cli.logs.AccessFormatter", "dated": dated},
+            "record": {"()": "kick.cli.server.logs.RecordFormatter", "dated": dated},
+            "access": {"()": "kick.cli.server.logs.AccessFormatter", "dated": dated},
         },
         "handlers": {
             "record": {"class": "logging.StreamHandler", "formatter": "record", "stream": "ext://sys.stderr"},
@@ -51,7 +51,7 @@ class RecordFormatter(logging.Formatter):
         error = ei[1]
         if self._dated or error is None:
             return super().formatException(ei)
-        from kick.http.trace import readable_trace
+        from kick.http.debug.traceback import readable_trace
 
         first, *rest = [line.encode("utf-8", "replace").decode() for line in readable_trace(error)]
         return "\n".join([f"{_MARGIN}{red(first) if self._paint else first}", *(f"{_MARGIN}{line}" for line in rest)])

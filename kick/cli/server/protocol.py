@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from kick.cli.cork import Cork, Turn
+from kick.cli.server.write_coalescing import Cork, Turn
 
 
 def http_protocol() -> type[asyncio.Protocol]:

@@ -23,9 +23,9 @@ from typing import Any, Final
 
 from kick.app import App
 from kick.cli import terminal
-from kick.cli.collector import settled
 from kick.cli.errors import ServerNotInstalled
 from kick.cli.report import start_report
+from kick.cli.server.gc import settled
 
 _TICK: Final = 0.1
 
@@ -51,7 +51,7 @@ def run_hypercorn(
     timeout_graceful_shutdown: float = 30,
     trace: bool = False,
 ) -> bool:
-    """Serve an application on a socket until a signal comes; whether it ever began to. As `kick.cli.serving.run`."""
+    """Serve an application on a socket until a signal comes; whether it ever began to. As `uvicorn_server.run`."""
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 

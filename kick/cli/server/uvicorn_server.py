@@ -21,11 +21,11 @@ from uvicorn.lifespan.on import LifespanOn
 from kick.app import App
 from kick.cli import terminal
 from kick.cli.errors import BadAddress, PortTaken
-from kick.cli.protocol import http_protocol
 from kick.cli.report import start_report
-from kick.http.middleware.access_log import VARIABLE
-from kick.http.middleware.entrance import trusted
-from kick.http.proxies import ProxiedApp
+from kick.cli.server.protocol import http_protocol
+from kick.middleware.access_log.log import VARIABLE
+from kick.middleware.asgi_stack import trusted
+from kick.middleware.proxies import ProxiedApp
 
 logger: Final = logging.getLogger("kick.cli")
 

@@ -13,7 +13,7 @@ from threading import Event
 from time import monotonic
 from typing import Final
 
-from kick.cli.processes import PAUSE
+from kick.cli.server.processes import PAUSE
 
 _SUFFIXES: Final = (".py",)
 _NAMES: Final = frozenset({".env"})

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from kick.cli.processes import PAUSE, Child, StopSignals
+from kick.cli.server.processes import PAUSE, Child, StopSignals
 
 logger: Final = logging.getLogger("kick.cli")
 

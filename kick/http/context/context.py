@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
-from kick.http.answer import OutgoingResponse
+from kick.http.context.responses import OutgoingResponse
 from kick.http.errors import NoSession
-from kick.http.urls import URLs, below_root
+from kick.http.routing.urls import URLs, below_root
 
 if TYPE_CHECKING:
-    from kick.session.contents import SessionData
+    from kick.session.data import SessionData
     from kick.session.session import Session
 
     DataT = TypeVar("DataT", default=SessionData)

@@ -11,8 +11,10 @@ from starlette.datastructures import URL, FormData, Headers, QueryParams, State
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
-from kick.http.allowance import ANY_FILES
-from kick.http.body import (
+from kick.cookies import cookies_by_name, parse_cookies
+from kick.http.errors import NoCookieSecret
+from kick.http.handlers.upload_limits import ANY_FILES
+from kick.http.request.body import (
     FORM,
     MULTIPART,
     Announced,
@@ -24,19 +26,17 @@ from kick.http.body import (
     stream_body,
     too_large,
 )
-from kick.http.codec import decode_json, malformed
-from kick.http.cookies import cookies_by_name, parse_cookies
-from kick.http.errors import NoCookieSecret
-from kick.http.ids import Trace, draw_request_id, parse_trace
-from kick.http.multipart import close_files, parse_multipart
-from kick.http.printable import shown
-from kick.http.shutdown import Shutdown
-from kick.http.texts import query_of
-from kick.http.uploads import UploadFile
+from kick.http.request.multipart import close_files, parse_multipart
+from kick.http.request.request_id import Trace, draw_request_id, parse_trace
+from kick.http.request.uploads import UploadFile
+from kick.http.validation.fields import query_of
+from kick.http.validation.serialization import decode_json, malformed
+from kick.log_text import shown
+from kick.shutdown import Shutdown
 from kick.signing import Signer
 
 if TYPE_CHECKING:
-    from kick.http.routing import Miss, Route
+    from kick.http.routing.router import Miss, Route
     from kick.http.settings import Settings
 
 Cleanup = Callable[[BaseException | None], Awaitable[None]]

@@ -8,16 +8,12 @@ from os import PathLike
 from types import AsyncGeneratorType
 from typing import Any, Final, ParamSpec
 
-from kick.http.address import as_location, is_local
-from kick.http.background import Background
-from kick.http.codec import encode_json
-from kick.http.conditional import SAFE, client_has_it, entity_tag, http_date, in_utc, not_modified
-from kick.http.cookies import SameSite, format_cookie
+from kick.cookies import SameSite, format_cookie
+from kick.exceptions import PROBLEM_JSON, HTTPError
+from kick.http.context.request import IncomingRequest
 from kick.http.errors import NoTemplates
-from kick.http.files import Disposition, content_disposition, media_type_of, open_file
-from kick.http.problem import PROBLEM_JSON, HTTPError
-from kick.http.request import IncomingRequest
-from kick.http.response import (
+from kick.http.response.background import Background
+from kick.http.response.base import (
     HTML,
     JSON,
     TEXT,
@@ -29,8 +25,12 @@ from kick.http.response import (
     own_copy,
     set_header,
 )
-from kick.http.sse import HEARTBEAT, Events, EventStream
-from kick.http.streaming import Chunks, StreamResponse
+from kick.http.response.etags import SAFE, client_has_it, entity_tag, http_date, in_utc, not_modified
+from kick.http.response.files import Disposition, content_disposition, media_type_of, open_file
+from kick.http.response.redirects import as_location, is_local
+from kick.http.response.sse import HEARTBEAT, Events, EventStream
+from kick.http.response.streaming import Chunks, StreamResponse
+from kick.http.validation.serialization import encode_json
 
 P = ParamSpec("P")
 

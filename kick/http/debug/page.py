@@ -10,12 +10,12 @@ from string import Template
 from typing import TYPE_CHECKING, Any, Final
 
 from kick.errors import KickError
-from kick.http.response import HTML, ReadyResponse, Response
-from kick.http.trace import Failure, Frame, failures, folded, owners
-from kick.http.trace import readable_trace as readable_trace
+from kick.http.debug.traceback import Failure, Frame, failures, folded, owners
+from kick.http.debug.traceback import readable_trace as readable_trace
+from kick.http.response.base import HTML, ReadyResponse, Response
 
 if TYPE_CHECKING:
-    from kick.http.context import RequestContext
+    from kick.http.context.context import RequestContext
 
 REDACTED: Final = "•••••• (redacted)"
 
@@ -49,7 +49,7 @@ def error_page(ctx: RequestContext[Any], error: BaseException, steps: Iterable[t
     `steps` is the chain. Values that may be secret are left out, and so is what variables and the session hold.
     """
     chain = failures(error)
-    page = Template(files("kick.http").joinpath("debug.html").read_text("utf-8")).substitute(
+    page = Template(files("kick.http.debug").joinpath("page.html").read_text("utf-8")).substitute(
         title=escape(f"{chain[0].name}: {chain[0].message.partition(chr(10))[0][:100]}"),
         heading=_heading(ctx, chain[0], error),
         failures="".join(map(_failure, chain)),

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from kick.http.allowance import file_fields
-from kick.http.body import FORM, JSON, MULTIPART, accepted, is_json
-from kick.http.codec import Role, converter, invalid, json_decoder, malformed, role_of
-from kick.http.context import RequestContext
-from kick.http.problem import FieldError, UnprocessableEntity, UnsupportedMediaType
-from kick.http.texts import Texts, collector, has_items, has_names
-from kick.http.validation import pointer
+from kick.exceptions import FieldError, UnprocessableEntity, UnsupportedMediaType
+from kick.http.context.context import RequestContext
+from kick.http.handlers.upload_limits import file_fields
+from kick.http.request.body import FORM, JSON, MULTIPART, accepted, is_json
+from kick.http.validation.errors import pointer
+from kick.http.validation.fields import Texts, collector, has_items, has_names
+from kick.http.validation.serialization import Role, converter, invalid, json_decoder, malformed, role_of
 
 Getter = Callable[[RequestContext[Any]], Any]
 

@@ -27,11 +27,8 @@ from kick.di.generics import NO_TYPES, filled, has_variables
 from kick.di.naming import type_name
 from kick.di.signature import Need, Unhinted, Unresolved, needs_of
 from kick.errors import KickError, MissingExtra
-from kick.http.allowance import Allowance, allowance_of, file_fields, file_of
-from kick.http.body import reads_multipart
-from kick.http.codec import Role, role_of
-from kick.http.context import RequestContext
-from kick.http.controller import RouteInfo
+from kick.http.context.context import RequestContext
+from kick.http.context.request import WITHOUT_BODY
 from kick.http.errors import (
     BodyOfStream,
     BodyWithoutMethod,
@@ -42,8 +39,7 @@ from kick.http.errors import (
     UnsupportedType,
     UntypedParameter,
 )
-from kick.http.markers import FromHeader, marker_of, unmarked
-from kick.http.readers import (
+from kick.http.handlers.extractors import (
     NO_DEFAULT,
     Getter,
     body_reader,
@@ -53,8 +49,12 @@ from kick.http.readers import (
     header_reader,
     query_reader,
 )
-from kick.http.request import WITHOUT_BODY
-from kick.http.texts import has_names
+from kick.http.handlers.parameters import FromHeader, marker_of, unmarked
+from kick.http.handlers.upload_limits import Allowance, allowance_of, file_fields, file_of
+from kick.http.request.body import reads_multipart
+from kick.http.routing.decorators import RouteInfo
+from kick.http.validation.fields import has_names
+from kick.http.validation.serialization import Role, role_of
 
 _EMPTY: Final = inspect.Parameter.empty
 _LITERALS: Final = (str, int, float, bool, type(None))

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final, NotRequired, Required, Union, get_args
 import msgspec
 from typing_extensions import ReadOnly
 
-from kick.http.codec import holds_uploads
-from kick.http.texts import kinds_of, names_of_model, object_fields
-from kick.http.uploads import File, is_upload
+from kick.http.request.uploads import File, is_upload
+from kick.http.validation.fields import kinds_of, names_of_model, object_fields
+from kick.http.validation.serialization import holds_uploads
 
 MOST_FILES: Final = 100
 """The most files of a form of which nothing else is said."""
@@ -57,7 +57,7 @@ ANY_FILES: Final = Allowance()
 def allowance_of(hints: Mapping[str, Any], body: Any = None, others: File | None = None) -> Allowance | None:
     """What the parameters for files, the type of the body and the option of a route allow; `None` for nothing special.
 
-    >>> from kick.http.uploads import UploadFile
+    >>> from kick.http.request.uploads import UploadFile
     >>> allowance_of({"avatar": Annotated[UploadFile, File(max_size=100)]}).files
     {'avatar': File(max_size=100, types=(), max_files=1)}
     >>> allowance_of({}, dict[str, str]) is None
@@ -91,7 +91,7 @@ def file_of(hint: Any) -> File | None:
 def file_fields(hint: Any) -> dict[str, File]:
     """What the fields for files of a type allow, by their names on the wire.
 
-    >>> from kick.http.uploads import UploadFile
+    >>> from kick.http.request.uploads import UploadFile
     >>> fields = [("name", str), ("small_picture", UploadFile | None, None)]
     >>> Profile = msgspec.defstruct("Profile", fields, rename="camel")
     >>> file_fields(Profile)

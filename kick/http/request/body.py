@@ -11,8 +11,8 @@ from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
-from kick.http.codec import malformed
-from kick.http.problem import PayloadTooLarge
+from kick.exceptions import PayloadTooLarge
+from kick.http.validation.serialization import malformed
 
 DEFAULT_LIMIT: Final = 1 << 20
 """The most bytes a body may have when nothing else is said: 1 MiB."""

@@ -20,12 +20,12 @@ from starlette.datastructures import FormData, Headers
 from starlette.types import Scope
 
 from kick.errors import MissingExtra
-from kick.http.allowance import MOST_FILES, Allowance
-from kick.http.body import MOST_FORM_FIELDS, accepted, closing, is_json, media_type_of, reads_multipart
-from kick.http.codec import malformed
-from kick.http.problem import BadRequest, PayloadTooLarge, UnsupportedMediaType
-from kick.http.uploads import File, UploadFile
-from kick.http.validation import pointer
+from kick.exceptions import BadRequest, PayloadTooLarge, UnsupportedMediaType
+from kick.http.handlers.upload_limits import MOST_FILES, Allowance
+from kick.http.request.body import MOST_FORM_FIELDS, accepted, closing, is_json, media_type_of, reads_multipart
+from kick.http.request.uploads import File, UploadFile
+from kick.http.validation.errors import pointer
+from kick.http.validation.serialization import malformed
 
 logger: Final = logging.getLogger("kick.http")
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from kick.http.cookies import is_token
+from kick.cookies import is_token
 
 _LENGTH: Final = 32
 _AT_ONCE: Final = 64

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from starlette.requests import ClientDisconnect
 
-from kick.http.threads import Threads
+from kick.concurrency import Threads
 
 logger: Final = logging.getLogger("kick.http")
 

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse
 from starlette.responses import Response as Response
 from starlette.types import Receive, Scope, Send
 
-from kick.http.cookies import is_token
+from kick.cookies import is_token
 
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; charset=utf-8"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.datastructures import Headers
 
-from kick.http.problem import PreconditionFailed
-from kick.http.response import ReadyResponse, Response, empty_response
+from kick.exceptions import PreconditionFailed
+from kick.http.response.base import ReadyResponse, Response, empty_response
 
 if TYPE_CHECKING:
-    from kick.http.context import RequestContext
-    from kick.http.routing import Route
+    from kick.http.context.context import RequestContext
+    from kick.http.routing.router import Route
 
 SAFE: Final = frozenset({"GET", "HEAD"})
 """The methods that may be answered with 304."""

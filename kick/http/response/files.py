@@ -17,8 +17,8 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from kick.http.problem import NotFound
-from kick.http.response import ReadyResponse, protected
+from kick.exceptions import NotFound
+from kick.http.response.base import ReadyResponse, protected
 
 Disposition = Literal["inline", "attachment"]
 
@@ -169,7 +169,7 @@ def below(root: str | os.PathLike[str], name: str | os.PathLike[str]) -> Path:
 
     >>> below("/srv/files", "../../etc/passwd")
     Traceback (most recent call last):
-    kick.http.problem.NotFound: 404 Not Found: There is no such file.
+    kick.exceptions.NotFound: 404 Not Found: There is no such file.
     """
     text = os.fspath(name)
     if "\0" in text or "\\" in text or (":" in text.partition("/")[0] and os.name == "nt"):

@@ -12,10 +12,10 @@ import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from kick.http.codec import encode_json
-from kick.http.shutdown import Shutdown
-from kick.http.streaming import Ending, Reason, StreamResponse, close
-from kick.http.threads import Threads
+from kick.concurrency import Threads
+from kick.http.response.streaming import Ending, Reason, StreamResponse, close
+from kick.http.validation.serialization import encode_json
+from kick.shutdown import Shutdown
 
 HEARTBEAT: Final = 15.0
 """Seconds of silence after which a comment is sent; proxies close connections that are silent for 30 or 60."""

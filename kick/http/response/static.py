@@ -15,10 +15,10 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from kick.errors import KickError
-from kick.http.conditional import client_has_it, not_modified
-from kick.http.files import media_type_of, sent_file
-from kick.http.problem import NotFound
-from kick.http.response import Response, add_vary
+from kick.exceptions import NotFound
+from kick.http.response.base import Response, add_vary
+from kick.http.response.etags import client_has_it, not_modified
+from kick.http.response.files import media_type_of, sent_file
 
 _YEAR: Final = 31_536_000
 """In seconds: the longest that caches are asked to keep anything."""

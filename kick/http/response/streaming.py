@@ -15,8 +15,8 @@ import anyio.to_thread
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from kick.http.response import SafeResponse, header_line
-from kick.http.threads import Threads
+from kick.concurrency import Threads
+from kick.http.response.base import SafeResponse, header_line
 
 Chunk: TypeAlias = "bytes | str | bytearray | memoryview"
 Chunks: TypeAlias = "AsyncIterable[Chunk] | Iterable[Chunk]"

@@ -13,13 +13,13 @@ from uuid import UUID
 
 import msgspec
 
-from kick.http.allowance import Allowance
-from kick.http.codec import malformed
-from kick.http.context import RequestContext
-from kick.http.controller import RouteInfo
+from kick.exceptions import HTTPError, NotFound
+from kick.http.context.context import RequestContext
 from kick.http.errors import BadRoutePath, DuplicateRoute
-from kick.http.problem import HTTPError, NotFound
-from kick.http.response import Response
+from kick.http.handlers.upload_limits import Allowance
+from kick.http.response.base import Response
+from kick.http.routing.decorators import RouteInfo
+from kick.http.validation.serialization import malformed
 
 Endpoint: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
 """A context in, a response out: a handler with everything around it."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from starlette.types import Scope
 
 from kick.errors import KickError
-from kick.http.routing import Found, Miss, Route, Router, root_in
+from kick.http.routing.router import Found, Miss, Route, Router, root_in
 
 TrailingSlash: TypeAlias = Literal["strict", "redirect", "ignore"]
 """What becomes of `/notes/` where there is a route `/notes`.

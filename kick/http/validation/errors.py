@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_origin
 import msgspec
 from msgspec import inspect as types
 
-from kick.http.problem import FieldError
+from kick.exceptions import FieldError
 
 MOST_ERRORS: Final = 1000
 MOST_CHARACTERS: Final = 100_000

@@ -11,7 +11,7 @@ from msgspec import inspect as types
 from starlette.datastructures import QueryParams
 from starlette.types import Scope
 
-from kick.http.codec import malformed
+from kick.http.validation.serialization import malformed
 
 _SEVERAL: Final = (
     types.ListType,

@@ -1,6 +1,6 @@
 """The one place that knows how values become JSON and how requests become values: msgspec, and pydantic if asked.
 
-msgspec stops at the first error. When it finds one, `kick.http.validation` walks the value once more, so that a
+msgspec stops at the first error. When it finds one, `kick.http.validation.errors` walks the value once more, so that a
 client hears of all of them.
 """
 
@@ -20,10 +20,10 @@ from uuid import UUID
 
 import msgspec
 
-from kick.http.defaults import filler
-from kick.http.problem import BadRequest, FieldError, UnprocessableEntity
-from kick.http.uploads import is_upload
-from kick.http.validation import MOST_ERRORS, errors_in, pointer
+from kick.exceptions import BadRequest, FieldError, UnprocessableEntity
+from kick.http.request.uploads import is_upload
+from kick.http.validation.dataclass_defaults import filler
+from kick.http.validation.errors import MOST_ERRORS, errors_in, pointer
 
 Decode = Callable[[bytes], Any]
 Convert = Callable[[Any], Any]

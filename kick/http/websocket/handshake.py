@@ -23,16 +23,16 @@ import anyio.abc
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
-from kick.http.context import RequestContext
-from kick.http.controller import SocketInfo
-from kick.http.frames import Frames, InvalidMessage, short_reason
+from kick.exceptions import Forbidden, HTTPError
+from kick.http.context.context import RequestContext
 from kick.http.pipeline import finished, response_to, settled
-from kick.http.problem import Forbidden, HTTPError
-from kick.http.response import Response, empty_response, header_line
-from kick.http.routing import Endpoint
-from kick.http.shutdown import Shutdown
-from kick.http.upgrades import HANDSHAKE, as_request
-from kick.http.websocket import ABNORMAL, GOING_AWAY, INTERNAL_ERROR, POLICY_VIOLATION, Socket, SocketClosed
+from kick.http.response.base import Response, empty_response, header_line
+from kick.http.routing.decorators import SocketInfo
+from kick.http.routing.router import Endpoint
+from kick.http.websocket.messages import Frames, InvalidMessage, short_reason
+from kick.http.websocket.scope import HANDSHAKE, as_request
+from kick.http.websocket.socket import ABNORMAL, GOING_AWAY, INTERNAL_ERROR, POLICY_VIOLATION, Socket, SocketClosed
+from kick.shutdown import Shutdown
 
 logger: Final = logging.getLogger("kick.http")
 

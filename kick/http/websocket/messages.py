@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from kick.http.codec import encode_json, json_decoder
-from kick.http.problem import FieldError, HTTPError
+from kick.exceptions import FieldError, HTTPError
+from kick.http.validation.serialization import encode_json, json_decoder
 
 MOST_REASON: Final = 123
 """The bytes that the reason of a closing may have (RFC 6455, section 5.5)."""

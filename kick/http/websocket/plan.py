@@ -13,17 +13,14 @@ from kick.di.generics import NO_TYPES
 from kick.di.naming import type_name
 from kick.di.signature import Need, Unhinted
 from kick.errors import KickError
-from kick.http.binding import Argument, CallPlan, Source
-from kick.http.calling import _getter, _is_scoped, _resolved
-from kick.http.context import RequestContext
-from kick.http.controller import SocketInfo
-from kick.http.frames import Frames, frames_of
-from kick.http.handshake import Handle, handshake_of
-from kick.http.markers import is_socket
-from kick.http.origins import is_origin, nearest_origin
-from kick.http.response import Response
-from kick.http.routing import Endpoint
-from kick.http.socket_errors import (
+from kick.http.context.context import RequestContext
+from kick.http.handlers.endpoint import _getter, _is_scoped, _resolved
+from kick.http.handlers.parameters import is_socket
+from kick.http.handlers.plan import Argument, CallPlan, Source
+from kick.http.response.base import Response
+from kick.http.routing.decorators import SocketInfo
+from kick.http.routing.router import Endpoint
+from kick.http.websocket.errors import (
     BadMessageType,
     BadOrigin,
     BadSocketOption,
@@ -31,6 +28,9 @@ from kick.http.socket_errors import (
     SocketMissing,
     SocketNotAsync,
 )
+from kick.http.websocket.handshake import Handle, handshake_of
+from kick.http.websocket.messages import Frames, frames_of
+from kick.http.websocket.origins import is_origin, nearest_origin
 
 
 class SocketPlan(CallPlan):

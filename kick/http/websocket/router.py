@@ -6,15 +6,15 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from kick.http.context import RequestContext
-from kick.http.controller import SocketInfo
-from kick.http.ending import end_request
-from kick.http.handshake import Handshake, no_body
-from kick.http.origins import may_connect
-from kick.http.problem import Forbidden, HTTPError, NotFound, ServiceUnavailable
-from kick.http.routing import Endpoint, Miss, Route, Router, root_in, split_path
+from kick.exceptions import Forbidden, HTTPError, NotFound, ServiceUnavailable
+from kick.http.context.context import RequestContext
+from kick.http.routing.decorators import SocketInfo
+from kick.http.routing.router import Endpoint, Miss, Route, Router, root_in, split_path
+from kick.http.routing.trailing_slash import finder
+from kick.http.sending import end_request
 from kick.http.settings import Settings
-from kick.http.slashes import finder
+from kick.http.websocket.handshake import Handshake, no_body
+from kick.http.websocket.origins import may_connect
 
 
 class Sockets:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.types import Scope
 
 if TYPE_CHECKING:
-    from kick.http.handshake import Handshake
+    from kick.http.websocket.handshake import Handshake
 
 HANDSHAKE: Final = "kick.handshake"
 """Where the handshake stands in the scope of the request."""

@@ -12,12 +12,12 @@ from starlette.datastructures import URL, Headers, QueryParams, State
 from starlette.types import Message, Receive, Send
 from typing_extensions import TypeVar
 
-from kick.http.context import RequestContext
-from kick.http.controller import SocketInfo
-from kick.http.frames import TOO_BIG, Frame, Frames, InvalidMessage, is_longer, short_reason
+from kick.http.context.context import RequestContext
+from kick.http.routing.decorators import SocketInfo
+from kick.http.websocket.messages import TOO_BIG, Frame, Frames, InvalidMessage, is_longer, short_reason
 
 if TYPE_CHECKING:
-    from kick.http.routing import Route
+    from kick.http.routing.router import Route
     from kick.session.session import Session
 
 In = TypeVar("In", default=Any)
@@ -107,7 +107,7 @@ class Socket(Generic[In, Out]):
     """
 
     is_socket: ClassVar = True
-    """For `kick.http.markers`."""
+    """For `kick.http.handlers.parameters`."""
 
     __slots__ = ("_code", "_context", "_frames", "_in_a_row", "_info", "_link", "_phase", "_reason", "_waiting")
 

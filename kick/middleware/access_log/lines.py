@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from kick.http.ids import parse_trace
-from kick.http.printable import is_plain, shown
+from kick.http.request.request_id import parse_trace
+from kick.log_text import is_plain, shown
 from kick.session.ids import fingerprint
 
 _SHORT: Final = 8

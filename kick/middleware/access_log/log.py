@@ -13,8 +13,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from kick.environment import colorful
 from kick.errors import KickError
-from kick.http.exchange import Exchange
-from kick.http.middleware.access_lines import Entry, Format, JSONLines, TextLines
+from kick.http.observers import Exchange
+from kick.middleware.access_log.lines import Entry, Format, JSONLines, TextLines
 
 logger: Final = logging.getLogger("kick.access")
 

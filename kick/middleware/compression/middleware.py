@@ -12,14 +12,14 @@ from starlette.responses import FileResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from kick.errors import KickError, MissingExtra
-from kick.http.middleware.encodings import CODINGS, Encoder, has_zstd, preferred
-from kick.http.middleware.ownership import own_response
-from kick.http.middleware.placement import PerRoute
-from kick.http.response import HeadResponse, ReadyResponse, Response, add_vary
-from kick.http.streaming import StreamResponse
+from kick.http.response.base import HeadResponse, ReadyResponse, Response, add_vary
+from kick.http.response.streaming import StreamResponse
+from kick.middleware.compression.encodings import CODINGS, Encoder, has_zstd, preferred
+from kick.middleware.ownership import own_response
+from kick.middleware.per_route import PerRoute
 
 if TYPE_CHECKING:
-    from kick.http.context import RequestContext
+    from kick.http.context.context import RequestContext
 
 CallNext: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
 Coding: TypeAlias = Literal["gzip", "zstd"]

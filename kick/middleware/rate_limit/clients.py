@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from kick.http.context import RequestContext
+    from kick.http.context.context import RequestContext
 
 KeyOf: TypeAlias = "Callable[[RequestContext[Any]], str | Awaitable[str | None] | None]"
 """Says whose request it is; `None` for one that is not counted."""

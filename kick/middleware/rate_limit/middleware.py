@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 import anyio
 
 from kick.errors import KickError
-from kick.http.controller import SocketInfo
+from kick.exceptions import ServiceUnavailable, TooManyRequests
 from kick.http.errors import MiddlewareOrder
-from kick.http.middleware.clients import KEYS, KeyOf, plain_key
-from kick.http.middleware.cors import Cors
-from kick.http.middleware.ownership import own_response
-from kick.http.middleware.rate_limit_options import (
+from kick.http.response.base import Response
+from kick.http.routing.decorators import SocketInfo
+from kick.middleware.cors import Cors
+from kick.middleware.ownership import own_response
+from kick.middleware.rate_limit.clients import KEYS, KeyOf, plain_key
+from kick.middleware.rate_limit.options import (
     CostOf,
     OnError,
     Options,
@@ -26,19 +28,17 @@ from kick.http.middleware.rate_limit_options import (
     check_options,
     parse_limits,
 )
-from kick.http.problem import ServiceUnavailable, TooManyRequests
-from kick.http.response import Response
-from kick.session.middleware import SessionLayer
+from kick.middleware.session import SessionLayer
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
     from limits.aio.storage import Storage
     from limits.aio.strategies import RateLimiter
 
-    from kick.http.context import RequestContext
-    from kick.http.middleware.counters import Counters
-    from kick.http.routing import Route
+    from kick.http.context.context import RequestContext
+    from kick.http.routing.router import Route
     from kick.http.settings import Settings
+    from kick.middleware.rate_limit.counters import Counters
 
 logger: Final = logging.getLogger("kick.http")
 
@@ -109,7 +109,7 @@ class RateLimit:
 
     def _counters(self) -> Counters:
         """The store, opened once an application."""
-        from kick.http.middleware.counters import open_counters
+        from kick.middleware.rate_limit.counters import open_counters
 
         store = self.options.store
         place = f"rate_limit {store if isinstance(store, str) else id(store)} {self.options.timeout}"

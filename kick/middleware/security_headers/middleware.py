@@ -9,14 +9,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from kick.errors import KickError
-from kick.http.middleware.csp import Directives, Policy, policy_of
-from kick.http.middleware.ownership import own_response
-from kick.http.middleware.placement import PerRoute
 from kick.http.mounts import MountedResponse
-from kick.http.response import JSON, Response
+from kick.http.response.base import JSON, Response
+from kick.middleware.ownership import own_response
+from kick.middleware.per_route import PerRoute
+from kick.middleware.security_headers.csp import Directives, Policy, policy_of
 
 if TYPE_CHECKING:
-    from kick.http.context import RequestContext
+    from kick.http.context.context import RequestContext
 
 CallNext: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
 Header: TypeAlias = tuple[bytes, bytes]
@@ -140,7 +140,7 @@ def security_headers(
     >>> layer = security_headers(csp={"img-src": "'self' https://img.example.com"}, referrer_policy=None)
     >>> security_headers(referrer_policy="none")
     Traceback (most recent call last):
-    kick.http.middleware.security_headers.BadSecurityHeader: [security-header]
+    kick.middleware.security_headers.middleware.BadSecurityHeader: [security-header]
       security_headers(referrer_policy='none') is not one of no-referrer, ...
       Fix: Write, for example, `security_headers(referrer_policy="no-referrer")`; None leaves the header out.
 

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from kick.session.errors import StoreCannotFind
-from kick.session.store import (
+from kick.session.stores.base import (
     GONE,
     KEEP,
     NOT_A_COUNTER,

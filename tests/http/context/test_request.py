@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from kick import App, Controller, Delete, Get, Post, RequestContext
+from tests.http.handlers.test_extractors import multipart
 from tests.http.support import Answer, app_of, ask
-from tests.http.test_readers import multipart
 
 
 def app_doing(act: Any, **options: Any) -> App:

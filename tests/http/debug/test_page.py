@@ -10,7 +10,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from kick import App, Controller, Get, RequestContext, Use
-from kick.http.debug import prefers_html
+from kick.http.debug.page import prefers_html
 from kick.session import session
 from tests.http.support import app_of, ask
 from tests.support.serving import Serve
@@ -67,7 +67,14 @@ async def test_a_browser_sees_where_it_happened(app: App) -> None:
     assert (answer.status, answer.header("content-type")) == (500, "text/html; charset=utf-8")
     assert str(answer.header("content-security-policy")).startswith("default-src 'none'")
     assert answer.header("cache-control") == "no-store"
-    for shown in ("raise Mistake(EVIL", "tests/http/test_debug.py", "Failing.show", "caused by", "KeyError", "user_id"):
+    for shown in (
+        "raise Mistake(EVIL",
+        "tests/http/debug/test_page.py",
+        "Failing.show",
+        "caused by",
+        "KeyError",
+        "user_id",
+    ):
         assert shown in answer.text
     chain = answer.text.partition('<ol class="chain">')[2].partition("</ol>")[0]
     assert [chain.index(each) for each in ("timing", "session", "Failing.show()")] == sorted(
@@ -157,7 +164,7 @@ async def test_nobody_else_sees_anything_of_it(environment: str | None, monkeypa
         monkeypatch.delenv("KICK_ENV", raising=False)
     else:
         monkeypatch.setenv("KICK_ENV", environment)
-    monkeypatch.setitem(sys.modules, "kick.http.debug", None)  # an import of it would fail
+    monkeypatch.setitem(sys.modules, "kick.http.debug.page", None)  # an import of it would fail
     app = app_of(Failing, middleware=[session(SECRET, cookie={"secure": True})])
     for accept in (BROWSER, {"accept": "application/json"}):
         answer = await ask(app, "/notes/5", headers=accept)
@@ -191,8 +198,8 @@ async def test_a_session_with_a_type_shows_its_fields(monkeypatch: pytest.Monkey
 async def test_a_page_that_cannot_be_made_is_a_plain_500(
     app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(sys.modules, "kick.http.trace", None)
-    monkeypatch.delitem(sys.modules, "kick.http.debug", raising=False)
+    monkeypatch.setitem(sys.modules, "kick.http.debug.traceback", None)
+    monkeypatch.delitem(sys.modules, "kick.http.debug.page", raising=False)
     answer = await ask(app, "/notes/5", headers=BROWSER)
     assert answer.json()["title"] == "Internal Server Error"
     assert "could not be explained" in caplog.text

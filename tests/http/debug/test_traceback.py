@@ -4,7 +4,7 @@ import linecache
 from pathlib import Path
 from typing import Any
 
-from kick.http.trace import failures, folded, owners, readable_trace
+from kick.http.debug.traceback import failures, folded, owners, readable_trace
 from tests.http.support import app_of, ask
 
 
@@ -25,7 +25,7 @@ def test_the_code_that_ran_is_marked_to_the_column() -> None:
     text = dict(frame.lines)[frame.line]
     assert frame.span is not None
     assert text[slice(*frame.span)] == '{"a": 1}["b"]'
-    assert (frame.file, frame.owner) == ("tests/http/test_trace.py", "")
+    assert (frame.file, frame.owner) == ("tests/http/debug/test_traceback.py", "")
     assert frame.function == "test_the_code_that_ran_is_marked_to_the_column.act"
 
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from kick import Controller, File, Get, Post, RequestContext, UnprocessableEntity, UploadFile
-from kick.http.multipart import SPOOL
+from kick.http.request.multipart import SPOOL
 from tests.http.forms import END, TYPE, file, form, no_leak, open_temporary_files, pieces, post, text
 from tests.http.support import app_of, ask
 

@@ -15,8 +15,8 @@ from kick import Controller, File, Get, KickError, Post, RequestContext, UploadF
 from kick.http import CallNext, Response
 from kick.http.errors import BodyOfStream, BodyWithoutMethod, UnsupportedType
 from tests.http.forms import TYPE, file, post, text
+from tests.http.handlers.test_extractors import app_taking
 from tests.http.support import app_of, ask
-from tests.http.test_readers import app_taking
 
 Short = Annotated[str, Meta(min_length=2)]
 Positive = Annotated[int, Meta(gt=0)]

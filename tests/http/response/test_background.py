@@ -13,8 +13,8 @@ from starlette.types import Message
 
 from kick import App, Conflict, Controller, Get, RequestContext
 from kick.session import session
+from tests.http.response.test_streaming import SCOPE
 from tests.http.support import app_of, ask
-from tests.http.test_streaming import SCOPE
 from tests.support.serving import Serve
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.responses import FileResponse, PlainTextResponse, StreamingResponse
 
-from kick.http.response import (
+from kick.http.response.base import (
     JSON,
     ReadyResponse,
     Response,

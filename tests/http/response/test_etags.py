@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 
 from kick import App, Controller, Get, Put, RequestContext
 from kick.http import conditional
-from kick.http.conditional import Outcome, evaluate
+from kick.http.response.etags import Outcome, evaluate
 from tests.http.support import app_of, ask
 
 SEND, NOT_MODIFIED, FAILED = Outcome.SEND, Outcome.NOT_MODIFIED, Outcome.FAILED
@@ -142,7 +142,7 @@ async def test_a_moment_without_a_zone_is_utc_and_others_are_converted() -> None
 
 
 async def test_what_is_no_tag_is_refused() -> None:
-    from kick.http.conditional import entity_tag
+    from kick.http.response.etags import entity_tag
 
     for value in ('a"b', "a b", "é", "a\n", "\x7f"):
         with pytest.raises(ValueError, match="not an entity tag"):

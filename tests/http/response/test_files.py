@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from kick import App, Controller, Get, NotFound, RequestContext
-from kick.http.files import below, content_disposition, open_file, ranges, safe_name
+from kick.http.response.files import below, content_disposition, open_file, ranges, safe_name
 from tests.http.support import Answer, app_of, ask
 from tests.support.serving import Serve
 

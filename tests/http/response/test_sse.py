@@ -10,9 +10,9 @@ import pytest
 from starlette.types import Message
 
 from kick import App, Controller, Get, RequestContext, ServerSentEvent
-from kick.http.sse import Heart, Hearts
+from kick.http.response.sse import Heart, Hearts
+from tests.http.response.test_streaming import SCOPE, requesting
 from tests.http.support import app_of, ask
-from tests.http.test_streaming import SCOPE, requesting
 from tests.support.serving import Serve
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from kick import App, Controller, Get, Module, RequestContext, bootstrap
 from kick.http import CallNext, Response, StaticFiles
-from kick.http.static import BadMaxAge, MissingFiles
+from kick.http.response.static import BadMaxAge, MissingFiles
 from tests.http.support import ask
 
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

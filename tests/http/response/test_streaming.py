@@ -12,7 +12,7 @@ import pytest
 from starlette.types import Message
 
 from kick import App, Controller, Get, Provider, RequestContext, bootstrap
-from kick.http.streaming import StreamResponse
+from kick.http.response.streaming import StreamResponse
 from tests.http.support import app_of, ask
 from tests.support.serving import Serve
 

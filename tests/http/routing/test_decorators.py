@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from kick import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use
-from kick.http.controller import controller_info, handlers_of, middleware_of
 from kick.http.errors import DecoratorNotCalled, SameName
+from kick.http.routing.decorators import controller_info, handlers_of, middleware_of
 from tests.http.support import app_of, ask
 
 
@@ -109,7 +109,7 @@ def test_decorators_without_parentheses_are_told() -> None:
 
 
 def test_two_handlers_of_one_name_are_refused_where_the_second_is_written() -> None:
-    with pytest.raises(SameName, match=r"Twice.get is defined twice, at .*test_controller.py:\d+ and at"):
+    with pytest.raises(SameName, match=r"Twice.get is defined twice, at .*test_decorators.py:\d+ and at"):
 
         class Twice:
             @Get("/one")

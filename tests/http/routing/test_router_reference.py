@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from kick.http.controller import RouteInfo
 from kick.http.errors import DuplicateRoute
-from kick.http.routing import Route, Router, parse_path
+from kick.http.routing.decorators import RouteInfo
+from kick.http.routing.router import Route, Router, parse_path
 
 Entry = tuple[str, tuple[str, ...] | None, bool]
 """A path, its methods (`None` for any), and whether it is mounted."""

@@ -14,8 +14,8 @@ from starlette.routing import Route as StarletteRoute
 from websockets.exceptions import InvalidStatus
 
 from kick import App, Controller, Get, Module, Post, RequestContext, Socket, WebSocket, bootstrap
-from kick.http.address import is_local
-from kick.http.slashes import TrailingSlash
+from kick.http.response.redirects import is_local
+from kick.http.routing.trailing_slash import TrailingSlash
 from tests.http.support import Answer, app_of, ask
 from tests.support.sockets import client
 

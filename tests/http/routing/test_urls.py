@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kick import Controller, Get, Module, Post, RequestContext, Socket, WebSocket, bootstrap
-from kick.http.urls import AmbiguousRoute, BadURLValue, UnknownRoute
+from kick.http.routing.urls import AmbiguousRoute, BadURLValue, UnknownRoute
 from tests.http.support import app_of, ask
 
 SOME_ID = UUID("6f1b2f3e-0c1d-4b5a-8e9f-001122334455")

@@ -9,8 +9,8 @@ import pytest
 from kick import Controller, Get, Module, bootstrap
 from kick.errors import SetupErrors
 from kick.http.errors import ListedTwice
-from kick.http.static import StaticFiles
-from kick.http.versions import BadVersion
+from kick.http.response.static import StaticFiles
+from kick.http.routing.versions import BadVersion
 from tests.cli.support import kick
 from tests.http.support import ask
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kick.http.validation import MOST_ERRORS, errors_in, pointer
-from tests.http.test_readers import Card, Circle, Item, Order, Page, Parcel, Point, Range, Row, Square, Tree
+from kick.http.validation.errors import MOST_ERRORS, errors_in, pointer
+from tests.http.handlers.test_extractors import Card, Circle, Item, Order, Page, Parcel, Point, Range, Row, Square, Tree
 
 HINTS = [
     Item,

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from kick.session.ids import draw_id, key_of
-from kick.session.store import Change, Record
 from kick.session.stores import memory
+from kick.session.stores.base import Change, Record
 from kick.session.stores.memory import MemoryStore
 from kick.testing.store_contract import fields_of, new_key
 
@@ -184,7 +184,7 @@ async def test_a_session_takes_less_than_700_bytes() -> None:
 MANY = """
 import asyncio, os, sys
 from kick.session.ids import draw_id, key_of
-from kick.session.store import Change
+from kick.session.stores.base import Change
 from kick.session.stores.memory import MemoryStore
 
 def resident():

@@ -13,9 +13,9 @@ import redis.asyncio
 from redis.exceptions import OutOfMemoryError
 
 from kick.session.ids import draw_id, key_of
-from kick.session.store import Change, Record
+from kick.session.stores.base import Change, Record
 from kick.session.stores.redis import LegacyInCluster, RedisStore
-from kick.session.stores.redis.legacy import Moved
+from kick.session.stores.redis.express import Moved
 from kick.session.stores.url import open_store
 from tests.session.harness import SECRET, Act, Answer, Site, setting
 from tests.support.node.shop import COOKIE, Shop

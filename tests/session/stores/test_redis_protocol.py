@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kick.session.store import Superseded
+from kick.session.stores.base import Superseded
+from kick.session.stores.redis.client.protocol import UNFINISHED, Reader, Refusal, pack
 from kick.session.stores.redis.records import FACTS, mark_of, milliseconds, record_of
-from kick.session.stores.redis.resp import UNFINISHED, Reader, Refusal, pack
 
 ANSWERS = st.recursive(
     st.none()

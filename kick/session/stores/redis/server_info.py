@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kick.session.stores.redis.resp import pack
+from kick.session.stores.redis.client.protocol import pack
 
 if TYPE_CHECKING:
     from kick.session.stores.redis.store import RedisStore

@@ -9,10 +9,10 @@ from typing import Any, Final, TypeAlias
 from redis.crc import key_slot
 from redis.exceptions import ClusterDownError, RedisError
 
-from kick.session.stores.redis.commands import Command
-from kick.session.stores.redis.resp import pack
-from kick.session.stores.redis.server import Limits, Server
-from kick.session.stores.redis.single import error_of, plain_error
+from kick.session.stores.redis.client.commands import Command
+from kick.session.stores.redis.client.node import Limits, Server
+from kick.session.stores.redis.client.protocol import pack
+from kick.session.stores.redis.client.single import error_of, plain_error
 
 Address: TypeAlias = tuple[str, int]
 

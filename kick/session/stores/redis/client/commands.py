@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kick.session.stores.redis.resp import pack, pack_words
+from kick.session.stores.redis.client.protocol import pack, pack_words
 
 ASKING: Final = pack(b"ASKING")
 

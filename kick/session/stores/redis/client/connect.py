@@ -1,8 +1,8 @@
 """From a URL or a client of redis.asyncio to where commands go.
 
 redis-py knows how to connect: addresses, TLS, credentials, Sentinel. What it connects is used in this store's own way
-(`kick.session.stores.redis.lane`), so of a client that was passed in only the settings are taken: its pool and
-its connections stay with their owner.
+(`client.connection`), so of a client that was passed in only the settings are taken: its pool and its connections stay
+with their owner.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
 
-from kick.session.stores.redis.cluster import Address, Cluster
-from kick.session.stores.redis.commands import Command
+from kick.session.stores.redis.client.cluster import Address, Cluster
+from kick.session.stores.redis.client.commands import Command
+from kick.session.stores.redis.client.node import Limits
+from kick.session.stores.redis.client.single import Single
 from kick.session.stores.redis.errors import BadRedisClient, BadRedisURL
-from kick.session.stores.redis.server import Limits
-from kick.session.stores.redis.single import Single
 
 PORT: Final = 6379
 SENTINEL_PORT: Final = 26379

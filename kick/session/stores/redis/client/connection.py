@@ -14,8 +14,8 @@ from typing import Any, Final, Protocol, cast
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from kick.session.stores.redis.commands import Command
-from kick.session.stores.redis.resp import UNFINISHED, Refusal, new_reader
+from kick.session.stores.redis.client.commands import Command
+from kick.session.stores.redis.client.protocol import UNFINISHED, Refusal, new_reader
 
 MOST_IN_FLIGHT: Final = 512
 """Commands that may wait for their answers on one connection."""

@@ -20,8 +20,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from kick.session.stores.redis.commands import Command
-from kick.session.stores.redis.lane import Lane
+from kick.session.stores.redis.client.commands import Command
+from kick.session.stores.redis.client.connection import Lane
 
 BATCH: Final = 16
 """Commands that are not kept waiting for the end of a turn."""

@@ -16,8 +16,8 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from kick.session.stores.redis.commands import Command
-from kick.session.stores.redis.server import Limits, Server
+from kick.session.stores.redis.client.commands import Command
+from kick.session.stores.redis.client.node import Limits, Server
 
 _IN_SCRIPT: Final = re.compile(r"^(?:ERR Error running script .*?|@user_script: \d+): -(?=[A-Z]+ )", re.DOTALL)
 

@@ -22,6 +22,7 @@ from kick.middleware.rate_limit.counters import MemoryCounters
 from kick.middleware.rate_limit.options import STRATEGIES, BadRateLimit, BadRateLimitOption
 from kick.session import session
 from tests.http.support import app_of, ask
+from tests.support.ids import without_address
 from tests.support.ports import HOST, bound_socket
 from tests.support.redis import RedisServer
 from tests.support.serving import Serve
@@ -415,7 +416,7 @@ def test_what_is_no_limit_stops_the_start(text: Any) -> None:
         {"store": "mongodb://host"},
         {"store": object()},
     ],
-    ids=str,
+    ids=without_address,
 )
 def test_an_option_that_makes_no_sense_stops_the_start(options: Any) -> None:
     with pytest.raises(BadRateLimitOption) as caught:

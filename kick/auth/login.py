@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from kick.auth.errors import LoginRequired
 from kick.auth.identities import identity_of, kept
 from kick.session.errors import SessionEnded
-from kick.session.marks import LOGIN
+from kick.session.reserved import LOGIN
 
 if TYPE_CHECKING:
-    from kick.http.context import RequestContext
+    from kick.http.context.context import RequestContext
 
 
 async def login(

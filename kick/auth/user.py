@@ -15,13 +15,13 @@ from kick.di.hints import Unresolved
 from kick.di.naming import place_of
 from kick.di.signature import Need, made_by, needs_of
 from kick.errors import KickError
-from kick.http.context import RequestContext
-from kick.http.response import Response
+from kick.http.context.context import RequestContext
+from kick.http.response.base import Response
+from kick.middleware.session import SessionLayer
 from kick.session.errors import NeedsSession
-from kick.session.middleware import SessionLayer
 
 if TYPE_CHECKING:
-    from kick.http.routing import Route
+    from kick.http.routing.router import Route
 
 
 class AuthenticationLayer:

@@ -17,7 +17,6 @@ KickError
 ├── BadStatus            a status that no response has
 ├── BadBodyLimit         a limit of bodies that is no number of bytes
 ├── BadFileLimit         File(...) with what is no limit of files
-├── BadThreads           a number of threads that is none
 ├── WatchedStream        cancel_on_disconnect on a handler that reads the body itself
 ├── UnboundPathParameter a name in the path that the handler does not take
 ├── UntypedParameter     a handler parameter without a type
@@ -282,18 +281,6 @@ class BadFileLimit(KickError):
 
     def __init__(self, cause: str, example: str) -> None:
         super().__init__(cause=f"{cause}.", fix=f"Write it like `{example}`.")
-
-
-class BadThreads(KickError):
-    """`threads=` that is no number of threads."""
-
-    code = "threads"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"threads={given!r} of bootstrap() is no number of threads.",
-            fix="Say how many sync handlers may run at a time: `threads=40`.",
-        )
 
 
 class WatchedStream(KickError):

@@ -12,14 +12,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from kick.di.hints import takes
-from kick.http.answer import NOT_BUILT
-from kick.http.background import Background
-from kick.http.context import RequestContext
+from kick.exceptions import HTTPError, InternalServerError
+from kick.http.context.context import RequestContext
+from kick.http.context.responses import NOT_BUILT
 from kick.http.errors import NotMiddleware
-from kick.http.printable import shown
-from kick.http.problem import HTTPError, InternalServerError
-from kick.http.response import Response, empty_response, head_of, header_line
-from kick.http.routing import Endpoint, Route
+from kick.http.response.background import Background
+from kick.http.response.base import Response, empty_response, head_of, header_line
+from kick.http.routing.router import Endpoint, Route
+from kick.log_text import shown
 
 logger: Final = logging.getLogger("kick.http")
 
@@ -180,7 +180,7 @@ def _opaque(**extensions: Any) -> HTTPError:
 def _explained(ctx: RequestContext[Any], error: Exception) -> Response:
     """What went wrong, for whoever writes the application: a page for a browser, extensions for other clients."""
     try:
-        from kick.http.debug import error_page, prefers_html, readable_trace
+        from kick.http.debug.page import error_page, prefers_html, readable_trace
 
         if prefers_html(ctx.headers.get("accept", "")):
             ctx._response = response = error_page(ctx, error, chain_of(ctx._settings.layers, ctx.route))

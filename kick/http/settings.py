@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from kick.http.body import DEFAULT_LIMIT
-from kick.http.shutdown import Shutdown
-from kick.http.slashes import TrailingSlash
-from kick.http.sse import Hearts
-from kick.http.threads import Threads
-from kick.http.urls import URLs
+from kick.concurrency import Threads
+from kick.http.request.body import DEFAULT_LIMIT
+from kick.http.response.sse import Hearts
+from kick.http.routing.trailing_slash import TrailingSlash
+from kick.http.routing.urls import URLs
+from kick.shutdown import Shutdown
 from kick.signing import Signer
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kick.errors import KickError, MissingExtra, similar
 
 if TYPE_CHECKING:
-    from kick.http.context import RequestContext
+    from kick.http.context.context import RequestContext
 
 
 class NoSuchFolder(KickError):

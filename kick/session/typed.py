@@ -14,7 +14,7 @@ import msgspec
 
 from kick.di.errors import UnresolvedHint
 from kick.di.hints import Unresolved, hints_of
-from kick.session.contents import RESERVED, Refusal
+from kick.session.data import RESERVED, Refusal
 from kick.session.errors import BadSessionOption
 from kick.session.values import UnreadableValue, decode, encode, same
 

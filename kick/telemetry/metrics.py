@@ -10,13 +10,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.di import Provider
 from kick.errors import MissingExtra
-from kick.http.context import RequestContext
-from kick.http.controller import Controller, Get
-from kick.http.exchange import Exchange
-from kick.http.response import ReadyResponse, Response
+from kick.http.context.context import RequestContext
+from kick.http.observers import Exchange
+from kick.http.response.base import ReadyResponse, Response
+from kick.http.routing.decorators import Controller, Get
+from kick.middleware.session import SessionLayer
 from kick.module import Module
 from kick.session.events import Event
-from kick.session.middleware import SessionLayer
 from kick.telemetry.stores import TimedStore
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import httptools
 import pytest
 import uvloop
 
-from kick.cli.cork import MOST, Cork, Turn
-from kick.cli.protocol import http_protocol
+from kick.cli.server.protocol import http_protocol
+from kick.cli.server.write_coalescing import MOST, Cork, Turn
 from tests.cli.support import running
 from tests.support.ports import HOST, free_port
 from tests.support.serving import ROOT

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from kick.errors import MissingExtra
 from kick.session.errors import BadSessionOption, MissingStoreMethod, UnknownStore
-from kick.session.store import AtomicStore, SessionStore
+from kick.session.stores.base import AtomicStore, SessionStore
 from kick.session.stores.memory import MemoryStore
 
 SCHEMES: Final = (
@@ -53,7 +53,7 @@ def open_store(store: object, *, timeout: float = 1.0) -> AtomicStore:
     for name in _BASIC:
         if not inspect.iscoroutinefunction(getattr(store, name)):
             raise MissingStoreMethod(store, name, _BASIC[name])
-    from kick.session.stores.basic import BasicStore
+    from kick.session.stores.custom import BasicStore
 
     return BasicStore(cast(SessionStore, store))
 

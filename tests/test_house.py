@@ -17,7 +17,14 @@ from tests.support.imports import Source, find_cycle, import_graph, read_package
 ROOT = Path(__file__).parents[1]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("kick/environment.py", "kick/errors.py", "kick/lazy_exports.py", "kick/log_text.py", "kick/shutdown.py"),
+    (
+        "kick/environment.py",
+        "kick/errors.py",
+        "kick/lazy_exports.py",
+        "kick/log_text.py",
+        "kick/shutdown.py",
+        "kick/optional_types.py",
+    ),
     ("kick/signing.py",),
     ("kick/di/*",),
     ("kick/exceptions.py", "kick/cookies.py"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, NamedTuple
 
 import anyio
 import msgspec
@@ -11,7 +11,9 @@ from starlette.datastructures import URL, FormData, Headers, QueryParams, State
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
+import kick.http  # `kick.http.Route` is found when somebody asks for it; the module of the router needs this one
 from kick.cookies import cookies_by_name, parse_cookies
+from kick.exceptions import HTTPError
 from kick.http.errors import NoCookieSecret
 from kick.http.handlers.upload_limits import ANY_FILES
 from kick.http.request.body import (
@@ -29,15 +31,12 @@ from kick.http.request.body import (
 from kick.http.request.multipart import close_files, parse_multipart
 from kick.http.request.request_id import Trace, draw_request_id, parse_trace
 from kick.http.request.uploads import UploadFile
+from kick.http.settings import Settings
 from kick.http.validation.fields import query_of
 from kick.http.validation.serialization import decode_json, malformed
 from kick.log_text import shown
 from kick.shutdown import Shutdown
 from kick.signing import Signer
-
-if TYPE_CHECKING:
-    from kick.http.routing.router import Miss, Route
-    from kick.http.settings import Settings
 
 Cleanup = Callable[[BaseException | None], Awaitable[None]]
 """What is awaited when a request ends, with the exception that ended it."""
@@ -55,6 +54,17 @@ async def _gone() -> Message:
     return {"type": "http.disconnect"}
 
 
+class Miss(NamedTuple):
+    """Why no route serves a request: its path has others, for the methods in `allowed`, or it cannot be read.
+
+    `location` is where it is served: without the slash at the end.
+    """
+
+    allowed: tuple[str, ...] = ()
+    error: HTTPError | None = None
+    location: bytes | None = None
+
+
 class IncomingRequest(msgspec.Struct, eq=False):
     """What a client sent, and what the router made of it. Handlers see it as part of their `RequestContext`."""
 
@@ -65,7 +75,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     _receive: Receive
     _send: Send
     _settings: Settings
-    route: Route | None
+    route: kick.http.Route | None
     """The route that was found; `None` when the response is a 404 or 405."""
     params: dict[str, Any]
     """The path parameters, converted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from typing import Any, Final, NamedTuple
 
 import anyio
@@ -65,6 +65,39 @@ class Miss(NamedTuple):
     location: bytes | None = None
 
 
+class SharedRequest(Request):
+    """The request as Starlette has it; a form that was taken apart already is found there too, for its body is gone."""
+
+    parsed_form: FormData | None = None
+
+    def form(self, **limits: Any) -> Any:
+        """The form, to be awaited or entered; `limits` are for one that was not taken apart yet."""
+        return super().form(**limits) if self.parsed_form is None else _Parsed(self.parsed_form)
+
+    async def close(self) -> None:
+        """Close the files of the form."""
+        if self.parsed_form is None:
+            await super().close()
+        else:
+            await self.parsed_form.close()
+
+
+class _Parsed:
+    """A form that can be awaited, and entered; its files are closed when the request ends."""
+
+    def __init__(self, form: FormData) -> None:
+        self._form = form
+
+    def __await__(self) -> Generator[Any, Any, FormData]:
+        return self.__aenter__().__await__()
+
+    async def __aenter__(self) -> FormData:
+        return self._form
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._form.close()
+
+
 class IncomingRequest(msgspec.Struct, eq=False):
     """What a client sent, and what the router made of it. Handlers see it as part of their `RequestContext`."""
 
@@ -87,7 +120,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     _headers: Headers | None = None
     _query: QueryParams | None = None
     _state: State | None = None
-    _request: Request | None = None
+    _request: SharedRequest | None = None
     _request_id: str | None = None
     _announced: Announced | None = None
     _raw: bytes | None = None
@@ -182,7 +215,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     def request(self) -> Request:
         """The Starlette request, for everything else."""
         if self._request is None:
-            self._request = Request(self.scope, self._replay(), self._send)
+            self._request = SharedRequest(self.scope, self._replay(), self._send)
             self._share_form()
         return self._request
 
@@ -293,7 +326,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     def _share_form(self) -> None:
         """Let the Starlette request find a form that was taken apart already: its body is gone."""
         if self._request is not None and self._form is not None:
-            self._request._form = self._form
+            self._request.parsed_form = self._form
 
     def _parse(self) -> Any:
         media_type = self._media_type()

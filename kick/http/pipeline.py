@@ -28,7 +28,7 @@ CLIENT_CLOSED_REQUEST: Final = 499
 
 _word: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
-CallNext: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
+CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
 """What middleware calls for the rest of the chain."""
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kick.cookies import CookieParser
 from kick.di import Provider
 from kick.errors import KickError
 from kick.exceptions import HTTPError
+from kick.http.context.context import RequestContext
 from kick.http.errors import MiddlewareOrder
 from kick.http.response.base import Response
+from kick.http.routing.router import Route
 from kick.session.cookie import CookieOptions
 from kick.session.devices import Sessions
 from kick.session.engine import Engine
@@ -22,10 +24,6 @@ from kick.session.options import Duration, OnStoreError, check_options
 from kick.session.session import Session
 from kick.session.stores.url import open_store
 from kick.signing import Secret
-
-if TYPE_CHECKING:
-    from kick.http.context.context import RequestContext
-    from kick.http.routing.router import Route
 
 
 class SessionLayer:

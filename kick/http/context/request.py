@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from typing import Any, Final, NamedTuple
 
 import anyio
 import msgspec
@@ -11,7 +11,9 @@ from starlette.datastructures import URL, FormData, Headers, QueryParams, State
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
+import kick.http  # `kick.http.Route` is found when somebody asks for it; the module of the router needs this one
 from kick.cookies import cookies_by_name, parse_cookies
+from kick.exceptions import HTTPError
 from kick.http.errors import NoCookieSecret
 from kick.http.handlers.upload_limits import ANY_FILES
 from kick.http.request.body import (
@@ -29,15 +31,12 @@ from kick.http.request.body import (
 from kick.http.request.multipart import close_files, parse_multipart
 from kick.http.request.request_id import Trace, draw_request_id, parse_trace
 from kick.http.request.uploads import UploadFile
+from kick.http.settings import Settings
 from kick.http.validation.fields import query_of
 from kick.http.validation.serialization import decode_json, malformed
 from kick.log_text import shown
 from kick.shutdown import Shutdown
 from kick.signing import Signer
-
-if TYPE_CHECKING:
-    from kick.http.routing.router import Miss, Route
-    from kick.http.settings import Settings
 
 Cleanup = Callable[[BaseException | None], Awaitable[None]]
 """What is awaited when a request ends, with the exception that ended it."""
@@ -55,6 +54,50 @@ async def _gone() -> Message:
     return {"type": "http.disconnect"}
 
 
+class Miss(NamedTuple):
+    """Why no route serves a request: its path has others, for the methods in `allowed`, or it cannot be read.
+
+    `location` is where it is served: without the slash at the end.
+    """
+
+    allowed: tuple[str, ...] = ()
+    error: HTTPError | None = None
+    location: bytes | None = None
+
+
+class SharedRequest(Request):
+    """The request as Starlette has it; a form that was taken apart already is found there too, for its body is gone."""
+
+    parsed_form: FormData | None = None
+
+    def form(self, **limits: Any) -> Any:
+        """The form, to be awaited or entered; `limits` are for one that was not taken apart yet."""
+        return super().form(**limits) if self.parsed_form is None else _Parsed(self.parsed_form)
+
+    async def close(self) -> None:
+        """Close the files of the form."""
+        if self.parsed_form is None:
+            await super().close()
+        else:
+            await self.parsed_form.close()
+
+
+class _Parsed:
+    """A form that can be awaited, and entered; its files are closed when the request ends."""
+
+    def __init__(self, form: FormData) -> None:
+        self._form = form
+
+    def __await__(self) -> Generator[Any, Any, FormData]:
+        return self.__aenter__().__await__()
+
+    async def __aenter__(self) -> FormData:
+        return self._form
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._form.close()
+
+
 class IncomingRequest(msgspec.Struct, eq=False):
     """What a client sent, and what the router made of it. Handlers see it as part of their `RequestContext`."""
 
@@ -65,7 +108,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     _receive: Receive
     _send: Send
     _settings: Settings
-    route: Route | None
+    route: kick.http.Route | None
     """The route that was found; `None` when the response is a 404 or 405."""
     params: dict[str, Any]
     """The path parameters, converted."""
@@ -77,7 +120,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     _headers: Headers | None = None
     _query: QueryParams | None = None
     _state: State | None = None
-    _request: Request | None = None
+    _request: SharedRequest | None = None
     _request_id: str | None = None
     _announced: Announced | None = None
     _raw: bytes | None = None
@@ -172,7 +215,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     def request(self) -> Request:
         """The Starlette request, for everything else."""
         if self._request is None:
-            self._request = Request(self.scope, self._replay(), self._send)
+            self._request = SharedRequest(self.scope, self._replay(), self._send)
             self._share_form()
         return self._request
 
@@ -283,7 +326,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     def _share_form(self) -> None:
         """Let the Starlette request find a form that was taken apart already: its body is gone."""
         if self._request is not None and self._form is not None:
-            self._request._form = self._form
+            self._request.parsed_form = self._form
 
     def _parse(self) -> Any:
         media_type = self._media_type()

@@ -208,8 +208,10 @@ class CallPlan:
                     self.readers[argument.name] = reader
             except NameError as error:  # of a field
                 where = f"a field within {argument.name}: {type_name(unmarked(hint))} of {self.place}"
-                reason, statement = f"NameError: {error}", import_within(hint, error.name)
-                self.problems.append(UnresolvedHint(where, error.name, reason, statement=statement))
+                missing = error.name or str(error)
+                self.problems.append(
+                    UnresolvedHint(where, missing, f"NameError: {error}", statement=import_within(hint, missing))
+                )
             except TypeError as error:
                 shown = f"{source.name.title()}[{type_name(unmarked(hint))}]" if marker_of(hint) else type_name(hint)
                 self.problems.append(UnsupportedType(source.value, shown, self.place, str(error), name=argument.name))

@@ -65,13 +65,28 @@ async def close_files(files: Iterable[UploadFile]) -> None:
     """Close temporary files, which removes them; a cancellation waits for it."""
     on_disk: list[UploadFile] = []
     for each in files:
-        if each._in_memory:  # pyright: ignore[reportPrivateUsage]
-            each.file.close()
-        else:
+        if _is_on_disk(each):
             on_disk.append(each)
+        else:
+            each.file.close()
     if on_disk:
         with CancelScope(shield=True):
             await anyio.to_thread.run_sync(_close, on_disk)
+
+
+class _Spool(SpooledTemporaryFile[bytes]):
+    """A temporary file that is in memory until `rollover()`, which asking for its descriptor calls too."""
+
+    is_on_disk = False
+
+    def rollover(self) -> None:
+        super().rollover()
+        self.is_on_disk = True
+
+
+def _is_on_disk(upload: UploadFile) -> bool:
+    spool: Any = upload.file
+    return bool(spool.is_on_disk)
 
 
 def _close(files: list[UploadFile]) -> None:
@@ -185,7 +200,7 @@ class _Receiver:
             raise self._too_much(part, f"is one file more than the {self._allowance.most_files} of a form", "files")
         headers = Headers(raw=part.headers)
         # The receiver says when it goes to disk: what it counts is all the files of the request.
-        spool: Any = SpooledTemporaryFile(buffering=_BUFFER)  # noqa: SIM115  # closed at the end of the request
+        spool: Any = _Spool(buffering=_BUFFER)  # closed at the end of the request
         part.file = UploadFile(spool, size=0, filename=filename, headers=headers)
         self.files.append(part.file)
         if filename:
@@ -223,7 +238,7 @@ class _Receiver:
         """Write what has come: into memory while there is room, else on disk, in a thread."""
         waiting, self._to_write, self._waiting = self._to_write, [], 0
         for done, (upload, data) in enumerate(waiting):
-            if not upload._in_memory or self._held + len(data) > SPOOL:  # pyright: ignore[reportPrivateUsage]
+            if _is_on_disk(upload) or self._held + len(data) > SPOOL:
                 await anyio.to_thread.run_sync(self._write, waiting[done:])
                 return
             upload.file.write(data)
@@ -232,7 +247,7 @@ class _Receiver:
     def _write(self, waiting: list[tuple[UploadFile, bytes]]) -> None:
         for upload, data in waiting:
             file: Any = upload.file
-            if upload._in_memory:  # pyright: ignore[reportPrivateUsage]
+            if not _is_on_disk(upload):
                 self._held -= file.tell()
                 file.rollover()
             file.write(data)

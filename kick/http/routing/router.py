@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from kick.exceptions import HTTPError, NotFound
+from kick.exceptions import NotFound
 from kick.http.context.context import RequestContext
 from kick.http.errors import BadRoutePath, DuplicateRoute
 from kick.http.handlers.upload_limits import Allowance
@@ -21,7 +21,7 @@ from kick.http.response.base import Response
 from kick.http.routing.decorators import RouteInfo
 from kick.http.validation.serialization import malformed
 
-Endpoint: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
+Endpoint: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
 """A context in, a response out: a handler with everything around it."""
 
 Convert: TypeAlias = Callable[[str], Any]
@@ -246,18 +246,7 @@ def _rank(parameter: _Parameter) -> tuple[int, str]:
     return _RANKS.get(parameter.kind, _RANK_OF_CHOICES), str(parameter.kind)
 
 
-class Miss(NamedTuple):
-    """Why no route serves a request: its path has others, for the methods in `allowed`, or it cannot be read.
-
-    `location` is where it is served: without the slash at the end.
-    """
-
-    allowed: tuple[str, ...] = ()
-    error: HTTPError | None = None
-    location: bytes | None = None
-
-
-Found: TypeAlias = "tuple[Route, dict[str, Any]]"
+Found: TypeAlias = tuple[Route, dict[str, Any]]
 """A route, and the parameters of the path."""
 
 

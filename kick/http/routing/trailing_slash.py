@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, get_args
 from urllib.parse import quote
 
 from starlette.types import Scope
 
 from kick.errors import KickError
-from kick.http.routing.router import Found, Miss, Route, Router, root_in
-
-TrailingSlash: TypeAlias = Literal["strict", "redirect", "ignore"]
-"""What becomes of `/notes/` where there is a route `/notes`.
-
-| option | a request for `/notes/` |
-|---|---|
-| `"strict"` | is a 404 |
-| `"redirect"` | is sent to `/notes`: 301 for GET and HEAD, 308 for other methods, which keep their body |
-| `"ignore"` | is served as `/notes` |
-"""
+from kick.http.context.request import Miss
+from kick.http.routing.router import Found, Route, Router, root_in
+from kick.http.settings import TrailingSlash
 
 _PATH: Final = "/%:@!$&'()*+,;="
 _QUERY: Final = _PATH + "?[]"

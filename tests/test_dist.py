@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,7 +45,7 @@ def made(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 
 @pytest.fixture
-def changed(made: tuple[Path, Path], tmp_path: Path) -> Iterator[Callable[..., Path]]:
+def changed(made: tuple[Path, Path], tmp_path: Path) -> Callable[..., Path]:
     """The wheel, with some of its files taken out, others put in, and a change in its metadata."""
 
     def change(*, without: str = "", extra: str = "", metadata: Callable[[bytes], bytes] = bytes) -> Path:
@@ -59,7 +59,7 @@ def changed(made: tuple[Path, Path], tmp_path: Path) -> Iterator[Callable[..., P
                 new.writestr(extra, b"")
         return target
 
-    yield change
+    return change
 
 
 def test_both_are_made_after_all_checks_and_bear_the_time_of_the_commit(made: tuple[Path, Path]) -> None:
@@ -107,8 +107,8 @@ def test_a_wheel_that_lacks_something_or_has_too_much_is_refused(
     ("old", "new", "problem"),
     [
         (b"Name: kick-framework", b"Name: other", "it is other"),
-        (b"Version: ", b"Version: 9", "not what pyproject.toml says"),
-        (b"Version: ", b"Version: one.", "version"),
+        (b"\nVersion: ", b"\nVersion: 9", "not what pyproject.toml says"),
+        (b"\nVersion: ", b"\nVersion: one.", "version"),
         (b"License-Expression: MIT", b"License-Expression: NONE OF THESE", "license"),
         (b"License-Expression: MIT\n", b"", "licence"),
         (b"Classifier: Typing :: Typed", b"Classifier: Typing :: Guessed", "no such classifier"),

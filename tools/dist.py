@@ -79,19 +79,25 @@ def check_same(first: Sequence[Path], second: Sequence[Path]) -> None:
 
 def check_wheel(wheel: Path, source: Path) -> None:
     """Raise `Unfit` for a wheel with something missing, something that does not belong there, or bad metadata."""
+    info = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info/"
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-        about = next((name for name in names if name.endswith(".dist-info/METADATA")), None)
-        metadata = b"" if about is None else archive.read(about)
-    info = "" if about is None else about.removesuffix("METADATA")
-    needed = {*IN_WHEEL, f"{info}licenses/LICENSE", f"{info}entry_points.txt", *_package_files(source)}
+        metadata = archive.read(f"{info}METADATA") if f"{info}METADATA" in names else None
+    needed = {
+        *IN_WHEEL,
+        f"{info}METADATA",
+        f"{info}licenses/LICENSE",
+        f"{info}entry_points.txt",
+        *_package_files(source),
+    }
     problems = [f"{wheel.name}: {each} is missing" for each in sorted(needed - set(names))]
     problems += [
         f"{wheel.name}: {each} does not belong there"
         for each in names
-        if not each.startswith(("kick/", info or "kick/")) or each.endswith((".pyc", ".env", ".sqlite3"))
+        if not each.startswith(("kick/", info)) or each.endswith((".pyc", ".env", ".sqlite3"))
     ]
-    problems += [f"{wheel.name}: {each}" for each in metadata_problems(metadata, source)]
+    if metadata is not None:
+        problems += [f"{wheel.name}: {each}" for each in metadata_problems(metadata, source)]
     if problems:
         raise Unfit(problems)
 

@@ -179,7 +179,10 @@ def test(python: Python, kind: str, *, wheel: Path, work: Path, arguments: Seque
         return Result(python.version, kind, f"cannot be installed: {_last(log, 'error')}", ok=False)
     python.run([f"{bin_folder}/python", "-m", "pip", "freeze"], cwd=folder, log=log)
     # The folder with the sources comes first on the path of the tests; the dependencies are those of the wheel.
-    status = python.run([f"{bin_folder}/python", "-m", "pytest", *arguments], cwd=folder, log=log)
+    # The lowest anyio does not know `anyio_mode`, with which the tests do without marks.
+    plugin = ("-p", "tools.anyio_auto") if kind == "lowest" else ()
+    command = [f"{bin_folder}/python", "-m", "pytest", *plugin, *arguments]
+    status = python.run(command, cwd=folder, log=log)
     return Result(python.version, kind, _last(log, " in "), ok=status == 0)
 
 

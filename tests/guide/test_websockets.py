@@ -42,7 +42,8 @@ def test_a_provider_is_a_guard_and_other_sites_are_refused() -> None:
 
 
 def test_an_iterator_is_sent() -> None:
-    with TestClient(application(PAGE, "Sending without receiving")) as client, client.websocket_connect("/clock") as socket:
+    app = application(PAGE, "Sending without receiving")
+    with TestClient(app) as client, client.websocket_connect("/clock") as socket:
         assert [socket.receive_json() for _ in range(3)] == [0, 1, 2]
         with pytest.raises(WebSocketDisconnect) as caught:
             socket.receive_json()

@@ -33,7 +33,7 @@ SPOOL: Final = 1 << 20
 """The most bytes of files that a request holds in memory: 1 MiB."""
 
 _WRITE: Final = 1 << 18  # as much is gathered before a thread writes it: a thread for each message costs more than this
-_BUFFER: Final = 1 << 13  # of each file on disk, where Python 3.14 would hold 128 KiB: `_WRITE` gathers already
+_BUFFER: Final = 1 << 13  # of a file on disk; Python's own choice is 128 KiB from 3.14 on
 _PIECE_COST: Final = 128  # what a piece takes beside its bytes: a client may send them one by one
 _NO_MULTIPART: Final = MissingExtra("Reading multipart forms", "python-multipart", "uploads")
 

@@ -10,13 +10,19 @@ ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 KICK := $(PIP) --build-constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest
+# Processes that run tests side by side: one a core, or as many as WORKERS says.
+WORKERS ?= auto
+PARALLEL := --numprocesses $(WORKERS) --dist worksteal
+QUICK := not process and not redis and not browser and not project and not chaos and not long and not nightly
 BENCH := .venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --constraint benchmarks/constraints.txt
 DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo dev test lint types unit bench bench-session bench-micro bench-growth exhaustive format programs clean
+.PHONY: help demo dev test test-long test-all check nightly test-versions dist lint types unit format programs clean \
+	bench bench-session bench-micro bench-growth
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -26,7 +32,25 @@ demo: .venv/.demo ## serve examples/auth on http://127.0.0.1:8000 (PORT=8080 for
 
 dev: demo ## the same, by its name in the projects of `kick new`
 
-test: programs lint types unit ## run every check there is: lint, types, tests
+test: programs lint types ## lint, types, and all tests but the long ones (5 minutes on two cores)
+	$(PYTEST) $(PARALLEL) -m "not long and not nightly" $(ARGS)
+
+test-long: programs .venv/.dev ## the long tests: with `make test`, everything but the nightly ones
+	$(PYTEST) $(PARALLEL) -m "long and not nightly" $(ARGS)
+
+test-all: test test-long ## both
+
+check: lint types ## for in between: lint, types, the tests that need no server, browser or process (a minute)
+	$(PYTEST) $(PARALLEL) -m "$(QUICK)" $(ARGS)
+
+nightly: programs .venv/.dev ## what takes more than two minutes by itself: soaks, fuzzing, every order of four requests
+	KICK_EXHAUSTIVE=1 $(PYTEST) $(PARALLEL) -m "nightly or exhaustive" $(ARGS)
+
+test-versions: .venv/.dev ## the tests on every Python there is, with the lowest and the newest dependencies (ONLY=3.11,3.14)
+	$(BIN)/python -m tools.versions $(if $(ONLY),--only $(ONLY)) $(if $(ARGS),-- $(ARGS))
+
+dist: .venv/.dev ## build the sdist and the wheel of the last commit, twice, check them, and try the wheel
+	$(BIN)/python -m tools.dist
 
 lint: .venv/.dev ## check style with ruff
 	$(BIN)/ruff check
@@ -39,8 +63,8 @@ types: .venv/.dev ## check types with mypy and pyright
 	cd examples/chat && ../../$(BIN)/mypy --strict .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 
-unit: .venv/.dev ## run the tests (ARGS="-k cookies" for some of them)
-	$(BIN)/python -m pytest $(ARGS)
+unit: .venv/.dev ## tests of your choice, one after another: ARGS="tests/http -k cookies -x"
+	$(PYTEST) $(ARGS)
 
 bench: .venv-bench/.peers ## time everyone, write docs/benchmarks.md (40 minutes; ARGS="--rows redis --only kick")
 	.venv-bench/bin/python -m benchmarks $(ARGS)
@@ -53,10 +77,6 @@ bench-micro: .venv-bench/.peers ## what kick adds to raw ASGI in process, import
 
 bench-growth: .venv-bench/.peers ## how costs grow with routes, sessions, keys, clients (5 minutes; ARGS="--only routes,keys")
 	.venv-bench/bin/python -m benchmarks.growth $(ARGS)
-
-exhaustive: .venv/.dev ## every order of four racing requests, races ten times as often, a million sessions (about 7 minutes)
-	KICK_EXHAUSTIVE=1 $(BIN)/python -m pytest tests/session/test_interleavings.py tests/session/test_races.py \
-		tests/session/test_cost.py tests/session/stores/test_memory.py
 
 format: .venv/.dev ## mend what ruff can mend by itself
 	$(BIN)/ruff check --fix

@@ -14,7 +14,7 @@ from typing import Any
 
 from kick import App, Controller, Get, Module, bootstrap
 from kick.http import cookie_parser
-from kick.http.middleware import AccessLog, request_id, security_headers
+from kick.middleware import AccessLog, request_id, security_headers
 from kick.telemetry import Metrics, Tracing
 
 REQUESTS = 400

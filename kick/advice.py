@@ -14,7 +14,7 @@ def advice_for(key: Any) -> str | None:
     """
     from starlette.requests import Request  # on first use, all of them: only a mistake needs them
 
-    from kick.http.websocket import Socket
+    from kick.http.websocket.socket import Socket
     from kick.session import Session, Sessions
 
     return {

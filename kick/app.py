@@ -11,38 +11,39 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 from starlette.middleware import Middleware as ASGIMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+import kick.http
 from kick.advice import advice_for
+from kick.assembly import Assembly, Chain, body_limit_problem, collector_paused
+from kick.concurrency import DEFAULT_THREADS, threads_of, threads_problem
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
 from kick.environment import in_development
 from kick.errors import KickError, raise_all
-from kick.http.assembly import Assembly, Chain, body_limit_problem, collector_paused
-from kick.http.body import DEFAULT_LIMIT
-from kick.http.context import RequestContext
-from kick.http.ending import end_request, send_response
+from kick.exceptions import HTTPError, MethodNotAllowed, NotFound
+from kick.http.context.context import RequestContext
+from kick.http.context.request import Miss
 from kick.http.errors import NotASGIMiddleware, list_problem, plain_values
-from kick.http.exchange import KEY as EXCHANGE
-from kick.http.exchange import Observer
-from kick.http.middleware.access_log import AccessLog, LogFormat
-from kick.http.middleware.entrance import Entrance, Wrap
-from kick.http.middleware.standard import with_standard
 from kick.http.mounts import Mount, serve_websocket
+from kick.http.observers import KEY as EXCHANGE
+from kick.http.observers import Observer
 from kick.http.pipeline import finished, response_to, settled
-from kick.http.problem import HTTPError, MethodNotAllowed, NotFound
-from kick.http.response import ReadyResponse, Response, empty_response
-from kick.http.routing import PERCENT, Endpoint, Miss, Route, root_in, split_path
-from kick.http.settings import Settings
-from kick.http.shutdown import Shutdown
-from kick.http.slashes import TrailingSlash, finder, slash_problem
+from kick.http.request.body import DEFAULT_LIMIT
+from kick.http.response.base import ReadyResponse, Response, empty_response
+from kick.http.routing.router import PERCENT, Endpoint, Route, root_in, split_path
+from kick.http.routing.trailing_slash import finder, slash_problem
+from kick.http.sending import end_request, send_response
+from kick.http.settings import Settings, TrailingSlash
 from kick.http.templates import JinjaTemplates
-from kick.http.threads import DEFAULT_THREADS, threads_of, threads_problem
-from kick.http.upgrades import as_request
+from kick.http.websocket.scope import as_request
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
+from kick.middleware.access_log.log import AccessLog, LogFormat
+from kick.middleware.asgi_stack import Entrance, Wrap
+from kick.middleware.standard import with_standard
 from kick.module import Module, modules_of
+from kick.shutdown import Shutdown
 
 if TYPE_CHECKING:
-    from kick.http.proxies import TrustedProxies
-    from kick.http.sockets import Sockets
+    from kick.http.websocket.router import Sockets
 
 T = TypeVar("T")
 
@@ -93,7 +94,7 @@ class App:
 
     @cached_property
     def _sockets(self) -> Sockets:
-        from kick.http.sockets import Sockets  # on first use: most applications have no WebSockets
+        from kick.http.websocket.router import Sockets  # on first use: most applications have no WebSockets
 
         return Sockets(self._socket_router, self.settings, self._unmatched)
 
@@ -364,7 +365,7 @@ def bootstrap(
     max_body: int | None = DEFAULT_LIMIT,
     trailing_slash: TrailingSlash = "strict",
     threads: int = DEFAULT_THREADS,
-    trusted_proxies: int | Sequence[str] | TrustedProxies | None = None,
+    trusted_proxies: int | Sequence[str] | kick.http.TrustedProxies | None = None,
     allowed_hosts: Sequence[str] | None = None,
     access_log: bool | LogFormat | AccessLog | None = None,
 ) -> App:

@@ -12,13 +12,13 @@ from typing import Any, Final
 import anyio
 import msgspec
 
+from kick.concurrency import Threads
 from kick.errors import KickError, raise_all
-from kick.http.codec import encode_json
-from kick.http.context import RequestContext
-from kick.http.controller import Controller, Get
+from kick.http.context.context import RequestContext
 from kick.http.errors import list_problem
-from kick.http.response import ReadyResponse, Response
-from kick.http.threads import Threads
+from kick.http.response.base import ReadyResponse, Response
+from kick.http.routing.decorators import Controller, Get
+from kick.http.validation.serialization import encode_json
 from kick.module import Module
 
 logger: Final = logging.getLogger("kick.health")

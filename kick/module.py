@@ -9,7 +9,7 @@ from typing import Any, Final
 from kick.errors import KickError, raise_all
 from kick.http.errors import NotAModule, list_problem
 from kick.http.mounts import mapping_problem
-from kick.http.static import StaticFiles
+from kick.http.response.static import StaticFiles
 from kick.lifecycle import lifespan_problem
 
 _NONE: Final[Mapping[str, Any]] = {}

@@ -8,6 +8,7 @@ from selenium.webdriver import Chrome
 
 from tests.support import programs, serving
 from tests.support.browser import open_browser
+from tests.support.leftovers import Leftovers, interrupt_on_signals
 from tests.support.redis import RedisCluster, RedisSentinel, RedisServer
 
 pytest.register_assert_rewrite("kick.testing")
@@ -68,7 +69,11 @@ def serve_process() -> serving.ServeProcess:
     return serving.serve_process
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    interrupt_on_signals()
+    if hasattr(config, "workerinput"):
+        return  # a worker of pytest-xdist: what follows is done once for the whole run
+    config.pluginmanager.register(Leftovers(config), "leftovers")
     # Tests start hundreds of processes. Where PYTHONDONTWRITEBYTECODE is set, each of them would compile kick again.
     compileall.compile_dir(serving.ROOT / "kick", quiet=2)
     try:

@@ -23,6 +23,7 @@ from kick.errors import SetupErrors
 from kick.http.errors import DuplicateRoute, NotAList
 from kick.session import Sessions
 from tests.http.support import app_of, ask
+from tests.support.ids import without_address
 
 
 class Clock:
@@ -579,7 +580,7 @@ def test_settings_may_be_a_plain_dict() -> None:
 
 
 @pytest.mark.parametrize("option", ["middleware", "providers", "asgi_middleware"])
-@pytest.mark.parametrize("given", [print, "text", Clock(), ASGIMiddleware(GZipMiddleware), None], ids=str)
+@pytest.mark.parametrize("given", [print, "text", Clock(), ASGIMiddleware(GZipMiddleware), None], ids=without_address)
 def test_what_is_no_list_is_refused(option: str, given: Any) -> None:
     options: dict[str, Any] = {option: given}
     with pytest.raises(NotAList, match=rf"{option}= of bootstrap\(\) takes a list"):

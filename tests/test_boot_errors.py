@@ -16,28 +16,29 @@ import pytest
 
 import kick.http
 from kick.auth import errors as auth_errors
+from kick.concurrency import BadThreads
 from kick.di.errors import MissingProvider
 from kick.di.health import BadHealth, HealthOfShortLived
 from kick.errors import KickError, MissingExtra, SetupErrors, raise_all
 from kick.health import BadCheck, BadTimeout
 from kick.http import errors as http_errors
-from kick.http import socket_errors
-from kick.http.hosts import BadAllowedHost
-from kick.http.middleware.access_log import BadAccessLog
-from kick.http.middleware.compression import BadCompressionOption
-from kick.http.middleware.cors import BadCorsOption, BadOrigin, CorsOnRoute, DangerousCors
-from kick.http.middleware.csp import BadPolicy
-from kick.http.middleware.rate_limit_options import BadRateLimit, BadRateLimitOption
-from kick.http.middleware.request_id import BadRequestIDHeader
-from kick.http.middleware.security_headers import BadSecurityHeader
 from kick.http.mounts import BadMount, DuplicateMount
-from kick.http.proxies import BadForwardedHeaders, BadTrustedProxies
-from kick.http.slashes import BadTrailingSlash
-from kick.http.static import BadMaxAge, MissingFiles
+from kick.http.response.static import BadMaxAge, MissingFiles
+from kick.http.routing.trailing_slash import BadTrailingSlash
+from kick.http.routing.urls import AmbiguousRoute, BadURLValue, UnknownRoute
+from kick.http.routing.versions import BadVersion
 from kick.http.templates import NoSuchFolder, NoSuchTemplate
-from kick.http.urls import AmbiguousRoute, BadURLValue, UnknownRoute
-from kick.http.versions import BadVersion
+from kick.http.websocket import errors as socket_errors
 from kick.lifecycle import BadLifespan
+from kick.middleware.access_log.log import BadAccessLog
+from kick.middleware.compression.middleware import BadCompressionOption
+from kick.middleware.cors import BadCorsOption, BadOrigin, CorsOnRoute, DangerousCors
+from kick.middleware.hosts import BadAllowedHost
+from kick.middleware.proxies import BadForwardedHeaders, BadTrustedProxies
+from kick.middleware.rate_limit.options import BadRateLimit, BadRateLimitOption
+from kick.middleware.request_id import BadRequestIDHeader
+from kick.middleware.security_headers.csp import BadPolicy
+from kick.middleware.security_headers.middleware import BadSecurityHeader
 from kick.session import errors as session_errors
 from kick.signing import MissingSecret, WeakSecret
 from tests.http.support import ask
@@ -142,13 +143,13 @@ def wsgi(environ, start_response):
 
 OPERATORS = """
 from kick.http import TrustedProxies
-from kick.http.middleware import request_id
+from kick.middleware import request_id
 """
 
 
 def layered(layer: str) -> str:
     """The source of an application with a middleware that comes with kick."""
-    return "from kick.http.middleware import *\n" + app(SIMPLE, f"bootstrap(modules, middleware=[{layer}])")
+    return "from kick.middleware import *\n" + app(SIMPLE, f"bootstrap(modules, middleware=[{layer}])")
 
 
 GUARDED = """
@@ -608,7 +609,7 @@ ROWS = [
         name="type-variable",
     ),
     Row(
-        http_errors.BadThreads,
+        BadThreads,
         app(SIMPLE, "bootstrap(modules, threads=0)"),
         "threads=0 of bootstrap()",
         {"threads=0": "{0}"},
@@ -995,7 +996,7 @@ ROWS = [
     ),
     Row(
         CorsOnRoute,
-        "from kick.http.middleware import *\n"
+        "from kick.middleware import *\n"
         + handler("async def show(self)", '@Get()\n    @Use(cors(allow_origins=["*"]))').replace(
             "bootstrap(modules)", "bootstrap(modules, middleware=[])"
         ),

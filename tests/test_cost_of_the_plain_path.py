@@ -18,7 +18,7 @@ import pytest
 
 from kick import App, Controller, Get, Module, Post, RequestContext, Response, Service, bootstrap
 from kick.http import cookie_parser
-from kick.http.middleware import security_headers
+from kick.middleware import security_headers
 from kick.session import session
 
 ASGI = Callable[[Any, Any, Any], Awaitable[None]]

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from kick import Controller, Get, Module, Post, RequestContext, Session, bootstrap
 from kick.errors import KickError
 from kick.http import cookie_parser
-from kick.http.middleware import AccessLog, request_id
+from kick.middleware import AccessLog, request_id
 from kick.session import MemoryStore, session
 from kick.telemetry import Metrics, Tracing
 from tests.http.support import Answer, ask

@@ -8,7 +8,7 @@ import msgspec
 from benchmarks.apps.setting import CHUNK, CHUNKS, ROUTES, SECRET, STORE, VARIANT
 from kick import App, Controller, Get, Module, Post, RequestContext, Service, bootstrap
 from kick.http import cookie_parser
-from kick.http.middleware import request_id, security_headers
+from kick.middleware import request_id, security_headers
 from kick.session import session
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from benchmarks.growth.points import Points, least
 from benchmarks.results import Panel
 from kick.session import MemoryStore
-from kick.session.store import AtomicStore, Change
+from kick.session.stores.base import AtomicStore, Change
 from kick.session.stores.url import open_store
 
 SESSIONS: Final = (1_000, 10_000, 100_000, 1_000_000)

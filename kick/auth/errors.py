@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import Final
 
 from kick.errors import KickError
-from kick.http.problem import Forbidden, Unauthorized, UnprocessableEntity
+from kick.exceptions import Forbidden, Unauthorized, UnprocessableEntity
 
 SCHEME: Final = "Session"
 """What a 401 names in `WWW-Authenticate`, which it must have (RFC 9110, section 15.5.2): no registered scheme is that

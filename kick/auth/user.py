@@ -5,22 +5,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import Parameter
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from kick.auth.errors import BadLoader, LoginRequired
 from kick.auth.identities import Identity, identity
 from kick.di import Provider
 from kick.di.errors import UnresolvedHint
+from kick.di.hints import Unresolved
 from kick.di.naming import place_of
-from kick.di.signature import Need, Unresolved, made_by, needs_of
+from kick.di.signature import Need, made_by, needs_of
 from kick.errors import KickError
-from kick.http.context import RequestContext
-from kick.http.response import Response
+from kick.http.context.context import RequestContext
+from kick.http.response.base import Response
+from kick.http.routing.router import Route
+from kick.middleware.session import SessionLayer
 from kick.session.errors import NeedsSession
-from kick.session.middleware import SessionLayer
-
-if TYPE_CHECKING:
-    from kick.http.routing import Route
 
 
 class AuthenticationLayer:

@@ -103,7 +103,7 @@ def session_layers(app: Any) -> Iterator[SessionLayer]:
     """Every `session()` of an application, each once; none of an application of another framework."""
     from kick.app import App
 
-    if isinstance(app, App) and "kick.session.middleware" in sys.modules:  # or nobody has made any
+    if isinstance(app, App) and "kick.middleware.session" in sys.modules:  # or nobody has made any
         from kick.session import SessionLayer
 
         found = {id(each): each for each in _layers(app)}

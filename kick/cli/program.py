@@ -31,7 +31,7 @@ COMMANDS: Final = {
     "secret": "Draw a secret to sign cookies with.",
     "completion": "Print what makes your shell complete kick's commands.",
 }
-"""In the order of the help page, which imports none of them; `kick.cli.<name>` has the command as `command`."""
+"""In the order of the help page, which imports none of them; `commands.<name>` has it as `command`."""
 
 SHORT: Final = {"g": "generate"}
 """Other names of commands, which the help page does not list."""
@@ -49,7 +49,7 @@ class Program(click.Group):
         cmd_name = SHORT.get(cmd_name, cmd_name)
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"kick.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"kick.cli.commands.{cmd_name}").command
         command.short_help = COMMANDS[cmd_name]
         return command
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
 import os
 import re
 import sys
@@ -23,6 +22,7 @@ from kick.cli.errors import (
     NoTarget,
     VariableNotSet,
 )
+from kick.di.hints import takes
 from kick.errors import KickError, MissingExtra
 
 if TYPE_CHECKING:
@@ -177,10 +177,4 @@ def _applications(module: ModuleType) -> Iterator[str]:
 
 def _is_asgi(found: Any) -> bool:
     """Whether something can be called as an ASGI application is."""
-    if isinstance(found, type) or not callable(found):
-        return False
-    try:
-        inspect.signature(found).bind(object(), object(), object())
-    except (TypeError, ValueError):
-        return False
-    return True
+    return not isinstance(found, type) and callable(found) and takes(found, 3)

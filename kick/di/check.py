@@ -20,10 +20,11 @@ from kick.di.errors import (
 )
 from kick.di.graph import Found, Graph, Step, is_hashable
 from kick.di.health import HealthOfShortLived
+from kick.di.hints import Unresolved
 from kick.di.naming import core, type_name
 from kick.di.recipe import Recipe
 from kick.di.service import Lifetime
-from kick.di.signature import Need, Unhinted, Unresolved
+from kick.di.signature import Need, Unhinted
 from kick.errors import KickError, similar
 
 

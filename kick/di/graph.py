@@ -9,10 +9,11 @@ from itertools import chain
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from kick.di.hints import Unresolved
 from kick.di.provider import Provider, hashed, provider_of
 from kick.di.recipe import Recipe, Seed
 from kick.di.service import Lifetime, lifetime_mark
-from kick.di.signature import Kind, Need, Unhinted, Unresolved
+from kick.di.signature import Kind, Need, Unhinted
 from kick.errors import KickError
 
 Step = tuple[Recipe, Need]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import inspect
-import sys
-import typing
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -17,15 +15,8 @@ from typing import Any, Self, get_args, get_origin
 
 from kick.di.errors import GeneratorHint, MissingReturnHint, UnresolvedHint
 from kick.di.generics import filled, type_arguments
-from kick.di.naming import core, factory_name, import_line, place_of
-
-# From Python 3.14 on, hints are evaluated when they are asked for, and one that fails hides the others.
-_SIGNATURE: dict[str, Any] = {}
-_ANNOTATIONS: dict[str, Any] = {}
-if sys.version_info >= (3, 14):
-    from annotationlib import Format
-
-    _SIGNATURE, _ANNOTATIONS = {"annotation_format": Format.FORWARDREF}, {"format": Format.FORWARDREF}
+from kick.di.hints import Unresolved, hints_of, signature_of
+from kick.di.naming import core, factory_name, place_of
 
 _NOT_PASSED = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
@@ -39,15 +30,6 @@ class Kind(Enum):
     GENERATOR = "generator"
     ASYNC_GENERATOR = "async generator"
     SEED = "seed"
-
-
-@dataclass(frozen=True, slots=True)
-class Unresolved:
-    """In place of a hint that cannot be evaluated: its text and why."""
-
-    text: str
-    reason: str
-    statement: str | None
 
 
 class Unhinted(Enum):
@@ -99,12 +81,12 @@ def needs_of(factory: Any) -> tuple[Need, ...]:
     """
     called = core(factory) if get_origin(factory) else factory
     try:
-        signature = inspect.signature(called, **_SIGNATURE)
+        signature = signature_of(called)
     except ValueError:  # a class written in C that does not say
         return ()
     parameters = [each for each in signature.parameters.values() if each.kind not in _NOT_PASSED]
     written = constructor_of(called, [each.name for each in parameters])
-    hints = _hints(written) if parameters else {}
+    hints = hints_of(written) if parameters else {}
     if isinstance(called, type):
         hints = _filled(hints, type_arguments(called, written))
     hints = _filled(hints, dict(zip(getattr(called, "__parameters__", ()), get_args(factory), strict=False)))
@@ -134,11 +116,11 @@ def made_by(function: Any) -> Any:
 
     Raises `MissingReturnHint`, `GeneratorHint` or `UnresolvedHint`.
 
-    >>> def connect() -> typing.Iterator[int]: yield 1
+    >>> def connect() -> collections.abc.Iterator[int]: yield 1
     >>> made_by(connect)
     <class 'int'>
     """
-    hint = _hints(core(function)).get("return")
+    hint = hints_of(core(function)).get("return")
     if isinstance(hint, Unresolved):
         where = f"the return of {factory_name(function)} at {place_of(function)}"
         raise UnresolvedHint(where, hint.text, hint.reason, statement=hint.statement)
@@ -173,37 +155,3 @@ def _hint(parameter: Parameter, hints: dict[str, Any], bound: bool) -> Any:
 def _filled(hints: dict[str, Any], arguments: Mapping[Any, Any]) -> dict[str, Any]:
     """The hints of a generic class, its type variables replaced: `Mapper[T]` in `Repo[User]` is `Mapper[User]`."""
     return {name: filled(hint, arguments) for name, hint in hints.items()} if arguments else hints
-
-
-def _hints(annotated: Any) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(annotated, include_extras=True)
-    except Exception:  # noqa: BLE001  # whatever a hint raises when it is evaluated; each is tried alone, to name the one
-        return {name: _evaluated(annotated, name, hint) for name, hint in _raw_hints(annotated).items()}
-
-
-def _raw_hints(annotated: Any) -> dict[str, Any]:
-    holders = reversed(annotated.__mro__) if isinstance(annotated, type) else (annotated,)
-    return {name: hint for holder in holders for name, hint in inspect.get_annotations(holder, **_ANNOTATIONS).items()}
-
-
-def _evaluated(annotated: Any, name: str, hint: Any) -> Any:
-    def alone() -> None: ...
-
-    alone.__annotations__ = {name: hint}
-    try:
-        return typing.get_type_hints(alone, *_namespaces(annotated, name), include_extras=True)[name]
-    except Exception as error:  # noqa: BLE001
-        text = hint if isinstance(hint, str) else getattr(hint, "__forward_arg__", repr(hint))
-        missing = getattr(error, "name", None)
-        statement = import_line(annotated, missing) if isinstance(missing, str) else None
-        return Unresolved(text, f"{type(error).__name__}: {error}", statement)
-
-
-def _namespaces(annotated: Any, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    if not isinstance(annotated, type):
-        own = getattr(annotated, "__globals__", {})
-        # A generated constructor has globals of its own, and names the module of its class.
-        return {**vars(sys.modules.get(annotated.__module__, typing)), **own}, {}
-    owner = next(each for each in annotated.__mro__ if name in inspect.get_annotations(each, **_ANNOTATIONS))
-    return vars(sys.modules.get(owner.__module__, typing)), dict(vars(owner))

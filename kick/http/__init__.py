@@ -1,115 +1,117 @@
 """The HTTP side: controllers, contexts, responses, errors."""
 
-# ruff: noqa: TC004  # type checkers see these imports, and `hand_on` makes the others
-
 from typing import TYPE_CHECKING
 
-from kick.http.conditional import conditional
-from kick.http.context import RequestContext
-from kick.http.controller import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use, WebSocket
-from kick.http.cookies import cookie_parser
-from kick.http.markers import Cookie, FromCookie, FromHeader, Header
-from kick.http.mounts import Mount
-from kick.http.pipeline import CallNext, Middleware
-from kick.http.problem import (
-    BadGateway,
-    BadRequest,
-    Conflict,
-    Forbidden,
-    GatewayTimeout,
-    Gone,
-    HTTPError,
-    InternalServerError,
-    Locked,
-    MethodNotAllowed,
-    NotAcceptable,
-    NotFound,
-    NotImplementedHere,
-    PayloadTooLarge,
-    PreconditionFailed,
-    RequestTimeout,
-    ServiceUnavailable,
-    TooManyRequests,
-    Unauthorized,
-    UnprocessableEntity,
-    UnsupportedMediaType,
-    URITooLong,
-)
-from kick.http.response import Response
-from kick.http.routing import Route
-from kick.http.sse import ServerSentEvent
-from kick.http.templates import JinjaTemplates
-from kick.http.uploads import File, UploadFile
-from kick.names import hand_on
+from kick.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from kick.http.frames import InvalidMessage
-    from kick.http.proxies import TrustedProxies
-    from kick.http.static import StaticFiles
-    from kick.http.websocket import Socket, SocketClosed
+    from kick.cookies import cookie_parser as cookie_parser
+    from kick.exceptions import BadGateway as BadGateway
+    from kick.exceptions import BadRequest as BadRequest
+    from kick.exceptions import Conflict as Conflict
+    from kick.exceptions import Forbidden as Forbidden
+    from kick.exceptions import GatewayTimeout as GatewayTimeout
+    from kick.exceptions import Gone as Gone
+    from kick.exceptions import HTTPError as HTTPError
+    from kick.exceptions import InternalServerError as InternalServerError
+    from kick.exceptions import Locked as Locked
+    from kick.exceptions import MethodNotAllowed as MethodNotAllowed
+    from kick.exceptions import NotAcceptable as NotAcceptable
+    from kick.exceptions import NotFound as NotFound
+    from kick.exceptions import NotImplementedHere as NotImplementedHere
+    from kick.exceptions import PayloadTooLarge as PayloadTooLarge
+    from kick.exceptions import PreconditionFailed as PreconditionFailed
+    from kick.exceptions import RequestTimeout as RequestTimeout
+    from kick.exceptions import ServiceUnavailable as ServiceUnavailable
+    from kick.exceptions import TooManyRequests as TooManyRequests
+    from kick.exceptions import Unauthorized as Unauthorized
+    from kick.exceptions import UnprocessableEntity as UnprocessableEntity
+    from kick.exceptions import UnsupportedMediaType as UnsupportedMediaType
+    from kick.exceptions import URITooLong as URITooLong
+    from kick.http.context.context import RequestContext as RequestContext
+    from kick.http.handlers.parameters import Cookie as Cookie
+    from kick.http.handlers.parameters import FromCookie as FromCookie
+    from kick.http.handlers.parameters import FromHeader as FromHeader
+    from kick.http.handlers.parameters import Header as Header
+    from kick.http.mounts import Mount as Mount
+    from kick.http.pipeline import CallNext as CallNext
+    from kick.http.pipeline import Middleware as Middleware
+    from kick.http.request.uploads import File as File
+    from kick.http.request.uploads import UploadFile as UploadFile
+    from kick.http.response.base import Response as Response
+    from kick.http.response.etags import conditional as conditional
+    from kick.http.response.sse import ServerSentEvent as ServerSentEvent
+    from kick.http.response.static import StaticFiles as StaticFiles
+    from kick.http.routing.decorators import Controller as Controller
+    from kick.http.routing.decorators import Delete as Delete
+    from kick.http.routing.decorators import Get as Get
+    from kick.http.routing.decorators import Head as Head
+    from kick.http.routing.decorators import Options as Options
+    from kick.http.routing.decorators import Patch as Patch
+    from kick.http.routing.decorators import Post as Post
+    from kick.http.routing.decorators import Put as Put
+    from kick.http.routing.decorators import Use as Use
+    from kick.http.routing.decorators import WebSocket as WebSocket
+    from kick.http.routing.router import Route as Route
+    from kick.http.templates import JinjaTemplates as JinjaTemplates
+    from kick.http.websocket.messages import InvalidMessage as InvalidMessage
+    from kick.http.websocket.socket import Socket as Socket
+    from kick.http.websocket.socket import SocketClosed as SocketClosed
+    from kick.middleware.proxies import TrustedProxies as TrustedProxies
 else:
-    hand_on(
+    __all__ = lazy_exports(
         __name__,
         {
-            "kick.http.frames": ("InvalidMessage",),
-            "kick.http.proxies": ("TrustedProxies",),
-            "kick.http.static": ("StaticFiles",),
-            "kick.http.websocket": ("Socket", "SocketClosed"),
+            "kick.cookies": ("cookie_parser",),
+            "kick.exceptions": (
+                "BadGateway",
+                "BadRequest",
+                "Conflict",
+                "Forbidden",
+                "GatewayTimeout",
+                "Gone",
+                "HTTPError",
+                "InternalServerError",
+                "Locked",
+                "MethodNotAllowed",
+                "NotAcceptable",
+                "NotFound",
+                "NotImplementedHere",
+                "PayloadTooLarge",
+                "PreconditionFailed",
+                "RequestTimeout",
+                "ServiceUnavailable",
+                "TooManyRequests",
+                "URITooLong",
+                "Unauthorized",
+                "UnprocessableEntity",
+                "UnsupportedMediaType",
+            ),
+            "kick.http.context.context": ("RequestContext",),
+            "kick.http.handlers.parameters": ("Cookie", "FromCookie", "FromHeader", "Header"),
+            "kick.http.mounts": ("Mount",),
+            "kick.http.pipeline": ("CallNext", "Middleware"),
+            "kick.http.request.uploads": ("File", "UploadFile"),
+            "kick.http.response.base": ("Response",),
+            "kick.http.response.etags": ("conditional",),
+            "kick.http.response.sse": ("ServerSentEvent",),
+            "kick.http.response.static": ("StaticFiles",),
+            "kick.http.routing.decorators": (
+                "Controller",
+                "Delete",
+                "Get",
+                "Head",
+                "Options",
+                "Patch",
+                "Post",
+                "Put",
+                "Use",
+                "WebSocket",
+            ),
+            "kick.http.routing.router": ("Route",),
+            "kick.http.templates": ("JinjaTemplates",),
+            "kick.http.websocket.messages": ("InvalidMessage",),
+            "kick.http.websocket.socket": ("Socket", "SocketClosed"),
+            "kick.middleware.proxies": ("TrustedProxies",),
         },
     )
-
-__all__ = [
-    "BadGateway",
-    "BadRequest",
-    "CallNext",
-    "Conflict",
-    "Controller",
-    "Cookie",
-    "Delete",
-    "File",
-    "Forbidden",
-    "FromCookie",
-    "FromHeader",
-    "GatewayTimeout",
-    "Get",
-    "Gone",
-    "HTTPError",
-    "Head",
-    "Header",
-    "InternalServerError",
-    "InvalidMessage",
-    "JinjaTemplates",
-    "Locked",
-    "MethodNotAllowed",
-    "Middleware",
-    "Mount",
-    "NotAcceptable",
-    "NotFound",
-    "NotImplementedHere",
-    "Options",
-    "Patch",
-    "PayloadTooLarge",
-    "Post",
-    "PreconditionFailed",
-    "Put",
-    "RequestContext",
-    "RequestTimeout",
-    "Response",
-    "Route",
-    "ServerSentEvent",
-    "ServiceUnavailable",
-    "Socket",
-    "SocketClosed",
-    "StaticFiles",
-    "TooManyRequests",
-    "TrustedProxies",
-    "URITooLong",
-    "Unauthorized",
-    "UnprocessableEntity",
-    "UnsupportedMediaType",
-    "UploadFile",
-    "Use",
-    "WebSocket",
-    "conditional",
-    "cookie_parser",
-]

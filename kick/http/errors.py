@@ -17,7 +17,6 @@ KickError
 ├── BadStatus            a status that no response has
 ├── BadBodyLimit         a limit of bodies that is no number of bytes
 ├── BadFileLimit         File(...) with what is no limit of files
-├── BadThreads           a number of threads that is none
 ├── WatchedStream        cancel_on_disconnect on a handler that reads the body itself
 ├── UnboundPathParameter a name in the path that the handler does not take
 ├── UntypedParameter     a handler parameter without a type
@@ -39,6 +38,7 @@ from typing import Final, TypeGuard
 
 from starlette.middleware import Middleware as ASGIMiddleware
 
+from kick.di.hints import takes
 from kick.errors import KickError
 
 _PLAIN: Final = (str, int, float, bool, bytes, dict, list, tuple, set, frozenset, type(None))
@@ -180,21 +180,12 @@ def _middleware_fix(given: object, name: str) -> str:
     if isinstance(given, ASGIMiddleware):
         return f"It is ASGI middleware, which has a list of its own: `asgi_middleware=[{given!r}]`."
     if isinstance(given, type):
-        if inspect.iscoroutinefunction(given.__call__) and not _takes(given.__call__, 4):
+        if inspect.iscoroutinefunction(given.__call__) and not takes(given.__call__, 4):
             return f"Pass an instance: `middleware=[{name}()]`."
         return f"For an ASGI middleware class: `asgi_middleware=[Middleware({name})]`."
-    if inspect.isfunction(given) and not inspect.iscoroutinefunction(given) and not _takes(given, 2):
+    if inspect.isfunction(given) and not inspect.iscoroutinefunction(given) and not takes(given, 2):
         return f"Pass what it returns: `middleware=[{name}()]`, with the options it takes."
     return "Write it as `async def timing(ctx, call_next): return await call_next(ctx)`."
-
-
-def _takes(function: object, count: int) -> bool:
-    """Whether a function can be called with so many arguments."""
-    try:
-        inspect.signature(function).bind(*range(count))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 class NotASGIMiddleware(KickError):
@@ -290,18 +281,6 @@ class BadFileLimit(KickError):
 
     def __init__(self, cause: str, example: str) -> None:
         super().__init__(cause=f"{cause}.", fix=f"Write it like `{example}`.")
-
-
-class BadThreads(KickError):
-    """`threads=` that is no number of threads."""
-
-    code = "threads"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"threads={given!r} of bootstrap() is no number of threads.",
-            fix="Say how many sync handlers may run at a time: `threads=40`.",
-        )
 
 
 class WatchedStream(KickError):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -12,16 +11,17 @@ from starlette.background import BackgroundTask
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kick.di import Container
+from kick.di.hints import takes
 from kick.errors import KickError
-from kick.http.context import RequestContext
-from kick.http.controller import RouteInfo
+from kick.http.context.context import RequestContext
+from kick.http.context.request import ANY_METHOD
 from kick.http.pipeline import around, finished, guarded, response_to
-from kick.http.request import ANY_METHOD
-from kick.http.response import Response, add_vary
-from kick.http.routing import Endpoint, Route, Segment, root_in, split_path
-from kick.http.static import StaticFiles
-from kick.http.upgrades import as_websocket
-from kick.http.urls import BELOW
+from kick.http.response.base import Response, add_vary
+from kick.http.response.static import StaticFiles
+from kick.http.routing.decorators import RouteInfo
+from kick.http.routing.router import Endpoint, Route, Segment, root_in, split_path
+from kick.http.routing.urls import BELOW
+from kick.http.websocket.scope import as_websocket
 
 BELOW_MOUNT: Final = Segment(None, "path", BELOW, None)
 """What follows the path of a mount, for `url_for()`."""
@@ -198,7 +198,7 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
         scope = as_websocket(ctx.scope)
         await _asgi(mount)(mount.inside(scope, ctx.params), receive, response.sending(send))
         return
-    from kick.http.handshake import refuse  # on first use: most applications have no WebSockets
+    from kick.http.websocket.handshake import refuse  # on first use: most applications have no WebSockets
 
     await receive()
     await refuse(response, ctx.scope, send)
@@ -217,9 +217,9 @@ def mount_problem(app: object, place: str) -> BadMount | None:
         return BadMount(place, f"is the class {app.__name__}", fix)
     if isinstance(app, str | bytes):
         return BadMount(place, "is a text", f'For the files of a folder: `StaticFiles("{app!s}")`.')
-    if callable(app) and _takes(app, 3):
+    if callable(app) and takes(app, 3):
         return None
-    if callable(app) and _takes(app, 2):
+    if callable(app) and takes(app, 2):
         name = getattr(app, "__name__", "app")
         return BadMount(
             place,
@@ -277,11 +277,3 @@ def _body_of(ctx: RequestContext[Any], receive: Receive) -> Receive:
     A multipart form that it took apart is not, nor what it read of half a body.
     """
     return receive if ctx._raw is None else ctx._replay()
-
-
-def _takes(function: Callable[..., Any], count: int) -> bool:
-    try:
-        inspect.signature(function).bind(*range(count))
-    except (TypeError, ValueError):
-        return False
-    return True

@@ -11,14 +11,15 @@ from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from kick.http.answer import NOT_BUILT
-from kick.http.background import Background
-from kick.http.context import RequestContext
+from kick.di.hints import takes
+from kick.exceptions import HTTPError, InternalServerError
+from kick.http.context.context import RequestContext
+from kick.http.context.responses import NOT_BUILT
 from kick.http.errors import NotMiddleware
-from kick.http.printable import shown
-from kick.http.problem import HTTPError, InternalServerError
-from kick.http.response import Response, empty_response, head_of, header_line
-from kick.http.routing import Endpoint, Route
+from kick.http.response.background import Background
+from kick.http.response.base import Response, empty_response, head_of, header_line
+from kick.http.routing.router import Endpoint, Route
+from kick.log_text import shown
 
 logger: Final = logging.getLogger("kick.http")
 
@@ -27,7 +28,7 @@ CLIENT_CLOSED_REQUEST: Final = 499
 
 _word: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
-CallNext: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
+CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
 """What middleware calls for the rest of the chain."""
 
 
@@ -77,9 +78,7 @@ def middleware_problem(layer: object) -> NotMiddleware | None:
         return NotMiddleware(layer, "it cannot be called")
     if not (inspect.iscoroutinefunction(layer) or inspect.iscoroutinefunction(type(layer).__call__)):
         return NotMiddleware(layer, "it is not a coroutine function")
-    try:
-        inspect.signature(layer).bind(object(), object())
-    except (TypeError, ValueError):
+    if not takes(layer, 2):
         return NotMiddleware(layer, "it does not take two arguments, the context and call_next")
     return None
 
@@ -181,7 +180,7 @@ def _opaque(**extensions: Any) -> HTTPError:
 def _explained(ctx: RequestContext[Any], error: Exception) -> Response:
     """What went wrong, for whoever writes the application: a page for a browser, extensions for other clients."""
     try:
-        from kick.http.debug import error_page, prefers_html, readable_trace
+        from kick.http.debug.page import error_page, prefers_html, readable_trace
 
         if prefers_html(ctx.headers.get("accept", "")):
             ctx._response = response = error_page(ctx, error, chain_of(ctx._settings.layers, ctx.route))

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from kick.http.body import DEFAULT_LIMIT
-from kick.http.shutdown import Shutdown
-from kick.http.slashes import TrailingSlash
-from kick.http.sse import Hearts
-from kick.http.threads import Threads
-from kick.http.urls import URLs
+from kick.concurrency import Threads
+from kick.http.request.body import DEFAULT_LIMIT
+from kick.http.response.sse import Hearts
+from kick.http.routing.urls import URLs
+from kick.shutdown import Shutdown
 from kick.signing import Signer
+
+TrailingSlash: TypeAlias = Literal["strict", "redirect", "ignore"]
+"""What becomes of `/notes/` where there is a route `/notes`.
+
+| option | a request for `/notes/` |
+|---|---|
+| `"strict"` | is a 404 |
+| `"redirect"` | is sent to `/notes`: 301 for GET and HEAD, 308 for other methods, which keep their body |
+| `"ignore"` | is served as `/notes` |
+"""
 
 
 class Templates(Protocol):

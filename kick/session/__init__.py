@@ -3,58 +3,43 @@
 `session()` is the middleware; `ctx.session` is a `Session`; `Sessions` finds those of a person.
 """
 
-# ruff: noqa: TC004  # type checkers see these imports, and `hand_on` makes the others
-
 from typing import TYPE_CHECKING
 
-from kick.names import hand_on
+from kick.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from kick.session.asgi import SessionMiddleware
-    from kick.session.cookie import CookieOptions
-    from kick.session.csrf import CsrfExempt, CsrfLayer, csrf
-    from kick.session.directory import SessionInfo, Sessions
-    from kick.session.errors import SessionClosed, SessionEnded, SessionTooLarge, SessionUnavailable
-    from kick.session.events import Event, SessionEvent
-    from kick.session.middleware import SessionLayer, session
-    from kick.session.session import Session
-    from kick.session.store import AtomicStore, SessionStore
-    from kick.session.stores.memory import MemoryStore
+    from kick.middleware.csrf import CsrfExempt as CsrfExempt
+    from kick.middleware.csrf import CsrfLayer as CsrfLayer
+    from kick.middleware.csrf import csrf as csrf
+    from kick.middleware.session import SessionLayer as SessionLayer
+    from kick.middleware.session import session as session
+    from kick.session.asgi import SessionMiddleware as SessionMiddleware
+    from kick.session.cookie import CookieOptions as CookieOptions
+    from kick.session.devices import SessionInfo as SessionInfo
+    from kick.session.devices import Sessions as Sessions
+    from kick.session.errors import SessionClosed as SessionClosed
+    from kick.session.errors import SessionEnded as SessionEnded
+    from kick.session.errors import SessionTooLarge as SessionTooLarge
+    from kick.session.errors import SessionUnavailable as SessionUnavailable
+    from kick.session.events import Event as Event
+    from kick.session.events import SessionEvent as SessionEvent
+    from kick.session.session import Session as Session
+    from kick.session.stores.base import AtomicStore as AtomicStore
+    from kick.session.stores.base import SessionStore as SessionStore
+    from kick.session.stores.memory import MemoryStore as MemoryStore
 else:
-    hand_on(
+    __all__ = lazy_exports(
         __name__,
         {
+            "kick.middleware.csrf": ("CsrfExempt", "CsrfLayer", "csrf"),
+            "kick.middleware.session": ("SessionLayer", "session"),
             "kick.session.asgi": ("SessionMiddleware",),
             "kick.session.cookie": ("CookieOptions",),
-            "kick.session.csrf": ("CsrfExempt", "CsrfLayer", "csrf"),
-            "kick.session.directory": ("SessionInfo", "Sessions"),
+            "kick.session.devices": ("SessionInfo", "Sessions"),
             "kick.session.errors": ("SessionClosed", "SessionEnded", "SessionTooLarge", "SessionUnavailable"),
             "kick.session.events": ("Event", "SessionEvent"),
-            "kick.session.middleware": ("SessionLayer", "session"),
             "kick.session.session": ("Session",),
-            "kick.session.store": ("AtomicStore", "SessionStore"),
+            "kick.session.stores.base": ("AtomicStore", "SessionStore"),
             "kick.session.stores.memory": ("MemoryStore",),
         },
     )
-
-__all__ = [
-    "AtomicStore",
-    "CookieOptions",
-    "CsrfExempt",
-    "CsrfLayer",
-    "Event",
-    "MemoryStore",
-    "Session",
-    "SessionClosed",
-    "SessionEnded",
-    "SessionEvent",
-    "SessionInfo",
-    "SessionLayer",
-    "SessionMiddleware",
-    "SessionStore",
-    "SessionTooLarge",
-    "SessionUnavailable",
-    "Sessions",
-    "csrf",
-    "session",
-]

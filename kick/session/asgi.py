@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kick.http.problem import PROBLEM_JSON
+from kick.exceptions import PROBLEM_JSON
+from kick.middleware.session import SessionLayer, session
 from kick.session.engine import Engine
 from kick.session.errors import SessionUnavailable
 from kick.session.headers import RawHeaders, finish_headers
-from kick.session.middleware import SessionLayer, session
 from kick.session.session import Session
 from kick.signing import Secret
 

@@ -8,9 +8,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from kick.cookies import SameSite, attribute_problem, attributes, decode_value, parse_cookies
 from kick.environment import in_production
 from kick.errors import KickError
-from kick.http.cookies import SameSite, attribute_problem, attributes, decode_value, parse_cookies
 from kick.session.errors import BadSessionCookie
 from kick.session.ids import fingerprint, is_well_formed, key_of
 from kick.signing import Signer

@@ -1,6 +1,6 @@
 """The engine: from the cookie of a request to a `Session`, and from the `Session` to the cookie of the response.
 
-Of requests it knows the ASGI scope, of responses nothing; `kick.session.middleware` puts it into kick's pipeline,
+Of requests it knows the ASGI scope, of responses nothing; `kick.middleware.session` puts it into kick's pipeline,
 `kick.session.asgi` into any other ASGI application.
 """
 
@@ -13,7 +13,7 @@ from kick.session.errors import SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.options import SessionOptions
 from kick.session.session import Session, Status, too_late
-from kick.session.store import KEEP, AtomicStore, Change, Record
+from kick.session.stores.base import KEEP, AtomicStore, Change, Record
 from kick.session.verbs import OWED, Verbs
 
 _NOTHING = Change()

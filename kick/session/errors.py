@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from starlette.exceptions import HTTPException
 
 from kick.errors import KickError
-from kick.http.problem import Conflict, ServiceUnavailable
+from kick.exceptions import Conflict, ServiceUnavailable
 
 
 class BadSessionCookie(KickError):

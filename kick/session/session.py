@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol
 import msgspec
 from typing_extensions import TypeVar
 
-from kick.session.contents import Contents, Refusal, SessionData, StructMapping
 from kick.session.cookie import Claim
+from kick.session.csrf_token import draw_token
+from kick.session.data import Contents, Refusal, SessionData, StructMapping
 from kick.session.errors import SessionClosed, SessionUnavailable
 from kick.session.flash import Flash
 from kick.session.ids import draw_id, fingerprint, key_of
-from kick.session.marks import TOKEN, Marks, mark_in
-from kick.session.store import KEEP, Change, Keep, Record
-from kick.session.token import draw_token
+from kick.session.reserved import TOKEN, Marks, mark_in
+from kick.session.stores.base import KEEP, Change, Keep, Record
 
 if TYPE_CHECKING:
     DataT = TypeVar("DataT", default=SessionData)

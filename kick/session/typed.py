@@ -7,12 +7,14 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, get_type_hints
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
-from kick.session.contents import RESERVED, Refusal
+from kick.di.errors import UnresolvedHint
+from kick.di.hints import Unresolved, hints_of
+from kick.session.data import RESERVED, Refusal
 from kick.session.errors import BadSessionOption
 from kick.session.values import UnreadableValue, decode, encode, same
 
@@ -34,7 +36,8 @@ class Shape:
     UserSession(user_id=7, cart=[])
 
     Raises `BadSessionOption` for a type that is neither a msgspec Struct nor a dataclass, or that has a field
-    without a default: a new session starts with all of them.
+    without a default: a new session starts with all of them; `UnresolvedHint` for a field whose type is not there at
+    run time.
     """
 
     def __init__(self, data_type: type) -> None:
@@ -47,11 +50,13 @@ class Shape:
             raise BadSessionOption(
                 "data", data_type, "a type whose fields all have defaults", "data=UserSession"
             ) from None
-        hints = get_type_hints(data_type, include_extras=True)
-        fields: Any = msgspec.structs.fields if _is_struct(data_type) else dataclasses.fields
-        names = [field.name for field in fields(data_type)]
+        names = _field_names(data_type)
+        hints = hints_of(data_type)
         self.hints: dict[str, Any] = {name: hints[name] for name in names}
-        for name in names:
+        for name, hint in self.hints.items():
+            if isinstance(hint, Unresolved):
+                where = f"the field {name} of session(data={data_type.__name__})"
+                raise UnresolvedHint(where, hint.text, hint.reason, statement=hint.statement)
             if name.startswith(RESERVED):
                 raise BadSessionOption("data", data_type, f"no field that begins with {RESERVED!r}", "data=UserSession")
         self.defaults: dict[str, bytes] = {name: self.encode(name, getattr(default, name)) for name in names}
@@ -182,6 +187,12 @@ class TypedContents:
         """Nothing can refuse a write to an attribute; from now on the instance is one of the reader's own."""
         if refusal is not None:
             self._value = None
+
+
+def _field_names(data_type: Any) -> tuple[str, ...]:
+    if _is_struct(data_type):
+        return data_type.__struct_fields__  # type: ignore[no-any-return]
+    return tuple(field.name for field in dataclasses.fields(data_type))
 
 
 def _is_struct(data_type: object) -> bool:

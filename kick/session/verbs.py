@@ -10,8 +10,8 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from kick.errors import KickError
-from kick.session.contents import Contents, SessionData, check_key
 from kick.session.cookie import Claim
+from kick.session.data import Contents, SessionData, check_key
 from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.headers import client_of
@@ -26,7 +26,7 @@ from kick.session.ids import (
 )
 from kick.session.options import SessionOptions
 from kick.session.session import Session, Status
-from kick.session.store import (
+from kick.session.stores.base import (
     KEEP,
     NOT_A_COUNTER,
     TAKEN,

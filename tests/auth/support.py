@@ -10,7 +10,8 @@ import msgspec
 
 from kick import App, Controller, Get, Module, Post, RequestContext, Service, Sessions, bootstrap
 from kick.auth import Authenticated, Identity, Roles, authentication, identity, login, logout, next_page, set_roles
-from kick.session import csrf, session
+from kick.middleware import csrf
+from kick.session import session
 
 SECRET = "a secret of at least thirty-two bytes"
 

@@ -15,7 +15,7 @@ from kick.auth import identity, login, logout, set_roles
 from kick.auth.errors import LoginRequired
 from kick.session import MemoryStore, SessionEnded
 from kick.session.ids import key_of
-from kick.session.store import Change
+from kick.session.stores.base import Change
 from kick.testing import TestClient
 from tests.auth.support import UserSession, make
 from tests.http.support import ask

@@ -9,7 +9,8 @@ from selenium.webdriver.common.by import By
 
 from kick import Controller, Get, Module, Post, RequestContext, bootstrap
 from kick.auth import Authenticated, Identity, authentication, login, next_page
-from kick.session import csrf, session
+from kick.middleware import csrf
+from kick.session import session
 from tests.auth.support import SECRET
 from tests.support.serving import Serve
 from tests.support.waiting import wait_until

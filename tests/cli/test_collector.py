@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kick.cli.collector import OBJECTS
+from kick.cli.server.gc import OBJECTS
 from tests.cli.support import get, running
 from tests.support.ports import HOST, free_port
 from tests.support.serving import ROOT

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kick.cli.completion import SHELLS, script
+from kick.cli.commands.completion import SHELLS, script
 from tests.cli.support import environment, kick
 from tests.support.programs import program
 from tests.support.terminal import Terminal

@@ -134,7 +134,7 @@ def pretend(folder: Path, version: str, ahead: float, wanted: dict[str, str]) ->
     numbers = tuple(map(int, version.split(".")))
     with RedisServer(folder) as redis:
         patch = (
-            "import kick.session.stores.redis.facts as f\nreal = f.facts_of\nasync def pretended(store):\n"
+            "import kick.session.stores.redis.server_info as f\nreal = f.facts_of\nasync def pretended(store):\n"
             f"    said = await real(store)\n    return said._replace(version={numbers}, now=said.now + {ahead})\n"
             "f.facts_of = pretended\n"
         )

@@ -14,8 +14,8 @@ from types import ModuleType
 
 import pytest
 
+import kick.cli.commands.sessions
 import kick.cli.errors
-import kick.cli.sessions
 from kick.errors import KickError
 from tests.cli.support import APP, KICK, environment
 from tests.support.redis import RedisServer
@@ -261,7 +261,7 @@ def stored(folder: Path, url: str = "sqlite:///sessions.db") -> None:
     """A store with a session in it, so that its file is there."""
     store = f"open_store({url!r})"
     code = (
-        "import asyncio\nfrom kick.session.store import Change\nfrom kick.session.stores.url import open_store\n"
+        "import asyncio\nfrom kick.session.stores.base import Change\nfrom kick.session.stores.url import open_store\n"
         f"async def main():\n    store = {store}\n    await store.create('key', Change(), max_age=60)\n"
         "    await store.aclose()\nasyncio.run(main())"
     )
@@ -314,12 +314,12 @@ def store_failed(folder: Path) -> None:
 
 
 SESSIONS_FIXES: dict[type[KickError], Callable[[Path], None]] = {
-    kick.cli.sessions.NoStore: no_store,
-    kick.cli.sessions.NoSessions: no_sessions,
-    kick.cli.sessions.BadStoreURL: bad_store_url,
-    kick.cli.sessions.StoreInProcess: store_in_process,
-    kick.cli.sessions.NoStoreFile: no_store_file,
-    kick.cli.sessions.StoreFailed: store_failed,
+    kick.cli.commands.sessions.NoStore: no_store,
+    kick.cli.commands.sessions.NoSessions: no_sessions,
+    kick.cli.commands.sessions.BadStoreURL: bad_store_url,
+    kick.cli.commands.sessions.StoreInProcess: store_in_process,
+    kick.cli.commands.sessions.NoStoreFile: no_store_file,
+    kick.cli.commands.sessions.StoreFailed: store_failed,
 }
 
 
@@ -329,4 +329,4 @@ def test_the_fix_of_a_sessions_command_works(error: type[KickError], project: Pa
 
 
 def test_every_mistake_of_the_sessions_commands_is_here() -> None:
-    assert mistakes_of(kick.cli.sessions) - SESSIONS_FIXES.keys() == set()
+    assert mistakes_of(kick.cli.commands.sessions) - SESSIONS_FIXES.keys() == set()

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from kick.cli.logs import AccessFormatter, RecordFormatter
+from kick.cli.server.logs import AccessFormatter, RecordFormatter
 
 
 def record(level: int, message: str, *args: object) -> logging.LogRecord:

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from dotenv import dotenv_values
 
-from kick.cli.secret import command
+from kick.cli.commands.secret import command
 from kick.session import session
 from kick.signing import Signer
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from kick.cli import sessions as cli
+from kick.cli.commands import sessions as cli
 from kick.cli.program import program
 from kick.session.ids import draw_id, fingerprint, key_of
-from kick.session.store import Change, Record
+from kick.session.stores.base import Change, Record
 from kick.session.stores.url import open_store
 from kick.session.values import encode
 from kick.session.verbs import CLIENT

@@ -8,8 +8,8 @@ from time import monotonic
 
 import pytest
 
-from kick.cli import watching
-from kick.cli.watching import Watch
+from kick.cli.server import watching
+from kick.cli.server.watching import Watch
 
 POKE = "poke.py"
 

@@ -13,7 +13,7 @@ import msgspec
 
 from kick import App, Controller, Delete, Get, Module, Patch, Post, Provider, Put, RequestContext, WebSocket, bootstrap
 from kick.http import Cookie, Header, Response, Socket, StaticFiles, UploadFile, Use, conditional
-from kick.http.middleware import compression, cors
+from kick.middleware import compression, cors
 from kick.session import session
 
 LETTERS = b"abcdefghijklmnopqrstuvwxyz"

@@ -10,8 +10,8 @@ import msgspec
 from starlette.types import ASGIApp, Message
 
 from kick import App, Module, bootstrap
-from kick.http.middleware import security_headers
-from kick.http.middleware.security_headers import SecurityHeaders
+from kick.middleware import security_headers
+from kick.middleware.security_headers.middleware import SecurityHeaders
 
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_origin
 
 import pytest
 
-PACKAGES = ("kick", "kick.http", "kick.http.middleware")
+PACKAGES = ("kick", "kick.http", "kick.middleware")
 
 
 def exported() -> Iterator[Any]:

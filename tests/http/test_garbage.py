@@ -11,7 +11,7 @@ import pytest
 
 from kick import App, Controller, Get, Module, RequestContext, bootstrap
 from kick.http import cookie_parser
-from kick.http.middleware import AccessLog, compression, cors, request_id, security_headers
+from kick.middleware import AccessLog, compression, cors, request_id, security_headers
 from kick.session import session
 from kick.telemetry import Metrics
 from tests.session.harness import SECRET

@@ -35,6 +35,7 @@ from kick.http import CallNext, cookie_parser
 from kick.http.errors import MiddlewareOrder, NotMiddleware
 from kick.session import session
 from tests.http.support import NO_HEADERS, app_of, ask
+from tests.support.ids import without_address
 
 SECRET = "a secret of at least thirty-two bytes"
 
@@ -353,7 +354,7 @@ def factory(*, option: int = 0) -> Any: ...
         ("text", "it cannot be called", "async def"),
         (None, "it cannot be called", "async def"),
     ],
-    ids=str,
+    ids=without_address,
 )
 def test_what_is_no_middleware_is_refused_at_every_level(layer: Any, cause: str, fix: str) -> None:
     def at_method() -> App:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kick.session import MemoryStore
-from kick.session.stores.basic import BasicStore
+from kick.session.stores.custom import BasicStore
 from tests.session.harness import Browser, Site
 
 ATOMIC = ["memory", "sqlite", "redis", "cluster", "sentinel"]

@@ -1,13 +1,12 @@
 """Requests that have all loaded one session, finished in every order, compared with a model of what must become of it.
 
-Pairs run over every store; triples in memory. `KICK_EXHAUSTIVE=1` adds quadruples and further options: three minutes.
+Pairs run over every store; triples in memory. `make nightly` adds quadruples and further options.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
 from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import uuid4
@@ -15,12 +14,10 @@ from uuid import uuid4
 import pytest
 
 from kick.session import MemoryStore, Sessions
-from kick.session.store import Record
-from kick.session.stores.basic import BasicStore
+from kick.session.stores.base import Record
+from kick.session.stores.custom import BasicStore
 from tests.session.harness import Browser, Site
 from tests.session.test_parallel import destroy, log_in_again, paused, rotate
-
-EXHAUSTIVE = os.environ.get("KICK_EXHAUSTIVE") == "1"
 
 
 async def count(session: Any) -> None:
@@ -217,9 +214,11 @@ async def test_of_any_two_requests_in_any_order_each_does_what_it_may(
         await check(racing_store, pair, options)
 
 
-SEVERAL = [(3, OPTIONS[0]), (3, OPTIONS[1])]
-if EXHAUSTIVE:
-    SEVERAL = [(number, options) for number in (3, 4) for options in OPTIONS]
+SEVERAL = [
+    pytest.param(number, options, marks=[] if number == 3 and options in OPTIONS[:2] else pytest.mark.nightly)
+    for number in (3, 4)
+    for options in OPTIONS
+]
 
 
 @pytest.mark.parametrize(("number", "options"), SEVERAL)

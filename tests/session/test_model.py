@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kick.session import MemoryStore
-from kick.session.store import Change
+from kick.session.stores.base import Change
 from kick.session.values import encode
 from tests.session.harness import Browser, Site
 

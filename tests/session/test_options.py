@@ -11,7 +11,7 @@ import pytest
 
 from kick.errors import KickError, SetupErrors
 from kick.session import CookieOptions, MemoryStore, session
-from kick.session.stores.basic import BasicStore
+from kick.session.stores.custom import BasicStore
 from kick.session.stores.url import open_store
 from tests.session.harness import SECRET, Browser, Site, setting
 

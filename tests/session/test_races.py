@@ -24,12 +24,14 @@ import pytest
 
 from kick.session import MemoryStore, verbs
 from kick.session.ids import draw_id
-from kick.session.stores.basic import BasicStore
+from kick.session.stores.custom import BasicStore
 from kick.testing.store_contract import Findings
 from tests.session.conftest import make_store
 from tests.session.harness import Browser, Site, later
 from tests.session.test_parallel import paused
 from tests.session.test_store_contract import CarelessStore
+
+pytestmark = [pytest.mark.process, pytest.mark.exhaustive]
 
 SESSIONS = 1000 if os.environ.get("KICK_EXHAUSTIVE") == "1" else 100
 """How many sessions each race is about; on each, `PROCESSES * TABS` requests meet."""

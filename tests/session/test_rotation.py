@@ -7,7 +7,7 @@ from typing import Any
 
 from kick.session import MemoryStore
 from kick.session.ids import key_of
-from kick.session.store import Record
+from kick.session.stores.base import Record
 from tests.session.harness import Browser, Site, later, setting
 from tests.session.test_parallel import paused
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kick import Controller, Get, Module, Post, Provider, RequestContext, Service, Use, bootstrap
-from kick.http.middleware import compression, cors, request_id, security_headers
+from kick.middleware import compression, cors, request_id, security_headers
 from kick.session import session
 from tests.http.support import ask
 from tests.session.harness import SECRET, calls_to

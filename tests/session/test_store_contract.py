@@ -16,7 +16,7 @@ from random import Random
 
 import pytest
 
-from kick.session.store import AtomicStore, Change, Committed, Record
+from kick.session.stores.base import AtomicStore, Change, Committed, Record
 from kick.session.stores.memory import MemoryStore
 from kick.session.stores.sqlite import SQLiteStore
 from kick.testing.store_contract import Findings, MakeStore, StoreContract, fields_of, new_key, race
@@ -174,7 +174,7 @@ async def test_processes_on_one_file_lose_nothing_revive_nothing_and_win_once(tm
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from kick.session.store import Change
+from kick.session.stores.base import Change
 from kick.session.stores.sqlite import SQLiteStore
 
 async def write(path, key):

@@ -12,7 +12,7 @@ import redis
 
 from kick import RequestContext
 from kick.session import Event, MemoryStore, SessionClosed, SessionEvent, Sessions, SessionUnavailable
-from kick.session.stores.basic import BasicStore
+from kick.session.stores.custom import BasicStore
 from kick.session.stores.redis import RedisStore
 from tests.session.conftest import DictStore
 from tests.session.harness import WRITES, Browser, Site, later, setting

@@ -2,7 +2,8 @@
 
 A server of ours is given a socket that is bound already (`bound_socket`): no other process can come between. A
 server that insists on binding by itself gets a number from `free_port`: not from the range that the kernel hands
-to outgoing connections, and never the same twice in a run.
+to outgoing connections, and claimed until this process ends, so that no other test process on this machine is given
+the same. The claim is a UDP socket on the port, which the servers of the tests, all of them TCP, do not notice.
 """
 
 import random
@@ -13,7 +14,7 @@ HOST = "127.0.0.1"
 RANGE = range(15_000, 22_000)
 
 _chance = random.SystemRandom()
-_given: set[int] = set()
+_claims = ExitStack()
 
 
 def bound_socket() -> socket.socket:
@@ -27,18 +28,18 @@ def free_port(*, companion: int | None = None) -> int:
     """A port that nobody listens on; with `companion`, the port that much higher is free too."""
     for _ in RANGE:
         port = _chance.choice(RANGE)
-        wanted = {port} if companion is None else {port, port + companion}
-        if not wanted & _given and _can_bind(wanted):
-            _given.update(wanted)
+        if _claim([port] if companion is None else [port, port + companion]):
             return port
     raise RuntimeError(f"no free port from {RANGE.start} to {RANGE.stop}")
 
 
-def _can_bind(ports: set[int]) -> bool:
-    with ExitStack() as sockets:
+def _claim(ports: list[int]) -> bool:
+    with ExitStack() as claims, ExitStack() as trials:
         try:
             for port in ports:
-                sockets.enter_context(socket.socket()).bind((HOST, port))
+                claims.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind((HOST, port))
+                trials.enter_context(socket.socket()).bind((HOST, port))
         except OSError:
             return False
-    return True
+        _claims.push(claims.pop_all())
+        return True

@@ -9,7 +9,8 @@ from typing import Any, assert_type
 from kick import Controller, Get, Post, RequestContext
 from kick.auth import Authenticated, Identity, Passwords, Roles, authenticated, identity, login, next_page, roles
 from kick.http import Middleware
-from kick.session import CsrfExempt, csrf
+from kick.middleware import csrf
+from kick.session import CsrfExempt
 
 
 @CsrfExempt

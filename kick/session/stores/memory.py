@@ -11,7 +11,7 @@ from typing import Final, Literal, cast
 import msgspec
 from msgspec.structs import replace
 
-from kick.session.store import (
+from kick.session.stores.base import (
     GONE,
     KEEP,
     NOT_A_COUNTER,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import pytest
 
-from kick.session.store import AtomicStore, Change, Committed, Record
+from kick.session.stores.base import AtomicStore, Change, Committed, Record
 
 Result = TypeVar("Result")
 MakeStore: TypeAlias = Callable[[], Awaitable[AtomicStore]]

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from kick.session.store import NOT_A_COUNTER, TAKEN, AtomicStore, Change, Committed, Superseded
+from kick.session.stores.base import NOT_A_COUNTER, TAKEN, AtomicStore, Change, Committed, Superseded
 from kick.testing.store_contract.base import (
     ENDINGS,
     LONG,

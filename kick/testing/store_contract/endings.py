@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from kick.session.store import GONE, AtomicStore, Change, Committed, Record, Superseded
+from kick.session.stores.base import GONE, AtomicStore, Change, Committed, Record, Superseded
 from kick.testing.store_contract.base import (
     ENDINGS,
     LONG,

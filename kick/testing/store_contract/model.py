@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from kick.session.store import (
+from kick.session.stores.base import (
     GONE,
     KEEP,
     NOT_A_COUNTER,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from kick.session.store import GONE, TAKEN, AtomicStore, Change, Committed, Superseded
+from kick.session.stores.base import GONE, TAKEN, AtomicStore, Change, Committed, Superseded
 from kick.testing.store_contract.base import (
     ENDINGS,
     LONG,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from kick.session.store import GONE, AtomicStore, Change, Record, Superseded
+from kick.session.stores.base import GONE, AtomicStore, Change, Record, Superseded
 from kick.testing.store_contract.base import (
     LONG,
     StoreCase,

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from kick.session.store import AtomicStore, Change, Committed, Record
+from kick.session.stores.base import AtomicStore, Change, Committed, Record
 from kick.testing.store_contract.base import LONG, StoreCase, fields_of, keys_found, new_key
 
 SESSIONS: Final = 4

@@ -7,7 +7,7 @@ import secrets
 
 import pytest
 
-from kick.session.store import AtomicStore, Change, Committed, Record
+from kick.session.stores.base import AtomicStore, Change, Committed, Record
 from kick.testing.store_contract.base import (
     LONG,
     NASTY_TEXTS,

@@ -19,10 +19,11 @@ import uvloop
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from kick.errors import MissingExtra
-from kick.session.store import GONE, NOT_A_COUNTER, TAKEN, AtomicStore, Change, Committed, Record
-from kick.session.stores.redis import RedisStore, lane
-from kick.session.stores.redis.resp import Reader
-from kick.session.stores.redis.server import BATCH
+from kick.session.stores.base import GONE, NOT_A_COUNTER, TAKEN, AtomicStore, Change, Committed, Record
+from kick.session.stores.redis import RedisStore
+from kick.session.stores.redis.client import connection as lane
+from kick.session.stores.redis.client.node import BATCH
+from kick.session.stores.redis.client.protocol import Reader
 from kick.testing.store_contract import MakeStore, StoreContract, fields_of, new_key
 from kick.testing.store_contract.base import LONG, started
 from tests.support.ports import HOST
@@ -465,5 +466,5 @@ def test_the_module_is_there_without_redis(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_every_script_is_shipped_beside_the_code() -> None:
-    directory = Path(lane.__file__).parent / "lua"
+    directory = Path(lane.__file__).parents[1] / "lua"
     assert {path.stem for path in directory.iterdir()} >= {"session", "create", "commit", "touch", "move", "destroy"}

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import TimeoutError as TookTooLong
 
 from kick.session.ids import draw_id, draw_successor, key_of
-from kick.session.store import TAKEN, AtomicStore, Change, Committed, Record
+from kick.session.stores.base import TAKEN, AtomicStore, Change, Committed, Record
 from kick.session.stores.redis import RedisStore
 from kick.testing.store_contract import MakeStore, StoreContract, base, fields_of, new_key
 from kick.testing.store_contract.base import LONG, keys_found, record_of, started

@@ -12,10 +12,11 @@ from redis.exceptions import AuthenticationError, ReadOnlyError
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import TimeoutError as TookTooLong
 
-from kick.session.store import Change, Committed, Record
-from kick.session.stores.redis import RedisStore, lane
-from kick.session.stores.redis.resp import UNFINISHED, Reader
-from kick.session.stores.redis.server import BATCH
+from kick.session.stores.base import Change, Committed, Record
+from kick.session.stores.redis import RedisStore
+from kick.session.stores.redis.client import connection as lane
+from kick.session.stores.redis.client.node import BATCH
+from kick.session.stores.redis.client.protocol import UNFINISHED, Reader
 from kick.testing.store_contract import new_key
 from kick.testing.store_contract.base import LONG, record_of, started
 from tests.support.redis import RedisServer

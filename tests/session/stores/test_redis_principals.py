@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from kick.session.store import GONE, TAKEN, Change, Committed, Superseded
+from kick.session.stores.base import GONE, TAKEN, Change, Committed, Superseded
 from kick.session.stores.redis import RedisStore, purge
-from kick.session.stores.redis.commands import COMMIT, CREATE, MOVE, REVOKE, Script
+from kick.session.stores.redis.client.commands import COMMIT, CREATE, MOVE, REVOKE, Script
 from kick.testing.store_contract import new_key
 from kick.testing.store_contract.base import LONG, keys_found, record_of, started
 from tests.support.redis import RedisServer

@@ -13,7 +13,7 @@ import pytest
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from kick.session.store import AtomicStore, Change, Committed, Record
+from kick.session.stores.base import AtomicStore, Change, Committed, Record
 from kick.session.stores.redis import RedisStore
 from kick.testing.store_contract import MakeStore, StoreContract
 from kick.testing.store_contract.base import LONG, started

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from kick.session.store import GONE, Change, Committed, Record, Superseded
+from kick.session.stores.base import GONE, Change, Committed, Record, Superseded
 from kick.session.stores.sqlite import DatabaseLocked, DatabaseUnusable, SQLiteStore, file
 from kick.testing.store_contract import fields_of, new_key
 from tests.support.waiting import wait_until

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from kick.session.stores.redis.commands import Command
-from kick.session.stores.redis.resp import pack
+from kick.session.stores.redis.client.commands import Command
+from kick.session.stores.redis.client.protocol import pack
 
 if TYPE_CHECKING:
-    from kick.session.stores.redis.clients import Route
+    from kick.session.stores.redis.client.connect import Route
 
 ASK_EVERY: Final = 60.0
 """Seconds after which the server is asked again."""

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from kick.session.stores.redis.commands import TRIM, Command, Script
-from kick.session.stores.redis.resp import pack
+from kick.session.stores.redis.client.commands import TRIM, Command, Script
+from kick.session.stores.redis.client.protocol import pack
 
 if TYPE_CHECKING:
-    from kick.session.stores.redis.server import Server
+    from kick.session.stores.redis.client.node import Server
 
 KEYS_AT_ONCE: Final = b"1000"
 MOST_STEPS: Final = 1000

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from kick.session.store import Record, Superseded
+from kick.session.stores.base import Record, Superseded
 
 FACTS: Final = b"\xff"
 """The field that holds what kick knows about a session. It is not UTF-8, so no session has a field of that name."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kick.errors import MissingExtra
-from kick.session.store import (
+from kick.session.stores.base import (
     GONE,
     KEEP,
     NOT_A_COUNTER,
@@ -22,8 +22,8 @@ from kick.session.store import (
     Refused,
     Superseded,
 )
+from kick.session.stores.redis.client.commands import COMMIT, CREATE, DESTROY, MOVE, TOUCH, Command, Script
 from kick.session.stores.redis.clock import ServerClock
-from kick.session.stores.redis.commands import COMMIT, CREATE, DESTROY, MOVE, TOUCH, Command, Script
 from kick.session.stores.redis.errors import LegacyInCluster
 from kick.session.stores.redis.options import split_options
 from kick.session.stores.redis.principals import Call, Entry, Principals
@@ -31,8 +31,8 @@ from kick.session.stores.redis.purge import Purge
 from kick.session.stores.redis.records import mark_of, milliseconds, record_of, superseded_of
 
 if TYPE_CHECKING:
-    from kick.session.stores.redis.clients import Open, Route
-    from kick.session.stores.redis.legacy import Legacy
+    from kick.session.stores.redis.client.connect import Open, Route
+    from kick.session.stores.redis.express import Legacy
 
 logger: Final = logging.getLogger("kick.session")
 
@@ -369,8 +369,8 @@ def _opening(client: object, timeout: float, max_connections: int) -> Open:
         import redis.asyncio  # pyright: ignore[reportUnusedImport] # noqa: F401
     except ModuleNotFoundError:
         raise MissingExtra("RedisStore", "redis", "redis") from None
-    from kick.session.stores.redis.clients import route_to
-    from kick.session.stores.redis.server import Limits
+    from kick.session.stores.redis.client.connect import route_to
+    from kick.session.stores.redis.client.node import Limits
 
     return route_to(client, Limits(timeout, max_connections))
 
@@ -378,8 +378,8 @@ def _opening(client: object, timeout: float, max_connections: int) -> Open:
 def _legacy(client: object, legacy_prefix: str | None, prefix: bytes, call: Call) -> Legacy | None:
     if legacy_prefix is None:
         return None
-    from kick.session.stores.redis.clients import is_cluster
-    from kick.session.stores.redis.legacy import Legacy
+    from kick.session.stores.redis.client.connect import is_cluster
+    from kick.session.stores.redis.express import Legacy
 
     if is_cluster(client):
         raise LegacyInCluster(legacy_prefix)

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, cast
 import msgspec
 
 from kick.session.ids import fingerprint
-from kick.session.store import Record, Superseded
+from kick.session.stores.base import Record, Superseded
 
 logger: Final = logging.getLogger("kick.session")
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, cast
 
 import msgspec
 
-from kick.session.store import (
+from kick.session.stores.base import (
     GONE,
     KEEP,
     NOT_A_COUNTER,

@@ -1,0 +1,401 @@
+"""From the controllers of modules to routes: paths joined, plans made, chains composed, mistakes collected."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from kick.concurrency import Threads
+from kick.di import Container
+from kick.di.generics import type_arguments
+from kick.di.naming import place_of
+from kick.errors import KickError
+from kick.http.context.context import RequestContext
+from kick.http.context.request import ANY_METHOD
+from kick.http.errors import (
+    BadBodyLimit,
+    BadFileLimit,
+    BadRoutePath,
+    BadStatus,
+    DuplicateRoute,
+    ListedTwice,
+    NotAController,
+    WatchedStream,
+)
+from kick.http.handlers.endpoint import endpoint_of, without_body
+from kick.http.handlers.parameters import is_socket
+from kick.http.handlers.plan import CallPlan, Source
+from kick.http.mounts import BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
+from kick.http.pipeline import around, for_route, guarded, middleware_problem
+from kick.http.request.uploads import File
+from kick.http.response.base import Response
+from kick.http.response.static import StaticFiles
+from kick.http.routing.decorators import (
+    ControllerInfo,
+    RouteInfo,
+    SocketInfo,
+    controller_info,
+    handlers_of,
+    middleware_of,
+)
+from kick.http.routing.router import Endpoint, Route, Router, Segment, parse_path, path_names
+from kick.http.routing.urls import URLs
+from kick.http.routing.versions import version_problem
+from kick.http.settings import Settings
+from kick.http.sight import is_for_sight, layer_sees_session, sees_session
+from kick.http.websocket.errors import DuplicateSocket, SocketElsewhere
+
+
+class ModuleLike(Protocol):
+    """What there is to know of a module."""
+
+    name: str
+    controllers: tuple[type, ...]
+    prefix: str
+    middleware: tuple[Any, ...]
+    session: bool | None
+    version: str | None
+    mounts: Mapping[str, Any]
+
+
+_THREADS: Final = Threads()
+"""Before `configure` has said which."""
+
+
+class Chain(msgspec.Struct, eq=False):
+    """What a request to a route runs through: the application's layers, those of the route, the handler."""
+
+    route: Route
+    plan: CallPlan
+    outer: list[Any] = []
+    inner: list[Any] = []
+    threads: Threads = _THREADS
+
+    def link(self, container: Container) -> Endpoint:
+        """The whole chain, composed; the container has started."""
+        handler = endpoint_of(
+            self.plan,
+            container,
+            container.instance(self.route.controller),
+            in_layers=bool(self.outer or self.inner),
+            threads=self.threads,
+        )
+        outer = [layer for layer in self.outer if not is_for_sight(layer) or self.shows_session(container)]
+        endpoint = guarded(outer, around(self.inner, handler))
+        return without_body(endpoint) if self.route.method == "HEAD" else endpoint
+
+    def shows_session(self, container: Container) -> bool:
+        """Whether the handler, what is made for it, or a layer could see the session of a request."""
+        if self.route.session is True or any(map(layer_sees_session, (*self.outer, *self.inner))):
+            return True
+        for argument in self.plan.arguments:
+            if argument.source is Source.CONTEXT and sees_session(self.route.handler, argument.name):
+                return True
+            if argument.source is Source.CONTAINER and container.needs(argument.hint, RequestContext):
+                return True
+        return False
+
+
+class SocketChain(Chain):
+    """What the handshake of a WebSocket runs through."""
+
+    def link(self, container: Container) -> Endpoint:
+        """The whole chain, composed; the container has started."""
+        from kick.http.websocket.plan import SocketPlan, socket_endpoint
+
+        assert isinstance(self.plan, SocketPlan)
+        handler = socket_endpoint(self.plan, container, container.instance(self.route.controller))
+        return guarded(self.outer, around(self.inner, handler))
+
+
+class Assembly:
+    """The router of an application, and how each of its handlers is called.
+
+    `sockets` is the router of its WebSockets: a page and a WebSocket may share a path. `layers` are all the middleware
+    there is, each once; `problems` has all that is wrong.
+    """
+
+    def __init__(self, modules: Sequence[ModuleLike], middleware: Sequence[Any], prefix: str) -> None:
+        self.router = Router()
+        self.urls = URLs()
+        self.sockets = Router()
+        self.chains: list[Chain] = []
+        self.mounts: list[Mount] = []
+        self.problems: list[KickError] = []
+        self.layers: dict[int, Any] = {}
+        self._listed: dict[tuple[type, str], str] = {}
+        self._unmatched: list[Any] = []
+        self.middleware = self._usable(middleware)
+        for module in modules:
+            self._note_version(module.version, repr(module))
+            for controller in module.controllers:
+                self._add_controller(module, controller, prefix)
+            for path, mounted in module.mounts.items():
+                try:
+                    self._add_mount(module, path, mounted, prefix)
+                except (BadRoutePath, BadMount, DuplicateMount) as problem:
+                    self.problems.append(problem)
+        self.router.finish(_head_of)
+        self._check_order()
+
+    @property
+    def providers(self) -> list[Any]:
+        """What the middleware adds to the container."""
+        return [each for layer in self.layers.values() for each in getattr(layer, "providers", ())]
+
+    @property
+    def health(self) -> list[tuple[str, Callable[[], Any]]]:
+        """What the middleware has that can be asked how it is."""
+        return [item for layer in self.layers.values() for item in getattr(layer, "health", {}).items()]
+
+    def require(self, container: Container) -> list[KickError]:
+        """Tell the container what the controllers and their handlers ask it for; what is wrong with the handlers."""
+        first_of = {chain.route.controller: chain.route for chain in reversed(self.chains)}
+        for controller, route in reversed(first_of.items()):
+            container.require(controller, f"the controller of {route.method} {route.path}")
+        names_of: dict[Any, set[str]] = {}
+        for chain in self.chains:
+            names_of.setdefault(chain.route.handler, set()).update(path_names(chain.route.path))
+        for chain in self.chains:
+            chain.plan.require(container, names_of[chain.route.handler])
+        return list({str(each): each for chain in self.chains for each in chain.plan.problems}.values())
+
+    def configure(self, settings: Settings) -> None:
+        """Let the middleware set what the application decides about all requests, and choose its routes."""
+        for layer in self.layers.values():
+            if hasattr(layer, "configure"):
+                layer.configure(settings)
+        settings.urls = self.urls
+        self._unmatched = self._chosen(self.middleware, None)
+        for chain in self.chains:
+            chain.threads = settings.threads
+        all_served: list[Chain | Mount] = [*self.chains, *self.mounts]
+        for served in all_served:
+            served.outer = self._chosen(self.middleware, served.route)
+            served.inner = self._chosen(served.route.middleware, served.route)
+
+    def unmatched(self, endpoint: Endpoint) -> Endpoint:
+        """What answers requests that no route matches."""
+        return guarded(self._unmatched, endpoint)
+
+    def _chosen(self, layers: Iterable[Any], route: Route | None) -> list[Any]:
+        try:
+            chosen = for_route(layers, route)
+        except KickError as problem:
+            self._note(problem)
+            return []
+        self._usable(chosen)
+        return chosen
+
+    def _add_controller(self, module: ModuleLike, controller: Any, prefix: str) -> None:
+        info = controller_info(controller) if isinstance(controller, type) else None
+        if info is None:
+            self.problems.append(NotAController(controller, module.name))
+            return
+        self._note_version(info.version, f"@Controller of {controller.__qualname__}")
+        key = controller, join_paths(_version_of(module, info), module.prefix)
+        if key in self._listed:
+            self.problems.append(ListedTwice(controller, self._listed[key], module.name))
+            return
+        self._listed[key] = module.name
+        for handler, route_info in handlers_of(controller):
+            try:
+                self._add_route(module, controller, info, handler, route_info, prefix)
+            except (BadRoutePath, DuplicateRoute, DuplicateSocket) as problem:
+                self.problems.append(problem)
+
+    def _add_route(
+        self,
+        module: ModuleLike,
+        controller: type,
+        info: ControllerInfo,
+        handler: Any,
+        route_info: RouteInfo,
+        prefix: str,
+    ) -> None:
+        name = f"{controller.__name__}.{getattr(handler, '__name__', handler)}"
+        path = join_paths(prefix, _version_of(module, info), module.prefix, info.prefix, route_info.path)
+        place = f"{name}() at {place_of(handler)}"
+        self.problems += _option_problems(route_info, place)
+        plan = self._plan(handler, route_info, path, place, controller)
+        layers = (*module.middleware, *middleware_of(controller), *middleware_of(handler))
+        route = Route(
+            method=route_info.method,
+            path=path,
+            name=route_info.name or name,
+            handler=handler,
+            controller=controller,
+            module=module.name,
+            place=place,
+            info=route_info,
+            session=_first(route_info.session, info.session, module.session),
+            max_body=route_info.max_body,
+            allowance=plan.allowance,
+            middleware=tuple(self._usable(layers)),
+            endpoint=_not_linked,
+        )
+        segments = parse_path(path, plan.hints(), place)
+        if isinstance(route_info, SocketInfo):
+            self.chains.append(SocketChain(route, plan))
+            self._add_socket(route, segments)
+        else:
+            self.chains.append(Chain(route, plan))
+            self.router.add(route, segments)
+        self.urls.add(route, segments)
+
+    def _plan(self, handler: Any, info: RouteInfo, path: str, place: str, controller: type) -> CallPlan:
+        types = type_arguments(controller, handler)
+        if isinstance(info, SocketInfo):
+            from kick.http.websocket.plan import SocketPlan, socket_problems  # on first use: most have no WebSockets
+
+            self.problems += socket_problems(info, place)
+            return SocketPlan(handler, info, path_names(path), place, types=types)
+        return _without_sockets(CallPlan(handler, info, path_names(path), place, types=types))
+
+    def _add_socket(self, route: Route, segments: Sequence[Segment]) -> None:
+        try:
+            self.sockets.add(route, segments)
+        except DuplicateRoute as problem:
+            raise DuplicateSocket(route.path, *problem.places) from None
+
+    def _add_mount(self, module: ModuleLike, path: str, mounted: Any, prefix: str) -> None:
+        place = f"mounts={{{path!r}: ...}} of {module!r}"
+        problem = mount_problem(mounted, place)
+        if problem is not None:
+            raise problem
+        below = join_paths(path)
+        route = Route(
+            method=ANY_METHOD,
+            path=join_paths(prefix, str(module.version or ""), module.prefix, path),
+            name=".".join([module.name, *below.strip("/").split("/")]).rstrip("."),
+            handler=mounted,
+            controller=None,
+            module=module.name,
+            place=place,
+            info=mount_info(below),
+            session=module.session or False,
+            max_body=None,
+            middleware=tuple(self._usable(module.middleware)),
+            endpoint=_not_linked,
+        )
+        segments = parse_path(route.path, {}, place)
+        if segments[-1].kind == "path":
+            raise BadRoutePath(
+                route.path, place, "takes all the rest, as a mount does anyway", "Leave out the last part."
+            )
+        is_static = isinstance(mounted, StaticFiles)
+        methods = ("GET", "HEAD") if is_static else None
+        taken = self.router.mount(route, segments, methods=methods, is_told=is_static and mounted.spa is None)
+        if taken is not None:
+            raise DuplicateMount(route.path, taken.place, place)
+        self.urls.add_mount(route, segments, [*(() if route.path == "/" else segments), BELOW_MOUNT])
+        self.mounts.append(Mount(app=mounted, route=route))
+
+    def _usable(self, layers: Iterable[Any]) -> list[Any]:
+        """The layers that can be called as such; what is wrong with the others is noted, once."""
+        usable: list[Any] = []
+        for layer in layers:
+            problem = None if id(layer) in self.layers else middleware_problem(layer)
+            if problem is None:
+                self.layers[id(layer)] = layer
+                usable.append(layer)
+            else:
+                self._note(problem)
+        return usable
+
+    def _check_order(self) -> None:
+        routes = [chain.route for chain in self.chains] + [mount.route for mount in self.mounts]
+        chains = [(*self.middleware, *route.middleware) for route in routes]
+        different = {tuple(map(id, layers)): layers for layers in [tuple(self.middleware), *chains]}
+        for layers in different.values():
+            for index, layer in enumerate(layers):
+                if hasattr(layer, "check"):
+                    for problem in layer.check(layers[:index], layers[index + 1 :]):
+                        self._note(problem)
+
+    def _note_version(self, version: object, place: str) -> None:
+        problem = version_problem(version, place)
+        if problem is not None:
+            self._note(problem)
+
+    def _note(self, problem: KickError) -> None:
+        if str(problem) not in map(str, self.problems):
+            self.problems.append(problem)
+
+
+@contextmanager
+def collector_paused() -> Generator[None]:
+    """Put off garbage collection: of what an assembly makes nothing is garbage, and looking for it doubles the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def body_limit_problem(limit: object, place: str) -> KickError | None:
+    """What is wrong with the limit of bodies.
+
+    >>> body_limit_problem("1 MiB", "bootstrap()").cause
+    "max_body='1 MiB' of bootstrap() is no number of bytes."
+    """
+    usable = limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0)
+    return None if usable else BadBodyLimit(limit, place)
+
+
+def _without_sockets(plan: CallPlan) -> CallPlan:
+    """The plan of a handler of requests; where it takes a WebSocket, that is a problem of it."""
+    misplaced = [each for each in plan.arguments if is_socket(each.hint)]
+    plan.arguments = [each for each in plan.arguments if each not in misplaced]
+    plan.problems += [SocketElsewhere(each.name, plan.info.method, plan.place) for each in misplaced]
+    return plan
+
+
+def _option_problems(info: RouteInfo, place: str) -> list[KickError]:
+    limit = body_limit_problem(info.max_body, place)
+    problems: list[KickError] = [] if limit is None else [limit]
+    status: Any = info.status
+    if status is not None and not (isinstance(status, int) and 200 <= status <= 599):
+        problems.append(BadStatus(status, info.method, place))
+    files: Any = info.files
+    if files is not None and not isinstance(files, File):
+        problems.append(BadFileLimit(f"files={files!r} of {place} is no File(...)", "files=File(max_size=5 << 20)"))
+    if info.cancel_on_disconnect and info.stream:
+        problems.append(WatchedStream(info.method, place))
+    return problems
+
+
+def join_paths(*parts: str) -> str:
+    """One path of several: slashes between them, none at the end.
+
+    >>> join_paths("/api", "", "/notes", "/"), join_paths("", "/")
+    ('/api/notes', '/')
+    """
+    return "/" + "/".join(part.strip("/") for part in parts if part.strip("/"))
+
+
+def _version_of(module: ModuleLike, info: ControllerInfo) -> str:
+    return str(info.version or module.version or "")
+
+
+def _first(*choices: bool | None) -> bool | None:
+    return next((each for each in choices if each is not None), None)
+
+
+def _head_of(route: Route) -> Route:
+    """The route that answers HEAD with what GET would say, but for the body."""
+
+    async def served(ctx: Any) -> Response:
+        return await route.endpoint(ctx)
+
+    return msgspec.structs.replace(route, method="HEAD", endpoint=without_body(served))
+
+
+async def _not_linked(ctx: Any) -> Response:
+    raise RuntimeError("the application has not started")

@@ -1,0 +1,118 @@
+"""`kick routes`: what an application answers to."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kick.cli import terminal
+from kick.cli.environment import enter
+from kick.cli.options import target_argument
+from kick.cli.report import show_warnings
+from kick.cli.target import find_target, load_app
+
+if TYPE_CHECKING:
+    from kick.app import App
+    from kick.http import Route
+
+
+@click.command("routes")
+@target_argument
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
+@click.option("-v", "--verbose", is_flag=True, help="Print each route's chain, a step a line.")
+def command(target: str | None, as_json: bool, verbose: bool) -> None:
+    """List the routes of an application, with what runs around each.
+
+    \b
+    Examples:
+      $ kick routes
+      $ kick routes -v
+      $ kick routes shop.main:app --json
+    """
+    folder = Path.cwd()
+    show_warnings()
+    enter(folder, "development")
+    app = load_app(find_target(target, folder), folder)
+    if as_json:
+        terminal.say(json.dumps([_described(app, route) for route in _all_routes(app)], indent=2))
+    elif _all_routes(app):
+        shown = "\n\n".join(_chain(app, route) for route in _all_routes(app)) if verbose else _full_table(app)
+        terminal.say(f"\n{shown}\n")
+    else:
+        terminal.say(terminal.dim("\n  no routes yet\n"))
+
+
+def route_table(app: App) -> str:
+    """Method, path and handler of each route, as `kick dev` shows them."""
+    return terminal.table(
+        [[terminal.method(_verb(each)), each.path, terminal.dim(each.name)] for each in _all_routes(app)]
+    )
+
+
+def _all_routes(app: App) -> list[Route]:
+    """The routes, those of WebSockets, and those of what is mounted: `*` is any method."""
+    return [*app.routes, *app.sockets, *(mount.route for mount in app.mounts)]
+
+
+def _verb(route: Route) -> str:
+    """The method of a route; `WS` for that of a WebSocket."""
+    from kick.http.routing.decorators import SocketInfo
+
+    return "WS" if isinstance(route.info, SocketInfo) else route.method
+
+
+def _full_table(app: App) -> str:
+    rows = [
+        [
+            terminal.method(_verb(route)),
+            route.path,
+            route.name,
+            "on" if _has_session(app, route) else terminal.dim("off"),
+            terminal.dim(", ".join(_middleware(app, route))),
+        ]
+        for route in _all_routes(app)
+    ]
+    return terminal.table(rows, heading=["method", "path", "handler", "session", "middleware"])
+
+
+def _chain(app: App, route: Route) -> str:
+    """A route, and below it what a request to it runs through, outermost first."""
+    from kick.http.pipeline import chain_of
+
+    steps = [[terminal.dim(kind), name] for kind, name in chain_of(app.middleware, route)]
+    head = f"  {terminal.method(route.method)} {terminal.bold(route.path)}  {terminal.dim(f'module {route.module}')}"
+    return f"{head}\n{textwrap.indent(terminal.table(steps), '    ')}"
+
+
+def _described(app: App, route: Route) -> dict[str, Any]:
+    return {
+        "method": _verb(route),
+        "path": route.path,
+        "handler": route.name,
+        "module": route.module,
+        "session": _has_session(app, route),
+        "middleware": _middleware(app, route),
+    }
+
+
+def _layers(app: App, route: Route) -> list[Any]:
+    """The middleware that runs around a route, outermost first."""
+    from kick.http.pipeline import for_route
+
+    return [*for_route(app.middleware, route), *for_route(route.middleware, route)]
+
+
+def _has_session(app: App, route: Route) -> bool:
+    from kick.session import SessionLayer
+
+    return any(isinstance(layer, SessionLayer) for layer in _layers(app, route))
+
+
+def _middleware(app: App, route: Route) -> list[str]:
+    from kick.http.pipeline import name_of
+
+    return [name_of(layer) for layer in _layers(app, route)]

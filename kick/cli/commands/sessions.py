@@ -1,0 +1,337 @@
+"""`kick sessions`: whose sessions there are, on the command line.
+
+What can be wrong with the store:
+
+KickError
+├── NoStore            none was named, and none is where one is looked for
+├── NoSessions         the application has no sessions
+├── BadStoreURL        a URL that kick does not know
+├── StoreInProcess     sessions in the memory of another process
+├── NoStoreFile        a file that is not there
+└── StoreFailed        a store that does not answer, or says no
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+import click
+
+from kick.cli import terminal
+from kick.cli.environment import enter
+from kick.cli.errors import NoTarget
+from kick.cli.options import trace_option
+from kick.cli.report import show_warnings
+from kick.cli.target import Target, find_target, load_app
+from kick.errors import KickError
+
+if TYPE_CHECKING:
+    from kick.app import App
+    from kick.session import SessionInfo
+    from kick.session.stores.base import AtomicStore
+
+STORE: Final = "SESSION_STORE"
+EXAMPLE: Final = "--store sqlite:///sessions.db"
+TIMEOUT: Final = 5.0
+LONGEST_AGENT: Final = 60
+
+Answer = TypeVar("Answer")
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class NoStore(KickError):
+    """No store was named, and there is none to be found."""
+
+    code = "session-store-missing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            cause=f"No store was named, {STORE} is not set, in .env neither, and there is no application here.",
+            fix=f"Name it: `kick sessions purge {EXAMPLE}`. Or set {STORE}, or run this in the folder of the project.",
+        )
+
+
+class NoSessions(KickError):
+    """An application without sessions."""
+
+    code = "session-store-none"
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(
+            cause=f"No store was named, and {target} has no sessions.",
+            fix=f"Name the store: `kick sessions purge {EXAMPLE}`.",
+        )
+
+
+class BadStoreURL(KickError):
+    """A text that is no URL of a store."""
+
+    code = "session-store-url"
+
+    def __init__(self, shown: str, schemes: tuple[str, ...]) -> None:
+        super().__init__(
+            cause=f"{shown!r} is no store that kick knows. URLs begin with: {', '.join(schemes)}.",
+            fix=f"For example `{EXAMPLE}` or `--store redis://localhost:6379/0`.",
+        )
+
+
+class StoreInProcess(KickError):
+    """Sessions that no other process can see."""
+
+    code = "session-store-in-process"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            cause=f"{name} keeps sessions in the memory of the process that serves; no other process can see them.",
+            fix='Take a store that processes share, `session(store="sqlite:///sessions.db")` or '
+            '`session(store="redis://localhost:6379/0")`.',
+        )
+
+
+class NoStoreFile(KickError):
+    """An SQLite file that does not exist. It is not made: a misspelt path would look like nobody being logged in."""
+
+    code = "session-store-file"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            cause=f"There is no file {path}, so no session has been stored there.",
+            fix="See that the path is right: three slashes before one that starts in this folder, four before an "
+            "absolute one: `--store sqlite:////srv/shop/sessions.db`.",
+        )
+
+
+class StoreFailed(KickError):
+    """A store that cannot be used now; the exception is the `__cause__`."""
+
+    code = "session-store-failed"
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(
+            cause=f"{name} cannot be used: {str(error) or type(error).__name__}",
+            fix="See that it runs, that it can be reached from here, and that the address is right.",
+        )
+
+
+class Found(NamedTuple):
+    """A store, and how to call it in front of people."""
+
+    store: AtomicStore
+    name: str
+
+
+def _store_option(command: Decorated) -> Decorated:
+    return click.option(
+        "--store", "url", metavar="URL", help=f"The store.  [default: {STORE}, else that of the application]"
+    )(trace_option(command))
+
+
+@click.group("sessions")
+def command() -> None:
+    """See whose sessions there are, end them, and free what has expired.
+
+    The store is the one that --store names, or SESSION_STORE, or that of the application in this folder.
+
+    \b
+    Examples:
+      $ kick sessions list ann
+      $ kick sessions revoke ann
+      $ kick sessions purge --store redis://localhost:6379/0
+    """
+
+
+@command.command("list")
+@click.argument("principal")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
+@_store_option
+def list_sessions(principal: str, as_json: bool, url: str | None) -> None:
+    """List the sessions of PRINCIPAL, the one seen last first. Times are those of this machine's time zone.
+
+    \b
+    Examples:
+      $ kick sessions list ann
+      $ kick sessions list ann --json --store sqlite:///sessions.db
+    """
+    from kick.session.devices import info_of
+
+    found = find_store(url, Path.cwd())
+    infos = [info_of(key, record) for key, record in _ask(found, lambda store: store.find(principal))]
+    infos.sort(key=lambda info: info.last_seen_at, reverse=True)
+    if as_json:
+        terminal.say(json.dumps([_described(info) for info in infos], indent=2, default=str))
+    elif infos:
+        terminal.say(f"\n{_table(infos)}\n\n  {terminal.dim(f'{_many(len(infos))} in {found.name}')}\n")
+    else:
+        terminal.say(terminal.dim(f"\n  no sessions of {principal} in {found.name}\n"))
+
+
+@command.command("revoke")
+@click.argument("principal")
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+@_store_option
+@click.pass_context
+def revoke(ctx: click.Context, principal: str, yes: bool, url: str | None) -> None:
+    """End all sessions of PRINCIPAL, at once and on every device. In a terminal it asks before.
+
+    \b
+    Examples:
+      $ kick sessions revoke ann
+      $ kick sessions revoke ann --yes --store redis://localhost:6379/0
+    """
+    found = find_store(url, Path.cwd())
+    if not yes and _asks() and not _is_confirmed(found, principal):
+        terminal.say("  nothing was ended")
+        ctx.exit(1)
+    ended = _ask(found, lambda store: store.revoke(principal))
+    terminal.say(f"  {terminal.green('ended')}  {_many(ended)} of {principal} in {found.name}")
+
+
+@command.command("purge")
+@_store_option
+def purge(url: str | None) -> None:
+    """Free what has expired. Nothing that can be seen changes; stores do it by themselves, a bit at a time.
+
+    \b
+    Examples:
+      $ kick sessions purge
+      $ kick sessions purge --store sqlite:///sessions.db
+    """
+    found = find_store(url, Path.cwd())
+    freed = _ask(found, lambda store: store.purge())
+    terminal.say(f"  {terminal.green('freed')}  {_many(freed, 'expired record')} in {found.name}")
+
+
+def find_store(url: str | None, folder: Path) -> Found:
+    """The store that was named; else the one in `SESSION_STORE`; else that of the application in the folder.
+
+    Raises a `KickError` when there is none, when it is in the memory of a process, or when its file does not exist.
+    """
+    if not url:
+        show_warnings()
+        enter(folder, "development")
+        url = os.environ.get(STORE)
+    found = _from_url(url) if url else _of_application(folder)
+    if getattr(found.store, "in_process", False):
+        raise StoreInProcess(found.name)
+    _check_file(found.store)
+    return found
+
+
+def shown_url(url: str) -> str:
+    """A URL without what nobody should read over a shoulder.
+
+    >>> shown_url("redis://ann:secret@host:6379/0?password=secret")
+    'redis://host:6379/0'
+    """
+    if url.startswith("sqlite:"):
+        return url
+    scheme, separator, _ = url.rpartition("://")
+    address = url.removeprefix(scheme + separator).rpartition("@")[2]
+    return f"{scheme}{separator}{address.partition('?')[0]}"
+
+
+def _from_url(url: str) -> Found:
+    from kick.session.stores.url import SCHEMES, open_store, scheme_of
+
+    if f"{scheme_of(url)}://" not in SCHEMES:
+        raise BadStoreURL(shown_url(url), SCHEMES)
+    return Found(open_store(url, timeout=TIMEOUT), shown_url(url))
+
+
+def _of_application(folder: Path) -> Found:
+    try:
+        target = find_target(None, folder)
+    except NoTarget:
+        raise NoStore from None
+    for store in _stores_of(load_app(target, folder)):
+        return Found(store, f"the {type(store).__name__} of {target}")
+    raise NoSessions(target)
+
+
+def _stores_of(app: App) -> Iterator[AtomicStore]:
+    from kick.session import SessionLayer
+
+    routes = [*app.routes, *(mount.route for mount in app.mounts)]
+    layers = [*app.middleware, *(layer for route in routes for layer in route.middleware)]
+    return (layer.engine.store for layer in layers if isinstance(layer, SessionLayer))
+
+
+def _check_file(store: AtomicStore) -> None:
+    from kick.session.stores.sqlite import SQLiteStore
+
+    if isinstance(store, SQLiteStore) and not store.path.exists():
+        raise NoStoreFile(store.path)
+
+
+def _ask(found: Found, question: Callable[[AtomicStore], Awaitable[Answer]]) -> Answer:
+    """What the store answers. Raises `StoreFailed` for whatever goes wrong in it."""
+
+    async def run() -> Answer:
+        try:
+            return await question(found.store)
+        finally:
+            await found.store.aclose()
+
+    try:
+        return asyncio.run(run())
+    except KickError:
+        raise
+    except Exception as error:  # a store may raise anything
+        raise StoreFailed(found.name, error) from error
+
+
+def _asks() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _is_confirmed(found: Found, principal: str) -> bool:
+    count = len(_ask(found, lambda store: store.find(principal)))
+    return not count or click.confirm(f"  End {_many(count)} of {principal} in {found.name}?")
+
+
+def _many(count: int, what: str = "session") -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _table(infos: list[SessionInfo]) -> str:
+    rows = [
+        [
+            terminal.bold(info.fingerprint),
+            *map(_moment, (info.created_at, info.last_seen_at, info.expires_at)),
+            _printable(info.client.get("ip")),
+            terminal.dim(_printable(info.client.get("user_agent"))),
+        ]
+        for info in infos
+    ]
+    return terminal.table(rows, heading=["session", "created", "last seen", "expires", "ip", "client"])
+
+
+def _moment(time: datetime) -> str:
+    return time.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _printable(text: object) -> str:
+    """What a client has said of itself, so that it cannot do anything to the terminal.
+
+    >>> _printable("curl/8 \\x1b[2J"), _printable(None), len(_printable("long " * 100))
+    ('curl/8 ?[2J', '', 60)
+    """
+    said = "" if text is None else "".join(each if each.isprintable() else "?" for each in str(text))
+    return said if len(said) <= LONGEST_AGENT else f"{said[: LONGEST_AGENT - 1]}…"
+
+
+def _described(info: SessionInfo) -> dict[str, Any]:
+    return {
+        "fingerprint": info.fingerprint,
+        "created_at": info.created_at.isoformat(),
+        "last_seen_at": info.last_seen_at.isoformat(),
+        "expires_at": info.expires_at.isoformat(),
+        "client": dict(info.client),
+    }

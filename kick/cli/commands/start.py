@@ -1,0 +1,185 @@
+"""`kick start`: the application in production."""
+
+from __future__ import annotations
+
+import logging.config
+import os
+import socket
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kick.cli import terminal
+from kick.cli.environment import ENVIRONMENT, enter
+from kick.cli.errors import SessionsNotShared
+from kick.cli.options import TRACE, address_options, target_argument
+from kick.cli.server.gc import settled
+from kick.cli.target import Target, find_target, load_served
+from kick.environment import in_production
+from kick.errors import raise_all
+from kick.middleware.access_log.log import VARIABLE
+from kick.middleware.asgi_stack import PROXIES_VARIABLE
+from kick.middleware.proxies import TrustedProxies
+
+
+@click.command("start")
+@target_argument
+@address_options
+@click.option(
+    "--workers",
+    metavar="NUMBER",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    envvar="WEB_CONCURRENCY",
+    help="How many processes serve. [env: WEB_CONCURRENCY]",
+)
+@click.option(
+    "--server",
+    type=click.Choice(["uvicorn", "granian", "hypercorn"]),
+    default="uvicorn",
+    show_default=True,
+    help="What serves; the others have to be installed. granian knows no --drain.",
+)
+@click.option("--force", is_flag=True, help="Serve although the set-up is weak, and say what is.")
+@click.option(
+    "--trusted-proxies",
+    envvar=PROXIES_VARIABLE,
+    help="Whose word on the client, scheme and host is believed, where the application does not say it: how many "
+    f"proxies there are, or their networks with commas between them. [env: {PROXIES_VARIABLE}]",
+)
+@click.option(
+    "--graceful-timeout",
+    metavar="SECONDS",
+    type=click.IntRange(0, 3600),
+    default=30,
+    show_default=True,
+    help="How long requests in flight may take when the server ends.",
+)
+@click.option(
+    "--drain",
+    metavar="SECONDS",
+    type=click.IntRange(0, 3600),
+    default=0,
+    show_default=True,
+    help="How long to go on listening when the server is to end; /health/ready answers 503 meanwhile.",
+)
+@click.option(
+    "--access-log",
+    type=click.Choice(["text", "json", "off"]),
+    envvar=VARIABLE,
+    help=f"How the line for each request is written; text, where the application says nothing else. [env: {VARIABLE}]",
+)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    target: str | None,
+    host: str,
+    port: int,
+    workers: int,
+    server: str,
+    force: bool,
+    trusted_proxies: str | None,
+    graceful_timeout: int,
+    drain: int,
+    access_log: str | None,
+) -> None:
+    """Serve an application in production.
+
+    KICK_ENV is production, unless it is set. A mistake in the set-up, such as a weak secret, stops the start, and so
+    does what `kick doctor` calls an error of the configuration.
+    SIGTERM and Ctrl-C end it when the requests in flight have been answered.
+
+    \b
+    Examples:
+      $ kick start --host 0.0.0.0
+      $ kick start shop.main:app --port 8080 --workers 4
+    """
+    from kick.cli.server import uvicorn_server as serving
+    from kick.cli.server.processes import Child
+    from kick.cli.server.workers import Team
+
+    folder = Path.cwd()
+    found = find_target(target, folder)
+    trace = bool(ctx.meta.get(TRACE))
+    options = {"timeout_graceful_shutdown": graceful_timeout, "drain": drain, "trace": trace}
+    if server == "granian" and drain:
+        raise click.BadOptionUsage("drain", "granian knows no --drain: leave it out, or take another --server.")
+    if server != "uvicorn":
+        from kick.cli.server.servers import check_installed
+
+        check_installed(server)
+    _say({PROXIES_VARIABLE: trusted_proxies, VARIABLE: access_log})
+    app = _load(found, folder)
+    _refuse_weaknesses(app, workers, force=force)
+    with serving.listen(host, port, "start") as sock:
+        where = serving.address_of(sock)
+
+        def ready() -> None:
+            many = f"{workers} worker{'s' * (workers > 1)}"
+            by = "" if server == "uvicorn" else f", {server}"
+            terminal.say(f"kick serves {found} on {where}: {os.environ[ENVIRONMENT]}, {many}{by}")
+
+        if server == "granian":
+            from kick.cli.server.servers import run_granian
+
+            port = sock.getsockname()[1]
+            sock.close()
+            load = partial(_load, found, folder)
+            served = run_granian(
+                load, str(found), host, port, ready, workers=workers, timeout=graceful_timeout, trace=trace
+            )
+        elif workers == 1:
+            served = _runner(server)(app, sock, settled(ready), **options)
+        else:
+            hire = partial(Child, _work, found, folder, sock, server, options)
+            served = Team(hire, workers, sock, drain + graceful_timeout).serve(ready)
+    ctx.exit(0 if served else 1)
+
+
+def _say(variables: Mapping[str, str | None]) -> None:
+    """Tell the application, and the processes that serve it, what the options say."""
+    TrustedProxies.of_text(variables[PROXIES_VARIABLE] or "")
+    os.environ.update({name: value for name, value in variables.items() if value is not None})
+
+
+def _load(target: Target, folder: Path) -> Any:
+    """The application; the log is set up before, so that the application may set it up otherwise."""
+    from kick.cli.server.logs import log_config
+
+    logging.config.dictConfig(log_config(dated=True))
+    logging.captureWarnings(True)
+    enter(folder, "production")
+    os.environ.setdefault(VARIABLE, "text")
+    return load_served(target, folder)
+
+
+def _refuse_weaknesses(app: Any, workers: int, *, force: bool) -> None:
+    """Raise what is weak about the set-up, or with `force` print it as a warning."""
+    from kick.cli.checks import weaknesses
+
+    problems = weaknesses(app, workers=workers)
+    if not in_production():
+        problems = [each for each in problems if isinstance(each, SessionsNotShared)]
+    if not force:
+        raise_all(problems)
+    for problem in problems:
+        terminal.warn(f"{problem.code}: {problem.cause} (--force)")
+
+
+def _work(ready: Any, target: Target, folder: Path, sock: socket.socket, server: str, options: dict[str, Any]) -> None:
+    _runner(server)(_load(target, folder), sock, settled(ready), **options)
+
+
+def _runner(server: str) -> Callable[..., bool]:
+    """What serves an application on a socket."""
+    if server == "hypercorn":
+        from kick.cli.server.servers import run_hypercorn
+
+        return run_hypercorn
+    from kick.cli.server.uvicorn_server import run
+
+    return run

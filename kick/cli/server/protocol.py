@@ -1,0 +1,67 @@
+"""uvicorn's protocol for HTTP, with a cork on each connection.
+
+The places at which kick needs more of uvicorn than its documentation promises; `tests/cli/test_uvicorn_contract.py`
+fails where one of them is another:
+
+| what | where | for |
+|---|---|---|
+| `uvicorn.protocols.http.auto.AutoHTTPProtocol` | here | the class that `http="auto"` stands for, to be subclassed |
+| its `connection_made()`, and its attribute `transport` | here | putting the cork on |
+| its `on_response_complete()` | here | writing a response when it is complete, before its background tasks |
+| its `handle_websocket_upgrade()` | here | taking the cork off |
+| `uvicorn.Server.startup()`, `shutdown()`, `started`, `should_exit`, `force_exit` | `uvicorn_server` | the end |
+| `uvicorn.Server.server_state.tasks` | `uvicorn_server` | waiting for requests that were cancelled |
+| the logger `uvicorn.error`, and `SystemExit` of `Server.run()` | `uvicorn_server` | a start that fails, told once |
+
+Of Starlette and python-multipart nothing is used that is private.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from kick.cli.server.write_coalescing import Cork, Turn
+
+
+def http_protocol() -> type[asyncio.Protocol]:
+    """A protocol for one server: with corks, unless the event loop itself collects what is written."""
+    protocol: type[asyncio.Protocol] = _corked(AutoHTTPProtocol) if _loop_writes_at_once() else AutoHTTPProtocol
+    return protocol
+
+
+def _corked(base: Any) -> Any:
+    class Corked(base):  # type: ignore[misc]
+        transport: Any
+        turn: Turn | None = None
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            if Corked.turn is None:
+                Corked.turn = Turn(asyncio.get_running_loop())
+            super().connection_made(Cork(cast(asyncio.Transport, transport), Corked.turn))
+
+        def on_response_complete(self) -> None:
+            self.transport.flush()
+            super().on_response_complete()
+
+        def eof_received(self) -> None:
+            self.transport.flush()  # the loop closes the connection next, and the client may still read
+            super().eof_received()
+
+        def handle_websocket_upgrade(self, *event: Any) -> None:
+            self.transport = self.transport.uncorked()
+            super().handle_websocket_upgrade(*event)
+
+    return Corked
+
+
+def _loop_writes_at_once() -> bool:
+    """Whether each piece is a system call, as it is with asyncio, and with uvloop since 0.23."""
+    try:
+        import uvloop
+    except ImportError:
+        return True
+    version: str = uvloop.__version__  # type: ignore[attr-defined]
+    return tuple(map(int, version.split(".")[:2])) >= (0, 23)

@@ -1,0 +1,226 @@
+"""What `kick dev` and `kick start` have in common: a socket, a server on it, and the way it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from time import monotonic
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kick.app import App
+from kick.cli import terminal
+from kick.cli.errors import BadAddress, PortTaken
+from kick.cli.report import start_report
+from kick.cli.server.protocol import http_protocol
+from kick.middleware.access_log.log import VARIABLE
+from kick.middleware.asgi_stack import trusted
+from kick.middleware.proxies import ProxiedApp
+
+logger: Final = logging.getLogger("kick.cli")
+
+BACKLOG: Final = 2048
+
+Ready = Callable[[], None]
+"""Called once, when a server accepts requests."""
+
+
+CLEANUP: Final = 5.0
+"""Seconds that requests get to clean up which were cancelled, before what they use is closed."""
+
+_TICK: Final = 0.1
+
+
+class Server(uvicorn.Server):
+    """A server that says when it is ready, and tells an application early that it is about to stop.
+
+    What uvicorn does when a signal has come: it stops listening, closes idle connections, waits for the others, for at
+    most `timeout_graceful_shutdown` seconds, cancels those that are left, and tells the application. What is done here
+    in addition:
+
+    * the application hears of it first, so that its streams end, and no one waits for them;
+    * for `drain` seconds the server goes on listening, so that a load balancer can see that it is no longer ready;
+    * requests that were cancelled clean up before the application closes what they use.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Ready, *, begin_shutdown: Ready, drain: float) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._begin_shutdown = begin_shutdown
+        self._drain = drain
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application and the listening."""
+        await super().startup(sockets=sockets)
+        if self.started and not self.should_exit:
+            self._ready()
+
+    async def requests_ended(self) -> None:
+        """Wait until the requests that were cancelled have cleaned up, for at most `CLEANUP` seconds."""
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=CLEANUP)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, the listening, the requests and the application, in this order."""
+        self._begin_shutdown()
+        deadline = monotonic() + self._drain
+        while monotonic() < deadline and not self.force_exit:  # noqa: ASYNC110  # it is no event
+            await asyncio.sleep(_TICK)
+        await super().shutdown(sockets=sockets)
+
+
+class Lifespan:
+    """The application as uvicorn sees it: one whose lifespan says why it fails, and ends after the requests."""
+
+    def __init__(self, app: ASGIApp, requests_ended: Callable[[], Awaitable[None]]) -> None:
+        self.app = app
+        self._requests_ended = requests_ended
+        self.failure: BaseException | None = None
+        """What was raised when the application did not start."""
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve a request; nothing is put around it."""
+        return self._live(scope, receive, send) if scope["type"] == "lifespan" else self.app(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def receive_in_order() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self._requests_ended()
+            return message
+
+        async def keep_failure(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                self.failure = sys.exc_info()[1]  # an application says so while it handles the exception
+                if self.failure is not None:
+                    message = {**message, "message": ""}  # the log has no need of its trace then
+            await send(message)
+
+        await self.app(scope, receive_in_order, keep_failure)
+
+
+Around = Callable[[Any, Callable[[], bool]], Any]
+"""Puts something around an application, which may ask whether the server is to end."""
+
+
+def run(
+    app: Any,
+    sock: socket.socket,
+    ready: Ready,
+    *,
+    drain: float = 0,
+    around: Around | None = None,
+    trace: bool = False,
+    **options: Any,
+) -> bool:
+    """Serve an application on a socket until a signal comes; whether it ever began to.
+
+    `options` are those of `uvicorn.Config`. Why it did not begin is in the log.
+    """
+    own = isinstance(app, App)  # it reads the headers of proxies and writes its access log itself
+    settings = {
+        "http": http_protocol(),
+        "interface": "asgi3",
+        "lifespan": "on" if own else "auto",
+        "log_config": None,
+        "server_header": False,
+        "proxy_headers": False,
+        "access_log": not own and os.environ.get(VARIABLE) != "off",
+        **options,
+    }
+    proxies = None if own else trusted(None)
+    served = app if proxies is None else ProxiedApp(app, proxies)
+    if around is not None:
+        served = around(served, lambda: server.should_exit)
+    lifespan = Lifespan(served, lambda: server.requests_ended())
+    config = uvicorn.Config(lifespan, **settings)
+    server = Server(config, ready, begin_shutdown=app.begin_shutdown if own else _nothing, drain=drain)
+    try:
+        with _heard_by(server), _without_cancellations(server):
+            server.run(sockets=[sock])
+    except SystemExit:  # how uvicorn says that the application did not start
+        if server.started:
+            raise
+    if lifespan.failure is not None:
+        terminal.say(start_report(lifespan.failure, trace=trace), err=True)
+    if own:
+        _leave_threads(app)
+    return server.started
+
+
+def listen(host: str, port: int, command: str) -> socket.socket:
+    """A socket that listens on a port; 0 takes a free one. Raises `PortTaken` or `BadAddress`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(command, host, port) from None
+        raise BadAddress(command, host, port, error.strerror or str(error)) from None
+
+
+def address_of(sock: socket.socket) -> str:
+    """Where a browser finds the server on a socket.
+
+    >>> with listen("127.0.0.1", 0, "dev") as sock:
+    ...     address_of(sock)
+    'http://127.0.0.1:...'
+    """
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def _heard_by(server: uvicorn.Server) -> Generator[None]:
+    """Let a signal end a server well that comes before uvicorn hears it, or that uvicorn raises again at the end."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    before = {each: signal.signal(each, end) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def _without_cancellations(server: uvicorn.Server) -> Generator[None]:
+    """Keep the traces out of the log of requests that the server itself cancelled when it ended; it says how many."""
+
+    def is_news(record: logging.LogRecord) -> bool:
+        cancelled = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+        return not (cancelled and server.should_exit)
+
+    log = logging.getLogger("uvicorn.error")
+    log.addFilter(is_news)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_news)
+
+
+def _leave_threads(app: App) -> None:
+    """End the process where handlers still run in threads: nothing can interrupt them, and Python would wait."""
+    running = app.settings.threads.running
+    if running:
+        logger.error("the process ends, and these handlers with it, which have not returned: %s", ", ".join(running))
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,119 @@
+"""Finding out that a file of a project was saved.
+
+Where `watchfiles` is installed, the system says when something has changed in a folder; elsewhere, and where the system
+cannot say it, the folders are looked through five times a second. What has changed is found in one way: by looking.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import Final
+
+from kick.cli.server.processes import PAUSE
+
+_SUFFIXES: Final = (".py",)
+_NAMES: Final = frozenset({".env"})
+_NOT_ENTERED: Final = frozenset({"__pycache__", "node_modules"})
+
+_STEP: Final = 0.02
+"""Seconds without another change that are the end of a save."""
+_LONGEST: Final = 0.2
+"""Seconds that changes are waited for which do not end."""
+_ANYWAY: Final = 1.0
+"""Seconds after which one looks although the system has said nothing: of some mounts it knows nothing."""
+
+Stamp = tuple[int, int]
+
+
+class Watch:
+    """The Python files below a folder, and its `.env` files.
+
+    What hidden folders, `node_modules` and virtual environments hold is not looked at.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen, self._folders = _look(folder)
+
+    def changed(self) -> list[Path]:
+        """The files that are new, gone or different since the last look, relative to the folder and sorted."""
+        before = self._seen
+        self._seen, self._folders = _look(self._folder)
+        names = {name for name in self._seen.keys() | before.keys() if self._seen.get(name) != before.get(name)}
+        return sorted(Path(name).relative_to(self._folder) for name in names)
+
+    def looks(self, stopped: Event) -> Iterator[list[Path]]:
+        """What has changed, as soon as it has, and nothing at least once a second; ends when `stopped` is set."""
+        while not stopped.is_set():
+            folders = self._folders
+            for _ in _pauses(folders, stopped):
+                yield self.changed()
+                if self._folders != folders:
+                    break
+
+
+def _look(folder: Path) -> tuple[dict[str, Stamp], list[str]]:
+    """The files, with what tells that they were saved, and the folders that they may be in."""
+    files: dict[str, Stamp] = {}
+    folders: list[str] = []
+    left = [str(folder)]
+    while left:
+        path = left.pop()
+        try:
+            entries = list(os.scandir(path))
+        except OSError:  # it was removed a moment ago, or nobody may read it
+            continue
+        if any(entry.name == "pyvenv.cfg" for entry in entries):
+            continue
+        folders.append(path)
+        for entry in entries:
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    if not entry.name.startswith(".") and entry.name not in _NOT_ENTERED:
+                        left.append(entry.path)
+                elif _is_watched(entry.name):
+                    status = entry.stat()
+                    files[entry.path] = (status.st_mtime_ns, status.st_size)
+            except OSError:
+                continue
+    return files, sorted(folders)
+
+
+def _is_watched(name: str) -> bool:
+    return name.endswith(_SUFFIXES) or name in _NAMES
+
+
+def _pauses(folders: Sequence[str], stopped: Event) -> Iterator[None]:
+    """Yields when it is time to look, until `stopped` is set."""
+    try:
+        yield from _pauses_of_the_system(folders, stopped)
+    except (ImportError, OSError, RuntimeError):  # not installed; a folder is gone; the system watches no more of them
+        while not stopped.wait(PAUSE):
+            yield
+
+
+def _pauses_of_the_system(folders: Sequence[str], stopped: Event) -> Iterator[None]:
+    from watchfiles import Change, watch
+
+    def matters(change: Change, path: str) -> bool:
+        name = Path(path).name
+        return _is_watched(name) or "." not in name  # without a dot, it may be a folder
+
+    looked = 0.0
+    for changes in watch(
+        *folders,
+        watch_filter=matters,
+        recursive=False,  # virtual environments would be watched too
+        step=round(_STEP * 1000),
+        debounce=round(_LONGEST * 1000),
+        rust_timeout=round(PAUSE * 1000),
+        yield_on_timeout=True,
+        stop_event=stopped,
+    ):
+        if changes or monotonic() > looked + _ANYWAY:  # soon at first: what was saved before this began is not told
+            looked = monotonic()
+            yield

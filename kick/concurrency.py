@@ -1,0 +1,161 @@
+"""`Threads`: where handlers run that are no coroutine functions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
+
+import anyio
+from anyio import to_thread
+
+from kick.errors import KickError
+
+logger: Final = logging.getLogger("kick.http")
+
+T = TypeVar("T")
+
+DEFAULT_THREADS: Final = 40
+
+
+class BadThreads(KickError):
+    """`threads=` that is no number of threads."""
+
+    code = "threads"
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            cause=f"threads={given!r} of bootstrap() is no number of threads.",
+            fix="Say how many sync handlers may run at a time: `threads=40`.",
+        )
+
+
+class Threads:
+    """Runs synchronous calls in threads, at most `size` at a time; others wait for their turn.
+
+    `streams` is another limit of that size, for the pieces of plain generators: streams that are slow keep no handler
+    waiting. Each event loop has limits of its own, where several serve one application.
+
+    The limit is the application's own: what else uses anyio's threads takes none of them away. Whoever is cancelled
+    while it waits for a call goes on at once. The call itself cannot be interrupted: it keeps its place until it
+    ends, is named in `running` so long, and an exception of it is logged.
+
+    >>> threads = Threads(2)
+    >>> async def double() -> int:
+    ...     return await threads.run(lambda: 2 * 21, "double()")
+    >>> anyio.run(double)
+    42
+    """
+
+    def __init__(self, size: int = DEFAULT_THREADS) -> None:
+        self.size = size
+        self._limits: WeakKeyDictionary[asyncio.AbstractEventLoop, _Limits] = WeakKeyDictionary()
+        self._running: set[_Call] = set()
+
+    @property
+    def running(self) -> list[str]:
+        """The places of the calls that have not ended."""
+        return sorted(call.place for call in self._running)
+
+    @property
+    def streams(self) -> anyio.CapacityLimiter:
+        """The limit for the pieces of plain generators, in the event loop that runs."""
+        return self._here().streams
+
+    async def run(self, function: Callable[[], T], place: str) -> T:
+        """What a function returns or raises; `place` names it in the log."""
+        limits = self._here()
+        call = _Call(self, limits.calls, function, place)
+        try:
+            limits.calls.acquire_on_behalf_of_nowait(call)
+        except anyio.WouldBlock:
+            await limits.calls.acquire_on_behalf_of(call)
+        self._running.add(call)
+        try:
+            return await to_thread.run_sync(call, abandon_on_cancel=True, limiter=limits.none)
+        except BaseException:
+            call.abandon()
+            raise
+
+    def _forget(self, call: _Call) -> None:
+        self._running.discard(call)
+        call.limiter.release_on_behalf_of(call)
+
+    def _here(self) -> _Limits:
+        loop = asyncio.get_running_loop()
+        limits = self._limits.get(loop)
+        if limits is None:
+            limits = self._limits[loop] = _Limits(self.size)
+        return limits
+
+
+class _Limits:
+    """The limits of one event loop: a limiter wakes those who wait for it in its own only."""
+
+    __slots__ = ("calls", "none", "streams")
+
+    def __init__(self, size: int) -> None:
+        self.calls = anyio.CapacityLimiter(size)
+        self.streams = anyio.CapacityLimiter(size)
+        self.none = anyio.CapacityLimiter(math.inf)
+
+
+def threads_problem(size: object) -> BadThreads | None:
+    """What is wrong with a number of threads.
+
+    >>> threads_problem(0).cause
+    'threads=0 of bootstrap() is no number of threads.'
+    """
+    usable = isinstance(size, int) and not isinstance(size, bool) and size > 0
+    return None if usable else BadThreads(size)
+
+
+def threads_of(size: int) -> Threads:
+    """So many threads; where `threads_problem` finds the number to be none, as many as usual."""
+    return Threads(size if threads_problem(size) is None else DEFAULT_THREADS)
+
+
+class _Call:
+    """One call, and who waits for it no longer."""
+
+    __slots__ = ("_abandoned", "_begun", "_function", "_loop", "_threads", "limiter", "place")
+
+    def __init__(
+        self, threads: Threads, limiter: anyio.CapacityLimiter, function: Callable[[], Any], place: str
+    ) -> None:
+        self._threads = threads
+        self.limiter = limiter
+        self._function = function
+        self.place = place
+        self._loop = asyncio.get_running_loop()
+        self._begun = threading.Lock()
+        self._abandoned = False
+
+    def __call__(self) -> Any:
+        """What the thread does."""
+        if not self._begin():
+            return None
+        try:
+            return self._function()
+        except BaseException as error:
+            if self._abandoned:
+                logger.error("%s failed after its request had ended", self.place, exc_info=error)
+            raise
+        finally:
+            with suppress(RuntimeError):  # the event loop has ended, and its threads are nobody's
+                self._loop.call_soon_threadsafe(self._threads._forget, self)
+
+    def abandon(self) -> None:
+        """Wait no longer; a call that has not begun never will."""
+        self._abandoned = True
+        if self._begin():
+            self._threads._forget(self)
+
+    def _begin(self) -> bool:
+        """Whether this is the first to take the call in hand: the thread, or who gives it up."""
+        return self._begun.acquire(blocking=False)

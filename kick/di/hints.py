@@ -1,0 +1,151 @@
+"""Signatures and type hints of classes and functions, also where annotations are evaluated late (PEP 649, PEP 749).
+
+From Python 3.14 on, an annotation is evaluated when somebody asks for it: one that fails hides the others, and one in
+a class sees the methods of that class, so that `list` is no longer the builtin after `def list(self) -> list[int]`.
+Every other module asks here, and never `inspect` or `typing` itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from inspect import Signature
+from typing import Any, Final, get_args
+
+from kick.di.naming import import_line
+from kick.errors import KickError
+
+_CLASS_NAMES: Final = "__classdict__"
+"""The variable that annotations in a class take its names from."""
+
+_late_signature: dict[str, Any] = {}
+_late_annotations: dict[str, Any] = {}
+if sys.version_info >= (3, 14):
+    from annotationlib import Format
+
+    _late_signature, _late_annotations = {"annotation_format": Format.FORWARDREF}, {"format": Format.FORWARDREF}
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """In place of a hint that cannot be evaluated: its text and why."""
+
+    text: str
+    reason: str
+    statement: str | None
+
+
+def signature_of(called: Callable[..., Any]) -> Signature:
+    """The signature of something callable; its annotations need not be there at run time.
+
+    Raises `ValueError` for a class written in C that has none, `TypeError` for what cannot be called.
+
+    >>> str(signature_of(lambda host, port=80: None))
+    '(host, port=80)'
+    """
+    return inspect.signature(called, **_late_signature)
+
+
+def takes(called: Callable[..., Any], count: int) -> bool:
+    """Return true for something that can be called with so many positional arguments.
+
+    >>> takes(lambda ctx, call_next: None, 2), takes(lambda ctx: None, 2)
+    (True, False)
+    """
+    try:
+        signature_of(called).bind(*range(count))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def hints_of(annotated: Any) -> dict[str, Any]:
+    """The type hints of a class or function by name, with `Unresolved` for those that cannot be evaluated.
+
+    A name means what it means outside the class where the class has a method of that name.
+
+    >>> def greet(name: str, mood: "Mood") -> list["Mood"]: ...
+    >>> hints = hints_of(greet)
+    >>> hints["name"], hints["mood"].reason
+    (<class 'str'>, "NameError: name 'Mood' is not defined")
+    """
+    try:
+        found = typing.get_type_hints(annotated, include_extras=True)
+    except Exception:  # noqa: BLE001  # whatever a hint raises when it is evaluated; each is tried alone, to name the one
+        found = None
+    hints = found or {}
+    for holder in reversed(annotated.__mro__) if isinstance(annotated, type) else (annotated,):
+        texts, variables, methods = _texts(holder), *_around(holder)
+        for name, hint in _annotations(holder).items():
+            text = texts.get(name, hint)
+            if found is None or (isinstance(text, str) and methods & _names_in(text)):
+                hints[name] = _evaluated(annotated, name, text, _globals(holder), variables)
+    return hints
+
+
+def import_within(hint: Any, name: str) -> str | None:
+    """The import statement of a name in the module of a class, or of one of the classes in a generic type.
+
+    >>> import_within(list[Unresolved], "inspect")
+    'import inspect'
+    """
+    statements = (import_within(each, name) for each in get_args(hint))
+    return import_line(hint, name) if isinstance(hint, type) else next(filter(None, statements), None)
+
+
+def _annotations(holder: Any) -> dict[str, Any]:
+    return inspect.get_annotations(holder, **_late_annotations)
+
+
+def _texts(holder: Any) -> dict[str, str]:
+    """Annotations that are evaluated late, as they are written."""
+    if sys.version_info >= (3, 14) and getattr(holder, "__annotate__", None) is not None:
+        return inspect.get_annotations(holder, format=Format.STRING)
+    return {}
+
+
+def _globals(holder: Any) -> dict[str, Any]:
+    module = vars(sys.modules.get(holder.__module__, typing))
+    # A generated constructor has globals of its own, and names the module of its class.
+    return {**module, **getattr(holder, "__globals__", {})}
+
+
+def _around(holder: Any) -> tuple[dict[str, Any], set[str]]:
+    """The variables that annotations see beside the globals, and the names of methods, which they are not to see."""
+    annotate = getattr(holder, "__annotate__", None)
+    code, closure = getattr(annotate, "__code__", None), getattr(annotate, "__closure__", None)
+    variables: dict[str, Any] = {}
+    for name, cell in zip(code.co_freevars, closure, strict=True) if code and closure else ():
+        with suppress(ValueError):  # a variable that has no value yet
+            variables[name] = cell.cell_contents
+    in_class = {**(vars(holder) if isinstance(holder, type) else {}), **variables.pop(_CLASS_NAMES, {})}
+    methods = {name for name, value in in_class.items() if hasattr(type(value), "__get__")}
+    return {name: value for name, value in in_class.items() if name not in methods} | variables, methods
+
+
+def _evaluated(annotated: Any, name: str, hint: Any, outer: dict[str, Any], inner: Mapping[str, Any]) -> Any:
+    def alone() -> None: ...
+
+    alone.__annotations__ = {name: hint}
+    try:
+        return typing.get_type_hints(alone, outer, inner, include_extras=True)[name]
+    except KickError:  # of something in the annotation, such as `File(max_size="5 MB")`, which says what is wrong
+        raise
+    except Exception as error:  # noqa: BLE001
+        text = (hint if isinstance(hint, str) else getattr(hint, "__forward_arg__", repr(hint))).strip("\"'")
+        missing = getattr(error, "name", None)
+        statement = import_line(annotated, missing) if isinstance(missing, str) else None
+        return Unresolved(text, f"{type(error).__name__}: {error}", statement)
+
+
+def _names_in(text: str) -> set[str]:
+    try:
+        nodes = ast.walk(ast.parse(text.strip("\"'"), mode="eval"))
+    except SyntaxError:
+        return set()
+    return {node.id for node in nodes if isinstance(node, ast.Name)}

@@ -1,0 +1,397 @@
+"""Errors that a client gets to see, as problem details (RFC 9457).
+
+    HTTPError                    any status
+    ├── BadRequest               400
+    ├── Unauthorized             401
+    ├── Forbidden                403
+    ├── NotFound                 404
+    ├── MethodNotAllowed         405
+    ├── NotAcceptable            406
+    ├── RequestTimeout           408
+    ├── Conflict                 409
+    ├── Gone                     410
+    ├── PreconditionFailed       412
+    ├── PayloadTooLarge          413
+    ├── URITooLong               414
+    ├── UnsupportedMediaType     415
+    ├── UnprocessableEntity      422
+    ├── Locked                   423
+    ├── TooManyRequests          429
+    ├── InternalServerError      500
+    ├── NotImplementedHere       501
+    ├── BadGateway               502
+    ├── ServiceUnavailable       503
+    └── GatewayTimeout           504
+
+Raise one anywhere below a handler or in middleware. Every other exception becomes an opaque 500, and its trace
+goes to the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Final, TypedDict
+
+PROBLEM_JSON: Final = "application/problem+json"
+
+_PHRASES: Final = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    402: "Payment Required",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    407: "Proxy Authentication Required",
+    408: "Request Timeout",
+    409: "Conflict",
+    410: "Gone",
+    411: "Length Required",
+    412: "Precondition Failed",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    415: "Unsupported Media Type",
+    416: "Range Not Satisfiable",
+    417: "Expectation Failed",
+    418: "I'm a Teapot",  # RFC 2324
+    421: "Misdirected Request",
+    422: "Unprocessable Content",
+    423: "Locked",  # RFC 4918, as 424 and 507
+    424: "Failed Dependency",
+    425: "Too Early",  # RFC 8470
+    426: "Upgrade Required",
+    428: "Precondition Required",  # RFC 6585, as 429, 431 and 511
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    451: "Unavailable For Legal Reasons",  # RFC 7725
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
+    506: "Variant Also Negotiates",  # RFC 2295
+    507: "Insufficient Storage",
+    508: "Loop Detected",  # RFC 5842
+    510: "Not Extended",  # RFC 2774
+    511: "Network Authentication Required",
+}
+
+
+class FieldError(TypedDict):
+    """One thing that is wrong with a request, and where.
+
+    `location` is a JSON Pointer (RFC 6901) whose first step is the part of the request: `/body/items/0/price`,
+    `/query/page`, `/path/user_id`, `/header/x-token`, `/cookie/theme`.
+    """
+
+    location: str
+    message: str
+    code: str
+
+
+class HTTPError(Exception):
+    """A response with an error status, to be raised.
+
+    Arguments:
+        status: 400 to 599.
+        detail: what went wrong, for the client to read.
+        headers: further headers of the response.
+        type: a URI that identifies the kind of problem; the default says that the status says it all.
+        title: a short summary; the default is the phrase of the status.
+        extensions: further members of the problem object.
+
+    >>> HTTPError(402, "Your balance is 30, but the price is 50.", balance=30).problem()["balance"]
+    30
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        type: str = "about:blank",
+        title: str | None = None,
+        **extensions: Any,
+    ) -> None:
+        if not 400 <= status <= 599:
+            raise ValueError(f"the status of an HTTPError is from 400 to 599, not {status}")
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.type = type
+        self.title = title or phrase_of(status)
+        self.extensions = extensions
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.title}" + (f": {self.detail}" if self.detail else "")
+
+    def problem(self, request_id: str | None = None) -> dict[str, Any]:
+        """The members of the problem object.
+
+        >>> NotFound("No user 7").problem()
+        {'type': 'about:blank', 'title': 'Not Found', 'status': 404, 'detail': 'No user 7'}
+        """
+        members: dict[str, Any] = {"type": self.type, "title": self.title, "status": self.status}
+        if self.detail is not None:
+            members["detail"] = self.detail
+        if request_id is not None:
+            members["request_id"] = request_id
+        return {**members, **{name: value for name, value in self.extensions.items() if name not in members}}
+
+
+class _Fixed(HTTPError):
+    """An `HTTPError` whose class says the status."""
+
+    code: ClassVar[int]
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        type: str = "about:blank",
+        title: str | None = None,
+        **extensions: Any,
+    ) -> None:
+        super().__init__(self.code, detail, headers=headers, type=type, title=title, **extensions)
+
+
+class BadRequest(_Fixed):
+    """400: the request is malformed.
+
+    >>> print(BadRequest("The cursor is no number."))
+    400 Bad Request: The cursor is no number.
+    """
+
+    code = 400
+
+
+class Unauthorized(_Fixed):
+    """401: who is asking is not known.
+
+    >>> print(Unauthorized("Log in first."))
+    401 Unauthorized: Log in first.
+    """
+
+    code = 401
+
+
+class Forbidden(_Fixed):
+    """403: who is asking is known, and may not.
+
+    >>> print(Forbidden("This note is somebody else's."))
+    403 Forbidden: This note is somebody else's.
+    """
+
+    code = 403
+
+
+class NotFound(_Fixed):
+    """404: nothing is here.
+
+    >>> print(NotFound("There is no note 7."))
+    404 Not Found: There is no note 7.
+    """
+
+    code = 404
+
+
+class MethodNotAllowed(_Fixed):
+    """405: there is something here, but not for this method; `allow` lists those it is for.
+
+    >>> MethodNotAllowed(allow=["GET", "HEAD"]).headers
+    {'allow': 'GET, HEAD'}
+    """
+
+    code = 405
+
+    def __init__(self, detail: str | None = None, *, allow: Collection[str], **extensions: Any) -> None:
+        super().__init__(detail, headers={"allow": ", ".join(allow)}, **extensions)
+
+
+class NotAcceptable(_Fixed):
+    """406: no form of the response suits the client.
+
+    >>> print(NotAcceptable("There is JSON only."))
+    406 Not Acceptable: There is JSON only.
+    """
+
+    code = 406
+
+
+class RequestTimeout(_Fixed):
+    """408: the request took too long to arrive.
+
+    >>> print(RequestTimeout("The upload took too long."))
+    408 Request Timeout: The upload took too long.
+    """
+
+    code = 408
+
+
+class Conflict(_Fixed):
+    """409: the request does not fit the present state.
+
+    >>> print(Conflict("The name is taken."))
+    409 Conflict: The name is taken.
+    """
+
+    code = 409
+
+
+class Gone(_Fixed):
+    """410: something was here, and will not be back.
+
+    >>> print(Gone("The offer has ended."))
+    410 Gone: The offer has ended.
+    """
+
+    code = 410
+
+
+class PreconditionFailed(_Fixed):
+    """412: a condition in the request's headers does not hold.
+
+    >>> print(PreconditionFailed("The note has changed since."))
+    412 Precondition Failed: The note has changed since.
+    """
+
+    code = 412
+
+
+class PayloadTooLarge(_Fixed):
+    """413: the body is larger than the limit.
+
+    >>> print(PayloadTooLarge("Pictures have 5 MiB at most."))
+    413 Content Too Large: Pictures have 5 MiB at most.
+    """
+
+    code = 413
+
+
+class URITooLong(_Fixed):
+    """414: the address is longer than the limit.
+
+    >>> print(URITooLong("The query is too long."))
+    414 URI Too Long: The query is too long.
+    """
+
+    code = 414
+
+
+class UnsupportedMediaType(_Fixed):
+    """415: the body is of a type that the handler does not take.
+
+    >>> print(UnsupportedMediaType("Send a PNG."))
+    415 Unsupported Media Type: Send a PNG.
+    """
+
+    code = 415
+
+
+class UnprocessableEntity(_Fixed):
+    """422: well-formed, but not valid; `errors` says what is wrong and where, all of it.
+
+    >>> error = UnprocessableEntity(errors=[{"location": "/body/age", "message": "Expected `int`", "code": "type"}])
+    >>> error.problem()["errors"][0]["location"]
+    '/body/age'
+    """
+
+    code = 422
+
+    def __init__(self, detail: str | None = None, *, errors: Collection[FieldError] = (), **extensions: Any) -> None:
+        if errors:
+            extensions["errors"] = list(errors)
+        super().__init__(detail, **extensions)
+
+
+class Locked(_Fixed):
+    """423: somebody else holds it.
+
+    >>> print(Locked("Ada is editing this note."))
+    423 Locked: Ada is editing this note.
+    """
+
+    code = 423
+
+
+class TooManyRequests(_Fixed):
+    """429: slow down; `retry_after` is in seconds.
+
+    >>> TooManyRequests(retry_after=30).headers
+    {'retry-after': '30'}
+    """
+
+    code = 429
+
+    def __init__(self, detail: str | None = None, *, retry_after: int | None = None, **extensions: Any) -> None:
+        super().__init__(detail, headers=_retry_after(retry_after), **extensions)
+
+
+class InternalServerError(_Fixed):
+    """500: the fault is here; what it was stays in the log.
+
+    >>> print(InternalServerError("It has been noted."))
+    500 Internal Server Error: It has been noted.
+    """
+
+    code = 500
+
+
+class NotImplementedHere(_Fixed):
+    """501: the server cannot do this at all.
+
+    >>> print(NotImplementedHere("There is no search yet."))
+    501 Not Implemented: There is no search yet.
+    """
+
+    code = 501
+
+
+class BadGateway(_Fixed):
+    """502: a server behind this one gave a bad answer.
+
+    >>> print(BadGateway("The bank gave a strange answer."))
+    502 Bad Gateway: The bank gave a strange answer.
+    """
+
+    code = 502
+
+
+class ServiceUnavailable(_Fixed):
+    """503: not now; `retry_after` is in seconds.
+
+    >>> ServiceUnavailable("Back at noon.", retry_after=3600).headers
+    {'retry-after': '3600'}
+    """
+
+    code = 503
+
+    def __init__(self, detail: str | None = None, *, retry_after: int | None = None, **extensions: Any) -> None:
+        super().__init__(detail, headers=_retry_after(retry_after), **extensions)
+
+
+class GatewayTimeout(_Fixed):
+    """504: a server behind this one gave no answer in time.
+
+    >>> print(GatewayTimeout("The bank did not answer."))
+    504 Gateway Timeout: The bank did not answer.
+    """
+
+    code = 504
+
+
+def phrase_of(status: int) -> str:
+    """The reason phrase of an error status, as IANA registers it (RFC 9110, section 15): the same on every Python.
+
+    >>> phrase_of(404), phrase_of(499)
+    ('Not Found', 'Status 499')
+    """
+    return _PHRASES.get(status) or f"Status {status}"
+
+
+def _retry_after(seconds: int | None) -> dict[str, str]:
+    return {} if seconds is None else {"retry-after": str(seconds)}

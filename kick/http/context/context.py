@@ -1,0 +1,90 @@
+"""`RequestContext`: what every handler talks to."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, Generic
+
+from typing_extensions import TypeVar
+
+import kick.session  # exports `Session` when somebody asks for it: not every application has sessions
+from kick.http.context.responses import OutgoingResponse
+from kick.http.errors import NoSession
+from kick.http.routing.urls import URLs, below_root
+
+if TYPE_CHECKING:
+    from kick.session.data import SessionData
+
+    DataT = TypeVar("DataT", default=SessionData)
+else:
+    DataT = TypeVar("DataT", default=Any)
+
+
+class RequestContext(OutgoingResponse, Generic[DataT], eq=False):
+    """One request and the response to it.
+
+    With `session(data=UserSession)`, write `RequestContext[UserSession]`, and `ctx.session.data` has that type.
+
+    A helper such as `json()` returns the response; the last one built is sent when the handler returns `None`.
+
+    >>> from kick.http import Controller, Get
+    >>> @Controller("/greeting")
+    ... class GreetingController:
+    ...     @Get()
+    ...     async def greet(self, ctx: RequestContext) -> Response:
+    ...         ctx.set_header("cache-control", "no-store")
+    ...         return ctx.text(f"Hello, {ctx.query.get('name', 'world')}!")
+    """
+
+    _session: kick.session.Session[Any] | None = None
+
+    @property
+    def session(self) -> kick.session.Session[DataT]:
+        """The session. Raises a `KickError` that says what to add where `session()` does not run."""
+        if self._session is None:
+            raise NoSession(f"{self.method} {self.path}", self.route is not None and self.route.session is False)
+        return self._session
+
+    @property
+    def csp_nonce(self) -> str:
+        """What lets a script or style of this very response run: `<script nonce="{{ ctx.csp_nonce }}">`.
+
+        Drawn when it is first asked for; `security_headers()` names it in the policy then.
+        """
+        nonce = self._drawn_nonce()
+        if nonce is None:
+            nonce = self.state._csp_nonce = secrets.token_urlsafe(18)
+        return nonce
+
+    def _drawn_nonce(self) -> str | None:
+        """The nonce, where somebody asked for it."""
+        return None if self._state is None else getattr(self._state, "_csp_nonce", None)
+
+    def url_for(self, name: str, /, **values: Any) -> str:
+        """The path of a route by its name, percent-encoded; it begins with the server's `root_path`, if it has one.
+
+        Names are `Controller.method`, or the `name=` of the decorator; `kick routes` lists them. `"module:name"` says
+        which module's route is meant, where several have one name; without it, that of this request's own module. What
+        is mounted at `/assets` in the module `web` is `"web.assets"`, and takes `path=` for what is below it.
+
+        Values that the path has no place for become the query string: a list once for each of its values, `None`
+        not at all. A handler with several paths gets the one that takes most of the values.
+
+        >>> from kick.http import Controller, Get
+        >>> @Controller("/users")
+        ... class UserController:
+        ...     @Get("/{user_id}")
+        ...     async def show(self, ctx: RequestContext, user_id: int) -> str:
+        ...         return ctx.url_for("UserController.show", user_id=user_id + 1, tab="all posts")
+        >>> from kick import Module, bootstrap
+        >>> from kick.testing import TestClient
+        >>> with TestClient(bootstrap([Module("users", controllers=[UserController])])) as client:
+        ...     client.get("/users/7").json()
+        '/users/8?tab=all%20posts'
+
+        Raises `UnknownRoute`, `AmbiguousRoute`, and `BadURLValue` for a value that is missing, or that the route would
+        not be found by.
+        """
+        urls = self._settings.urls or URLs()
+        path = urls.path_for(name, values, module=None if self.route is None else self.route.module)
+        return below_root(self.scope.get("root_path", ""), path)

@@ -1,0 +1,408 @@
+"""The side of a `RequestContext` that reads: each part of a request is worked out when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from typing import Any, Final, NamedTuple
+
+import anyio
+import msgspec
+from starlette.datastructures import URL, FormData, Headers, QueryParams, State
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
+import kick.http  # `kick.http.Route` is found when somebody asks for it; the module of the router needs this one
+from kick.cookies import cookies_by_name, parse_cookies
+from kick.exceptions import HTTPError
+from kick.http.errors import NoCookieSecret
+from kick.http.handlers.upload_limits import ANY_FILES
+from kick.http.request.body import (
+    FORM,
+    MULTIPART,
+    Announced,
+    announced,
+    is_json,
+    one_chunk,
+    parse_form,
+    read_body,
+    stream_body,
+    too_large,
+)
+from kick.http.request.multipart import close_files, parse_multipart
+from kick.http.request.request_id import Trace, draw_request_id, parse_trace
+from kick.http.request.uploads import UploadFile
+from kick.http.settings import Settings
+from kick.http.validation.fields import query_of
+from kick.http.validation.serialization import decode_json, malformed
+from kick.log_text import shown
+from kick.shutdown import Shutdown
+from kick.signing import Signer
+
+Cleanup = Callable[[BaseException | None], Awaitable[None]]
+"""What is awaited when a request ends, with the exception that ended it."""
+
+ANY_METHOD: Final = "*"
+"""The method of the route of what is mounted."""
+
+WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""The methods of which a body means nothing (RFC 9110, section 9.3)."""
+
+_NOT_PARSED: Final = object()
+
+
+async def _gone() -> Message:
+    return {"type": "http.disconnect"}
+
+
+class Miss(NamedTuple):
+    """Why no route serves a request: its path has others, for the methods in `allowed`, or it cannot be read.
+
+    `location` is where it is served: without the slash at the end.
+    """
+
+    allowed: tuple[str, ...] = ()
+    error: HTTPError | None = None
+    location: bytes | None = None
+
+
+class SharedRequest(Request):
+    """The request as Starlette has it; a form that was taken apart already is found there too, for its body is gone."""
+
+    parsed_form: FormData | None = None
+
+    def form(self, **limits: Any) -> Any:
+        """The form, to be awaited or entered; `limits` are for one that was not taken apart yet."""
+        return super().form(**limits) if self.parsed_form is None else _Parsed(self.parsed_form)
+
+    async def close(self) -> None:
+        """Close the files of the form."""
+        if self.parsed_form is None:
+            await super().close()
+        else:
+            await self.parsed_form.close()
+
+
+class _Parsed:
+    """A form that can be awaited, and entered; its files are closed when the request ends."""
+
+    def __init__(self, form: FormData) -> None:
+        self._form = form
+
+    def __await__(self) -> Generator[Any, Any, FormData]:
+        return self.__aenter__().__await__()
+
+    async def __aenter__(self) -> FormData:
+        return self._form
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._form.close()
+
+
+class IncomingRequest(msgspec.Struct, eq=False):
+    """What a client sent, and what the router made of it. Handlers see it as part of their `RequestContext`."""
+
+    # A Struct, because one is made for every request, and nothing in Python is made as quickly.
+
+    scope: Scope
+    """The ASGI connection scope."""
+    _receive: Receive
+    _send: Send
+    _settings: Settings
+    route: kick.http.Route | None
+    """The route that was found; `None` when the response is a 404 or 405."""
+    params: dict[str, Any]
+    """The path parameters, converted."""
+
+    _cleanups: list[Cleanup] | None = None
+    _miss: Miss | None = None
+    _cookie_pairs: list[tuple[str, str]] | None = None
+    _cookies: dict[str, str] | None = None
+    _headers: Headers | None = None
+    _query: QueryParams | None = None
+    _state: State | None = None
+    _request: SharedRequest | None = None
+    _request_id: str | None = None
+    _announced: Announced | None = None
+    _raw: bytes | None = None
+    _seen: bytearray | None = None
+    _taken: int = 0
+    _form: FormData | None = None
+    _body: Any = _NOT_PARSED
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.method} {shown(self.path)}>"
+
+    @property
+    def method(self) -> str:
+        """The method, in upper case."""
+        return self.scope["method"]  # type: ignore[no-any-return]
+
+    @property
+    def path(self) -> str:
+        """The path as the client sees it, percent-decoded; it begins with the server's `root_path`, if it has one."""
+        return self.scope["path"]  # type: ignore[no-any-return]
+
+    @property
+    def url(self) -> URL:
+        """The whole URL as the client sees it. Raises `BadRequest` for one that nobody can read."""
+        try:
+            return self.request.url
+        except ValueError:
+            raise malformed("url", "The address cannot be read.", "Expected an address", "url") from None
+
+    @property
+    def headers(self) -> Headers:
+        """The request headers, by name in any case."""
+        if self._headers is None:
+            self._headers = Headers(scope=self.scope)
+        return self._headers
+
+    @property
+    def query(self) -> QueryParams:
+        """The query string as a multi-dict of texts. Declare `query: T` to have it validated.
+
+        Raises `BadRequest` for one that is not UTF-8.
+        """
+        if self._query is None:
+            self._query = query_of(self.scope)
+        return self._query
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies by name, percent-decoded; what is malformed is left out."""
+        if self._cookies is None:
+            self._cookies = cookies_by_name(self._pairs())
+        return self._cookies
+
+    @property
+    def signed_cookies(self) -> dict[str, str]:
+        """The cookies that `set_cookie(..., signed=True)` made, checked; all others are left out."""
+        signer = self._cookie_signer()
+        found: dict[str, str] = {}
+        for name, value in self.cookies.items():
+            verified = signer.verify(value[2:]) if value.startswith("s:") else None
+            if verified is not None:
+                found[name] = verified[0]
+        return found
+
+    @property
+    def client_ip(self) -> str | None:
+        """The address of the client: of whoever connected, or what `bootstrap(trusted_proxies=...)` makes of it."""
+        client = self.scope.get("client")
+        return None if client is None else client[0]
+
+    @property
+    def request_id(self) -> str:
+        """A name for this request, for logs and problem details: 32 hexadecimal digits, or what `request_id()` took."""
+        if self._request_id is None:
+            self._request_id = draw_request_id()
+        return self._request_id
+
+    @property
+    def trace(self) -> Trace | None:
+        """The distributed trace that the request came with (`traceparent`); `None` for none and for a malformed one."""
+        parents = self.headers.getlist("traceparent")
+        return parse_trace(parents[0], ",".join(self.headers.getlist("tracestate"))) if len(parents) == 1 else None
+
+    @property
+    def state(self) -> State:
+        """A place for what middleware has to say to handlers: `ctx.state.user = user`."""
+        if self._state is None:
+            self._state = State()
+        return self._state
+
+    @property
+    def request(self) -> Request:
+        """The Starlette request, for everything else."""
+        if self._request is None:
+            self._request = SharedRequest(self.scope, self._replay(), self._send)
+            self._share_form()
+        return self._request
+
+    # The body
+
+    @property
+    def body(self) -> Any:
+        """The body by its media type: the value of JSON, a dict of form fields, text, or bytes; `None` without one.
+
+        Raises `BadRequest` for JSON that is malformed. Declare `body: T` to have it validated.
+        """
+        if self._body is _NOT_PARSED:
+            self._body = self._parse()
+        return self._body
+
+    @property
+    def raw_body(self) -> bytes:
+        """The body as it came. Middleware calls `await ctx.read()` before it."""
+        if self._raw is None:
+            if self.method in WITHOUT_BODY:
+                return b""
+            raise RuntimeError("the body has not been read: call `await ctx.read()` first")
+        return self._raw
+
+    @property
+    def form(self) -> FormData:
+        """The fields and files of a form; empty when the body is none."""
+        if self._form is None:
+            self._form = parse_form(self.raw_body) if self._media_type() == FORM else FormData()
+        return self._form
+
+    @property
+    def files(self) -> list[UploadFile]:
+        """The files of a multipart form."""
+        return [value for _, value in self.form.multi_items() if isinstance(value, UploadFile)]
+
+    async def read(self) -> bytes:
+        """Read the body, at most as much as the limit allows, and keep it; handlers find it read already.
+
+        A multipart form is taken apart while it arrives, and `b""` is returned.
+        """
+        said = self._announced
+        if said is None:
+            said = self._announced = announced(self.scope)
+        if said.media_type == MULTIPART:
+            if self._form is None:
+                await self._read_multipart()
+            return b""
+        raw = self._raw
+        if raw is None:
+            raw = self._raw = await read_body(self.scope, self._receive, self._limit(), said.length)
+        return raw
+
+    def body_stream(self) -> AsyncIterator[bytes]:
+        """The body piece by piece, for handlers declared with `stream=True`; the limit holds here too."""
+        if self._raw is not None:
+            return one_chunk(self._raw)
+        return stream_body(self.scope, self._receive, self._limit())
+
+    # The client, and the end
+
+    @property
+    def stopping(self) -> Shutdown:
+        """Whether the application is about to stop: `ctx.stopping.is_set`, `await ctx.stopping.wait()`."""
+        return self._settings.shutdown
+
+    async def disconnected(self) -> None:
+        """Wait until the client has gone away.
+
+        For a handler, next to what it is busy with; once the response has begun, the server says so itself. What is
+        left of a body that was not read is dropped: a handler with `stream=True` reads it to its end first. To have
+        the handler cancelled, write `@Get(cancel_on_disconnect=True)` instead.
+
+        >>> async def report(ctx: IncomingRequest, slow: Callable[[], Awaitable[None]]) -> None:
+        ...     async with anyio.create_task_group() as tasks:
+        ...         tasks.start_soon(slow)
+        ...         await ctx.disconnected()
+        ...         tasks.cancel_scope.cancel()
+        """
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._receive = _gone  # some servers say it once only
+
+    async def is_disconnected(self) -> bool:
+        """Whether the client has gone away, without waiting: for a loop that looks from time to time."""
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await self.disconnected()
+            return True
+        return False
+
+    async def _read_multipart(self) -> None:
+        limit, route, text_limit = self._limit(), self.route, self._settings.max_body
+        allowance = (route and route.allowance) or ANY_FILES
+        if limit is not None and (route is None or route.max_body is None):
+            limit += allowance.room
+        chunks = stream_body(self.scope, self._receive, limit) if self._raw is None else one_chunk(self._raw)
+        self._form = await parse_multipart(self.scope, chunks, allowance, text_limit=text_limit)
+        files = self.files
+        self._raw = self._raw or b""
+        self._share_form()
+
+        async def close(_: BaseException | None) -> None:
+            await close_files(files)
+
+        self._at_end(close)
+
+    def _share_form(self) -> None:
+        """Let the Starlette request find a form that was taken apart already: its body is gone."""
+        if self._request is not None and self._form is not None:
+            self._request.parsed_form = self._form
+
+    def _parse(self) -> Any:
+        media_type = self._media_type()
+        if media_type in (FORM, MULTIPART):
+            form = self.form
+            return {name: form[name] for name in form}
+        raw = self.raw_body
+        if not raw:
+            return None
+        if is_json(media_type):
+            return decode_json(raw)
+        if media_type.startswith("text/"):
+            return raw.decode("utf-8", "replace")
+        return raw
+
+    def _media_type(self) -> str:
+        if self._announced is None:
+            self._announced = announced(self.scope)
+        return self._announced.media_type
+
+    def _limit(self) -> int | None:
+        route = self.route
+        return self._settings.max_body if route is None or route.max_body is None else route.max_body
+
+    def _replay(self) -> Receive:
+        """What the Starlette request receives: the body that was read already, or what comes, kept for the others."""
+        told = False
+
+        async def receive() -> Message:
+            nonlocal told
+            if self._raw is not None and not told:
+                told = True
+                return {"type": "http.request", "body": self._raw, "more_body": False}
+            message = await self._receive()
+            if self._raw is None and message["type"] == "http.request":
+                told = not message.get("more_body", False)
+                self._keep(message)
+            return message
+
+        return receive
+
+    def _keep(self, message: Message) -> None:
+        """Remember a piece of the body that the Starlette request takes, unless the handler streams it."""
+        chunk: bytes = message.get("body", b"")
+        limit = self._limit()
+        self._taken += len(chunk)
+        if limit is not None and self._taken > limit:
+            raise too_large(self.scope, limit)
+        if self.route is not None and self.route.info.stream:
+            return
+        if self._seen is None:
+            self._seen = bytearray()
+        self._seen += chunk
+        if not message.get("more_body", False):
+            self._raw = bytes(self._seen)
+
+    # For the pipeline
+
+    def _at_end(self, cleanup: Cleanup) -> None:
+        """Await something when the response has been sent, the last one named first."""
+        if self._cleanups is None:
+            self._cleanups = []
+        self._cleanups.append(cleanup)
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        """All the cookies, as they were sent; parsed once."""
+        pairs = self._cookie_pairs
+        if pairs is None:
+            pairs = []
+            for name, value in self.scope["headers"]:
+                if name == b"cookie":
+                    pairs += parse_cookies(value.decode("latin-1"))
+            self._cookie_pairs = pairs
+        return pairs
+
+    def _cookie_signer(self) -> Signer:
+        if self._settings.cookie_signer is None:
+            raise NoCookieSecret
+        return self._settings.cookie_signer

@@ -1,0 +1,329 @@
+"""The side of a `RequestContext` that answers: a helper for each kind of response, headers and cookies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from os import PathLike
+from types import AsyncGeneratorType
+from typing import Any, Final, ParamSpec
+
+from kick.cookies import SameSite, format_cookie
+from kick.exceptions import PROBLEM_JSON, HTTPError
+from kick.http.context.request import IncomingRequest
+from kick.http.errors import NoTemplates
+from kick.http.response.background import Background
+from kick.http.response.base import (
+    HTML,
+    JSON,
+    TEXT,
+    ReadyResponse,
+    Response,
+    add_vary,
+    empty_response,
+    header_line,
+    own_copy,
+    set_header,
+)
+from kick.http.response.etags import SAFE, client_has_it, entity_tag, http_date, in_utc, not_modified
+from kick.http.response.files import Disposition, content_disposition, media_type_of, open_file
+from kick.http.response.redirects import as_location, is_local
+from kick.http.response.sse import HEARTBEAT, Events, EventStream
+from kick.http.response.streaming import Chunks, StreamResponse
+from kick.http.validation.serialization import encode_json
+
+P = ParamSpec("P")
+
+NOT_BUILT: Final[Any] = object()
+"""In place of the response before there is one."""
+
+
+class OutgoingResponse(IncomingRequest, eq=False):
+    """What an application answers. Handlers see it as part of their `RequestContext`."""
+
+    _response: Response = NOT_BUILT
+    _extra_headers: list[tuple[bytes, bytes]] | None = None
+
+    # The response
+
+    def json(self, data: Any, status: int = 200) -> Response:
+        """A JSON response."""
+        self._response = response = ReadyResponse(encode_json(data), status, JSON)
+        return response
+
+    def text(self, text: str, status: int = 200) -> Response:
+        """A plain text response."""
+        self._response = response = ReadyResponse(text.encode(), status, TEXT)
+        return response
+
+    def html(self, html: str, status: int = 200) -> Response:
+        """An HTML response."""
+        self._response = response = ReadyResponse(html.encode(), status, HTML)
+        return response
+
+    def no_content(self) -> Response:
+        """A 204: done, and nothing to say."""
+        self._response = response = empty_response(204)
+        return response
+
+    def redirect(self, url: str, status: int = 303, *, external: bool = False, fallback: str | None = None) -> Response:
+        """Send the client elsewhere; 303 makes it a GET.
+
+        An address that came with the request must not lead anyone away from this host. `fallback` is where to go in
+        place of one that would; without it, such an address is a `ValueError`. `external=True` says that another host
+        is meant. `status` is 301, 302, 303, 307 or 308.
+
+        `ctx.redirect(ctx.query.get("next", "/"), fallback="/")`
+        """
+        if status not in (301, 302, 303, 307, 308):
+            raise ValueError(f"{status} does not redirect: use 301, 302, 303, 307 or 308")
+        if not external and not is_local(url, self.headers.get("host", "")):
+            if fallback is None:
+                raise ValueError(f"redirect to another host: {url!r}. Pass external=True if that is meant.")
+            url = fallback
+        self._response = response = empty_response(status, (b"location", as_location(url)))
+        return response
+
+    def send_file(
+        self,
+        path: str | PathLike[str],
+        *,
+        root: str | PathLike[str] | None = None,
+        filename: str | None = None,
+        media_type: str | None = None,
+        disposition: Disposition = "inline",
+    ) -> Response:
+        """A file, with ranges (RFC 9110, section 14), `ETag`, `Last-Modified`, and 304 for a client that has it.
+
+        Arguments:
+            path: the file. Without `root` it is taken as it is: a name that came with the request can lead anywhere.
+            root: the folder in which the file has to be, whatever the name says.
+            filename: the name that a download gets; with `disposition="attachment"`, that of the file if there is none.
+            media_type: by default what the ending of the name stands for.
+
+        Raises `NotFound` where there is no such file, and `PreconditionFailed` where the request asks for a version
+        that is no longer there.
+        """
+        response = open_file(path, root=root, filename=filename, media_type=media_type, disposition=disposition)
+        etag, modified = response.headers["etag"], response.modified
+        unchanged = client_has_it(self.method, self.headers, etag=etag, modified=modified)
+        self._response = answer = not_modified(response) if unchanged else response
+        return answer
+
+    def download(self, content: bytes | str, filename: str, *, media_type: str | None = None) -> Response:
+        """Bytes or a text to be saved as a file; its name may be in any script (RFC 6266).
+
+        What is misleading in the name is left out: folders, control characters, text that runs backwards.
+        `media_type` is by default what the ending of the name stands for.
+        """
+        body = content.encode() if isinstance(content, str) else content
+        _, media = header_line("content-type", media_type or media_type_of(filename))
+        self._response = response = ReadyResponse(body, 200, media)
+        response.raw_headers.append((b"content-disposition", content_disposition("attachment", filename)))
+        return response
+
+    def stream(self, chunks: Chunks, *, media_type: str = "application/octet-stream", status: int = 200) -> Response:
+        """A response piece by piece, as quickly as the client takes them: bytes or texts.
+
+        An async generator is closed at once when the client goes away. A plain one runs in a worker thread. The session
+        is saved before the first piece and takes no writes after.
+        """
+        self._response = response = StreamResponse(chunks, status, media_type)
+        if type(chunks) is not AsyncGeneratorType:
+            response.threads = self._settings.threads
+        if self.route is not None and self.route.info.stream:
+            response.listens = False
+        return response
+
+    def sse(self, events: Events, *, heartbeat: float | None = HEARTBEAT, retry: int | None = None) -> Response:
+        """Server-sent events (HTML Living Standard, section 9.2): `ServerSentEvent`s, texts, or JSON mappings.
+
+        The stream ends when the client goes away, and when the application stops: browsers then connect again, and say
+        with `ctx.last_event_id` what they have.
+
+        Arguments:
+            heartbeat: seconds of silence after which a comment is sent, so that no proxy closes the connection;
+                `None` for none.
+            retry: milliseconds after which a browser connects again; `None` leaves it to the browser.
+
+        Raises `ValueError` for a heartbeat that is not above 0.
+        """
+        settings = self._settings
+        self._response = response = EventStream(
+            events,
+            settings.shutdown,
+            settings.hearts,
+            heartbeat=heartbeat,
+            retry=retry,
+            threads=settings.threads,
+        )
+        return response
+
+    @property
+    def last_event_id(self) -> str | None:
+        """The id of the last event that the client has, when it connects again to a stream of them."""
+        value = self.headers.get("last-event-id")
+        return None if value is None else value.encode("latin-1").decode("utf-8", "replace")
+
+    def render(self, template: str, /, status: int = 200, **values: Any) -> Response:
+        """A page from a Jinja2 template in `bootstrap(templates=...)`.
+
+        It sees `values`, `ctx`, and what `JinjaTemplates(globals=..., context=...)` adds.
+        """
+        if self._settings.templates is None:
+            raise NoTemplates
+        return self.html(self._settings.templates.render(template, self._page_values(values)), status)
+
+    def fresh(self, etag: str | None = None, *, modified: datetime | None = None, weak: bool = False) -> bool:
+        """Whether the client has the current version; then answer `ctx.not_modified()` (RFC 9110, section 13).
+
+        `etag` names the version: a number, a digest; `modified` is when it was made. For GET and HEAD they become the
+        `ETag` and `Last-Modified` of the response, whichever it will be. For other methods this is what keeps one
+        person from undoing the work of another: it raises `PreconditionFailed` when `If-Match` names a version that is
+        no longer the current one, and when `If-None-Match: *` asks that there be none. Without arguments there is none.
+
+        ```python
+        if ctx.fresh(str(note.version)):
+            return ctx.not_modified()
+        ```
+
+        Raises `ValueError` for an `etag` with quotes, spaces or characters beyond ASCII.
+        """
+        tag = None if etag is None else entity_tag(etag, weak=weak)
+        if self.method in SAFE:
+            if tag is not None:
+                self.set_header("etag", tag)
+            if modified is not None:
+                self.set_header("last-modified", http_date(modified))
+        moment = None if modified is None else in_utc(modified)
+        return client_has_it(self.method, self.headers, etag=tag, modified=moment)
+
+    def not_modified(self) -> Response:
+        """A 304: the client has it already."""
+        self._response = response = empty_response(304)
+        return response
+
+    def background(self, function: Callable[P, Any], *args: P.args, **options: P.kwargs) -> None:
+        """Call a function when the response has been sent; several are called in their order.
+
+        A coroutine function is awaited, another runs in a worker thread. One that fails is logged, with the request id,
+        and stops no other. They run even where the client has gone; where the handler raises, they do not. A server
+        that stops waits for them. The session is closed by then: pass values, not the context.
+
+        `ctx.background(mailer.send, user.email, subject="Welcome")`
+        """
+        self._left_to_do().add(function, *args, **options)
+
+    def problem(self, status: int, detail: str | None = None, **extensions: Any) -> Response:
+        """Problem details (RFC 9457), to be returned; raise an `HTTPError` to break off instead."""
+        return self._problem(HTTPError(status, detail, **extensions))
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set a header of the response, whichever response it will be.
+
+        Raises `ValueError` for a value that would break out of its line (RFC 9110, section 5.5).
+        """
+        self._add_header(*header_line(name, value))
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: timedelta | float | None = None,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool | None = None,
+        http_only: bool = True,
+        same_site: SameSite = "lax",
+        partitioned: bool = False,
+        signed: bool = False,
+    ) -> None:
+        """Set a cookie with the response, whichever it will be; `signed=True` for `ctx.signed_cookies`.
+
+        Arguments:
+            max_age: a `timedelta` or seconds; `None` for as long as the browser runs.
+            secure: over https only; `None` for what the request came by.
+        """
+        if signed:
+            value = f"s:{self._cookie_signer().sign(value)}"
+        header = format_cookie(
+            name,
+            value,
+            max_age=max_age,
+            path=path,
+            domain=domain,
+            secure=self.scope.get("scheme") == "https" if secure is None else secure,
+            http_only=http_only,
+            same_site=same_site,
+            partitioned=partitioned,
+        )
+        self._add_header(b"set-cookie", header.encode("ascii"))
+
+    def delete_cookie(
+        self,
+        name: str,
+        *,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool | None = None,
+        partitioned: bool = False,
+    ) -> None:
+        """Remove a cookie; the arguments are those it was set with."""
+        self.set_cookie(name, "", max_age=0, path=path, domain=domain, secure=secure, partitioned=partitioned)
+
+    # For the pipeline
+
+    def _add_header(self, name: bytes, value: bytes) -> None:
+        if self._extra_headers is None:
+            self._extra_headers = []
+        self._extra_headers.append((name, value))
+
+    def _finish(self) -> Response:
+        """Put the headers that were set on the context into the response that is sent.
+
+        Caches are told no more than they were told already: a response with a session's cookie stays where it is.
+        """
+        response = self._own(self._response)
+        for name, value in self._extra_headers or ():
+            if name == b"set-cookie":
+                response.raw_headers.append((name, value))
+            elif name == b"vary":
+                for field in value.split(b","):
+                    add_vary(response, field.strip())
+            elif name != b"cache-control" or (name, b"no-store") not in response.raw_headers:
+                set_header(response, name, value)
+        return response
+
+    def _own(self, response: Response) -> Response:
+        """A response that was not built here, as this request's own."""
+        self._response = own = own_copy(response)
+        return own
+
+    def _problem(self, error: HTTPError) -> Response:
+        response = ReadyResponse(
+            encode_json(error.problem(self.request_id)), error.status, PROBLEM_JSON.encode("ascii")
+        )
+        response.raw_headers += [header_line(name, value) for name, value in error.headers.items()]
+        self._response = response
+        return response
+
+    def _page_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What a template sees."""
+        page: dict[str, Any] = {"ctx": self}
+        url_for = getattr(self, "url_for", None)
+        if url_for is not None:
+            page["url_for"] = url_for
+        for add in self._settings.page_values:
+            page.update(add(self))
+        return {**page, **values}
+
+    def _left_to_do(self) -> Background:
+        """What is to be done after the response: one of the clean-ups, so that a request without it pays nothing."""
+        for cleanup in self._cleanups or ():
+            background = getattr(cleanup, "__self__", None)
+            if isinstance(background, Background):
+                return background
+        background = Background(f"{self.method} {repr(self.path)[1:-1]}", self.request_id, self._settings.threads)
+        self._at_end(background.run)
+        return background

@@ -1,0 +1,194 @@
+"""What turns a request into arguments: bodies, queries, headers, cookies, files; worked out once for each handler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from kick.exceptions import FieldError, UnprocessableEntity, UnsupportedMediaType
+from kick.http.context.context import RequestContext
+from kick.http.handlers.upload_limits import file_fields
+from kick.http.request.body import FORM, JSON, MULTIPART, accepted, is_json
+from kick.http.validation.errors import pointer
+from kick.http.validation.fields import Texts, collector, has_items, has_names
+from kick.http.validation.serialization import Role, converter, invalid, json_decoder, malformed, role_of
+
+Getter = Callable[[RequestContext[Any]], Any]
+
+NO_DEFAULT: Final = object()
+
+_LISTED: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
+"""The items of a header that is a list: a comma between quotes is part of one (RFC 9110, section 5.6.4)."""
+
+
+def query_reader(hint: Any, default: Any) -> Getter:
+    """Reads the query string as `hint`; `default` stands in for an empty one.
+
+    Raises `TypeError` when nothing can be validated as `hint`.
+    """
+    convert, collect = converter(hint, "query"), collector(hint)
+    if not has_names(hint):
+        raise TypeError("a query string has names and values, as an object has")
+    if file_fields(hint):
+        raise TypeError("files come with a form, in `body`")
+
+    def read(ctx: RequestContext[Any]) -> Any:
+        if default is not NO_DEFAULT and not ctx.scope["query_string"]:
+            return default
+        return convert(collect(ctx.query))
+
+    return read
+
+
+def body_reader(hint: Any, default: Any, elsewhere: Collection[str] = ()) -> Getter:
+    """Reads the body as `hint`: JSON or a form, by its media type; `default` stands in for an empty one.
+
+    `bytes` takes any body, `str` any text. `elsewhere` has the fields of a form that are files for other parameters.
+    Raises `TypeError` when nothing can be validated as `hint`.
+    """
+    if hint is bytes:
+        return lambda ctx: ctx.raw_body
+    decode, convert, collect = json_decoder(hint), converter(hint, "body"), _collector(hint, elsewhere)
+
+    def read(ctx: RequestContext[Any]) -> Any:
+        said, raw = ctx._announced, ctx._raw
+        if raw and said is not None and said.media_type == JSON:
+            return decode(raw)
+        media_type, raw = ctx._media_type(), ctx.raw_body
+        if raw and is_json(media_type):
+            return decode(raw)
+        if media_type == MULTIPART or (raw and media_type == FORM):
+            return convert(collect(ctx.form))
+        if not raw:
+            if default is not NO_DEFAULT:
+                return default
+            if media_type == FORM:
+                return convert({})
+            raise invalid([{"location": "/body", "message": "A body is required", "code": "missing"}])
+        if hint is str and media_type.startswith("text/"):
+            return _text(raw)
+        raise _unsupported(media_type, accepted())
+
+    return read
+
+
+def file_reader(name: str, hint: Any, default: Any) -> Getter:
+    """Reads the file, or the list of files, in the field `name` of a multipart form.
+
+    Raises `TypeError` where `hint` is of something else too.
+    """
+    convert = converter(hint, pointer("body", name))
+    several = has_items(hint)
+
+    def read(ctx: RequestContext[Any]) -> Any:
+        media_type = ctx._media_type()
+        if media_type != MULTIPART and ctx.raw_body:
+            raise _unsupported(media_type, MULTIPART)
+        found = ctx.form.getlist(name)
+        if found:
+            return convert(found if several else found[-1])
+        if default is NO_DEFAULT:
+            raise invalid([_missing(pointer("/body", name), "A file is required")])
+        return default
+
+    return read
+
+
+def header_reader(name: str, hint: Any, default: Any) -> Getter:
+    """Reads the header `name`, which is in lower case. One that came more than once is one list (RFC 9110, 5.3).
+
+    Raises `TypeError` where `hint` is not of a plain value or a list of them.
+    """
+    convert, several = _plain_converter(hint, pointer("header", name)), has_items(hint)
+    wanted, location = name.encode("latin-1"), pointer("/header", name)
+
+    def read(ctx: RequestContext[Any]) -> Any:
+        lines = [value.decode("latin-1") for each, value in ctx.scope["headers"] if each == wanted]
+        if not lines:
+            if default is NO_DEFAULT:
+                raise invalid([_missing(location, "This header is required")])
+            return default
+        text = ", ".join(lines)
+        return convert([each.strip() for each in _LISTED.findall(text) if each.strip()] if several else text)
+
+    return read
+
+
+def cookie_reader(name: str, hint: Any, default: Any) -> Getter:
+    """Reads the cookie `name`. Raises `TypeError` where `hint` is not of a plain value."""
+    convert, location = _plain_converter(hint, pointer("cookie", name)), pointer("/cookie", name)
+    if has_items(hint):
+        raise TypeError("a cookie has one value")
+
+    def read(ctx: RequestContext[Any]) -> Any:
+        text = ctx.cookies.get(name)
+        if text is not None:
+            return convert(text)
+        if default is NO_DEFAULT:
+            raise invalid([_missing(location, "This cookie is required")])
+        return default
+
+    return read
+
+
+def gathering(getters: Mapping[str, Getter]) -> dict[str, Getter]:
+    """The getters of a handler, so that where one finds the request invalid, it tells what the others find too."""
+
+    def gathered(get: Getter) -> Getter:
+        def read(ctx: RequestContext[Any]) -> Any:
+            try:
+                return get(ctx)
+            except UnprocessableEntity as error:
+                own = _errors_in(error)
+                if not own:
+                    raise  # somebody else's, such as a `__post_init__`'s
+                found = [own if each is get else _errors_of(each, ctx) for each in getters.values()]
+                raise invalid([error for errors in found for error in errors]) from None
+
+        return read
+
+    return {name: gathered(get) for name, get in getters.items()}
+
+
+def _errors_of(get: Getter, ctx: RequestContext[Any]) -> list[FieldError]:
+    try:
+        get(ctx)
+    except UnprocessableEntity as error:
+        return _errors_in(error)
+    return []
+
+
+def _errors_in(error: UnprocessableEntity) -> list[FieldError]:
+    return error.extensions.get("errors") or []
+
+
+def _collector(hint: Any, elsewhere: Collection[str]) -> Callable[[Texts], dict[str, Any]]:
+    collect = collector(hint)
+    if not elsewhere:
+        return collect
+    return lambda texts: {name: value for name, value in collect(texts).items() if name not in elsewhere}
+
+
+def _plain_converter(hint: Any, part: str) -> Callable[[Any], Any]:
+    if hint is str:
+        return str
+    if role_of(hint) is not Role.SCALAR:
+        raise TypeError("it is one text, or a list of them")
+    return converter(hint, part)
+
+
+def _missing(location: str, message: str) -> FieldError:
+    return {"location": location, "message": message, "code": "missing"}
+
+
+def _unsupported(media_type: str, taken: str) -> UnsupportedMediaType:
+    shown = f"is of the type {media_type!r}" if media_type else "has no Content-Type"
+    return UnsupportedMediaType(f"The body {shown}; send one of {taken}.", headers={"accept": taken})
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise malformed("body", "The body is not UTF-8.", "Expected UTF-8", "encoding") from None

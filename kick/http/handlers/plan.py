@@ -1,0 +1,300 @@
+"""From the signature of a handler to a plan of how it is called, made once.
+
+| parameter | gets |
+|---|---|
+| of type `RequestContext` | the context |
+| a name in the path | the path parameter, converted |
+| `body: T` | the body, validated as `T` |
+| `query: T` | the query string, validated as `T` |
+| `name: Header[T]`, `name: Cookie[T]` | the header or cookie of that name, validated as `T` |
+| `name: UploadFile`, `name: list[UploadFile]` | the files in that field of a multipart form |
+| any other | what the container provides for its type |
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Annotated, Any, Final, get_origin
+
+import msgspec
+
+from kick.di import Container
+from kick.di.errors import UnresolvedHint
+from kick.di.generics import NO_TYPES, filled, has_variables
+from kick.di.hints import Unresolved, import_within, signature_of
+from kick.di.naming import type_name
+from kick.di.signature import Need, Unhinted, needs_of
+from kick.errors import KickError, MissingExtra
+from kick.http.context.context import RequestContext
+from kick.http.context.request import WITHOUT_BODY
+from kick.http.errors import (
+    BodyOfStream,
+    BodyWithoutMethod,
+    DataParameter,
+    NotAHandler,
+    ScalarParameter,
+    UnboundPathParameter,
+    UnsupportedType,
+    UntypedParameter,
+)
+from kick.http.handlers.extractors import (
+    NO_DEFAULT,
+    Getter,
+    body_reader,
+    cookie_reader,
+    file_reader,
+    gathering,
+    header_reader,
+    query_reader,
+)
+from kick.http.handlers.parameters import FromHeader, marker_of, unmarked
+from kick.http.handlers.upload_limits import Allowance, allowance_of, file_fields, file_of
+from kick.http.request.body import reads_multipart
+from kick.http.routing.decorators import RouteInfo
+from kick.http.validation.fields import has_names
+from kick.http.validation.serialization import Role, role_of
+
+_EMPTY: Final = inspect.Parameter.empty
+_LITERALS: Final = (str, int, float, bool, type(None))
+_REST: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+class Source(enum.Enum):
+    """Where an argument comes from."""
+
+    CONTEXT = "context"
+    PATH = "path"
+    BODY = "body"
+    QUERY = "query"
+    HEADER = "header"
+    COOKIE = "cookie"
+    FILE = "file"
+    CONTAINER = "container"
+    SOCKET = "socket"
+    DEFAULT = "default"
+
+
+_READ: Final = (Source.BODY, Source.QUERY, Source.HEADER, Source.COOKIE)
+"""What is validated as the type of the parameter says."""
+
+
+class Argument(msgspec.Struct):
+    """One parameter of a handler."""
+
+    name: str
+    source: Source
+    hint: Any
+    default: Any
+    kind: Any
+
+    @property
+    def has_default(self) -> bool:
+        """Whether the handler can do without it."""
+        return self.default is not _EMPTY
+
+
+class CallPlan:
+    """What the parameters of one handler are filled with.
+
+    `problems` has what is wrong with its signature, `readers` how the arguments are read that are part of the request,
+    `allowance` what it takes of files. `types` has what stands for the type variables of the controller's bases.
+    """
+
+    def __init__(
+        self,
+        handler: Any,
+        info: RouteInfo,
+        path_names: Sequence[str],
+        place: str,
+        *,
+        types: Mapping[Any, Any] = NO_TYPES,
+    ) -> None:
+        self.handler = handler
+        self.info = info
+        self.place = place
+        self.problems: list[KickError] = []
+        self.arguments: list[Argument] = []
+        self.readers: dict[str, Getter] = {}
+        self.allowance: Allowance | None = None
+        self._unreadable: set[str] = set()
+        problem = handler_problem(handler, place)
+        if problem is not None:
+            self.problems.append(problem)
+            return
+        for need in needs_of(handler)[1:]:
+            argument = self._argument(dataclasses.replace(need, hint=filled(need.hint, types)), path_names)
+            if argument is not None:
+                self.arguments.append(argument)
+        self._check_path(path_names)
+        self._make_readers()
+
+    def takes(self, source: Source) -> bool:
+        """Whether any argument comes from there."""
+        return any(argument.source is source for argument in self.arguments)
+
+    def hints(self) -> dict[str, Any]:
+        """The types of the path parameters."""
+        return {argument.name: argument.hint for argument in self.arguments if argument.source is Source.PATH}
+
+    def require(self, container: Container, elsewhere: Collection[str] = ()) -> None:
+        """Tell the container what the handler asks it for.
+
+        `elsewhere` has the names in the paths of all its routes: here it may do without those of the others.
+        """
+        for argument in self.arguments:
+            if argument.source is not Source.CONTAINER:
+                continue
+            hint, name = argument.hint, argument.name
+            if _is_provided(container, hint):
+                container.require(hint, self.place, parameter=name)
+                continue
+            role = role_of(hint)
+            if argument.has_default and (role is Role.SERVICE or name in elsewhere):
+                argument.source = Source.DEFAULT
+            elif role is Role.SCALAR:
+                self.problems.append(_scalar(argument, self.place))
+            elif role is Role.DATA:
+                self.problems.append(DataParameter(name, type_name(hint), self.place, has_names=has_names(hint)))
+            else:
+                container.require(hint, self.place, parameter=name)
+
+    def _argument(self, need: Need, path_names: Sequence[str]) -> Argument | None:
+        hint, name = need.hint, need.name
+        if isinstance(hint, Unresolved):
+            self._unreadable.add(name)
+            self.problems.append(
+                UnresolvedHint(f"{name} of {self.place}", hint.text, hint.reason, statement=hint.statement)
+            )
+            return None
+        source = Source.CONTAINER
+        if _is_context(hint) or (isinstance(hint, Unhinted) and name in ("ctx", "context")):
+            source = Source.CONTEXT
+        elif name in path_names:
+            source = Source.PATH
+        elif (marker := marker_of(hint)) is not None:
+            source = Source.HEADER if isinstance(marker, FromHeader) else Source.COOKIE
+        elif file_of(hint) is not None:
+            source = Source.FILE
+        elif name in ("body", "query"):
+            source = Source(name)
+        if isinstance(hint, Unhinted):
+            if source is Source.PATH:
+                hint = str
+            elif hint is Unhinted.UNUSED and source is Source.CONTAINER:
+                source = Source.DEFAULT
+            elif source is not Source.CONTEXT:
+                self.problems.append(UntypedParameter(name, self.place))
+                return None
+        return Argument(name, source, hint, need.parameter.default, need.parameter.kind)
+
+    def _check_path(self, path_names: Sequence[str]) -> None:
+        if self.takes(Source.CONTEXT):
+            return
+        taken = {argument.name for argument in self.arguments} | self._unreadable
+        problems = [UnboundPathParameter(name, self.info.path, self.place) for name in path_names if name not in taken]
+        self.problems += problems
+
+    def _make_readers(self) -> None:
+        """How each part of the request is read; where there are several, all of them tell what is wrong."""
+        files = {each.name: each.hint for each in self.arguments if each.source is Source.FILE}
+        for argument in self.arguments:
+            source, hint = argument.source, argument.hint
+            try:
+                reader = self._reader(argument, files)
+                if reader is not None:
+                    self.readers[argument.name] = reader
+            except NameError as error:  # of a field
+                where = f"a field within {argument.name}: {type_name(unmarked(hint))} of {self.place}"
+                missing = error.name or str(error)
+                self.problems.append(
+                    UnresolvedHint(where, missing, f"NameError: {error}", statement=import_within(hint, missing))
+                )
+            except TypeError as error:
+                shown = f"{source.name.title()}[{type_name(unmarked(hint))}]" if marker_of(hint) else type_name(hint)
+                self.problems.append(UnsupportedType(source.value, shown, self.place, str(error), name=argument.name))
+        body = next((each.hint for each in self.arguments if each.source is Source.BODY), None)
+        if not self.problems:
+            self.allowance = allowance_of(files, body, self.info.files)
+            if self.allowance is not None and (files or self.allowance.files) and not reads_multipart():
+                self.problems.append(MissingExtra(f"{self.place} takes files, which", "python-multipart", "uploads"))
+        if len(self.readers) > 1:
+            self.readers = gathering(self.readers)
+
+    def _reader(self, argument: Argument, files: Collection[str]) -> Getter | None:
+        source, hint, name = argument.source, argument.hint, argument.name
+        default = argument.default if argument.has_default else NO_DEFAULT
+        if source in _READ and has_variables(hint):
+            raise TypeError("nothing says what its type variable stands for")
+        if source in (Source.BODY, Source.FILE):
+            self._check_body()
+            file_fields(hint)
+            return file_reader(name, hint, default) if source is Source.FILE else body_reader(hint, default, files)
+        if source is Source.QUERY:
+            return query_reader(hint, default)
+        marker = marker_of(hint)
+        if source is Source.HEADER and marker is not None:
+            return header_reader(marker.wire_name(name), unmarked(hint), default)
+        if source is Source.COOKIE and marker is not None:
+            return cookie_reader(marker.wire_name(name), unmarked(hint), default)
+        return None
+
+    def _check_body(self) -> None:
+        if self.info.method in WITHOUT_BODY:
+            self.problems.append(BodyWithoutMethod(self.info.method, self.place))
+        elif self.info.stream:
+            self.problems.append(BodyOfStream(self.place))
+
+
+def handler_problem(handler: Any, place: str) -> KickError | None:
+    """Why something cannot be called as a handler; `None` when it can.
+
+    >>> async def show(): ...
+    >>> handler_problem(show, "show() at app.py:1").cause
+    'show() at app.py:1 cannot handle requests: it takes no self.'
+    """
+    method = f"async def {getattr(handler, '__name__', 'show')}(self, ctx: RequestContext)"
+    if isinstance(handler, staticmethod | classmethod):
+        return NotAHandler(place, f"it is a {type(handler).__name__}", f"Write it as a plain method: `{method}`.")
+    if not inspect.isroutine(handler):
+        return NotAHandler(place, "it is no function", f"Decorate a method: `{method}`.")
+    function: Callable[..., Any] = inspect.unwrap(handler)
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        return NotAHandler(
+            place,
+            "it is a generator, so it returns no response",
+            "Yield in a function of its own, and return `ctx.stream(chunks())`, or `ctx.sse(events())`.",
+        )
+    code = getattr(function, "__code__", None)
+    if code is not None and not code.co_argcount and not code.co_flags & inspect.CO_VARARGS:
+        return NotAHandler(place, "it takes no self", f"Write it as a method: `{method}`.")
+    rest = [each for each in signature_of(handler).parameters.values() if each.kind in _REST]
+    if rest:
+        return NotAHandler(
+            place,
+            f"it takes {rest[0]}, and nothing says what with",
+            f"Name each parameter: `{method}`; a decorator that wraps a handler needs `functools.wraps`.",
+        )
+    return None
+
+
+def _scalar(argument: Argument, place: str) -> ScalarParameter:
+    hint, default = argument.hint, argument.default
+    written = repr(default) if argument.has_default and (type(default) in _LITERALS or default == []) else None
+    fits_path = (get_origin(hint) or hint) not in (list, tuple, set, frozenset)
+    return ScalarParameter(argument.name, type_name(hint), place, default=written, fits_path=fits_path)
+
+
+def _is_provided(container: Container, hint: Any) -> bool:
+    try:
+        return container.provides(hint)
+    except (KickError, TypeError):
+        return True  # the container says what is wrong with it
+
+
+def _is_context(hint: Any) -> bool:
+    hint = hint.__origin__ if get_origin(hint) is Annotated else hint
+    hint = get_origin(hint) or hint
+    return isinstance(hint, type) and issubclass(hint, RequestContext)

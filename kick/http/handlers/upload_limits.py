@@ -1,0 +1,134 @@
+"""What a route takes of files, worked out at start-up from the types that it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, NotRequired, Required, Union, get_args, get_origin
+
+import msgspec
+from typing_extensions import ReadOnly
+
+from kick.di.hints import hints_of
+from kick.http.request.uploads import File, is_upload
+from kick.http.validation.fields import kinds_of, names_of_model, object_fields
+from kick.http.validation.serialization import holds_uploads
+
+MOST_FILES: Final = 100
+"""The most files of a form of which nothing else is said."""
+
+MOST_IN_LIST: Final = 10
+"""The most files of a list of which nothing else is said."""
+
+_LISTS: Final = (list, tuple, set, frozenset)
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """What a route takes of files: `files` by the name of their field, `others` of all the other fields.
+
+    `objects` are fields that are read from JSON, which a browser may send as if it were a file.
+
+    >>> Allowance({"avatar": File(max_size=100, max_files=1)}).room
+    100
+    """
+
+    files: Mapping[str, File] = {}
+    others: File = File()
+    objects: frozenset[str] = frozenset()
+
+    def of(self, name: str) -> File:
+        """What is allowed of the files of a field."""
+        return self.files.get(name, self.others)
+
+    @property
+    def room(self) -> int:
+        """How many bytes the files may have, beyond what the limit of bodies is."""
+        return sum((each.max_size or 0) * (each.max_files or 1) for each in (*self.files.values(), self.others))
+
+    @property
+    def most_files(self) -> int:
+        """How many files a form may have."""
+        return max(MOST_FILES, sum(each.max_files or 1 for each in (*self.files.values(), self.others)))
+
+
+ANY_FILES: Final = Allowance()
+"""What a route takes that says nothing of files: whatever the limit of bodies leaves room for."""
+
+
+def allowance_of(hints: Mapping[str, Any], body: Any = None, others: File | None = None) -> Allowance | None:
+    """What the parameters for files, the type of the body and the option of a route allow; `None` for nothing special.
+
+    >>> from kick.http.request.uploads import UploadFile
+    >>> allowance_of({"avatar": Annotated[UploadFile, File(max_size=100)]}).files
+    {'avatar': File(max_size=100, types=(), max_files=1)}
+    >>> allowance_of({}, dict[str, str]) is None
+    True
+    """
+    files = {name: file for name, hint in hints.items() if (file := file_of(hint)) is not None}
+    files |= file_fields(body)
+    objects = object_fields(body)
+    return Allowance(files, others or File(), objects) if files or others is not None or objects else None
+
+
+def file_of(hint: Any) -> File | None:
+    """What the type of a parameter or field allows of its files; `None` for a type that is not of files."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        inner = file_of(args[0])
+        said = next((each for each in reversed(hint.__metadata__) if isinstance(each, File)), None)
+        if inner is None or said is None:
+            return inner
+        return msgspec.structs.replace(said, max_files=1 if inner.max_files == 1 else said.max_files or MOST_IN_LIST)
+    if origin in (Required, NotRequired, ReadOnly):
+        return file_of(args[0])
+    if origin in (Union, UnionType):
+        return _first(file_of(each) for each in args if each is not NoneType)
+    if origin in _LISTS:
+        inner = _first(map(file_of, args))
+        return inner and msgspec.structs.replace(inner, max_files=MOST_IN_LIST)
+    return File(max_files=1) if is_upload(hint) else None
+
+
+def file_fields(hint: Any) -> dict[str, File]:
+    """What the fields for files of a type allow, by their names on the wire.
+
+    >>> from kick.http.request.uploads import UploadFile
+    >>> fields = [("name", str), ("small_picture", UploadFile | None, None)]
+    >>> Profile = msgspec.defstruct("Profile", fields, rename="camel")
+    >>> file_fields(Profile)
+    {'smallPicture': File(max_size=None, types=(), max_files=1)}
+
+    Raises `TypeError` for files deeper down, which a form cannot bring, and for `File(...)` over something else.
+    """
+    found: dict[str, File] = {}
+    for cls, names in _classes_of(hint):
+        hints = hints_of(cls)
+        for name, wire_name in names.items():
+            hint = hints.get(name)
+            file = file_of(hint)
+            if file is not None:
+                found[wire_name] = file
+            elif _says_file(hint):
+                raise TypeError(f"File(...) is for files, and its field {name!r} is none")
+            elif holds_uploads(hint):
+                raise TypeError(f"its field {name!r} has files within it, and a form has them at its top only")
+    return found
+
+
+def _says_file(hint: Any) -> bool:
+    return isinstance(hint, File) or any(map(_says_file, (*getattr(hint, "__metadata__", ()), *get_args(hint))))
+
+
+def _classes_of(hint: Any) -> Iterable[tuple[Any, dict[str, str]]]:
+    """The classes with fields that a value may be of, and the names of the fields on the wire."""
+    for kind in kinds_of(hint):
+        cls = getattr(kind, "cls", None)
+        model: Any = getattr(cls, "model_fields", None)
+        if model is not None:
+            yield cls, names_of_model(model)
+        elif cls is not None:
+            yield get_origin(cls) or cls, {each.name: each.encode_name for each in getattr(kind, "fields", ())}
+
+
+def _first(files: Iterable[File | None]) -> File | None:
+    return next((each for each in files if each is not None), None)

@@ -1,0 +1,157 @@
+"""One request and its response as they pass the entry of an application, for whoever keeps count of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+import msgspec
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kick.log_text import shown
+
+if TYPE_CHECKING:
+    from kick.http.context.context import RequestContext
+
+KEY: Final = "kick.exchange"
+"""Where the exchange stands in the scope."""
+
+CLIENT_CLOSED_REQUEST: Final = 499
+"""The status of a request whose client went away before the response was complete."""
+
+ASK_AFTER: Final = 0.01
+"""Seconds; after so long the server is asked whether the client is still there, before the response is completed."""
+
+_NOTHING: Final[Scope] = {}
+
+Finished: TypeAlias = Callable[["Exchange"], None]
+
+
+class Observer(Protocol):
+    """Whoever is told of each request; a module names its own as `observers`.
+
+    An observer may also have
+
+    * `around(app)`: the ASGI application around the one that it is given, inside of the exchange;
+    * `attach(layers)`: told of all the middleware of the application, once, at start-up;
+    * `close()`: called when the application stops.
+    """
+
+    def finished(self, exchange: Exchange) -> None:
+        """Called once for each request, when the last byte of its response is handed to the server."""
+        ...
+
+
+class Exchange(msgspec.Struct, eq=False, gc=False):
+    """A request and its response.
+
+    `status` is 499 for a client that went away, and 500 where the application failed before its response was complete;
+    `size` counts the bytes of the body that were sent.
+    """
+
+    # A Struct, because one is made for every request, and nothing in Python is made as quickly.
+
+    scope: Scope
+    _receive: Receive
+    _send: Send
+    _finished: Finished
+    began: float
+    """When, in seconds of `time.perf_counter`; so is `ended`."""
+    ended: float = 0.0
+    status: int = 0
+    size: int = 0
+    context: RequestContext[Any] | None = None
+    """What the router made of the request; `None` for one that was answered before."""
+    _is_done: bool = False
+
+    def __repr__(self) -> str:
+        scope = self.scope
+        return f"<Exchange {shown(scope.get('method', '?'))} {shown(scope.get('path', '?'))} {self.status}>"
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the request's arrival to the end of its response."""
+        return self.ended - self.began
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Send a message, and take note of it."""
+        kind = message["type"]
+        if kind == "http.response.body":
+            size = len(message.get("body", b""))
+            self.size += size
+            if not message.get("more_body") and not self._is_done:
+                self._complete(size)
+        elif kind == "http.response.start":
+            self.status = message["status"]
+        elif kind == "http.response.pathsend":  # an extension of ASGI: the server sends the file by itself
+            size = Path(message["path"]).stat().st_size
+            self.size += size
+            self._complete(size)
+        return self._send(message)
+
+    def _complete(self, last: int) -> None:
+        self._is_done = True
+        self.ended = ended = perf_counter()
+        if ended - self.began > ASK_AFTER and _has_gone(self._receive):
+            self.status = CLIENT_CLOSED_REQUEST
+            self.size -= last
+        self._finished(self)
+
+    def give_up(self, status: int) -> None:
+        """End it, if it has not been completed."""
+        if not self._is_done:
+            self._is_done = True
+            self.status = status
+            self.ended = perf_counter()
+            self._finished(self)
+
+
+class Observed:
+    """ASGI middleware that makes the exchange of each request, and tells of its end."""
+
+    def __init__(self, app: ASGIApp, finished: Finished) -> None:
+        self._app = app
+        self._finished = finished
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http" or KEY in scope:
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(scope, receive, send, self._finished, perf_counter())
+        scope[KEY] = exchange
+        try:
+            await self._app(scope, receive, exchange.send)
+        except Exception:
+            exchange.give_up(500)
+            raise
+        finally:
+            if not exchange._is_done:
+                exchange.give_up(CLIENT_CLOSED_REQUEST)
+            # Nothing may be left that leads in a circle: the collector does not look into exchanges. What servers have
+            # us receive and send with leads to the scope.
+            scope.pop(KEY, None)
+            exchange.context, exchange.scope = None, _NOTHING
+            exchange._receive = exchange._send = _gone
+
+
+async def _gone(*_: Any) -> Any:
+    """In the place of what a server receives and sends with, when the exchange is over."""
+    raise RuntimeError("the request is over")
+
+
+def _has_gone(receive: Receive) -> bool:
+    """Whether the server says at once that the client is gone; what would have to be waited for is not waited for."""
+    asking = receive()
+    if not isinstance(asking, Coroutine):
+        return False
+    try:
+        asking.send(None)
+    except StopIteration as answer:
+        return bool(answer.value["type"] == "http.disconnect")
+    except Exception:  # noqa: BLE001  # whatever is wrong with the server, it is about to show in its send()
+        return False
+    asking.close()
+    return False

@@ -1,0 +1,179 @@
+"""Reading the body of a request, up to a limit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Final
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.datastructures import FormData
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope
+
+from kick.exceptions import PayloadTooLarge
+from kick.http.validation.serialization import malformed
+
+DEFAULT_LIMIT: Final = 1 << 20
+"""The most bytes a body may have when nothing else is said: 1 MiB."""
+
+MOST_FORM_FIELDS: Final = 1000
+
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = "multipart/form-data"
+
+_ENDLESS: Final = 1 << 62
+
+
+class Announced(msgspec.Struct, frozen=True):
+    """What the headers of a request say of its body.
+
+    `media_type` is in lower case and without parameters, and empty when there is none; `length` is in bytes, and 0
+    when the request does not say.
+    """
+
+    media_type: str
+    length: int
+
+
+def announced(scope: Scope) -> Announced:
+    """What the headers say of the body, worked out in one pass.
+
+    >>> announced({"headers": [(b"content-type", b"Text/HTML; charset=utf-8"), (b"content-length", b"7")]})
+    Announced(media_type='text/html', length=7)
+    """
+    media_type, length = "", 0
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            media_type = JSON if value == b"application/json" else media_type_of(value)
+        elif name == b"content-length" and value.isdigit():
+            length = int(value) if len(value) < 20 else _ENDLESS
+    return Announced(media_type, length)
+
+
+def media_type_of(value: bytes) -> str:
+    """The media type in a `Content-Type`, in lower case and without parameters.
+
+    >>> media_type_of(b"Text/HTML; charset=utf-8")
+    'text/html'
+    """
+    return value.partition(b";")[0].strip().lower().decode("latin-1")
+
+
+def is_json(media_type: str) -> bool:
+    """Whether a media type is JSON (RFC 8259) or built on it (RFC 6839, section 3.1).
+
+    >>> is_json("application/json"), is_json("application/vnd.api+json"), is_json("text/json")
+    (True, True, False)
+    """
+    return media_type == JSON or (media_type.startswith("application/") and media_type.endswith("+json"))
+
+
+async def stream_body(scope: Scope, receive: Receive, limit: int | None) -> AsyncGenerator[bytes, None]:
+    """The body piece by piece; `limit` is in bytes, `None` is no limit.
+
+    Raises `PayloadTooLarge` before anything is read when `Content-Length` says that it is too long, and as soon as
+    it is when nothing says so; `ClientDisconnect` when the client has gone.
+    """
+    left = _ENDLESS if limit is None else limit
+    if announced(scope).length > left:
+        raise too_large(scope, limit)
+    more = True
+    while more:
+        chunk, more = _chunk_of(await receive())
+        left -= len(chunk)
+        if left < 0:
+            raise too_large(scope, limit)
+        if chunk:
+            yield chunk
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int | None, length: int) -> bytes:
+    """The whole body; `length` is what `Content-Length` says. See `stream_body`."""
+    left = _ENDLESS if limit is None else limit
+    if length > left:
+        raise too_large(scope, limit)
+    message = await receive()
+    body, more = message.get("body"), message.get("more_body", False)
+    if body is None or more:  # what comes in one message needs no second look; a disconnect has no body
+        body, more = _chunk_of(message)
+    left -= len(body)
+    if more:
+        chunks = [body]
+        while more and left >= 0:
+            chunk, more = _chunk_of(await receive())
+            left -= len(chunk)
+            chunks.append(chunk)
+        body = b"".join(chunks)
+    if left < 0:
+        raise too_large(scope, limit)
+    return body
+
+
+def _chunk_of(message: Message) -> tuple[bytes, bool]:
+    """The piece of a body that a message brings, and whether more is to come."""
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def too_large(scope: Scope, limit: int | None) -> PayloadTooLarge:
+    """The 413 for a body over the limit. The connection is closed: what is still coming is not read.
+
+    >>> too_large({"http_version": "1.1"}, 10).headers
+    {'connection': 'close'}
+    """
+    return PayloadTooLarge(f"The body is larger than {limit} bytes.", headers=closing(scope), limit=limit)
+
+
+def closing(scope: Scope) -> dict[str, str]:
+    """The headers of a response to a body of which the rest is not read (RFC 9112, section 9.6).
+
+    >>> closing({"http_version": "1.1"}), closing({"http_version": "2"})
+    ({'connection': 'close'}, {})
+    """
+    return {} if str(scope.get("http_version")).startswith(("2", "3")) else {"connection": "close"}
+
+
+def parse_form(body: bytes) -> FormData:
+    """The fields of an `application/x-www-form-urlencoded` body (URL Living Standard, section 5.1).
+
+    >>> parse_form(b"name=Ada&tag=a&tag=b").getlist("tag")
+    ['a', 'b']
+
+    Raises `BadRequest` for what is not UTF-8, and for too many fields.
+    """
+    try:
+        text = body.decode()
+        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FORM_FIELDS, errors="strict")
+    except UnicodeDecodeError:
+        raise malformed("body", "The form is not UTF-8.", "Expected UTF-8", "encoding") from None
+    except ValueError:
+        detail = f"The form has more than {MOST_FORM_FIELDS} fields."
+        raise malformed("body", detail, "Too many fields", "length") from None
+    return FormData([*fields])
+
+
+def reads_multipart() -> bool:
+    """Whether python-multipart is installed, which takes multipart forms apart."""
+    try:
+        import python_multipart  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+def accepted() -> str:
+    """The media types that are read where a type is declared, as `Accept` has them (RFC 9110, section 15.5.16).
+
+    >>> accepted().split(", ")[0]
+    'application/json'
+    """
+    return ", ".join([JSON, FORM, MULTIPART] if reads_multipart() else [JSON, FORM])
+
+
+async def one_chunk(body: bytes) -> AsyncGenerator[bytes, None]:
+    """A body that has been read, as a stream of one piece, or of none."""
+    if body:
+        yield body

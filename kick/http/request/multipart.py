@@ -1,0 +1,279 @@
+"""Taking multipart forms apart while they arrive (RFC 7578), within what a route allows.
+
+Text is kept in memory, files too as long as those of one request have no more than `SPOOL` bytes together; what is
+beyond goes to temporary files, which have no name and are gone when they are closed. The bytes are taken apart by
+python-multipart, which bounds boundaries (256 bytes) and the headers of parts (8 of 4 KiB).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from tempfile import SpooledTemporaryFile
+from typing import Any, Final
+
+import anyio.to_thread
+import msgspec
+from anyio import CancelScope
+from starlette.datastructures import FormData, Headers
+from starlette.types import Scope
+
+from kick.errors import MissingExtra
+from kick.exceptions import BadRequest, PayloadTooLarge, UnsupportedMediaType
+from kick.http.handlers.upload_limits import MOST_FILES, Allowance
+from kick.http.request.body import MOST_FORM_FIELDS, accepted, closing, is_json, media_type_of, reads_multipart
+from kick.http.request.uploads import File, UploadFile
+from kick.http.validation.errors import pointer
+from kick.http.validation.serialization import malformed
+
+logger: Final = logging.getLogger("kick.http")
+
+SPOOL: Final = 1 << 20
+"""The most bytes of files that a request holds in memory: 1 MiB."""
+
+_WRITE: Final = 1 << 18  # as much is gathered before a thread writes it: a thread for each message costs more than this
+_BUFFER: Final = 1 << 13  # of a file on disk; Python's own choice is 128 KiB from 3.14 on
+_PIECE_COST: Final = 128  # what a piece takes beside its bytes: a client may send them one by one
+_NO_MULTIPART: Final = MissingExtra("Reading multipart forms", "python-multipart", "uploads")
+
+
+async def parse_multipart(
+    scope: Scope, chunks: AsyncGenerator[bytes, None], allowance: Allowance, *, text_limit: int | None
+) -> FormData:
+    """The fields and files of a `multipart/form-data` body; `text_limit` is in bytes, for all the text there is.
+
+    Raises `BadRequest` for what cannot be read, `PayloadTooLarge` and `UnsupportedMediaType` for what is not allowed,
+    as soon as that is seen; and `UnsupportedMediaType` when python-multipart is not installed. Whatever is raised,
+    its temporary files are closed.
+    """
+    if not reads_multipart():
+        logger.error("%s %s: %s %s", scope["method"], scope["path"], _NO_MULTIPART.cause, _NO_MULTIPART.fix)
+        raise UnsupportedMediaType(
+            f"This server does not read multipart forms; send one of {accepted()}.", headers={"accept": accepted()}
+        )
+    receiver = _Receiver(scope, allowance, text_limit)
+    try:
+        async with aclosing(chunks):
+            return await receiver.receive(chunks)
+    except BaseException:
+        await close_files(receiver.files)
+        raise
+
+
+async def close_files(files: Iterable[UploadFile]) -> None:
+    """Close temporary files, which removes them; a cancellation waits for it."""
+    on_disk: list[UploadFile] = []
+    for each in files:
+        if _is_on_disk(each):
+            on_disk.append(each)
+        else:
+            each.file.close()
+    if on_disk:
+        with CancelScope(shield=True):
+            await anyio.to_thread.run_sync(_close, on_disk)
+
+
+class _Spool(SpooledTemporaryFile[bytes]):
+    """A temporary file that is in memory until `rollover()`, which asking for its descriptor calls too."""
+
+    is_on_disk = False
+
+    def rollover(self) -> None:
+        super().rollover()
+        self.is_on_disk = True
+
+
+def _is_on_disk(upload: UploadFile) -> bool:
+    spool: Any = upload.file
+    return bool(spool.is_on_disk)
+
+
+def _close(files: list[UploadFile]) -> None:
+    for each in files:
+        each.file.close()
+
+
+class _Part(msgspec.Struct):
+    """A part of the form: its headers first, then text or a file."""
+
+    headers: list[tuple[bytes, bytes]] = []
+    name: str = ""
+    text: bytearray | None = None
+    file: UploadFile | None = None
+    rule: File = File()
+
+
+class _Receiver:
+    """Gathers what python-multipart calls it with."""
+
+    def __init__(self, scope: Scope, allowance: Allowance, text_limit: int | None) -> None:
+        self.files: list[UploadFile] = []
+        self._scope = scope
+        self._allowance = allowance
+        self._text_limit = text_limit
+        self._items: list[tuple[str, Any]] = []
+        self._counts: dict[str, int] = {}
+        self._text = self._fields = self._held = self._waiting = 0
+        self._to_write: list[tuple[UploadFile, bytes]] = []
+        self._header = [bytearray(), bytearray()]
+        self._part = _Part()
+        self._ended = False
+
+    async def receive(self, chunks: AsyncGenerator[bytes, None]) -> FormData:
+        from python_multipart.exceptions import FormParserError
+
+        try:
+            parser = self._parser()
+            async for chunk in chunks:
+                parser.write(chunk)
+                if self._waiting >= _WRITE:
+                    await self._flush()
+        except FormParserError:
+            raise _malformed("Invalid multipart data.") from None
+        if not self._ended:
+            raise _malformed("it ends too early.")
+        await self._flush()
+        for each in self.files:
+            each.file.seek(0)
+        return FormData(self._items)
+
+    def _parser(self) -> Any:
+        from python_multipart.multipart import MultipartParser, parse_options_header
+
+        _, options = parse_options_header(Headers(scope=self._scope)["content-type"])
+        boundary = options.get(b"boundary")
+        if not boundary:
+            raise _malformed("Missing boundary in multipart.")
+        return MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
+                "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._open,
+                "on_part_data": self._take,
+                "on_part_end": self._end_part,
+                "on_end": self._end,
+            },
+        )
+
+    def _begin(self) -> None:
+        self._part = _Part()
+
+    def _end_header(self) -> None:
+        name, value = self._header
+        self._part.headers.append((bytes(name).lower(), bytes(value)))
+        self._header = [bytearray(), bytearray()]
+
+    def _open(self) -> None:
+        """The headers of a part are there: decide what it is, and whether it is taken."""
+        from python_multipart.multipart import parse_options_header
+
+        part = self._part
+        disposition = next((value for name, value in part.headers if name == b"content-disposition"), None)
+        _, options = parse_options_header(disposition)
+        if b"name" not in options:
+            raise _malformed('The Content-Disposition header field "name" must be provided.')
+        part.name = _decoded(options[b"name"])
+        filename = options.get(b"filename")
+        if filename is not None and not self._is_object(part):
+            self._open_file(part, filename.decode("utf-8", "replace"))
+            return
+        self._fields += 1
+        if self._fields > MOST_FORM_FIELDS:
+            raise malformed("body", f"The form has more than {MOST_FORM_FIELDS} fields.", "Too many fields", "length")
+        part.text = bytearray()
+
+    def _is_object(self, part: _Part) -> bool:
+        """Whether a part with a file name is JSON for a field that is an object: so a browser sends a `Blob`."""
+        said = next((value for name, value in part.headers if name == b"content-type"), b"")
+        return part.name in self._allowance.objects and is_json(media_type_of(said))
+
+    def _open_file(self, part: _Part, filename: str) -> None:
+        part.rule = rule = self._allowance.of(part.name)
+        count = self._counts[part.name] = self._counts.get(part.name, 0) + 1
+        if count > (rule.max_files or MOST_FILES):
+            raise self._too_much(part, f"has more than {rule.max_files or MOST_FILES} files", "files")
+        if len(self.files) >= self._allowance.most_files:
+            raise self._too_much(part, f"is one file more than the {self._allowance.most_files} of a form", "files")
+        headers = Headers(raw=part.headers)
+        # The receiver says when it goes to disk: what it counts is all the files of the request.
+        spool: Any = _Spool(buffering=_BUFFER)  # closed at the end of the request
+        part.file = UploadFile(spool, size=0, filename=filename, headers=headers)
+        self.files.append(part.file)
+        if filename:
+            self._check_type(part, part.file)
+
+    def _take(self, data: bytes, start: int, end: int) -> None:
+        part, size = self._part, end - start
+        if part.text is not None:
+            self._text += size
+            if self._text_limit is not None and self._text > self._text_limit:
+                raise self._too_much(part, f"brings the text to more than {self._text_limit} bytes", "size")
+            part.text += data[start:end]
+        elif part.file is not None:
+            if not part.file.size and not part.file.filename:
+                self._check_type(part, part.file)
+            part.file.size = total = (part.file.size or 0) + size
+            if part.rule.max_size is not None and total > part.rule.max_size:
+                raise self._too_much(part, f"is larger than {part.rule.max_size} bytes", "size")
+            self._waiting += size + _PIECE_COST
+            self._to_write.append((part.file, data[start:end]))
+
+    def _end_part(self) -> None:
+        part = self._part
+        if part.text is not None:
+            self._items.append((part.name, _decoded(part.text)))
+        elif part.file is not None and not part.file.filename and not part.file.size:
+            self.files.pop().file.close()  # a field in which no file was chosen
+        elif part.file is not None:
+            self._items.append((part.name, part.file))
+
+    def _end(self) -> None:
+        self._ended = True
+
+    async def _flush(self) -> None:
+        """Write what has come: into memory while there is room, else on disk, in a thread."""
+        waiting, self._to_write, self._waiting = self._to_write, [], 0
+        for done, (upload, data) in enumerate(waiting):
+            if _is_on_disk(upload) or self._held + len(data) > SPOOL:
+                await anyio.to_thread.run_sync(self._write, waiting[done:])
+                return
+            upload.file.write(data)
+            self._held += len(data)
+
+    def _write(self, waiting: list[tuple[UploadFile, bytes]]) -> None:
+        for upload, data in waiting:
+            file: Any = upload.file
+            if not _is_on_disk(upload):
+                self._held -= file.tell()
+                file.rollover()
+            file.write(data)
+
+    def _too_much(self, part: _Part, problem: str, code: str) -> PayloadTooLarge:
+        location = pointer("/body", part.name)
+        errors = [{"location": location, "message": f"It {problem}", "code": code}]
+        return PayloadTooLarge(f"{location} {problem}.", headers=closing(self._scope), errors=errors)
+
+    def _check_type(self, part: _Part, file: UploadFile) -> None:
+        media_type = media_type_of((file.content_type or "text/plain").encode("latin-1"))  # RFC 7578, section 4.4
+        if part.rule.takes(media_type):
+            return
+        location, taken = pointer("/body", part.name), ", ".join(part.rule.types)
+        errors = [{"location": location, "message": f"Expected a file of the type {taken}", "code": "media-type"}]
+        detail = f"{location} is a file of the type {media_type!r}; send one of {taken}."
+        raise UnsupportedMediaType(detail, headers=closing(self._scope), errors=errors)
+
+
+def _decoded(text: bytes | bytearray) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        raise malformed("body", "The form is not UTF-8.", "Expected UTF-8", "encoding") from None
+
+
+def _malformed(reason: str) -> BadRequest:
+    detail = f"The multipart form cannot be read: {reason}"
+    return malformed("body", detail, "Expected a multipart form", "multipart")

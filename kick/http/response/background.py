@@ -1,0 +1,69 @@
+"""Work that is done after the response: a mail, a thumbnail, a line in a log of what happened."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from starlette.requests import ClientDisconnect
+
+from kick.concurrency import Threads
+
+logger: Final = logging.getLogger("kick.http")
+
+
+class Background:
+    """What one request leaves to be done after its response, in the order in which it was named.
+
+    One that fails is logged and stops no other. `of` describes the request, for the log; what is no coroutine function
+    runs in `threads`.
+
+    >>> import anyio
+    >>> background = Background("GET /", "0123", Threads())
+    >>> background.add(print, "after", "that", sep=", ")
+    >>> anyio.run(background.run)
+    after, that
+    """
+
+    __slots__ = ("_calls", "_of", "_request_id", "_threads")
+
+    def __init__(self, of: str, request_id: str, threads: Threads) -> None:
+        self._of = of
+        self._request_id = request_id
+        self._threads = threads
+        self._calls: deque[partial[Any]] = deque()
+
+    def add(self, function: Callable[..., Any], *args: Any, **options: Any) -> None:
+        """Call a function later: a coroutine function is awaited, another runs in a worker thread."""
+        if not callable(function):
+            raise TypeError(f"ctx.background() takes a function and its arguments, not {function!r}: do not call it")
+        self._calls.append(partial(function, *args, **options))
+
+    def drop(self) -> None:
+        """Forget what was named so far: the handler that named it has failed."""
+        self._calls.clear()
+
+    async def run(self, error: BaseException | None = None) -> None:
+        """Do it all; nothing where the response was ended by an `error`, other than a client that went away."""
+        if error is not None and not isinstance(error, ClientDisconnect):
+            self.drop()
+        while self._calls:
+            call = self._calls.popleft()
+            name = getattr(call.func, "__qualname__", type(call.func).__qualname__)
+            try:
+                if _is_async(call.func):
+                    await call()
+                else:
+                    await self._threads.run(call, f"{name}()")
+            except Exception:
+                logger.exception("%s failed, after the response to %s, request id %s", name, self._of, self._request_id)
+
+
+def _is_async(function: Any) -> bool:
+    while isinstance(function, partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)

@@ -1,0 +1,200 @@
+"""Conditional requests (RFC 9110, section 13): a client that has the current version is not sent it again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from enum import Enum, auto
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.datastructures import Headers
+
+from kick.exceptions import PreconditionFailed
+from kick.http.response.base import ReadyResponse, Response, empty_response
+
+if TYPE_CHECKING:
+    from kick.http.context.context import RequestContext
+    from kick.http.routing.router import Route
+
+SAFE: Final = frozenset({"GET", "HEAD"})
+"""The methods that may be answered with 304."""
+
+_is_opaque: Final = re.compile(r"[\x21\x23-\x7e]*").fullmatch
+_tags: Final = re.compile(r'[ \t,]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?=,|$)').match
+_NOT_OF_304: Final = frozenset(
+    {b"content-length", b"content-type", b"content-encoding", b"content-language", b"content-range", b"accept-ranges"}
+)
+
+
+class Outcome(Enum):
+    """What the conditions of a request come to."""
+
+    SEND = auto()
+    """The response is to be sent, the change to be made."""
+    NOT_MODIFIED = auto()
+    """304: the client has it."""
+    FAILED = auto()
+    """412: it is no longer what the client thinks it is."""
+
+
+def entity_tag(value: str, *, weak: bool = False) -> str:
+    """An entity tag as it is sent (section 8.8.3).
+
+    >>> entity_tag("v7"), entity_tag("v7", weak=True)
+    ('"v7"', 'W/"v7"')
+
+    Raises `ValueError` for what no entity tag may hold: quotes, spaces, control characters, what is not ASCII.
+    """
+    if not _is_opaque(value):
+        raise ValueError(f"not an entity tag: {value!r}")
+    return f'W/"{value}"' if weak else f'"{value}"'
+
+
+def evaluate(method: str, headers: Headers, *, etag: str | None, modified: datetime | None) -> Outcome:
+    """What the conditions of a request come to, in the order of section 13.2.2.
+
+    `etag` and `modified` are those of what there is now, both `None` where there is nothing yet.
+
+    >>> evaluate("GET", Headers({"if-none-match": '"v6", W/"v7"'}), etag='"v7"', modified=None)
+    <Outcome.NOT_MODIFIED: 2>
+    >>> evaluate("PUT", Headers({"if-match": '"v6"'}), etag='"v7"', modified=None)
+    <Outcome.FAILED: 3>
+
+    Dates that cannot be read are as good as none.
+    """
+    if_match, if_none_match = _joined(headers, "if-match"), _joined(headers, "if-none-match")
+    exists = etag is not None or modified is not None
+    if if_match is not None:
+        if not (exists and _listed(if_match, etag, weakly=False)):
+            return Outcome.FAILED
+    elif _is_later(modified, headers.get("if-unmodified-since")):
+        return Outcome.FAILED
+    unchanged = Outcome.NOT_MODIFIED if method in SAFE else Outcome.FAILED
+    if if_none_match is not None:
+        return unchanged if exists and _listed(if_none_match, etag, weakly=True) else Outcome.SEND
+    since = _date(headers.get("if-modified-since")) if method in SAFE else None
+    if since is not None and modified is not None and modified.replace(microsecond=0) <= since:
+        return Outcome.NOT_MODIFIED
+    return Outcome.SEND
+
+
+def client_has_it(method: str, headers: Headers, *, etag: str | None, modified: datetime | None) -> bool:
+    """Whether a 304 is all that the client needs; the arguments are those of `evaluate`.
+
+    >>> client_has_it("GET", Headers({"if-none-match": '"v7"'}), etag='"v7"', modified=None)
+    True
+
+    Raises `PreconditionFailed` where the request asks for a version that is no longer there.
+    """
+    outcome = evaluate(method, headers, etag=etag, modified=modified)
+    if outcome is Outcome.FAILED:
+        raise PreconditionFailed("This is no longer the version that the request asks for.")
+    return outcome is Outcome.NOT_MODIFIED
+
+
+def http_date(moment: datetime) -> str:
+    """A moment as `Last-Modified` has it (section 5.6.7); without a zone it is UTC.
+
+    >>> http_date(datetime(2026, 5, 17, 12))
+    'Sun, 17 May 2026 12:00:00 GMT'
+    """
+    return format_datetime(in_utc(moment), usegmt=True)
+
+
+def in_utc(moment: datetime) -> datetime:
+    """A moment in UTC; without a zone it is that already."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def not_modified(response: Response) -> Response:
+    """The 304 in place of a response: its headers, but for those that describe the body (section 15.4.5)."""
+    kept = [header for header in response.raw_headers if header[0] not in _NOT_OF_304]
+    empty = empty_response(304, *kept)
+    empty.background = response.background
+    return empty
+
+
+class Conditional:
+    """What `conditional()` returns."""
+
+    is_blind = True
+
+    def for_route(self, route: Route | None) -> Conditional | None:
+        """Itself, where the route answers GET."""
+        return self if route is not None and route.method in SAFE else None
+
+    async def __call__(
+        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
+    ) -> Response:
+        """Give the response an entity tag, and leave its body out where the client has it."""
+        response = await call_next(ctx)
+        if not isinstance(response, ReadyResponse) or response.status_code != 200:
+            return response
+        held = dict(response.raw_headers)
+        if b"no-store" in held.get(b"cache-control", b""):
+            return response
+        etag = held.get(b"etag")
+        if etag is None:
+            etag = b'W/"%s"' % blake2b(response.body, digest_size=16).hexdigest().encode("ascii")
+            response.raw_headers.append((b"etag", etag))
+        modified = _date(held.get(b"last-modified", b"").decode("latin-1"))
+        outcome = evaluate("GET", ctx.headers, etag=etag.decode("latin-1"), modified=modified)
+        return not_modified(response) if outcome is Outcome.NOT_MODIFIED else response
+
+
+def conditional() -> Conditional:
+    """Middleware that gives each ready body an entity tag, and answers 304 to a client that has it already.
+
+    The handler runs all the same; what is saved is the way to the client. Streams, files, which have entity tags of
+    their own, and responses with `Cache-Control: no-store` pass through it untouched. The tag is weak, since what
+    stands in front of the application may compress the body.
+
+    >>> from kick import Controller, Get, Module, bootstrap
+    >>> @Controller("/prices")
+    ... class PriceController:
+    ...     @Get()
+    ...     async def prices(self) -> dict[str, int]:
+    ...         return {"apples": 3}
+    >>> app = bootstrap([Module("prices", controllers=[PriceController])], middleware=[conditional()])
+    >>> from kick.testing import TestClient
+    >>> with TestClient(app) as client:
+    ...     tag = client.get("/prices").headers["etag"]
+    ...     client.get("/prices", headers={"if-none-match": tag}).status_code
+    304
+    """
+    return Conditional()
+
+
+def _listed(field: str, etag: str | None, *, weakly: bool) -> bool:
+    """Whether an entity tag is in a list of them; `*` stands for any there is."""
+    if field.strip() == "*":
+        return True
+    if etag is None or (not weakly and etag.startswith("W/")):
+        return False
+    wanted = etag.removeprefix("W/")
+    position = 0
+    while (found := _tags(field, position)) is not None:
+        position = found.end()
+        if (found[1].removeprefix("W/") if weakly else found[1]) == wanted:
+            return True
+    return False
+
+
+def _is_later(modified: datetime | None, field: str | None) -> bool:
+    since = _date(field)
+    return since is not None and modified is not None and modified.replace(microsecond=0) > since
+
+
+def _date(field: str | None) -> datetime | None:
+    try:
+        return in_utc(parsedate_to_datetime(field)) if field else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _joined(headers: Headers, name: str) -> str | None:
+    lines = headers.getlist(name)
+    return ", ".join(lines) if lines else None

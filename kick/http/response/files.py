@@ -1,0 +1,231 @@
+"""Files and downloads: ranges, validators, and names that are safe for every system."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from datetime import UTC, datetime
+from math import inf
+from mimetypes import guess_type
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import quote
+
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from kick.exceptions import NotFound
+from kick.http.response.base import ReadyResponse, protected
+
+Disposition = Literal["inline", "attachment"]
+
+MOST_RANGES: Final = 100
+"""A request for more parts of a file than this is answered with the whole of it (RFC 9110, section 14.2)."""
+
+_LONGEST_NAME: Final = 200
+_NO_FILE: Final = "There is no such file."
+_is_spec: Final = re.compile(r"[ \t]*(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))[ \t]*").fullmatch
+_misleading: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+).sub
+_separators: Final = re.compile(r"[/\\]+").split
+_plain_name: Final = re.compile(r"[A-Za-z0-9!#$&+.^_`|~ ()\[\]{}=@,;'-]+").fullmatch
+_not_plain: Final = re.compile(r"[^A-Za-z0-9!#$&+.^_`|~ ()\[\]{}=@,;'-]").sub
+
+
+class SentFile(FileResponse):
+    """Starlette's file response, asked only for the ranges that RFC 9110, section 14 has it send."""
+
+    def __init__(self, path: Path, media_type: str, status: os.stat_result) -> None:
+        super().__init__(path, media_type=media_type, stat_result=status)
+        self.modified = datetime.fromtimestamp(status.st_mtime, UTC)
+        self._size = status.st_size
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file, some parts of it, or a 416."""
+        given = Headers(scope=scope).getlist("range")
+        if given:
+            size = self._size
+            wanted = ranges(given[0], size) if len(given) == 1 and scope["method"] == "GET" else None
+            if wanted == [] and self._range_applies(Headers(scope=scope)):
+                await self._unsatisfiable(size)(scope, receive, send)
+                return
+            headers = [header for header in scope["headers"] if header[0] != b"range"]
+            if wanted:
+                listed = ", ".join(f"{start}-{end}" for start, end in wanted)
+                headers.append((b"range", f"bytes={listed}".encode("ascii")))
+            scope = {**scope, "headers": headers}
+        await super().__call__(scope, receive, _clipped(send))
+
+    def _range_applies(self, headers: Headers) -> bool:
+        """Whether `If-Range`, where it was sent, names this very version (section 13.1.5)."""
+        condition = headers.get("if-range")
+        return condition is None or condition in (self.headers["etag"], self.headers["last-modified"])
+
+    def _unsatisfiable(self, size: int) -> ReadyResponse:
+        response = ReadyResponse(b"", 416, b"text/plain; charset=utf-8")
+        left_out = (b"content-length", b"content-type", b"content-disposition", b"last-modified", b"etag")
+        kept = [header for header in self.raw_headers if header[0] not in left_out]
+        response.raw_headers = [(b"content-length", b"0"), *kept, (b"content-range", b"bytes */%d" % size)]
+        return response
+
+
+def _clipped(send: Send) -> Send:
+    """`send`, for no more than was announced, if anything was: a log may grow while it is sent."""
+    left = inf
+    ended = False
+
+    async def clipped(message: Message) -> None:
+        nonlocal left, ended
+        if message["type"] == "http.response.start":
+            left = next((int(value) for name, value in message["headers"] if name == b"content-length"), inf)
+        elif message["type"] == "http.response.body":
+            if ended:
+                return
+            if len(message["body"]) > left:
+                message, ended = {**message, "body": message["body"][: int(left)], "more_body": False}, True
+            left -= len(message["body"])
+        await send(message)
+
+    return clipped
+
+
+def ranges(field: str, size: int) -> list[tuple[int, int]] | None:
+    """The parts of a file that `Range` asks for, as first and last byte, in the order of the file.
+
+    Parts that overlap or touch are one. `None` for a field that is to be ignored: another unit, malformed, or too many
+    parts; an empty list where no part is in the file.
+
+    >>> ranges("bytes=0-4, 3-6, -2", 100), ranges("bytes=200-", 100), ranges("lines=1-2", 100)
+    ([(0, 6), (98, 99)], [], None)
+    """
+    unit, separator, listed = field.partition("=")
+    if unit.strip().lower() != "bytes" or not separator or listed.count(",") >= MOST_RANGES:
+        return None
+    found: list[tuple[int, int]] = []
+    specs = [spec for spec in listed.split(",") if spec.strip(" \t")]
+    for spec in specs:
+        match = _is_spec(spec)
+        if match is None:
+            return None
+        if match[3] is not None:
+            start, end = max(size - int(match[3]), 0), size - 1
+        else:
+            start, end = int(match[1]), min(int(match[2] or size), size - 1)
+            if match[2] and int(match[2]) < start:
+                return None
+        if start <= end:
+            found.append((start, end))
+    return _merged(sorted(found)) if specs else None
+
+
+def _merged(found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in found:
+        if merged and start <= merged[-1][1] + 1:
+            merged[-1] = merged[-1][0], max(merged[-1][1], end)
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def open_file(
+    path: str | os.PathLike[str],
+    *,
+    root: str | os.PathLike[str] | None,
+    filename: str | None,
+    media_type: str | None,
+    disposition: Disposition,
+) -> SentFile:
+    """The response with a file. Raises `NotFound` where there is none, or none below `root`."""
+    found = Path(path) if root is None else below(root, path)
+    try:
+        status = found.stat()
+    except (OSError, ValueError):
+        raise NotFound(_NO_FILE) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise NotFound(_NO_FILE)
+    name = filename if filename is not None else found.name if disposition == "attachment" else None
+    response = sent_file(found, status, media_type or media_type_of(filename or found.name))
+    if name is not None:
+        response.raw_headers.append((b"content-disposition", content_disposition(disposition, name)))
+    return response
+
+
+def sent_file(path: Path, status: os.stat_result, media_type: str) -> SentFile:
+    """The response with a file that is known to be there. Raises `ValueError` for a media type that is no header."""
+    response = SentFile(path, media_type, status)
+    protected(response)
+    return response
+
+
+def below(root: str | os.PathLike[str], name: str | os.PathLike[str]) -> Path:
+    """A file in a folder, by a name that may have come from anywhere: nothing leads out of the folder.
+
+    Symbolic links are followed, and have to end in the folder too. Raises `NotFound` for a name that leads elsewhere.
+
+    >>> below("/srv/files", "../../etc/passwd")
+    Traceback (most recent call last):
+    kick.exceptions.NotFound: 404 Not Found: There is no such file.
+    """
+    text = os.fspath(name)
+    if "\0" in text or "\\" in text or (":" in text.partition("/")[0] and os.name == "nt"):
+        raise NotFound(_NO_FILE)
+    try:
+        folder = Path(root).resolve()
+        found = (folder / text).resolve()
+    except (OSError, ValueError, RuntimeError):
+        raise NotFound(_NO_FILE) from None
+    if Path(text).is_absolute() or ".." in text.split("/") or folder not in found.parents:
+        raise NotFound(_NO_FILE)
+    return found
+
+
+def media_type_of(name: str) -> str:
+    """The media type that a file name stands for.
+
+    >>> media_type_of("report.pdf"), media_type_of("report")
+    ('application/pdf', 'application/octet-stream')
+    """
+    return guess_type(name)[0] or "application/octet-stream"
+
+
+def content_disposition(disposition: Disposition, filename: str) -> bytes:
+    """`Content-Disposition` with the name of a download (RFC 6266), in any script (RFC 8187).
+
+    >>> content_disposition("attachment", "report.pdf")
+    b'attachment; filename="report.pdf"'
+    >>> content_disposition("attachment", "Übersicht.pdf")
+    b'attachment; filename="Ubersicht.pdf"; filename*=UTF-8\\'\\'%C3%9Cbersicht.pdf'
+
+    What is misleading or dangerous in a name is left out; see `safe_name`.
+    """
+    name = safe_name(filename)
+    if _plain_name(name):
+        return f'{disposition}; filename="{name}"'.encode("ascii")
+    reduced = unicodedata.normalize("NFKD", name)
+    fallback = _not_plain("_", "".join(each for each in reduced if not unicodedata.combining(each)))
+    return f"{disposition}; filename=\"{fallback}\"; filename*=UTF-8''{quote(name, safe='!#$&+.^_`|~-')}".encode(
+        "ascii"
+    )
+
+
+def safe_name(filename: str) -> str:
+    """A name that a file may be saved under, of one that came from anywhere.
+
+    Folders are left out, and so are control characters, line breaks, and the marks that make text run backwards:
+    `invoice\\u202efdp.exe` would look like `invoiceexe.pdf`. A dot or a space at either end goes too.
+
+    >>> safe_name("../../etc/passwd"), safe_name("C:\\\\reports\\\\may.pdf"), safe_name("..")
+    ('passwd', 'may.pdf', 'download')
+    """
+    last = [part for part in _separators(filename) if part.strip(" .")][-1:]
+    name = _misleading("", "".join(last))
+    name = name.strip(" .")
+    if len(name) > _LONGEST_NAME:
+        suffix = Path(name).suffix[:20]
+        name = name[: _LONGEST_NAME - len(suffix)] + suffix
+    return name or "download"

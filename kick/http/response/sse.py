@@ -1,0 +1,215 @@
+"""Server-sent events: `text/event-stream` (HTML Living Standard, section 9.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Iterable, Mapping
+from functools import partial
+from itertools import takewhile
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from kick.concurrency import Threads
+from kick.http.response.streaming import Ending, Reason, StreamResponse, close
+from kick.http.validation.serialization import encode_json
+from kick.shutdown import Shutdown
+
+HEARTBEAT: Final = 15.0
+"""Seconds of silence after which a comment is sent; proxies close connections that are silent for 30 or 60."""
+
+_COMMENT: Final = b":\n\n"
+
+
+class ServerSentEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One event.
+
+    >>> ServerSentEvent(data="two\\nlines", event="note", id="7").encode()
+    b'event: note\\nid: 7\\ndata: two\\ndata: lines\\n\\n'
+
+    `data` is text, or anything that has a JSON form. `retry` is in milliseconds, as the format has it.
+    """
+
+    data: Any = ""
+    event: str | None = None
+    id: str | None = None
+    retry: int | None = None
+
+    def encode(self) -> bytes:
+        """The event as it is sent. A line break in `event` or `id` is left out: it would end the field."""
+        lines: list[str] = []
+        if self.event is not None:
+            lines.append(f"event: {_one_line(self.event)}")
+        if self.id is not None:
+            lines.append(f"id: {_one_line(self.id)}")
+        if self.retry is not None:
+            lines.append(f"retry: {int(self.retry)}")
+        text = self.data if isinstance(self.data, str) else encode_json(self.data).decode()
+        lines += [f"data: {line}" for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+        return ("\n".join(lines) + "\n\n").encode("utf-8", "replace")
+
+
+Event: TypeAlias = ServerSentEvent | str | Mapping[str, Any]
+Events: TypeAlias = AsyncIterable[Event] | Iterable[Event]
+
+
+class EventStream(StreamResponse):
+    """A stream of events, with a comment now and then where there are none; it ends when the application stops."""
+
+    def __init__(
+        self,
+        events: Events,
+        shutdown: Shutdown,
+        hearts: Hearts,
+        *,
+        heartbeat: float | None,
+        retry: int | None,
+        threads: Threads | None = None,
+    ) -> None:
+        if heartbeat is not None and not heartbeat > 0:
+            raise ValueError(f"heartbeat={heartbeat!r}: the seconds have to be above 0, or None for no heartbeat")
+        super().__init__(events, 200, "text/event-stream")  # type: ignore[arg-type]
+        self.threads = threads
+        self.raw_headers += [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+        self._shutdown = shutdown
+        self._hearts = hearts
+        self._heartbeat = heartbeat
+        self._first = b"" if retry is None else b"retry: %d\n\n" % retry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. Raises `ClientDisconnect` where the client went away."""
+        ending = Ending(receive)
+        await ending.around(self._send_events(send, ending))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        if self.background is not None:
+            await self.background()
+
+    async def _send_events(self, send: Send, ending: Ending) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        events = self._pieces()
+        heart = None if self._heartbeat is None else self._hearts.of(self._heartbeat)
+        line = Line(send, ending, heart)
+        try:
+            with self._shutdown._told(partial(ending.end, Reason.SHUTDOWN)):
+                if self._first:
+                    await line.send(self._first)
+                async for event in events:
+                    await line.send(_encoded(event))
+        except BaseException:
+            await close(events)
+            raise
+        finally:
+            line.close()
+
+
+class Line:
+    """What the events and the heartbeat of one stream are sent through, one at a time."""
+
+    __slots__ = ("_beat", "_ending", "_heart", "_send", "_sends")
+
+    def __init__(self, send: Send, ending: Ending, heart: Heart | None) -> None:
+        self._send = send
+        self._ending = ending
+        self._heart = heart
+        self._sends = False
+        self._beat: asyncio.Task[None] | None = None
+        if heart is not None:
+            heart.wait_for(self)
+
+    async def send(self, body: bytes) -> None:
+        """Send an event. Raises `ClientDisconnect` where the client went away."""
+        if self._beat is not None:
+            await asyncio.wait([self._beat])
+        self._sends = True
+        try:
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        except OSError:
+            raise ClientDisconnect from None
+        finally:
+            self._sends = False
+        if self._heart is not None:
+            self._heart.wait_for(self)
+
+    def beat(self) -> None:
+        """Send a comment, unless something is being sent: a client that takes nothing needs no more."""
+        if not self._sends and self._beat is None:
+            self._beat = asyncio.ensure_future(self._send_comment())
+
+    def close(self) -> None:
+        """Send nothing more."""
+        if self._heart is not None:
+            self._heart.forget(self)
+        if self._beat is not None:
+            self._beat.cancel()
+
+    async def _send_comment(self) -> None:
+        try:
+            await self._send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
+        except OSError:
+            self._ending.end(Reason.CLIENT_GONE)
+        finally:
+            self._beat = None
+
+
+class Heart:
+    """Lets each line beat that was silent for `interval` seconds: one timer, however many lines there are."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._loop = asyncio.get_running_loop()
+        self._due: dict[Line, float] = {}  # in the order in which they are due
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wait_for(self, line: Line) -> None:
+        """Count the silence of a line from now on."""
+        self._due.pop(line, None)
+        self._due[line] = self._loop.time() + self._interval
+        if self._timer is None:
+            self._set_timer()
+
+    def forget(self, line: Line) -> None:
+        """Leave a line out; with the last one the timer ends."""
+        self._due.pop(line, None)
+        if not self._due and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _beat(self) -> None:
+        now = self._loop.time()
+        for line in [*takewhile(lambda line: self._due[line] <= now, self._due)]:
+            self.wait_for(line)
+            line.beat()
+        self._timer = None
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        for first in self._due.values():
+            self._timer = self._loop.call_at(first, self._beat)
+            break
+
+
+class Hearts:
+    """The hearts of an application: one for each interval, in each event loop."""
+
+    def __init__(self) -> None:
+        self._hearts: dict[tuple[float, asyncio.AbstractEventLoop], Heart] = {}
+
+    def of(self, interval: float) -> Heart:
+        """The heart of an interval, in the loop that runs."""
+        key = interval, asyncio.get_running_loop()
+        heart = self._hearts.get(key)
+        if heart is None:
+            for other in [each for each in self._hearts if each[1].is_closed()]:
+                del self._hearts[other]
+            heart = self._hearts[key] = Heart(interval)
+        return heart
+
+
+def _encoded(event: Event) -> bytes:
+    return event.encode() if isinstance(event, ServerSentEvent) else ServerSentEvent(data=event).encode()
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\r", "").replace("\n", "").replace("\0", "")

@@ -1,0 +1,194 @@
+"""Static files, and the one page of a single-page application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from os import PathLike
+from pathlib import Path
+from stat import S_ISREG
+from typing import Final
+
+import anyio.to_thread
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from kick.errors import KickError
+from kick.exceptions import NotFound
+from kick.http.response.base import Response, add_vary
+from kick.http.response.etags import client_has_it, not_modified
+from kick.http.response.files import media_type_of, sent_file
+
+_YEAR: Final = 31_536_000
+"""In seconds: the longest that caches are asked to keep anything."""
+
+_REVALIDATE: Final = b"no-cache"
+"""Keep it, and ask each time whether it has changed (RFC 9111, section 5.2.2.4)."""
+
+
+class MissingFiles(KickError):
+    """`StaticFiles()` of a folder, or with a page, that is not there."""
+
+    code = "static-folder"
+
+    def __init__(self, folder: Path, page: str | None = None) -> None:
+        where = str(folder)
+        super().__init__(
+            cause=f"StaticFiles({where!r}): there is no such folder, seen from {Path.cwd()}."
+            if page is None
+            else f"StaticFiles({where!r}, spa={page!r}): there is no such file in it.",
+            fix=f'Name a folder that is there, from the code: `StaticFiles(Path(__file__).parent / "{folder.name}")`.'
+            if page is None
+            else f"Name a page that is there, or build it first: `spa={_page_in(folder)}`.",
+        )
+
+
+class BadMaxAge(KickError):
+    """`StaticFiles(max_age=...)` that is no time."""
+
+    code = "static-max-age"
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            cause=f"StaticFiles(max_age={given!r}): that is neither a timedelta nor a number of seconds.",
+            fix="Say how long clients may use a file without asking: `max_age=3600`.",
+        )
+
+
+class StaticFiles:
+    """The files of a folder, to be mounted: `Module("web", mounts={"/assets": StaticFiles("dist/assets")})`.
+
+    They come with `ETag`, `Last-Modified` and ranges; `GET` and `HEAD` are answered. What is not below the folder is a
+    404, wherever `..` and symbolic links lead, and so are names that begin with a dot, other than `.well-known`.
+
+    Arguments:
+        directory: the folder; a relative one is seen from the working directory.
+        spa: the page of a single-page application, such as `"index.html"`: it answers for the folder itself, and for
+            paths that lead to no file, where the client asks for HTML by that name, as browsers do for pages.
+        spa_except: paths below the mount for which it does not answer: unknown ones are a 404 with problem details.
+        max_age: how long clients may use a file without asking, a `timedelta` or seconds; `None`, they always ask.
+        immutable: patterns of the names of files that never change, because their content is part of the name, such as
+            `["assets/*"]`: clients never ask for them again (RFC 8246).
+
+    Raises `MissingFiles` for a folder or page that is not there, and `BadMaxAge`.
+
+    >>> import tempfile
+    >>> files = StaticFiles(tempfile.gettempdir(), max_age=timedelta(hours=1), immutable=["assets/*"])
+    >>> files.cache_control("logo.svg"), files.cache_control("assets/index-B3x9.js")
+    (b'public, max-age=3600', b'public, max-age=31536000, immutable')
+    """
+
+    def __init__(
+        self,
+        directory: str | PathLike[str],
+        *,
+        spa: str | None = None,
+        spa_except: Sequence[str] = ("/api",),
+        max_age: timedelta | float | None = None,
+        immutable: Sequence[str] = (),
+    ) -> None:
+        self.directory = Path(directory)
+        if not self.directory.is_dir():
+            raise MissingFiles(self.directory)
+        if spa is not None and not (self.directory / spa).is_file():
+            raise MissingFiles(self.directory, spa)
+        self.spa = spa
+        self.spa_except = [path.strip("/").split("/") for path in _several(spa_except)]
+        self.max_age = None if max_age is None else _seconds(max_age)
+        self.immutable = _several(immutable)
+        from starlette.staticfiles import StaticFiles as StarletteFiles  # on first use: it brings WebSockets along
+
+        self._files = StarletteFiles(directory=self.directory)
+
+    def __repr__(self) -> str:
+        return f"StaticFiles({str(self.directory)!r})"
+
+    def cache_control(self, name: str) -> bytes:
+        """What caches are told about a file, by its name below the folder.
+
+        >>> StaticFiles(".").cache_control("logo.svg")
+        b'no-cache'
+        """
+        if any(fnmatchcase(name, pattern) for pattern in self.immutable):
+            return b"public, max-age=%d, immutable" % _YEAR
+        return _REVALIDATE if self.max_age is None else b"public, max-age=%d" % self.max_age
+
+    async def answer(self, scope: Scope, parts: list[str]) -> Response:
+        """The response to a GET or HEAD; `parts` are the segments of the path below the mount, decoded.
+
+        Raises `NotFound` and `PreconditionFailed`.
+        """
+        name = "/".join(parts)
+        response = await self._file(name, scope) if all(map(_is_name, parts)) and parts else None
+        if response is not None:
+            return _with_cache_control(response, self.cache_control(name))
+        if self.spa is not None and self._is_page(scope, parts):
+            page = await self._file(self.spa, scope)
+            if page is not None:
+                add_vary(page, b"Accept")
+                return _with_cache_control(page, _REVALIDATE)
+        raise NotFound(f"There is nothing at {scope['path']}.")
+
+    async def _file(self, name: str, scope: Scope) -> Response | None:
+        """A file below the folder, or that it has not changed (RFC 9110, section 13); `None` without one.
+
+        Raises `PreconditionFailed`.
+        """
+        try:
+            path, status = await anyio.to_thread.run_sync(self._files.lookup_path, name)
+        except (OSError, ValueError):  # too long, not readable, not a name
+            return None
+        if status is None or not S_ISREG(status.st_mode):
+            return None
+        response = sent_file(Path(path), status, media_type_of(path))
+        unchanged = client_has_it(
+            scope["method"], Headers(scope=scope), etag=response.headers["etag"], modified=response.modified
+        )
+        return not_modified(response) if unchanged else response
+
+    def _is_page(self, scope: Scope, parts: list[str]) -> bool:
+        if parts in ([], [""]):
+            return True
+        if any(parts[: len(path)] == path for path in self.spa_except):
+            return False
+        return accepts_html(Headers(scope=scope).get("accept", ""))
+
+
+def accepts_html(accept: str) -> bool:
+    """Whether a client names HTML among what it takes (RFC 9110, section 12.5.1); `*/*` alone does not.
+
+    >>> accepts_html("text/html,*/*;q=0.8"), accepts_html("*/*"), accepts_html("text/html;q=0")
+    (True, False, False)
+    """
+    for each in accept.lower().split(","):
+        kind, *parameters = (part.strip() for part in each.split(";"))
+        if kind in ("text/html", "application/xhtml+xml"):
+            return not any(part.startswith("q=") and not part[2:].strip("0.") for part in parameters)
+    return False
+
+
+def _several(given: str | Sequence[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
+
+
+def _seconds(given: object) -> int:
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _YEAR * 100:
+        raise BadMaxAge(given)
+    return int(seconds)
+
+
+def _page_in(folder: Path) -> str:
+    """A page of a folder, in quotes."""
+    return f'"{next((each.name for each in sorted(folder.glob("*.html"))), "index.html")}"'
+
+
+def _is_name(part: str) -> bool:
+    """Whether a segment can be the name of a file that may be seen."""
+    return bool(part) and "/" not in part and "\\" not in part and (part[0] != "." or part == ".well-known")
+
+
+def _with_cache_control(response: Response, value: bytes) -> Response:
+    response.raw_headers.append((b"cache-control", value))
+    return response

@@ -1,0 +1,222 @@
+"""Responses piece by piece: sent as quickly as the client takes them, ended when it goes away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Coroutine, Generator, Iterable
+from enum import Enum, auto
+from functools import lru_cache
+from threading import Lock
+from types import AsyncGeneratorType, coroutine
+from typing import Any, Final, TypeAlias
+
+import anyio
+import anyio.to_thread
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from kick.concurrency import Threads
+from kick.http.response.base import SafeResponse, header_line
+
+Chunk: TypeAlias = bytes | str | bytearray | memoryview
+Chunks: TypeAlias = AsyncIterable[Chunk] | Iterable[Chunk]
+
+_END: Final = object()
+_IN_ONE_PIECE: Final = (str, bytes, bytearray, memoryview)
+
+
+class Reason(Enum):
+    """Why a stream ends before it has come to its end."""
+
+    CLIENT_GONE = auto()
+    SHUTDOWN = auto()
+
+
+class Ending:
+    """Ends what a task streams, from outside of it.
+
+    The task is cancelled, so that a stream ends while it waits too, and the cancellation is taken back: whoever cancels
+    the task for another reason is not mistaken for this. It begins to listen for the client when others have had their
+    turn: a stream that ends before costs no second task.
+    """
+
+    __slots__ = ("_beginning", "_cancelled_before", "_listening", "_task", "reason")
+
+    def __init__(self, receive: Receive | None) -> None:
+        task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # it runs in one
+        self.reason: Reason | None = None
+        self._task: asyncio.Task[Any] | None = task
+        self._cancelled_before = task.cancelling()
+        self._listening: asyncio.Task[None] | None = None
+        self._beginning: asyncio.Handle | None = None
+        if receive is not None:
+            self._beginning = asyncio.get_running_loop().call_soon(self._begin, receive)
+
+    def end(self, reason: Reason) -> None:
+        """End the stream; once it has ended, nothing."""
+        if self._task is not None and self.reason is None:
+            self.reason = reason
+            self._task.cancel()
+
+    async def around(self, streaming: Awaitable[None]) -> None:
+        """Await what streams, or its end. Raises `ClientDisconnect` where the client went away."""
+        try:
+            await streaming
+        except asyncio.CancelledError:
+            if not self._close():
+                raise
+        finally:
+            self._close()
+        if self.reason is Reason.CLIENT_GONE:
+            raise ClientDisconnect
+
+    def _close(self) -> bool:
+        """Listen no more, and take a cancellation back; whether there was one, and by nobody else."""
+        task, self._task = self._task, None
+        if self._beginning is not None:
+            self._beginning.cancel()
+        if self._listening is not None:
+            self._listening.cancel()
+        return self.reason is not None and task is not None and task.uncancel() <= self._cancelled_before
+
+    def _begin(self, receive: Receive) -> None:
+        self._listening = asyncio.ensure_future(self._listen(receive))
+
+    async def _listen(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.end(Reason.CLIENT_GONE)
+
+
+class StreamResponse(SafeResponse):
+    """A response whose body is made while it is sent.
+
+    The next piece is asked for when the client has room for it. When the client goes away, or something goes wrong,
+    the generator is closed at once: what is in its `finally` runs. Pieces of a plain iterable are made in a worker
+    thread, except for those of a list or tuple, which are there already.
+
+    >>> StreamResponse([b"a", b"b"], 200, "text/csv").raw_headers
+    [(b'content-type', b'text/csv; charset=utf-8')]
+
+    Raises `ValueError` for a media type that would break out of its line, and `TypeError` for one text in place of
+    pieces.
+    """
+
+    listens = True
+    """Whether it hears of the client's leaving; where not, what the client sends is left to the generator."""
+    threads: Threads | None = None
+    """Limits how many plain iterables do something at a time."""
+
+    # They are set on those few that are other: each argument of a constructor costs every stream.
+
+    def __init__(self, chunks: Chunks, status: int, media_type: str) -> None:
+        if type(chunks) is not AsyncGeneratorType and isinstance(chunks, _IN_ONE_PIECE):
+            raise TypeError("a stream takes pieces, an iterable of them: send what is in one piece with ctx.text()")
+        self.status_code = status
+        self.background = None
+        self.raw_headers = [_content_type(media_type)]
+        self.chunks: Any = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. Raises `ClientDisconnect` where the client went away."""
+        sending = self._send_all(send)
+        waits_for = next(sending.__await__(), _END)
+        if waits_for is not _END:  # where all of it was sent in one go, nobody could have ended it
+            await Ending(receive if self.listens else None).around(_rest_of(sending, waits_for))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        if self.background is not None:
+            await self.background()
+
+    async def _send_all(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        chunks = self.chunks if type(self.chunks) is AsyncGeneratorType else self._pieces()
+        try:
+            async for chunk in chunks:
+                if type(chunk) is not bytes:
+                    chunk = _bytes(chunk)
+                if chunk:
+                    try:
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                    except OSError:  # how servers say it since version 2.4 of the ASGI specification
+                        raise ClientDisconnect from None
+        except BaseException:
+            await close(chunks)
+            raise
+
+    def _pieces(self) -> AsyncIterable[Any]:
+        return self.chunks if isinstance(self.chunks, AsyncIterable) else in_threads(self.chunks, self.threads)
+
+
+@lru_cache(maxsize=64)
+def _content_type(media_type: str) -> tuple[bytes, bytes]:
+    """The header, with the charset that texts are sent in."""
+    if media_type.startswith("text/") and "charset=" not in media_type.lower():
+        media_type += "; charset=utf-8"
+    return header_line("content-type", media_type)
+
+
+@coroutine
+def _rest_of(begun: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    """What is left of a coroutine that was begun by hand and waits for something, to be awaited."""
+    while True:
+        try:
+            yield waits_for
+        except BaseException as error:  # noqa: BLE001  # what the task is told, most often that it is cancelled
+            try:
+                waits_for = begun.throw(error)
+            except StopIteration:
+                return
+        else:
+            break
+    yield from begun
+
+
+async def close(chunks: AsyncIterable[Any]) -> None:
+    """Close a generator, wherever it stands; what is in its `finally` is awaited, in a cancelled task too."""
+    aclose = getattr(chunks, "aclose", None)
+    if aclose is not None:  # where it has come to its end by itself, there is nothing to close
+        with anyio.CancelScope(shield=True):
+            await aclose()
+
+
+async def in_threads(chunks: Iterable[Any], threads: Threads | None = None) -> AsyncGenerator[Any]:
+    """The pieces of a plain iterable, each made in a worker thread; those of a list or tuple are there already.
+
+    >>> async def joined() -> str:
+    ...     return "".join([each async for each in in_threads(iter("abc"))])
+    >>> anyio.run(joined)
+    'abc'
+    """
+    if isinstance(chunks, list | tuple):
+        for chunk in chunks:
+            yield chunk
+        return
+    iterator = iter(chunks)
+    lock = Lock()
+    limiter = None if threads is None else threads.streams
+    try:
+        while (chunk := await anyio.to_thread.run_sync(_next, iterator, lock, limiter=limiter)) is not _END:
+            yield chunk
+    finally:
+        if hasattr(iterator, "close"):
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(_close, iterator, lock, limiter=limiter)
+
+
+def _next(iterator: Any, lock: Lock) -> Any:
+    with lock:
+        return next(iterator, _END)
+
+
+def _close(iterator: Any, lock: Lock) -> None:
+    """Close a generator; one that still runs, in the thread of a request that was cancelled, when it gives way."""
+    with lock:
+        iterator.close()
+
+
+def _bytes(chunk: object) -> bytes:
+    if isinstance(chunk, str):
+        return chunk.encode()
+    if isinstance(chunk, bytes | bytearray | memoryview):
+        return bytes(chunk)
+    raise TypeError(f"a stream is made of bytes and texts, not of {type(chunk).__qualname__}")

@@ -1,0 +1,135 @@
+"""A slash at the end of a path: what it means is decided when the application is put together."""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+from urllib.parse import quote
+
+from starlette.types import Scope
+
+from kick.errors import KickError
+from kick.http.context.request import Miss
+from kick.http.routing.router import Found, Route, Router, root_in
+from kick.http.settings import TrailingSlash
+
+_PATH: Final = "/%:@!$&'()*+,;="
+_QUERY: Final = _PATH + "?[]"
+
+
+class BadTrailingSlash(KickError):
+    """`trailing_slash=` that is none of the three words."""
+
+    code = "trailing-slash"
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            cause=f"bootstrap(trailing_slash={given!r}): there are 'strict', 'redirect' and 'ignore'.",
+            fix='Write one of them: `trailing_slash="redirect"`.',
+        )
+
+
+class Strict:
+    """Finds the route of a request; a slash at the end counts.
+
+    >>> Strict(Router()).miss("GET", ["", "notes", ""], {"path": "/notes/"})
+    Miss(allowed=(), error=None, location=None)
+    """
+
+    def __init__(self, router: Router) -> None:
+        self.router = router
+        self.find = router.find
+
+    def miss(self, method: str, parts: list[str], scope: Scope) -> Miss:
+        """Why `find` found nothing."""
+        return Miss(self.router.allowed(parts))
+
+
+class Ignoring(Strict):
+    """Finds the same route with a slash at the end and without."""
+
+    def __init__(self, router: Router) -> None:
+        super().__init__(router)
+        self.find = self._find
+        for path, routes in [*router.static.items()]:
+            if path != "/":
+                router.static[f"{path}/"] = routes
+
+    def _find(self, method: str, parts: list[str]) -> Found | None:
+        return _without_slash(self.router, method, parts) or self.router.find(method, parts)
+
+    def miss(self, method: str, parts: list[str], scope: Scope) -> Miss:
+        """Why `find` found nothing."""
+        allowed = self.router.allowed(parts)
+        return Miss(self.router.allowed(parts[:-1]) if not allowed and _has_slash(parts) else allowed)
+
+
+class Redirecting(Ignoring):
+    """Sends requests for a path with a slash at the end to the route that is there without it."""
+
+    def __init__(self, router: Router) -> None:
+        Strict.__init__(self, router)
+        self.find = self._find
+
+    def _find(self, method: str, parts: list[str]) -> Found | None:
+        return None if _without_slash(self.router, method, parts) else self.router.find(method, parts)
+
+    def miss(self, method: str, parts: list[str], scope: Scope) -> Miss:
+        """Why `find` found nothing, and where the route is."""
+        if _without_slash(self.router, method, parts):
+            return Miss(location=location_without_slash(scope))
+        return super().miss(method, parts, scope)
+
+
+_FINDERS: Final[dict[object, type[Strict]]] = {"strict": Strict, "redirect": Redirecting, "ignore": Ignoring}
+
+
+def finder(router: Router, slash: TrailingSlash) -> Strict:
+    """What finds the routes of an application.
+
+    >>> type(finder(Router(), "ignore")).__name__
+    'Ignoring'
+    """
+    return _FINDERS[slash](router)
+
+
+def slash_problem(given: object) -> BadTrailingSlash | None:
+    """What is wrong with the option.
+
+    >>> slash_problem("redirect"), slash_problem(True).fix
+    (None, 'Write one of them: `trailing_slash="redirect"`.')
+    """
+    return None if given in get_args(TrailingSlash) else BadTrailingSlash(given)
+
+
+def location_without_slash(scope: Scope) -> bytes:
+    """Where a request is sent whose path ends with a slash too many; the query is kept.
+
+    It is a path of this host, whatever the client sent: one slash at its beginning, and no backslash in it, which
+    browsers read as a slash (URL Living Standard, section 4.4).
+
+    >>> location_without_slash({"path": "/a b/", "raw_path": b"/a%20b/", "query_string": b"page=2"})
+    b'/a%20b?page=2'
+    >>> location_without_slash({"path": "//evil.test/", "raw_path": None, "query_string": b""})
+    b'/evil.test'
+    """
+    raw: bytes = (scope.get("raw_path") or b"").partition(b"?")[0] or quote(scope["path"]).encode("ascii")
+    root_path: str = scope.get("root_path", "").rstrip("/")
+    below = "" if root_in(scope["path"], root_path) else quote(root_path)
+    path = "/" + (below + quote(raw.removesuffix(b"/"), safe=_PATH)).lstrip("/")
+    query: bytes = scope.get("query_string", b"")
+    return (f"{path}?{quote(query, safe=_QUERY)}" if query else path).encode("ascii")
+
+
+def _has_slash(parts: list[str]) -> bool:
+    """Whether a path ends with one slash that it could do without: `/notes/`, but not `/` or `/notes//`."""
+    return not parts[-1] and len(parts) > 2 and bool(parts[-2])
+
+
+def _without_slash(router: Router, method: str, parts: list[str]) -> Found | None:
+    """What is found without the slash at the end, unless it takes the rest of a path, slashes included."""
+    found = router.find(method, parts[:-1]) if _has_slash(parts) else None
+    return None if found is None or _takes_rest(found[0]) else found
+
+
+def _takes_rest(route: Route) -> bool:
+    return route.method == "*" or route.path.endswith(":path}")

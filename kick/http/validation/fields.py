@@ -1,0 +1,209 @@
+"""From the texts of a query string or form to the values that a type is made of; what to expect is decided once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Protocol
+from urllib.parse import parse_qsl
+
+from msgspec import DecodeError, json
+from msgspec import inspect as types
+from starlette.datastructures import QueryParams
+from starlette.types import Scope
+
+from kick.http.validation.serialization import malformed
+
+_SEVERAL: Final = (
+    types.ListType,
+    types.SetType,
+    types.FrozenSetType,
+    types.TupleType,
+    types.VarTupleType,
+    types.CollectionType,
+)
+_TEXTUAL: Final = (types.StrType, types.LiteralType, types.EnumType, types.AnyType, types.BytesType, types.RawType)
+_NAMED: Final = (
+    types.StructType,
+    types.DataclassType,
+    types.TypedDictType,
+    types.DictType,
+    types.AnyType,
+    types.CustomType,
+)
+_OBJECTS: Final = (types.StructType, types.DataclassType, types.TypedDictType, types.DictType)
+_TEXT: Final = types.StrType()
+_TRUTH: Final = {"on": "true", "off": "false", "yes": "true", "no": "false"}
+
+
+class Texts(Protocol):
+    """Several texts by name: a query string, a form."""
+
+    def getlist(self, key: Any) -> list[Any]:
+        """All the values of a name."""
+        ...
+
+    def __getitem__(self, key: Any) -> Any: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+def query_of(scope: Scope) -> QueryParams:
+    """The query string as a multi-dict.
+
+    >>> query_of({"query_string": b"tag=a&tag=caf%C3%A9"}).getlist("tag")
+    ['a', 'café']
+
+    Raises `BadRequest` for what is not UTF-8.
+    """
+    try:
+        text = scope["query_string"].decode()
+        return QueryParams(parse_qsl(text, keep_blank_values=True, errors="strict"))
+    except UnicodeDecodeError:
+        raise malformed("query", "The query string is not UTF-8.", "Expected UTF-8", "encoding") from None
+
+
+def collector(hint: Any) -> Callable[[Texts], dict[str, Any]]:
+    """How texts are gathered for the type `hint`: lists where it has lists, the last one of a name elsewhere.
+
+    A number that is left empty counts as left out, and a switch may be `on`, as browsers send it. A form is flat: a
+    field that is an object itself is read from JSON (OpenAPI 3.1, "Encoding Object").
+
+    >>> from msgspec import Struct
+    >>> class Search(Struct):
+    ...     tag: list[str] = []
+    ...     page: int = 1
+    ...     exact: bool = False
+    >>> collector(Search)(QueryParams("tag=a&tag=b&page=&exact=on"))
+    {'tag': ['a', 'b'], 'exact': 'true'}
+    """
+    fields = _fields_of(hint)
+    if fields is None:
+        return _all_lists if _holds_lists(hint) else _all_texts
+    several = frozenset(name for name, kinds in fields.items() if _any(kinds, _SEVERAL))
+    switches = frozenset(name for name, kinds in fields.items() if _any(kinds, types.BoolType))
+    plain = several | {name for name, kinds in fields.items() if _any(kinds, _TEXTUAL)}
+    objects = object_fields(hint)
+
+    def collect(texts: Texts) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name in texts:
+            if name in objects:
+                several_values = texts.getlist(name)
+                values[name] = _from_json(several_values) if name in several else _from_json(several_values[-1:])[0]
+                continue
+            if name in several:
+                values[name] = texts.getlist(name)
+                continue
+            value = texts[name]
+            if name in plain or name not in fields:
+                values[name] = value
+            elif value != "":
+                values[name] = _TRUTH.get(value, value) if name in switches else value
+        return values
+
+    return collect
+
+
+def has_names(hint: Any) -> bool:
+    """Whether a type is one of objects: what has names and values, as a query string and a form have.
+
+    >>> has_names(dict[str, int]), has_names(int), has_names(list[int])
+    (True, False, False)
+    """
+    return any(isinstance(kind, _NAMED) and not getattr(kind, "array_like", False) for kind in kinds_of(hint))
+
+
+def object_fields(hint: Any) -> frozenset[str]:
+    """The fields that are objects themselves, or lists of them: in a form they are JSON.
+
+    >>> from msgspec import defstruct
+    >>> sorted(object_fields(defstruct("Order", [("name", str), ("address", dict[str, str]), ("stops", list[dict])])))
+    ['address', 'stops']
+    """
+    return frozenset(name for name, kinds in (_fields_of(hint) or {}).items() if _holds_objects(kinds))
+
+
+def names_of_model(fields: Any) -> dict[str, str]:
+    """The names on the wire of the fields of a pydantic model, by their own names."""
+    names: dict[str, str] = {}
+    for name, field in fields.items():
+        alias = field.validation_alias
+        names[name] = alias if isinstance(alias, str) else field.alias or name
+    return names
+
+
+def has_items(hint: Any) -> bool:
+    """Whether a type is one of several values: lists, tuples, sets.
+
+    >>> has_items(list[int] | None), has_items(str)
+    (True, False)
+    """
+    return _any(kinds_of(hint), _SEVERAL)
+
+
+def _from_json(texts: list[Any]) -> list[Any]:
+    """The values of JSON texts; what is none stays a text, which then is of the wrong type."""
+    values: list[Any] = []
+    for text in texts:
+        try:
+            values.append(json.decode(text))
+        except (DecodeError, TypeError, UnicodeEncodeError, RecursionError):
+            values.append(text)
+    return values
+
+
+def _holds_objects(kinds: list[types.Type]) -> bool:
+    """Whether a field takes objects, or a list of them, and no text."""
+    inner = [each for kind in kinds if isinstance(kind, _SEVERAL) for each in _flat(getattr(kind, "item_type", _TEXT))]
+    return not _any([*kinds, *inner], _TEXTUAL) and any(map(_is_object, [*kinds, *inner]))
+
+
+def _is_object(kind: types.Type) -> bool:
+    return isinstance(kind, _OBJECTS) or hasattr(getattr(kind, "cls", None), "__pydantic_validator__")
+
+
+def _all_texts(texts: Texts) -> dict[str, Any]:
+    return {name: texts[name] for name in texts}
+
+
+def _all_lists(texts: Texts) -> dict[str, Any]:
+    return {name: texts.getlist(name) for name in texts}
+
+
+def _fields_of(hint: Any) -> dict[str, list[types.Type]] | None:
+    """The kinds of each field by its name on the wire; `None` for what has no fields."""
+    model: Any = getattr(hint, "model_fields", None)
+    if model is not None:
+        return {wire_name: kinds_of(model[name].annotation) for name, wire_name in names_of_model(model).items()}
+    fields: dict[str, list[types.Type]] = {}
+    for kind in kinds_of(hint):
+        for field in getattr(kind, "fields", ()):
+            fields.setdefault(field.encode_name, []).extend(_flat(field.type))
+    return fields or None
+
+
+def _holds_lists(hint: Any) -> bool:
+    return any(isinstance(kind, types.DictType) and _any(_flat(kind.value_type), _SEVERAL) for kind in kinds_of(hint))
+
+
+def kinds_of(hint: Any) -> list[types.Type]:
+    """The kinds a value of a type may have; anything, for a type that msgspec does not know.
+
+    >>> [type(kind).__name__ for kind in kinds_of(int | None)]
+    ['IntType', 'NoneType']
+    """
+    try:
+        return _flat(types.type_info(hint))
+    except (TypeError, NameError):
+        return [types.AnyType()]
+
+
+def _flat(kind: types.Type) -> list[types.Type]:
+    """The kinds a value may have, without what is only said about them."""
+    while isinstance(kind, types.Metadata):
+        kind = kind.type
+    return [each for one in kind.types for each in _flat(one)] if isinstance(kind, types.UnionType) else [kind]
+
+
+def _any(kinds: list[types.Type], wanted: Any) -> bool:
+    return any(isinstance(kind, wanted) for kind in kinds)

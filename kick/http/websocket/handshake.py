@@ -1,0 +1,227 @@
+"""One WebSocket from the handshake to the end.
+
+The handshake is a GET request (RFC 6455, section 4.1), and goes through the same middleware as others do. The handler
+runs beside it: what it raises before it accepts goes out through the middleware, and when it accepts, the middleware
+sees a response with the status 101, whose headers, the session's cookie among them, are sent with it.
+
+    App           middleware        handler
+     │── request ───▶│                            (a task of its own, from here on)
+     │               │── call_next ──▶│
+     │               │◀── accept() ───│ waits
+     │◀──── 101 ─────│                │
+     │── websocket.accept ───────────▶│ goes on: receives and sends
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import anyio
+import anyio.abc
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope, Send
+
+from kick.exceptions import Forbidden, HTTPError
+from kick.http.context.context import RequestContext
+from kick.http.pipeline import finished, response_to, settled
+from kick.http.response.base import Response, empty_response, header_line
+from kick.http.routing.decorators import SocketInfo
+from kick.http.routing.router import Endpoint
+from kick.http.websocket.messages import Frames, InvalidMessage, short_reason
+from kick.http.websocket.scope import HANDSHAKE, as_request
+from kick.http.websocket.socket import ABNORMAL, GOING_AWAY, INTERNAL_ERROR, POLICY_VIOLATION, Socket, SocketClosed
+from kick.shutdown import Shutdown
+
+logger: Final = logging.getLogger("kick.http")
+
+SWITCHING_PROTOCOLS: Final = 101
+
+Handle = Callable[[RequestContext[Any], Socket[Any, Any]], Awaitable[None]]
+"""A handler with its arguments."""
+
+_OF_THE_SERVER: Final = (b"connection", b"content-length", b"content-type", b"transfer-encoding", b"upgrade")
+"""Headers that are not the application's to send with a 101."""
+
+
+class Handshake:
+    """A WebSocket that a client wants to open: `serve()` lives as long as the connection.
+
+    `scope` is the handshake as the request that it is; the contexts are made of it.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = as_request(scope, self)
+        self.receive = receive
+        self.send = send
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._socket: Socket[Any, Any] | None = None
+        self._subprotocol: str | None = None
+        self._accepted: Response | None = None
+        self._refusal: Exception | None = None
+        self._decided = anyio.Event()
+        self._answered = anyio.Event()
+        self._is_open = False
+        self._watching: anyio.CancelScope | None = None
+
+    async def serve(self, ctx: RequestContext[Any], endpoint: Endpoint, shutdown: Shutdown) -> None:
+        """Take the request to the end of its chain, answer it, and wait for the end of the connection."""
+        message = await self.receive()
+        if message["type"] != "websocket.connect":
+            return
+        async with anyio.create_task_group() as self._tasks:
+            response = await _answer(ctx, endpoint)
+            try:
+                if self._accepted is not None and response.status_code == SWITCHING_PROTOCOLS:
+                    await self._open(response, ctx)
+                    self._tasks.start_soon(self._close_at, shutdown)
+                else:
+                    await refuse(response, self.scope, self.send)
+            except OSError:
+                self._is_open = False  # the client did not wait
+            finally:
+                if not self._is_open and self._socket is not None:
+                    self._socket._end(ABNORMAL, "The handshake failed.")
+                self._answered.set()
+
+    async def begin(self, ctx: RequestContext[Any], handle: Handle, frames: Frames, info: SocketInfo) -> Response:
+        """The end of the chain: start the handler, and wait until it accepts. Raises what it raises before."""
+        if self._tasks is None or self._socket is not None:
+            raise RuntimeError("the handler of a WebSocket runs once: middleware called call_next() a second time")
+        self._socket = Socket(ctx, self, frames, info)
+        self._tasks.start_soon(self._live, ctx, handle, self._socket)
+        await self._decided.wait()
+        if self._refusal is not None:
+            raise self._refusal
+        assert self._accepted is not None
+        ctx._response = self._accepted
+        return self._accepted
+
+    # What the socket asks for
+
+    async def accept(self, subprotocol: str | None, headers: Mapping[str, str]) -> None:
+        """Let the chain go on, with a 101, and wait until it is sent."""
+        if not self._decided.is_set():
+            lines = [header_line(name, value) for name, value in headers.items()]
+            self._subprotocol = subprotocol
+            self._accepted = response = empty_response(SWITCHING_PROTOCOLS)
+            response.raw_headers += lines
+            self._decided.set()
+        await self._answered.wait()
+
+    def refuse(self, reason: str) -> None:
+        """Let the chain go on, with a 403."""
+        self._refuse(Forbidden(reason or None))
+
+    # The two sides
+
+    async def _live(self, ctx: RequestContext[Any], handle: Handle, socket: Socket[Any, Any]) -> None:
+        """Run the handler to its end, and close the connection as it says."""
+        try:
+            await handle(ctx, socket)
+        except Exception as raised:  # noqa: BLE001  # whatever it is, it ends the connection
+            error = _told_by(raised, socket)
+            if not self._decided.is_set():
+                self._refuse(error or raised)
+            elif error is not None:
+                await socket.close(*_closing(error, ctx))
+        else:
+            if not self._decided.is_set():
+                self._refuse(Forbidden("The connection was not accepted."))
+            elif self._is_open:
+                await socket.close()
+        finally:
+            self._is_open = False
+            if self._watching is not None:
+                self._watching.cancel()
+
+    async def _close_at(self, shutdown: Shutdown) -> None:
+        if self._is_open and self._socket is not None:
+            with anyio.CancelScope() as self._watching:
+                await shutdown.wait()
+                await self._socket.close(GOING_AWAY, "The server is stopping.")
+
+    def _refuse(self, error: Exception) -> None:
+        if not self._decided.is_set():
+            self._refusal = error
+            self._decided.set()
+
+    async def _open(self, response: Response, ctx: RequestContext[Any]) -> None:
+        headers = [
+            (name, value)
+            for name, value in response.raw_headers
+            if name not in _OF_THE_SERVER and not name.startswith(b"sec-websocket-")
+        ]
+        await self.send({"type": "websocket.accept", "subprotocol": self._subprotocol, "headers": headers})
+        if ctx._session is not None:
+            ctx._session._go_on()
+        self._is_open = True
+
+
+async def refuse(response: Response, scope: Scope, send: Send) -> None:
+    """Answer a handshake as any request, where the server can do that; else it says 403 by itself.
+
+    `scope` is that of the request that the handshake is.
+    """
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
+        return
+
+    async def send_refusal(message: Message) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    await response(scope, no_body, send_refusal)
+
+
+async def no_body() -> Message:
+    """What is received of a request that has no body, a handshake."""
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def handshake_of(ctx: RequestContext[Any]) -> Handshake:
+    """The handshake that a context was made for."""
+    handshake: Handshake = ctx.scope[HANDSHAKE]
+    return handshake
+
+
+async def _answer(ctx: RequestContext[Any], endpoint: Endpoint) -> Response:
+    try:
+        response = await endpoint(ctx)
+        if response is not ctx._response:
+            response = settled(ctx, response)
+    except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
+        response = response_to(ctx, error)
+    return response if ctx._extra_headers is None else finished(ctx)
+
+
+def _told_by(raised: Exception, socket: Socket[Any, Any]) -> Exception | None:
+    """What a handler raised, out of the group that a task group makes of it; nothing when its client is gone."""
+    error: Exception | None = raised
+    if socket.closed:
+        error = None if isinstance(raised, SocketClosed) else raised
+        if isinstance(raised, ExceptionGroup):
+            error = raised.split(SocketClosed)[1]
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _closing(error: Exception, ctx: RequestContext[Any]) -> tuple[int, str]:
+    """The code and the reason for a closing after an exception (RFC 6455, section 7.4.1)."""
+    match error:
+        case InvalidMessage():
+            return error.code, error.reason
+        case HTTPError():
+            if error.status >= 500 and error.__cause__ is not None:
+                logger.error("WebSocket %r: %s: %r", ctx.path, error, error.__cause__)
+            return _code_of(error.status), short_reason(error.detail or error.title)
+        case HTTPException():
+            return _code_of(error.status_code), short_reason(str(error.detail))
+        case _:
+            logger.error("WebSocket %r failed, request id %s", ctx.path, ctx.request_id, exc_info=error)
+            return INTERNAL_ERROR, "The server made a mistake; it has been noted."
+
+
+def _code_of(status: int) -> int:
+    return POLICY_VIOLATION if status < 500 else INTERNAL_ERROR

@@ -1,0 +1,139 @@
+"""Messages of a WebSocket: from a frame to a value of the type that a handler receives, and from a value to a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from kick.exceptions import FieldError, HTTPError
+from kick.http.validation.serialization import encode_json, json_decoder
+
+MOST_REASON: Final = 123
+"""The bytes that the reason of a closing may have (RFC 6455, section 5.5)."""
+
+UNSUPPORTED_DATA: Final = 1003
+INVALID_DATA: Final = 1007
+TOO_BIG: Final = 1009
+
+Frame = str | bytes
+
+
+class InvalidMessage(Exception):
+    """A message of the client that does not fit: what `Socket.receive()` raises for it.
+
+    A handler that does not catch it closes the connection, with `code` and `reason`.
+
+    | `code` | (RFC 6455, section 7.4.1) |
+    |---|---|
+    | 1003 | bytes where text is expected, or text where bytes are |
+    | 1007 | no JSON, or JSON that does not fit the type |
+    | 1009 | longer than `max_message` |
+
+    `errors` says where it does not fit: `[{"location": "/message/text", "message": "...", "code": "missing"}]`.
+
+    >>> print(InvalidMessage(1003, "Expected text"))
+    1003: Expected text
+    """
+
+    def __init__(self, code: int, reason: str, *, errors: list[FieldError] | None = None) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+        self.errors: list[FieldError] = errors or [{"location": "/message", "message": reason, "code": "message"}]
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.reason}"
+
+    def reply(self) -> str:
+        """What `on_invalid="reply"` sends to the client."""
+        return encode_json({"type": "error", "detail": self.reason, "errors": self.errors}).decode()
+
+
+class Frames(NamedTuple):
+    """How the messages of one handler are read and written."""
+
+    decode: Callable[[Frame], Any]
+    """Raises `InvalidMessage`."""
+    encode: Callable[[Any], Frame]
+
+
+def frames_of(incoming: Any, outgoing: Any) -> Frames:
+    """How messages of these types are read and written: `str` and `bytes` as they are, all others as JSON.
+
+    >>> frames_of(list[int], str).decode("[1, 2]"), frames_of(str, list[int]).encode([1, 2])
+    ([1, 2], '[1,2]')
+
+    Raises `TypeError` when nothing can be validated as `incoming`.
+    """
+    return Frames(_decoder(incoming), _unchanged if outgoing in (str, bytes) else _encode)
+
+
+def short_reason(text: str) -> str:
+    """A text as the reason of a closing: at most 123 bytes of UTF-8 (RFC 6455, section 5.5), no character cut.
+
+    >>> len(short_reason("ä" * 200).encode())
+    123
+    """
+    raw = text.encode("utf-8", "replace")
+    if len(raw) <= MOST_REASON:
+        return raw.decode()
+    return raw[: MOST_REASON - 3].decode("utf-8", "ignore") + "…"
+
+
+def is_longer(frame: Frame, limit: int) -> bool:
+    """Whether a message has more than so many bytes; text counts as UTF-8.
+
+    >>> is_longer("ä", 1), is_longer("ä", 2)
+    (True, False)
+    """
+    if len(frame) > limit:
+        return True
+    return isinstance(frame, str) and not frame.isascii() and len(frame.encode("utf-8", "replace")) > limit
+
+
+def _decoder(incoming: Any) -> Callable[[Frame], Any]:
+    if incoming in (str, bytes):
+        return _expecting(incoming)
+    decode_json: Callable[[Any], Any] = json_decoder(incoming)
+
+    def decode(frame: Frame) -> Any:
+        if not isinstance(frame, str):
+            raise InvalidMessage(UNSUPPORTED_DATA, "Expected text")
+        try:
+            return decode_json(frame)
+        except HTTPError as error:
+            raise _invalid(error) from None
+
+    return decode
+
+
+def _expecting(kind: type) -> Callable[[Frame], Frame]:
+    def decode(frame: Frame) -> Frame:
+        if not isinstance(frame, kind):
+            raise InvalidMessage(UNSUPPORTED_DATA, "Expected text" if kind is str else "Expected bytes")
+        return frame
+
+    return decode
+
+
+def _invalid(error: HTTPError) -> InvalidMessage:
+    """What is wrong with a message, as it is said of bodies, in the words of messages."""
+    told: list[FieldError] = error.extensions["errors"]
+    found = [
+        FieldError(
+            location="/message" + each["location"].removeprefix("/body"), message=each["message"], code=each["code"]
+        )
+        for each in told
+    ]
+    first = found[0]
+    return InvalidMessage(INVALID_DATA, f"{first['location']}: {first['message']}", errors=found)
+
+
+def _unchanged(value: Any) -> Frame:
+    if not isinstance(value, str | bytes):
+        raise TypeError(f"this socket sends text or bytes as they are, not a value of type {type(value).__qualname__}")
+    return value
+
+
+def _encode(value: Any) -> Frame:
+    return encode_json(value).decode()

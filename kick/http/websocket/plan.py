@@ -1,0 +1,144 @@
+"""From the signature of a handler of a WebSocket to the endpoint of its handshake, planned once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from inspect import Parameter
+from types import MethodType
+from typing import Annotated, Any, get_args, get_origin
+
+from kick.di import Container
+from kick.di.generics import NO_TYPES
+from kick.di.naming import type_name
+from kick.di.signature import Need, Unhinted
+from kick.errors import KickError
+from kick.http.context.context import RequestContext
+from kick.http.handlers.endpoint import _getter, _is_scoped, _resolved
+from kick.http.handlers.parameters import is_socket
+from kick.http.handlers.plan import Argument, CallPlan, Source
+from kick.http.response.base import Response
+from kick.http.routing.decorators import SocketInfo
+from kick.http.routing.router import Endpoint
+from kick.http.websocket.errors import (
+    BadMessageType,
+    BadOrigin,
+    BadSocketOption,
+    BodyOfSocket,
+    SocketMissing,
+    SocketNotAsync,
+)
+from kick.http.websocket.handshake import Handle, handshake_of
+from kick.http.websocket.messages import Frames, frames_of
+from kick.http.websocket.origins import is_origin, nearest_origin
+
+
+class SocketPlan(CallPlan):
+    """What the parameters of a handler of a WebSocket are filled with, and how its messages are read."""
+
+    def __init__(
+        self,
+        handler: Any,
+        info: SocketInfo,
+        path_names: Sequence[str],
+        place: str,
+        *,
+        types: Mapping[Any, Any] = NO_TYPES,
+    ) -> None:
+        self.options = info
+        self.frames: Frames = frames_of(Any, Any)
+        super().__init__(handler, info, path_names, place, types=types)
+        if self.problems:
+            return
+        if not inspect.iscoroutinefunction(inspect.unwrap(handler)):
+            self.problems.append(SocketNotAsync(place, getattr(handler, "__name__", "handle")))
+        if not self.takes(Source.SOCKET):
+            self.problems.append(SocketMissing(place))
+
+    def _argument(self, need: Need, path_names: Sequence[str]) -> Argument | None:
+        if is_socket(need.hint) or (isinstance(need.hint, Unhinted) and need.name == "socket"):
+            self._read_types(need.hint)
+            return Argument(need.name, Source.SOCKET, need.hint, need.parameter.default, need.parameter.kind)
+        argument = super()._argument(need, path_names)
+        if argument is not None and argument.source in (Source.BODY, Source.FILE):
+            self.problems.append(BodyOfSocket(self.place, type_name(argument.hint)))
+            return None
+        return argument
+
+    def _read_types(self, hint: Any) -> None:
+        hint = hint.__origin__ if get_origin(hint) is Annotated else hint
+        incoming, outgoing = (*get_args(hint), Any, Any)[:2]
+        try:
+            self.frames = frames_of(incoming, outgoing)
+        except (TypeError, NameError) as error:
+            self.problems.append(BadMessageType(type_name(incoming), self.place, str(error)))
+
+    def _check_path(self, path_names: Sequence[str]) -> None:
+        """Nothing: the socket has the parameters of the path too."""
+
+
+def socket_endpoint(plan: SocketPlan, container: Container, instance: object) -> Endpoint:
+    """The end of the chain of a handshake: starts the handler, and answers when it accepts."""
+    handle, frames, info = _handle(plan, container, instance), plan.frames, plan.options
+
+    async def endpoint(ctx: RequestContext[Any]) -> Response:
+        return await handshake_of(ctx).begin(ctx, handle, frames, info)
+
+    return endpoint
+
+
+def socket_problems(info: SocketInfo, place: str) -> list[KickError]:
+    """What is wrong with the options of a WebSocket.
+
+    >>> info = SocketInfo(method="GET", path="/", origins=["https://example.com/chat"])
+    >>> socket_problems(info, "chat() at app.py:7")[0].fix
+    'Write them as browsers send them: `origins=["https://example.com"]`.'
+    """
+    problems: list[KickError] = []
+    origins: Any = info.origins
+    if not isinstance(origins, list | tuple) or not all(is_origin(each) for each in origins):
+        wrong = next((each for each in _listed(origins) if not is_origin(each)), origins)
+        nearest = nearest_origin(wrong)
+        problems.append(BadOrigin(origins, place) if nearest is None else BadOrigin(origins, place, suggestion=nearest))
+    limit: Any = info.max_message
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        example = "max_message=64 * 1024"
+        problems.append(BadSocketOption("max_message", limit, place, expected="a number of bytes", example=example))
+    if info.on_invalid not in ("close", "reply"):
+        problems.append(
+            BadSocketOption(
+                "on_invalid", info.on_invalid, place, expected='"close" or "reply"', example='on_invalid="reply"'
+            )
+        )
+    return problems
+
+
+def _listed(origins: Any) -> list[Any]:
+    return list(origins) if isinstance(origins, list | tuple) else [origins]
+
+
+def _handle(plan: SocketPlan, container: Container, instance: object) -> Handle:
+    """The handler with its arguments; what they are resolved in lives as long as the connection."""
+    handler = MethodType(plan.handler, instance)
+    scoped = [_resolved(argument, container) for argument in plan.arguments if _is_scoped(argument, container)]
+    sockets = [each.name for each in plan.arguments if each.source is Source.SOCKET]
+    known = {*sockets, *(each.name for each in scoped)}
+    others = {each.name: _getter(plan, each, container) for each in plan.arguments if each.name not in known}
+    by_position = [each.name for each in plan.arguments if each.kind is Parameter.POSITIONAL_ONLY]
+
+    async def handle(ctx: RequestContext[Any], socket: Any) -> None:
+        scope = container.new_scope({RequestContext: ctx})
+        try:
+            arguments: dict[str, Any] = dict.fromkeys(sockets, socket)
+            for name, resolve, awaits in scoped:
+                arguments[name] = await resolve(scope) if awaits else resolve(scope)
+            for name, get in others.items():
+                arguments[name] = get(ctx)
+            first = [arguments.pop(name) for name in by_position]
+            await handler(*first, **arguments)
+        except BaseException as error:
+            await scope.aclose(error)
+            raise
+        await scope.aclose()
+
+    return handle

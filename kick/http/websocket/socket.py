@@ -1,0 +1,370 @@
+"""`Socket`: one WebSocket, as the handlers that `@WebSocket` decorates see it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterable, Mapping, Sequence
+from typing import Any, ClassVar, Final, Generic, Protocol, Self
+
+import anyio
+import anyio.lowlevel
+from starlette.datastructures import URL, Headers, QueryParams, State
+from starlette.types import Message, Receive, Send
+from typing_extensions import TypeVar
+
+import kick.session  # exports `Session` when somebody asks for it: not every application has sessions
+from kick.http.context.context import RequestContext
+from kick.http.routing.decorators import SocketInfo
+from kick.http.routing.router import Route
+from kick.http.websocket.messages import TOO_BIG, Frame, Frames, InvalidMessage, is_longer, short_reason
+
+In = TypeVar("In", default=Any)
+Out = TypeVar("Out", default=Any)
+
+NORMAL: Final = 1000
+GOING_AWAY: Final = 1001
+NO_STATUS: Final = 1005
+ABNORMAL: Final = 1006
+POLICY_VIOLATION: Final = 1008
+INTERNAL_ERROR: Final = 1011
+
+_SENDABLE: Final = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
+
+
+_MOST_IN_A_ROW: Final = 32
+"""Messages that are sent before others get their turn: a server that can write at once does not wait in `send`."""
+
+
+class SocketClosed(Exception):
+    """The connection has ended: `Socket.receive()` and `Socket.send()` raise it.
+
+    `code` and `reason` are those of the closing (RFC 6455, section 7.4.1); 1005 where none came, 1006 where the
+    connection was lost. A handler need not catch it: that its client goes away ends it quietly.
+
+    >>> print(SocketClosed(1001, "The tab was closed."))
+    1001: The tab was closed.
+    """
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.reason}" if self.reason else str(self.code)
+
+
+class Link(Protocol):
+    """The handshake, as far as a socket needs it."""
+
+    receive: Receive
+    send: Send
+
+    async def accept(self, subprotocol: str | None, headers: Mapping[str, str]) -> None:
+        """Let the handshake succeed, and wait until it has; where it does not, the socket is told of its end."""
+        ...
+
+    def refuse(self, reason: str) -> None:
+        """Let the handshake fail."""
+        ...
+
+
+class Phase(enum.Enum):
+    """How far a connection has come."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Socket(Generic[In, Out]):
+    """One WebSocket: `Socket[Incoming, Outgoing]` receives the one type and sends the other.
+
+    | type | messages are |
+    |---|---|
+    | `str` | text, as it is |
+    | `bytes` | bytes, as they are |
+    | any other | JSON in text; what comes in is validated: Structs, unions of Structs with tags, dataclasses, ... |
+
+    The first `receive()` or `send()` accepts the connection, unless `accept()` was called. Whatever is raised before
+    refuses it: an `HTTPError` is the answer to the handshake. When the handler returns, the connection is closed.
+
+    >>> import msgspec
+    >>> from kick.http import Controller, WebSocket
+    >>> class Say(msgspec.Struct, tag="say"):
+    ...     text: str
+    >>> class Leave(msgspec.Struct, tag="leave"): ...
+    >>> @Controller("/chat")
+    ... class ChatController:
+    ...     @WebSocket("/{room}")
+    ...     async def chat(self, socket: Socket[Say | Leave, Say], room: str) -> None:
+    ...         async for message in socket:
+    ...             if isinstance(message, Leave):
+    ...                 break
+    ...             await socket.send(message)
+    """
+
+    is_socket: ClassVar = True
+    """For `kick.http.handlers.parameters`."""
+
+    __slots__ = ("_code", "_context", "_frames", "_in_a_row", "_info", "_link", "_phase", "_reason", "_waiting")
+
+    def __init__(self, context: RequestContext[Any], link: Link, frames: Frames, info: SocketInfo) -> None:
+        self._context = context
+        self._link = link
+        self._frames = frames
+        self._info = info
+        self._phase = Phase.CONNECTING
+        self._code = NO_STATUS
+        self._reason = ""
+        self._waiting: anyio.CancelScope | None = None
+        self._in_a_row = 0
+
+    def __repr__(self) -> str:
+        return f"<Socket {self.path} {self._phase.value}>"
+
+    # The handshake, which is a request
+
+    @property
+    def context(self) -> RequestContext[Any]:
+        """The context of the handshake, which is a GET request. Before `accept()` it may set headers and cookies."""
+        return self._context
+
+    @property
+    def path(self) -> str:
+        """The path as the client sees it, percent-decoded."""
+        return self._context.path
+
+    @property
+    def url(self) -> URL:
+        """The URL of the handshake, of the scheme http or https."""
+        return self._context.url
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The path parameters, converted."""
+        return self._context.params
+
+    @property
+    def query(self) -> QueryParams:
+        """The query string as a multi-dict of texts. Declare `query: T` to have it validated."""
+        return self._context.query
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of the handshake, by name in any case."""
+        return self._context.headers
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies that came with the handshake."""
+        return self._context.cookies
+
+    @property
+    def client_ip(self) -> str | None:
+        """The address of the client, as the server knows it."""
+        return self._context.client_ip
+
+    @property
+    def route(self) -> Route | None:
+        """The route that was found."""
+        return self._context.route
+
+    @property
+    def state(self) -> State:
+        """What middleware has to say to handlers."""
+        return self._context.state
+
+    @property
+    def session(self) -> kick.session.Session[Any]:
+        """The session as it was at the handshake.
+
+        Up to `accept()` it is like that of a request: changes are saved, and the cookie is sent with the answer. After
+        it, `await socket.session.save()` writes what has changed; `False` says that the session has ended meanwhile.
+        A session that was not stored by then takes no writes, and none gets a new id: no cookie can be sent any more.
+        """
+        return self._context.session
+
+    @property
+    def subprotocols(self) -> Sequence[str]:
+        """The subprotocols that the client offers, the one that it prefers first (RFC 6455, section 1.9)."""
+        return tuple(self._context.scope.get("subprotocols") or ())
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is known to have ended."""
+        return self._phase is Phase.CLOSED
+
+    # The connection
+
+    async def accept(self, *, subprotocol: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+        """Accept the connection, with one of the `subprotocols` that the client offers, and further headers.
+
+        The middleware around the handler finishes here: it sees a response with the status 101. Raises `RuntimeError`
+        when the connection was accepted already, `ValueError` for a subprotocol that was not offered (RFC 6455,
+        section 4.2.2) and for what is no header, and `SocketClosed` when middleware refused it.
+        """
+        if self._phase is Phase.OPEN:
+            raise RuntimeError("the connection has been accepted already: call accept() before receive() and send()")
+        if subprotocol is not None and subprotocol not in self.subprotocols:
+            raise ValueError(f"the client does not offer the subprotocol {subprotocol!r}, only {self.subprotocols}")
+        self._check_open()
+        await self._link.accept(subprotocol, headers or {})
+        self._check_open()
+        self._phase = Phase.OPEN
+
+    async def receive(self) -> In:
+        """Wait for the next message of the client.
+
+        Raises `SocketClosed` when the connection has ended, `InvalidMessage` for a message that does not fit (see
+        `on_invalid` of `@WebSocket`), and `RuntimeError` when another task waits for a message.
+        """
+        while True:
+            frame = await self._next_frame()
+            try:
+                return self._frames.decode(frame)  # type: ignore[no-any-return]
+            except InvalidMessage as error:
+                if self._info.on_invalid == "close":
+                    raise
+                await self.send_text(error.reply())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> In:
+        """The next message; the iteration ends with the connection."""
+        try:
+            return await self.receive()
+        except SocketClosed:
+            raise StopAsyncIteration from None
+
+    async def receive_text(self) -> str:
+        """The next message as it came. Raises `InvalidMessage` for bytes, and what `receive()` raises."""
+        frame = await self._next_frame()
+        if not isinstance(frame, str):
+            raise InvalidMessage(1003, "Expected text")
+        return frame
+
+    async def receive_bytes(self) -> bytes:
+        """The next message as it came. Raises `InvalidMessage` for text, and what `receive()` raises."""
+        frame = await self._next_frame()
+        if not isinstance(frame, bytes):
+            raise InvalidMessage(1003, "Expected bytes")
+        return frame
+
+    async def send(self, message: Out) -> None:
+        """Send a message; it waits while the client is slow to read.
+
+        Raises `SocketClosed` when the connection has ended, and `TypeError` for what has no JSON form.
+        """
+        frame = self._frames.encode(message)
+        await self._send_frame("text" if isinstance(frame, str) else "bytes", frame)
+
+    async def send_text(self, text: str) -> None:
+        """Send text as it is. Raises `SocketClosed` when the connection has ended."""
+        await self._send_frame("text", text)
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send bytes as they are. Raises `SocketClosed` when the connection has ended."""
+        await self._send_frame("bytes", data)
+
+    async def send_from(self, messages: AsyncIterable[Out]) -> None:
+        """Send what an async iterator yields, until it ends or the client goes away, whichever is first.
+
+        For handlers that only send. What the client sends meanwhile is dropped; an iterator that waits when the
+        client goes away is cancelled. Raises what the iterator raises.
+        """
+        failure: Exception | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._drop_all, tasks.cancel_scope)
+            try:
+                async for message in messages:
+                    await self.send(message)
+            except SocketClosed:
+                pass
+            except Exception as error:  # noqa: BLE001  # raised below, outside of the group
+                failure = error
+            tasks.cancel_scope.cancel()
+        close = getattr(messages, "aclose", None)
+        if close is not None:
+            await close()
+        if failure is not None:
+            raise failure
+
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Close the connection; before it is accepted, refuse it. Closing again does nothing.
+
+        `code` is 1000, another that RFC 6455, section 7.4.1, allows in a frame, or one of your own, from 3000 to 4999;
+        else `ValueError` is raised. `reason` is cut to 123 bytes of UTF-8.
+        """
+        if code not in _SENDABLE and not 3000 <= code <= 4999:
+            raise ValueError(f"{code} cannot be sent as the code of a closing: use 1000, or one from 3000 to 4999")
+        if self._phase is Phase.CLOSED:
+            return
+        refused = self._phase is Phase.CONNECTING
+        self._end(code, short_reason(reason))
+        if refused:
+            self._link.refuse(reason)
+            return
+        try:
+            await self._link.send({"type": "websocket.close", "code": code, "reason": self._reason})
+        except OSError:
+            pass  # the client was faster
+
+    # Frames
+
+    async def _next_frame(self) -> Frame:
+        if self._phase is Phase.CONNECTING:
+            await self.accept()
+        self._check_open()
+        if self._waiting is not None:
+            raise RuntimeError("another task waits for a message of this socket already")
+        message: Message | None = None
+        try:
+            with anyio.CancelScope() as self._waiting:
+                message = await self._link.receive()
+        finally:
+            self._waiting = None
+        self._check_open()
+        if message is None or message["type"] == "websocket.disconnect":
+            self._end((message or {}).get("code") or NO_STATUS, (message or {}).get("reason") or "")
+            raise self._closed()
+        text = message.get("text")
+        frame: Frame = message["bytes"] if text is None else text
+        if is_longer(frame, self._info.max_message):
+            raise InvalidMessage(TOO_BIG, f"A message has at most {self._info.max_message} bytes")
+        return frame
+
+    async def _send_frame(self, kind: str, frame: Frame) -> None:
+        if self._phase is Phase.CONNECTING:
+            await self.accept()
+        self._check_open()
+        try:
+            await self._link.send({"type": "websocket.send", kind: frame})
+        except OSError:
+            self._end(ABNORMAL, "")
+            raise self._closed() from None
+        self._in_a_row += 1
+        if self._in_a_row >= _MOST_IN_A_ROW:
+            self._in_a_row = 0
+            await anyio.lowlevel.checkpoint()
+
+    async def _drop_all(self, scope: anyio.CancelScope) -> None:
+        try:
+            while True:
+                await self._next_frame()
+        except SocketClosed:
+            scope.cancel()
+
+    def _check_open(self) -> None:
+        if self._phase is Phase.CLOSED:
+            raise self._closed()
+
+    def _closed(self) -> SocketClosed:
+        return SocketClosed(self._code, self._reason)
+
+    def _end(self, code: int, reason: str) -> None:
+        if self._phase is not Phase.CLOSED:
+            self._phase, self._code, self._reason = Phase.CLOSED, code, reason
+        if self._waiting is not None:
+            self._waiting.cancel()

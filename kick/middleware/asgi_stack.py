@@ -1,0 +1,108 @@
+"""What stands around a whole application: trusted proxies, the observers of its requests, allowed hosts.
+
+In this order, from the outside: whoever observes sees the true client, and what is refused for its host is seen too.
+Where nothing of it is asked for, nothing stands there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from starlette.middleware import Middleware as ASGIMiddleware
+from starlette.types import ASGIApp
+
+from kick.errors import KickError, SetupErrors
+from kick.http.errors import list_problem
+from kick.http.observers import Exchange, Finished, Observed
+from kick.middleware.access_log.log import AccessLog
+
+if TYPE_CHECKING:
+    from kick.middleware.proxies import TrustedProxies
+
+PROXIES_VARIABLE: Final = "KICK_TRUSTED_PROXIES"
+"""Says who is trusted where the application does not: a number, or networks with commas between them."""
+
+Wrap: TypeAlias = Callable[[ASGIApp], ASGIApp]
+
+
+class Entrance:
+    """The options of `bootstrap()` for its entrance, checked; `problems` has what is wrong with them."""
+
+    def __init__(self, *, trusted_proxies: Any, allowed_hosts: Any, access_log: Any, modules: Iterable[Any]) -> None:
+        self.problems: list[KickError] = []
+        self.observers: list[Any] = [each for module in modules for each in getattr(module, "observers", ())]
+        self._proxies: TrustedProxies | None = None
+        self._hosts: Sequence[str] | None = None
+        try:
+            self._proxies = trusted(trusted_proxies)
+        except KickError as problem:
+            self.problems += problem.problems if isinstance(problem, SetupErrors) else (problem,)
+        try:
+            log = AccessLog.of(access_log)
+            self.observers += [] if log is None else [log]
+        except KickError as problem:
+            self.problems.append(problem)
+        if allowed_hosts is not None:
+            self._take_hosts(allowed_hosts)
+
+    def wraps(self, asgi_middleware: Sequence[ASGIMiddleware]) -> list[Wrap]:
+        """What is put around the application, the outermost first."""
+        wraps: list[Wrap] = []
+        proxies, hosts = self._proxies, self._hosts
+        if proxies is not None:
+            from kick.middleware.proxies import ProxiedApp  # on first use, as below: most applications do without
+
+            wraps.append(lambda app: ProxiedApp(app, proxies))
+        if self.observers:
+            finished = _each(self.observers)
+            wraps.append(lambda app: Observed(app, finished))
+            wraps += [each.around for each in self.observers if hasattr(each, "around")]
+        if hosts is not None:
+            from kick.middleware.hosts import AllowedHosts
+
+            wraps.append(lambda app: AllowedHosts(app, hosts))
+        return wraps + [_wrap(each) for each in asgi_middleware]
+
+    def attach(self, layers: Iterable[Any]) -> None:
+        """Tell the observers of the application's middleware."""
+        for each in self.observers:
+            if hasattr(each, "attach"):
+                each.attach(layers)
+
+    def _take_hosts(self, given: Any) -> None:
+        problem = list_problem(given, "allowed_hosts", "bootstrap()")
+        if problem is not None:
+            self.problems.append(problem)
+            return
+        from kick.middleware.hosts import host_problems
+
+        self._hosts = [*given]
+        self.problems += host_problems(self._hosts)
+
+
+def trusted(given: Any) -> TrustedProxies | None:
+    """The trusted proxies: those that are given, or else those of the environment; `None` where nobody is trusted."""
+    said = os.environ.get(PROXIES_VARIABLE, "")
+    if given is None and not said:
+        return None
+    from kick.middleware.proxies import TrustedProxies
+
+    return TrustedProxies.of_text(said) if given is None else TrustedProxies.of(given)
+
+
+def _each(observers: Sequence[Any]) -> Finished:
+    """One call for all of them."""
+    if len(observers) == 1:
+        return observers[0].finished  # type: ignore[no-any-return]
+
+    def finished(exchange: Exchange) -> None:
+        for each in observers:
+            each.finished(exchange)
+
+    return finished
+
+
+def _wrap(middleware: ASGIMiddleware) -> Wrap:
+    return lambda app: middleware.cls(app, *middleware.args, **middleware.kwargs)

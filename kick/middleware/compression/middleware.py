@@ -1,0 +1,280 @@
+"""`compression()`: bodies made smaller, where that gives nothing away."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, Literal, TypeAlias
+
+import anyio.to_thread
+import msgspec
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from kick.errors import KickError, MissingExtra
+from kick.http.context.context import RequestContext
+from kick.http.response.base import HeadResponse, ReadyResponse, Response, add_vary
+from kick.http.response.streaming import StreamResponse
+from kick.middleware.compression.encodings import CODINGS, Encoder, has_zstd, preferred
+from kick.middleware.ownership import own_response
+from kick.middleware.per_route import PerRoute
+
+CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
+Coding: TypeAlias = Literal["gzip", "zstd"]
+
+IN_THREAD: Final = 1 << 16
+"""From this size on, in bytes, a body is compressed in a worker thread: it takes about a millisecond."""
+
+NOT_MODIFIED: Final = 304
+
+_KINDS: Final = (
+    b"text/",
+    b"application/json",
+    b"application/problem+json",
+    b"application/javascript",
+    b"application/xml",
+    b"application/xhtml+xml",
+    b"application/wasm",
+    b"application/x-ndjson",
+    b"application/graphql-response+json",
+    b"image/svg+xml",
+)
+_SUFFIXES: Final = (b"+json", b"+xml")
+_NEVER: Final = b"text/event-stream"
+
+
+class BadCompressionOption(KickError):
+    """An option of `compression()` whose value makes no sense."""
+
+    code = "compression-option"
+
+    def __init__(self, option: str, given: object, expected: str, example: str) -> None:
+        super().__init__(
+            cause=f"compression({option}={given!r}) is not {expected}.",
+            fix=f"Write, for example, `compression({example})`.",
+        )
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What `compression()` was told; levels by coding, the best coding first."""
+
+    enabled: bool
+    minimum: int
+    levels: dict[bytes, int]
+    private: bool
+
+
+class Compression(PerRoute):
+    """What `compression()` returns."""
+
+    is_blind = True
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._minimum = options.minimum
+        self._private = options.private
+        self._levels = options.levels
+        self._offered = tuple(options.levels)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is switched off."""
+        return not self.options.enabled
+
+    async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
+        """Compress the body of the response, if there is a reason to and none against it."""
+        response = await call_next(ctx)
+        mine = response if response is ctx._response else own_response(ctx, response)
+        if mine is None:
+            return response
+        if mine.status_code == NOT_MODIFIED:
+            _as_if_compressed(ctx, mine)
+            return mine
+        is_ready = type(mine).__call__ in _READY
+        if is_ready and len(mine.body) < self._minimum:
+            return mine
+        if not (is_ready or isinstance(mine, StreamResponse | StreamingResponse | FileResponse)) or isinstance(
+            mine, HeadResponse
+        ):
+            return mine
+        if not _may_compress(mine) or not (self._private or _is_public(ctx, mine)):
+            return mine
+        add_vary(mine, b"Accept-Encoding")
+        coding = self._coding(ctx, mine)
+        if coding is None:
+            return mine
+        return await self._ready(mine, coding) if is_ready else self._stream(ctx, mine, coding)
+
+    def _coding(self, ctx: RequestContext[Any], response: Response) -> bytes | None:
+        """The coding for this client; none for a part of a file, which is a part of the file as it is."""
+        accepted = [value for name, value in ctx.scope["headers"] if name == b"accept-encoding"]
+        if not accepted:
+            return None
+        if isinstance(response, FileResponse):
+            if response.stat_result is None or response.stat_result.st_size < self._minimum:
+                return None
+            if any(name == b"range" for name, _ in ctx.scope["headers"]):
+                return None
+        return preferred(b",".join(accepted), self._offered)
+
+    async def _ready(self, response: Response, coding: bytes) -> Response:
+        body, level = bytes(response.body), self._levels[coding]
+        whole = CODINGS[coding][1]
+        smaller = whole(body, level) if len(body) < IN_THREAD else await anyio.to_thread.run_sync(whole, body, level)
+        if len(smaller) < len(body):
+            _encode_headers(response, coding, (b"content-length", b"%d" % len(smaller)))
+            response.body = smaller
+        return response
+
+    def _stream(self, ctx: RequestContext[Any], response: Response, coding: bytes) -> Response:
+        _encode_headers(response, coding)
+        encoder = CODINGS[coding][0](self._levels[coding])
+        ctx._response = wrapped = EncodedResponse(response, encoder)
+        return wrapped
+
+
+class EncodedResponse(Response):
+    """A response that is sent piece by piece, each of them compressed."""
+
+    def __init__(self, inner: Response, encoder: Encoder) -> None:
+        self._inner = inner
+        self._encoder = encoder
+        self.status_code = inner.status_code
+        self.raw_headers = inner.raw_headers
+        self.body = b""
+
+    @property
+    def background(self) -> BackgroundTask | None:
+        """What is done after it: `inner` does it."""
+        return self._inner.background
+
+    @background.setter
+    def background(self, task: BackgroundTask | None) -> None:
+        self._inner.background = task
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; each piece can be read as soon as it arrives."""
+
+        async def encode(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = self.raw_headers
+            elif message["type"] == "http.response.body":
+                message["body"] = await self._piece(bytes(message.get("body", b"")), message.get("more_body", False))
+                if not message["body"] and message.get("more_body", False):
+                    return
+            await send(message)
+
+        extensions = {name: each for name, each in scope.get("extensions", {}).items() if name not in _SHORTCUTS}
+        await self._inner({**scope, "extensions": extensions}, receive, encode)
+
+    async def _piece(self, chunk: bytes, more: bool) -> bytes:
+        encoder = self._encoder
+        if len(chunk) < IN_THREAD:
+            piece = encoder.piece(chunk)
+        else:
+            piece = await anyio.to_thread.run_sync(encoder.piece, chunk)
+        return piece if more else piece + encoder.end()
+
+
+_IN_PIECES: Final = (StreamResponse, StreamingResponse, FileResponse)
+_READY: Final = (ReadyResponse.__call__, Response.__call__)
+_SHORTCUTS: Final = ("http.response.pathsend", "http.response.zerocopysend")
+
+
+def compression(
+    *,
+    enabled: bool = True,
+    minimum: int = 1000,
+    codings: tuple[Coding, ...] | None = None,
+    gzip_level: int = 5,
+    zstd_level: int = 3,
+    private: bool = False,
+) -> Compression:
+    """Middleware that compresses bodies of text: JSON, HTML and the like.
+
+    It leaves alone what is small, compressed already, a part (206), an event stream or `no-transform`. A response
+    that has read the session or sets a cookie is left alone too: where a secret stands beside what an attacker
+    sent, the size of the response tells the secret, letter by letter (BREACH).
+
+    Arguments:
+        enabled: `@Use(compression(enabled=False))` switches it off for a route.
+        minimum: the least bytes of a body.
+        codings: which, the best first; by default zstd, where it can be made (the extra `compression`), and gzip.
+        gzip_level: 1 to 9.
+        zstd_level: 1 to 19.
+        private: `@Use(compression(private=True))` compresses for a route what the session was read for: say so where
+            the response has no secret, or nothing in it that came with the request.
+
+    >>> compression(codings=("gzip",)).options.levels
+    {b'gzip': 5}
+
+    Raises `KickError` for an option that makes no sense, `MissingExtra` for zstd without its package.
+    """
+    given: Any = minimum
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise BadCompressionOption("minimum", minimum, "a number of bytes", "minimum=1000")
+    levels: dict[str, Any] = {"gzip": gzip_level, "zstd": zstd_level}
+    for name, most in (("gzip", 9), ("zstd", 19)):
+        level = levels[name]
+        if isinstance(level, bool) or not isinstance(level, int) or not 1 <= level <= most:
+            raise BadCompressionOption(f"{name}_level", level, f"a number from 1 to {most}", f"{name}_level=3")
+    chosen: Any = codings
+    if codings is None:
+        chosen = ("zstd", "gzip") if has_zstd() else ("gzip",)
+    if isinstance(chosen, str) or not chosen or not set(chosen) <= set(levels):
+        raise BadCompressionOption("codings", codings, "some of gzip and zstd", 'codings=("gzip",)')
+    if "zstd" in chosen and not has_zstd():
+        raise MissingExtra("compression(codings=...) with zstd", "backports.zstd", "compression")
+    return Compression(
+        Options(
+            enabled=enabled,
+            minimum=minimum,
+            levels={name.encode(): levels[name] for name in chosen},
+            private=private,
+        )
+    )
+
+
+def _may_compress(response: Response) -> bool:
+    """Whether the body is text that nobody has encoded, and that may be changed on its way."""
+    if response.status_code in (204, 205, 206, 304):
+        return False
+    kind = b""
+    for name, value in response.raw_headers:
+        if name in (b"content-encoding", b"content-range"):
+            return False
+        if name == b"cache-control" and b"no-transform" in value.lower():
+            return False
+        if name == b"content-type":
+            kind = value.lower().partition(b";")[0].strip()
+    return kind != _NEVER and (kind.startswith(_KINDS) or kind.endswith(_SUFFIXES))
+
+
+def _is_public(ctx: RequestContext[Any], response: Response) -> bool:
+    """Whether it sets no cookie and has nothing from the session."""
+    session = ctx._session
+    if session is not None and session._accessed:
+        return False
+    headers = response.raw_headers if ctx._extra_headers is None else [*response.raw_headers, *ctx._extra_headers]
+    return all(name != b"set-cookie" for name, _ in headers)
+
+
+def _as_if_compressed(ctx: RequestContext[Any], response: Response) -> None:
+    """Let a 304 say what the response would have said: `Vary`, and the entity tag that the client was given."""
+    add_vary(response, b"Accept-Encoding")
+    sent = b",".join(value for name, value in ctx.scope["headers"] if name == b"if-none-match")
+    response.raw_headers[:] = [
+        (name, b"W/" + value) if name == b"etag" and b"W/" + value in sent else (name, value)
+        for name, value in response.raw_headers
+    ]
+
+
+def _encode_headers(response: Response, coding: bytes, *more: tuple[bytes, bytes]) -> None:
+    """The headers of the encoded response: its own length, no ranges, and an `ETag` that is weak (section 8.8.3.3)."""
+    gone = (b"content-length", b"accept-ranges", b"content-encoding")
+    kept = [
+        (name, b"W/" + value) if name == b"etag" and not value.startswith(b"W/") else (name, value)
+        for name, value in response.raw_headers
+        if name not in gone
+    ]
+    response.raw_headers[:] = [*kept, (b"content-encoding", coding), *more]

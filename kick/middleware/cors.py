@@ -1,0 +1,287 @@
+"""`cors()`: which other sites may read the responses. The rules are those of Starlette's `CORSMiddleware`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any, Final, TypeAlias
+
+from starlette.middleware.cors import CORSMiddleware
+
+from kick.cookies import is_token
+from kick.environment import in_production
+from kick.errors import KickError
+from kick.exceptions import BadRequest
+from kick.http.context.context import RequestContext
+from kick.http.context.request import ANY_METHOD
+from kick.http.response.base import Response, add_vary, empty_response, header_line
+from kick.http.routing.router import Route
+from kick.middleware.ownership import own_response
+
+CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_PROBES: Final = ("null", "https://evil.test", "http://evil.test", "https://example.com.evil.test", "https://e")
+_is_origin: Final = re.compile(r"https?://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?").fullmatch
+_is_scheme: Final = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._-]+").fullmatch
+_begins_with_scheme: Final = re.compile(r"\^?(?:\(\?:)?https?\??(?::|\\:)(?:/|\\/){2}").match
+_is_sane: Final = re.compile(rb"[!-~]{1,300}").fullmatch
+_is_list: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z, \t-]{0,8000}").fullmatch
+_OF_BODY: Final = (b"content-length", b"content-type")
+_LOCAL: Final = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?").fullmatch
+
+
+class BadOrigin(KickError):
+    """Something in `allow_origins` that no browser sends as its origin."""
+
+    code = "cors-origin"
+
+    def __init__(self, origin: object, reason: str, example: str) -> None:
+        super().__init__(
+            cause=f"cors(allow_origins=[{origin!r}]): {reason}.",
+            fix=f"Write the origin as browsers send it: `allow_origins=[{example!r}]`.",
+        )
+
+
+class DangerousCors(KickError):
+    """Settings that open an application to sites that it does not know."""
+
+    code = "cors-dangerous"
+
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(cause=f"cors(): {problem}.", fix=fix)
+
+
+class BadCorsOption(KickError):
+    """An option of `cors()` whose value makes no sense."""
+
+    code = "cors-option"
+
+    def __init__(self, option: str, given: object, expected: str, example: str) -> None:
+        super().__init__(
+            cause=f"cors({option}={given!r}) is not {expected}.", fix=f"Write, for example, `{option}={example}`."
+        )
+
+
+class CorsOnRoute(KickError):
+    """`cors()` around a route, where it would never see the preflight."""
+
+    code = "cors-route"
+
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            cause=f"{place} has cors(); a browser asks with OPTIONS first, and that is another route.",
+            fix='Put it around the application: `middleware=[cors(allow_origins=["https://app.example.com"])]`.',
+        )
+
+
+class Cors:
+    """What `cors()` returns."""
+
+    is_blind = True
+
+    def __init__(self, rules: CORSMiddleware) -> None:
+        self.rules = rules
+        self._everyone = rules.allow_all_origins
+        self._headers = [header_line(name, value) for name, value in rules.simple_headers.items()]
+
+    def for_route(self, route: Route | None) -> Cors | PlainCors:
+        """Itself; something quicker for routes that no preflight can be meant for."""
+        if route is not None and any(layer is self for layer in route.middleware):
+            raise CorsOnRoute(route.place)
+        return self if route is None or route.method in ("OPTIONS", ANY_METHOD) else PlainCors(self)
+
+    async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
+        """Answer a preflight, whatever its path; add the headers to every other response."""
+        if ctx.method == "OPTIONS":
+            headers = ctx.headers
+            if "origin" in headers and "access-control-request-method" in headers:
+                return self._preflight(ctx)
+        return self.add_headers(ctx, await call_next(ctx))
+
+    def add_headers(self, ctx: RequestContext[Any], response: Response) -> Response:
+        """Say whether the site that asks may read the response, and to caches that it depends on the site."""
+        mine = response if response is ctx._response else own_response(ctx, response)
+        if mine is None:
+            return response
+        headers = mine.raw_headers
+        if any(name == b"access-control-allow-origin" for name, _ in headers):
+            return mine  # the handler has its own idea
+        if self._everyone:
+            headers += self._headers
+            return mine
+        for name, value in ctx.scope["headers"]:
+            if name == b"origin":
+                if _is_sane(value) and self.rules.is_allowed_origin(value.decode("ascii")):
+                    headers += [(b"access-control-allow-origin", value), *self._headers]
+                break
+        add_vary(mine, b"Origin")
+        return mine
+
+    def _preflight(self, ctx: RequestContext[Any]) -> Response:
+        """Starlette's answer: 204 without a body, which no browser shows, or problem details with its reasons."""
+        asked = ctx.headers
+        names = asked.get("access-control-request-headers", "")
+        if not _is_sane(asked["origin"].encode("latin-1")) or not _is_list(names):
+            raise BadRequest("This is no preflight that a browser sends.")
+        answer = self.rules.preflight_response(request_headers=asked)
+        if answer.status_code == 200:
+            response: Response = empty_response(204)
+        else:
+            response = ctx._problem(BadRequest(bytes(answer.body).decode() + "."))
+        ctx._response = response
+        response.raw_headers += [header for header in answer.raw_headers if header[0] not in _OF_BODY]
+        return response
+
+
+class PlainCors:
+    """`cors()` for a route that answers no OPTIONS."""
+
+    is_blind = True
+
+    def __init__(self, cors: Cors) -> None:
+        self._cors = cors
+
+    async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
+        """Add the headers to the response."""
+        return self._cors.add_headers(ctx, await call_next(ctx))
+
+
+def cors(
+    *,
+    allow_origins: Sequence[str] = (),
+    allow_origin_regex: str | None = None,
+    allow_credentials: bool = False,
+    allow_methods: Sequence[str] = METHODS,
+    allow_headers: Sequence[str] = (),
+    expose_headers: Sequence[str] = (),
+    max_age: timedelta | float = 600,
+) -> Cors:
+    """Middleware that lets other sites read responses (Fetch Living Standard, section 3.2); it stands first.
+
+    Preflights are answered for every path. Errors have the headers as well, so that scripts can read them.
+
+    Arguments:
+        allow_origins: as browsers send them, `"https://app.example.com"`; `["*"]` for everybody, without credentials.
+        allow_origin_regex: matched against the whole origin; dots are escaped: `r"https://[a-z0-9-]+\\.example\\.com"`.
+        allow_credentials: let those sites send cookies and read what is answered.
+        allow_methods: what a script may send.
+        allow_headers: request headers beyond those that are always allowed; `["*"]` for all.
+        expose_headers: response headers that scripts may read, such as `["ratelimit", "retry-after"]`.
+        max_age: how long browsers remember the preflight, a `timedelta` or seconds.
+
+    >>> cors(allow_origins=["https://app.example.com"], allow_credentials=True).rules.allow_credentials
+    True
+    >>> cors(allow_origins=["*"], allow_credentials=True)
+    Traceback (most recent call last):
+    kick.middleware.cors.DangerousCors: [cors-dangerous]
+      cors(): everybody may read what is meant for the user who is logged in.
+      Fix: Name the sites: `allow_origins=["https://app.example.com"]`.
+
+    Raises `KickError` for origins that no browser sends, and for combinations that open the application to others.
+    """
+    _check_origins(allow_origins, allow_credentials)
+    _check_regex(allow_origin_regex, allow_credentials)
+    if not allow_origins and allow_origin_regex is None:
+        raise BadCorsOption("allow_origins", [*allow_origins], "a list of origins", '["https://app.example.com"]')
+    _check_tokens("allow_methods", allow_methods, '["GET", "POST"]')
+    _check_tokens("allow_headers", allow_headers, '["x-csrf-token"]')
+    _check_tokens("expose_headers", expose_headers, '["x-total-count"]')
+    if allow_credentials and "*" in expose_headers:
+        raise BadCorsOption("expose_headers", ["*"], "understood with credentials", '["x-total-count"]')
+    seconds: Any = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
+        raise BadCorsOption("max_age", max_age, "a number of seconds", "600")
+    return Cors(
+        CORSMiddleware(
+            _no_app,
+            allow_origins=frozenset(allow_origins),
+            allow_origin_regex=allow_origin_regex,
+            allow_credentials=allow_credentials,
+            allow_methods=tuple(allow_methods),
+            allow_headers=tuple(allow_headers),
+            expose_headers=tuple(expose_headers),
+            max_age=int(seconds),
+        )
+    )
+
+
+async def _no_app(scope: Any, receive: Any, send: Any) -> None:
+    raise RuntimeError("only the rules of the middleware are used")
+
+
+def _check_origins(origins: Any, credentials: bool) -> None:
+    if isinstance(origins, str) or not isinstance(origins, Sequence):
+        raise BadCorsOption("allow_origins", origins, "a list of origins", '["https://app.example.com"]')
+    for origin in origins:
+        if origin == "*":
+            if credentials:
+                raise DangerousCors(
+                    "everybody may read what is meant for the user who is logged in",
+                    'Name the sites: `allow_origins=["https://app.example.com"]`.',
+                )
+        elif origin == "null":
+            raise DangerousCors(
+                "every sandboxed frame, on whatever site, says that its origin is null",
+                'Name the sites: `allow_origins=["https://app.example.com"]`.',
+            )
+        else:
+            _check_origin(origin, credentials)
+
+
+def _check_origin(origin: Any, credentials: bool) -> None:
+    if not isinstance(origin, str):
+        raise BadOrigin(origin, "an origin is a text", "https://app.example.com")
+    if "*" in origin:
+        raise BadOrigin(origin, "a star stands alone; allow_origin_regex is for many hosts", "https://app.example.com")
+    is_web = origin.lower().startswith(("http://", "https://"))
+    if not (_is_origin(origin) if is_web else _is_scheme(origin)):
+        raise BadOrigin(origin, "no browser sends this; it is a scheme, a host and perhaps a port", _nearest(origin))
+    if credentials and origin.startswith("http://") and in_production() and not _LOCAL(origin):
+        raise DangerousCors(
+            f"{origin} comes without https, so whoever is on the network may read what is meant for the user",
+            f"Use https: `allow_origins=[{'https' + origin[4:]!r}]`.",
+        )
+
+
+def _nearest(origin: str) -> str:
+    """The origin that was meant, if one can tell."""
+    lower = origin.strip().lower()
+    head, mark, rest = lower.partition("://")
+    near = (head if mark else "https") + "://" + re.split(r"[/?#]", rest if mark else lower)[0]
+    return near if _is_origin(near) else "https://app.example.com"
+
+
+def _check_regex(pattern: Any, credentials: bool) -> None:
+    if pattern is None:
+        return
+    example = r'r"https://[a-z0-9-]+\.example\.com"'
+    fix = f"Begin with the scheme, and escape the dots: `allow_origin_regex={example}`."
+    try:
+        matches = re.compile(pattern).fullmatch
+    except (re.error, TypeError):
+        raise BadCorsOption("allow_origin_regex", pattern, "a regular expression", example) from None
+    if not _begins_with_scheme(pattern):
+        raise DangerousCors(f"allow_origin_regex={pattern!r} does not begin with https://", fix)
+    if credentials and in_production() and not re.match(r"\^?(?:\(\?:)?https(?!\?)", pattern):
+        raise DangerousCors(f"allow_origin_regex={pattern!r} allows sites without https", fix)
+    if any(map(matches, _PROBES)):
+        raise DangerousCors(f"allow_origin_regex={pattern!r} allows sites of anybody", fix)
+    if _has_bare_dot(pattern):
+        raise DangerousCors(f"a dot in allow_origin_regex={pattern!r} stands for any character", fix)
+
+
+def _has_bare_dot(pattern: str) -> bool:
+    """Whether a dot is neither escaped nor in brackets.
+
+    >>> _has_bare_dot(r"https://a.example\\.com"), _has_bare_dot(r"https://[a.]+\\.example\\.com")
+    (True, False)
+    """
+    outside = re.sub(r"\[\^?\]?(?:\\.|[^\]\\])*\]", "", re.sub(r"\\.", "", pattern))
+    return "." in outside
+
+
+def _check_tokens(option: str, given: Any, example: str) -> None:
+    if isinstance(given, str) or not all(isinstance(each, str) and is_token(each) for each in given):
+        raise BadCorsOption(option, given, "a list of names", example)

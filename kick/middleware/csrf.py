@@ -1,0 +1,285 @@
+"""`csrf()`: no other site makes a visitor's browser do something here in the visitor's name.
+
+A request that changes something passes when the browser itself says that a page of this site has sent it
+(`Sec-Fetch-Site`, Fetch Metadata; `Origin`, RFC 6454), and is refused when the browser says that it was another's.
+Where it says nothing, the request has to carry the token of its session.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar, overload
+from urllib.parse import urlsplit
+
+from kick.errors import KickError, raise_all
+from kick.exceptions import Forbidden
+from kick.http.context.context import RequestContext
+from kick.http.context.request import ANY_METHOD, WITHOUT_BODY
+from kick.http.errors import MiddlewareOrder, list_problem
+from kick.http.request.body import FORM, MULTIPART
+from kick.http.response.base import Response
+from kick.http.routing.router import Route
+from kick.http.settings import Settings
+from kick.http.websocket.scope import is_handshake
+from kick.middleware.session import SessionLayer
+from kick.session.csrf_token import is_token_of
+from kick.session.errors import BadTrustedOrigin, NeedsSession
+from kick.session.session import Session, Status
+
+HEADER: Final = "X-CSRF-Token"
+FIELD: Final = "csrf_token"
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Those that ask for no change (RFC 9110, section 9.2.1)."""
+
+_EXEMPT: Final = "__kick_csrf_exempt__"
+_RAW_HEADER: Final = HEADER.lower().encode()
+_DEFAULT_PORTS: Final = {b"http": b":80", b"https": b":443"}
+
+Target = TypeVar("Target", bound=Callable[..., Any])
+
+
+class Proof(enum.Enum):
+    """What a browser says of where a request comes from, when it does not say that it is another site."""
+
+    SAME_ORIGIN = "same origin"
+    UNCLEAR = "unclear"
+    """A browser sent it, and does not say for which page: `Origin: null`, `Sec-Fetch-Site: none`."""
+    SILENT = "silent"
+    """Neither header is there: an old browser, or none at all."""
+
+
+class CsrfLayer:
+    """What `csrf()` returns."""
+
+    def __init__(self, trusted: frozenset[bytes]) -> None:
+        self._trusted = trusted
+
+    def for_route(self, route: Route | None) -> CsrfLayer | None:
+        """Itself where something can be forged: not on safe methods, without a session, or where it is exempt."""
+        if route is None or route.method in SAFE_METHODS or route.session is False:
+            return None
+        if getattr(route.handler, _EXEMPT, False) or getattr(route.controller, _EXEMPT, False):
+            return None
+        return MountCsrf(self._trusted) if route.method == ANY_METHOD else self
+
+    def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
+        """What is wrong with its place among the middleware."""
+        if any(isinstance(layer, SessionLayer) for layer in before):
+            return []
+        if any(isinstance(layer, SessionLayer) for layer in after):
+            problem = "csrf() stands before session(), whose token it compares with."
+            return [MiddlewareOrder(problem, "session(secret=secret), csrf()")]
+        return [NeedsSession("csrf()", "csrf()")]
+
+    def configure(self, settings: Settings) -> None:
+        """Give the templates, where there are any, `csrf_token()` and `csrf_input()`."""
+        if settings.templates is not None:
+            settings.templates.add_functions({"csrf_token": _token_of, "csrf_input": _input_of})
+
+    async def __call__(
+        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
+    ) -> Response:
+        """Hand the request on, or refuse it."""
+        site = origin = token = None
+        for name, value in ctx.scope["headers"]:
+            if name == b"sec-fetch-site":
+                site = value
+            elif name == b"origin":
+                origin = value
+            elif name == _RAW_HEADER:
+                token = value
+        if site != b"same-origin" or token is not None:
+            proof = self._proof_of(ctx, site, origin)
+            await _check_token(ctx, proof, None if token is None else token.decode("latin-1"))
+        return await call_next(ctx)
+
+    def _proof_of(self, ctx: RequestContext[Any], site: bytes | None, origin: bytes | None) -> Proof:
+        """What the headers say. Raises `Forbidden` for a request from elsewhere."""
+        if site == b"same-origin" or (origin is not None and origin in self._trusted):
+            return Proof.SAME_ORIGIN
+        if site is not None and site != b"none":
+            raise _refused(
+                "csrf-cross-site",
+                "The browser says that a page of another origin has sent this. If that is meant, name the origin: "
+                "csrf(trusted_origins=[...]).",
+            )
+        if origin is None:
+            return Proof.SILENT if site is None else Proof.UNCLEAR
+        if origin == b"null":
+            return Proof.UNCLEAR
+        if _is_own(origin, ctx):
+            return Proof.SAME_ORIGIN
+        raise _refused(
+            "csrf-origin",
+            "The Origin of this request is not that of the address it was sent to: scheme, host and port have to be "
+            "equal. Behind a proxy, let the server know what the browser was told; or name the origin: "
+            "csrf(trusted_origins=[...]).",
+        )
+
+
+class MountCsrf(CsrfLayer):
+    """`csrf()` for what is mounted, which takes any method.
+
+    The handshake of a WebSocket is a GET, and is looked at: a connection changes what it likes.
+    """
+
+    async def __call__(
+        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
+    ) -> Response:
+        """Hand the request on, or refuse it."""
+        if ctx.method in SAFE_METHODS and not is_handshake(ctx.scope):
+            return await call_next(ctx)
+        return await super().__call__(ctx, call_next)
+
+
+async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None) -> None:
+    """Raise `Forbidden` where a token is wrong, or missing and needed.
+
+    Where the browser proves the origin, a token that is sent all the same has to be that of the session; if not, the
+    page was made for another one. With no session cookie, nothing is done in anybody's name.
+    """
+    session = ctx._session
+    is_stored = session is not None and session._status is Status.STORED
+    if proof is Proof.SAME_ORIGIN and (token is None or not is_stored):
+        return
+    if session is None or (proof is Proof.SILENT and not session._cookie_came):
+        return
+    session._touch()  # a store that is down is a 503
+    if not is_stored and session._cookie_came:
+        raise _refused(
+            "csrf-session",
+            "The session that this request belongs to is not there (any more), and neither is its token. Ask for a new "
+            "one, or send the request without the cookie.",
+        )
+    if token is None and is_stored:
+        token = await _token_in_form(ctx)
+    if token is None:
+        raise _refused(
+            "csrf-token-missing",
+            f"Send ctx.session.csrf_token, in the header {HEADER} or the form field {FIELD}.",
+        )
+    if not _is_right(token, session, ctx):
+        raise _refused(
+            "csrf-token-invalid",
+            "The token is not of this session. It changes with the session id, as at a login: ask for a new one.",
+        )
+
+
+def _is_right(token: str, session: Session[Any], ctx: RequestContext[Any]) -> bool:
+    """Whether a token is of the session, or of the id that the cookie has and that a rotation has just replaced."""
+    if is_token_of(session.id, token):
+        return True
+    claimed = session._verbs.claimed(ctx.scope["headers"])
+    return claimed is not None and is_token_of(claimed, token)
+
+
+async def _token_in_form(ctx: RequestContext[Any]) -> str | None:
+    """The token in the field of a form; nothing is read where the handler reads the body itself.
+
+    Nor are the parts of a form for what is mounted, which could not be given to it once more.
+    """
+    route = ctx.route
+    streams = route is not None and route.info.stream
+    forms = (FORM,) if route is not None and route.method == ANY_METHOD else (FORM, MULTIPART)
+    if streams or ctx.method in WITHOUT_BODY or ctx._media_type() not in forms:
+        return None
+    await ctx.read()
+    value = ctx.form.get(FIELD)
+    return value if isinstance(value, str) else None
+
+
+def _is_own(origin: bytes, ctx: RequestContext[Any]) -> bool:
+    scheme, _, host = origin.partition(b"://")
+    if scheme.decode("latin-1") != ctx.scope.get("scheme", "http"):
+        return False
+    port = _DEFAULT_PORTS.get(scheme, b"")
+    hosts = [value for name, value in ctx.scope["headers"] if name == b"host"]
+    return len(hosts) == 1 and host.lower().removesuffix(port) == hosts[0].lower().removesuffix(port) != b""
+
+
+def _refused(code: str, detail: str) -> Forbidden:
+    return Forbidden(detail, code=code)
+
+
+def _token_of(values: Mapping[str, Any]) -> str:
+    """`{{ csrf_token() }}` in a template."""
+    return str(values["ctx"].session.csrf_token)
+
+
+def _input_of(values: Mapping[str, Any]) -> Any:
+    """`{{ csrf_input() }}` in a template: the hidden field of a form."""
+    from markupsafe import Markup
+
+    return Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, _token_of(values))
+
+
+@overload
+def CsrfExempt(target: Target, /) -> Target: ...
+@overload
+def CsrfExempt() -> Callable[[Target], Target]: ...
+def CsrfExempt(target: Any = None, /) -> Any:
+    """Leave a handler, or all those of a controller, out of `csrf()`: what is called by other servers, with a
+    signature of their own. It is written with or without parentheses.
+
+    >>> from kick import Controller, Post
+    >>> @Controller("/hooks")
+    ... class HookController:
+    ...     @CsrfExempt
+    ...     @Post("/payment")
+    ...     async def payment(self) -> None: ...
+    """
+
+    def decorate(target: Any) -> Any:
+        setattr(target, _EXEMPT, True)
+        return target
+
+    return decorate if target is None else decorate(target)
+
+
+def csrf(*, trusted_origins: Sequence[str] = ()) -> CsrfLayer:
+    """Middleware that refuses what pages of other sites send in a visitor's name. It stands after `session()`.
+
+    Arguments:
+        trusted_origins: other origins whose pages may send requests here: `https://admin.example.com`.
+
+    | the browser says | |
+    |---|---|
+    | `Sec-Fetch-Site: same-origin` | passes |
+    | `Sec-Fetch-Site: same-site` or `cross-site` | 403, but for trusted origins |
+    | an `Origin`, with no `Sec-Fetch-Site` or `none` | passes with the scheme, host and port of the request, else 403 |
+    | `Origin: null`, or `Sec-Fetch-Site: none` alone | the token is needed |
+    | nothing | with a session cookie the token is needed; without one it passes |
+
+    The token, `ctx.session.csrf_token`, comes in the header `X-CSRF-Token` or the form field `csrf_token`. The header
+    is compared in any case; a form is read only where the token is needed and the header is missing.
+
+    GET, HEAD and OPTIONS are never refused, so let them change nothing. Routes with `session=False` are left out. Every
+    403 has a `code`: `csrf-cross-site`, `csrf-origin`, `csrf-token-missing`, `csrf-token-invalid`, `csrf-session`.
+
+    Raises `BadTrustedOrigin` for what is no origin.
+
+    >>> csrf(trusted_origins=["https://admin.example.com"])
+    <kick.middleware.csrf.CsrfLayer object at ...>
+    """
+    no_list = list_problem(trusted_origins, "trusted_origins", "csrf()")
+    raise_all([no_list] if no_list else [])
+    raise_all(BadTrustedOrigin(each) for each in trusted_origins if not _is_origin(each))
+    return CsrfLayer(frozenset(each.encode("ascii") for each in trusted_origins))
+
+
+def _is_origin(text: object) -> bool:
+    """Whether a text is an origin as browsers write it: in lower case, and without a default port."""
+    if not isinstance(text, str) or not text.isascii():
+        return False
+    try:
+        parts = urlsplit(text)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return False
+    is_default = port.encode() == _DEFAULT_PORTS.get(parts.scheme.encode())
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    plain = bool(host) and not set(host) & set(" *\t")
+    return plain and not is_default and text == f"{parts.scheme}://{host}{port}"

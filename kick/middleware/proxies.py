@@ -1,0 +1,338 @@
+"""Trusted proxies: who the client is, and what it asked for, as the proxies in front of the application say.
+
+Anybody can send the headers `Forwarded` and `X-Forwarded-For`; each proxy adds what it knows at the right end. So they
+are read from the right, and only for as long as the one who wrote an entry is trusted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from ipaddress import ip_network
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kick.errors import KickError, raise_all
+from kick.middleware.hosts import parse_host
+
+Headers: TypeAlias = Literal["x-forwarded", "forwarded"]
+Address: TypeAlias = bytes
+"""The 4 or 16 bytes of it: a tenth of the time that an object of `ipaddress` takes."""
+RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+
+UNIX: Final = "unix"
+"""Among the networks: a proxy on a Unix socket, which has no address."""
+
+_SCHEMES: Final = {"http": ("http", "ws"), "https": ("https", "wss"), "ws": ("http", "ws"), "wss": ("https", "wss")}
+_WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?").fullmatch
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+"""How an IPv4 address begins that is written as one of IPv6 (RFC 4291, section 2.5.5.2)."""
+_LONGEST: Final = 64
+"""More characters than any address with a port has."""
+
+_PAIR: Final = re.compile(
+    r"""[ \t]*+([!#$%&'*+.^_`|~0-9A-Za-z-]++)=(?:([^\s;,"]++)|"((?:[^"\\]|\\.)*+)")[ \t]*+([;,]|$)"""
+).match
+
+
+class BadTrustedProxies(KickError):
+    """`trusted_proxies=` that is neither a number of proxies nor a list of their networks."""
+
+    code = "trusted-proxies"
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            cause=f"trusted_proxies={given!r} is neither a number of proxies nor a list of networks.",
+            fix="Say how many there are, such as `trusted_proxies=1`, or where: "
+            '`trusted_proxies=["10.0.0.0/8", "unix"]`.',
+        )
+
+
+class BadForwardedHeaders(KickError):
+    """`TrustedProxies(headers=...)` that names no headers that kick reads."""
+
+    code = "trusted-proxies-headers"
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            cause=f"TrustedProxies(headers={given!r}): one kind is read, the one that your proxies write.",
+            fix='Take `TrustedProxies(1, headers="x-forwarded")` or `headers="forwarded"`.',
+        )
+
+
+class Network(NamedTuple):
+    """A network: how many bytes its addresses have, and which of their bits are what."""
+
+    size: int
+    mask: int
+    bits: int
+
+
+class Hop(NamedTuple):
+    """What one proxy says of whoever it got the request from; what it does not say, or not readably, is `None`."""
+
+    address: Address | None
+    port: int = 0
+    scheme: str | None = None
+    host: str | None = None
+
+
+class TrustedProxies:
+    """The proxies that are trusted, and the headers that they write.
+
+    Arguments:
+        trusted: how many proxies every request passes, or their networks and addresses: `["10.0.0.0/8", "::1"]`;
+            `"unix"` stands for one on a Unix socket.
+        headers: `"x-forwarded"` for `X-Forwarded-For`, `-Proto` and `-Host`; `"forwarded"` for `Forwarded` (RFC 7239).
+            One of them, because most proxies write one and hand the other on as the client sent it.
+
+    >>> TrustedProxies(["10.0.0.0/8"], headers="forwarded")
+    TrustedProxies(['10.0.0.0/8'], headers='forwarded')
+
+    Raises `BadTrustedProxies` and `BadForwardedHeaders`.
+    """
+
+    def __init__(self, trusted: int | Sequence[str], *, headers: Headers = "x-forwarded") -> None:
+        problems: list[KickError] = [] if headers in ("x-forwarded", "forwarded") else [BadForwardedHeaders(headers)]
+        self.trusted = trusted
+        self.headers = headers
+        self.count = 0
+        self.networks: list[Network] = []
+        self.by_socket = False
+        if isinstance(trusted, int) and not isinstance(trusted, bool) and trusted >= 0:
+            self.count = trusted
+        elif isinstance(trusted, Iterable) and not isinstance(trusted, str | bytes):
+            self._read(list(trusted), problems)
+        else:
+            problems.append(BadTrustedProxies(trusted))
+        raise_all(problems)
+        self._trusts_peer = lru_cache(1024)(self._trusts_text)  # peers are the proxies: a few
+
+    def __repr__(self) -> str:
+        return f"TrustedProxies({self.trusted!r}, headers={self.headers!r})"
+
+    def __bool__(self) -> bool:
+        return bool(self.count or self.networks or self.by_socket)
+
+    @classmethod
+    def of(cls, given: Any) -> TrustedProxies | None:
+        """What `bootstrap(trusted_proxies=...)` means; `None` where nobody is trusted.
+
+        >>> TrustedProxies.of(1), TrustedProxies.of(()), TrustedProxies.of(None)
+        (TrustedProxies(1, headers='x-forwarded'), None, None)
+        """
+        proxies = given if isinstance(given, TrustedProxies) else cls(() if given is None else given)
+        return proxies or None
+
+    @classmethod
+    def of_text(cls, text: str) -> TrustedProxies | None:
+        """The same, of an environment variable: a number, or networks with commas between them.
+
+        >>> TrustedProxies.of_text("10.0.0.0/8, unix"), TrustedProxies.of_text("2"), TrustedProxies.of_text("")
+        (TrustedProxies(['10.0.0.0/8', 'unix'], headers='x-forwarded'), TrustedProxies(2, headers='x-forwarded'), None)
+        """
+        text = text.strip()
+        if text.isascii() and text.isdigit():
+            return cls.of(int(text))
+        return cls.of([each.strip() for each in text.split(",") if each.strip()])
+
+    def client_of(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> Hop | None:
+        """The client of a request that `peer` sent, and what it asked for; `None` when `peer` is the client itself.
+
+        An entry that cannot be read (`unknown`, `_hidden`, garbage) ends the way: the client is whoever it is about,
+        of whom no more is known than the address of the last proxy.
+        """
+        if not (self.count or (self.by_socket if peer is None else self._trusts_peer(peer))):
+            return None
+        hops = _forwarded(headers) if self.headers == "forwarded" else _x_forwarded(headers)
+        found: Hop | None = None
+        known: Hop | None = None
+        for passed, hop in enumerate(hops, 1):
+            found = hop
+            if hop.address is None:
+                break
+            known = hop
+            if passed >= self.count if self.count else not self._trusts(hop.address):
+                break
+        if found is None or known is None or found is known:
+            return found
+        return found._replace(address=known.address, port=known.port)
+
+    def _read(self, given: list[Any], problems: list[KickError]) -> None:
+        for each in given:
+            if each == UNIX:
+                self.by_socket = True
+                continue
+            try:
+                if not isinstance(each, str):
+                    raise ValueError(each)
+                network = ip_network(each, strict=False)
+                bits = int(network.network_address)
+                self.networks.append(Network(len(network.network_address.packed), int(network.netmask), bits))
+            except ValueError:
+                problems.append(BadTrustedProxies(self.trusted))
+                return
+
+    def _trusts_text(self, text: str) -> bool:
+        found = parse_address(text)
+        return found is not None and self._trusts(found[0])
+
+    def _trusts(self, address: Address) -> bool:
+        size, bits = len(address), int.from_bytes(address)
+        return any(bits & network.mask == network.bits and size == network.size for network in self.networks)
+
+
+class ProxiedApp:
+    """ASGI middleware that puts the client, scheme and host into the scope that the trusted proxies tell of."""
+
+    def __init__(self, app: ASGIApp, proxies: TrustedProxies) -> None:
+        self._app = app
+        self._proxies = proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] in ("http", "websocket"):
+            scope = seen_through(self._proxies, scope)
+        await self._app(scope, receive, send)
+
+
+def seen_through(proxies: TrustedProxies, scope: Scope) -> Scope:
+    """The scope as it would be without the proxies.
+
+    >>> scope = {"type": "http", "scheme": "http", "client": ("10.0.0.1", 4711), "headers": [
+    ...     (b"host", b"inner:8000"), (b"x-forwarded-for", b"203.0.113.9"), (b"x-forwarded-proto", b"https")]}
+    >>> seen = seen_through(TrustedProxies(1), scope)
+    >>> seen["client"], seen["scheme"]
+    (('203.0.113.9', 0), 'https')
+    """
+    client = scope.get("client")
+    hop = proxies.client_of(None if client is None else client[0], scope["headers"])
+    if hop is None:
+        return scope
+    scope = dict(scope)
+    if hop.address is not None:
+        scope["client"] = (text_of(hop.address), hop.port)
+    if hop.scheme is not None:
+        scope["scheme"] = _SCHEMES[hop.scheme][scope["type"] == "websocket"]
+    if hop.host is not None:
+        others = [header for header in scope["headers"] if header[0] != b"host"]
+        scope["headers"] = [(b"host", hop.host.encode("ascii")), *others]
+    return scope
+
+
+def parse_address(text: str) -> tuple[Address, int] | None:
+    """An address and its port, 0 where there is none, as the headers have them; `None` for anything else.
+
+    >>> [parse_address(each) for each in ("192.0.2.7:4711", "[::ffff:192.0.2.7]")]
+    [(b'\\xc0\\x00\\x02\\x07', 4711), (b'\\xc0\\x00\\x02\\x07', 0)]
+    >>> text_of(parse_address("2001:DB8:0::1")[0])
+    '2001:db8::1'
+    >>> [parse_address(each) for each in ("unknown", "_hidden", "fe80::1%eth0", "192.0.2.7:99999", "1.2.3")]
+    [None, None, None, None, None]
+    """
+    if len(text) > _LONGEST:
+        return None
+    port = 0
+    found = _WITH_PORT(text)
+    if found is not None:
+        text, port = found[1] or found[2], int(found[3] or 0)
+    elif text.count(":") < 2:
+        return None
+    try:
+        address = inet_pton(AF_INET6 if ":" in text else AF_INET, text)
+    except (OSError, ValueError):
+        return None
+    if address[:12] == _MAPPED:
+        address = address[12:]
+    return None if port > 65535 else (address, port)
+
+
+def text_of(address: Address) -> str:
+    """An address as it is written (RFC 5952)."""
+    return inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)
+
+
+def _x_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Hop]:
+    """The entries of `X-Forwarded-For`, the last one first; scheme and host are what the nearest proxy says."""
+    lines: list[bytes] = []
+    proto = told = own = b""
+    for name, value in headers:
+        if name == b"x-forwarded-for":
+            lines.append(value)
+        elif name == b"x-forwarded-proto":
+            proto = value
+        elif name == b"x-forwarded-host":
+            told = value
+        elif name == b"host":
+            own = value
+    scheme = _scheme(_last(proto))
+    host = None if told == own else _host(_last(told))
+    nothing = True
+    for line in reversed(lines):
+        for entry in reversed(line.decode("latin-1").split(",")):
+            nothing = False
+            yield _hop(entry.strip(" \t"), scheme, host)
+    if nothing and (scheme or host):
+        yield Hop(None, 0, scheme, host)
+
+
+def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Hop]:
+    """The elements of `Forwarded`, the last one first; a line that is malformed ends them."""
+    lines = [value.decode("latin-1") for name, value in headers if name == b"forwarded"]
+    for line in reversed(lines):
+        elements = forwarded_elements(line)
+        if elements is None:
+            return
+        for element in reversed(elements):
+            yield _hop(element.get("for", ""), _scheme(element.get("proto")), _host(element.get("host")))
+
+
+def forwarded_elements(line: str) -> list[dict[str, str]] | None:
+    """The elements of a `Forwarded` header (RFC 7239, section 4), names in lower case; `None` when it is malformed.
+
+    >>> forwarded_elements('For="[2001:db8::1]:4711";proto=https, for=192.0.2.43')
+    [{'for': '[2001:db8::1]:4711', 'proto': 'https'}, {'for': '192.0.2.43'}]
+    >>> forwarded_elements('for="1.1.1.1'), forwarded_elements("for=a;for=b"), forwarded_elements("x")
+    (None, None, None)
+    """
+    elements: list[dict[str, str]] = []
+    element: dict[str, str] = {}
+    at, end = 0, len(line.rstrip(" \t"))
+    while at < end:
+        pair = _PAIR(line, at, end)
+        if pair is None:
+            return None
+        name, token, quoted, after = pair.groups()
+        name = name.lower()
+        if name in element:
+            return None
+        element[name] = token if token is not None else re.sub(r"\\(.)", r"\1", quoted)
+        at = pair.end()
+        if after != ";":
+            elements.append(element)
+            element = {}
+            if after == "," and at >= end:
+                return None
+    return None if element else elements
+
+
+def _hop(entry: str, scheme: str | None, host: str | None) -> Hop:
+    found = parse_address(entry)
+    return Hop(None, 0, scheme, host) if found is None else Hop(*found, scheme, host)
+
+
+def _last(line: bytes) -> str:
+    """The last one of a list: what the nearest proxy has written."""
+    return line.rpartition(b",")[2].strip(b" \t").decode("latin-1")
+
+
+def _scheme(text: str | None) -> str | None:
+    lowered = None if text is None else text.lower()
+    return lowered if lowered in _SCHEMES else None
+
+
+def _host(text: str | None) -> str | None:
+    return text if text is not None and parse_host(text) is not None else None

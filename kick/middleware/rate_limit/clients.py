@@ -1,0 +1,56 @@
+"""Whose request it is, for `rate_limit()`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from ipaddress import IPv6Address
+from typing import Any, Final, TypeAlias
+
+from kick.http.context.context import RequestContext
+
+KeyOf: TypeAlias = Callable[[RequestContext[Any]], str | Awaitable[str | None] | None]
+"""Says whose request it is; `None` for one that is not counted."""
+
+_is_plain: Final = re.compile(r"[A-Za-z0-9_.:@-]{1,64}").fullmatch
+
+
+def by_ip(ctx: RequestContext[Any]) -> str:
+    """The address of the client. Those of whom it is not known, as behind a Unix socket, are counted together."""
+    address = ctx.client_ip
+    if address is None:
+        return "unknown"
+    return network_of(address) if ":" in address else address
+
+
+def by_principal(ctx: RequestContext[Any]) -> str:
+    """Who is logged in, or else the address."""
+    session = ctx._session
+    principal = None if session is None else session.principal
+    return f"ip:{by_ip(ctx)}" if principal is None else f"user:{principal}"
+
+
+KEYS: Final[dict[str, KeyOf]] = {"ip": by_ip, "principal": by_principal}
+
+
+def network_of(address: str) -> str:
+    """What one client has of the addresses of IPv6: a network of 64 bits (RFC 6177).
+
+    >>> network_of("2001:db8:1:2:3:4:5:6"), network_of("::ffff:192.0.2.1"), network_of("fe80::1%eth0")
+    ('2001:db8:1:2::', '192.0.2.1', 'fe80::')
+    """
+    try:
+        parsed = IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Address(int(parsed) >> 64 << 64))
+
+
+def plain_key(key: str) -> str:
+    """A key that has no separators in it and is not long, whoever thought of it."""
+    if _is_plain(key):
+        return key
+    return "#" + blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

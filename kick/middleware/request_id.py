@@ -1,0 +1,69 @@
+"""`request_id()`: the name of a request, taken over from whoever sent it or drawn, and sent back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kick.cookies import is_token
+from kick.errors import KickError
+from kick.http.context.context import RequestContext
+from kick.http.pipeline import CallNext
+from kick.http.request.request_id import draw_request_id, usable_id
+from kick.http.response.base import Response, set_header
+
+
+class BadRequestIDHeader(KickError):
+    """`request_id(header=...)` with a name that no header has."""
+
+    code = "request-id-header"
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            cause=f"request_id(header={given!r}): that is no name of a header (RFC 9110, section 5.1).",
+            fix='Take a usual one: `request_id(header="X-Request-ID")`.',
+        )
+
+
+class RequestIds:
+    """What `request_id()` returns."""
+
+    is_blind = True
+
+    def __init__(self, name: bytes, inbound: bool) -> None:
+        self._name = name
+        self._inbound = inbound
+
+    async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
+        """Name the request, hand it on, and say the name."""
+        name = self._name
+        found = self._sent_with(ctx) if self._inbound else None
+        ctx._request_id = request_id = found or ctx._request_id or draw_request_id()
+        response = await call_next(ctx)
+        set_header(response, name, request_id.encode("ascii"))
+        return response
+
+    def _sent_with(self, ctx: RequestContext[Any]) -> str | None:
+        values = [value for name, value in ctx.scope["headers"] if name == self._name]
+        text = values[0].decode("latin-1") if len(values) == 1 else ""
+        return text if usable_id(text) else None
+
+
+def request_id(*, header: str = "X-Request-ID", inbound: bool = False) -> RequestIds:
+    """Middleware that says the name of each request, `ctx.request_id`, in a header of its response.
+
+    Arguments:
+        header: the header.
+        inbound: take over the name that a request comes with, where it is a token (RFC 9110, section 5.6.2) of at most
+            128 characters. Only where a proxy of yours sets it: otherwise anyone can write names into your logs.
+
+    >>> from kick import bootstrap
+    >>> from kick.testing import TestClient
+    >>> with TestClient(bootstrap([], [request_id(inbound=True)])) as client:
+    ...     client.get("/", headers={"X-Request-ID": "abc-1"}).headers["X-Request-ID"]
+    'abc-1'
+
+    Raises `BadRequestIDHeader` for a name that no header has.
+    """
+    if not is_token(header):
+        raise BadRequestIDHeader(header)
+    return RequestIds(header.lower().encode("ascii"), inbound)

@@ -1,0 +1,170 @@
+"""`session()`: the engine in kick's pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from kick.cookies import CookieParser
+from kick.di import Provider
+from kick.errors import KickError
+from kick.exceptions import HTTPError
+from kick.http.context.context import RequestContext
+from kick.http.errors import MiddlewareOrder
+from kick.http.response.base import Response
+from kick.http.routing.router import Route
+from kick.session.cookie import CookieOptions
+from kick.session.devices import Sessions
+from kick.session.engine import Engine
+from kick.session.events import Listener
+from kick.session.headers import finish_headers
+from kick.session.ids import draw_id, key_of
+from kick.session.options import Duration, OnStoreError, check_options
+from kick.session.session import Session
+from kick.session.stores.url import open_store
+from kick.signing import Secret
+
+
+class SessionLayer:
+    """What `session()` returns: middleware that gives each request its session."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.providers = (Provider(Sessions, value=Sessions(engine)),)
+        self.health = {"session store": self._ask_store}
+        self._everywhere = engine.options.path == "/"
+
+    @property
+    def is_for_sight(self) -> bool:
+        """Whether the session may be left alone where nobody can see it: nothing is to be prolonged or stored then."""
+        options = self.engine.options
+        return not (options.rolling or options.save_uninitialized or options.rotate_after is not None)
+
+    def for_route(self, route: Route | None) -> SessionLayer | None:
+        """Itself; nothing where no route matched, and where the session is switched off."""
+        return None if route is None or route.session is False else self
+
+    def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
+        """What is wrong with its place among the middleware."""
+        if any(isinstance(layer, CookieParser) for layer in after):
+            return [
+                MiddlewareOrder(
+                    "cookie_parser() stands after session(), which needs the cookies.",
+                    "cookie_parser(), session(secret=secret)",
+                )
+            ]
+        return []
+
+    async def __call__(
+        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
+    ) -> Response:
+        """Open the session, hand the request on, and close the session before the response leaves."""
+        if ctx._session is not None or not (self._everywhere or self.engine.is_within(ctx.path)):
+            return await call_next(ctx)
+        session = await self.engine.open(ctx.scope)
+        ctx._session = session
+        try:
+            response = await call_next(ctx)
+        except Exception as error:
+            await self._close_after(error, session, ctx)
+            raise
+        try:
+            closing = self.engine.close(session, response.status_code)
+            cookie = None if closing is None else await closing
+        except Exception:
+            self._send_cookie(self.engine.cookie_of(session), ctx)
+            raise
+        if cookie is not None:
+            cookie = self.engine.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
+        if cookie is not None or session._accessed:
+            finish_headers(response.raw_headers, accessed=session._accessed, cookie=cookie)
+        return response
+
+    async def _close_after(self, error: Exception, session: Session[Any], ctx: RequestContext[Any]) -> None:
+        """Close the session of a handler that raised, when nothing further in has made a response of it."""
+        status = error.status if isinstance(error, HTTPError) else 500
+        closing = self.engine.close(session, status)
+        if closing is not None:
+            self._send_cookie(await closing, ctx)
+
+    def _send_cookie(self, cookie: bytes | None, ctx: RequestContext[Any]) -> None:
+        """Send the cookie with whatever response is sent: the store knows the session by this id, and by no other."""
+        cookie = self.engine.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
+        if cookie is not None:
+            ctx._add_header(b"set-cookie", cookie)
+            ctx._add_header(b"cache-control", b"no-store")
+
+    async def _ask_store(self) -> None:
+        """Raise when the store does not answer: a session that does not exist is looked up."""
+        await self.engine.store.load(key_of(draw_id()))
+
+    async def aclose(self) -> None:
+        """Close the store."""
+        await self.engine.store.aclose()
+
+
+def session(
+    secret: Secret | None = None,
+    *,
+    cookie_name: str = "kick.sid",
+    max_age: Duration = timedelta(hours=24),
+    absolute_max_age: Duration | None = None,
+    rolling: bool = False,
+    save_uninitialized: bool = True,
+    rotate_after: Duration | None = None,
+    grace: Duration = timedelta(seconds=30),
+    cookie: CookieOptions | Mapping[str, Any] | None = None,
+    store: object = None,
+    data: type | None = None,
+    on_store_error: OnStoreError = "error",
+    store_timeout: Duration = 1.0,
+    max_size: int = 1 << 20,
+    on_event: Listener | None = None,
+) -> SessionLayer:
+    """Middleware that gives every request a session: `ctx.session`.
+
+    Arguments:
+        secret: signs the cookie; at least 32 bytes. Of several, the first signs and all verify; a cookie that was
+            signed with an older one is issued anew.
+        cookie_name: an RFC 6265 token.
+        max_age: how long a session lives without a write (rolling: without a request); a `timedelta` or seconds.
+        absolute_max_age: the deadline that nothing extends; none, or 30 days when rolling.
+        rolling: every request restarts `max_age`, of the cookie and in the store alike; both at most once in a tenth
+            of it, and at most once a minute.
+        save_uninitialized: store sessions that nobody wrote to, and set their cookie. `False` is recommended.
+        rotate_after: draw a new id this long after the last one.
+        grace: how long the old id leads to the new one after such a rotation.
+        cookie: a `CookieOptions`, or a mapping with the same keys: `{"secure": True, "same_site": "strict"}`.
+        store: where sessions are; `None` for the memory of this process, a URL (`sqlite:///sessions.db`,
+            `redis://host:6379/0`), an `AtomicStore`, or any object with `get`, `set`, `destroy` and perhaps `touch`.
+        data: a msgspec Struct or dataclass: the type of `ctx.session.data`.
+        on_store_error: `"error"` answers 503 where the session is used while the store is down; `"anonymous"`
+            gives an empty session that refuses writes.
+        store_timeout: how long the store may take, in seconds or as a `timedelta`.
+        max_size: the most bytes that a session may have, encoded; to grow beyond raises `SessionTooLarge`.
+        on_event: called with each `Event`: created, destroyed, bad signature, ...
+
+    >>> session(secret="a secret of at least thirty-two bytes", max_age=timedelta(hours=8)).engine.options.max_age
+    28800.0
+
+    Raises `KickError` for a missing or weak secret, a cookie that browsers refuse, an unknown store, a duration
+    that is not above 0; all that is wrong at once.
+    """
+    options = check_options(
+        secret,
+        cookie_name=cookie_name,
+        max_age=max_age,
+        absolute_max_age=absolute_max_age,
+        rolling=rolling,
+        save_uninitialized=save_uninitialized,
+        rotate_after=rotate_after,
+        grace=grace,
+        cookie=cookie,
+        data=data,
+        on_store_error=on_store_error,
+        store_timeout=store_timeout,
+        max_size=max_size,
+        on_event=on_event,
+    )
+    return SessionLayer(Engine(options, open_store(store, timeout=options.store_timeout)))

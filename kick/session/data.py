@@ -1,0 +1,291 @@
+"""The data of one session in one request: decoded when read, compared when the request ends.
+
+Nobody declares a change. What was assigned and what was read and can be changed in place (lists and dicts) is encoded
+once more at the end; the keys whose bytes differ from those in the store have changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABCMeta
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+from typing import Any, Final, NoReturn, Protocol, TypeAlias
+
+import msgspec
+
+from kick.session.values import (
+    MARK,
+    PLAIN_TYPES,
+    UnstorableValue,
+    decode,
+    decode_json,
+    encode,
+    encode_json,
+    same,
+)
+
+logger: Final = logging.getLogger("kick.session")
+
+RESERVED: Final = "$"
+"""Keys of a record that begin so are kick's own, and no user's."""
+
+_SCALARS: Final = frozenset({str, int, bool, float, type(None)})
+_PLAINEST: Final = frozenset({int, bool, type(None)})
+"""What JSON holds as it is, whatever its value."""
+
+_MISSING: Final = object()
+
+
+Refusal: TypeAlias = Callable[[], Exception]
+"""Makes the error that a write gets."""
+
+
+class Contents(Protocol):
+    """What `Session` needs of the thing behind `session.data`."""
+
+    @property
+    def value(self) -> Any:
+        """What `session.data` is."""
+        ...
+
+    def replace(self, value: Any) -> None:
+        """`session.data = value`."""
+        ...
+
+    def changes(self) -> tuple[dict[str, bytes], list[str]] | None:
+        """The encoded values of the keys that changed since `rebase`, and the keys that are no longer there, if any."""
+        ...
+
+    def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
+        """What `changes` has to say of one key."""
+        ...
+
+    def rebase(self, stored: Mapping[str, bytes]) -> None:
+        """The store now has `stored`; what is different here remains a change."""
+        ...
+
+    def refresh(self, key: str, stored: Mapping[str, bytes]) -> None:
+        """The store now has `stored`, and what is here under `key` counts no more."""
+        ...
+
+    def retain(self, keys: Collection[str], stored: Mapping[str, bytes]) -> None:
+        """Forget all but these keys, changes included; the store now has `stored`."""
+        ...
+
+    def seal(self, refusal: Refusal | None) -> None:
+        """Refuse every further write with what `refusal` returns, or no more."""
+        ...
+
+
+class StructMapping(msgspec.StructMeta, ABCMeta):
+    """The metaclass of a msgspec Struct that is a mapping."""
+
+
+class SessionData(MutableMapping[str, Any], msgspec.Struct, metaclass=StructMapping, eq=False):
+    """`session.data`: a dict of the session's values, each decoded when it is first read.
+
+    >>> data = SessionData({"cart": b'{"items":[1]}', "theme": b'"dark"'})
+    >>> data["cart"]["items"].append(2)
+    >>> data["theme"] = "dark"
+    >>> data.changes()
+    ({'cart': b'{"items":[1,2]}'}, [])
+    """
+
+    _stored: Mapping[str, bytes]
+    _live: dict[str, Any] = {}
+    """What was assigned, and what was read and can be changed in place."""
+    _dropped: set[str] | None = None
+    _sealed: Refusal | None = None
+
+    @property
+    def value(self) -> SessionData:
+        """Itself."""
+        return self
+
+    def __getitem__(self, key: str) -> Any:
+        value = self.get(key, _MISSING)
+        if value is _MISSING:
+            raise KeyError(key)
+        return value
+
+    def get(self, key: str, default: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The value of `key`, or `default`."""
+        live = self._live
+        if live and key in live:
+            return live[key]
+        raw = self._stored.get(key)
+        if raw is None or key[0:1] == RESERVED or (self._dropped is not None and key in self._dropped):
+            return default
+        try:
+            value = decode_json(raw)
+            if type(value) in _SCALARS:
+                return value
+            if MARK in raw:
+                value = decode(raw)
+        except (ValueError, RecursionError) as error:  # UnreadableValue, or what msgspec says of bytes
+            logger.warning("a stored value of the key %r cannot be read and counts as missing: %s", key, error)
+            self._stored = {name: value for name, value in self._stored.items() if name != key}
+            return default
+        if self._sealed is not None:
+            return _freeze(value, self._sealed)
+        live[key] = value
+        return value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if self._sealed is not None:
+            raise self._sealed()
+        if type(key) is not str or key[0:1] == RESERVED or not key.isascii():
+            check_key(key)
+        if type(value) not in PLAIN_TYPES:
+            encode(key, value)  # a mistake shows here, where it is made
+        self._live[key] = value
+        if self._dropped is not None:
+            self._dropped.discard(key)
+
+    def __delitem__(self, key: str) -> None:
+        if self._sealed is not None:
+            raise self._sealed()
+        if key not in self:
+            raise KeyError(key)
+        self._live.pop(key, None)
+        if key in self._stored:
+            if self._dropped is None:
+                self._dropped = set()
+            self._dropped.add(key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._live or (key in self._stored and self.get(str(key), _MISSING) is not _MISSING)
+
+    def __iter__(self) -> Iterator[str]:
+        for key in self._stored:
+            if self.get(key, _MISSING) is not _MISSING:
+                yield key
+        for key in list(self._live):
+            if key not in self._stored:
+                yield key
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"SessionData({dict(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return dict(self) == other if isinstance(other, Mapping) else NotImplemented
+
+    def copy(self) -> dict[str, Any]:
+        """All of it as a plain dict; a change of the dict itself changes nothing here."""
+        return dict(self)
+
+    def clear(self) -> None:
+        """Remove everything that is there."""
+        if self._sealed is not None:
+            raise self._sealed()
+        self._live.clear()
+        self._dropped = {key for key in self._stored if key[0:1] != RESERVED}
+
+    def replace(self, value: Mapping[str, Any]) -> None:
+        """Become `value`: what it lacks is removed. Nothing happens when some of it cannot be stored."""
+        if self._sealed is not None:
+            raise self._sealed()
+        new = dict(value)
+        for key, each in new.items():
+            check_key(key)
+            encode(key, each)
+        self.clear()
+        self.update(new)
+
+    def changes(self) -> tuple[dict[str, bytes], list[str]] | None:
+        """See `Contents.changes`."""
+        if not self._live and not self._dropped:
+            return None
+        changed: dict[str, bytes] = {}
+        for key, value in self._live.items():
+            kind = type(value)
+            encoded = encode_json(value) if kind in _PLAINEST else encode(key, value)
+            stored = self._stored.get(key)
+            if stored != encoded and (stored is None or kind in _SCALARS or not same(stored, encoded)):
+                changed[key] = encoded
+        return changed, [*self._dropped] if self._dropped else []
+
+    def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
+        """See `Contents.pending`."""
+        if key in self._live:
+            return {key: encode(key, self._live[key])}, []
+        return {}, [key] if self._dropped is not None and key in self._dropped else []
+
+    def rebase(self, stored: Mapping[str, bytes]) -> None:
+        """See `Contents.rebase`."""
+        self._stored = stored
+        if self._dropped is not None:
+            self._dropped.intersection_update(stored)
+
+    def refresh(self, key: str, stored: Mapping[str, bytes]) -> None:
+        """See `Contents.refresh`."""
+        self.rebase(stored)
+        self._live.pop(key, None)
+        if self._dropped is not None:
+            self._dropped.discard(key)
+
+    def retain(self, keys: Collection[str], stored: Mapping[str, bytes]) -> None:
+        """See `Contents.retain`."""
+        self._stored = stored
+        self._live = {key: value for key, value in self._live.items() if key in keys}
+        if self._dropped is not None:
+            self._dropped.intersection_update(keys)
+
+    def seal(self, refusal: Refusal | None) -> None:
+        """See `Contents.seal`."""
+        self._sealed = refusal
+        self._live.clear()
+        self._dropped = None
+
+
+def check_key(key: object) -> None:
+    """Raise `UnstorableValue` for what cannot be a key of a session's data."""
+    if type(key) is not str:
+        raise UnstorableValue("data", f"the key {key!r} is not a str")
+    if key[0:1] == RESERVED:
+        raise UnstorableValue(f"data[{key!r}]", f"keys that begin with {RESERVED!r} are kick's own")
+    if not key.isascii():
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            raise UnstorableValue(f"data[{key!r}]", "a key with a lone surrogate has no UTF-8 form") from None
+
+
+class _FrozenList(list[Any]):
+    """A list of a session that takes no more writes."""
+
+    refusal: Refusal
+
+
+class _FrozenDict(dict[str, Any]):
+    """A dict of a session that takes no more writes."""
+
+    refusal: Refusal
+
+
+def _refuse(self: _FrozenList | _FrozenDict, *_: Any, **__: Any) -> NoReturn:
+    raise self.refusal()
+
+
+for _name in ("append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "__iadd__", "__imul__"):
+    setattr(_FrozenList, _name, _refuse)
+for _name in ("pop", "popitem", "clear", "update", "setdefault", "__ior__"):
+    setattr(_FrozenDict, _name, _refuse)
+for _name in ("__setitem__", "__delitem__"):
+    setattr(_FrozenList, _name, _refuse)
+    setattr(_FrozenDict, _name, _refuse)
+
+
+def _freeze(value: Any, refusal: Refusal) -> Any:
+    if type(value) is list:
+        frozen_list = _FrozenList(_freeze(each, refusal) for each in value)
+        frozen_list.refusal = refusal
+        return frozen_list
+    if type(value) is dict:
+        frozen_dict = _FrozenDict({key: _freeze(each, refusal) for key, each in value.items()})
+        frozen_dict.refusal = refusal
+        return frozen_dict
+    return value

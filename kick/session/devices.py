@@ -1,0 +1,112 @@
+"""Whose sessions there are: "log out my other devices"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from kick.session.engine import Engine
+from kick.session.events import SessionEvent
+from kick.session.ids import fingerprint, key_of, successor_key
+from kick.session.stores.base import Record, Superseded
+from kick.session.values import UnreadableValue, decode
+from kick.session.verbs import CLIENT, MOST_HOPS
+
+
+class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One session of somebody, as shown in a list of devices. `key` names it and opens nothing."""
+
+    key: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    client: Mapping[str, Any]
+    """Where it was started: `ip` and `user_agent`, as far as they were known."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What `session.fingerprint` is in that session: so one finds the present one in the list."""
+        return fingerprint(self.key)
+
+
+class Sessions:
+    """The sessions of people, found by `session.principal`.
+
+    A handler asks for it by type:
+
+        @Get("/devices")
+        async def devices(self, ctx: RequestContext, sessions: Sessions):
+            return await sessions.of(ctx.session.principal)
+
+        @Post("/logout-others")
+        async def logout_others(self, ctx: RequestContext, sessions: Sessions):
+            await sessions.revoke(ctx.session.principal, except_id=ctx.session.id)
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._events = engine.events
+        self._store = engine.store
+        self._ask = engine.verbs.ask
+
+    async def of(self, principal: object) -> list[SessionInfo]:
+        """The live sessions of a principal, the one seen last first."""
+        found = await self._ask(self._store.find(str(principal)))
+        infos = [info_of(key, record) for key, record in found]
+        return sorted(infos, key=lambda info: info.last_seen_at, reverse=True)
+
+    async def revoke(self, principal: object, *, except_id: str | None = None) -> int:
+        """End all sessions of a principal but the one with this id; how many were ended.
+
+        Requests that are in flight under one of them can no longer write, and none is given to the principal
+        by a login that was already on its way when this was called and has not been answered when it returns.
+        Like all here, raises `SessionUnavailable` when the store does not answer.
+        """
+        keep = None if except_id is None else await self._present_key(key_of(except_id))
+        ended = await self._ask(self._store.revoke(str(principal), keep=keep))
+        if ended:
+            self._events.emit(SessionEvent.REVOKED, keep)
+        return ended
+
+    async def end(self, info: SessionInfo) -> bool:
+        """End the session that a list shows, under whichever id it is by now; whether it was still there."""
+        key: str | None = info.key
+        for _ in range(MOST_HOPS):
+            if key is None:
+                break
+            ended = await self._ask(self._store.destroy(key))
+            if not isinstance(ended, Superseded):
+                return ended
+            key = successor_key(ended.successor)
+        return False
+
+    async def purge(self) -> int:
+        """Free what has expired; how many records."""
+        return await self._ask(self._store.purge())
+
+    async def _present_key(self, key: str) -> str:
+        """The key of a session by now: a parallel request may have rotated it."""
+        for _ in range(MOST_HOPS):
+            found = await self._ask(self._store.load(key))
+            successor = successor_key(found.successor) if isinstance(found, Superseded) else None
+            if successor is None:
+                break
+            key = successor
+        return key
+
+
+def info_of(key: str, record: Record) -> SessionInfo:
+    """What a list of devices shows of a record."""
+    try:
+        client = decode(record.fields[CLIENT])
+    except (KeyError, UnreadableValue):
+        client = {}
+    return SessionInfo(
+        key=key,
+        created_at=datetime.fromtimestamp(record.created_at, UTC),
+        last_seen_at=datetime.fromtimestamp(record.seen_at, UTC),
+        expires_at=datetime.fromtimestamp(record.expires_at, UTC),
+        client=client,
+    )

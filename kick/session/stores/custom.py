@@ -1,0 +1,257 @@
+"""Any class with `get`, `set` and `destroy`, made into a store that kick can use."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, Literal, NoReturn
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from kick.session.errors import StoreCannotFind
+from kick.session.stores.base import (
+    GONE,
+    KEEP,
+    NOT_A_COUNTER,
+    TAKEN,
+    Change,
+    CommitResult,
+    Committed,
+    MoveResult,
+    Record,
+    Refused,
+    SessionStore,
+    Superseded,
+)
+
+logger: Final = logging.getLogger("kick.session")
+
+_META: Final = "$kick"
+"""The key of a stored dict under which kick keeps its own: times, deadline, principal."""
+
+
+LEAST_LIFE: Final = 1.0
+"""What `set` and `touch` are given at least, in seconds: databases refuse an expiry of 0."""
+
+
+MOST_TOUCHES: Final = 10_000
+"""For how many sessions it is remembered when they were touched last."""
+
+
+class _Meta(msgspec.Struct, omit_defaults=True):
+    created: float
+    issued: float
+    seen: float
+    expires: float
+    deadline: float | None = None
+    principal: str | None = None
+    superseded: bool = False
+    successor: bytes | None = None
+
+
+class BasicStore:
+    """An `AtomicStore` on top of a `SessionStore`.
+
+    Within this process the operations on one session wait for each other, and all the promises hold. Another
+    process can come between the `get` and the `set` of a commit: two commits in that instant can lose the changes of
+    one, and a session that is destroyed in that instant can come back. That window is as long as one round trip.
+
+    Sessions cannot be found by principal here; `find` and `revoke` raise `StoreCannotFind`.
+    """
+
+    def __init__(self, store: SessionStore) -> None:
+        self._store = store
+        self._touch_of_store = getattr(store, "touch", None)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._touched: dict[str, float] = {}
+
+    async def load(self, key: str) -> Record | Superseded | None:
+        """See `AtomicStore.load`."""
+        found = await self._get(key)
+        if found is not None and key in self._touched:
+            found[1].seen = max(found[1].seen, self._touched[key])
+        return _answer(found)
+
+    async def create(
+        self, key: str, change: Change, *, max_age: float, absolute_max_age: float | None = None
+    ) -> Committed | Literal[Refused.TAKEN]:
+        """See `AtomicStore.create`."""
+        async with self._lock(key):
+            if await self._get(key) is not None:
+                return TAKEN
+            now = time.time()
+            deadline = None if absolute_max_age is None else now + absolute_max_age
+            meta = _Meta(
+                created=now,
+                issued=now,
+                seen=now,
+                expires=_expiry(now, max_age, deadline),
+                deadline=deadline,
+                principal=None if change.principal is KEEP else change.principal,
+            )
+            fields: dict[str, bytes] = {}
+            counters = change.apply_to(fields)
+            if counters is None:
+                raise ValueError("a change that counts on top of what it has set to something else than a counter")
+            await self._set(key, fields, meta)
+            return Committed(meta.expires, counters)
+
+    async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
+        """See `AtomicStore.commit`."""
+        async with self._lock(key):
+            found = await self._get(key)
+            if found is None:
+                return GONE
+            fields, meta = found
+            if meta.superseded:
+                return Superseded(meta.successor)
+            counters = change.apply_to(fields)
+            if counters is None:
+                return NOT_A_COUNTER
+            now = time.time()
+            meta.seen, meta.expires = now, _expiry(now, max_age, meta.deadline)
+            if change.principal is not KEEP:
+                meta.principal = change.principal
+            await self._set(key, fields, meta)
+            return Committed(meta.expires, counters)
+
+    async def touch(self, key: str, *, max_age: float) -> bool:
+        """See `AtomicStore.touch`."""
+        async with self._lock(key):
+            found = await self._get(key)
+            if found is None or found[1].superseded:
+                return False
+            fields, meta = found
+            now = time.time()
+            expires = max(meta.expires, _expiry(now, max_age, meta.deadline))
+            if self._touch_of_store is not None:
+                await self._touch_of_store(_sid(key), max(LEAST_LIFE, expires - now))
+                self._remember_touch(key, now)
+            else:
+                meta.seen, meta.expires = now, expires
+                await self._set(key, fields, meta)
+            return True
+
+    async def move(
+        self,
+        key: str,
+        new_key: str,
+        *,
+        max_age: float,
+        grace: float,
+        keep: Collection[str] | None = None,
+        successor: bytes | None = None,
+    ) -> MoveResult:
+        """See `AtomicStore.move`."""
+        async with self._lock(key), self._lock(new_key):
+            found = await self._get(key)
+            if found is None:
+                return GONE
+            fields, meta = found
+            if meta.superseded:
+                return Superseded(meta.successor)
+            if await self._get(new_key) is not None:
+                return TAKEN
+            now = time.time()
+            if keep is not None:
+                fields = {name: raw for name, raw in fields.items() if name in keep}
+                meta.principal = None
+            meta.issued = meta.seen = now
+            meta.expires = _expiry(now, max_age, meta.deadline)
+            marker = _Meta(now, now, now, now + grace, superseded=True, successor=successor)
+            await self._set(key, {}, marker)
+            await self._set(new_key, fields, meta)
+            return Committed(meta.expires)
+
+    async def destroy(self, key: str) -> bool | Superseded:
+        """See `AtomicStore.destroy`."""
+        async with self._lock(key):
+            found = await self._get(key)
+            if found is None:
+                return False
+            if found[1].superseded:
+                return Superseded(found[1].successor)
+            await self._store.destroy(_sid(key))
+            return True
+
+    async def find(self, principal: str) -> Sequence[tuple[str, Record]]:
+        """Raises `StoreCannotFind`."""
+        self._refuse()
+
+    async def revoke(self, principal: str, *, keep: str | None = None) -> int:
+        """Raises `StoreCannotFind`."""
+        self._refuse()
+
+    async def purge(self) -> int:
+        """Nothing: the class frees what has expired in its own way."""
+        return 0
+
+    async def aclose(self) -> None:
+        """Close the class too, if it has a coroutine method `aclose`."""
+        close = getattr(self._store, "aclose", None)
+        if close is not None:
+            await close()
+
+    def _remember_touch(self, key: str, now: float) -> None:
+        """The class has no place for when a session was touched, and it is not to be touched again at once."""
+        self._touched.pop(key, None)
+        self._touched[key] = now
+        if len(self._touched) > MOST_TOUCHES:
+            del self._touched[next(iter(self._touched))]
+
+    def _refuse(self) -> NoReturn:
+        raise StoreCannotFind(self._store)
+
+    def _lock(self, key: str) -> asyncio.Lock:
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        return lock
+
+    async def _get(self, key: str) -> tuple[dict[str, bytes], _Meta] | None:
+        data = await self._store.get(_sid(key))
+        if data is None:
+            return None
+        try:
+            meta = msgspec.convert(data[_META], _Meta)
+            fields = {name: msgspec.json.encode(value) for name, value in data.items() if name != _META}
+        except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
+            logger.warning("a stored session cannot be read and counts as missing: %s", error)
+            return None
+        ends_at = meta.expires if self._touch_of_store is None or meta.superseded else meta.deadline
+        if ends_at is not None and ends_at <= time.time():
+            return None
+        return fields, meta
+
+    async def _set(self, key: str, fields: Mapping[str, bytes], meta: _Meta) -> None:
+        data: dict[str, Any] = {name: msgspec.json.decode(raw) for name, raw in fields.items()}
+        data[_META] = msgspec.to_builtins(meta)
+        await self._store.set(_sid(key), data, max(LEAST_LIFE, meta.expires - time.time()))
+
+
+def _answer(found: tuple[dict[str, bytes], _Meta] | None) -> Record | Superseded | None:
+    if found is None:
+        return None
+    fields, meta = found
+    if meta.superseded:
+        return Superseded(meta.successor)
+    return Record(
+        fields=fields,
+        created_at=meta.created,
+        issued_at=meta.issued,
+        seen_at=meta.seen,
+        expires_at=meta.expires,
+        deadline=meta.deadline,
+        principal=meta.principal,
+    )
+
+
+def _sid(key: str) -> str:
+    return key.rpartition(":")[2]
+
+
+def _expiry(now: float, max_age: float, deadline: float | None) -> float:
+    return now + max_age if deadline is None else min(now + max_age, deadline)

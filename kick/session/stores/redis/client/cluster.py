@@ -1,0 +1,177 @@
+"""Where commands go in a Redis Cluster: to the node that has the slot of the key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from redis.crc import key_slot
+from redis.exceptions import ClusterDownError, RedisError
+
+from kick.session.stores.redis.client.commands import Command
+from kick.session.stores.redis.client.node import Limits, Server
+from kick.session.stores.redis.client.protocol import pack
+from kick.session.stores.redis.client.single import error_of, plain_error
+
+Address: TypeAlias = tuple[str, int]
+
+SLOTS: Final = 16_384
+MOST_TRIES: Final = 8
+"""How often one command is sent on to another node, or waits for keys that are on their way."""
+
+TRY_AGAIN_AFTER: Final = 0.02
+"""Seconds until the keys of a move that are on their way to another node may have arrived."""
+
+REFRESH_AFTER: Final = 0.1
+"""Seconds between two questions for the map of slots."""
+
+
+ASKED_IN_TIME: Final = 3
+"""How many silent nodes can be asked for the map within the time limit."""
+
+
+class Cluster:
+    """The nodes of a cluster, and the map that says which of them has which slot.
+
+    A node that a slot has left says where it went (MOVED, ASK): a map that is behind costs a round trip, not an error.
+    """
+
+    def __init__(
+        self,
+        seeds: Sequence[Address],
+        connect: Callable[[Address], Awaitable[Any]],
+        limits: Limits,
+        *,
+        remap: Callable[[str, int], Address] = lambda host, port: (host, port),
+    ) -> None:
+        self._seeds = tuple(seeds)
+        self._connect = connect
+        self._limits = limits
+        self._remap = remap
+        self._loop = asyncio.get_running_loop()
+        self._servers: dict[Address, Server] = {}
+        self._slots: list[Address | None] = [None] * SLOTS
+        self._homeless: list[Command] = []
+        self._refresh: asyncio.Task[None] | None = None
+        self._refreshed_at = float("-inf")
+
+    def submit(self, command: Command) -> None:
+        """Send a command to the node that has its key; if it is not known, as soon as it is."""
+        address = self._slots[key_slot(command.key)]
+        if address is None:
+            self._homeless.append(command)
+            self._ask_for_slots()
+        else:
+            self._servers[address].submit(command)
+
+    async def servers(self) -> Sequence[Server]:
+        """The servers that between them have all the data."""
+        if None in self._slots:
+            self._ask_for_slots()
+        if self._refresh is not None:
+            await asyncio.wait([self._refresh])
+        primaries = [self._servers[address] for address in dict.fromkeys(self._slots) if address is not None]
+        if not primaries:
+            raise ClusterDownError("no node of the cluster could be asked for its slots")
+        return primaries
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._refresh is not None:
+            await asyncio.wait([self._refresh])
+        servers, self._servers = list(self._servers.values()), {}
+        self._slots = [None] * SLOTS
+        await asyncio.gather(*(server.aclose() for server in servers))
+
+    def refused(self, server: Server, command: Command, text: str) -> None:
+        """Follow the command's key to where it has gone; raise what the server said when that is not it."""
+        text = plain_error(text)
+        code, _, rest = text.partition(" ")
+        if code == "NOSCRIPT" and command.bring_script():
+            server.submit(command)
+            return
+        command.tries += 1
+        command.ask_no_more()
+        if command.tries > MOST_TRIES:
+            command.fail(error_of(text))
+        elif code == "MOVED":
+            slot, _, address = rest.partition(" ")
+            self._slots[int(slot)] = self._named(address, server)
+            self._ask_for_slots()
+            self.submit(command)
+        elif code == "ASK":
+            command.ask()
+            self._servers[self._named(rest.partition(" ")[2], server)].submit(command)
+        elif code == "TRYAGAIN":
+            self._loop.call_later(TRY_AGAIN_AFTER * command.tries, self.submit, command)
+        else:
+            if code == "CLUSTERDOWN":
+                self._ask_for_slots()
+            command.fail(error_of(text))
+
+    def unreachable(self, server: Server) -> None:
+        """Another node may have taken the place of this one: ask."""
+        self._ask_for_slots()
+
+    # The map
+
+    def _named(self, text: str, server: Server) -> Address:
+        """The address that a node names; without a host, it is the one that the node itself was reached by."""
+        host, _, port = text.rpartition(":")
+        if host in ("", "?"):
+            host = server.name.rpartition(":")[0]
+        return self._known(self._remap(host, int(port)))
+
+    def _known(self, address: Address) -> Address:
+        if address not in self._servers:
+            name = f"{address[0]}:{address[1]}"
+            self._servers[address] = Server(name, lambda: self._connect(address), self, self._limits)
+        return address
+
+    def _ask_for_slots(self) -> None:
+        if self._refresh is None:
+            self._refresh = self._loop.create_task(self._refresh_slots())
+
+    async def _refresh_slots(self) -> None:
+        try:
+            await asyncio.sleep(max(0.0, self._refreshed_at + REFRESH_AFTER - self._loop.time()))
+            await self._read_slots()
+        finally:
+            self._refreshed_at = self._loop.time()
+            self._refresh = None
+
+    async def _read_slots(self) -> None:
+        error: Exception = ClusterDownError("no node of the cluster could be asked for its slots")
+        for address in dict.fromkeys([*self._servers, *self._seeds]):
+            server = self._servers[self._known(address)]
+            command = Command(b"", pack(b"CLUSTER", b"SLOTS"), self._loop.create_future(), repeatable=True)
+            server.submit(command)
+            try:
+                async with asyncio.timeout(self._limits.timeout / ASKED_IN_TIME):
+                    self._map(await command.answer, server)
+            except (RedisError, TimeoutError) as failed:
+                error = failed
+                self._servers[address] = self._servers.pop(address)  # asked last, next time
+            else:
+                error = ClusterDownError("no node of the cluster has the slot")
+                break
+        self._settle(error)
+
+    def _map(self, ranges: Any, server: Server) -> None:
+        slots: list[Address | None] = [None] * SLOTS
+        for first, last, primary, *_ in ranges:
+            address = self._named(f"{(primary[0] or b'').decode()}:{primary[1]}", server)
+            slots[first : last + 1] = [address] * (last + 1 - first)
+        self._slots = slots
+        for address in self._servers.keys() - set(slots):
+            self._servers[address].retire_connections()
+
+    def _settle(self, error: Exception) -> None:
+        """Send the commands that waited for the map."""
+        homeless, self._homeless = self._homeless, []
+        for command in homeless:
+            if self._slots[key_slot(command.key)] is None:
+                command.fail(type(error)(*error.args))
+            else:
+                self.submit(command)

@@ -1,0 +1,177 @@
+"""One connection to Redis, on which commands follow each other without waiting for answers.
+
+redis-py makes the connection: address, TLS, credentials, database. Then this module takes its transport over: a
+command costs a few microseconds here, and several times that through the streams of redis-py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final, Protocol, cast
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from kick.session.stores.redis.client.commands import Command
+from kick.session.stores.redis.client.protocol import UNFINISHED, Refusal, new_reader
+
+MOST_IN_FLIGHT: Final = 512
+"""Commands that may wait for their answers on one connection."""
+
+SLOW_AFTER: Final = 0.005
+"""Seconds without an answer after which further commands take another connection."""
+
+
+class Owner(Protocol):
+    """Who gave a lane its commands."""
+
+    def refused(self, command: Command, text: str) -> None:
+        """The server answered with an error."""
+        ...
+
+    def progressed(self) -> None:
+        """Answers have come, so there is room for further commands."""
+        ...
+
+    def lost(self, lane: Lane, error: Exception, unanswered: Sequence[Command]) -> None:
+        """The connection is gone; whether the `unanswered` commands were carried out is unknown."""
+        ...
+
+
+class Lane(asyncio.Protocol):
+    """A connection with commands in flight. Answers come in the order of the commands."""
+
+    def __init__(self, owner: Owner, connection: Any) -> None:
+        """Take over a connection that redis-py has made and that awaits no answer."""
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._writer = _take_writer(connection)
+        self._transport = cast(asyncio.Transport, self._writer.transport)
+        self._reader = new_reader()
+        self._in_flight: deque[Command] = deque()
+        self._waiting_since = 0.0
+        """When the last complete answer came, or else the first command in flight was sent."""
+        self._heard_at = 0.0
+        """When anything came last."""
+        self._is_full = False
+        self._is_retired = False
+        self._is_lost = False
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        self._transport.set_protocol(self)
+        self._transport.set_write_buffer_limits(high=1)  # or uvloop before 0.23 writes at the end of a turn only
+
+    @property
+    def in_flight(self) -> list[Command]:
+        """The commands that wait for their answers."""
+        return list(self._in_flight)
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether it takes no further commands."""
+        return self._is_retired
+
+    def room(self, now: float) -> int:
+        """How many further commands it takes: none while it is slow."""
+        waiting = len(self._in_flight)
+        if self._is_retired or self._is_full or (waiting and now - self._waiting_since > SLOW_AFTER):
+            return 0
+        return MOST_IN_FLIGHT - waiting
+
+    def is_overdue(self, now: float, time_limit: float) -> bool:
+        """Whether the server has been silent for longer than `time_limit` seconds."""
+        return bool(self._in_flight) and now - max(self._waiting_since, self._heard_at) > time_limit
+
+    def send(self, commands: Sequence[Command], since: float) -> None:
+        """Send commands, all of them in one piece; an idle server has kept us waiting since then.
+
+        `math.inf` is for the middle of a turn, which may take long for other reasons: `begin_to_wait()` comes after it.
+        """
+        if not self._in_flight:
+            self._waiting_since = since
+        self._in_flight.extend(commands)
+        self._transport.write(b"".join([command.payload for command in commands]))
+
+    def begin_to_wait(self, now: float) -> None:
+        """Count from now on what was sent in a turn that is over."""
+        self._waiting_since = min(self._waiting_since, now)
+
+    def retire(self) -> None:
+        """Take no further commands, and close when the last answer has come."""
+        self._is_retired = True
+        if not self._in_flight:
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection; `closed` is done when it is."""
+        self._is_retired = True
+        self._transport.close()
+
+    def fail(self, error: Exception) -> None:
+        """Give the connection up."""
+        self._transport.abort()
+        self._lose(error)
+
+    # What the event loop calls
+
+    def data_received(self, data: bytes) -> None:
+        """Hand the answers that have arrived to those who wait for them."""
+        reader, in_flight = self._reader, self._in_flight
+        waiting = len(in_flight)
+        try:
+            reader.feed(data)
+            while (answer := reader.gets()) is not UNFINISHED:
+                command = in_flight.popleft()
+                if command.preludes:
+                    command.preludes -= 1
+                    in_flight.appendleft(command)
+                elif type(answer) is Refusal:
+                    self._owner.refused(command, str(answer))
+                elif not command.answer.done():
+                    command.answer.set_result(answer)
+        except (ValueError, IndexError, RedisError) as error:
+            self.fail(RedisConnectionError(f"what the server sent is no answer to what it was asked: {error!r}"))
+            return
+        if in_flight:
+            self._heard_at = self._loop.time()
+            if len(in_flight) < waiting:
+                self._waiting_since = self._heard_at
+        elif self._is_retired:
+            self._transport.close()
+        self._owner.progressed()
+
+    def pause_writing(self) -> None:
+        """The server reads more slowly than we write."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """The server has caught up."""
+        self._is_full = False
+        self._owner.progressed()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the owner, unless it has given the connection up itself."""
+        self._lose(RedisConnectionError(f"the connection to Redis was lost: {exc or 'closed by the server'}"))
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def _lose(self, error: Exception) -> None:
+        if not self._is_lost:
+            self._is_lost = self._is_retired = True
+            unanswered = self.in_flight
+            self._in_flight.clear()
+            self._owner.lost(self, error, unanswered)
+
+
+def _take_writer(connection: Any) -> asyncio.StreamWriter:
+    """The writer of a connection of redis-py, which then no longer has one and will not close it.
+
+    The two attributes have been there since redis-py has been asynchronous, and have no public counterpart.
+    """
+    writer = getattr(connection, "_writer", None)
+    if not isinstance(writer, asyncio.StreamWriter):
+        raise RedisConnectionError(f"{connection!r} is not connected")
+    for name in ("_reader", "_writer"):
+        setattr(connection, name, None)
+    return writer

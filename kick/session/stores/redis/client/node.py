@@ -1,0 +1,234 @@
+"""One Redis server: the commands that wait for it, and the connections that carry them.
+
+    submit ──► queue ──► flush, once in a turn of the event loop ──► lane ──► answers
+
+The commands of one turn go out together, on the first connection that is not slow; of many, each `BATCH` as soon as it
+is complete, so that the server works while this process does. Only when the last answer has kept everybody waiting is
+there a second connection, and so on up to `max_connections`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from math import inf
+from typing import Any, Final, Protocol
+
+import msgspec
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from kick.session.stores.redis.client.commands import Command
+from kick.session.stores.redis.client.connection import Lane
+
+BATCH: Final = 16
+"""Commands that are not kept waiting for the end of a turn."""
+
+CHECKS: Final = 8
+"""How often within the time limit the clock is looked at."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a store may use up."""
+
+    timeout: float
+    """Seconds to wait for a connection, and again for an answer."""
+    max_connections: int
+    """Connections to each server."""
+
+
+class Refusals(Protocol):
+    """Who decides what becomes of a command that a server refused, and hears of servers that are out of reach."""
+
+    def refused(self, server: Server, command: Command, text: str) -> None:
+        """The server answered with an error."""
+        ...
+
+    def unreachable(self, server: Server) -> None:
+        """A connection broke, or could not be made."""
+        ...
+
+
+class Server:
+    """The queue of commands for one server, and its connections. It belongs to one event loop."""
+
+    def __init__(self, name: str, connect: Callable[[], Awaitable[Any]], refusals: Refusals, limits: Limits) -> None:
+        self.name = name
+        self._connect = connect
+        self._refusals = refusals
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[Command] = deque()
+        self._flush_is_due = False
+        self._sent_early = False
+        self._lanes: list[Lane] = []
+        self._connecting: asyncio.Task[None] | None = None
+        self._watch: asyncio.TimerHandle | None = None
+
+    def submit(self, command: Command) -> None:
+        """Send a command with all the others of this turn."""
+        self._queue.append(command)
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            self._loop.call_soon(self._flush)
+        elif not len(self._queue) % BATCH:
+            self._sent_early = True
+            self._send(self._loop.time(), since=inf)
+
+    def retire_connections(self) -> None:
+        """Let the connections that there are finish, and make new ones."""
+        for lane in list(self._lanes):
+            lane.retire()
+
+    async def aclose(self) -> None:
+        """Wait for the answers that are due, within the time limit, and close the connections."""
+        commands = [*self._queue, *(command for lane in self._lanes for command in lane.in_flight)]
+        if commands:
+            await asyncio.wait([command.answer for command in commands], timeout=self._limits.timeout)
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait([self._connecting])
+            self._connecting = None
+        self._fail_queue(RedisConnectionError("the store was closed"))
+        lanes = list(self._lanes)
+        for lane in lanes:
+            lane.close()
+        if lanes:
+            _, open_ones = await asyncio.wait([lane.closed for lane in lanes], timeout=self._limits.timeout)
+            for lane in lanes if open_ones else ():
+                lane.fail(RedisConnectionError("the store was closed"))
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    # What lanes say
+
+    def refused(self, command: Command, text: str) -> None:
+        """See `lane.Owner.refused`."""
+        self._refusals.refused(self, command, text)
+
+    def progressed(self) -> None:
+        """See `lane.Owner.progressed`."""
+        if self._queue and not self._flush_is_due:
+            self._flush()
+
+    def lost(self, lane: Lane, error: Exception, unanswered: Sequence[Command]) -> None:
+        """See `lane.Owner.lost`. What changes nothing is sent once more, over a connection made after this."""
+        self._lanes.remove(lane)
+        again: list[Command] = []
+        for command in unanswered:
+            if command.repeatable and not command.tries and not isinstance(error, RedisTimeoutError):
+                command.tries += 1
+                command.ask_no_more()
+                again.append(command)
+            else:
+                command.fail(_copy(error))
+        if unanswered:
+            self.retire_connections()  # whatever broke this one broke them too, even where it does not show yet
+            self._refusals.unreachable(self)
+        self._queue.extendleft(reversed(again))
+        if self._queue:
+            self._flush()
+
+    # The queue
+
+    def _flush(self) -> None:
+        self._flush_is_due = False
+        now = self._loop.time()
+        if self._sent_early:
+            self._sent_early = False
+            for lane in self._lanes:
+                lane.begin_to_wait(now)
+        self._send(now, since=now)
+        if self._queue:
+            self._wait(now)
+        self._watch_the_clock()
+
+    def _send(self, now: float, *, since: float) -> None:
+        """Send what the connections have room for; those that were idle wait since then."""
+        while self._queue:
+            for lane in self._lanes:
+                if room := lane.room(now):
+                    break
+            else:
+                return
+            commands = self._take(room)
+            if commands:
+                lane.send(commands, since)
+
+    def _take(self, room: int) -> list[Command]:
+        """The next commands, without those for which nobody waits any more."""
+        queue = self._queue
+        if len(queue) <= room:
+            commands = [command for command in queue if not command.answer.done()]
+            queue.clear()
+            return commands
+        return [command for command in (queue.popleft() for _ in range(room)) if not command.answer.done()]
+
+    def _wait(self, now: float) -> None:
+        """Note when the commands in the queue began to wait, and make a connection if there may be one more."""
+        for command in self._queue:
+            if command.since is None:
+                command.since = now
+        if self._connecting is None and len(self._lanes) < self._limits.max_connections:
+            self._connecting = self._loop.create_task(self._open_lane())
+
+    async def _open_lane(self) -> None:
+        try:
+            lane = Lane(self, await self._connect())
+        except Exception as error:  # noqa: BLE001 (whatever it is, it belongs to those who wait)
+            self._connecting = None
+            if all(lane.is_retired for lane in self._lanes):
+                self._fail_queue(error)
+            self._refusals.unreachable(self)
+        else:
+            self._connecting = None
+            self._lanes.append(lane)
+            self._flush()
+
+    def _fail_queue(self, error: Exception) -> None:
+        commands = list(self._queue)
+        self._queue.clear()
+        for command in commands:
+            command.fail(_copy(error))
+
+    # The clock
+
+    def _watch_the_clock(self) -> None:
+        if self._watch is None:
+            pause = self._limits.timeout / CHECKS
+            self._watch = self._loop.call_later(pause, self._check, self._loop.time() + pause)
+
+    def _check(self, due: float) -> None:
+        """Give up what has waited for too long. Runs as long as anything waits."""
+        self._watch = None
+        now = self._loop.time()
+        if now - due > self._limits.timeout / CHECKS:
+            self._watch_the_clock()  # it was this process that stood still: the answers may be there, unread
+            return
+        self._give_up(now)
+        if self._queue:
+            self._flush()
+        elif any(lane.in_flight for lane in self._lanes):
+            self._watch_the_clock()
+
+    def _give_up(self, now: float) -> None:
+        limit = self._limits.timeout
+        for lane in list(self._lanes):
+            if lane.is_overdue(now, limit):
+                lane.fail(RedisTimeoutError(f"{self.name} did not answer within {limit:g} s"))
+        queue, self._queue = self._queue, deque[Command]()
+        for command in queue:
+            if command.since is not None and now - command.since > limit:
+                command.fail(RedisTimeoutError(f"no connection to {self.name} became free within {limit:g} s"))
+            else:
+                self._queue.append(command)
+
+
+def _copy(error: Exception) -> Exception:
+    """An exception for one more waiter: each raises its own, with its own traceback."""
+    copy = type(error)(*error.args) if isinstance(error, RedisError) else RedisConnectionError(str(error))
+    copy.__cause__ = error
+    return copy

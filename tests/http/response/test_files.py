@@ -1,0 +1,329 @@
+"""Files, downloads and their names."""
+
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+import httpx2
+import pytest
+
+from kick import App, Controller, Get, NotFound, RequestContext
+from kick.http.response.files import below, content_disposition, open_file, ranges, safe_name
+from tests.http.support import Answer, app_of, ask
+from tests.support.serving import Serve
+
+TEXT = b"0123456789"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    files = tmp_path / "files"
+    (files / "sub").mkdir(parents=True)
+    (files / "numbers.txt").write_bytes(TEXT)
+    (files / "sub" / "inner.txt").write_bytes(b"inner")
+    (files / "empty.txt").write_bytes(b"")
+    (tmp_path / "secret.txt").write_bytes(b"secret")
+    (tmp_path / "files-too").mkdir()
+    (tmp_path / "files-too" / "secret.txt").write_bytes(b"secret")
+    (files / "out").symlink_to(tmp_path / "secret.txt")
+    (files / "loop").symlink_to(files / "loop")
+    (files / "in").symlink_to(files / "numbers.txt")
+    return files
+
+
+def sending(folder: Path) -> App:
+    @Controller()
+    class Files:
+        @Get("/{name:path}")
+        async def show(self, ctx: RequestContext, name: str) -> Any:
+            return ctx.send_file(name, root=folder)
+
+    return app_of(Files)
+
+
+def doing(act: Any) -> App:
+    @Controller()
+    class Doing:
+        @Get("/")
+        async def do(self, ctx: RequestContext) -> Any:
+            return act(ctx)
+
+    return app_of(Doing)
+
+
+# Below a folder
+
+
+@pytest.mark.parametrize("name", ["numbers.txt", "sub/inner.txt", "in", "./numbers.txt", "sub//inner.txt"])
+def test_a_name_in_the_folder_is_found(folder: Path, name: str) -> None:
+    assert below(folder, name).is_file()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../secret.txt",
+        "sub/../../secret.txt",
+        "sub/../numbers.txt",
+        "/etc/passwd",
+        "//etc/passwd",
+        "..",
+        ".",
+        "",
+        "out",
+        "loop",
+        "../files-too/secret.txt",
+        "..\\secret.txt",
+        "sub\\inner.txt",
+        "numbers.txt\0",
+        "\0",
+        "\ud800",
+        "x" * 5000,
+    ],
+)
+def test_nothing_leads_out_of_the_folder(folder: Path, name: str) -> None:
+    with pytest.raises(NotFound):
+        open_file(name, root=folder, filename=None, media_type=None, disposition="inline")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/..%2fsecret.txt",
+        "/sub/%2e%2e/%2e%2e/secret.txt",
+        "/%2fetc/passwd",
+        "/..%5csecret.txt",
+        "/out",
+        "/numbers.txt%00",
+        "/%00",
+        "/sub",
+    ],
+)
+def test_a_client_cannot_leave_it_either(folder: Path, serve: Serve, target: str) -> None:
+    with serve(sending(folder)) as url:
+        address = urlsplit(url)
+        with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as connection:
+            connection.sendall(f"GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+            received = b""
+            while piece := connection.recv(4096):
+                received += piece
+    assert received.split()[1] == b"404"
+    assert b"secret" not in received.partition(b"\r\n\r\n")[2].replace(target.encode(), b"")
+
+
+# Ranges
+
+
+@pytest.mark.parametrize(
+    ("field", "found"),
+    [
+        ("bytes=0-0", [(0, 0)]),
+        ("bytes=2-4", [(2, 4)]),
+        ("BYTES = 2-4", [(2, 4)]),
+        ("bytes=5-", [(5, 9)]),
+        ("bytes=-3", [(7, 9)]),
+        ("bytes=-30", [(0, 9)]),
+        ("bytes=8-99999", [(8, 9)]),
+        ("bytes=0-1, 4-5", [(0, 1), (4, 5)]),
+        ("bytes=4-5,0-1", [(0, 1), (4, 5)]),
+        ("bytes=0-3,2-5,6-6", [(0, 6)]),
+        ("bytes=0-1,50-60", [(0, 1)]),
+        ("bytes=,0-1,", [(0, 1)]),
+        ("bytes=10-", []),
+        ("bytes=-0", []),
+        ("bytes=50-60,70-", []),
+        # to be ignored
+        ("lines=1-2", None),
+        ("bytes", None),
+        ("bytes=", None),
+        ("bytes=,", None),
+        ("bytes=-", None),
+        ("bytes=4-2", None),
+        ("bytes=a-b", None),
+        ("bytes=+1-2", None),
+        ("bytes=1_0-", None),
+        ("bytes=\u0663-", None),
+        ("bytes=0-1;2-3", None),
+        ("bytes=--3", None),
+        ("bytes=" + "9" * 5000 + "-", None),
+        ("bytes=" + ",".join(["0-0"] * 101), None),
+    ],
+)
+def test_ranges_are_read(field: str, found: Any) -> None:
+    assert ranges(field, len(TEXT)) == found
+
+
+def test_no_range_is_in_an_empty_file() -> None:
+    assert ranges("bytes=0-", 0) == ranges("bytes=-5", 0) == []
+
+
+async def get(folder: Path, name: str = "numbers.txt", method: str = "GET", **headers: str) -> Answer:
+    fields = {key.replace("_", "-"): value for key, value in headers.items()}
+    return await ask(sending(folder), f"/{name}", method=method, headers=fields)
+
+
+async def test_several_parts_are_one_message(folder: Path) -> None:
+    answer = await get(folder, range="bytes=0-1, -2")
+    assert answer.status == 206
+    assert str(answer.header("content-type")).startswith("multipart/byteranges; boundary=")
+    assert answer.header("content-length") == str(len(answer.body))
+    assert b"content-range: bytes 0-1/10\r\n\r\n01\r\n" in answer.body.lower()
+    assert b"content-range: bytes 8-9/10\r\n\r\n89\r\n" in answer.body.lower()
+
+
+async def test_a_part_that_is_not_there_is_said_to_be(folder: Path) -> None:
+    answer = await get(folder, range="bytes=50-")
+    assert (answer.status, answer.body, answer.header("content-range")) == (416, b"", "bytes */10")
+    assert (await get(folder, "empty.txt", range="bytes=0-")).header("content-range") == "bytes */0"
+
+
+@pytest.mark.parametrize("field", ["lines=1-2", "bytes=x", "bytes=4-2"])
+async def test_what_cannot_be_read_is_ignored(folder: Path, field: str) -> None:
+    answer = await get(folder, range=field)
+    assert (answer.status, answer.body) == (200, TEXT)
+
+
+async def test_head_has_no_ranges(folder: Path) -> None:
+    answer = await get(folder, method="HEAD", range="bytes=2-4")
+    assert (answer.status, answer.body, answer.header("content-length")) == (200, b"", "10")
+
+
+async def test_a_part_is_sent_only_of_the_version_that_is_meant(folder: Path) -> None:
+    whole = await get(folder)
+    for name in ("etag", "last-modified"):
+        answer = await get(folder, range="bytes=2-4", if_range=str(whole.header(name)))
+        assert (answer.status, answer.body) == (206, b"234")
+    for other in ('"other"', f"W/{whole.header('etag')}", "Sun, 17 May 2020 12:00:00 GMT", "nonsense"):
+        assert (await get(folder, range="bytes=2-4", if_range=other)).status == 200
+        assert (await get(folder, range="bytes=50-", if_range=other)).status == 200
+
+
+# Validators
+
+
+async def test_a_client_that_has_the_file_is_not_sent_it_again(folder: Path) -> None:
+    whole = await get(folder)
+    etag, modified = str(whole.header("etag")), str(whole.header("last-modified"))
+    for method in ("GET", "HEAD"):
+        for condition in ({"if_none_match": etag}, {"if_none_match": "*"}, {"if_modified_since": modified}):
+            answer = await get(folder, method=method, **condition)
+            assert (answer.status, answer.body) == (304, b"")
+            assert (answer.header("etag"), answer.header("last-modified")) == (etag, modified)
+            assert answer.header("content-length") is None
+    assert (await get(folder, if_none_match=etag, range="bytes=0-1")).status == 304
+    assert (await get(folder, if_none_match='"x"', if_modified_since=modified)).status == 200
+
+
+async def test_a_file_that_has_changed_is_sent_again(folder: Path) -> None:
+    etag = str((await get(folder)).header("etag"))
+    assert (await get(folder, if_match=etag)).status == 200
+    path = folder / "numbers.txt"
+    path.write_bytes(b"other")
+    os.utime(path, (1, 1))
+    assert (await get(folder, if_none_match=etag)).body == b"other"
+    refused = await get(folder, if_match=etag)
+    assert (refused.status, refused.header("content-type")) == (412, "application/problem+json")
+
+
+# Names
+
+NAMES = [
+    ("report.pdf", "report.pdf"),
+    ("a b.txt", "a b.txt"),
+    ("naïve.txt", "naïve.txt"),
+    ("日本語 🐍.txt", "日本語 🐍.txt"),
+    ("می‌خواهم.txt", "می‌خواهم.txt"),
+    ('quo"te.txt', 'quo"te.txt'),
+    ("semi;colon=1.txt", "semi;colon=1.txt"),
+    ("100%41.txt", "100%41.txt"),
+    ("it's.txt", "it's.txt"),
+    ("../../etc/passwd", "passwd"),
+    ("..\\..\\boot.ini", "boot.ini"),
+    ("C:\\reports\\may.pdf", "may.pdf"),
+    ("folder/", "folder"),
+    ("/", "download"),
+    ("..", "download"),
+    ("", "download"),
+    (" . ", "download"),
+    (".htaccess", "htaccess"),
+    ("name.txt. .", "name.txt"),
+    ("invoice\u202efdp.exe", "invoicefdp.exe"),
+    ("\u2066a\u2069\u200f\ufeff.txt", "a.txt"),
+    ("a\r\nset-cookie: x=1.txt", "aset-cookie: x=1.txt"),
+    ("a\0\x1b\x7f\x85\u2028.txt", "a.txt"),
+    ("lone\ud800.txt", "lone.txt"),
+    ("x" * 500 + ".txt", "x" * 196 + ".txt"),
+]
+
+
+def as_saved(field: str) -> str:
+    """The name that a browser takes: the exact one, where there is one (RFC 6266, section 4.3)."""
+    pattern = r"attachment; filename=\"([^\"\\%]*)\"(?:; filename\*=UTF-8''([A-Za-z0-9!#$&+.^_`|~%-]+))?"
+    plain = re.fullmatch(pattern, field)
+    assert plain is not None, field
+    return plain[1] if plain[2] is None else unquote_to_bytes(plain[2]).decode()
+
+
+@pytest.mark.parametrize(("given", "saved"), NAMES)
+def test_a_browser_saves_a_download_under_a_safe_name(given: str, saved: str) -> None:
+    field = content_disposition("attachment", given).decode("ascii")
+    assert "\r" not in field
+    assert "\n" not in field
+    assert as_saved(field) == saved == safe_name(given)
+
+
+def test_no_name_is_longer_than_a_system_takes() -> None:
+    for given in ("x" * 5000, "x." + "y" * 5000, "é" * 5000 + ".txt", "." * 5000):
+        assert len(safe_name(given)) <= 200
+
+
+def test_the_name_for_old_browsers_is_plain() -> None:
+    field = content_disposition("attachment", 'Ré"su\\mé 100%.pdf').decode("ascii")
+    assert field.startswith('attachment; filename="me 100_.pdf"; ')
+    _, _, exact = content_disposition("inline", "é'(x).txt").decode("ascii").partition("filename*=UTF-8''")
+    assert unquote_to_bytes(exact).decode() == "é'(x).txt"
+    assert "'" not in exact
+
+
+@pytest.mark.parametrize("size", [10, 65_536, 131_072, 200_000])
+def test_a_file_that_grows_is_sent_as_long_as_it_was(tmp_path: Path, serve: Serve, size: int) -> None:
+    path = tmp_path / "growing.log"
+
+    def act(ctx: RequestContext) -> Any:
+        path.write_bytes(b"x" * size)
+        response = ctx.send_file(path)
+        path.write_bytes(b"x" * size + b"y" * 100_000)
+        return response
+
+    with serve(doing(act)) as url:
+        for _ in range(2):
+            answer = httpx2.get(url)
+            assert (len(answer.content), answer.content.count(b"y")) == (size, 0)
+
+
+# Downloads
+
+
+async def test_a_download_is_made_of_bytes_or_a_text() -> None:
+    answer = await ask(doing(lambda ctx: ctx.download(b"a,b\n", "Übersicht.csv")), "/")
+    assert (answer.status, answer.body, answer.header("content-type")) == (200, b"a,b\n", "text/csv")
+    assert str(answer.header("content-disposition")).startswith('attachment; filename="Ubersicht.csv"; filename*=')
+    answer = await ask(doing(lambda ctx: ctx.download("é", "x", media_type="text/plain; charset=utf-8")), "/")
+    assert (answer.text, answer.header("content-type")) == ("é", "text/plain; charset=utf-8")
+
+
+async def test_a_media_type_of_a_download_stays_in_its_line(caplog: pytest.LogCaptureFixture) -> None:
+    answer = await ask(doing(lambda ctx: ctx.download(b"", "x", media_type="a/b\r\nset-cookie: c=d")), "/")
+    assert (answer.status, answer.all("set-cookie")) == (500, [])
+
+
+async def test_a_file_to_be_saved_has_its_own_name(folder: Path) -> None:
+    def act(ctx: RequestContext) -> Any:
+        return ctx.send_file(folder / "numbers.txt", disposition="attachment")
+
+    assert (await ask(doing(act), "/")).header("content-disposition") == 'attachment; filename="numbers.txt"'

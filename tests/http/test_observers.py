@@ -1,0 +1,24 @@
+"""`Exchange`: what observers are told of a request. How requests end is shown in `middleware/test_access_log.py`."""
+
+from kick import Module, bootstrap
+from kick.http.observers import Exchange
+from tests.http.support import ask
+
+
+class Watching(Module):
+    """A module that notes how the exchanges of an application look."""
+
+    def __init__(self) -> None:
+        self.observers = (self,)
+        self.seen: list[str] = []
+        super().__init__("watching")
+
+    def finished(self, exchange: Exchange) -> None:
+        self.seen.append(repr(exchange))
+
+
+async def test_what_is_shown_of_an_exchange_has_no_cookie_and_no_query() -> None:
+    watching = Watching()
+    headers = {"cookie": "kick.sid=s:secret", "authorization": "Bearer secret"}
+    await ask(bootstrap([watching]), "/a%1bb?token=secret", headers=headers)
+    assert watching.seen == ["<Exchange GET /a%1Bb 404>"]

@@ -1,0 +1,139 @@
+"""The second walk: whatever the value, it ends, it finds something, and what it finds is there."""
+
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kick.http.validation.errors import MOST_ERRORS, errors_in, pointer
+from tests.http.handlers.test_extractors import Card, Circle, Item, Order, Page, Parcel, Point, Range, Row, Square, Tree
+
+HINTS = [
+    Item,
+    Order,
+    Circle | Square,
+    list[Circle | Square | None],
+    Tree,
+    Page[Item],
+    Page[Page[int]],
+    Range,
+    Row,
+    Point,
+    Card,
+    Parcel,
+    dict[str, list[int]],
+    dict[int, Card | None],
+    tuple[int, str, list[int]],
+    list[int | str | list[int]],
+]
+NAMES = st.sampled_from(
+    [
+        "itemName",
+        "unitPrice",
+        "items",
+        "by_shelf",
+        "pair",
+        "type",
+        "radius",
+        "side",
+        "value",
+        "children",
+        "low",
+        "1",
+        "/~",
+    ]
+)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["", "circle", "red"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+def is_there(value: Any, location: str, start: str) -> bool:
+    """Whether a pointer leads to something, or to a field that is missing in something."""
+    steps = location.removeprefix(start).split("/")[1:]
+    for index, step in enumerate(steps):
+        step = step.replace("~1", "/").replace("~0", "~")
+        is_last = index == len(steps) - 1
+        if isinstance(value, dict):
+            if step not in value:
+                return is_last
+            value = value[step]
+        elif isinstance(value, list):
+            if not step.isdecimal() or int(step) >= len(value):
+                return is_last
+            value = value[int(step)]
+        else:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("hint", HINTS, ids=str)
+@given(value=JSON)
+def test_errors_are_found_where_and_only_where_there_are_some(hint: Any, value: Any) -> None:
+    body = msgspec.json.encode(value)
+    try:
+        msgspec.json.decode(body, type=hint)
+    except msgspec.ValidationError as error:
+        errors = errors_in(value, hint, "/body", str(error))
+        assert errors
+        assert all(is_there(value, each["location"], "/body") for each in errors), errors
+        assert len({(each["location"], each["message"]) for each in errors}) == len(errors)
+        assert not any("$" in each["message"].replace("$`", "") for each in errors)
+
+
+@pytest.mark.parametrize(
+    ("message", "location"),
+    [
+        ("Expected `int`, got `str` - at `$.items[3].name`", "/body/items/3/name"),
+        ("Expected `int`, got `str` - at `$[...].name`", "/body"),
+        ("Expected `int`, got `str` - at `$`", "/body"),
+        ("Something else", "/body"),
+    ],
+)
+def test_what_the_walk_does_not_find_is_said_as_it_was(message: str, location: str) -> None:
+    (error,) = errors_in(1, int, "/body", message)
+    assert error["location"] == location
+    assert error["message"] == message.partition(" - at")[0]
+
+
+def test_a_pointer_escapes_its_steps() -> None:
+    assert pointer("/body", "a/b~c", 0, "") == "/body/a~1b~0c/0/"
+
+
+def fastest(value: Any, hint: Any) -> float:
+    def once() -> float:
+        begun = time.perf_counter()
+        errors_in(value, hint, "/body", "")
+        return time.perf_counter() - begun
+
+    return min(once() for _ in range(5))
+
+
+def nested(depth: int, width: int) -> Any:
+    value: Any = {"value": 0, "children": [{"value": 1, "children": []}] * width + [{"value": "x"}]}
+    for _ in range(depth):
+        value = {"value": 1, "children": [value]}
+    return value
+
+
+def test_depth_does_not_multiply_the_time() -> None:
+    assert fastest(nested(100, 3000), Tree) < 4 * fastest(nested(1, 3000), Tree)
+
+
+def test_length_does_not_multiply_the_time() -> None:
+    small, large = (fastest([1] * size + ["x"], list[int]) for size in (5_000, 40_000))
+    assert large < 8 * 6 * small
+
+
+def test_no_more_is_reported_than_anybody_reads() -> None:
+    assert len(errors_in(["x"] * 5000, list[int], "/body", "")) == MOST_ERRORS
+    assert len(errors_in({"k" * 60_000: ["x"] * 500}, dict[str, list[int]], "/body", "")) == 2

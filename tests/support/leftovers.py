@@ -1,0 +1,75 @@
+"""A plugin of pytest that fails a run which leaves processes behind, and ends them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from tests.support.processes import VARIABLE, Process, wait_for_their_end
+
+ROOT = Path(__file__).parents[2]
+
+
+class Leftovers:
+    """Gives the run its folder, and looks for its processes at the end. Removes the folder when all went well."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        given: str | None = config.option.basetemp
+        outer = os.environ.get(VARIABLE)  # a test that runs pytest: the outer run sees what the inner one started
+        self.folder = str(Path(given).resolve()) if given else tempfile.mkdtemp(prefix="kick-tests-", dir=outer)
+        self._is_to_be_removed = False
+        self._may_be_removed = not given
+        if not given:
+            config.option.basetemp = f"{self.folder}/files"
+        environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+        os.environ[VARIABLE] = self.folder
+        self._guard = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.processes", self.folder],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        left = wait_for_their_end(self.folder, without=self._guard.pid)
+        for process in left:
+            process.kill()
+        if left:
+            self._report(session, left)
+        self._is_to_be_removed = self._may_be_removed and session.exitstatus in (
+            pytest.ExitCode.OK,
+            pytest.ExitCode.NO_TESTS_COLLECTED,
+            pytest.ExitCode.INTERRUPTED,
+        )
+
+    def pytest_unconfigure(self) -> None:
+        self._guard.communicate()
+        if self._is_to_be_removed:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _report(self, session: pytest.Session, left: list[Process]) -> None:
+        text = "\n".join(["These processes were alive after the tests, and were killed:", *map(str, left)])
+        report = pytest.TestReport(
+            "processes left behind", ("", None, ""), {}, "failed", text, "teardown", start=0, stop=0, duration=0
+        )
+        session.config.hook.pytest_runtest_logreport(report=report)
+        if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def interrupt_on_signals() -> None:
+    """Take SIGTERM and SIGHUP for Ctrl-C: fixtures end what tests have started."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(signal.Signals(number).name)

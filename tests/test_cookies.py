@@ -1,0 +1,235 @@
+"""Reading what clients send as cookies, whatever it is, and writing what browsers keep."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kick import Controller, Get, RequestContext
+from kick.cookies import attribute_problem, cookies_by_name, decode_value, format_cookie, is_token, parse_cookies
+from kick.http import cookie_parser
+from kick.signing import MissingSecret, Signer, WeakSecret
+from tests.http.support import app_of, ask
+
+SECRET = "a secret of at least thirty-two bytes"
+OLD = "the secret that it takes over from"
+
+
+def read(header: str) -> dict[str, str]:
+    return cookies_by_name(parse_cookies(header))
+
+
+@pytest.mark.parametrize(
+    ("header", "cookies"),
+    [
+        ("", {}),
+        ("a=1", {"a": "1"}),
+        ("a=1; b=2", {"a": "1", "b": "2"}),
+        ("a=1;b=2", {"a": "1", "b": "2"}),
+        (" \ta = 1 \t; b=2 ", {"a": "1", "b": "2"}),
+        ("a=first; a=second", {"a": "first"}),
+        ("A=1; a=2", {"A": "1", "a": "2"}),
+        ("a=", {"a": ""}),
+        ("a==b=c", {"a": "=b=c"}),
+        ('a="quoted"', {"a": "quoted"}),
+        ('a="', {"a": '"'}),
+        ('a=""', {"a": ""}),
+        ('a="half', {"a": '"half'}),
+        ('a=x"y"', {"a": 'x"y"'}),
+        ("a=caf%C3%A9", {"a": "café"}),
+        ("a=%2525", {"a": "%25"}),
+        ("a=1+1", {"a": "1+1"}),
+        ("a=100%", {"a": "100%"}),
+        ("a=%zz", {"a": "%zz"}),
+        ("a=%FF", {"a": "\ufffd"}),
+        ("a=s%3Aid.sig", {"a": "s:id.sig"}),
+        ("a=j%3A%7B%7D", {"a": "j:{}"}),
+        ("broken; a=1", {"a": "1"}),
+        ("=nameless; a=1", {"a": "1"}),
+        (";;; ;a=1;;", {"a": "1"}),
+        ("a b=1; c=2", {"a b": "1", "c": "2"}),
+        ("a=1, b=2", {"a": "1, b=2"}),
+        ("$Version=1; a=1", {"$Version": "1", "a": "1"}),
+        ("__proto__=1; constructor=2", {"__proto__": "1", "constructor": "2"}),
+        ("\xa0__Host-sid=evil; __Host-sid=good", {"\xa0__Host-sid": "evil", "__Host-sid": "good"}),
+        ("\x0b__Host-sid=evil", {"\x0b__Host-sid": "evil"}),
+        ("\x85sid=evil", {"\x85sid": "evil"}),
+        ("a=caf\xc3\xa9", {"a": "café"}),
+        ("a=caf\xe9", {"a": "caf\xe9"}),
+    ],
+)
+def test_a_header_is_read_and_what_is_malformed_is_left_out(header: str, cookies: dict[str, str]) -> None:
+    assert read(header) == cookies
+
+
+@given(st.text(st.characters(max_codepoint=255)))
+def test_no_header_raises(header: str) -> None:
+    cookies = read(header)
+    assert all(isinstance(value, str) for value in cookies.values())
+    assert not any(";" in name or "=" in name or name != name.strip(" \t") for name in cookies)
+
+
+@given(st.text())
+def test_no_value_raises(value: str) -> None:
+    assert isinstance(decode_value(value), str)
+
+
+@given(st.lists(st.text(st.sampled_from(';=", \t%2\\"\xa0ax'))).map("".join))
+def test_neighbours_are_not_disturbed(garbage: str) -> None:
+    assert dict(reversed(parse_cookies(f"{garbage};kick.sid=mine")))["kick.sid"] is not None
+    assert ("kick.sid", "mine") in parse_cookies(f"{garbage};kick.sid=mine")
+    assert parse_cookies(f"kick.sid=mine;{garbage}")[0] == ("kick.sid", "mine")
+
+
+def fastest(header: str) -> float:
+    def once() -> float:
+        begun = time.perf_counter()
+        read(header)
+        return time.perf_counter() - begun
+
+    return min(once() for _ in range(7))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["a=1;", ";", "=", '"', "a=\\", 'a="\\', "%", "a=%41", " ", "\t ;", "a", "\\011", 'a="b\\";', "é=é;"],
+    ids=repr,
+)
+def test_reading_takes_time_in_proportion_to_the_length(piece: str) -> None:
+    small, large = (piece * (size // len(piece)) for size in (60_000, 480_000))
+    assert fastest(large) < 8 * 6 * fastest(small)
+
+
+@given(
+    st.text("abcXYZ!#$%&'*+-.^_`|~019", min_size=1),
+    st.text(st.characters(exclude_categories=["Cs"])),
+)
+def test_what_is_written_is_read_back(name: str, value: str) -> None:
+    header = format_cookie(name, value, secure=True)
+    assert header.isascii()
+    assert header.isprintable()
+    pair = header.partition("; ")[0]
+    assert read(f"x=1; {pair}; y=2") == {"x": "1", name: value, "y": "2"} or name in ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("max_age", "attribute"),
+    [
+        (60, "Max-Age=60"),
+        (0.2, "Max-Age=1"),
+        (timedelta(hours=1), "Max-Age=3600"),
+        (0, "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"),
+        (-5, "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"),
+    ],
+)
+def test_the_age_of_a_cookie(max_age: Any, attribute: str) -> None:
+    assert format_cookie("a", "1", max_age=max_age) == f"a=1; {attribute}; Path=/; SameSite=Lax"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "a b"},
+        {"name": ""},
+        {"name": "a;b"},
+        {"name": "a=b"},
+        {"name": "a\r\n"},
+        {"name": "é"},
+        {"path": "x"},
+        {"path": "/;secure"},
+        {"path": "/\r\n"},
+        {"path": ""},
+        {"domain": "a b"},
+        {"domain": "a;b"},
+        {"domain": ""},
+        {"same_site": "Lax; x"},
+        {"same_site": "none"},
+        {"partitioned": True},
+        {"name": "__Secure-a"},
+        {"name": "__Host-a", "secure": True, "path": "/x"},
+        {"name": "__Host-a", "secure": True, "domain": "example.com"},
+        {"name": "__host-a"},
+        {"max_age": float("nan")},
+        {"max_age": float("inf")},
+    ],
+)
+def test_a_cookie_that_browsers_refuse_is_not_written(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        format_cookie(options.pop("name", "a"), "1", **options)
+
+
+def test_a_cookie_that_browsers_take_has_no_problem() -> None:
+    fine: dict[str, Any] = {"path": "/", "domain": None, "secure": True, "same_site": "none", "partitioned": True}
+    assert attribute_problem("__Host-a", **fine) is None
+    assert is_token("kick.sid")
+
+
+async def test_several_headers_are_one() -> None:
+    @Controller()
+    class Cookies:
+        @Get()
+        async def show(self, ctx: RequestContext) -> Any:
+            return ctx.cookies
+
+    answer = await ask(app_of(Cookies), "/", headers=[("cookie", "a=1; b=2"), ("cookie", "b=3; c=4")])
+    assert answer.json() == {"a": "1", "b": "2", "c": "4"}
+
+
+# Signed cookies
+
+
+@Controller()
+class Signed:
+    @Get()
+    async def show(self, ctx: RequestContext) -> Any:
+        return ctx.signed_cookies
+
+
+async def signed_cookies(cookie: str, secret: Any = SECRET) -> Any:
+    app = app_of(Signed, middleware=[cookie_parser(secret=secret)])
+    return (await ask(app, "/", headers=[("cookie", cookie)])).json()
+
+
+async def test_signed_cookies_are_checked() -> None:
+    signed = f"s:{Signer(SECRET).sign('42')}"
+    assert await signed_cookies(f"cart={signed}") == {"cart": "42"}
+    assert await signed_cookies(f"cart={signed.replace(':', '%3A')}; plain=1") == {"cart": "42"}
+    for tampered in (
+        signed.replace("42", "43"),
+        signed[:-1] + ("A" if signed[-1] != "A" else "B"),
+        signed + "x",
+        signed[:-1],
+        signed.removeprefix("s:"),
+        "s:",
+        "s:.",
+        "s:42.",
+        "s:42." + "é" * 43,
+        f"s:{Signer(OLD).sign('42')}",
+    ):
+        assert await signed_cookies(f"cart={tampered}") == {}, tampered
+
+
+async def test_the_secret_may_change() -> None:
+    old = f"cart=s:{Signer(OLD).sign('42')}"
+    assert await signed_cookies(old, [SECRET, OLD]) == {"cart": "42"}
+    assert await signed_cookies(old, SECRET) == {}
+
+
+async def test_cookies_of_the_npm_package_are_read() -> None:
+    # encodeURIComponent("s:" + require("cookie-signature").sign(value, SECRET)), as cookie-parser and express write it
+    for value, sent in {
+        "42": "s%3A42.kkIq5qJu6qqLb4qqzlpIB8vY%2FxH31BvNKIyYZeb0%2F%2BA",
+        "Käse": "s%3AK%C3%A4se.5ys5Nf6M5ELqqI5od3kkfZNpgsPEcBSDL%2FE9qDq8z9o",
+    }.items():
+        assert await signed_cookies(f"cart={sent}") == {"cart": value}
+
+
+def test_a_parser_without_a_good_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MissingSecret):
+        cookie_parser(secret="")
+    monkeypatch.setenv("KICK_ENV", "production")
+    with pytest.raises(WeakSecret):
+        cookie_parser(secret="short")

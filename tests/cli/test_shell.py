@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from kick.cli.shell import Cancellation, Runner
+from kick.cli.commands.shell import Cancellation, Runner
 from tests.cli.support import KICK, environment, kick
 from tests.support.terminal import Terminal
 

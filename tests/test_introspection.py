@@ -88,4 +88,4 @@ def test_classes_show_their_signature(name: str) -> None:
 def test_help_of_a_module_names_its_exports() -> None:
     for package in PACKAGES:
         text = pydoc.plain(pydoc.render_doc(sys.modules[package]))
-        assert importlib.import_module(package).__doc__.splitlines()[0] in text
+        assert str(importlib.import_module(package).__doc__).splitlines()[0] in text

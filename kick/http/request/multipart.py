@@ -33,6 +33,7 @@ SPOOL: Final = 1 << 20
 """The most bytes of files that a request holds in memory: 1 MiB."""
 
 _WRITE: Final = 1 << 18  # as much is gathered before a thread writes it: a thread for each message costs more than this
+_BUFFER: Final = 1 << 13  # of a file on disk; Python's own choice is 128 KiB from 3.14 on
 _PIECE_COST: Final = 128  # what a piece takes beside its bytes: a client may send them one by one
 _NO_MULTIPART: Final = MissingExtra("Reading multipart forms", "python-multipart", "uploads")
 
@@ -199,7 +200,7 @@ class _Receiver:
             raise self._too_much(part, f"is one file more than the {self._limits.most_files} of a form", "files")
         headers = Headers(raw=part.headers)
         # The receiver says when it goes to disk: what it counts is all the files of the request.
-        spool: Any = _Spool()  # closed at the end of the request
+        spool: Any = _Spool(buffering=_BUFFER)  # closed at the end of the request
         part.file = UploadFile(spool, size=0, filename=filename, headers=headers)
         self.files.append(part.file)
         if filename:

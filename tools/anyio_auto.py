@@ -1,0 +1,20 @@
+"""A plugin of pytest: `anyio_mode = "auto"` for versions of anyio whose own plugin does not know it yet."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Make the setting known."""
+    parser.addini("anyio_mode", "whether async tests need a mark", default="strict")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
+    """Mark each async test."""
+    if name.startswith("test") and inspect.iscoroutinefunction(inspect.unwrap(obj) if callable(obj) else obj):
+        pytest.mark.anyio(obj)
+        pytest.mark.usefixtures("anyio_backend")(obj)

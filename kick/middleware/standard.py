@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kick.middleware.security_headers.middleware import SecurityHeaders, security_headers
+from kick.middleware.security_headers.middleware import SecurityHeadersLayer, security_headers
 
 
 def with_standard(middleware: Sequence[Any]) -> list[Any]:
@@ -16,6 +16,6 @@ def with_standard(middleware: Sequence[Any]) -> list[Any]:
     >>> with_standard([security_headers(enabled=False)])[0].is_idle
     True
     """
-    if any(isinstance(layer, SecurityHeaders) for layer in middleware):
+    if any(isinstance(layer, SecurityHeadersLayer) for layer in middleware):
         return [*middleware]
     return [security_headers(), *middleware]

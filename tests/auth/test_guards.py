@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kick import Controller, Get, Module, Post, Use, bootstrap
-from kick.auth import Guard, Roles, authenticated, roles
+from kick.auth import GuardLayer, Roles, authenticated, roles
 from kick.auth.errors import BadLoginPage, BadMaxAge, BadRoles
 from kick.http.errors import MiddlewareOrder
 from kick.session import MemoryStore, session
@@ -253,7 +253,7 @@ def test_while_the_store_is_down_nobody_passes(policy: str, status: int) -> None
 
 
 @pytest.mark.parametrize(("guard", "name"), [(authenticated(), "authenticated()"), (roles("x"), 'roles("admin")')])
-def test_a_guard_of_the_whole_application_stands_after_the_session(guard: Guard, name: str) -> None:
+def test_a_guard_of_the_whole_application_stands_after_the_session(guard: GuardLayer, name: str) -> None:
     modules = [Module("inner", controllers=[Inner])]
     with pytest.raises(MiddlewareOrder) as wrong:
         bootstrap(modules, [guard, session(SECRET)])
@@ -277,7 +277,7 @@ def test_roles_are_named(given: Any) -> None:
 def test_all_of_is_a_list() -> None:
     with pytest.raises(BadRoles):
         roles(all_of="admin")
-    assert isinstance(roles(all_of=["admin"]), Guard)
+    assert isinstance(roles(all_of=["admin"]), GuardLayer)
 
 
 @pytest.mark.parametrize("page", ["login", "https://evil.test/login", "//evil.test", "/login?x=1", "/login#x", 7, ""])

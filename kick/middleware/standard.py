@@ -12,7 +12,7 @@ def with_standard(middleware: Sequence[Any]) -> list[Any]:
     """The middleware of an application, and `security_headers()` around it where the list has none of its own.
 
     >>> [type(layer).__name__ for layer in with_standard([])]
-    ['SecurityHeaders']
+    ['SecurityHeadersLayer']
     >>> with_standard([security_headers(enabled=False)])[0].is_idle
     True
     """

@@ -27,9 +27,10 @@ ENOUGH: Final = 5
 INTRODUCTION: Final = """\
 # Benchmarks
 
-`make bench`, `make bench-micro` and `make bench-growth` write this page. [benchmarks/README.md](../benchmarks/README.md)
-says what is measured and how. A ratio compares the requests a second with those of a handwritten raw ASGI application
-that does the same work in the same round. The figures are medians; the lowest and the highest value are in parentheses.
+`make bench`, `make bench-micro` and `make bench-growth` write this page.
+[benchmarks/README.md](../benchmarks/README.md) says what is measured and how. A ratio compares the requests a second
+with those of a handwritten raw ASGI application that does the same work in the same round. The figures are medians; the
+lowest and the highest value are in parentheses.
 """
 
 

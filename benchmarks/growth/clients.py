@@ -34,7 +34,10 @@ def clients(seconds: float) -> list[Panel]:
             rates.setdefault(f"{contender.name}, {name}", []).append((count, timing.rate))
             costs.setdefault(f"{contender.name}, {name}", []).append((count, timing.cpu))
     few = "grows until the core of the server is busy; a single client waits for each response"
-    many = "falls with the number of requests that are read together; rises when the connections no longer fit into the processor caches"
+    many = (
+        "falls with the number of requests that are read together; rises when the connections no longer fit into the "
+        "processor caches"
+    )
     return [
         Panel("Concurrent clients", "connections", "requests/s", rates, note=few),
         Panel("Concurrent clients: processor time of a request", "connections", "µs", costs, note=many),

@@ -21,18 +21,20 @@ from kick.environment import in_development
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError, MethodNotAllowed, NotFound
 from kick.http.context.context import RequestContext
-from kick.http.context.request import Miss
 from kick.http.errors import NotASGIMiddleware, list_problem, plain_values
+from kick.http.middleware import Endpoint
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.observers import KEY as EXCHANGE
 from kick.http.observers import Observer
 from kick.http.pipeline import finished, response_to, settled
 from kick.http.request.body import DEFAULT_LIMIT
 from kick.http.response.base import ReadyResponse, Response, empty_response
-from kick.http.routing.router import PERCENT, Endpoint, Route, root_in, split_path
-from kick.http.routing.trailing_slash import finder, slash_problem
+from kick.http.routing.paths import PERCENT, root_in, split_path
+from kick.http.routing.route import Route
+from kick.http.routing.router import Miss
+from kick.http.routing.trailing_slash import TrailingSlash, finder, slash_problem
 from kick.http.sending import end_request, send_response
-from kick.http.settings import Settings, TrailingSlash
+from kick.http.settings import Settings
 from kick.http.templates import JinjaTemplates
 from kick.http.websocket.scope import as_request
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals

@@ -12,12 +12,11 @@ from kick.auth.identities import identity
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError
 from kick.http.context.context import RequestContext
-from kick.http.context.request import ANY_METHOD
 from kick.http.errors import MiddlewareOrder
 from kick.http.response.base import Response
 from kick.http.response.redirects import is_local
 from kick.http.routing.decorators import Use
-from kick.http.routing.router import Route
+from kick.http.routing.route import ANY_METHOD, Route
 from kick.middleware.session import SessionLayer
 from kick.session.errors import NeedsSession
 

@@ -17,7 +17,7 @@ from kick.di.signature import Need, made_by, needs_of
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
 from kick.http.response.base import Response
-from kick.http.routing.router import Route
+from kick.http.routing.route import Route
 from kick.middleware.session import SessionLayer
 from kick.session.errors import NeedsSession
 

@@ -14,9 +14,8 @@ from kick.environment import in_production
 from kick.errors import KickError
 from kick.exceptions import BadRequest
 from kick.http.context.context import RequestContext
-from kick.http.context.request import ANY_METHOD
 from kick.http.response.base import Response, add_vary, empty_response, header_line
-from kick.http.routing.router import Route
+from kick.http.routing.route import ANY_METHOD, Route
 from kick.middleware.ownership import own_response
 
 CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]

@@ -15,11 +15,10 @@ from urllib.parse import urlsplit
 from kick.errors import KickError, raise_all
 from kick.exceptions import Forbidden
 from kick.http.context.context import RequestContext
-from kick.http.context.request import ANY_METHOD, WITHOUT_BODY
 from kick.http.errors import MiddlewareOrder, list_problem
-from kick.http.request.body import FORM, MULTIPART
+from kick.http.request.body import FORM, MULTIPART, WITHOUT_BODY
 from kick.http.response.base import Response
-from kick.http.routing.router import Route
+from kick.http.routing.route import ANY_METHOD, Route
 from kick.http.settings import Settings
 from kick.http.websocket.scope import is_handshake
 from kick.middleware.session import SessionLayer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from kick.http.routing.router import Route
+from kick.http.routing.route import Route
 from kick.http.settings import Settings
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from kick.cookies import is_token
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
-from kick.http.pipeline import CallNext
+from kick.http.middleware import CallNext
 from kick.http.request.request_id import draw_request_id, usable_id
 from kick.http.response.base import Response, set_header
 

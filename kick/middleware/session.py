@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from kick.cookies import CookieParser
 from kick.di import Provider
 from kick.errors import KickError
 from kick.exceptions import HTTPError
 from kick.http.context.context import RequestContext
 from kick.http.errors import MiddlewareOrder
 from kick.http.response.base import Response
-from kick.http.routing.router import Route
+from kick.http.routing.route import Route
+from kick.middleware.cookie_parser import CookieParserLayer
 from kick.session.cookie import CookieOptions
 from kick.session.devices import Sessions
 from kick.session.engine import Engine
@@ -47,7 +47,7 @@ class SessionLayer:
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
         """What is wrong with its place among the middleware."""
-        if any(isinstance(layer, CookieParser) for layer in after):
+        if any(isinstance(layer, CookieParserLayer) for layer in after):
             return [
                 MiddlewareOrder(
                     "cookie_parser() stands after session(), which needs the cookies.",

@@ -16,7 +16,6 @@ import msgspec
 from kick.session.values import (
     MARK,
     PLAIN_TYPES,
-    UnreadableValue,
     UnstorableValue,
     decode,
     decode_json,
@@ -123,7 +122,7 @@ class SessionData(MutableMapping[str, Any], msgspec.Struct, metaclass=StructMapp
                 return value
             if MARK in raw:
                 value = decode(raw)
-        except (UnreadableValue, msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # UnreadableValue, or what msgspec says of bytes
             logger.warning("a stored value of the key %r cannot be read and counts as missing: %s", key, error)
             self._stored = {name: value for name, value in self._stored.items() if name != key}
             return default

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from kick.cli.server.protocol import http_protocol
 from kick.cli.server.uvicorn_server import Server, listen, run
 from kick.cli.server.write_coalescing import Cork
+from tests.support.servers import WEBSOCKETS
 
 SAY_HELLO = b"GET / HTTP/1.1\r\nhost: example.com\r\n\r\n"
 
@@ -74,7 +75,7 @@ def served(seen: Seen, request: bytes) -> bytes:
     with listen("127.0.0.1", 0, "dev") as listening, socket.socket() as client:
         client.connect(listening.getsockname())
         client.sendall(request)
-        assert run(seen, listening, lambda: None, ws="websockets-sansio")
+        assert run(seen, listening, lambda: None, ws=WEBSOCKETS)
         client.settimeout(30)
         return client.recv(4096)
 

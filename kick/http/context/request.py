@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import anyio
 import msgspec
@@ -11,14 +11,12 @@ from starlette.datastructures import URL, FormData, Headers, QueryParams, State
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
-import kick.http  # `kick.http.Route` is found when somebody asks for it; the module of the router needs this one
 from kick.cookies import cookies_by_name, parse_cookies
-from kick.exceptions import HTTPError
 from kick.http.errors import NoCookieSecret
-from kick.http.handlers.upload_limits import ANY_FILES
 from kick.http.request.body import (
     FORM,
     MULTIPART,
+    WITHOUT_BODY,
     Announced,
     announced,
     is_json,
@@ -29,9 +27,13 @@ from kick.http.request.body import (
     too_large,
 )
 from kick.http.request.multipart import close_files, parse_multipart
-from kick.http.request.request_id import Trace, draw_request_id, parse_trace
-from kick.http.request.uploads import UploadFile
+from kick.http.request.request_id import draw_request_id
+from kick.http.request.trace_context import Trace, parse_trace
+from kick.http.request.upload_limits import ANY_FILES
+from kick.http.routing.route import Route
+from kick.http.routing.router import Miss
 from kick.http.settings import Settings
+from kick.http.uploads import UploadFile
 from kick.http.validation.fields import query_of
 from kick.http.validation.serialization import decode_json, malformed
 from kick.log_text import shown
@@ -41,28 +43,11 @@ from kick.signing import Signer
 Cleanup = Callable[[BaseException | None], Awaitable[None]]
 """What is awaited when a request ends, with the exception that ended it."""
 
-ANY_METHOD: Final = "*"
-"""The method of the route of what is mounted."""
-
-WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-"""The methods of which a body means nothing (RFC 9110, section 9.3)."""
-
 _NOT_PARSED: Final = object()
 
 
 async def _gone() -> Message:
     return {"type": "http.disconnect"}
-
-
-class Miss(NamedTuple):
-    """Why no route serves a request: its path has others, for the methods in `allowed`, or it cannot be read.
-
-    `location` is where it is served: without the slash at the end.
-    """
-
-    allowed: tuple[str, ...] = ()
-    error: HTTPError | None = None
-    location: bytes | None = None
 
 
 class SharedRequest(Request):
@@ -108,7 +93,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     _receive: Receive
     _send: Send
     _settings: Settings
-    route: kick.http.Route | None
+    route: Route | None
     """The route that was found; `None` when the response is a 404 or 405."""
     params: dict[str, Any]
     """The path parameters, converted."""
@@ -309,11 +294,11 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     async def _read_multipart(self) -> None:
         limit, route, text_limit = self._limit(), self.route, self._settings.max_body
-        allowance = (route and route.allowance) or ANY_FILES
+        upload_limits = (route and route.upload_limits) or ANY_FILES
         if limit is not None and (route is None or route.max_body is None):
-            limit += allowance.room
+            limit += upload_limits.room
         chunks = stream_body(self.scope, self._receive, limit) if self._raw is None else one_chunk(self._raw)
-        self._form = await parse_multipart(self.scope, chunks, allowance, text_limit=text_limit)
+        self._form = await parse_multipart(self.scope, chunks, upload_limits, text_limit=text_limit)
         files = self.files
         self._raw = self._raw or b""
         self._share_form()

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final, get_args
+from typing import Final, Literal, TypeAlias, get_args
 from urllib.parse import quote
 
 from starlette.types import Scope
 
 from kick.errors import KickError
-from kick.http.context.request import Miss
-from kick.http.routing.router import Found, Route, Router, root_in
-from kick.http.settings import TrailingSlash
+from kick.http.routing.paths import root_in
+from kick.http.routing.route import Route
+from kick.http.routing.router import Found, Miss, Router
+
+TrailingSlash: TypeAlias = Literal["strict", "redirect", "ignore"]
+"""Handling of `/notes/` where there is a route `/notes`.
+
+| option | a request for `/notes/` |
+|---|---|
+| `"strict"` | is a 404 |
+| `"redirect"` | is sent to `/notes`: 301 for GET and HEAD, 308 for other methods, which keep their body |
+| `"ignore"` | is served as `/notes` |
+"""
 
 _PATH: Final = "/%:@!$&'()*+,;="
 _QUERY: Final = _PATH + "?[]"

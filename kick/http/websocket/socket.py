@@ -15,7 +15,7 @@ from typing_extensions import TypeVar
 import kick.session  # exports `Session` when somebody asks for it: not every application has sessions
 from kick.http.context.context import RequestContext
 from kick.http.routing.decorators import SocketInfo
-from kick.http.routing.router import Route
+from kick.http.routing.route import Route
 from kick.http.websocket.messages import TOO_BIG, Frame, Frames, InvalidMessage, is_longer, short_reason
 
 In = TypeVar("In", default=Any)

@@ -18,7 +18,7 @@ from kick.http.context.context import RequestContext
 from kick.http.errors import MiddlewareOrder
 from kick.http.response.base import Response
 from kick.http.routing.decorators import SocketInfo
-from kick.http.routing.router import Route
+from kick.http.routing.route import Route
 from kick.http.settings import Settings
 from kick.middleware.cors import Cors
 from kick.middleware.ownership import own_response

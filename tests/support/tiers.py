@@ -48,6 +48,7 @@ FILES = {
     "examples": ("process",),
     "examples/test_auth_page.py": ("browser", "long"),
     "http/request/test_upload_memory.py": ("process", "long"),
+    "http/routing/test_scale.py": ("long",),
     "middleware/test_csrf_browser.py": ("browser", "long"),
     "session/stores/test_redis": ("redis",),
     "session/stores/test_redis_cluster.py": ("long",),

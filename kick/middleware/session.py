@@ -10,7 +10,7 @@ from kick.di import Provider
 from kick.errors import KickError
 from kick.exceptions import HTTPError
 from kick.http.context.context import RequestContext
-from kick.http.errors import MiddlewareOrder
+from kick.http.errors import middleware_order
 from kick.http.response.base import Response
 from kick.http.routing.route import Route
 from kick.middleware.cookie_parser import CookieParserLayer
@@ -49,7 +49,7 @@ class SessionLayer:
         """What is wrong with its place among the middleware."""
         if any(isinstance(layer, CookieParserLayer) for layer in after):
             return [
-                MiddlewareOrder(
+                middleware_order(
                     "cookie_parser() stands after session(), which needs the cookies.",
                     "cookie_parser(), session(secret=secret)",
                 )

@@ -28,9 +28,9 @@ from kick.http.errors import (
 from kick.http.handlers.endpoint import endpoint_of, without_body
 from kick.http.handlers.parameters import is_socket
 from kick.http.handlers.plan import CallPlan, Source
-from kick.http.middleware import Endpoint
+from kick.http.middleware import Endpoint, Middleware
 from kick.http.mounts import BELOW_MOUNT, Mount, duplicate_mount, mount_info, mount_problem
-from kick.http.pipeline import around, for_route, guarded, middleware_problem
+from kick.http.pipeline import around, for_route, guarded, is_optional, middleware_problem, uses_session
 from kick.http.response.base import Response
 from kick.http.response.static import StaticFiles
 from kick.http.routing.decorators import (
@@ -47,7 +47,6 @@ from kick.http.routing.router import Router
 from kick.http.routing.urls import URLs
 from kick.http.routing.versions import version_problem
 from kick.http.settings import Settings
-from kick.http.sight import is_for_sight, layer_sees_session, sees_session
 from kick.http.uploads import File
 from kick.http.websocket.errors import duplicate_socket, socket_in_http_handler
 
@@ -86,20 +85,18 @@ class Chain(msgspec.Struct, eq=False):
             in_layers=bool(self.outer or self.inner),
             threads=self.threads,
         )
-        outer = [layer for layer in self.outer if not is_for_sight(layer) or self.shows_session(container)]
+        outer = [layer for layer in self.outer if not is_optional(layer) or self.uses_session(container)]
         endpoint = guarded(outer, around(self.inner, handler))
         return without_body(endpoint) if self.route.method == "HEAD" else endpoint
 
-    def shows_session(self, container: Container) -> bool:
-        """Whether the handler, what is made for it, or a layer could see the session of a request."""
-        if self.route.session is True or any(map(layer_sees_session, (*self.outer, *self.inner))):
+    def uses_session(self, container: Container) -> bool:
+        """Whether the route asks for a session, or the handler, a provider of it or middleware may use one."""
+        if self.route.session is True or any(map(uses_session, (*self.outer, *self.inner))):
             return True
-        for argument in self.plan.arguments:
-            if argument.source is Source.CONTEXT and sees_session(self.route.handler, argument.name):
-                return True
-            if argument.source is Source.CONTAINER and container.needs(argument.hint, RequestContext):
-                return True
-        return False
+        return self.plan.takes(Source.CONTEXT) or any(
+            argument.source is Source.CONTAINER and container.needs(argument.hint, RequestContext)
+            for argument in self.plan.arguments
+        )
 
 
 class SocketChain(Chain):
@@ -145,14 +142,19 @@ class Assembly:
         self._check_order()
 
     @property
+    def _objects(self) -> list[Middleware]:
+        """The middleware that is more than a function."""
+        return [layer for layer in self.layers.values() if isinstance(layer, Middleware)]
+
+    @property
     def providers(self) -> list[Any]:
         """What the middleware adds to the container."""
-        return [each for layer in self.layers.values() for each in getattr(layer, "providers", ())]
+        return [each for layer in self._objects for each in layer.providers]
 
     @property
     def health(self) -> list[tuple[str, Callable[[], Any]]]:
         """What the middleware has that can be asked how it is."""
-        return [item for layer in self.layers.values() for item in getattr(layer, "health", {}).items()]
+        return [item for layer in self._objects for item in layer.health.items()]
 
     def require(self, container: Container) -> list[KickError]:
         """Tell the container what the controllers and their handlers ask it for; what is wrong with the handlers."""
@@ -168,9 +170,8 @@ class Assembly:
 
     def configure(self, settings: Settings) -> None:
         """Let the middleware set what the application decides about all requests, and choose its routes."""
-        for layer in self.layers.values():
-            if hasattr(layer, "configure"):
-                layer.configure(settings)
+        for layer in self._objects:
+            layer.configure(settings)
         settings.urls = self.urls
         self._unmatched = self._chosen(self.middleware, None)
         for chain in self.chains:
@@ -313,7 +314,7 @@ class Assembly:
         different = {tuple(map(id, layers)): layers for layers in [tuple(self.middleware), *chains]}
         for layers in different.values():
             for index, layer in enumerate(layers):
-                if hasattr(layer, "check"):
+                if isinstance(layer, Middleware):
                     for problem in layer.check(layers[:index], layers[index + 1 :]):
                         self._note(problem)
 

@@ -79,7 +79,8 @@ class Threads:
             call.abandon()
             raise
 
-    def _forget(self, call: _Call) -> None:
+    def forget(self, call: _Call) -> None:
+        """Give the place of a call to another."""
         self._running.discard(call)
         call.limiter.release_on_behalf_of(call)
 
@@ -145,13 +146,13 @@ class _Call:
             raise
         finally:
             with suppress(RuntimeError):  # the event loop has ended, and its threads are nobody's
-                self._loop.call_soon_threadsafe(self._threads._forget, self)
+                self._loop.call_soon_threadsafe(self._threads.forget, self)
 
     def abandon(self) -> None:
         """Wait no longer; a call that has not begun never will."""
         self._abandoned = True
         if self._begin():
-            self._threads._forget(self)
+            self._threads.forget(self)
 
     def _begin(self) -> bool:
         """Whether this is the first to take the call in hand: the thread, or who gives it up."""

@@ -183,9 +183,9 @@ def _controller(rounds: Rounds, *, details: bool) -> type:
 
         @Get("/ready")
         async def ready(self, ctx: RequestContext[Any]) -> Response:
-            if ctx._settings.shutdown.is_set:
+            if ctx.settings.shutdown.is_set:
                 return _response({"status": "fail", "output": "The application is about to stop."}, 503)
-            findings = await rounds.ask(ctx._settings.health())
+            findings = await rounds.ask(ctx.settings.health())
             fails = any(finding.status == "fail" for finding in findings.values())
             said: dict[str, Any] = {"status": "fail" if fails else "pass"}
             if details:

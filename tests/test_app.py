@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from kick import App, Controller, Get, Module, NotFound, Provider, RequestContext, Service, bootstrap
+from kick import App, Controller, Get, Middleware, Module, NotFound, Provider, RequestContext, Service, bootstrap
 from kick.app import WrappedApp
 from kick.errors import SetupErrors
 from kick.session import Sessions
@@ -112,7 +112,7 @@ def traced(trail: list[str], **options: Any) -> App:
     cache.__annotations__.update(database=Database, **{"return": AsyncIterator[Cache]})
     database.__annotations__["return"] = AsyncIterator[Database]
 
-    class Layer:
+    class Layer(Middleware):
         def __init__(self, name: str) -> None:
             self.name = name
 
@@ -334,7 +334,7 @@ async def test_what_is_to_be_done_at_the_end_of_a_request_may_await_when_the_req
                 await anyio.lowlevel.checkpoint()
                 trail.append(f"{name}: {type(error).__name__}")
 
-            ctx._at_end(clean_up)
+            ctx.on_end(clean_up)
         reached.set()
         await anyio.sleep_forever()
 

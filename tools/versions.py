@@ -54,7 +54,7 @@ class Python:
         if self.root is not None:
             # What pip is told of folders is about the system outside.
             env = {name: value for name, value in env.items() if not name.startswith("PIP_")}
-            env |= {"HOME": "/tmp", "PATH": "/usr/local/bin:/usr/bin:/bin"}
+            env |= {"HOME": "/tmp", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
             shell = f'cd {_inside(self.root, cwd)} && exec "$@"'
             inside = ("chroot", str(self.root), "sh", "-c", shell, "sh", *command)
         with log.open("a") as out:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar, overload
 from urllib.parse import quote
@@ -11,20 +11,19 @@ from kick.auth.errors import LoginRequired, LoginTooOld, RoleMissing, bad_login_
 from kick.auth.identities import identity
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError
-from kick.http.context.context import RequestContext
+from kick.http import CallNext, Middleware, RequestContext, Response, Route
 from kick.http.errors import middleware_order
-from kick.http.response.base import Response
 from kick.http.response.redirects import is_local
 from kick.http.routing.decorators import Use
-from kick.http.routing.route import ANY_METHOD, Route
+from kick.http.routing.route import ANY_METHOD
 from kick.middleware.session import SessionLayer
 from kick.session.errors import session_needed
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 
 
-class Guard:
-    """What `authenticated()` and `roles()` return: middleware that runs before the body is read."""
+class GuardLayer(Middleware):
+    """Middleware that `authenticated()` and `roles()` return; it runs before the body is read."""
 
     def __init__(
         self,
@@ -41,7 +40,7 @@ class Guard:
         self._all_of = all_of
         self._login_page = login_page
 
-    def for_route(self, route: Route | None) -> Guard | None:
+    def for_route(self, route: Route | None) -> GuardLayer | None:
         """Itself. Raises `KickError`: `session-needed` for a route whose session is switched off."""
         if route is not None and route.session is False:
             is_mount = route.method == ANY_METHOD
@@ -51,7 +50,7 @@ class Guard:
         return None if route is None else self
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
-        """What is wrong with its place among the middleware."""
+        """Return the mistakes in its place among the middleware."""
         if any(isinstance(layer, SessionLayer) for layer in before):
             return []
         if any(isinstance(layer, SessionLayer) for layer in after):
@@ -59,9 +58,7 @@ class Guard:
             return [middleware_order(f"{name} stands before session().", f"session(secret=secret), {name}")]
         return [session_needed(self.name)]
 
-    async def __call__(
-        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
-    ) -> Response:
+    async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Hand the request on, or turn it away."""
         who = identity(ctx)
         if who is None:
@@ -82,7 +79,7 @@ class Guard:
         return ctx.redirect(f"{self._login_page}?next={quote(here, safe='/')}")
 
 
-def authenticated(*, max_age: timedelta | float | None = None, login_page: str | None = None) -> Guard:
+def authenticated(*, max_age: timedelta | float | None = None, login_page: str | None = None) -> GuardLayer:
     """`@Authenticated` as middleware: for all the handlers of a module.
 
     >>> from kick import Module
@@ -91,10 +88,10 @@ def authenticated(*, max_age: timedelta | float | None = None, login_page: str |
     """
     seconds = _seconds(max_age)
     raise_all(_page_problems(login_page))
-    return Guard("@Authenticated", max_age=seconds, login_page=login_page)
+    return GuardLayer("@Authenticated", max_age=seconds, login_page=login_page)
 
 
-def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = None) -> Guard:
+def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = None) -> GuardLayer:
     """`@Roles` as middleware: for all the handlers of a module.
 
     >>> from kick import Module
@@ -106,7 +103,7 @@ def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = N
     if not names or isinstance(all_of, str) or not all(isinstance(each, str) and each for each in names):
         raise bad_roles(given or "nothing")
     raise_all(_page_problems(login_page))
-    return Guard("@Roles", any_of=frozenset(any_of), all_of=frozenset(all_of), login_page=login_page)
+    return GuardLayer("@Roles", any_of=frozenset(any_of), all_of=frozenset(all_of), login_page=login_page)
 
 
 @overload

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from inspect import Parameter
 from typing import Any, get_args
 
@@ -15,32 +15,26 @@ from kick.di.hints import Unresolved
 from kick.di.naming import place_of
 from kick.di.signature import Need, made_by, needs_of
 from kick.errors import KickError
-from kick.http.context.context import RequestContext
-from kick.http.response.base import Response
-from kick.http.routing.route import Route
+from kick.http import Middleware, RequestContext, Route
 from kick.middleware.session import SessionLayer
 from kick.session.errors import session_needed
 
 
-class AuthenticationLayer:
-    """What `authentication()` returns: it adds providers, and runs nowhere."""
+class AuthenticationLayer(Middleware):
+    """Middleware that `authentication()` returns: it adds providers, and runs nowhere."""
+
+    uses_session = False
 
     def __init__(self, providers: Sequence[Provider]) -> None:
         self.providers = tuple(providers)
 
     def for_route(self, route: Route | None) -> None:
-        """Nothing runs on the way: a user is loaded when a handler asks for one."""
+        """Run nowhere: a user is loaded when a handler asks for one."""
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
-        """What is wrong with its place among the middleware."""
+        """Return the mistakes in its place among the middleware."""
         found = any(isinstance(layer, SessionLayer) for layer in (*before, *after))
         return [] if found else [session_needed("authentication()", "authentication()")]
-
-    async def __call__(
-        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
-    ) -> Response:
-        """Never runs: see `for_route`."""
-        return await call_next(ctx)
 
 
 def authentication(load_user: Callable[..., Any] | None = None) -> AuthenticationLayer:

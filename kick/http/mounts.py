@@ -186,7 +186,7 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
         response = await mount.route.endpoint(ctx)
     except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
         response = response_to(ctx, error)
-    if ctx._extra_headers is not None:
+    if ctx.added_headers is not None:
         response = finished(ctx)
     if isinstance(response, MountedResponse):
         scope = as_websocket(ctx.scope)
@@ -247,7 +247,7 @@ def mount_info(path: str) -> RouteInfo:
 
 def _application(mount: Mount) -> Endpoint:
     async def serve(ctx: RequestContext[Any]) -> Response:
-        ctx._response = response = MountedResponse(mount, ctx)
+        ctx.response = response = MountedResponse(mount, ctx)
         return response
 
     return serve
@@ -255,7 +255,7 @@ def _application(mount: Mount) -> Endpoint:
 
 def _files(files: StaticFiles, mount: Mount) -> Endpoint:
     async def serve(ctx: RequestContext[Any]) -> Response:
-        ctx._response = response = await files.answer(ctx.scope, mount.below(ctx.scope)[1])
+        ctx.response = response = await files.answer(ctx.scope, mount.below(ctx.scope)[1])
         return response
 
     return serve
@@ -270,4 +270,4 @@ def _body_of(ctx: RequestContext[Any], receive: Receive) -> Receive:
 
     A multipart form that it took apart is not, nor what it read of half a body.
     """
-    return receive if ctx._raw is None else ctx._replay()
+    return receive if ctx.received is None else ctx.replay()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from starlette.middleware.cors import CORSMiddleware
 
@@ -13,12 +13,10 @@ from kick.cookies import is_token
 from kick.environment import in_production
 from kick.errors import KickError
 from kick.exceptions import BadRequest
-from kick.http.context.context import RequestContext
-from kick.http.response.base import Response, add_vary, empty_response, header_line
-from kick.http.routing.route import ANY_METHOD, Route
+from kick.http import CallNext, Middleware, RequestContext, Response, Route
+from kick.http.response.base import add_vary, empty_response, header_line
+from kick.http.routing.route import ANY_METHOD
 from kick.middleware.ownership import own_response
-
-CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _PROBES: Final = ("null", "https://evil.test", "http://evil.test", "https://example.com.evil.test", "https://e")
@@ -63,21 +61,21 @@ def cors_on_route(place: str) -> KickError:
     )
 
 
-class Cors:
-    """What `cors()` returns."""
+class CorsLayer(Middleware):
+    """Middleware that `cors()` returns."""
 
-    is_blind = True
+    uses_session = False
 
     def __init__(self, rules: CORSMiddleware) -> None:
         self.rules = rules
         self._everyone = rules.allow_all_origins
         self._headers = [header_line(name, value) for name, value in rules.simple_headers.items()]
 
-    def for_route(self, route: Route | None) -> Cors | PlainCors:
+    def for_route(self, route: Route | None) -> CorsLayer | PlainCorsLayer:
         """Itself; something quicker for routes that no preflight can be meant for."""
         if route is not None and any(layer is self for layer in route.middleware):
             raise cors_on_route(route.place)
-        return self if route is None or route.method in ("OPTIONS", ANY_METHOD) else PlainCors(self)
+        return self if route is None or route.method in ("OPTIONS", ANY_METHOD) else PlainCorsLayer(self)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Answer a preflight, whatever its path; add the headers to every other response."""
@@ -89,7 +87,7 @@ class Cors:
 
     def add_headers(self, ctx: RequestContext[Any], response: Response) -> Response:
         """Say whether the site that asks may read the response, and to caches that it depends on the site."""
-        mine = response if response is ctx._response else own_response(ctx, response)
+        mine = response if response is ctx.response else own_response(ctx, response)
         if mine is None:
             return response
         headers = mine.raw_headers
@@ -116,18 +114,18 @@ class Cors:
         if answer.status_code == 200:
             response: Response = empty_response(204)
         else:
-            response = ctx._problem(BadRequest(bytes(answer.body).decode() + "."))
-        ctx._response = response
+            response = ctx.problem_response(BadRequest(bytes(answer.body).decode() + "."))
+        ctx.response = response
         response.raw_headers += [header for header in answer.raw_headers if header[0] not in _OF_BODY]
         return response
 
 
-class PlainCors:
+class PlainCorsLayer(Middleware):
     """`cors()` for a route that answers no OPTIONS."""
 
-    is_blind = True
+    uses_session = False
 
-    def __init__(self, cors: Cors) -> None:
+    def __init__(self, cors: CorsLayer) -> None:
         self._cors = cors
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
@@ -144,7 +142,7 @@ def cors(
     allow_headers: Sequence[str] = (),
     expose_headers: Sequence[str] = (),
     max_age: timedelta | float = 600,
-) -> Cors:
+) -> CorsLayer:
     """Middleware that lets other sites read responses (Fetch Living Standard, section 3.2); it stands first.
 
     Preflights are answered for every path. Errors have the headers as well, so that scripts can read them.
@@ -180,7 +178,7 @@ def cors(
     seconds: Any = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
         raise bad_cors_option("max_age", max_age, "a number of seconds", "600")
-    return Cors(
+    return CorsLayer(
         CORSMiddleware(
             _no_app,
             allow_origins=frozenset(allow_origins),

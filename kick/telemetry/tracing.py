@@ -103,8 +103,8 @@ def _describe(span: Span, method: str, exchange: Exchange) -> None:
         if context.route is not None:
             span.update_name(f"{method} {context.route.path}")
             span.set_attribute("http.route", context.route.path)
-        if context._request_id is not None:
-            span.set_attribute("kick.request_id", context._request_id)
+        if context.known_request_id is not None:
+            span.set_attribute("kick.request_id", context.known_request_id)
         if context.client_ip is not None:
             span.set_attribute("client.address", shown(context.client_ip))
     if exchange.status:

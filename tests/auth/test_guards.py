@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kick import Controller, Get, Module, Post, Use, bootstrap
-from kick.auth import Guard, Roles, authenticated, roles
+from kick.auth import GuardLayer, Roles, authenticated, roles
 from kick.session import MemoryStore, session
 from kick.testing import TestClient
 from tests.auth.support import SECRET, make
@@ -252,7 +252,7 @@ def test_while_the_store_is_down_nobody_passes(policy: str, status: int) -> None
 
 
 @pytest.mark.parametrize(("guard", "name"), [(authenticated(), "authenticated()"), (roles("x"), 'roles("admin")')])
-def test_a_guard_of_the_whole_application_stands_after_the_session(guard: Guard, name: str) -> None:
+def test_a_guard_of_the_whole_application_stands_after_the_session(guard: GuardLayer, name: str) -> None:
     modules = [Module("inner", controllers=[Inner])]
     with raises_code("middleware-order") as wrong:
         bootstrap(modules, [guard, session(SECRET)])
@@ -276,7 +276,7 @@ def test_roles_are_named(given: Any) -> None:
 def test_all_of_is_a_list() -> None:
     with raises_code("auth-roles"):
         roles(all_of="admin")
-    assert isinstance(roles(all_of=["admin"]), Guard)
+    assert isinstance(roles(all_of=["admin"]), GuardLayer)
 
 
 @pytest.mark.parametrize("page", ["login", "https://evil.test/login", "//evil.test", "/login?x=1", "/login#x", 7, ""])

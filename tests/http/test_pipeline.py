@@ -20,6 +20,7 @@ from kick import (
     Get,
     HTTPError,
     KickError,
+    Middleware,
     Module,
     NotFound,
     Post,
@@ -229,7 +230,7 @@ async def test_a_response_that_a_layer_keeps_is_copied_for_each_request() -> Non
 # What it may have beside
 
 
-class Everything:
+class Everything(Middleware):
     """A layer with all that the protocol knows."""
 
     def __init__(self, wanted: Callable[[Any], bool] = lambda route: True) -> None:
@@ -393,12 +394,20 @@ def test_partials_methods_and_objects_are_middleware() -> None:
 
 
 def test_a_choice_of_for_route_that_is_no_middleware_is_refused() -> None:
-    class Choosing(AsClass):
+    class Choosing(Middleware):
         def for_route(self, route: Any) -> Any:
             return sync_function
 
     with raises_code("middleware-signature", match="sync_function"):
         bootstrap([], [Choosing()])
+
+
+@pytest.mark.parametrize("hook", ["uses_session", "optional", "providers", "health", "for_route", "check", "aclose"])
+def test_a_hook_counts_on_a_middleware_only(hook: str) -> None:
+    layer = AsClass()
+    setattr(layer, hook, None)
+    with raises_code("middleware-signature", match=f"it has '{hook}', and does not inherit from kick.Middleware"):
+        bootstrap([], [layer])
 
 
 @pytest.mark.parametrize("returned", [None, {"a": 1}, "text"], ids=str)

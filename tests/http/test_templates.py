@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kick import App, Controller, Get, RequestContext
+from kick import App, Controller, Get, Middleware, RequestContext
 from kick.http import JinjaTemplates
 from tests.http.support import app_of, ask
 from tests.support.setup_errors import raises_code
@@ -44,12 +44,9 @@ async def test_globals_filters_and_what_each_request_adds(folder: Path) -> None:
 
 
 async def test_middleware_may_add_values_to_every_page(folder: Path) -> None:
-    class Nonce:
+    class Nonce(Middleware):
         def configure(self, settings: Any) -> None:
             settings.page_values.append(lambda ctx: {"who": "nonce"})
-
-        async def __call__(self, ctx: RequestContext, call_next: Any) -> Any:
-            return await call_next(ctx)
 
     @Controller()
     class Pages:

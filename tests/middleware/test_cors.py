@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from kick import App, Controller, Get, Module, Options, Post, RequestContext, Response, Use, bootstrap
 from kick.errors import KickError
 from kick.middleware import cors, rate_limit
-from kick.middleware.cors import Cors, PlainCors
+from kick.middleware.cors import CorsLayer, PlainCorsLayer
 from tests.http.support import app_of, ask
 from tests.support.serving import Serve
 from tests.support.setup_errors import raises_code
@@ -178,9 +178,9 @@ async def test_all_headers_are_those_that_were_asked_for() -> None:
 def test_routes_without_options_do_not_look_for_preflights() -> None:
     application = app()
     layer, _ = application.middleware
-    assert isinstance(layer, Cors)
+    assert isinstance(layer, CorsLayer)
     found = {route.path: type(layer.for_route(route)) for route in application.routes}
-    assert (found["/x"], found["/x/options"], type(layer.for_route(None))) == (PlainCors, Cors, Cors)
+    assert (found["/x"], found["/x/options"], type(layer.for_route(None))) == (PlainCorsLayer, CorsLayer, CorsLayer)
 
 
 # Mistakes

@@ -96,9 +96,9 @@ class AccessLog:
         scope, context, ended = exchange.scope, exchange.context, exchange.ended
         route = request_id = key = parent = None
         if context is not None:
-            route, request_id = context.route, context._request_id
-            if context._session is not None:
-                key = context._session._key
+            route, request_id = context.route, context.known_request_id
+            if context.opened_session is not None:
+                key = context.opened_session._key
         if self._with_trace:
             for name, value in scope["headers"]:
                 if name == b"traceparent":

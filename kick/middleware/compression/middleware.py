@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, Final, Literal, TypeAlias
 
 import anyio.to_thread
@@ -12,14 +12,13 @@ from starlette.responses import FileResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from kick.errors import KickError, missing_extra
-from kick.http.context.context import RequestContext
-from kick.http.response.base import HeadResponse, ReadyResponse, Response, add_vary
+from kick.http import CallNext, RequestContext, Response
+from kick.http.response.base import HeadResponse, ReadyResponse, add_vary
 from kick.http.response.streaming import StreamResponse
 from kick.middleware.compression.encodings import CODINGS, Encoder, has_zstd, preferred
 from kick.middleware.ownership import own_response
 from kick.middleware.per_route import PerRoute
 
-CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
 Coding: TypeAlias = Literal["gzip", "zstd"]
 
 IN_THREAD: Final = 1 << 16
@@ -61,10 +60,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     private: bool
 
 
-class Compression(PerRoute):
-    """What `compression()` returns."""
+class CompressionLayer(PerRoute):
+    """Middleware that `compression()` returns."""
 
-    is_blind = True
+    uses_session = False
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -81,7 +80,7 @@ class Compression(PerRoute):
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Compress the body of the response, if there is a reason to and none against it."""
         response = await call_next(ctx)
-        mine = response if response is ctx._response else own_response(ctx, response)
+        mine = response if response is ctx.response else own_response(ctx, response)
         if mine is None:
             return response
         if mine.status_code == NOT_MODIFIED:
@@ -126,7 +125,7 @@ class Compression(PerRoute):
     def _stream(self, ctx: RequestContext[Any], response: Response, coding: bytes) -> Response:
         _encode_headers(response, coding)
         encoder = CODINGS[coding][0](self._levels[coding])
-        ctx._response = wrapped = EncodedResponse(response, encoder)
+        ctx.response = wrapped = EncodedResponse(response, encoder)
         return wrapped
 
 
@@ -186,7 +185,7 @@ def compression(
     gzip_level: int = 5,
     zstd_level: int = 3,
     private: bool = False,
-) -> Compression:
+) -> CompressionLayer:
     """Middleware that compresses bodies of text: JSON, HTML and the like.
 
     It leaves alone what is small, compressed already, a part (206), an event stream or `no-transform`. A response
@@ -222,7 +221,7 @@ def compression(
         raise bad_compression_option("codings", codings, "some of gzip and zstd", 'codings=("gzip",)')
     if "zstd" in chosen and not has_zstd():
         raise missing_extra("compression(codings=...) with zstd", "backports.zstd", "compression")
-    return Compression(
+    return CompressionLayer(
         Options(
             enabled=enabled,
             minimum=minimum,
@@ -249,10 +248,10 @@ def _may_compress(response: Response) -> bool:
 
 def _is_public(ctx: RequestContext[Any], response: Response) -> bool:
     """Whether it sets no cookie and has nothing from the session."""
-    session = ctx._session
+    session = ctx.opened_session
     if session is not None and session._accessed:
         return False
-    headers = response.raw_headers if ctx._extra_headers is None else [*response.raw_headers, *ctx._extra_headers]
+    headers = response.raw_headers if ctx.added_headers is None else [*response.raw_headers, *ctx.added_headers]
     return all(name != b"set-cookie" for name, _ in headers)
 
 

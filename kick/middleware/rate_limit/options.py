@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 
 from kick.errors import KickError, missing_extra
-from kick.http.context.context import RequestContext
+from kick.http import RequestContext
 from kick.middleware.rate_limit.clients import KeyOf
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     on_error: OnError
     timeout: float
     by_principal: bool
+    uses_session: bool
+    """Whether the key or the cost may come from the session."""
 
 
 def parse_limits(text: object) -> tuple[RateLimitItem, ...]:

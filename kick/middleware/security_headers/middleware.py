@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from kick.errors import KickError
-from kick.http.context.context import RequestContext
+from kick.http import CallNext, RequestContext, Response
 from kick.http.mounts import MountedResponse
-from kick.http.response.base import JSON, Response
+from kick.http.response.base import JSON
 from kick.middleware.ownership import own_response
 from kick.middleware.per_route import PerRoute
 from kick.middleware.security_headers.csp import Directives, Policy, policy_of
 
-CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
 Header: TypeAlias = tuple[bytes, bytes]
 
 PERMISSIONS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
@@ -54,10 +53,10 @@ def bad_security_header(option: str, given: object, expected: str, example: str)
     )
 
 
-class SecurityHeaders(PerRoute):
-    """What `security_headers()` returns: headers that are worked out already, for documents and for the rest."""
+class SecurityHeadersLayer(PerRoute):
+    """Middleware that `security_headers()` returns; it holds the headers for documents and for the rest."""
 
-    is_blind = True
+    uses_session = False
 
     def __init__(
         self, everywhere: Sequence[Header], documents: Sequence[Header], hsts: Header | None, policies: Sequence[Any]
@@ -76,7 +75,7 @@ class SecurityHeaders(PerRoute):
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Add what the handler has not set."""
         response = await call_next(ctx)
-        mine = response if response is ctx._response else own_response(ctx, response)
+        mine = response if response is ctx.response else own_response(ctx, response)
         if mine is None:
             return response
         headers = mine.raw_headers
@@ -95,7 +94,7 @@ class SecurityHeaders(PerRoute):
         headers += [each for each in (self._long_secure if secure else self._long) if each[0] not in names]
         for name, policy in self._policies:
             if name not in names:
-                nonce = ctx._drawn_nonce()
+                nonce = ctx.drawn_csp_nonce
                 headers.append((name, policy.plain if nonce is None else policy.with_nonce(nonce)))
         return mine
 
@@ -112,7 +111,7 @@ def security_headers(
     opener_policy: str | None = "same-origin",
     permissions: Mapping[str, Sequence[str] | None] | None = MappingProxyType({}),
     no_sniff: bool = True,
-) -> SecurityHeaders:
+) -> SecurityHeadersLayer:
     """Middleware that adds security headers (OWASP HTTP Headers Cheat Sheet); one that the handler set stays.
 
     Every response gets `X-Content-Type-Options`, and over https `Strict-Transport-Security`. Documents (HTML, and
@@ -150,8 +149,8 @@ def security_headers(
     ]
     strict = _hsts(hsts, subdomains=hsts_subdomains, preload=hsts_preload)
     if not enabled:
-        return SecurityHeaders([], [], None, [])
-    return SecurityHeaders(
+        return SecurityHeadersLayer([], [], None, [])
+    return SecurityHeadersLayer(
         [(b"x-content-type-options", b"nosniff")] if no_sniff else [],
         documents,
         strict,

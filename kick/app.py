@@ -21,7 +21,7 @@ from kick.environment import in_development
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError, MethodNotAllowed, NotFound
 from kick.http.context.context import RequestContext
-from kick.http.errors import NotASGIMiddleware, list_problem, plain_values
+from kick.http.errors import list_problem, not_asgi_middleware, plain_values
 from kick.http.middleware import Endpoint, Middleware
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.observers import KEY as EXCHANGE
@@ -157,7 +157,7 @@ class App:
         >>> bootstrap([Module("notes", controllers=[NoteController])]).url_for("NoteController.show", note_id=7)
         '/notes/7'
 
-        Raises `UnknownRoute`, `AmbiguousRoute`, and `BadURLValue`.
+        Raises `KickError`: `url-name`, `url-ambiguous`, and `url-value`.
         """
         return self._urls.path_for(name, values)
 
@@ -407,7 +407,7 @@ def bootstrap(
     middleware = _listed(middleware, "middleware", problems)
     providers = _listed(providers, "providers", problems)
     given = asgi_middleware = _listed(asgi_middleware, "asgi_middleware", problems)
-    problems += [NotASGIMiddleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
+    problems += [not_asgi_middleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
     entrance = Entrance(
         trusted_proxies=trusted_proxies, allowed_hosts=allowed_hosts, access_log=access_log, modules=usable
     )

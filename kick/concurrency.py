@@ -23,16 +23,13 @@ T = TypeVar("T")
 DEFAULT_THREADS: Final = 40
 
 
-class BadThreads(KickError):
+def bad_threads(given: object) -> KickError:
     """`threads=` that is no number of threads."""
-
-    code = "threads"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"threads={given!r} of bootstrap() is no number of threads.",
-            fix="Say how many sync handlers may run at a time: `threads=40`.",
-        )
+    return KickError(
+        "threads",
+        cause=f"threads={given!r} of bootstrap() is no number of threads.",
+        fix="Say how many sync handlers may run at a time: `threads=40`.",
+    )
 
 
 class Threads:
@@ -106,14 +103,14 @@ class _Limits:
         self.none = anyio.CapacityLimiter(math.inf)
 
 
-def threads_problem(size: object) -> BadThreads | None:
+def threads_problem(size: object) -> KickError | None:
     """What is wrong with a number of threads.
 
     >>> threads_problem(0).cause
     'threads=0 of bootstrap() is no number of threads.'
     """
     usable = isinstance(size, int) and not isinstance(size, bool) and size > 0
-    return None if usable else BadThreads(size)
+    return None if usable else bad_threads(size)
 
 
 def threads_of(size: int) -> Threads:

@@ -12,10 +12,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from kick.di.hints import takes
+from kick.errors import KickError
 from kick.exceptions import HTTPError, InternalServerError
 from kick.http.context.context import RequestContext
 from kick.http.context.responses import NOT_BUILT
-from kick.http.errors import NotMiddleware
+from kick.http.errors import not_middleware
 from kick.http.middleware import HOOKS, AnyMiddleware, Endpoint, Middleware
 from kick.http.response.background import Background
 from kick.http.response.base import Response, empty_response, head_of, header_line
@@ -30,23 +31,23 @@ CLIENT_CLOSED_REQUEST: Final = 499
 _word: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-def middleware_problem(layer: object) -> NotMiddleware | None:
+def middleware_problem(layer: object) -> KickError | None:
     """Why something cannot be middleware; `None` when it can.
 
     >>> middleware_problem(print).cause
     'print is no middleware: it is not a coroutine function.'
     """
     if isinstance(layer, type):
-        return NotMiddleware(layer, "it is a class")
+        return not_middleware(layer, "it is a class")
     if not callable(layer):
-        return NotMiddleware(layer, "it cannot be called")
+        return not_middleware(layer, "it cannot be called")
     if not (inspect.iscoroutinefunction(layer) or inspect.iscoroutinefunction(type(layer).__call__)):
-        return NotMiddleware(layer, "it is not a coroutine function")
+        return not_middleware(layer, "it is not a coroutine function")
     if not takes(layer, 2):
-        return NotMiddleware(layer, "it does not take two arguments, the context and call_next")
+        return not_middleware(layer, "it does not take two arguments, the context and call_next")
     hook = next((name for name in HOOKS if hasattr(layer, name)), None)
     if hook is not None and not isinstance(layer, Middleware):
-        return NotMiddleware(layer, f"it has {hook!r}, and does not inherit from kick.Middleware")
+        return not_middleware(layer, f"it has {hook!r}, and does not inherit from kick.Middleware")
     return None
 
 

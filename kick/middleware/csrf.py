@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 from kick.errors import KickError, raise_all
 from kick.exceptions import Forbidden
 from kick.http import CallNext, Middleware, RequestContext, Response, Route, Settings
-from kick.http.errors import MiddlewareOrder, list_problem
+from kick.http.errors import list_problem, middleware_order
 from kick.http.request.body import FORM, MULTIPART, WITHOUT_BODY
 from kick.http.routing.route import ANY_METHOD
 from kick.http.websocket.scope import is_handshake
 from kick.middleware.session import SessionLayer
 from kick.session.csrf_token import is_token_of
-from kick.session.errors import BadTrustedOrigin, NeedsSession
+from kick.session.errors import bad_trusted_origin, session_needed
 from kick.session.session import Session, Status
 
 HEADER: Final = "X-CSRF-Token"
@@ -67,8 +67,8 @@ class CsrfLayer(Middleware):
             return []
         if any(isinstance(layer, SessionLayer) for layer in after):
             problem = "csrf() stands before session(), whose token it compares with."
-            return [MiddlewareOrder(problem, "session(secret=secret), csrf()")]
-        return [NeedsSession("csrf()", "csrf()")]
+            return [middleware_order(problem, "session(secret=secret), csrf()")]
+        return [session_needed("csrf()", "csrf()")]
 
     def configure(self, settings: Settings) -> None:
         """Give the templates, where there are any, `csrf_token()` and `csrf_input()`."""
@@ -251,14 +251,14 @@ def csrf(*, trusted_origins: Sequence[str] = ()) -> CsrfLayer:
     GET, HEAD and OPTIONS are never refused, so let them change nothing. Routes with `session=False` are left out. Every
     403 has a `code`: `csrf-cross-site`, `csrf-origin`, `csrf-token-missing`, `csrf-token-invalid`, `csrf-session`.
 
-    Raises `BadTrustedOrigin` for what is no origin.
+    Raises `KickError`: `csrf-trusted-origin` for what is no origin.
 
     >>> csrf(trusted_origins=["https://admin.example.com"])
     <kick.middleware.csrf.CsrfLayer object at ...>
     """
     no_list = list_problem(trusted_origins, "trusted_origins", "csrf()")
     raise_all([no_list] if no_list else [])
-    raise_all(BadTrustedOrigin(each) for each in trusted_origins if not _is_origin(each))
+    raise_all(bad_trusted_origin(each) for each in trusted_origins if not _is_origin(each))
     return CsrfLayer(frozenset(each.encode("ascii") for each in trusted_origins))
 
 

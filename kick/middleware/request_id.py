@@ -11,16 +11,13 @@ from kick.http.request.request_id import draw_request_id, usable_id
 from kick.http.response.base import set_header
 
 
-class BadRequestIDHeader(KickError):
+def bad_request_id_header(given: object) -> KickError:
     """`request_id(header=...)` with a name that no header has."""
-
-    code = "request-id-header"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"request_id(header={given!r}): that is no name of a header (RFC 9110, section 5.1).",
-            fix='Take a usual one: `request_id(header="X-Request-ID")`.',
-        )
+    return KickError(
+        "request-id-header",
+        cause=f"request_id(header={given!r}): that is no name of a header (RFC 9110, section 5.1).",
+        fix='Take a usual one: `request_id(header="X-Request-ID")`.',
+    )
 
 
 class RequestIdLayer(Middleware):
@@ -61,8 +58,8 @@ def request_id(*, header: str = "X-Request-ID", inbound: bool = False) -> Reques
     ...     client.get("/", headers={"X-Request-ID": "abc-1"}).headers["X-Request-ID"]
     'abc-1'
 
-    Raises `BadRequestIDHeader` for a name that no header has.
+    Raises `KickError`: `request-id-header` for a name that no header has.
     """
     if not is_token(header):
-        raise BadRequestIDHeader(header)
+        raise bad_request_id_header(header)
     return RequestIdLayer(header.lower().encode("ascii"), inbound)

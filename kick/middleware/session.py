@@ -10,7 +10,7 @@ from kick.di import Provider
 from kick.errors import KickError
 from kick.exceptions import HTTPError
 from kick.http import CallNext, Middleware, RequestContext, Response, Route
-from kick.http.errors import MiddlewareOrder
+from kick.http.errors import middleware_order
 from kick.middleware.cookie_parser import CookieParserLayer
 from kick.session.cookie import CookieOptions
 from kick.session.devices import Sessions
@@ -44,7 +44,7 @@ class SessionLayer(Middleware):
         """Return the mistakes in its place among the middleware."""
         if any(isinstance(layer, CookieParserLayer) for layer in after):
             return [
-                MiddlewareOrder(
+                middleware_order(
                     "cookie_parser() stands after session(), which needs the cookies.",
                     "cookie_parser(), session(secret=secret)",
                 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kick.errors import MissingExtra
+from kick.errors import missing_extra
 from kick.http.observers import KEY, Exchange
 from kick.log_text import shown
 from kick.module import Module
@@ -28,14 +28,14 @@ class Tracing(Module):
     >>> Tracing()
     Module('tracing')
 
-    Raises `MissingExtra` when opentelemetry-api is not installed.
+    Raises `KickError`: `missing-extra` when opentelemetry-api is not installed.
     """
 
     def __init__(self) -> None:
         try:
             import opentelemetry.trace
         except ImportError:
-            raise MissingExtra("Tracing", "opentelemetry-api", "telemetry") from None
+            raise missing_extra("Tracing", "opentelemetry-api", "telemetry") from None
         self.observers = (_Spans(opentelemetry.trace.get_tracer("kick")),)
         super().__init__("tracing")
 

@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 
 import kick.session  # exports `Session` when somebody asks for it: not every application has sessions
 from kick.http.context.responses import OutgoingResponse
-from kick.http.errors import NoSession
+from kick.http.errors import missing_session
 from kick.http.routing.urls import URLs, below_root
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class RequestContext(OutgoingResponse, Generic[DataT], eq=False):
     def session(self) -> kick.session.Session[DataT]:
         """The session. Raises a `KickError` that says what to add where `session()` does not run."""
         if self.opened_session is None:
-            raise NoSession(f"{self.method} {self.path}", self.route is not None and self.route.session is False)
+            raise missing_session(f"{self.method} {self.path}", self.route is not None and self.route.session is False)
         return self.opened_session
 
     @property
@@ -89,8 +89,8 @@ class RequestContext(OutgoingResponse, Generic[DataT], eq=False):
         ...     client.get("/users/7").json()
         '/users/8?tab=all%20posts'
 
-        Raises `UnknownRoute`, `AmbiguousRoute`, and `BadURLValue` for a value that is missing, or that the route would
-        not be found by.
+        Raises `KickError`: `url-name`, `url-ambiguous`, and `url-value` for a value that is missing, or that the route
+        would not be found by.
         """
         urls = self.settings.urls or URLs()
         path = urls.path_for(name, values, module=None if self.route is None else self.route.module)

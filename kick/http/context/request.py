@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from kick.cookies import cookies_by_name, parse_cookies
-from kick.http.errors import NoCookieSecret
+from kick.http.errors import missing_cookie_secret
 from kick.http.request.body import (
     FORM,
     MULTIPART,
@@ -412,5 +412,5 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     def _cookie_signer(self) -> Signer:
         if self.settings.cookie_signer is None:
-            raise NoCookieSecret
+            raise missing_cookie_secret()
         return self.settings.cookie_signer

@@ -11,7 +11,7 @@ from typing import Any, Final, ParamSpec
 from kick.cookies import SameSite, format_cookie
 from kick.exceptions import PROBLEM_JSON, HTTPError
 from kick.http.context.request import IncomingRequest
-from kick.http.errors import NoTemplates
+from kick.http.errors import missing_templates
 from kick.http.response.background import Background
 from kick.http.response.base import (
     HTML,
@@ -189,7 +189,7 @@ class OutgoingResponse(IncomingRequest, eq=False):
         It sees `values`, `ctx`, and what `JinjaTemplates(globals=..., context=...)` adds.
         """
         if self.settings.templates is None:
-            raise NoTemplates
+            raise missing_templates()
         return self.html(self.settings.templates.render(template, self._page_values(values)), status)
 
     def fresh(self, etag: str | None = None, *, modified: datetime | None = None, weak: bool = False) -> bool:

@@ -11,7 +11,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from kick.errors import KickError, MissingExtra
+from kick.errors import KickError, missing_extra
 from kick.http import CallNext, RequestContext, Response
 from kick.http.response.base import HeadResponse, ReadyResponse, add_vary
 from kick.http.response.streaming import StreamResponse
@@ -42,16 +42,13 @@ _SUFFIXES: Final = (b"+json", b"+xml")
 _NEVER: Final = b"text/event-stream"
 
 
-class BadCompressionOption(KickError):
+def bad_compression_option(option: str, given: object, expected: str, example: str) -> KickError:
     """An option of `compression()` whose value makes no sense."""
-
-    code = "compression-option"
-
-    def __init__(self, option: str, given: object, expected: str, example: str) -> None:
-        super().__init__(
-            cause=f"compression({option}={given!r}) is not {expected}.",
-            fix=f"Write, for example, `compression({example})`.",
-        )
+    return KickError(
+        "compression-option",
+        cause=f"compression({option}={given!r}) is not {expected}.",
+        fix=f"Write, for example, `compression({example})`.",
+    )
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,23 +204,23 @@ def compression(
     >>> compression(codings=("gzip",)).options.levels
     {b'gzip': 5}
 
-    Raises `KickError` for an option that makes no sense, `MissingExtra` for zstd without its package.
+    Raises `KickError` for an option that makes no sense, `missing-extra` for zstd without its package.
     """
     given: Any = minimum
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        raise BadCompressionOption("minimum", minimum, "a number of bytes", "minimum=1000")
+        raise bad_compression_option("minimum", minimum, "a number of bytes", "minimum=1000")
     levels: dict[str, Any] = {"gzip": gzip_level, "zstd": zstd_level}
     for name, most in (("gzip", 9), ("zstd", 19)):
         level = levels[name]
         if isinstance(level, bool) or not isinstance(level, int) or not 1 <= level <= most:
-            raise BadCompressionOption(f"{name}_level", level, f"a number from 1 to {most}", f"{name}_level=3")
+            raise bad_compression_option(f"{name}_level", level, f"a number from 1 to {most}", f"{name}_level=3")
     chosen: Any = codings
     if codings is None:
         chosen = ("zstd", "gzip") if has_zstd() else ("gzip",)
     if isinstance(chosen, str) or not chosen or not set(chosen) <= set(levels):
-        raise BadCompressionOption("codings", codings, "some of gzip and zstd", 'codings=("gzip",)')
+        raise bad_compression_option("codings", codings, "some of gzip and zstd", 'codings=("gzip",)')
     if "zstd" in chosen and not has_zstd():
-        raise MissingExtra("compression(codings=...) with zstd", "backports.zstd", "compression")
+        raise missing_extra("compression(codings=...) with zstd", "backports.zstd", "compression")
     return CompressionLayer(
         Options(
             enabled=enabled,

@@ -15,7 +15,7 @@ from kick import optional_types
 from kick.errors import KickError
 from kick.exceptions import ServiceUnavailable, TooManyRequests
 from kick.http import CallNext, Middleware, RequestContext, Response, Route, Settings
-from kick.http.errors import MiddlewareOrder
+from kick.http.errors import middleware_order
 from kick.http.routing.decorators import SocketInfo
 from kick.middleware.cors import CorsLayer
 from kick.middleware.ownership import own_response
@@ -67,14 +67,14 @@ class RateLimitLayer(Middleware):
         problems: list[KickError] = []
         if any(isinstance(layer, CorsLayer) for layer in after):
             problems.append(
-                MiddlewareOrder(
+                middleware_order(
                     "cors() stands after rate_limit(): browsers could not read its 429, and would be counted twice.",
                     'cors(allow_origins=["https://app.example.com"]), rate_limit("100/minute")',
                 )
             )
         if self.options.by_principal and not any(isinstance(layer, SessionLayer) for layer in before):
             problems.append(
-                MiddlewareOrder(
+                middleware_order(
                     'rate_limit(key="principal") needs session() before it, which says whose request it is.',
                     'session(secret=secret), rate_limit("100/minute", key="principal")',
                 )
@@ -235,7 +235,7 @@ def rate_limit(
     >>> [str(each) for each in limit.options.limits]
     ['5 per 1 minute', '100 per 1 day']
 
-    Raises `KickError` for a text that is no limit and an option that makes no sense, `MissingExtra` without the
+    Raises `KickError` for a text that is no limit and an option that makes no sense, `missing-extra` without the
     extra `limits`.
     """
     items = parse_limits(limits)

@@ -44,16 +44,13 @@ _is_feature: Final = re.compile(r"[a-z][a-z0-9-]*").fullmatch
 _is_origin: Final = re.compile(r"https?://[A-Za-z0-9.*:\[\]-]+").fullmatch
 
 
-class BadSecurityHeader(KickError):
+def bad_security_header(option: str, given: object, expected: str, example: str) -> KickError:
     """A value of a security header that browsers would not understand."""
-
-    code = "security-header"
-
-    def __init__(self, option: str, given: object, expected: str, example: str) -> None:
-        super().__init__(
-            cause=f"security_headers({option}={given!r}) is not {expected}.",
-            fix=f"Write, for example, `security_headers({example})`; None leaves the header out.",
-        )
+    return KickError(
+        "security-header",
+        cause=f"security_headers({option}={given!r}) is not {expected}.",
+        fix=f"Write, for example, `security_headers({example})`; None leaves the header out.",
+    )
 
 
 class SecurityHeadersLayer(PerRoute):
@@ -137,7 +134,7 @@ def security_headers(
     >>> layer = security_headers(csp={"img-src": "'self' https://img.example.com"}, referrer_policy=None)
     >>> security_headers(referrer_policy="none")
     Traceback (most recent call last):
-    kick.middleware.security_headers.middleware.BadSecurityHeader: [security-header]
+    kick.middleware.security_headers.middleware.bad_security_header: [security-header]
       security_headers(referrer_policy='none') is not one of no-referrer, ...
       Fix: Write, for example, `security_headers(referrer_policy="no-referrer")`; None leaves the header out.
 
@@ -173,7 +170,7 @@ def _one_of(option: str, name: bytes, value: object, known: frozenset[str], exam
     if value is None:
         return []
     if not isinstance(value, str) or value not in known:
-        raise BadSecurityHeader(option, value, f"one of {', '.join(sorted(known))}", f'{option}="{example}"')
+        raise bad_security_header(option, value, f"one of {', '.join(sorted(known))}", f'{option}="{example}"')
     return [(name, value.encode("ascii"))]
 
 
@@ -182,9 +179,9 @@ def _hsts(given: Any, *, subdomains: bool, preload: bool) -> Header | None:
         return None
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e10:
-        raise BadSecurityHeader("hsts", given, "a number of seconds", "hsts=timedelta(days=365)")
+        raise bad_security_header("hsts", given, "a number of seconds", "hsts=timedelta(days=365)")
     if preload and not (subdomains and seconds >= _YEAR):
-        raise BadSecurityHeader(
+        raise bad_security_header(
             "hsts_preload",
             preload,
             "possible without the subdomains, and a year",
@@ -198,7 +195,7 @@ def _permissions(given: Any) -> list[Header]:
     if given is None:
         return []
     if not isinstance(given, Mapping):
-        raise BadSecurityHeader("permissions", given, "a mapping of features", 'permissions={"camera": ["self"]}')
+        raise bad_security_header("permissions", given, "a mapping of features", 'permissions={"camera": ["self"]}')
     merged = {name: origins for name, origins in {**PERMISSIONS, **given}.items() if origins is not None}
     value = ", ".join(f"{name}={_allowed(name, origins)}" for name, origins in merged.items())
     return [(b"permissions-policy", value.encode("ascii"))] if merged else []
@@ -207,12 +204,12 @@ def _permissions(given: Any) -> list[Header]:
 def _allowed(feature: object, origins: Any) -> str:
     example = f'permissions={{"{feature}": ["self"]}}'
     if not isinstance(feature, str) or not _is_feature(feature):
-        raise BadSecurityHeader("permissions", feature, "a feature", 'permissions={"camera": ["self"]}')
+        raise bad_security_header("permissions", feature, "a feature", 'permissions={"camera": ["self"]}')
     if isinstance(origins, str) or not isinstance(origins, Sequence):
-        raise BadSecurityHeader("permissions", {feature: origins}, "a list of origins", example)
+        raise bad_security_header("permissions", {feature: origins}, "a list of origins", example)
     for origin in origins:
         if origin not in ("self", "*") and not (isinstance(origin, str) and _is_origin(origin)):
-            raise BadSecurityHeader("permissions", {feature: origin}, '"self", "*" or an origin', example)
+            raise bad_security_header("permissions", {feature: origin}, '"self", "*" or an origin', example)
     if "*" in origins:
         return "*"
     return "(" + " ".join(each if each == "self" else f'"{each}"' for each in origins) + ")"

@@ -30,7 +30,7 @@ from kick.http.response.files import Disposition, content_disposition, media_typ
 from kick.http.response.redirects import as_location, is_local
 from kick.http.response.sse import HEARTBEAT, Events, EventStream
 from kick.http.response.streaming import Chunks, StreamResponse
-from kick.http.validation.serialization import encode_json
+from kick.http.validation.serialization import encode_json, unencodable
 
 P = ParamSpec("P")
 
@@ -65,8 +65,11 @@ class OutgoingResponse(IncomingRequest, eq=False):
     # The response
 
     def json(self, data: Any, status: int = 200) -> Response:
-        """A JSON response."""
-        self.response = response = ReadyResponse(encode_json(data), status, JSON)
+        """A JSON response. Raises `TypeError` for a value that has no JSON form."""
+        try:
+            self.response = response = ReadyResponse(encode_json(data), status, JSON)
+        except TypeError as error:
+            raise unencodable(data, error) from error
         return response
 
     def text(self, text: str, status: int = 200) -> Response:

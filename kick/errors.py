@@ -65,7 +65,7 @@ class MissingExtra(KickError):
 
 
 def similar(word: str, known: Iterable[str], *, most: int = 3, cutoff: float = 0.6) -> list[str]:
-    """The names that are spelled most like a word, for a message that asks whether one of them was meant.
+    """Return the names that are most similar to a word, as suggestions for a message.
 
     >>> similar("get_usr", ["get_user", "get_note", "delete"])
     ['get_user']

@@ -75,7 +75,7 @@ _DRAW_ONE: Final = (
 
 
 def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 4) -> list[KickError]:
-    """What is wrong with the secret of `user`: missing, empty, or short.
+    """Return the errors of the secret of `user`: missing, empty, or too short.
 
     Outside of production, short ones are only warned of; `stacklevel` is that of `warnings.warn`.
 
@@ -153,7 +153,7 @@ class Signer:
         return f"{text}.{self._current.signature(text).translate(_TO_URL_SAFE).decode()}"
 
     def verify(self, signed: str) -> tuple[str, bool] | None:
-        """The text and whether the first secret signed it; `None` when no secret did.
+        """Return the text, and true if the first secret signed it. Return `None` if no secret did.
 
         Compares in constant time. Takes any text at all and never raises.
         """

@@ -1,22 +1,22 @@
-"""What goes wrong with logins.
+"""Errors of login, guards and passwords.
 
-In set-up, found when the application is put together:
+At start-up:
 
     KickError
-    ├── BadMaxAge            @Authenticated(max_age=...) with what is no duration
-    ├── BadRoles             @Roles() without roles, or with what are none
-    ├── BadLoginPage         login_page= with what is no path of this site
-    ├── BadLoader            authentication(...) with what loads no user
-    └── BadPasswordOption    an option of Passwords that makes no sense
+    ├── BadMaxAge            @Authenticated(max_age=...) is not a duration
+    ├── BadRoles             @Roles() without roles, or with values that are not roles
+    ├── BadLoginPage         login_page= is not a path of this site
+    ├── BadLoader            authentication(...) without a loader of users
+    └── BadPasswordOption    an invalid option of Passwords
 
 (`NeedsSession` is in `kick.session.errors`.)
 
-While requests run, all of them HTTPErrors:
+In requests; all of them are HTTPErrors:
 
-    LoginRequired            401: nobody is logged in
-    LoginTooOld              401: somebody is, but for longer than `max_age` allows
-    RoleMissing              403: whoever is logged in lacks a role
-    PasswordRefused          422: a new password that is too short or too long
+    LoginRequired            401: the user is anonymous
+    LoginTooOld              401: the login is older than `max_age`
+    RoleMissing              403: the user lacks a role
+    PasswordRefused          422: a new password is too short or too long
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from kick.errors import KickError
 from kick.exceptions import Forbidden, Unauthorized, UnprocessableEntity
 
 SCHEME: Final = "Session"
-"""What a 401 names in `WWW-Authenticate`, which it must have (RFC 9110, section 15.5.2): no registered scheme is that
-of a login form and a cookie, and browsers show no window of their own for one that they do not know."""
+"""The scheme in `WWW-Authenticate`, a header that each 401 must have (RFC 9110, section 15.5.2). No registered scheme
+describes a login form with a cookie, and browsers show no dialog for an unknown scheme."""
 
 
 class BadMaxAge(KickError):
-    """`max_age` of a guard that is no duration."""
+    """The `max_age` of a guard is not a duration."""
 
     code = "auth-max-age"
 
@@ -44,7 +44,7 @@ class BadMaxAge(KickError):
 
 
 class BadRoles(KickError):
-    """A guard for roles that names none, or something else than texts."""
+    """A guard for roles has no roles, or a role that is not a string."""
 
     code = "auth-roles"
 
@@ -56,7 +56,7 @@ class BadRoles(KickError):
 
 
 class BadLoginPage(KickError):
-    """`login_page` of a guard that is no path of this site."""
+    """The `login_page` of a guard is not a path of this site."""
 
     code = "auth-login-page"
 
@@ -65,7 +65,7 @@ class BadLoginPage(KickError):
 
 
 class BadLoader(KickError):
-    """`authentication(...)` with something that loads no user."""
+    """The argument of `authentication(...)` does not load a user."""
 
     code = "auth-loader"
 
@@ -78,7 +78,7 @@ class BadLoader(KickError):
 
 
 class BadPasswordOption(KickError):
-    """An option of `Passwords` whose value makes no sense."""
+    """An option of `Passwords` has an invalid value."""
 
     code = "auth-passwords"
 
@@ -89,7 +89,7 @@ class BadPasswordOption(KickError):
 
 
 class LoginRequired(Unauthorized):
-    """401: nobody is logged in.
+    """401: the user is anonymous.
 
     >>> LoginRequired().headers, LoginRequired().extensions
     ({'www-authenticate': 'Session'}, {'code': 'login-required'})
@@ -100,7 +100,7 @@ class LoginRequired(Unauthorized):
 
 
 class LoginTooOld(Unauthorized):
-    """401: somebody is logged in, but too long ago for this; the client asks for the password again.
+    """401: the login is too old, so the client must ask for the password again.
 
     The challenge has the members of RFC 9470, section 3.
 
@@ -121,7 +121,7 @@ class LoginTooOld(Unauthorized):
 
 
 class RoleMissing(Forbidden):
-    """403: whoever is logged in may not do this. To log in again would not help, so there is no challenge.
+    """403: the user lacks a role. Another login would not help, so there is no challenge.
 
     >>> RoleMissing().extensions
     {'code': 'role-missing'}
@@ -132,7 +132,7 @@ class RoleMissing(Forbidden):
 
 
 class PasswordRefused(UnprocessableEntity):
-    """422: a new password that is too short or too long.
+    """422: a new password is too short or too long.
 
     >>> PasswordRefused("It has 8 characters at least.").extensions["errors"][0]["location"]
     '/body/password'

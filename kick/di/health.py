@@ -1,4 +1,4 @@
-"""What can be wrong with the `health` of a provider."""
+"""Errors of the `health` of a provider."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kick.errors import KickError
 
 
 class BadHealth(KickError):
-    """A `health` that cannot be called.
+    """The `health` of a provider is not callable.
 
     >>> BadHealth(int, True).cause
     'health=True of the provider of int cannot be called.'
@@ -26,7 +26,7 @@ class BadHealth(KickError):
 
 
 class HealthOfShortLived(KickError):
-    """A `health` of what lives shorter than the app, so that there is nothing to ask; `code` is its provider.
+    """A provider with `health` lives shorter than the application. `code` is its source.
 
     >>> HealthOfShortLived(int, "request", "Provider(int) at app.py:3", "Provider(int, int)").fix
     'Leave it out: `Provider(int, int)`. Ask what it is made from, if that lives as long as the app.'

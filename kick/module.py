@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from kick.errors import KickError, raise_all
-from kick.http.errors import NotAModule, list_problem
+from kick.http.errors import list_problem, not_a_module
 from kick.http.mounts import mapping_problem
 from kick.http.response.static import StaticFiles
 from kick.lifecycle import lifespan_problem
@@ -33,8 +33,8 @@ class Module:
         lifespan: `@asynccontextmanager async def lifespan(app): ...`. It is entered when all providers are built, in
             the order of the modules, and left in the reverse order.
 
-    Raises `NotAList` for an argument that is not a list, `BadMount` for `mounts` that is not a mapping of paths, and
-    `BadLifespan` for a lifespan that is not an async context manager.
+    Raises `KickError`: `list-missing` for an argument that is not a list, `mount` for `mounts` that is not a mapping of
+    paths, and `lifespan` for a lifespan that is not an async context manager.
 
     >>> Module("shop", controllers=[], prefix="/shop")
     Module('shop')
@@ -79,12 +79,12 @@ def modules_of(given: Any) -> tuple[list[Module], list[KickError]]:
     [Module('shop')]
     """
     if isinstance(given, Module) or not isinstance(given, Iterable):
-        return [], [NotAModule(given, in_list=False)]
+        return [], [not_a_module(given, in_list=False)]
     modules: list[Module] = []
     problems: list[KickError] = []
     for each in given:
         if isinstance(each, Module):
             modules.append(each)
         else:
-            problems.append(NotAModule(each))
+            problems.append(not_a_module(each))
     return modules, problems

@@ -3,13 +3,13 @@
 At start-up:
 
     KickError
-    ├── BadMaxAge            @Authenticated(max_age=...) is not a duration
-    ├── BadRoles             @Roles() without roles, or with values that are not roles
-    ├── BadLoginPage         login_page= is not a path of this site
-    ├── BadLoader            authentication(...) without a loader of users
-    └── BadPasswordOption    an invalid option of Passwords
+    ├── bad_max_age          @Authenticated(max_age=...) is not a duration
+    ├── bad_roles            @Roles() without roles, or with values that are not roles
+    ├── bad_login_page       login_page= is not a path of this site
+    ├── bad_loader           authentication(...) without a loader of users
+    └── bad_password_option  an invalid option of Passwords
 
-(`NeedsSession` is in `kick.session.errors`.)
+(`session-needed` is in `kick.session.errors`.)
 
 In requests; all of them are HTTPErrors:
 
@@ -31,61 +31,50 @@ SCHEME: Final = "Session"
 describes a login form with a cookie, and browsers show no dialog for an unknown scheme."""
 
 
-class BadMaxAge(KickError):
-    """The `max_age` of a guard is not a duration."""
-
-    code = "auth-max-age"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"@Authenticated(max_age={given!r}): expected a timedelta or a number of seconds above 0.",
-            fix="For example `@Authenticated(max_age=timedelta(minutes=10))`.",
-        )
+def bad_max_age(given: object) -> KickError:
+    """Return the error for a `max_age` of a guard that is not a duration."""
+    return KickError(
+        "auth-max-age",
+        cause=f"@Authenticated(max_age={given!r}): expected a timedelta or a number of seconds above 0.",
+        fix="For example `@Authenticated(max_age=timedelta(minutes=10))`.",
+    )
 
 
-class BadRoles(KickError):
-    """A guard for roles has no roles, or a role that is not a string."""
-
-    code = "auth-roles"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"@Roles was given {given!r}; it takes the names of roles, at least one.",
-            fix='For example `@Roles("admin")`, or `@Roles(all_of=["editor", "author"])`.',
-        )
+def bad_roles(given: object) -> KickError:
+    """Return the error for a guard without roles, or with a role that is not a string."""
+    return KickError(
+        "auth-roles",
+        cause=f"@Roles was given {given!r}; it takes the names of roles, at least one.",
+        fix='For example `@Roles("admin")`, or `@Roles(all_of=["editor", "author"])`.',
+    )
 
 
-class BadLoginPage(KickError):
-    """The `login_page` of a guard is not a path of this site."""
-
-    code = "auth-login-page"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(cause=f"login_page={given!r} is no path of this site.", fix='Name one: `login_page="/login"`.')
-
-
-class BadLoader(KickError):
-    """The argument of `authentication(...)` does not load a user."""
-
-    code = "auth-loader"
-
-    def __init__(self, given: object, problem: str) -> None:
-        super().__init__(
-            cause=f"authentication({getattr(given, '__name__', repr(given))}): {problem}.",
-            fix="Write it as `async def load_user(user_id: int, users: Users) -> User | None: "
-            "return await users.find(user_id)`.",
-        )
+def bad_login_page(given: object) -> KickError:
+    """Return the error for a `login_page` that is not a path of this site."""
+    return KickError(
+        "auth-login-page",
+        cause=f"login_page={given!r} is no path of this site.",
+        fix='Name one: `login_page="/login"`.',
+    )
 
 
-class BadPasswordOption(KickError):
-    """An option of `Passwords` has an invalid value."""
+def bad_loader(given: object, problem: str) -> KickError:
+    """Return the error for an argument of `authentication(...)` that does not load a user."""
+    return KickError(
+        "auth-loader",
+        cause=f"authentication({getattr(given, '__name__', repr(given))}): {problem}.",
+        fix="Write it as `async def load_user(user_id: int, users: Users) -> User | None: "
+        "return await users.find(user_id)`.",
+    )
 
-    code = "auth-passwords"
 
-    def __init__(self, name: str, value: object, expected: str, example: str) -> None:
-        super().__init__(
-            cause=f"Passwords({name}={value!r}): expected {expected}.", fix=f"For example `Passwords({example})`."
-        )
+def bad_password_option(name: str, value: object, expected: str, example: str) -> KickError:
+    """Return the error for an invalid option of `Passwords`."""
+    return KickError(
+        "auth-passwords",
+        cause=f"Passwords({name}={value!r}): expected {expected}.",
+        fix=f"For example `Passwords({example})`.",
+    )
 
 
 class LoginRequired(Unauthorized):

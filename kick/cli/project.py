@@ -83,7 +83,7 @@ def contents_of(name: str, template: str, store: str) -> dict[str, str]:
     >>> sorted(contents_of("my-app", "minimal", "memory"))[-4:]
     ['compose.yaml', 'pyproject.toml', 'tests/conftest.py', 'tests/test_app.py']
 
-    Raises `BadName` for a name that is no package's.
+    Raises `KickError`: `project-name` for a name that is no package's.
     """
     chosen, sessions = TEMPLATES[template], SESSIONS[store]
     values = {

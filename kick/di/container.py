@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar, get_origin, overload
 
 from kick.di.check import Check
-from kick.di.errors import OutsideScope, OverrideByClass, UndeclaredSeed
+from kick.di.errors import outside_scope, override_by_class, undeclared_seed
 from kick.di.graph import Found, Graph
 from kick.di.naming import type_name
 from kick.di.plan import Plan, Planner
@@ -198,14 +198,14 @@ class Container:
     async def get(self, key: Any) -> Any:
         """Return the singleton of a type. If it does not exist, it is built with its dependencies.
 
-        Raises `OutsideScope` for a shorter lifetime, and the errors of the providers.
+        Raises `KickError`: `di-outside-scope` for a shorter lifetime, and the errors of the providers.
 
         >>> import asyncio
         >>> asyncio.run(Container([Provider(int, value=1)]).get(int))
         1
         """
         if self._answer(key).lifetime is not Lifetime.SINGLETON:
-            raise OutsideScope(key, self._answer(key).lifetime.value)
+            raise outside_scope(key, self._answer(key).lifetime.value)
         return await self.resolve(key, self._singletons.root)
 
     @overload
@@ -215,15 +215,17 @@ class Container:
     def instance(self, key: Any) -> Any:
         """Return the singleton of a type after the start.
 
-        An instance that an override replaced is built now if this needs no `await`. Otherwise it raises `NotBuilt`.
-        Raises `NotStarted` before the start, and `OutsideScope` for a shorter lifetime.
+        An instance that an override replaced is built now, unless its construction must be awaited.
+
+        Raises `KickError`: `di-not-built` if it must be awaited, `di-not-started` before the start, and
+        `di-outside-scope` for a shorter lifetime.
 
         >>> Container([Provider(int, value=1)]).instance(int)
         1
         """
         answer = self._answer(key)
         if answer.lifetime is not Lifetime.SINGLETON:
-            raise OutsideScope(key, answer.lifetime.value)
+            raise outside_scope(key, answer.lifetime.value)
         self._singletons.build_now(key, answer.singletons, self._planner)
         return answer.plan.run(self._singletons.root)
 
@@ -260,7 +262,9 @@ class Container:
         return None if plan.awaits else plan.run
 
     def scope(self, seeds: Mapping[Any, Any] | None = None) -> Scope:
-        """Open a scope with `async with`, for a job, script or test. Raises `UndeclaredSeed` for an undeclared seed.
+        """Open a scope with `async with`, for a job, script or test.
+
+        Raises `KickError`: `di-undeclared-seed` for a seed that was not declared.
 
         >>> import asyncio
         >>> async def job() -> int:
@@ -271,7 +275,7 @@ class Container:
         """
         for key in seeds or ():
             if key not in self._graph.seeds:
-                raise UndeclaredSeed(key)
+                raise undeclared_seed(key)
         return Scope(self, seeds)
 
     def new_scope(self, seeds: Mapping[Any, Any] | None = None) -> Scope:
@@ -315,7 +319,7 @@ class Container:
         awaits the clean-ups of instances from the block. Open scopes keep their instances. Overrides must end in
         reverse order.
 
-        Raises `OverrideByClass` for a class, and after the start also the errors that `check` finds.
+        Raises `KickError`: `di-override-by-class` for a class, and after the start also the errors that `check` finds.
 
         >>> container = Container([Provider(int, value=1)])
         >>> with container.override(int, 2):
@@ -375,5 +379,5 @@ def _replacing(key: Any, replacement: Any) -> Provider:
         provider.key = key
         return provider
     if isinstance(replacement, type) and type not in (key, get_origin(key)):
-        raise OverrideByClass(key, replacement)  # pyright: ignore[reportUnknownArgumentType]
+        raise override_by_class(key, replacement)  # pyright: ignore[reportUnknownArgumentType]
     return Provider(key, value=replacement)

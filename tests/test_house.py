@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("kick/http/*", "kick/concurrency.py"),
     ("kick/middleware/*", "kick/session/asgi.py"),
     ("kick/auth/*",),
-    ("kick/advice.py", "kick/module.py", "kick/health.py", "kick/lifecycle.py"),
+    ("kick/module.py", "kick/health.py", "kick/lifecycle.py"),
     ("kick/assembly.py", "kick/app.py"),
     ("kick/openapi/*", "kick/telemetry/*", "kick/testing/*"),
     ("kick/cli/*", "kick/__main__.py"),

@@ -13,7 +13,6 @@ KickError
 ├── bad_address            the host is not an address of this machine
 ├── sessions_not_shared     several workers, and sessions in the memory of each
 ├── start_failed           a provider or a lifespan raised when the application started
-├── missing_server    `--server` names one that is not there
 ├── unknown_shell          a shell for which there is no completion
 ├── missing_old_secret           no secret to rotate
 ├── system_refusal           the system refuses something, such as to write a file
@@ -149,15 +148,6 @@ def start_failed(error: BaseException) -> KickError:
         "start-failed",
         cause=f"The application did not start: {type(error).__name__}: {error}{notes}",
         fix="Mend what is at the place named here; `--trace` shows how it was reached.",
-    )
-
-
-def missing_server(server: str) -> KickError:
-    """A server that `kick start --server` names, and that is not installed."""
-    return KickError(
-        "server-missing",
-        cause=f"The server {server} is not installed.",
-        fix=f"Install it: `pip install {server}`. Or take the one that is there: `kick start --server uvicorn`.",
     )
 
 

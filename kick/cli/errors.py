@@ -17,12 +17,14 @@ KickError
 ├── UnknownShell          a shell for which there is no completion
 ├── NoSecretYet           no secret to rotate
 ├── CannotWrite           the system refuses something, such as to write a file
+├── NotInstalled          kick runs from a folder in which it was not installed
 ├── BadName               a name no project can have
 └── FolderTaken           a folder that is there already
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -235,6 +237,18 @@ class CannotWrite(KickError):
         super().__init__(
             cause=f"The system refuses it: {said}.",
             fix="See that the path is right and that you may read and write there; `--trace` shows what was tried.",
+        )
+
+
+class NotInstalled(KickError):
+    """A kick that is imported from a folder, and that no environment has."""
+
+    code = "kick-not-installed"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            cause=f"kick runs from {folder}, and is not installed: a new project could not get the same.",
+            fix=f"Install it in a virtual environment: `pip install --editable {shlex.quote(str(folder))}`.",
         )
 
 

@@ -1,0 +1,5 @@
+"""Where the kick that runs was installed from, and how a new project gets the same one."""
+
+from kick.cli.provenance.origin import DISTRIBUTION as DISTRIBUTION
+from kick.cli.provenance.origin import Provenance as Provenance
+from kick.cli.provenance.origin import provenance as provenance

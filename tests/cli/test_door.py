@@ -100,7 +100,7 @@ def test_from_a_repository_at_the_commit_of_then(repository: Path, tmp_path: Pat
     run(["git", "clone", "--quiet", str(repository)], cwd=tmp_path, env=plain())
     source = tmp_path / "kick"
     commit = run(["git", "rev-parse", "HEAD"], cwd=source, env=plain()).strip()
-    kick = install(f"kick-framework[fast] @ git+{source.as_uri()}", tmp_path)
+    kick = install(f"git+{source.as_uri()}", tmp_path)
     project = new(kick, tmp_path, "minimal")
     assert f"kick-framework @ git+{source.as_uri()}@{commit}\n" in (project / "kick.txt").read_text()
     works(project)

@@ -19,6 +19,7 @@ from tests.support.serving import ROOT
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 COPY = "./wheels/kick_framework-0.1.0-py3-none-any.whl"
+GONE = Path("/srv/gone").as_uri()
 SOMEWHERE = "https://git.example.com/kick.git"
 
 
@@ -50,10 +51,10 @@ def test_from_an_index_it_is_a_range_of_versions_and_nothing_else() -> None:
     ("direct", "line"),
     [
         ({"url": ROOT.as_uri(), "dir_info": {"editable": True}}, f"--editable {ROOT.as_uri()}"),
-        ({"url": "file:///srv/gone", "dir_info": {"editable": True}}, COPY),
+        ({"url": GONE, "dir_info": {"editable": True}}, COPY),
         ({"url": Path("/tmp").as_uri(), "dir_info": {"editable": True}}, COPY),  # another kick than the one that runs
         ({"url": ROOT.as_uri(), "dir_info": {}}, COPY),
-        ({"url": "file:///srv/gone.whl", "archive_info": {"hashes": {"sha256": "ab"}}}, COPY),
+        ({"url": f"{GONE}.whl", "archive_info": {"hashes": {"sha256": "ab"}}}, COPY),
         (
             {"url": "https://example.com/kick.tar.gz", "archive_info": {"hashes": {"sha256": "ab"}}},
             "kick-framework @ https://example.com/kick.tar.gz#sha256=ab",
@@ -70,7 +71,7 @@ def test_from_an_index_it_is_a_range_of_versions_and_nothing_else() -> None:
             {"url": SOMEWHERE, "vcs_info": {"vcs": "git", "commit_id": COMMIT}, "subdirectory": "python"},
             f"kick-framework @ git+{SOMEWHERE}@{COMMIT}#subdirectory=python",
         ),
-        ({"url": "file:///srv/gone", "vcs_info": {"vcs": "git", "commit_id": COMMIT}}, COPY),
+        ({"url": GONE, "vcs_info": {"vcs": "git", "commit_id": COMMIT}}, COPY),
     ],
 )
 def test_from_elsewhere_it_is_a_line_for_pip(direct: dict[str, Any], line: str) -> None:

@@ -57,7 +57,7 @@ lint: .venv/.dev ## check style with ruff
 	$(BIN)/ruff format --check
 
 types: .venv/.dev ## check types with mypy and pyright
-	$(BIN)/mypy --strict kick tests/typing
+	$(BIN)/mypy --strict kick tools tests/typing
 	$(BIN)/mypy --strict examples/*.py
 	cd examples/auth && ../../$(BIN)/mypy --strict .
 	cd examples/chat && ../../$(BIN)/mypy --strict .

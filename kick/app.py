@@ -21,18 +21,20 @@ from kick.environment import in_development
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError, MethodNotAllowed, NotFound
 from kick.http.context.context import RequestContext
-from kick.http.context.request import Miss
-from kick.http.errors import NotASGIMiddleware, list_problem, plain_values
+from kick.http.errors import list_problem, not_asgi_middleware, plain_values
+from kick.http.middleware import Endpoint, Middleware
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.observers import KEY as EXCHANGE
 from kick.http.observers import Observer
 from kick.http.pipeline import finished, response_to, settled
 from kick.http.request.body import DEFAULT_LIMIT
 from kick.http.response.base import ReadyResponse, Response, empty_response
-from kick.http.routing.router import PERCENT, Endpoint, Route, root_in, split_path
-from kick.http.routing.trailing_slash import finder, slash_problem
+from kick.http.routing.paths import PERCENT, root_in, split_path
+from kick.http.routing.route import Route
+from kick.http.routing.router import Miss
+from kick.http.routing.trailing_slash import TrailingSlash, finder, slash_problem
 from kick.http.sending import end_request, send_response
-from kick.http.settings import Settings, TrailingSlash
+from kick.http.settings import Settings
 from kick.http.templates import JinjaTemplates
 from kick.http.websocket.scope import as_request
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
@@ -115,9 +117,8 @@ class App:
         self._unlink()
         async with AsyncExitStack() as stack:
             for layer in self._layers:
-                close = getattr(layer, "aclose", None)
-                if close is not None:
-                    stack.push_async_callback(close)
+                if isinstance(layer, Middleware):
+                    stack.push_async_callback(layer.aclose)
             stack.push_async_callback(self.container.aclose)
 
     @overload
@@ -156,7 +157,7 @@ class App:
         >>> bootstrap([Module("notes", controllers=[NoteController])]).url_for("NoteController.show", note_id=7)
         '/notes/7'
 
-        Raises `UnknownRoute`, `AmbiguousRoute`, and `BadURLValue`.
+        Raises `KickError`: `url-name`, `url-ambiguous`, and `url-value`.
         """
         return self._urls.path_for(name, values)
 
@@ -187,19 +188,19 @@ class App:
         if scope["type"] != "http":
             await self._serve_other(scope, receive, send)
             return
-        ctx, endpoint = self._find(scope, receive, send)
+        ctx, endpoint = self.find(scope, receive, send)
         try:
             response = await endpoint(ctx)
-            if response is not ctx._response:
+            if response is not ctx.response:
                 response = settled(ctx, response)
         except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
             response = response_to(ctx, error)
         except BaseException as error:
             await end_request(ctx, error)
             raise
-        if ctx._extra_headers is not None:
+        if ctx.added_headers is not None:
             response = finished(ctx)
-        if ctx._cleanups is None and type(response) is ReadyResponse:
+        if ctx.cleanups is None and type(response) is ReadyResponse:
             await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
             await send({"type": "http.response.body", "body": response.body})
             if response.background is not None:
@@ -207,8 +208,8 @@ class App:
         else:
             await send_response(ctx, response, send)
 
-    def _find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
-        """The context of a request, and what answers it."""
+    def find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
+        """Return the context of a request, and the endpoint that answers it."""
         method: str = scope["method"]
         path: str = scope["path"]
         raw_path: bytes | None = scope.get("raw_path")
@@ -226,7 +227,7 @@ class App:
             except HTTPError as error:
                 miss = Miss(error=error)
             if found is None:
-                return RequestContext(scope, receive, send, self.settings, None, {}, _miss=miss), self._unmatched
+                return RequestContext(scope, receive, send, self.settings, None, {}, miss=miss), self._unmatched
         route, params = found
         return RequestContext(scope, receive, send, self.settings, route, params), route.endpoint
 
@@ -244,7 +245,7 @@ class App:
         if self._sockets.has(scope):
             return False
         handshake = as_request(scope, None)  # as middleware sees it
-        ctx, _ = self._find({**handshake, "method": "WEBSOCKET"}, receive, send)
+        ctx, _ = self.find({**handshake, "method": "WEBSOCKET"}, receive, send)
         mount = next((each for each in self.mounts if each.route is ctx.route), None)
         if mount is None:
             return False
@@ -335,8 +336,9 @@ class ObservedApp(WrappedApp):
 
     observers: Sequence[Observer] = ()
 
-    def _find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
-        found = App._find(self, scope, receive, send)  # quicker than super()
+    def find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
+        """Find the route, and note it for the observers."""
+        found = App.find(self, scope, receive, send)  # quicker than super()
         exchange = scope.get(EXCHANGE)
         if exchange is not None:
             exchange.context = found[0]
@@ -405,7 +407,7 @@ def bootstrap(
     middleware = _listed(middleware, "middleware", problems)
     providers = _listed(providers, "providers", problems)
     given = asgi_middleware = _listed(asgi_middleware, "asgi_middleware", problems)
-    problems += [NotASGIMiddleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
+    problems += [not_asgi_middleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
     entrance = Entrance(
         trusted_proxies=trusted_proxies, allowed_hosts=allowed_hosts, access_log=access_log, modules=usable
     )
@@ -456,7 +458,7 @@ def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]
 
 async def _unmatched(ctx: RequestContext[Any]) -> Response:
     """The innermost endpoint of requests that no route matches."""
-    miss = ctx._miss or Miss()
+    miss = ctx.miss or Miss()
     if ctx.method == "OPTIONS" and ctx.path == "*":
         return empty_response(204)
     if miss.error is not None:

@@ -15,23 +15,22 @@ from kick.di.generics import type_arguments
 from kick.di.naming import place_of
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
-from kick.http.context.request import ANY_METHOD
 from kick.http.errors import (
-    BadBodyLimit,
-    BadFileLimit,
-    BadRoutePath,
-    BadStatus,
-    DuplicateRoute,
-    ListedTwice,
-    NotAController,
-    WatchedStream,
+    bad_body_limit,
+    bad_file_limit,
+    bad_route_path,
+    bad_status,
+    duplicate_route,
+    listed_twice,
+    not_a_controller,
+    watched_stream,
 )
 from kick.http.handlers.endpoint import endpoint_of, without_body
 from kick.http.handlers.parameters import is_socket
 from kick.http.handlers.plan import CallPlan, Source
-from kick.http.mounts import BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
-from kick.http.pipeline import around, for_route, guarded, middleware_problem
-from kick.http.request.uploads import File
+from kick.http.middleware import Endpoint, Middleware
+from kick.http.mounts import BELOW_MOUNT, Mount, duplicate_mount, mount_info, mount_problem
+from kick.http.pipeline import around, for_route, guarded, is_optional, middleware_problem, uses_session
 from kick.http.response.base import Response
 from kick.http.response.static import StaticFiles
 from kick.http.routing.decorators import (
@@ -42,12 +41,14 @@ from kick.http.routing.decorators import (
     handlers_of,
     middleware_of,
 )
-from kick.http.routing.router import Endpoint, Route, Router, Segment, parse_path, path_names
+from kick.http.routing.paths import parse_path, path_names
+from kick.http.routing.route import ANY_METHOD, Route
+from kick.http.routing.router import Router
 from kick.http.routing.urls import URLs
 from kick.http.routing.versions import version_problem
 from kick.http.settings import Settings
-from kick.http.sight import is_for_sight, layer_sees_session, sees_session
-from kick.http.websocket.errors import DuplicateSocket, SocketElsewhere
+from kick.http.uploads import File
+from kick.http.websocket.errors import duplicate_socket, socket_in_http_handler
 
 
 class ModuleLike(Protocol):
@@ -84,20 +85,18 @@ class Chain(msgspec.Struct, eq=False):
             in_layers=bool(self.outer or self.inner),
             threads=self.threads,
         )
-        outer = [layer for layer in self.outer if not is_for_sight(layer) or self.shows_session(container)]
+        outer = [layer for layer in self.outer if not is_optional(layer) or self.uses_session(container)]
         endpoint = guarded(outer, around(self.inner, handler))
         return without_body(endpoint) if self.route.method == "HEAD" else endpoint
 
-    def shows_session(self, container: Container) -> bool:
-        """Whether the handler, what is made for it, or a layer could see the session of a request."""
-        if self.route.session is True or any(map(layer_sees_session, (*self.outer, *self.inner))):
+    def uses_session(self, container: Container) -> bool:
+        """Whether the route asks for a session, or the handler, a provider of it or middleware may use one."""
+        if self.route.session is True or any(map(uses_session, (*self.outer, *self.inner))):
             return True
-        for argument in self.plan.arguments:
-            if argument.source is Source.CONTEXT and sees_session(self.route.handler, argument.name):
-                return True
-            if argument.source is Source.CONTAINER and container.needs(argument.hint, RequestContext):
-                return True
-        return False
+        return self.plan.takes(Source.CONTEXT) or any(
+            argument.source is Source.CONTAINER and container.needs(argument.hint, RequestContext)
+            for argument in self.plan.arguments
+        )
 
 
 class SocketChain(Chain):
@@ -137,20 +136,25 @@ class Assembly:
             for path, mounted in module.mounts.items():
                 try:
                     self._add_mount(module, path, mounted, prefix)
-                except (BadRoutePath, BadMount, DuplicateMount) as problem:
+                except KickError as problem:
                     self.problems.append(problem)
         self.router.finish(_head_of)
         self._check_order()
 
     @property
+    def _objects(self) -> list[Middleware]:
+        """The middleware that is more than a function."""
+        return [layer for layer in self.layers.values() if isinstance(layer, Middleware)]
+
+    @property
     def providers(self) -> list[Any]:
         """What the middleware adds to the container."""
-        return [each for layer in self.layers.values() for each in getattr(layer, "providers", ())]
+        return [each for layer in self._objects for each in layer.providers]
 
     @property
     def health(self) -> list[tuple[str, Callable[[], Any]]]:
         """What the middleware has that can be asked how it is."""
-        return [item for layer in self.layers.values() for item in getattr(layer, "health", {}).items()]
+        return [item for layer in self._objects for item in layer.health.items()]
 
     def require(self, container: Container) -> list[KickError]:
         """Tell the container what the controllers and their handlers ask it for; what is wrong with the handlers."""
@@ -166,9 +170,8 @@ class Assembly:
 
     def configure(self, settings: Settings) -> None:
         """Let the middleware set what the application decides about all requests, and choose its routes."""
-        for layer in self.layers.values():
-            if hasattr(layer, "configure"):
-                layer.configure(settings)
+        for layer in self._objects:
+            layer.configure(settings)
         settings.urls = self.urls
         self._unmatched = self._chosen(self.middleware, None)
         for chain in self.chains:
@@ -194,18 +197,18 @@ class Assembly:
     def _add_controller(self, module: ModuleLike, controller: Any, prefix: str) -> None:
         info = controller_info(controller) if isinstance(controller, type) else None
         if info is None:
-            self.problems.append(NotAController(controller, module.name))
+            self.problems.append(not_a_controller(controller, module.name))
             return
         self._note_version(info.version, f"@Controller of {controller.__qualname__}")
         key = controller, join_paths(_version_of(module, info), module.prefix)
         if key in self._listed:
-            self.problems.append(ListedTwice(controller, self._listed[key], module.name))
+            self.problems.append(listed_twice(controller, self._listed[key], module.name))
             return
         self._listed[key] = module.name
         for handler, route_info in handlers_of(controller):
             try:
                 self._add_route(module, controller, info, handler, route_info, prefix)
-            except (BadRoutePath, DuplicateRoute, DuplicateSocket) as problem:
+            except KickError as problem:
                 self.problems.append(problem)
 
     def _add_route(
@@ -234,17 +237,21 @@ class Assembly:
             info=route_info,
             session=_first(route_info.session, info.session, module.session),
             max_body=route_info.max_body,
-            allowance=plan.allowance,
+            upload_limits=plan.upload_limits,
             middleware=tuple(self._usable(layers)),
             endpoint=_not_linked,
         )
         segments = parse_path(path, plan.hints(), place)
         if isinstance(route_info, SocketInfo):
             self.chains.append(SocketChain(route, plan))
-            self._add_socket(route, segments)
+            taken = self.sockets.add(route, segments)
+            if taken is not None:
+                raise duplicate_socket(route.path, taken.place, place)
         else:
             self.chains.append(Chain(route, plan))
-            self.router.add(route, segments)
+            taken = self.router.add(route, segments)
+            if taken is not None:
+                raise duplicate_route(route.method, route.path, taken.place, place)
         self.urls.add(route, segments)
 
     def _plan(self, handler: Any, info: RouteInfo, path: str, place: str, controller: type) -> CallPlan:
@@ -255,12 +262,6 @@ class Assembly:
             self.problems += socket_problems(info, place)
             return SocketPlan(handler, info, path_names(path), place, types=types)
         return _without_sockets(CallPlan(handler, info, path_names(path), place, types=types))
-
-    def _add_socket(self, route: Route, segments: Sequence[Segment]) -> None:
-        try:
-            self.sockets.add(route, segments)
-        except DuplicateRoute as problem:
-            raise DuplicateSocket(route.path, *problem.places) from None
 
     def _add_mount(self, module: ModuleLike, path: str, mounted: Any, prefix: str) -> None:
         place = f"mounts={{{path!r}: ...}} of {module!r}"
@@ -284,14 +285,14 @@ class Assembly:
         )
         segments = parse_path(route.path, {}, place)
         if segments[-1].kind == "path":
-            raise BadRoutePath(
+            raise bad_route_path(
                 route.path, place, "takes all the rest, as a mount does anyway", "Leave out the last part."
             )
         is_static = isinstance(mounted, StaticFiles)
         methods = ("GET", "HEAD") if is_static else None
         taken = self.router.mount(route, segments, methods=methods, is_told=is_static and mounted.spa is None)
         if taken is not None:
-            raise DuplicateMount(route.path, taken.place, place)
+            raise duplicate_mount(route.path, taken.place, place)
         self.urls.add_mount(route, segments, [*(() if route.path == "/" else segments), BELOW_MOUNT])
         self.mounts.append(Mount(app=mounted, route=route))
 
@@ -313,7 +314,7 @@ class Assembly:
         different = {tuple(map(id, layers)): layers for layers in [tuple(self.middleware), *chains]}
         for layers in different.values():
             for index, layer in enumerate(layers):
-                if hasattr(layer, "check"):
+                if isinstance(layer, Middleware):
                     for problem in layer.check(layers[:index], layers[index + 1 :]):
                         self._note(problem)
 
@@ -346,14 +347,14 @@ def body_limit_problem(limit: object, place: str) -> KickError | None:
     "max_body='1 MiB' of bootstrap() is no number of bytes."
     """
     usable = limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0)
-    return None if usable else BadBodyLimit(limit, place)
+    return None if usable else bad_body_limit(limit, place)
 
 
 def _without_sockets(plan: CallPlan) -> CallPlan:
     """The plan of a handler of requests; where it takes a WebSocket, that is a problem of it."""
     misplaced = [each for each in plan.arguments if is_socket(each.hint)]
     plan.arguments = [each for each in plan.arguments if each not in misplaced]
-    plan.problems += [SocketElsewhere(each.name, plan.info.method, plan.place) for each in misplaced]
+    plan.problems += [socket_in_http_handler(each.name, plan.info.method, plan.place) for each in misplaced]
     return plan
 
 
@@ -362,12 +363,12 @@ def _option_problems(info: RouteInfo, place: str) -> list[KickError]:
     problems: list[KickError] = [] if limit is None else [limit]
     status: Any = info.status
     if status is not None and not (isinstance(status, int) and 200 <= status <= 599):
-        problems.append(BadStatus(status, info.method, place))
+        problems.append(bad_status(status, info.method, place))
     files: Any = info.files
     if files is not None and not isinstance(files, File):
-        problems.append(BadFileLimit(f"files={files!r} of {place} is no File(...)", "files=File(max_size=5 << 20)"))
+        problems.append(bad_file_limit(f"files={files!r} of {place} is no File(...)", "files=File(max_size=5 << 20)"))
     if info.cancel_on_disconnect and info.stream:
-        problems.append(WatchedStream(info.method, place))
+        problems.append(watched_stream(info.method, place))
     return problems
 
 

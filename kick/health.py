@@ -48,7 +48,8 @@ class Health(Module):
         details: say which check failed and how. Whoever can reach the address reads it; what failed is in the log in
             any case, once when it begins and once when it is over.
 
-    Raises `BadCheck` for a check that cannot be called, `BadTimeout` for a `timeout` that is not above 0.
+    Raises `KickError`: `health-check` for a check that cannot be called, `health-timeout` for a `timeout` that is not
+    above 0.
 
     >>> async def mail_is_sent() -> bool:
     ...     return True
@@ -139,43 +140,37 @@ class Rounds:
                 logger.warning("%s passes its health check again", name)
 
 
-class BadCheck(KickError):
+def bad_check(given: object) -> KickError:
     """A check that cannot be called.
 
-    >>> BadCheck(True).cause
+    >>> bad_check(True).cause
     'checks= of Health() has True, which cannot be called.'
     """
-
-    code = "health-check"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"checks= of Health() has {given!r}, which cannot be called.",
-            fix="Pass functions, which raise when something is wrong: `async def check() -> None: ...`, and "
-            "`Health(checks=[check])`.",
-        )
+    return KickError(
+        "health-check",
+        cause=f"checks= of Health() has {given!r}, which cannot be called.",
+        fix="Pass functions, which raise when something is wrong: `async def check() -> None: ...`, and "
+        "`Health(checks=[check])`.",
+    )
 
 
-class BadTimeout(KickError):
+def bad_timeout(given: object) -> KickError:
     """A `timeout=` that is not above 0.
 
-    >>> BadTimeout(0).fix
+    >>> bad_timeout(0).fix
     'Say how many seconds a check may take: `timeout=1.0`.'
     """
-
-    code = "health-timeout"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"timeout={given!r} of Health() is no number of seconds above 0.",
-            fix="Say how many seconds a check may take: `timeout=1.0`.",
-        )
+    return KickError(
+        "health-timeout",
+        cause=f"timeout={given!r} of Health() is no number of seconds above 0.",
+        fix="Say how many seconds a check may take: `timeout=1.0`.",
+    )
 
 
 def _problems(checks: Sequence[Any], timeout: Any) -> list[KickError]:
-    problems: list[KickError] = [BadCheck(check) for check in checks if not callable(check)]
+    problems: list[KickError] = [bad_check(check) for check in checks if not callable(check)]
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
-        problems.append(BadTimeout(timeout))
+        problems.append(bad_timeout(timeout))
     return problems
 
 
@@ -188,9 +183,9 @@ def _controller(rounds: Rounds, *, details: bool) -> type:
 
         @Get("/ready")
         async def ready(self, ctx: RequestContext[Any]) -> Response:
-            if ctx._settings.shutdown.is_set:
+            if ctx.settings.shutdown.is_set:
                 return _response({"status": "fail", "output": "The application is about to stop."}, 503)
-            findings = await rounds.ask(ctx._settings.health())
+            findings = await rounds.ask(ctx.settings.health())
             fails = any(finding.status == "fail" for finding in findings.values())
             said: dict[str, Any] = {"status": "fail" if fails else "pass"}
             if details:

@@ -40,34 +40,31 @@ class Part(NamedTuple):
     lifespan: Lifespan
 
 
-class BadLifespan(KickError):
+def bad_lifespan(given: object, owner: str) -> KickError:
     """A lifespan that is no function which returns an async context manager.
 
     >>> async def lifespan(app):
     ...     yield
-    >>> BadLifespan(lifespan, "Module('shop')").cause
+    >>> bad_lifespan(lifespan, "Module('shop')").cause
     "lifespan= of Module('shop') was given lifespan, which is an async generator function."
     """
-
-    code = "lifespan"
-
-    def __init__(self, given: object, owner: str) -> None:
-        name = str(getattr(given, "__name__", repr(given)))
-        kind = (
-            "which is an async generator function"
-            if inspect.isasyncgenfunction(given)
-            else ("which is a coroutine function" if inspect.iscoroutinefunction(given) else "which cannot be called")
-        )
-        written = name if name.isidentifier() else "lifespan"
-        super().__init__(
-            cause=f"lifespan= of {owner} was given {name}, {kind}.",
-            fix="Decorate a function that yields once, between start-up and shutdown: "
-            f"`@asynccontextmanager\nasync def {written}(app): yield`, with "
-            "`from contextlib import asynccontextmanager`.",
-        )
+    name = str(getattr(given, "__name__", repr(given)))
+    kind = (
+        "which is an async generator function"
+        if inspect.isasyncgenfunction(given)
+        else ("which is a coroutine function" if inspect.iscoroutinefunction(given) else "which cannot be called")
+    )
+    written = name if name.isidentifier() else "lifespan"
+    return KickError(
+        "lifespan",
+        cause=f"lifespan= of {owner} was given {name}, {kind}.",
+        fix="Decorate a function that yields once, between start-up and shutdown: "
+        f"`@asynccontextmanager\nasync def {written}(app): yield`, with "
+        "`from contextlib import asynccontextmanager`.",
+    )
 
 
-def lifespan_problem(given: object, owner: str) -> BadLifespan | None:
+def lifespan_problem(given: object, owner: str) -> KickError | None:
     """What is wrong with a lifespan; `None` when nothing is, and where there is none.
 
     >>> lifespan_problem(None, "bootstrap()")
@@ -75,7 +72,7 @@ def lifespan_problem(given: object, owner: str) -> BadLifespan | None:
     usable = given is None or (
         callable(given) and not inspect.isasyncgenfunction(given) and not inspect.iscoroutinefunction(given)
     )
-    return None if usable else BadLifespan(given, owner)
+    return None if usable else bad_lifespan(given, owner)
 
 
 class HasState(Protocol):
@@ -225,7 +222,7 @@ class _MountedLife:
 def told(error: Exception) -> str:
     """What is said of an exception at the start or the end; a mistake in set-up needs no trace.
 
-    >>> told(BadLifespan(None, "bootstrap()")).splitlines()[0]
+    >>> told(bad_lifespan(None, "bootstrap()")).splitlines()[0]
     '[lifespan] lifespan= of bootstrap() was given None, which cannot be called.'
     """
     if isinstance(error, KickError):

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from kick.errors import KickError, raise_all
-from kick.http.errors import NotAModule, list_problem
+from kick.http.errors import list_problem, not_a_module
 from kick.http.mounts import mapping_problem
 from kick.http.response.static import StaticFiles
 from kick.lifecycle import lifespan_problem
@@ -33,8 +33,8 @@ class Module:
         lifespan: called with the application; its async context manager is entered when everything is built, in the
             order of the modules, and left in the reverse order: `@asynccontextmanager async def lifespan(app): ...`.
 
-    Raises `NotAList` where a list is missing, `BadMount` for `mounts` that is no mapping of paths, and `BadLifespan`
-    for a lifespan that is no async context manager.
+    Raises `KickError`: `list-missing` where a list is missing, `mount` for `mounts` that is no mapping of paths, and
+    `lifespan` for a lifespan that is no async context manager.
 
     >>> Module("shop", controllers=[], prefix="/shop")
     Module('shop')
@@ -79,12 +79,12 @@ def modules_of(given: Any) -> tuple[list[Module], list[KickError]]:
     [Module('shop')]
     """
     if isinstance(given, Module) or not isinstance(given, Iterable):
-        return [], [NotAModule(given, in_list=False)]
+        return [], [not_a_module(given, in_list=False)]
     modules: list[Module] = []
     problems: list[KickError] = []
     for each in given:
         if isinstance(each, Module):
             modules.append(each)
         else:
-            problems.append(NotAModule(each))
+            problems.append(not_a_module(each))
     return modules, problems

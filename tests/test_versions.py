@@ -59,7 +59,7 @@ def test_every_dependency_of_kick_has_a_lower_bound() -> None:
 def test_the_page_on_releasing_says_what_breaks_below_each_bound_that_it_names() -> None:
     page = (ROOT / "docs/releasing.md").read_text()
     named = dict(re.findall(r"^\| ([a-z-]+) ([0-9.]+) \|", page, re.MULTILINE))
-    assert len(named) >= 10
+    assert len(named) >= 7
     assert {name: lowest(PROJECT)[name] for name in named} == named
 
 

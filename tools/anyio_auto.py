@@ -15,6 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
     """Mark each async test."""
-    if name.startswith("test") and inspect.iscoroutinefunction(inspect.unwrap(obj) if callable(obj) else obj):
+    inner = getattr(getattr(obj, "hypothesis", None), "inner_test", obj)
+    if name.startswith("test") and inspect.iscoroutinefunction(inner):
         pytest.mark.anyio(obj)
         pytest.mark.usefixtures("anyio_backend")(obj)

@@ -4,7 +4,7 @@
 is logged in; `Passwords` hashes.
 """
 
-from kick.auth.guards import Authenticated, Guard, Roles, authenticated, next_page, roles
+from kick.auth.guards import Authenticated, GuardLayer, Roles, authenticated, next_page, roles
 from kick.auth.identities import Identity, identity
 from kick.auth.login import login, logout, set_roles
 from kick.auth.passwords import Passwords
@@ -13,7 +13,7 @@ from kick.auth.user import AuthenticationLayer, authentication
 __all__ = [
     "Authenticated",
     "AuthenticationLayer",
-    "Guard",
+    "GuardLayer",
     "Identity",
     "Passwords",
     "Roles",

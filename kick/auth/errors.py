@@ -3,13 +3,13 @@
 In set-up, found when the application is put together:
 
     KickError
-    ├── BadMaxAge            @Authenticated(max_age=...) with what is no duration
-    ├── BadRoles             @Roles() without roles, or with what are none
-    ├── BadLoginPage         login_page= with what is no path of this site
-    ├── BadLoader            authentication(...) with what loads no user
-    └── BadPasswordOption    an option of Passwords that makes no sense
+    ├── bad_max_age            @Authenticated(max_age=...) with what is no duration
+    ├── bad_roles             @Roles() without roles, or with what are none
+    ├── bad_login_page         login_page= with what is no path of this site
+    ├── bad_loader            authentication(...) with what loads no user
+    └── bad_password_option    an option of Passwords that makes no sense
 
-(`NeedsSession` is in `kick.session.errors`.)
+(`session-needed` is in `kick.session.errors`.)
 
 While requests run, all of them HTTPErrors:
 
@@ -31,61 +31,50 @@ SCHEME: Final = "Session"
 of a login form and a cookie, and browsers show no window of their own for one that they do not know."""
 
 
-class BadMaxAge(KickError):
+def bad_max_age(given: object) -> KickError:
     """`max_age` of a guard that is no duration."""
-
-    code = "auth-max-age"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"@Authenticated(max_age={given!r}): expected a timedelta or a number of seconds above 0.",
-            fix="For example `@Authenticated(max_age=timedelta(minutes=10))`.",
-        )
+    return KickError(
+        "auth-max-age",
+        cause=f"@Authenticated(max_age={given!r}): expected a timedelta or a number of seconds above 0.",
+        fix="For example `@Authenticated(max_age=timedelta(minutes=10))`.",
+    )
 
 
-class BadRoles(KickError):
+def bad_roles(given: object) -> KickError:
     """A guard for roles that names none, or something else than texts."""
-
-    code = "auth-roles"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"@Roles was given {given!r}; it takes the names of roles, at least one.",
-            fix='For example `@Roles("admin")`, or `@Roles(all_of=["editor", "author"])`.',
-        )
+    return KickError(
+        "auth-roles",
+        cause=f"@Roles was given {given!r}; it takes the names of roles, at least one.",
+        fix='For example `@Roles("admin")`, or `@Roles(all_of=["editor", "author"])`.',
+    )
 
 
-class BadLoginPage(KickError):
+def bad_login_page(given: object) -> KickError:
     """`login_page` of a guard that is no path of this site."""
+    return KickError(
+        "auth-login-page",
+        cause=f"login_page={given!r} is no path of this site.",
+        fix='Name one: `login_page="/login"`.',
+    )
 
-    code = "auth-login-page"
 
-    def __init__(self, given: object) -> None:
-        super().__init__(cause=f"login_page={given!r} is no path of this site.", fix='Name one: `login_page="/login"`.')
-
-
-class BadLoader(KickError):
+def bad_loader(given: object, problem: str) -> KickError:
     """`authentication(...)` with something that loads no user."""
-
-    code = "auth-loader"
-
-    def __init__(self, given: object, problem: str) -> None:
-        super().__init__(
-            cause=f"authentication({getattr(given, '__name__', repr(given))}): {problem}.",
-            fix="Write it as `async def load_user(user_id: int, users: Users) -> User | None: "
-            "return await users.find(user_id)`.",
-        )
+    return KickError(
+        "auth-loader",
+        cause=f"authentication({getattr(given, '__name__', repr(given))}): {problem}.",
+        fix="Write it as `async def load_user(user_id: int, users: Users) -> User | None: "
+        "return await users.find(user_id)`.",
+    )
 
 
-class BadPasswordOption(KickError):
+def bad_password_option(name: str, value: object, expected: str, example: str) -> KickError:
     """An option of `Passwords` whose value makes no sense."""
-
-    code = "auth-passwords"
-
-    def __init__(self, name: str, value: object, expected: str, example: str) -> None:
-        super().__init__(
-            cause=f"Passwords({name}={value!r}): expected {expected}.", fix=f"For example `Passwords({example})`."
-        )
+    return KickError(
+        "auth-passwords",
+        cause=f"Passwords({name}={value!r}): expected {expected}.",
+        fix=f"For example `Passwords({example})`.",
+    )
 
 
 class LoginRequired(Unauthorized):

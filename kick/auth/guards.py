@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar, overload
 from urllib.parse import quote
 
-from kick.auth.errors import BadLoginPage, BadMaxAge, BadRoles, LoginRequired, LoginTooOld, RoleMissing
+from kick.auth.errors import LoginRequired, LoginTooOld, RoleMissing, bad_login_page, bad_max_age, bad_roles
 from kick.auth.identities import identity
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError
-from kick.http.context.context import RequestContext
-from kick.http.context.request import ANY_METHOD
-from kick.http.errors import MiddlewareOrder
-from kick.http.response.base import Response
+from kick.http import CallNext, Middleware, RequestContext, Response, Route
+from kick.http.errors import middleware_order
 from kick.http.response.redirects import is_local
 from kick.http.routing.decorators import Use
-from kick.http.routing.router import Route
+from kick.http.routing.route import ANY_METHOD
 from kick.middleware.session import SessionLayer
-from kick.session.errors import NeedsSession
+from kick.session.errors import session_needed
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 
 
-class Guard:
-    """What `authenticated()` and `roles()` return: middleware that runs before the body is read."""
+class GuardLayer(Middleware):
+    """Middleware that `authenticated()` and `roles()` return; it runs before the body is read."""
 
     def __init__(
         self,
@@ -42,27 +40,25 @@ class Guard:
         self._all_of = all_of
         self._login_page = login_page
 
-    def for_route(self, route: Route | None) -> Guard | None:
-        """Itself. Raises `NeedsSession` for a route whose session is switched off."""
+    def for_route(self, route: Route | None) -> GuardLayer | None:
+        """Itself. Raises `KickError`: `session-needed` for a route whose session is switched off."""
         if route is not None and route.session is False:
             is_mount = route.method == ANY_METHOD
             what = "what is mounted at" if is_mount else route.method
             place = "its module" if is_mount else "the route"
-            raise NeedsSession(self.name, switched_off=f"{what} {route.path}", place=place)
+            raise session_needed(self.name, switched_off=f"{what} {route.path}", place=place)
         return None if route is None else self
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
-        """What is wrong with its place among the middleware."""
+        """Return the mistakes in its place among the middleware."""
         if any(isinstance(layer, SessionLayer) for layer in before):
             return []
         if any(isinstance(layer, SessionLayer) for layer in after):
             name = "authenticated()" if self.name == "@Authenticated" else 'roles("admin")'
-            return [MiddlewareOrder(f"{name} stands before session().", f"session(secret=secret), {name}")]
-        return [NeedsSession(self.name)]
+            return [middleware_order(f"{name} stands before session().", f"session(secret=secret), {name}")]
+        return [session_needed(self.name)]
 
-    async def __call__(
-        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
-    ) -> Response:
+    async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Hand the request on, or turn it away."""
         who = identity(ctx)
         if who is None:
@@ -83,7 +79,7 @@ class Guard:
         return ctx.redirect(f"{self._login_page}?next={quote(here, safe='/')}")
 
 
-def authenticated(*, max_age: timedelta | float | None = None, login_page: str | None = None) -> Guard:
+def authenticated(*, max_age: timedelta | float | None = None, login_page: str | None = None) -> GuardLayer:
     """`@Authenticated` as middleware: for all the handlers of a module.
 
     >>> from kick import Module
@@ -92,10 +88,10 @@ def authenticated(*, max_age: timedelta | float | None = None, login_page: str |
     """
     seconds = _seconds(max_age)
     raise_all(_page_problems(login_page))
-    return Guard("@Authenticated", max_age=seconds, login_page=login_page)
+    return GuardLayer("@Authenticated", max_age=seconds, login_page=login_page)
 
 
-def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = None) -> Guard:
+def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = None) -> GuardLayer:
     """`@Roles` as middleware: for all the handlers of a module.
 
     >>> from kick import Module
@@ -105,9 +101,9 @@ def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = N
     given = [*any_of, *([all_of] if isinstance(all_of, str) else all_of)]
     names: list[object] = [*given]
     if not names or isinstance(all_of, str) or not all(isinstance(each, str) and each for each in names):
-        raise BadRoles(given or "nothing")
+        raise bad_roles(given or "nothing")
     raise_all(_page_problems(login_page))
-    return Guard("@Roles", any_of=frozenset(any_of), all_of=frozenset(all_of), login_page=login_page)
+    return GuardLayer("@Roles", any_of=frozenset(any_of), all_of=frozenset(all_of), login_page=login_page)
 
 
 @overload
@@ -129,7 +125,7 @@ def Authenticated(
         login_page: a path of this site to which browsers are sent instead (303) when they ask for a page; it is given
             the address in `?next=`, and `next_page(ctx)` reads it.
 
-    Raises `BadMaxAge` and `BadLoginPage`.
+    Raises `KickError`: `auth-max-age` and `auth-login-page`.
 
     >>> from kick import Controller, Delete, Get
     >>> @Authenticated(login_page="/login")
@@ -152,7 +148,7 @@ def Roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = N
 
     The roles are those that `login()` was told. It runs before the body is read; several of them have to agree.
 
-    Raises `BadRoles` and `BadLoginPage`.
+    Raises `KickError`: `auth-roles` and `auth-login-page`.
 
     >>> from kick import Controller, Get
     >>> @Controller("/reports")
@@ -195,11 +191,11 @@ def _seconds(max_age: timedelta | float | None) -> float | None:
 
 
 def _refuse(max_age: object) -> NoReturn:
-    raise BadMaxAge(max_age) from None
+    raise bad_max_age(max_age) from None
 
 
 def _page_problems(login_page: object) -> list[KickError]:
     if login_page is None:
         return []
     fits = isinstance(login_page, str) and login_page.startswith("/") and is_local(login_page, "")
-    return [] if fits and not set(str(login_page)) & set("?#") else [BadLoginPage(login_page)]
+    return [] if fits and not set(str(login_page)) & set("?#") else [bad_login_page(login_page)]

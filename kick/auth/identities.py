@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kick.http.context.context import RequestContext
+from kick.http import RequestContext
 from kick.session.reserved import LOGIN
 from kick.session.session import Session
 from kick.session.values import encode

@@ -7,7 +7,7 @@ from typing import Any
 
 from kick.auth.errors import LoginRequired
 from kick.auth.identities import identity_of, kept
-from kick.http.context.context import RequestContext
+from kick.http import RequestContext
 from kick.session.errors import SessionEnded
 from kick.session.reserved import LOGIN
 

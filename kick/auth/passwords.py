@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 import anyio.to_thread
 
-from kick.auth.errors import BadPasswordOption, PasswordRefused
-from kick.errors import MissingExtra, raise_all
+from kick.auth.errors import PasswordRefused, bad_password_option
+from kick.errors import missing_extra, raise_all
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -50,7 +50,7 @@ class Passwords:
     >>> anyio.run(example)
     $argon2id$v=19$m=64,t=1,p=1$... True
 
-    Raises `MissingExtra` where argon2-cffi is not installed, and `BadPasswordOption`.
+    Raises `KickError`: `missing-extra` where argon2-cffi is not installed, and `auth-passwords`.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class Passwords:
         options = {"passes": passes, "lanes": lanes, "at_once": at_once, "min_length": min_length}
         numbers = {"memory": memory, "max_length": max_length, **options}
         problems = [
-            BadPasswordOption(name, value, "a whole number above 0", f"{name}={_EXAMPLES[name]}")
+            bad_password_option(name, value, "a whole number above 0", f"{name}={_EXAMPLES[name]}")
             for name, value in numbers.items()
             if not _is_count(value)
         ]
         if not problems and memory < 8 * 1024 * lanes:
-            problems = [BadPasswordOption("memory", memory, "8 KiB for each lane at least", "memory=64 << 20")]
+            problems = [bad_password_option("memory", memory, "8 KiB for each lane at least", "memory=64 << 20")]
         if not problems and max_length < min_length:
-            problems = [BadPasswordOption("max_length", max_length, "at least min_length", "max_length=1024")]
+            problems = [bad_password_option("max_length", max_length, "at least min_length", "max_length=1024")]
         raise_all(problems)
         self._hasher = _hasher(memory // 1024, passes, lanes)
         self._nobody = _encoded_nothing(memory // 1024, passes, lanes)
@@ -149,7 +149,7 @@ def _hasher(kibibytes: int, passes: int, lanes: int) -> PasswordHasher:
     try:
         from argon2 import PasswordHasher
     except ModuleNotFoundError:
-        raise MissingExtra("Passwords", "argon2-cffi", "passwords") from None
+        raise missing_extra("Passwords", "argon2-cffi", "passwords") from None
     return PasswordHasher(
         time_cost=passes, memory_cost=kibibytes, parallelism=lanes, hash_len=_DIGEST_BYTES, salt_len=_SALT_BYTES
     )

@@ -91,7 +91,7 @@ def contents_of(name: str, template: str, store: str, *, kick: Provenance | None
     >>> sorted(contents_of("my-app", "minimal", "memory", kick=Provenance(">=0.1.0,<0.2")))[-4:]
     ['compose.yaml', 'pyproject.toml', 'tests/conftest.py', 'tests/test_app.py']
 
-    Raises `BadName` for a name that is no package's, and `NotInstalled`.
+    Raises `KickError`: `project-name` for a name that is no package's, and `kick-not-installed`.
     """
     package, source = package_name(name), kick or provenance()
     chosen, sessions = TEMPLATES[template], SESSIONS[store]
@@ -116,7 +116,7 @@ def contents_of(name: str, template: str, store: str, *, kick: Provenance | None
 
 
 def _kick_values(source: Provenance) -> dict[str, str]:
-    """What the files of a project say of kick. The folder is for a shell, within a Makefile."""
+    """Values that describe kick in the files of a project. The folder is quoted for a shell within a Makefile."""
     return {
         "versions": source.versions,
         "from_index": "" if source.line else "yes",

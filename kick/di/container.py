@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar, get_origin, overload
 
 from kick.di.check import Check
-from kick.di.errors import OutsideScope, OverrideByClass, UndeclaredSeed
+from kick.di.errors import outside_scope, override_by_class, undeclared_seed
 from kick.di.graph import Found, Graph
 from kick.di.naming import type_name
 from kick.di.plan import Plan, Planner
@@ -198,14 +198,14 @@ class Container:
     async def get(self, key: Any) -> Any:
         """The singleton that is provided for a type; it is built, with what it needs, if it is not there yet.
 
-        Raises `OutsideScope` for what lives shorter, and whatever is wrong with the type's providers.
+        Raises `KickError`: `di-outside-scope` for what lives shorter, and whatever is wrong with the type's providers.
 
         >>> import asyncio
         >>> asyncio.run(Container([Provider(int, value=1)]).get(int))
         1
         """
         if self._answer(key).lifetime is not Lifetime.SINGLETON:
-            raise OutsideScope(key, self._answer(key).lifetime.value)
+            raise outside_scope(key, self._answer(key).lifetime.value)
         return await self.resolve(key, self._singletons.root)
 
     @overload
@@ -215,15 +215,15 @@ class Container:
     def instance(self, key: Any) -> Any:
         """The singleton that is provided for a type, of an app that has started.
 
-        What an override replaced is built now, where that takes no `await`; else `NotBuilt` is raised. Raises
-        `NotStarted` before the start, `OutsideScope` for what lives shorter.
+        What an override replaced is built now, where that takes no `await`; else `di-not-built` is raised. Raises
+        `di-not-started` before the start, `di-outside-scope` for what lives shorter.
 
         >>> Container([Provider(int, value=1)]).instance(int)
         1
         """
         answer = self._answer(key)
         if answer.lifetime is not Lifetime.SINGLETON:
-            raise OutsideScope(key, answer.lifetime.value)
+            raise outside_scope(key, answer.lifetime.value)
         self._singletons.build_now(key, answer.singletons, self._planner)
         return answer.plan.run(self._singletons.root)
 
@@ -260,7 +260,8 @@ class Container:
         return None if plan.awaits else plan.run
 
     def scope(self, seeds: Mapping[Any, Any] | None = None) -> Scope:
-        """A scope for `async with`: a job, a script, a test. Raises `UndeclaredSeed` for a seed nobody would get.
+        """A scope for `async with`: a job, a script, a test. Raises `KickError`: `di-undeclared-seed` for a seed nobody
+        would get.
 
         >>> import asyncio
         >>> async def job() -> int:
@@ -271,7 +272,7 @@ class Container:
         """
         for key in seeds or ():
             if key not in self._graph.seeds:
-                raise UndeclaredSeed(key)
+                raise undeclared_seed(key)
         return Scope(self, seeds)
 
     def new_scope(self, seeds: Mapping[Any, Any] | None = None) -> Scope:
@@ -314,7 +315,8 @@ class Container:
         that take an `await` to build are built by `start` or `get`. Clean-ups of what was built inside are awaited by
         `aclose`. Scopes that are open keep what they have. Overrides end in the reverse order of their beginning.
 
-        Raises `OverrideByClass` for a class, and in an app that has started the mistakes that `check` finds.
+        Raises `KickError`: `di-override-by-class` for a class, and in an app that has started the mistakes that `check`
+        finds.
 
         >>> container = Container([Provider(int, value=1)])
         >>> with container.override(int, 2):
@@ -374,5 +376,5 @@ def _replacing(key: Any, replacement: Any) -> Provider:
         provider.key = key
         return provider
     if isinstance(replacement, type) and type not in (key, get_origin(key)):
-        raise OverrideByClass(key, replacement)  # pyright: ignore[reportUnknownArgumentType]
+        raise override_by_class(key, replacement)  # pyright: ignore[reportUnknownArgumentType]
     return Provider(key, value=replacement)

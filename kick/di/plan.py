@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from inspect import Parameter
 from typing import Any
 
-from kick.di.errors import DidNotYield, NotStarted, SeedMissing
+from kick.di.errors import did_not_yield, missing_seed, not_started
 from kick.di.graph import Found, Graph
 from kick.di.recipe import Recipe
 from kick.di.scope import Scope
@@ -113,7 +113,7 @@ def _seed(key: Any) -> Plan:
         try:
             return scope.seeds[key]
         except KeyError:
-            raise SeedMissing(key) from None
+            raise missing_seed(key) from None
 
     return Plan(run)
 
@@ -123,7 +123,7 @@ def _singleton(recipe: Recipe, instances: dict[Recipe, Any]) -> Plan:
         try:
             return instances[recipe]
         except KeyError:
-            raise NotStarted(recipe.key) from None
+            raise not_started(recipe.key) from None
 
     return Plan(run)
 
@@ -202,7 +202,7 @@ def _first_of_generator(call: Plan, recipe: Recipe) -> Plan:
         try:
             value = next(generator)
         except StopIteration:
-            raise DidNotYield(recipe.factory) from None
+            raise did_not_yield(recipe.factory) from None
         scope.defer(generator)
         return value
 
@@ -220,7 +220,7 @@ def _first_of_async_generator(call: Plan, recipe: Recipe) -> Plan:
         try:
             value = await anext(generator)
         except StopAsyncIteration:
-            raise DidNotYield(recipe.factory) from None
+            raise did_not_yield(recipe.factory) from None
         scope.defer(generator)
         return value
 

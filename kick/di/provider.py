@@ -9,8 +9,8 @@ from functools import partial
 from types import FrameType
 from typing import Any, get_origin, overload
 
-from kick.di.errors import UnhashableKey, ValueAndFactory
-from kick.di.health import BadHealth
+from kick.di.errors import unhashable_key, value_and_factory
+from kick.di.health import bad_health
 from kick.di.naming import core, factory_name, place, place_of, type_name
 from kick.di.service import Lifetime, ScopeName, lifetime_mark, lifetime_named
 from kick.di.signature import made_by
@@ -39,8 +39,8 @@ class Provider:
     `health` is called with the instance, which lives as long as the app; it may be async. It says that all is well by
     returning, and that it is not by raising, or by returning `False`.
 
-    Raises `ValueAndFactory` for both or neither, `UnhashableKey` for a key that cannot be looked up, `BadHealth` for
-    a `health` that cannot be called.
+    Raises `KickError`: `di-value-and-factory` for both or neither, `di-unhashable-key` for a key that cannot be looked
+    up, `di-health` for a `health` that cannot be called.
 
     >>> Provider(float, int)
     Provider(float, int)
@@ -72,13 +72,13 @@ class Provider:
     ) -> None:
         hashed(key)
         if health is not None and not callable(health):
-            raise BadHealth(key, health)
+            raise bad_health(key, health)
         if value is _Unset.VALUE:
             factory = key if factory is None else factory
             if not callable(factory):
-                raise ValueAndFactory(key, given=0)
+                raise value_and_factory(key, given=0)
         elif factory is not None or scope is not None:
-            raise ValueAndFactory(key, given=2)
+            raise value_and_factory(key, given=2)
         self.key = key
         self.factory = factory
         self.value = value
@@ -128,7 +128,7 @@ def provider_of(entry: Any) -> Provider:
 
 
 def hashed(key: Any) -> Any:
-    """The key itself, if it can be looked up; else `UnhashableKey` is raised.
+    """The key itself, if it can be looked up; else `di-unhashable-key` is raised.
 
     >>> hashed(int)
     <class 'int'>
@@ -136,7 +136,7 @@ def hashed(key: Any) -> Any:
     try:
         hash(key)
     except TypeError:
-        raise UnhashableKey(key) from None
+        raise unhashable_key(key) from None
     return key
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, overl
 
 import anyio
 
-from kick.di.errors import ScopeClosed, YieldedTwice
+from kick.di.errors import closed_scope, yielded_twice
 from kick.di.naming import place
 
 T = TypeVar("T")
@@ -66,11 +66,11 @@ class Scope:
     async def get(self, key: Any) -> Any:
         """The instance that is provided for a type, built now if this scope has none yet.
 
-        Tasks that ask at the same time get the same instance. Raises `ScopeClosed` after the end, and whatever
-        is wrong with the type's providers.
+        Tasks that ask at the same time get the same instance. Raises `KickError`: `di-scope-closed` after the end, and
+        whatever is wrong with the type's providers.
         """
         if self.closed:
-            raise ScopeClosed(key)
+            raise closed_scope(key)
         return await self.container.resolve(key, self)
 
     async def aclose(self, error: BaseException | None = None) -> None:
@@ -171,7 +171,7 @@ async def _finish(cleanup: Cleanup, error: BaseException | None) -> None:
             await cleanup.aclose()
     except (StopIteration, StopAsyncIteration):
         return
-    raise YieldedTwice(cleanup.__qualname__, _place(cleanup))
+    raise yielded_twice(cleanup.__qualname__, _place(cleanup))
 
 
 def _place(cleanup: Cleanup) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Literal, TypeVar, get_args
 
-from kick.di.errors import ServiceNotCalled, UnknownScope
+from kick.di.errors import service_not_called, unknown_scope
 
 T = TypeVar("T")
 
@@ -39,7 +39,8 @@ def Service(scope: ScopeName = "singleton") -> Callable[[T], T]:
     A `request` service is built once per scope, a `transient` one for everyone who asks. Constructors and synchronous
     functions run directly on the event loop: they must not block.
 
-    Raises `ServiceNotCalled` for `@Service` without parentheses, `UnknownScope` for any other scope.
+    Raises `KickError`: `di-service-not-called` for `@Service` without parentheses, `di-unknown-scope` for any other
+    scope.
 
     >>> @Service()
     ... class Clock: ...
@@ -51,7 +52,7 @@ def Service(scope: ScopeName = "singleton") -> Callable[[T], T]:
     (<Lifetime.SINGLETON: 'singleton'>, <Lifetime.REQUEST: 'request'>)
     """
     if callable(scope):
-        raise ServiceNotCalled(scope)
+        raise service_not_called(scope)
     lifetime = lifetime_named(scope)
 
     def mark(service: T) -> T:
@@ -68,7 +69,7 @@ def lifetime_named(scope: str) -> Lifetime:
     <Lifetime.TRANSIENT: 'transient'>
     """
     if scope not in get_args(ScopeName):
-        raise UnknownScope(scope, get_args(ScopeName))
+        raise unknown_scope(scope, get_args(ScopeName))
     return Lifetime(scope)
 
 

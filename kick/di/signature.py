@@ -13,7 +13,7 @@ from inspect import Parameter
 from types import FunctionType
 from typing import Any, Self, get_args, get_origin
 
-from kick.di.errors import GeneratorHint, MissingReturnHint, UnresolvedHint
+from kick.di.errors import generator_hint, missing_return_hint, unresolved_hint
 from kick.di.generics import filled, type_arguments
 from kick.di.hints import Unresolved, hints_of, signature_of
 from kick.di.naming import core, factory_name, place_of
@@ -114,7 +114,7 @@ def constructor_of(factory: Any, names: Collection[str]) -> Any:
 def made_by(function: Any) -> Any:
     """The type a provider function makes: what it returns, or what a generator yields.
 
-    Raises `MissingReturnHint`, `GeneratorHint` or `UnresolvedHint`.
+    Raises `KickError`: `di-missing-return-hint`, `di-generator-hint` or `di-unresolved-hint`.
 
     >>> def connect() -> collections.abc.Iterator[int]: yield 1
     >>> made_by(connect)
@@ -123,9 +123,9 @@ def made_by(function: Any) -> Any:
     hint = hints_of(core(function)).get("return")
     if isinstance(hint, Unresolved):
         where = f"the return of {factory_name(function)} at {place_of(function)}"
-        raise UnresolvedHint(where, hint.text, hint.reason, statement=hint.statement)
+        raise unresolved_hint(where, hint.text, hint.reason, statement=hint.statement)
     if hint is None or hint is type(None):
-        raise MissingReturnHint(function)
+        raise missing_return_hint(function)
     if hint is Self:
         return getattr(function, "__self__", hint)
     match kind_of(function):
@@ -142,7 +142,7 @@ def _yielded(function: Any, hint: Any, iterator: type) -> Any:
     iterable = iterator.__mro__[1]
     if args and isinstance(origin, type) and issubclass(origin, iterable) and origin.__module__ == "collections.abc":
         return args[0]
-    raise GeneratorHint(function, hint, iterator.__name__)
+    raise generator_hint(function, hint, iterator.__name__)
 
 
 def _hint(parameter: Parameter, hints: dict[str, Any], bound: bool) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from kick.di.errors import NotBuilt, NotStarted
+from kick.di.errors import not_built, not_started
 from kick.di.graph import Graph
 from kick.di.naming import type_name
 from kick.di.plan import Planner
@@ -65,7 +65,7 @@ class Singletons:
     async def build(self, recipes: Iterable[Recipe], planner: Planner) -> None:
         """Build those that are not there yet, in this order, or none of them."""
         if self.state is State.CLOSED:
-            raise NotStarted(next(iter(recipes)).key)
+            raise not_started(next(iter(recipes)).key)
         built: list[Recipe] = []
         mark = len(self.root.cleanups or ())
         for recipe in recipes:
@@ -97,10 +97,10 @@ class Singletons:
         for recipe in recipes:
             if recipe not in self.instances:
                 if self.state is not State.STARTED:
-                    raise NotStarted(key)
+                    raise not_started(key)
                 plan = planner.build(recipe)
                 if plan.awaits or self.is_locked:
-                    raise NotBuilt(key)
+                    raise not_built(key)
                 try:
                     self.instances[recipe] = plan.run(self.root)
                 except Exception as error:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import msgspec
 
 from kick.concurrency import Threads
 from kick.http.request.body import DEFAULT_LIMIT
 from kick.http.response.sse import Hearts
+from kick.http.routing.trailing_slash import TrailingSlash
 from kick.http.routing.urls import URLs
 from kick.shutdown import Shutdown
 from kick.signing import Signer
-
-TrailingSlash: TypeAlias = Literal["strict", "redirect", "ignore"]
-"""What becomes of `/notes/` where there is a route `/notes`.
-
-| option | a request for `/notes/` |
-|---|---|
-| `"strict"` | is a 404 |
-| `"redirect"` | is sent to `/notes`: 301 for GET and HEAD, 308 for other methods, which keep their body |
-| `"ignore"` | is served as `/notes` |
-"""
 
 
 class Templates(Protocol):
@@ -38,13 +29,16 @@ class Templates(Protocol):
 
 
 class Settings(msgspec.Struct):
-    """Settings of the HTTP side of an application.
+    """HTTP settings of an application, as `Middleware.configure()` may change them.
 
     `max_body` is in bytes; `None` is no limit. `shutdown` says whether the application is about to stop, `hearts` keep
     silent event streams alive. Sync handlers run in `threads`; `health` names the parts that can be asked how they are,
     each with what asks it. `page_values` are called with the context for each page, and return what its template sees.
     `debug` says that errors are to be explained to whoever makes the requests; `layers` is the middleware of the
     application; `shared` is for what several middleware of one application share.
+
+    >>> Settings(max_body=10 << 20).trailing_slash
+    'strict'
     """
 
     max_body: int | None = DEFAULT_LIMIT

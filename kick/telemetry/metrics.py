@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick import optional_types
 from kick.di import Provider
-from kick.errors import MissingExtra
+from kick.errors import missing_extra
 from kick.http.context.context import RequestContext
 from kick.http.observers import Exchange
 from kick.http.response.base import ReadyResponse, Response
@@ -54,7 +54,7 @@ class Metrics(Module):
     ...     client.get("/nowhere").status_code, 'route="unmatched",status="4xx"} 1.0' in client.get("/metrics").text
     (404, True)
 
-    Raises `MissingExtra` when prometheus-client is not installed.
+    Raises `KickError`: `missing-extra` when prometheus-client is not installed.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Metrics(Module):
         try:
             import prometheus_client as prometheus
         except ImportError:
-            raise MissingExtra("Metrics", "prometheus-client", "telemetry") from None
+            raise missing_extra("Metrics", "prometheus-client", "telemetry") from None
         registry = prometheus.CollectorRegistry() if registry is None else registry
         self.observers = (_Counts(registry, buckets),)
         provided = Provider(Exposition, value=Exposition(registry))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kick.errors import MissingExtra
+from kick.errors import missing_extra
 from kick.http.observers import KEY, Exchange
 from kick.log_text import shown
 from kick.module import Module
@@ -28,14 +28,14 @@ class Tracing(Module):
     >>> Tracing()
     Module('tracing')
 
-    Raises `MissingExtra` when opentelemetry-api is not installed.
+    Raises `KickError`: `missing-extra` when opentelemetry-api is not installed.
     """
 
     def __init__(self) -> None:
         try:
             import opentelemetry.trace
         except ImportError:
-            raise MissingExtra("Tracing", "opentelemetry-api", "telemetry") from None
+            raise missing_extra("Tracing", "opentelemetry-api", "telemetry") from None
         self.observers = (_Spans(opentelemetry.trace.get_tracer("kick")),)
         super().__init__("tracing")
 
@@ -103,8 +103,8 @@ def _describe(span: Span, method: str, exchange: Exchange) -> None:
         if context.route is not None:
             span.update_name(f"{method} {context.route.path}")
             span.set_attribute("http.route", context.route.path)
-        if context._request_id is not None:
-            span.set_attribute("kick.request_id", context._request_id)
+        if context.known_request_id is not None:
+            span.set_attribute("kick.request_id", context.known_request_id)
         if context.client_ip is not None:
             span.set_attribute("client.address", shown(context.client_ip))
     if exchange.status:

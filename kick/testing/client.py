@@ -8,12 +8,12 @@ from urllib.parse import urljoin
 
 from starlette.types import ASGIApp
 
-from kick.errors import MissingExtra
+from kick.errors import missing_extra
 
 try:
     import httpx2  # noqa: F401  # Starlette would take its predecessor too, with a warning
 except ModuleNotFoundError:
-    raise MissingExtra("kick.testing", "httpx2", "testing") from None
+    raise missing_extra("kick.testing", "httpx2", "testing") from None
 
 from starlette.testclient import TestClient as StarletteClient
 from starlette.testclient import WebSocketTestSession

@@ -1,4 +1,4 @@
-"""Where the kick that runs was installed from, and how a new project gets the same one."""
+"""Provenance of the installed kick, and how a new project gets the same one."""
 
 from kick.cli.provenance.origin import DISTRIBUTION as DISTRIBUTION
 from kick.cli.provenance.origin import Provenance as Provenance

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from kick.cli.errors import NotInstalled
+from kick.cli.errors import not_installed
 from kick.cli.provenance.wheel import PACKAGE, pack_wheel, wheel_name
 
 DISTRIBUTION: Final = "kick-framework"
@@ -21,7 +21,7 @@ _release: Final = re.compile(r"(\d+)(?:\.(\d+))?").match
 
 
 class Provenance(NamedTuple):
-    """How a project gets the kick that wrote it.
+    """The way in which a project gets the kick that wrote it.
 
     `line` is for pip's requirements file, and empty where kick comes from an index. `folder` is what that line needs
     on this machine, if anything; an editable installation needs it as long as the project is used. `wheel` is the name
@@ -49,13 +49,13 @@ def provenance(distribution: metadata.Distribution | None = None) -> Provenance:
 
     In all cases but the first, a copy is in the project as well: for containers, and for when the source has gone.
 
-    Raises `NotInstalled`.
+    Raises `KickError`: `kick-not-installed`.
     """
     if distribution is None:
         try:
             distribution = metadata.distribution(DISTRIBUTION)
         except metadata.PackageNotFoundError:
-            raise NotInstalled(PACKAGE.parent) from None
+            raise not_installed(PACKAGE.parent) from None
     versions = version_range(distribution.version)
     described = distribution.read_text("direct_url.json")
     if described is None:

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from kick.app import App
 from kick.cli import terminal
-from kick.cli.errors import ServerNotInstalled
+from kick.cli.errors import missing_server
 from kick.cli.report import start_report
 from kick.cli.server.gc import settled
 
@@ -34,9 +34,9 @@ Load = Callable[[], Any]
 
 
 def check_installed(server: str) -> None:
-    """Raise `ServerNotInstalled` where a server is not there."""
+    """Raise `server-missing` where a server is not there."""
     if find_spec(server) is None:
-        raise ServerNotInstalled(server)
+        raise missing_server(server)
 
 
 # hypercorn

@@ -19,11 +19,11 @@ from anyio import CancelScope
 from starlette.datastructures import FormData, Headers
 from starlette.types import Scope
 
-from kick.errors import MissingExtra
+from kick.errors import missing_extra
 from kick.exceptions import BadRequest, PayloadTooLarge, UnsupportedMediaType
-from kick.http.handlers.upload_limits import MOST_FILES, Allowance
 from kick.http.request.body import MOST_FORM_FIELDS, accepted, closing, is_json, media_type_of, reads_multipart
-from kick.http.request.uploads import File, UploadFile
+from kick.http.request.upload_limits import MOST_FILES, UploadLimits
+from kick.http.uploads import File, UploadFile
 from kick.http.validation.errors import pointer
 from kick.http.validation.serialization import malformed
 
@@ -35,11 +35,11 @@ SPOOL: Final = 1 << 20
 _WRITE: Final = 1 << 18  # as much is gathered before a thread writes it: a thread for each message costs more than this
 _BUFFER: Final = 1 << 13  # of a file on disk; Python's own choice is 128 KiB from 3.14 on
 _PIECE_COST: Final = 128  # what a piece takes beside its bytes: a client may send them one by one
-_NO_MULTIPART: Final = MissingExtra("Reading multipart forms", "python-multipart", "uploads")
+_NO_MULTIPART: Final = missing_extra("Reading multipart forms", "python-multipart", "uploads")
 
 
 async def parse_multipart(
-    scope: Scope, chunks: AsyncGenerator[bytes, None], allowance: Allowance, *, text_limit: int | None
+    scope: Scope, chunks: AsyncGenerator[bytes, None], limits: UploadLimits, *, text_limit: int | None
 ) -> FormData:
     """The fields and files of a `multipart/form-data` body; `text_limit` is in bytes, for all the text there is.
 
@@ -52,7 +52,7 @@ async def parse_multipart(
         raise UnsupportedMediaType(
             f"This server does not read multipart forms; send one of {accepted()}.", headers={"accept": accepted()}
         )
-    receiver = _Receiver(scope, allowance, text_limit)
+    receiver = _Receiver(scope, limits, text_limit)
     try:
         async with aclosing(chunks):
             return await receiver.receive(chunks)
@@ -107,10 +107,10 @@ class _Part(msgspec.Struct):
 class _Receiver:
     """Gathers what python-multipart calls it with."""
 
-    def __init__(self, scope: Scope, allowance: Allowance, text_limit: int | None) -> None:
+    def __init__(self, scope: Scope, limits: UploadLimits, text_limit: int | None) -> None:
         self.files: list[UploadFile] = []
         self._scope = scope
-        self._allowance = allowance
+        self._limits = limits
         self._text_limit = text_limit
         self._items: list[tuple[str, Any]] = []
         self._counts: dict[str, int] = {}
@@ -189,15 +189,15 @@ class _Receiver:
     def _is_object(self, part: _Part) -> bool:
         """Whether a part with a file name is JSON for a field that is an object: so a browser sends a `Blob`."""
         said = next((value for name, value in part.headers if name == b"content-type"), b"")
-        return part.name in self._allowance.objects and is_json(media_type_of(said))
+        return part.name in self._limits.objects and is_json(media_type_of(said))
 
     def _open_file(self, part: _Part, filename: str) -> None:
-        part.rule = rule = self._allowance.of(part.name)
+        part.rule = rule = self._limits.of(part.name)
         count = self._counts[part.name] = self._counts.get(part.name, 0) + 1
         if count > (rule.max_files or MOST_FILES):
             raise self._too_much(part, f"has more than {rule.max_files or MOST_FILES} files", "files")
-        if len(self.files) >= self._allowance.most_files:
-            raise self._too_much(part, f"is one file more than the {self._allowance.most_files} of a form", "files")
+        if len(self.files) >= self._limits.most_files:
+            raise self._too_much(part, f"is one file more than the {self._limits.most_files} of a form", "files")
         headers = Headers(raw=part.headers)
         # The receiver says when it goes to disk: what it counts is all the files of the request.
         spool: Any = _Spool(buffering=_BUFFER)  # closed at the end of the request

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Final, get_args
+from typing import Final, Literal, TypeAlias, get_args
 from urllib.parse import quote
 
 from starlette.types import Scope
 
 from kick.errors import KickError
-from kick.http.context.request import Miss
-from kick.http.routing.router import Found, Route, Router, root_in
-from kick.http.settings import TrailingSlash
+from kick.http.routing.paths import root_in
+from kick.http.routing.route import Route
+from kick.http.routing.router import Found, Miss, Router
+
+TrailingSlash: TypeAlias = Literal["strict", "redirect", "ignore"]
+"""Handling of `/notes/` where there is a route `/notes`.
+
+| option | a request for `/notes/` |
+|---|---|
+| `"strict"` | is a 404 |
+| `"redirect"` | is sent to `/notes`: 301 for GET and HEAD, 308 for other methods, which keep their body |
+| `"ignore"` | is served as `/notes` |
+"""
 
 _PATH: Final = "/%:@!$&'()*+,;="
 _QUERY: Final = _PATH + "?[]"
 
 
-class BadTrailingSlash(KickError):
+def bad_trailing_slash(given: object) -> KickError:
     """`trailing_slash=` that is none of the three words."""
-
-    code = "trailing-slash"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"bootstrap(trailing_slash={given!r}): there are 'strict', 'redirect' and 'ignore'.",
-            fix='Write one of them: `trailing_slash="redirect"`.',
-        )
+    return KickError(
+        "trailing-slash",
+        cause=f"bootstrap(trailing_slash={given!r}): there are 'strict', 'redirect' and 'ignore'.",
+        fix='Write one of them: `trailing_slash="redirect"`.',
+    )
 
 
 class Strict:
@@ -92,13 +99,13 @@ def finder(router: Router, slash: TrailingSlash) -> Strict:
     return _FINDERS[slash](router)
 
 
-def slash_problem(given: object) -> BadTrailingSlash | None:
+def slash_problem(given: object) -> KickError | None:
     """What is wrong with the option.
 
     >>> slash_problem("redirect"), slash_problem(True).fix
     (None, 'Write one of them: `trailing_slash="redirect"`.')
     """
-    return None if given in get_args(TrailingSlash) else BadTrailingSlash(given)
+    return None if given in get_args(TrailingSlash) else bad_trailing_slash(given)
 
 
 def location_without_slash(scope: Scope) -> bytes:

@@ -21,7 +21,7 @@ from uuid import UUID
 import msgspec
 
 from kick.exceptions import BadRequest, FieldError, UnprocessableEntity
-from kick.http.request.uploads import is_upload
+from kick.http.uploads import is_upload
 from kick.http.validation.dataclass_defaults import filler
 from kick.http.validation.errors import MOST_ERRORS, errors_in, pointer
 

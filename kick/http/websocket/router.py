@@ -8,9 +8,11 @@ from starlette.types import Receive, Scope, Send
 
 from kick.exceptions import Forbidden, HTTPError, NotFound, ServiceUnavailable
 from kick.http.context.context import RequestContext
-from kick.http.context.request import Miss
+from kick.http.middleware import Endpoint
 from kick.http.routing.decorators import SocketInfo
-from kick.http.routing.router import Endpoint, Route, Router, root_in, split_path
+from kick.http.routing.paths import root_in, split_path
+from kick.http.routing.route import Route
+from kick.http.routing.router import Miss, Router
 from kick.http.routing.trailing_slash import finder
 from kick.http.sending import end_request
 from kick.http.settings import Settings
@@ -68,7 +70,7 @@ class Sockets:
                 raise Forbidden("Pages of this origin may not connect.")
         except HTTPError as error:
             miss = Miss(error=error)
-            return RequestContext(request, no_body, send, settings, None, {}, _miss=miss), self._unmatched
+            return RequestContext(request, no_body, send, settings, None, {}, miss=miss), self._unmatched
         return RequestContext(request, no_body, send, settings, route, params), route.endpoint
 
     def _at(self, scope: Scope) -> tuple[Route, dict[str, Any]] | None:

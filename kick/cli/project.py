@@ -1,4 +1,4 @@
-"""What `kick new` can make: a template, and a place where its sessions are kept."""
+"""Templates of `kick new`, and the places in which their sessions are kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Template(NamedTuple):
     extras: tuple[str, ...]
     target: str
     code: str
-    """What the type checker looks at, beside the tests."""
+    """Files for the type checker, beside the tests."""
 
 
 class Sessions(NamedTuple):

@@ -74,7 +74,7 @@ def _abouts(choices: Mapping[str, object]) -> dict[str, str]:
 
 
 def _choose(label: str, question: str, choices: Mapping[str, str], default: str, *, asks: bool) -> str:
-    """What the user chooses, or the default where nobody is to be asked."""
+    """Return the choice of the user, or the default if nobody is to be asked."""
     if not asks:
         return default
     rows = [[terminal.bold(name), terminal.dim(about)] for name, about in choices.items()]
@@ -124,7 +124,7 @@ def _noted(lines: Mapping[str, str]) -> str:
 
 
 def _top_level(paths: list[str], kick: Provenance) -> dict[str, str]:
-    """What is to be seen in the new folder, with what there is to say of it."""
+    """Entries of the new folder, each with a note."""
     notes = {
         "wheels/": "a copy of kick, for the Dockerfile",
         ".env": "a fresh secret, not in git",

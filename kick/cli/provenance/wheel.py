@@ -18,7 +18,7 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 """The time of every file, the earliest that a zip archive can hold: the same files are the same bytes."""
 _MODE: Final = 0o100644 << 16
 _CARRIED: Final = ("METADATA", "entry_points.txt", "licenses")
-"""What a wheel takes over of an installation's `.dist-info`; the rest describes the installation."""
+"""Files of an installation's `.dist-info` that belong into a wheel; the others describe the installation."""
 
 
 def wheel_name(distribution: Distribution) -> str:

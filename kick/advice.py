@@ -6,7 +6,7 @@ from typing import Any
 
 
 def advice_for(key: Any) -> str | None:
-    """What to write in place of asking the container for a type of kick's own; `None` for all other types.
+    """Return the fix for a parameter with a type of kick that is not injected, or `None` for any other type.
 
     >>> from kick import Session
     >>> advice_for(Session), advice_for(int)

@@ -16,12 +16,14 @@ KickError
 ├── unknown_shell          a shell for which there is no completion
 ├── missing_old_secret           no secret to rotate
 ├── system_refusal           the system refuses something, such as to write a file
+├── not_installed          kick runs from a folder in which it was not installed
 ├── bad_name               a name no project can have
 └── folder_exists           a folder that is there already
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -177,6 +179,15 @@ def system_refusal(error: OSError) -> KickError:
         "system",
         cause=f"The system refuses it: {said}.",
         fix="See that the path is right and that you may read and write there; `--trace` shows what was tried.",
+    )
+
+
+def not_installed(folder: Path) -> KickError:
+    """kick is imported from a folder, and no environment has it."""
+    return KickError(
+        "kick-not-installed",
+        cause=f"kick runs from {folder}, and is not installed: a new project could not get the same.",
+        fix=f"Install it in a virtual environment: `pip install --editable {shlex.quote(str(folder))}`.",
     )
 
 

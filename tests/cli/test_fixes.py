@@ -7,6 +7,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -203,8 +204,32 @@ def cannot_write(folder: Path) -> None:
     works("kick secret --env", folder)
 
 
+def not_installed(folder: Path) -> None:
+    """In an environment that has all of this one's packages but kick."""
+    own = folder / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(own)], check=True)
+    [packages] = own.glob("lib/*/site-packages")
+    others = folder / "others"
+    others.mkdir()
+    for each in Path(sysconfig.get_path("purelib")).iterdir():
+        if not each.name.startswith(("kick_framework", "_editable_impl_kick")):
+            (others / each.name).symlink_to(each)
+    (packages / "others.pth").write_text(f"{others}\n")
+    python = str(own / "bin" / "python")
+    new = [python, "-m", "kick.cli", "new", "shop", "--no-git", "--yes"]
+    told = subprocess.run(new, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "error  kick-not-installed" in told.stderr
+    (command,) = quoted(told.stderr)
+    words = [python, "-m", *shlex.split(command)]
+    subprocess.run(words, cwd=folder, env=environment(PYTHONPATH=""), capture_output=True, check=True)
+    subprocess.run(new, cwd=folder, env=environment(), capture_output=True, check=True)
+    assert (folder / "shop" / "kick.txt").read_text().endswith(f"--editable {ROOT.as_uri()}\n")
+
+
 FIXES: dict[str, Callable[[Path], None]] = {
     "start-failed": start_failed,
+    "kick-not-installed": not_installed,
     "shell-unknown": unknown_shell,
     "secret-none": no_secret_yet,
     "system": cannot_write,

@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.support import APP, KICK, environment
 from tests.support.redis import RedisServer
+from tests.support.serving import ROOT
 from tests.support.setup_errors import codes_in
 
 ROUTES = "kick routes"

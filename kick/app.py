@@ -12,8 +12,7 @@ from starlette.middleware import Middleware as ASGIMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import kick.http
-from kick.advice import advice_for
-from kick.assembly import Assembly, Chain, body_limit_problem, collector_paused
+from kick.assembly import Assembly, Chain, advice_for, body_limit_problem, collector_paused
 from kick.concurrency import DEFAULT_THREADS, threads_of, threads_problem
 from kick.di import Container, Provider
 from kick.di import Scope as Resources

@@ -12,8 +12,7 @@ from starlette.middleware import Middleware as ASGIMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import kick.http
-from kick.advice import advice_for
-from kick.assembly import Assembly, Chain, body_limit_problem, collector_paused
+from kick.assembly import Assembly, Chain, advice_for, body_limit_problem, collector_paused
 from kick.concurrency import DEFAULT_THREADS, threads_of, threads_problem
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
@@ -140,13 +139,13 @@ class App:
 
     @asynccontextmanager
     async def scope(self) -> AsyncGenerator[Resources]:
-        """What a request has, for a job or a script: `async with app.scope() as scope: await scope.get(Users)`."""
+        """Open a scope for a job or a script: `async with app.scope() as scope: await scope.get(Users)`."""
         await self.start()
         async with self.container.scope() as scope:
             yield scope
 
     def url_for(self, name: str, /, **values: Any) -> str:
-        """The path of a route by its name, as `ctx.url_for()` gives it, but without a server's `root_path`.
+        """Return the path of a route by its name, like `ctx.url_for()`, but without the `root_path` of the server.
 
         >>> from kick.http import Controller, Get
         >>> @Controller("/notes")
@@ -438,7 +437,7 @@ def bootstrap(
 def _built(
     entrance: Entrance, wraps: Sequence[Wrap], parts: tuple[Assembly, Container, Settings, Sequence[Part]]
 ) -> App:
-    """The application, of the kind that its entrance needs."""
+    """Create the application with the ASGI layers that it needs."""
     if entrance.observers:
         app = ObservedApp(*parts, wraps)
         app.observers = entrance.observers
@@ -448,7 +447,7 @@ def _built(
 
 
 def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]:
-    """What was given for an option that takes a list; where it is none, that is noted."""
+    """Return the value of a list option, or record the error if it is not a list."""
     problem = list_problem(given, option, "bootstrap()")
     if problem is None:
         return [*given]
@@ -457,7 +456,7 @@ def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]
 
 
 async def _unmatched(ctx: RequestContext[Any]) -> Response:
-    """The innermost endpoint of requests that no route matches."""
+    """Answer a request that matches no route: a 404, a 405, a redirect, or OPTIONS."""
     miss = ctx.miss or Miss()
     if ctx.method == "OPTIONS" and ctx.path == "*":
         return empty_response(204)
@@ -474,7 +473,7 @@ async def _unmatched(ctx: RequestContext[Any]) -> Response:
 
 
 def _provided(modules: Sequence[Module], providers: Sequence[Any], problems: list[KickError]) -> list[Any]:
-    """What the modules provide; plain values among that, and among the application's providers, are noted."""
+    """Return the providers of the modules, and record plain values among all providers as errors."""
     problems += plain_values(providers, "bootstrap()")
     for module in modules:
         problems += plain_values(module.providers, repr(module))
@@ -484,7 +483,7 @@ def _provided(modules: Sequence[Module], providers: Sequence[Any], problems: lis
 def _templates(
     given: str | os.PathLike[str] | JinjaTemplates | None, problems: list[KickError]
 ) -> JinjaTemplates | None:
-    """The templates that were given; where they cannot be had, that is noted."""
+    """Return the templates, or record the error if they cannot be loaded."""
     try:
         return given if given is None or isinstance(given, JinjaTemplates) else JinjaTemplates(given)
     except KickError as problem:

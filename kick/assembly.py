@@ -77,7 +77,7 @@ class Chain(msgspec.Struct, eq=False):
     threads: Threads = _THREADS
 
     def link(self, container: Container) -> Endpoint:
-        """The whole chain, composed; the container has started."""
+        """Compose the whole chain. The container must have started."""
         handler = endpoint_of(
             self.plan,
             container,
@@ -103,7 +103,7 @@ class SocketChain(Chain):
     """What the handshake of a WebSocket runs through."""
 
     def link(self, container: Container) -> Endpoint:
-        """The whole chain, composed; the container has started."""
+        """Compose the whole chain. The container must have started."""
         from kick.http.websocket.plan import SocketPlan, socket_endpoint
 
         assert isinstance(self.plan, SocketPlan)
@@ -182,7 +182,7 @@ class Assembly:
             served.inner = self._chosen(served.route.middleware, served.route)
 
     def unmatched(self, endpoint: Endpoint) -> Endpoint:
-        """What answers requests that no route matches."""
+        """Return the endpoint of requests that match no route."""
         return guarded(self._unmatched, endpoint)
 
     def _chosen(self, layers: Iterable[Any], route: Route | None) -> list[Any]:
@@ -297,7 +297,7 @@ class Assembly:
         self.mounts.append(Mount(app=mounted, route=route))
 
     def _usable(self, layers: Iterable[Any]) -> list[Any]:
-        """The layers that can be called as such; what is wrong with the others is noted, once."""
+        """Return the valid middleware, and record the errors of the others once."""
         usable: list[Any] = []
         for layer in layers:
             problem = None if id(layer) in self.layers else middleware_problem(layer)
@@ -341,7 +341,7 @@ def collector_paused() -> Generator[None]:
 
 
 def body_limit_problem(limit: object, place: str) -> KickError | None:
-    """What is wrong with the limit of bodies.
+    """Return the errors of the limit of bodies.
 
     >>> body_limit_problem("1 MiB", "bootstrap()").cause
     "max_body='1 MiB' of bootstrap() is no number of bytes."
@@ -351,7 +351,7 @@ def body_limit_problem(limit: object, place: str) -> KickError | None:
 
 
 def _without_sockets(plan: CallPlan) -> CallPlan:
-    """The plan of a handler of requests; where it takes a WebSocket, that is a problem of it."""
+    """Return the plan of a request handler. A WebSocket parameter is an error."""
     misplaced = [each for each in plan.arguments if is_socket(each.hint)]
     plan.arguments = [each for each in plan.arguments if each not in misplaced]
     plan.problems += [socket_in_http_handler(each.name, plan.info.method, plan.place) for each in misplaced]
@@ -390,7 +390,7 @@ def _first(*choices: bool | None) -> bool | None:
 
 
 def _head_of(route: Route) -> Route:
-    """The route that answers HEAD with what GET would say, but for the body."""
+    """Return the HEAD route of a GET route."""
 
     async def served(ctx: Any) -> Response:
         return await route.endpoint(ctx)
@@ -400,3 +400,23 @@ def _head_of(route: Route) -> Route:
 
 async def _not_linked(ctx: Any) -> Response:
     raise RuntimeError("the application has not started")
+
+
+def advice_for(key: Any) -> str | None:
+    """Return the fix for a parameter with a type of kick that is not injected, or `None` for any other type.
+
+    >>> from kick import Session
+    >>> advice_for(Session), advice_for(int)
+    ('It belongs to a request: take `ctx: RequestContext`, and use `ctx.session`.', None)
+    """
+    from starlette.requests import Request  # on first use, all of them: only a mistake needs them
+
+    from kick.http.websocket.socket import Socket
+    from kick.session import Session, Sessions
+
+    return {
+        Sessions: 'Add the middleware that provides it: `middleware=[session(secret=os.environ["SESSION_SECRET"])]`.',
+        Session: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.session`.",
+        Request: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.request`.",
+        Socket: "It belongs to the handler of a WebSocket: take `socket: Socket` where `@WebSocket` decorates.",
+    }.get(key)

@@ -65,7 +65,7 @@ class Threads:
         return self._here().streams
 
     async def run(self, function: Callable[[], T], place: str) -> T:
-        """What a function returns or raises; `place` names it in the log."""
+        """Run a function in a thread and return its result. `place` names it in the log."""
         limits = self._here()
         call = _Call(self, limits.calls, function, place)
         try:
@@ -104,7 +104,7 @@ class _Limits:
 
 
 def threads_problem(size: object) -> KickError | None:
-    """What is wrong with a number of threads.
+    """Return the errors of a number of threads.
 
     >>> threads_problem(0).cause
     'threads=0 of bootstrap() is no number of threads.'
@@ -135,7 +135,7 @@ class _Call:
         self._abandoned = False
 
     def __call__(self) -> Any:
-        """What the thread does."""
+        """Run the function in the thread."""
         if not self._begin():
             return None
         try:

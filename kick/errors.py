@@ -1,4 +1,4 @@
-"""Mistakes in set-up. Each one stops the start, and says what is wrong and how to fix it.
+"""Set-up mistakes. Each one stops the start, and says what is wrong and how to fix it.
 
 A `KickError` is one mistake, `SetupErrors` are several that were found at once. The `errors` module of a package has a
 function for each mistake, which takes the facts and returns the error.
@@ -11,10 +11,10 @@ from typing import Any
 
 
 class KickError(Exception):
-    """A mistake in how an application is set up.
+    """A set-up mistake.
 
-    `code` is stable: tests and searches can rely on it. `cause` says what is wrong and where, `fix` what to write
-    instead. Code between backticks in a fix can be pasted as it is.
+    `code` is stable, so tests and searches can rely on it. `cause` says what is wrong and where. `fix` says what to
+    write instead; code between backticks can be pasted.
 
     >>> raise KickError("no-routes", cause="The app has no routes.", fix="Pass a module: `bootstrap(modules=[...])`.")
     Traceback (most recent call last):
@@ -33,7 +33,7 @@ class KickError(Exception):
 
 
 class SetupErrors(KickError):
-    """Several mistakes, all of them reported in one go; `problems` holds each."""
+    """Several set-up mistakes, reported together; `problems` holds each."""
 
     def __init__(self, problems: Iterable[KickError]) -> None:
         self.problems = tuple(problems)
@@ -52,7 +52,7 @@ class SetupErrors(KickError):
 
 
 def missing_extra(feature: str, package: str, extra: str) -> KickError:
-    """A feature needs a package that comes with an extra of kick."""
+    """Return the error for a feature whose extra is not installed."""
     return KickError(
         "missing-extra",
         cause=f"{feature} needs the package {package!r}, which is not installed.",
@@ -61,18 +61,18 @@ def missing_extra(feature: str, package: str, extra: str) -> KickError:
 
 
 def similar(word: str, known: Iterable[str], *, most: int = 3, cutoff: float = 0.6) -> list[str]:
-    """The names that are spelled most like a word, for a message that asks whether one of them was meant.
+    """Return the names that are most similar to a word, as suggestions for a message.
 
     >>> similar("get_usr", ["get_user", "get_note", "delete"])
     ['get_user']
     """
-    from difflib import get_close_matches  # on first use: only a mistake needs it
+    from difflib import get_close_matches  # imported on first use, because only errors need it
 
     return get_close_matches(word, [*known], most, cutoff)
 
 
 def raise_all(problems: Iterable[KickError]) -> None:
-    """Raise nothing for no problem, the problem itself for one, `SetupErrors` for more.
+    """Raise a single problem as it is, and several as `SetupErrors`.
 
     >>> raise_all([])
     """

@@ -1,4 +1,4 @@
-"""Start-up and shutdown of what an application is made of, in order, and in reverse; each part has a name."""
+"""Start-up and shutdown of the parts of an application, in order and in reverse order."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from kick.errors import KickError
 from kick.shutdown import Shutdown
 
 Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[None]]
-"""Called with the application."""
+"""A function that takes the application and returns an async context manager."""
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-"""What asks a server to stop."""
+"""The signals that stop a server."""
 
 
 class HasLife(Protocol):
-    """What there is to know of a module."""
+    """The parts of a module that a lifespan needs."""
 
     name: str
     lifespan: Lifespan | None
@@ -34,14 +34,14 @@ class HasLife(Protocol):
 
 
 class Part(NamedTuple):
-    """A part of an application that has something to do before and after the requests."""
+    """A part of an application with a start-up and a shutdown."""
 
     name: str
     lifespan: Lifespan
 
 
 def bad_lifespan(given: object, owner: str) -> KickError:
-    """A lifespan that is no function which returns an async context manager.
+    """Return the error for a lifespan that is not a function that returns an async context manager.
 
     >>> async def lifespan(app):
     ...     yield
@@ -65,7 +65,7 @@ def bad_lifespan(given: object, owner: str) -> KickError:
 
 
 def lifespan_problem(given: object, owner: str) -> KickError | None:
-    """What is wrong with a lifespan; `None` when nothing is, and where there is none.
+    """Return the error of a lifespan, or `None` if it is valid or missing.
 
     >>> lifespan_problem(None, "bootstrap()")
     """
@@ -76,7 +76,7 @@ def lifespan_problem(given: object, owner: str) -> KickError | None:
 
 
 class HasState(Protocol):
-    """What there is to know of a mount: its requests get what the lifespan of its application left in `state`."""
+    """The parts of a mount that a lifespan needs. Its requests get the lifespan state of the application."""
 
     app: Any
     state: dict[str, Any]
@@ -85,9 +85,9 @@ class HasState(Protocol):
 def parts_of(
     modules: Iterable[HasLife], of_application: Lifespan | None, mounts: Iterable[HasState] = ()
 ) -> list[Part]:
-    """The parts in the order of their start-up: each module and what it mounts, then the application itself.
+    """Return the parts in the order of their start-up: each module with its mounts, then the application itself.
 
-    An application that is mounted several times starts once, and all its mounts have one state.
+    An application that is mounted several times starts once, and its mounts share one state.
     """
     parts: list[Part] = []
     mounted: set[int] = set()
@@ -109,9 +109,9 @@ def parts_of(
 
 
 class Named:
-    """An async context manager whose exceptions say which part of an application it is.
+    """An async context manager whose exceptions name the part of the application.
 
-    It is left in good order when another part has failed: what stands after its `yield` runs, in a `finally` or not.
+    If another part fails, it is left without an exception, so the code after its `yield` runs.
     """
 
     def __init__(self, name: str, inner: AbstractAsyncContextManager[Any]) -> None:
@@ -137,19 +137,19 @@ class Named:
 
 
 class MountedFailed(RuntimeError):
-    """A mounted application said that its start-up or its shutdown has failed."""
+    """A mounted application reported that its start-up or shutdown failed."""
 
 
 def _mounted(app: ASGIApp, name: str, state: dict[str, Any]) -> Lifespan:
-    """The lifespan of a mounted application, called with the one it is mounted in."""
+    """Run the lifespan of a mounted application."""
     return lambda _: _lifespan_of(app, name, state)
 
 
 @asynccontextmanager
 async def _lifespan_of(app: ASGIApp, name: str, state: dict[str, Any]) -> AsyncGenerator[None]:
-    """Speak the lifespan protocol to an ASGI application, as a server does.
+    """Send lifespan events to an ASGI application, as a server does.
 
-    One that raises before it has answered, or returns, knows nothing of it (ASGI Lifespan 2.0, scope).
+    An application that raises or returns before its first message does not support lifespan events (ASGI Lifespan 2.0).
     """
     state.clear()
     life = _MountedLife(app, state)
@@ -169,7 +169,7 @@ async def _lifespan_of(app: ASGIApp, name: str, state: dict[str, Any]) -> AsyncG
 
 
 class _MountedLife:
-    """The server's side of one lifespan."""
+    """The side of the server in one lifespan."""
 
     def __init__(self, app: ASGIApp, state: dict[str, Any]) -> None:
         self.failed: str | None = None
@@ -182,7 +182,7 @@ class _MountedLife:
         self._spoke = False
 
     async def run(self) -> None:
-        """The whole life of the application; what it raises is told by `failed`."""
+        """Run the application; `failed` reports its exception."""
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}
         try:
             await self._app(scope, self._receive, self._send)
@@ -194,7 +194,7 @@ class _MountedLife:
             self._answered.set()
 
     async def say(self, phase: str) -> None:
-        """Say what is next, and wait until the application has done it."""
+        """Send an event, and wait until the application has handled it."""
         if self._over:
             return
         self._answered = anyio.Event()
@@ -203,7 +203,7 @@ class _MountedLife:
         await self._answered.wait()
 
     def check(self, name: str, phase: str) -> None:
-        """Raise what the application said of a failure."""
+        """Raise the failure that the application reported."""
         if self.failed is not None:
             raise MountedFailed(f"The {phase} of {name} failed.\n{self.failed}".rstrip())
 
@@ -220,7 +220,7 @@ class _MountedLife:
 
 
 def told(error: Exception) -> str:
-    """What is said of an exception at the start or the end; a mistake in set-up needs no trace.
+    """Return the text for an exception at start-up or shutdown. A set-up mistake needs no traceback.
 
     >>> told(bad_lifespan(None, "bootstrap()")).splitlines()[0]
     '[lifespan] lifespan= of bootstrap() was given None, which cannot be called.'
@@ -232,11 +232,11 @@ def told(error: Exception) -> str:
 
 @contextmanager
 def told_by_signals(shutdown: Shutdown) -> Generator[None]:
-    """Let the signals that stop a server begin the shutdown too, before the server hears of them as always.
+    """Begin the shutdown on the signals that stop a server, and then pass them to the server.
 
-    A server stops listening, waits for the responses that are under way, and tells the application last of all, which
-    is too late for streams. Signals are heard in the main thread only; a server in another one calls
-    `app.begin_shutdown()`. A signal that nobody listens to is left as it is.
+    A server stops listening, waits for running responses, and notifies the application last, which is too late for
+    streams. Signals arrive in the main thread only. A server in another thread calls `app.begin_shutdown()`. A signal
+    without a handler is not changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

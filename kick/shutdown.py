@@ -67,7 +67,7 @@ class Shutdown:
 
     @contextmanager
     def cancelling(self) -> Generator[anyio.CancelScope]:
-        """A cancel scope that is cancelled when it begins, or at once when it has begun.
+        """Return a cancel scope that is cancelled when the shutdown begins, or at once if it has begun.
 
         It costs no task. As with any cancel scope, no generator may `yield` inside of it.
         """

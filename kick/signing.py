@@ -45,7 +45,7 @@ def secrets_of(secret: Secret) -> tuple[bytes, ...]:
 
 
 def missing_secret(user: str) -> KickError:
-    """No secret, or an empty one."""
+    """Return the error for a missing or empty secret."""
     return KickError(
         "secret-missing",
         cause=f"{user} has no secret, or an empty one; without it anybody could make its cookies.",
@@ -54,7 +54,7 @@ def missing_secret(user: str) -> KickError:
 
 
 def weak_secret(user: str, length: int) -> KickError:
-    """A secret that could be guessed."""
+    """Return the error for a secret that is too short."""
     return KickError(
         "secret-weak",
         cause=f"{user} has a secret of {length} bytes; {MIN_SECRET_BYTES} are the least that resists guessing.",
@@ -69,7 +69,7 @@ _DRAW_ONE: Final = (
 
 
 def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 4) -> list[KickError]:
-    """What is wrong with the secret of `user`: missing, empty, or short.
+    """Return the errors of the secret of `user`: missing, empty, or too short.
 
     Outside of production, short ones are only warned of; `stacklevel` is that of `warnings.warn`.
 
@@ -147,7 +147,7 @@ class Signer:
         return f"{text}.{self._current.signature(text).translate(_TO_URL_SAFE).decode()}"
 
     def verify(self, signed: str) -> tuple[str, bool] | None:
-        """The text and whether the first secret signed it; `None` when no secret did.
+        """Return the text, and true if the first secret signed it. Return `None` if no secret did.
 
         Compares in constant time. Takes any text at all and never raises.
         """

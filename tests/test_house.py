@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("http",),
     ("middleware",),
     ("auth",),
-    ("advice", "health", "lifecycle", "module"),
+    ("health", "lifecycle", "module"),
     ("app", "assembly"),
     ("openapi", "telemetry", "testing"),
     ("cli",),
@@ -35,7 +35,7 @@ UPWARDS = frozenset({("kick/session/asgi.py", "kick/middleware/session.py")})
 """Imports that have yet to turn."""
 
 MOST_MODULES = 14
-CROWDED = {"kick": 16, "kick/cli": 15, "kick/di": 15, "kick/session": 17}
+CROWDED = {"kick": 15, "kick/cli": 15, "kick/di": 15, "kick/session": 17}
 """Folders that have yet to shrink; these numbers may only fall."""
 
 MOST_QUESTIONS = 421

@@ -1,7 +1,7 @@
-"""Logging in and out over the session, and who may do what.
+"""Login, logout and guards, based on the session.
 
-`login()` and `logout()` in handlers; `@Authenticated` and `@Roles` over them; `authentication()` provides the user that
-is logged in; `Passwords` hashes.
+Handlers call `login()` and `logout()`. `@Authenticated` and `@Roles` protect handlers. `authentication()` provides the
+logged-in user. `Passwords` hashes passwords.
 """
 
 from kick.auth.guards import Authenticated, GuardLayer, Roles, authenticated, next_page, roles

@@ -1,4 +1,4 @@
-"""Who may do what: `@Authenticated` and `@Roles`, and the same as middleware of a module."""
+"""Guards: `@Authenticated` and `@Roles`, and the same as middleware of a module."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Target = TypeVar("Target", bound=Callable[..., Any])
 
 
 class GuardLayer(Middleware):
-    """Middleware that `authenticated()` and `roles()` return; it runs before the body is read."""
+    """Middleware of `authenticated()` and `roles()`, which runs before the body is read."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class GuardLayer(Middleware):
         self._login_page = login_page
 
     def for_route(self, route: Route | None) -> GuardLayer | None:
-        """Itself. Raises `KickError`: `session-needed` for a route whose session is switched off."""
+        """Return this guard. Raises `KickError`: `session-needed` for a route whose session is switched off."""
         if route is not None and route.session is False:
             is_mount = route.method == ANY_METHOD
             what = "what is mounted at" if is_mount else route.method
@@ -59,7 +59,7 @@ class GuardLayer(Middleware):
         return [session_needed(self.name)]
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
-        """Hand the request on, or turn it away."""
+        """Pass the request on, or reject it."""
         who = identity(ctx)
         if who is None:
             return self._ask(ctx, LoginRequired())
@@ -70,7 +70,7 @@ class GuardLayer(Middleware):
         return await call_next(ctx)
 
     def _ask(self, ctx: RequestContext[Any], error: HTTPError) -> Response:
-        """Send a person to the login page, and give anything else the error."""
+        """Redirect a browser to the login page, and raise the error for other clients."""
         if self._login_page is None or ctx.method not in ("GET", "HEAD") or not _shows_pages(ctx):
             raise error
         query = ctx.scope["query_string"].decode("latin-1")
@@ -80,7 +80,7 @@ class GuardLayer(Middleware):
 
 
 def authenticated(*, max_age: timedelta | float | None = None, login_page: str | None = None) -> GuardLayer:
-    """`@Authenticated` as middleware: for all the handlers of a module.
+    """Return `@Authenticated` as middleware for all handlers of a module.
 
     >>> from kick import Module
     >>> Module("account", middleware=[authenticated()])
@@ -92,7 +92,7 @@ def authenticated(*, max_age: timedelta | float | None = None, login_page: str |
 
 
 def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = None) -> GuardLayer:
-    """`@Roles` as middleware: for all the handlers of a module.
+    """Return `@Roles` as middleware for all handlers of a module.
 
     >>> from kick import Module
     >>> Module("administration", middleware=[roles("admin")])
@@ -115,15 +115,16 @@ def Authenticated(
 def Authenticated(
     target: Any = None, /, *, max_age: timedelta | float | None = None, login_page: str | None = None
 ) -> Any:
-    """Let in only who is logged in: to one handler, or to all those of a controller. Others get a 401.
+    """Allow only logged-in users, on a handler or a whole controller. Others get a 401.
 
-    It runs before the body is read. Without options it is written with or without parentheses.
+    The guard runs before the body is read. Without options, the parentheses may be left out.
 
     Arguments:
-        max_age: how old the login may be, a `timedelta` or seconds: beyond it the 401 says `"code": "reauthenticate"`,
-            and the client asks for the password and calls `login()` again.
-        login_page: a path of this site to which browsers are sent instead (303) when they ask for a page; it is given
-            the address in `?next=`, and `next_page(ctx)` reads it.
+        target: the handler or controller, if the parentheses are left out.
+        max_age: the greatest age of the login, a `timedelta` or seconds. An older login gets a 401 with
+            `"code": "reauthenticate"`. Then the client asks for the password, and a handler calls `login()` again.
+        login_page: a path of this site. A browser that asks for a page is redirected to it (303) instead of the 401. It
+            gets the URL in `?next=`, and `next_page(ctx)` reads it.
 
     Raises `KickError`: `auth-max-age` and `auth-login-page`.
 
@@ -142,11 +143,11 @@ def Authenticated(
 
 
 def Roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = None) -> Callable[[Target], Target]:
-    """Let in only who is logged in with one of these roles, and with all of `all_of`.
+    """Allow only users with one of these roles, and with all of `all_of`.
 
-    Others get a 403, strangers a 401.
+    Other users get a 403, and anonymous users a 401.
 
-    The roles are those that `login()` was told. It runs before the body is read; several of them have to agree.
+    The roles are those of `login()`. The guard runs before the body is read. With several guards, all must agree.
 
     Raises `KickError`: `auth-roles` and `auth-login-page`.
 
@@ -161,7 +162,7 @@ def Roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = N
 
 
 def next_page(ctx: RequestContext[Any], default: str = "/") -> str:
-    """Where somebody wanted to go before they were sent to log in: `?next=`, where it is an address of this site.
+    """Return the URL that the user asked for before the login: `?next=`, if it is a URL of this site.
 
     >>> from kick import Post, RequestContext
     >>> @Post("/login")
@@ -173,7 +174,7 @@ def next_page(ctx: RequestContext[Any], default: str = "/") -> str:
 
 
 def _shows_pages(ctx: RequestContext[Any]) -> bool:
-    """Whether a browser asks for something to show, and no script for data."""
+    """Return true if a browser asks for a page, and not a script for data."""
     mode = ctx.headers.get("sec-fetch-mode")
     return "text/html" in ctx.headers.get("accept", "") if mode is None else mode == "navigate"
 

@@ -1,4 +1,4 @@
-"""`authentication()`: whoever is logged in, provided to the handlers that ask."""
+"""`authentication()`: provides the logged-in user to handlers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kick.session.errors import session_needed
 
 
 class AuthenticationLayer(Middleware):
-    """Middleware that `authentication()` returns: it adds providers, and runs nowhere."""
+    """Middleware of `authentication()`. It adds providers, and does not run for requests."""
 
     uses_session = False
 
@@ -29,30 +29,30 @@ class AuthenticationLayer(Middleware):
         self.providers = tuple(providers)
 
     def for_route(self, route: Route | None) -> None:
-        """Run nowhere: a user is loaded when a handler asks for one."""
+        """Return nothing to run: the user is loaded when a handler asks for it."""
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
-        """Return the mistakes in its place among the middleware."""
+        """Return the errors about its position among the middleware."""
         found = any(isinstance(layer, SessionLayer) for layer in (*before, *after))
         return [] if found else [session_needed("authentication()", "authentication()")]
 
 
 def authentication(load_user: Callable[..., Any] | None = None) -> AuthenticationLayer:
-    """Middleware that provides who is logged in, by type.
+    """Provide the logged-in user by type.
 
     Arguments:
-        load_user: makes a user of the id that `login()` was given, and returns `None` for one that is no more. What
-            else it takes comes from the container; what it returns, `User | None`, is the type to ask for.
+        load_user: loads the user with the id that was passed to `login()`, and returns `None` if the user does not
+            exist. Its other parameters are injected. Its return type, `User | None`, is the type that handlers ask for.
 
-    | a handler takes | and gets |
+    | parameter of a handler | value |
     |---|---|
-    | `user: User` | the user; strangers get a 401, before the body is read into its type |
+    | `user: User` | the user; anonymous users get a 401 before the body is validated |
     | `user: User \\| None` | the user, or `None` |
     | `who: Identity`, `who: Identity \\| None` | the id, the roles and the time of the login; nothing is loaded |
 
-    The user is loaded at most once for each request, and only where somebody asks.
+    The user is loaded at most once for each request, and only if a handler or dependency asks for it.
 
-    Raises `KickError`: `auth-loader` for something that takes no id, or does not say what it returns.
+    Raises `KickError`: `auth-loader` if `load_user` takes no id or has no return type.
 
     >>> class User: ...
     >>> async def load_user(user_id: int) -> User | None: ...
@@ -64,12 +64,12 @@ def authentication(load_user: Callable[..., Any] | None = None) -> Authenticatio
 
 
 def identity_of_request(ctx: RequestContext) -> Identity | None:
-    """Provides `Identity | None`."""
+    """Provide `Identity | None`."""
     return identity(ctx)
 
 
 def known(who: Identity | None) -> Identity:
-    """Provides `Identity`. Raises `LoginRequired` for a stranger."""
+    """Provide `Identity`. Raises `LoginRequired` for an anonymous user."""
     if who is None:
         raise LoginRequired
     return who
@@ -110,7 +110,7 @@ def _user_type(load_user: Any) -> Any:
 
 
 def _say(function: Any, parameters: Sequence[Parameter]) -> None:
-    """Let the container see these parameters, with their types, in place of those that are written."""
+    """Replace the parameters and types of a function that the container sees."""
     function.__signature__ = inspect.Signature(parameters)
     function.__annotations__ = {each.name: each.annotation for each in parameters}
 

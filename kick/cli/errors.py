@@ -13,16 +13,17 @@ KickError
 ├── bad_address            the host is not an address of this machine
 ├── sessions_not_shared     several workers, and sessions in the memory of each
 ├── start_failed           a provider or a lifespan raised when the application started
-├── missing_server    `--server` names one that is not there
 ├── unknown_shell          a shell for which there is no completion
 ├── missing_old_secret           no secret to rotate
 ├── system_refusal           the system refuses something, such as to write a file
+├── not_installed          kick runs from a folder in which it was not installed
 ├── bad_name               a name no project can have
 └── folder_exists           a folder that is there already
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -152,15 +153,6 @@ def start_failed(error: BaseException) -> KickError:
     )
 
 
-def missing_server(server: str) -> KickError:
-    """A server that `kick start --server` names, and that is not installed."""
-    return KickError(
-        "server-missing",
-        cause=f"The server {server} is not installed.",
-        fix=f"Install it: `pip install {server}`. Or take the one that is there: `kick start --server uvicorn`.",
-    )
-
-
 def unknown_shell(name: str) -> KickError:
     """A shell that `$SHELL` names, and for which there is no completion."""
     said = f"SHELL says {name!r}" if name else "SHELL is not set"
@@ -187,6 +179,15 @@ def system_refusal(error: OSError) -> KickError:
         "system",
         cause=f"The system refuses it: {said}.",
         fix="See that the path is right and that you may read and write there; `--trace` shows what was tried.",
+    )
+
+
+def not_installed(folder: Path) -> KickError:
+    """kick is imported from a folder, and no environment has it."""
+    return KickError(
+        "kick-not-installed",
+        cause=f"kick runs from {folder}, and is not installed: a new project could not get the same.",
+        fix=f"Install it in a virtual environment: `pip install --editable {shlex.quote(str(folder))}`.",
     )
 
 

@@ -39,7 +39,7 @@ def error_report(error: KickError, *, trace: bool = False) -> str:
     >>> import click
     >>> print(click.unstyle(error_report(KickError("no-routes", "The app has no routes.", "Pass a module."))))
     <BLANKLINE>
-      error  kick
+      error  no-routes
              The app has no routes.
       fix    Pass a module.
     <BLANKLINE>

@@ -58,7 +58,7 @@ def check_folder(folder: Path) -> None:
         raise folder_exists(folder)
 
 
-def write_project(folder: Path, contents: Mapping[str, str]) -> None:
+def write_project(folder: Path, contents: Mapping[str, str | bytes]) -> None:
     """Write these files into a new folder, in one step; `.env` can be read by its owner only.
 
     Raises `KickError`: `project-folder`. Whatever goes wrong, nothing is left behind.
@@ -69,7 +69,9 @@ def write_project(folder: Path, contents: Mapping[str, str]) -> None:
         for path, text in contents.items():
             target = beside / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.name == ENV_FILE:
+            if isinstance(text, bytes):
+                target.write_bytes(text)
+            elif target.name == ENV_FILE:
                 replace_private(target, text)
             else:
                 target.write_text(text, encoding="utf-8", newline="\n")

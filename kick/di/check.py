@@ -1,4 +1,4 @@
-"""Check: everything that is wrong with a graph, found before anything is built."""
+"""Check: finds all errors of a dependency graph before anything is built."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from kick.errors import KickError, similar
 
 
 class Check:
-    """One walk over a graph; each recipe is looked at once, and each mistake is reported once.
+    """One walk over a graph. It visits each recipe once, and reports each error once.
 
     >>> check = Check(Graph([], seeds=()))
     >>> check.required(int, "show(number) at app.py:12", parameter="number")
@@ -46,7 +46,7 @@ class Check:
         self._goes_round = False
 
     def required(self, key: Any, wanted_by: str, *, parameter: str | None = None) -> None:
-        """Look at what a place outside the container asks for, and all beneath it."""
+        """Check a type that code outside the container needs, and its dependencies."""
         self._outside = (wanted_by,)
         if is_hashable(key):
             self._follow(self._graph.find(key), (), parameter)
@@ -54,7 +54,7 @@ class Check:
             self._problems.append(unhashable_key(key, wanted_by))
 
     def registered(self) -> None:
-        """Look at everything that is registered."""
+        """Check all registered providers."""
         self._outside = ()
         self._problems.extend(self._graph.problems)
         for root in self._graph.roots():
@@ -65,7 +65,7 @@ class Check:
                 self._check_health(recipe)
 
     def report(self) -> list[KickError]:
-        """What was found."""
+        """Return the errors."""
         return [*self._problems, *(self._cycles() if self._goes_round else ())]
 
     def _visit(self, recipe: Recipe, path: tuple[Step, ...]) -> None:
@@ -140,7 +140,7 @@ class Check:
         self._problems.append(ambiguous_provider(found.keys[-1], parameter, providers, chain=chain, first=first))
 
     def _cycles(self) -> Iterator[KickError]:
-        """The shortest way round through every parameter that is on one."""
+        """Find the shortest cycle through every parameter that is on one."""
         known: set[frozenset[Recipe]] = set()
         for recipe in self._seen:
             for need, found in self._graph.edges(recipe):
@@ -173,7 +173,7 @@ def _cycle(steps: list[Step]) -> KickError:
 
 
 def _implements(candidate: Any, key: Any) -> bool:
-    """Whether a provided class derives from the type that is asked for, or has all that a protocol wants."""
+    """Return true if a provided class is a subclass of a type, or has all members of a protocol."""
     if not isinstance(candidate, type) or candidate is key or key is object:
         return False
     wanted = get_protocol_members(key) if is_protocol(key) else ()

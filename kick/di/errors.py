@@ -1,30 +1,30 @@
-"""What can be wrong with the wiring of an app: one class per mistake, each with the code that mends it.
+"""Errors of dependency injection: one function for each mistake, which returns a `KickError` with a fix.
 
     KickError
-    ├── missing_provider        nobody provides what is asked for
-    ├── dependency_cycle        services that need each other
-    ├── scope_violation         a singleton that holds what ends with a request
-    ├── ambiguous_provider      one is asked for, several are provided
-    ├── missing_hint            a parameter without a type
-    ├── unresolved_hint         a type that is not there at run time
-    ├── unhashable_key          a qualifier that cannot be looked up
-    ├── not_constructible       an abstract class where a concrete one has to stand
-    ├── missing_return_hint      a provider function that does not say what it makes
-    ├── generator_hint          a generator that does not say what it yields
-    ├── service_not_called       @Service without parentheses
-    ├── unknown_scope           @Service(scope="app")
-    ├── value_and_factory        a Provider with both, or with neither
-    ├── override_by_class        a class where an instance has to stand
-    ├── not_started             an instance asked for before the start
-    ├── not_built               an instance that only an `await` can build
-    ├── outside_scope           a request-scoped thing asked for without a scope
-    ├── closed_scope            a scope used after its end
-    ├── missing_seed            a scope opened without what it is to be handed
-    ├── undeclared_seed         a scope handed what the container has not heard of
-    ├── did_not_yield            a generator that ends before it yields
-    └── yielded_twice           a generator that goes on after its clean-up
+    ├── missing_provider     nobody provides a type
+    ├── dependency_cycle     circular dependency
+    ├── scope_violation      a singleton with a request-scoped dependency
+    ├── ambiguous_provider   several providers where one is needed
+    ├── missing_hint         a parameter without a type
+    ├── unresolved_hint      a type that does not exist at run time
+    ├── unhashable_key       a qualifier that is not hashable
+    ├── not_constructible    an abstract class instead of a concrete one
+    ├── missing_return_hint  a provider function without a return type
+    ├── generator_hint       a generator without a yield type
+    ├── service_not_called   @Service without parentheses
+    ├── unknown_scope        @Service(scope="app")
+    ├── value_and_factory    a Provider with a value and a factory, or with neither
+    ├── override_by_class    an override by a class instead of an instance
+    ├── not_started          an instance requested before the start
+    ├── not_built            an instance whose construction must be awaited
+    ├── outside_scope        a request-scoped type requested without a scope
+    ├── closed_scope         a scope used after its end
+    ├── missing_seed         a scope without one of its seeds
+    ├── undeclared_seed      a scope with a seed that the container does not know
+    ├── did_not_yield        a generator that ends before it yields
+    └── yielded_twice        a generator that yields a second time
 
-Each takes the facts and builds cause and fix itself. Those about `health` are in `kick.di.health`.
+The errors about `health` are in `kick.di.health`.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def missing_provider(
     implementation: Any = None,
     advice: str | None = None,
 ) -> KickError:
-    """Nobody provides what is asked for.
+    """Return the error for a type that nobody provides.
 
-    `chain` leads from the one who asks first, over the parameter that cannot be filled, to what it asks for; `near`
-    holds provided types of similar names, `implementation` a provided type that would do; `advice` is the fix where
-    no provider is one.
+    `chain` leads from the first dependent, over the parameter that cannot be injected, to the missing type. `near` are
+    provided types with similar names. `implementation` is a provided type that fits. `advice` is the fix if a provider
+    would not help.
 
     >>> missing_provider(int, "port", chain=["Server(port) at app.py:3", "int"]).fix
     'Give the value a key of its own: `Provider(Annotated[int, "port"], value=...)`, and ask for it: `port: \
@@ -85,7 +85,7 @@ def _provide(key: Any, parameter: str, implementation: Any) -> str:
 
 
 def dependency_cycle(chain: Sequence[str], names: Sequence[str]) -> KickError:
-    """Services that need each other, so that none can be built first; `names` are the types in the cycle.
+    """Return the error for a circular dependency; `names` are its types.
 
     >>> print(dependency_cycle(["Chicken(egg) at farm.py:1", "Egg(chicken) at farm.py:5"], ["Chicken", "Egg"]).cause)
     Chicken and Egg need each other:
@@ -102,7 +102,7 @@ def dependency_cycle(chain: Sequence[str], names: Sequence[str]) -> KickError:
 
 
 def scope_violation(holder: str, held: str, chain: Sequence[str], *, factory: str | None = None) -> KickError:
-    """A singleton that needs what ends with a request; `factory` stands in a `Provider` that says its scope.
+    """Return the error for a singleton with a request-scoped dependency; `factory` is the code in its `Provider`.
 
     >>> scope_violation("Mailer", "User", ["Mailer(user) at app.py:3"]).fix
     'Let Mailer live as long: `@Service(scope="request")`; or take User as a parameter of the handler: `user: User`.'
@@ -119,7 +119,7 @@ def scope_violation(holder: str, held: str, chain: Sequence[str], *, factory: st
 def ambiguous_provider(
     key: Any, parameter: str | None, providers: Sequence[str], *, chain: Sequence[str], first: str
 ) -> KickError:
-    """One is asked for, several are provided; `providers` says which and where, `first` is the code of one.
+    """Return the error for several providers where one is needed; `first` is the code of one of them.
 
     >>> ambiguous_provider(int, "port", ["a at x.py:1", "b at y.py:2"], chain=["Server(port)"], first="a").fix
     'Take all of them: `port: list[int]`; or tell them apart: `Provider(Annotated[int, "a"], a)` and \
@@ -138,7 +138,7 @@ def ambiguous_provider(
 
 
 def missing_hint(where: str, parameter: str, *, guess: str | None) -> KickError:
-    """A parameter with neither a type nor a default; `guess` is a provided type whose name fits.
+    """Return the error for a parameter without type and default; `guess` is a provided type with a fitting name.
 
     >>> missing_hint("Mailer(clock) at app.py:3", "clock", guess="Clock").fix
     'Write the type it needs: `clock: Clock`.'
@@ -151,7 +151,7 @@ def missing_hint(where: str, parameter: str, *, guess: str | None) -> KickError:
 
 
 def unresolved_hint(where: str, hint: str, reason: str, *, statement: str | None) -> KickError:
-    """A type that cannot be evaluated at run time; `statement` is its import, where there is one.
+    """Return the error for a type that does not exist at run time; `statement` is its import, if known.
 
     >>> unresolved_hint("Mailer(clock)", "Clock", "NameError: ...", statement="from clocks import Clock").fix
     'Import it at run time, not under `if TYPE_CHECKING:` only: `from clocks import Clock`'
@@ -167,7 +167,7 @@ def unresolved_hint(where: str, hint: str, reason: str, *, statement: str | None
 
 
 def unhashable_key(key: Any, where: str | None = None) -> KickError:
-    """A qualifier that cannot be looked up.
+    """Return the error for a qualifier that is not hashable.
 
     >>> unhashable_key(Annotated[int, ["port"]]).fix
     'Qualify it by something hashable, such as a string: `Annotated[int, "port"]`.'
@@ -182,7 +182,7 @@ def unhashable_key(key: Any, where: str | None = None) -> KickError:
 
 
 def not_constructible(key: Any) -> KickError:
-    """An abstract class or protocol where a concrete class has to stand.
+    """Return the error for an abstract class or protocol that should be built.
 
     >>> from collections.abc import Sized
     >>> not_constructible(Sized).fix
@@ -197,7 +197,7 @@ def not_constructible(key: Any) -> KickError:
 
 
 def missing_return_hint(function: Any) -> KickError:
-    """A provider function that does not say what it makes.
+    """Return the error for a provider function without a return type.
 
     >>> def connect(): ...
     >>> missing_return_hint(connect).fix
@@ -212,7 +212,7 @@ def missing_return_hint(function: Any) -> KickError:
 
 
 def generator_hint(function: Any, hint: Any, iterator: str) -> KickError:
-    """A generator that does not say what it yields; `iterator` is `Iterator` or `AsyncIterator`.
+    """Return the error for a generator without a yield type; `iterator` is `Iterator` or `AsyncIterator`.
 
     >>> def connect() -> int: ...
     >>> generator_hint(connect, int, "Iterator").fix
@@ -228,7 +228,7 @@ def generator_hint(function: Any, hint: Any, iterator: str) -> KickError:
 
 
 def service_not_called(service: Any) -> KickError:
-    """`@Service` without parentheses.
+    """Return the error for `@Service` without parentheses.
 
     >>> service_not_called(int).fix
     'Write the parentheses: `@Service()`.'
@@ -241,7 +241,7 @@ def service_not_called(service: Any) -> KickError:
 
 
 def unknown_scope(scope: Any, known: Sequence[str]) -> KickError:
-    """A scope that does not exist.
+    """Return the error for an unknown scope.
 
     >>> unknown_scope("app", ["singleton", "request"]).fix
     'Use one of them: `scope="singleton"`, `scope="request"`.'
@@ -251,7 +251,7 @@ def unknown_scope(scope: Any, known: Sequence[str]) -> KickError:
 
 
 def value_and_factory(key: Any, given: int) -> KickError:
-    """A `Provider` with both a value and a factory, or with neither where the key cannot be called.
+    """Return the error for a `Provider` with a value and a factory, or with neither if the key is not callable.
 
     >>> value_and_factory(int | str, given=0).fix
     'Give it one of them: `Provider(int | str, value=...)`.'
@@ -265,7 +265,7 @@ def value_and_factory(key: Any, given: int) -> KickError:
 
 
 def override_by_class(key: Any, replacement: Any) -> KickError:
-    """An override by a class, which would be handed out in place of an instance.
+    """Return the error for an override by a class, which would be injected instead of an instance.
 
     >>> override_by_class(float, int).fix
     'Pass an instance, or have one built: `Provider(float, int)`.'
@@ -279,7 +279,7 @@ def override_by_class(key: Any, replacement: Any) -> KickError:
 
 
 def not_started(key: Any) -> KickError:
-    """An instance asked for before the start, or after the end.
+    """Return the error for an instance that is requested before the start or after the end.
 
     >>> not_started(int).fix
     'Start it first: `await container.start()`.'
@@ -292,7 +292,7 @@ def not_started(key: Any) -> KickError:
 
 
 def not_built(key: Any) -> KickError:
-    """An instance that only an `await` can build: nobody required it before the start, or an override is new.
+    """Return the error for an instance that is not built, and whose construction must be awaited.
 
     >>> not_built(int).fix
     'Build what is new: `await container.start()`; or ask for it there: `await container.get(int)`.'
@@ -306,7 +306,7 @@ def not_built(key: Any) -> KickError:
 
 
 def outside_scope(key: Any, lifetime: str) -> KickError:
-    """What lives in a scope was asked for from the container.
+    """Return the error for a scoped type that is requested from the container.
 
     >>> outside_scope(int, "request").fix
     'Ask in a scope: `async with container.scope() as scope: await scope.get(int)`.'
@@ -320,7 +320,7 @@ def outside_scope(key: Any, lifetime: str) -> KickError:
 
 
 def closed_scope(key: Any) -> KickError:
-    """A scope used after its end.
+    """Return the error for a scope that is used after its end.
 
     >>> closed_scope(int).fix
     'Ask while it is open: `async with container.scope() as scope: await scope.get(int)`.'
@@ -334,7 +334,7 @@ def closed_scope(key: Any) -> KickError:
 
 
 def missing_seed(key: Any) -> KickError:
-    """A scope opened without what it has to be handed from outside.
+    """Return the error for a scope without one of its seeds.
 
     >>> missing_seed(int).fix
     'Hand it over when the scope is opened: `container.scope({int: ...})`.'
@@ -348,7 +348,7 @@ def missing_seed(key: Any) -> KickError:
 
 
 def undeclared_seed(key: Any) -> KickError:
-    """A scope handed something of which the container has not been told, so that nobody would get it.
+    """Return the error for a scope with a seed that the container does not know.
 
     >>> undeclared_seed(int).fix
     'Declare it with the container: `Container(seeds=[int])`.'
@@ -362,7 +362,7 @@ def undeclared_seed(key: Any) -> KickError:
 
 
 def did_not_yield(function: Any) -> KickError:
-    """A generator that ended before it yielded.
+    """Return the error for a generator that ended before it yielded.
 
     >>> def connect(): yield
     >>> did_not_yield(connect).fix
@@ -376,7 +376,7 @@ def did_not_yield(function: Any) -> KickError:
 
 
 def yielded_twice(name: str, place: str) -> KickError:
-    """A generator that yields again where its clean-up should end; `name` and `place` say which.
+    """Return the error for a generator that yields a second time.
 
     >>> yielded_twice("connect", "app.py:3").cause
     'The provider connect at app.py:3 yielded a second time.'
@@ -389,7 +389,7 @@ def yielded_twice(name: str, place: str) -> KickError:
 
 
 def is_abstract(key: Any) -> bool:
-    """Whether a type is a protocol or has abstract methods.
+    """Return true if a type is a protocol or has abstract methods.
 
     >>> from collections.abc import Sized
     >>> is_abstract(Sized), is_abstract(int)

@@ -1,4 +1,4 @@
-"""What can be wrong with the `health` of a provider."""
+"""Errors of the `health` of a provider."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kick.errors import KickError
 
 
 def bad_health(key: Any, given: object) -> KickError:
-    """A `health` that cannot be called.
+    """Return the error for a `health` that is not callable.
 
     >>> bad_health(int, True).cause
     'health=True of the provider of int cannot be called.'
@@ -23,7 +23,7 @@ def bad_health(key: Any, given: object) -> KickError:
 
 
 def health_check_of_scoped(key: Any, lifetime: str, provider: str, without: str) -> KickError:
-    """A `health` of what lives shorter than the app, so that there is nothing to ask; `code` is its provider.
+    """Return the error for a `health` of a type that lives shorter than the application; `code` is its provider.
 
     >>> health_check_of_scoped(int, "request", "Provider(int) at app.py:3", "Provider(int, int)").fix
     'Leave it out: `Provider(int, int)`. Ask what it is made from, if that lives as long as the app.'

@@ -1,4 +1,4 @@
-"""`Tracing`: a span of OpenTelemetry for each request."""
+"""`Tracing`: an OpenTelemetry span for each request."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _CARRIED: Final = frozenset({"traceparent", "tracestate", "baggage", "b3"})
 
 
 class Tracing(Module):
-    """A module that makes a span of each request: `bootstrap([ShopModule, Tracing()])`.
+    """A module that creates a span for each request: `bootstrap([ShopModule, Tracing()])`.
 
-    Its parent is the span that `traceparent` names (W3C Trace Context), its name the method and the route. It records
-    nothing until an SDK of OpenTelemetry is configured, which is yours to do.
+    The parent is the span in `traceparent` (W3C Trace Context). The name is the method and the route. Nothing is
+    recorded until you configure an OpenTelemetry SDK.
 
-    No query string, header, cookie or message of an exception becomes part of a span.
+    A span contains no query string, header, cookie or exception message.
 
     >>> Tracing()
     Module('tracing')
 
-    Raises `KickError`: `missing-extra` when opentelemetry-api is not installed.
+    Raises `KickError`: `missing-extra` if opentelemetry-api is not installed.
     """
 
     def __init__(self) -> None:
@@ -41,16 +41,16 @@ class Tracing(Module):
 
 
 class _Spans:
-    """The observer that makes spans."""
+    """Observer that creates spans."""
 
     def __init__(self, tracer: Any) -> None:
         self._tracer = tracer
 
     def finished(self, exchange: Exchange) -> None:
-        """Nothing: the span ends with the request's task, so that what comes after the response is part of it."""
+        """Do nothing. The span ends with the task of the request, so it includes background tasks."""
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """The application within a span."""
+        """Return the application, wrapped in a span."""
         from opentelemetry.propagate import extract
         from opentelemetry.trace import SpanKind
 
@@ -87,7 +87,7 @@ class _Spans:
 
 
 def _carrier(scope: Scope) -> dict[str, str]:
-    """The headers that name a parent."""
+    """Return the headers that name the parent span."""
     carrier: dict[str, str] = {}
     for raw, value in scope["headers"]:
         name = raw.decode("latin-1")

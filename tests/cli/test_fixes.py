@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import socket
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,21 +177,13 @@ def folder_taken(folder: Path) -> None:
 def start_failed(folder: Path) -> None:
     provider = "\nasync def connect() -> dict[str, str]:\n    raise OSError('no database')\n"
     (folder / "app.py").write_text(f"{APP}{provider}\napp = bootstrap([], providers=[connect])\n")
-    for command in ("kick start --port 0", "kick start --port 0 --server hypercorn", "kick shell -c 1"):
+    for command in ("kick start --port 0", "kick shell -c 1"):
         (option,) = quoted(refused(command, folder, "start-failed"))
         said = run(command, folder).stderr
         assert "OSError: no database (in the provider connect at" in said
         assert "app.py:" in said
         assert "Traceback" not in said
         assert "Traceback" in run(f"{command} {option}", folder).stderr
-
-
-def server_not_installed(folder: Path) -> None:
-    (folder / "sitecustomize.py").write_text("import sys\nsys.modules['granian'] = None\n")
-    path = os.pathsep.join([str(ROOT), str(folder)])
-    install, command = quoted(refused("kick start --server granian", folder, "server-missing", PYTHONPATH=path))
-    assert install == "pip install granian"
-    assert not listens_after(f"{command} --port 0", folder, "server-missing")
 
 
 def unknown_shell(folder: Path) -> None:
@@ -213,9 +205,32 @@ def cannot_write(folder: Path) -> None:
     works("kick secret --env", folder)
 
 
+def not_installed(folder: Path) -> None:
+    """In an environment that has all of this one's packages but kick."""
+    own = folder / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(own)], check=True)
+    [packages] = own.glob("lib/*/site-packages")
+    others = folder / "others"
+    others.mkdir()
+    for each in Path(sysconfig.get_path("purelib")).iterdir():
+        if not each.name.startswith(("kick_framework", "_editable_impl_kick")):
+            (others / each.name).symlink_to(each)
+    (packages / "others.pth").write_text(f"{others}\n")
+    python = str(own / "bin" / "python")
+    new = [python, "-m", "kick.cli", "new", "shop", "--no-git", "--yes"]
+    told = subprocess.run(new, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "error  kick-not-installed" in told.stderr
+    (command,) = quoted(told.stderr)
+    words = [python, "-m", *shlex.split(command)]
+    subprocess.run(words, cwd=folder, env=environment(PYTHONPATH=""), capture_output=True, check=True)
+    subprocess.run(new, cwd=folder, env=environment(), capture_output=True, check=True)
+    assert (folder / "shop" / "kick.txt").read_text().endswith(f"--editable {ROOT.as_uri()}\n")
+
+
 FIXES: dict[str, Callable[[Path], None]] = {
     "start-failed": start_failed,
-    "server-missing": server_not_installed,
+    "kick-not-installed": not_installed,
     "shell-unknown": unknown_shell,
     "secret-none": no_secret_yet,
     "system": cannot_write,

@@ -8,10 +8,13 @@ from tests.support.setup_errors import raises_code
 LAYERS = ("_base", "_notes", "api")
 VALUES = {
     **dict.fromkeys(
-        ["api", "web", "minimal", "memory", "sqlite", "redis", "notes", "data", "stateless", "volumes"], ""
+        ["api", "web", "minimal", "memory", "sqlite", "redis", "notes", "data", "stateless", "volumes", "from_index"],
+        "",
     ),
     **dict.fromkeys(["description", "secret", "session_url", "session_about", "container_session_url"], "text"),
     **dict.fromkeys(["extras", "target", "code"], "text"),
+    **dict.fromkeys(["versions", "elsewhere", "kick_line", "kick_folder", "kick_needed"], "text"),
+    **dict.fromkeys(["kick_wheel", "kick_phony", "kick_target"], "text"),
     "name": "my-app",
     "package": "my_app",
 }
@@ -82,3 +85,8 @@ def test_nothing_is_left_when_writing_fails(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         write_project(tmp_path / "shop", {"a": "1", "b": "\ud800"})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:
+    write_project(tmp_path / "shop", {"a": b"\r\n\xff"})
+    assert (tmp_path / "shop" / "a").read_bytes() == b"\r\n\xff"

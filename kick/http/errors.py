@@ -24,6 +24,7 @@ KickError
 ├── data_parameter        a handler parameter of a type that bodies have, but not called `body`
 ├── unsupported_type      a type that nothing can be validated as
 ├── body_without_method    `body:` on a handler for GET and the like
+├── several_bodies         two parameters that take the body
 ├── body_with_stream         `body:` on a handler that reads the body itself
 ├── missing_session            ctx.session without session()
 ├── missing_templates          ctx.render() without templates
@@ -311,6 +312,16 @@ def body_with_stream(place: str) -> KickError:
         "handler-stream",
         cause=f"{place} takes a body, but stream=True leaves the reading of it to the handler.",
         fix="Take `ctx: RequestContext` and read `ctx.body_stream()`; or leave out stream=True.",
+    )
+
+
+def several_bodies(place: str, names: Iterable[str]) -> KickError:
+    """Several parameters of a handler that take the body."""
+    first, *others = names
+    return KickError(
+        "handler-bodies",
+        cause=f"{place} takes the body as {first} and as {', '.join(others)}; a request has one.",
+        fix=f"Put all that the body holds into one type, and take that: `{first}: Body[dict[str, int]]`.",
     )
 
 

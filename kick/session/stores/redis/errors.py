@@ -1,10 +1,5 @@
 """Mistakes in how a `RedisStore` is set up.
 
-    KickError
-    ├── bad_redis_url       a URL that leads to no Redis
-    ├── bad_redis_client    an object that is no client of redis.asyncio
-    └── legacy_in_cluster   sessions to be taken over from connect-redis in a Cluster
-
 While requests run, what goes wrong with Redis is an exception of redis-py: `redis.exceptions.ConnectionError`,
 `TimeoutError`, or a `ResponseError` with what the server said.
 """

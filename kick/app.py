@@ -21,7 +21,7 @@ from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError, MethodNotAllowed, NotFound
 from kick.http.context.context import RequestContext
 from kick.http.errors import list_problem, not_asgi_middleware, plain_values
-from kick.http.middleware import Endpoint, Middleware
+from kick.http.middleware import AnyMiddleware, Endpoint, Middleware
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.observers import KEY as EXCHANGE
 from kick.http.observers import Observer
@@ -162,7 +162,7 @@ class App:
 
     @property
     def stopping(self) -> Shutdown:
-        """Whether the application is about to stop: `app.stopping.is_set`, `await app.stopping.wait()`.
+        """The shutdown of the application: `app.stopping.is_set`, `await app.stopping.wait()`.
 
         >>> bootstrap([]).stopping.is_set
         False
@@ -240,7 +240,7 @@ class App:
             raise RuntimeError(f"kick serves http, not {scope['type']}")
 
     async def _serve_mounted_websocket(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Whether an application that is mounted has this WebSocket."""
+        """Return whether an application that is mounted has this WebSocket."""
         if self._sockets.has(scope):
             return False
         handshake = as_request(scope, None)  # as middleware sees it
@@ -258,7 +258,7 @@ class App:
         return True
 
     def _missed(self, method: str, parts: list[str], scope: Scope) -> Miss:
-        """Why no route serves a request: there may be a WebSocket (RFC 9110, sections 7.8 and 15.5.22)."""
+        """Return the reason why no route serves a request: there may be a WebSocket (RFC 9110, 7.8 and 15.5.22)."""
         miss = self._finder.miss(method, parts, scope)
         if self.sockets and miss == Miss() and self._sockets.are_at(parts):
             return Miss(error=HTTPError(426, "There is a WebSocket here.", headers=_UPGRADE))
@@ -355,7 +355,7 @@ class ObservedApp(WrappedApp):
 @collector_paused()
 def bootstrap(
     modules: Sequence[Module],
-    middleware: Sequence[Any] = (),
+    middleware: Sequence[AnyMiddleware] = (),
     *,
     providers: Sequence[Any] = (),
     asgi_middleware: Sequence[ASGIMiddleware] = (),

@@ -52,7 +52,7 @@ from kick.http.websocket.errors import duplicate_socket, socket_in_http_handler
 
 
 class ModuleLike(Protocol):
-    """What there is to know of a module."""
+    """The attributes of a module."""
 
     name: str
     controllers: tuple[type, ...]
@@ -68,7 +68,7 @@ _THREADS: Final = Threads()
 
 
 class Chain(msgspec.Struct, eq=False):
-    """What a request to a route runs through: the application's layers, those of the route, the handler."""
+    """The chain of a route: the application's middleware, that of the route, the handler."""
 
     route: Route
     plan: CallPlan
@@ -90,7 +90,7 @@ class Chain(msgspec.Struct, eq=False):
         return without_body(endpoint) if self.route.method == "HEAD" else endpoint
 
     def uses_session(self, container: Container) -> bool:
-        """Whether the route asks for a session, or the handler, a provider of it or middleware may use one."""
+        """Return whether the route asks for a session, or the handler, a provider of it or middleware may use one."""
         if self.route.session is True or any(map(uses_session, (*self.outer, *self.inner))):
             return True
         return self.plan.takes(Source.CONTEXT) or any(
@@ -100,7 +100,7 @@ class Chain(msgspec.Struct, eq=False):
 
 
 class SocketChain(Chain):
-    """What the handshake of a WebSocket runs through."""
+    """The chain of a WebSocket's handshake."""
 
     def link(self, container: Container) -> Endpoint:
         """Compose the whole chain. The container must have started."""
@@ -148,12 +148,12 @@ class Assembly:
 
     @property
     def providers(self) -> list[Any]:
-        """What the middleware adds to the container."""
+        """The providers of the middleware."""
         return [each for layer in self._objects for each in layer.providers]
 
     @property
     def health(self) -> list[tuple[str, Callable[[], Any]]]:
-        """What the middleware has that can be asked how it is."""
+        """The health checks of the middleware."""
         return [item for layer in self._objects for item in layer.health.items()]
 
     def require(self, container: Container) -> list[KickError]:

@@ -155,5 +155,5 @@ class _Call:
             self._threads.forget(self)
 
     def _begin(self) -> bool:
-        """Whether this is the first to take the call in hand: the thread, or who gives it up."""
+        """Return whether this is the first to take the call in hand: the thread, or who gives it up."""
         return self._begun.acquire(blocking=False)

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 SameSite: TypeAlias = Literal["lax", "strict", "none"]
 
 is_token: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII).fullmatch
-"""Whether a text is a token (RFC 9110, section 5.6.2), as the name of a cookie must be."""
+"""Matches a token (RFC 9110, section 5.6.2), as the name of a cookie must be."""
 
 _is_path: Final = re.compile(r"/[\x21-\x3a\x3c-\x7e]*", re.ASCII).fullmatch
 _is_domain: Final = re.compile(r"\.?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII).fullmatch
@@ -150,7 +150,7 @@ def attributes(
 
 
 class CookieProblem(NamedTuple):
-    """Why a cookie would not do, and what to write instead."""
+    """The mistake in a cookie, and its fix."""
 
     cause: str
     fix: str
@@ -165,7 +165,7 @@ def attribute_problem(
     same_site: str | None,
     partitioned: bool,
 ) -> CookieProblem | None:
-    """Why browsers would refuse such a cookie, or how it would break the header; `None` when it is fine.
+    """Return the reason why browsers would refuse such a cookie or it would break the header; `None` for none.
 
     >>> attribute_problem("a b", path="/", domain=None, secure=True, same_site="lax", partitioned=False).cause
     "the name 'a b' is not a token (RFC 6265, section 4.1.1)"

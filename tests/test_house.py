@@ -43,7 +43,7 @@ MOST_MODULES = 14
 CROWDED = {"kick": 15, "kick/cli": 15, "kick/di": 15, "kick/session": 17}
 """Folders that have yet to shrink; these numbers may only fall."""
 
-MOST_QUESTIONS = 421
+MOST_QUESTIONS = 135
 """Docstrings that begin with What, Whether, How, Why or Who; this number may only fall."""
 
 MODULE_LINES = 500

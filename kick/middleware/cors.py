@@ -258,7 +258,7 @@ def _check_regex(pattern: Any, credentials: bool) -> None:
 
 
 def _has_bare_dot(pattern: str) -> bool:
-    """Whether a dot is neither escaped nor in brackets.
+    """Return whether a dot is neither escaped nor in brackets.
 
     >>> _has_bare_dot(r"https://a.example\\.com"), _has_bare_dot(r"https://[a.]+\\.example\\.com")
     (True, False)

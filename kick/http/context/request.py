@@ -140,7 +140,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     @property
     def is_handshake(self) -> bool:
-        """Whether this is the handshake of a WebSocket, which is a GET request (RFC 6455, section 4.1)."""
+        """True for the handshake of a WebSocket, which is a GET request (RFC 6455, section 4.1)."""
         return HANDSHAKE in self.scope
 
     @property
@@ -296,7 +296,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     @property
     def stopping(self) -> Shutdown:
-        """Whether the application is about to stop: `ctx.stopping.is_set`, `await ctx.stopping.wait()`."""
+        """The shutdown of the application: `ctx.stopping.is_set`, `await ctx.stopping.wait()`."""
         return self.settings.shutdown
 
     async def disconnected(self) -> None:
@@ -317,7 +317,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
         self.receive = _gone  # some servers say it once only
 
     async def is_disconnected(self) -> bool:
-        """Whether the client has gone away, without waiting: for a loop that looks from time to time."""
+        """Return whether the client has gone away, without waiting: for a loop that looks from time to time."""
         with anyio.CancelScope() as scope:
             scope.cancel()
             await self.disconnected()

@@ -68,7 +68,7 @@ class SecurityHeadersLayer(PerRoute):
 
     @property
     def is_idle(self) -> bool:
-        """Whether all of it is switched off."""
+        """True if all of it is switched off."""
         return not (self._long_secure or self._policies)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:

@@ -26,7 +26,7 @@ from kick.http.middleware import Endpoint, Middleware
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.observers import KEY as EXCHANGE
 from kick.http.observers import Observer
-from kick.http.pipeline import finished, response_to, settled
+from kick.http.pipeline import finished, guarded, response_to, settled
 from kick.http.request.body import DEFAULT_LIMIT
 from kick.http.response.base import ReadyResponse, Response, empty_response
 from kick.http.routing.paths import PERCENT, root_in, split_path
@@ -87,7 +87,7 @@ class App:
         self._chains: tuple[Chain | Mount, ...] = (*assembly.chains, *assembly.mounts)
         self._parts = tuple(parts)
         self._started = False
-        self._unmatched = assembly.unmatched(_unmatched)
+        self._unmatched = self._with_page(assembly.unmatched(_unmatched))
         self._socket_router = assembly.sockets
         self._unlink()
 
@@ -99,6 +99,15 @@ class App:
         from kick.http.websocket.router import Sockets  # on first use: most applications have no WebSockets
 
         return Sockets(self._socket_router, self.settings, self._unmatched)
+
+    def _with_page(self, unmatched: Endpoint) -> Endpoint:
+        """In development, let browsers see which routes there are where none matches."""
+        if not self.settings.debug:
+            return unmatched
+        from kick.http.debug.not_found import NotFoundPage
+
+        served = [(each.method, each) for each in (*self.routes, *(mount.route for mount in self.mounts))]
+        return guarded([NotFoundPage([*served, *(("WS", each) for each in self.sockets)])], unmatched)
 
     # Life
 

@@ -1,55 +1,8 @@
-"""Mistakes in how a `RedisStore` is set up.
-
-    KickError
-    ├── BadRedisURL       a URL that leads to no Redis
-    ├── BadRedisClient    an object that is no client of redis.asyncio
-    └── LegacyInCluster   sessions to be taken over from connect-redis in a Cluster
-
-While requests run, what goes wrong with Redis is an exception of redis-py: `redis.exceptions.ConnectionError`,
-`TimeoutError`, or a `ResponseError` with what the server said.
-"""
+"""Mistakes in the set-up of a `RedisStore` that concern sessions; those of the connection are in `client.errors`."""
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 from kick.errors import KickError
-
-URL_FORMS: Final = (
-    "redis://host:6379/0",
-    "rediss://host:6379/0",
-    "unix:///run/redis.sock",
-    "redis+sentinel://host:26379,host2:26379/service/0",
-    "redis+cluster://host:6379,host2:6379",
-)
-
-
-class BadRedisURL(KickError):
-    """A URL that leads to no Redis. The password in it is not shown."""
-
-    code = "redis-url"
-
-    def __init__(self, url: str, problem: str) -> None:
-        super().__init__(
-            cause=f"{_without_credentials(url)!r} leads to no Redis: {problem}.",
-            fix=f"The forms are: {', '.join(f'`{form}`' for form in URL_FORMS)}. With TLS: `rediss`; "
-            "credentials: `redis://user:password@host`.",
-        )
-
-
-class BadRedisClient(KickError):
-    """An object that is no client of redis.asyncio."""
-
-    code = "redis-client"
-
-    def __init__(self, client: object) -> None:
-        kind = type(client)
-        super().__init__(
-            cause=f"RedisStore got an object of type {kind.__module__}.{kind.__qualname__}.",
-            fix="Pass a URL, or a client made by `redis.asyncio.Redis(...)`, `redis.asyncio.RedisCluster(...)` or "
-            "`redis.asyncio.Sentinel(...).master_for(...)`.",
-        )
 
 
 class LegacyInCluster(KickError):
@@ -68,11 +21,3 @@ class LegacyInCluster(KickError):
             fix="Leave `legacy_prefix` out; those who are logged in will log in once more. Or keep the sessions on one "
             "server, or behind Sentinel, until the old ones have expired: `redis://host:6379/0?legacy_prefix=sess:`.",
         )
-
-
-def _without_credentials(url: str) -> str:
-    """A URL, however broken, without the user and the password in it."""
-    scheme, slashes, rest = url.partition("://")
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    _, at, hosts = authority.rpartition("@")
-    return f"{scheme}{slashes}...@{hosts}{rest[len(authority) :]}" if at else url

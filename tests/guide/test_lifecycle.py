@@ -27,7 +27,7 @@ async def test_a_stream_ends_when_the_application_is_about_to_stop() -> None:
     async def listen() -> None:
         answers.append((await ask(app, "/clock")).text)
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listen)
             await anyio.wait_all_tasks_blocked()

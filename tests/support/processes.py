@@ -57,7 +57,7 @@ def _alive(run: str) -> Iterator[Process]:
     for folder in PROC.glob("[0-9]*"):
         try:
             words = _texts(folder / "cmdline")
-            variables = dict(text.partition("=")[::2] for text in _texts(folder / "environ"))
+            variables = {name: value for name, _, value in (text.partition("=") for text in _texts(folder / "environ"))}
             paths = [str((folder / "cwd").readlink()), variables.get(VARIABLE, "")]
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue  # it has ended, or is another user's

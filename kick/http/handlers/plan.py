@@ -22,22 +22,22 @@ from typing import Annotated, Any, Final, get_origin
 import msgspec
 
 from kick.di import Container
-from kick.di.errors import UnresolvedHint
+from kick.di.errors import unresolved_hint
 from kick.di.generics import NO_TYPES, filled, has_variables
 from kick.di.hints import Unresolved, import_within, signature_of
 from kick.di.naming import type_name
 from kick.di.signature import Need, Unhinted, needs_of
-from kick.errors import KickError, MissingExtra
+from kick.errors import KickError, missing_extra
 from kick.http.context.context import RequestContext
 from kick.http.errors import (
-    BodyOfStream,
-    BodyWithoutMethod,
-    DataParameter,
-    NotAHandler,
-    ScalarParameter,
-    UnboundPathParameter,
-    UnsupportedType,
-    UntypedParameter,
+    body_with_stream,
+    body_without_method,
+    data_parameter,
+    not_a_handler,
+    scalar_parameter,
+    unbound_path_parameter,
+    unsupported_type,
+    untyped_parameter,
 )
 from kick.http.handlers.extractors import (
     NO_DEFAULT,
@@ -156,7 +156,7 @@ class CallPlan:
             elif role is Role.SCALAR:
                 self.problems.append(_scalar(argument, self.place))
             elif role is Role.DATA:
-                self.problems.append(DataParameter(name, type_name(hint), self.place, has_names=has_names(hint)))
+                self.problems.append(data_parameter(name, type_name(hint), self.place, has_names=has_names(hint)))
             else:
                 container.require(hint, self.place, parameter=name)
 
@@ -165,7 +165,7 @@ class CallPlan:
         if isinstance(hint, Unresolved):
             self._unreadable.add(name)
             self.problems.append(
-                UnresolvedHint(f"{name} of {self.place}", hint.text, hint.reason, statement=hint.statement)
+                unresolved_hint(f"{name} of {self.place}", hint.text, hint.reason, statement=hint.statement)
             )
             return None
         source = Source.CONTAINER
@@ -185,7 +185,7 @@ class CallPlan:
             elif hint is Unhinted.UNUSED and source is Source.CONTAINER:
                 source = Source.DEFAULT
             elif source is not Source.CONTEXT:
-                self.problems.append(UntypedParameter(name, self.place))
+                self.problems.append(untyped_parameter(name, self.place))
                 return None
         return Argument(name, source, hint, need.parameter.default, need.parameter.kind)
 
@@ -193,7 +193,9 @@ class CallPlan:
         if self.takes(Source.CONTEXT):
             return
         taken = {argument.name for argument in self.arguments} | self._unreadable
-        problems = [UnboundPathParameter(name, self.info.path, self.place) for name in path_names if name not in taken]
+        problems = [
+            unbound_path_parameter(name, self.info.path, self.place) for name in path_names if name not in taken
+        ]
         self.problems += problems
 
     def _make_readers(self) -> None:
@@ -209,16 +211,16 @@ class CallPlan:
                 where = f"a field within {argument.name}: {type_name(unmarked(hint))} of {self.place}"
                 missing = error.name or str(error)
                 self.problems.append(
-                    UnresolvedHint(where, missing, f"NameError: {error}", statement=import_within(hint, missing))
+                    unresolved_hint(where, missing, f"NameError: {error}", statement=import_within(hint, missing))
                 )
             except TypeError as error:
                 shown = f"{source.name.title()}[{type_name(unmarked(hint))}]" if marker_of(hint) else type_name(hint)
-                self.problems.append(UnsupportedType(source.value, shown, self.place, str(error), name=argument.name))
+                self.problems.append(unsupported_type(source.value, shown, self.place, str(error), name=argument.name))
         body = next((each.hint for each in self.arguments if each.source is Source.BODY), None)
         if not self.problems:
             self.upload_limits = upload_limits_of(files, body, self.info.files)
             if self.upload_limits is not None and (files or self.upload_limits.files) and not reads_multipart():
-                self.problems.append(MissingExtra(f"{self.place} takes files, which", "python-multipart", "uploads"))
+                self.problems.append(missing_extra(f"{self.place} takes files, which", "python-multipart", "uploads"))
         if len(self.readers) > 1:
             self.readers = gathering(self.readers)
 
@@ -242,9 +244,9 @@ class CallPlan:
 
     def _check_body(self) -> None:
         if self.info.method in WITHOUT_BODY:
-            self.problems.append(BodyWithoutMethod(self.info.method, self.place))
+            self.problems.append(body_without_method(self.info.method, self.place))
         elif self.info.stream:
-            self.problems.append(BodyOfStream(self.place))
+            self.problems.append(body_with_stream(self.place))
 
 
 def handler_problem(handler: Any, place: str) -> KickError | None:
@@ -256,22 +258,22 @@ def handler_problem(handler: Any, place: str) -> KickError | None:
     """
     method = f"async def {getattr(handler, '__name__', 'show')}(self, ctx: RequestContext)"
     if isinstance(handler, staticmethod | classmethod):
-        return NotAHandler(place, f"it is a {type(handler).__name__}", f"Write it as a plain method: `{method}`.")
+        return not_a_handler(place, f"it is a {type(handler).__name__}", f"Write it as a plain method: `{method}`.")
     if not inspect.isroutine(handler):
-        return NotAHandler(place, "it is no function", f"Decorate a method: `{method}`.")
+        return not_a_handler(place, "it is no function", f"Decorate a method: `{method}`.")
     function: Callable[..., Any] = inspect.unwrap(handler)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        return NotAHandler(
+        return not_a_handler(
             place,
             "it is a generator, so it returns no response",
             "Yield in a function of its own, and return `ctx.stream(chunks())`, or `ctx.sse(events())`.",
         )
     code = getattr(function, "__code__", None)
     if code is not None and not code.co_argcount and not code.co_flags & inspect.CO_VARARGS:
-        return NotAHandler(place, "it takes no self", f"Write it as a method: `{method}`.")
+        return not_a_handler(place, "it takes no self", f"Write it as a method: `{method}`.")
     rest = [each for each in signature_of(handler).parameters.values() if each.kind in _REST]
     if rest:
-        return NotAHandler(
+        return not_a_handler(
             place,
             f"it takes {rest[0]}, and nothing says what with",
             f"Name each parameter: `{method}`; a decorator that wraps a handler needs `functools.wraps`.",
@@ -279,11 +281,11 @@ def handler_problem(handler: Any, place: str) -> KickError | None:
     return None
 
 
-def _scalar(argument: Argument, place: str) -> ScalarParameter:
+def _scalar(argument: Argument, place: str) -> KickError:
     hint, default = argument.hint, argument.default
     written = repr(default) if argument.has_default and (type(default) in _LITERALS or default == []) else None
     fits_path = (get_origin(hint) or hint) not in (list, tuple, set, frozenset)
-    return ScalarParameter(argument.name, type_name(hint), place, default=written, fits_path=fits_path)
+    return scalar_parameter(argument.name, type_name(hint), place, default=written, fits_path=fits_path)
 
 
 def _is_provided(container: Container, hint: Any) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
 import redis.asyncio
 
-from kick.session.stores.redis import BadConnectionSettings, BadRedisClient, BadRedisURL, LegacyInCluster, RedisStore
+from kick.session.stores.redis import RedisStore
+from tests.support.setup_errors import raises_code
 
 
 def quoted(fix: str) -> list[str]:
@@ -16,7 +16,7 @@ def quoted(fix: str) -> list[str]:
 
 
 def test_every_form_of_url_that_is_offered_is_taken() -> None:
-    with pytest.raises(BadRedisURL) as caught:
+    with raises_code("redis-url") as caught:
         RedisStore("redis+sentinel://host:26379")
     forms = [form for form in quoted(caught.value.fix) if "://" in form]
     assert len(forms) == 6
@@ -25,7 +25,7 @@ def test_every_form_of_url_that_is_offered_is_taken() -> None:
 
 
 def test_every_client_that_is_offered_is_taken() -> None:
-    with pytest.raises(BadRedisClient) as caught:
+    with raises_code("redis-client") as caught:
         RedisStore({"host": "localhost"})  # type: ignore[arg-type]
     single, cluster, sentinel = quoted(caught.value.fix)
     arguments = {single: "", cluster: "host='localhost', port=6379", sentinel: "[('localhost', 26379)]"}
@@ -42,7 +42,7 @@ class Tunnel(redis.asyncio.Connection):
 def test_a_client_that_only_redis_py_can_connect_is_refused_and_one_with_the_options_offered_is_taken() -> None:
     pool: Any = redis.asyncio.ConnectionPool(connection_class=Tunnel)
     for client in (redis.asyncio.Redis(redis_connect_func=lambda _: None), redis.asyncio.Redis(connection_pool=pool)):
-        with pytest.raises(BadConnectionSettings, match=r"redis_connect_func|Tunnel") as caught:
+        with raises_code("redis-connection", match=r"redis_connect_func|Tunnel") as caught:
             RedisStore(client)
     options = quoted(caught.value.fix)
     assert options == ["username", "password", "credential_provider"]
@@ -52,7 +52,7 @@ def test_a_client_that_only_redis_py_can_connect_is_refused_and_one_with_the_opt
 
 
 def test_sessions_of_express_are_taken_over_from_one_server() -> None:
-    with pytest.raises(LegacyInCluster) as caught:
+    with raises_code("redis-legacy-cluster") as caught:
         RedisStore("redis+cluster://host:6379", legacy_prefix="sess:")
     option, url = quoted(caught.value.fix)
     assert option == "legacy_prefix"

@@ -23,11 +23,11 @@ from kick.session.stores.base import (
 )
 from kick.session.stores.redis.client.commands import Command, Script
 from kick.session.stores.redis.client.connect import Client, is_cluster, opener_of
-from kick.session.stores.redis.client.errors import BadRedisURL
+from kick.session.stores.redis.client.errors import bad_redis_url
 from kick.session.stores.redis.client.node import Limits
 from kick.session.stores.redis.client.protocol import pack
 from kick.session.stores.redis.clock import ServerClock
-from kick.session.stores.redis.errors import LegacyInCluster
+from kick.session.stores.redis.errors import legacy_in_cluster
 from kick.session.stores.redis.express import Legacy
 from kick.session.stores.redis.options import split_options
 from kick.session.stores.redis.principals import Call, Entry, Principals
@@ -78,13 +78,13 @@ class RedisStore:
     Redis must not evict (`maxmemory-policy noeviction`, or memory enough): a session that is evicted is a user who is
     logged out, and an index that is evicted is a revocation that does not find what it should.
 
-    Connects to nothing before it is used. Raises `BadRedisURL`, `BadRedisClient`, `BadConnectionSettings` or
-    `LegacyInCluster`.
+    Connects to nothing before it is used. Raises `KickError`: `redis-url`, `redis-client`, `redis-connection` or
+    `redis-legacy-cluster`.
 
     >>> store = RedisStore("redis://localhost:6379/0", timeout=0.5)
     >>> RedisStore("http://localhost")
     Traceback (most recent call last):
-    kick.session.stores.redis.client.errors.BadRedisURL: [redis-url] 'http://localhost' leads to no Redis: ...
+    kick.errors.KickError: [redis-url] 'http://localhost' leads to no Redis: ...
     """
 
     keeps_time: Final = True
@@ -379,7 +379,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 def _max_connections(url: str, text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise BadRedisURL(url, f"max_connections must be a whole number of at least 1, not {text!r}")
+        raise bad_redis_url(url, f"max_connections must be a whole number of at least 1, not {text!r}")
     return int(text)
 
 
@@ -387,7 +387,7 @@ def _legacy(client: object, legacy_prefix: str | None, prefix: bytes, call: Call
     if legacy_prefix is None:
         return None
     if is_cluster(client):
-        raise LegacyInCluster(legacy_prefix)
+        raise legacy_in_cluster(legacy_prefix)
     return Legacy(legacy_prefix, prefix, call)
 
 

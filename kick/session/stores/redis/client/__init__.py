@@ -11,10 +11,4 @@ The client knows nothing of what is stored with it. redis-py parses URLs, finds 
 the exceptions; hiredis packs commands and reads answers.
 """
 
-from kick.errors import MissingExtra
-
-try:
-    import hiredis  # pyright: ignore[reportUnusedImport]  # noqa: F401
-    import redis  # pyright: ignore[reportUnusedImport]  # noqa: F401
-except ModuleNotFoundError as error:
-    raise MissingExtra("RedisStore", error.name or "redis", "redis") from None
+import kick.session.stores.redis.client.packages  # noqa: F401  # first, to name a package that is missing

@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from kick.session.stores.redis.client.cluster import Cluster
 from kick.session.stores.redis.client.commands import Command
 from kick.session.stores.redis.client.connection import Connection
-from kick.session.stores.redis.client.errors import BadRedisClient, BadRedisURL
+from kick.session.stores.redis.client.errors import bad_redis_client, bad_redis_url
 from kick.session.stores.redis.client.handshake import open_connection
 from kick.session.stores.redis.client.node import Limits, Node
 from kick.session.stores.redis.client.settings import Address, Settings, settings_of
@@ -52,7 +52,7 @@ Open: TypeAlias = Callable[[], Client]
 def opener_of(source: object, limits: Limits) -> Open:
     """Return a function that opens a client for a URL or like a client of redis.asyncio, once for each event loop.
 
-    Connects to nothing. Raises `BadRedisURL`, `BadRedisClient` or `BadConnectionSettings`.
+    Connects to nothing. Raises `KickError`: `redis-url`, `redis-client` or `redis-connection`.
     """
     if isinstance(source, str):
         return _from_url(source, limits)
@@ -60,7 +60,7 @@ def opener_of(source: object, limits: Limits) -> Open:
         return _from_cluster(source, limits)
     if isinstance(source, Redis):
         return _from_client(source, limits)
-    raise BadRedisClient(source)
+    raise bad_redis_client(source)
 
 
 def is_cluster(source: object) -> bool:
@@ -77,7 +77,7 @@ def _from_client(client: Redis, limits: Limits) -> Open:
     pool = client.connection_pool
     limits = _at_most(limits, pool.max_connections)
     options = {**pool.connection_kwargs, "retry": client.get_retry()}
-    settings = settings_of(pool.connection_class, options, timeout=limits.timeout)
+    settings = settings_of(cast(type, pool.connection_class), options, timeout=limits.timeout)
     if isinstance(pool, SentinelConnectionPool):
         return lambda: _primary(pool.sentinel_manager, pool.service_name, settings, limits)
     return _single(settings, limits)
@@ -133,9 +133,9 @@ def _at_most(limits: Limits, max_connections: int | None) -> Limits:
 def _from_url(url: str, limits: Limits) -> Open:
     scheme, plus, kind = url.partition("://")[0].partition("+")
     if scheme not in ("redis", "rediss", "unix") or kind not in ("", "sentinel", "cluster") or (plus and not kind):
-        raise BadRedisURL(url, "the scheme is none of redis")
+        raise bad_redis_url(url, "the scheme is none of redis")
     if scheme == "unix" and kind:
-        raise BadRedisURL(url, "sentinels and clusters are reached by host and port")
+        raise bad_redis_url(url, "sentinels and clusters are reached by host and port")
     try:
         match kind:
             case "sentinel":
@@ -145,7 +145,7 @@ def _from_url(url: str, limits: Limits) -> Open:
             case _:
                 return _single(_settings(url, limits), limits)
     except (ValueError, TypeError) as error:
-        raise BadRedisURL(url, str(error)) from error
+        raise bad_redis_url(url, str(error)) from error
 
 
 def _sentinel_url(url: str, scheme: str, limits: Limits) -> Open:

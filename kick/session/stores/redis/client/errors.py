@@ -1,9 +1,9 @@
 """Errors of the client: set-up mistakes, and the exceptions of redis-py for answers that are errors.
 
     KickError
-    ├── BadRedisURL             a URL that leads to no Redis
-    ├── BadRedisClient          an object that is no client of redis.asyncio
-    └── BadConnectionSettings   a client whose way to connect only redis-py itself can follow
+    ├── bad_redis_url             a URL that leads to no Redis
+    ├── bad_redis_client          an object that is no client of redis.asyncio
+    └── bad_connection_settings   a client whose way to connect only redis-py itself can follow
 
 While requests run, a fault of Redis is an exception of redis-py: `redis.exceptions.ConnectionError`, `TimeoutError`, or
 a `ResponseError` with the answer of the server.
@@ -47,44 +47,35 @@ URL_FORMS: Final = (
 )
 
 
-class BadRedisURL(KickError):
-    """A URL that leads to no Redis. The password in it is not shown."""
-
-    code = "redis-url"
-
-    def __init__(self, url: str, problem: str) -> None:
-        super().__init__(
-            cause=f"{_without_credentials(url)!r} leads to no Redis: {problem}.",
-            fix=f"The forms are: {', '.join(f'`{form}`' for form in URL_FORMS)}. With TLS: `rediss`; "
-            "credentials: `redis://user:password@host`.",
-        )
+def bad_redis_url(url: str, problem: str) -> KickError:
+    """Return the error for a URL that leads to no Redis. It does not show the password."""
+    return KickError(
+        "redis-url",
+        cause=f"{_without_credentials(url)!r} leads to no Redis: {problem}.",
+        fix=f"The forms are: {', '.join(f'`{form}`' for form in URL_FORMS)}. With TLS: `rediss`; "
+        "credentials: `redis://user:password@host`.",
+    )
 
 
-class BadRedisClient(KickError):
-    """An object that is no client of redis.asyncio."""
-
-    code = "redis-client"
-
-    def __init__(self, client: object) -> None:
-        kind = type(client)
-        super().__init__(
-            cause=f"RedisStore got an object of type {kind.__module__}.{kind.__qualname__}.",
-            fix="Pass a URL, or a client made by `redis.asyncio.Redis(...)`, `redis.asyncio.RedisCluster(...)` or "
-            "`redis.asyncio.Sentinel(...).master_for(...)`.",
-        )
+def bad_redis_client(client: object) -> KickError:
+    """Return the error for an object that is no client of redis.asyncio."""
+    kind = type(client)
+    return KickError(
+        "redis-client",
+        cause=f"RedisStore got an object of type {kind.__module__}.{kind.__qualname__}.",
+        fix="Pass a URL, or a client made by `redis.asyncio.Redis(...)`, `redis.asyncio.RedisCluster(...)` or "
+        "`redis.asyncio.Sentinel(...).master_for(...)`.",
+    )
 
 
-class BadConnectionSettings(KickError):
-    """A client whose way to connect only redis-py itself can follow."""
-
-    code = "redis-connection"
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(
-            cause=f"RedisStore cannot connect like the client that it got: {problem}.",
-            fix="Pass a URL, or a client that redis-py connects by itself: host and port or a Unix socket, TLS, and "
-            "`username` and `password` or `credential_provider`.",
-        )
+def bad_connection_settings(problem: str) -> KickError:
+    """Return the error for a client whose way to connect only redis-py itself can follow."""
+    return KickError(
+        "redis-connection",
+        cause=f"RedisStore cannot connect like the client that it got: {problem}.",
+        fix="Pass a URL, or a client that redis-py connects by itself: host and port or a Unix socket, TLS, and "
+        "`username` and `password` or `credential_provider`.",
+    )
 
 
 def plain_error(text: str) -> str:
@@ -106,7 +97,7 @@ def error_of(text: str) -> Exception:
 
 
 def _without_credentials(url: str) -> str:
-    """A URL, however broken, without the user and the password in it."""
+    """Return a URL, however broken, without the user and the password in it."""
     scheme, slashes, rest = url.partition("://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     _, at, hosts = authority.rpartition("@")

@@ -39,7 +39,8 @@ def pack(*words: bytes) -> bytes:
     >>> pack(b"GET", b"key")
     b'*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n'
     """
-    return hiredis.pack_command(cast(Any, words))
+    packed: bytes = hiredis.pack_command(cast(Any, words))
+    return packed
 
 
 def new_reader() -> Reader:

@@ -11,7 +11,7 @@ from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocket
 from redis.asyncio.retry import Retry
 from redis.credentials import CredentialProvider, UsernamePasswordCredentialProvider
 
-from kick.session.stores.redis.client.errors import BadConnectionSettings
+from kick.session.stores.redis.client.errors import bad_connection_settings
 
 Address: TypeAlias = tuple[str, int]
 """A host and a port."""
@@ -51,12 +51,12 @@ def settings_of(kind: type, options: Mapping[str, Any], *, timeout: float) -> Se
     """Return the settings that redis-py would give a connection of a class.
 
     redis-py interprets its own options: an object of its connection class is made, never connected, and read by its
-    public attributes. Raises `BadConnectionSettings`, and what redis-py raises for options that it does not know.
+    public attributes. Raises `KickError` (`redis-connection`), and what redis-py raises for unknown options.
     """
     if kind.__module__.partition(".")[0] != "redis":
-        raise BadConnectionSettings(f"its connections are of the class {kind.__module__}.{kind.__qualname__}")
+        raise bad_connection_settings(f"its connections are of the class {kind.__module__}.{kind.__qualname__}")
     if options.get("redis_connect_func") is not None:
-        raise BadConnectionSettings("it has a `redis_connect_func`, which needs a connection of redis-py")
+        raise bad_connection_settings("it has a `redis_connect_func`, which needs a connection of redis-py")
     known = {name: value for name, value in options.items() if not _is_of_the_pool(name)}
     connection: Any
     if issubclass(kind, UnixDomainSocketConnection):

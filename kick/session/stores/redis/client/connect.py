@@ -104,7 +104,7 @@ def _from_cluster(client: RedisCluster, limits: Limits) -> Open:
     nodes = client.nodes_manager
     seeds = [(node.host, int(node.port)) for node in nodes.startup_nodes.values()]
     remap = getattr(nodes, "address_remap", None)
-    return _cluster(seeds, settings_of(kind, options, timeout=limits.timeout), limits, remap)
+    return _cluster(seeds, settings_of(cast(type, kind), options, timeout=limits.timeout), limits, remap)
 
 
 def _cluster(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import anyio
 import msgspec
@@ -124,6 +124,11 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {shown(self.path)}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled: it belongs to a request. Take from it what you need"
+        )
 
     @property
     def method(self) -> str:

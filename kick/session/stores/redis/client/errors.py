@@ -1,10 +1,5 @@
 """Errors of the client: set-up mistakes, and the exceptions of redis-py for answers that are errors.
 
-    KickError
-    ├── bad_redis_url             a URL that leads to no Redis
-    ├── bad_redis_client          an object that is no client of redis.asyncio
-    └── bad_connection_settings   a client whose way to connect only redis-py itself can follow
-
 While requests run, a fault of Redis is an exception of redis-py: `redis.exceptions.ConnectionError`, `TimeoutError`, or
 a `ResponseError` with the answer of the server.
 """

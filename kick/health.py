@@ -87,6 +87,7 @@ class Rounds:
     def __init__(self, checks: Sequence[tuple[str, Ask]], timeout: float) -> None:
         self._checks = list(checks)
         self._timeout = timeout
+        # Separate threads: handlers that use up theirs must not make a check fail.
         self._threads = Threads()
         self._failing: set[str] = set()
         self._hanging: set[str] = set()
@@ -96,6 +97,7 @@ class Rounds:
         findings: dict[str, Finding] = {}
         async with anyio.create_task_group() as tasks:
             for name, check in _named_apart([*more, *self._checks]):
+                # Entered in advance, so that the order is that of the checks and not of their ends.
                 findings[name] = Finding("fail", 0, "ms")
                 tasks.start_soon(self._ask, name, check, findings)
         self._log(findings)
@@ -132,6 +134,7 @@ class Rounds:
 
     def _log(self, findings: dict[str, Finding]) -> None:
         for name, finding in findings.items():
+            # Only changes are logged: a load balancer asks every few seconds.
             if finding.status == "fail" and name not in self._failing:
                 self._failing.add(name)
                 logger.warning("%s fails its health check: %s", name, finding.output)

@@ -128,6 +128,7 @@ class Named:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # A cancellation is passed on: a part that swallowed it would keep the server from ending.
         cancelled = error is not None and not isinstance(error, Exception)
         try:
             await (self._inner.__aexit__(kind, error, trace) if cancelled else self._inner.__aexit__(None, None, None))
@@ -153,6 +154,7 @@ async def _lifespan_of(app: ASGIApp, name: str, state: dict[str, Any]) -> AsyncG
     """
     state.clear()
     life = _MountedLife(app, state)
+    # A task of its own, because the application waits for events while this function yields.
     task = asyncio.create_task(life.run())
     try:
         await life.say("startup")
@@ -160,6 +162,7 @@ async def _lifespan_of(app: ASGIApp, name: str, state: dict[str, Any]) -> AsyncG
         try:
             yield
         finally:
+            # An application that has failed in the meantime receives no further event.
             if life.failed is None:
                 await life.say("shutdown")
         life.check(name, "shutdown")
@@ -247,6 +250,7 @@ def told_by_signals(shutdown: Shutdown) -> Generator[None]:
         shutdown.begin()
         before[signal.Signals(number)](number, frame)
 
+    # `callable` excludes SIG_DFL and SIG_IGN: without a handler of a server, the signal keeps its effect.
     for number in SIGNALS:
         handler = signal.getsignal(number)
         if callable(handler):
@@ -256,5 +260,6 @@ def told_by_signals(shutdown: Shutdown) -> Generator[None]:
         yield
     finally:
         for number, handler in before.items():
+            # A handler that was installed later stays.
             if signal.getsignal(number) is hear:
                 signal.signal(number, handler)

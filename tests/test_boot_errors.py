@@ -443,6 +443,13 @@ ROWS = [
         ask={"method": "POST"},
     ),
     Row(
+        "handler-bodies",
+        handler("async def create(self, item: Body[dict[str, int]], also: Body[dict[str, int]])", "@Post()"),
+        "takes the body as item and as also",
+        {"item: Body[dict[str, int]], also: Body[dict[str, int]]": "{0}"},
+        ask={"method": "POST", "json": {"a": 1}},
+    ),
+    Row(
         "body-limit",
         app(SIMPLE, 'bootstrap(modules, max_body="10 MiB")'),
         "max_body='10 MiB' of bootstrap()",

@@ -75,6 +75,7 @@ class GuardLayer(Middleware):
             raise error
         query = ctx.scope["query_string"].decode("latin-1")
         here = quote(ctx.path, safe="/") + (f"?{query}" if query else "")
+        # A cached redirect would send the user to the login page again after the login.
         ctx.set_header("cache-control", "no-store")
         return ctx.redirect(f"{self._login_page}?next={quote(here, safe='/')}")
 

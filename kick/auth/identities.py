@@ -62,6 +62,7 @@ def identity_of(session: Session[Any]) -> Identity | None:
         user_id, roles, logged_in_at = held["user"], frozenset(held["roles"]), datetime.fromtimestamp(held["at"], UTC)
     except (TypeError, KeyError, ValueError, OverflowError, OSError):
         return None
+    # Code that changes the principal directly must not turn this login into that of another user.
     if session.principal != str(user_id):
         return None
     return Identity(user_id=user_id, roles=roles, logged_in_at=logged_in_at)
@@ -79,5 +80,5 @@ def kept(user_id: Any, roles: Collection[str], *, logged_in_at: datetime | None 
         raise TypeError(f"roles are a list of texts, not {roles!r}")
     at = time() if logged_in_at is None else logged_in_at.timestamp()
     held = {"user": user_id, "roles": sorted({str(role) for role in roles}), "at": at}
-    encode(LOGIN, held)
+    encode(LOGIN, held)  # raises for a value that cannot be stored, before anything changes
     return held

@@ -45,6 +45,7 @@ async def login(
     """
     if user_id is None or isinstance(user_id, bool):
         raise TypeError(f"login() takes the id of a user, not {user_id!r}")
+    # Before the id changes, so that a wrong argument leaves the session as it is.
     held = kept(user_id, roles)
     session = ctx.session
     if keep is None:
@@ -81,6 +82,7 @@ async def set_roles(ctx: RequestContext[Any], roles: Collection[str]) -> None:
         raise LoginRequired
     held = kept(who.user_id, roles, logged_in_at=who.logged_in_at)
     await session.regenerate()
+    # After a concurrent logout the session is empty: the roles must not begin a new one.
     if identity_of(session) is None:
         raise SessionEnded
     session._set_mark(LOGIN, held)

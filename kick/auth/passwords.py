@@ -98,6 +98,7 @@ class Passwords:
         `None` stands for a user who does not exist. The check fails, and takes as long as for a wrong password, so the
         time does not reveal which users exist. A stored value that is no hash also fails, with a line in the log.
         """
+        # Hashing takes longer for longer input, and no stored password is longer.
         if len(password) > self._max_length:
             return False
         return await self._in_thread(partial(self._matches, _octets(password), stored))

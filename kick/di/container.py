@@ -329,6 +329,7 @@ class Container:
         1
         """
         recipe = Recipe(_replacing(key, replacement))
+        # Before the swap, because the dependents are those of the present graph.
         set_aside = self._singletons.set_dependents_aside(key)
         before = self._swap(key, recipe)
         try:
@@ -336,6 +337,7 @@ class Container:
                 raise_all(self.check())
             yield replacement
         finally:
+            # While the override is still in place, because instances of the block depend on it.
             self._singletons.drop_dependents(key)
             self._swap(key, before)
             self._singletons.put_back(set_aside)

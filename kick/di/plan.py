@@ -89,6 +89,7 @@ class Planner:
         for need, found in self._graph.edges(recipe):
             kind = need.parameter.kind
             missing = not found.recipes and need.has_default
+            # A missing positional-only parameter cannot be skipped, so its default is passed.
             if missing and kind is Parameter.POSITIONAL_ONLY:
                 positional.append(_constant(need.parameter.default))
             elif missing:
@@ -140,6 +141,7 @@ def _once(recipe: Recipe, build: Plan) -> Plan:
 
     async def run_claimed(scope: Scope) -> Any:
         values = scope.values
+        # If another task is building this instance, wait for it instead of building a second one.
         if recipe not in values and scope.pending:
             await scope.settled(recipe)
         if recipe in values:
@@ -162,6 +164,7 @@ def _call(factory: Any, positional: list[Plan], keyword: dict[str, Plan]) -> Pla
     if keyword:
         named = {name: plan.run for name, plan in keyword.items()}
         return Plan(lambda scope: factory(*[run(scope) for run in runs], **{k: run(scope) for k, run in named.items()}))
+    # Most factories have at most two parameters: a direct call is faster than unpacking a list.
     match runs:
         case []:
             return Plan(lambda _: factory())
@@ -187,7 +190,7 @@ def _call_with_awaits(factory: Any, positional: list[Plan], keyword: dict[str, P
 def _awaited(call: Plan) -> Plan:
     make = call.run
     if not call.awaits:
-        return Plan(make, awaits=True)
+        return Plan(make, awaits=True)  # the caller awaits the coroutine of the factory
 
     async def run(scope: Scope) -> Any:
         return await (await make(scope))

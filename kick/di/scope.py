@@ -81,6 +81,7 @@ class Scope:
         A failed clean-up does not stop the next one. All exceptions are raised at the end as an `ExceptionGroup`.
         A second call does nothing.
         """
+        # Closed before the first clean-up, so that a clean-up cannot build new instances in this scope.
         self.closed = True
         if self.cleanups is None:
             return
@@ -107,6 +108,7 @@ class Scope:
         """Declare that this task builds an instance; other tasks wait with `built`."""
         if self.pending is None:
             self.pending = {}
+        # The event is created by the first task that waits: usually none does.
         self.pending[recipe] = None
 
     def settle(self, recipe: Any) -> None:
@@ -157,6 +159,7 @@ def raise_failures(message: str, failures: list[BaseException]) -> None:
     ordinary = [each for each in failures if isinstance(each, Exception)]
     group = ExceptionGroup(message, ordinary) if ordinary else None
     for each in failures:
+        # A cancellation inside of a group would not reach the cancel scope that caused it.
         if not isinstance(each, Exception):
             raise each from group
     if group:
@@ -167,6 +170,7 @@ async def _finish(cleanup: Cleanup, error: BaseException | None) -> None:
     try:
         if isinstance(cleanup, GeneratorType):
             next(cleanup) if error is None else cleanup.throw(error)
+            # Only a generator that yielded again comes here; it is closed before the error is raised.
             cleanup.close()
         else:
             await (anext(cleanup) if error is None else cleanup.athrow(error))

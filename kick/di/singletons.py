@@ -41,6 +41,7 @@ class Singletons:
         self.root = Scope(container)
         self._container = container
         self._graph = graph
+        # Overrides may be nested, so there is one mapping for each.
         self._set_aside: list[dict[Recipe, Any]] = []
 
     @cached_property
@@ -89,6 +90,7 @@ class Singletons:
         cleanups = (self.root.cleanups or [])[mark:]
         del (self.root.cleanups or [])[mark:]
         with shielded_from(error):
+            # The generators do not see the error: it is not theirs, and their code after the `yield` must run.
             for failure in await unwind(cleanups, None):
                 error.add_note("kick: and then in a clean-up\n" + "".join(format_exception(failure)))
 
@@ -99,6 +101,7 @@ class Singletons:
                 if self.state is not State.STARTED:
                     raise not_started(key)
                 plan = planner.build(recipe)
+                # While another task builds, this recipe may be half built there.
                 if plan.awaits or self.is_locked:
                     raise not_built(key)
                 try:
@@ -125,6 +128,7 @@ class Singletons:
 
     async def aclose(self) -> None:
         """Drop all singletons and await the clean-ups. Raises their exceptions as an `ExceptionGroup`."""
+        # A new root first: the container may be started again, even after a clean-up has failed.
         root, self.root, self.state = self.root, Scope(self._container), State.CLOSED
         for instances in (self.instances, *self._set_aside):
             instances.clear()

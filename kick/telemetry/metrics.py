@@ -137,6 +137,7 @@ class _Counts:
             registry=registry,
             buckets=buckets,
         )
+        # Finding the labels takes longer than counting; routes, methods and classes of statuses are few.
         self._known: dict[tuple[str, str, int], tuple[Any, Any]] = {}
 
     def attach(self, layers: Iterable[Any]) -> None:

@@ -71,6 +71,7 @@ class _Spans:
                 context=extract(_carrier(scope)),
                 kind=SpanKind.SERVER,
                 attributes=known,
+                # The message of an exception may contain personal data.
                 record_exception=False,
                 set_status_on_exception=False,
             ) as span:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import socket
@@ -178,21 +177,13 @@ def folder_taken(folder: Path) -> None:
 def start_failed(folder: Path) -> None:
     provider = "\nasync def connect() -> dict[str, str]:\n    raise OSError('no database')\n"
     (folder / "app.py").write_text(f"{APP}{provider}\napp = bootstrap([], providers=[connect])\n")
-    for command in ("kick start --port 0", "kick start --port 0 --server hypercorn", "kick shell -c 1"):
+    for command in ("kick start --port 0", "kick shell -c 1"):
         (option,) = quoted(refused(command, folder, "start-failed"))
         said = run(command, folder).stderr
         assert "OSError: no database (in the provider connect at" in said
         assert "app.py:" in said
         assert "Traceback" not in said
         assert "Traceback" in run(f"{command} {option}", folder).stderr
-
-
-def server_not_installed(folder: Path) -> None:
-    (folder / "sitecustomize.py").write_text("import sys\nsys.modules['granian'] = None\n")
-    path = os.pathsep.join([str(ROOT), str(folder)])
-    install, command = quoted(refused("kick start --server granian", folder, "server-missing", PYTHONPATH=path))
-    assert install == "pip install granian"
-    assert not listens_after(f"{command} --port 0", folder, "server-missing")
 
 
 def unknown_shell(folder: Path) -> None:
@@ -240,7 +231,6 @@ def not_installed(folder: Path) -> None:
 FIXES: dict[str, Callable[[Path], None]] = {
     "start-failed": start_failed,
     "kick-not-installed": not_installed,
-    "server-missing": server_not_installed,
     "shell-unknown": unknown_shell,
     "secret-none": no_secret_yet,
     "system": cannot_write,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import anyio
 import msgspec
@@ -42,6 +42,9 @@ from kick.signing import Signer
 
 Cleanup = Callable[[BaseException | None], Awaitable[None]]
 """A callback for the end of a request; it is given the exception that ended it."""
+
+HANDSHAKE: Final = "kick.handshake"
+"""The key of a WebSocket's handshake in the scope of the GET request that it is."""
 
 _NOT_PARSED: Final = object()
 
@@ -125,10 +128,20 @@ class IncomingRequest(msgspec.Struct, eq=False):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {shown(self.path)}>"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled: it belongs to a request. Take from it what you need"
+        )
+
     @property
     def method(self) -> str:
         """The method, in upper case."""
         return self.scope["method"]  # type: ignore[no-any-return]
+
+    @property
+    def is_handshake(self) -> bool:
+        """Whether this is the handshake of a WebSocket, which is a GET request (RFC 6455, section 4.1)."""
+        return HANDSHAKE in self.scope
 
     @property
     def path(self) -> str:

@@ -30,7 +30,7 @@ from kick.http.response.files import Disposition, content_disposition, media_typ
 from kick.http.response.redirects import as_location, is_local
 from kick.http.response.sse import HEARTBEAT, Events, EventStream
 from kick.http.response.streaming import Chunks, StreamResponse
-from kick.http.validation.serialization import encode_json
+from kick.http.validation.serialization import encode_json, unencodable
 
 P = ParamSpec("P")
 
@@ -51,7 +51,7 @@ class _NotBuilt:
 NOT_BUILT: Final[Any] = _NotBuilt()
 
 
-class OutgoingResponse(IncomingRequest, eq=False):
+class ResponseHelpers(IncomingRequest, eq=False):
     """The response: base class of `RequestContext`."""
 
     response: Response = NOT_BUILT
@@ -65,8 +65,11 @@ class OutgoingResponse(IncomingRequest, eq=False):
     # The response
 
     def json(self, data: Any, status: int = 200) -> Response:
-        """A JSON response."""
-        self.response = response = ReadyResponse(encode_json(data), status, JSON)
+        """A JSON response. Raises `TypeError` for a value that has no JSON form."""
+        try:
+            self.response = response = ReadyResponse(encode_json(data), status, JSON)
+        except TypeError as error:
+            raise unencodable(data, error) from error
         return response
 
     def text(self, text: str, status: int = 200) -> Response:
@@ -192,29 +195,47 @@ class OutgoingResponse(IncomingRequest, eq=False):
             raise missing_templates()
         return self.html(self.settings.templates.render(template, self._page_values(values)), status)
 
-    def fresh(self, etag: str | None = None, *, modified: datetime | None = None, weak: bool = False) -> bool:
-        """Whether the client has the current version; then answer `ctx.not_modified()` (RFC 9110, section 13).
+    def is_not_modified(
+        self, etag: str | None = None, *, last_modified: datetime | None = None, weak: bool = False
+    ) -> bool:
+        """Whether the client has the current version; then return `ctx.not_modified()` (RFC 9110, section 13).
 
-        `etag` names the version: a number, a digest; `modified` is when it was made. For GET and HEAD they become the
-        `ETag` and `Last-Modified` of the response, whichever it will be. For other methods this is what keeps one
-        person from undoing the work of another: it raises `PreconditionFailed` when `If-Match` names a version that is
-        no longer the current one, and when `If-None-Match: *` asks that there be none. Without arguments there is none.
+        `etag` names the version: a number, a digest. `last_modified` is when it was made; without a zone it is UTC. For
+        GET and HEAD they become the `ETag` and `Last-Modified` of the response, whichever it will be.
 
         ```python
-        if ctx.fresh(str(note.version)):
+        if ctx.is_not_modified(str(note.version)):
             return ctx.not_modified()
         ```
 
-        Raises `ValueError` for an `etag` with quotes, spaces or characters beyond ASCII.
+        Raises `ValueError` for an `etag` with quotes, spaces or characters beyond ASCII, and `PreconditionFailed` as
+        `check_preconditions()` does.
         """
         tag = None if etag is None else entity_tag(etag, weak=weak)
         if self.method in SAFE:
             if tag is not None:
                 self.set_header("etag", tag)
-            if modified is not None:
-                self.set_header("last-modified", http_date(modified))
-        moment = None if modified is None else in_utc(modified)
+            if last_modified is not None:
+                self.set_header("last-modified", http_date(last_modified))
+        moment = None if last_modified is None else in_utc(last_modified)
         return client_has_it(self.method, self.headers, etag=tag, modified=moment)
+
+    def check_preconditions(
+        self, etag: str | None = None, *, last_modified: datetime | None = None, weak: bool = False
+    ) -> None:
+        """Raise `PreconditionFailed` (412) where a change would undo somebody else's (RFC 9110, section 13.1).
+
+        `etag` and `last_modified` are those of the current version; without them there is none yet. `If-Match` has to
+        name it, and `If-None-Match: *` asks that there be none.
+
+        ```python
+        ctx.check_preconditions(str(note.version))
+        note.text = body.text
+        ```
+
+        Raises `ValueError` for an `etag` with quotes, spaces or characters beyond ASCII.
+        """
+        self.is_not_modified(etag, last_modified=last_modified, weak=weak)
 
     def not_modified(self) -> Response:
         """A 304: the client has it already."""

@@ -21,7 +21,7 @@ from kick.http.handlers.plan import Argument, CallPlan, Source
 from kick.http.middleware import Endpoint
 from kick.http.request.body import WITHOUT_BODY
 from kick.http.response.base import JSON, ReadyResponse, Response, empty_response, head_of, own_copy
-from kick.http.validation.serialization import encode_json
+from kick.http.validation.serialization import encode_json, unencodable
 
 Respond = Callable[[RequestContext[Any], Any], Response]
 Call = Callable[..., Awaitable[Any]]
@@ -232,8 +232,9 @@ def responder(status: int | None, place: str, *, in_layers: bool) -> Respond:
         try:
             ctx.response = response = ReadyResponse(encode_json(value), with_value, JSON)
         except (TypeError, ValueError, RecursionError) as error:
-            error.add_note(f"kick: in what {place} returned")
-            raise
+            named = unencodable(value, error) if isinstance(error, TypeError) else error
+            named.add_note(f"kick: in what {place} returned")
+            raise named from None
         return response
 
     return respond

@@ -4,8 +4,8 @@
 |---|---|
 | of type `RequestContext` | the context |
 | a name in the path | the path parameter, converted |
-| `body: T` | the body, validated as `T` |
-| `query: T` | the query string, validated as `T` |
+| `body: T`, `name: Body[T]` | the body, validated as `T` |
+| `query: T`, `name: Query[T]` | the query string, validated as `T` |
 | `name: Header[T]`, `name: Cookie[T]` | the header or cookie of that name, validated as `T` |
 | `name: UploadFile`, `name: list[UploadFile]` | the files in that field of a multipart form |
 | any other | what the container provides for its type |
@@ -35,6 +35,7 @@ from kick.http.errors import (
     data_parameter,
     not_a_handler,
     scalar_parameter,
+    several_bodies,
     unbound_path_parameter,
     unsupported_type,
     untyped_parameter,
@@ -49,7 +50,7 @@ from kick.http.handlers.extractors import (
     header_reader,
     query_reader,
 )
-from kick.http.handlers.parameters import FromHeader, marker_of, unmarked
+from kick.http.handlers.parameters import FromBody, FromCookie, FromHeader, FromQuery, marker_of, unmarked
 from kick.http.request.body import WITHOUT_BODY, reads_multipart
 from kick.http.request.upload_limits import UploadLimits, file_fields, file_of, upload_limits_of
 from kick.http.routing.decorators import RouteInfo
@@ -75,6 +76,13 @@ class Source(enum.Enum):
     SOCKET = "socket"
     DEFAULT = "default"
 
+
+_SOURCES: Final = {
+    FromBody: Source.BODY,
+    FromQuery: Source.QUERY,
+    FromHeader: Source.HEADER,
+    FromCookie: Source.COOKIE,
+}
 
 _READ: Final = (Source.BODY, Source.QUERY, Source.HEADER, Source.COOKIE)
 """What is validated as the type of the parameter says."""
@@ -174,7 +182,9 @@ class CallPlan:
         elif name in path_names:
             source = Source.PATH
         elif (marker := marker_of(hint)) is not None:
-            source = Source.HEADER if isinstance(marker, FromHeader) else Source.COOKIE
+            source = _SOURCES[type(marker)]
+            if source in (Source.BODY, Source.QUERY):
+                hint = unmarked(hint)
         elif file_of(hint) is not None:
             source = Source.FILE
         elif name in ("body", "query"):
@@ -216,7 +226,10 @@ class CallPlan:
             except TypeError as error:
                 shown = f"{source.name.title()}[{type_name(unmarked(hint))}]" if marker_of(hint) else type_name(hint)
                 self.problems.append(unsupported_type(source.value, shown, self.place, str(error), name=argument.name))
-        body = next((each.hint for each in self.arguments if each.source is Source.BODY), None)
+        bodies = [each for each in self.arguments if each.source is Source.BODY]
+        if len(bodies) > 1:
+            self.problems.append(several_bodies(self.place, [each.name for each in bodies]))
+        body = bodies[0].hint if bodies else None
         if not self.problems:
             self.upload_limits = upload_limits_of(files, body, self.info.files)
             if self.upload_limits is not None and (files or self.upload_limits.files) and not reads_multipart():
@@ -236,9 +249,9 @@ class CallPlan:
         if source is Source.QUERY:
             return query_reader(hint, default)
         marker = marker_of(hint)
-        if source is Source.HEADER and marker is not None:
+        if isinstance(marker, FromHeader):
             return header_reader(marker.wire_name(name), unmarked(hint), default)
-        if source is Source.COOKIE and marker is not None:
+        if isinstance(marker, FromCookie):
             return cookie_reader(marker.wire_name(name), unmarked(hint), default)
         return None
 

@@ -24,10 +24,10 @@ from redis.exceptions import ResponseError
 
 from kick.session.data import check_key
 from kick.session.ids import fingerprint
-from kick.session.stores.redis.client.commands import ADOPT
 from kick.session.stores.redis.client.protocol import pack
 from kick.session.stores.redis.principals import Call
 from kick.session.stores.redis.records import NOTHING, milliseconds
+from kick.session.stores.redis.scripts import ADOPT
 from kick.session.values import UnstorableValue, encode
 
 logger: Final = logging.getLogger("kick.session")

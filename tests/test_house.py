@@ -59,7 +59,7 @@ NOT_WITH_HELLO = (
     ),
     *("kick.http.websocket.plan", "kick.http.websocket.router", "kick.http.websocket.socket"),
     *("kick.middleware.compression.middleware", "kick.middleware.cors", "kick.middleware.rate_limit.middleware"),
-    *("kick.middleware.csrf", "kick.session.engine", "kick.session.session", "kick.session.stores.memory"),
+    *("kick.middleware.csrf", "kick.session.manager", "kick.session.session", "kick.session.stores.memory"),
 )
 """What the smallest application does not use, and has not loaded: a third of its memory over that of its server."""
 

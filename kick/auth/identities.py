@@ -59,7 +59,7 @@ def identity(ctx: RequestContext[Any]) -> Identity | None:
 
 def identity_of(session: Session[Any]) -> Identity | None:
     """Who is logged in with a session. One whose principal was changed by other means is nobody's."""
-    held = session._mark(LOGIN)
+    held = session.reserved.get(LOGIN)
     try:
         user_id, roles, logged_in_at = held["user"], frozenset(held["roles"]), datetime.fromtimestamp(held["at"], UTC)
     except (TypeError, KeyError, ValueError, OverflowError, OSError):

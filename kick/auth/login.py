@@ -52,7 +52,7 @@ async def login(
         keep = session.principal in (None, str(user_id))
     await session.regenerate(keep=keep)
     session.principal = user_id
-    session._set_mark(LOGIN, held)
+    session.reserved[LOGIN] = held
 
 
 async def logout(ctx: RequestContext[Any]) -> None:
@@ -84,4 +84,4 @@ async def set_roles(ctx: RequestContext[Any], roles: Collection[str]) -> None:
     await session.regenerate()
     if identity_of(session) is None:
         raise SessionEnded
-    session._set_mark(LOGIN, held)
+    session.reserved[LOGIN] = held

@@ -96,7 +96,7 @@ class Page:
 def site(*layers: Any, **options: Any) -> tuple[Any, Any]:
     layer = session(SECRET, **{"save_uninitialized": False, **options})
     modules = [Module("page", controllers=[Page], providers=[connection])]
-    return bootstrap(modules, [*layers, layer]), layer.engine.store
+    return bootstrap(modules, [*layers, layer]), layer.manager.store
 
 
 async def visits(app: Any, store: Any, path: str, **options: Any) -> list[str]:

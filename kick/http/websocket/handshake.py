@@ -155,7 +155,7 @@ class Handshake:
         ]
         await self.send({"type": "websocket.accept", "subprotocol": self._subprotocol, "headers": headers})
         if ctx._session is not None:
-            ctx._session._go_on()
+            ctx._session.state.accepted()
         self._is_open = True
 
 

@@ -101,7 +101,7 @@ class AccessLog:
         if context is not None:
             route, request_id = context.route, context._request_id
             if context._session is not None:
-                key = context._session._key
+                key = context._session.state.key
         if self._with_trace:
             for name, value in scope["headers"]:
                 if name == b"traceparent":

@@ -21,7 +21,7 @@ DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo dev test test-long test-all check nightly lint types unit format programs clean \
+.PHONY: help demo dev test test-long test-all check nightly test-versions dist lint types unit format programs clean \
 	bench bench-session bench-micro bench-growth
 
 help: ## list the targets
@@ -46,12 +46,18 @@ check: lint types ## for in between: lint, types, the tests that need no server,
 nightly: programs .venv/.dev ## what takes more than two minutes by itself: soaks, fuzzing, every order of four requests
 	KICK_EXHAUSTIVE=1 $(PYTEST) $(PARALLEL) -m "nightly or exhaustive" $(ARGS)
 
+test-versions: .venv/.dev ## the tests on every Python there is, with the lowest and the newest dependencies (ONLY=3.11,3.14)
+	$(BIN)/python -m tools.versions $(if $(ONLY),--only $(ONLY)) $(if $(ARGS),-- $(ARGS))
+
+dist: .venv/.dev ## build the sdist and the wheel of the last commit, twice, check them, and try the wheel
+	$(BIN)/python -m tools.dist
+
 lint: .venv/.dev ## check style with ruff
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
 types: .venv/.dev ## check types with mypy and pyright
-	$(BIN)/mypy --strict kick tests/typing
+	$(BIN)/mypy --strict kick tools tests/typing
 	$(BIN)/mypy --strict examples/*.py
 	cd examples/auth && ../../$(BIN)/mypy --strict .
 	cd examples/chat && ../../$(BIN)/mypy --strict .

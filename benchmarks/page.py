@@ -15,11 +15,11 @@ from benchmarks.work import ROWS, Work
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 IMAGES: Final = ROOT / "docs" / "images"
 CAPTION: Final = (
-    "Requests a second as a ratio to raw ASGI, the dashed line. Thin lines: least to most. Upright: kick's goal."
+    "Requests a second as a ratio to raw ASGI, the dashed line. Thin lines: lowest to highest. Upright: kick's goal."
 )
 GROWTH_CAPTION: Final = (
-    "Each axis of y begins at 0. Those of x are logarithmic, but for middleware and workers: "
-    "what is linear bends upwards."
+    "Each y axis begins at 0. The x axes are logarithmic, except for middleware and workers: "
+    "linear growth bends upwards."
 )
 ENOUGH: Final = 5
 """Fewer rounds are no result."""
@@ -27,10 +27,10 @@ ENOUGH: Final = 5
 INTRODUCTION: Final = """\
 # Benchmarks
 
-This page is written by `make bench`, `make bench-micro` and `make bench-growth`. What is measured, and what is not,
-is said in [benchmarks/README.md](../benchmarks/README.md). A ratio is that of the requests a second to those of a
-raw ASGI application, written by hand, that does the same work in the same round; the figures are medians, with the
-least and the most in parentheses.
+`make bench`, `make bench-micro` and `make bench-growth` write this page.
+[benchmarks/README.md](../benchmarks/README.md) says what is measured and how. A ratio compares the requests a second
+with those of a handwritten raw ASGI application that does the same work in the same round. The figures are medians; the
+lowest and the highest value are in parentheses.
 """
 
 
@@ -102,7 +102,7 @@ def _overview(found: Results) -> str:
 
 
 def _growth_chart(panels: Sequence[Panel]) -> str:
-    return line_chart("How it grows", GROWTH_CAPTION, panels) if panels else ""
+    return line_chart("Growth", GROWTH_CAPTION, panels) if panels else ""
 
 
 # Text
@@ -113,7 +113,7 @@ def _page(found: Results, charts: Sequence[str]) -> Iterable[str]:
     if not found.rows:
         yield "There are no figures yet: run `make bench`.\n"
     if found.rows and found.fewest < ENOUGH:
-        yield f"**No result:** {found.fewest} of {ENOUGH} rounds; this shows only what the page looks like.\n"
+        yield f"**No result:** {found.fewest} of {ENOUGH} rounds; these figures only show the layout of the page.\n"
     yield from goals(found)
     if "benchmarks-http.svg" in charts:
         yield "![Requests a second without sessions, as ratios to raw ASGI](images/benchmarks-http.svg)\n"
@@ -130,7 +130,7 @@ def goals(found: Results) -> Iterable[str]:
     """kick in each row, what was to be reached, and the quickest beside it."""
     if not found.rows:
         return
-    yield "## kick and its goals\n"
+    yield "## Goals\n"
     yield "| work | kick | goal | | quickest other Python framework | Express |"
     yield "|---|---:|---:|---|---:|---:|"
     for row in ROWS:
@@ -172,7 +172,7 @@ def _rows(found: Results) -> Iterable[str]:
         if raw is None:
             continue
         yield f"### {row.title}\n"
-        yield "| | requests/s | ratio to raw ASGI | 99% within | processor time each (ratio) |"
+        yield "| | requests/s | ratio to raw ASGI | 99% within | processor time for each request (ratio) |"
         yield "|---|---:|---:|---:|---:|"
         for contender, figure in [(RAW, raw), *_figures(found, row)]:
             name = f"**{contender.name}**" if contender is KICK else contender.name
@@ -198,8 +198,8 @@ def _absent(found: Results) -> Iterable[str]:
 def _samples(samples: Sequence[Sample]) -> Iterable[str]:
     if not samples:
         return
-    yield "## In process\n"
-    yield "| | median (least to most) | at most |"
+    yield "## Without a server\n"
+    yield "| | median (lowest to highest) | goal: at most |"
     yield "|---|---:|---:|"
     for sample in samples:
         form = ".2f" if sample.median < 100 else ",.0f"
@@ -211,9 +211,9 @@ def _samples(samples: Sequence[Sample]) -> Iterable[str]:
 def _growth(panels: Sequence[Panel]) -> Iterable[str]:
     if not panels:
         return
-    yield "## How it grows\n"
-    yield "![Lines that show how the cost grows](images/benchmarks-growth.svg)\n"
-    yield "| | with the fewest | with the most | by design |"
+    yield "## Growth\n"
+    yield "![Charts of the cost as the application grows](images/benchmarks-growth.svg)\n"
+    yield "| | smallest | largest | expected growth |"
     yield "|---|---:|---:|---|"
     for panel in panels:
         for number, (name, line) in enumerate(panel.lines.items()):

@@ -1,11 +1,11 @@
-"""A session store of one's own: Redis, in a dozen lines.
+"""A custom session store: Redis, in a dozen lines.
 
     pip install "kick-framework[redis]"
     export SESSION_SECRET=$(kick secret) REDIS_URL=redis://localhost:6379/0
     kick dev custom_store:app
 
-Any class with `get`, `set`, `destroy` and, optionally, `touch` will do. For Redis itself kick has a better one:
-`session(store="redis://...")` keeps parallel requests of several servers apart, and finds the sessions of a person.
+Any class with `get`, `set`, `destroy` and optionally `touch` is a store. For Redis itself, kick has a better one:
+`session(store="redis://...")` also merges parallel requests of several servers, and finds the sessions of a user.
 """
 
 import json
@@ -40,7 +40,7 @@ class RedisStore:
 
 
 def milliseconds(seconds: float) -> int:
-    return max(1, round(seconds * 1000))  # Redis takes no expiry of 0
+    return max(1, round(seconds * 1000))  # Redis rejects an expiry of 0
 
 
 @Controller("/cart")

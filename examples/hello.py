@@ -1,9 +1,9 @@
-"""An application in one file: it greets whoever logs in, and counts.
+"""An application in one file, with a login and a counter of visits.
 
     export SESSION_SECRET=$(kick secret)
     kick dev hello:app
 
-There are no passwords here: `examples/auth` has them.
+For passwords, see `examples/auth`.
 """
 
 import os
@@ -31,7 +31,7 @@ class AuthController:
 
     @Post("/login")
     async def login(self, ctx: RequestContext, body: Login) -> dict[str, str]:
-        await ctx.session.regenerate()  # a new id: nobody can have planted it
+        await ctx.session.regenerate()  # a new id prevents session fixation
         ctx.session["name"] = body.name
         return {"message": self.greeter.greet(body.name)}
 

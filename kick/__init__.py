@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from kick.http.context.context import RequestContext as RequestContext
     from kick.http.handlers.parameters import Cookie as Cookie
     from kick.http.handlers.parameters import Header as Header
-    from kick.http.request.uploads import File as File
-    from kick.http.request.uploads import UploadFile as UploadFile
+    from kick.http.middleware import Middleware as Middleware
     from kick.http.response.base import Response as Response
     from kick.http.response.sse import ServerSentEvent as ServerSentEvent
     from kick.http.routing.decorators import Controller as Controller
@@ -40,6 +39,8 @@ if TYPE_CHECKING:
     from kick.http.routing.decorators import Put as Put
     from kick.http.routing.decorators import Use as Use
     from kick.http.routing.decorators import WebSocket as WebSocket
+    from kick.http.uploads import File as File
+    from kick.http.uploads import UploadFile as UploadFile
     from kick.http.websocket.messages import InvalidMessage as InvalidMessage
     from kick.http.websocket.socket import Socket as Socket
     from kick.http.websocket.socket import SocketClosed as SocketClosed
@@ -71,7 +72,8 @@ else:
             "kick.health": ("Health",),
             "kick.http.context.context": ("RequestContext",),
             "kick.http.handlers.parameters": ("Cookie", "Header"),
-            "kick.http.request.uploads": ("File", "UploadFile"),
+            "kick.http.uploads": ("File", "UploadFile"),
+            "kick.http.middleware": ("Middleware",),
             "kick.http.response.base": ("Response",),
             "kick.http.response.sse": ("ServerSentEvent",),
             "kick.http.routing.decorators": (

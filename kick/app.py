@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 from starlette.middleware import Middleware as ASGIMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+import kick.http
 from kick.advice import advice_for
 from kick.assembly import Assembly, Chain, body_limit_problem, collector_paused
 from kick.concurrency import DEFAULT_THREADS, threads_of, threads_problem
@@ -21,13 +22,16 @@ from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError, MethodNotAllowed, NotFound
 from kick.http.context.context import RequestContext
 from kick.http.errors import NotASGIMiddleware, list_problem, plain_values
+from kick.http.middleware import Endpoint
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.observers import KEY as EXCHANGE
 from kick.http.observers import Observer
 from kick.http.pipeline import finished, response_to, settled
 from kick.http.request.body import DEFAULT_LIMIT
 from kick.http.response.base import ReadyResponse, Response, empty_response
-from kick.http.routing.router import PERCENT, Endpoint, Miss, Route, root_in, split_path
+from kick.http.routing.paths import PERCENT, root_in, split_path
+from kick.http.routing.route import Route
+from kick.http.routing.router import Miss
 from kick.http.routing.trailing_slash import TrailingSlash, finder, slash_problem
 from kick.http.sending import end_request, send_response
 from kick.http.settings import Settings
@@ -42,7 +46,6 @@ from kick.shutdown import Shutdown
 
 if TYPE_CHECKING:
     from kick.http.websocket.router import Sockets
-    from kick.middleware.proxies import TrustedProxies
 
 T = TypeVar("T")
 
@@ -364,7 +367,7 @@ def bootstrap(
     max_body: int | None = DEFAULT_LIMIT,
     trailing_slash: TrailingSlash = "strict",
     threads: int = DEFAULT_THREADS,
-    trusted_proxies: int | Sequence[str] | TrustedProxies | None = None,
+    trusted_proxies: int | Sequence[str] | kick.http.TrustedProxies | None = None,
     allowed_hosts: Sequence[str] | None = None,
     access_log: bool | LogFormat | AccessLog | None = None,
 ) -> App:

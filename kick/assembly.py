@@ -15,7 +15,6 @@ from kick.di.generics import type_arguments
 from kick.di.naming import place_of
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
-from kick.http.context.request import ANY_METHOD
 from kick.http.errors import (
     BadBodyLimit,
     BadFileLimit,
@@ -29,9 +28,9 @@ from kick.http.errors import (
 from kick.http.handlers.endpoint import endpoint_of, without_body
 from kick.http.handlers.parameters import is_socket
 from kick.http.handlers.plan import CallPlan, Source
+from kick.http.middleware import Endpoint
 from kick.http.mounts import BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
 from kick.http.pipeline import around, for_route, guarded, middleware_problem
-from kick.http.request.uploads import File
 from kick.http.response.base import Response
 from kick.http.response.static import StaticFiles
 from kick.http.routing.decorators import (
@@ -42,11 +41,14 @@ from kick.http.routing.decorators import (
     handlers_of,
     middleware_of,
 )
-from kick.http.routing.router import Endpoint, Route, Router, Segment, parse_path, path_names
+from kick.http.routing.paths import Segment, parse_path, path_names
+from kick.http.routing.route import ANY_METHOD, Route
+from kick.http.routing.router import Router
 from kick.http.routing.urls import URLs
 from kick.http.routing.versions import version_problem
 from kick.http.settings import Settings
 from kick.http.sight import is_for_sight, layer_sees_session, sees_session
+from kick.http.uploads import File
 from kick.http.websocket.errors import DuplicateSocket, SocketElsewhere
 
 
@@ -234,7 +236,7 @@ class Assembly:
             info=route_info,
             session=_first(route_info.session, info.session, module.session),
             max_body=route_info.max_body,
-            allowance=plan.allowance,
+            upload_limits=plan.upload_limits,
             middleware=tuple(self._usable(layers)),
             endpoint=_not_linked,
         )

@@ -10,14 +10,8 @@ import re
 from collections.abc import Iterable
 from datetime import timedelta
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import quote, unquote
-
-from kick.errors import raise_all
-from kick.signing import Secret, Signer, secret_problems
-
-if TYPE_CHECKING:
-    from kick.http.settings import Settings
 
 SameSite: TypeAlias = Literal["lax", "strict", "none"]
 
@@ -217,37 +211,3 @@ def _needs_secure(prefix: str, same_site: str | None, partitioned: bool) -> str 
     if prefix.startswith(("__secure-", "__host-")):
         return f"a name that begins with {prefix.partition('-')[0]}-"
     return None
-
-
-class CookieParser:
-    """What `cookie_parser()` returns."""
-
-    def __init__(self, signer: Signer | None) -> None:
-        self.signer = signer
-
-    def configure(self, settings: Settings) -> None:
-        """Give the application the secret of its signed cookies."""
-        settings.cookie_signer = self.signer
-
-    def for_route(self, route: object) -> None:
-        """Nothing runs on the way: a context parses its cookies when they are first asked for, once."""
-
-    async def __call__(self, ctx: Any, call_next: Any) -> Any:
-        """Never runs: see `for_route`."""
-        return await call_next(ctx)
-
-
-def cookie_parser(secret: Secret | None = None) -> CookieParser:
-    """Middleware that reads cookies; with a `secret`, signed ones too.
-
-    `ctx.cookies` works without it. `secret` is what `ctx.set_cookie(..., signed=True)` signs with and
-    `ctx.signed_cookies` verifies with: one, or several, of which the first signs and all verify. The form is that of
-    the npm package cookie-parser.
-
-    >>> cookie_parser(secret="a secret of at least thirty-two bytes").signer is not None
-    True
-    """
-    if secret is None:
-        return CookieParser(None)
-    raise_all(secret_problems(secret, "cookie_parser()", stacklevel=3))
-    return CookieParser(Signer(secret))

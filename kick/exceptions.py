@@ -30,10 +30,52 @@ goes to the log.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from http import HTTPStatus
 from typing import Any, ClassVar, Final, TypedDict
 
 PROBLEM_JSON: Final = "application/problem+json"
+
+_PHRASES: Final = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    402: "Payment Required",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    407: "Proxy Authentication Required",
+    408: "Request Timeout",
+    409: "Conflict",
+    410: "Gone",
+    411: "Length Required",
+    412: "Precondition Failed",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    415: "Unsupported Media Type",
+    416: "Range Not Satisfiable",
+    417: "Expectation Failed",
+    418: "I'm a Teapot",  # RFC 2324
+    421: "Misdirected Request",
+    422: "Unprocessable Content",
+    423: "Locked",  # RFC 4918, as 424 and 507
+    424: "Failed Dependency",
+    425: "Too Early",  # RFC 8470
+    426: "Upgrade Required",
+    428: "Precondition Required",  # RFC 6585, as 429, 431 and 511
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    451: "Unavailable For Legal Reasons",  # RFC 7725
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
+    506: "Variant Also Negotiates",  # RFC 2295
+    507: "Insufficient Storage",
+    508: "Loop Detected",  # RFC 5842
+    510: "Not Extended",  # RFC 2774
+    511: "Network Authentication Required",
+}
 
 
 class FieldError(TypedDict):
@@ -224,7 +266,7 @@ class PayloadTooLarge(_Fixed):
     """413: the body is larger than the limit.
 
     >>> print(PayloadTooLarge("Pictures have 5 MiB at most."))
-    413 Request Entity Too Large: Pictures have 5 MiB at most.
+    413 Content Too Large: Pictures have 5 MiB at most.
     """
 
     code = 413
@@ -234,7 +276,7 @@ class URITooLong(_Fixed):
     """414: the address is longer than the limit.
 
     >>> print(URITooLong("The query is too long."))
-    414 Request-URI Too Long: The query is too long.
+    414 URI Too Long: The query is too long.
     """
 
     code = 414
@@ -343,15 +385,12 @@ class GatewayTimeout(_Fixed):
 
 
 def phrase_of(status: int) -> str:
-    """The reason phrase of a status (RFC 9110, section 15).
+    """The reason phrase of an error status, as IANA registers it (RFC 9110, section 15): the same on every Python.
 
     >>> phrase_of(404), phrase_of(499)
     ('Not Found', 'Status 499')
     """
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return f"Status {status}"
+    return _PHRASES.get(status) or f"Status {status}"
 
 
 def _retry_after(seconds: int | None) -> dict[str, str]:

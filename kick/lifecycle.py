@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message
 from kick.errors import KickError
 from kick.shutdown import Shutdown
 
-Lifespan: TypeAlias = "Callable[[Any], AbstractAsyncContextManager[None]]"
+Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[None]]
 """Called with the application."""
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 from kick.environment import in_production
 from kick.errors import KickError
 
-Secret: TypeAlias = "str | bytes | Sequence[str | bytes]"
+Secret: TypeAlias = str | bytes | Sequence[str | bytes]
 """One secret, or several: the first signs, all verify."""
 
 MIN_SECRET_BYTES: Final = 32

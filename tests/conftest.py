@@ -10,6 +10,9 @@ from tests.support import programs, serving
 from tests.support.browser import open_browser
 from tests.support.leftovers import Leftovers, interrupt_on_signals
 from tests.support.redis import RedisCluster, RedisSentinel, RedisServer
+from tests.support.tiers import pytest_collection_modifyitems
+
+__all__ = ["pytest_collection_modifyitems"]
 
 pytest.register_assert_rewrite("kick.testing")
 

@@ -13,6 +13,7 @@ import pytest
 from kick import App, Module, Provider, bootstrap
 from kick.cli.target import load_target, parse_target
 from kick.errors import KickError, SetupErrors
+from kick.http.errors import BadFileLimit
 from kick.session import session
 from kick.session.typed import Shape
 from tests.http.support import ask
@@ -294,6 +295,18 @@ class TestNamesThatAreNotThere:
         assert "The type list[Decimal] of body of PricesController.list()" in problem.cause
         assert "name 'Decimal' is not defined" in problem.cause
         assert "`from decimal import Decimal`" in problem.fix
+
+    def test_a_mistake_within_an_annotation_speaks_for_itself(self, load: Load) -> None:
+        source = """
+            from kick import File, UploadFile
+
+            @Controller("/files")
+            class FilesController:
+                @Post("/")
+                async def add(self, picture: Annotated[UploadFile, File(max_size="5 MB")]) -> None: ...
+        """
+        with pytest.raises(BadFileLimit, match="5 MB"):
+            app_of(load(source))
 
     @UNQUOTED
     async def test_in_what_a_handler_returns(self, load: Load, q: str) -> None:

@@ -54,10 +54,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Annotated, Any, Generic, TypeVar
 import msgspec
+from kick import *
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from kick import *
 from kick.http import StaticFiles, cookie_parser
 from kick.session import Sessions, session
 secret = "a secret of at least thirty-two bytes"

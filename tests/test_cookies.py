@@ -86,9 +86,9 @@ def test_neighbours_are_not_disturbed(garbage: str) -> None:
 
 def fastest(header: str) -> float:
     def once() -> float:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         read(header)
-        return time.perf_counter() - begun
+        return time.thread_time() - begun
 
     return min(once() for _ in range(7))
 

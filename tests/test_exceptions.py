@@ -8,6 +8,9 @@ from kick import http
 from kick.exceptions import phrase_of
 from kick.http import HTTPError, MethodNotAllowed, ServiceUnavailable, TooManyRequests, UnprocessableEntity
 
+PHRASES = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+"""What Python says only since 3.13 (RFC 9110, section 15)."""
+
 FAMILY = [
     each for name in http.__all__ if isinstance(each := getattr(http, name), type) and issubclass(each, HTTPError)
 ]
@@ -17,7 +20,7 @@ FAMILY = [
 def test_each_has_its_status_and_its_phrase(kind: type[HTTPError]) -> None:
     error = kind("detail")  # type: ignore[arg-type, call-arg]
     assert error.status == kind.code  # type: ignore[attr-defined]
-    assert error.title == HTTPStatus(error.status).phrase
+    assert error.title == PHRASES.get(error.status, HTTPStatus(error.status).phrase)
     assert str(error) == f"{error.status} {error.title}: detail"
     assert error.problem()["status"] == error.status
     assert kind.__doc__ is not None
@@ -45,6 +48,11 @@ def test_validation_errors_are_a_member() -> None:
     error = UnprocessableEntity(errors=[{"location": "/body", "message": "m", "code": "c"}])
     assert error.problem()["errors"] == [{"location": "/body", "message": "m", "code": "c"}]
     assert "errors" not in UnprocessableEntity().problem()
+
+
+@pytest.mark.parametrize("status", [each for each in HTTPStatus if each >= 400])
+def test_every_status_has_the_phrase_of_its_rfc_on_every_python(status: HTTPStatus) -> None:
+    assert phrase_of(status) == PHRASES.get(status, status.phrase)
 
 
 def test_an_unknown_status_has_a_phrase() -> None:

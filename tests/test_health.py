@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -128,18 +127,23 @@ async def test_the_health_of_a_provider_may_be_sync_and_checks_of_one_name_are_t
 
 
 async def test_each_check_has_its_time_and_they_are_asked_together() -> None:
+    steps: list[str] = []
+
     async def hangs() -> None:
-        await anyio.sleep_forever()
+        steps.append("begins")
+        try:
+            await anyio.sleep_forever()
+        finally:
+            steps.append("is ended")
 
     async def hangs_too() -> None:
-        await anyio.sleep_forever()
+        await hangs()
 
     async def well() -> None: ...
 
     app = app_with(checks=[hangs, hangs_too, well], timeout=0.5, details=True)
-    begun = time.monotonic()
     assert await statuses(app) == {"hangs": "fail", "hangs_too": "fail", "well": "pass"}
-    assert time.monotonic() - begun < 0.95
+    assert steps == ["begins", "begins", "is ended", "is ended"]
     _, said = await ready(app)
     assert said["checks"]["hangs"][0]["output"] == "It took longer than 0.5 s."
 
@@ -164,7 +168,7 @@ async def test_a_check_that_hangs_in_its_thread_is_not_asked_again_until_it_has_
     assert outputs[1:] == ["TimeoutError: It has not answered the last time yet."] * 2
     assert asked == [1]
     gate.set()
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         while await statuses(app) != {"hangs": "pass"}:
             await anyio.lowlevel.checkpoint()
 
@@ -185,7 +189,7 @@ async def test_two_may_look_at_the_same_time(gate: threading.Event) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(look)
         tasks.start_soon(look)
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             while len(asked) < 2:
                 await anyio.lowlevel.checkpoint()
         gate.set()

@@ -227,7 +227,7 @@ async def test_the_signal_that_stops_the_server_is_heard_first_and_handed_on(num
 
         async def during() -> None:
             signal.raise_signal(number)
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 await app.stopping.wait()
 
         await Lifespan(app).run(during)

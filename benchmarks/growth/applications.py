@@ -67,8 +67,8 @@ async def routes() -> list[Panel]:
             time_of = partial(microseconds, found[-1][0], scope)
             requests.setdefault(name, []).append((count, await least(time_of)))
     return [
-        Panel("Routes: a request to the last one", "routes", "µs", requests, note="flat: one or two look-ups"),
-        Panel("Routes: the start, a controller for each", "routes", "µs a route", starts, note="flat"),
+        Panel("Routes: a request to the last one", "routes", "µs", requests, note="constant: one or two look-ups"),
+        Panel("Routes: the start, a controller for each", "routes", "µs a route", starts, note="constant"),
     ]
 
 
@@ -86,7 +86,7 @@ async def middleware() -> list[Panel]:
         app = bootstrap([Module("plain", controllers=[Plain])], [copy() for _ in range(count)])
         points.append((count, await least(partial(microseconds, app, scope_of("/json")))))
     lines = {"GET, JSON": points}
-    note = "linear: a call and an `await` for each"
+    note = "linear: one call and one `await` for each"
     return [Panel("Middleware that does nothing", "middleware", "µs", lines, logarithmic=False, note=note)]
 
 
@@ -122,5 +122,5 @@ async def keys() -> list[Panel]:
             points.append((count, await least(partial(microseconds, app, scope))))
         await app.aclose()
     lines = {"one is read": read, "one is changed": changed}
-    note = "flat when one is read: it alone is decoded; linear when one is changed: all are copied"
+    note = "constant for a read, which decodes one key; linear for a change, which copies all keys"
     return [Panel("Keys in a session, in memory", "keys", "µs", lines, note=note)]

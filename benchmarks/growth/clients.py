@@ -33,8 +33,11 @@ def clients(seconds: float) -> list[Panel]:
             timing = _timed(contender, _row(name), seconds, connections=count)
             rates.setdefault(f"{contender.name}, {name}", []).append((count, timing.rate))
             costs.setdefault(f"{contender.name}, {name}", []).append((count, timing.cpu))
-    few = "grows until the core of the server is busy: a single client waits for each answer"
-    many = "falls with what is read at once, and rises when the caches of the processor hold the connections no longer"
+    few = "grows until the core of the server is busy; a single client waits for each response"
+    many = (
+        "falls with the number of requests that are read together; rises when the connections no longer fit into the "
+        "processor caches"
+    )
     return [
         Panel("Concurrent clients", "connections", "requests/s", rates, note=few),
         Panel("Concurrent clients: processor time of a request", "connections", "µs", costs, note=many),
@@ -51,8 +54,8 @@ def workers(seconds: float) -> list[Panel]:
             timing = _timed(contender, _row(name), seconds, workers=count, cores=cores)
             rates.setdefault(f"{contender.name}, {name}", []).append((count, timing.rate))
             costs.setdefault(f"{contender.name}, {name}", []).append((count, timing.cpu))
-    shared = "not twice as much: the load runs on the same two cores"
-    flat = "flat: workers share nothing but the database of the sessions"
+    shared = "less than twice as much, because the load generator uses the same two cores"
+    flat = "constant: workers share only the database of the sessions"
     return [
         Panel("Workers", "workers", "requests/s", rates, logarithmic=False, note=shared),
         Panel("Workers: processor time of a request", "workers", "µs", costs, logarithmic=False, note=flat),

@@ -102,13 +102,13 @@ async def memory(most: int) -> list[Panel]:
         del store
         gc.collect()
         print(f"  memory store, {count:,} sessions", flush=True)
-    near = "flat, but for the caches of the processor, which hold ten thousand of them and not a million"
-    bounded = "bounded: each create frees 32 at most, and the way to each is longer through a larger heap"
+    near = "constant, except that the processor caches hold ten thousand sessions, but not a million"
+    bounded = "bounded: each create frees at most 32 sessions, and a larger heap makes each of them slower"
     expired = {"mean": mean, "99% within": slow}
     return [
         Panel("Sessions in memory: one operation", "sessions", "µs", {"load": read, "create": added}, note=near),
         Panel("Sessions in memory: a create, all have expired", "sessions", "µs", expired, note=bounded),
-        Panel("Sessions in memory: size", "sessions", "bytes each", {"three keys": sizes}, note="flat"),
+        Panel("Sessions in memory: size", "sessions", "bytes each", {"three keys": sizes}, note="constant"),
     ]
 
 
@@ -137,7 +137,7 @@ async def outside(most: int, urls: Mapping[str, str]) -> list[Panel]:
             lines.setdefault(name, []).append((count, await least(partial(_reading, store, count, 500))))
             print(f"  {name}, {count:,} sessions", flush=True)
         await store.aclose()
-    return [Panel("Sessions in SQLite and Redis: a load", "sessions", "µs", lines, note="flat, or nearly: a B-tree")]
+    return [Panel("Sessions in SQLite and Redis: a load", "sessions", "µs", lines, note="nearly constant: a B-tree")]
 
 
 def _up_to(most: int) -> list[int]:

@@ -1,10 +1,10 @@
-"""What every response tells the browser."""
+"""Middleware that adds security headers to every response."""
 
 from kick import RequestContext, Response
 from kick.http import CallNext
 
 SECURITY_HEADERS = {
-    # The page's own files and nothing else: a script that somebody smuggles into the page does not run.
+    # Allows only files of the page's own origin, so an injected script does not run.
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -1,4 +1,4 @@
-"""What differs from one place where the application runs to the next."""
+"""Settings of the application, read from the environment."""
 
 import os
 import secrets
@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """`folder` is for the files that the application writes."""
+    """Settings; `folder` is where the application writes its files."""
 
     folder: Path
     session_secret: list[str] | None
@@ -20,9 +20,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Read `SESSION_SECRET`, `SESSION_STORE` and `AUTH_FOLDER`, each of which may be missing on a developer's desk.
+        """Read `SESSION_SECRET`, `SESSION_STORE` and `AUTH_FOLDER`. All of them are optional in development.
 
-        In production the secret may not: then it stays `None`, and `session()` says what to do.
+        In production a missing secret stays `None`, and `session()` raises an error with the fix.
         """
         folder = Path(os.environ.get("AUTH_FOLDER") or HERE / "var").absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -34,13 +34,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def secret_in(file: Path) -> str:
-    """The secret in a file that no version control sees; the first start draws it, and logins outlive the next."""
+    """Return the secret in a file. The first start generates it, so users stay logged in after a restart."""
     if not file.exists():
         draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
         draft.touch(0o600)
         draft.write_text(secrets.token_urlsafe(32))
         try:
-            file.hardlink_to(draft)  # unlike a write, this happens at once, and only once
+            file.hardlink_to(draft)  # atomic, and fails if another process was first
         except FileExistsError:
             pass
         draft.unlink()

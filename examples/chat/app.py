@@ -1,9 +1,9 @@
-"""A chat: rooms, whose members are known by their session.
+"""A chat with rooms. The session identifies the members.
 
     export SESSION_SECRET=$(kick secret)
     kick dev
 
-There are no passwords here: `examples/auth` has them.
+For passwords, see `examples/auth`.
 """
 
 import os
@@ -43,7 +43,7 @@ class Say(msgspec.Struct, tag="say"):
 
 
 class Person:
-    """Who is logged in."""
+    """The logged-in user."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -51,7 +51,7 @@ class Person:
 
 async def person(ctx: RequestContext) -> Person:
     if "name" not in ctx.session:
-        raise Unauthorized("Say who you are first.")
+        raise Unauthorized("Log in first.")
     return Person(ctx.session["name"])
 
 

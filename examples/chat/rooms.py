@@ -1,4 +1,4 @@
-"""Rooms: who is there, and what is said."""
+"""Rooms, their guests and their messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from kick import Service
 
 MOST_UNREAD = 100
-"""Messages that wait for somebody whose connection is slow. Who falls further behind is sent away."""
+"""The most messages that wait for a guest with a slow connection. With more, the guest is disconnected."""
 
 
 class Told(msgspec.Struct, tag="told"):
@@ -24,7 +24,7 @@ class Present(msgspec.Struct, tag="present"):
 
 
 class Guest:
-    """Somebody in a room; `unread` ends for who is too slow."""
+    """A guest of a room. `unread` ends if the guest is too slow."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -43,14 +43,14 @@ class Guest:
 
 @Service()
 class Rooms:
-    """The rooms of this process. For several processes, say it through Redis or the like."""
+    """The rooms of this process. Several processes need a message broker, such as Redis."""
 
     def __init__(self) -> None:
         self._guests: dict[str, list[Guest]] = {}
 
     @contextmanager
     def entered(self, room: str, name: str) -> Iterator[Guest]:
-        """Be in a room; the others are told when somebody comes and goes."""
+        """Enter a room for the duration of a `with` block. The other guests receive the new list of names."""
         guest = Guest(name)
         guests = self._guests.setdefault(room, [])
         guests.append(guest)

@@ -1,4 +1,4 @@
-"""kick's sessions in an application of FastAPI: `uvicorn with_fastapi:app`."""
+"""Sessions of kick in a FastAPI application: `uvicorn with_fastapi:app`."""
 
 import os
 from typing import Annotated
@@ -13,7 +13,7 @@ app.add_middleware(SessionMiddleware, secret=os.environ["SESSION_SECRET"], save_
 
 @app.post("/login")
 async def login(request: Request, name: Annotated[str, Body(embed=True)]) -> dict[str, str]:
-    session: Session = request.scope["session"]  # as `request.session`, for type checkers
+    session: Session = request.scope["session"]  # the same as `request.session`, with a type
     await session.regenerate()
     session["name"] = name
     return {"hello": name}

@@ -1,4 +1,4 @@
-"""kick's sessions in an application of Litestar: `uvicorn with_litestar:app`."""
+"""Sessions of kick in a Litestar application: `uvicorn with_litestar:app`."""
 
 import os
 from typing import Any
@@ -28,11 +28,11 @@ async def logout(request: Request[Any, Any, Any]) -> None:
     await session.destroy()
 
 
-middleware: Any = SessionMiddleware  # Litestar has types of its own for what ASGI passes
+middleware: Any = SessionMiddleware  # Litestar has its own types for ASGI
 sessions = DefineMiddleware(
     middleware,
     secret=os.environ["SESSION_SECRET"],
     save_uninitialized=False,
-    store=MemoryStore(),  # one for all: Litestar makes the middleware anew for each route
+    store=MemoryStore(),  # shared, because Litestar creates the middleware for each route
 )
 app = Litestar([login, me, logout], middleware=[sessions])

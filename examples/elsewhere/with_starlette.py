@@ -1,4 +1,4 @@
-"""kick's sessions in an application of Starlette: `uvicorn with_starlette:app`."""
+"""Sessions of kick in a Starlette application: `uvicorn with_starlette:app`."""
 
 import os
 
@@ -11,7 +11,7 @@ from kick.session import Session, SessionMiddleware
 
 
 async def login(request: Request) -> Response:
-    session: Session = request.scope["session"]  # as `request.session`, for type checkers
+    session: Session = request.scope["session"]  # the same as `request.session`, with a type
     await session.regenerate()
     session["name"] = (await request.json())["name"]
     return JSONResponse({"hello": session["name"]})

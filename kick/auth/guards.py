@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+from typing import Any, NoReturn, TypeVar, overload
 from urllib.parse import quote
 
 from kick.auth.errors import BadLoginPage, BadMaxAge, BadRoles, LoginRequired, LoginTooOld, RoleMissing
 from kick.auth.identities import identity
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError
-from kick.http.context.request import ANY_METHOD
+from kick.http.context.context import RequestContext
 from kick.http.errors import MiddlewareOrder
 from kick.http.response.base import Response
 from kick.http.response.redirects import is_local
 from kick.http.routing.decorators import Use
+from kick.http.routing.route import ANY_METHOD, Route
 from kick.middleware.session import SessionLayer
 from kick.session.errors import NeedsSession
-
-if TYPE_CHECKING:
-    from kick.http.context.context import RequestContext
-    from kick.http.routing.router import Route
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime
 from time import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
+from kick.http.context.context import RequestContext
 from kick.session.reserved import LOGIN
 from kick.session.session import Session
 from kick.session.values import encode
-
-if TYPE_CHECKING:
-    from kick.http.context.context import RequestContext
 
 _SKEW: Final = 60.0
 """How many seconds the clocks of two servers may differ by."""

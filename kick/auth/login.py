@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kick.auth.errors import LoginRequired
 from kick.auth.identities import identity_of, kept
+from kick.http.context.context import RequestContext
 from kick.session.errors import SessionEnded
 from kick.session.reserved import LOGIN
-
-if TYPE_CHECKING:
-    from kick.http.context.context import RequestContext
 
 
 async def login(

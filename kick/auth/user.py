@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import Parameter
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from kick.auth.errors import BadLoader, LoginRequired
 from kick.auth.identities import Identity, identity
@@ -17,11 +17,9 @@ from kick.di.signature import Need, made_by, needs_of
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
 from kick.http.response.base import Response
+from kick.http.routing.route import Route
 from kick.middleware.session import SessionLayer
 from kick.session.errors import NeedsSession
-
-if TYPE_CHECKING:
-    from kick.http.routing.router import Route
 
 
 class AuthenticationLayer:

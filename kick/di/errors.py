@@ -33,6 +33,8 @@ import inspect
 from collections.abc import Sequence
 from typing import Annotated, Any, get_origin
 
+from typing_extensions import is_protocol
+
 from kick.di.naming import factory_name, full_name, place_of, snake_name, type_name
 from kick.errors import KickError
 
@@ -462,7 +464,7 @@ def is_abstract(key: Any) -> bool:
     >>> is_abstract(Sized), is_abstract(int)
     (True, False)
     """
-    return isinstance(key, type) and (inspect.isabstract(key) or bool(key.__dict__.get("_is_protocol")))
+    return isinstance(key, type) and (inspect.isabstract(key) or is_protocol(key))
 
 
 def _arrows(steps: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from inspect import Signature
 from typing import Any, Final, get_args
 
 from kick.di.naming import import_line
+from kick.errors import KickError
 
 _CLASS_NAMES: Final = "__classdict__"
 """The variable that annotations in a class take its names from."""
@@ -133,6 +134,8 @@ def _evaluated(annotated: Any, name: str, hint: Any, outer: dict[str, Any], inne
     alone.__annotations__ = {name: hint}
     try:
         return typing.get_type_hints(alone, outer, inner, include_extras=True)[name]
+    except KickError:  # of something in the annotation, such as `File(max_size="5 MB")`, which says what is wrong
+        raise
     except Exception as error:  # noqa: BLE001
         text = (hint if isinstance(hint, str) else getattr(hint, "__forward_arg__", repr(hint))).strip("\"'")
         missing = getattr(error, "name", None)

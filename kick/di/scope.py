@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from types import AsyncGeneratorType, GeneratorType, TracebackType
-from typing import Any, Protocol, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, overload
 
 import anyio
 
@@ -14,7 +14,10 @@ from kick.di.naming import place
 
 T = TypeVar("T")
 
-Cleanup: TypeAlias = "GeneratorType[Any, None, Any] | AsyncGeneratorType[Any, None]"
+if TYPE_CHECKING:
+    Cleanup: TypeAlias = GeneratorType[Any, None, Any] | AsyncGeneratorType[Any, None]
+else:  # generic at run time from Python 3.13 on
+    Cleanup = GeneratorType | AsyncGeneratorType
 
 _NO_SEEDS: Mapping[Any, Any] = {}
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from kick.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from kick.cookies import cookie_parser as cookie_parser
     from kick.exceptions import BadGateway as BadGateway
     from kick.exceptions import BadRequest as BadRequest
     from kick.exceptions import Conflict as Conflict
@@ -33,13 +32,10 @@ if TYPE_CHECKING:
     from kick.http.handlers.parameters import FromCookie as FromCookie
     from kick.http.handlers.parameters import FromHeader as FromHeader
     from kick.http.handlers.parameters import Header as Header
+    from kick.http.middleware import CallNext as CallNext
+    from kick.http.middleware import Middleware as Middleware
     from kick.http.mounts import Mount as Mount
-    from kick.http.pipeline import CallNext as CallNext
-    from kick.http.pipeline import Middleware as Middleware
-    from kick.http.request.uploads import File as File
-    from kick.http.request.uploads import UploadFile as UploadFile
     from kick.http.response.base import Response as Response
-    from kick.http.response.etags import conditional as conditional
     from kick.http.response.sse import ServerSentEvent as ServerSentEvent
     from kick.http.response.static import StaticFiles as StaticFiles
     from kick.http.routing.decorators import Controller as Controller
@@ -52,17 +48,22 @@ if TYPE_CHECKING:
     from kick.http.routing.decorators import Put as Put
     from kick.http.routing.decorators import Use as Use
     from kick.http.routing.decorators import WebSocket as WebSocket
-    from kick.http.routing.router import Route as Route
+    from kick.http.routing.route import Route as Route
+    from kick.http.settings import Settings as Settings
     from kick.http.templates import JinjaTemplates as JinjaTemplates
+    from kick.http.uploads import File as File
+    from kick.http.uploads import UploadFile as UploadFile
     from kick.http.websocket.messages import InvalidMessage as InvalidMessage
     from kick.http.websocket.socket import Socket as Socket
     from kick.http.websocket.socket import SocketClosed as SocketClosed
+    from kick.middleware.conditional import conditional as conditional
+    from kick.middleware.cookie_parser import cookie_parser as cookie_parser
     from kick.middleware.proxies import TrustedProxies as TrustedProxies
 else:
     __all__ = lazy_exports(
         __name__,
         {
-            "kick.cookies": ("cookie_parser",),
+            "kick.middleware.cookie_parser": ("cookie_parser",),
             "kick.exceptions": (
                 "BadGateway",
                 "BadRequest",
@@ -90,10 +91,11 @@ else:
             "kick.http.context.context": ("RequestContext",),
             "kick.http.handlers.parameters": ("Cookie", "FromCookie", "FromHeader", "Header"),
             "kick.http.mounts": ("Mount",),
-            "kick.http.pipeline": ("CallNext", "Middleware"),
-            "kick.http.request.uploads": ("File", "UploadFile"),
+            "kick.http.middleware": ("CallNext", "Middleware"),
+            "kick.http.settings": ("Settings",),
+            "kick.http.uploads": ("File", "UploadFile"),
             "kick.http.response.base": ("Response",),
-            "kick.http.response.etags": ("conditional",),
+            "kick.middleware.conditional": ("conditional",),
             "kick.http.response.sse": ("ServerSentEvent",),
             "kick.http.response.static": ("StaticFiles",),
             "kick.http.routing.decorators": (
@@ -108,7 +110,7 @@ else:
                 "Use",
                 "WebSocket",
             ),
-            "kick.http.routing.router": ("Route",),
+            "kick.http.routing.route": ("Route",),
             "kick.http.templates": ("JinjaTemplates",),
             "kick.http.websocket.messages": ("InvalidMessage",),
             "kick.http.websocket.socket": ("Socket", "SocketClosed"),

@@ -14,12 +14,13 @@ from kick.di import Container
 from kick.di.hints import takes
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
-from kick.http.context.request import ANY_METHOD
+from kick.http.middleware import Endpoint
 from kick.http.pipeline import around, finished, guarded, response_to
 from kick.http.response.base import Response, add_vary
 from kick.http.response.static import StaticFiles
 from kick.http.routing.decorators import RouteInfo
-from kick.http.routing.router import Endpoint, Route, Segment, root_in, split_path
+from kick.http.routing.paths import Segment, root_in, split_path
+from kick.http.routing.route import ANY_METHOD, Route
 from kick.http.routing.urls import BELOW
 from kick.http.websocket.scope import as_websocket
 

@@ -26,7 +26,7 @@ ASK_AFTER: Final = 0.01
 
 _NOTHING: Final[Scope] = {}
 
-Finished: TypeAlias = "Callable[[Exchange], None]"
+Finished: TypeAlias = Callable[["Exchange"], None]
 
 
 class Observer(Protocol):

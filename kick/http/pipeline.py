@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -16,9 +16,10 @@ from kick.exceptions import HTTPError, InternalServerError
 from kick.http.context.context import RequestContext
 from kick.http.context.responses import NOT_BUILT
 from kick.http.errors import NotMiddleware
+from kick.http.middleware import Endpoint
 from kick.http.response.background import Background
 from kick.http.response.base import Response, empty_response, head_of, header_line
-from kick.http.routing.router import Endpoint, Route
+from kick.http.routing.route import Route
 from kick.log_text import shown
 
 logger: Final = logging.getLogger("kick.http")
@@ -27,43 +28,6 @@ CLIENT_CLOSED_REQUEST: Final = 499
 """The status in the log for a client that went away; nobody receives it."""
 
 _word: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-
-CallNext: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
-"""What middleware calls for the rest of the chain."""
-
-
-@runtime_checkable
-class Middleware(Protocol):
-    """A coroutine function, or an object that can be called like one: `(ctx, call_next) -> Response`.
-
-    It may also have
-
-    * `for_route(route: Route | None) -> Middleware | None`: asked once for each route, at start-up, for each mount,
-      whose method is `*`, and once with `None` for requests that no route matches; what it returns runs there, `None`
-      leaves it out; a `KickError` that it raises stops the start;
-    * `check(before, after) -> list[KickError]`: what is wrong with its place in the list;
-    * `is_blind = True`: says that it looks at no session, so that routes which look at none either need none;
-    * `configure(settings)`: sets what the application decides about all requests;
-    * `providers`: what it adds to the container;
-    * `health`: what `Health()` asks: functions by name, which raise when something is wrong;
-    * `aclose()`: a coroutine method, awaited when the application stops.
-
-    It runs for the handshake of a WebSocket too, a GET request, up to its acceptance, a response with the status 101.
-
-    It is the same for the application, a module, a controller and a handler. That of the application always sees a
-    response, for 404, 405 and 500 too; the others see the exception.
-
-    >>> async def no_store(ctx: RequestContext, call_next: CallNext) -> Response:
-    ...     response = await call_next(ctx)
-    ...     response.headers["cache-control"] = "no-store"
-    ...     return response
-    >>> isinstance(no_store, Middleware)
-    True
-    """
-
-    async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
-        """Handle a request, or hand it on."""
-        ...
 
 
 def middleware_problem(layer: object) -> NotMiddleware | None:

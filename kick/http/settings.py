@@ -29,13 +29,16 @@ class Templates(Protocol):
 
 
 class Settings(msgspec.Struct):
-    """Settings of the HTTP side of an application.
+    """HTTP settings of an application, as `Middleware.configure()` may change them.
 
     `max_body` is in bytes; `None` is no limit. `shutdown` says whether the application is about to stop, `hearts` keep
     silent event streams alive. Sync handlers run in `threads`; `health` names the parts that can be asked how they are,
     each with what asks it. `page_values` are called with the context for each page, and return what its template sees.
     `debug` says that errors are to be explained to whoever makes the requests; `layers` is the middleware of the
     application; `shared` is for what several middleware of one application share.
+
+    >>> Settings(max_body=10 << 20).trailing_slash
+    'strict'
     """
 
     max_body: int | None = DEFAULT_LIMIT

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kick.errors import KickError, MissingExtra, similar
-
-if TYPE_CHECKING:
-    from kick.http.context.context import RequestContext
+from kick.http.context.context import RequestContext
 
 
 class NoSuchFolder(KickError):

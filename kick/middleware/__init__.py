@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from kick.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from kick.cookies import cookie_parser as cookie_parser
     from kick.middleware.access_log.log import AccessLog as AccessLog
     from kick.middleware.compression.middleware import compression as compression
+    from kick.middleware.conditional import conditional as conditional
+    from kick.middleware.cookie_parser import cookie_parser as cookie_parser
     from kick.middleware.cors import cors as cors
     from kick.middleware.csrf import csrf as csrf
     from kick.middleware.rate_limit.middleware import rate_limit as rate_limit
@@ -18,7 +19,8 @@ else:
     __all__ = lazy_exports(
         __name__,
         {
-            "kick.cookies": ("cookie_parser",),
+            "kick.middleware.conditional": ("conditional",),
+            "kick.middleware.cookie_parser": ("cookie_parser",),
             "kick.middleware.access_log.log": ("AccessLog",),
             "kick.middleware.compression.middleware": ("compression",),
             "kick.middleware.cors": ("cors",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from starlette.middleware.cors import CORSMiddleware
 
@@ -13,15 +13,12 @@ from kick.cookies import is_token
 from kick.environment import in_production
 from kick.errors import KickError
 from kick.exceptions import BadRequest
-from kick.http.context.request import ANY_METHOD
+from kick.http.context.context import RequestContext
 from kick.http.response.base import Response, add_vary, empty_response, header_line
+from kick.http.routing.route import ANY_METHOD, Route
 from kick.middleware.ownership import own_response
 
-if TYPE_CHECKING:
-    from kick.http.context.context import RequestContext
-    from kick.http.routing.router import Route
-
-CallNext: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
+CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _PROBES: Final = ("null", "https://evil.test", "http://evil.test", "https://example.com.evil.test", "https://e")

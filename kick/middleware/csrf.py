@@ -9,26 +9,23 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 from urllib.parse import urlsplit
 
 from kick.errors import KickError, raise_all
 from kick.exceptions import Forbidden
-from kick.http.context.request import ANY_METHOD, WITHOUT_BODY
+from kick.http.context.context import RequestContext
 from kick.http.errors import MiddlewareOrder, list_problem
-from kick.http.request.body import FORM, MULTIPART
+from kick.http.request.body import FORM, MULTIPART, WITHOUT_BODY
 from kick.http.response.base import Response
+from kick.http.routing.route import ANY_METHOD, Route
+from kick.http.settings import Settings
 from kick.http.websocket.scope import is_handshake
 from kick.middleware.session import SessionLayer
 from kick.session.csrf_token import is_token_of
 from kick.session.errors import BadTrustedOrigin, NeedsSession
 from kick.session.session import Session
 from kick.session.state import Status
-
-if TYPE_CHECKING:
-    from kick.http.context.context import RequestContext
-    from kick.http.routing.router import Route
-    from kick.http.settings import Settings
 
 HEADER: Final = "X-CSRF-Token"
 FIELD: Final = "csrf_token"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kick.http.context.context import RequestContext
 from kick.http.response.base import Response
-
-if TYPE_CHECKING:
-    from kick.http.context.context import RequestContext
 
 
 def own_response(ctx: RequestContext[Any], response: object) -> Response | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-if TYPE_CHECKING:
-    from kick.http.routing.router import Route
-    from kick.http.settings import Settings
+from kick.http.routing.route import Route
+from kick.http.settings import Settings
 
 
 class PerRoute:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kick.cookies import is_token
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
+from kick.http.middleware import CallNext
 from kick.http.request.request_id import draw_request_id, usable_id
 from kick.http.response.base import Response, set_header
-
-if TYPE_CHECKING:
-    from kick.http.pipeline import CallNext
 
 
 class BadRequestIDHeader(KickError):

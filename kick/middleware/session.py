@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kick.cookies import CookieParser
 from kick.di import Provider
 from kick.errors import KickError
 from kick.exceptions import HTTPError
+from kick.http.context.context import RequestContext
 from kick.http.errors import MiddlewareOrder
 from kick.http.response.base import Response
+from kick.http.routing.route import Route
+from kick.middleware.cookie_parser import CookieParserLayer
 from kick.session.cookie import CookieOptions
 from kick.session.devices import Sessions
 from kick.session.events import Listener
@@ -21,10 +23,6 @@ from kick.session.manager import SessionManager
 from kick.session.options import Duration, OnStoreError
 from kick.session.state import SessionState
 from kick.signing import Secret
-
-if TYPE_CHECKING:
-    from kick.http.context.context import RequestContext
-    from kick.http.routing.router import Route
 
 
 class SessionLayer:
@@ -48,7 +46,7 @@ class SessionLayer:
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
         """What is wrong with its place among the middleware."""
-        if any(isinstance(layer, CookieParser) for layer in after):
+        if any(isinstance(layer, CookieParserLayer) for layer in after):
             return [
                 MiddlewareOrder(
                     "cookie_parser() stands after session(), which needs the cookies.",

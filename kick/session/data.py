@@ -15,7 +15,6 @@ import msgspec
 from kick.session.values import (
     MARK,
     PLAIN_TYPES,
-    UnreadableValue,
     UnstorableValue,
     decode,
     decode_json,
@@ -125,7 +124,7 @@ class SessionData(MutableMapping[str, Any]):
                 return value
             if MARK in raw:
                 value = decode(raw)
-        except (UnreadableValue, msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # UnreadableValue, or what msgspec says of bytes
             logger.warning("a stored value of the key %r cannot be read and counts as missing: %s", key, error)
             self._stored = {name: value for name, value in self._stored.items() if name != key}
             return default

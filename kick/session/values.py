@@ -29,7 +29,7 @@ _encoder: Final = msgspec.json.Encoder()
 encode_json: Final = _encoder.encode
 _sorting_encoder: Final = msgspec.json.Encoder(order="sorted")
 decode_json: Final = msgspec.json.Decoder().decode
-"""The value of bytes that do not hold `MARK`. Raises `msgspec.DecodeError`."""
+"""The value of bytes that do not hold `MARK`. Raises `ValueError`: `msgspec.DecodeError` or `UnicodeDecodeError`."""
 
 MARK: Final = b'"$"'
 """Stands in the encoding of what JSON lacks."""
@@ -77,15 +77,7 @@ def decode(raw: bytes) -> Any:
     try:
         value = decode_json(raw)
         return _revive(value) if MARK in raw else value
-    except (
-        msgspec.DecodeError,
-        AttributeError,
-        KeyError,
-        ValueError,
-        TypeError,
-        ArithmeticError,
-        RecursionError,
-    ) as error:
+    except (AttributeError, KeyError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise UnreadableValue(f"not a session value: {error}") from error
 
 
@@ -101,7 +93,7 @@ def same(left: bytes, right: bytes) -> bool:
         return False
     try:
         return _sorting_encoder.encode(decode_json(left)) == _sorting_encoder.encode(decode_json(right))
-    except msgspec.DecodeError:
+    except ValueError:
         return False
 
 

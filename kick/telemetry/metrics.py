@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kick import optional_types
 from kick.di import Provider
 from kick.errors import MissingExtra
 from kick.http.context.context import RequestContext
@@ -18,9 +19,6 @@ from kick.middleware.session import SessionLayer
 from kick.module import Module
 from kick.session.events import Event
 from kick.telemetry.stores import TimedStore
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """The upper bounds of the histograms, in seconds."""
@@ -63,7 +61,7 @@ class Metrics(Module):
         self,
         *,
         path: str = "/metrics",
-        registry: CollectorRegistry | None = None,
+        registry: optional_types.CollectorRegistry | None = None,
         buckets: Sequence[float] = BUCKETS,
     ) -> None:
         try:
@@ -79,7 +77,7 @@ class Metrics(Module):
 class Exposition:
     """What a registry holds, in the text format of Prometheus."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: optional_types.CollectorRegistry) -> None:
         self._registry = registry
 
     def text(self) -> tuple[bytes, str]:
@@ -112,7 +110,7 @@ class MetricsController:
 class _Counts:
     """The observer that counts."""
 
-    def __init__(self, registry: CollectorRegistry, buckets: Sequence[float]) -> None:
+    def __init__(self, registry: optional_types.CollectorRegistry, buckets: Sequence[float]) -> None:
         from prometheus_client import Counter, Gauge, Histogram
 
         self._requests = Counter(

@@ -3,17 +3,11 @@
 Nothing is imported before it is asked for: the client needs `httpx2`, the contract pytest.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kick.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from kick.testing.client import TestClient
-
-__all__ = ["TestClient"]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "TestClient":
-        from kick.testing.client import TestClient
-
-        return TestClient
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from kick.testing.client import TestClient as TestClient
+else:
+    __all__ = lazy_exports(__name__, {"kick.testing.client": ("TestClient",)})

@@ -76,9 +76,9 @@ async def test_nobody_is_as_dear_as_somebody() -> None:
     async def shortest(held: str | None) -> float:
         taken = []
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.process_time()
             assert not await passwords.verify("wrong horse", held)
-            taken.append(time.perf_counter() - began)
+            taken.append(time.process_time() - began)
         return min(taken)
 
     somebody, nobody = await shortest(stored), await shortest(None)

@@ -138,6 +138,24 @@ async def test_what_was_written_comes_before_the_end() -> None:
         assert theirs.recv(100) == b""
 
 
+async def test_every_way_of_writing_keeps_the_order() -> None:
+    async with corked() as (cork, ours, theirs):
+        cork.write(b"a")
+        cork.writelines([b"b", bytearray(b"c"), memoryview(b"d")])  # type: ignore[list-item]
+        cork.write(b"e")
+        assert cork.get_write_buffer_size() == 5
+        cork.write_eof()
+        assert cork.get_write_buffer_size() == 0
+        assert ours.sent == [b"abcde"]
+        assert [theirs.recv(100), theirs.recv(100)] == [b"abcde", b""]
+
+
+def test_every_method_of_a_transport_that_writes_knows_of_the_cork() -> None:
+    writing = {name for name in dir(asyncio.WriteTransport) if "write" in name or name == "close"}
+    passed_on = {"can_write_eof", "get_write_buffer_limits", "set_write_buffer_limits"}
+    assert writing - passed_on <= set(vars(Cork))
+
+
 async def test_nothing_is_written_to_a_connection_that_is_gone() -> None:
     async with corked() as (cork, ours, _):
         cork.write(b"nobody hears this")

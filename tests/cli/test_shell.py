@@ -1,10 +1,17 @@
+import asyncio
 import stat
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from kick.cli.commands.shell import Cancellation, Runner
 from tests.cli.support import KICK, environment, kick
 from tests.support.terminal import Terminal
 
@@ -33,6 +40,20 @@ async def open_log() -> AsyncIterator[Log]:
 
 app = bootstrap([], providers=[open_log])
 """
+
+ENDLESS = """
+import asyncio
+
+async def connect() -> dict[str, str]:
+    print("connecting", flush=True)
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        print("given up", flush=True)
+
+app = bootstrap([], providers=[connect])
+"""
+"""Added to `APP`, it is an application that never ends starting."""
 
 
 @pytest.fixture
@@ -117,3 +138,80 @@ def test_without_an_application_it_says_so(tmp_path: Path) -> None:
     run = kick("shell", "-c", "1", cwd=tmp_path)
     assert run.returncode == 1
     assert "error  target-missing" in run.stderr
+
+
+# Ctrl-C while a task is being started
+
+
+INTERRUPTING = """\
+import signal
+from anyio.from_thread import BlockingPortal
+
+start = BlockingPortal.start_task_soon
+
+def start_and_interrupt(self, function, *arguments, **named):
+    future = start(self, function, *arguments, **named)
+    if any("sleep" in getattr(each, "co_names", ()) for each in arguments):
+        signal.raise_signal(signal.SIGINT)
+    return future
+
+BlockingPortal.start_task_soon = start_and_interrupt
+"""
+"""In a process whose code says `sleep`: Ctrl-C lands when its task was started, and nobody has its future yet."""
+
+
+def test_ctrl_c_before_there_is_a_future_cancels_what_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = BlockingPortal.start_task_soon
+    ended = threading.Event()
+    interrupts = iter([KeyboardInterrupt])
+
+    def start_and_interrupt(portal: BlockingPortal, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = start(portal, function, *arguments)
+        for interrupt in interrupts:
+            raise interrupt
+        return future
+
+    source = "try:\n    await sleep(3600)\nfinally:\n    ended.set()"
+    with start_blocking_portal() as portal:
+        monkeypatch.setattr(BlockingPortal, "start_task_soon", start_and_interrupt)
+        runner = Runner(portal, {"sleep": asyncio.sleep, "ended": ended})
+        assert not runner.run_source(source)
+        assert ended.wait(30)
+        assert runner.run_source("ended.clear()")  # the next line is run
+    assert not ended.is_set()
+
+
+async def test_a_call_that_is_cancelled_before_it_begins_never_begins() -> None:
+    begun = []
+
+    async def begin() -> None:
+        begun.append(1)
+
+    cancellation = Cancellation()
+    cancellation.ask()
+    assert await cancellation.cover(begin) is None
+    assert begun == []
+
+
+def test_the_shell_ends_after_ctrl_c_wherever_it_landed(folder: Path) -> None:
+    (folder / "sitecustomize.py").write_text(INTERRUPTING)
+    paths = f"{environment()['PYTHONPATH']}:{folder}"
+    env = environment(XDG_STATE_HOME=str(folder / "state"), TERM="dumb", PYTHONPATH=paths)
+    with Terminal([sys.executable, "-m", "kick.cli", "shell"], folder, env) as terminal:
+        terminal.wait_for(">>> ")
+        terminal.type("await asyncio.sleep(3600)\n")
+        terminal.wait_for("KeyboardInterrupt")
+        terminal.wait_for(">>> ")
+        terminal.type("\x04")
+        terminal.wait_for("closed")
+        assert terminal.end() == 0
+
+
+def test_ctrl_c_while_the_application_starts_ends_it(folder: Path) -> None:
+    (folder / "app.py").write_text(APP + ENDLESS)
+    env = environment(XDG_STATE_HOME=str(folder / "state"), TERM="dumb")
+    with Terminal([sys.executable, "-m", "kick.cli", "shell"], folder, env) as terminal:
+        terminal.wait_for("connecting")
+        terminal.type("\x03")
+        terminal.wait_for("given up")
+        assert terminal.end() != 0

@@ -14,7 +14,7 @@ EVIL = {"sec-fetch-site": "cross-site", "origin": "https://evil.test"}
 
 
 def test_a_form_passes_with_its_token_or_the_word_of_the_browser() -> None:
-    with TestClient(application("csrf.md", "Switching it on")) as client:
+    with TestClient(application("csrf.md", "Enabling the protection")) as client:
         (token,) = re.findall(r'value="([\w-]+)"', client.get("/notes/new").text)
         form = {"text": "milk"}
         assert client.post("/notes", data=form).json()["code"] == "csrf-token-missing"
@@ -40,5 +40,5 @@ def test_a_client_sends_the_token_in_a_header() -> None:
     ],
 )
 def test_exceptions_are_named(path: str, origin: str, status: int) -> None:
-    with TestClient(application("csrf.md", "Exceptions")) as client:
+    with TestClient(application("csrf.md", "Exemptions and trusted origins")) as client:
         assert client.post(path, headers={**EVIL, "origin": origin}).status_code == status

@@ -20,7 +20,7 @@ def test_services_and_providers_are_asked_for_by_type() -> None:
 
 
 def test_a_provider_is_a_guard_and_a_transaction_sees_how_the_request_ended() -> None:
-    names = names_of(PAGE, "How long it lives")
+    names = names_of(PAGE, "Scopes")
     with TestClient(names["app"]) as client:
         assert client.get("/orders").status_code == 401
         assert names["trail"] == []
@@ -30,7 +30,7 @@ def test_a_provider_is_a_guard_and_a_transaction_sees_how_the_request_ended() ->
 
 
 def test_lists_hold_all_and_options_may_be_none() -> None:
-    with TestClient(application(PAGE, "Options and lists")) as client:
+    with TestClient(application(PAGE, "Optional dependencies and lists")) as client:
         assert client.get("/rules").json() == {"rules": ["length", "spelling"], "cached": False}
 
 

@@ -21,7 +21,7 @@ async def test_a_line_is_written_for_each_request(capsys: pytest.CaptureFixture[
 
 
 async def test_the_lines_go_where_they_are_wanted() -> None:
-    names = names_of("logging.md", "Somewhere else")
+    names = names_of("logging.md", "Other destinations")
     await ask(names["app"], "/notes/7?page=2")
     await names["app"].aclose()
     assert json.loads(names["lines"][0])["query"] == "page=2"
@@ -34,7 +34,7 @@ async def test_the_id_of_a_request_is_logged_and_sent_back(caplog: pytest.LogCap
 
 
 async def test_a_trace_is_passed_on_with_a_new_parent() -> None:
-    app = application("logging.md", "Traces")
+    app = application("logging.md", "Trace context")
     sent = (await ask(app, "/pay", headers={"traceparent": PARENT})).json()["sent"]["traceparent"]
     assert sent[:35] == PARENT[:35]
     assert sent != PARENT

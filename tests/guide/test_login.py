@@ -12,7 +12,7 @@ def test_somebody_registers_logs_in_and_logs_out() -> None:
     app = application("login.md", "Login and logout")
     with TestClient(app, headers={"sec-fetch-site": "same-origin"}) as client:
         assert client.get("/auth/me").status_code == 401
-        assert client.get("/auth/greeting").json() == {"hello": "stranger"}
+        assert client.get("/auth/greeting").json() == {"hello": "anonymous user"}
         assert client.post("/auth/register", json={**ADA, "password": "short"}).status_code == 422
         assert client.post("/auth/register", json=ADA).status_code == 201
         assert client.get("/auth/me").json() == {"name": "Ada"}

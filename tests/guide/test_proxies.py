@@ -18,7 +18,7 @@ async def test_the_client_is_the_first_address_that_is_not_trusted() -> None:
 
 
 async def test_the_other_applications_start_and_answer() -> None:
-    for heading in ("Forwarded", "The session cookie"):
+    for heading in ("The Forwarded header", "Secure cookies"):
         assert (await ask(application("proxies.md", heading), "/")).status == 404
 
 

@@ -51,14 +51,14 @@ def test_headers_and_cookies_are_parameters() -> None:
 def test_the_answer_to_an_invalid_request_is_as_it_is_shown() -> None:
     page = (GUIDE / "requests.md").read_text()
     shown = json.loads(page.partition("```json\n")[2].partition("```")[0])
-    with TestClient(application("requests.md", "What is wrong")) as client:
+    with TestClient(application("requests.md", "Validation errors")) as client:
         answer = client.post("/notes", json={"tags": [1]}, headers={"depth": "deep"})
         assert answer.json() | {"request_id": "...", "errors": []} == shown | {"errors": []}
         assert sorted(map(str, answer.json()["errors"])) == sorted(map(str, shown["errors"]))
 
 
 def test_routes_are_inherited_with_the_types_of_the_subclass() -> None:
-    with TestClient(application("requests.md", "Controllers that inherit")) as client:
+    with TestClient(application("requests.md", "Generic controllers")) as client:
         assert client.post("/notes", json={"title": "a"}).json() == {"title": "a"}
         assert client.post("/tasks", json={"done": True}).status_code == 201
         assert client.get("/notes").json() == [{"title": "a"}]

@@ -32,7 +32,7 @@ def test_files_are_found_in_their_folder_only() -> None:
 
 
 def test_what_a_client_has_is_not_sent_again() -> None:
-    with TestClient(application(PAGE, "What the client has already")) as client:
+    with TestClient(application(PAGE, "ETags and conditional requests")) as client:
         tag = client.get("/note").headers["etag"]
         assert client.get("/note", headers={"if-none-match": tag}).status_code == 304
         assert client.put("/note", json={"text": "Sell milk"}, headers={"if-match": tag}).json()["version"] == 2
@@ -48,14 +48,14 @@ def test_a_login_leads_nobody_away() -> None:
 
 
 def test_a_page_sees_what_was_added() -> None:
-    with TestClient(application(PAGE, "Pages")) as client:
+    with TestClient(application(PAGE, "Templates")) as client:
         assert client.get("/hello/<i>").text == (
             "<title>Notes</title><p>Hello, &lt;I&gt;! You are at /hello/&lt;i&gt;."
         )
 
 
 def test_a_mail_is_sent_afterwards() -> None:
-    names = names_of(PAGE, "Work for afterwards")
+    names = names_of(PAGE, "Background tasks")
     app = names["app"]
     with TestClient(app) as client:
         assert client.post("/people", json={"email": "ada@example.com"}).status_code == 201

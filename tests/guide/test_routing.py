@@ -9,7 +9,7 @@ from tests.guide.pages import application
 
 
 def test_each_item_is_found_by_its_kind() -> None:
-    with TestClient(application("routing.md", "Parameters")) as client:
+    with TestClient(application("routing.md", "Path parameters")) as client:
         for path, answer in {
             "7": {"number": 7},
             "6f1b2f3e-0c1d-4b5a-8e9f-001122334455": {"uuid": "6f1b2f3e-0c1d-4b5a-8e9f-001122334455"},
@@ -26,7 +26,7 @@ def test_each_item_is_found_by_its_kind() -> None:
 
 
 def test_a_slash_at_the_end_is_redirected() -> None:
-    with TestClient(application("routing.md", "A slash at the end"), follow_redirects=False) as client:
+    with TestClient(application("routing.md", "Trailing slashes"), follow_redirects=False) as client:
         answer = client.get("/notes/7/?a=b")
         assert (answer.status_code, answer.headers["location"]) == (301, "/notes/7?a=b")
 
@@ -39,6 +39,6 @@ def test_versions_stand_in_the_path() -> None:
 
 @pytest.mark.parametrize("root_path", ["", "/below"])
 def test_addresses_are_made_from_names(root_path: str) -> None:
-    with TestClient(application("routing.md", "Addresses of routes"), root_path=root_path) as client:
+    with TestClient(application("routing.md", "Reverse URLs"), root_path=root_path) as client:
         first, following = client.get("/users").json().values()
         assert (first, following) == (f"{root_path}/users/1", f"{root_path}/users/all?page=2")

@@ -11,14 +11,14 @@ PAGE = "security-headers.md"
 
 
 def test_the_script_has_the_nonce_of_the_policy() -> None:
-    with TestClient(application(PAGE, "Scripts in a page")) as client:
+    with TestClient(application(PAGE, "Inline scripts and nonces")) as client:
         answer = client.get("/")
         (nonce,) = re.findall(r"nonce='([^']+)'", answer.text)
         assert f"script-src 'self' 'nonce-{nonce}'" in answer.headers["content-security-policy"]
 
 
 def test_each_is_changed_as_it_is_said() -> None:
-    with TestClient(application(PAGE, "Changing them")) as client:
+    with TestClient(application(PAGE, "Options")) as client:
         headers = client.get("/").headers
         assert "img-src 'self' https://img.example.com;" in headers["content-security-policy"]
         assert headers["referrer-policy"] == "no-referrer"

@@ -22,7 +22,7 @@ def test_bodies_queries_and_paths_are_typed() -> None:
 
 
 def test_a_provider_is_a_guard() -> None:
-    with TestClient(application("README.md", "What is provided")) as client:
+    with TestClient(application("README.md", "Dependency injection")) as client:
         assert client.get("/me").status_code == 401
 
 

@@ -13,4 +13,4 @@ async def test_requests_are_counted() -> None:
 
 
 async def test_spans_cost_no_answer_without_an_sdk() -> None:
-    assert (await ask(application("telemetry.md", "Spans"), "/nowhere")).status == 404
+    assert (await ask(application("telemetry.md", "Tracing"), "/nowhere")).status == 404

@@ -11,7 +11,7 @@ PNG = ("../a.png", b"pixels", "image/png")
 
 
 def test_files_stand_beside_text() -> None:
-    with TestClient(application("uploads.md", "A file, several files, files beside text")) as client:
+    with TestClient(application("uploads.md", "Declaring files")) as client:
         attachments = [("attachments", ("b.txt", b"1")), ("attachments", ("c.txt", b"2"))]
         answer = client.post("/articles", data={"title": "T"}, files=[("cover", PNG), *attachments])
         assert answer.json() == {"title": "T", "cover": 6, "attachments": 2}
@@ -33,7 +33,7 @@ def test_a_route_limits_any_file() -> None:
 
 
 def test_an_upload_is_read_in_chunks_and_kept() -> None:
-    with TestClient(application("uploads.md", "Reading and keeping")) as client:
+    with TestClient(application("uploads.md", "Reading and storing files")) as client:
         content = bytes(range(256)) * 10_000
         answer = client.post("/videos", files={"video": ("a.mp4", content, "video/mp4")})
         assert answer.json() == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}

@@ -13,7 +13,7 @@ PAGE = "websockets.md"
 
 
 def test_messages_have_types() -> None:
-    with TestClient(application(PAGE, "A connection")) as client:
+    with TestClient(application(PAGE, "Typed messages")) as client:
         with client.websocket_connect("/rooms/garden") as socket:
             socket.send_json({"type": "say", "text": "Hello"})
             assert socket.receive_json() == {"type": "told", "by": "garden", "text": "Hello"}
@@ -26,7 +26,7 @@ def test_messages_have_types() -> None:
 
 
 def test_a_provider_is_a_guard_and_other_sites_are_refused() -> None:
-    with TestClient(application(PAGE, "Who may connect")) as client:
+    with TestClient(application(PAGE, "Access control")) as client:
         for headers, status in [
             ({}, 401),
             ({"origin": "https://testserver"}, 401),
@@ -42,7 +42,8 @@ def test_a_provider_is_a_guard_and_other_sites_are_refused() -> None:
 
 
 def test_an_iterator_is_sent() -> None:
-    with TestClient(application(PAGE, "Sending only")) as client, client.websocket_connect("/clock") as socket:
+    app = application(PAGE, "Sending without receiving")
+    with TestClient(app) as client, client.websocket_connect("/clock") as socket:
         assert [socket.receive_json() for _ in range(3)] == [0, 1, 2]
         with pytest.raises(WebSocketDisconnect) as caught:
             socket.receive_json()

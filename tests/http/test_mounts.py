@@ -373,7 +373,7 @@ async def test_the_end_of_an_application_is_that_of_those_that_it_mounts() -> No
 
     inner = bootstrap([Module("inner", controllers=[Events])])
     outer = bootstrap([Module("outer", mounts={"/inner": inner})])
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         assert (await ask(outer, "/inner/events")).body == b"data: begun\n\n"
     assert inner.stopping.is_set
 

@@ -263,7 +263,7 @@ def test_other_routes_are_not_watched(app: App) -> None:
         scope = {"type": "http", "method": "GET", "path": "/plain", "headers": [], "query_string": b""}
         await app(scope, receive, send)
         assert received == []
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             await app({**scope, "path": "/answers"}, receive, send)
         assert received == ["asked"]
 

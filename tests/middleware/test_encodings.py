@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from time import perf_counter
+from time import thread_time
 
 import pytest
 
@@ -53,10 +53,10 @@ def test_quality_decides_and_then_the_order_of_the_server(accepted: str, coding:
 
 @pytest.mark.parametrize("unit", [b"gzip,", b";", b",", b"gzip;q=0.", b" \t", b"q=0" * 3])
 def test_a_long_header_takes_no_time(unit: bytes) -> None:
-    began = perf_counter()
+    began = thread_time()
     assert preferred(unit * 100_000, BOTH) is None
     preferred((unit * 1000)[:1000], BOTH)
-    assert perf_counter() - began < 0.1
+    assert thread_time() - began < 1.0  # what is not linear takes minutes
 
 
 @pytest.mark.parametrize("coding", CODINGS)

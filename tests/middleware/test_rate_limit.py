@@ -340,7 +340,7 @@ async def test_a_store_that_hangs_is_not_waited_for(on_error: Any, status: int) 
         sock.listen()
         url = f"redis://{HOST}:{sock.getsockname()[1]}"
         app = limited(rate_limit("2/hour", store=url, on_error=on_error, timeout=0.05))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await statuses(app, "/a", "/a") == [status, status]
         await app.aclose()
 
@@ -353,7 +353,7 @@ async def test_replies_that_came_too_late_are_no_replies_to_others(redis_url: st
         late = await asyncio.gather(*(ask(app, path) for path in ["/a", "/b"] * 5))
         assert {answer.header("ratelimit") for answer in late} == {None}
         redis.client_unpause()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await ask(app, "/a")).header("ratelimit") is None:
             pass
     for path in ("/a", "/b"):

@@ -202,9 +202,9 @@ async def test_reading_is_linear_in_the_length_of_the_header(header: Callable[[i
     async def seconds(length: int) -> float:
         best = float("inf")
         for _ in range(3):
-            before = time.perf_counter()
+            before = time.thread_time()
             answer = await site.request(lambda session: session.is_new, cookie=header(length))
-            best = min(best, time.perf_counter() - before)
+            best = min(best, time.thread_time() - before)
             assert answer.value is True
         return best
 

@@ -38,7 +38,7 @@ class Paused:
         return await done if inspect.isawaitable(done) else done
 
     async def loaded(self) -> Paused:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self._loaded.wait()
         return self
 
@@ -233,7 +233,7 @@ async def test_5_5_after_the_grace_the_old_id_leads_nowhere(racing_store: Any) -
     await logged_in(browser)
     old = browser.twin()
     await browser.visit(rotate)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await old.twin().visit(lambda session: dict(session.data))).value != {}:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     assert await browser.data() == {"user_id": 7}

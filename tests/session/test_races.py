@@ -31,8 +31,6 @@ from tests.session.harness import Browser, Site, later
 from tests.session.test_parallel import paused
 from tests.session.test_store_contract import CarelessStore
 
-pytestmark = [pytest.mark.process, pytest.mark.exhaustive]
-
 SESSIONS = 1000 if os.environ.get("KICK_EXHAUSTIVE") == "1" else 100
 """How many sessions each race is about; on each, `PROCESSES * TABS` requests meet."""
 

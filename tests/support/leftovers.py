@@ -39,7 +39,7 @@ class Leftovers:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        left = wait_for_their_end(self.folder, without=self._guard.pid)
+        left = wait_for_their_end(self.folder)
         for process in left:
             process.kill()
         if left:

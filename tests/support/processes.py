@@ -1,8 +1,8 @@
 """The processes that belong to a test run.
 
 A run has a folder, below which are the temporary files of its tests. A process belongs to the run when the folder is in
-its environment (`KICK_TEST_RUN`, which every child inherits), when it works below the folder, or when an argument names
-it: Redis and PostgreSQL overwrite their environment with a title, and work in a folder of the test.
+its environment (`KICK_TEST_RUN`, which every child inherits), or when it works below the folder: Redis and PostgreSQL
+overwrite their environment with a title, and work in a folder of the test.
 
 `python -m tests.support.processes FOLDER` waits for the end of its standard input and kills what is left of the run.
 pytest starts it, and holds the other end: should pytest itself be killed, that is what ends the servers and browsers.
@@ -40,15 +40,15 @@ class Process:
             pass
 
 
-def alive(run: str, *, without: int = 0) -> list[Process]:
-    """The processes of a run, except for the calling one, the guard `without`, and those that have ended."""
-    return [process for process in _alive(run) if process.pid not in (os.getpid(), without)]
+def alive(run: str) -> list[Process]:
+    """The processes of a run, except for the calling one and those that have ended."""
+    return [process for process in _alive(run) if process.pid != os.getpid()]
 
 
-def wait_for_their_end(run: str, *, without: int = 0, seconds: float = 10.0) -> list[Process]:
+def wait_for_their_end(run: str, *, seconds: float = 10.0) -> list[Process]:
     """The processes of a run that have not ended by themselves in that time: some were sent a signal just before."""
     deadline = time.monotonic() + seconds
-    while (left := alive(run, without=without)) and time.monotonic() < deadline:
+    while (left := alive(run)) and time.monotonic() < deadline:
         time.sleep(0.05)
     return left
 
@@ -57,11 +57,11 @@ def _alive(run: str) -> Iterator[Process]:
     for folder in PROC.glob("[0-9]*"):
         try:
             words = _texts(folder / "cmdline")
-            variables = dict(text.partition("=")[::2] for text in _texts(folder / "environ"))
+            variables = {name: value for name, _, value in (text.partition("=") for text in _texts(folder / "environ"))}
             paths = [str((folder / "cwd").readlink()), variables.get(VARIABLE, "")]
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue  # it has ended, or is another user's
-        if any(_is_below(path, run) for path in paths) or any(run in word for word in words):
+        if any(_is_below(path, run) for path in paths):
             yield Process(int(folder.name), " ".join(words), variables.get("PYTEST_CURRENT_TEST", "an unknown test"))
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
+from uvicorn.config import WS_PROTOCOLS
 
 from tests.support.ports import HOST, bound_socket
 from tests.support.serving import serve
@@ -71,6 +72,9 @@ def _uvicorn(**options: Any) -> Serves:
     return lambda app: serve(app, **options)
 
 
+WEBSOCKETS: Final = "websockets-sansio" if "websockets-sansio" in WS_PROTOCOLS else "websockets"
+"""Uvicorn's implementation with the library of that name; the second one is for uvicorn below 0.35."""
+
 SERVERS: Final[dict[str, Serves]] = {
     "h11": _uvicorn(http="h11"),
     "httptools": _uvicorn(http="httptools"),
@@ -79,7 +83,7 @@ SERVERS: Final[dict[str, Serves]] = {
 """Uvicorn with each of its parsers, and Hypercorn."""
 
 SOCKET_SERVERS: Final[dict[str, Serves]] = {
-    "websockets": _uvicorn(ws="websockets-sansio"),
+    "websockets": _uvicorn(ws=WEBSOCKETS),
     "wsproto": _uvicorn(ws="wsproto"),
     "hypercorn": serve_with_hypercorn,
 }

@@ -1,9 +1,13 @@
 """A client for WebSockets over real connections; `tests/support/servers.py` has the servers."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from inspect import signature
+from typing import Any, Final
 
 from websockets.sync.client import ClientConnection, connect
+
+_DIRECT: Final[dict[str, Any]] = {"proxy": None} if "proxy" in signature(connect).parameters else {}
+"""What keeps a client from asking a proxy of the environment: versions below 15 never do."""
 
 
 def client(
@@ -17,4 +21,4 @@ def client(
     address = url.replace("http", "ws", 1)
     given = [*headers.items()] if isinstance(headers, Mapping) else [*headers]
     extra: Any = [*given, *([] if origin is None else [("Origin", origin)])]
-    return connect(address, additional_headers=extra, open_timeout=10, close_timeout=10, proxy=None, **options)
+    return connect(address, additional_headers=extra, open_timeout=10, close_timeout=10, **_DIRECT, **options)

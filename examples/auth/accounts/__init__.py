@@ -1,4 +1,4 @@
-"""Registering, logging in and out, and what is known of whoever is logged in."""
+"""Registration, login, logout, and the account of the logged-in user."""
 
 from .module import accounts_module
 

@@ -30,12 +30,12 @@ class AuthController:
 
     @Post("/visits")
     async def visit(self, ctx: RequestContext, _account: Account) -> dict[str, int]:
-        # Counted in the store: two tabs that ask at the same moment lose no visit.
+        # The store counts, so two tabs at the same moment lose no visit.
         return {"visits": await ctx.session.increment("visits")}
 
     @Get("/session")
     async def session(self, ctx: RequestContext, account: Account | None, who: Identity | None) -> Visitor:
-        """What the page has to know at its start; of a stranger, too."""
+        """Return the data that the page needs at its start. It is empty for anonymous users."""
         if account is None or who is None:
             return Visitor()
         return Visitor(account=account, session=await self._view(ctx, who))

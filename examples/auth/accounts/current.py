@@ -3,5 +3,5 @@ from .service import Accounts
 
 
 async def load_account(user_id: int, accounts: Accounts) -> Account | None:
-    """Whose session it is. A handler that asks for an `Account` gets it, and turns away everybody else."""
+    """Load the account of the session. A handler with an `Account` parameter rejects anonymous users."""
     return await accounts.find(user_id)

@@ -1,4 +1,4 @@
-"""Sessions as people know them: by the device."""
+"""Readable names of devices."""
 
 BROWSERS = (
     ("Edg/", "Edge"),
@@ -19,7 +19,7 @@ SYSTEMS = (
 
 
 def device_name(user_agent: str) -> str:
-    """`Firefox on Linux`, as far as a `User-Agent` header tells."""
+    """Return a name such as `Firefox on Linux` for a `User-Agent` header."""
     browser = next((name for sign, name in BROWSERS if sign in user_agent), "A browser")
     system = next((name for sign, name in SYSTEMS if sign in user_agent), None)
     return browser if system is None else f"{browser} on {system}"

@@ -1,4 +1,4 @@
-"""What comes in, and what goes out."""
+"""Types of requests and responses."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Somebody, as they may be shown. What is stored of the password is not in it."""
+    """An account without its password hash."""
 
     id: int
     name: str
@@ -33,7 +33,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """One of somebody's sessions."""
+    """A session of the user."""
 
     name: str
     ip: str | None
@@ -42,7 +42,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to see of a session. `name` is a short hash of its id: the id itself is a key to it."""
+    """Public data of a session. `name` is a short hash of the id, because the id itself is secret."""
 
     name: str
     values: dict[str, Any]
@@ -52,7 +52,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
-    """Whoever is asking: nobody known, or somebody and their session."""
+    """The user of the request. Both fields are `None` for anonymous users."""
 
     account: Account | None = None
     session: SessionView | None = None

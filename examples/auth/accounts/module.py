@@ -11,7 +11,7 @@ from .users import open_users
 
 
 def accounts_module(database: Path) -> Module:
-    """The accounts in this SQLite file, and the routes below `/auth`."""
+    """Return the module with the routes below `/auth` and the accounts in this SQLite file."""
     return Module(
         "accounts",
         controllers=[AuthController],

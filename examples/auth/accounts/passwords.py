@@ -1,4 +1,4 @@
-"""Passwords: what is stored of them, and whether one is right."""
+"""Password hashing with scrypt."""
 
 import hashlib
 import hmac
@@ -7,25 +7,26 @@ from base64 import b64decode, b64encode
 
 import anyio.to_thread
 
-# The OWASP Password Storage Cheat Sheet's choice for 16 MiB of memory; about a quarter of a second.
+# Parameters of the OWASP Password Storage Cheat Sheet for 16 MiB of memory; about a quarter of a second.
 COST, BLOCK_SIZE, PARALLELISM = 2**14, 8, 5
 SALT_BYTES = 16
 
-# Hashing is meant to be dear: a rush of logins may not take all the threads and all the memory.
+# Hashing is slow by design. The limit keeps many logins from taking all threads and all memory.
 _at_a_time = anyio.CapacityLimiter(4)
 
 
 async def hash_password(password: str) -> str:
-    """What to store: `scrypt$salt$digest`."""
+    """Hash a password for storage: `scrypt$salt$digest`."""
     salt = os.urandom(SALT_BYTES)
     digest = await _scrypt(password, salt)
     return f"scrypt${b64encode(salt).decode()}${b64encode(digest).decode()}"
 
 
 async def is_right(password: str, stored: str | None) -> bool:
-    """Whether `password` is the stored one.
+    """Check a password against its stored hash.
 
-    `None`, for an account that does not exist, takes as long as a wrong password: a clock tells nobody who has one.
+    `None` stands for an account that does not exist. The check then takes as long as for a wrong password, so the time
+    does not reveal which accounts exist.
     """
     _, salt, digest = (stored or _NOBODY).split("$")
     found = await _scrypt(password, b64decode(salt))

@@ -7,13 +7,13 @@ from .users import EmailTaken, Users
 
 @Service()
 class Accounts:
-    """Who there is, and who somebody is."""
+    """Registration and authentication."""
 
     def __init__(self, users: Users) -> None:
         self.users = users
 
     async def register(self, registration: Registration) -> Account:
-        """Add an account. Raises `Conflict` when the email has one."""
+        """Add an account. Raises `Conflict` if the email is taken."""
         password = await hash_password(registration.password)
         try:
             return await self.users.add(_same(registration.email), registration.name.strip(), password)
@@ -22,7 +22,7 @@ class Accounts:
             raise Conflict("There is an account with this email.", errors=[taken]) from None
 
     async def authenticate(self, credentials: Credentials) -> Account:
-        """The account that the password opens. Raises `Unauthorized`, in the same words whatever was wrong."""
+        """Return the account of the credentials. Raises `Unauthorized`, with the same message for every cause."""
         found = await self.users.find_by_email(_same(credentials.email))
         account, stored = found or (None, None)
         if not await is_right(credentials.password, stored) or account is None:
@@ -34,5 +34,5 @@ class Accounts:
 
 
 def _same(email: str) -> str:
-    """One spelling of an address, so that Ada@Example.org logs in as ada@example.org."""
+    """Normalize an email address, so that Ada@Example.org logs in as ada@example.org."""
     return email.strip().casefold()

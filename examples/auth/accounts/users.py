@@ -1,4 +1,4 @@
-"""The accounts, in an SQLite file."""
+"""A repository of accounts in an SQLite file."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -26,18 +26,18 @@ T = TypeVar("T")
 
 
 class EmailTaken(Exception):
-    """There is an account with this email already."""
+    """Raised when an account with this email exists."""
 
 
 class Users:
-    """Finds and adds accounts. The event loop does not wait for the disk: a thread does."""
+    """Find and add accounts. The queries run in a thread, so the event loop does not wait for the disk."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
     async def add(self, email: str, name: str, password: str) -> Account:
-        """Raises `EmailTaken`; whether it is, only the database can tell for sure."""
+        """Add an account. Raises `EmailTaken`; the unique index of the database decides this."""
         return await self._run(lambda db: _add(db, email, name, password))
 
     async def find(self, user_id: int) -> Account | None:
@@ -45,7 +45,7 @@ class Users:
         return None if row is None else _account(row)
 
     async def find_by_email(self, email: str) -> tuple[Account, str] | None:
-        """The account and what is stored of its password."""
+        """Return the account and its password hash."""
         row = await self._run(lambda db: db.execute("SELECT * FROM users WHERE email = ?", [email]).fetchone())
         return None if row is None else (_account(row), row["password"])
 
@@ -54,7 +54,7 @@ class Users:
 
 
 def open_users(database: Path) -> Iterator[Users]:
-    """A provider: what stands before the `yield` happens when the application starts, the rest when it stops."""
+    """Provide `Users`. The code before the `yield` runs at start-up, the rest at shutdown."""
     with closing(sqlite3.connect(database, check_same_thread=False)) as connection:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")

@@ -9,7 +9,7 @@ STATIC = Path(__file__).parent / "static"
 
 @Controller(session=False)
 class PageController:
-    """Files as they are: nothing in them depends on who asks, so no session is loaded for them."""
+    """Serve the page and its files. They are the same for everybody, so no session is loaded."""
 
     def __init__(self) -> None:
         self.files = StaticFiles(directory=STATIC)
@@ -17,12 +17,12 @@ class PageController:
     @Get("/")
     async def index(self, ctx: RequestContext) -> Response:
         response = ctx.send_file(STATIC / "index.html")
-        # A browser may keep pages as they were on the screen, and show them again with its back button.
+        # Otherwise the back button may show the page with the data of a user who has logged out.
         response.headers["cache-control"] = "no-store"
         return response
 
     @Get("/static/{path:path}")
     async def file(self, ctx: RequestContext, path: str) -> Response:
         response = await self.files.get_response(path, ctx.scope)
-        response.headers["cache-control"] = "no-cache"  # asks each time, and is told 304
+        response.headers["cache-control"] = "no-cache"  # the browser asks each time and gets a 304
         return response

@@ -184,7 +184,6 @@ def _serve_report(report: str, sock: socket.socket) -> None:
         lambda: None,
         around=partial(LiveReload, inject=False),
         lifespan="off",
-        interface="asgi3",
         timeout_graceful_shutdown=GRACE,
     )
 

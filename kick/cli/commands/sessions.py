@@ -21,7 +21,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
 import click
 
@@ -239,9 +238,9 @@ def shown_url(url: str) -> str:
 
 
 def _from_url(url: str) -> Found:
-    from kick.session.stores.url import SCHEMES, open_store
+    from kick.session.stores.url import SCHEMES, open_store, scheme_of
 
-    if f"{urlsplit(url).scheme}://" not in SCHEMES:
+    if f"{scheme_of(url)}://" not in SCHEMES:
         raise BadStoreURL(shown_url(url), SCHEMES)
     return Found(open_store(url, timeout=TIMEOUT), shown_url(url))
 

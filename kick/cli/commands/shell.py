@@ -10,11 +10,11 @@ import os
 import sys
 import traceback
 import types
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -27,9 +27,12 @@ from kick.cli.target import Target, find_target, load_app
 from kick.errors import KickError
 
 if TYPE_CHECKING:
+    from anyio import CancelScope
     from anyio.from_thread import BlockingPortal
 
     from kick.app import App
+
+T = TypeVar("T")
 
 _LENGTH: Final = 1000
 """Lines of history."""
@@ -62,13 +65,14 @@ def command(ctx: click.Context, target: str | None, source: str | None) -> None:
         source = sys.stdin.read()
     with start_blocking_portal() as portal:
         try:
-            portal.call(_start, app)
+            call(portal, _start, app)
             with portal.wrap_async_context_manager(app.scope()) as scope:
                 names = {"__name__": "__console__", "app": app, "scope": scope, "get": scope.get, "asyncio": asyncio}
                 runner = Runner(portal, names)
                 worked = _converse(runner, app, found) if source is None else runner.run_source(source)
         finally:
             portal.call(app.aclose)
+            portal.call(portal.stop, True)  # waits for no task that is left, however it came to be left
     ctx.exit(0 if worked else 1)
 
 
@@ -80,6 +84,43 @@ async def _start(app: App) -> None:
         raise
     except Exception as error:
         raise StartFailed(error) from error
+
+
+class Cancellation:
+    """Cancels one call in the event loop, whether it has begun or not. Both methods run in the loop."""
+
+    def __init__(self) -> None:
+        self._scope: CancelScope | None = None
+        self._is_asked = False
+
+    async def cover(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T | None:
+        """Await a function; `None` when it is cancelled."""
+        from anyio import CancelScope
+
+        if self._is_asked:
+            return None
+        with CancelScope() as self._scope:
+            return await function(*arguments)
+        return None
+
+    def ask(self) -> None:
+        """Cancel it."""
+        self._is_asked = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+
+def call(portal: BlockingPortal, function: Callable[..., Awaitable[T]], *arguments: Any) -> T | None:
+    """Call a function in the event loop and wait for it.
+
+    `KeyboardInterrupt` cancels the call and is raised again, also when it arrives before there is a future to cancel.
+    """
+    cancellation = Cancellation()
+    try:
+        return portal.call(cancellation.cover, function, *arguments)
+    except KeyboardInterrupt:
+        portal.start_task_soon(cancellation.ask)
+        raise
 
 
 class Runner:
@@ -100,11 +141,9 @@ class Runner:
 
     def run(self, compiled: types.CodeType) -> bool:
         """Run what was compiled; whether it went well. `SystemExit` is raised here."""
-        future = self._portal.start_task_soon(self._run, compiled)
         try:
-            error = future.result()
+            error = call(self._portal, self._run, compiled)
         except KeyboardInterrupt:
-            future.cancel()
             terminal.say("\nKeyboardInterrupt", err=True)
             return False
         except CancelledError:

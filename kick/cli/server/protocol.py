@@ -1,4 +1,20 @@
-"""uvicorn's protocol for HTTP, with a cork on each connection."""
+"""uvicorn's protocol for HTTP, with a cork on each connection.
+
+The places at which kick needs more of uvicorn than its documentation promises; `tests/cli/test_uvicorn_contract.py`
+fails where one of them is another:
+
+| what | where | for |
+|---|---|---|
+| `uvicorn.protocols.http.auto.AutoHTTPProtocol` | here | the class that `http="auto"` stands for, to be subclassed |
+| its `connection_made()`, and its attribute `transport` | here | putting the cork on |
+| its `on_response_complete()` | here | writing a response when it is complete, before its background tasks |
+| its `handle_websocket_upgrade()` | here | taking the cork off |
+| `uvicorn.Server.startup()`, `shutdown()`, `started`, `should_exit`, `force_exit` | `uvicorn_server` | the end |
+| `uvicorn.Server.server_state.tasks` | `uvicorn_server` | waiting for requests that were cancelled |
+| the logger `uvicorn.error`, and `SystemExit` of `Server.run()` | `uvicorn_server` | a start that fails, told once |
+
+Of Starlette and python-multipart nothing is used that is private.
+"""
 
 from __future__ import annotations
 

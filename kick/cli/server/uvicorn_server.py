@@ -9,14 +9,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from time import monotonic
 from types import FrameType
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.lifespan.on import LifespanOn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kick.app import App
 from kick.cli import terminal
@@ -58,29 +58,17 @@ class Server(uvicorn.Server):
         self._ready = ready
         self._begin_shutdown = begin_shutdown
         self._drain = drain
-        self.failure: BaseException | None = None
-        """What was raised when the application did not start."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application and the listening."""
-        if isinstance(self.lifespan, LifespanOn):
-            self._keep_failure(self.lifespan)
         await super().startup(sockets=sockets)
         if self.started and not self.should_exit:
             self._ready()
 
-    def _keep_failure(self, lifespan: LifespanOn) -> None:
-        """Remember why an application did not start, and keep its trace out of the log."""
-        send = lifespan.send
-
-        async def keep(message: Any) -> None:
-            if message["type"] == "lifespan.startup.failed":
-                self.failure = sys.exc_info()[1]  # an `App` says so while it handles the exception
-                if self.failure is not None:
-                    message = {**message, "message": ""}
-            await send(message)
-
-        lifespan.send = keep  # type: ignore[method-assign]
+    async def requests_ended(self) -> None:
+        """Wait until the requests that were cancelled have cleaned up, for at most `CLEANUP` seconds."""
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=CLEANUP)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, the listening, the requests and the application, in this order."""
@@ -88,15 +76,37 @@ class Server(uvicorn.Server):
         deadline = monotonic() + self._drain
         while monotonic() < deadline and not self.force_exit:  # noqa: ASYNC110  # it is no event
             await asyncio.sleep(_TICK)
-        end_application = self.lifespan.shutdown
-
-        async def end_application_after_requests() -> None:
-            if self.server_state.tasks:
-                await asyncio.wait(self.server_state.tasks, timeout=CLEANUP)
-            await end_application()
-
-        self.lifespan.shutdown = end_application_after_requests
         await super().shutdown(sockets=sockets)
+
+
+class Lifespan:
+    """The application as uvicorn sees it: one whose lifespan says why it fails, and ends after the requests."""
+
+    def __init__(self, app: ASGIApp, requests_ended: Callable[[], Awaitable[None]]) -> None:
+        self.app = app
+        self._requests_ended = requests_ended
+        self.failure: BaseException | None = None
+        """What was raised when the application did not start."""
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve a request; nothing is put around it."""
+        return self._live(scope, receive, send) if scope["type"] == "lifespan" else self.app(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def receive_in_order() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self._requests_ended()
+            return message
+
+        async def keep_failure(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                self.failure = sys.exc_info()[1]  # an application says so while it handles the exception
+                if self.failure is not None:
+                    message = {**message, "message": ""}  # the log has no need of its trace then
+            await send(message)
+
+        await self.app(scope, receive_in_order, keep_failure)
 
 
 Around = Callable[[Any, Callable[[], bool]], Any]
@@ -120,6 +130,7 @@ def run(
     own = isinstance(app, App)  # it reads the headers of proxies and writes its access log itself
     settings = {
         "http": http_protocol(),
+        "interface": "asgi3",
         "lifespan": "on" if own else "auto",
         "log_config": None,
         "server_header": False,
@@ -131,7 +142,8 @@ def run(
     served = app if proxies is None else ProxiedApp(app, proxies)
     if around is not None:
         served = around(served, lambda: server.should_exit)
-    config = uvicorn.Config(served, **settings)
+    lifespan = Lifespan(served, lambda: server.requests_ended())
+    config = uvicorn.Config(lifespan, **settings)
     server = Server(config, ready, begin_shutdown=app.begin_shutdown if own else _nothing, drain=drain)
     try:
         with _heard_by(server), _without_cancellations(server):
@@ -139,8 +151,8 @@ def run(
     except SystemExit:  # how uvicorn says that the application did not start
         if server.started:
             raise
-    if server.failure is not None:
-        terminal.say(start_report(server.failure, trace=trace), err=True)
+    if lifespan.failure is not None:
+        terminal.say(start_report(lifespan.failure, trace=trace), err=True)
     if own:
         _leave_threads(app)
     return server.started

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 MOST: Final = 65_536
@@ -72,6 +72,19 @@ class Cork:
         self._size += size
         if self._size > MOST:
             self.flush()
+
+    def writelines(self, pieces: Iterable[bytes]) -> None:
+        """Write the pieces as one."""
+        self.write(b"".join(pieces))
+
+    def write_eof(self) -> None:
+        """Write what there is, and close the side that writes."""
+        self.flush()
+        self._transport.write_eof()
+
+    def get_write_buffer_size(self) -> int:
+        """The bytes that are not written yet: those that wait here, and those that wait in the transport."""
+        return self._size + self._transport.get_write_buffer_size()
 
     def flush(self) -> None:
         """Write now; where the transport is closing, nobody would hear it."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
+import kick.session  # exports `Session` when somebody asks for it: not every application has sessions
 from kick.http.context.responses import OutgoingResponse
 from kick.http.errors import NoSession
 from kick.http.routing.urls import URLs, below_root
 
 if TYPE_CHECKING:
     from kick.session.data import SessionData
-    from kick.session.session import Session
 
     DataT = TypeVar("DataT", default=SessionData)
 else:
@@ -36,10 +36,10 @@ class RequestContext(OutgoingResponse, Generic[DataT], eq=False):
     ...         return ctx.text(f"Hello, {ctx.query.get('name', 'world')}!")
     """
 
-    _session: Session[Any] | None = None
+    _session: kick.session.Session[Any] | None = None
 
     @property
-    def session(self) -> Session[DataT]:
+    def session(self) -> kick.session.Session[DataT]:
         """The session. Raises a `KickError` that says what to add where `session()` does not run."""
         if self._session is None:
             raise NoSession(f"{self.method} {self.path}", self.route is not None and self.route.session is False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from typing import Any, Final
 
 import anyio
 import msgspec
@@ -13,10 +13,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from kick.cookies import cookies_by_name, parse_cookies
 from kick.http.errors import NoCookieSecret
-from kick.http.handlers.upload_limits import ANY_FILES
 from kick.http.request.body import (
     FORM,
     MULTIPART,
+    WITHOUT_BODY,
     Announced,
     announced,
     is_json,
@@ -27,32 +27,60 @@ from kick.http.request.body import (
     too_large,
 )
 from kick.http.request.multipart import close_files, parse_multipart
-from kick.http.request.request_id import Trace, draw_request_id, parse_trace
-from kick.http.request.uploads import UploadFile
+from kick.http.request.request_id import draw_request_id
+from kick.http.request.trace_context import Trace, parse_trace
+from kick.http.request.upload_limits import ANY_FILES
+from kick.http.routing.route import Route
+from kick.http.routing.router import Miss
+from kick.http.settings import Settings
+from kick.http.uploads import UploadFile
 from kick.http.validation.fields import query_of
 from kick.http.validation.serialization import decode_json, malformed
 from kick.log_text import shown
 from kick.shutdown import Shutdown
 from kick.signing import Signer
 
-if TYPE_CHECKING:
-    from kick.http.routing.router import Miss, Route
-    from kick.http.settings import Settings
-
 Cleanup = Callable[[BaseException | None], Awaitable[None]]
 """What is awaited when a request ends, with the exception that ended it."""
-
-ANY_METHOD: Final = "*"
-"""The method of the route of what is mounted."""
-
-WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-"""The methods of which a body means nothing (RFC 9110, section 9.3)."""
 
 _NOT_PARSED: Final = object()
 
 
 async def _gone() -> Message:
     return {"type": "http.disconnect"}
+
+
+class SharedRequest(Request):
+    """The request as Starlette has it; a form that was taken apart already is found there too, for its body is gone."""
+
+    parsed_form: FormData | None = None
+
+    def form(self, **limits: Any) -> Any:
+        """The form, to be awaited or entered; `limits` are for one that was not taken apart yet."""
+        return super().form(**limits) if self.parsed_form is None else _Parsed(self.parsed_form)
+
+    async def close(self) -> None:
+        """Close the files of the form."""
+        if self.parsed_form is None:
+            await super().close()
+        else:
+            await self.parsed_form.close()
+
+
+class _Parsed:
+    """A form that can be awaited, and entered; its files are closed when the request ends."""
+
+    def __init__(self, form: FormData) -> None:
+        self._form = form
+
+    def __await__(self) -> Generator[Any, Any, FormData]:
+        return self.__aenter__().__await__()
+
+    async def __aenter__(self) -> FormData:
+        return self._form
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._form.close()
 
 
 class IncomingRequest(msgspec.Struct, eq=False):
@@ -77,7 +105,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     _headers: Headers | None = None
     _query: QueryParams | None = None
     _state: State | None = None
-    _request: Request | None = None
+    _request: SharedRequest | None = None
     _request_id: str | None = None
     _announced: Announced | None = None
     _raw: bytes | None = None
@@ -172,7 +200,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     def request(self) -> Request:
         """The Starlette request, for everything else."""
         if self._request is None:
-            self._request = Request(self.scope, self._replay(), self._send)
+            self._request = SharedRequest(self.scope, self._replay(), self._send)
             self._share_form()
         return self._request
 
@@ -266,11 +294,11 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     async def _read_multipart(self) -> None:
         limit, route, text_limit = self._limit(), self.route, self._settings.max_body
-        allowance = (route and route.allowance) or ANY_FILES
+        upload_limits = (route and route.upload_limits) or ANY_FILES
         if limit is not None and (route is None or route.max_body is None):
-            limit += allowance.room
+            limit += upload_limits.room
         chunks = stream_body(self.scope, self._receive, limit) if self._raw is None else one_chunk(self._raw)
-        self._form = await parse_multipart(self.scope, chunks, allowance, text_limit=text_limit)
+        self._form = await parse_multipart(self.scope, chunks, upload_limits, text_limit=text_limit)
         files = self.files
         self._raw = self._raw or b""
         self._share_form()
@@ -283,7 +311,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     def _share_form(self) -> None:
         """Let the Starlette request find a form that was taken apart already: its body is gone."""
         if self._request is not None and self._form is not None:
-            self._request._form = self._form
+            self._request.parsed_form = self._form
 
     def _parse(self) -> Any:
         media_type = self._media_type()

@@ -15,12 +15,12 @@ from starlette.requests import ClientDisconnect
 from kick.concurrency import Threads
 from kick.di import Container, Lifetime, Scope
 from kick.http.context.context import RequestContext
-from kick.http.context.request import WITHOUT_BODY
 from kick.http.context.responses import NOT_BUILT
 from kick.http.handlers.extractors import Getter
 from kick.http.handlers.plan import Argument, CallPlan, Source
+from kick.http.middleware import Endpoint
+from kick.http.request.body import WITHOUT_BODY
 from kick.http.response.base import JSON, ReadyResponse, Response, empty_response, head_of, own_copy
-from kick.http.routing.router import Endpoint
 from kick.http.validation.serialization import encode_json
 
 Respond = Callable[[RequestContext[Any], Any], Response]

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from kick.exceptions import FieldError, UnprocessableEntity, UnsupportedMediaType
 from kick.http.context.context import RequestContext
-from kick.http.handlers.upload_limits import file_fields
 from kick.http.request.body import FORM, JSON, MULTIPART, accepted, is_json
+from kick.http.request.upload_limits import file_fields
 from kick.http.validation.errors import pointer
 from kick.http.validation.fields import Texts, collector, has_items, has_names
 from kick.http.validation.serialization import Role, converter, invalid, json_decoder, malformed, role_of

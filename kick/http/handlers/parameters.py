@@ -74,8 +74,8 @@ def marker_of(hint: Any) -> FromHeader | FromCookie | None:
 def unmarked(hint: Any) -> Any:
     """A type without the markers in it.
 
-    >>> unmarked(Header[str]), unmarked(Header[str] | None)
-    (<class 'str'>, typing.Optional[str])
+    >>> unmarked(Header[str]) is str, unmarked(Header[str] | None) == str | None
+    (True, True)
     """
     if get_origin(hint) in (Union, UnionType):
         return Union[tuple(map(unmarked, get_args(hint)))]  # noqa: UP007  # made of what is known at run time only

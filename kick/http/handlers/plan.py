@@ -29,7 +29,6 @@ from kick.di.naming import type_name
 from kick.di.signature import Need, Unhinted, needs_of
 from kick.errors import KickError, MissingExtra
 from kick.http.context.context import RequestContext
-from kick.http.context.request import WITHOUT_BODY
 from kick.http.errors import (
     BodyOfStream,
     BodyWithoutMethod,
@@ -51,8 +50,8 @@ from kick.http.handlers.extractors import (
     query_reader,
 )
 from kick.http.handlers.parameters import FromHeader, marker_of, unmarked
-from kick.http.handlers.upload_limits import Allowance, allowance_of, file_fields, file_of
-from kick.http.request.body import reads_multipart
+from kick.http.request.body import WITHOUT_BODY, reads_multipart
+from kick.http.request.upload_limits import UploadLimits, file_fields, file_of, upload_limits_of
 from kick.http.routing.decorators import RouteInfo
 from kick.http.validation.fields import has_names
 from kick.http.validation.serialization import Role, role_of
@@ -100,7 +99,7 @@ class CallPlan:
     """What the parameters of one handler are filled with.
 
     `problems` has what is wrong with its signature, `readers` how the arguments are read that are part of the request,
-    `allowance` what it takes of files. `types` has what stands for the type variables of the controller's bases.
+    `upload_limits` what it takes of files. `types` has what stands for the type variables of the controller's bases.
     """
 
     def __init__(
@@ -118,7 +117,7 @@ class CallPlan:
         self.problems: list[KickError] = []
         self.arguments: list[Argument] = []
         self.readers: dict[str, Getter] = {}
-        self.allowance: Allowance | None = None
+        self.upload_limits: UploadLimits | None = None
         self._unreadable: set[str] = set()
         problem = handler_problem(handler, place)
         if problem is not None:
@@ -208,15 +207,17 @@ class CallPlan:
                     self.readers[argument.name] = reader
             except NameError as error:  # of a field
                 where = f"a field within {argument.name}: {type_name(unmarked(hint))} of {self.place}"
-                reason, statement = f"NameError: {error}", import_within(hint, error.name)
-                self.problems.append(UnresolvedHint(where, error.name, reason, statement=statement))
+                missing = error.name or str(error)
+                self.problems.append(
+                    UnresolvedHint(where, missing, f"NameError: {error}", statement=import_within(hint, missing))
+                )
             except TypeError as error:
                 shown = f"{source.name.title()}[{type_name(unmarked(hint))}]" if marker_of(hint) else type_name(hint)
                 self.problems.append(UnsupportedType(source.value, shown, self.place, str(error), name=argument.name))
         body = next((each.hint for each in self.arguments if each.source is Source.BODY), None)
         if not self.problems:
-            self.allowance = allowance_of(files, body, self.info.files)
-            if self.allowance is not None and (files or self.allowance.files) and not reads_multipart():
+            self.upload_limits = upload_limits_of(files, body, self.info.files)
+            if self.upload_limits is not None and (files or self.upload_limits.files) and not reads_multipart():
                 self.problems.append(MissingExtra(f"{self.place} takes files, which", "python-multipart", "uploads"))
         if len(self.readers) > 1:
             self.readers = gathering(self.readers)

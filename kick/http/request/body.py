@@ -23,6 +23,9 @@ JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
 
+WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""The methods of which a body means nothing (RFC 9110, section 9.3)."""
+
 _ENDLESS: Final = 1 << 62
 
 

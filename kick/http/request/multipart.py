@@ -21,9 +21,9 @@ from starlette.types import Scope
 
 from kick.errors import MissingExtra
 from kick.exceptions import BadRequest, PayloadTooLarge, UnsupportedMediaType
-from kick.http.handlers.upload_limits import MOST_FILES, Allowance
 from kick.http.request.body import MOST_FORM_FIELDS, accepted, closing, is_json, media_type_of, reads_multipart
-from kick.http.request.uploads import File, UploadFile
+from kick.http.request.upload_limits import MOST_FILES, UploadLimits
+from kick.http.uploads import File, UploadFile
 from kick.http.validation.errors import pointer
 from kick.http.validation.serialization import malformed
 
@@ -33,12 +33,13 @@ SPOOL: Final = 1 << 20
 """The most bytes of files that a request holds in memory: 1 MiB."""
 
 _WRITE: Final = 1 << 18  # as much is gathered before a thread writes it: a thread for each message costs more than this
+_BUFFER: Final = 1 << 13  # of a file on disk; Python's own choice is 128 KiB from 3.14 on
 _PIECE_COST: Final = 128  # what a piece takes beside its bytes: a client may send them one by one
 _NO_MULTIPART: Final = MissingExtra("Reading multipart forms", "python-multipart", "uploads")
 
 
 async def parse_multipart(
-    scope: Scope, chunks: AsyncGenerator[bytes, None], allowance: Allowance, *, text_limit: int | None
+    scope: Scope, chunks: AsyncGenerator[bytes, None], limits: UploadLimits, *, text_limit: int | None
 ) -> FormData:
     """The fields and files of a `multipart/form-data` body; `text_limit` is in bytes, for all the text there is.
 
@@ -51,7 +52,7 @@ async def parse_multipart(
         raise UnsupportedMediaType(
             f"This server does not read multipart forms; send one of {accepted()}.", headers={"accept": accepted()}
         )
-    receiver = _Receiver(scope, allowance, text_limit)
+    receiver = _Receiver(scope, limits, text_limit)
     try:
         async with aclosing(chunks):
             return await receiver.receive(chunks)
@@ -64,13 +65,28 @@ async def close_files(files: Iterable[UploadFile]) -> None:
     """Close temporary files, which removes them; a cancellation waits for it."""
     on_disk: list[UploadFile] = []
     for each in files:
-        if each._in_memory:  # pyright: ignore[reportPrivateUsage]
-            each.file.close()
-        else:
+        if _is_on_disk(each):
             on_disk.append(each)
+        else:
+            each.file.close()
     if on_disk:
         with CancelScope(shield=True):
             await anyio.to_thread.run_sync(_close, on_disk)
+
+
+class _Spool(SpooledTemporaryFile[bytes]):
+    """A temporary file that is in memory until `rollover()`, which asking for its descriptor calls too."""
+
+    is_on_disk = False
+
+    def rollover(self) -> None:
+        super().rollover()
+        self.is_on_disk = True
+
+
+def _is_on_disk(upload: UploadFile) -> bool:
+    spool: Any = upload.file
+    return bool(spool.is_on_disk)
 
 
 def _close(files: list[UploadFile]) -> None:
@@ -91,10 +107,10 @@ class _Part(msgspec.Struct):
 class _Receiver:
     """Gathers what python-multipart calls it with."""
 
-    def __init__(self, scope: Scope, allowance: Allowance, text_limit: int | None) -> None:
+    def __init__(self, scope: Scope, limits: UploadLimits, text_limit: int | None) -> None:
         self.files: list[UploadFile] = []
         self._scope = scope
-        self._allowance = allowance
+        self._limits = limits
         self._text_limit = text_limit
         self._items: list[tuple[str, Any]] = []
         self._counts: dict[str, int] = {}
@@ -173,18 +189,18 @@ class _Receiver:
     def _is_object(self, part: _Part) -> bool:
         """Whether a part with a file name is JSON for a field that is an object: so a browser sends a `Blob`."""
         said = next((value for name, value in part.headers if name == b"content-type"), b"")
-        return part.name in self._allowance.objects and is_json(media_type_of(said))
+        return part.name in self._limits.objects and is_json(media_type_of(said))
 
     def _open_file(self, part: _Part, filename: str) -> None:
-        part.rule = rule = self._allowance.of(part.name)
+        part.rule = rule = self._limits.of(part.name)
         count = self._counts[part.name] = self._counts.get(part.name, 0) + 1
         if count > (rule.max_files or MOST_FILES):
             raise self._too_much(part, f"has more than {rule.max_files or MOST_FILES} files", "files")
-        if len(self.files) >= self._allowance.most_files:
-            raise self._too_much(part, f"is one file more than the {self._allowance.most_files} of a form", "files")
+        if len(self.files) >= self._limits.most_files:
+            raise self._too_much(part, f"is one file more than the {self._limits.most_files} of a form", "files")
         headers = Headers(raw=part.headers)
         # The receiver says when it goes to disk: what it counts is all the files of the request.
-        spool: Any = SpooledTemporaryFile()  # noqa: SIM115  # closed at the end of the request
+        spool: Any = _Spool(buffering=_BUFFER)  # closed at the end of the request
         part.file = UploadFile(spool, size=0, filename=filename, headers=headers)
         self.files.append(part.file)
         if filename:
@@ -222,7 +238,7 @@ class _Receiver:
         """Write what has come: into memory while there is room, else on disk, in a thread."""
         waiting, self._to_write, self._waiting = self._to_write, [], 0
         for done, (upload, data) in enumerate(waiting):
-            if not upload._in_memory or self._held + len(data) > SPOOL:  # pyright: ignore[reportPrivateUsage]
+            if _is_on_disk(upload) or self._held + len(data) > SPOOL:
                 await anyio.to_thread.run_sync(self._write, waiting[done:])
                 return
             upload.file.write(data)
@@ -231,7 +247,7 @@ class _Receiver:
     def _write(self, waiting: list[tuple[UploadFile, bytes]]) -> None:
         for upload, data in waiting:
             file: Any = upload.file
-            if upload._in_memory:  # pyright: ignore[reportPrivateUsage]
+            if not _is_on_disk(upload):
                 self._held -= file.tell()
                 file.rollover()
             file.write(data)

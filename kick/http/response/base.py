@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from copy import copy
-from typing import Final, Self
+from functools import lru_cache
+from typing import Any, Final, Self
 
 from starlette.background import BackgroundTask
 from starlette.datastructures import MutableHeaders
@@ -24,8 +25,17 @@ _breaks_out: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 """Finds what no value of a header may hold (RFC 9110, section 5.5): with a line break in it, it would be two."""
 
 
-class SafeResponse(Response):
+class HasSafeHeaders(Response):
     """A `Response` whose headers refuse what would break out of its line; see `SafeHeaders`."""
+
+    @property
+    def headers(self) -> MutableHeaders:
+        """The headers, to be read and changed."""
+        return SafeHeaders(raw=self.raw_headers)
+
+
+class SafeResponse(HasSafeHeaders):
+    """The base of the responses that kick makes."""
 
     background: BackgroundTask | None
 
@@ -34,11 +44,6 @@ class SafeResponse(Response):
         own = _new(type(self))
         own.__dict__.update(self.__dict__)
         return own
-
-    @property
-    def headers(self) -> MutableHeaders:
-        """The headers, to be read and changed."""
-        return SafeHeaders(raw=self.raw_headers)
 
 
 class ReadyResponse(SafeResponse):
@@ -143,9 +148,20 @@ def protected(response: Response) -> Response:
     """
     for name, value in response.raw_headers:
         header_line(name.decode("latin-1"), value.decode("latin-1"))
-    if not isinstance(response, SafeResponse):
-        response._headers = SafeHeaders(raw=response.raw_headers)
+    if not isinstance(response, HasSafeHeaders):
+        kind: Any = type(response)
+        response.__class__ = _with_safe_headers(kind)
     return response
+
+
+@lru_cache(maxsize=256)
+def _with_safe_headers(kind: Any) -> Any:
+    """The same class of responses with `headers` of the kind that refuses.
+
+    Starlette makes the object with the headers itself, and keeps it in a private attribute: only a class says which.
+    """
+    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+    return type(kind)(kind.__name__, (HasSafeHeaders, kind), names)
 
 
 def own_copy(response: Response) -> Response:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from enum import Enum, auto
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from starlette.datastructures import Headers
 
 from kick.exceptions import PreconditionFailed
-from kick.http.response.base import ReadyResponse, Response, empty_response
-
-if TYPE_CHECKING:
-    from kick.http.context.context import RequestContext
-    from kick.http.routing.router import Route
+from kick.http.response.base import Response, empty_response
 
 SAFE: Final = frozenset({"GET", "HEAD"})
 """The methods that may be answered with 304."""
@@ -75,7 +69,7 @@ def evaluate(method: str, headers: Headers, *, etag: str | None, modified: datet
     unchanged = Outcome.NOT_MODIFIED if method in SAFE else Outcome.FAILED
     if if_none_match is not None:
         return unchanged if exists and _listed(if_none_match, etag, weakly=True) else Outcome.SEND
-    since = _date(headers.get("if-modified-since")) if method in SAFE else None
+    since = parse_http_date(headers.get("if-modified-since")) if method in SAFE else None
     if since is not None and modified is not None and modified.replace(microsecond=0) <= since:
         return Outcome.NOT_MODIFIED
     return Outcome.SEND
@@ -117,57 +111,6 @@ def not_modified(response: Response) -> Response:
     return empty
 
 
-class Conditional:
-    """What `conditional()` returns."""
-
-    is_blind = True
-
-    def for_route(self, route: Route | None) -> Conditional | None:
-        """Itself, where the route answers GET."""
-        return self if route is not None and route.method in SAFE else None
-
-    async def __call__(
-        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
-    ) -> Response:
-        """Give the response an entity tag, and leave its body out where the client has it."""
-        response = await call_next(ctx)
-        if not isinstance(response, ReadyResponse) or response.status_code != 200:
-            return response
-        held = dict(response.raw_headers)
-        if b"no-store" in held.get(b"cache-control", b""):
-            return response
-        etag = held.get(b"etag")
-        if etag is None:
-            etag = b'W/"%s"' % blake2b(response.body, digest_size=16).hexdigest().encode("ascii")
-            response.raw_headers.append((b"etag", etag))
-        modified = _date(held.get(b"last-modified", b"").decode("latin-1"))
-        outcome = evaluate("GET", ctx.headers, etag=etag.decode("latin-1"), modified=modified)
-        return not_modified(response) if outcome is Outcome.NOT_MODIFIED else response
-
-
-def conditional() -> Conditional:
-    """Middleware that gives each ready body an entity tag, and answers 304 to a client that has it already.
-
-    The handler runs all the same; what is saved is the way to the client. Streams, files, which have entity tags of
-    their own, and responses with `Cache-Control: no-store` pass through it untouched. The tag is weak, since what
-    stands in front of the application may compress the body.
-
-    >>> from kick import Controller, Get, Module, bootstrap
-    >>> @Controller("/prices")
-    ... class PriceController:
-    ...     @Get()
-    ...     async def prices(self) -> dict[str, int]:
-    ...         return {"apples": 3}
-    >>> app = bootstrap([Module("prices", controllers=[PriceController])], middleware=[conditional()])
-    >>> from kick.testing import TestClient
-    >>> with TestClient(app) as client:
-    ...     tag = client.get("/prices").headers["etag"]
-    ...     client.get("/prices", headers={"if-none-match": tag}).status_code
-    304
-    """
-    return Conditional()
-
-
 def _listed(field: str, etag: str | None, *, weakly: bool) -> bool:
     """Whether an entity tag is in a list of them; `*` stands for any there is."""
     if field.strip() == "*":
@@ -184,11 +127,11 @@ def _listed(field: str, etag: str | None, *, weakly: bool) -> bool:
 
 
 def _is_later(modified: datetime | None, field: str | None) -> bool:
-    since = _date(field)
+    since = parse_http_date(field)
     return since is not None and modified is not None and modified.replace(microsecond=0) > since
 
 
-def _date(field: str | None) -> datetime | None:
+def parse_http_date(field: str | None) -> datetime | None:
     try:
         return in_utc(parsedate_to_datetime(field)) if field else None
     except (ValueError, OverflowError):

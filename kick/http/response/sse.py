@@ -51,8 +51,8 @@ class ServerSentEvent(msgspec.Struct, frozen=True, kw_only=True):
         return ("\n".join(lines) + "\n\n").encode("utf-8", "replace")
 
 
-Event: TypeAlias = "ServerSentEvent | str | Mapping[str, Any]"
-Events: TypeAlias = "AsyncIterable[Event] | Iterable[Event]"
+Event: TypeAlias = ServerSentEvent | str | Mapping[str, Any]
+Events: TypeAlias = AsyncIterable[Event] | Iterable[Event]
 
 
 class EventStream(StreamResponse):

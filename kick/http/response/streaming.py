@@ -18,8 +18,8 @@ from starlette.types import Receive, Scope, Send
 from kick.concurrency import Threads
 from kick.http.response.base import SafeResponse, header_line
 
-Chunk: TypeAlias = "bytes | str | bytearray | memoryview"
-Chunks: TypeAlias = "AsyncIterable[Chunk] | Iterable[Chunk]"
+Chunk: TypeAlias = bytes | str | bytearray | memoryview
+Chunks: TypeAlias = AsyncIterable[Chunk] | Iterable[Chunk]
 
 _END: Final = object()
 _IN_ONE_PIECE: Final = (str, bytes, bytearray, memoryview)

@@ -11,7 +11,7 @@ import msgspec
 
 from kick.di.naming import place_of
 from kick.http.errors import DecoratorNotCalled, SameName
-from kick.http.request.uploads import File
+from kick.http.uploads import File
 
 _CONTROLLER: Final = "__kick_controller__"
 _ROUTES: Final = "__kick_routes__"

@@ -2,252 +2,23 @@
 
 from __future__ import annotations
 
-import enum
-import re
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from math import isinf
-from types import UnionType
-from typing import Annotated, Any, Final, Literal, NamedTuple, NewType, TypeAlias, Union, get_args, get_origin
-from urllib.parse import unquote_to_bytes
-from uuid import UUID
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
-import msgspec
+from kick.exceptions import HTTPError
+from kick.http.errors import DuplicateRoute
+from kick.http.routing.paths import Convert, Segment
+from kick.http.routing.route import Route
 
-from kick.exceptions import HTTPError, NotFound
-from kick.http.context.context import RequestContext
-from kick.http.errors import BadRoutePath, DuplicateRoute
-from kick.http.handlers.upload_limits import Allowance
-from kick.http.response.base import Response
-from kick.http.routing.decorators import RouteInfo
-from kick.http.validation.serialization import malformed
-
-Endpoint: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
-"""A context in, a response out: a handler with everything around it."""
-
-Convert: TypeAlias = Callable[[str], Any]
-
-PERCENT: Final = ord("%")
-"""To be looked for in bytes. `b"%" in path` looks for a number first: an exception is made, and thrown away."""
-
-
-class Route(msgspec.Struct, kw_only=True, eq=False):
-    """One route: what it is, and the endpoint that serves it. Middleware sees it as `ctx.route`.
-
-    >>> from kick import Controller, Get, Module, bootstrap
-    >>> @Controller("/notes")
-    ... class NoteController:
-    ...     @Get("/{note_id}")
-    ...     async def show(self, note_id: int) -> int:
-    ...         return note_id
-    >>> (route,) = bootstrap([Module("notes", controllers=[NoteController])]).routes
-    >>> route.method, route.path, route.name, route.module
-    ('GET', '/notes/{note_id}', 'NoteController.show', 'notes')
-    """
-
-    method: str
-    """`*` where something is mounted: any method."""
-    path: str
-    """The whole path, with `{names}`."""
-    name: str
-    """`NoteController.show`, or what the decorator was told."""
-    handler: Callable[..., Any]
-    controller: type | None
-    module: str
-    place: str
-    """Where the handler is defined, for error messages."""
-    info: RouteInfo
-    session: bool | None
-    """`False` where the session is switched off."""
-    max_body: int | None
-    allowance: Allowance | None = None
-    """What it takes of files; `None` where it declares none."""
-    middleware: tuple[Any, ...] = ()
-    """That of the module, the controller and the method, outermost first."""
-    endpoint: Endpoint
-
-    def __repr__(self) -> str:
-        return f"<Route {self.method} {self.path} {self.name}>"
-
-
-class Segment(NamedTuple):
-    """One segment of a path: a literal, or a parameter with its converter."""
-
-    literal: str | None
-    name: str
-    kind: Any
-    """A name in `CONVERTERS`, or an enum or `Literal`."""
-    convert: Convert | None
-
-
-def _to_int(text: str) -> int:
-    digits = text if text.isdigit() else text.removeprefix("-")
-    if not digits.isdigit() or not digits.isascii() or len(digits) > 19:
-        raise ValueError(text)
-    return int(text)
-
-
-def _to_float(text: str) -> float:
-    value = float(text) if _is_float(text) else float("inf")
-    if isinf(value):
-        raise ValueError(text)
-    return value
-
-
-def _to_uuid(text: str) -> UUID:
-    if _is_uuid(text) is None:
-        raise ValueError(text)
-    return UUID(text)
-
-
-CONVERTERS: Final[dict[str, Convert | None]] = {
-    "str": None,
-    "int": _to_int,
-    "float": _to_float,
-    "uuid": _to_uuid,
-    "path": None,
-}
-
-_is_float: Final = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?").fullmatch
-_is_uuid: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
-_is_no_triplet: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
-
-_KINDS: Final[dict[Any, str]] = {str: "str", int: "int", float: "float", UUID: "uuid"}
 _RANKS: Final = {"int": 0, "uuid": 1, "float": 2, "str": 4, "path": 5}
 _RANK_OF_CHOICES: Final = 3
-_PARAMETER: Final = re.compile(r"\{([A-Za-z_]\w*)(?::([a-z]+))?\}")
-_NEVER_SENT: Final = re.compile(r"[?#\s\x00-\x1f\x7f]")
-"""What no path of a request holds undecoded, or decoded in any sensible one."""
 
-
-def parse_path(path: str, hints: dict[str, Any], place: str) -> list[Segment]:
-    """The segments of a path; `hints` has the type of each parameter that the handler takes.
-
-    >>> [segment.literal or segment.kind for segment in parse_path("/users/{user_id}", {"user_id": int}, "")]
-    ['users', 'int']
-
-    Raises `BadRoutePath`.
-    """
-    segments: list[Segment] = []
-    seen: set[str] = set()
-    parts = path[1:].split("/")
-    for index, part in enumerate(parts):
-        match = _PARAMETER.fullmatch(part)
-        if match is None:
-            if "{" in part or "}" in part:
-                raise BadRoutePath(path, place, f"has the segment {part!r}, which is neither text nor one parameter")
-            if _NEVER_SENT.search(part) or part in (".", ".."):
-                raise BadRoutePath(path, place, f"has the segment {part!r}, which no request can have")
-            segments.append(Segment(part, "", "", None))
-            continue
-        name, kind = match.groups()
-        if name in seen:
-            raise BadRoutePath(path, place, f"has the parameter {name!r} twice")
-        seen.add(name)
-        segment = _parameter(name, kind, hints.get(name), path, place)
-        if segment.kind == "path" and index != len(parts) - 1:
-            raise BadRoutePath(path, place, f"goes on after {{{name}:path}}, which takes all the rest")
-        segments.append(segment)
-    return segments
-
-
-def _parameter(name: str, kind: str | None, hint: Any, path: str, place: str) -> Segment:
-    if kind is not None and kind not in CONVERTERS:
-        raise BadRoutePath(path, place, f"has the kind {kind!r}; kinds are {', '.join(CONVERTERS)}")
-    hint = plain_hint(hint)
-    choices = _choices(hint)
-    if choices is not None:
-        return Segment(None, name, hint, choices.__getitem__)
-    shown = getattr(hint, "__qualname__", repr(hint))
-    if hint is None or hint is Any:
-        kind = kind or "str"
-    elif hint not in _KINDS:
-        problem = f"has the parameter {name!r} of type {shown}; str, int, float, UUID, Literal and enums are possible"
-        fix = f"Take it as text, and convert it in the handler: `{name}: str`."
-        raise BadRoutePath(path, place, problem, fix)
-    elif kind is None:
-        kind = _KINDS[hint]
-    elif kind != _KINDS[hint] and (hint is not str or kind != "path"):
-        problem = f"has {{{name}:{kind}}}, but the handler takes {name}: {shown}"
-        raise BadRoutePath(path, place, problem, f"Let the type alone say it: `{{{name}}}`.")
-    return Segment(None, name, kind, CONVERTERS[kind])
-
-
-def plain_hint(hint: Any) -> Any:
-    """A hint without `Annotated`, `| None` and `NewType`: the path of a request cannot be without the parameter.
-
-    >>> plain_hint(int | None)
-    <class 'int'>
-    """
-    if get_origin(hint) is Annotated:
-        return plain_hint(hint.__origin__)
-    if isinstance(hint, NewType):
-        return plain_hint(hint.__supertype__)
-    if get_origin(hint) in (Union, UnionType):
-        others = [each for each in get_args(hint) if each is not type(None)]
-        if len(others) == 1:
-            return plain_hint(others[0])
-    return hint
-
-
-def _choices(hint: Any) -> dict[str, Any] | None:
-    """The values of an enum or a `Literal` by their text."""
-    if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return {str(member.value): member for member in hint}
-    if get_origin(hint) is Literal:
-        return {str(value): value for value in get_args(hint)}
-    return None
-
-
-class _Node:
-    """What can follow after some segments of a path."""
-
-    __slots__ = ("literals", "mount", "only", "parameters", "routes")
-
-    def __init__(self) -> None:
-        self.literals: dict[str, _Node] = {}
-        self.parameters: list[_Parameter] = []
-        self.routes: dict[str, tuple[Route, tuple[str, ...]]] = {}
-        self.mount: _Mounted | None = None
-        self.only: _Parameter | None = None
-        """The parameter, where there is one that takes one segment, and nothing is mounted."""
-
-    def child(self, segment: Segment) -> _Node:
-        if segment.literal is not None:
-            return self.literals.setdefault(segment.literal, _Node())
-        for known in self.parameters:
-            if known.kind == segment.kind:
-                return known.node
-        node = _Node()
-        self.parameters.append(_Parameter(segment.kind, segment.convert, segment.kind == "path", node))
-        self.parameters.sort(key=_rank)
-        return node
-
-
-class _Parameter(NamedTuple):
-    """One kind of parameter at some place, and what can follow."""
-
-    kind: Any
-    convert: Convert | None
-    takes_rest: bool
-    node: _Node
-
-
-class _Mounted(NamedTuple):
-    """What takes all the paths from some place on that no route takes; `methods` is `None` for any."""
-
-    route: Route
-    names: tuple[str, ...]
-    methods: Collection[str] | None
-    is_told: bool
-    """Whether `Allow` names the methods."""
-
-
-def _rank(parameter: _Parameter) -> tuple[int, str]:
-    return _RANKS.get(parameter.kind, _RANK_OF_CHOICES), str(parameter.kind)
+Found: TypeAlias = tuple[Route, dict[str, Any]]
+"""A route, and the parameters of the path."""
 
 
 class Miss(NamedTuple):
-    """Why no route serves a request: its path has others, for the methods in `allowed`, or it cannot be read.
+    """The reason why no route serves a request: other methods are `allowed` at its path, or the path is invalid.
 
     `location` is where it is served: without the slash at the end.
     """
@@ -255,10 +26,6 @@ class Miss(NamedTuple):
     allowed: tuple[str, ...] = ()
     error: HTTPError | None = None
     location: bytes | None = None
-
-
-Found: TypeAlias = "tuple[Route, dict[str, Any]]"
-"""A route, and the parameters of the path."""
 
 
 class Router:
@@ -371,6 +138,54 @@ class Router:
         return node
 
 
+class _Node:
+    """What can follow after some segments of a path."""
+
+    __slots__ = ("literals", "mount", "only", "parameters", "routes")
+
+    def __init__(self) -> None:
+        self.literals: dict[str, _Node] = {}
+        self.parameters: list[_Parameter] = []
+        self.routes: dict[str, tuple[Route, tuple[str, ...]]] = {}
+        self.mount: _Mounted | None = None
+        self.only: _Parameter | None = None
+        """The parameter, where there is one that takes one segment, and nothing is mounted."""
+
+    def child(self, segment: Segment) -> _Node:
+        if segment.literal is not None:
+            return self.literals.setdefault(segment.literal, _Node())
+        for known in self.parameters:
+            if known.kind == segment.kind:
+                return known.node
+        node = _Node()
+        self.parameters.append(_Parameter(segment.kind, segment.convert, segment.kind == "path", node))
+        self.parameters.sort(key=_rank)
+        return node
+
+
+class _Parameter(NamedTuple):
+    """One kind of parameter at some place, and what can follow."""
+
+    kind: Any
+    convert: Convert | None
+    takes_rest: bool
+    node: _Node
+
+
+class _Mounted(NamedTuple):
+    """What takes all the paths from some place on that no route takes; `methods` is `None` for any."""
+
+    route: Route
+    names: tuple[str, ...]
+    methods: Collection[str] | None
+    is_told: bool
+    """Whether `Allow` names the methods."""
+
+
+def _rank(parameter: _Parameter) -> tuple[int, str]:
+    return _RANKS.get(parameter.kind, _RANK_OF_CHOICES), str(parameter.kind)
+
+
 def _names(segments: Sequence[Segment]) -> tuple[str, ...]:
     return tuple(segment.name for segment in segments if segment.literal is None)
 
@@ -441,50 +256,3 @@ def _converts(convert: Convert | None, part: str) -> bool:
     except (ValueError, KeyError):
         return False
     return True
-
-
-def split_path(path: str, raw_path: bytes | None, root_path: str) -> list[str]:
-    """What is between the slashes of a path below `root_path`, each piece percent-decoded once.
-
-    `raw_path` is the path as it was sent.
-
-    >>> split_path("/api/a/b%c", b"/api/a%2Fb%25c", "/api")
-    ['', 'a/b%c']
-
-    Raises `BadRequest` for percent-encoding that is broken or no UTF-8 (RFC 3986, section 2.1), and `NotFound` for what
-    is no path: `*`.
-    """
-    if path[:1] not in ("", "/"):
-        raise NotFound(f"There is nothing at {path}.")
-    skipped = root_path.rstrip("/").count("/")
-    is_encoded = raw_path is not None and PERCENT in raw_path
-    parts = _decoded((raw_path or b"").partition(b"?")[0]) if is_encoded else path.split("/")
-    return ["", *(parts[skipped + 1 :] or [""])]
-
-
-def root_in(path: str, root_path: str) -> str:
-    """The part of a path that is the `root_path` of the server; nothing, where a proxy took it away.
-
-    >>> root_in("/api/notes", "/api/"), root_in("/apiary/notes", "/api")
-    ('/api', '')
-    """
-    root = root_path.rstrip("/")
-    return root if path == root or path.startswith(f"{root}/") else ""
-
-
-def _decoded(raw: bytes) -> list[str]:
-    if _is_no_triplet(raw):
-        raise malformed("path", "The path has a percent sign that begins no encoding.", "Expected %XX", "encoding")
-    try:
-        return [unquote_to_bytes(part).decode() for part in raw.split(b"/")]
-    except UnicodeDecodeError:
-        raise malformed("path", "The path is not UTF-8.", "Expected UTF-8", "encoding") from None
-
-
-def path_names(path: str) -> list[str]:
-    """The names of the parameters in a path.
-
-    >>> path_names("/users/{user_id}/files/{rest:path}")
-    ['user_id', 'rest']
-    """
-    return [match.group(1) for part in path.split("/") if (match := _PARAMETER.fullmatch(part))]

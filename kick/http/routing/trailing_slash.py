@@ -8,10 +8,12 @@ from urllib.parse import quote
 from starlette.types import Scope
 
 from kick.errors import KickError
-from kick.http.routing.router import Found, Miss, Route, Router, root_in
+from kick.http.routing.paths import root_in
+from kick.http.routing.route import Route
+from kick.http.routing.router import Found, Miss, Router
 
 TrailingSlash: TypeAlias = Literal["strict", "redirect", "ignore"]
-"""What becomes of `/notes/` where there is a route `/notes`.
+"""Handling of `/notes/` where there is a route `/notes`.
 
 | option | a request for `/notes/` |
 |---|---|

@@ -12,7 +12,8 @@ from uuid import UUID
 from kick.errors import KickError, similar
 
 if TYPE_CHECKING:
-    from kick.http.routing.router import Route, Segment
+    from kick.http.routing.paths import Segment
+    from kick.http.routing.route import Route
 
 _SEGMENT: Final = "!$&'()*+,;=:@"
 """What may stand in a segment as it is, beside letters and digits (RFC 3986, section 3.3)."""

@@ -21,7 +21,7 @@ from uuid import UUID
 import msgspec
 
 from kick.exceptions import BadRequest, FieldError, UnprocessableEntity
-from kick.http.request.uploads import is_upload
+from kick.http.uploads import is_upload
 from kick.http.validation.dataclass_defaults import filler
 from kick.http.validation.errors import MOST_ERRORS, errors_in, pointer
 
@@ -219,10 +219,18 @@ def malformed(part: str, detail: str, message: str, code: str) -> BadRequest:
     return BadRequest(detail, errors=[{"location": f"/{part}", "message": message, "code": code}])
 
 
-def _malformed(error: Exception, body: bytes) -> BadRequest:
+def _is_utf8(body: bytes | str) -> bool:
+    try:
+        str(body) if isinstance(body, str) else body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _malformed(error: Exception, body: bytes | str) -> BadRequest:
     if isinstance(error, RecursionError):
         return malformed("body", "The body is nested too deeply.", "Nested too deeply", "nesting")
-    if isinstance(error, UnicodeDecodeError):
+    if not _is_utf8(body):  # msgspec says so in one way or another, and in some places not at all
         return malformed("body", "The body is not UTF-8.", "Expected UTF-8", "encoding")
     reason = str(error).replace("(byte ", "(at byte ").replace("Input data was truncated", "it ends too early")
     return malformed("body", f"The body is not valid JSON: {reason}.", "Expected JSON", "json")

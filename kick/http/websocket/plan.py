@@ -17,9 +17,9 @@ from kick.http.context.context import RequestContext
 from kick.http.handlers.endpoint import _getter, _is_scoped, _resolved
 from kick.http.handlers.parameters import is_socket
 from kick.http.handlers.plan import Argument, CallPlan, Source
+from kick.http.middleware import Endpoint
 from kick.http.response.base import Response
 from kick.http.routing.decorators import SocketInfo
-from kick.http.routing.router import Endpoint
 from kick.http.websocket.errors import (
     BadMessageType,
     BadOrigin,

@@ -8,8 +8,11 @@ from starlette.types import Receive, Scope, Send
 
 from kick.exceptions import Forbidden, HTTPError, NotFound, ServiceUnavailable
 from kick.http.context.context import RequestContext
+from kick.http.middleware import Endpoint
 from kick.http.routing.decorators import SocketInfo
-from kick.http.routing.router import Endpoint, Miss, Route, Router, root_in, split_path
+from kick.http.routing.paths import root_in, split_path
+from kick.http.routing.route import Route
+from kick.http.routing.router import Miss, Router
 from kick.http.routing.trailing_slash import finder
 from kick.http.sending import end_request
 from kick.http.settings import Settings

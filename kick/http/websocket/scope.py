@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from starlette.types import Scope
-
-if TYPE_CHECKING:
-    from kick.http.websocket.handshake import Handshake
 
 HANDSHAKE: Final = "kick.handshake"
 """Where the handshake stands in the scope of the request."""
@@ -16,7 +13,7 @@ _SECURE: Final = ("wss", "https")
 """Schemes of a connection over TLS: what stands in front of the application may have written either."""
 
 
-def as_request(scope: Scope, handshake: Handshake | None) -> Scope:
+def as_request(scope: Scope, handshake: object) -> Scope:
     """The handshake of a WebSocket as the request that it is; `None` stands for that of a mounted application.
 
     >>> as_request({"type": "websocket", "scheme": "wss", "path": "/chat"}, None)

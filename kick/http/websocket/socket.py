@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, Self
+from typing import Any, ClassVar, Final, Generic, Protocol, Self
 
 import anyio
 import anyio.lowlevel
@@ -12,13 +12,11 @@ from starlette.datastructures import URL, Headers, QueryParams, State
 from starlette.types import Message, Receive, Send
 from typing_extensions import TypeVar
 
+import kick.session  # exports `Session` when somebody asks for it: not every application has sessions
 from kick.http.context.context import RequestContext
 from kick.http.routing.decorators import SocketInfo
+from kick.http.routing.route import Route
 from kick.http.websocket.messages import TOO_BIG, Frame, Frames, InvalidMessage, is_longer, short_reason
-
-if TYPE_CHECKING:
-    from kick.http.routing.router import Route
-    from kick.session.session import Session
 
 In = TypeVar("In", default=Any)
 Out = TypeVar("Out", default=Any)
@@ -178,7 +176,7 @@ class Socket(Generic[In, Out]):
         return self._context.state
 
     @property
-    def session(self) -> Session[Any]:
+    def session(self) -> kick.session.Session[Any]:
         """The session as it was at the handshake.
 
         Up to `accept()` it is like that of a request: changes are saved, and the cookie is sent with the answer. After

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from kick.http.request.request_id import parse_trace
+from kick.http.request.trace_context import parse_trace
 from kick.log_text import is_plain, shown
 from kick.session.ids import fingerprint
 

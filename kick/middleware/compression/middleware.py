@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import anyio.to_thread
 import msgspec
@@ -12,16 +12,14 @@ from starlette.responses import FileResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from kick.errors import KickError, MissingExtra
+from kick.http.context.context import RequestContext
 from kick.http.response.base import HeadResponse, ReadyResponse, Response, add_vary
 from kick.http.response.streaming import StreamResponse
 from kick.middleware.compression.encodings import CODINGS, Encoder, has_zstd, preferred
 from kick.middleware.ownership import own_response
 from kick.middleware.per_route import PerRoute
 
-if TYPE_CHECKING:
-    from kick.http.context.context import RequestContext
-
-CallNext: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
+CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
 Coding: TypeAlias = Literal["gzip", "zstd"]
 
 IN_THREAD: Final = 1 << 16

@@ -6,12 +6,11 @@ import re
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-if TYPE_CHECKING:
-    from kick.http.context.context import RequestContext
+from kick.http.context.context import RequestContext
 
-KeyOf: TypeAlias = "Callable[[RequestContext[Any]], str | Awaitable[str | None] | None]"
+KeyOf: TypeAlias = Callable[[RequestContext[Any]], str | Awaitable[str | None] | None]
 """Says whose request it is; `None` for one that is not counted."""
 
 _is_plain: Final = re.compile(r"[A-Za-z0-9_.:@-]{1,64}").fullmatch

@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 import anyio
 
+from kick import optional_types
 from kick.errors import KickError
 from kick.exceptions import ServiceUnavailable, TooManyRequests
+from kick.http.context.context import RequestContext
 from kick.http.errors import MiddlewareOrder
 from kick.http.response.base import Response
 from kick.http.routing.decorators import SocketInfo
+from kick.http.routing.route import Route
+from kick.http.settings import Settings
 from kick.middleware.cors import Cors
 from kick.middleware.ownership import own_response
 from kick.middleware.rate_limit.clients import KEYS, KeyOf, plain_key
+from kick.middleware.rate_limit.counters import Counters
 from kick.middleware.rate_limit.options import (
     CostOf,
     OnError,
@@ -32,17 +37,11 @@ from kick.middleware.session import SessionLayer
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
-    from limits.aio.storage import Storage
     from limits.aio.strategies import RateLimiter
-
-    from kick.http.context.context import RequestContext
-    from kick.http.routing.router import Route
-    from kick.http.settings import Settings
-    from kick.middleware.rate_limit.counters import Counters
 
 logger: Final = logging.getLogger("kick.http")
 
-CallNext: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
+CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
 
 
 class Verdict(NamedTuple):
@@ -209,7 +208,7 @@ def rate_limit(
     limits: str,
     *,
     key: Literal["ip", "principal"] | KeyOf = "ip",
-    store: str | Storage | None = None,
+    store: str | optional_types.Storage | None = None,
     name: str | None = None,
     cost: int | CostOf = 1,
     strategy: Strategy = "sliding-window",

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 
 from kick.errors import KickError, MissingExtra
+from kick.http.context.context import RequestContext
 from kick.middleware.rate_limit.clients import KeyOf
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
 
-    from kick.http.context.context import RequestContext
-
-CostOf: TypeAlias = "Callable[[RequestContext[Any]], int | Awaitable[int]]"
+CostOf: TypeAlias = Callable[[RequestContext[Any]], int | Awaitable[int]]
 Strategy: TypeAlias = Literal["sliding-window", "fixed-window", "moving-window"]
 OnError: TypeAlias = Literal["open", "closed"]
 

@@ -12,7 +12,7 @@ from kick.errors import KickError, similar
 NONCE: Final = "'nonce'"
 """Stands for `ctx.csp_nonce` among the sources of a directive; it is left out where nobody asked for one."""
 
-Directives: TypeAlias = "Mapping[str, str | Sequence[str] | None]"
+Directives: TypeAlias = Mapping[str, str | Sequence[str] | None]
 """Sources by directive, a text with spaces between them or a list; `None` takes a directive of the default away."""
 
 DEFAULT: Final[Mapping[str, Sequence[str]]] = MappingProxyType(

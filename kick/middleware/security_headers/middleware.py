@@ -6,19 +6,17 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from kick.errors import KickError
+from kick.http.context.context import RequestContext
 from kick.http.mounts import MountedResponse
 from kick.http.response.base import JSON, Response
 from kick.middleware.ownership import own_response
 from kick.middleware.per_route import PerRoute
 from kick.middleware.security_headers.csp import Directives, Policy, policy_of
 
-if TYPE_CHECKING:
-    from kick.http.context.context import RequestContext
-
-CallNext: TypeAlias = "Callable[[RequestContext[Any]], Awaitable[Response]]"
+CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
 Header: TypeAlias = tuple[bytes, bytes]
 
 PERMISSIONS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(

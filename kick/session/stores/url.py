@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any, Final, cast
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from kick.errors import MissingExtra
 from kick.session.errors import BadSessionOption, MissingStoreMethod, UnknownStore
@@ -58,27 +59,37 @@ def open_store(store: object, *, timeout: float = 1.0) -> AtomicStore:
     return BasicStore(cast(SessionStore, store))
 
 
+def scheme_of(url: str) -> str:
+    """The scheme of a URL in lower case, or an empty text (RFC 3986, section 3.1); the rest may be broken.
+
+    >>> scheme_of("redis+sentinel://one,[::1]:2/service"), scheme_of("sessions.db")
+    ('redis+sentinel', '')
+    """
+    found = re.match(r"([a-z][a-z0-9+.-]*):", url, re.IGNORECASE)
+    return found[1].lower() if found else ""
+
+
 def _from_url(url: str, timeout: float) -> AtomicStore:
-    parts = urlsplit(url)
-    if parts.scheme == "memory":
+    scheme = scheme_of(url)
+    if scheme == "memory":
         return MemoryStore(**_max_sessions(url))
-    if parts.scheme == "sqlite":
+    if scheme == "sqlite":
         from kick.session.stores.sqlite import SQLiteStore
 
         return SQLiteStore(_sqlite_path(url), busy_timeout=timeout)
-    if f"{parts.scheme}://" in SCHEMES:
+    if f"{scheme}://" in SCHEMES:
         try:
             import redis  # noqa: F401
         except ModuleNotFoundError:
-            raise MissingExtra(f"session(store={parts.scheme + '://...'!r})", "redis", "redis") from None
+            raise MissingExtra(f"session(store={scheme + '://...'!r})", "redis", "redis") from None
         from kick.session.stores.redis import RedisStore
 
         return RedisStore(url, timeout=timeout)
-    raise UnknownStore(repr(f"{parts.scheme}://...") if parts.scheme else repr(url), SCHEMES)
+    raise UnknownStore(repr(f"{scheme}://...") if scheme else repr(url), SCHEMES)
 
 
 def _max_sessions(url: str) -> dict[str, Any]:
-    options = dict(parse_qsl(urlsplit(url).query))
+    options = dict(parse_qsl(url.partition("?")[2]))
     text = options.pop("max_sessions", None)
     if options or (text is not None and not (text.isdecimal() and int(text) > 0)):
         raise BadSessionOption("store", url, "no option but max_sessions", 'store="memory://?max_sessions=1000"')

@@ -139,7 +139,7 @@ async def test_a_client_gets_problem_details_with_the_trace(app: App) -> None:
         assert answer.header("content-type") == "application/problem+json"
         problem = answer.json()
         assert problem["detail"] == "The server made a mistake; it has been noted."
-        assert any("test_debug.py" in line and "show" in line for line in problem["trace"])
+        assert any("test_page.py" in line and "show" in line for line in problem["trace"])
         assert problem["exception"] == EVIL
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kick.http.request.request_id import draw_request_id, parse_trace, usable_id
+from kick.http.request.request_id import draw_request_id, usable_id
+from kick.http.request.trace_context import parse_trace
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"

@@ -99,7 +99,8 @@ def test_a_copy_shares_no_headers() -> None:
         assert response.headers.get("set-cookie") is None
         assert copy.headers["x-one"] == "1"
         assert copy.headers["x-two"] == "2"
-        assert type(copy) is type(response)
+        assert isinstance(copy, type(response))
+        assert type(copy).__qualname__ == type(response).__qualname__
 
 
 def test_a_response_with_a_broken_header_is_not_protected_but_refused() -> None:

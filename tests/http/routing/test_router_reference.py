@@ -6,7 +6,9 @@ import pytest
 
 from kick.http.errors import DuplicateRoute
 from kick.http.routing.decorators import RouteInfo
-from kick.http.routing.router import Route, Router, parse_path
+from kick.http.routing.paths import parse_path
+from kick.http.routing.route import Route
+from kick.http.routing.router import Router
 
 Entry = tuple[str, tuple[str, ...] | None, bool]
 """A path, its methods (`None` for any), and whether it is mounted."""

@@ -99,6 +99,17 @@ def seconds_of(work: Callable[[], Any]) -> float:
     return min(times)
 
 
+def slowness() -> float:
+    """How much slower this machine is now than the one the bounds were set on, where this loop takes 0.09 seconds."""
+
+    def loop() -> None:
+        found: dict[int, str] = {}
+        for number in range(1_000_000):
+            found[number % 1000] = str(number)
+
+    return max(1.0, seconds_of(loop) / 0.09)
+
+
 def steps_of(app: App, method: str, path: str) -> int:
     """How many functions are called to find what answers."""
     scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "headers": []}
@@ -117,7 +128,7 @@ def steps_of(app: App, method: str, path: str) -> int:
 
 
 def test_10_000_routes_start_in_under_two_seconds() -> None:
-    assert seconds_of(lambda: of_routes(10_000)) < 2
+    assert seconds_of(lambda: of_routes(10_000)) < 2 * slowness()
 
 
 def test_a_path_is_found_in_as_many_steps_among_10_000_routes_as_among_100() -> None:
@@ -147,12 +158,12 @@ async def test_500_controllers_with_their_services_start_in_under_a_second_and_a
 ) -> None:
     modules, layer = features(500, monkeypatch), session(secret="a secret of at least thirty-two bytes")
     apps: list[App] = []
-    assert seconds_of(lambda: apps.append(bootstrap(modules, [layer]))) < 1.5
+    assert seconds_of(lambda: apps.append(bootstrap(modules, [layer]))) < 1.5 * slowness()
     app = apps[-1]
     assert len(app.routes) == 2000
     began = time.process_time()
     await app.start()
-    assert time.process_time() - began < 1.5
+    assert time.process_time() - began < 1.5 * slowness()
     assert (await ask(app, "/feature499/7")).json() == 7
 
 

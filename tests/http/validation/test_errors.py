@@ -111,9 +111,9 @@ def test_a_pointer_escapes_its_steps() -> None:
 
 def fastest(value: Any, hint: Any) -> float:
     def once() -> float:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         errors_in(value, hint, "/body", "")
-        return time.perf_counter() - begun
+        return time.thread_time() - begun
 
     return min(once() for _ in range(5))
 

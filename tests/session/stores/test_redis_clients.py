@@ -48,6 +48,10 @@ async def works(store: RedisStore) -> None:
         ("redis+cluster://localhost:6379/1", "no database but 0"),
         ("redis+cluster://", "host and port"),
         ("redis+cluster://one:x,two", "(?i)port"),
+        ("redis+cluster://one,[::1", "(?i)ipv6|host"),
+        ("redis+sentinel://one,::1]:2/service", "(?i)ipv6|host|port"),
+        ("redis+sentinel://[one]/service", "(?i)IPv4 or IPv6|address|host"),
+        ("redis://[::1", "(?i)ipv6"),
     ],
 )
 def test_a_url_that_leads_nowhere_is_refused_with_the_forms_that_do(url: str, problem: str) -> None:
@@ -57,9 +61,10 @@ def test_a_url_that_leads_nowhere_is_refused_with_the_forms_that_do(url: str, pr
 
 
 @pytest.mark.parametrize("scheme", ["http", "redis+mesh", "redis+cluster"])
-def test_a_refused_url_does_not_show_its_password(scheme: str) -> None:
+@pytest.mark.parametrize("hosts", ["localhost", "one,[::1", "[one", "one,::1]"])
+def test_a_refused_url_does_not_show_its_password(scheme: str, hosts: str) -> None:
     with pytest.raises(BadRedisURL) as refused:
-        RedisStore(f"{scheme}://user:{SECRET}@localhost/7")
+        RedisStore(f"{scheme}://user:{SECRET}@{hosts}/7")
     assert SECRET not in str(refused.value)
     assert SECRET not in refused.value.cause
 
@@ -86,7 +91,9 @@ def test_limits_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
         "unix:///run/redis.sock?db=1",
         "redis+sentinel://one,two:1,[::1]:2/service",
         "rediss+sentinel://user:password@one/service/2?sentinel_password=other",
+        "redis+sentinel://user:p%40ss@[::1],[::2]:2,three/service/2?sentinel_password=other",
         "redis+cluster://one:1,two:2",
+        "redis+cluster://one:1,[::1],[fe80::2]:2",
         "rediss+cluster://user:password@one",
     ],
 )

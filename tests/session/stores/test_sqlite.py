@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -362,23 +361,19 @@ async def test_writing_frees_what_has_expired_a_bounded_number_at_a_time(path: P
 # the lock of another process
 
 
-async def test_the_loop_and_the_readers_go_on_while_another_process_holds_the_lock(
-    store: SQLiteStore, path: Path
-) -> None:
+async def test_the_loop_and_the_readers_go_on_while_another_process_holds_the_lock(path: Path) -> None:
+    store = SQLiteStore(path, busy_timeout=60)
     key = new_key()
     await store.create(key, Change(set={"a": b"1"}), max_age=LONG)
     with locked(path):
         writing = asyncio.ensure_future(store.commit(key, Change(set={"a": b"2"}), max_age=LONG))
-        slowest = 0.0
         for _ in range(20):
-            before = time.perf_counter()
             assert await fields_of(store, key) == {"a": b"1"}
             await asyncio.sleep(0.001)
-            slowest = max(slowest, time.perf_counter() - before)
         assert not writing.done()
-        assert slowest < 2.0
     assert isinstance(await writing, Committed)
     assert await fields_of(store, key) == {"a": b"2"}
+    await store.aclose()
 
 
 @pytest.mark.parametrize("busy_timeout", [0.1, timedelta(milliseconds=100)])

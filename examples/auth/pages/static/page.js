@@ -1,13 +1,13 @@
-// The page of one visitor: nobody known, or somebody and their session. All it knows, it asks the server for.
+// The page of an anonymous or logged-in user. All of its data comes from the server.
 
 const byId = (id) => document.getElementById(id);
 const view = byId("view");
 const otherTabs = new BroadcastChannel("visitor");
 
 let shown = null; // the id of the template that is shown
-let asked = 0; // so that a late answer does not overwrite a newer one
+let asked = 0; // keeps a late response from overwriting a newer one
 
-// Talking to the server
+// Requests to the server
 
 class Problem extends Error {
   constructor({ status, detail, title, errors = [] }) {
@@ -17,7 +17,7 @@ class Problem extends Error {
   }
 }
 
-// JSON in, JSON out. The session cookie goes along by itself; being HttpOnly, it is nothing this script could read.
+// Send and receive JSON. The browser adds the session cookie; it is HttpOnly, so this script cannot read it.
 async function call(method, path, body) {
   const options = { method };
   if (body !== undefined) {
@@ -38,7 +38,7 @@ async function call(method, path, body) {
   return answer ? JSON.parse(answer) : null;
 }
 
-// What the visitor does
+// Actions of the user
 
 async function refresh() {
   const mine = ++asked;
@@ -76,7 +76,7 @@ async function logOutOthers() {
   say(ended === 1 ? "One other device is logged out." : `${ended} other devices are logged out.`);
 }
 
-// Showing it. Only `textContent` is ever set: what people enter stays text.
+// Display. Only `textContent` is set, so user input is never interpreted as HTML.
 
 function show({ account, session }) {
   const name = account ? "member" : "stranger";
@@ -186,7 +186,7 @@ function clearErrors(form) {
   }
 }
 
-// The server says where each error is ("/body/email") and of what kind; the words for it stand at the field.
+// The server sends the location of each error ("/body/email") and its code; the page has the texts.
 function showErrors(form, problem) {
   const rest = [];
   for (const error of problem.errors) {
@@ -221,7 +221,7 @@ async function attempt(button, action, onProblem = ({ message }) => say(message)
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (error.status === 401 && shown === "member") {
-      await refresh(); // it has been ended elsewhere
+      await refresh(); // the session has ended elsewhere
     } else {
       onProblem(error);
     }
@@ -230,7 +230,7 @@ async function attempt(button, action, onProblem = ({ message }) => say(message)
   }
 }
 
-// The page's life
+// Loading and leaving the page
 
 async function arrive() {
   await refresh();
@@ -242,7 +242,7 @@ const safely = (action) => action().catch((error) => say(error.message));
 otherTabs.addEventListener("message", () => safely(refresh));
 document.addEventListener("visibilitychange", () => document.hidden || safely(refresh));
 
-// A page that is left may be kept as it was, for the back button. It is kept empty.
+// The browser may keep a page for the back button, so clear it when the user leaves.
 addEventListener("pagehide", forget);
 addEventListener("pageshow", ({ persisted }) => persisted && safely(refresh));
 

@@ -11,8 +11,8 @@ While requests run, what goes wrong with Redis is an exception of redis-py: `red
 
 from __future__ import annotations
 
+import re
 from typing import Final
-from urllib.parse import urlsplit
 
 from kick.errors import KickError
 
@@ -71,5 +71,8 @@ class LegacyInCluster(KickError):
 
 
 def _without_credentials(url: str) -> str:
-    credentials, at, _ = urlsplit(url).netloc.rpartition("@")
-    return url.replace(credentials + at, "...@", 1) if at else url
+    """A URL, however broken, without the user and the password in it."""
+    scheme, slashes, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    _, at, hosts = authority.rpartition("@")
+    return f"{scheme}{slashes}...@{hosts}{rest[len(authority) :]}" if at else url

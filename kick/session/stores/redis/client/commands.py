@@ -64,7 +64,7 @@ class Script:
     def __init__(self, *names: str) -> None:
         self.name = names[-1]
         self.source = "\n".join(_lua(name) for name in names).encode()
-        self._by_hash = pack_words([b"EVALSHA", sha1(self.source).hexdigest().encode()])
+        self._by_hash = pack_words([b"EVALSHA", sha1(self.source, usedforsecurity=False).hexdigest().encode()])
         self._in_full = pack_words([b"EVAL", self.source])
 
     def call(self, keys: Sequence[bytes], arguments: list[bytes]) -> bytes:

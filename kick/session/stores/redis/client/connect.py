@@ -7,9 +7,10 @@ with their owner.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeAlias, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from redis.asyncio import ConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.retry import Retry
@@ -173,7 +174,7 @@ def _from_url(url: str, limits: Limits) -> Open:
 
 
 def _sentinel_url(url: str, scheme: str, limits: Limits) -> Open:
-    parts = urlsplit(url)
+    parts = _split(url)
     service, _, database = parts.path.strip("/").partition("/")
     query = dict(parse_qsl(parts.query))
     named = {name: query.pop(f"sentinel_{name}", None) for name in ("username", "password")}
@@ -214,7 +215,7 @@ class _Sentinels:
 
 
 def _cluster_url(url: str, scheme: str, limits: Limits) -> Open:
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.path.strip("/") not in ("", "0"):
         raise ValueError("a cluster has no database but 0")
     credentials, at, _ = parts.netloc.rpartition("@")
@@ -230,6 +231,13 @@ def _settings(url: str, limits: Limits) -> tuple[Any, dict[str, Any]]:
         settings = {name: value for name, value in settings.items() if name not in ("host", "port")}
     pool.connection_class(**settings)
     return pool.connection_class, settings
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a URL with several hosts: `urlsplit` refuses those in which a later one is in brackets."""
+    scheme, _, rest = url.partition("://")
+    netloc = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    return urlsplit(rest[len(netloc) :].lstrip("/"))._replace(scheme=scheme, netloc=netloc)
 
 
 def _addresses(netloc: str, default_port: int) -> list[Address]:

@@ -9,7 +9,7 @@ import pytest
 
 from kick import File, UploadFile
 from kick.http.errors import BadFileLimit
-from kick.http.request.uploads import safe_name_of
+from kick.http.uploads import safe_name_of
 
 
 def upload(content: bytes = b"content", *, on_disk: bool = False) -> UploadFile:

@@ -10,7 +10,7 @@ import msgspec
 from typing_extensions import ReadOnly
 
 from kick.di.hints import hints_of
-from kick.http.request.uploads import File, is_upload
+from kick.http.uploads import File, is_upload
 from kick.http.validation.fields import kinds_of, names_of_model, object_fields
 from kick.http.validation.serialization import holds_uploads
 
@@ -23,12 +23,12 @@ MOST_IN_LIST: Final = 10
 _LISTS: Final = (list, tuple, set, frozenset)
 
 
-class Allowance(msgspec.Struct, frozen=True):
+class UploadLimits(msgspec.Struct, frozen=True):
     """What a route takes of files: `files` by the name of their field, `others` of all the other fields.
 
     `objects` are fields that are read from JSON, which a browser may send as if it were a file.
 
-    >>> Allowance({"avatar": File(max_size=100, max_files=1)}).room
+    >>> UploadLimits({"avatar": File(max_size=100, max_files=1)}).room
     100
     """
 
@@ -51,23 +51,23 @@ class Allowance(msgspec.Struct, frozen=True):
         return max(MOST_FILES, sum(each.max_files or 1 for each in (*self.files.values(), self.others)))
 
 
-ANY_FILES: Final = Allowance()
+ANY_FILES: Final = UploadLimits()
 """What a route takes that says nothing of files: whatever the limit of bodies leaves room for."""
 
 
-def allowance_of(hints: Mapping[str, Any], body: Any = None, others: File | None = None) -> Allowance | None:
+def upload_limits_of(hints: Mapping[str, Any], body: Any = None, others: File | None = None) -> UploadLimits | None:
     """What the parameters for files, the type of the body and the option of a route allow; `None` for nothing special.
 
-    >>> from kick.http.request.uploads import UploadFile
-    >>> allowance_of({"avatar": Annotated[UploadFile, File(max_size=100)]}).files
+    >>> from kick.http.uploads import UploadFile
+    >>> upload_limits_of({"avatar": Annotated[UploadFile, File(max_size=100)]}).files
     {'avatar': File(max_size=100, types=(), max_files=1)}
-    >>> allowance_of({}, dict[str, str]) is None
+    >>> upload_limits_of({}, dict[str, str]) is None
     True
     """
     files = {name: file for name, hint in hints.items() if (file := file_of(hint)) is not None}
     files |= file_fields(body)
     objects = object_fields(body)
-    return Allowance(files, others or File(), objects) if files or others is not None or objects else None
+    return UploadLimits(files, others or File(), objects) if files or others is not None or objects else None
 
 
 def file_of(hint: Any) -> File | None:
@@ -92,7 +92,7 @@ def file_of(hint: Any) -> File | None:
 def file_fields(hint: Any) -> dict[str, File]:
     """What the fields for files of a type allow, by their names on the wire.
 
-    >>> from kick.http.request.uploads import UploadFile
+    >>> from kick.http.uploads import UploadFile
     >>> fields = [("name", str), ("small_picture", UploadFile | None, None)]
     >>> Profile = msgspec.defstruct("Profile", fields, rename="camel")
     >>> file_fields(Profile)

@@ -1,0 +1,194 @@
+"""Paths of routes, parsed into segments, and paths of requests, split and percent-decoded."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable
+from math import isinf
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, NamedTuple, NewType, TypeAlias, Union, get_args, get_origin
+from urllib.parse import unquote_to_bytes
+from uuid import UUID
+
+from kick.exceptions import NotFound
+from kick.http.errors import BadRoutePath
+from kick.http.validation.serialization import malformed
+
+Convert: TypeAlias = Callable[[str], Any]
+
+PERCENT: Final = ord("%")
+"""To be looked for in bytes. `b"%" in path` looks for a number first: an exception is made, and thrown away."""
+
+
+class Segment(NamedTuple):
+    """One segment of a path: a literal, or a parameter with its converter."""
+
+    literal: str | None
+    name: str
+    kind: Any
+    """A name in `CONVERTERS`, or an enum or `Literal`."""
+    convert: Convert | None
+
+
+def _to_int(text: str) -> int:
+    digits = text if text.isdigit() else text.removeprefix("-")
+    if not digits.isdigit() or not digits.isascii() or len(digits) > 19:
+        raise ValueError(text)
+    return int(text)
+
+
+def _to_float(text: str) -> float:
+    value = float(text) if _is_float(text) else float("inf")
+    if isinf(value):
+        raise ValueError(text)
+    return value
+
+
+def _to_uuid(text: str) -> UUID:
+    if _is_uuid(text) is None:
+        raise ValueError(text)
+    return UUID(text)
+
+
+CONVERTERS: Final[dict[str, Convert | None]] = {
+    "str": None,
+    "int": _to_int,
+    "float": _to_float,
+    "uuid": _to_uuid,
+    "path": None,
+}
+_is_float: Final = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?").fullmatch
+_is_uuid: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_is_no_triplet: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
+_KINDS: Final[dict[Any, str]] = {str: "str", int: "int", float: "float", UUID: "uuid"}
+_PARAMETER: Final = re.compile(r"\{([A-Za-z_]\w*)(?::([a-z]+))?\}")
+
+_NEVER_SENT: Final = re.compile(r"[?#\s\x00-\x1f\x7f]")
+"""What no path of a request holds undecoded, or decoded in any sensible one."""
+
+
+def parse_path(path: str, hints: dict[str, Any], place: str) -> list[Segment]:
+    """The segments of a path; `hints` has the type of each parameter that the handler takes.
+
+    >>> [segment.literal or segment.kind for segment in parse_path("/users/{user_id}", {"user_id": int}, "")]
+    ['users', 'int']
+
+    Raises `BadRoutePath`.
+    """
+    segments: list[Segment] = []
+    seen: set[str] = set()
+    parts = path[1:].split("/")
+    for index, part in enumerate(parts):
+        match = _PARAMETER.fullmatch(part)
+        if match is None:
+            if "{" in part or "}" in part:
+                raise BadRoutePath(path, place, f"has the segment {part!r}, which is neither text nor one parameter")
+            if _NEVER_SENT.search(part) or part in (".", ".."):
+                raise BadRoutePath(path, place, f"has the segment {part!r}, which no request can have")
+            segments.append(Segment(part, "", "", None))
+            continue
+        name, kind = match.groups()
+        if name in seen:
+            raise BadRoutePath(path, place, f"has the parameter {name!r} twice")
+        seen.add(name)
+        segment = _parameter(name, kind, hints.get(name), path, place)
+        if segment.kind == "path" and index != len(parts) - 1:
+            raise BadRoutePath(path, place, f"goes on after {{{name}:path}}, which takes all the rest")
+        segments.append(segment)
+    return segments
+
+
+def path_names(path: str) -> list[str]:
+    """The names of the parameters in a path.
+
+    >>> path_names("/users/{user_id}/files/{rest:path}")
+    ['user_id', 'rest']
+    """
+    return [match.group(1) for part in path.split("/") if (match := _PARAMETER.fullmatch(part))]
+
+
+def _parameter(name: str, kind: str | None, hint: Any, path: str, place: str) -> Segment:
+    if kind is not None and kind not in CONVERTERS:
+        raise BadRoutePath(path, place, f"has the kind {kind!r}; kinds are {', '.join(CONVERTERS)}")
+    hint = plain_hint(hint)
+    choices = _choices(hint)
+    if choices is not None:
+        return Segment(None, name, hint, choices.__getitem__)
+    shown = getattr(hint, "__qualname__", repr(hint))
+    if hint is None or hint is Any:
+        kind = kind or "str"
+    elif hint not in _KINDS:
+        problem = f"has the parameter {name!r} of type {shown}; str, int, float, UUID, Literal and enums are possible"
+        fix = f"Take it as text, and convert it in the handler: `{name}: str`."
+        raise BadRoutePath(path, place, problem, fix)
+    elif kind is None:
+        kind = _KINDS[hint]
+    elif kind != _KINDS[hint] and (hint is not str or kind != "path"):
+        problem = f"has {{{name}:{kind}}}, but the handler takes {name}: {shown}"
+        raise BadRoutePath(path, place, problem, f"Let the type alone say it: `{{{name}}}`.")
+    return Segment(None, name, kind, CONVERTERS[kind])
+
+
+def plain_hint(hint: Any) -> Any:
+    """A hint without `Annotated`, `| None` and `NewType`: the path of a request cannot be without the parameter.
+
+    >>> plain_hint(int | None)
+    <class 'int'>
+    """
+    if get_origin(hint) is Annotated:
+        return plain_hint(hint.__origin__)
+    if isinstance(hint, NewType):
+        return plain_hint(hint.__supertype__)
+    if get_origin(hint) in (Union, UnionType):
+        others = [each for each in get_args(hint) if each is not type(None)]
+        if len(others) == 1:
+            return plain_hint(others[0])
+    return hint
+
+
+def _choices(hint: Any) -> dict[str, Any] | None:
+    """The values of an enum or a `Literal` by their text."""
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return {str(member.value): member for member in hint}
+    if get_origin(hint) is Literal:
+        return {str(value): value for value in get_args(hint)}
+    return None
+
+
+def split_path(path: str, raw_path: bytes | None, root_path: str) -> list[str]:
+    """What is between the slashes of a path below `root_path`, each piece percent-decoded once.
+
+    `raw_path` is the path as it was sent.
+
+    >>> split_path("/api/a/b%c", b"/api/a%2Fb%25c", "/api")
+    ['', 'a/b%c']
+
+    Raises `BadRequest` for percent-encoding that is broken or no UTF-8 (RFC 3986, section 2.1), and `NotFound` for what
+    is no path: `*`.
+    """
+    if path[:1] not in ("", "/"):
+        raise NotFound(f"There is nothing at {path}.")
+    skipped = root_path.rstrip("/").count("/")
+    is_encoded = raw_path is not None and PERCENT in raw_path
+    parts = _decoded((raw_path or b"").partition(b"?")[0]) if is_encoded else path.split("/")
+    return ["", *(parts[skipped + 1 :] or [""])]
+
+
+def root_in(path: str, root_path: str) -> str:
+    """The part of a path that is the `root_path` of the server; nothing, where a proxy took it away.
+
+    >>> root_in("/api/notes", "/api/"), root_in("/apiary/notes", "/api")
+    ('/api', '')
+    """
+    root = root_path.rstrip("/")
+    return root if path == root or path.startswith(f"{root}/") else ""
+
+
+def _decoded(raw: bytes) -> list[str]:
+    if _is_no_triplet(raw):
+        raise malformed("path", "The path has a percent sign that begins no encoding.", "Expected %XX", "encoding")
+    try:
+        return [unquote_to_bytes(part).decode() for part in raw.split(b"/")]
+    except UnicodeDecodeError:
+        raise malformed("path", "The path is not UTF-8.", "Expected UTF-8", "encoding") from None

@@ -1,0 +1,55 @@
+"""`Route`: one route of an application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+
+from kick.http.request.upload_limits import UploadLimits
+from kick.http.response.base import Response
+from kick.http.routing.decorators import RouteInfo
+
+ANY_METHOD: Final = "*"
+"""The method of the route of a mounted application."""
+
+
+class Route(msgspec.Struct, kw_only=True, eq=False):
+    """One route: what it is, and the endpoint that serves it. Middleware sees it as `ctx.route`.
+
+    >>> from kick import Controller, Get, Module, bootstrap
+    >>> @Controller("/notes")
+    ... class NoteController:
+    ...     @Get("/{note_id}")
+    ...     async def show(self, note_id: int) -> int:
+    ...         return note_id
+    >>> (route,) = bootstrap([Module("notes", controllers=[NoteController])]).routes
+    >>> route.method, route.path, route.name, route.module
+    ('GET', '/notes/{note_id}', 'NoteController.show', 'notes')
+    """
+
+    method: str
+    """`*` where something is mounted: any method."""
+    path: str
+    """The whole path, with `{names}`."""
+    name: str
+    """`NoteController.show`, or what the decorator was told."""
+    handler: Callable[..., Any]
+    controller: type | None
+    module: str
+    place: str
+    """Where the handler is defined, for error messages."""
+    info: RouteInfo
+    session: bool | None
+    """`False` where the session is switched off."""
+    max_body: int | None
+    upload_limits: UploadLimits | None = None
+    """Limits of uploaded files; `None` where the handler declares no files."""
+    middleware: tuple[Any, ...] = ()
+    """That of the module, the controller and the method, outermost first."""
+    endpoint: Callable[[Any], Awaitable[Response]]
+    """Serves a request: takes its `RequestContext`."""
+
+    def __repr__(self) -> str:
+        return f"<Route {self.method} {self.path} {self.name}>"

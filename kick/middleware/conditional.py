@@ -1,0 +1,59 @@
+"""`conditional()`: entity tags for bodies that are ready, and 304 for clients that have them."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+from kick.http import CallNext, Middleware, RequestContext, Response, Route
+from kick.http.response.base import ReadyResponse
+from kick.http.response.etags import SAFE, Outcome, evaluate, not_modified, parse_http_date
+
+
+class ConditionalLayer(Middleware):
+    """Middleware that `conditional()` returns."""
+
+    uses_session = False
+
+    def for_route(self, route: Route | None) -> ConditionalLayer | None:
+        """Return itself where the route answers GET."""
+        return self if route is not None and route.method in SAFE else None
+
+    async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
+        """Give the response an entity tag, and leave its body out where the client has it."""
+        response = await call_next(ctx)
+        if not isinstance(response, ReadyResponse) or response.status_code != 200:
+            return response
+        held = dict(response.raw_headers)
+        if b"no-store" in held.get(b"cache-control", b""):
+            return response
+        etag = held.get(b"etag")
+        if etag is None:
+            etag = b'W/"%s"' % blake2b(response.body, digest_size=16).hexdigest().encode("ascii")
+            response.raw_headers.append((b"etag", etag))
+        modified = parse_http_date(held.get(b"last-modified", b"").decode("latin-1"))
+        outcome = evaluate("GET", ctx.headers, etag=etag.decode("latin-1"), modified=modified)
+        return not_modified(response) if outcome is Outcome.NOT_MODIFIED else response
+
+
+def conditional() -> ConditionalLayer:
+    """Middleware that gives each ready body an entity tag, and answers 304 to a client that has it already.
+
+    The handler runs all the same; what is saved is the way to the client. Streams, files, which have entity tags of
+    their own, and responses with `Cache-Control: no-store` pass through it untouched. The tag is weak, since what
+    stands in front of the application may compress the body.
+
+    >>> from kick import Controller, Get, Module, bootstrap
+    >>> @Controller("/prices")
+    ... class PriceController:
+    ...     @Get()
+    ...     async def prices(self) -> dict[str, int]:
+    ...         return {"apples": 3}
+    >>> app = bootstrap([Module("prices", controllers=[PriceController])], middleware=[conditional()])
+    >>> from kick.testing import TestClient
+    >>> with TestClient(app) as client:
+    ...     tag = client.get("/prices").headers["etag"]
+    ...     client.get("/prices", headers={"if-none-match": tag}).status_code
+    304
+    """
+    return ConditionalLayer()

@@ -1,0 +1,73 @@
+"""A run that leaves processes behind fails, names them, and ends them; so does one that is interrupted or killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import alive
+from tests.support.serving import ROOT
+from tests.support.waiting import wait_until
+
+LEAVES = """
+import os, subprocess, sys, time
+from pathlib import Path
+
+SLEEPS = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+def leave(**options):
+    subprocess.Popen(SLEEPS, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+
+def test_leaves(tmp_path):
+    leave(start_new_session=True)
+    leave(env={}, cwd=tmp_path)  # as Redis, which overwrites its environment
+    Path(os.environ["READY"]).touch()
+    if os.environ["HANGS"]:
+        time.sleep(600)
+"""
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux: /proc lists processes")
+
+
+def begin(folder: Path, *options: str, hangs: bool) -> subprocess.Popen[str]:
+    """Start pytest on a test that leaves two processes behind; return when it has."""
+    (folder / "test_leaves.py").write_text(LEAVES)
+    (folder / "conftest.py").write_text("from tests.conftest import pytest_configure\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "-W", "ignore", "-p", "no:cacheprovider"]
+    process = subprocess.Popen(
+        [*command, "--rootdir", folder, "--basetemp", folder / "run", *options, folder / "test_leaves.py"],
+        cwd=ROOT,
+        env={**os.environ, "READY": str(folder / "ready"), "HANGS": "1" if hangs else ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_until((folder / "ready").exists, "the processes that are left", timeout=120)
+    return process
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["alone", "side by side"])
+def test_processes_that_are_left_fail_the_run_and_are_ended(tmp_path: Path, options: list[str]) -> None:
+    with begin(tmp_path, *options, hangs=False) as run:
+        output, _ = run.communicate(timeout=300)
+    assert run.returncode == 1
+    assert "processes left behind" in output
+    assert output.count("time.sleep(600)") == 2
+    assert "(started in test_leaves.py::test_leaves (call))" in output
+    assert "1 passed, 1 error" in output.splitlines()[-1]
+    assert alive(str(tmp_path / "run")) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["alone", "side by side"])
+def test_nothing_is_left_of_a_run_that_is_ended_from_outside(
+    tmp_path: Path, options: list[str], how: signal.Signals
+) -> None:
+    with begin(tmp_path, *options, hangs=True) as run:
+        run.send_signal(how)
+        run.communicate(timeout=300)
+    assert run.returncode == (-how if how == signal.SIGKILL else 2)
+    wait_until(lambda: alive(str(tmp_path / "run")) == [], "the end of all processes", timeout=120)

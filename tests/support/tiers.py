@@ -1,0 +1,88 @@
+"""The tiers of the tests: which of them a test is in, if it does not say so by a mark of its own.
+
+The fixtures of a test tell what it needs (`FIXTURES`), and so do the stores that it is parametrized by (`STORES`). What
+a whole file or folder is in stands in `FILES`. CONTRIBUTING.md says which command runs which tier.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+
+FIXTURES = {
+    "redis_server": "redis",
+    "redis_url": "redis",
+    "redis_cluster": "redis",
+    "redis_sentinel": "redis",
+    "redis_site": "redis",
+    "serve": "process",
+    "serve_process": "process",
+    "serves": "process",
+}
+
+STORES = {"redis": "redis", "cluster": "redis", "sentinel": "redis"}
+
+FILES = {
+    "cli/generate/test_generate.py": ("project", "long"),
+    "cli/test_checks.py": ("process",),
+    "cli/test_completion.py": ("process",),
+    "cli/test_cork.py": ("process",),
+    "cli/test_dev.py": ("process",),
+    "cli/test_doctor.py": ("process",),
+    "cli/test_fixes.py": ("process", "long"),
+    "cli/test_info.py": ("process",),
+    "cli/test_live.py": ("process", "browser", "long"),
+    "cli/test_logs.py": ("process",),
+    "cli/test_new.py": ("process",),
+    "cli/test_program.py": ("process",),
+    "cli/test_project.py": ("project", "long"),
+    "cli/test_recording.py": ("process",),
+    "cli/test_routes.py": ("process",),
+    "cli/test_servers.py": ("process",),
+    "cli/test_serving.py": ("process",),
+    "cli/test_sessions.py": ("process",),
+    "cli/test_shell.py": ("process",),
+    "cli/test_start.py": ("process",),
+    "examples": ("process",),
+    "examples/test_auth_page.py": ("browser", "long"),
+    "http/request/test_upload_memory.py": ("process", "long"),
+    "http/routing/test_scale.py": ("long",),
+    "middleware/test_csrf_browser.py": ("browser", "long"),
+    "session/stores/test_redis": ("redis",),
+    "session/stores/test_redis_cluster.py": ("long",),
+    "session/stores/test_redis_express.py": ("process", "long"),
+    "session/stores/test_redis_sentinel.py": ("chaos", "long"),
+    "session/test_crashes.py": ("process", "redis", "chaos", "long"),
+    "session/test_store_contract.py": ("process",),
+    "session/test_failover.py": ("process", "redis", "chaos", "long"),
+    "session/test_interleavings.py": ("long",),
+    "session/test_processes.py": ("process", "long"),
+    "session/test_races.py": ("process", "long", "exhaustive"),
+    "support/test_browser.py": ("browser",),
+    "support/test_leftovers.py": ("process", "long"),
+    "support/test_programs.py": ("process",),
+    "support/test_redis_servers.py": ("redis",),
+    "support/test_serving.py": ("process",),
+}
+"""Beginning of a path below `tests`: the tiers of the tests there."""
+
+
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+    """Mark each test with its tiers. It is a hook of pytest, which `tests/conftest.py` imports."""
+    for item in items:
+        for tier in sorted(set(_tiers_of(item))):
+            item.add_marker(tier)
+
+
+def _tiers_of(item: pytest.Item) -> Iterator[str]:
+    if not isinstance(item, pytest.Function) or not item.path.is_relative_to(TESTS):
+        return
+    path = item.path.relative_to(TESTS).as_posix()
+    for beginning, tiers in FILES.items():
+        if path.startswith(beginning):
+            yield from tiers
+    yield from (FIXTURES[name] for name in item.fixturenames if name in FIXTURES)
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    yield from (STORES[value] for value in parameters if isinstance(value, str) and value in STORES)

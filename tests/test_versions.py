@@ -1,0 +1,74 @@
+"""The tests of the Pythons and dependencies that are supported."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from tools.versions import ROOT, Python, Result, find_pythons, lowest, table, usual_folders
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def script(path: Path, answer: str) -> None:
+    path.write_text(f"#!/bin/sh\n{answer}\n")
+    path.chmod(0o755)
+
+
+def test_the_newest_patch_release_of_each_minor_version_is_taken(tmp_path: Path) -> None:
+    for name, version in (("one", "3 12 9"), ("two", "3 12 10"), ("three", "3 13 0")):
+        folder = tmp_path / name
+        folder.mkdir()
+        script(folder / "python3", f"echo cpython {version} final {folder}/python3")
+    found = find_pythons(folders=sorted(tmp_path.iterdir()), wanted=["3.12", "3.13", "3.14"])
+    assert found == {
+        "3.12": Python(f"{tmp_path}/two/python3", "3.12", "3.12.10"),
+        "3.13": Python(f"{tmp_path}/three/python3", "3.13", "3.13.0"),
+    }
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["exit 1", "echo pypy 3 12 1 final /x", "echo cpython 3 10 1 final /x", "echo", "kill -9 $$"],
+)
+def test_what_cannot_run_the_tests_is_left_out(tmp_path: Path, answer: str) -> None:
+    script(tmp_path / "python3", answer)
+    script(tmp_path / "python3-config", "echo cpython 3 12 1 final /x")
+    assert find_pythons(folders=[tmp_path], wanted=["3.12"]) == {}
+
+
+def test_the_python_of_this_run_is_found() -> None:
+    minor = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert minor in find_pythons(folders=[Path(sys.executable).parent, *usual_folders()], wanted=[minor])
+
+
+def test_every_dependency_of_kick_has_a_lower_bound() -> None:
+    texts = PROJECT["project"]["dependencies"] + [
+        each for extra in PROJECT["project"]["optional-dependencies"].values() for each in extra
+    ]
+    names = {Requirement(each).name.lower() for each in texts} - {"kick-framework"}
+    assert {each.replace(".", "-") for each in names} <= set(lowest(PROJECT))
+
+
+def test_the_page_on_releasing_says_what_breaks_below_each_bound_that_it_names() -> None:
+    page = (ROOT / "docs/releasing.md").read_text()
+    named = dict(re.findall(r"^\| ([a-z-]+) ([0-9.]+) \|", page, re.MULTILINE))
+    assert len(named) >= 7
+    assert {name: lowest(PROJECT)[name] for name in named} == named
+
+
+def test_the_workflow_tests_the_pythons_of_the_classifiers() -> None:
+    prefix = "Programming Language :: Python :: 3."
+    claimed = [f"3.{each[len(prefix) :]}" for each in PROJECT["project"]["classifiers"] if each.startswith(prefix)]
+    jobs = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text())["jobs"]
+    assert [job["strategy"]["matrix"]["python"] for job in jobs.values()] == [claimed] * len(jobs)
+
+
+def test_a_failure_is_seen_in_the_table() -> None:
+    assert table([Result("3.14.0", "newest", "1 failed", ok=False)]).endswith("| 3.14.0 | newest | FAIL | 1 failed |")

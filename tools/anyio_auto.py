@@ -1,0 +1,21 @@
+"""A plugin of pytest: `anyio_mode = "auto"` for versions of anyio whose own plugin does not know it yet."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Make the setting known."""
+    parser.addini("anyio_mode", "whether async tests need a mark", default="strict")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
+    """Mark each async test."""
+    inner = getattr(getattr(obj, "hypothesis", None), "inner_test", obj)
+    if name.startswith("test") and inspect.iscoroutinefunction(inner):
+        pytest.mark.anyio(obj)
+        pytest.mark.usefixtures("anyio_backend")(obj)

@@ -10,8 +10,6 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from typing import Any, Final, NoReturn, Protocol, TypeAlias
 
-import msgspec
-
 from kick.session.values import (
     MARK,
     PLAIN_TYPES,
@@ -90,14 +88,13 @@ class SessionData(MutableMapping[str, Any]):
     ({'cart': b'{"items":[1,2]}'}, [])
     """
 
-    __slots__ = ("_dropped", "_live", "_sealed", "_stored")
+    _dropped: set[str] | None = None
+    _sealed: Refusal | None = None
 
     def __init__(self, stored: Mapping[str, bytes]) -> None:
         self._stored = stored
         self._live: dict[str, Any] = {}
         """Values that were assigned, and those that were read and can be changed in place."""
-        self._dropped: set[str] | None = None
-        self._sealed: Refusal | None = None
 
     @property
     def value(self) -> SessionData:

@@ -83,16 +83,16 @@ class SessionManager:
         claim = self.options.cookie.read(scope["headers"])
         if claim is None:
             return self._without_claim(scope)
-        state = SessionState(self._open_contents, scope, claim, cookie_came=True)
         operations = self.operations
         try:
             call = operations.store.load(claim.key)
             found = await (call if operations.is_in_memory else operations.guarded(call))
             if type(found) is Record:
-                state.found(claim, found)
-            else:
-                await self._search(state, claim, found)
+                return SessionState(self._open_contents, scope, claim, found)
+            state = SessionState(self._open_contents, scope, claim)
+            await self._search(state, claim, found)
         except SessionUnavailable:
+            state = SessionState(self._open_contents, scope, claim)
             state.unavailable(anonymous=self.options.on_store_error == "anonymous")
         return state
 
@@ -148,8 +148,8 @@ class SessionManager:
         finally:
             state.sealed()
         if change is None and state.cookie is CookieAction.KEEP:
-            is_due = {Status.STORED: self._prolongs, Status.NEW: self._stores_all}.get(state.status, False)
-            if not (is_due and is_kept):
+            adds = self._prolongs if state.status is Status.STORED else self._stores_all and state.status is Status.NEW
+            if not (adds and is_kept):
                 return None
         return self._settle(state, change, is_kept)
 
@@ -198,6 +198,8 @@ class SessionManager:
         The id is sent only when the store has confirmed it in this request: a request that has lost a race must not
         overwrite the cookie that the winner has just set.
         """
+        if state.cookie is CookieAction.KEEP:
+            return None
         match state.cookie, state.status:
             case CookieAction.SEND, Status.STORED:
                 return self.options.cookie.issue(state.require_id(), self._cookie_age(state))

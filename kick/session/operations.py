@@ -66,6 +66,8 @@ class Operations:
     def __init__(self, options: SessionOptions, store: AtomicStore, events: Events) -> None:
         self.options = options
         self.events = events
+        self._tick = options.tick
+        self._rolls = options.rolling
         self.use(store)
 
     def use(self, store: AtomicStore) -> None:
@@ -133,7 +135,7 @@ class Operations:
             change = self._with_owed_cookie(state, change)
         max_age = self.options.max_age
         while state.status is Status.STORED:
-            call = self.store.commit(state.require_key(), change, max_age=max_age)
+            call = self.store.commit(state.key or state.require_key(), change, max_age=max_age)
             answer = await (call if self.is_in_memory else self.guarded(call))
             if type(answer) is Committed:
                 self._committed(state, change, answer)
@@ -268,8 +270,8 @@ class Operations:
 
     def _committed(self, state: SessionState, change: Change, answer: Committed) -> None:
         assert state.record is not None
-        before, tick = state.record.expires_at, self.options.tick
-        counts_as_seen = self.options.rolling or change.principal is not KEEP
+        before, tick = state.record.expires_at, self._tick
+        counts_as_seen = self._rolls or change.principal is not KEEP
         state.committed(change, answer, now=self.now() if counts_as_seen else None)
         # The browser's cookie is prolonged along with the session, now and then: not with every write.
         is_later = before // tick != answer.expires_at // tick
@@ -311,7 +313,7 @@ class Operations:
         for the store, the session has just been prolonged.
         """
         if state.is_accepted:
-            turn = b"%d" % ((self.now() + self.options.max_age) // self.options.tick)
+            turn = b"%d" % ((self.now() + self.options.max_age) // self._tick)
             if state.fields.get(OWED_FIELD) != turn:
                 return replace(change, set={**change.set, OWED_FIELD: turn})
         elif OWED_FIELD in state.fields:

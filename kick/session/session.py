@@ -62,10 +62,10 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     @property
     def data(self) -> DataT:
         """The values of the session: a mapping, or an instance of the type that `session(data=...)` names."""
-        state = self._state
-        state.looked()
-        value: DataT = (state.contents or state.open()).value
-        return value
+        contents = self._state.contents
+        if contents is None or not self._state.accessed:
+            contents = self._state.look()
+        return contents if type(contents) is SessionData else contents.value  # type: ignore[return-value]
 
     @data.setter
     def data(self, value: Any) -> None:

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from kick.exceptions import UnsupportedMediaType as UnsupportedMediaType
     from kick.health import Health as Health
     from kick.http.context.context import RequestContext as RequestContext
+    from kick.http.handlers.parameters import Body as Body
     from kick.http.handlers.parameters import Cookie as Cookie
     from kick.http.handlers.parameters import Header as Header
+    from kick.http.handlers.parameters import Query as Query
     from kick.http.middleware import Middleware as Middleware
     from kick.http.response.base import Response as Response
     from kick.http.response.sse import ServerSentEvent as ServerSentEvent
@@ -71,7 +73,7 @@ else:
             ),
             "kick.health": ("Health",),
             "kick.http.context.context": ("RequestContext",),
-            "kick.http.handlers.parameters": ("Cookie", "Header"),
+            "kick.http.handlers.parameters": ("Body", "Cookie", "Header", "Query"),
             "kick.http.uploads": ("File", "UploadFile"),
             "kick.http.middleware": ("Middleware",),
             "kick.http.response.base": ("Response",),

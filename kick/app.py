@@ -12,8 +12,7 @@ from starlette.middleware import Middleware as ASGIMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import kick.http
-from kick.advice import advice_for
-from kick.assembly import Assembly, Chain, body_limit_problem, collector_paused
+from kick.assembly import Assembly, Chain, advice_for, body_limit_problem, collector_paused
 from kick.concurrency import DEFAULT_THREADS, threads_of, threads_problem
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
@@ -21,8 +20,8 @@ from kick.environment import in_development
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError, MethodNotAllowed, NotFound
 from kick.http.context.context import RequestContext
-from kick.http.errors import NotASGIMiddleware, list_problem, plain_values
-from kick.http.middleware import Endpoint
+from kick.http.errors import list_problem, not_asgi_middleware, plain_values
+from kick.http.middleware import Endpoint, Middleware
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.observers import KEY as EXCHANGE
 from kick.http.observers import Observer
@@ -117,9 +116,8 @@ class App:
         self._unlink()
         async with AsyncExitStack() as stack:
             for layer in self._layers:
-                close = getattr(layer, "aclose", None)
-                if close is not None:
-                    stack.push_async_callback(close)
+                if isinstance(layer, Middleware):
+                    stack.push_async_callback(layer.aclose)
             stack.push_async_callback(self.container.aclose)
 
     @overload
@@ -141,13 +139,13 @@ class App:
 
     @asynccontextmanager
     async def scope(self) -> AsyncGenerator[Resources]:
-        """What a request has, for a job or a script: `async with app.scope() as scope: await scope.get(Users)`."""
+        """Open a scope for a job or a script: `async with app.scope() as scope: await scope.get(Users)`."""
         await self.start()
         async with self.container.scope() as scope:
             yield scope
 
     def url_for(self, name: str, /, **values: Any) -> str:
-        """The path of a route by its name, as `ctx.url_for()` gives it, but without a server's `root_path`.
+        """Return the path of a route by its name, like `ctx.url_for()`, but without the `root_path` of the server.
 
         >>> from kick.http import Controller, Get
         >>> @Controller("/notes")
@@ -158,7 +156,7 @@ class App:
         >>> bootstrap([Module("notes", controllers=[NoteController])]).url_for("NoteController.show", note_id=7)
         '/notes/7'
 
-        Raises `UnknownRoute`, `AmbiguousRoute`, and `BadURLValue`.
+        Raises `KickError`: `url-name`, `url-ambiguous`, and `url-value`.
         """
         return self._urls.path_for(name, values)
 
@@ -189,19 +187,19 @@ class App:
         if scope["type"] != "http":
             await self._serve_other(scope, receive, send)
             return
-        ctx, endpoint = self._find(scope, receive, send)
+        ctx, endpoint = self.find(scope, receive, send)
         try:
             response = await endpoint(ctx)
-            if response is not ctx._response:
+            if response is not ctx.response:
                 response = settled(ctx, response)
         except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
             response = response_to(ctx, error)
         except BaseException as error:
             await end_request(ctx, error)
             raise
-        if ctx._extra_headers is not None:
+        if ctx.added_headers is not None:
             response = finished(ctx)
-        if ctx._cleanups is None and type(response) is ReadyResponse:
+        if ctx.cleanups is None and type(response) is ReadyResponse:
             await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
             await send({"type": "http.response.body", "body": response.body})
             if response.background is not None:
@@ -209,8 +207,8 @@ class App:
         else:
             await send_response(ctx, response, send)
 
-    def _find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
-        """The context of a request, and what answers it."""
+    def find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
+        """Return the context of a request, and the endpoint that answers it."""
         method: str = scope["method"]
         path: str = scope["path"]
         raw_path: bytes | None = scope.get("raw_path")
@@ -228,7 +226,7 @@ class App:
             except HTTPError as error:
                 miss = Miss(error=error)
             if found is None:
-                return RequestContext(scope, receive, send, self.settings, None, {}, _miss=miss), self._unmatched
+                return RequestContext(scope, receive, send, self.settings, None, {}, miss=miss), self._unmatched
         route, params = found
         return RequestContext(scope, receive, send, self.settings, route, params), route.endpoint
 
@@ -246,7 +244,7 @@ class App:
         if self._sockets.has(scope):
             return False
         handshake = as_request(scope, None)  # as middleware sees it
-        ctx, _ = self._find({**handshake, "method": "WEBSOCKET"}, receive, send)
+        ctx, _ = self.find({**handshake, "method": "WEBSOCKET"}, receive, send)
         mount = next((each for each in self.mounts if each.route is ctx.route), None)
         if mount is None:
             return False
@@ -337,8 +335,9 @@ class ObservedApp(WrappedApp):
 
     observers: Sequence[Observer] = ()
 
-    def _find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
-        found = App._find(self, scope, receive, send)  # quicker than super()
+    def find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
+        """Find the route, and note it for the observers."""
+        found = App.find(self, scope, receive, send)  # quicker than super()
         exchange = scope.get(EXCHANGE)
         if exchange is not None:
             exchange.context = found[0]
@@ -407,7 +406,7 @@ def bootstrap(
     middleware = _listed(middleware, "middleware", problems)
     providers = _listed(providers, "providers", problems)
     given = asgi_middleware = _listed(asgi_middleware, "asgi_middleware", problems)
-    problems += [NotASGIMiddleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
+    problems += [not_asgi_middleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
     entrance = Entrance(
         trusted_proxies=trusted_proxies, allowed_hosts=allowed_hosts, access_log=access_log, modules=usable
     )
@@ -438,7 +437,7 @@ def bootstrap(
 def _built(
     entrance: Entrance, wraps: Sequence[Wrap], parts: tuple[Assembly, Container, Settings, Sequence[Part]]
 ) -> App:
-    """The application, of the kind that its entrance needs."""
+    """Create the application with the ASGI layers that it needs."""
     if entrance.observers:
         app = ObservedApp(*parts, wraps)
         app.observers = entrance.observers
@@ -448,7 +447,7 @@ def _built(
 
 
 def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]:
-    """What was given for an option that takes a list; where it is none, that is noted."""
+    """Return the value of a list option, or record the error if it is not a list."""
     problem = list_problem(given, option, "bootstrap()")
     if problem is None:
         return [*given]
@@ -457,8 +456,8 @@ def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]
 
 
 async def _unmatched(ctx: RequestContext[Any]) -> Response:
-    """The innermost endpoint of requests that no route matches."""
-    miss = ctx._miss or Miss()
+    """Answer a request that matches no route: a 404, a 405, a redirect, or OPTIONS."""
+    miss = ctx.miss or Miss()
     if ctx.method == "OPTIONS" and ctx.path == "*":
         return empty_response(204)
     if miss.error is not None:
@@ -474,7 +473,7 @@ async def _unmatched(ctx: RequestContext[Any]) -> Response:
 
 
 def _provided(modules: Sequence[Module], providers: Sequence[Any], problems: list[KickError]) -> list[Any]:
-    """What the modules provide; plain values among that, and among the application's providers, are noted."""
+    """Return the providers of the modules, and record plain values among all providers as errors."""
     problems += plain_values(providers, "bootstrap()")
     for module in modules:
         problems += plain_values(module.providers, repr(module))
@@ -484,7 +483,7 @@ def _provided(modules: Sequence[Module], providers: Sequence[Any], problems: lis
 def _templates(
     given: str | os.PathLike[str] | JinjaTemplates | None, problems: list[KickError]
 ) -> JinjaTemplates | None:
-    """The templates that were given; where they cannot be had, that is noted."""
+    """Return the templates, or record the error if they cannot be loaded."""
     try:
         return given if given is None or isinstance(given, JinjaTemplates) else JinjaTemplates(given)
     except KickError as problem:

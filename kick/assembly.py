@@ -16,21 +16,21 @@ from kick.di.naming import place_of
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
 from kick.http.errors import (
-    BadBodyLimit,
-    BadFileLimit,
-    BadRoutePath,
-    BadStatus,
-    DuplicateRoute,
-    ListedTwice,
-    NotAController,
-    WatchedStream,
+    bad_body_limit,
+    bad_file_limit,
+    bad_route_path,
+    bad_status,
+    duplicate_route,
+    listed_twice,
+    not_a_controller,
+    watched_stream,
 )
 from kick.http.handlers.endpoint import endpoint_of, without_body
 from kick.http.handlers.parameters import is_socket
 from kick.http.handlers.plan import CallPlan, Source
-from kick.http.middleware import Endpoint
-from kick.http.mounts import BELOW_MOUNT, BadMount, DuplicateMount, Mount, mount_info, mount_problem
-from kick.http.pipeline import around, for_route, guarded, middleware_problem
+from kick.http.middleware import Endpoint, Middleware
+from kick.http.mounts import BELOW_MOUNT, Mount, duplicate_mount, mount_info, mount_problem
+from kick.http.pipeline import around, for_route, guarded, is_optional, middleware_problem, uses_session
 from kick.http.response.base import Response
 from kick.http.response.static import StaticFiles
 from kick.http.routing.decorators import (
@@ -41,15 +41,14 @@ from kick.http.routing.decorators import (
     handlers_of,
     middleware_of,
 )
-from kick.http.routing.paths import Segment, parse_path, path_names
+from kick.http.routing.paths import parse_path, path_names
 from kick.http.routing.route import ANY_METHOD, Route
 from kick.http.routing.router import Router
 from kick.http.routing.urls import URLs
 from kick.http.routing.versions import version_problem
 from kick.http.settings import Settings
-from kick.http.sight import is_for_sight, layer_sees_session, sees_session
 from kick.http.uploads import File
-from kick.http.websocket.errors import DuplicateSocket, SocketElsewhere
+from kick.http.websocket.errors import duplicate_socket, socket_in_http_handler
 
 
 class ModuleLike(Protocol):
@@ -78,7 +77,7 @@ class Chain(msgspec.Struct, eq=False):
     threads: Threads = _THREADS
 
     def link(self, container: Container) -> Endpoint:
-        """The whole chain, composed; the container has started."""
+        """Compose the whole chain. The container must have started."""
         handler = endpoint_of(
             self.plan,
             container,
@@ -86,27 +85,25 @@ class Chain(msgspec.Struct, eq=False):
             in_layers=bool(self.outer or self.inner),
             threads=self.threads,
         )
-        outer = [layer for layer in self.outer if not is_for_sight(layer) or self.shows_session(container)]
+        outer = [layer for layer in self.outer if not is_optional(layer) or self.uses_session(container)]
         endpoint = guarded(outer, around(self.inner, handler))
         return without_body(endpoint) if self.route.method == "HEAD" else endpoint
 
-    def shows_session(self, container: Container) -> bool:
-        """Whether the handler, what is made for it, or a layer could see the session of a request."""
-        if self.route.session is True or any(map(layer_sees_session, (*self.outer, *self.inner))):
+    def uses_session(self, container: Container) -> bool:
+        """Whether the route asks for a session, or the handler, a provider of it or middleware may use one."""
+        if self.route.session is True or any(map(uses_session, (*self.outer, *self.inner))):
             return True
-        for argument in self.plan.arguments:
-            if argument.source is Source.CONTEXT and sees_session(self.route.handler, argument.name):
-                return True
-            if argument.source is Source.CONTAINER and container.needs(argument.hint, RequestContext):
-                return True
-        return False
+        return self.plan.takes(Source.CONTEXT) or any(
+            argument.source is Source.CONTAINER and container.needs(argument.hint, RequestContext)
+            for argument in self.plan.arguments
+        )
 
 
 class SocketChain(Chain):
     """What the handshake of a WebSocket runs through."""
 
     def link(self, container: Container) -> Endpoint:
-        """The whole chain, composed; the container has started."""
+        """Compose the whole chain. The container must have started."""
         from kick.http.websocket.plan import SocketPlan, socket_endpoint
 
         assert isinstance(self.plan, SocketPlan)
@@ -139,20 +136,25 @@ class Assembly:
             for path, mounted in module.mounts.items():
                 try:
                     self._add_mount(module, path, mounted, prefix)
-                except (BadRoutePath, BadMount, DuplicateMount) as problem:
+                except KickError as problem:
                     self.problems.append(problem)
         self.router.finish(_head_of)
         self._check_order()
 
     @property
+    def _objects(self) -> list[Middleware]:
+        """The middleware that is more than a function."""
+        return [layer for layer in self.layers.values() if isinstance(layer, Middleware)]
+
+    @property
     def providers(self) -> list[Any]:
         """What the middleware adds to the container."""
-        return [each for layer in self.layers.values() for each in getattr(layer, "providers", ())]
+        return [each for layer in self._objects for each in layer.providers]
 
     @property
     def health(self) -> list[tuple[str, Callable[[], Any]]]:
         """What the middleware has that can be asked how it is."""
-        return [item for layer in self.layers.values() for item in getattr(layer, "health", {}).items()]
+        return [item for layer in self._objects for item in layer.health.items()]
 
     def require(self, container: Container) -> list[KickError]:
         """Tell the container what the controllers and their handlers ask it for; what is wrong with the handlers."""
@@ -168,9 +170,8 @@ class Assembly:
 
     def configure(self, settings: Settings) -> None:
         """Let the middleware set what the application decides about all requests, and choose its routes."""
-        for layer in self.layers.values():
-            if hasattr(layer, "configure"):
-                layer.configure(settings)
+        for layer in self._objects:
+            layer.configure(settings)
         settings.urls = self.urls
         self._unmatched = self._chosen(self.middleware, None)
         for chain in self.chains:
@@ -181,7 +182,7 @@ class Assembly:
             served.inner = self._chosen(served.route.middleware, served.route)
 
     def unmatched(self, endpoint: Endpoint) -> Endpoint:
-        """What answers requests that no route matches."""
+        """Return the endpoint of requests that match no route."""
         return guarded(self._unmatched, endpoint)
 
     def _chosen(self, layers: Iterable[Any], route: Route | None) -> list[Any]:
@@ -196,18 +197,18 @@ class Assembly:
     def _add_controller(self, module: ModuleLike, controller: Any, prefix: str) -> None:
         info = controller_info(controller) if isinstance(controller, type) else None
         if info is None:
-            self.problems.append(NotAController(controller, module.name))
+            self.problems.append(not_a_controller(controller, module.name))
             return
         self._note_version(info.version, f"@Controller of {controller.__qualname__}")
         key = controller, join_paths(_version_of(module, info), module.prefix)
         if key in self._listed:
-            self.problems.append(ListedTwice(controller, self._listed[key], module.name))
+            self.problems.append(listed_twice(controller, self._listed[key], module.name))
             return
         self._listed[key] = module.name
         for handler, route_info in handlers_of(controller):
             try:
                 self._add_route(module, controller, info, handler, route_info, prefix)
-            except (BadRoutePath, DuplicateRoute, DuplicateSocket) as problem:
+            except KickError as problem:
                 self.problems.append(problem)
 
     def _add_route(
@@ -243,10 +244,14 @@ class Assembly:
         segments = parse_path(path, plan.hints(), place)
         if isinstance(route_info, SocketInfo):
             self.chains.append(SocketChain(route, plan))
-            self._add_socket(route, segments)
+            taken = self.sockets.add(route, segments)
+            if taken is not None:
+                raise duplicate_socket(route.path, taken.place, place)
         else:
             self.chains.append(Chain(route, plan))
-            self.router.add(route, segments)
+            taken = self.router.add(route, segments)
+            if taken is not None:
+                raise duplicate_route(route.method, route.path, taken.place, place)
         self.urls.add(route, segments)
 
     def _plan(self, handler: Any, info: RouteInfo, path: str, place: str, controller: type) -> CallPlan:
@@ -257,12 +262,6 @@ class Assembly:
             self.problems += socket_problems(info, place)
             return SocketPlan(handler, info, path_names(path), place, types=types)
         return _without_sockets(CallPlan(handler, info, path_names(path), place, types=types))
-
-    def _add_socket(self, route: Route, segments: Sequence[Segment]) -> None:
-        try:
-            self.sockets.add(route, segments)
-        except DuplicateRoute as problem:
-            raise DuplicateSocket(route.path, *problem.places) from None
 
     def _add_mount(self, module: ModuleLike, path: str, mounted: Any, prefix: str) -> None:
         place = f"mounts={{{path!r}: ...}} of {module!r}"
@@ -286,19 +285,19 @@ class Assembly:
         )
         segments = parse_path(route.path, {}, place)
         if segments[-1].kind == "path":
-            raise BadRoutePath(
+            raise bad_route_path(
                 route.path, place, "takes all the rest, as a mount does anyway", "Leave out the last part."
             )
         is_static = isinstance(mounted, StaticFiles)
         methods = ("GET", "HEAD") if is_static else None
         taken = self.router.mount(route, segments, methods=methods, is_told=is_static and mounted.spa is None)
         if taken is not None:
-            raise DuplicateMount(route.path, taken.place, place)
+            raise duplicate_mount(route.path, taken.place, place)
         self.urls.add_mount(route, segments, [*(() if route.path == "/" else segments), BELOW_MOUNT])
         self.mounts.append(Mount(app=mounted, route=route))
 
     def _usable(self, layers: Iterable[Any]) -> list[Any]:
-        """The layers that can be called as such; what is wrong with the others is noted, once."""
+        """Return the valid middleware, and record the errors of the others once."""
         usable: list[Any] = []
         for layer in layers:
             problem = None if id(layer) in self.layers else middleware_problem(layer)
@@ -315,7 +314,7 @@ class Assembly:
         different = {tuple(map(id, layers)): layers for layers in [tuple(self.middleware), *chains]}
         for layers in different.values():
             for index, layer in enumerate(layers):
-                if hasattr(layer, "check"):
+                if isinstance(layer, Middleware):
                     for problem in layer.check(layers[:index], layers[index + 1 :]):
                         self._note(problem)
 
@@ -342,20 +341,20 @@ def collector_paused() -> Generator[None]:
 
 
 def body_limit_problem(limit: object, place: str) -> KickError | None:
-    """What is wrong with the limit of bodies.
+    """Return the errors of the limit of bodies.
 
     >>> body_limit_problem("1 MiB", "bootstrap()").cause
     "max_body='1 MiB' of bootstrap() is no number of bytes."
     """
     usable = limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0)
-    return None if usable else BadBodyLimit(limit, place)
+    return None if usable else bad_body_limit(limit, place)
 
 
 def _without_sockets(plan: CallPlan) -> CallPlan:
-    """The plan of a handler of requests; where it takes a WebSocket, that is a problem of it."""
+    """Return the plan of a request handler. A WebSocket parameter is an error."""
     misplaced = [each for each in plan.arguments if is_socket(each.hint)]
     plan.arguments = [each for each in plan.arguments if each not in misplaced]
-    plan.problems += [SocketElsewhere(each.name, plan.info.method, plan.place) for each in misplaced]
+    plan.problems += [socket_in_http_handler(each.name, plan.info.method, plan.place) for each in misplaced]
     return plan
 
 
@@ -364,12 +363,12 @@ def _option_problems(info: RouteInfo, place: str) -> list[KickError]:
     problems: list[KickError] = [] if limit is None else [limit]
     status: Any = info.status
     if status is not None and not (isinstance(status, int) and 200 <= status <= 599):
-        problems.append(BadStatus(status, info.method, place))
+        problems.append(bad_status(status, info.method, place))
     files: Any = info.files
     if files is not None and not isinstance(files, File):
-        problems.append(BadFileLimit(f"files={files!r} of {place} is no File(...)", "files=File(max_size=5 << 20)"))
+        problems.append(bad_file_limit(f"files={files!r} of {place} is no File(...)", "files=File(max_size=5 << 20)"))
     if info.cancel_on_disconnect and info.stream:
-        problems.append(WatchedStream(info.method, place))
+        problems.append(watched_stream(info.method, place))
     return problems
 
 
@@ -391,7 +390,7 @@ def _first(*choices: bool | None) -> bool | None:
 
 
 def _head_of(route: Route) -> Route:
-    """The route that answers HEAD with what GET would say, but for the body."""
+    """Return the HEAD route of a GET route."""
 
     async def served(ctx: Any) -> Response:
         return await route.endpoint(ctx)
@@ -401,3 +400,23 @@ def _head_of(route: Route) -> Route:
 
 async def _not_linked(ctx: Any) -> Response:
     raise RuntimeError("the application has not started")
+
+
+def advice_for(key: Any) -> str | None:
+    """Return the fix for a parameter with a type of kick that is not injected, or `None` for any other type.
+
+    >>> from kick import Session
+    >>> advice_for(Session), advice_for(int)
+    ('It belongs to a request: take `ctx: RequestContext`, and use `ctx.session`.', None)
+    """
+    from starlette.requests import Request  # on first use, all of them: only a mistake needs them
+
+    from kick.http.websocket.socket import Socket
+    from kick.session import Session, Sessions
+
+    return {
+        Sessions: 'Add the middleware that provides it: `middleware=[session(secret=os.environ["SESSION_SECRET"])]`.',
+        Session: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.session`.",
+        Request: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.request`.",
+        Socket: "It belongs to the handler of a WebSocket: take `socket: Socket` where `@WebSocket` decorates.",
+    }.get(key)

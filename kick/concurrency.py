@@ -23,16 +23,13 @@ T = TypeVar("T")
 DEFAULT_THREADS: Final = 40
 
 
-class BadThreads(KickError):
+def bad_threads(given: object) -> KickError:
     """`threads=` that is no number of threads."""
-
-    code = "threads"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"threads={given!r} of bootstrap() is no number of threads.",
-            fix="Say how many sync handlers may run at a time: `threads=40`.",
-        )
+    return KickError(
+        "threads",
+        cause=f"threads={given!r} of bootstrap() is no number of threads.",
+        fix="Say how many sync handlers may run at a time: `threads=40`.",
+    )
 
 
 class Threads:
@@ -68,7 +65,7 @@ class Threads:
         return self._here().streams
 
     async def run(self, function: Callable[[], T], place: str) -> T:
-        """What a function returns or raises; `place` names it in the log."""
+        """Run a function in a thread and return its result. `place` names it in the log."""
         limits = self._here()
         call = _Call(self, limits.calls, function, place)
         try:
@@ -82,7 +79,8 @@ class Threads:
             call.abandon()
             raise
 
-    def _forget(self, call: _Call) -> None:
+    def forget(self, call: _Call) -> None:
+        """Give the place of a call to another."""
         self._running.discard(call)
         call.limiter.release_on_behalf_of(call)
 
@@ -105,14 +103,14 @@ class _Limits:
         self.none = anyio.CapacityLimiter(math.inf)
 
 
-def threads_problem(size: object) -> BadThreads | None:
-    """What is wrong with a number of threads.
+def threads_problem(size: object) -> KickError | None:
+    """Return the errors of a number of threads.
 
     >>> threads_problem(0).cause
     'threads=0 of bootstrap() is no number of threads.'
     """
     usable = isinstance(size, int) and not isinstance(size, bool) and size > 0
-    return None if usable else BadThreads(size)
+    return None if usable else bad_threads(size)
 
 
 def threads_of(size: int) -> Threads:
@@ -137,7 +135,7 @@ class _Call:
         self._abandoned = False
 
     def __call__(self) -> Any:
-        """What the thread does."""
+        """Run the function in the thread."""
         if not self._begin():
             return None
         try:
@@ -148,13 +146,13 @@ class _Call:
             raise
         finally:
             with suppress(RuntimeError):  # the event loop has ended, and its threads are nobody's
-                self._loop.call_soon_threadsafe(self._threads._forget, self)
+                self._loop.call_soon_threadsafe(self._threads.forget, self)
 
     def abandon(self) -> None:
         """Wait no longer; a call that has not begun never will."""
         self._abandoned = True
         if self._begin():
-            self._threads._forget(self)
+            self._threads.forget(self)
 
     def _begin(self) -> bool:
         """Whether this is the first to take the call in hand: the thread, or who gives it up."""

@@ -43,7 +43,7 @@ def parse_cookies(header: str) -> list[tuple[str, str]]:
 
 
 def decode_value(value: str) -> str:
-    """The text of a cookie's value: quotes around it removed, percent-encoding undone.
+    """Decode the value of a cookie: remove quotes and percent-encoding.
 
     >>> decode_value("caf%C3%A9"), decode_value('"quoted"'), decode_value("100%")
     ('café', 'quoted', '100%')
@@ -58,7 +58,7 @@ def decode_value(value: str) -> str:
 
 
 def _as_utf8(value: str) -> str:
-    """What scripts put into a cookie is sent as UTF-8, and headers are read as latin-1."""
+    """Decode as UTF-8, which browsers send, a text that was read as latin-1 from a header."""
     try:
         return value.encode("latin-1").decode()
     except UnicodeError:
@@ -66,8 +66,9 @@ def _as_utf8(value: str) -> str:
 
 
 def cookies_by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Each cookie's text by its name; of several with one name the first counts (RFC 6265, section 5.4: the one
-    with the longest path comes first).
+    """Return the values of cookies by name. Of several with one name, the first counts.
+
+    Browsers send the cookie with the longest path first (RFC 6265, section 5.4).
 
     >>> cookies_by_name([("a", "1"), ("b", "%20"), ("a", "2")])
     {'a': '1', 'b': ' '}
@@ -91,7 +92,7 @@ def format_cookie(
     same_site: SameSite | None = "lax",
     partitioned: bool = False,
 ) -> str:
-    """The value of a `Set-Cookie` header.
+    """Return the value of a `Set-Cookie` header.
 
     Arguments:
         value: any text; what a cookie cannot hold is percent-encoded, and `decode_value` undoes it.
@@ -131,7 +132,7 @@ def attributes(
     same_site: SameSite | None,
     partitioned: bool,
 ) -> list[str]:
-    """The attributes of a cookie that stay the same from one response to the next."""
+    """Return the attributes of a cookie that are the same in each response."""
     parts: list[str] = []
     if path is not None:
         parts.append(f"Path={path}")

@@ -27,7 +27,7 @@ def in_development() -> bool:
 
 
 def colors() -> bool | None:
-    """What the environment says of colours: `False` with `NO_COLOR`, `True` with `FORCE_COLOR`.
+    """Return `False` with `NO_COLOR` and `True` with `FORCE_COLOR`.
 
     `None` leaves it to the stream: colours in a terminal, none in a pipe. See no-color.org and force-color.org.
     """

@@ -129,7 +129,7 @@ class HTTPError(Exception):
         return f"{self.status} {self.title}" + (f": {self.detail}" if self.detail else "")
 
     def problem(self, request_id: str | None = None) -> dict[str, Any]:
-        """The members of the problem object.
+        """Return the members of the problem object.
 
         >>> NotFound("No user 7").problem()
         {'type': 'about:blank', 'title': 'Not Found', 'status': 404, 'detail': 'No user 7'}
@@ -385,7 +385,7 @@ class GatewayTimeout(_Fixed):
 
 
 def phrase_of(status: int) -> str:
-    """The reason phrase of an error status, as IANA registers it (RFC 9110, section 15): the same on every Python.
+    """Return the registered reason phrase of an error status (RFC 9110, section 15), the same on every Python.
 
     >>> phrase_of(404), phrase_of(499)
     ('Not Found', 'Status 499')

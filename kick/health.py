@@ -1,4 +1,4 @@
-"""`Health()`: a module that tells the machines around an application how it is."""
+"""`Health()`: a module with health checks for load balancers and supervisors."""
 
 from __future__ import annotations
 
@@ -26,29 +26,30 @@ logger: Final = logging.getLogger("kick.health")
 HEALTH_JSON: Final = b"application/health+json"
 
 Ask = Callable[[], Any]
-"""Says that all is well by returning, or that it is not, by raising or by returning `False`."""
+"""A function that fails by raising or by returning `False`."""
 
 
 class Health(Module):
-    """A module with two addresses, `/health/live` and `/health/ready`, in the manner of health+json
-    (draft-inadarei-api-health-check-06).
+    """A module with the routes `/health/live` and `/health/ready`.
 
-    *Live* is 200 as long as the application answers at all: when it is not, the process is to be started anew. *Ready*
-    is 200 when it can do its work, and 503 when a check fails or the application is about to stop: then no more
-    requests are to be sent to it for the time being.
+    The responses have the format of draft-inadarei-api-health-check-06.
 
-    What is checked: every `Provider` that has a `health`, the stores of the sessions, and `checks`. All are asked at
-    the same time.
+    *Live* is 200 as long as the application runs. If it fails, restart the process. *Ready* is 200 if the application
+    can do its work. It is 503 if a check fails, or if the shutdown has begun. Then send no requests to it.
+
+    The checks are those of every `Provider` with a `health`, the session stores, and `checks`. They run at the same
+    time.
 
     Arguments:
-        prefix: what comes before `/live` and `/ready`.
-        checks: functions without parameters, each named by its name. One that is no coroutine function runs in a
-            thread.
-        timeout: how long each check may take, in seconds.
-        details: say which check failed and how. Whoever can reach the address reads it; what failed is in the log in
-            any case, once when it begins and once when it is over.
+        prefix: the path before `/live` and `/ready`.
+        checks: functions without parameters, reported by their names. A function that is not a coroutine function runs
+            in a thread.
+        timeout: the time limit for each check, in seconds.
+        details: put the failed checks and their errors into the response. Use it only if the public cannot reach the
+            route. The log has a failure in any case, once when it begins and once when it ends.
 
-    Raises `BadCheck` for a check that cannot be called, `BadTimeout` for a `timeout` that is not above 0.
+    Raises `KickError`: `health-check` for a check that is not callable, and `health-timeout` for a `timeout` that is
+    not above 0.
 
     >>> async def mail_is_sent() -> bool:
     ...     return True
@@ -71,30 +72,32 @@ class Health(Module):
 
 
 class Finding(msgspec.Struct, omit_defaults=True):
-    """What came of one check."""
+    """The result of one check."""
 
     status: str
     observedValue: float  # noqa: N815  # as the draft has it
     observedUnit: str  # noqa: N815
     output: str = ""
-    """What went wrong."""
+    """The error, if the check failed."""
 
 
 class Rounds:
-    """Asks everything that is to be asked, at the same time, and each for so many seconds at most."""
+    """Runs all checks at the same time, each with a time limit in seconds."""
 
     def __init__(self, checks: Sequence[tuple[str, Ask]], timeout: float) -> None:
         self._checks = list(checks)
         self._timeout = timeout
+        # Separate threads: handlers that use up theirs must not make a check fail.
         self._threads = Threads()
         self._failing: set[str] = set()
         self._hanging: set[str] = set()
 
     async def ask(self, more: Sequence[tuple[str, Ask]]) -> dict[str, Finding]:
-        """The findings by name; `more` is asked beside what was given at the beginning."""
+        """Run all checks, and those of `more`, and return the findings by name."""
         findings: dict[str, Finding] = {}
         async with anyio.create_task_group() as tasks:
             for name, check in _named_apart([*more, *self._checks]):
+                # Entered in advance, so that the order is that of the checks and not of their ends.
                 findings[name] = Finding("fail", 0, "ms")
                 tasks.start_soon(self._ask, name, check, findings)
         self._log(findings)
@@ -109,7 +112,7 @@ class Rounds:
         findings[name] = Finding("fail" if output else "pass", took, "ms", output)
 
     async def _outcome(self, name: str, check: Ask) -> str:
-        """What is wrong; nothing, if all is well."""
+        """Run a check, and return its error or an empty string."""
         try:
             answer = check() if _is_async(check) else await self._in_thread(name, check)
             if inspect.isawaitable(answer):
@@ -119,7 +122,7 @@ class Rounds:
         return "It says that it is not well." if answer is False else ""
 
     async def _in_thread(self, name: str, check: Ask) -> Any:
-        """What a check returns that is no coroutine function; one that hangs is not asked a second time."""
+        """Run a check in a thread. A check that hangs is not started a second time."""
         if name in self._hanging and name in self._threads.running:
             raise TimeoutError("It has not answered the last time yet.")
         self._hanging.discard(name)
@@ -131,6 +134,7 @@ class Rounds:
 
     def _log(self, findings: dict[str, Finding]) -> None:
         for name, finding in findings.items():
+            # Only changes are logged: a load balancer asks every few seconds.
             if finding.status == "fail" and name not in self._failing:
                 self._failing.add(name)
                 logger.warning("%s fails its health check: %s", name, finding.output)
@@ -139,43 +143,37 @@ class Rounds:
                 logger.warning("%s passes its health check again", name)
 
 
-class BadCheck(KickError):
-    """A check that cannot be called.
+def bad_check(given: object) -> KickError:
+    """Return the error for a check that is not callable.
 
-    >>> BadCheck(True).cause
+    >>> bad_check(True).cause
     'checks= of Health() has True, which cannot be called.'
     """
-
-    code = "health-check"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"checks= of Health() has {given!r}, which cannot be called.",
-            fix="Pass functions, which raise when something is wrong: `async def check() -> None: ...`, and "
-            "`Health(checks=[check])`.",
-        )
+    return KickError(
+        "health-check",
+        cause=f"checks= of Health() has {given!r}, which cannot be called.",
+        fix="Pass functions, which raise when something is wrong: `async def check() -> None: ...`, and "
+        "`Health(checks=[check])`.",
+    )
 
 
-class BadTimeout(KickError):
-    """A `timeout=` that is not above 0.
+def bad_timeout(given: object) -> KickError:
+    """Return the error for a `timeout=` that is not above 0.
 
-    >>> BadTimeout(0).fix
+    >>> bad_timeout(0).fix
     'Say how many seconds a check may take: `timeout=1.0`.'
     """
-
-    code = "health-timeout"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"timeout={given!r} of Health() is no number of seconds above 0.",
-            fix="Say how many seconds a check may take: `timeout=1.0`.",
-        )
+    return KickError(
+        "health-timeout",
+        cause=f"timeout={given!r} of Health() is no number of seconds above 0.",
+        fix="Say how many seconds a check may take: `timeout=1.0`.",
+    )
 
 
 def _problems(checks: Sequence[Any], timeout: Any) -> list[KickError]:
-    problems: list[KickError] = [BadCheck(check) for check in checks if not callable(check)]
+    problems: list[KickError] = [bad_check(check) for check in checks if not callable(check)]
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
-        problems.append(BadTimeout(timeout))
+        problems.append(bad_timeout(timeout))
     return problems
 
 
@@ -188,9 +186,9 @@ def _controller(rounds: Rounds, *, details: bool) -> type:
 
         @Get("/ready")
         async def ready(self, ctx: RequestContext[Any]) -> Response:
-            if ctx._settings.shutdown.is_set:
+            if ctx.settings.shutdown.is_set:
                 return _response({"status": "fail", "output": "The application is about to stop."}, 503)
-            findings = await rounds.ask(ctx._settings.health())
+            findings = await rounds.ask(ctx.settings.health())
             fails = any(finding.status == "fail" for finding in findings.values())
             said: dict[str, Any] = {"status": "fail" if fails else "pass"}
             if details:
@@ -207,7 +205,7 @@ def _response(said: dict[str, Any], status: int = 200) -> Response:
 
 
 def _named_apart(checks: Sequence[tuple[str, Ask]]) -> list[tuple[str, Ask]]:
-    """The checks, those of one name told apart by a number."""
+    """Return the checks by name; equal names get a number."""
     named: dict[str, Ask] = {}
     for name, check in checks:
         number = 2

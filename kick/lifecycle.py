@@ -1,4 +1,4 @@
-"""Start-up and shutdown of what an application is made of, in order, and in reverse; each part has a name."""
+"""Start-up and shutdown of the parts of an application, in order and in reverse order."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from kick.errors import KickError
 from kick.shutdown import Shutdown
 
 Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[None]]
-"""Called with the application."""
+"""A function that takes the application and returns an async context manager."""
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-"""What asks a server to stop."""
+"""The signals that stop a server."""
 
 
 class HasLife(Protocol):
-    """What there is to know of a module."""
+    """The parts of a module that a lifespan needs."""
 
     name: str
     lifespan: Lifespan | None
@@ -34,52 +34,49 @@ class HasLife(Protocol):
 
 
 class Part(NamedTuple):
-    """A part of an application that has something to do before and after the requests."""
+    """A part of an application with a start-up and a shutdown."""
 
     name: str
     lifespan: Lifespan
 
 
-class BadLifespan(KickError):
-    """A lifespan that is no function which returns an async context manager.
+def bad_lifespan(given: object, owner: str) -> KickError:
+    """Return the error for a lifespan that is not a function that returns an async context manager.
 
     >>> async def lifespan(app):
     ...     yield
-    >>> BadLifespan(lifespan, "Module('shop')").cause
+    >>> bad_lifespan(lifespan, "Module('shop')").cause
     "lifespan= of Module('shop') was given lifespan, which is an async generator function."
     """
-
-    code = "lifespan"
-
-    def __init__(self, given: object, owner: str) -> None:
-        name = str(getattr(given, "__name__", repr(given)))
-        kind = (
-            "which is an async generator function"
-            if inspect.isasyncgenfunction(given)
-            else ("which is a coroutine function" if inspect.iscoroutinefunction(given) else "which cannot be called")
-        )
-        written = name if name.isidentifier() else "lifespan"
-        super().__init__(
-            cause=f"lifespan= of {owner} was given {name}, {kind}.",
-            fix="Decorate a function that yields once, between start-up and shutdown: "
-            f"`@asynccontextmanager\nasync def {written}(app): yield`, with "
-            "`from contextlib import asynccontextmanager`.",
-        )
+    name = str(getattr(given, "__name__", repr(given)))
+    kind = (
+        "which is an async generator function"
+        if inspect.isasyncgenfunction(given)
+        else ("which is a coroutine function" if inspect.iscoroutinefunction(given) else "which cannot be called")
+    )
+    written = name if name.isidentifier() else "lifespan"
+    return KickError(
+        "lifespan",
+        cause=f"lifespan= of {owner} was given {name}, {kind}.",
+        fix="Decorate a function that yields once, between start-up and shutdown: "
+        f"`@asynccontextmanager\nasync def {written}(app): yield`, with "
+        "`from contextlib import asynccontextmanager`.",
+    )
 
 
-def lifespan_problem(given: object, owner: str) -> BadLifespan | None:
-    """What is wrong with a lifespan; `None` when nothing is, and where there is none.
+def lifespan_problem(given: object, owner: str) -> KickError | None:
+    """Return the error of a lifespan, or `None` if it is valid or missing.
 
     >>> lifespan_problem(None, "bootstrap()")
     """
     usable = given is None or (
         callable(given) and not inspect.isasyncgenfunction(given) and not inspect.iscoroutinefunction(given)
     )
-    return None if usable else BadLifespan(given, owner)
+    return None if usable else bad_lifespan(given, owner)
 
 
 class HasState(Protocol):
-    """What there is to know of a mount: its requests get what the lifespan of its application left in `state`."""
+    """The parts of a mount that a lifespan needs. Its requests get the lifespan state of the application."""
 
     app: Any
     state: dict[str, Any]
@@ -88,9 +85,9 @@ class HasState(Protocol):
 def parts_of(
     modules: Iterable[HasLife], of_application: Lifespan | None, mounts: Iterable[HasState] = ()
 ) -> list[Part]:
-    """The parts in the order of their start-up: each module and what it mounts, then the application itself.
+    """Return the parts in the order of their start-up: each module with its mounts, then the application itself.
 
-    An application that is mounted several times starts once, and all its mounts have one state.
+    An application that is mounted several times starts once, and its mounts share one state.
     """
     parts: list[Part] = []
     mounted: set[int] = set()
@@ -112,9 +109,9 @@ def parts_of(
 
 
 class Named:
-    """An async context manager whose exceptions say which part of an application it is.
+    """An async context manager whose exceptions name the part of the application.
 
-    It is left in good order when another part has failed: what stands after its `yield` runs, in a `finally` or not.
+    If another part fails, it is left without an exception, so the code after its `yield` runs.
     """
 
     def __init__(self, name: str, inner: AbstractAsyncContextManager[Any]) -> None:
@@ -131,6 +128,7 @@ class Named:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # A cancellation is passed on: a part that swallowed it would keep the server from ending.
         cancelled = error is not None and not isinstance(error, Exception)
         try:
             await (self._inner.__aexit__(kind, error, trace) if cancelled else self._inner.__aexit__(None, None, None))
@@ -140,22 +138,23 @@ class Named:
 
 
 class MountedFailed(RuntimeError):
-    """A mounted application said that its start-up or its shutdown has failed."""
+    """A mounted application reported that its start-up or shutdown failed."""
 
 
 def _mounted(app: ASGIApp, name: str, state: dict[str, Any]) -> Lifespan:
-    """The lifespan of a mounted application, called with the one it is mounted in."""
+    """Run the lifespan of a mounted application."""
     return lambda _: _lifespan_of(app, name, state)
 
 
 @asynccontextmanager
 async def _lifespan_of(app: ASGIApp, name: str, state: dict[str, Any]) -> AsyncGenerator[None]:
-    """Speak the lifespan protocol to an ASGI application, as a server does.
+    """Send lifespan events to an ASGI application, as a server does.
 
-    One that raises before it has answered, or returns, knows nothing of it (ASGI Lifespan 2.0, scope).
+    An application that raises or returns before its first message does not support lifespan events (ASGI Lifespan 2.0).
     """
     state.clear()
     life = _MountedLife(app, state)
+    # A task of its own, because the application waits for events while this function yields.
     task = asyncio.create_task(life.run())
     try:
         await life.say("startup")
@@ -163,6 +162,7 @@ async def _lifespan_of(app: ASGIApp, name: str, state: dict[str, Any]) -> AsyncG
         try:
             yield
         finally:
+            # An application that has failed in the meantime receives no further event.
             if life.failed is None:
                 await life.say("shutdown")
         life.check(name, "shutdown")
@@ -172,7 +172,7 @@ async def _lifespan_of(app: ASGIApp, name: str, state: dict[str, Any]) -> AsyncG
 
 
 class _MountedLife:
-    """The server's side of one lifespan."""
+    """The side of the server in one lifespan."""
 
     def __init__(self, app: ASGIApp, state: dict[str, Any]) -> None:
         self.failed: str | None = None
@@ -185,7 +185,7 @@ class _MountedLife:
         self._spoke = False
 
     async def run(self) -> None:
-        """The whole life of the application; what it raises is told by `failed`."""
+        """Run the application; `failed` reports its exception."""
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}
         try:
             await self._app(scope, self._receive, self._send)
@@ -197,7 +197,7 @@ class _MountedLife:
             self._answered.set()
 
     async def say(self, phase: str) -> None:
-        """Say what is next, and wait until the application has done it."""
+        """Send an event, and wait until the application has handled it."""
         if self._over:
             return
         self._answered = anyio.Event()
@@ -206,7 +206,7 @@ class _MountedLife:
         await self._answered.wait()
 
     def check(self, name: str, phase: str) -> None:
-        """Raise what the application said of a failure."""
+        """Raise the failure that the application reported."""
         if self.failed is not None:
             raise MountedFailed(f"The {phase} of {name} failed.\n{self.failed}".rstrip())
 
@@ -223,9 +223,9 @@ class _MountedLife:
 
 
 def told(error: Exception) -> str:
-    """What is said of an exception at the start or the end; a mistake in set-up needs no trace.
+    """Return the text for an exception at start-up or shutdown. A set-up mistake needs no traceback.
 
-    >>> told(BadLifespan(None, "bootstrap()")).splitlines()[0]
+    >>> told(bad_lifespan(None, "bootstrap()")).splitlines()[0]
     '[lifespan] lifespan= of bootstrap() was given None, which cannot be called.'
     """
     if isinstance(error, KickError):
@@ -235,11 +235,11 @@ def told(error: Exception) -> str:
 
 @contextmanager
 def told_by_signals(shutdown: Shutdown) -> Generator[None]:
-    """Let the signals that stop a server begin the shutdown too, before the server hears of them as always.
+    """Begin the shutdown on the signals that stop a server, and then pass them to the server.
 
-    A server stops listening, waits for the responses that are under way, and tells the application last of all, which
-    is too late for streams. Signals are heard in the main thread only; a server in another one calls
-    `app.begin_shutdown()`. A signal that nobody listens to is left as it is.
+    A server stops listening, waits for running responses, and notifies the application last, which is too late for
+    streams. Signals arrive in the main thread only. A server in another thread calls `app.begin_shutdown()`. A signal
+    without a handler is not changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -250,6 +250,7 @@ def told_by_signals(shutdown: Shutdown) -> Generator[None]:
         shutdown.begin()
         before[signal.Signals(number)](number, frame)
 
+    # `callable` excludes SIG_DFL and SIG_IGN: without a handler of a server, the signal keeps its effect.
     for number in SIGNALS:
         handler = signal.getsignal(number)
         if callable(handler):
@@ -259,5 +260,6 @@ def told_by_signals(shutdown: Shutdown) -> Generator[None]:
         yield
     finally:
         for number, handler in before.items():
+            # A handler that was installed later stays.
             if signal.getsignal(number) is hear:
                 signal.signal(number, handler)

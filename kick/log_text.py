@@ -14,7 +14,7 @@ is_plain: Final = re.compile(r"[!-~]{0,1024}", re.ASCII).fullmatch
 
 
 def shown(text: str) -> str:
-    """A text that came with a request as it may be written to a log: ASCII, without spaces, at most 1,024 characters.
+    """Make a text of a request safe for a log: ASCII without spaces, at most 1,024 characters.
 
     Everything else is percent-encoded, as it is in a URL: control characters and ANSI sequences reach no terminal, and
     nothing can look like a line or a column of its own.

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from kick.errors import KickError, raise_all
-from kick.http.errors import NotAModule, list_problem
+from kick.http.errors import list_problem, not_a_module
 from kick.http.mounts import mapping_problem
 from kick.http.response.static import StaticFiles
 from kick.lifecycle import lifespan_problem
@@ -16,25 +16,25 @@ _NONE: Final[Mapping[str, Any]] = {}
 
 
 class Module:
-    """One feature of an application, to be listed in `bootstrap(modules=[...])`.
+    """One feature of an application. List it in `bootstrap(modules=[...])`.
 
     Arguments:
-        name: how `kick routes` and error messages call it.
+        name: its name in `kick routes` and in error messages.
         controllers: the classes that handle its requests.
-        providers: what it adds to the container: classes, provider functions, `Provider`s, instances. The container is
-            one for the whole application.
-        prefix: put before the paths of its controllers.
-        middleware: around all its handlers, inside of the application's; it sees their exceptions.
-        session: `False` switches the session off for all its routes, where no controller or route says otherwise.
-            Mounts have one with `True` only.
-        version: the version of its API, such as `"v1"`: `/v1` stands before the prefix. A controller may have another.
-        mounts: ASGI applications, and `StaticFiles`, by the path below which they answer what no route does.
+        providers: classes, provider functions, `Provider`s and instances that it adds to the container. The whole
+            application shares one container.
+        prefix: the path before those of its controllers.
+        middleware: runs around all its handlers, inside the middleware of the application; it sees exceptions.
+        session: `False` switches the session off for all its routes, unless a controller or route says otherwise. A
+            mount has a session only with `True`.
+        version: the version of its API, such as `"v1"`: `/v1` comes before the prefix. A controller may have another.
+        mounts: ASGI applications and `StaticFiles` by path. A mount gets the requests that match no route.
 
-        lifespan: called with the application; its async context manager is entered when everything is built, in the
-            order of the modules, and left in the reverse order: `@asynccontextmanager async def lifespan(app): ...`.
+        lifespan: `@asynccontextmanager async def lifespan(app): ...`. It is entered when all providers are built, in
+            the order of the modules, and left in the reverse order.
 
-    Raises `NotAList` where a list is missing, `BadMount` for `mounts` that is no mapping of paths, and `BadLifespan`
-    for a lifespan that is no async context manager.
+    Raises `KickError`: `list-missing` for an argument that is not a list, `mount` for `mounts` that is not a mapping of
+    paths, and `lifespan` for a lifespan that is not an async context manager.
 
     >>> Module("shop", controllers=[], prefix="/shop")
     Module('shop')
@@ -73,18 +73,18 @@ class Module:
 
 
 def modules_of(given: Any) -> tuple[list[Module], list[KickError]]:
-    """The modules among what was given, and what is wrong with the rest.
+    """Return the modules among the arguments, and the errors of the others.
 
     >>> modules_of([Module("shop"), "blog"])[0]
     [Module('shop')]
     """
     if isinstance(given, Module) or not isinstance(given, Iterable):
-        return [], [NotAModule(given, in_list=False)]
+        return [], [not_a_module(given, in_list=False)]
     modules: list[Module] = []
     problems: list[KickError] = []
     for each in given:
         if isinstance(each, Module):
             modules.append(each)
         else:
-            problems.append(NotAModule(each))
+            problems.append(not_a_module(each))
     return modules, problems

@@ -62,21 +62,21 @@ class Shutdown:
     async def wait(self) -> None:
         """Wait until it begins."""
         event = anyio.Event()
-        with self._told(event.set):
+        with self.telling(event.set):
             await event.wait()
 
     @contextmanager
     def cancelling(self) -> Generator[anyio.CancelScope]:
-        """A cancel scope that is cancelled when it begins, or at once when it has begun.
+        """Return a cancel scope that is cancelled when the shutdown begins, or at once if it has begun.
 
         It costs no task. As with any cancel scope, no generator may `yield` inside of it.
         """
-        with anyio.CancelScope() as scope, self._told(scope.cancel):
+        with anyio.CancelScope() as scope, self.telling(scope.cancel):
             yield scope
 
     @contextmanager
-    def _told(self, tell: Callable[[], object]) -> Generator[None]:
-        """Have something called in this event loop when it begins."""
+    def telling(self, tell: Callable[[], object]) -> Generator[None]:
+        """Call a function in this event loop when it begins, while inside the `with`."""
         call = partial(_call_soon, asyncio.get_running_loop(), tell)
         self._calls.add(call)
         try:

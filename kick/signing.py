@@ -44,28 +44,22 @@ def secrets_of(secret: Secret) -> tuple[bytes, ...]:
     return tuple(each.encode() if isinstance(each, str) else b"".join([each]) for each in listed)
 
 
-class MissingSecret(KickError):
-    """No secret, or an empty one."""
-
-    code = "secret-missing"
-
-    def __init__(self, user: str) -> None:
-        super().__init__(
-            cause=f"{user} has no secret, or an empty one; without it anybody could make its cookies.",
-            fix=_DRAW_ONE,
-        )
+def missing_secret(user: str) -> KickError:
+    """Return the error for a missing or empty secret."""
+    return KickError(
+        "secret-missing",
+        cause=f"{user} has no secret, or an empty one; without it anybody could make its cookies.",
+        fix=_DRAW_ONE,
+    )
 
 
-class WeakSecret(KickError):
-    """A secret that could be guessed."""
-
-    code = "secret-weak"
-
-    def __init__(self, user: str, length: int) -> None:
-        super().__init__(
-            cause=f"{user} has a secret of {length} bytes; {MIN_SECRET_BYTES} are the least that resists guessing.",
-            fix=_DRAW_ONE,
-        )
+def weak_secret(user: str, length: int) -> KickError:
+    """Return the error for a secret that is too short."""
+    return KickError(
+        "secret-weak",
+        cause=f"{user} has a secret of {length} bytes; {MIN_SECRET_BYTES} are the least that resists guessing.",
+        fix=_DRAW_ONE,
+    )
 
 
 _DRAW_ONE: Final = (
@@ -75,7 +69,7 @@ _DRAW_ONE: Final = (
 
 
 def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 4) -> list[KickError]:
-    """What is wrong with the secret of `user`: missing, empty, or short.
+    """Return the errors of the secret of `user`: missing, empty, or too short.
 
     Outside of production, short ones are only warned of; `stacklevel` is that of `warnings.warn`.
 
@@ -87,11 +81,11 @@ def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 4) ->
     except TypeError:
         listed = ()
     if not listed or not all(listed):
-        return [MissingSecret(user)]
+        return [missing_secret(user)]
     shortest = min(len(each) for each in listed)
     if shortest >= MIN_SECRET_BYTES:
         return []
-    weak = WeakSecret(user, shortest)
+    weak = weak_secret(user, shortest)
     if in_production():
         return [weak]
     warnings.warn(str(weak), stacklevel=stacklevel)
@@ -153,7 +147,7 @@ class Signer:
         return f"{text}.{self._current.signature(text).translate(_TO_URL_SAFE).decode()}"
 
     def verify(self, signed: str) -> tuple[str, bool] | None:
-        """The text and whether the first secret signed it; `None` when no secret did.
+        """Return the text, and true if the first secret signed it. Return `None` if no secret did.
 
         Compares in constant time. Takes any text at all and never raises.
         """

@@ -13,10 +13,10 @@ import pytest
 from kick import App, Module, Provider, bootstrap
 from kick.cli.target import load_target, parse_target
 from kick.errors import KickError, SetupErrors
-from kick.http.errors import BadFileLimit
 from kick.session import session
 from kick.session.typed import Shape
 from tests.http.support import ask
+from tests.support.setup_errors import raises_code
 
 Load = Callable[[str], ModuleType]
 
@@ -305,7 +305,7 @@ class TestNamesThatAreNotThere:
                 @Post("/")
                 async def add(self, picture: Annotated[UploadFile, File(max_size="5 MB")]) -> None: ...
         """
-        with pytest.raises(BadFileLimit, match="5 MB"):
+        with raises_code("file-limit", match="5 MB"):
             app_of(load(source))
 
     @UNQUOTED

@@ -16,14 +16,13 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from kick import App, Controller, Get, Module, NotFound, Provider, RequestContext, Service, bootstrap
+from kick import App, Controller, Get, Middleware, Module, NotFound, Provider, RequestContext, Service, bootstrap
 from kick.app import WrappedApp
-from kick.di.errors import MissingProvider, OverrideByClass
 from kick.errors import SetupErrors
-from kick.http.errors import DuplicateRoute, NotAList
 from kick.session import Sessions
 from tests.http.support import app_of, ask
 from tests.support.ids import without_address
+from tests.support.setup_errors import raises_code
 
 
 class Clock:
@@ -113,7 +112,7 @@ def traced(trail: list[str], **options: Any) -> App:
     cache.__annotations__.update(database=Database, **{"return": AsyncIterator[Cache]})
     database.__annotations__["return"] = AsyncIterator[Database]
 
-    class Layer:
+    class Layer(Middleware):
         def __init__(self, name: str) -> None:
             self.name = name
 
@@ -335,7 +334,7 @@ async def test_what_is_to_be_done_at_the_end_of_a_request_may_await_when_the_req
                 await anyio.lowlevel.checkpoint()
                 trail.append(f"{name}: {type(error).__name__}")
 
-            ctx._at_end(clean_up)
+            ctx.on_end(clean_up)
         reached.set()
         await anyio.sleep_forever()
 
@@ -442,7 +441,7 @@ async def test_a_provider_may_stand_in() -> None:
     with app.override(Clock, Provider(Clock, fake)):
         assert (await ask(app, "/own")).json() == "made"
     override: Any = app.override
-    with pytest.raises(OverrideByClass):
+    with raises_code("di-override-by-class"):
         override(Clock, Stopped).__enter__()
 
 
@@ -500,7 +499,7 @@ def test_modules_bring_their_providers_for_all() -> None:
     assert TestClient(app).get("/own").json() == "noon"
     with pytest.raises(SetupErrors) as caught:
         bootstrap([Module("times", controllers=[Times])])
-    assert {type(problem) for problem in caught.value.problems} == {MissingProvider}
+    assert {problem.code for problem in caught.value.problems} == {"di-missing-provider"}
 
 
 def test_an_application_without_modules_answers() -> None:
@@ -556,7 +555,7 @@ def test_a_controller_is_no_candidate_for_what_is_missing() -> None:
         @Get()
         async def show(self) -> None: ...
 
-    with pytest.raises(MissingProvider) as caught:
+    with raises_code("di-missing-provider") as caught:
         app_of(Notes)
     assert "Notes)" not in caught.value.fix
     assert "YourShown" in caught.value.fix
@@ -570,7 +569,7 @@ def test_a_constructor_that_asks_for_sessions_needs_the_middleware() -> None:
         @Get()
         async def index(self) -> None: ...
 
-    with pytest.raises(MissingProvider) as caught:
+    with raises_code("di-missing-provider") as caught:
         app_of(Devices)
     assert "`middleware=[session(" in caught.value.fix
 
@@ -583,7 +582,7 @@ def test_settings_may_be_a_plain_dict() -> None:
 @pytest.mark.parametrize("given", [print, "text", Clock(), ASGIMiddleware(GZipMiddleware), None], ids=without_address)
 def test_what_is_no_list_is_refused(option: str, given: Any) -> None:
     options: dict[str, Any] = {option: given}
-    with pytest.raises(NotAList, match=rf"{option}= of bootstrap\(\) takes a list"):
+    with raises_code("list-missing", match=rf"{option}= of bootstrap\(\) takes a list"):
         bootstrap([], **options)
 
 
@@ -601,7 +600,7 @@ def test_the_places_of_two_handlers_for_one_path_can_be_told_apart() -> None:
         @Get("/notes")
         async def other(self) -> None: ...
 
-    with pytest.raises(DuplicateRoute, match=r"Notes.one\(\) at \S*tests/test_app.py:\d+ and Notes.other"):
+    with raises_code("route-duplicate", match=r"Notes.one\(\) at \S*tests/test_app.py:\d+ and Notes.other"):
         app_of(Notes)
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from kick import Controller, Get, RequestContext
 from kick.cookies import attribute_problem, cookies_by_name, decode_value, format_cookie, is_token, parse_cookies
 from kick.http import cookie_parser
-from kick.signing import MissingSecret, Signer, WeakSecret
+from kick.signing import Signer
 from tests.http.support import app_of, ask
+from tests.support.setup_errors import raises_code
 
 SECRET = "a secret of at least thirty-two bytes"
 OLD = "the secret that it takes over from"
@@ -228,8 +229,8 @@ async def test_cookies_of_the_npm_package_are_read() -> None:
 
 
 def test_a_parser_without_a_good_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(MissingSecret):
+    with raises_code("secret-missing"):
         cookie_parser(secret="")
     monkeypatch.setenv("KICK_ENV", "production")
-    with pytest.raises(WeakSecret):
+    with raises_code("secret-weak"):
         cookie_parser(secret="short")

@@ -11,12 +11,12 @@ import pytest
 
 from kick import App, Controller, Get, Module, Provider, RequestContext, bootstrap
 from kick.di import Container
-from kick.di.health import BadHealth, HealthOfShortLived
 from kick.errors import SetupErrors
-from kick.health import BadCheck, BadTimeout, Health
+from kick.health import Health
 from kick.session import session
 from kick.session.stores.memory import MemoryStore
 from tests.http.support import ask
+from tests.support.setup_errors import raises_code
 
 SECRET = "a secret of at least thirty-two bytes"
 
@@ -245,13 +245,13 @@ async def test_its_addresses_can_be_elsewhere() -> None:
 
 
 def test_what_cannot_be_asked_is_found_at_the_start() -> None:
-    with pytest.raises(BadCheck):
+    with raises_code("health-check"):
         Health(checks=[True])  # type: ignore[list-item]
-    with pytest.raises(BadTimeout):
+    with raises_code("health-timeout"):
         Health(timeout=0)
     with pytest.raises(SetupErrors):
         Health(checks=["x"], timeout=-1)  # type: ignore[list-item]
-    with pytest.raises(BadHealth):
+    with raises_code("di-health"):
         Provider(int, value=1, health="ping")  # type: ignore[call-overload]
 
 
@@ -268,7 +268,7 @@ def test_the_health_of_what_lives_shorter_than_the_application_is_a_mistake() ->
 
     of_request.__annotations__.update({"ctx": RequestContext, "return": Database})
     Uses.get.__annotations__["database"] = Database
-    with pytest.raises(HealthOfShortLived) as caught:
+    with raises_code("di-health-scope") as caught:
         bootstrap([Module("uses", controllers=[Uses])], providers=[Provider(Database, of_request, health=ping)])
     assert "has the scope 'request'" in caught.value.cause
     assert "test_health.py" in caught.value.cause

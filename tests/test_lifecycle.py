@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from kick import App, Module, bootstrap
 from kick.lifecycle import parts_of
-from kick.signing import MissingSecret
+from kick.signing import missing_secret
 from tests.test_app import Lifespan
 
 Life = Callable[[Any], AbstractAsyncContextManager[None]]
@@ -191,7 +191,7 @@ async def test_the_lifespan_of_the_application_is_named_too() -> None:
 async def test_a_mistake_in_set_up_that_is_found_in_a_lifespan_is_told_without_a_trace_and_with_the_name() -> None:
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
-        raise MissingSecret("billing")
+        raise missing_secret("billing")
         yield
 
     served, error = await failing(bootstrap([Module("billing", lifespan=lifespan)]))

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from kick import Controller, Get, Module, RequestContext, Use, bootstrap
-from kick.http.errors import ListedTwice, NotAController, NotAList
 from kick.session import session
 from tests.http.support import ask
+from tests.support.setup_errors import raises_code
 
 
 @Controller("/things")
@@ -66,7 +66,7 @@ def test_a_class_that_is_no_controller_is_named_with_its_module() -> None:
 
     for given in (Plain, Inherits, Things()):
         module = Module("shop", controllers=[given])  # type: ignore[list-item]  # pyright: ignore
-        with pytest.raises(NotAController, match="Module 'shop'"):
+        with raises_code("controller-missing", match="Module 'shop'"):
             bootstrap([module])
 
 
@@ -78,10 +78,10 @@ def test_a_module_shows_its_name() -> None:
 @pytest.mark.parametrize("given", [Things, None, "text", print])
 def test_what_is_no_list_is_refused(option: str, given: Any) -> None:
     options: dict[str, Any] = {option: given}
-    with pytest.raises(NotAList, match=rf"{option}= of Module\('one'\) takes a list"):
+    with raises_code("list-missing", match=rf"{option}= of Module\('one'\) takes a list"):
         Module("one", **options)
 
 
 def test_a_controller_in_two_modules_of_one_prefix_is_listed_twice() -> None:
-    with pytest.raises(ListedTwice, match="Things is listed by Module 'one' and by Module 'two'"):
+    with raises_code("controller-twice", match="Things is listed by Module 'one' and by Module 'two'"):
         bootstrap([Module("one", controllers=[Things], prefix="/a"), Module("two", controllers=[Things], prefix="a/")])

@@ -50,6 +50,13 @@ def test_the_commands_are_targets_of_the_makefile() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
+def test_it_leads_from_what_it_is_for_to_a_project() -> None:
+    assert re.findall(r"^## (.*)", README, re.MULTILINE)[:5] == [
+        *("Install", "An application", "Run", "Start a project", "Why its sessions"),
+    ]
+    assert "pip install" in blocks("console")[0]
+
+
 def test_every_link_and_picture_is_there() -> None:
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
     assert links

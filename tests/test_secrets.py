@@ -63,7 +63,7 @@ class Everything:
 
     @Get("/me")
     async def me(self, ctx: RequestContext) -> Any:
-        everything = (ctx, ctx.session, ctx._settings, ctx.route)
+        everything = (ctx, ctx.session, ctx.settings, ctx.route)
         shown.append(" ".join(map(repr, everything)))
         return ctx.session.data["user"]
 

@@ -1,10 +1,10 @@
-"""Logging in and out over the session, and who may do what.
+"""Login, logout and guards, based on the session.
 
-`login()` and `logout()` in handlers; `@Authenticated` and `@Roles` over them; `authentication()` provides the user that
-is logged in; `Passwords` hashes.
+Handlers call `login()` and `logout()`. `@Authenticated` and `@Roles` protect handlers. `authentication()` provides the
+logged-in user. `Passwords` hashes passwords.
 """
 
-from kick.auth.guards import Authenticated, Guard, Roles, authenticated, next_page, roles
+from kick.auth.guards import Authenticated, GuardLayer, Roles, authenticated, next_page, roles
 from kick.auth.identities import Identity, identity
 from kick.auth.login import login, logout, set_roles
 from kick.auth.passwords import Passwords
@@ -13,7 +13,7 @@ from kick.auth.user import AuthenticationLayer, authentication
 __all__ = [
     "Authenticated",
     "AuthenticationLayer",
-    "Guard",
+    "GuardLayer",
     "Identity",
     "Passwords",
     "Roles",

@@ -1,22 +1,22 @@
-"""What goes wrong with logins.
+"""Errors of login, guards and passwords.
 
-In set-up, found when the application is put together:
+At start-up:
 
     KickError
-    ├── BadMaxAge            @Authenticated(max_age=...) with what is no duration
-    ├── BadRoles             @Roles() without roles, or with what are none
-    ├── BadLoginPage         login_page= with what is no path of this site
-    ├── BadLoader            authentication(...) with what loads no user
-    └── BadPasswordOption    an option of Passwords that makes no sense
+    ├── bad_max_age          @Authenticated(max_age=...) is not a duration
+    ├── bad_roles            @Roles() without roles, or with values that are not roles
+    ├── bad_login_page       login_page= is not a path of this site
+    ├── bad_loader           authentication(...) without a loader of users
+    └── bad_password_option  an invalid option of Passwords
 
-(`NeedsSession` is in `kick.session.errors`.)
+(`session-needed` is in `kick.session.errors`.)
 
-While requests run, all of them HTTPErrors:
+In requests; all of them are HTTPErrors:
 
-    LoginRequired            401: nobody is logged in
-    LoginTooOld              401: somebody is, but for longer than `max_age` allows
-    RoleMissing              403: whoever is logged in lacks a role
-    PasswordRefused          422: a new password that is too short or too long
+    LoginRequired            401: the user is anonymous
+    LoginTooOld              401: the login is older than `max_age`
+    RoleMissing              403: the user lacks a role
+    PasswordRefused          422: a new password is too short or too long
 """
 
 from __future__ import annotations
@@ -27,69 +27,58 @@ from kick.errors import KickError
 from kick.exceptions import Forbidden, Unauthorized, UnprocessableEntity
 
 SCHEME: Final = "Session"
-"""What a 401 names in `WWW-Authenticate`, which it must have (RFC 9110, section 15.5.2): no registered scheme is that
-of a login form and a cookie, and browsers show no window of their own for one that they do not know."""
+"""The scheme in `WWW-Authenticate`, a header that each 401 must have (RFC 9110, section 15.5.2). No registered scheme
+describes a login form with a cookie, and browsers show no dialog for an unknown scheme."""
 
 
-class BadMaxAge(KickError):
-    """`max_age` of a guard that is no duration."""
-
-    code = "auth-max-age"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"@Authenticated(max_age={given!r}): expected a timedelta or a number of seconds above 0.",
-            fix="For example `@Authenticated(max_age=timedelta(minutes=10))`.",
-        )
+def bad_max_age(given: object) -> KickError:
+    """Return the error for a `max_age` of a guard that is not a duration."""
+    return KickError(
+        "auth-max-age",
+        cause=f"@Authenticated(max_age={given!r}): expected a timedelta or a number of seconds above 0.",
+        fix="For example `@Authenticated(max_age=timedelta(minutes=10))`.",
+    )
 
 
-class BadRoles(KickError):
-    """A guard for roles that names none, or something else than texts."""
-
-    code = "auth-roles"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"@Roles was given {given!r}; it takes the names of roles, at least one.",
-            fix='For example `@Roles("admin")`, or `@Roles(all_of=["editor", "author"])`.',
-        )
+def bad_roles(given: object) -> KickError:
+    """Return the error for a guard without roles, or with a role that is not a string."""
+    return KickError(
+        "auth-roles",
+        cause=f"@Roles was given {given!r}; it takes the names of roles, at least one.",
+        fix='For example `@Roles("admin")`, or `@Roles(all_of=["editor", "author"])`.',
+    )
 
 
-class BadLoginPage(KickError):
-    """`login_page` of a guard that is no path of this site."""
-
-    code = "auth-login-page"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(cause=f"login_page={given!r} is no path of this site.", fix='Name one: `login_page="/login"`.')
-
-
-class BadLoader(KickError):
-    """`authentication(...)` with something that loads no user."""
-
-    code = "auth-loader"
-
-    def __init__(self, given: object, problem: str) -> None:
-        super().__init__(
-            cause=f"authentication({getattr(given, '__name__', repr(given))}): {problem}.",
-            fix="Write it as `async def load_user(user_id: int, users: Users) -> User | None: "
-            "return await users.find(user_id)`.",
-        )
+def bad_login_page(given: object) -> KickError:
+    """Return the error for a `login_page` that is not a path of this site."""
+    return KickError(
+        "auth-login-page",
+        cause=f"login_page={given!r} is no path of this site.",
+        fix='Name one: `login_page="/login"`.',
+    )
 
 
-class BadPasswordOption(KickError):
-    """An option of `Passwords` whose value makes no sense."""
+def bad_loader(given: object, problem: str) -> KickError:
+    """Return the error for an argument of `authentication(...)` that does not load a user."""
+    return KickError(
+        "auth-loader",
+        cause=f"authentication({getattr(given, '__name__', repr(given))}): {problem}.",
+        fix="Write it as `async def load_user(user_id: int, users: Users) -> User | None: "
+        "return await users.find(user_id)`.",
+    )
 
-    code = "auth-passwords"
 
-    def __init__(self, name: str, value: object, expected: str, example: str) -> None:
-        super().__init__(
-            cause=f"Passwords({name}={value!r}): expected {expected}.", fix=f"For example `Passwords({example})`."
-        )
+def bad_password_option(name: str, value: object, expected: str, example: str) -> KickError:
+    """Return the error for an invalid option of `Passwords`."""
+    return KickError(
+        "auth-passwords",
+        cause=f"Passwords({name}={value!r}): expected {expected}.",
+        fix=f"For example `Passwords({example})`.",
+    )
 
 
 class LoginRequired(Unauthorized):
-    """401: nobody is logged in.
+    """401: the user is anonymous.
 
     >>> LoginRequired().headers, LoginRequired().extensions
     ({'www-authenticate': 'Session'}, {'code': 'login-required'})
@@ -100,7 +89,7 @@ class LoginRequired(Unauthorized):
 
 
 class LoginTooOld(Unauthorized):
-    """401: somebody is logged in, but too long ago for this; the client asks for the password again.
+    """401: the login is too old, so the client must ask for the password again.
 
     The challenge has the members of RFC 9470, section 3.
 
@@ -121,7 +110,7 @@ class LoginTooOld(Unauthorized):
 
 
 class RoleMissing(Forbidden):
-    """403: whoever is logged in may not do this. To log in again would not help, so there is no challenge.
+    """403: the user lacks a role. Another login would not help, so there is no challenge.
 
     >>> RoleMissing().extensions
     {'code': 'role-missing'}
@@ -132,7 +121,7 @@ class RoleMissing(Forbidden):
 
 
 class PasswordRefused(UnprocessableEntity):
-    """422: a new password that is too short or too long.
+    """422: a new password is too short or too long.
 
     >>> PasswordRefused("It has 8 characters at least.").extensions["errors"][0]["location"]
     '/body/password'

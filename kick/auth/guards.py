@@ -1,30 +1,29 @@
-"""Who may do what: `@Authenticated` and `@Roles`, and the same as middleware of a module."""
+"""Guards: `@Authenticated` and `@Roles`, and the same as middleware of a module."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar, overload
 from urllib.parse import quote
 
-from kick.auth.errors import BadLoginPage, BadMaxAge, BadRoles, LoginRequired, LoginTooOld, RoleMissing
+from kick.auth.errors import LoginRequired, LoginTooOld, RoleMissing, bad_login_page, bad_max_age, bad_roles
 from kick.auth.identities import identity
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError
-from kick.http.context.context import RequestContext
-from kick.http.errors import MiddlewareOrder
-from kick.http.response.base import Response
+from kick.http import CallNext, Middleware, RequestContext, Response, Route
+from kick.http.errors import middleware_order
 from kick.http.response.redirects import is_local
 from kick.http.routing.decorators import Use
-from kick.http.routing.route import ANY_METHOD, Route
+from kick.http.routing.route import ANY_METHOD
 from kick.middleware.session import SessionLayer
-from kick.session.errors import NeedsSession
+from kick.session.errors import session_needed
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 
 
-class Guard:
-    """What `authenticated()` and `roles()` return: middleware that runs before the body is read."""
+class GuardLayer(Middleware):
+    """Middleware of `authenticated()` and `roles()`, which runs before the body is read."""
 
     def __init__(
         self,
@@ -41,28 +40,26 @@ class Guard:
         self._all_of = all_of
         self._login_page = login_page
 
-    def for_route(self, route: Route | None) -> Guard | None:
-        """Itself. Raises `NeedsSession` for a route whose session is switched off."""
+    def for_route(self, route: Route | None) -> GuardLayer | None:
+        """Return this guard. Raises `KickError`: `session-needed` for a route whose session is switched off."""
         if route is not None and route.session is False:
             is_mount = route.method == ANY_METHOD
             what = "what is mounted at" if is_mount else route.method
             place = "its module" if is_mount else "the route"
-            raise NeedsSession(self.name, switched_off=f"{what} {route.path}", place=place)
+            raise session_needed(self.name, switched_off=f"{what} {route.path}", place=place)
         return None if route is None else self
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
-        """What is wrong with its place among the middleware."""
+        """Return the mistakes in its place among the middleware."""
         if any(isinstance(layer, SessionLayer) for layer in before):
             return []
         if any(isinstance(layer, SessionLayer) for layer in after):
             name = "authenticated()" if self.name == "@Authenticated" else 'roles("admin")'
-            return [MiddlewareOrder(f"{name} stands before session().", f"session(secret=secret), {name}")]
-        return [NeedsSession(self.name)]
+            return [middleware_order(f"{name} stands before session().", f"session(secret=secret), {name}")]
+        return [session_needed(self.name)]
 
-    async def __call__(
-        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
-    ) -> Response:
-        """Hand the request on, or turn it away."""
+    async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
+        """Pass the request on, or reject it."""
         who = identity(ctx)
         if who is None:
             return self._ask(ctx, LoginRequired())
@@ -73,17 +70,18 @@ class Guard:
         return await call_next(ctx)
 
     def _ask(self, ctx: RequestContext[Any], error: HTTPError) -> Response:
-        """Send a person to the login page, and give anything else the error."""
+        """Redirect a browser to the login page, and raise the error for other clients."""
         if self._login_page is None or ctx.method not in ("GET", "HEAD") or not _shows_pages(ctx):
             raise error
         query = ctx.scope["query_string"].decode("latin-1")
         here = quote(ctx.path, safe="/") + (f"?{query}" if query else "")
+        # A cached redirect would send the user to the login page again after the login.
         ctx.set_header("cache-control", "no-store")
         return ctx.redirect(f"{self._login_page}?next={quote(here, safe='/')}")
 
 
-def authenticated(*, max_age: timedelta | float | None = None, login_page: str | None = None) -> Guard:
-    """`@Authenticated` as middleware: for all the handlers of a module.
+def authenticated(*, max_age: timedelta | float | None = None, login_page: str | None = None) -> GuardLayer:
+    """Return `@Authenticated` as middleware for all handlers of a module.
 
     >>> from kick import Module
     >>> Module("account", middleware=[authenticated()])
@@ -91,11 +89,11 @@ def authenticated(*, max_age: timedelta | float | None = None, login_page: str |
     """
     seconds = _seconds(max_age)
     raise_all(_page_problems(login_page))
-    return Guard("@Authenticated", max_age=seconds, login_page=login_page)
+    return GuardLayer("@Authenticated", max_age=seconds, login_page=login_page)
 
 
-def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = None) -> Guard:
-    """`@Roles` as middleware: for all the handlers of a module.
+def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = None) -> GuardLayer:
+    """Return `@Roles` as middleware for all handlers of a module.
 
     >>> from kick import Module
     >>> Module("administration", middleware=[roles("admin")])
@@ -104,9 +102,9 @@ def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = N
     given = [*any_of, *([all_of] if isinstance(all_of, str) else all_of)]
     names: list[object] = [*given]
     if not names or isinstance(all_of, str) or not all(isinstance(each, str) and each for each in names):
-        raise BadRoles(given or "nothing")
+        raise bad_roles(given or "nothing")
     raise_all(_page_problems(login_page))
-    return Guard("@Roles", any_of=frozenset(any_of), all_of=frozenset(all_of), login_page=login_page)
+    return GuardLayer("@Roles", any_of=frozenset(any_of), all_of=frozenset(all_of), login_page=login_page)
 
 
 @overload
@@ -118,17 +116,18 @@ def Authenticated(
 def Authenticated(
     target: Any = None, /, *, max_age: timedelta | float | None = None, login_page: str | None = None
 ) -> Any:
-    """Let in only who is logged in: to one handler, or to all those of a controller. Others get a 401.
+    """Allow only logged-in users, on a handler or a whole controller. Others get a 401.
 
-    It runs before the body is read. Without options it is written with or without parentheses.
+    The guard runs before the body is read. Without options, the parentheses may be left out.
 
     Arguments:
-        max_age: how old the login may be, a `timedelta` or seconds: beyond it the 401 says `"code": "reauthenticate"`,
-            and the client asks for the password and calls `login()` again.
-        login_page: a path of this site to which browsers are sent instead (303) when they ask for a page; it is given
-            the address in `?next=`, and `next_page(ctx)` reads it.
+        target: the handler or controller, if the parentheses are left out.
+        max_age: the greatest age of the login, a `timedelta` or seconds. An older login gets a 401 with
+            `"code": "reauthenticate"`. Then the client asks for the password, and a handler calls `login()` again.
+        login_page: a path of this site. A browser that asks for a page is redirected to it (303) instead of the 401. It
+            gets the URL in `?next=`, and `next_page(ctx)` reads it.
 
-    Raises `BadMaxAge` and `BadLoginPage`.
+    Raises `KickError`: `auth-max-age` and `auth-login-page`.
 
     >>> from kick import Controller, Delete, Get
     >>> @Authenticated(login_page="/login")
@@ -145,13 +144,13 @@ def Authenticated(
 
 
 def Roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = None) -> Callable[[Target], Target]:
-    """Let in only who is logged in with one of these roles, and with all of `all_of`.
+    """Allow only users with one of these roles, and with all of `all_of`.
 
-    Others get a 403, strangers a 401.
+    Other users get a 403, and anonymous users a 401.
 
-    The roles are those that `login()` was told. It runs before the body is read; several of them have to agree.
+    The roles are those of `login()`. The guard runs before the body is read. With several guards, all must agree.
 
-    Raises `BadRoles` and `BadLoginPage`.
+    Raises `KickError`: `auth-roles` and `auth-login-page`.
 
     >>> from kick import Controller, Get
     >>> @Controller("/reports")
@@ -164,7 +163,7 @@ def Roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = N
 
 
 def next_page(ctx: RequestContext[Any], default: str = "/") -> str:
-    """Where somebody wanted to go before they were sent to log in: `?next=`, where it is an address of this site.
+    """Return the URL that the user asked for before the login: `?next=`, if it is a URL of this site.
 
     >>> from kick import Post, RequestContext
     >>> @Post("/login")
@@ -176,7 +175,7 @@ def next_page(ctx: RequestContext[Any], default: str = "/") -> str:
 
 
 def _shows_pages(ctx: RequestContext[Any]) -> bool:
-    """Whether a browser asks for something to show, and no script for data."""
+    """Return true if a browser asks for a page, and not a script for data."""
     mode = ctx.headers.get("sec-fetch-mode")
     return "text/html" in ctx.headers.get("accept", "") if mode is None else mode == "navigate"
 
@@ -194,11 +193,11 @@ def _seconds(max_age: timedelta | float | None) -> float | None:
 
 
 def _refuse(max_age: object) -> NoReturn:
-    raise BadMaxAge(max_age) from None
+    raise bad_max_age(max_age) from None
 
 
 def _page_problems(login_page: object) -> list[KickError]:
     if login_page is None:
         return []
     fits = isinstance(login_page, str) and login_page.startswith("/") and is_local(login_page, "")
-    return [] if fits and not set(str(login_page)) & set("?#") else [BadLoginPage(login_page)]
+    return [] if fits and not set(str(login_page)) & set("?#") else [bad_login_page(login_page)]

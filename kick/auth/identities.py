@@ -1,4 +1,4 @@
-"""Who is logged in, as the session knows it."""
+"""The identity of the logged-in user, stored in the session."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any, Final
 
 import msgspec
 
-from kick.http.context.context import RequestContext
+from kick.http import RequestContext
 from kick.session.reserved import LOGIN
 from kick.session.session import Session
 from kick.session.values import encode
 
 _SKEW: Final = 60.0
-"""How many seconds the clocks of two servers may differ by."""
+"""The tolerated difference between the clocks of two servers, in seconds."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is logged in: what `login()` was told, and when.
+    """The logged-in user: the arguments of `login()`, and its time.
 
-    A handler asks for it by type where `authentication()` is among the middleware: `Identity`, which answers strangers
-    with a 401, or `Identity | None`.
+    With `authentication()` among the middleware, it is injected by type. A parameter `Identity` rejects anonymous users
+    with a 401; `Identity | None` does not.
 
     >>> who = Identity(user_id=7, roles=frozenset({"editor"}), logged_in_at=datetime.now(UTC))
     >>> who.has_any(["admin", "editor"]), who.is_fresh(60)
@@ -30,54 +30,55 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     user_id: Any
-    """As it was given to `login()`: an `int` is one again, a `UUID` too."""
+    """The id that was passed to `login()`, with its type: `int`, `str` or `UUID`."""
     roles: frozenset[str]
     logged_in_at: datetime
 
     def has_any(self, roles: Collection[str]) -> bool:
-        """Whether one of these roles is among them."""
+        """Return true if the user has one of these roles."""
         return not self.roles.isdisjoint(roles)
 
     def is_fresh(self, max_age: float) -> bool:
-        """Whether the login is at most so many seconds old."""
+        """Return true if the login is at most this many seconds old."""
         return -_SKEW <= time() - self.logged_in_at.timestamp() <= max_age
 
 
 def identity(ctx: RequestContext[Any]) -> Identity | None:
-    """Who is logged in; `None` for a stranger.
+    """Return the identity of the logged-in user, or `None` for an anonymous user.
 
-    Raises `SessionUnavailable`, a 503, when the store does not answer, and a `KickError` where there is no session.
+    Raises `SessionUnavailable` (503) if the store does not answer, and a `KickError` if the route has no session.
 
     >>> async def greet(ctx: RequestContext) -> str:
     ...     who = identity(ctx)
-    ...     return "Hello, stranger" if who is None else f"Hello, user {who.user_id}"
+    ...     return "Hello, visitor" if who is None else f"Hello, user {who.user_id}"
     """
     return identity_of(ctx.session)
 
 
 def identity_of(session: Session[Any]) -> Identity | None:
-    """Who is logged in with a session. One whose principal was changed by other means is nobody's."""
+    """Return the identity of a session, or `None` if its principal was changed by other code."""
     held = session.reserved.get(LOGIN)
     try:
         user_id, roles, logged_in_at = held["user"], frozenset(held["roles"]), datetime.fromtimestamp(held["at"], UTC)
     except (TypeError, KeyError, ValueError, OverflowError, OSError):
         return None
+    # Code that changes the principal directly must not turn this login into that of another user.
     if session.principal != str(user_id):
         return None
     return Identity(user_id=user_id, roles=roles, logged_in_at=logged_in_at)
 
 
 def kept(user_id: Any, roles: Collection[str], *, logged_in_at: datetime | None = None) -> dict[str, Any]:
-    """What the session keeps of a login, which was just now unless something else is said.
+    """Return the data of a login that the session stores. The time is now, unless given.
 
     >>> kept(7, ["editor", "admin"], logged_in_at=datetime(2026, 1, 1, tzinfo=UTC))
     {'user': 7, 'roles': ['admin', 'editor'], 'at': 1767225600.0}
 
-    Raises `TypeError` for what cannot be kept.
+    Raises `TypeError` for a user id or role that cannot be stored.
     """
     if isinstance(roles, str) or not all(isinstance(role, str) for role in roles):
         raise TypeError(f"roles are a list of texts, not {roles!r}")
     at = time() if logged_in_at is None else logged_in_at.timestamp()
     held = {"user": user_id, "roles": sorted({str(role) for role in roles}), "at": at}
-    encode(LOGIN, held)
+    encode(LOGIN, held)  # raises for a value that cannot be stored, before anything changes
     return held

@@ -1,4 +1,4 @@
-"""`login()`, `logout()`, `set_roles()`: the only ways to change who is logged in, each with a new session id."""
+"""`login()`, `logout()` and `set_roles()`, which change the logged-in user and the session id."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from kick.auth.errors import LoginRequired
 from kick.auth.identities import identity_of, kept
-from kick.http.context.context import RequestContext
+from kick.http import RequestContext
 from kick.session.errors import SessionEnded
 from kick.session.reserved import LOGIN
 
@@ -19,22 +19,23 @@ async def login(
     roles: Collection[str] = (),
     keep: bool | Collection[str] | None = None,
 ) -> None:
-    """Log somebody in, whose password or the like has been checked.
+    """Log in a user whose identity has been proven.
 
-    The session gets a new id, so that one which was planted or seen before is worth nothing, and with it a new CSRF
-    token; the user is its principal, as `Sessions.of()` finds it. Calling it again for whoever is logged in makes the
-    login fresh, as `@Authenticated(max_age=...)` asks for.
+    The session gets a new id, which prevents session fixation, and a new CSRF token. The user becomes its principal, so
+    that `Sessions.of()` finds it. A second call for the same user renews the time of the login, which
+    `@Authenticated(max_age=...)` checks.
 
     Arguments:
+        ctx: the context of the request.
         user_id: an `int`, `str` or `UUID`; `identity(ctx).user_id` is equal to it.
-        roles: what `@Roles` asks for.
-        keep: what of the data stays: `True`, `False`, or a list of keys. By default all of it, unless somebody else was
-            logged in before: nothing of theirs comes along.
+        roles: the roles that `@Roles` checks.
+        keep: the session data that stays: `True`, `False`, or a list of keys. By default all data stays, unless another
+            user was logged in before.
 
-    Costs one call of the store for a visitor without a session, and two for one with: the move to the new id, and what
-    is written, together with all that the handler writes, before the response leaves.
+    Costs one store call without a session, and two with one: the move to the new id, and the commit before the response
+    is sent.
 
-    Raises `SessionUnavailable`, a 503, when the store does not answer; then nobody is logged in.
+    Raises `SessionUnavailable` (503) if the store does not answer. Then the user is not logged in.
 
     >>> from kick import Post, RequestContext
     >>> @Post("/login")
@@ -44,6 +45,7 @@ async def login(
     """
     if user_id is None or isinstance(user_id, bool):
         raise TypeError(f"login() takes the id of a user, not {user_id!r}")
+    # Before the id changes, so that a wrong argument leaves the session as it is.
     held = kept(user_id, roles)
     session = ctx.session
     if keep is None:
@@ -54,7 +56,7 @@ async def login(
 
 
 async def logout(ctx: RequestContext[Any]) -> None:
-    """Log out: the session is ended in the store, for every request, and its cookie removed.
+    """Log out: end the session in the store, for every running request too, and delete its cookie.
 
     >>> from kick import Post, RequestContext
     >>> @Post("/logout")
@@ -65,11 +67,11 @@ async def logout(ctx: RequestContext[Any]) -> None:
 
 
 async def set_roles(ctx: RequestContext[Any], roles: Collection[str]) -> None:
-    """Change the roles of whoever is logged in, in this session; it gets a new id, as with every change of rights.
+    """Change the roles of the logged-in user in this session, and give it a new id.
 
-    Other sessions of theirs keep the roles they have: end those with `Sessions.revoke(user_id, except_id=...)`.
+    Other sessions of the user keep their roles. End them with `Sessions.revoke(user_id, except_id=...)`.
 
-    Raises `LoginRequired`, a 401, when nobody is logged in, and `SessionEnded`, a 409, when a logout was faster.
+    Raises `LoginRequired` (401) for an anonymous user, and `SessionEnded` (409) if the user has logged out meanwhile.
 
     >>> async def promote(ctx: RequestContext) -> None:
     ...     await set_roles(ctx, ["editor", "admin"])
@@ -80,6 +82,7 @@ async def set_roles(ctx: RequestContext[Any], roles: Collection[str]) -> None:
         raise LoginRequired
     held = kept(who.user_id, roles, logged_in_at=who.logged_in_at)
     await session.regenerate()
+    # After a concurrent logout the session is empty: the roles must not begin a new one.
     if identity_of(session) is None:
         raise SessionEnded
     session.reserved[LOGIN] = held

@@ -1,4 +1,4 @@
-"""Passwords: what is stored of them, and whether one is right. Argon2id, by the package argon2-cffi."""
+"""Password hashing with Argon2id, by the package argon2-cffi."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 import anyio.to_thread
 
-from kick.auth.errors import BadPasswordOption, PasswordRefused
-from kick.errors import MissingExtra, raise_all
+from kick.auth.errors import PasswordRefused, bad_password_option
+from kick.errors import missing_extra, raise_all
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -31,17 +31,17 @@ _DIGEST_BYTES: Final = 32
 
 
 class Passwords:
-    """Hashes passwords with Argon2id (RFC 9106) and compares them, in threads: requests go on meanwhile.
+    """A password hasher with Argon2id (RFC 9106). It works in threads, so the event loop does not wait.
 
-    A handler or service asks for it by type. List it in `providers=[Passwords]`, or an instance with other options.
+    It is injected by type. List `Passwords`, or an instance with other options, in `providers=[...]`.
 
     Arguments:
-        memory: how many bytes a hash takes; 64 MiB, with the other defaults the second choice of RFC 9106, section 4.
-        passes: how often it goes over them.
-        lanes: how many threads could work on one hash.
-        at_once: how many hashes are worked on at a time, which bounds the memory of a rush of logins; others wait.
-        min_length: the fewest characters of a new password.
-        max_length: the most characters of any password: a longer one is never hashed.
+        memory: bytes for each hash. 64 MiB with the other defaults is the second choice of RFC 9106, section 4.
+        passes: the number of passes over the memory.
+        lanes: the degree of parallelism of one hash.
+        at_once: the number of hashes at a time, which bounds the memory of many logins; others wait.
+        min_length: the least number of characters of a new password.
+        max_length: the greatest number of characters of any password; a longer one is never hashed.
 
     >>> passwords = Passwords(memory=64 << 10, passes=1, lanes=1)
     >>> async def example() -> None:
@@ -50,7 +50,7 @@ class Passwords:
     >>> anyio.run(example)
     $argon2id$v=19$m=64,t=1,p=1$... True
 
-    Raises `MissingExtra` where argon2-cffi is not installed, and `BadPasswordOption`.
+    Raises `KickError`: `missing-extra` if argon2-cffi is not installed, and `auth-passwords` for an invalid option.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class Passwords:
         options = {"passes": passes, "lanes": lanes, "at_once": at_once, "min_length": min_length}
         numbers = {"memory": memory, "max_length": max_length, **options}
         problems = [
-            BadPasswordOption(name, value, "a whole number above 0", f"{name}={_EXAMPLES[name]}")
+            bad_password_option(name, value, "a whole number above 0", f"{name}={_EXAMPLES[name]}")
             for name, value in numbers.items()
             if not _is_count(value)
         ]
         if not problems and memory < 8 * 1024 * lanes:
-            problems = [BadPasswordOption("memory", memory, "8 KiB for each lane at least", "memory=64 << 20")]
+            problems = [bad_password_option("memory", memory, "8 KiB for each lane at least", "memory=64 << 20")]
         if not problems and max_length < min_length:
-            problems = [BadPasswordOption("max_length", max_length, "at least min_length", "max_length=1024")]
+            problems = [bad_password_option("max_length", max_length, "at least min_length", "max_length=1024")]
         raise_all(problems)
         self._hasher = _hasher(memory // 1024, passes, lanes)
         self._nobody = _encoded_nothing(memory // 1024, passes, lanes)
@@ -82,9 +82,9 @@ class Passwords:
         self._max_length = max_length
 
     async def hash(self, password: str) -> str:
-        """What to store of a password: about 100 characters, with the salt and the cost in them.
+        """Hash a password for storage: about 100 characters, with salt and costs.
 
-        Raises `PasswordRefused`, a 422, for one that is too short or too long.
+        Raises `PasswordRefused` (422) if it is too short or too long.
         """
         if len(password) < self._min_length:
             raise PasswordRefused(f"A password has at least {self._min_length} characters.")
@@ -93,21 +93,22 @@ class Passwords:
         return await self._in_thread(partial(self._hasher.hash, _octets(password)))
 
     async def verify(self, password: str, stored: str | None) -> bool:
-        """Whether a password is the one that was stored.
+        """Check a password against a stored hash.
 
-        `None`, for a user who does not exist, is wrong and takes as long as a wrong password: a clock tells nobody who
-        has an account. What is stored and is no hash is wrong too, with a line in the log.
+        `None` stands for a user who does not exist. The check fails, and takes as long as for a wrong password, so the
+        time does not reveal which users exist. A stored value that is no hash also fails, with a line in the log.
         """
+        # Hashing takes longer for longer input, and no stored password is longer.
         if len(password) > self._max_length:
             return False
         return await self._in_thread(partial(self._matches, _octets(password), stored))
 
     async def verify_dummy(self, password: str) -> None:
-        """Take as long as `verify()` of a wrong password: for a user who does not exist."""
+        """Take as long as `verify()` with a wrong password, for a user who does not exist."""
         await self.verify(password, None)
 
     def needs_rehash(self, stored: str) -> bool:
-        """Whether a hash was made at another cost: then store `await hash(password)` after the login that knew it."""
+        """Return true if a hash has other costs. Then store `await hash(password)` after the login."""
         from argon2.exceptions import InvalidHashError
 
         try:
@@ -149,18 +150,18 @@ def _hasher(kibibytes: int, passes: int, lanes: int) -> PasswordHasher:
     try:
         from argon2 import PasswordHasher
     except ModuleNotFoundError:
-        raise MissingExtra("Passwords", "argon2-cffi", "passwords") from None
+        raise missing_extra("Passwords", "argon2-cffi", "passwords") from None
     return PasswordHasher(
         time_cost=passes, memory_cost=kibibytes, parallelism=lanes, hash_len=_DIGEST_BYTES, salt_len=_SALT_BYTES
     )
 
 
 def _octets(password: str) -> bytes:
-    """One form for what looks the same, however a keyboard has composed it (NIST SP 800-63B, section 5.1.1.2)."""
+    """Normalize a password, so that equal characters have equal bytes (NIST SP 800-63B, section 5.1.1.2)."""
     return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
 
 
 def _encoded_nothing(kibibytes: int, passes: int, lanes: int) -> str:
-    """A hash that no password has, at this cost."""
+    """Return a hash with these costs that no password matches."""
     salt, digest = (b64encode(bytes(size)).decode().rstrip("=") for size in (_SALT_BYTES, _DIGEST_BYTES))
     return f"$argon2id$v=19$m={kibibytes},t={passes},p={lanes}${salt}${digest}"

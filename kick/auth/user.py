@@ -1,64 +1,58 @@
-"""`authentication()`: whoever is logged in, provided to the handlers that ask."""
+"""`authentication()`: provides the logged-in user to handlers."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from inspect import Parameter
 from typing import Any, get_args
 
-from kick.auth.errors import BadLoader, LoginRequired
+from kick.auth.errors import LoginRequired, bad_loader
 from kick.auth.identities import Identity, identity
 from kick.di import Provider
-from kick.di.errors import UnresolvedHint
+from kick.di.errors import unresolved_hint
 from kick.di.hints import Unresolved
 from kick.di.naming import place_of
 from kick.di.signature import Need, made_by, needs_of
 from kick.errors import KickError
-from kick.http.context.context import RequestContext
-from kick.http.response.base import Response
-from kick.http.routing.route import Route
+from kick.http import Middleware, RequestContext, Route
 from kick.middleware.session import SessionLayer
-from kick.session.errors import NeedsSession
+from kick.session.errors import session_needed
 
 
-class AuthenticationLayer:
-    """What `authentication()` returns: it adds providers, and runs nowhere."""
+class AuthenticationLayer(Middleware):
+    """Middleware of `authentication()`. It adds providers, and does not run for requests."""
+
+    uses_session = False
 
     def __init__(self, providers: Sequence[Provider]) -> None:
         self.providers = tuple(providers)
 
     def for_route(self, route: Route | None) -> None:
-        """Nothing runs on the way: a user is loaded when a handler asks for one."""
+        """Return nothing to run: the user is loaded when a handler asks for it."""
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
-        """What is wrong with its place among the middleware."""
+        """Return the errors about its position among the middleware."""
         found = any(isinstance(layer, SessionLayer) for layer in (*before, *after))
-        return [] if found else [NeedsSession("authentication()", "authentication()")]
-
-    async def __call__(
-        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
-    ) -> Response:
-        """Never runs: see `for_route`."""
-        return await call_next(ctx)
+        return [] if found else [session_needed("authentication()", "authentication()")]
 
 
 def authentication(load_user: Callable[..., Any] | None = None) -> AuthenticationLayer:
-    """Middleware that provides who is logged in, by type.
+    """Provide the logged-in user by type.
 
     Arguments:
-        load_user: makes a user of the id that `login()` was given, and returns `None` for one that is no more. What
-            else it takes comes from the container; what it returns, `User | None`, is the type to ask for.
+        load_user: loads the user with the id that was passed to `login()`, and returns `None` if the user does not
+            exist. Its other parameters are injected. Its return type, `User | None`, is the type that handlers ask for.
 
-    | a handler takes | and gets |
+    | parameter of a handler | value |
     |---|---|
-    | `user: User` | the user; strangers get a 401, before the body is read into its type |
+    | `user: User` | the user; anonymous users get a 401 before the body is validated |
     | `user: User \\| None` | the user, or `None` |
     | `who: Identity`, `who: Identity \\| None` | the id, the roles and the time of the login; nothing is loaded |
 
-    The user is loaded at most once for each request, and only where somebody asks.
+    The user is loaded at most once for each request, and only if a handler or dependency asks for it.
 
-    Raises `BadLoader` for something that takes no id, or does not say what it returns.
+    Raises `KickError`: `auth-loader` if `load_user` takes no id or has no return type.
 
     >>> class User: ...
     >>> async def load_user(user_id: int) -> User | None: ...
@@ -70,12 +64,12 @@ def authentication(load_user: Callable[..., Any] | None = None) -> Authenticatio
 
 
 def identity_of_request(ctx: RequestContext) -> Identity | None:
-    """Provides `Identity | None`."""
+    """Provide `Identity | None`."""
     return identity(ctx)
 
 
 def known(who: Identity | None) -> Identity:
-    """Provides `Identity`. Raises `LoginRequired` for a stranger."""
+    """Provide `Identity`. Raises `LoginRequired` for an anonymous user."""
     if who is None:
         raise LoginRequired
     return who
@@ -85,7 +79,7 @@ def _providers_of(load_user: Callable[..., Any]) -> list[Provider]:
     user_type = _user_type(load_user)
     needs = needs_of(load_user)
     if not needs or needs[0].parameter.kind is Parameter.KEYWORD_ONLY:
-        raise BadLoader(load_user, "it does not take the id of a user")
+        raise bad_loader(load_user, "it does not take the id of a user")
 
     async def load(ctx: RequestContext, **needed: Any) -> Any:
         who = identity(ctx)
@@ -99,6 +93,7 @@ def _providers_of(load_user: Callable[..., Any]) -> list[Provider]:
             raise LoginRequired
         return user
 
+    # The parameters of the loader are known only now, and the container reads them from the signature.
     _say(load, [_parameter("ctx", RequestContext), *(_passed_on(each, load_user) for each in needs[1:])])
     _say(present, [_parameter("user", user_type | None)])
     return [Provider(user_type | None, load), Provider(user_type, present)]
@@ -106,17 +101,17 @@ def _providers_of(load_user: Callable[..., Any]) -> list[Provider]:
 
 def _user_type(load_user: Any) -> Any:
     if not callable(load_user) or isinstance(load_user, type):
-        raise BadLoader(load_user, "it is no function")
+        raise bad_loader(load_user, "it is no function")
     made = made_by(load_user)
     args = get_args(made)
     types = [each for each in args if each is not type(None)] if type(None) in args else [made]
     if len(types) != 1 or types[0] is Any:
-        raise BadLoader(load_user, "it does not say which type of user it returns")
+        raise bad_loader(load_user, "it does not say which type of user it returns")
     return types[0]
 
 
 def _say(function: Any, parameters: Sequence[Parameter]) -> None:
-    """Let the container see these parameters, with their types, in place of those that are written."""
+    """Replace the parameters and types of a function that the container sees."""
     function.__signature__ = inspect.Signature(parameters)
     function.__annotations__ = {each.name: each.annotation for each in parameters}
 
@@ -129,5 +124,5 @@ def _passed_on(need: Need, load_user: Callable[..., Any]) -> Parameter:
     hint = need.hint
     if isinstance(hint, Unresolved):
         where = f"the parameter {need.name!r} of the loader at {place_of(load_user)}"
-        raise UnresolvedHint(where, hint.text, hint.reason, statement=hint.statement)
+        raise unresolved_hint(where, hint.text, hint.reason, statement=hint.statement)
     return _parameter(need.name, hint, need.parameter.default)

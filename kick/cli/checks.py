@@ -1,11 +1,11 @@
 """What is weak about a set-up: looked at by `kick doctor`, and by `kick start` before it serves.
 
 KickError
-├── GuessableSecret      SESSION_SECRET is long enough, and no secret
-├── SecretsAsOne         SESSION_SECRET holds several secrets, and the application takes them for one
-├── InsecureCookie       the session cookie travels over plain http, or scripts can read it
-├── DebugMode            Python runs in a mode for development
-└── SessionsNotShared    several workers, and sessions in the memory of each (kick.cli.errors)
+├── guessable_secret      SESSION_SECRET is long enough, and no secret
+├── joined_secrets         SESSION_SECRET holds several secrets, and the application takes them for one
+├── insecure_cookie       the session cookie travels over plain http, or scripts can read it
+├── debug_mode            Python runs in a mode for development
+└── sessions_not_shared    several workers, and sessions in the memory of each (kick.cli.errors)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from kick.cli.errors import SessionsNotShared
+from kick.cli.errors import sessions_not_shared
 from kick.errors import KickError
 
 if TYPE_CHECKING:
@@ -31,71 +31,59 @@ _KNOWN: Final = ("secret", "password", "changeme", "change-me", "change me", "ex
 _DEVELOPMENT: Final = ("PYTHONDEVMODE", "PYTHONASYNCIODEBUG", "PYTHONDEBUG")
 
 
-class GuessableSecret(KickError):
+def guessable_secret(reason: str) -> KickError:
     """A secret that is long enough, and could be guessed all the same."""
-
-    code = "secret-guessable"
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            cause=f"{SECRET} is long enough, and could be guessed all the same: {reason}.",
-            fix="Draw one: `kick secret --env` writes it into .env. Where the environment sets it, set what "
-            "`kick secret` prints.",
-        )
+    return KickError(
+        "secret-guessable",
+        cause=f"{SECRET} is long enough, and could be guessed all the same: {reason}.",
+        fix="Draw one: `kick secret --env` writes it into .env. Where the environment sets it, set what "
+        "`kick secret` prints.",
+    )
 
 
-class SecretsAsOne(KickError):
+def joined_secrets(number: int) -> KickError:
     """Several secrets with commas between them that the application takes for one."""
-
-    code = "secret-list"
-
-    def __init__(self, number: int) -> None:
-        super().__init__(
-            cause=f"{SECRET} holds {number} secrets with commas between them, and the application takes them for one: "
-            "the sessions of before the rotation have ended.",
-            fix=f'Split them where they are read: `session(secret=os.environ["{SECRET}"].split(","))`.',
-        )
+    return KickError(
+        "secret-list",
+        cause=f"{SECRET} holds {number} secrets with commas between them, and the application takes them for one: "
+        "the sessions of before the rotation have ended.",
+        fix=f'Split them where they are read: `session(secret=os.environ["{SECRET}"].split(","))`.',
+    )
 
 
-class InsecureCookie(KickError):
+def insecure_cookie(name: str, missing: str) -> KickError:
     """A session cookie that others than the browser and the application can read."""
-
-    code = "session-cookie-open"
-
-    def __init__(self, name: str, missing: str) -> None:
-        story = {
-            "Secure": "a browser sends it over plain http too, where everybody on the way can read it",
-            "HttpOnly": "every script in a page can read it",
-        }
-        option = {"Secure": "secure", "HttpOnly": "http_only"}[missing]
-        default = "None" if missing == "Secure" else "True"
-        super().__init__(
-            cause=f"The session cookie {name} is not {missing}: {story[missing]}.",
-            fix=f"Leave `{option}` out of `session(cookie={{...}})`, or write `{option}={default}` into its "
-            "`CookieOptions(...)`.",
-        )
+    story = {
+        "Secure": "a browser sends it over plain http too, where everybody on the way can read it",
+        "HttpOnly": "every script in a page can read it",
+    }
+    option = {"Secure": "secure", "HttpOnly": "http_only"}[missing]
+    default = "None" if missing == "Secure" else "True"
+    return KickError(
+        "session-cookie-open",
+        cause=f"The session cookie {name} is not {missing}: {story[missing]}.",
+        fix=f"Leave `{option}` out of `session(cookie={{...}})`, or write `{option}={default}` into its "
+        "`CookieOptions(...)`.",
+    )
 
 
-class DebugMode(KickError):
+def debug_mode(switch: str) -> KickError:
     """A mode of Python that is for development."""
-
-    code = "debug-mode"
-
-    def __init__(self, switch: str) -> None:
-        super().__init__(
-            cause=f"{switch} is set: Python checks and logs what only a developer wants to know, and is slow.",
-            fix=f"Take it away: `unset {switch}`." if switch.isupper() else f"Start Python without `{switch}`.",
-        )
+    return KickError(
+        "debug-mode",
+        cause=f"{switch} is set: Python checks and logs what only a developer wants to know, and is slow.",
+        fix=f"Take it away: `unset {switch}`." if switch.isupper() else f"Start Python without `{switch}`.",
+    )
 
 
 def weaknesses(app: Any, *, workers: int) -> list[KickError]:
     """What should not be so where an application is served to others; looks at what is set, and asks nobody."""
-    found: list[KickError] = [*_of_secret(app), *map(DebugMode, _debug_switches())]
+    found: list[KickError] = [*_of_secret(app), *map(debug_mode, _debug_switches())]
     layers = list(session_layers(app))
     for layer in layers:
         found += _of_cookie(layer)
     if workers > 1 and any(map(is_in_process, layers)):
-        found.append(SessionsNotShared(workers))
+        found.append(sessions_not_shared(workers))
     return found
 
 
@@ -139,10 +127,10 @@ def _of_secret(app: Any) -> Iterator[KickError]:
     secrets = os.environ.get(SECRET, "").split(",")
     reasons = [reason for each in secrets if each and (reason := guessable(each)) is not None]
     if reasons:
-        yield GuessableSecret(reasons[0])
+        yield guessable_secret(reasons[0])
     layers = list(session_layers(app))
     if len(secrets) > 1 and layers and all(layer.manager.options.cookie.secrets == 1 for layer in layers):
-        yield SecretsAsOne(len(secrets))
+        yield joined_secrets(len(secrets))
 
 
 def _of_cookie(layer: SessionLayer) -> Iterator[KickError]:
@@ -150,7 +138,7 @@ def _of_cookie(layer: SessionLayer) -> Iterator[KickError]:
     flags = {each.strip() for each in cookie.remove().decode().split(";")}
     for flag in ("Secure", "HttpOnly"):
         if flag not in flags:
-            yield InsecureCookie(cookie.name, flag)
+            yield insecure_cookie(cookie.name, flag)
 
 
 def _debug_switches() -> list[str]:

@@ -1,14 +1,14 @@
 """What `kick doctor` finds beyond the weaknesses that stop `kick start`: the machine, the folder, the store.
 
 KickError
-├── OldPackage           a package that is older than kick needs
-├── NotFast              uvloop or httptools is not installed
-├── EnvFileOpen          others on this machine can read .env
-├── EnvFileTracked       .env is in git
-├── NotProduction        .env says that this is another environment than production
-├── Unwell               a part of the application that does not answer
-├── OldRedis             a Redis that is too old
-└── ClockOff             this machine and Redis do not agree on the time
+├── old_package           a package that is older than kick needs
+├── missing_accelerators              uvloop or httptools is not installed
+├── env_file_readable          others on this machine can read .env
+├── env_file_tracked       .env is in git
+├── not_production        .env says that this is another environment than production
+├── unhealthy               a part of the application that does not answer
+├── old_redis             a Redis that is too old
+└── clock_skew             this machine and Redis do not agree on the time
 """
 
 from __future__ import annotations
@@ -62,102 +62,79 @@ class Finding(NamedTuple):
     problem: KickError
 
 
-class OldPackage(KickError):
+def old_package(name: str, found: str, needed: str) -> KickError:
     """A package that is older than kick needs."""
-
-    code = "package-old"
-
-    def __init__(self, name: str, found: str, needed: str) -> None:
-        super().__init__(
-            cause=f"{name} is {found}, and kick needs {needed} or later.",
-            fix=f"Install it: `pip install '{name}>={needed}'`.",
-        )
+    return KickError(
+        "package-old",
+        cause=f"{name} is {found}, and kick needs {needed} or later.",
+        fix=f"Install it: `pip install '{name}>={needed}'`.",
+    )
 
 
-class NotFast(KickError):
+def missing_accelerators(missing: list[str]) -> KickError:
     """A server without what makes it fast."""
-
-    code = "fast-missing"
-
-    def __init__(self, missing: list[str]) -> None:
-        super().__init__(
-            cause=f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed: "
-            "the server takes fewer requests a second than it could.",
-            fix="Install what is missing: `pip install 'kick-framework[fast]'`.",
-        )
+    return KickError(
+        "fast-missing",
+        cause=f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed: "
+        "the server takes fewer requests a second than it could.",
+        fix="Install what is missing: `pip install 'kick-framework[fast]'`.",
+    )
 
 
-class EnvFileOpen(KickError):
+def env_file_readable() -> KickError:
     """A file with secrets that others on this machine can read."""
-
-    code = "env-file-open"
-
-    def __init__(self) -> None:
-        super().__init__(cause=f"Others on this machine can read {ENV_FILE}.", fix=f"`chmod 600 {ENV_FILE}`")
+    return KickError(
+        "env-file-open", cause=f"Others on this machine can read {ENV_FILE}.", fix=f"`chmod 600 {ENV_FILE}`"
+    )
 
 
-class EnvFileTracked(KickError):
+def env_file_tracked() -> KickError:
     """A file with secrets in a version control system."""
-
-    code = "env-file-tracked"
-
-    def __init__(self) -> None:
-        super().__init__(
-            cause=f"{ENV_FILE} is in git, and its secrets are with everybody who has a copy.",
-            fix=f"`git rm --cached {ENV_FILE}` takes it out, a line in .gitignore keeps it out, and "
-            "`kick secret --env` draws another secret: the old one stays in the history.",
-        )
+    return KickError(
+        "env-file-tracked",
+        cause=f"{ENV_FILE} is in git, and its secrets are with everybody who has a copy.",
+        fix=f"`git rm --cached {ENV_FILE}` takes it out, a line in .gitignore keeps it out, and "
+        "`kick secret --env` draws another secret: the old one stays in the history.",
+    )
 
 
-class NotProduction(KickError):
+def not_production(environment: str) -> KickError:
     """An environment that `.env` names, and `kick start` would serve as."""
-
-    code = "environment-named"
-
-    def __init__(self, environment: str) -> None:
-        super().__init__(
-            cause=f"{ENVIRONMENT} is {environment}: `kick start` would serve as that, not as production.",
-            fix=f"Take {ENVIRONMENT} out of {ENV_FILE} and out of the environment: `unset {ENVIRONMENT}`.",
-        )
+    return KickError(
+        "environment-named",
+        cause=f"{ENVIRONMENT} is {environment}: `kick start` would serve as that, not as production.",
+        fix=f"Take {ENVIRONMENT} out of {ENV_FILE} and out of the environment: `unset {ENVIRONMENT}`.",
+    )
 
 
-class Unwell(KickError):
+def unhealthy(name: str, error: BaseException) -> KickError:
     """A part of an application that does not answer, or says that it is not well."""
-
-    code = "part-unwell"
-
-    def __init__(self, name: str, error: BaseException) -> None:
-        said = f"it did not answer within {PATIENCE:g} s" if isinstance(error, TimeoutError) else str(error)
-        super().__init__(
-            cause=f"The {name} cannot be used: {said.rstrip('.') or type(error).__name__}.",
-            fix="See that it runs, that it can be reached from here, and that its address and password are right: "
-            "for the session store, SESSION_STORE or what `session(store=...)` is given.",
-        )
+    said = f"it did not answer within {PATIENCE:g} s" if isinstance(error, TimeoutError) else str(error)
+    return KickError(
+        "part-unwell",
+        cause=f"The {name} cannot be used: {said.rstrip('.') or type(error).__name__}.",
+        fix="See that it runs, that it can be reached from here, and that its address and password are right: "
+        "for the session store, SESSION_STORE or what `session(store=...)` is given.",
+    )
 
 
-class OldRedis(KickError):
+def old_redis(found: tuple[int, ...]) -> KickError:
     """A Redis that does not know the commands that kick sends."""
-
-    code = "redis-old"
-
-    def __init__(self, found: tuple[int, ...]) -> None:
-        super().__init__(
-            cause=f"The Redis server is {_dotted(found)}; the session store needs {_dotted(OLDEST_REDIS)} or later.",
-            fix="Take a newer one, for example `docker run -p 6379:6379 redis:7`.",
-        )
+    return KickError(
+        "redis-old",
+        cause=f"The Redis server is {_dotted(found)}; the session store needs {_dotted(OLDEST_REDIS)} or later.",
+        fix="Take a newer one, for example `docker run -p 6379:6379 redis:7`.",
+    )
 
 
-class ClockOff(KickError):
+def clock_skew(seconds: float) -> KickError:
     """Two clocks that do not agree."""
-
-    code = "clock"
-
-    def __init__(self, seconds: float) -> None:
-        way = "ahead of" if seconds > 0 else "behind"
-        super().__init__(
-            cause=f"The clock of this machine is {abs(seconds):.0f} s {way} that of Redis: sessions end early or late.",
-            fix="Set both by NTP: `timedatectl set-ntp true`.",
-        )
+    way = "ahead of" if seconds > 0 else "behind"
+    return KickError(
+        "clock",
+        cause=f"The clock of this machine is {abs(seconds):.0f} s {way} that of Redis: sessions end early or late.",
+        fix="Set both by NTP: `timedatectl set-ntp true`.",
+    )
 
 
 def of_machine() -> Iterator[Finding]:
@@ -167,10 +144,10 @@ def of_machine() -> Iterator[Finding]:
         if match is not None and "extra ==" not in requirement:
             found = _version(match[1])
             if found is not None and _numbers(found) < _numbers(match[2]):
-                yield Finding(Severity.ERROR, OldPackage(match[1], found, match[2]))
+                yield Finding(Severity.ERROR, old_package(match[1], found, match[2]))
     missing = [name for name in FAST if find_spec(name) is None]
     if missing:
-        yield Finding(Severity.WARNING, NotFast(missing))
+        yield Finding(Severity.WARNING, missing_accelerators(missing))
 
 
 def of_folder(folder: Path) -> Iterator[Finding]:
@@ -178,12 +155,12 @@ def of_folder(folder: Path) -> Iterator[Finding]:
     path = folder / ENV_FILE
     if path.is_file():
         if stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
-            yield Finding(Severity.WARNING, EnvFileOpen())
+            yield Finding(Severity.WARNING, env_file_readable())
         if _is_tracked(path):
-            yield Finding(Severity.ERROR, EnvFileTracked())
+            yield Finding(Severity.ERROR, env_file_tracked())
     environment = os.environ.get(ENVIRONMENT, "production")
     if environment != "production":
-        yield Finding(Severity.WARNING, NotProduction(environment))
+        yield Finding(Severity.WARNING, not_production(environment))
 
 
 async def of_parts(app: App) -> list[Finding]:
@@ -198,7 +175,7 @@ async def of_parts(app: App) -> list[Finding]:
             if answer is False:
                 raise RuntimeError("it says that it is not well")
         except Exception as error:  # noqa: BLE001  # whatever a part raises is what is wrong with it
-            found.append(Finding(Severity.ERROR, Unwell(name, error)))
+            found.append(Finding(Severity.ERROR, unhealthy(name, error)))
     if not found:
         for layer in session_layers(app):
             found += await _of_redis(layer.manager.store)
@@ -214,9 +191,9 @@ async def _of_redis(store: Any) -> list[Finding]:
     off = time.time() - facts.now
     found: list[Finding] = []
     if facts.version is not None and facts.version < OLDEST_REDIS:
-        found.append(Finding(Severity.ERROR, OldRedis(facts.version)))
+        found.append(Finding(Severity.ERROR, old_redis(facts.version)))
     if abs(off) > LARGEST_DIFFERENCE:
-        found.append(Finding(Severity.WARNING, ClockOff(off)))
+        found.append(Finding(Severity.WARNING, clock_skew(off)))
     return found
 
 

@@ -7,7 +7,7 @@ import re
 import sys
 from typing import Final
 
-from kick.cli.errors import BadName
+from kick.cli.errors import bad_name
 
 LONGEST: Final = 32
 """Characters; longer names would break the lines of the project that they stand in."""
@@ -29,21 +29,21 @@ def package_name(name: str) -> str:
     >>> package_name("my-app")
     'my_app'
 
-    Raises `BadName` with what is wrong with the name.
+    Raises `KickError`: `project-name` with what is wrong with the name.
     """
     package = name.replace("-", "_").lower()
     if not name:
-        raise BadName(name, "it is empty")
+        raise bad_name(name, "it is empty")
     if _NAME.fullmatch(name) is None:
-        raise BadName(name, "it has to be a package's name as well")
+        raise bad_name(name, "it has to be a package's name as well")
     if len(name) > LONGEST:
-        raise BadName(name, f"it is longer than {LONGEST} characters")
+        raise bad_name(name, f"it is longer than {LONGEST} characters")
     if keyword.iskeyword(package) or keyword.issoftkeyword(package):
-        raise BadName(name, f"{package} is a word of the Python language")
+        raise bad_name(name, f"{package} is a word of the Python language")
     if package in sys.stdlib_module_names:
-        raise BadName(name, f"Python's standard library has a module {package!r}, which it would hide")
+        raise bad_name(name, f"Python's standard library has a module {package!r}, which it would hide")
     if package in _TAKEN:
-        raise BadName(name, f"it would hide the package {package!r}, which the project needs")
+        raise bad_name(name, f"it would hide the package {package!r}, which the project needs")
     return package
 
 

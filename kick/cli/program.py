@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from kick.cli import terminal
-from kick.cli.errors import CannotWrite
+from kick.cli.errors import system_refusal
 from kick.cli.options import TRACE
 from kick.cli.report import error_report
 from kick.errors import KickError
@@ -83,7 +83,7 @@ class Program(click.Group):
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            refused = CannotWrite(error)
+            refused = system_refusal(error)
             refused.__cause__ = error
             self._report(ctx, refused)
 

@@ -1,11 +1,13 @@
-"""What `kick new` can make: a template, and a place where its sessions are kept."""
+"""Templates of `kick new`, and the places in which their sessions are kept."""
 
 from __future__ import annotations
 
+import shlex
 from typing import Final, NamedTuple
 
 from kick.cli.environment import draw_secret
 from kick.cli.naming import package_name
+from kick.cli.provenance import Provenance, provenance
 from kick.cli.scaffold import render
 
 
@@ -18,7 +20,7 @@ class Template(NamedTuple):
     extras: tuple[str, ...]
     target: str
     code: str
-    """What the type checker looks at, beside the tests."""
+    """Files for the type checker, beside the tests."""
 
 
 class Sessions(NamedTuple):
@@ -77,18 +79,25 @@ SESSIONS: Final = {
 }
 
 
-def contents_of(name: str, template: str, store: str) -> dict[str, str]:
+KICK_FILE: Final = "kick.txt"
+"""The file of a project that says where kick comes from, where that is no index."""
+
+
+def contents_of(name: str, template: str, store: str, *, kick: Provenance | None = None) -> dict[str, str | bytes]:
     """The files of a project by their path, with a secret that was drawn for it alone.
 
-    >>> sorted(contents_of("my-app", "minimal", "memory"))[-4:]
+    `kick` is where the project gets kick from; by default, from where the kick that runs came.
+
+    >>> sorted(contents_of("my-app", "minimal", "memory", kick=Provenance(">=0.1.0,<0.2")))[-4:]
     ['compose.yaml', 'pyproject.toml', 'tests/conftest.py', 'tests/test_app.py']
 
-    Raises `BadName` for a name that is no package's.
+    Raises `KickError`: `project-name` for a name that is no package's, and `kick-not-installed`.
     """
+    package, source = package_name(name), kick or provenance()
     chosen, sessions = TEMPLATES[template], SESSIONS[store]
     values = {
         "name": name,
-        "package": package_name(name),
+        "package": package,
         "description": chosen.description,
         "secret": draw_secret(),
         "session_url": sessions.url,
@@ -96,9 +105,29 @@ def contents_of(name: str, template: str, store: str) -> dict[str, str]:
         "container_session_url": sessions.container_url,
         "extras": ",".join(sorted(["fast", *chosen.extras, *sessions.extras])),
     }
+    values.update(_kick_values(source))
     values["target"] = chosen.target.replace("{{ package }}", values["package"])
     values["code"] = chosen.code.replace("{{ package }}", values["package"])
-    return render(chosen.layers, {**values, **_flags(template, store)})
+    contents: dict[str, str | bytes] = {**render(chosen.layers, {**values, **_flags(template, store)})}
+    if source.line:
+        contents[KICK_FILE] = f"# Where kick comes from: a line for pip. README.md says more.\n{source.line}\n"
+        contents[source.wheel] = source.packed
+    return contents
+
+
+def _kick_values(source: Provenance) -> dict[str, str]:
+    """Values that describe kick in the files of a project. The folder is quoted for a shell within a Makefile."""
+    return {
+        "versions": source.versions,
+        "from_index": "" if source.line else "yes",
+        "elsewhere": "yes" if source.line else "",
+        "kick_folder": source.folder and shlex.quote(source.folder).replace("$", "$$"),
+        "kick_needed": "" if source.is_editable else "test -e .venv/.ready || ",
+        "kick_line": shlex.quote(source.line).replace("$", "$$"),
+        "kick_phony": " kick" if source.folder else "",
+        "kick_target": " | kick" if source.folder else "",
+        "kick_wheel": source.wheel,
+    }
 
 
 def _flags(template: str, store: str) -> dict[str, str]:

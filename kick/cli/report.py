@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, TextIO
 
-from kick.cli.errors import StartFailed
+from kick.cli.errors import start_failed
 from kick.cli.terminal import dim, labelled, say
 from kick.errors import KickError, SetupErrors
 
@@ -37,9 +37,9 @@ def error_report(error: KickError, *, trace: bool = False) -> str:
     """What to print for an error; with its trace before it, if that is wanted.
 
     >>> import click
-    >>> print(click.unstyle(error_report(KickError("The app has no routes.", "Pass a module."))))
+    >>> print(click.unstyle(error_report(KickError("no-routes", "The app has no routes.", "Pass a module."))))
     <BLANKLINE>
-      error  kick
+      error  no-routes
              The app has no routes.
       fix    Pass a module.
     <BLANKLINE>
@@ -65,7 +65,7 @@ def start_report(error: BaseException, *, trace: bool = False) -> str:
     """What to print when an application did not start, whatever was raised."""
     if isinstance(error, KickError):
         return error_report(error, trace=trace)
-    failed = StartFailed(error)
+    failed = start_failed(error)
     failed.__cause__ = error
     return error_report(failed, trace=trace)
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from kick.cli.environment import ENV_FILE, replace_private
-from kick.cli.errors import FolderTaken
+from kick.cli.errors import folder_exists
 
 _MARKER: Final = re.compile(r"\{\{ (\w+) \}\}")
 _PART: Final = re.compile(r"^\{\{ if (\w+) \}\}\n(.*?)^\{\{ end \}\}\n", re.MULTILINE | re.DOTALL)
@@ -53,15 +53,15 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise `FolderTaken` unless the folder is not there, or empty."""
+    """Raise `project-folder` unless the folder is not there, or empty."""
     if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
-        raise FolderTaken(folder)
+        raise folder_exists(folder)
 
 
-def write_project(folder: Path, contents: Mapping[str, str]) -> None:
+def write_project(folder: Path, contents: Mapping[str, str | bytes]) -> None:
     """Write these files into a new folder, in one step; `.env` can be read by its owner only.
 
-    Raises `FolderTaken`. Whatever goes wrong, nothing is left behind.
+    Raises `KickError`: `project-folder`. Whatever goes wrong, nothing is left behind.
     """
     check_folder(folder)
     beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
@@ -69,7 +69,9 @@ def write_project(folder: Path, contents: Mapping[str, str]) -> None:
         for path, text in contents.items():
             target = beside / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.name == ENV_FILE:
+            if isinstance(text, bytes):
+                target.write_bytes(text)
+            elif target.name == ENV_FILE:
                 replace_private(target, text)
             else:
                 target.write_text(text, encoding="utf-8", newline="\n")

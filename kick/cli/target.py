@@ -13,17 +13,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kick.cli.errors import (
-    AttributeNotThere,
-    BadProjectFile,
-    BadTarget,
-    ImportFailed,
-    ModuleNotThere,
-    NotAnApplication,
-    NoTarget,
-    VariableNotSet,
+    bad_project_file,
+    bad_target,
+    import_failed,
+    missing_attribute,
+    missing_module,
+    missing_target,
+    missing_variable,
+    not_an_application,
 )
 from kick.di.hints import takes
-from kick.errors import KickError, MissingExtra
+from kick.errors import KickError, missing_extra
 
 if TYPE_CHECKING:
     from kick.app import App
@@ -47,10 +47,10 @@ def parse_target(text: str) -> Target:
     >>> parse_target("shop.main:app")
     Target(module='shop.main', attribute='app')
 
-    Raises `BadTarget`.
+    Raises `KickError`: `target-form`.
     """
     if _TARGET.fullmatch(text) is None:
-        raise BadTarget(text)
+        raise bad_target(text)
     module, _, attribute = text.partition(":")
     return Target(module, attribute)
 
@@ -58,14 +58,14 @@ def parse_target(text: str) -> Target:
 def find_target(named: str | None, folder: Path) -> Target:
     """The target that was named; else the one in the folder's pyproject.toml; else `app:app`, if there is an app.py.
 
-    Raises `NoTarget`, `BadTarget` or `BadProjectFile`.
+    Raises `KickError`: `target-missing`, `target-form` or `project-file`.
     """
     text = named or _target_in(folder / "pyproject.toml")
     if text is not None:
         return parse_target(text)
     if (folder / "app.py").is_file():
         return Target("app", "app")
-    raise NoTarget(folder)
+    raise missing_target(folder)
 
 
 def load_target(target: Target, folder: Path) -> Any:
@@ -80,33 +80,33 @@ def load_target(target: Target, folder: Path) -> Any:
             found = getattr(found, name)
         except AttributeError:
             applications = list(_applications(sys.modules[target.module]))
-            raise AttributeNotThere(target.module, target.attribute, applications) from None
+            raise missing_attribute(target.module, target.attribute, applications) from None
     if not _is_asgi(found):
-        raise NotAnApplication(str(target), found, "an application")
+        raise not_an_application(str(target), found, "an application")
     return found
 
 
 def load_served(target: Target, folder: Path) -> Any:
     """Import an application that is to be served.
 
-    Raises what `load_target` raises, and `MissingExtra` where it has WebSockets and nothing is installed that the
+    Raises what `load_target` raises, and `missing-extra` where it has WebSockets and nothing is installed that the
     server speaks them with.
     """
     from kick.app import App
 
     found = load_target(target, folder)
     if isinstance(found, App) and found.sockets and not any(map(_is_installed, ("websockets", "wsproto"))):
-        raise MissingExtra(f"The WebSocket {found.sockets[0].path}", "websockets", "websockets")
+        raise missing_extra(f"The WebSocket {found.sockets[0].path}", "websockets", "websockets")
     return found
 
 
 def load_app(target: Target, folder: Path) -> App:
-    """Import a kick application. Raises what `load_target` raises, and `NotAnApplication` for any other ASGI one."""
+    """Import a kick application. Raises what `load_target` raises, and `target-type` for any other ASGI one."""
     from kick.app import App
 
     found = load_target(target, folder)
     if not isinstance(found, App):
-        raise NotAnApplication(str(target), found, "a kick application")
+        raise not_an_application(str(target), found, "a kick application")
     return found
 
 
@@ -122,11 +122,11 @@ def _target_in(path: Path) -> str | None:
     try:
         tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadProjectFile(path, f"this is not TOML: {error}") from None
+        raise bad_project_file(path, f"this is not TOML: {error}") from None
     settings = tool.get("kick", {}) if isinstance(tool, dict) else {}
     target = settings.get("app") if isinstance(settings, dict) else settings
     if target is not None and not isinstance(target, str):
-        raise BadProjectFile(path, f"[tool.kick] app is {target!r}, which is no text")
+        raise bad_project_file(path, f"[tool.kick] app is {target!r}, which is no text")
     return target
 
 
@@ -138,13 +138,13 @@ def _imported(target: Target, folder: Path) -> ModuleType:
         raise
     except ModuleNotFoundError as error:
         if error.name is not None and f"{target.module}.".startswith(f"{error.name}."):
-            raise ModuleNotThere(error.name, folder, _near(error.name, folder)) from None
-        raise ImportFailed(str(target), error) from error
+            raise missing_module(error.name, folder, _near(error.name, folder)) from None
+        raise import_failed(str(target), error) from error
     except KeyError as error:
         variable = _missing_variable(error)
-        raise (ImportFailed(str(target), error) if variable is None else VariableNotSet(variable)) from error
+        raise (import_failed(str(target), error) if variable is None else missing_variable(variable)) from error
     except Exception as error:  # the user's own module may raise anything
-        raise ImportFailed(str(target), error) from error
+        raise import_failed(str(target), error) from error
 
 
 def _missing_variable(error: KeyError) -> str | None:

@@ -8,8 +8,8 @@ from typing import Final
 
 _SHOWN: Final = {
     "kick": "kick-framework",
-    **{name: name for name in ("starlette", "msgspec", "anyio", "uvicorn", "uvloop", "httptools", "redis", "granian")},
-    **{name: name for name in ("hypercorn", "watchfiles")},
+    **{name: name for name in ("starlette", "msgspec", "anyio", "uvicorn", "uvloop", "httptools")},
+    **{name: name for name in ("redis", "watchfiles")},
 }
 _A_ROW: Final = 4
 

@@ -1,14 +1,14 @@
-"""Dependency injection: what a class or function needs is passed to it, by type.
+"""Dependency injection: dependencies are passed to classes and functions by their types.
 
-| name | is |
+| name | purpose |
 |---|---|
-| `Service` | says how long what a class or function makes lives |
-| `Provider` | says who stands behind a type |
-| `Container` | checks the whole graph, builds, hands out, overrides |
-| `Scope` | what lives as long as one request or job |
+| `Service` | sets the scope of a class or provider function |
+| `Provider` | registers a factory or value for a type |
+| `Container` | checks the dependency graph, builds instances, overrides them |
+| `Scope` | the instances of one request or job |
 | `Lifetime` | singleton, request or transient |
 
-The mistakes it reports are in `kick.di.errors`.
+Its errors are in `kick.di.errors`.
 """
 
 from kick.di.container import Container, Resolver

@@ -1,4 +1,4 @@
-"""Check: everything that is wrong with a graph, found before anything is built."""
+"""Check: finds all errors of a dependency graph before anything is built."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any, get_origin
 from typing_extensions import get_protocol_members, is_protocol
 
 from kick.di.errors import (
-    AmbiguousProvider,
-    DependencyCycle,
-    MissingHint,
-    MissingProvider,
-    NotConstructible,
-    ScopeViolation,
-    UnhashableKey,
-    UnresolvedHint,
+    ambiguous_provider,
+    dependency_cycle,
     is_abstract,
+    missing_hint,
+    missing_provider,
+    not_constructible,
+    scope_violation,
+    unhashable_key,
+    unresolved_hint,
 )
 from kick.di.graph import Found, Graph, Step, is_hashable
-from kick.di.health import HealthOfShortLived
+from kick.di.health import health_check_of_scoped
 from kick.di.hints import Unresolved
 from kick.di.naming import core, type_name
 from kick.di.recipe import Recipe
@@ -29,7 +29,7 @@ from kick.errors import KickError, similar
 
 
 class Check:
-    """One walk over a graph; each recipe is looked at once, and each mistake is reported once.
+    """One walk over a graph. It visits each recipe once, and reports each error once.
 
     >>> check = Check(Graph([], seeds=()))
     >>> check.required(int, "show(number) at app.py:12", parameter="number")
@@ -46,15 +46,15 @@ class Check:
         self._goes_round = False
 
     def required(self, key: Any, wanted_by: str, *, parameter: str | None = None) -> None:
-        """Look at what a place outside the container asks for, and all beneath it."""
+        """Check a type that code outside the container needs, and its dependencies."""
         self._outside = (wanted_by,)
-        try:
+        if is_hashable(key):
             self._follow(self._graph.find(key), (), parameter)
-        except UnhashableKey:
-            self._problems.append(UnhashableKey(key, wanted_by))
+        else:
+            self._problems.append(unhashable_key(key, wanted_by))
 
     def registered(self) -> None:
-        """Look at everything that is registered."""
+        """Check all registered providers."""
         self._outside = ()
         self._problems.extend(self._graph.problems)
         for root in self._graph.roots():
@@ -65,7 +65,7 @@ class Check:
                 self._check_health(recipe)
 
     def report(self) -> list[KickError]:
-        """What was found."""
+        """Return the errors."""
         return [*self._problems, *(self._cycles() if self._goes_round else ())]
 
     def _visit(self, recipe: Recipe, path: tuple[Step, ...]) -> None:
@@ -75,7 +75,7 @@ class Check:
             return
         self._seen[recipe] = None
         if recipe.factory is not None and is_abstract(core(recipe.factory)):
-            self._problems.append(NotConstructible(core(recipe.factory)))
+            self._problems.append(not_constructible(core(recipe.factory)))
             return
         for need, found in self._graph.edges(recipe):
             if self._is_readable(recipe, need):
@@ -85,13 +85,13 @@ class Check:
     def _is_readable(self, recipe: Recipe, need: Need) -> bool:
         match need.hint:
             case Unresolved(text, reason, statement):
-                self._problems.append(UnresolvedHint(recipe.asks(need), text, reason, statement=statement))
+                self._problems.append(unresolved_hint(recipe.asks(need), text, reason, statement=statement))
             case Unhinted.MISSING:
-                self._problems.append(MissingHint(recipe.asks(need), need.name, guess=self._guess(need.name)))
+                self._problems.append(missing_hint(recipe.asks(need), need.name, guess=self._guess(need.name)))
             case Unhinted.UNUSED:
                 pass
             case hint if not is_hashable(hint):
-                self._problems.append(UnhashableKey(hint, recipe.asks(need)))
+                self._problems.append(unhashable_key(hint, recipe.asks(need)))
             case _:
                 return True
         return False
@@ -103,7 +103,7 @@ class Check:
             scope = f', scope="{provider.scope.value}"' if provider.scope else ""
             without = f"Provider({type_name(recipe.key)}, {recipe.code}{scope})"
             where = f"The provider at {provider.place}"
-            self._problems.append(HealthOfShortLived(recipe.key, lifetime, where, without))
+            self._problems.append(health_check_of_scoped(recipe.key, lifetime, where, without))
 
     def _follow(self, found: Found, path: tuple[Step, ...], parameter: str | None) -> None:
         has_default = bool(path) and path[-1][1].has_default
@@ -120,11 +120,11 @@ class Check:
             way, held = self._graph.path_to_request(shorter)
             chain = [above.asks(each) for above, each in [(recipe, need), *way]]
             factory = recipe.code if recipe.provider.scope else None
-            self._problems.append(ScopeViolation(type_name(recipe.key), type_name(held.key), chain, factory=factory))
+            self._problems.append(scope_violation(type_name(recipe.key), type_name(held.key), chain, factory=factory))
 
     def _report_missing(self, found: Found, path: tuple[Step, ...], parameter: str | None) -> None:
         key = found.keys[-1]
-        problem = MissingProvider(
+        problem = missing_provider(
             key,
             parameter,
             chain=[*self._chain(path), f"list[{type_name(key)}]" if found.in_list else type_name(key)],
@@ -137,10 +137,10 @@ class Check:
     def _report_ambiguous(self, found: Found, path: tuple[Step, ...], parameter: str | None) -> None:
         providers, first = [str(each) for each in found.recipes], found.recipes[0].code
         chain = self._chain(path)
-        self._problems.append(AmbiguousProvider(found.keys[-1], parameter, providers, chain=chain, first=first))
+        self._problems.append(ambiguous_provider(found.keys[-1], parameter, providers, chain=chain, first=first))
 
-    def _cycles(self) -> Iterator[DependencyCycle]:
-        """The shortest way round through every parameter that is on one."""
+    def _cycles(self) -> Iterator[KickError]:
+        """Find the shortest cycle through every parameter that is on one."""
         known: set[frozenset[Recipe]] = set()
         for recipe in self._seen:
             for need, found in self._graph.edges(recipe):
@@ -166,14 +166,14 @@ class Check:
         return words[near[0]] if near else None
 
 
-def _cycle(steps: list[Step]) -> DependencyCycle:
-    return DependencyCycle(
+def _cycle(steps: list[Step]) -> KickError:
+    return dependency_cycle(
         [recipe.asks(need) for recipe, need in steps], [type_name(recipe.key) for recipe, _ in steps]
     )
 
 
 def _implements(candidate: Any, key: Any) -> bool:
-    """Whether a provided class derives from the type that is asked for, or has all that a protocol wants."""
+    """Return true if a provided class is a subclass of a type, or has all members of a protocol."""
     if not isinstance(candidate, type) or candidate is key or key is object:
         return False
     wanted = get_protocol_members(key) if is_protocol(key) else ()

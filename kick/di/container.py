@@ -1,4 +1,4 @@
-"""Container: builds what is provided, and hands it out."""
+"""Container: builds instances of providers and returns them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar, get_origin, overload
 
 from kick.di.check import Check
-from kick.di.errors import OutsideScope, OverrideByClass, UndeclaredSeed
+from kick.di.errors import outside_scope, override_by_class, undeclared_seed
 from kick.di.graph import Found, Graph
 from kick.di.naming import type_name
 from kick.di.plan import Plan, Planner
@@ -26,7 +26,7 @@ Resolver = Callable[[Scope], Awaitable[Any]]
 
 
 class _Answer(NamedTuple):
-    """What is known about one key: how it is resolved, and which singletons that takes."""
+    """The cached answer for one key: its plan, and the singletons that it needs."""
 
     plan: Plan
     lifetime: Lifetime
@@ -34,15 +34,15 @@ class _Answer(NamedTuple):
 
 
 class Container:
-    """The providers of one app, and the instances made by them.
+    """The providers of one application and their instances.
 
-    `providers` are classes (each provided under itself), provider functions (under what they return or yield),
-    `Provider`s, and any other objects (under their type). `seeds` are types that every scope is handed from
-    outside, such as the request's context. `inner` are keys that no message proposes to ask for, and `advice` says,
-    for types that nobody provides, how to come by them otherwise. What is marked `@Service` need not be listed.
+    `providers` are classes (registered under themselves), provider functions (under the type that they return or
+    yield), `Provider`s, and any other objects (under their type). `seeds` are types that each scope receives from
+    outside, such as the context of the request. `inner` are keys that no error message suggests. `advice` returns the
+    fix for a type that has no provider. A class with `@Service` need not be listed.
 
-    Keys are types: `X`, `Annotated[X, "qualifier"]`; `X | None` is `None` when nobody provides X, and `list[X]` holds
-    all that are provided for X, in the order of registration.
+    Keys are types: `X` or `Annotated[X, "qualifier"]`. `X | None` is `None` if nobody provides X. `list[X]` has an
+    instance of every provider of X, in the order of registration.
 
     >>> import asyncio
     >>> from kick.di import Service
@@ -68,7 +68,7 @@ class Container:
     ) -> None:
         self._graph = Graph(providers, seeds, inner)
         self._advice = advice
-        self._required: dict[tuple[str, str | None], list[Any]] = {}  # keys by place: they need not be hashable
+        self._required: dict[tuple[str, str | None], list[Any]] = {}  # by place, because a key need not be hashable
         self._problems: list[KickError] | None = None
         self._resolved: dict[Any, None] = {}
         self._singletons = Singletons(self, self._graph)
@@ -77,9 +77,9 @@ class Container:
 
     @property
     def version(self) -> int:
-        """Goes up whenever an override begins or ends: resolvers and instances taken before are out of date.
+        """The number of overrides that began or ended. A change makes earlier resolvers and instances invalid.
 
-        After a change `await container.start()` builds what is new, and then `resolver` and `instance` give what holds.
+        After a change, call `await container.start()`, and then `resolver` and `instance` again.
 
         >>> container = Container()
         >>> with container.override(int, 1):
@@ -89,9 +89,9 @@ class Container:
         return self._version
 
     def require(self, key: Any, wanted_by: str, *, parameter: str | None = None) -> None:
-        """Say that something outside needs a type; `check` looks at it and `start` builds it.
+        """Declare that code outside the container needs a type. `check` checks it, and `start` builds it.
 
-        `wanted_by` is a place to print, such as `UserController.show(repo) at app.py:12`, `parameter` the name in it.
+        `wanted_by` is the place for messages, such as `UserController.show(repo) at app.py:12`; `parameter` its name.
 
         >>> container = Container()
         >>> container.require(int, "UserController.show(number) at app.py:12")
@@ -106,7 +106,7 @@ class Container:
             self._problems = None
 
     def check(self) -> list[KickError]:
-        """Everything that is wrong with what is registered and required; each mistake once.
+        """Return the errors of all registered and required types, each error once.
 
         >>> Container([Provider(int, value=1)]).check()
         []
@@ -121,7 +121,7 @@ class Container:
         return list(self._problems)
 
     def provides(self, key: Any) -> bool:
-        """Whether anyone provides a type; for `X | None` and `list[X]`, whether anyone provides X.
+        """Return true if a type has a provider. For `X | None` and `list[X]`, X must have one.
 
         >>> Container().provides(int | None), Container([Provider(int, value=1)]).provides(int | None)
         (False, True)
@@ -129,7 +129,7 @@ class Container:
         return bool(self._graph.find(key).recipes)
 
     def provided(self) -> list[Any]:
-        """The types that are provided, and may be asked for; of what is only marked `@Service`, what somebody needs.
+        """Return the types that have a provider. A `@Service` that is not listed counts if another type needs it.
 
         >>> Container([Provider(int, value=1)]).provided()
         [<class 'int'>]
@@ -137,7 +137,7 @@ class Container:
         return self._graph.provided()
 
     def lifetime(self, key: Any) -> Lifetime:
-        """How long what is provided for a type lives. Raises what is wrong with its providers.
+        """Return the lifetime of a type. Raises the errors of its providers.
 
         >>> Container([Provider(int, value=1)]).lifetime(int)
         <Lifetime.SINGLETON: 'singleton'>
@@ -145,7 +145,7 @@ class Container:
         return self._answer(key).lifetime
 
     def needs(self, key: Any, needed: Any) -> bool:
-        """Whether what is provided for a type is made of something else, however deep.
+        """Return true if a type depends on another type, at any depth.
 
         >>> class Greeter:
         ...     def __init__(self, greeting: str) -> None: ...
@@ -156,10 +156,10 @@ class Container:
         return bool(self._graph.dependents(self._graph.find(key).recipes, needed))
 
     async def start(self) -> None:
-        """Build every singleton that is registered or required, each after what it needs.
+        """Build all registered and required singletons, each after its dependencies.
 
-        May be called again, also at the same time: what is built stays. When one fails, those built before it are
-        cleaned up in reverse order, and its exception is raised with a note that names it. Raises the mistakes
+        It may be called again, also concurrently; existing instances stay. If one fails, the instances that this call
+        built are cleaned up in reverse order, and its exception is raised with a note that names it. Raises the errors
         that `check` finds.
 
         >>> import asyncio
@@ -168,7 +168,7 @@ class Container:
         if self._singletons.is_locked or self._graph.awaits:
             async with self._singletons.lock:
                 await self._start()
-        else:  # nobody can come in between
+        else:  # no await, so no other task can run in between
             await self._start()
 
     async def _start(self) -> None:
@@ -180,9 +180,9 @@ class Container:
         self._singletons.state = State.STARTED
 
     async def aclose(self) -> None:
-        """Await the singletons' clean-ups in reverse order.
+        """Await the clean-ups of the singletons in reverse order.
 
-        One that fails does not stop the next; what they raised is raised at the end as an `ExceptionGroup`.
+        A failed clean-up does not stop the next one. All exceptions are raised at the end as an `ExceptionGroup`.
         The container can be started again.
 
         >>> import asyncio
@@ -196,16 +196,16 @@ class Container:
     @overload
     async def get(self, key: Any) -> Any: ...
     async def get(self, key: Any) -> Any:
-        """The singleton that is provided for a type; it is built, with what it needs, if it is not there yet.
+        """Return the singleton of a type. If it does not exist, it is built with its dependencies.
 
-        Raises `OutsideScope` for what lives shorter, and whatever is wrong with the type's providers.
+        Raises `KickError`: `di-outside-scope` for a shorter lifetime, and the errors of the providers.
 
         >>> import asyncio
         >>> asyncio.run(Container([Provider(int, value=1)]).get(int))
         1
         """
         if self._answer(key).lifetime is not Lifetime.SINGLETON:
-            raise OutsideScope(key, self._answer(key).lifetime.value)
+            raise outside_scope(key, self._answer(key).lifetime.value)
         return await self.resolve(key, self._singletons.root)
 
     @overload
@@ -213,24 +213,26 @@ class Container:
     @overload
     def instance(self, key: Any) -> Any: ...
     def instance(self, key: Any) -> Any:
-        """The singleton that is provided for a type, of an app that has started.
+        """Return the singleton of a type after the start.
 
-        What an override replaced is built now, where that takes no `await`; else `NotBuilt` is raised. Raises
-        `NotStarted` before the start, `OutsideScope` for what lives shorter.
+        An instance that an override replaced is built now, unless its construction must be awaited.
+
+        Raises `KickError`: `di-not-built` if it must be awaited, `di-not-started` before the start, and
+        `di-outside-scope` for a shorter lifetime.
 
         >>> Container([Provider(int, value=1)]).instance(int)
         1
         """
         answer = self._answer(key)
         if answer.lifetime is not Lifetime.SINGLETON:
-            raise OutsideScope(key, answer.lifetime.value)
+            raise outside_scope(key, answer.lifetime.value)
         self._singletons.build_now(key, answer.singletons, self._planner)
         return answer.plan.run(self._singletons.root)
 
     def resolver(self, key: Any) -> Resolver:
-        """How a type is resolved in a scope, planned once; good until `version` changes.
+        """Return a coroutine function that resolves a type in a scope. It is valid until `version` changes.
 
-        The singletons it takes are built by the next `start`.
+        The next `start` builds the singletons that it needs.
 
         >>> import asyncio
         >>> container = Container([Provider(int, value=1)])
@@ -249,7 +251,7 @@ class Container:
         return resolve
 
     def direct_resolver(self, key: Any) -> Callable[[Scope], Any] | None:
-        """The same without a coroutine, where nothing on the way has to be awaited; else `None`.
+        """Return a plain function that resolves a type in a scope, or `None` if something must be awaited.
 
         >>> container = Container([Provider(int, value=1)])
         >>> resolve = container.direct_resolver(int)
@@ -260,7 +262,9 @@ class Container:
         return None if plan.awaits else plan.run
 
     def scope(self, seeds: Mapping[Any, Any] | None = None) -> Scope:
-        """A scope for `async with`: a job, a script, a test. Raises `UndeclaredSeed` for a seed nobody would get.
+        """Open a scope with `async with`, for a job, script or test.
+
+        Raises `KickError`: `di-undeclared-seed` for a seed that was not declared.
 
         >>> import asyncio
         >>> async def job() -> int:
@@ -271,11 +275,11 @@ class Container:
         """
         for key in seeds or ():
             if key not in self._graph.seeds:
-                raise UndeclaredSeed(key)
+                raise undeclared_seed(key)
         return Scope(self, seeds)
 
     def new_scope(self, seeds: Mapping[Any, Any] | None = None) -> Scope:
-        """A scope for the hot path: nothing is looked at, and `await scope.aclose(error)` is the caller's to call.
+        """Return a scope without checks, for requests. The caller must call `await scope.aclose(error)`.
 
         >>> Container(seeds=[int]).new_scope({int: 7}).seeds
         {<class 'int'>: 7}
@@ -283,7 +287,7 @@ class Container:
         return Scope(self, seeds)
 
     async def resolve(self, key: Any, scope: Scope) -> Any:
-        """What a type leads to in a scope; singletons that are not there yet are built first."""
+        """Resolve a type in a scope, after building the singletons that it needs."""
         answer = self._answer(key)
         if self._singletons.lacks(answer.singletons):
             async with self._singletons.lock:
@@ -291,7 +295,7 @@ class Container:
         return await answer.plan.run(scope) if answer.plan.awaits else answer.plan.run(scope)
 
     def health_checks(self) -> list[tuple[str, Callable[[], Any]]]:
-        """What is provided with a `health`, by name, and what asks each; what that returns may have to be awaited.
+        """Return the health checks of providers by name. The result of a check may have to be awaited.
 
         >>> container = Container([Provider(int, value=1, health=lambda number: number > 0)])
         >>> [(name, ask()) for name, ask in container.health_checks()]
@@ -308,13 +312,14 @@ class Container:
 
     @contextmanager
     def override(self, key: Any, replacement: T) -> Generator[T]:
-        """Put an instance, or what a `Provider` makes, in the place of a type until the `with` ends.
+        """Replace a type by an instance, or by the result of a `Provider`, until the `with` block ends.
 
-        Singletons that depend on it, however deep, are built anew inside, and are what they were afterwards. Those
-        that take an `await` to build are built by `start` or `get`. Clean-ups of what was built inside are awaited by
-        `aclose`. Scopes that are open keep what they have. Overrides end in the reverse order of their beginning.
+        Singletons that depend on it, at any depth, are built again inside the block. After the block the earlier
+        instances are used again. Singletons whose construction must be awaited are built by `start` or `get`. `aclose`
+        awaits the clean-ups of instances from the block. Open scopes keep their instances. Overrides must end in
+        reverse order.
 
-        Raises `OverrideByClass` for a class, and in an app that has started the mistakes that `check` finds.
+        Raises `KickError`: `di-override-by-class` for a class, and after the start also the errors that `check` finds.
 
         >>> container = Container([Provider(int, value=1)])
         >>> with container.override(int, 2):
@@ -324,6 +329,7 @@ class Container:
         1
         """
         recipe = Recipe(_replacing(key, replacement))
+        # Before the swap, because the dependents are those of the present graph.
         set_aside = self._singletons.set_dependents_aside(key)
         before = self._swap(key, recipe)
         try:
@@ -331,6 +337,7 @@ class Container:
                 raise_all(self.check())
             yield replacement
         finally:
+            # While the override is still in place, because instances of the block depend on it.
             self._singletons.drop_dependents(key)
             self._swap(key, before)
             self._singletons.put_back(set_aside)
@@ -368,11 +375,11 @@ class Container:
 
 
 def _replacing(key: Any, replacement: Any) -> Provider:
-    """What stands in the place of a key: a provider's factory or value, or an instance."""
+    """Return the override as a provider: it is a `Provider` or an instance."""
     if isinstance(replacement, Provider):
         provider = copy(replacement)
         provider.key = key
         return provider
     if isinstance(replacement, type) and type not in (key, get_origin(key)):
-        raise OverrideByClass(key, replacement)  # pyright: ignore[reportUnknownArgumentType]
+        raise override_by_class(key, replacement)  # pyright: ignore[reportUnknownArgumentType]
     return Provider(key, value=replacement)

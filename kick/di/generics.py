@@ -1,4 +1,4 @@
-"""What stands for the type variables of generic classes where they are inherited from."""
+"""Type arguments of generic base classes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Final, TypeVar, get_args, get_origin
 import typing_extensions
 
 NO_TYPES: Final[Mapping[Any, Any]] = MappingProxyType({})
-"""Nothing for no type variable."""
+"""The mapping for a class without type variables."""
 
 
 def type_arguments(cls: Any, member: Any) -> Mapping[Any, Any]:
-    """What stands, in a class, for the type variables of the base that defines a member of it.
+    """Return the type arguments that a class gives to the base class which defines a member.
 
     >>> from typing import Generic
     >>> T = TypeVar("T")
@@ -36,7 +36,7 @@ def type_arguments(cls: Any, member: Any) -> Mapping[Any, Any]:
 
 
 def filled(hint: Any, types: Mapping[Any, Any]) -> Any:
-    """A type with what stands for its type variables: `Mapper[T]` with `User` for `T` is `Mapper[User]`.
+    """Replace the type variables of a type: `Mapper[T]` with `User` for `T` is `Mapper[User]`.
 
     >>> T = TypeVar("T")
     >>> filled(dict[str, T], {T: int})
@@ -51,7 +51,7 @@ def filled(hint: Any, types: Mapping[Any, Any]) -> Any:
 
 
 def has_variables(hint: Any) -> bool:
-    """Whether there is a type variable in a type for which nothing stands.
+    """Return true if a type contains a type variable.
 
     >>> T = TypeVar("T")
     >>> has_variables(list[T]), has_variables(list[int])

@@ -1,4 +1,4 @@
-"""Graph: who provides what, who needs what, and how long each lives."""
+"""Graph: providers, their dependencies and their lifetimes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from kick.di.signature import Kind, Need, Unhinted
 from kick.errors import KickError
 
 Step = tuple[Recipe, Need]
-"""A recipe, and the parameter of it that leads on."""
+"""A recipe and its parameter that leads to the next recipe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a hint leads to: the keys that were looked up, and the recipes under them.
+    """The result of looking up a hint: the keys and their recipes.
 
-    Of several recipes one is asked for, unless `in_list`; of none nothing is asked for, if `optional`.
+    Exactly one recipe is needed, unless `in_list`. No recipe is needed if `optional`.
     """
 
     keys: tuple[Any, ...]
@@ -37,7 +37,7 @@ NOTHING = Found(())
 
 
 class Graph:
-    """The providers of one container, those for the time being in their place, and what they need.
+    """The providers of one container with its overrides, and their dependencies.
 
     >>> graph = Graph([Provider(str, value="hello")], seeds=())
     >>> [str(recipe.provider) for recipe in graph.find(str | None).recipes]
@@ -76,12 +76,12 @@ class Graph:
             self._registered.setdefault(each.key, []).append(Recipe(each, shares=known and _may_share(each)))
 
     def forget(self) -> None:
-        """Forget what was worked out, after a change."""
+        """Clear the caches after a change."""
         self._edges: dict[Recipe, tuple[tuple[Need, Found], ...]] = {}
         self._request_scoped: dict[Recipe, bool] = {}
 
     def swap(self, key: Any, recipe: Recipe | None) -> Recipe | None:
-        """Put an override in the place of a key, or take it away; returns the one before."""
+        """Set or remove the override of a key, and return the previous one."""
         before = self._overrides.pop(key, None)
         if recipe is not None:
             self._overrides[key] = recipe
@@ -89,21 +89,21 @@ class Graph:
         return before
 
     def provided(self) -> list[Any]:
-        """Every key that is provided, as far as is known, and that is to be asked for."""
+        """Return all known keys, except the inner ones."""
         return [key for key in {**self._registered, **self._implicit, **self._overrides} if key not in self._inner]
 
     @property
     def awaits(self) -> bool:
-        """Whether anything has to be awaited to be built; what is not registered is a class, and called."""
+        """Return true if some registered type must be awaited. Unregistered types are classes, which are called."""
         recipes = chain(*self._registered.values(), self._overrides.values())
         return any(recipe.kind in (Kind.AWAIT, Kind.ASYNC_GENERATOR) for recipe in recipes)
 
     def roots(self) -> list[Found]:
-        """Everything that is registered, overrides in place."""
+        """Return all registered recipes, including overrides."""
         return [Found((key,), self.recipes(key), in_list=True) for key in {**self._registered, **self._overrides}]
 
     def recipes(self, key: Any) -> tuple[Recipe, ...]:
-        """Who provides a key, in the order of registration."""
+        """Return the recipes of a key in the order of registration."""
         if override := self._overrides.get(hashed(key)):
             return (override,)
         if registered := self._registered.get(key):
@@ -114,7 +114,7 @@ class Graph:
         return (self._implicit[key],) if key in self._implicit else ()
 
     def find(self, hint: Any) -> Found:
-        """What a type hint leads to: the type itself, else `list[T]`, else `T | None`."""
+        """Look up a type hint: as a key, then as `list[T]`, then as `T | None`."""
         if recipes := self.recipes(hint):
             return Found((hint,), recipes)
         origin, args = get_origin(hint), get_args(hint)
@@ -126,7 +126,7 @@ class Graph:
         return Found((hint,))
 
     def edges(self, recipe: Recipe) -> tuple[tuple[Need, Found], ...]:
-        """What each parameter of a recipe leads to."""
+        """Return the look-up of each parameter of a recipe."""
         if recipe not in self._edges:
             self._edges[recipe] = tuple((need, self._filled(need)) for need in recipe.needs)
         return self._edges[recipe]
@@ -136,13 +136,13 @@ class Graph:
         return NOTHING if unusable else self.find(need.hint)
 
     def lifetime(self, recipe: Recipe) -> Lifetime:
-        """How long an instance lives: as declared, else as long as what it needs allows."""
+        """Return the declared lifetime, or that of the shortest-lived dependency."""
         if recipe.declared is not None:
             return recipe.declared
         return Lifetime.REQUEST if self.request_scoped(recipe) else Lifetime.SINGLETON
 
     def request_scoped(self, recipe: Recipe) -> bool:
-        """Whether a recipe holds anything that ends with a request, however deep."""
+        """Return true if a recipe has a request-scoped dependency, at any depth."""
         known = self._request_scoped
         if recipe not in known:
             known[recipe] = recipe.declared is Lifetime.REQUEST
@@ -151,21 +151,21 @@ class Graph:
         return known[recipe]
 
     def below(self, recipe: Recipe) -> Iterator[Recipe]:
-        """The recipes a recipe needs."""
+        """Return the direct dependencies of a recipe."""
         for _, found in self.edges(recipe):
             yield from found.recipes
 
     def path_to_request(self, start: Recipe) -> tuple[list[Step], Recipe]:
-        """The shortest way from a request-scoped recipe to one that is declared so, and that one."""
+        """Return the shortest path to a recipe that is declared as request-scoped, and this recipe."""
         ways = self._ways(start, self.request_scoped)
         return next((way, recipe) for recipe, way in ways if recipe.declared is Lifetime.REQUEST)
 
     def path_back(self, start: Recipe, end: Recipe) -> list[Step] | None:
-        """The shortest way from one recipe to another, if there is one."""
+        """Return the shortest path from one recipe to another, if there is one."""
         return next((way for recipe, way in self._ways(start, lambda _: True) if recipe is end), None)
 
     def _ways(self, start: Recipe, passable: Callable[[Recipe], bool]) -> Iterator[tuple[Recipe, list[Step]]]:
-        """Everything that a recipe needs, the nearest first, and the way there."""
+        """Yield all dependencies of a recipe with their paths, the nearest first."""
         ways: deque[tuple[Recipe, list[Step]]] = deque([(start, [])])
         seen = {start}
         while ways:
@@ -178,7 +178,7 @@ class Graph:
                         ways.append((below, [*way, (recipe, need)]))
 
     def singletons(self, roots: Iterable[Found]) -> list[Recipe]:
-        """The singletons to be built for some roots, each after what it needs."""
+        """Return the singletons that some roots need, each after its dependencies."""
         order: list[Recipe] = []
         seen: set[Recipe] = set()
 
@@ -196,7 +196,7 @@ class Graph:
         return order
 
     def dependents(self, recipes: Iterable[Recipe], key: Any) -> list[Recipe]:
-        """Those among some recipes that need a key, however deep."""
+        """Return the recipes that depend on a key, at any depth."""
         known: dict[Recipe, bool] = {}
 
         def reaches(recipe: Recipe) -> bool:
@@ -210,7 +210,7 @@ class Graph:
 
 
 def is_hashable(key: Any) -> bool:
-    """Whether a hint can be looked up.
+    """Return true if a hint is hashable.
 
     >>> is_hashable(Annotated[int, []])
     False

@@ -1,8 +1,8 @@
-"""Signatures and type hints of classes and functions, also where annotations are evaluated late (PEP 649, PEP 749).
+"""Signatures and type hints of classes and functions, including deferred annotations (PEP 649, PEP 749).
 
-From Python 3.14 on, an annotation is evaluated when somebody asks for it: one that fails hides the others, and one in
-a class sees the methods of that class, so that `list` is no longer the builtin after `def list(self) -> list[int]`.
-Every other module asks here, and never `inspect` or `typing` itself.
+Since Python 3.14 an annotation is evaluated on first use. If one annotation fails, the others cannot be read. An
+annotation in a class sees the methods of the class, so `list` is not the builtin after `def list(self) -> list[int]`.
+This module handles both cases; other modules use it instead of `inspect` and `typing`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kick.di.naming import import_line
 from kick.errors import KickError
 
 _CLASS_NAMES: Final = "__classdict__"
-"""The variable that annotations in a class take its names from."""
+"""The closure variable from which annotations of a class take their names."""
 
 _late_signature: dict[str, Any] = {}
 _late_annotations: dict[str, Any] = {}
@@ -33,7 +33,7 @@ if sys.version_info >= (3, 14):
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """In place of a hint that cannot be evaluated: its text and why."""
+    """A hint that cannot be evaluated, with its text and the reason."""
 
     text: str
     reason: str
@@ -41,9 +41,9 @@ class Unresolved:
 
 
 def signature_of(called: Callable[..., Any]) -> Signature:
-    """The signature of something callable; its annotations need not be there at run time.
+    """Return the signature of a callable. Its annotations need not exist at run time.
 
-    Raises `ValueError` for a class written in C that has none, `TypeError` for what cannot be called.
+    Raises `ValueError` for a C class without a signature, and `TypeError` for an object that is not callable.
 
     >>> str(signature_of(lambda host, port=80: None))
     '(host, port=80)'
@@ -52,7 +52,7 @@ def signature_of(called: Callable[..., Any]) -> Signature:
 
 
 def takes(called: Callable[..., Any], count: int) -> bool:
-    """Return true for something that can be called with so many positional arguments.
+    """Return true if an object can be called with this number of positional arguments.
 
     >>> takes(lambda ctx, call_next: None, 2), takes(lambda ctx: None, 2)
     (True, False)
@@ -65,9 +65,9 @@ def takes(called: Callable[..., Any], count: int) -> bool:
 
 
 def hints_of(annotated: Any) -> dict[str, Any]:
-    """The type hints of a class or function by name, with `Unresolved` for those that cannot be evaluated.
+    """Return the type hints of a class or function, with `Unresolved` for each that cannot be evaluated.
 
-    A name means what it means outside the class where the class has a method of that name.
+    If a class has a method with the name of a type, the name means the type outside the class.
 
     >>> def greet(name: str, mood: "Mood") -> list["Mood"]: ...
     >>> hints = hints_of(greet)
@@ -89,7 +89,7 @@ def hints_of(annotated: Any) -> dict[str, Any]:
 
 
 def import_within(hint: Any, name: str) -> str | None:
-    """The import statement of a name in the module of a class, or of one of the classes in a generic type.
+    """Return the statement that imports a name in the module of a class or generic type.
 
     >>> import_within(list[Unresolved], "inspect")
     'import inspect'
@@ -103,7 +103,7 @@ def _annotations(holder: Any) -> dict[str, Any]:
 
 
 def _texts(holder: Any) -> dict[str, str]:
-    """Annotations that are evaluated late, as they are written."""
+    """Return deferred annotations as source text."""
     if sys.version_info >= (3, 14) and getattr(holder, "__annotate__", None) is not None:
         return inspect.get_annotations(holder, format=Format.STRING)
     return {}
@@ -111,17 +111,17 @@ def _texts(holder: Any) -> dict[str, str]:
 
 def _globals(holder: Any) -> dict[str, Any]:
     module = vars(sys.modules.get(holder.__module__, typing))
-    # A generated constructor has globals of its own, and names the module of its class.
+    # A generated constructor has its own globals, but names the module of its class.
     return {**module, **getattr(holder, "__globals__", {})}
 
 
 def _around(holder: Any) -> tuple[dict[str, Any], set[str]]:
-    """The variables that annotations see beside the globals, and the names of methods, which they are not to see."""
+    """Return the variables that annotations may use besides the globals, and the method names that they may not use."""
     annotate = getattr(holder, "__annotate__", None)
     code, closure = getattr(annotate, "__code__", None), getattr(annotate, "__closure__", None)
     variables: dict[str, Any] = {}
     for name, cell in zip(code.co_freevars, closure, strict=True) if code and closure else ():
-        with suppress(ValueError):  # a variable that has no value yet
+        with suppress(ValueError):  # the variable has no value yet
             variables[name] = cell.cell_contents
     in_class = {**(vars(holder) if isinstance(holder, type) else {}), **variables.pop(_CLASS_NAMES, {})}
     methods = {name for name, value in in_class.items() if hasattr(type(value), "__get__")}

@@ -1,4 +1,4 @@
-"""How types and places are written in messages: as one would write them in code."""
+"""Names of types and places in messages, written as in source code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 
 def type_name(key: Any) -> str:
-    """The type as it stands in source, without modules.
+    """Return a type as it is written in source code, without modules.
 
     >>> type_name(list[int]), type_name(int | None), type_name(Annotated[str, "dsn"])
     ('list[int]', 'int | None', 'Annotated[str, "dsn"]')
@@ -34,7 +34,7 @@ def type_name(key: Any) -> str:
 
 
 def factory_name(factory: Any) -> str:
-    """The name of a class or function, without the functions it was defined in.
+    """Return the name of a class or function, without enclosing functions.
 
     >>> factory_name(partial(max, 1))
     'max'
@@ -43,7 +43,7 @@ def factory_name(factory: Any) -> str:
 
 
 def full_name(key: Any) -> str:
-    """The type with its module, for two types of one name.
+    """Return a type with its module, to tell types of the same name apart.
 
     >>> full_name(Path)
     'pathlib.Path'
@@ -52,7 +52,7 @@ def full_name(key: Any) -> str:
 
 
 def snake_name(name: str) -> str:
-    """A parameter or qualifier that goes with the name of a type.
+    """Return the name of a type in snake case, for a parameter or qualifier.
 
     >>> snake_name("UserRepository")
     'user_repository'
@@ -62,7 +62,7 @@ def snake_name(name: str) -> str:
 
 
 def place_of(definition: Any) -> str:
-    """File and line of a class or function: `app.py:12`, relative to the working directory.
+    """Return the file and line of a class or function, relative to the working directory: `app.py:12`.
 
     >>> place_of(place_of).rpartition(":")[0].endswith("naming.py")
     True
@@ -79,7 +79,7 @@ def place_of(definition: Any) -> str:
 
 
 def place(file: str, line: int) -> str:
-    """A file and a line, the file relative to the working directory where it lies beneath it.
+    """Return a file and line. The file is relative to the working directory if it is inside of it.
 
     >>> place("/nowhere/app.py", 12)
     '/nowhere/app.py:12'
@@ -87,14 +87,14 @@ def place(file: str, line: int) -> str:
     return f"{_from_here(file, str(Path.cwd()))}:{line}"
 
 
-@lru_cache(maxsize=1024)  # asked once for each handler, thousands of which may be in one file
+@lru_cache(maxsize=1024)  # called for each handler, and one file may have thousands
 def _from_here(file: str, folder: str) -> Path:
     path, here = Path(file), Path(folder)
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def core(factory: Any) -> Any:
-    """The class or function that was written, beneath partials, decorators, methods and callable objects.
+    """Return the class or function inside of partials, decorators, methods and callable objects.
 
     >>> core(partial(partial(place_of))) is place_of
     True
@@ -118,7 +118,7 @@ def core(factory: Any) -> Any:
 
 
 def import_line(definition: Any, name: str) -> str | None:
-    """The import statement that brings `name` into the module of a definition, under `if TYPE_CHECKING:` or not.
+    """Return the statement that imports `name` in the module of a definition, also under `if TYPE_CHECKING:`.
 
     >>> import_line(place_of, "Path")
     'from pathlib import Path'

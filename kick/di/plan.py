@@ -1,4 +1,4 @@
-"""Plan: how an instance is come by, worked out once, as closures over what was decided."""
+"""Plan: closures that build an instance, composed once at start-up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from inspect import Parameter
 from typing import Any
 
-from kick.di.errors import DidNotYield, NotStarted, SeedMissing
+from kick.di.errors import did_not_yield, missing_seed, not_started
 from kick.di.graph import Found, Graph
 from kick.di.recipe import Recipe
 from kick.di.scope import Scope
@@ -19,16 +19,16 @@ Run = Callable[[Scope], Any]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to call with the scope; where it `awaits`, what comes back is to be awaited."""
+    """A function to call with the scope. If `awaits`, its result must be awaited."""
 
     run: Run
     awaits: bool = False
 
 
 class Planner:
-    """The plans over one state of a graph; singletons are read from `instances`, in which the container puts them.
+    """The plans for one state of a graph. They read singletons from `instances`, which the container fills.
 
-    The graph has been checked: nothing is missing, and nothing goes round in a circle.
+    The graph has been checked: no provider is missing, and there is no circular dependency.
 
     >>> from kick.di.provider import Provider
     >>> graph = Graph([Provider(str, value="hello")], seeds=())
@@ -43,14 +43,14 @@ class Planner:
         self._plans: dict[Recipe, Plan] = {}
 
     def found(self, found: Found) -> Plan:
-        """For everything that is asked for: one, several, or none."""
+        """Return the plan for a look-up: one instance, several, or none."""
         plans = [self._injected(recipe) for recipe in found.recipes]
         if found.in_list and (plans or not found.optional):
             return _call(_listed, plans, {})
         return plans[0] if plans else Plan(lambda _: None)
 
     def build(self, recipe: Recipe) -> Plan:
-        """For a new instance of one recipe."""
+        """Return the plan for a new instance of one recipe."""
         positional, keyword = self._arguments(recipe)
         call = _call(recipe.factory, positional, keyword)
         match recipe.kind:
@@ -82,13 +82,14 @@ class Planner:
                 return self.build(recipe)
 
     def _arguments(self, recipe: Recipe) -> tuple[list[Plan], dict[str, Plan]]:
-        """What is passed by position and what by name: a parameter left to its default makes those after it named."""
+        """Split arguments into positional and named ones. After a parameter with its default, all are named."""
         positional: list[Plan] = []
         keyword: dict[str, Plan] = {}
         gap = False
         for need, found in self._graph.edges(recipe):
             kind = need.parameter.kind
             missing = not found.recipes and need.has_default
+            # A missing positional-only parameter cannot be skipped, so its default is passed.
             if missing and kind is Parameter.POSITIONAL_ONLY:
                 positional.append(_constant(need.parameter.default))
             elif missing:
@@ -113,7 +114,7 @@ def _seed(key: Any) -> Plan:
         try:
             return scope.seeds[key]
         except KeyError:
-            raise SeedMissing(key) from None
+            raise missing_seed(key) from None
 
     return Plan(run)
 
@@ -123,13 +124,13 @@ def _singleton(recipe: Recipe, instances: dict[Recipe, Any]) -> Plan:
         try:
             return instances[recipe]
         except KeyError:
-            raise NotStarted(recipe.key) from None
+            raise not_started(recipe.key) from None
 
     return Plan(run)
 
 
 def _once(recipe: Recipe, build: Plan) -> Plan:
-    """Once per scope. What awaits nothing cannot be overtaken by another task, and needs no claim."""
+    """Run a plan once in each scope. Without an `await`, no other task can interrupt it, so it needs no claim."""
     make = build.run
 
     def run(scope: Scope) -> Any:
@@ -140,6 +141,7 @@ def _once(recipe: Recipe, build: Plan) -> Plan:
 
     async def run_claimed(scope: Scope) -> Any:
         values = scope.values
+        # If another task is building this instance, wait for it instead of building a second one.
         if recipe not in values and scope.pending:
             await scope.settled(recipe)
         if recipe in values:
@@ -162,6 +164,7 @@ def _call(factory: Any, positional: list[Plan], keyword: dict[str, Plan]) -> Pla
     if keyword:
         named = {name: plan.run for name, plan in keyword.items()}
         return Plan(lambda scope: factory(*[run(scope) for run in runs], **{k: run(scope) for k, run in named.items()}))
+    # Most factories have at most two parameters: a direct call is faster than unpacking a list.
     match runs:
         case []:
             return Plan(lambda _: factory())
@@ -187,7 +190,7 @@ def _call_with_awaits(factory: Any, positional: list[Plan], keyword: dict[str, P
 def _awaited(call: Plan) -> Plan:
     make = call.run
     if not call.awaits:
-        return Plan(make, awaits=True)
+        return Plan(make, awaits=True)  # the caller awaits the coroutine of the factory
 
     async def run(scope: Scope) -> Any:
         return await (await make(scope))
@@ -202,7 +205,7 @@ def _first_of_generator(call: Plan, recipe: Recipe) -> Plan:
         try:
             value = next(generator)
         except StopIteration:
-            raise DidNotYield(recipe.factory) from None
+            raise did_not_yield(recipe.factory) from None
         scope.defer(generator)
         return value
 
@@ -220,7 +223,7 @@ def _first_of_async_generator(call: Plan, recipe: Recipe) -> Plan:
         try:
             value = await anext(generator)
         except StopAsyncIteration:
-            raise DidNotYield(recipe.factory) from None
+            raise did_not_yield(recipe.factory) from None
         scope.defer(generator)
         return value
 

@@ -1,4 +1,4 @@
-"""Provider: who makes the thing that is asked for under a key."""
+"""Provider: a key with a factory or value."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import partial
 from types import FrameType
 from typing import Any, get_origin, overload
 
-from kick.di.errors import UnhashableKey, ValueAndFactory
-from kick.di.health import BadHealth
+from kick.di.errors import unhashable_key, value_and_factory
+from kick.di.health import bad_health
 from kick.di.naming import core, factory_name, place, place_of, type_name
 from kick.di.service import Lifetime, ScopeName, lifetime_mark, lifetime_named
 from kick.di.signature import made_by
@@ -21,26 +21,26 @@ class _Unset(Enum):
 
 
 class Provider:
-    """One entry of `providers`: a key and what stands behind it.
+    """An entry of `providers`: a key with a factory or value.
 
-    | call | provides |
+    | call | value |
     |---|---|
-    | `Provider(Users, SqlUsers)` | a `SqlUsers` to whoever asks for `Users`, a protocol or base class |
-    | `Provider(Users, connect_users)` | what the function makes; it may be async or a generator |
-    | `Provider(Settings, value=settings)` | this very object |
-    | `Provider(Annotated[Database, "replica"], connect_replica)` | a second `Database`, told apart by its qualifier |
-    | `Provider(Basket, scope="request")` | the class itself, once per request |
-    | `Provider(Database, connect, health=Database.ping)` | what is asked how it is by `/health/ready` |
+    | `Provider(Users, SqlUsers)` | a `SqlUsers` for the protocol or base class `Users` |
+    | `Provider(Users, connect_users)` | the result of the function, which may be async or a generator |
+    | `Provider(Settings, value=settings)` | this object |
+    | `Provider(Annotated[Database, "replica"], connect_replica)` | a second `Database` with a qualifier |
+    | `Provider(Basket, scope="request")` | an instance of the class for each request |
+    | `Provider(Database, connect, health=Database.ping)` | as above, and `/health/ready` checks it |
 
-    Without `scope`, what `@Service` says on the factory holds; without that, a class lives as long as the app, and a
-    function as long as what it needs allows. A class that is provided under its own type too is built once and
-    shared, unless the key is qualified or `scope` is given.
+    Without `scope`, the scope of `@Service` on the factory applies. Without that, a class lives as long as the
+    application, and the result of a function as long as its shortest-lived dependency. If a class is also registered
+    under its own type, both share one instance, unless the key has a qualifier or `scope` is given.
 
-    `health` is called with the instance, which lives as long as the app; it may be async. It says that all is well by
-    returning, and that it is not by raising, or by returning `False`.
+    `health` is called with the instance, which must live as long as the application. It may be async. It fails by
+    raising or by returning `False`.
 
-    Raises `ValueAndFactory` for both or neither, `UnhashableKey` for a key that cannot be looked up, `BadHealth` for
-    a `health` that cannot be called.
+    Raises `KickError`: `di-value-and-factory` for both or neither, `di-unhashable-key` for a key that is not hashable,
+    and `di-health` for a `health` that is not callable.
 
     >>> Provider(float, int)
     Provider(float, int)
@@ -72,13 +72,13 @@ class Provider:
     ) -> None:
         hashed(key)
         if health is not None and not callable(health):
-            raise BadHealth(key, health)
+            raise bad_health(key, health)
         if value is _Unset.VALUE:
             factory = key if factory is None else factory
             if not callable(factory):
-                raise ValueAndFactory(key, given=0)
+                raise value_and_factory(key, given=0)
         elif factory is not None or scope is not None:
-            raise ValueAndFactory(key, given=2)
+            raise value_and_factory(key, given=2)
         self.key = key
         self.factory = factory
         self.value = value
@@ -92,12 +92,12 @@ class Provider:
 
     @property
     def place(self) -> str:
-        """File and line where it is written."""
+        """The file and line of its source."""
         return place(*self.written) if self.written else place_of(self.factory)
 
     @property
     def lifetime(self) -> Lifetime | None:
-        """How long its instances live, or `None` where what it needs decides."""
+        """The lifetime of its instances, or `None` if the dependencies decide."""
         if self.factory is None:
             return Lifetime.SINGLETON
         inferred = Lifetime.SINGLETON if isinstance(core(self.factory), type) else None
@@ -105,14 +105,14 @@ class Provider:
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """Equal for two entries that say the same, as when two modules list one class."""
+        """A value that is equal for equal entries, as when two modules list the same class."""
         return self.key, id(self.factory), id(self.value), self.scope, self.health
 
 
 def provider_of(entry: Any) -> Provider:
-    """The provider an entry of `providers` stands for: itself, a class, a function, or any other object.
+    """Convert an entry of `providers` into a `Provider`: a class, a function, or any other object.
 
-    Raises what `made_by` raises where a function does not say what it makes.
+    Raises the errors of `made_by` for a function without a return type.
 
     >>> def greeting() -> str: return "hello"
     >>> provider_of(greeting), provider_of(int), provider_of(1.5)
@@ -128,7 +128,7 @@ def provider_of(entry: Any) -> Provider:
 
 
 def hashed(key: Any) -> Any:
-    """The key itself, if it can be looked up; else `UnhashableKey` is raised.
+    """Return the key if it is hashable. Raises `KickError`: `di-unhashable-key` otherwise.
 
     >>> hashed(int)
     <class 'int'>
@@ -136,7 +136,7 @@ def hashed(key: Any) -> Any:
     try:
         hash(key)
     except TypeError:
-        raise UnhashableKey(key) from None
+        raise unhashable_key(key) from None
     return key
 
 
@@ -145,12 +145,12 @@ def _is_function(entry: Any) -> bool:
 
 
 def _unwritten(provider: Provider) -> Provider:
-    provider.written = None  # the place is that of the class or function
+    provider.written = None  # use the place of the class or function
     return provider
 
 
 def _caller(frame: FrameType | None) -> tuple[str, int] | None:
-    """Where a provider is written: the first frame outside this module."""
+    """Return the place of a provider in source code: the first frame outside this module."""
     while frame is not None and frame.f_globals.get("__name__") == __name__:
         frame = frame.f_back
     return (frame.f_code.co_filename, frame.f_lineno) if frame else None

@@ -1,4 +1,4 @@
-"""Recipe: a provider with its signature read."""
+"""Recipe: a provider with its parsed signature."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kick.di.signature import Kind, Need, constructor_of, kind_of, needs_of
 
 
 class Recipe:
-    """How one provider makes what it provides; compared by identity, it is the key of an instance.
+    """A provider with its parameters. It is compared by identity, and serves as the key of an instance.
 
     >>> def url(host: str) -> str: return f"http://{host}"
     >>> recipe = Recipe(Provider(str, url))
@@ -33,31 +33,33 @@ class Recipe:
 
     @cached_property
     def kind(self) -> Kind:
+        """The way to get the instance."""
         return Kind.VALUE if self.factory is None else kind_of(self.factory)
 
     @cached_property
     def needs(self) -> tuple[Need, ...]:
+        """The parameters to inject."""
         if self.shares:
             return (Need(Parameter("shared", Parameter.POSITIONAL_ONLY), self.provider.factory),)
         return () if self.factory is None else needs_of(self.factory)
 
     @property
     def name(self) -> str:
-        """The class or function as messages name it."""
+        """The name of the class or function in messages."""
         return repr(self.provider) if self.factory is None or self.shares else factory_name(self.factory)
 
     @property
     def place(self) -> str:
-        """File and line of the class or function, or of the `Provider`."""
+        """The file and line of the class or function, or of the `Provider`."""
         return self.provider.place if self.factory is None or self.shares else place_of(self.factory)
 
     @property
     def code(self) -> str:
-        """What stands behind the key, as written in a `Provider`."""
+        """The source code of the factory or value in a `Provider`."""
         return "value=..." if self.provider.factory is None else factory_name(self.provider.factory)
 
     def asks(self, need: Need) -> str:
-        """A parameter and where it stands: `SqlUsers(db) at app.py:12`."""
+        """Return a parameter and its place: `SqlUsers(db) at app.py:12`."""
         if self.shares:
             return f"{self.name} at {self.place}"
         return f"{self.name}({need.name}) at {place_of(constructor_of(self.factory, [need.name]))}"
@@ -67,7 +69,7 @@ class Recipe:
 
 
 class Seed(Recipe):
-    """What every scope is handed from outside.
+    """A value that each scope receives from outside.
 
     >>> Seed(int).declared
     <Lifetime.REQUEST: 'request'>
@@ -79,10 +81,12 @@ class Seed(Recipe):
 
     @cached_property
     def kind(self) -> Kind:
+        """The way to get the value."""
         return Kind.SEED
 
     @property
     def name(self) -> str:
+        """The name of the seed in messages."""
         return f"{type_name(self.key)}, handed to every scope,"
 
 
@@ -91,7 +95,7 @@ def _same(shared: Any, /) -> Any:
 
 
 def _called(factory: Any) -> Any:
-    """The function to call: beneath `contextlib.contextmanager` the generator function itself."""
+    """Return the function to call; for `contextlib.contextmanager`, its generator function."""
     function = factory.__func__ if isinstance(factory, MethodType) else factory
     if isinstance(function, FunctionType) and function.__globals__.get("__name__") == "contextlib":
         generator = core(function)

@@ -1,4 +1,4 @@
-"""Scope: what lives as long as one request or job, and its clean-ups."""
+"""Scope: the instances of one request or job, and their clean-ups."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, overl
 
 import anyio
 
-from kick.di.errors import ScopeClosed, YieldedTwice
+from kick.di.errors import closed_scope, yielded_twice
 from kick.di.naming import place
 
 T = TypeVar("T")
@@ -23,19 +23,21 @@ _NO_SEEDS: Mapping[Any, Any] = {}
 
 
 class Resolving(Protocol):
-    """The container, as far as a scope needs it."""
+    """The part of the container that a scope needs."""
 
-    async def resolve(self, key: Any, scope: Scope) -> Any: ...
+    async def resolve(self, key: Any, scope: Scope) -> Any:
+        """Resolve a type in a scope."""
+        ...
 
 
 class Scope:
-    """The instances of one request or job. `Container.scope` and `Container.new_scope` make one.
+    """The instances of one request or job, created by `Container.scope` and `Container.new_scope`.
 
-    Leaving the `async with` awaits the clean-ups in reverse order. An exception of the body is thrown into each
-    generator at its `yield`, so that a transaction can roll back, and goes on afterwards even if a generator swallows
-    it: a generator that is to clean up in any case does so in a `finally`.
+    Leaving the `async with` block awaits the clean-ups in reverse order. An exception of the block is thrown into each
+    generator at its `yield`, so that a transaction can roll back. It is raised again afterwards, even if a generator
+    catches it. A generator that must always clean up needs a `finally`.
 
-    Synchronous factories and generators run directly on the event loop: they must not block.
+    Synchronous factories and generators run on the event loop, so they must not block.
 
     >>> import asyncio
     >>> from kick.di import Container, Service
@@ -48,7 +50,7 @@ class Scope:
     True
     """
 
-    # The plans work on these; they are not part of the public face.
+    # Used by plans; not public.
     __slots__ = ("cleanups", "closed", "container", "pending", "seeds", "values")
 
     def __init__(self, container: Resolving, seeds: Mapping[Any, Any] | None = None) -> None:
@@ -64,21 +66,22 @@ class Scope:
     @overload
     async def get(self, key: Any) -> Any: ...
     async def get(self, key: Any) -> Any:
-        """The instance that is provided for a type, built now if this scope has none yet.
+        """Return the instance of a type. If this scope has none, it is built.
 
-        Tasks that ask at the same time get the same instance. Raises `ScopeClosed` after the end, and whatever
-        is wrong with the type's providers.
+        Concurrent tasks get the same instance. Raises `KickError`: `di-scope-closed` after the end, and the errors of
+        the providers.
         """
         if self.closed:
-            raise ScopeClosed(key)
+            raise closed_scope(key)
         return await self.container.resolve(key, self)
 
     async def aclose(self, error: BaseException | None = None) -> None:
-        """Await the clean-ups, last built first; `error` is thrown into the generators.
+        """Await the clean-ups in reverse order. `error` is thrown into the generators.
 
-        One that fails does not stop the next; what they raised is raised at the end as an `ExceptionGroup`.
-        Closing again does nothing.
+        A failed clean-up does not stop the next one. All exceptions are raised at the end as an `ExceptionGroup`.
+        A second call does nothing.
         """
+        # Closed before the first clean-up, so that a clean-up cannot build new instances in this scope.
         self.closed = True
         if self.cleanups is None:
             return
@@ -96,25 +99,26 @@ class Scope:
         await self.aclose(error)
 
     def defer(self, cleanup: Cleanup) -> None:
-        """Finish a generator when the scope ends."""
+        """Register a generator that is finished when the scope ends."""
         if self.cleanups is None:
             self.cleanups = []
         self.cleanups.append(cleanup)
 
     def claim(self, recipe: Any) -> None:
-        """Say that this task builds something; who else needs it waits with `built`."""
+        """Declare that this task builds an instance; other tasks wait with `built`."""
         if self.pending is None:
             self.pending = {}
+        # The event is created by the first task that waits: usually none does.
         self.pending[recipe] = None
 
     def settle(self, recipe: Any) -> None:
-        """Wake those who wait for something, whether it was built or failed."""
+        """Wake the tasks that wait for an instance, after success or failure."""
         waiting = self.pending.pop(recipe) if self.pending else None
         if waiting is not None:
             waiting.set()
 
     async def settled(self, recipe: Any) -> None:
-        """Wait while another task builds something."""
+        """Wait while another task builds an instance."""
         while self.pending and recipe in self.pending:
             waiting = self.pending[recipe]
             if waiting is None:
@@ -123,9 +127,9 @@ class Scope:
 
 
 def shielded_from(error: BaseException | None) -> AbstractContextManager[Any]:
-    """Lets clean-ups await where the task is cancelled, in which any `await` would be cancelled again at once.
+    """Return a shield for clean-ups in a cancelled task, where each `await` would be cancelled again.
 
-    Only there: a generator may hold a task group, which cannot be left under a shield that it did not enter.
+    Without a cancellation there is no shield: a generator may hold a task group, which must be left without one.
 
     >>> shielded_from(ValueError())  # doctest: +ELLIPSIS
     <contextlib.nullcontext object at ...>
@@ -135,7 +139,7 @@ def shielded_from(error: BaseException | None) -> AbstractContextManager[Any]:
 
 
 async def unwind(cleanups: list[Cleanup], error: BaseException | None) -> list[BaseException]:
-    """Finish generators, the last first, and return what went wrong."""
+    """Finish generators, the last one first, and return their exceptions."""
     failures: list[BaseException] = []
     trace = error.__traceback__ if error else None
     for cleanup in reversed(cleanups):
@@ -143,7 +147,7 @@ async def unwind(cleanups: list[Cleanup], error: BaseException | None) -> list[B
             await _finish(cleanup, error)
         except BaseException as raised:  # noqa: BLE001  # collected, and raised at the end
             if error is not None and raised is error:
-                error.__traceback__ = trace  # without the frames of the generator it went through
+                error.__traceback__ = trace  # removes the frames of the generator
             else:
                 raised.add_note(f"kick: in the clean-up of {cleanup.__qualname__} at {_place(cleanup)}")
                 failures.append(raised)
@@ -151,10 +155,11 @@ async def unwind(cleanups: list[Cleanup], error: BaseException | None) -> list[B
 
 
 def raise_failures(message: str, failures: list[BaseException]) -> None:
-    """Raise what clean-ups raised as a group; a cancellation among them stays a cancellation."""
+    """Raise the exceptions of clean-ups as a group. A cancellation among them is raised as a cancellation."""
     ordinary = [each for each in failures if isinstance(each, Exception)]
     group = ExceptionGroup(message, ordinary) if ordinary else None
     for each in failures:
+        # A cancellation inside of a group would not reach the cancel scope that caused it.
         if not isinstance(each, Exception):
             raise each from group
     if group:
@@ -165,13 +170,14 @@ async def _finish(cleanup: Cleanup, error: BaseException | None) -> None:
     try:
         if isinstance(cleanup, GeneratorType):
             next(cleanup) if error is None else cleanup.throw(error)
+            # Only a generator that yielded again comes here; it is closed before the error is raised.
             cleanup.close()
         else:
             await (anext(cleanup) if error is None else cleanup.athrow(error))
             await cleanup.aclose()
     except (StopIteration, StopAsyncIteration):
         return
-    raise YieldedTwice(cleanup.__qualname__, _place(cleanup))
+    raise yielded_twice(cleanup.__qualname__, _place(cleanup))
 
 
 def _place(cleanup: Cleanup) -> str:

@@ -1,4 +1,4 @@
-"""@Service(): how long an instance lives, written on the class or function itself."""
+"""@Service(): the scope of a class or provider function."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Literal, TypeVar, get_args
 
-from kick.di.errors import ServiceNotCalled, UnknownScope
+from kick.di.errors import service_not_called, unknown_scope
 
 T = TypeVar("T")
 
@@ -16,30 +16,31 @@ _MARK = "__kick_service__"
 
 
 class Lifetime(Enum):
-    """How long one instance serves.
+    """The lifetime of an instance.
 
     >>> Lifetime("request")
     <Lifetime.REQUEST: 'request'>
     """
 
     SINGLETON = "singleton"
-    """One instance per app, built at its start."""
+    """One instance for the application, built at start-up."""
     REQUEST = "request"
-    """One instance per scope: a request, a job."""
+    """One instance for each scope: a request or a job."""
     TRANSIENT = "transient"
-    """A new instance for everyone who asks."""
+    """A new instance for each parameter."""
 
 
 def Service(scope: ScopeName = "singleton") -> Callable[[T], T]:
-    """Mark a class or a provider function and say how long what it makes lives.
+    """Mark a class or provider function, and set its scope.
 
-    A marked class needs no registration: whoever asks for it by type gets it. A marked function still has to
-    be listed in `providers`. Only the object itself is marked, not its subclasses, and it is returned as it is.
+    A marked class is provided without being listed. A marked function must be listed in `providers`. The mark is not
+    inherited by subclasses. The decorator returns the object unchanged.
 
-    A `request` service is built once per scope, a `transient` one for everyone who asks. Constructors and synchronous
-    functions run directly on the event loop: they must not block.
+    A `request` service is built once in each scope, and a `transient` service for each parameter. Constructors and
+    synchronous functions run on the event loop, so they must not block.
 
-    Raises `ServiceNotCalled` for `@Service` without parentheses, `UnknownScope` for any other scope.
+    Raises `KickError`: `di-service-not-called` for `@Service` without parentheses, `di-unknown-scope` for any other
+    scope.
 
     >>> @Service()
     ... class Clock: ...
@@ -51,7 +52,7 @@ def Service(scope: ScopeName = "singleton") -> Callable[[T], T]:
     (<Lifetime.SINGLETON: 'singleton'>, <Lifetime.REQUEST: 'request'>)
     """
     if callable(scope):
-        raise ServiceNotCalled(scope)
+        raise service_not_called(scope)
     lifetime = lifetime_named(scope)
 
     def mark(service: T) -> T:
@@ -62,18 +63,18 @@ def Service(scope: ScopeName = "singleton") -> Callable[[T], T]:
 
 
 def lifetime_named(scope: str) -> Lifetime:
-    """The lifetime a scope name stands for.
+    """Return the lifetime for the name of a scope.
 
     >>> lifetime_named("transient")
     <Lifetime.TRANSIENT: 'transient'>
     """
     if scope not in get_args(ScopeName):
-        raise UnknownScope(scope, get_args(ScopeName))
+        raise unknown_scope(scope, get_args(ScopeName))
     return Lifetime(scope)
 
 
 def lifetime_mark(service: Any) -> Lifetime | None:
-    """What `@Service` wrote on this very object; nothing is inherited.
+    """Return the lifetime that `@Service` set on this object. It is not inherited.
 
     >>> @Service()
     ... class Clock: ...

@@ -1,4 +1,4 @@
-"""What a class or function needs and makes, read from its signature and type hints."""
+"""Dependencies and results of factories, read from their signatures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from inspect import Parameter
 from types import FunctionType
 from typing import Any, Self, get_args, get_origin
 
-from kick.di.errors import GeneratorHint, MissingReturnHint, UnresolvedHint
+from kick.di.errors import generator_hint, missing_return_hint, unresolved_hint
 from kick.di.generics import filled, type_arguments
 from kick.di.hints import Unresolved, hints_of, signature_of
 from kick.di.naming import core, factory_name, place_of
@@ -22,7 +22,7 @@ _NOT_PASSED = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 class Kind(Enum):
-    """How what a provider makes is come by."""
+    """The way to get an instance from a factory."""
 
     VALUE = "value"
     CALL = "call"
@@ -33,7 +33,7 @@ class Kind(Enum):
 
 
 class Unhinted(Enum):
-    """In place of a hint that is not there, or that is not to be looked at."""
+    """A placeholder for a hint that is missing or ignored."""
 
     MISSING = "no hint"
     UNUSED = "no hint, and none needed"
@@ -41,22 +41,24 @@ class Unhinted(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A parameter to be filled, and the type that fills it."""
+    """A parameter and the type to inject."""
 
     parameter: Parameter
     hint: Any
 
     @property
     def name(self) -> str:
+        """The name of the parameter."""
         return self.parameter.name
 
     @property
     def has_default(self) -> bool:
+        """True if the parameter has a default."""
         return self.parameter.default is not Parameter.empty
 
 
 def kind_of(factory: Any) -> Kind:
-    """How a factory is called.
+    """Return the way to call a factory.
 
     >>> async def connect() -> int: ...
     >>> kind_of(connect), kind_of(int)
@@ -73,7 +75,7 @@ def kind_of(factory: Any) -> Kind:
 
 
 def needs_of(factory: Any) -> tuple[Need, ...]:
-    """The parameters of a class or function, in order.
+    """Return the parameters of a class or function, in order.
 
     >>> def url(host: str, port: int = 80) -> str: ...
     >>> [(need.name, need.hint, need.has_default) for need in needs_of(url)]
@@ -82,7 +84,7 @@ def needs_of(factory: Any) -> tuple[Need, ...]:
     called = core(factory) if get_origin(factory) else factory
     try:
         signature = signature_of(called)
-    except ValueError:  # a class written in C that does not say
+    except ValueError:  # a C class without a signature
         return ()
     parameters = [each for each in signature.parameters.values() if each.kind not in _NOT_PASSED]
     written = constructor_of(called, [each.name for each in parameters])
@@ -95,7 +97,7 @@ def needs_of(factory: Any) -> tuple[Need, ...]:
 
 
 def constructor_of(factory: Any, names: Collection[str]) -> Any:
-    """Where parameters and their hints are written: a function, a constructor, or a class with its fields.
+    """Return the object that has the hints of parameters: a function, a constructor, or a class with fields.
 
     >>> class Server:
     ...     def __init__(self, port: int) -> None: ...
@@ -112,9 +114,9 @@ def constructor_of(factory: Any, names: Collection[str]) -> Any:
 
 
 def made_by(function: Any) -> Any:
-    """The type a provider function makes: what it returns, or what a generator yields.
+    """Return the type that a provider function returns, or that a generator yields.
 
-    Raises `MissingReturnHint`, `GeneratorHint` or `UnresolvedHint`.
+    Raises `KickError`: `di-missing-return-hint`, `di-generator-hint` or `di-unresolved-hint`.
 
     >>> def connect() -> collections.abc.Iterator[int]: yield 1
     >>> made_by(connect)
@@ -123,9 +125,9 @@ def made_by(function: Any) -> Any:
     hint = hints_of(core(function)).get("return")
     if isinstance(hint, Unresolved):
         where = f"the return of {factory_name(function)} at {place_of(function)}"
-        raise UnresolvedHint(where, hint.text, hint.reason, statement=hint.statement)
+        raise unresolved_hint(where, hint.text, hint.reason, statement=hint.statement)
     if hint is None or hint is type(None):
-        raise MissingReturnHint(function)
+        raise missing_return_hint(function)
     if hint is Self:
         return getattr(function, "__self__", hint)
     match kind_of(function):
@@ -142,7 +144,7 @@ def _yielded(function: Any, hint: Any, iterator: type) -> Any:
     iterable = iterator.__mro__[1]
     if args and isinstance(origin, type) and issubclass(origin, iterable) and origin.__module__ == "collections.abc":
         return args[0]
-    raise GeneratorHint(function, hint, iterator.__name__)
+    raise generator_hint(function, hint, iterator.__name__)
 
 
 def _hint(parameter: Parameter, hints: dict[str, Any], bound: bool) -> Any:
@@ -153,5 +155,5 @@ def _hint(parameter: Parameter, hints: dict[str, Any], bound: bool) -> Any:
 
 
 def _filled(hints: dict[str, Any], arguments: Mapping[Any, Any]) -> dict[str, Any]:
-    """The hints of a generic class, its type variables replaced: `Mapper[T]` in `Repo[User]` is `Mapper[User]`."""
+    """Replace the type variables in the hints of a generic class: `Mapper[T]` in `Repo[User]` is `Mapper[User]`."""
     return {name: filled(hint, arguments) for name, hint in hints.items()} if arguments else hints

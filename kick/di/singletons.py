@@ -1,4 +1,4 @@
-"""Singletons: the instances that live as long as the app."""
+"""Singletons: the instances that live as long as the application."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from kick.di.errors import NotBuilt, NotStarted
+from kick.di.errors import not_built, not_started
 from kick.di.graph import Graph
 from kick.di.naming import type_name
 from kick.di.plan import Planner
@@ -19,7 +19,7 @@ from kick.di.scope import Resolving, Scope, shielded_from, unwind
 
 
 class State(Enum):
-    """Where an app stands; before the start a singleton is built when it is asked for, after the end no more."""
+    """The state of an application. Before the start, singletons are built on demand; after the end, not at all."""
 
     NEW = "new"
     STARTED = "started"
@@ -27,9 +27,9 @@ class State(Enum):
 
 
 class Singletons:
-    """Builds singletons, one after the other, and cleans up after them in reverse order.
+    """Builds singletons one after the other, and cleans them up in reverse order.
 
-    Whoever changes or awaits holds the `lock`.
+    A task must hold the `lock` to change the instances or to await.
 
     >>> Singletons(None, Graph([], seeds=())).state
     <State.NEW: 'new'>
@@ -41,31 +41,32 @@ class Singletons:
         self.root = Scope(container)
         self._container = container
         self._graph = graph
+        # Overrides may be nested, so there is one mapping for each.
         self._set_aside: list[dict[Recipe, Any]] = []
 
     @cached_property
     def lock(self) -> anyio.Lock:
-        """Made when it is first needed: with it comes all of anyio's backend, nearly a megabyte."""
+        """The lock, created on first use, because it loads the backend of anyio (nearly 1 MiB)."""
         return anyio.Lock()
 
     @property
     def is_locked(self) -> bool:
-        """Whether somebody holds the lock."""
+        """True while a task holds the lock."""
         return "lock" in vars(self) and self.lock.locked()
 
     def open(self) -> None:
-        """Let singletons be built again after the end."""
+        """Allow building singletons again after the end."""
         if self.state is State.CLOSED:
             self.state = State.NEW
 
     def lacks(self, recipes: Iterable[Recipe]) -> bool:
-        """Whether any of them is still to be built."""
+        """Return true if one of these singletons does not exist yet."""
         return any(recipe not in self.instances for recipe in recipes)
 
     async def build(self, recipes: Iterable[Recipe], planner: Planner) -> None:
-        """Build those that are not there yet, in this order, or none of them."""
+        """Build the missing singletons in this order. If one fails, none is kept."""
         if self.state is State.CLOSED:
-            raise NotStarted(next(iter(recipes)).key)
+            raise not_started(next(iter(recipes)).key)
         built: list[Recipe] = []
         mark = len(self.root.cleanups or ())
         for recipe in recipes:
@@ -85,22 +86,24 @@ class Singletons:
         return await plan.run(self.root) if plan.awaits else plan.run(self.root)
 
     async def _unwind(self, mark: int, error: BaseException) -> None:
-        """Clean up what was built since a mark; what fails in it is noted on the error that is the reason."""
+        """Clean up the singletons that were built since a mark. Failures are noted on the original error."""
         cleanups = (self.root.cleanups or [])[mark:]
         del (self.root.cleanups or [])[mark:]
         with shielded_from(error):
+            # The generators do not see the error: it is not theirs, and their code after the `yield` must run.
             for failure in await unwind(cleanups, None):
                 error.add_note("kick: and then in a clean-up\n" + "".join(format_exception(failure)))
 
     def build_now(self, key: Any, recipes: Iterable[Recipe], planner: Planner) -> None:
-        """Build those that are not there yet, where that takes no `await`; `key` is what was asked for."""
+        """Build the missing singletons if this needs no `await`. `key` is the requested type."""
         for recipe in recipes:
             if recipe not in self.instances:
                 if self.state is not State.STARTED:
-                    raise NotStarted(key)
+                    raise not_started(key)
                 plan = planner.build(recipe)
+                # While another task builds, this recipe may be half built there.
                 if plan.awaits or self.is_locked:
-                    raise NotBuilt(key)
+                    raise not_built(key)
                 try:
                     self.instances[recipe] = plan.run(self.root)
                 except Exception as error:
@@ -108,23 +111,24 @@ class Singletons:
                     raise
 
     def set_dependents_aside(self, key: Any) -> dict[Recipe, Any]:
-        """Put away those that depend on a key which is about to change, until `put_back`."""
+        """Set aside the singletons that depend on a key, until `put_back`."""
         dependents = self._graph.dependents(list(self.instances), key)
         self._set_aside.append({recipe: self.instances.pop(recipe) for recipe in dependents})
         return self._set_aside[-1]
 
     def put_back(self, set_aside: dict[Recipe, Any]) -> None:
-        """Take back what was put away."""
+        """Restore the singletons that were set aside."""
         self._set_aside = [each for each in self._set_aside if each is not set_aside]
         self.instances.update(set_aside)
 
     def drop_dependents(self, key: Any) -> None:
-        """Let go of those that depend on a key which is about to change; they are cleaned up at the end."""
+        """Drop the singletons that depend on a key. They are cleaned up at the end."""
         for recipe in self._graph.dependents(list(self.instances), key):
             del self.instances[recipe]
 
     async def aclose(self) -> None:
-        """Let go of everything and await the clean-ups; raises an `ExceptionGroup` of what they raised."""
+        """Drop all singletons and await the clean-ups. Raises their exceptions as an `ExceptionGroup`."""
+        # A new root first: the container may be started again, even after a clean-up has failed.
         root, self.root, self.state = self.root, Scope(self._container), State.CLOSED
         for instances in (self.instances, *self._set_aside):
             instances.clear()

@@ -28,10 +28,14 @@ if TYPE_CHECKING:
     from kick.exceptions import UnsupportedMediaType as UnsupportedMediaType
     from kick.exceptions import URITooLong as URITooLong
     from kick.http.context.context import RequestContext as RequestContext
+    from kick.http.handlers.parameters import Body as Body
     from kick.http.handlers.parameters import Cookie as Cookie
+    from kick.http.handlers.parameters import FromBody as FromBody
     from kick.http.handlers.parameters import FromCookie as FromCookie
     from kick.http.handlers.parameters import FromHeader as FromHeader
+    from kick.http.handlers.parameters import FromQuery as FromQuery
     from kick.http.handlers.parameters import Header as Header
+    from kick.http.handlers.parameters import Query as Query
     from kick.http.middleware import CallNext as CallNext
     from kick.http.middleware import Middleware as Middleware
     from kick.http.mounts import Mount as Mount
@@ -89,7 +93,16 @@ else:
                 "UnsupportedMediaType",
             ),
             "kick.http.context.context": ("RequestContext",),
-            "kick.http.handlers.parameters": ("Cookie", "FromCookie", "FromHeader", "Header"),
+            "kick.http.handlers.parameters": (
+                "Body",
+                "Cookie",
+                "FromBody",
+                "FromCookie",
+                "FromHeader",
+                "FromQuery",
+                "Header",
+                "Query",
+            ),
             "kick.http.mounts": ("Mount",),
             "kick.http.middleware": ("CallNext", "Middleware"),
             "kick.http.settings": ("Settings",),

@@ -26,13 +26,13 @@ class Middleware:
     and 500 too; the others see the exception. It runs for the handshake of a WebSocket as well, a GET request, up to
     its acceptance, a response with the status 101.
 
-    >>> class NoStore(Middleware):
+    >>> class no_store(Middleware):
     ...     uses_session = False
     ...     async def __call__(self, ctx: RequestContext, call_next: CallNext) -> Response:
     ...         response = await call_next(ctx)
     ...         response.headers["cache-control"] = "no-store"
     ...         return response
-    >>> NoStore().for_route(None) is not None
+    >>> no_store().for_route(None) is not None
     True
     """
 

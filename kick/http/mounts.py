@@ -36,25 +36,18 @@ _OF_THE_BODY: Final = frozenset(
 """Headers that say how the body is sent: whoever sends it knows."""
 
 
-class BadMount(KickError):
+def bad_mount(place: str, problem: str, fix: str) -> KickError:
     """Something in `mounts=` that cannot be mounted."""
-
-    code = "mount"
-
-    def __init__(self, place: str, problem: str, fix: str) -> None:
-        super().__init__(cause=f"{place} {problem}.", fix=fix)
+    return KickError("mount", cause=f"{place} {problem}.", fix=fix)
 
 
-class DuplicateMount(KickError):
+def duplicate_mount(path: str, first: str, second: str) -> KickError:
     """Two things mounted at one path."""
-
-    code = "mount-duplicate"
-
-    def __init__(self, path: str, first: str, second: str) -> None:
-        super().__init__(
-            cause=f"Two things are mounted at {path}: {first} and {second}.",
-            fix=f'Mount one of them elsewhere, such as at `"{path.rstrip("/")}/other"`; or remove it.',
-        )
+    return KickError(
+        "mount-duplicate",
+        cause=f"Two things are mounted at {path}: {first} and {second}.",
+        fix=f'Mount one of them elsewhere, such as at `"{path.rstrip("/")}/other"`; or remove it.',
+    )
 
 
 class Mount(msgspec.Struct, eq=False, kw_only=True):
@@ -193,7 +186,7 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
         response = await mount.route.endpoint(ctx)
     except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
         response = response_to(ctx, error)
-    if ctx._extra_headers is not None:
+    if ctx.added_headers is not None:
         response = finished(ctx)
     if isinstance(response, MountedResponse):
         scope = as_websocket(ctx.scope)
@@ -205,7 +198,7 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
     await refuse(response, ctx.scope, send)
 
 
-def mount_problem(app: object, place: str) -> BadMount | None:
+def mount_problem(app: object, place: str) -> KickError | None:
     """Why something cannot be mounted; `None` when it can.
 
     >>> mount_problem(int, "Module('legacy', mounts={'/old': ...})").cause
@@ -215,26 +208,26 @@ def mount_problem(app: object, place: str) -> BadMount | None:
         return None
     if isinstance(app, type):
         fix = f"Mount an instance: `{app.__name__}()`."
-        return BadMount(place, f"is the class {app.__name__}", fix)
+        return bad_mount(place, f"is the class {app.__name__}", fix)
     if isinstance(app, str | bytes):
-        return BadMount(place, "is a text", f'For the files of a folder: `StaticFiles("{app!s}")`.')
+        return bad_mount(place, "is a text", f'For the files of a folder: `StaticFiles("{app!s}")`.')
     if callable(app) and takes(app, 3):
         return None
     if callable(app) and takes(app, 2):
         name = getattr(app, "__name__", "app")
-        return BadMount(
+        return bad_mount(
             place,
             "takes (environ, start_response): it is a WSGI application",
             f"Put a bridge around it, such as that of the package a2wsgi: `WSGIMiddleware({name})`.",
         )
-    return BadMount(
+    return bad_mount(
         place,
         f"is a {type(app).__name__}, and no ASGI application",
         "Mount what can be called as `async def app(scope, receive, send): ...`.",
     )
 
 
-def mapping_problem(mounts: object, place: str) -> BadMount | None:
+def mapping_problem(mounts: object, place: str) -> KickError | None:
     """What is wrong with what has to map paths to what is mounted there.
 
     >>> mapping_problem({"/old": print}, "mounts=") is None, mapping_problem([print], "mounts=").fix
@@ -242,7 +235,7 @@ def mapping_problem(mounts: object, place: str) -> BadMount | None:
     """
     if isinstance(mounts, Mapping) and all(isinstance(path, str) for path in mounts):
         return None
-    return BadMount(
+    return bad_mount(
         place, "takes paths with what is mounted there", 'Say which path each is at: `mounts={"/old": app}`.'
     )
 
@@ -254,7 +247,7 @@ def mount_info(path: str) -> RouteInfo:
 
 def _application(mount: Mount) -> Endpoint:
     async def serve(ctx: RequestContext[Any]) -> Response:
-        ctx._response = response = MountedResponse(mount, ctx)
+        ctx.response = response = MountedResponse(mount, ctx)
         return response
 
     return serve
@@ -262,7 +255,7 @@ def _application(mount: Mount) -> Endpoint:
 
 def _files(files: StaticFiles, mount: Mount) -> Endpoint:
     async def serve(ctx: RequestContext[Any]) -> Response:
-        ctx._response = response = await files.answer(ctx.scope, mount.below(ctx.scope)[1])
+        ctx.response = response = await files.answer(ctx.scope, mount.below(ctx.scope)[1])
         return response
 
     return serve
@@ -277,4 +270,4 @@ def _body_of(ctx: RequestContext[Any], receive: Receive) -> Receive:
 
     A multipart form that it took apart is not, nor what it read of half a body.
     """
-    return receive if ctx._raw is None else ctx._replay()
+    return receive if ctx.received is None else ctx.replay()

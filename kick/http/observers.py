@@ -64,7 +64,7 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
     size: int = 0
     context: RequestContext[Any] | None = None
     """What the router made of the request; `None` for one that was answered before."""
-    _is_done: bool = False
+    is_done: bool = False
 
     def __repr__(self) -> str:
         scope = self.scope
@@ -81,7 +81,7 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
         if kind == "http.response.body":
             size = len(message.get("body", b""))
             self.size += size
-            if not message.get("more_body") and not self._is_done:
+            if not message.get("more_body") and not self.is_done:
                 self._complete(size)
         elif kind == "http.response.start":
             self.status = message["status"]
@@ -92,17 +92,22 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
         return self._send(message)
 
     def _complete(self, last: int) -> None:
-        self._is_done = True
+        self.is_done = True
         self.ended = ended = perf_counter()
         if ended - self.began > ASK_AFTER and _has_gone(self._receive):
             self.status = CLIENT_CLOSED_REQUEST
             self.size -= last
         self._finished(self)
 
+    def release(self) -> None:
+        """Let go of the request, so that nothing leads back to the scope."""
+        self.context, self.scope = None, _NOTHING
+        self._receive = self._send = _gone
+
     def give_up(self, status: int) -> None:
         """End it, if it has not been completed."""
-        if not self._is_done:
-            self._is_done = True
+        if not self.is_done:
+            self.is_done = True
             self.status = status
             self.ended = perf_counter()
             self._finished(self)
@@ -128,13 +133,12 @@ class Observed:
             exchange.give_up(500)
             raise
         finally:
-            if not exchange._is_done:
+            if not exchange.is_done:
                 exchange.give_up(CLIENT_CLOSED_REQUEST)
             # Nothing may be left that leads in a circle: the collector does not look into exchanges. What servers have
             # us receive and send with leads to the scope.
             scope.pop(KEY, None)
-            exchange.context, exchange.scope = None, _NOTHING
-            exchange._receive = exchange._send = _gone
+            exchange.release()
 
 
 async def _gone(*_: Any) -> Any:

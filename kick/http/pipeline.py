@@ -12,11 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from kick.di.hints import takes
+from kick.errors import KickError
 from kick.exceptions import HTTPError, InternalServerError
 from kick.http.context.context import RequestContext
 from kick.http.context.responses import NOT_BUILT
-from kick.http.errors import NotMiddleware
-from kick.http.middleware import Endpoint
+from kick.http.errors import not_middleware
+from kick.http.middleware import HOOKS, AnyMiddleware, Endpoint, Middleware
 from kick.http.response.background import Background
 from kick.http.response.base import Response, empty_response, head_of, header_line
 from kick.http.routing.route import Route
@@ -30,38 +31,56 @@ CLIENT_CLOSED_REQUEST: Final = 499
 _word: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-def middleware_problem(layer: object) -> NotMiddleware | None:
+def middleware_problem(layer: object) -> KickError | None:
     """Why something cannot be middleware; `None` when it can.
 
     >>> middleware_problem(print).cause
     'print is no middleware: it is not a coroutine function.'
     """
     if isinstance(layer, type):
-        return NotMiddleware(layer, "it is a class")
+        return not_middleware(layer, "it is a class")
     if not callable(layer):
-        return NotMiddleware(layer, "it cannot be called")
+        return not_middleware(layer, "it cannot be called")
     if not (inspect.iscoroutinefunction(layer) or inspect.iscoroutinefunction(type(layer).__call__)):
-        return NotMiddleware(layer, "it is not a coroutine function")
+        return not_middleware(layer, "it is not a coroutine function")
     if not takes(layer, 2):
-        return NotMiddleware(layer, "it does not take two arguments, the context and call_next")
+        return not_middleware(layer, "it does not take two arguments, the context and call_next")
+    hook = next((name for name in HOOKS if hasattr(layer, name)), None)
+    if hook is not None and not isinstance(layer, Middleware):
+        return not_middleware(layer, f"it has {hook!r}, and does not inherit from kick.Middleware")
     return None
 
 
-def for_route(layers: Iterable[Any], route: Route | None) -> list[Any]:
-    """The middleware that has something to do for a route.
+def for_route(layers: Iterable[AnyMiddleware], route: Route | None) -> list[AnyMiddleware]:
+    """The middleware that runs on a route.
 
-    >>> class Sessions:
+    >>> class Skipped(Middleware):
     ...     def for_route(self, route): return None
-    >>> for_route([Sessions()], None)
+    >>> for_route([Skipped()], None)
     []
     """
-    chosen: list[Any] = []
+    chosen: list[AnyMiddleware] = []
     for layer in layers:
-        choose = getattr(layer, "for_route", None)
-        here = layer if choose is None else choose(route)
+        here = layer.for_route(route) if isinstance(layer, Middleware) else layer
         if here is not None:
             chosen.append(here)
     return chosen
+
+
+def uses_session(layer: AnyMiddleware) -> bool:
+    """Whether middleware may use the session: a function may, a `Middleware` says so.
+
+    >>> async def timing(ctx, call_next): return await call_next(ctx)
+    >>> class Blind(Middleware): uses_session = False
+    >>> uses_session(timing), uses_session(Blind())
+    (True, False)
+    """
+    return not isinstance(layer, Middleware) or (layer.uses_session and not layer.optional)
+
+
+def is_optional(layer: AnyMiddleware) -> bool:
+    """Whether middleware is left out of routes where nothing uses the session."""
+    return isinstance(layer, Middleware) and layer.optional
 
 
 def chain_of(layers: Iterable[Any], route: Route | None) -> list[tuple[str, str]]:
@@ -94,7 +113,7 @@ def settled(ctx: RequestContext[Any], returned: Any) -> Response:
     """What a layer returned, as a response that is this request's own: one that is kept may be sent to others too."""
     if isinstance(returned, Response):
         try:
-            return ctx._own(returned)
+            return ctx.adopt_response(returned)
         except ValueError as error:
             return response_to(ctx, error)
     route = ctx.route
@@ -114,10 +133,10 @@ def settled(ctx: RequestContext[Any], returned: Any) -> Response:
 def finished(ctx: RequestContext[Any]) -> Response:
     """The response with the headers that were set on the context; a 500 where it cannot be sent with its own."""
     try:
-        return ctx._finish()
+        return ctx.finish_response()
     except ValueError as error:  # middleware has put in a header that breaks out of its line
         response_to(ctx, error)
-        return ctx._finish()
+        return ctx.finish_response()
 
 
 def response_to(ctx: RequestContext[Any], error: Exception) -> Response:
@@ -127,13 +146,13 @@ def response_to(ctx: RequestContext[Any], error: Exception) -> Response:
     except Exception as failure:  # noqa: BLE001  # an HTTPError that cannot be sent: its extensions are no JSON
         failure.__context__ = error
         response, error = None, failure
-    for cleanup in ctx._cleanups or ():
+    for cleanup in ctx.cleanups or ():
         if isinstance(getattr(cleanup, "__self__", None), Background):
             cleanup.__self__.drop()  # type: ignore[attr-defined]
     if response is None:
         logger.error("%s %s failed, request id %s", ctx.method, shown(ctx.path), ctx.request_id, exc_info=error)
-        response = _explained(ctx, error) if ctx._settings.debug else ctx._problem(_opaque())
-    ctx._response = response = head_of(response) if ctx.method == "HEAD" else response
+        response = _explained(ctx, error) if ctx.settings.debug else ctx.problem_response(_opaque())
+    ctx.response = response = head_of(response) if ctx.method == "HEAD" else response
     return response
 
 
@@ -147,23 +166,23 @@ def _explained(ctx: RequestContext[Any], error: Exception) -> Response:
         from kick.http.debug.page import error_page, prefers_html, readable_trace
 
         if prefers_html(ctx.headers.get("accept", "")):
-            ctx._response = response = error_page(ctx, error, chain_of(ctx._settings.layers, ctx.route))
+            ctx.response = response = error_page(ctx, error, chain_of(ctx.settings.layers, ctx.route))
             return response
-        return ctx._problem(_opaque(exception=type(error).__qualname__, trace=readable_trace(error)))
+        return ctx.problem_response(_opaque(exception=type(error).__qualname__, trace=readable_trace(error)))
     except Exception:
         logger.exception("the error could not be explained, request id %s", ctx.request_id)
-        return ctx._problem(_opaque())
+        return ctx.problem_response(_opaque())
 
 
 def _known(ctx: RequestContext[Any], error: Exception) -> Response | None:
     if isinstance(error, HTTPError):
         if error.status >= 500 and error.__cause__ is not None:
             logger.error("%s %s: %s: %r", ctx.method, shown(ctx.path), error, error.__cause__)
-        return ctx._problem(error)
+        return ctx.problem_response(error)
     if isinstance(error, HTTPException):
         headers = error.headers or {}
         if 400 <= error.status_code <= 599:
-            return ctx._problem(HTTPError(error.status_code, error.detail, headers=headers))
+            return ctx.problem_response(HTTPError(error.status_code, error.detail, headers=headers))
         return empty_response(error.status_code, *(header_line(name, value) for name, value in headers.items()))
     if isinstance(error, ClientDisconnect):
         return empty_response(CLIENT_CLOSED_REQUEST)
@@ -178,7 +197,7 @@ def _answering(endpoint: Endpoint) -> Endpoint:
             response = await endpoint(ctx)
         except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
             return response_to(ctx, error)
-        return response if response is ctx._response else settled(ctx, response)
+        return response if response is ctx.response else settled(ctx, response)
 
     return answer
 

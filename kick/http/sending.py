@@ -19,21 +19,21 @@ async def send_response(ctx: RequestContext[Any], response: Response, send: Send
     if ctx.scope["method"] == "HEAD":
         response = head_of(response)
     try:
-        await response(ctx.scope, ctx._receive, send)
+        await response(ctx.scope, ctx.receive, send)
     except ClientDisconnect as error:
         await end_request(ctx, error)
     except BaseException as error:
         await end_request(ctx, error)
         raise
     else:
-        if ctx._cleanups is not None:
+        if ctx.cleanups is not None:
             await end_request(ctx, None)
 
 
 async def end_request(ctx: RequestContext[Any], error: BaseException | None) -> None:
     """Await what was to be awaited at the end of a request, the last thing first; one failing stops no other."""
-    while ctx._cleanups:  # the work of one may name another
-        cleanups, ctx._cleanups = ctx._cleanups, None
+    while ctx.cleanups:  # the work of one may name another
+        cleanups, ctx.cleanups = ctx.cleanups, None
         with shielded_from(error):
             await _clean_up(cleanups, error)
 

@@ -7,35 +7,29 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kick.errors import KickError, MissingExtra, similar
+from kick.errors import KickError, missing_extra, similar
 from kick.http.context.context import RequestContext
 
 
-class NoSuchFolder(KickError):
+def missing_folder(folder: Path) -> KickError:
     """`templates=` names a folder that is not there."""
-
-    code = "templates-folder"
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(
-            cause=f"bootstrap(templates={str(folder)!r}): there is no such folder.",
-            fix='Name a folder that is there, from the code: `templates=Path(__file__).parent / "templates"`.',
-        )
+    return KickError(
+        "templates-folder",
+        cause=f"bootstrap(templates={str(folder)!r}): there is no such folder.",
+        fix='Name a folder that is there, from the code: `templates=Path(__file__).parent / "templates"`.',
+    )
 
 
-class NoSuchTemplate(KickError):
+def missing_template(template: str, folder: Path, known: Iterable[str]) -> KickError:
     """`ctx.render()` names a template that is not there."""
-
-    code = "template-missing"
-
-    def __init__(self, template: str, folder: Path, known: Iterable[str]) -> None:
-        known = sorted(known)
-        near = similar(template, known) or known[:3]
-        names = ", ".join(f"`{name!r}`" for name in near)
-        super().__init__(
-            cause=f"There is no template {template!r} in {folder}.",
-            fix=f"Take one that is there: {names}." if names else "Write it: the folder is empty.",
-        )
+    known = sorted(known)
+    near = similar(template, known) or known[:3]
+    names = ", ".join(f"`{name!r}`" for name in near)
+    return KickError(
+        "template-missing",
+        cause=f"There is no template {template!r} in {folder}.",
+        fix=f"Take one that is there: {names}." if names else "Write it: the folder is empty.",
+    )
 
 
 class JinjaTemplates:
@@ -71,23 +65,24 @@ class JinjaTemplates:
         try:
             import jinja2
         except ModuleNotFoundError:
-            raise MissingExtra("bootstrap(templates=...)", "jinja2", "templates") from None
+            raise missing_extra("bootstrap(templates=...)", "jinja2", "templates") from None
         self.folder = Path(folder)
         self.context = list(context)
         if not self.folder.is_dir():
-            raise NoSuchFolder(self.folder)
+            raise missing_folder(self.folder)
         self._environment = jinja2.Environment(loader=jinja2.FileSystemLoader(self.folder), autoescape=True)
         self._environment.globals.update(globals or {})
         self._environment.filters.update(filters or {})
         self._not_found = jinja2.TemplateNotFound
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
-        """The page of a template. Raises `NoSuchTemplate`, with the nearest names, where there is none."""
+        """The page of a template. Raises `KickError`: `template-missing`, with the nearest names, where there is
+        none."""
         try:
             return self._environment.get_template(template).render(values)
         except self._not_found as error:
             missing = str(error.name or template)
-            raise NoSuchTemplate(missing, self.folder, self._environment.list_templates()) from None
+            raise missing_template(missing, self.folder, self._environment.list_templates()) from None
 
     def add_functions(self, functions: Mapping[str, Callable[[Mapping[str, Any]], Any]]) -> None:
         """Let all templates call these; each is given the values of the page."""

@@ -15,7 +15,7 @@ import anyio.to_thread
 import msgspec
 from starlette.datastructures import UploadFile as StarletteUploadFile
 
-from kick.http.errors import BadFileLimit
+from kick.http.errors import bad_file_limit
 
 PIECE: Final = 1 << 16
 """How much of a file is handled at a time when nothing else is said: 64 KiB."""
@@ -81,7 +81,7 @@ class File(msgspec.Struct, frozen=True):
             type that the client says.
         max_files: the most files of a `list[UploadFile]`; 10 when nothing is said.
 
-    Raises `BadFileLimit` for what is none of these.
+    Raises `KickError`: `file-limit` for what is none of these.
 
     >>> File(max_size=5 << 20, types=["image/*"]).takes("image/png")
     True
@@ -95,11 +95,11 @@ class File(msgspec.Struct, frozen=True):
         for name, unit, example in (("max_size", "bytes", "5 << 20"), ("max_files", "files", "10")):
             value: Any = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise BadFileLimit(f"File({name}={value!r}) is no number of {unit}", f"File({name}={example})")
+                raise bad_file_limit(f"File({name}={value!r}) is no number of {unit}", f"File({name}={example})")
         types: Any = self.types
         if not isinstance(types, list | tuple) or not all(isinstance(each, str) and "/" in each for each in types):
             example = 'File(types=["image/png", "image/*"])'
-            raise BadFileLimit(f"File(types={types!r}) is no list of media types", example)
+            raise bad_file_limit(f"File(types={types!r}) is no list of media types", example)
 
     def takes(self, media_type: str) -> bool:
         """Whether files of a media type are taken; it is in lower case and without parameters."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from starlette.middleware.cors import CORSMiddleware
 
@@ -13,12 +13,10 @@ from kick.cookies import is_token
 from kick.environment import in_production
 from kick.errors import KickError
 from kick.exceptions import BadRequest
-from kick.http.context.context import RequestContext
-from kick.http.response.base import Response, add_vary, empty_response, header_line
-from kick.http.routing.route import ANY_METHOD, Route
+from kick.http import CallNext, Middleware, RequestContext, Response, Route
+from kick.http.response.base import add_vary, empty_response, header_line
+from kick.http.routing.route import ANY_METHOD
 from kick.middleware.ownership import own_response
-
-CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _PROBES: Final = ("null", "https://evil.test", "http://evil.test", "https://example.com.evil.test", "https://e")
@@ -31,65 +29,53 @@ _OF_BODY: Final = (b"content-length", b"content-type")
 _LOCAL: Final = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?").fullmatch
 
 
-class BadOrigin(KickError):
+def bad_origin(origin: object, reason: str, example: str) -> KickError:
     """Something in `allow_origins` that no browser sends as its origin."""
-
-    code = "cors-origin"
-
-    def __init__(self, origin: object, reason: str, example: str) -> None:
-        super().__init__(
-            cause=f"cors(allow_origins=[{origin!r}]): {reason}.",
-            fix=f"Write the origin as browsers send it: `allow_origins=[{example!r}]`.",
-        )
+    return KickError(
+        "cors-origin",
+        cause=f"cors(allow_origins=[{origin!r}]): {reason}.",
+        fix=f"Write the origin as browsers send it: `allow_origins=[{example!r}]`.",
+    )
 
 
-class DangerousCors(KickError):
+def dangerous_cors(problem: str, fix: str) -> KickError:
     """Settings that open an application to sites that it does not know."""
-
-    code = "cors-dangerous"
-
-    def __init__(self, problem: str, fix: str) -> None:
-        super().__init__(cause=f"cors(): {problem}.", fix=fix)
+    return KickError("cors-dangerous", cause=f"cors(): {problem}.", fix=fix)
 
 
-class BadCorsOption(KickError):
+def bad_cors_option(option: str, given: object, expected: str, example: str) -> KickError:
     """An option of `cors()` whose value makes no sense."""
-
-    code = "cors-option"
-
-    def __init__(self, option: str, given: object, expected: str, example: str) -> None:
-        super().__init__(
-            cause=f"cors({option}={given!r}) is not {expected}.", fix=f"Write, for example, `{option}={example}`."
-        )
+    return KickError(
+        "cors-option",
+        cause=f"cors({option}={given!r}) is not {expected}.",
+        fix=f"Write, for example, `{option}={example}`.",
+    )
 
 
-class CorsOnRoute(KickError):
+def cors_on_route(place: str) -> KickError:
     """`cors()` around a route, where it would never see the preflight."""
-
-    code = "cors-route"
-
-    def __init__(self, place: str) -> None:
-        super().__init__(
-            cause=f"{place} has cors(); a browser asks with OPTIONS first, and that is another route.",
-            fix='Put it around the application: `middleware=[cors(allow_origins=["https://app.example.com"])]`.',
-        )
+    return KickError(
+        "cors-route",
+        cause=f"{place} has cors(); a browser asks with OPTIONS first, and that is another route.",
+        fix='Put it around the application: `middleware=[cors(allow_origins=["https://app.example.com"])]`.',
+    )
 
 
-class Cors:
-    """What `cors()` returns."""
+class CorsLayer(Middleware):
+    """Middleware that `cors()` returns."""
 
-    is_blind = True
+    uses_session = False
 
     def __init__(self, rules: CORSMiddleware) -> None:
         self.rules = rules
         self._everyone = rules.allow_all_origins
         self._headers = [header_line(name, value) for name, value in rules.simple_headers.items()]
 
-    def for_route(self, route: Route | None) -> Cors | PlainCors:
+    def for_route(self, route: Route | None) -> CorsLayer | PlainCorsLayer:
         """Itself; something quicker for routes that no preflight can be meant for."""
         if route is not None and any(layer is self for layer in route.middleware):
-            raise CorsOnRoute(route.place)
-        return self if route is None or route.method in ("OPTIONS", ANY_METHOD) else PlainCors(self)
+            raise cors_on_route(route.place)
+        return self if route is None or route.method in ("OPTIONS", ANY_METHOD) else PlainCorsLayer(self)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Answer a preflight, whatever its path; add the headers to every other response."""
@@ -101,7 +87,7 @@ class Cors:
 
     def add_headers(self, ctx: RequestContext[Any], response: Response) -> Response:
         """Say whether the site that asks may read the response, and to caches that it depends on the site."""
-        mine = response if response is ctx._response else own_response(ctx, response)
+        mine = response if response is ctx.response else own_response(ctx, response)
         if mine is None:
             return response
         headers = mine.raw_headers
@@ -128,18 +114,18 @@ class Cors:
         if answer.status_code == 200:
             response: Response = empty_response(204)
         else:
-            response = ctx._problem(BadRequest(bytes(answer.body).decode() + "."))
-        ctx._response = response
+            response = ctx.problem_response(BadRequest(bytes(answer.body).decode() + "."))
+        ctx.response = response
         response.raw_headers += [header for header in answer.raw_headers if header[0] not in _OF_BODY]
         return response
 
 
-class PlainCors:
+class PlainCorsLayer(Middleware):
     """`cors()` for a route that answers no OPTIONS."""
 
-    is_blind = True
+    uses_session = False
 
-    def __init__(self, cors: Cors) -> None:
+    def __init__(self, cors: CorsLayer) -> None:
         self._cors = cors
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
@@ -156,7 +142,7 @@ def cors(
     allow_headers: Sequence[str] = (),
     expose_headers: Sequence[str] = (),
     max_age: timedelta | float = 600,
-) -> Cors:
+) -> CorsLayer:
     """Middleware that lets other sites read responses (Fetch Living Standard, section 3.2); it stands first.
 
     Preflights are answered for every path. Errors have the headers as well, so that scripts can read them.
@@ -174,7 +160,7 @@ def cors(
     True
     >>> cors(allow_origins=["*"], allow_credentials=True)
     Traceback (most recent call last):
-    kick.middleware.cors.DangerousCors: [cors-dangerous]
+    kick.middleware.cors.dangerous_cors: [cors-dangerous]
       cors(): everybody may read what is meant for the user who is logged in.
       Fix: Name the sites: `allow_origins=["https://app.example.com"]`.
 
@@ -183,16 +169,16 @@ def cors(
     _check_origins(allow_origins, allow_credentials)
     _check_regex(allow_origin_regex, allow_credentials)
     if not allow_origins and allow_origin_regex is None:
-        raise BadCorsOption("allow_origins", [*allow_origins], "a list of origins", '["https://app.example.com"]')
+        raise bad_cors_option("allow_origins", [*allow_origins], "a list of origins", '["https://app.example.com"]')
     _check_tokens("allow_methods", allow_methods, '["GET", "POST"]')
     _check_tokens("allow_headers", allow_headers, '["x-csrf-token"]')
     _check_tokens("expose_headers", expose_headers, '["x-total-count"]')
     if allow_credentials and "*" in expose_headers:
-        raise BadCorsOption("expose_headers", ["*"], "understood with credentials", '["x-total-count"]')
+        raise bad_cors_option("expose_headers", ["*"], "understood with credentials", '["x-total-count"]')
     seconds: Any = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
-        raise BadCorsOption("max_age", max_age, "a number of seconds", "600")
-    return Cors(
+        raise bad_cors_option("max_age", max_age, "a number of seconds", "600")
+    return CorsLayer(
         CORSMiddleware(
             _no_app,
             allow_origins=frozenset(allow_origins),
@@ -212,16 +198,16 @@ async def _no_app(scope: Any, receive: Any, send: Any) -> None:
 
 def _check_origins(origins: Any, credentials: bool) -> None:
     if isinstance(origins, str) or not isinstance(origins, Sequence):
-        raise BadCorsOption("allow_origins", origins, "a list of origins", '["https://app.example.com"]')
+        raise bad_cors_option("allow_origins", origins, "a list of origins", '["https://app.example.com"]')
     for origin in origins:
         if origin == "*":
             if credentials:
-                raise DangerousCors(
+                raise dangerous_cors(
                     "everybody may read what is meant for the user who is logged in",
                     'Name the sites: `allow_origins=["https://app.example.com"]`.',
                 )
         elif origin == "null":
-            raise DangerousCors(
+            raise dangerous_cors(
                 "every sandboxed frame, on whatever site, says that its origin is null",
                 'Name the sites: `allow_origins=["https://app.example.com"]`.',
             )
@@ -231,14 +217,14 @@ def _check_origins(origins: Any, credentials: bool) -> None:
 
 def _check_origin(origin: Any, credentials: bool) -> None:
     if not isinstance(origin, str):
-        raise BadOrigin(origin, "an origin is a text", "https://app.example.com")
+        raise bad_origin(origin, "an origin is a text", "https://app.example.com")
     if "*" in origin:
-        raise BadOrigin(origin, "a star stands alone; allow_origin_regex is for many hosts", "https://app.example.com")
+        raise bad_origin(origin, "a star stands alone; allow_origin_regex is for many hosts", "https://app.example.com")
     is_web = origin.lower().startswith(("http://", "https://"))
     if not (_is_origin(origin) if is_web else _is_scheme(origin)):
-        raise BadOrigin(origin, "no browser sends this; it is a scheme, a host and perhaps a port", _nearest(origin))
+        raise bad_origin(origin, "no browser sends this; it is a scheme, a host and perhaps a port", _nearest(origin))
     if credentials and origin.startswith("http://") and in_production() and not _LOCAL(origin):
-        raise DangerousCors(
+        raise dangerous_cors(
             f"{origin} comes without https, so whoever is on the network may read what is meant for the user",
             f"Use https: `allow_origins=[{'https' + origin[4:]!r}]`.",
         )
@@ -260,15 +246,15 @@ def _check_regex(pattern: Any, credentials: bool) -> None:
     try:
         matches = re.compile(pattern).fullmatch
     except (re.error, TypeError):
-        raise BadCorsOption("allow_origin_regex", pattern, "a regular expression", example) from None
+        raise bad_cors_option("allow_origin_regex", pattern, "a regular expression", example) from None
     if not _begins_with_scheme(pattern):
-        raise DangerousCors(f"allow_origin_regex={pattern!r} does not begin with https://", fix)
+        raise dangerous_cors(f"allow_origin_regex={pattern!r} does not begin with https://", fix)
     if credentials and in_production() and not re.match(r"\^?(?:\(\?:)?https(?!\?)", pattern):
-        raise DangerousCors(f"allow_origin_regex={pattern!r} allows sites without https", fix)
+        raise dangerous_cors(f"allow_origin_regex={pattern!r} allows sites without https", fix)
     if any(map(matches, _PROBES)):
-        raise DangerousCors(f"allow_origin_regex={pattern!r} allows sites of anybody", fix)
+        raise dangerous_cors(f"allow_origin_regex={pattern!r} allows sites of anybody", fix)
     if _has_bare_dot(pattern):
-        raise DangerousCors(f"a dot in allow_origin_regex={pattern!r} stands for any character", fix)
+        raise dangerous_cors(f"a dot in allow_origin_regex={pattern!r} stands for any character", fix)
 
 
 def _has_bare_dot(pattern: str) -> bool:
@@ -283,4 +269,4 @@ def _has_bare_dot(pattern: str) -> bool:
 
 def _check_tokens(option: str, given: Any, example: str) -> None:
     if isinstance(given, str) or not all(isinstance(each, str) and is_token(each) for each in given):
-        raise BadCorsOption(option, given, "a list of names", example)
+        raise bad_cors_option(option, given, "a list of names", example)

@@ -8,22 +8,20 @@ Where it says nothing, the request has to carry the token of its session.
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar, overload
 from urllib.parse import urlsplit
 
 from kick.errors import KickError, raise_all
 from kick.exceptions import Forbidden
-from kick.http.context.context import RequestContext
-from kick.http.errors import MiddlewareOrder, list_problem
+from kick.http import CallNext, Middleware, RequestContext, Response, Route, Settings
+from kick.http.errors import list_problem, middleware_order
 from kick.http.request.body import FORM, MULTIPART, WITHOUT_BODY
-from kick.http.response.base import Response
-from kick.http.routing.route import ANY_METHOD, Route
-from kick.http.settings import Settings
+from kick.http.routing.route import ANY_METHOD
 from kick.http.websocket.scope import is_handshake
 from kick.middleware.session import SessionLayer
 from kick.session.csrf_token import is_token_of
-from kick.session.errors import BadTrustedOrigin, NeedsSession
+from kick.session.errors import bad_trusted_origin, session_needed
 from kick.session.session import Session
 from kick.session.state import Status
 
@@ -50,8 +48,8 @@ class Proof(enum.Enum):
     """Neither header is there: an old browser, or none at all."""
 
 
-class CsrfLayer:
-    """What `csrf()` returns."""
+class CsrfLayer(Middleware):
+    """Middleware that `csrf()` returns."""
 
     def __init__(self, trusted: frozenset[bytes]) -> None:
         self._trusted = trusted
@@ -62,25 +60,23 @@ class CsrfLayer:
             return None
         if getattr(route.handler, _EXEMPT, False) or getattr(route.controller, _EXEMPT, False):
             return None
-        return MountCsrf(self._trusted) if route.method == ANY_METHOD else self
+        return MountCsrfLayer(self._trusted) if route.method == ANY_METHOD else self
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
-        """What is wrong with its place among the middleware."""
+        """Return the mistakes in its place among the middleware."""
         if any(isinstance(layer, SessionLayer) for layer in before):
             return []
         if any(isinstance(layer, SessionLayer) for layer in after):
             problem = "csrf() stands before session(), whose token it compares with."
-            return [MiddlewareOrder(problem, "session(secret=secret), csrf()")]
-        return [NeedsSession("csrf()", "csrf()")]
+            return [middleware_order(problem, "session(secret=secret), csrf()")]
+        return [session_needed("csrf()", "csrf()")]
 
     def configure(self, settings: Settings) -> None:
         """Give the templates, where there are any, `csrf_token()` and `csrf_input()`."""
         if settings.templates is not None:
             settings.templates.add_functions({"csrf_token": _token_of, "csrf_input": _input_of})
 
-    async def __call__(
-        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
-    ) -> Response:
+    async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Hand the request on, or refuse it."""
         site = origin = token = None
         for name, value in ctx.scope["headers"]:
@@ -119,15 +115,13 @@ class CsrfLayer:
         )
 
 
-class MountCsrf(CsrfLayer):
+class MountCsrfLayer(CsrfLayer):
     """`csrf()` for what is mounted, which takes any method.
 
     The handshake of a WebSocket is a GET, and is looked at: a connection changes what it likes.
     """
 
-    async def __call__(
-        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
-    ) -> Response:
+    async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Hand the request on, or refuse it."""
         if ctx.method in SAFE_METHODS and not is_handshake(ctx.scope):
             return await call_next(ctx)
@@ -140,7 +134,7 @@ async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None
     Where the browser proves the origin, a token that is sent all the same has to be that of the session; if not, the
     page was made for another one. With no session cookie, nothing is done in anybody's name.
     """
-    session = ctx._session
+    session = ctx.opened_session
     is_stored = session is not None and session.state.status is Status.STORED
     if proof is Proof.SAME_ORIGIN and (token is None or not is_stored):
         return
@@ -183,7 +177,7 @@ async def _token_in_form(ctx: RequestContext[Any]) -> str | None:
     route = ctx.route
     streams = route is not None and route.info.stream
     forms = (FORM,) if route is not None and route.method == ANY_METHOD else (FORM, MULTIPART)
-    if streams or ctx.method in WITHOUT_BODY or ctx._media_type() not in forms:
+    if streams or ctx.method in WITHOUT_BODY or ctx.media_type not in forms:
         return None
     await ctx.read()
     value = ctx.form.get(FIELD)
@@ -258,14 +252,14 @@ def csrf(*, trusted_origins: Sequence[str] = ()) -> CsrfLayer:
     GET, HEAD and OPTIONS are never refused, so let them change nothing. Routes with `session=False` are left out. Every
     403 has a `code`: `csrf-cross-site`, `csrf-origin`, `csrf-token-missing`, `csrf-token-invalid`, `csrf-session`.
 
-    Raises `BadTrustedOrigin` for what is no origin.
+    Raises `KickError`: `csrf-trusted-origin` for what is no origin.
 
     >>> csrf(trusted_origins=["https://admin.example.com"])
     <kick.middleware.csrf.CsrfLayer object at ...>
     """
     no_list = list_problem(trusted_origins, "trusted_origins", "csrf()")
     raise_all([no_list] if no_list else [])
-    raise_all(BadTrustedOrigin(each) for each in trusted_origins if not _is_origin(each))
+    raise_all(bad_trusted_origin(each) for each in trusted_origins if not _is_origin(each))
     return CsrfLayer(frozenset(each.encode("ascii") for each in trusted_origins))
 
 

@@ -51,17 +51,14 @@ def parse_host(text: str) -> Host | None:
     return Host(name, port) if _LABELS(name) else None
 
 
-class BadAllowedHost(KickError):
+def bad_allowed_host(given: object) -> KickError:
     """Something in `allowed_hosts=` that names no host."""
-
-    code = "allowed-host"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"allowed_hosts has {given!r}, which is neither a name nor an address of a host.",
-            fix='Name each host without scheme and port, all below one with a star: `allowed_hosts=["example.com", '
-            '"*.example.com"]`.',
-        )
+    return KickError(
+        "allowed-host",
+        cause=f"allowed_hosts has {given!r}, which is neither a name nor an address of a host.",
+        fix='Name each host without scheme and port, all below one with a star: `allowed_hosts=["example.com", '
+        '"*.example.com"]`.',
+    )
 
 
 class HostPatterns:
@@ -92,7 +89,7 @@ class HostPatterns:
 
 def host_problems(given: Any) -> list[KickError]:
     """What is wrong with `allowed_hosts=`; the list itself is one."""
-    return [BadAllowedHost(each) for each in given if not _is_pattern(each)]
+    return [bad_allowed_host(each) for each in given if not _is_pattern(each)]
 
 
 def _as_parsed(name: str) -> str:

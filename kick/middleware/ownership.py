@@ -1,11 +1,10 @@
-"""Responses that a layer may change."""
+"""Responses that middleware may change."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from kick.http.context.context import RequestContext
-from kick.http.response.base import Response
+from kick.http import RequestContext, Response
 
 
 def own_response(ctx: RequestContext[Any], response: object) -> Response | None:
@@ -13,6 +12,6 @@ def own_response(ctx: RequestContext[Any], response: object) -> Response | None:
 
     Around a handler, other than around an application, a layer further in may have returned one that it keeps.
     """
-    if response is ctx._response:
-        return ctx._response
-    return ctx._own(response) if isinstance(response, Response) else None
+    if response is ctx.response:
+        return ctx.response
+    return ctx.adopt_response(response) if isinstance(response, Response) else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
-from kick.http.routing.route import Route
-from kick.http.settings import Settings
+from kick.http import Middleware, Route, Settings
 
 
-class PerRoute:
+class PerRoute(Middleware):
     """A layer whose likes on a route, given with `@Use`, take its place around the application.
 
     That way the choice of a route holds for its errors too, which are made into responses further out.
@@ -25,7 +24,7 @@ class PerRoute:
         """Remember what the layers of one application have in common."""
         self._shared = settings.shared
 
-    def for_route(self, route: Route | None) -> Self | None:
+    def for_route(self, route: Route | None) -> Middleware | None:
         """The layer for a route: the innermost of its own, or that of the application; `None` for an idle one."""
         shared = {} if self._shared is None else self._shared
         kind = type(self).__name__

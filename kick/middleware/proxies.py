@@ -38,29 +38,22 @@ _PAIR: Final = re.compile(
 ).match
 
 
-class BadTrustedProxies(KickError):
+def bad_trusted_proxies(given: object) -> KickError:
     """`trusted_proxies=` that is neither a number of proxies nor a list of their networks."""
-
-    code = "trusted-proxies"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"trusted_proxies={given!r} is neither a number of proxies nor a list of networks.",
-            fix="Say how many there are, such as `trusted_proxies=1`, or where: "
-            '`trusted_proxies=["10.0.0.0/8", "unix"]`.',
-        )
+    return KickError(
+        "trusted-proxies",
+        cause=f"trusted_proxies={given!r} is neither a number of proxies nor a list of networks.",
+        fix='Say how many there are, such as `trusted_proxies=1`, or where: `trusted_proxies=["10.0.0.0/8", "unix"]`.',
+    )
 
 
-class BadForwardedHeaders(KickError):
+def bad_forwarded_headers(given: object) -> KickError:
     """`TrustedProxies(headers=...)` that names no headers that kick reads."""
-
-    code = "trusted-proxies-headers"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"TrustedProxies(headers={given!r}): one kind is read, the one that your proxies write.",
-            fix='Take `TrustedProxies(1, headers="x-forwarded")` or `headers="forwarded"`.',
-        )
+    return KickError(
+        "trusted-proxies-headers",
+        cause=f"TrustedProxies(headers={given!r}): one kind is read, the one that your proxies write.",
+        fix='Take `TrustedProxies(1, headers="x-forwarded")` or `headers="forwarded"`.',
+    )
 
 
 class Network(NamedTuple):
@@ -92,11 +85,11 @@ class TrustedProxies:
     >>> TrustedProxies(["10.0.0.0/8"], headers="forwarded")
     TrustedProxies(['10.0.0.0/8'], headers='forwarded')
 
-    Raises `BadTrustedProxies` and `BadForwardedHeaders`.
+    Raises `KickError`: `trusted-proxies` and `trusted-proxies-headers`.
     """
 
     def __init__(self, trusted: int | Sequence[str], *, headers: Headers = "x-forwarded") -> None:
-        problems: list[KickError] = [] if headers in ("x-forwarded", "forwarded") else [BadForwardedHeaders(headers)]
+        problems: list[KickError] = [] if headers in ("x-forwarded", "forwarded") else [bad_forwarded_headers(headers)]
         self.trusted = trusted
         self.headers = headers
         self.count = 0
@@ -107,7 +100,7 @@ class TrustedProxies:
         elif isinstance(trusted, Iterable) and not isinstance(trusted, str | bytes):
             self._read(list(trusted), problems)
         else:
-            problems.append(BadTrustedProxies(trusted))
+            problems.append(bad_trusted_proxies(trusted))
         raise_all(problems)
         self._trusts_peer = lru_cache(1024)(self._trusts_text)  # peers are the proxies: a few
 
@@ -173,7 +166,7 @@ class TrustedProxies:
                 bits = int(network.network_address)
                 self.networks.append(Network(len(network.network_address.packed), int(network.netmask), bits))
             except ValueError:
-                problems.append(BadTrustedProxies(self.trusted))
+                problems.append(bad_trusted_proxies(self.trusted))
                 return
 
     def _trusts_text(self, text: str) -> bool:

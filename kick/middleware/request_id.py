@@ -6,28 +6,24 @@ from typing import Any
 
 from kick.cookies import is_token
 from kick.errors import KickError
-from kick.http.context.context import RequestContext
-from kick.http.middleware import CallNext
+from kick.http import CallNext, Middleware, RequestContext, Response
 from kick.http.request.request_id import draw_request_id, usable_id
-from kick.http.response.base import Response, set_header
+from kick.http.response.base import set_header
 
 
-class BadRequestIDHeader(KickError):
+def bad_request_id_header(given: object) -> KickError:
     """`request_id(header=...)` with a name that no header has."""
-
-    code = "request-id-header"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"request_id(header={given!r}): that is no name of a header (RFC 9110, section 5.1).",
-            fix='Take a usual one: `request_id(header="X-Request-ID")`.',
-        )
+    return KickError(
+        "request-id-header",
+        cause=f"request_id(header={given!r}): that is no name of a header (RFC 9110, section 5.1).",
+        fix='Take a usual one: `request_id(header="X-Request-ID")`.',
+    )
 
 
-class RequestIds:
-    """What `request_id()` returns."""
+class RequestIdLayer(Middleware):
+    """Middleware that `request_id()` returns."""
 
-    is_blind = True
+    uses_session = False
 
     def __init__(self, name: bytes, inbound: bool) -> None:
         self._name = name
@@ -37,7 +33,7 @@ class RequestIds:
         """Name the request, hand it on, and say the name."""
         name = self._name
         found = self._sent_with(ctx) if self._inbound else None
-        ctx._request_id = request_id = found or ctx._request_id or draw_request_id()
+        ctx.known_request_id = request_id = found or ctx.known_request_id or draw_request_id()
         response = await call_next(ctx)
         set_header(response, name, request_id.encode("ascii"))
         return response
@@ -48,7 +44,7 @@ class RequestIds:
         return text if usable_id(text) else None
 
 
-def request_id(*, header: str = "X-Request-ID", inbound: bool = False) -> RequestIds:
+def request_id(*, header: str = "X-Request-ID", inbound: bool = False) -> RequestIdLayer:
     """Middleware that says the name of each request, `ctx.request_id`, in a header of its response.
 
     Arguments:
@@ -62,8 +58,8 @@ def request_id(*, header: str = "X-Request-ID", inbound: bool = False) -> Reques
     ...     client.get("/", headers={"X-Request-ID": "abc-1"}).headers["X-Request-ID"]
     'abc-1'
 
-    Raises `BadRequestIDHeader` for a name that no header has.
+    Raises `KickError`: `request-id-header` for a name that no header has.
     """
     if not is_token(header):
-        raise BadRequestIDHeader(header)
-    return RequestIds(header.lower().encode("ascii"), inbound)
+        raise bad_request_id_header(header)
+    return RequestIdLayer(header.lower().encode("ascii"), inbound)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from kick.di import Provider
 from kick.errors import KickError
 from kick.exceptions import HTTPError
-from kick.http.context.context import RequestContext
-from kick.http.errors import MiddlewareOrder
-from kick.http.response.base import Response
-from kick.http.routing.route import Route
+from kick.http import CallNext, Middleware, RequestContext, Response, Route
+from kick.http.errors import middleware_order
 from kick.middleware.cookie_parser import CookieParserLayer
 from kick.session.cookie import CookieOptions
 from kick.session.devices import Sessions
@@ -26,44 +24,39 @@ from kick.session.state import SessionState
 from kick.signing import Secret
 
 
-class SessionLayer:
-    """What `session()` returns: middleware that gives each request its session."""
+class SessionLayer(Middleware):
+    """Middleware that `session()` returns: middleware that gives each request its session."""
 
     def __init__(self, manager: SessionManager) -> None:
         self.manager = manager
         self.providers = (Provider(Sessions, value=Sessions(manager)),)
         self.health = {"session store": self._ask_store}
+        options = manager.options
+        # Where every request prolongs, rotates or stores the session, it is opened for each.
+        self.optional = not (options.rolling or options.save_uninitialized or options.rotate_after is not None)
         self._everywhere = manager.options.path == "/"
-
-    @property
-    def is_for_sight(self) -> bool:
-        """Whether the session may be left alone where nobody can see it: nothing is to be prolonged or stored then."""
-        options = self.manager.options
-        return not (options.rolling or options.save_uninitialized or options.rotate_after is not None)
 
     def for_route(self, route: Route | None) -> SessionLayer | None:
         """Itself; nothing where no route matched, and where the session is switched off."""
         return None if route is None or route.session is False else self
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
-        """What is wrong with its place among the middleware."""
+        """Return the mistakes in its place among the middleware."""
         if any(isinstance(layer, CookieParserLayer) for layer in after):
             return [
-                MiddlewareOrder(
+                middleware_order(
                     "cookie_parser() stands after session(), which needs the cookies.",
                     "cookie_parser(), session(secret=secret)",
                 )
             ]
         return []
 
-    async def __call__(
-        self, ctx: RequestContext[Any], call_next: Callable[[RequestContext[Any]], Awaitable[Response]]
-    ) -> Response:
+    async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Open the session, hand the request on, and close the session before the response leaves."""
-        if ctx._session is not None or not (self._everywhere or self.manager.is_within(ctx.path)):
+        if ctx.opened_session is not None or not (self._everywhere or self.manager.is_within(ctx.path)):
             return await call_next(ctx)
         state = await self.manager.open(ctx.scope)
-        ctx._session = Session(state, self.manager.operations)
+        ctx.opened_session = Session(state, self.manager.operations)
         try:
             response = await call_next(ctx)
         except Exception as error:
@@ -92,8 +85,8 @@ class SessionLayer:
         """Send the cookie with whatever response is sent: the store knows the session by this id, and by no other."""
         cookie = self.manager.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
         if cookie is not None:
-            ctx._add_header(b"set-cookie", cookie)
-            ctx._add_header(b"cache-control", b"no-store")
+            ctx.add_raw_header(b"set-cookie", cookie)
+            ctx.add_raw_header(b"cache-control", b"no-store")
 
     async def _ask_store(self) -> None:
         """Raise when the store does not answer: a session that does not exist is looked up."""

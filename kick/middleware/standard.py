@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kick.middleware.security_headers.middleware import SecurityHeaders, security_headers
+from kick.middleware.security_headers.middleware import SecurityHeadersLayer, security_headers
 
 
 def with_standard(middleware: Sequence[Any]) -> list[Any]:
     """The middleware of an application, and `security_headers()` around it where the list has none of its own.
 
     >>> [type(layer).__name__ for layer in with_standard([])]
-    ['SecurityHeaders']
+    ['SecurityHeadersLayer']
     >>> with_standard([security_headers(enabled=False)])[0].is_idle
     True
     """
-    if any(isinstance(layer, SecurityHeaders) for layer in middleware):
+    if any(isinstance(layer, SecurityHeadersLayer) for layer in middleware):
         return [*middleware]
     return [security_headers(), *middleware]

@@ -11,7 +11,7 @@ import msgspec
 from kick.cookies import SameSite, attribute_problem, attributes, decode_value, parse_cookies
 from kick.environment import in_production
 from kick.errors import KickError
-from kick.session.errors import BadSessionCookie
+from kick.session.errors import bad_session_cookie
 from kick.session.ids import fingerprint, is_well_formed, key_of
 from kick.signing import Signer
 
@@ -58,7 +58,7 @@ class CookieOptions:
         """Why a session cookie of this name could not be set."""
         if self.secure not in (True, False, None, "auto"):
             cause = f"secure is True, False, None or 'auto', not {self.secure!r}"
-            return [BadSessionCookie(cause, 'Take one of them: `cookie={"secure": "auto"}`.')]
+            return [bad_session_cookie(cause, 'Take one of them: `cookie={"secure": "auto"}`.')]
         problem = attribute_problem(
             name,
             path=self.path,
@@ -67,7 +67,7 @@ class CookieOptions:
             same_site=self.same_site,
             partitioned=self.partitioned,
         )
-        return [] if problem is None else [BadSessionCookie(*problem)]
+        return [] if problem is None else [bad_session_cookie(*problem)]
 
 
 class Claim(msgspec.Struct, frozen=True):

@@ -2,14 +2,14 @@
 
 In set-up, found when the application is put together:
 
-    KickError                (`MissingSecret` and `WeakSecret` are in `kick.signing`)
-    ├── BadSessionCookie     a name or attributes that browsers refuse
-    ├── BadSessionOption     a value that makes no sense
-    ├── UnknownStore         a URL or object that is no store
-    ├── MissingStoreMethod   a class that lacks a method of `SessionStore`
-    ├── StoreCannotFind      sessions are to be found by principal in a store that has no index
-    ├── NeedsSession         csrf(), @Authenticated and the like where no session() runs
-    └── BadTrustedOrigin     csrf(trusted_origins=...) with what is no origin
+    KickError                (`secret-missing` and `secret-weak` are in `kick.signing`)
+    ├── bad_session_cookie     a name or attributes that browsers refuse
+    ├── bad_session_option     a value that makes no sense
+    ├── unknown_store         a URL or object that is no store
+    ├── missing_store_method   a class that lacks a method of `SessionStore`
+    ├── store_without_index      sessions are to be found by principal in a store that has no index
+    ├── session_needed         csrf(), @Authenticated and the like where no session() runs
+    └── bad_trusted_origin     csrf(trusted_origins=...) with what is no origin
 
 While requests run:
 
@@ -29,92 +29,70 @@ from kick.errors import KickError
 from kick.exceptions import Conflict, ServiceUnavailable
 
 
-class BadSessionCookie(KickError):
+def bad_session_cookie(problem: str, fix: str) -> KickError:
     """A cookie that browsers would refuse, or that would break the header."""
-
-    code = "session-cookie"
-
-    def __init__(self, problem: str, fix: str) -> None:
-        super().__init__(cause=f"The session cookie cannot be set: {problem}.", fix=fix)
+    return KickError("session-cookie", cause=f"The session cookie cannot be set: {problem}.", fix=fix)
 
 
-class BadSessionOption(KickError):
+def bad_session_option(name: str, value: object, expected: str, example: str) -> KickError:
     """An option of `session()` whose value makes no sense."""
-
-    code = "session-option"
-
-    def __init__(self, name: str, value: object, expected: str, example: str) -> None:
-        super().__init__(
-            cause=f"session({name}={value!r}): expected {expected}.", fix=f"For example `session({example})`."
-        )
+    return KickError(
+        "session-option",
+        cause=f"session({name}={value!r}): expected {expected}.",
+        fix=f"For example `session({example})`.",
+    )
 
 
-class UnknownStore(KickError):
+def unknown_store(shown: str, known: Sequence[str]) -> KickError:
     """`store=` is neither a URL that kick knows nor a store."""
-
-    code = "session-store-unknown"
-
-    def __init__(self, shown: str, known: Sequence[str]) -> None:
-        super().__init__(
-            cause=f"session(store={shown}) is no store. URLs begin with: {', '.join(known)}.",
-            fix='Pass a URL, such as `session(store="sqlite:///sessions.db")`, or an object with the coroutine methods '
-            "`get(sid)`, `set(sid, data, max_age)` and `destroy(sid)`.",
-        )
+    return KickError(
+        "session-store-unknown",
+        cause=f"session(store={shown}) is no store. URLs begin with: {', '.join(known)}.",
+        fix='Pass a URL, such as `session(store="sqlite:///sessions.db")`, or an object with the coroutine methods '
+        "`get(sid)`, `set(sid, data, max_age)` and `destroy(sid)`.",
+    )
 
 
-class MissingStoreMethod(KickError):
+def missing_store_method(store: object, method: str, signature: str) -> KickError:
     """A store of the user's own that lacks a method, or has it as a plain function."""
-
-    code = "session-store-method"
-
-    def __init__(self, store: object, method: str, signature: str) -> None:
-        super().__init__(
-            cause=f"{type(store).__qualname__} has no coroutine method {method!r}.",
-            fix=f"Add `async def {signature}` to the class.",
-        )
+    return KickError(
+        "session-store-method",
+        cause=f"{type(store).__qualname__} has no coroutine method {method!r}.",
+        fix=f"Add `async def {signature}` to the class.",
+    )
 
 
-class StoreCannotFind(KickError):
+def store_without_index(store: object) -> KickError:
     """`sessions.of()` or `sessions.revoke()` on a store that has no index by principal."""
-
-    code = "session-store-no-index"
-
-    def __init__(self, store: object) -> None:
-        super().__init__(
-            cause=f"{type(store).__qualname__} cannot find sessions by principal: get/set/destroy give no index.",
-            fix='Use a store that can, such as `session(store="sqlite:///sessions.db")`.',
-        )
+    return KickError(
+        "session-store-no-index",
+        cause=f"{type(store).__qualname__} cannot find sessions by principal: get/set/destroy give no index.",
+        fix='Use a store that can, such as `session(store="sqlite:///sessions.db")`.',
+    )
 
 
-class NeedsSession(KickError):
+def session_needed(
+    user: str, middleware: str = "", *, switched_off: str | None = None, place: str = "the route"
+) -> KickError:
     """`csrf()`, `@Authenticated` and the like where no `session()` runs."""
-
-    code = "session-needed"
-
-    def __init__(
-        self, user: str, middleware: str = "", *, switched_off: str | None = None, place: str = "the route"
-    ) -> None:
-        listed = ", ".join(filter(None, ['session(secret=os.environ["SESSION_SECRET"])', middleware]))
-        if switched_off is None:
-            cause = f"{user} works over the session, and there is no session()."
-            fix = f"Add it: `middleware=[{listed}]`."
-        else:
-            cause = f"{user} works over the session, which is switched off for {switched_off}."
-            fix = f"Switch it on: `session=True` on {place}."
-        super().__init__(cause, fix)
+    listed = ", ".join(filter(None, ['session(secret=os.environ["SESSION_SECRET"])', middleware]))
+    if switched_off is None:
+        cause = f"{user} works over the session, and there is no session()."
+        fix = f"Add it: `middleware=[{listed}]`."
+    else:
+        cause = f"{user} works over the session, which is switched off for {switched_off}."
+        fix = f"Switch it on: `session=True` on {place}."
+    return KickError("session-needed", cause, fix)
 
 
-class BadTrustedOrigin(KickError):
+def bad_trusted_origin(given: object) -> KickError:
     """`csrf(trusted_origins=...)` with something that no browser sends as an `Origin`."""
-
-    code = "csrf-trusted-origin"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"csrf(trusted_origins=[{given!r}]) is no origin: it is a scheme, a host in lower case and a port "
-            "that is not the default one, and nothing after them (RFC 6454, section 6.2).",
-            fix='Write it as browsers do: `trusted_origins=["https://admin.example.com"]`.',
-        )
+    return KickError(
+        "csrf-trusted-origin",
+        cause=f"csrf(trusted_origins=[{given!r}]) is no origin: it is a scheme, a host in lower case and a port "
+        "that is not the default one, and nothing after them (RFC 6454, section 6.2).",
+        fix='Write it as browsers do: `trusted_origins=["https://admin.example.com"]`.',
+    )
 
 
 class SessionUnavailable(ServiceUnavailable, HTTPException):  # type: ignore[misc]

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from kick.errors import KickError, raise_all
 from kick.session.cookie import CookieOptions, SessionCookie
-from kick.session.errors import BadSessionOption
+from kick.session.errors import bad_session_option
 from kick.session.events import Listener
 from kick.session.typed import Shape
 from kick.signing import Secret, Signer, secret_problems
@@ -79,14 +79,14 @@ def check_options(
     rotation = seconds.optional("rotate_after", rotate_after, "timedelta(minutes=15)")
     if on_store_error not in ("error", "anonymous"):
         problems.append(
-            BadSessionOption("on_store_error", on_store_error, "'error' or 'anonymous'", 'on_store_error="error"')
+            bad_session_option("on_store_error", on_store_error, "'error' or 'anonymous'", 'on_store_error="error"')
         )
     if type(max_size) is not int or max_size < 1:
-        problems.append(BadSessionOption("max_size", max_size, "a number of bytes above 0", "max_size=1 << 20"))
+        problems.append(bad_session_option("max_size", max_size, "a number of bytes above 0", "max_size=1 << 20"))
     shape: Shape | None = None
     try:
         shape = None if data is None else Shape(data)
-    except BadSessionOption as problem:
+    except KickError as problem:
         problems.append(problem)
     raise_all(problems)
     return SessionOptions(
@@ -113,7 +113,9 @@ def _cookie_options(cookie: CookieOptions | Mapping[str, Any] | None, problems: 
         return CookieOptions(**cookie)
     except TypeError:
         known = ", ".join(field.name for field in dataclasses.fields(CookieOptions))
-        problems.append(BadSessionOption("cookie", dict(cookie), f"no keys but {known}", 'cookie={"same_site": "lax"}'))
+        problems.append(
+            bad_session_option("cookie", dict(cookie), f"no keys but {known}", 'cookie={"same_site": "lax"}')
+        )
         return CookieOptions()
 
 
@@ -130,7 +132,7 @@ class _Seconds:
             seconds = 0.0
         if not 0 < seconds < float("inf"):
             expected = "a timedelta or a number of seconds above 0"
-            self._problems.append(BadSessionOption(name, value, expected, f"{name}={example}"))
+            self._problems.append(bad_session_option(name, value, expected, f"{name}={example}"))
         return seconds
 
     def optional(self, name: str, value: Duration | None, example: str) -> float | None:

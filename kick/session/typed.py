@@ -12,10 +12,10 @@ from uuid import UUID
 
 import msgspec
 
-from kick.di.errors import UnresolvedHint
+from kick.di.errors import unresolved_hint
 from kick.di.hints import Unresolved, hints_of
 from kick.session.data import RESERVED, Refusal
-from kick.session.errors import BadSessionOption
+from kick.session.errors import bad_session_option
 from kick.session.values import UnreadableValue, decode, encode, same
 
 logger: Final = logging.getLogger("kick.session")
@@ -35,19 +35,19 @@ class Shape:
     >>> Shape(UserSession).contents({"user_id": b"7", "left_over": b"1"}).value
     UserSession(user_id=7, cart=[])
 
-    Raises `BadSessionOption` for a type that is neither a msgspec Struct nor a dataclass, or that has a field
-    without a default: a new session starts with all of them; `UnresolvedHint` for a field whose type is not there at
-    run time.
+    Raises `KickError`: `session-option` for a type that is neither a msgspec Struct nor a dataclass, or that has a
+    field without a default: a new session starts with all of them; `di-unresolved-hint` for a field whose type is not
+    there at run time.
     """
 
     def __init__(self, data_type: type) -> None:
         self.type = data_type
         if not (_is_struct(data_type) or dataclasses.is_dataclass(data_type)):
-            raise BadSessionOption("data", data_type, "a msgspec.Struct or a dataclass", "data=UserSession")
+            raise bad_session_option("data", data_type, "a msgspec.Struct or a dataclass", "data=UserSession")
         try:
             default = data_type()
         except TypeError:
-            raise BadSessionOption(
+            raise bad_session_option(
                 "data", data_type, "a type whose fields all have defaults", "data=UserSession"
             ) from None
         names = _field_names(data_type)
@@ -56,9 +56,11 @@ class Shape:
         for name, hint in self.hints.items():
             if isinstance(hint, Unresolved):
                 where = f"the field {name} of session(data={data_type.__name__})"
-                raise UnresolvedHint(where, hint.text, hint.reason, statement=hint.statement)
+                raise unresolved_hint(where, hint.text, hint.reason, statement=hint.statement)
             if name.startswith(RESERVED):
-                raise BadSessionOption("data", data_type, f"no field that begins with {RESERVED!r}", "data=UserSession")
+                raise bad_session_option(
+                    "data", data_type, f"no field that begins with {RESERVED!r}", "data=UserSession"
+                )
         self.defaults: dict[str, bytes] = {name: self.encode(name, getattr(default, name)) for name in names}
 
     def contents(self, stored: Mapping[str, bytes]) -> TypedContents:

@@ -1,4 +1,4 @@
-"""What operators see: metrics for Prometheus, spans for OpenTelemetry. Both are modules, on by being listed."""
+"""Metrics for Prometheus and tracing for OpenTelemetry. Both are modules for `bootstrap()`."""
 
 from kick.telemetry.metrics import Metrics
 from kick.telemetry.tracing import Tracing

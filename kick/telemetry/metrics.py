@@ -1,4 +1,4 @@
-"""`Metrics`: what Prometheus asks an application for."""
+"""`Metrics`: metrics of an application for Prometheus."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick import optional_types
 from kick.di import Provider
-from kick.errors import MissingExtra
+from kick.errors import missing_extra
 from kick.http.context.context import RequestContext
 from kick.http.observers import Exchange
 from kick.http.response.base import ReadyResponse, Response
@@ -25,13 +25,13 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED: Final = "unmatched"
-"""The route of requests that no route matches: clients choose their paths, and would make labels without end."""
+"""The label of requests that match no route. Their paths would be an unlimited number of labels."""
 
 _MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics(Module):
-    """A module that counts requests and serves what it counted: `bootstrap([ShopModule, Metrics()])`.
+    """A module that counts requests and serves the metrics: `bootstrap([ShopModule, Metrics()])`.
 
     | metric | labels |
     |---|---|
@@ -42,11 +42,11 @@ class Metrics(Module):
     | `kick_session_store_duration_seconds` | `operation` |
 
     Arguments:
-        path: where they are served. Whoever may read it learns what the application does: keep it inside.
-        registry: a registry of your own, with what else you count; by default these alone.
+        path: the path of the metrics. They tell a lot about the application, so block it from outside.
+        registry: a registry that also has your own metrics; by default a new one.
         buckets: the upper bounds of the histograms, in seconds.
 
-    Where `PROMETHEUS_MULTIPROC_DIR` is set, what all the processes counted is served by each.
+    With `PROMETHEUS_MULTIPROC_DIR`, each process serves the sums of all processes.
 
     >>> from kick import bootstrap
     >>> from kick.testing import TestClient
@@ -54,7 +54,7 @@ class Metrics(Module):
     ...     client.get("/nowhere").status_code, 'route="unmatched",status="4xx"} 1.0' in client.get("/metrics").text
     (404, True)
 
-    Raises `MissingExtra` when prometheus-client is not installed.
+    Raises `KickError`: `missing-extra` if prometheus-client is not installed.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Metrics(Module):
         try:
             import prometheus_client as prometheus
         except ImportError:
-            raise MissingExtra("Metrics", "prometheus-client", "telemetry") from None
+            raise missing_extra("Metrics", "prometheus-client", "telemetry") from None
         registry = prometheus.CollectorRegistry() if registry is None else registry
         self.observers = (_Counts(registry, buckets),)
         provided = Provider(Exposition, value=Exposition(registry))
@@ -75,13 +75,13 @@ class Metrics(Module):
 
 
 class Exposition:
-    """What a registry holds, in the text format of Prometheus."""
+    """The metrics of a registry in the text format of Prometheus."""
 
     def __init__(self, registry: optional_types.CollectorRegistry) -> None:
         self._registry = registry
 
     def text(self) -> tuple[bytes, str]:
-        """The text and its content type."""
+        """Return the text and its content type."""
         from prometheus_client import CollectorRegistry, generate_latest
         from prometheus_client.exposition import CONTENT_TYPE_LATEST
         from prometheus_client.multiprocess import MultiProcessCollector
@@ -95,20 +95,20 @@ class Exposition:
 
 @Controller()
 class MetricsController:
-    """Serves the metrics."""
+    """Controller that serves the metrics."""
 
     def __init__(self, exposition: Exposition) -> None:
         self._exposition = exposition
 
     @Get()
     async def show(self, ctx: RequestContext) -> Response:
-        """What was counted until now."""
+        """Return the current metrics."""
         text, content_type = self._exposition.text()
         return ReadyResponse(text, 200, content_type.encode("ascii"))
 
 
 class _Counts:
-    """The observer that counts."""
+    """Observer that counts requests."""
 
     def __init__(self, registry: optional_types.CollectorRegistry, buckets: Sequence[float]) -> None:
         from prometheus_client import Counter, Gauge, Histogram
@@ -137,6 +137,7 @@ class _Counts:
             registry=registry,
             buckets=buckets,
         )
+        # Finding the labels takes longer than counting; routes, methods and classes of statuses are few.
         self._known: dict[tuple[str, str, int], tuple[Any, Any]] = {}
 
     def attach(self, layers: Iterable[Any]) -> None:

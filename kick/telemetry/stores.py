@@ -1,4 +1,4 @@
-"""A store of sessions whose operations are timed."""
+"""A session store that times its operations."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Final
 OPERATIONS: Final = ("load", "create", "commit", "touch", "move", "destroy", "find", "revoke", "purge")
 
 Observe = Callable[[str, float], None]
-"""Called with the name of an operation and the seconds that it took, whether it failed or not."""
+"""Called with the name of an operation and its duration in seconds, also after a failure."""
 
 
 class TimedStore:
-    """An `AtomicStore` that is another one, timed.
+    """A wrapper around an `AtomicStore` that times its operations.
 
     >>> import asyncio
     >>> from kick.session import MemoryStore

@@ -1,4 +1,4 @@
-"""`Tracing`: a span of OpenTelemetry for each request."""
+"""`Tracing`: an OpenTelemetry span for each request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kick.errors import MissingExtra
+from kick.errors import missing_extra
 from kick.http.observers import KEY, Exchange
 from kick.log_text import shown
 from kick.module import Module
@@ -18,39 +18,39 @@ _CARRIED: Final = frozenset({"traceparent", "tracestate", "baggage", "b3"})
 
 
 class Tracing(Module):
-    """A module that makes a span of each request: `bootstrap([ShopModule, Tracing()])`.
+    """A module that creates a span for each request: `bootstrap([ShopModule, Tracing()])`.
 
-    Its parent is the span that `traceparent` names (W3C Trace Context), its name the method and the route. It records
-    nothing until an SDK of OpenTelemetry is configured, which is yours to do.
+    The parent is the span in `traceparent` (W3C Trace Context). The name is the method and the route. Nothing is
+    recorded until you configure an OpenTelemetry SDK.
 
-    No query string, header, cookie or message of an exception becomes part of a span.
+    A span contains no query string, header, cookie or exception message.
 
     >>> Tracing()
     Module('tracing')
 
-    Raises `MissingExtra` when opentelemetry-api is not installed.
+    Raises `KickError`: `missing-extra` if opentelemetry-api is not installed.
     """
 
     def __init__(self) -> None:
         try:
             import opentelemetry.trace
         except ImportError:
-            raise MissingExtra("Tracing", "opentelemetry-api", "telemetry") from None
+            raise missing_extra("Tracing", "opentelemetry-api", "telemetry") from None
         self.observers = (_Spans(opentelemetry.trace.get_tracer("kick")),)
         super().__init__("tracing")
 
 
 class _Spans:
-    """The observer that makes spans."""
+    """Observer that creates spans."""
 
     def __init__(self, tracer: Any) -> None:
         self._tracer = tracer
 
     def finished(self, exchange: Exchange) -> None:
-        """Nothing: the span ends with the request's task, so that what comes after the response is part of it."""
+        """Do nothing. The span ends with the task of the request, so it includes background tasks."""
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """The application within a span."""
+        """Return the application, wrapped in a span."""
         from opentelemetry.propagate import extract
         from opentelemetry.trace import SpanKind
 
@@ -71,6 +71,7 @@ class _Spans:
                 context=extract(_carrier(scope)),
                 kind=SpanKind.SERVER,
                 attributes=known,
+                # The message of an exception may contain personal data.
                 record_exception=False,
                 set_status_on_exception=False,
             ) as span:
@@ -87,7 +88,7 @@ class _Spans:
 
 
 def _carrier(scope: Scope) -> dict[str, str]:
-    """The headers that name a parent."""
+    """Return the headers that name the parent span."""
     carrier: dict[str, str] = {}
     for raw, value in scope["headers"]:
         name = raw.decode("latin-1")
@@ -103,8 +104,8 @@ def _describe(span: Span, method: str, exchange: Exchange) -> None:
         if context.route is not None:
             span.update_name(f"{method} {context.route.path}")
             span.set_attribute("http.route", context.route.path)
-        if context._request_id is not None:
-            span.set_attribute("kick.request_id", context._request_id)
+        if context.known_request_id is not None:
+            span.set_attribute("kick.request_id", context.known_request_id)
         if context.client_ip is not None:
             span.set_attribute("client.address", shown(context.client_ip))
     if exchange.status:

@@ -1,6 +1,6 @@
-"""Testing applications: `TestClient`. `kick.testing.store_contract` tests session stores.
+"""Test support: `TestClient`, and `kick.testing.store_contract` for session stores.
 
-Nothing is imported before it is asked for: the client needs `httpx2`, the contract pytest.
+The names are imported on first use: the client needs `httpx2`, the contract needs pytest.
 """
 
 from typing import TYPE_CHECKING

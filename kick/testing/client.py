@@ -1,4 +1,4 @@
-"""`TestClient`: requests to an application, without a server."""
+"""`TestClient`: sends requests to an application without a server."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from urllib.parse import urljoin
 
 from starlette.types import ASGIApp
 
-from kick.errors import MissingExtra
+from kick.errors import missing_extra
 
 try:
     import httpx2  # noqa: F401  # Starlette would take its predecessor too, with a warning
 except ModuleNotFoundError:
-    raise MissingExtra("kick.testing", "httpx2", "testing") from None
+    raise missing_extra("kick.testing", "httpx2", "testing") from None
 
 from starlette.testclient import TestClient as StarletteClient
 from starlette.testclient import WebSocketTestSession
 
 
 class TestClient(StarletteClient):
-    """A client of an application: `get()`, `post()` and the like answer with an `httpx2.Response`.
+    """A client of an application. `get()`, `post()` and the other methods return an `httpx2.Response`.
 
-    Cookies are kept from one request to the next; they are in `cookies`. In a `with` block the application is started
-    before and ended after; outside of one, it starts with the first request and nothing ends it. It is spoken to by
-    https, as in production: over http, `Secure` cookies would not come back.
+    The client keeps cookies between requests, in `cookies`. A `with` block starts the application and shuts it down.
+    Without one, the application starts with the first request and is not shut down. Requests use https, as in
+    production, because `Secure` cookies are not sent over http.
 
     `with client.websocket_connect("/path") as socket:` opens a WebSocket: `socket.send_json(message)`,
-    `socket.receive_json()`, and the same with `text` and `bytes`. One that is refused raises
+    `socket.receive_json()`, and the same with `text` and `bytes`. A rejected handshake raises
     `starlette.testclient.WebSocketDenialResponse`, which has the status and the body.
 
     Arguments:
-        app: what `bootstrap()` returned, or any other ASGI application.
-        base_url: what requests are made to. `http://testserver` for plain http.
-        headers: sent with every request.
-        cookies: those to begin with.
-        follow_redirects: whether a redirect is followed, or returned.
+        app: the application of `bootstrap()`, or any other ASGI application.
+        base_url: the base of request URLs; `http://testserver` for plain http.
+        headers: headers of every request.
+        cookies: the initial cookies.
+        follow_redirects: follow redirects instead of returning them.
 
     >>> from kick import Controller, Get, Module, bootstrap
     >>> @Controller("/hello")
@@ -70,9 +70,9 @@ class TestClient(StarletteClient):
     def websocket_connect(
         self, url: str, subprotocols: Sequence[str] | None = None, **options: Any
     ) -> WebSocketTestSession:
-        """Open a WebSocket, by wss where requests are made by https, so that `Secure` cookies go along.
+        """Open a WebSocket; over wss if requests use https, so that `Secure` cookies are sent.
 
-        Used as `with client.websocket_connect("/path") as socket`.
+        Use it as `with client.websocket_connect("/path") as socket`.
         """
         base = str(self.base_url).replace("http", "ws", 1)
         return super().websocket_connect(urljoin(base, url), subprotocols, **options)

@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 
 from kick import Controller, Get, Module, Post, Use, bootstrap
-from kick.auth import Guard, Roles, authenticated, roles
-from kick.auth.errors import BadLoginPage, BadMaxAge, BadRoles
-from kick.http.errors import MiddlewareOrder
+from kick.auth import GuardLayer, Roles, authenticated, roles
 from kick.session import MemoryStore, session
 from kick.testing import TestClient
 from tests.auth.support import SECRET, make
 from tests.http.support import ask
+from tests.support.setup_errors import raises_code
 
 PAGE = {"accept": "text/html,*/*;q=0.8"}
 
@@ -253,9 +252,9 @@ def test_while_the_store_is_down_nobody_passes(policy: str, status: int) -> None
 
 
 @pytest.mark.parametrize(("guard", "name"), [(authenticated(), "authenticated()"), (roles("x"), 'roles("admin")')])
-def test_a_guard_of_the_whole_application_stands_after_the_session(guard: Guard, name: str) -> None:
+def test_a_guard_of_the_whole_application_stands_after_the_session(guard: GuardLayer, name: str) -> None:
     modules = [Module("inner", controllers=[Inner])]
-    with pytest.raises(MiddlewareOrder) as wrong:
+    with raises_code("middleware-order") as wrong:
         bootstrap(modules, [guard, session(SECRET)])
     assert wrong.value.fix == f"Put them in this order: `middleware=[session(secret=secret), {name}]`."
     with TestClient(bootstrap(modules, [session(SECRET), guard])) as client:
@@ -264,23 +263,23 @@ def test_a_guard_of_the_whole_application_stands_after_the_session(guard: Guard,
 
 @pytest.mark.parametrize("max_age", [0, -1, "soon", float("inf"), float("nan"), timedelta(0)])
 def test_a_max_age_is_a_duration(max_age: Any) -> None:
-    with pytest.raises(BadMaxAge):
+    with raises_code("auth-max-age"):
         authenticated(max_age=max_age)
 
 
 @pytest.mark.parametrize("given", [(), ("",), (["admin"],), (7,), (print,)])
 def test_roles_are_named(given: Any) -> None:
-    with pytest.raises(BadRoles):
+    with raises_code("auth-roles"):
         roles(*given)
 
 
 def test_all_of_is_a_list() -> None:
-    with pytest.raises(BadRoles):
+    with raises_code("auth-roles"):
         roles(all_of="admin")
-    assert isinstance(roles(all_of=["admin"]), Guard)
+    assert isinstance(roles(all_of=["admin"]), GuardLayer)
 
 
 @pytest.mark.parametrize("page", ["login", "https://evil.test/login", "//evil.test", "/login?x=1", "/login#x", 7, ""])
 def test_a_login_page_is_a_path(page: Any) -> None:
-    with pytest.raises(BadLoginPage):
+    with raises_code("auth-login-page"):
         authenticated(login_page=page)

@@ -16,9 +16,9 @@ from argon2 import PasswordHasher, extract_parameters
 
 from kick import Controller, Module, Post, bootstrap
 from kick.auth import Passwords
-from kick.auth.errors import BadPasswordOption, PasswordRefused
-from kick.errors import MissingExtra
+from kick.auth.errors import PasswordRefused
 from kick.testing import TestClient
+from tests.support.setup_errors import raises_code
 
 CHEAP: dict[str, Any] = {"memory": 64 << 10, "passes": 1, "lanes": 1}
 
@@ -173,12 +173,12 @@ def test_handlers_ask_for_it_by_type() -> None:
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(BadPasswordOption, match=next(iter(options))):
+    with raises_code("auth-passwords", match=next(iter(options))):
         Passwords(**options)
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "argon2", None)
-    with pytest.raises(MissingExtra, match="argon2-cffi") as missing:
+    with raises_code("missing-extra", match="argon2-cffi") as missing:
         Passwords()
     assert "kick-framework[passwords]" in missing.value.fix

@@ -8,11 +8,10 @@ import pytest
 
 from kick import Controller, Get, Module, bootstrap
 from kick.auth import Identity, authentication
-from kick.auth.errors import BadLoader
-from kick.di.errors import MissingProvider, MissingReturnHint, UnresolvedHint
 from kick.session import session
 from kick.testing import TestClient
 from tests.auth.support import SECRET, User, Users, make
+from tests.support.setup_errors import raises_code
 
 
 def log_in(client: TestClient, user_id: int = 7) -> None:
@@ -75,7 +74,7 @@ def test_what_a_loader_needs_is_checked_at_the_start() -> None:
         return None
 
     load.__annotations__ = {"user_id": int, "missing": Missing, "return": User | None}
-    with pytest.raises(MissingProvider, match="Missing"):
+    with raises_code("di-missing-provider", match="Missing"):
         make(loader=load)
 
 
@@ -83,7 +82,7 @@ def test_a_loader_whose_types_are_not_there_is_named() -> None:
     async def load(user_id: int, missing: Nowhere) -> User | None:  # type: ignore[name-defined]  # noqa: F821
         return None
 
-    with pytest.raises(UnresolvedHint, match="Nowhere"):
+    with raises_code("di-unresolved-hint", match="Nowhere"):
         authentication(load)
 
 
@@ -96,10 +95,10 @@ async def unsaid(user_id: int): ...  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("loader", [no_id, by_name, two, anything, User, 7])
 def test_what_loads_no_user_is_refused(loader: Any) -> None:
-    with pytest.raises(BadLoader):
+    with raises_code("auth-loader"):
         authentication(loader)
 
 
 def test_a_loader_says_what_it_returns() -> None:
-    with pytest.raises(MissingReturnHint):
+    with raises_code("di-missing-return-hint"):
         authentication(unsaid)

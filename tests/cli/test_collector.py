@@ -46,7 +46,7 @@ def is_as_it_was(found: dict[str, Any], *, on: bool = True, thresholds: list[int
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("--workers", "2"), ("--server", "hypercorn"), ("--server", "granian")],
+    [(), ("--workers", "2")],
     ids=lambda arguments: " ".join(arguments) or "alone",
 )
 def test_in_production_it_looks_less_often_and_not_at_what_is_there_to_stay(

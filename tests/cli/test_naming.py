@@ -3,8 +3,9 @@ import sys
 
 import pytest
 
-from kick.cli.errors import BadName
+from kick.cli.errors import bad_name
 from kick.cli.naming import LONGEST, package_name
+from tests.support.setup_errors import raises_code
 
 
 @pytest.mark.parametrize(
@@ -23,30 +24,30 @@ def test_a_name_gives_a_package(name: str, package: str) -> None:
     ],
 )
 def test_what_is_no_package_name_is_refused(name: str) -> None:
-    with pytest.raises(BadName):
+    with raises_code("project-name"):
         package_name(name)
 
 
 @pytest.mark.parametrize("name", [name for name in keyword.kwlist if name.islower()] + ["Class", "match"])
 def test_words_of_the_language_are_refused(name: str) -> None:
-    with pytest.raises(BadName, match="word of the Python language"):
+    with raises_code("project-name", match="word of the Python language"):
         package_name(name)
 
 
 @pytest.mark.parametrize("name", ["json", "asyncio", "email", "Secrets"])
 def test_modules_of_the_standard_library_are_refused(name: str) -> None:
     assert name.lower() in sys.stdlib_module_names
-    with pytest.raises(BadName, match="standard library"):
+    with raises_code("project-name", match="standard library"):
         package_name(name)
 
 
 @pytest.mark.parametrize("name", ["kick", "kick-framework", "starlette", "redis", "tests", "pytest"])
 def test_packages_that_the_project_needs_are_refused(name: str) -> None:
-    with pytest.raises(BadName, match="would hide"):
+    with raises_code("project-name", match="would hide"):
         package_name(name)
 
 
 def test_the_fix_is_a_name_that_is_taken() -> None:
-    fix = BadName("x y", "it has a space").fix
+    fix = bad_name("x y", "it has a space").fix
     name = fix.partition("`kick new ")[2].rstrip("`.")
     assert package_name(name) == "my_app"

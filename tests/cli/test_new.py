@@ -1,6 +1,7 @@
 import stat
 import subprocess
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,13 @@ from dotenv import dotenv_values
 
 from kick.cli.program import program
 from kick.cli.project import SESSIONS, TEMPLATES
+from kick.cli.provenance.origin import version_range
 from tests.cli.support import KICK, environment
 from tests.support.terminal import Terminal
 
 COMMON = {
     *(".dockerignore", ".env", ".env.example", ".gitignore", "Dockerfile", "Makefile", "README.md", "compose.yaml"),
-    *("pyproject.toml", "tests"),
+    *("kick.txt", "pyproject.toml", "tests", "wheels"),
 }
 QUESTIONS = ("What is to be written?", "Where are sessions to be kept?")
 
@@ -64,7 +66,9 @@ def test_the_secret_is_drawn_and_kept_from_others_and_from_git(folder: Path, tem
     assert dotenv_values(folder / "my-app" / ".env.example")["SESSION_SECRET"] == ""
     assert (folder / "my-app" / ".gitignore").read_text().splitlines()[0] == ".env"
     assert (folder / "my-app" / ".dockerignore").read_text().splitlines()[0] == ".env"
-    written = [path for path in (folder / "my-app").rglob("*") if path.is_file() and drawn in path.read_text()]
+    written = [
+        path for path in (folder / "my-app").rglob("*") if path.is_file() and drawn.encode() in path.read_bytes()
+    ]
     assert [path.name for path in written] == [".env"]
 
 
@@ -146,7 +150,7 @@ def test_sessions_are_where_they_were_wanted(folder: Path, template: str, sessio
     assert dotenv_values(project / ".env")["SESSION_STORE"] == SESSIONS[session].url
     assert dotenv_values(project / ".env.example")["SESSION_STORE"] == SESSIONS[session].url
     assert tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"] == [
-        f"kick-framework[{extras}]"
+        f"kick-framework[{extras}]{version_range(version('kick-framework'))}"
     ]
 
 

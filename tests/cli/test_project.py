@@ -53,12 +53,11 @@ every_store = pytest.mark.parametrize("store", SESSIONS)
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `.venv` of a project, with kick in it as it is installed from an index."""
-    folder = tmp_path_factory.mktemp("installed")
-    [wheel] = build(ROOT, folder)
-    project = make(folder, "web", "redis")
-    ready = ["make", ".venv/.ready", f"KICK={wheel}", f"PYTHON={sys.executable}"]
-    run(ready, cwd=project, env=environment(**PINNED))
+    """The `.venv` of a project, with kick in it as it is installed from the copy in a project."""
+    project = make(tmp_path_factory.mktemp("installed"), "web", "redis")
+    [wheel] = (project / "wheels").iterdir()
+    (project / "kick.txt").write_text(f"./wheels/{wheel.name}\n")
+    run(["make", ".venv/.ready", f"PYTHON={sys.executable}"], cwd=project, env=environment(**PINNED))
     return project / ".venv"
 
 
@@ -104,7 +103,7 @@ def served(project: Path, *arguments: str, **variables: str) -> Iterator[str]:
 def hide_what_is_not_asked_for(project: Path) -> Path:
     """A folder that makes the packages of the other projects as good as not installed: each asks for all it needs."""
     [asked] = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
-    extras = asked.partition("[")[2].removesuffix("]").split(",")
+    extras = asked.partition("[")[2].partition("]")[0].split(",")
     hidden = project.parent / f"hidden-from-{project.name}"
     hidden.mkdir(exist_ok=True)
     for extra, module in PACKAGES.items():
@@ -115,19 +114,11 @@ def hide_what_is_not_asked_for(project: Path) -> Path:
 
 @every_store
 @every_template
-def test_a_project_passes_its_own_checks_and_so_does_what_is_generated(
-    template: str, store: str, tmp_path: Path, installed: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_a_project_passes_its_own_tests(template: str, store: str, tmp_path: Path, installed: Path) -> None:
+    """`make test` checks the types too, once for each template: `test_door.py`."""
     project = place(tmp_path, template, store, installed)
-    if store == "sqlite":  # the others are as they were written
-        fields = ("title:str", "due:date?", "tags:list[str]")
-        run([".venv/bin/kick", "generate", "resource", "book", *fields], cwd=project, env=environment(PYTHONPATH=""))
-    cache = tmp_path_factory.getbasetemp() / "mypy"
-    checked = run(["make", "test"], cwd=project, env=environment(PYTHONPATH="", MYPY_CACHE_DIR=str(cache)))
-    assert "All checks passed!" in checked
-    assert "Success: no issues found" in checked
-    assert " passed" in checked
-    assert "failed" not in checked
+    for check in (("ruff", "check"), ("ruff", "format", "--check"), ("pytest",)):
+        run([f".venv/bin/{check[0]}", *check[1:]], cwd=project, env=environment(PYTHONPATH=""))
 
 
 def test_the_same_two_commands_are_in_every_project_and_in_kicks_own_checkout(tmp_path: Path) -> None:
@@ -344,7 +335,7 @@ def test_the_steps_of_the_dockerfile_make_what_serves_and_keeps_its_data(tmp_pat
 @every_store
 @every_template
 def test_the_compose_file_has_what_the_application_needs(template: str, store: str) -> None:
-    contents = contents_of("my-app", template, store)
+    contents = {path: text for path, text in contents_of("my-app", template, store).items() if isinstance(text, str)}
     compose: dict[str, Any] = yaml.safe_load(contents["compose.yaml"])
     services, volumes = compose["services"], set(compose.get("volumes", ()))
     assert ("redis" in services) is (store == "redis")

@@ -32,7 +32,7 @@ def test_the_place_of_a_syntax_error_is_where_the_syntax_is_wrong(tmp_path: Path
 
 
 def test_an_error_that_nobody_raised_has_no_place() -> None:
-    assert place_of(KickError("cause", "fix")) is None
+    assert place_of(KickError("code", "cause", "fix")) is None
 
 
 def test_paths_are_shown_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +43,7 @@ def test_paths_are_shown_from_the_current_folder(tmp_path: Path, monkeypatch: py
 
 
 def test_a_cause_that_names_its_place_needs_no_other(tmp_path: Path) -> None:
-    text = "from kick.errors import KickError\nraise KickError('{}', 'fix')\n"
+    text = "from kick.errors import KickError\nraise KickError('code', '{}', 'fix')\n"
     elsewhere = run(tmp_path / "app.py", text.format("GET / at notes.py:3 has no type."))
     here = run(tmp_path / "app.py", text.format("There is no secret."))
     assert isinstance(elsewhere, KickError)
@@ -53,8 +53,8 @@ def test_a_cause_that_names_its_place_needs_no_other(tmp_path: Path) -> None:
 
 
 def test_several_mistakes_are_counted() -> None:
-    report = click.unstyle(error_report(SetupErrors([KickError("a", "b"), KickError("c", "d")])))
-    assert "error  kick  1 of 2\n         a\n  fix    b\n" in report
+    report = click.unstyle(error_report(SetupErrors([KickError("x", "a", "b"), KickError("y", "c", "d")])))
+    assert "error  x  1 of 2\n         a\n  fix    b\n" in report
     assert "error  kick  2 of 2\n         c\n  fix    d\n" in report
 
 

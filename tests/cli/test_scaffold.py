@@ -2,16 +2,19 @@ from pathlib import Path
 
 import pytest
 
-from kick.cli.errors import FolderTaken
 from kick.cli.scaffold import fill, render, write_project
+from tests.support.setup_errors import raises_code
 
 LAYERS = ("_base", "_notes", "api")
 VALUES = {
     **dict.fromkeys(
-        ["api", "web", "minimal", "memory", "sqlite", "redis", "notes", "data", "stateless", "volumes"], ""
+        ["api", "web", "minimal", "memory", "sqlite", "redis", "notes", "data", "stateless", "volumes", "from_index"],
+        "",
     ),
     **dict.fromkeys(["description", "secret", "session_url", "session_about", "container_session_url"], "text"),
     **dict.fromkeys(["extras", "target", "code"], "text"),
+    **dict.fromkeys(["versions", "elsewhere", "kick_line", "kick_folder", "kick_needed"], "text"),
+    **dict.fromkeys(["kick_wheel", "kick_phony", "kick_target"], "text"),
     "name": "my-app",
     "package": "my_app",
 }
@@ -53,21 +56,21 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "mine").write_text("mine")
-    with pytest.raises(FolderTaken, match="a folder with something in it"):
+    with raises_code("project-folder", match="a folder with something in it"):
         write_project(folder, {"a": "1"})
     assert [path.name for path in tmp_path.rglob("*")] == ["shop", "mine"]
 
 
 def test_a_file_of_that_name_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "shop").write_text("mine")
-    with pytest.raises(FolderTaken, match="a file"):
+    with raises_code("project-folder", match="a file"):
         write_project(tmp_path / "shop", {"a": "1"})
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "shop").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(FolderTaken):
+    with raises_code("project-folder"):
         write_project(tmp_path / "shop", {"a": "1"})
 
 
@@ -82,3 +85,8 @@ def test_nothing_is_left_when_writing_fails(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         write_project(tmp_path / "shop", {"a": "1", "b": "\ud800"})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:
+    write_project(tmp_path / "shop", {"a": b"\r\n\xff"})
+    assert (tmp_path / "shop" / "a").read_bytes() == b"\r\n\xff"

@@ -5,19 +5,10 @@ from pathlib import Path
 import pytest
 
 from kick import App
-from kick.cli.errors import (
-    AttributeNotThere,
-    BadProjectFile,
-    BadTarget,
-    ImportFailed,
-    ModuleNotThere,
-    NotAnApplication,
-    NoTarget,
-    VariableNotSet,
-)
 from kick.cli.target import Target, find_target, load_app, load_served, load_target, parse_target
-from kick.errors import KickError, MissingExtra
+from kick.errors import KickError
 from tests.cli.support import APP, SOCKETS
+from tests.support.setup_errors import raises_code
 
 EMPTY_APP = "from kick import bootstrap\napp = bootstrap([])\n"
 
@@ -60,7 +51,7 @@ def test_then_comes_app_py(tmp_path: Path, text: str) -> None:
 
 
 def test_without_any_of_them_the_error_says_what_to_write(tmp_path: Path) -> None:
-    with pytest.raises(NoTarget, match=r"pyproject\.toml") as caught:
+    with raises_code("target-missing", match=r"pyproject\.toml") as caught:
         find_target(None, tmp_path)
     lines = caught.value.fix.splitlines()
     write(tmp_path / "pyproject.toml", "\n".join(lines[1:]))
@@ -70,18 +61,18 @@ def test_without_any_of_them_the_error_says_what_to_write(tmp_path: Path) -> Non
 @pytest.mark.parametrize("text", ["[tool.kick\n", "[tool.kick]\napp = 3\n", "[tool]\nkick = 3\n"])
 def test_a_pyproject_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -> None:
     write(tmp_path / "pyproject.toml", text)
-    with pytest.raises(BadProjectFile, match=r"pyproject\.toml"):
+    with raises_code("project-file", match=r"pyproject\.toml"):
         find_target(None, tmp_path)
 
 
 @pytest.mark.parametrize("text", ["app", "app.py", "app:", ":app", "a b:app", "app:app()", "app:app:app", "1app:app"])
 def test_a_target_has_a_module_and_an_attribute(text: str) -> None:
-    with pytest.raises(BadTarget):
+    with raises_code("target-form"):
         parse_target(text)
 
 
 def test_the_fix_for_a_file_name_is_a_target() -> None:
-    with pytest.raises(BadTarget, match=r"`shop\.main:app`"):
+    with raises_code("target-form", match=r"`shop\.main:app`"):
         parse_target("shop/main.py")
 
 
@@ -98,30 +89,30 @@ def test_the_application_is_imported(folder: Path) -> None:
 def test_any_asgi_application_is_served(folder: Path) -> None:
     write(folder / "plain.py", "async def app(scope, receive, send): ...\n")
     assert callable(load_target(Target("plain", "app"), folder))
-    with pytest.raises(NotAnApplication, match="not a kick application"):
+    with raises_code("target-type", match="not a kick application"):
         load_app(Target("plain", "app"), folder)
 
 
 def test_a_module_that_is_not_there_is_named_with_those_it_resembles(folder: Path) -> None:
     write(folder / "shop_b" / "__init__.py", "")
     write(folder / "shop_b" / "main.py", "")
-    with pytest.raises(ModuleNotThere, match=r"no module 'shopb' .* Did you mean 'shop_b'"):
+    with raises_code("target-module", match=r"no module 'shopb' .* Did you mean 'shop_b'"):
         load_target(Target("shopb", "app"), folder)
-    with pytest.raises(ModuleNotThere, match=r"no module 'main' .* Did you mean 'shop_b.main'"):
+    with raises_code("target-module", match=r"no module 'main' .* Did you mean 'shop_b.main'"):
         load_target(Target("main", "app"), folder)
-    with pytest.raises(ModuleNotThere, match=r"no module 'shop_b.nothing'"):
+    with raises_code("target-module", match=r"no module 'shop_b.nothing'"):
         load_target(Target("shop_b.nothing", "app"), folder)
 
 
 def test_a_module_that_the_users_module_misses_is_another_matter(folder: Path) -> None:
     write(folder / "app_c.py", "import surely_not_installed\n")
-    with pytest.raises(ImportFailed, match="No module named 'surely_not_installed'"):
+    with raises_code("target-import", match="No module named 'surely_not_installed'"):
         load_target(Target("app_c", "app"), folder)
 
 
 def test_an_attribute_that_is_not_there_leads_to_the_one_that_is(folder: Path) -> None:
     write(folder / "app_d.py", EMPTY_APP.replace("app =", "application ="))
-    with pytest.raises(AttributeNotThere, match="`app_d:application`"):
+    with raises_code("target-attribute", match="`app_d:application`"):
         load_target(Target("app_d", "app"), folder)
 
 
@@ -129,13 +120,13 @@ def test_an_attribute_that_is_not_there_leads_to_the_one_that_is(folder: Path) -
 def test_what_cannot_be_served_is_refused(folder: Path, value: str) -> None:
     name = f"app_e_{abs(hash(value))}"
     write(folder / f"{name}.py", f"app = {value}\n")
-    with pytest.raises(NotAnApplication, match=r"bootstrap\(modules"):
+    with raises_code("target-type", match=r"bootstrap\(modules"):
         load_target(Target(name, "app"), folder)
 
 
 def test_what_is_raised_while_importing_is_the_cause(folder: Path) -> None:
     write(folder / "app_f.py", "1 / 0\n")
-    with pytest.raises(ImportFailed, match="ZeroDivisionError") as caught:
+    with raises_code("target-import", match="ZeroDivisionError") as caught:
         load_target(Target("app_f", "app"), folder)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
@@ -150,14 +141,14 @@ def test_a_mistake_in_the_set_up_stays_what_it_is(folder: Path) -> None:
 def test_a_variable_that_is_not_set_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SESSION_SECRET", raising=False)
     write(folder / "app_h.py", 'import os\nsecret = os.environ["SESSION_SECRET"]\n')
-    with pytest.raises(VariableNotSet, match="SESSION_SECRET") as caught:
+    with raises_code("environment-missing", match="SESSION_SECRET") as caught:
         load_target(Target("app_h", "app"), folder)
     assert "`kick secret --env`" in caught.value.fix
 
 
 def test_another_key_error_is_no_variable(folder: Path) -> None:
     write(folder / "app_i.py", '{}["SESSION_SECRET"]\n')
-    with pytest.raises(ImportFailed, match="KeyError"):
+    with raises_code("target-import", match="KeyError"):
         load_target(Target("app_i", "app"), folder)
 
 
@@ -171,7 +162,7 @@ def test_sockets_without_a_library_for_them_say_what_to_install(folder: Path, mo
         without.setitem(sys.modules, "websockets", None)
         assert load_served(Target("talking", "app"), folder).sockets  # there is wsproto
         without.setitem(sys.modules, "wsproto", None)
-        with pytest.raises(MissingExtra, match="needs the package 'websockets'") as caught:
+        with raises_code("missing-extra", match="needs the package 'websockets'") as caught:
             load_served(Target("talking", "app"), folder)
         assert load_served(Target("silent", "app"), folder).routes
     assert caught.value.fix == "Install it: `pip install 'kick-framework[websockets]'`."

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from kick.di import Container, Lifetime, Provider, Service
-from kick.di.errors import MissingProvider, ScopeViolation
 from kick.errors import KickError, SetupErrors
+from tests.support.setup_errors import raises_code
 
 
 class Context: ...
@@ -78,7 +78,7 @@ def test_every_place_that_asks_for_what_is_missing_is_reported() -> None:
     container = Container()
     for place in ("show(db) at app.py:3", "edit(db) at app.py:9"):
         container.require(Database, place)
-    assert Counter(type(problem) for problem in container.check()) == {MissingProvider: 2}
+    assert Counter(problem.code for problem in container.check()) == {"di-missing-provider": 2}
 
 
 def test_a_cycle_is_reported_once_wherever_one_enters_it() -> None:
@@ -101,7 +101,7 @@ def test_a_cycle_is_reported_once_wherever_one_enters_it() -> None:
 def test_what_is_asked_for_from_a_broken_container_is_an_error() -> None:
     container = Container([Report, Users])
     for ask in (container.lifetime, container.resolver, container.instance):
-        with pytest.raises(MissingProvider):
+        with raises_code("di-missing-provider"):
             ask(Report)
 
 
@@ -186,7 +186,7 @@ def test_a_singleton_that_needs_something_of_a_request_is_an_error_in_every_shap
         def __init__(self, user: hint) -> None: ...  # type: ignore[valid-type]
 
     (problem,) = Container([Greeter, current_user], seeds=[Context]).check()
-    assert isinstance(problem, ScopeViolation)
+    assert problem.code == "di-scope"
 
 
 def test_only_the_singleton_that_holds_it_is_blamed() -> None:

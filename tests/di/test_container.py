@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from kick.di import Container, Provider, Service
-from kick.di.errors import NotStarted
+from tests.support.setup_errors import raises_code
 
 
 class Database:
@@ -126,9 +126,9 @@ async def test_a_container_may_be_started_again_after_its_end() -> None:
     await container.start()
     before = container.instance(Database)
     await container.aclose()
-    with pytest.raises(NotStarted):
+    with raises_code("di-not-started"):
         container.instance(Database)
-    with pytest.raises(NotStarted):
+    with raises_code("di-not-started"):
         await container.get(Database)
     await container.start()
     assert container.instance(Database) is not before
@@ -162,7 +162,7 @@ async def test_a_failing_provider_is_named_and_those_before_it_are_closed() -> N
     (note,) = caught.value.__notes__
     assert note.startswith("kick: in the provider broken at ")
     assert note.endswith(", which provides int")
-    with pytest.raises(NotStarted):
+    with raises_code("di-not-started"):
         container.instance(Users)
 
 

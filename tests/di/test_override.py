@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from kick.di import Container, Lifetime, Provider, Service
-from kick.di.errors import MissingProvider, ScopeViolation
+from tests.support.setup_errors import raises_code
 
 
 class Context: ...
@@ -224,7 +224,7 @@ async def test_an_override_that_breaks_a_started_app_is_refused(container: Conta
         raise AssertionError
 
     await container.start()
-    with pytest.raises(MissingProvider), container.override(Database, Provider(Database, fake)):
+    with raises_code("di-missing-provider"), container.override(Database, Provider(Database, fake)):
         raise AssertionError
     assert name_in(container) == "real"
 
@@ -235,6 +235,6 @@ async def test_an_override_by_something_of_a_request_is_a_scope_violation() -> N
 
     container = Container([Controller, Users, Database], seeds=[Context])
     await container.start()
-    with pytest.raises(ScopeViolation), container.override(Database, Provider(Database, database)):
+    with raises_code("di-scope"), container.override(Database, Provider(Database, database)):
         pass
     assert name_in(container) == "real"

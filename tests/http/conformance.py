@@ -128,13 +128,13 @@ class Plain:
 
     @Get("/tagged")
     async def tagged(self, ctx: RequestContext) -> Response:
-        if ctx.fresh("v7"):
+        if ctx.is_not_modified("v7"):
             return ctx.not_modified()
         return ctx.text("version 7")
 
     @Put("/tagged")
     async def put_tagged(self, ctx: RequestContext) -> str:
-        ctx.fresh("v7")
+        ctx.check_preconditions("v7")
         return "written"
 
     @Get("/visits")

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message
 
 from kick import App, Module, bootstrap
 from kick.middleware import security_headers
-from kick.middleware.security_headers.middleware import SecurityHeaders
+from kick.middleware.security_headers.middleware import SecurityHeadersLayer
 
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 
@@ -123,6 +123,6 @@ async def ask(
 def app_of(*controllers: type, **options: Any) -> App:
     """An application of these controllers, without the headers that kick adds by itself."""
     layers = [*options.pop("middleware", ())]
-    if not any(isinstance(layer, SecurityHeaders) for layer in layers):
+    if not any(isinstance(layer, SecurityHeadersLayer) for layer in layers):
         layers.append(NO_HEADERS)
     return bootstrap([Module("test", controllers=controllers)], layers, **options)

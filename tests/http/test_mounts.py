@@ -18,10 +18,9 @@ from websockets.sync.client import connect
 from kick import App, Controller, Forbidden, Get, Module, Post, RequestContext, bootstrap
 from kick.errors import SetupErrors
 from kick.http import CallNext, Response
-from kick.http.errors import BadRoutePath
-from kick.http.mounts import BadMount, DuplicateMount
 from kick.session import session
 from tests.http.support import ask
+from tests.support.setup_errors import raises_code
 
 
 def teller(name: str = "", status: int = 200, headers: list[tuple[bytes, bytes]] | None = None) -> ASGIApp:
@@ -312,7 +311,7 @@ async def test_two_applications_do_not_share_a_state() -> None:
 
 @pytest.mark.parametrize("given", [[teller()], None, {1: teller()}, teller()])
 def test_what_maps_no_paths_is_refused(given: Any) -> None:
-    with pytest.raises(BadMount, match=r"mounts= of Module\('one'\) takes paths"):
+    with raises_code("mount", match=r"mounts= of Module\('one'\) takes paths"):
         Module("one", mounts=given)
 
 
@@ -323,7 +322,7 @@ def test_all_that_cannot_be_mounted_is_reported() -> None:
     bad: Any = {"/a": wsgi_app, "/b": Application, "/c": "dist", "/d": 7, "/e/{rest:path}": teller(), "/f g": teller()}
     with pytest.raises(SetupErrors) as caught:
         mounted(bad)
-    assert [type(problem) for problem in caught.value.problems] == [BadMount] * 4 + [BadRoutePath] * 2
+    assert [problem.code for problem in caught.value.problems] == ["mount"] * 4 + ["route-path"] * 2
     text = str(caught.value)
     for part in (
         "WSGI",
@@ -338,7 +337,7 @@ def test_all_that_cannot_be_mounted_is_reported() -> None:
 
 
 def test_two_things_at_one_path_are_a_mistake_that_names_both() -> None:
-    with pytest.raises(DuplicateMount) as caught:
+    with raises_code("mount-duplicate") as caught:
         bootstrap([Module("a", mounts={"/x/old": teller()}), Module("b", prefix="/x", mounts={"old/": teller()})])
     assert caught.value.cause == (
         "Two things are mounted at /x/old: mounts={'/x/old': ...} of Module('a') and "

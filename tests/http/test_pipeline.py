@@ -20,6 +20,7 @@ from kick import (
     Get,
     HTTPError,
     KickError,
+    Middleware,
     Module,
     NotFound,
     Post,
@@ -32,10 +33,10 @@ from kick import (
 )
 from kick.errors import SetupErrors
 from kick.http import CallNext, cookie_parser
-from kick.http.errors import MiddlewareOrder, NotMiddleware
 from kick.session import session
 from tests.http.support import NO_HEADERS, app_of, ask
 from tests.support.ids import without_address
+from tests.support.setup_errors import raises_code
 
 SECRET = "a secret of at least thirty-two bytes"
 
@@ -229,7 +230,7 @@ async def test_a_response_that_a_layer_keeps_is_copied_for_each_request() -> Non
 # What it may have beside
 
 
-class Everything:
+class Everything(Middleware):
     """A layer with all that the protocol knows."""
 
     def __init__(self, wanted: Callable[[Any], bool] = lambda route: True) -> None:
@@ -305,9 +306,9 @@ def test_a_layer_that_stands_wrong_says_so_once() -> None:
         @Get("/b")
         async def b(self) -> None: ...
 
-    with pytest.raises(MiddlewareOrder):
+    with raises_code("middleware-order"):
         app_of(One, middleware=[session(secret=SECRET), cookie_parser()])
-    with pytest.raises(MiddlewareOrder):
+    with raises_code("middleware-order"):
         bootstrap([Module("m", controllers=[One], middleware=[cookie_parser()])], [session(secret=SECRET)])
 
 
@@ -372,7 +373,7 @@ def test_what_is_no_middleware_is_refused_at_every_level(layer: Any, cause: str,
         lambda: app_of(Use(layer)(Controller()(type("C", (), {"show": Get()(lambda self: None)})))),
         at_method,
     ):
-        with pytest.raises(NotMiddleware) as caught:
+        with raises_code("middleware-signature") as caught:
             build()
         assert cause in caught.value.cause
         assert fix in caught.value.fix
@@ -393,12 +394,20 @@ def test_partials_methods_and_objects_are_middleware() -> None:
 
 
 def test_a_choice_of_for_route_that_is_no_middleware_is_refused() -> None:
-    class Choosing(AsClass):
+    class Choosing(Middleware):
         def for_route(self, route: Any) -> Any:
             return sync_function
 
-    with pytest.raises(NotMiddleware, match="sync_function"):
+    with raises_code("middleware-signature", match="sync_function"):
         bootstrap([], [Choosing()])
+
+
+@pytest.mark.parametrize("hook", ["uses_session", "optional", "providers", "health", "for_route", "check", "aclose"])
+def test_a_hook_counts_on_a_middleware_only(hook: str) -> None:
+    layer = AsClass()
+    setattr(layer, hook, None)
+    with raises_code("middleware-signature", match=f"it has '{hook}', and does not inherit from kick.Middleware"):
+        bootstrap([], [layer])
 
 
 @pytest.mark.parametrize("returned", [None, {"a": 1}, "text"], ids=str)

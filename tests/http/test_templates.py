@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from kick import App, Controller, Get, RequestContext
+from kick import App, Controller, Get, Middleware, RequestContext
 from kick.http import JinjaTemplates
-from kick.http.templates import NoSuchFolder, NoSuchTemplate
 from tests.http.support import app_of, ask
+from tests.support.setup_errors import raises_code
 
 
 @pytest.fixture
@@ -44,12 +44,9 @@ async def test_globals_filters_and_what_each_request_adds(folder: Path) -> None:
 
 
 async def test_middleware_may_add_values_to_every_page(folder: Path) -> None:
-    class Nonce:
+    class Nonce(Middleware):
         def configure(self, settings: Any) -> None:
             settings.page_values.append(lambda ctx: {"who": "nonce"})
-
-        async def __call__(self, ctx: RequestContext, call_next: Any) -> Any:
-            return await call_next(ctx)
 
     @Controller()
     class Pages:
@@ -62,19 +59,19 @@ async def test_middleware_may_add_values_to_every_page(folder: Path) -> None:
 
 @pytest.mark.parametrize("asked", ["account/logn.html", "broken.html"])
 def test_a_template_that_is_not_there_names_the_nearest(folder: Path, asked: str) -> None:
-    with pytest.raises(NoSuchTemplate) as caught:
+    with raises_code("template-missing") as caught:
         JinjaTemplates(folder).render(asked, {})
     assert "'account/logn.html'" in caught.value.cause
     assert "`'account/login.html'`" in caught.value.fix
 
 
 def test_an_empty_folder_has_none_to_name(tmp_path: Path) -> None:
-    with pytest.raises(NoSuchTemplate, match="the folder is empty"):
+    with raises_code("template-missing", match="the folder is empty"):
         JinjaTemplates(tmp_path).render("x.html", {})
 
 
 def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(NoSuchFolder):
+    with raises_code("templates-folder"):
         JinjaTemplates(tmp_path / "none")
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from kick import File, UploadFile
-from kick.http.errors import BadFileLimit
 from kick.http.uploads import safe_name_of
+from tests.support.setup_errors import raises_code
 
 
 def upload(content: bytes = b"content", *, on_disk: bool = False) -> UploadFile:
@@ -136,5 +136,5 @@ def test_media_types_are_taken_one_by_one_or_by_their_group(types: list[str], me
     ],
 )
 def test_what_is_no_limit_is_a_mistake(options: dict[str, Any]) -> None:
-    with pytest.raises(BadFileLimit):
+    with raises_code("file-limit"):
         File(**options)

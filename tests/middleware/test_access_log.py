@@ -27,10 +27,10 @@ from kick.http.observers import ASK_AFTER
 from kick.log_text import shown
 from kick.middleware import AccessLog, request_id
 from kick.middleware.access_log.lines import Entry, JSONLines, TextLines
-from kick.middleware.access_log.log import BadAccessLog
 from kick.session import session
 from tests.http.support import ask
 from tests.support.serving import ROOT, ServeProcess, serve
+from tests.support.setup_errors import raises_code
 from tests.support.waiting import wait_until
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -382,7 +382,7 @@ def test_the_application_and_the_environment_decide(
 
 def test_an_environment_that_names_no_format_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KICK_ACCESS_LOG", "xml")
-    with pytest.raises(BadAccessLog, match="KICK_ACCESS_LOG='xml' is no format"):
+    with raises_code("access-log", match="KICK_ACCESS_LOG='xml' is no format"):
         bootstrap([])
 
 

@@ -16,15 +16,14 @@ from starlette.background import BackgroundTask, BackgroundTasks
 from starlette.responses import FileResponse, StreamingResponse
 
 from kick import App, Controller, Get, RequestContext, Response, Use
-from kick.errors import MissingExtra
 from kick.http import CallNext
 from kick.middleware import compression
 from kick.middleware.compression.encodings import zstd_module
-from kick.middleware.compression.middleware import BadCompressionOption
 from kick.middleware.conditional import conditional
 from kick.session import session
 from tests.http.support import Answer, app_of, ask
 from tests.support.serving import Serve
+from tests.support.setup_errors import raises_code
 
 SECRET = "a secret of at least thirty-two bytes"
 GZIP = {"accept-encoding": "gzip"}
@@ -362,7 +361,7 @@ def test_what_the_handler_cleans_up_is_cleaned_up_after_the_stream(serve: Serve)
     ids=str,
 )
 def test_an_option_that_makes_no_sense_stops_the_start(options: Any) -> None:
-    with pytest.raises(BadCompressionOption, match="compression\\("):
+    with raises_code("compression-option", match="compression\\("):
         compression(**options)
 
 
@@ -373,7 +372,7 @@ def test_without_zstd_there_is_gzip_and_the_error_says_what_to_install(monkeypat
     monkeypatch.delattr("backports.zstd", raising=False)
     monkeypatch.setitem(sys.modules, "compression", None)
     assert compression().options.levels == {b"gzip": 5}
-    with pytest.raises(MissingExtra, match=r"kick-framework\[compression\]"):
+    with raises_code("missing-extra", match=r"kick-framework\[compression\]"):
         compression(codings=("zstd",))
 
 

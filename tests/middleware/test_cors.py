@@ -12,9 +12,10 @@ from starlette.types import Receive, Scope, Send
 from kick import App, Controller, Get, Module, Options, Post, RequestContext, Response, Use, bootstrap
 from kick.errors import KickError
 from kick.middleware import cors, rate_limit
-from kick.middleware.cors import BadCorsOption, BadOrigin, Cors, CorsOnRoute, DangerousCors, PlainCors
+from kick.middleware.cors import CorsLayer, PlainCorsLayer
 from tests.http.support import app_of, ask
 from tests.support.serving import Serve
+from tests.support.setup_errors import raises_code
 
 SITE = "https://app.example.com"
 FROM_SITE = {"origin": SITE}
@@ -177,9 +178,9 @@ async def test_all_headers_are_those_that_were_asked_for() -> None:
 def test_routes_without_options_do_not_look_for_preflights() -> None:
     application = app()
     layer, _ = application.middleware
-    assert isinstance(layer, Cors)
+    assert isinstance(layer, CorsLayer)
     found = {route.path: type(layer.for_route(route)) for route in application.routes}
-    assert (found["/x"], found["/x/options"], type(layer.for_route(None))) == (PlainCors, Cors, Cors)
+    assert (found["/x"], found["/x/options"], type(layer.for_route(None))) == (PlainCorsLayer, CorsLayer, CorsLayer)
 
 
 # Mistakes
@@ -202,14 +203,14 @@ def test_routes_without_options_do_not_look_for_preflights() -> None:
     ],
 )
 def test_an_origin_that_no_browser_sends_stops_the_start(origin: Any) -> None:
-    with pytest.raises(BadOrigin) as caught:
+    with raises_code("cors-origin") as caught:
         cors(allow_origins=[origin])
     (code,) = re.findall(r"`allow_origins=([^`]+)`", caught.value.fix)
     assert cors(allow_origins=eval(code))
 
 
 def test_the_origin_that_was_meant_is_named() -> None:
-    with pytest.raises(BadOrigin, match=re.escape("`allow_origins=['https://shop.test:8443']`")):
+    with raises_code("cors-origin", match=re.escape("`allow_origins=['https://shop.test:8443']`")):
         cors(allow_origins=["https://Shop.test:8443/cart"])
 
 
@@ -236,7 +237,7 @@ def test_origins_that_browsers_send_are_allowed(origin: str) -> None:
     ids=str,
 )
 def test_what_opens_an_application_to_strangers_stops_the_start(options: Any) -> None:
-    with pytest.raises(DangerousCors) as caught:
+    with raises_code("cors-dangerous") as caught:
         cors(**options)
     (code,) = re.findall(r"`([^`]+)`", caught.value.fix)
     name, _, value = code.partition("=")
@@ -251,7 +252,7 @@ def test_sites_without_https_get_no_credentials_in_production(options: Any, monk
     monkeypatch.setenv("KICK_ENV", "production")
     assert cors(**options)
     assert cors(allow_origins=["http://localhost:3000"], allow_credentials=True)
-    with pytest.raises(DangerousCors, match="https"):
+    with raises_code("cors-dangerous", match="https"):
         cors(**options, allow_credentials=True)
 
 
@@ -270,7 +271,7 @@ def test_sites_without_https_get_no_credentials_in_production(options: Any, monk
     ids=str,
 )
 def test_an_option_that_makes_no_sense_stops_the_start(options: Any) -> None:
-    with pytest.raises(BadCorsOption):
+    with raises_code("cors-option"):
         cors(**options)
 
 
@@ -281,7 +282,7 @@ def test_around_a_route_it_stops_the_start() -> None:
         @Use(cors(allow_origins=["*"]))
         async def show(self) -> None: ...
 
-    with pytest.raises(CorsOnRoute, match="show"):
+    with raises_code("cors-route", match="show"):
         app_of(YController)
 
 

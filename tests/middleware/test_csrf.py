@@ -20,15 +20,14 @@ from websockets.typing import Origin
 
 from kick import App, Controller, Delete, Get, Head, Module, Options, Patch, Post, Put, RequestContext, Use, bootstrap
 from kick.http import Response, StaticFiles
-from kick.http.errors import NotAList
 from kick.middleware import csrf
 from kick.session import CsrfExempt, CsrfLayer, MemoryStore, session
 from kick.session.csrf_token import draw_token, is_token_of
-from kick.session.errors import BadTrustedOrigin
 from kick.testing import TestClient
 from tests.http.support import ask
 from tests.session.harness import calls_to
 from tests.support.serving import Serve
+from tests.support.setup_errors import raises_code
 
 SECRET = "a secret of at least thirty-two bytes"
 HERE = "https://testserver"
@@ -298,13 +297,13 @@ NO_ORIGINS += [
 
 @pytest.mark.parametrize("origin", [*NO_ORIGINS, 7])
 def test_what_no_browser_sends_as_an_origin_is_refused_at_the_start(origin: Any) -> None:
-    with pytest.raises(BadTrustedOrigin):
+    with raises_code("csrf-trusted-origin"):
         csrf(trusted_origins=["https://example.com", origin])
 
 
 def test_origins_are_as_browsers_write_them() -> None:
     assert csrf(trusted_origins=["http://[::1]:8000", "https://xn--9ca.example", "https://example.com:8443"])
-    with pytest.raises(NotAList):
+    with raises_code("list-missing"):
         csrf(trusted_origins="https://example.com")
 
 

@@ -13,9 +13,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Message
 
 from kick import App, Controller, Get
-from kick.http.errors import NotAList
 from kick.middleware.hosts import HostPatterns, parse_host
 from tests.http.support import Answer, app_of, ask
+from tests.support.setup_errors import raises_code
 
 ALLOWED = ["example.com", "*.example.org", "192.0.2.1", "[2001:db8::1]", "localhost"]
 
@@ -87,7 +87,7 @@ async def test_the_host_that_a_trusted_proxy_tells_counts() -> None:
 
 @pytest.mark.parametrize("given", ["example.com", 1, {"example.com": 1}])
 def test_it_takes_a_list(given: Any) -> None:
-    with pytest.raises(NotAList, match="allowed_hosts= of bootstrap"):
+    with raises_code("list-missing", match="allowed_hosts= of bootstrap"):
         app_of(Home, allowed_hosts=given)
 
 

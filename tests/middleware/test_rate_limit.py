@@ -14,18 +14,19 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from kick import App, Controller, Get, Post, RequestContext, Socket, Use, WebSocket
-from kick.errors import KickError, MissingExtra
+from kick.errors import KickError
 from kick.http import Conflict
 from kick.middleware import cors, rate_limit
 from kick.middleware.rate_limit.clients import network_of
 from kick.middleware.rate_limit.counters import MemoryCounters
-from kick.middleware.rate_limit.options import STRATEGIES, BadRateLimit, BadRateLimitOption
+from kick.middleware.rate_limit.options import STRATEGIES
 from kick.session import session
 from tests.http.support import app_of, ask
 from tests.support.ids import without_address
 from tests.support.ports import HOST, bound_socket
 from tests.support.redis import RedisServer
 from tests.support.serving import Serve
+from tests.support.setup_errors import raises_code
 
 SECRET = "a secret of at least thirty-two bytes"
 FROM_HERE = {"client": ("198.51.100.1", 1)}
@@ -394,7 +395,7 @@ async def test_limits_share_the_connections_of_one_store(redis_url: str) -> None
     ],
 )
 def test_what_is_no_limit_stops_the_start(text: Any) -> None:
-    with pytest.raises(BadRateLimit) as caught:
+    with raises_code("rate-limit") as caught:
         rate_limit(text)
     assert 'rate_limit("100/minute")' in caught.value.fix
 
@@ -419,14 +420,14 @@ def test_what_is_no_limit_stops_the_start(text: Any) -> None:
     ids=without_address,
 )
 def test_an_option_that_makes_no_sense_stops_the_start(options: Any) -> None:
-    with pytest.raises(BadRateLimitOption) as caught:
+    with raises_code("rate-limit-option") as caught:
         rate_limit("5/minute", **options)
     code = re.findall(r"`([^`]+)`", caught.value.fix)[0]
     assert eval(code, {"rate_limit": rate_limit})
 
 
 def test_the_password_of_a_store_is_in_no_message() -> None:
-    with pytest.raises(BadRateLimitOption) as caught:
+    with raises_code("rate-limit-option") as caught:
         rate_limit("5/minute", store="mongodb://user:hunter2@host")
     assert "hunter2" not in str(caught.value)
 
@@ -448,5 +449,5 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.
     import sys
 
     monkeypatch.setitem(sys.modules, "limits", None)
-    with pytest.raises(MissingExtra, match=r"kick-framework\[limits\]"):
+    with raises_code("missing-extra", match=r"kick-framework\[limits\]"):
         rate_limit("5/minute")

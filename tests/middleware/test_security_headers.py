@@ -14,10 +14,10 @@ from starlette.types import Receive, Scope, Send
 from kick import App, Controller, Get, Module, RequestContext, Response, Use, bootstrap
 from kick.http import NotFound
 from kick.middleware import security_headers
-from kick.middleware.security_headers.csp import DEFAULT, NONCE, BadPolicy, Policy
-from kick.middleware.security_headers.middleware import BadSecurityHeader
+from kick.middleware.security_headers.csp import DEFAULT, NONCE, Policy
 from tests.http.support import Answer, app_of, ask
 from tests.support.serving import Serve
+from tests.support.setup_errors import raises_code
 
 NAMES = (
     "content-security-policy",
@@ -263,7 +263,7 @@ def test_a_directive_of_nothing_but_a_nonce_allows_nothing_without_one() -> None
     ids=str,
 )
 def test_a_policy_that_browsers_would_misread_stops_the_start(csp: Any, problem: str, fix: str) -> None:
-    with pytest.raises(BadPolicy) as caught:
+    with raises_code("security-csp") as caught:
         security_headers(csp=csp)
     assert problem in caught.value.cause
     assert caught.value.fix == f"Write `csp={{{fix}}}`."
@@ -288,7 +288,7 @@ def test_a_policy_that_browsers_would_misread_stops_the_start(csp: Any, problem:
     ids=str,
 )
 def test_a_value_that_browsers_do_not_know_stops_the_start(options: Any) -> None:
-    with pytest.raises(BadSecurityHeader) as caught:
+    with raises_code("security-header") as caught:
         security_headers(**options)
     code = re.findall(r"`([^`]+)`", caught.value.fix)[0]
     assert eval(code, {"security_headers": security_headers, "timedelta": timedelta})

@@ -9,10 +9,10 @@ import pytest
 
 from kick import Controller, Get, Module, RequestContext, bootstrap
 from kick.session import MemoryStore, Sessions
-from kick.session.errors import StoreCannotFind
 from tests.session.conftest import DictStore
 from tests.session.harness import Browser, Site, setting
 from tests.session.test_parallel import paused, rotate
+from tests.support.setup_errors import raises_code
 
 
 @pytest.fixture
@@ -211,5 +211,5 @@ async def test_a_handler_asks_for_sessions_by_type(site: Site) -> None:
 
 
 async def test_a_store_without_an_index_says_so() -> None:
-    with pytest.raises(StoreCannotFind, match="DictStore"):
+    with raises_code("session-store-no-index", match="DictStore"):
         await Sessions(Site(DictStore()).layer.manager).of(7)

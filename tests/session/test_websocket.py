@@ -93,7 +93,7 @@ class Account:
 
     @WebSocket("/off", session=False)
     async def off(self, socket: Socket) -> None:
-        await socket.send(socket.context._session is None)
+        await socket.send(socket.context.opened_session is None)
 
     @WebSocket("/idle")
     async def idle(self, socket: Socket) -> None:

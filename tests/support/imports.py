@@ -34,8 +34,13 @@ class Source:
 
     @property
     def imports(self) -> list[ImportNode]:
-        """Every import, those inside functions too, but not those for type checkers only."""
-        return list(_imports(self.tree))
+        """Every import: those inside functions and those for type checkers too."""
+        return [node for node in ast.walk(self.tree) if isinstance(node, ImportNode)]
+
+    @property
+    def forwards(self) -> bool:
+        """Whether it is a package that imports its exports when they are used: it may name modules of any level."""
+        return self.is_package and "lazy_exports(" in self.text
 
     def base(self, node: ast.ImportFrom) -> str:
         """The module that a `from ... import` names, dots at its start resolved."""
@@ -56,10 +61,16 @@ def import_graph(sources: list[Source]) -> Graph:
     """The imports between the files.
 
     A name that a package's `__init__` hands on counts as imported from the file that it comes from; one whose
-    origin the source does not show counts as imported from the `__init__`.
+    origin the source does not show counts as imported from the `__init__`. Packages that import their exports lazily
+    are not part of the graph.
     """
     resolver = _Resolver(sources)
-    return {source.name: frozenset(resolver.targets(source)) for source in sources}
+    forwarding = {source.name for source in sources if source.forwards}
+    return {
+        source.name: frozenset(resolver.targets(source)) - forwarding - {source.name}
+        for source in sources
+        if source.name not in forwarding
+    }
 
 
 def find_cycle(graph: Graph) -> list[str]:
@@ -99,19 +110,3 @@ class _Resolver:
                     if name == (alias.asname or alias.name):
                         return self._origin(source.base(node), alias.name)
         return module
-
-
-def _imports(node: ast.AST) -> Iterator[ImportNode]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ImportNode):
-            yield child
-        elif isinstance(child, ast.If) and _is_for_type_checkers(child.test):
-            for statement in child.orelse:
-                yield from _imports(ast.Module([statement], []))
-        else:
-            yield from _imports(child)
-
-
-def _is_for_type_checkers(test: ast.expr) -> bool:
-    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
-    return name == "TYPE_CHECKING"

@@ -35,9 +35,17 @@ def test_an_import_of_any_form_is_found(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("test", ["TYPE_CHECKING", "typing.TYPE_CHECKING"])
-def test_an_import_for_type_checkers_does_not_count(test: str, tmp_path: Path) -> None:
+def test_an_import_for_type_checkers_counts(test: str, tmp_path: Path) -> None:
     graph = graph_of(tmp_path, {"till.py": f"if {test}:\n    from shop import stock", "stock.py": ""})
-    assert graph["shop/till.py"] == frozenset()
+    assert graph["shop/till.py"] == {"shop/stock.py"}
+
+
+def test_a_package_that_exports_lazily_is_left_out(tmp_path: Path) -> None:
+    lazy = "if TYPE_CHECKING:\n    from shop.till import Till\nelse:\n    __all__ = lazy_exports(__name__, {})"
+    graph = graph_of(
+        tmp_path, {"__init__.py": lazy, "till.py": "import shop\nfrom shop.shelf import x", "shelf.py": ""}
+    )
+    assert graph == {"shop/till.py": {"shop/shelf.py"}, "shop/shelf.py": frozenset()}
 
 
 def test_a_name_that_a_package_hands_on_is_traced_to_its_file(tmp_path: Path) -> None:

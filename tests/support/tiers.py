@@ -40,7 +40,6 @@ FILES = {
     "cli/test_project.py": ("project", "long"),
     "cli/test_recording.py": ("process",),
     "cli/test_routes.py": ("process",),
-    "cli/test_servers.py": ("process",),
     "cli/test_serving.py": ("process",),
     "cli/test_sessions.py": ("process",),
     "cli/test_shell.py": ("process",),

@@ -14,12 +14,12 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from kick import App, Controller, Get, Module, RequestContext, bootstrap
-from kick.errors import MissingExtra
 from kick.session import session
 from kick.telemetry import Metrics
 from kick.telemetry.stores import OPERATIONS, TimedStore
 from tests.http.support import ask
 from tests.support.serving import ROOT
+from tests.support.setup_errors import raises_code
 
 SECRET = "a secret of at least thirty-two bytes"
 
@@ -162,5 +162,5 @@ def test_each_of_several_processes_serves_what_all_have_counted(tmp_path: Path) 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'kick-framework\[telemetry\]'"):
+    with raises_code("missing-extra", match=r"pip install 'kick-framework\[telemetry\]'"):
         Metrics()

@@ -13,9 +13,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from kick import App, Controller, Get, Module, bootstrap
-from kick.errors import MissingExtra
 from kick.telemetry import Tracing
 from tests.http.support import ask
+from tests.support.setup_errors import raises_code
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -111,5 +111,5 @@ async def test_a_path_is_written_as_it_is_in_the_log(spans: Spans) -> None:
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'kick-framework\[telemetry\]'"):
+    with raises_code("missing-extra", match=r"pip install 'kick-framework\[telemetry\]'"):
         Tracing()

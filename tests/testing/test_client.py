@@ -97,9 +97,9 @@ def test_an_application_that_does_not_start_fails_the_test() -> None:
 def test_without_httpx2_the_error_says_what_to_install() -> None:
     script = (
         "import sys; sys.modules['httpx2'] = None\n"
-        "import kick.testing; from kick.errors import MissingExtra\n"
+        "import kick.testing; from kick.errors import KickError\n"
         "try: kick.testing.TestClient\n"
-        "except MissingExtra as error: print(error.fix)"
+        "except KickError as error: print(error.fix)"
     )
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout == "Install it: `pip install 'kick-framework[testing]'`.\n"

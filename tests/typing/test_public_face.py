@@ -119,7 +119,7 @@ def of_a_context(ctx: RequestContext) -> None:
     assert_type(ctx.sse([ServerSentEvent(data=1), "text", {"n": 1}], heartbeat=None), Response)
     assert_type(ctx.send_file("a.txt", root="files", disposition="attachment"), Response)
     assert_type(ctx.download("text", "a.txt"), Response)
-    assert_type(ctx.fresh("v1"), bool)
+    assert_type(ctx.is_not_modified("v1"), bool)
     assert_type(ctx.not_modified(), Response)
     assert_type(ctx.last_event_id, str | None)
     ctx.background(timing, ctx, no_more)

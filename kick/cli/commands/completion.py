@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from kick.cli import terminal
-from kick.cli.errors import UnknownShell
+from kick.cli.errors import unknown_shell
 from kick.cli.options import trace_option
 
 VARIABLE: Final = "_KICK_COMPLETE"
@@ -51,5 +51,5 @@ def script(shell: str) -> str:
 def _own_shell() -> str:
     name = PurePath(os.environ.get("SHELL", "")).name
     if name not in SHELLS:
-        raise UnknownShell(name)
+        raise unknown_shell(name)
     return name

@@ -13,7 +13,7 @@ import click
 
 from kick.cli import terminal
 from kick.cli.environment import ENVIRONMENT, enter
-from kick.cli.errors import StartFailed
+from kick.cli.errors import start_failed
 from kick.cli.findings import Finding, Severity, of_folder, of_machine, of_parts
 from kick.cli.options import target_argument
 from kick.cli.report import place_of, show_warnings, shown
@@ -76,7 +76,7 @@ async def _asked(app: Any) -> list[Finding]:
     except KickError as error:
         return [Finding(Severity.ERROR, error)]
     except Exception as error:  # noqa: BLE001  # a provider of the user may raise anything
-        failed = StartFailed(error)
+        failed = start_failed(error)
         failed.__cause__ = error
         return [Finding(Severity.ERROR, failed)]
     finally:

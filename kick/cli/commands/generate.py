@@ -11,7 +11,7 @@ import click
 from kick.cli import terminal
 from kick.cli.generate import pieces
 from kick.cli.generate.changes import Changes, Edit
-from kick.cli.generate.errors import BadPieceName
+from kick.cli.generate.errors import bad_name
 from kick.cli.generate.fields import parse_fields
 from kick.cli.generate.pieces import Mount, Piece
 from kick.cli.generate.places import Place, find_bootstrap, line_width, place_of
@@ -75,7 +75,7 @@ def resource(
     found, place = _project(target)
     singular = parse_name("resource", name, top_level=False)
     if singular.title in _CLASSES:
-        raise BadPieceName("resource", name, f"it would hide the {singular.title} that its files import")
+        raise bad_name("resource", name, f"it would hide the {singular.title} that its files import")
     rule = plural is None
     text = plural_of(singular).snake if plural is None else plural
     many = parse_name("resource", text, top_level=place.is_flat, longest=LONGEST + len("es"))

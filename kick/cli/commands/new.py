@@ -14,6 +14,7 @@ from kick.cli import terminal
 from kick.cli.naming import package_name
 from kick.cli.options import trace_option
 from kick.cli.project import SESSIONS, TEMPLATES, contents_of
+from kick.cli.provenance import Provenance, provenance
 from kick.cli.repository import make_repository
 from kick.cli.scaffold import check_folder, write_project
 
@@ -49,18 +50,19 @@ def command(name: str, template: str | None, store: str | None, git: bool, yes: 
       $ kick new my-app --template minimal --dry-run
     """
     package_name(name)
+    source = provenance()
     folder = Path.cwd() / name
     check_folder(folder)
     asks = not yes and _in_terminal()
     template = template or _choose("template", "What is to be written?", _abouts(TEMPLATES), TEMPLATE, asks=asks)
     store = store or _choose("sessions", "Where are sessions to be kept?", _abouts(SESSIONS), STORE, asks=asks)
-    contents = contents_of(name, template, store)
+    contents = contents_of(name, template, store, kick=source)
     if dry_run:
         terminal.say(_planned(name, contents))
         return
     write_project(folder, contents)
     repository = git and make_repository(folder)
-    terminal.say(_made(name, sorted(contents), template, store, repository=repository))
+    terminal.say(_made(name, sorted(contents), template, store, source, repository=repository))
 
 
 def _in_terminal() -> bool:
@@ -72,7 +74,7 @@ def _abouts(choices: Mapping[str, object]) -> dict[str, str]:
 
 
 def _choose(label: str, question: str, choices: Mapping[str, str], default: str, *, asks: bool) -> str:
-    """What the user chooses, or the default where nobody is to be asked."""
+    """Return the choice of the user, or the default if nobody is to be asked."""
     if not asks:
         return default
     rows = [[terminal.bold(name), terminal.dim(about)] for name, about in choices.items()]
@@ -81,17 +83,19 @@ def _choose(label: str, question: str, choices: Mapping[str, str], default: str,
     return answer
 
 
-def _planned(name: str, contents: Mapping[str, str]) -> str:
-    rows = [[f"{name}/{path}", terminal.dim(_lines(text))] for path, text in contents.items()]
+def _planned(name: str, contents: Mapping[str, str | bytes]) -> str:
+    rows = [[f"{name}/{path}", terminal.dim(_size(content))] for path, content in contents.items()]
     return f"\n{terminal.table(rows)}\n\n  {len(rows)} files. Nothing was written.\n"
 
 
-def _lines(text: str) -> str:
-    count = text.count("\n")
+def _size(content: str | bytes) -> str:
+    if isinstance(content, bytes):
+        return f"{len(content) // 1024} KiB"
+    count = content.count("\n")
     return f"{count} line{'s' * (count != 1)}"
 
 
-def _made(name: str, paths: list[str], template: str, store: str, *, repository: bool) -> str:
+def _made(name: str, paths: list[str], template: str, store: str, kick: Provenance, *, repository: bool) -> str:
     extra = ", in a git repository" if repository else ""
     steps = {
         f"cd {name}": "",
@@ -104,7 +108,7 @@ def _made(name: str, paths: list[str], template: str, store: str, *, repository:
             f"  {terminal.green('made')}  {terminal.bold(name)}  {template}, {len(paths)} files, "
             f"sessions in {store}{extra}",
             "",
-            _noted(_top_level(paths)),
+            _noted(_top_level(paths, kick)),
             "",
             f"  {terminal.green('next')}",
             "",
@@ -119,20 +123,22 @@ def _noted(lines: Mapping[str, str]) -> str:
     return terminal.table([[line, terminal.dim(note)] for line, note in lines.items()])
 
 
-def _top_level(paths: list[str]) -> dict[str, str]:
-    """What is to be seen in the new folder, with what there is to say of it."""
+def _top_level(paths: list[str], kick: Provenance) -> dict[str, str]:
+    """Entries of the new folder, each with a note."""
     notes = {
+        "wheels/": "a copy of kick, for the Dockerfile",
         ".env": "a fresh secret, not in git",
         ".env.example": "what can be set",
         "Dockerfile": "docker compose up",
         "Makefile": "make dev, make test",
         "README.md": "how to go on from here",
         "app.py": "the application",
+        "kick.txt": f"where kick comes from: {kick.line}",
         "pyproject.toml": "dependencies, settings of the tools",
     }
     folders = Counter(path.partition("/")[0] + "/" for path in paths if "/" in path)
     files = [path for path in paths if "/" not in path]
     return {
-        **{folder: f"{count} file{'s' * (count != 1)}" for folder, count in folders.items()},
+        **{folder: notes.get(folder, f"{count} file{'s' * (count != 1)}") for folder, count in folders.items()},
         **{file: notes.get(file, "") for file in files},
     }

@@ -9,7 +9,7 @@ import click
 
 from kick.cli import terminal
 from kick.cli.environment import ENV_FILE, draw_secret, read_variable, write_variable
-from kick.cli.errors import NoSecretYet
+from kick.cli.errors import missing_old_secret
 from kick.cli.options import trace_option
 from kick.signing import MIN_SECRET_BYTES
 
@@ -51,7 +51,7 @@ def command(to_file: bool, rotate: bool, keep: int) -> None:
 def _rotate(path: Path, secret: str, keep: int) -> None:
     before = read_variable(path, SECRET)
     if before is None:
-        raise NoSecretYet(SECRET, ENV_FILE)
+        raise missing_old_secret(SECRET, ENV_FILE)
     old = before.split(",")
     strong = [each for each in old if len(each.encode()) >= MIN_SECRET_BYTES]
     if len(strong) < len(old):

@@ -3,12 +3,12 @@
 What can be wrong with the store:
 
 KickError
-├── NoStore            none was named, and none is where one is looked for
-├── NoSessions         the application has no sessions
-├── BadStoreURL        a URL that kick does not know
-├── StoreInProcess     sessions in the memory of another process
-├── NoStoreFile        a file that is not there
-└── StoreFailed        a store that does not answer, or says no
+├── no_store            none was named, and none is where one is looked for
+├── no_sessions         the application has no sessions
+├── bad_store_url        a URL that kick does not know
+├── store_in_memory     sessions in the memory of another process
+├── missing_store_file        a file that is not there
+└── store_failed        a store that does not answer, or says no
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import click
 
 from kick.cli import terminal
 from kick.cli.environment import enter
-from kick.cli.errors import NoTarget
 from kick.cli.options import trace_option
 from kick.cli.report import show_warnings
 from kick.cli.target import Target, find_target, load_app
@@ -46,78 +45,60 @@ Answer = TypeVar("Answer")
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-class NoStore(KickError):
+def no_store() -> KickError:
     """No store was named, and there is none to be found."""
-
-    code = "session-store-missing"
-
-    def __init__(self) -> None:
-        super().__init__(
-            cause=f"No store was named, {STORE} is not set, in .env neither, and there is no application here.",
-            fix=f"Name it: `kick sessions purge {EXAMPLE}`. Or set {STORE}, or run this in the folder of the project.",
-        )
+    return KickError(
+        "session-store-missing",
+        cause=f"No store was named, {STORE} is not set, in .env neither, and there is no application here.",
+        fix=f"Name it: `kick sessions purge {EXAMPLE}`. Or set {STORE}, or run this in the folder of the project.",
+    )
 
 
-class NoSessions(KickError):
+def no_sessions(target: Target) -> KickError:
     """An application without sessions."""
-
-    code = "session-store-none"
-
-    def __init__(self, target: Target) -> None:
-        super().__init__(
-            cause=f"No store was named, and {target} has no sessions.",
-            fix=f"Name the store: `kick sessions purge {EXAMPLE}`.",
-        )
+    return KickError(
+        "session-store-none",
+        cause=f"No store was named, and {target} has no sessions.",
+        fix=f"Name the store: `kick sessions purge {EXAMPLE}`.",
+    )
 
 
-class BadStoreURL(KickError):
+def bad_store_url(shown: str, schemes: tuple[str, ...]) -> KickError:
     """A text that is no URL of a store."""
-
-    code = "session-store-url"
-
-    def __init__(self, shown: str, schemes: tuple[str, ...]) -> None:
-        super().__init__(
-            cause=f"{shown!r} is no store that kick knows. URLs begin with: {', '.join(schemes)}.",
-            fix=f"For example `{EXAMPLE}` or `--store redis://localhost:6379/0`.",
-        )
+    return KickError(
+        "session-store-url",
+        cause=f"{shown!r} is no store that kick knows. URLs begin with: {', '.join(schemes)}.",
+        fix=f"For example `{EXAMPLE}` or `--store redis://localhost:6379/0`.",
+    )
 
 
-class StoreInProcess(KickError):
+def store_in_memory(name: str) -> KickError:
     """Sessions that no other process can see."""
-
-    code = "session-store-in-process"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            cause=f"{name} keeps sessions in the memory of the process that serves; no other process can see them.",
-            fix='Take a store that processes share, `session(store="sqlite:///sessions.db")` or '
-            '`session(store="redis://localhost:6379/0")`.',
-        )
+    return KickError(
+        "session-store-in-process",
+        cause=f"{name} keeps sessions in the memory of the process that serves; no other process can see them.",
+        fix='Take a store that processes share, `session(store="sqlite:///sessions.db")` or '
+        '`session(store="redis://localhost:6379/0")`.',
+    )
 
 
-class NoStoreFile(KickError):
+def missing_store_file(path: Path) -> KickError:
     """An SQLite file that does not exist. It is not made: a misspelt path would look like nobody being logged in."""
-
-    code = "session-store-file"
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            cause=f"There is no file {path}, so no session has been stored there.",
-            fix="See that the path is right: three slashes before one that starts in this folder, four before an "
-            "absolute one: `--store sqlite:////srv/shop/sessions.db`.",
-        )
+    return KickError(
+        "session-store-file",
+        cause=f"There is no file {path}, so no session has been stored there.",
+        fix="See that the path is right: three slashes before one that starts in this folder, four before an "
+        "absolute one: `--store sqlite:////srv/shop/sessions.db`.",
+    )
 
 
-class StoreFailed(KickError):
+def store_failed(name: str, error: Exception) -> KickError:
     """A store that cannot be used now; the exception is the `__cause__`."""
-
-    code = "session-store-failed"
-
-    def __init__(self, name: str, error: Exception) -> None:
-        super().__init__(
-            cause=f"{name} cannot be used: {str(error) or type(error).__name__}",
-            fix="See that it runs, that it can be reached from here, and that the address is right.",
-        )
+    return KickError(
+        "session-store-failed",
+        cause=f"{name} cannot be used: {str(error) or type(error).__name__}",
+        fix="See that it runs, that it can be reached from here, and that the address is right.",
+    )
 
 
 class Found(NamedTuple):
@@ -219,7 +200,7 @@ def find_store(url: str | None, folder: Path) -> Found:
         url = os.environ.get(STORE)
     found = _from_url(url) if url else _of_application(folder)
     if getattr(found.store, "in_process", False):
-        raise StoreInProcess(found.name)
+        raise store_in_memory(found.name)
     _check_file(found.store)
     return found
 
@@ -241,18 +222,18 @@ def _from_url(url: str) -> Found:
     from kick.session.stores.url import SCHEMES, open_store, scheme_of
 
     if f"{scheme_of(url)}://" not in SCHEMES:
-        raise BadStoreURL(shown_url(url), SCHEMES)
+        raise bad_store_url(shown_url(url), SCHEMES)
     return Found(open_store(url, timeout=TIMEOUT), shown_url(url))
 
 
 def _of_application(folder: Path) -> Found:
     try:
         target = find_target(None, folder)
-    except NoTarget:
-        raise NoStore from None
+    except KickError as problem:
+        raise (no_store() if problem.code == "target-missing" else problem) from None
     for store in _stores_of(load_app(target, folder)):
         return Found(store, f"the {type(store).__name__} of {target}")
-    raise NoSessions(target)
+    raise no_sessions(target)
 
 
 def _stores_of(app: App) -> Iterator[AtomicStore]:
@@ -267,11 +248,11 @@ def _check_file(store: AtomicStore) -> None:
     from kick.session.stores.sqlite import SQLiteStore
 
     if isinstance(store, SQLiteStore) and not store.path.exists():
-        raise NoStoreFile(store.path)
+        raise missing_store_file(store.path)
 
 
 def _ask(found: Found, question: Callable[[AtomicStore], Awaitable[Answer]]) -> Answer:
-    """What the store answers. Raises `StoreFailed` for whatever goes wrong in it."""
+    """What the store answers. Raises `KickError`: `session-store-failed` for whatever goes wrong in it."""
 
     async def run() -> Answer:
         try:
@@ -284,7 +265,7 @@ def _ask(found: Found, question: Callable[[AtomicStore], Awaitable[Answer]]) -> 
     except KickError:
         raise
     except Exception as error:  # a store may raise anything
-        raise StoreFailed(found.name, error) from error
+        raise store_failed(found.name, error) from error
 
 
 def _asks() -> bool:

@@ -20,7 +20,7 @@ import click
 
 from kick.cli import terminal
 from kick.cli.environment import enter
-from kick.cli.errors import StartFailed
+from kick.cli.errors import start_failed
 from kick.cli.options import target_argument
 from kick.cli.report import show_warnings
 from kick.cli.target import Target, find_target, load_app
@@ -77,13 +77,13 @@ def command(ctx: click.Context, target: str | None, source: str | None) -> None:
 
 
 async def _start(app: App) -> None:
-    """Start an application. Raises `StartFailed` for what a provider of the user raises."""
+    """Start an application. Raises `KickError`: `start-failed` for what a provider of the user raises."""
     try:
         await app.start()
     except KickError:
         raise
     except Exception as error:
-        raise StartFailed(error) from error
+        raise start_failed(error) from error
 
 
 class Cancellation:

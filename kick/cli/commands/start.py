@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging.config
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ import click
 
 from kick.cli import terminal
 from kick.cli.environment import ENVIRONMENT, enter
-from kick.cli.errors import SessionsNotShared
 from kick.cli.options import TRACE, address_options, target_argument
 from kick.cli.server.gc import settled
 from kick.cli.target import Target, find_target, load_served
@@ -36,13 +35,6 @@ from kick.middleware.proxies import TrustedProxies
     show_default=True,
     envvar="WEB_CONCURRENCY",
     help="How many processes serve. [env: WEB_CONCURRENCY]",
-)
-@click.option(
-    "--server",
-    type=click.Choice(["uvicorn", "granian", "hypercorn"]),
-    default="uvicorn",
-    show_default=True,
-    help="What serves; the others have to be installed. granian knows no --drain.",
 )
 @click.option("--force", is_flag=True, help="Serve although the set-up is weak, and say what is.")
 @click.option(
@@ -80,7 +72,6 @@ def command(
     host: str,
     port: int,
     workers: int,
-    server: str,
     force: bool,
     trusted_proxies: str | None,
     graceful_timeout: int,
@@ -106,12 +97,6 @@ def command(
     found = find_target(target, folder)
     trace = bool(ctx.meta.get(TRACE))
     options = {"timeout_graceful_shutdown": graceful_timeout, "drain": drain, "trace": trace}
-    if server == "granian" and drain:
-        raise click.BadOptionUsage("drain", "granian knows no --drain: leave it out, or take another --server.")
-    if server != "uvicorn":
-        from kick.cli.server.servers import check_installed
-
-        check_installed(server)
     _say({PROXIES_VARIABLE: trusted_proxies, VARIABLE: access_log})
     app = _load(found, folder)
     _refuse_weaknesses(app, workers, force=force)
@@ -120,22 +105,12 @@ def command(
 
         def ready() -> None:
             many = f"{workers} worker{'s' * (workers > 1)}"
-            by = "" if server == "uvicorn" else f", {server}"
-            terminal.say(f"kick serves {found} on {where}: {os.environ[ENVIRONMENT]}, {many}{by}")
+            terminal.say(f"kick serves {found} on {where}: {os.environ[ENVIRONMENT]}, {many}")
 
-        if server == "granian":
-            from kick.cli.server.servers import run_granian
-
-            port = sock.getsockname()[1]
-            sock.close()
-            load = partial(_load, found, folder)
-            served = run_granian(
-                load, str(found), host, port, ready, workers=workers, timeout=graceful_timeout, trace=trace
-            )
-        elif workers == 1:
-            served = _runner(server)(app, sock, settled(ready), **options)
+        if workers == 1:
+            served = serving.run(app, sock, settled(ready), **options)
         else:
-            hire = partial(Child, _work, found, folder, sock, server, options)
+            hire = partial(Child, _work, found, folder, sock, options)
             served = Team(hire, workers, sock, drain + graceful_timeout).serve(ready)
     ctx.exit(0 if served else 1)
 
@@ -163,23 +138,14 @@ def _refuse_weaknesses(app: Any, workers: int, *, force: bool) -> None:
 
     problems = weaknesses(app, workers=workers)
     if not in_production():
-        problems = [each for each in problems if isinstance(each, SessionsNotShared)]
+        problems = [each for each in problems if each.code == "session-store-not-shared"]
     if not force:
         raise_all(problems)
     for problem in problems:
         terminal.warn(f"{problem.code}: {problem.cause} (--force)")
 
 
-def _work(ready: Any, target: Target, folder: Path, sock: socket.socket, server: str, options: dict[str, Any]) -> None:
-    _runner(server)(_load(target, folder), sock, settled(ready), **options)
-
-
-def _runner(server: str) -> Callable[..., bool]:
-    """What serves an application on a socket."""
-    if server == "hypercorn":
-        from kick.cli.server.servers import run_hypercorn
-
-        return run_hypercorn
+def _work(ready: Any, target: Target, folder: Path, sock: socket.socket, options: dict[str, Any]) -> None:
     from kick.cli.server.uvicorn_server import run
 
-    return run
+    run(_load(target, folder), sock, settled(ready), **options)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import click
 
 from kick.cli import terminal
-from kick.cli.generate.errors import FileTaken
+from kick.cli.generate.errors import files_exist
 
 
 class Edit(NamedTuple):
@@ -34,14 +34,14 @@ class Changes(NamedTuple):
     edits: tuple[Edit, ...] = ()
 
     def check(self) -> None:
-        """Raise `FileTaken` where something would be overwritten, or a module and a package would have one name."""
+        """Raise `generate-file` where something would be overwritten, or a module and a package would have one name."""
         taken = [path for path in self.new if path.exists() or path.is_symlink()]
         for path in self.new:
             for rival in (path.with_suffix(""), path.parent.with_suffix(".py")):
                 if path.name != "__init__.py" and rival.exists() and rival not in taken:
                     taken.append(rival)
         if taken:
-            raise FileTaken([self._name(path) for path in taken])
+            raise files_exist([self._name(path) for path in taken])
 
     def write(self) -> None:
         """Carry all of it out. Whatever goes wrong, everything is as it was before."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from kick.cli.generate.errors import BadField
+from kick.cli.generate.errors import bad_field
 
 LONGEST: Final = 32
 
@@ -73,37 +73,37 @@ def parse_field(text: str) -> Field:
     >>> parse_field("tags:list[str]").declaration
     'tags: list[str]'
 
-    Raises `BadField`.
+    Raises `KickError`: `generate-field`.
     """
     name, colon, type_name = text.partition(":")
     if not colon or not type_name:
-        raise BadField(text, "it has no type")
+        raise bad_field(text, "it has no type")
     if _NAME.fullmatch(name) is None:
-        raise BadField(text, "its name is not written in small letters, digits and single underscores, a letter first")
+        raise bad_field(text, "its name is not written in small letters, digits and single underscores, a letter first")
     if len(name) > LONGEST:
-        raise BadField(text, f"its name is longer than {LONGEST} characters")
+        raise bad_field(text, f"its name is longer than {LONGEST} characters")
     if keyword.iskeyword(name):
-        raise BadField(text, f"{name} is a word of the Python language")
+        raise bad_field(text, f"{name} is a word of the Python language")
     if name in _RESERVED:
-        raise BadField(text, f"{name} is what the resource itself has" if name == "id" else f"{name} is taken")
+        raise bad_field(text, f"{name} is what the resource itself has" if name == "id" else f"{name} is taken")
     if name in _HIDING:
-        raise BadField(text, f"a field named {name} would hide the type")
+        raise bad_field(text, f"a field named {name} would hide the type")
     match = _TYPE.fullmatch(type_name)
     kind = KINDS.get(match["item"] or match["plain"]) if match else None
     if match is None or kind is None:
-        raise BadField(text, f"there is no type {type_name!r}")
+        raise bad_field(text, f"there is no type {type_name!r}")
     return Field(name, kind, is_list=match["item"] is not None, is_optional=bool(match["optional"]))
 
 
 def parse_fields(texts: Sequence[str]) -> list[Field]:
-    """The fields of a resource, at least one. Raises `BadField`, also for two of one name."""
+    """The fields of a resource, at least one. Raises `KickError`: `generate-field`, also for two of one name."""
     if not texts:
-        raise BadField("", "a resource has one field at least")
+        raise bad_field("", "a resource has one field at least")
     fields = [parse_field(text) for text in texts]
     seen: set[str] = set()
     for field, text in zip(fields, texts, strict=True):
         if field.name in seen:
-            raise BadField(text, "there are two of that name")
+            raise bad_field(text, "there are two of that name")
         seen.add(field.name)
     return fields
 

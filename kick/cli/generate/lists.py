@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kick.cli.generate.errors import NoModuleList, UnreadableModule
-from kick.errors import MissingExtra
+from kick.cli.generate.errors import missing_module_list, unreadable_module
+from kick.errors import KickError, missing_extra
 
 try:
     import libcst as cst
     from libcst.helpers import get_full_name_for_node_or_raise
     from libcst.metadata import MetadataWrapper, PositionProvider
 except ModuleNotFoundError:
-    raise MissingExtra("`kick generate`, to edit a list of modules,", "libcst", "generate") from None
+    raise missing_extra("`kick generate`, to edit a list of modules,", "libcst", "generate") from None
 
 if TYPE_CHECKING:
     from kick.cli.generate.places import Locals
@@ -48,7 +48,7 @@ def add_to_list(source: bytes, path: str, addition: Addition, *, width: int, loc
     The list may stand in the call, or in a variable that the call is given. A list in one line that would be longer
     than `width` becomes one entry a line. `local` tells the project's modules from those that are installed.
 
-    Raises `NoModuleList` where there is no such list, and `UnreadableModule` for what is no Python.
+    Raises `KickError`: `generate-list` where there is no such list, and `generate-syntax` for what is no Python.
     """
     wrapper = MetadataWrapper(_parsed(source, path), unsafe_skip_copy=True)
     module = wrapper.module
@@ -73,7 +73,7 @@ def _parsed(source: bytes, path: str) -> cst.Module:
         return cst.parse_module(source)
     except (cst.ParserSyntaxError, UnicodeDecodeError) as error:
         said = error.message if isinstance(error, cst.ParserSyntaxError) else str(error)
-        raise UnreadableModule(path, said.splitlines()[0]) from None
+        raise unreadable_module(path, said.splitlines()[0]) from None
 
 
 def _find_list(module: cst.Module, path: str, addition: Addition) -> cst.List:
@@ -93,8 +93,8 @@ def _find_list(module: cst.Module, path: str, addition: Addition) -> cst.List:
     return value
 
 
-def _refusal(problem: str, addition: Addition) -> NoModuleList:
-    return NoModuleList(problem, addition.line, addition.entry, addition.keyword)
+def _refusal(problem: str, addition: Addition) -> KickError:
+    return missing_module_list(problem, addition.line, addition.entry, addition.keyword)
 
 
 def _argument(call: cst.Call, addition: Addition) -> cst.BaseExpression | None:

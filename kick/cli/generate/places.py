@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
-from kick.cli.generate.errors import NoModuleList
+from kick.cli.generate.errors import missing_module_list
 from kick.cli.target import Target
 
 Locals: TypeAlias = Callable[[str], bool]
@@ -45,7 +45,7 @@ def place_of(target: Target, folder: Path) -> Place:
 def find_bootstrap(target: Target, folder: Path) -> Path:
     """The file that calls `bootstrap()`: that of the target, or one of the project's own that it imports from.
 
-    Raises `NoModuleList` where there is none.
+    Raises `KickError`: `generate-list` where there is none.
     """
     waiting, seen = [target.module], set[Path]()
     while waiting:
@@ -61,7 +61,9 @@ def find_bootstrap(target: Target, folder: Path) -> Path:
         if any(_calls_bootstrap(node) for node in ast.walk(tree)):
             return path
         waiting += _imports(tree, module, is_package=path.name == "__init__.py")
-    raise NoModuleList(f"no file that {target} leads to calls bootstrap()", "from ... import ...", "it", "modules")
+    raise missing_module_list(
+        f"no file that {target} leads to calls bootstrap()", "from ... import ...", "it", "modules"
+    )
 
 
 def line_width(folder: Path) -> int:

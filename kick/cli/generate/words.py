@@ -11,7 +11,7 @@ import re
 import sys
 from typing import Final, NamedTuple
 
-from kick.cli.generate.errors import BadPieceName
+from kick.cli.generate.errors import bad_name
 from kick.cli.naming import taken_by_packages
 
 LONGEST: Final = 24
@@ -65,21 +65,21 @@ def parse_name(kind: str, text: str, *, top_level: bool, longest: int = LONGEST)
     Name(snake='blog_post')
 
     `top_level` says that it becomes a package or module beside those that are installed, and must not hide one.
-    Raises `BadPieceName`.
+    Raises `KickError`: `generate-name`.
     """
     snake = _WORDS.sub("_", _HUMP.sub("_", text)).lower()
     if not text:
-        raise BadPieceName(kind, text, "it is empty")
+        raise bad_name(kind, text, "it is empty")
     if _NAME.fullmatch(text) is None:
-        raise BadPieceName(kind, text, "it has to be the name of a class and of a module as well")
+        raise bad_name(kind, text, "it has to be the name of a class and of a module as well")
     if len(snake) > longest:
-        raise BadPieceName(kind, text, f"it is longer than {longest} characters")
+        raise bad_name(kind, text, f"it is longer than {longest} characters")
     if keyword.iskeyword(snake) or keyword.iskeyword(Name(snake).title):
-        raise BadPieceName(kind, text, f"{snake} is a word of the Python language")
+        raise bad_name(kind, text, f"{snake} is a word of the Python language")
     if top_level and snake in sys.stdlib_module_names:
-        raise BadPieceName(kind, text, f"Python's standard library has a module {snake!r}, which it would hide")
+        raise bad_name(kind, text, f"Python's standard library has a module {snake!r}, which it would hide")
     if top_level and taken_by_packages(snake):
-        raise BadPieceName(kind, text, f"it would hide the package {snake!r}, which the project needs")
+        raise bad_name(kind, text, f"it would hide the package {snake!r}, which the project needs")
     return Name(snake)
 
 

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kick.app import App
 from kick.cli import terminal
-from kick.cli.errors import BadAddress, PortTaken
+from kick.cli.errors import bad_address, port_taken
 from kick.cli.report import start_report
 from kick.cli.server.protocol import http_protocol
 from kick.middleware.access_log.log import VARIABLE
@@ -159,14 +159,14 @@ def run(
 
 
 def listen(host: str, port: int, command: str) -> socket.socket:
-    """A socket that listens on a port; 0 takes a free one. Raises `PortTaken` or `BadAddress`."""
+    """A socket that listens on a port; 0 takes a free one. Raises `KickError`: `port-taken` or `address`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise PortTaken(command, host, port) from None
-        raise BadAddress(command, host, port, error.strerror or str(error)) from None
+            raise port_taken(command, host, port) from None
+        raise bad_address(command, host, port, error.strerror or str(error)) from None
 
 
 def address_of(sock: socket.socket) -> str:

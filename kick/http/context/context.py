@@ -1,15 +1,15 @@
-"""`RequestContext`: what every handler talks to."""
+"""`RequestContext`: the request, and helpers for the response."""
 
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
 import kick.session  # exports `Session` when somebody asks for it: not every application has sessions
 from kick.http.context.responses import OutgoingResponse
-from kick.http.errors import NoSession
+from kick.http.errors import missing_session
 from kick.http.routing.urls import URLs, below_root
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     DataT = TypeVar("DataT", default=SessionData)
 else:
     DataT = TypeVar("DataT", default=Any)
+
+
+_NONCE: Final = "_csp_nonce"
+"""The name of the nonce in `state`."""
 
 
 class RequestContext(OutgoingResponse, Generic[DataT], eq=False):
@@ -36,14 +40,15 @@ class RequestContext(OutgoingResponse, Generic[DataT], eq=False):
     ...         return ctx.text(f"Hello, {ctx.query.get('name', 'world')}!")
     """
 
-    _session: kick.session.Session[Any] | None = None
+    opened_session: kick.session.Session[Any] | None = None
+    """The session, for middleware: `None` where `session()` does not run. Handlers use `session`."""
 
     @property
     def session(self) -> kick.session.Session[DataT]:
         """The session. Raises a `KickError` that says what to add where `session()` does not run."""
-        if self._session is None:
-            raise NoSession(f"{self.method} {self.path}", self.route is not None and self.route.session is False)
-        return self._session
+        if self.opened_session is None:
+            raise missing_session(f"{self.method} {self.path}", self.route is not None and self.route.session is False)
+        return self.opened_session
 
     @property
     def csp_nonce(self) -> str:
@@ -51,14 +56,16 @@ class RequestContext(OutgoingResponse, Generic[DataT], eq=False):
 
         Drawn when it is first asked for; `security_headers()` names it in the policy then.
         """
-        nonce = self._drawn_nonce()
+        nonce = self.drawn_csp_nonce
         if nonce is None:
-            nonce = self.state._csp_nonce = secrets.token_urlsafe(18)
+            nonce = secrets.token_urlsafe(18)
+            setattr(self.state, _NONCE, nonce)
         return nonce
 
-    def _drawn_nonce(self) -> str | None:
-        """The nonce, where somebody asked for it."""
-        return None if self._state is None else getattr(self._state, "_csp_nonce", None)
+    @property
+    def drawn_csp_nonce(self) -> str | None:
+        """The nonce for this response, if `csp_nonce` has been used; `None` otherwise."""
+        return None if self._state is None else getattr(self._state, _NONCE, None)
 
     def url_for(self, name: str, /, **values: Any) -> str:
         """The path of a route by its name, percent-encoded; it begins with the server's `root_path`, if it has one.
@@ -82,9 +89,9 @@ class RequestContext(OutgoingResponse, Generic[DataT], eq=False):
         ...     client.get("/users/7").json()
         '/users/8?tab=all%20posts'
 
-        Raises `UnknownRoute`, `AmbiguousRoute`, and `BadURLValue` for a value that is missing, or that the route would
-        not be found by.
+        Raises `KickError`: `url-name`, `url-ambiguous`, and `url-value` for a value that is missing, or that the route
+        would not be found by.
         """
-        urls = self._settings.urls or URLs()
+        urls = self.settings.urls or URLs()
         path = urls.path_for(name, values, module=None if self.route is None else self.route.module)
         return below_root(self.scope.get("root_path", ""), path)

@@ -1,9 +1,9 @@
-"""The side of a `RequestContext` that reads: each part of a request is worked out when it is first asked for."""
+"""The reading half of `RequestContext`: each part of a request is parsed when it is first used."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import anyio
 import msgspec
@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from kick.cookies import cookies_by_name, parse_cookies
-from kick.http.errors import NoCookieSecret
+from kick.http.errors import missing_cookie_secret
 from kick.http.request.body import (
     FORM,
     MULTIPART,
     WITHOUT_BODY,
-    Announced,
+    BodyHeaders,
     announced,
     is_json,
     one_chunk,
@@ -41,7 +41,7 @@ from kick.shutdown import Shutdown
 from kick.signing import Signer
 
 Cleanup = Callable[[BaseException | None], Awaitable[None]]
-"""What is awaited when a request ends, with the exception that ended it."""
+"""A callback for the end of a request; it is given the exception that ended it."""
 
 _NOT_PARSED: Final = object()
 
@@ -84,31 +84,39 @@ class _Parsed:
 
 
 class IncomingRequest(msgspec.Struct, eq=False):
-    """What a client sent, and what the router made of it. Handlers see it as part of their `RequestContext`."""
+    """The request: base class of `RequestContext`."""
 
     # A Struct, because one is made for every request, and nothing in Python is made as quickly.
 
     scope: Scope
     """The ASGI connection scope."""
-    _receive: Receive
-    _send: Send
-    _settings: Settings
+    receive: Receive
+    """Receives the next ASGI message of the request. `read()` and `body_stream()` keep to the limits, this does not."""
+    send: Send
+    """Sends an ASGI message. A response is returned instead; this is for what Starlette's `Request` needs."""
+    settings: Settings
+    """The HTTP settings of the application."""
     route: Route | None
     """The route that was found; `None` when the response is a 404 or 405."""
     params: dict[str, Any]
     """The path parameters, converted."""
 
-    _cleanups: list[Cleanup] | None = None
-    _miss: Miss | None = None
+    cleanups: list[Cleanup] | None = None
+    """Callbacks of `on_end()`."""
+    miss: Miss | None = None
+    """The reason why there is no `route`."""
+    known_request_id: str | None = None
+    """The request id, where it has been generated or set. `request_id` generates it."""
+    announced: BodyHeaders | None = None
+    """Media type and length of the body, once somebody has read them in the headers."""
+    received: bytes | None = None
+    """The body, once it has been read. `raw_body` raises where it has not."""
     _cookie_pairs: list[tuple[str, str]] | None = None
     _cookies: dict[str, str] | None = None
     _headers: Headers | None = None
     _query: QueryParams | None = None
     _state: State | None = None
     _request: SharedRequest | None = None
-    _request_id: str | None = None
-    _announced: Announced | None = None
-    _raw: bytes | None = None
     _seen: bytearray | None = None
     _taken: int = 0
     _form: FormData | None = None
@@ -116,6 +124,11 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {shown(self.path)}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled: it belongs to a request. Take from it what you need"
+        )
 
     @property
     def method(self) -> str:
@@ -179,9 +192,13 @@ class IncomingRequest(msgspec.Struct, eq=False):
     @property
     def request_id(self) -> str:
         """A name for this request, for logs and problem details: 32 hexadecimal digits, or what `request_id()` took."""
-        if self._request_id is None:
-            self._request_id = draw_request_id()
-        return self._request_id
+        if self.known_request_id is None:
+            self.known_request_id = draw_request_id()
+        return self.known_request_id
+
+    @request_id.setter
+    def request_id(self, request_id: str) -> None:
+        self.known_request_id = request_id
 
     @property
     def trace(self) -> Trace | None:
@@ -200,7 +217,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     def request(self) -> Request:
         """The Starlette request, for everything else."""
         if self._request is None:
-            self._request = SharedRequest(self.scope, self._replay(), self._send)
+            self._request = SharedRequest(self.scope, self.replay(), self.send)
             self._share_form()
         return self._request
 
@@ -217,19 +234,26 @@ class IncomingRequest(msgspec.Struct, eq=False):
         return self._body
 
     @property
+    def media_type(self) -> str:
+        """The media type of the body, in lower case and without parameters; empty where the request has none."""
+        if self.announced is None:
+            self.announced = announced(self.scope)
+        return self.announced.media_type
+
+    @property
     def raw_body(self) -> bytes:
         """The body as it came. Middleware calls `await ctx.read()` before it."""
-        if self._raw is None:
+        if self.received is None:
             if self.method in WITHOUT_BODY:
                 return b""
             raise RuntimeError("the body has not been read: call `await ctx.read()` first")
-        return self._raw
+        return self.received
 
     @property
     def form(self) -> FormData:
         """The fields and files of a form; empty when the body is none."""
         if self._form is None:
-            self._form = parse_form(self.raw_body) if self._media_type() == FORM else FormData()
+            self._form = parse_form(self.raw_body) if self.media_type == FORM else FormData()
         return self._form
 
     @property
@@ -242,30 +266,30 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
         A multipart form is taken apart while it arrives, and `b""` is returned.
         """
-        said = self._announced
+        said = self.announced
         if said is None:
-            said = self._announced = announced(self.scope)
+            said = self.announced = announced(self.scope)
         if said.media_type == MULTIPART:
             if self._form is None:
                 await self._read_multipart()
             return b""
-        raw = self._raw
+        raw = self.received
         if raw is None:
-            raw = self._raw = await read_body(self.scope, self._receive, self._limit(), said.length)
+            raw = self.received = await read_body(self.scope, self.receive, self._limit(), said.length)
         return raw
 
     def body_stream(self) -> AsyncIterator[bytes]:
         """The body piece by piece, for handlers declared with `stream=True`; the limit holds here too."""
-        if self._raw is not None:
-            return one_chunk(self._raw)
-        return stream_body(self.scope, self._receive, self._limit())
+        if self.received is not None:
+            return one_chunk(self.received)
+        return stream_body(self.scope, self.receive, self._limit())
 
     # The client, and the end
 
     @property
     def stopping(self) -> Shutdown:
         """Whether the application is about to stop: `ctx.stopping.is_set`, `await ctx.stopping.wait()`."""
-        return self._settings.shutdown
+        return self.settings.shutdown
 
     async def disconnected(self) -> None:
         """Wait until the client has gone away.
@@ -280,9 +304,9 @@ class IncomingRequest(msgspec.Struct, eq=False):
         ...         await ctx.disconnected()
         ...         tasks.cancel_scope.cancel()
         """
-        while (await self._receive())["type"] != "http.disconnect":
+        while (await self.receive())["type"] != "http.disconnect":
             pass
-        self._receive = _gone  # some servers say it once only
+        self.receive = _gone  # some servers say it once only
 
     async def is_disconnected(self) -> bool:
         """Whether the client has gone away, without waiting: for a loop that looks from time to time."""
@@ -292,21 +316,55 @@ class IncomingRequest(msgspec.Struct, eq=False):
             return True
         return False
 
+    def on_end(self, cleanup: Cleanup) -> None:
+        """Await a callback when the response has been sent, the last one registered first.
+
+        It is called with the exception that ended the request, or `None`. One that fails stops no other.
+
+        >>> async def timed(ctx: IncomingRequest, watch: Callable[[], float]) -> None:
+        ...     async def log(error: BaseException | None) -> None:
+        ...         print(ctx.path, watch(), error)
+        ...     ctx.on_end(log)
+        """
+        if self.cleanups is None:
+            self.cleanups = []
+        self.cleanups.append(cleanup)
+
+    def replay(self) -> Receive:
+        """Return an ASGI `receive` for another application: it gives the body again, if `read()` has consumed it.
+
+        What the other application reads is kept, within the limit, so that `read()` finds it.
+        """
+        told = False
+
+        async def receive() -> Message:
+            nonlocal told
+            if self.received is not None and not told:
+                told = True
+                return {"type": "http.request", "body": self.received, "more_body": False}
+            message = await self.receive()
+            if self.received is None and message["type"] == "http.request":
+                told = not message.get("more_body", False)
+                self._keep(message)
+            return message
+
+        return receive
+
     async def _read_multipart(self) -> None:
-        limit, route, text_limit = self._limit(), self.route, self._settings.max_body
+        limit, route, text_limit = self._limit(), self.route, self.settings.max_body
         upload_limits = (route and route.upload_limits) or ANY_FILES
         if limit is not None and (route is None or route.max_body is None):
             limit += upload_limits.room
-        chunks = stream_body(self.scope, self._receive, limit) if self._raw is None else one_chunk(self._raw)
+        chunks = stream_body(self.scope, self.receive, limit) if self.received is None else one_chunk(self.received)
         self._form = await parse_multipart(self.scope, chunks, upload_limits, text_limit=text_limit)
         files = self.files
-        self._raw = self._raw or b""
+        self.received = self.received or b""
         self._share_form()
 
         async def close(_: BaseException | None) -> None:
             await close_files(files)
 
-        self._at_end(close)
+        self.on_end(close)
 
     def _share_form(self) -> None:
         """Let the Starlette request find a form that was taken apart already: its body is gone."""
@@ -314,7 +372,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
             self._request.parsed_form = self._form
 
     def _parse(self) -> Any:
-        media_type = self._media_type()
+        media_type = self.media_type
         if media_type in (FORM, MULTIPART):
             form = self.form
             return {name: form[name] for name in form}
@@ -327,31 +385,9 @@ class IncomingRequest(msgspec.Struct, eq=False):
             return raw.decode("utf-8", "replace")
         return raw
 
-    def _media_type(self) -> str:
-        if self._announced is None:
-            self._announced = announced(self.scope)
-        return self._announced.media_type
-
     def _limit(self) -> int | None:
         route = self.route
-        return self._settings.max_body if route is None or route.max_body is None else route.max_body
-
-    def _replay(self) -> Receive:
-        """What the Starlette request receives: the body that was read already, or what comes, kept for the others."""
-        told = False
-
-        async def receive() -> Message:
-            nonlocal told
-            if self._raw is not None and not told:
-                told = True
-                return {"type": "http.request", "body": self._raw, "more_body": False}
-            message = await self._receive()
-            if self._raw is None and message["type"] == "http.request":
-                told = not message.get("more_body", False)
-                self._keep(message)
-            return message
-
-        return receive
+        return self.settings.max_body if route is None or route.max_body is None else route.max_body
 
     def _keep(self, message: Message) -> None:
         """Remember a piece of the body that the Starlette request takes, unless the handler streams it."""
@@ -366,15 +402,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
             self._seen = bytearray()
         self._seen += chunk
         if not message.get("more_body", False):
-            self._raw = bytes(self._seen)
-
-    # For the pipeline
-
-    def _at_end(self, cleanup: Cleanup) -> None:
-        """Await something when the response has been sent, the last one named first."""
-        if self._cleanups is None:
-            self._cleanups = []
-        self._cleanups.append(cleanup)
+            self.received = bytes(self._seen)
 
     def _pairs(self) -> list[tuple[str, str]]:
         """All the cookies, as they were sent; parsed once."""
@@ -388,6 +416,6 @@ class IncomingRequest(msgspec.Struct, eq=False):
         return pairs
 
     def _cookie_signer(self) -> Signer:
-        if self._settings.cookie_signer is None:
-            raise NoCookieSecret
-        return self._settings.cookie_signer
+        if self.settings.cookie_signer is None:
+            raise missing_cookie_secret()
+        return self.settings.cookie_signer

@@ -1,4 +1,4 @@
-"""The side of a `RequestContext` that answers: a helper for each kind of response, headers and cookies."""
+"""The writing half of `RequestContext`: response helpers, headers and cookies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final, ParamSpec
 from kick.cookies import SameSite, format_cookie
 from kick.exceptions import PROBLEM_JSON, HTTPError
 from kick.http.context.request import IncomingRequest
-from kick.http.errors import NoTemplates
+from kick.http.errors import missing_templates
 from kick.http.response.background import Background
 from kick.http.response.base import (
     HTML,
@@ -30,40 +30,61 @@ from kick.http.response.files import Disposition, content_disposition, media_typ
 from kick.http.response.redirects import as_location, is_local
 from kick.http.response.sse import HEARTBEAT, Events, EventStream
 from kick.http.response.streaming import Chunks, StreamResponse
-from kick.http.validation.serialization import encode_json
+from kick.http.validation.serialization import encode_json, unencodable
 
 P = ParamSpec("P")
 
-NOT_BUILT: Final[Any] = object()
-"""In place of the response before there is one."""
+
+class _NotBuilt:
+    """Stands in the place of the response until one is built."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "<no response yet>"
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"there is no response yet, so no {name!r}: take what `await call_next(ctx)` returns")
+
+
+NOT_BUILT: Final[Any] = _NotBuilt()
 
 
 class OutgoingResponse(IncomingRequest, eq=False):
-    """What an application answers. Handlers see it as part of their `RequestContext`."""
+    """The response: base class of `RequestContext`."""
 
-    _response: Response = NOT_BUILT
-    _extra_headers: list[tuple[bytes, bytes]] | None = None
+    response: Response = NOT_BUILT
+    """The response under way: the last one that was built. It is false as long as there is none.
+
+    Middleware that returns another one need not set it.
+    """
+    added_headers: list[tuple[bytes, bytes]] | None = None
+    """Headers set on the context, for the response that is sent in the end, whichever it is."""
 
     # The response
 
     def json(self, data: Any, status: int = 200) -> Response:
-        """A JSON response."""
-        self._response = response = ReadyResponse(encode_json(data), status, JSON)
+        """A JSON response. Raises `TypeError` for a value that has no JSON form."""
+        try:
+            self.response = response = ReadyResponse(encode_json(data), status, JSON)
+        except TypeError as error:
+            raise unencodable(data, error) from error
         return response
 
     def text(self, text: str, status: int = 200) -> Response:
         """A plain text response."""
-        self._response = response = ReadyResponse(text.encode(), status, TEXT)
+        self.response = response = ReadyResponse(text.encode(), status, TEXT)
         return response
 
     def html(self, html: str, status: int = 200) -> Response:
         """An HTML response."""
-        self._response = response = ReadyResponse(html.encode(), status, HTML)
+        self.response = response = ReadyResponse(html.encode(), status, HTML)
         return response
 
     def no_content(self) -> Response:
         """A 204: done, and nothing to say."""
-        self._response = response = empty_response(204)
+        self.response = response = empty_response(204)
         return response
 
     def redirect(self, url: str, status: int = 303, *, external: bool = False, fallback: str | None = None) -> Response:
@@ -81,7 +102,7 @@ class OutgoingResponse(IncomingRequest, eq=False):
             if fallback is None:
                 raise ValueError(f"redirect to another host: {url!r}. Pass external=True if that is meant.")
             url = fallback
-        self._response = response = empty_response(status, (b"location", as_location(url)))
+        self.response = response = empty_response(status, (b"location", as_location(url)))
         return response
 
     def send_file(
@@ -107,7 +128,7 @@ class OutgoingResponse(IncomingRequest, eq=False):
         response = open_file(path, root=root, filename=filename, media_type=media_type, disposition=disposition)
         etag, modified = response.headers["etag"], response.modified
         unchanged = client_has_it(self.method, self.headers, etag=etag, modified=modified)
-        self._response = answer = not_modified(response) if unchanged else response
+        self.response = answer = not_modified(response) if unchanged else response
         return answer
 
     def download(self, content: bytes | str, filename: str, *, media_type: str | None = None) -> Response:
@@ -118,7 +139,7 @@ class OutgoingResponse(IncomingRequest, eq=False):
         """
         body = content.encode() if isinstance(content, str) else content
         _, media = header_line("content-type", media_type or media_type_of(filename))
-        self._response = response = ReadyResponse(body, 200, media)
+        self.response = response = ReadyResponse(body, 200, media)
         response.raw_headers.append((b"content-disposition", content_disposition("attachment", filename)))
         return response
 
@@ -128,9 +149,9 @@ class OutgoingResponse(IncomingRequest, eq=False):
         An async generator is closed at once when the client goes away. A plain one runs in a worker thread. The session
         is saved before the first piece and takes no writes after.
         """
-        self._response = response = StreamResponse(chunks, status, media_type)
+        self.response = response = StreamResponse(chunks, status, media_type)
         if type(chunks) is not AsyncGeneratorType:
-            response.threads = self._settings.threads
+            response.threads = self.settings.threads
         if self.route is not None and self.route.info.stream:
             response.listens = False
         return response
@@ -148,8 +169,8 @@ class OutgoingResponse(IncomingRequest, eq=False):
 
         Raises `ValueError` for a heartbeat that is not above 0.
         """
-        settings = self._settings
-        self._response = response = EventStream(
+        settings = self.settings
+        self.response = response = EventStream(
             events,
             settings.shutdown,
             settings.hearts,
@@ -170,37 +191,55 @@ class OutgoingResponse(IncomingRequest, eq=False):
 
         It sees `values`, `ctx`, and what `JinjaTemplates(globals=..., context=...)` adds.
         """
-        if self._settings.templates is None:
-            raise NoTemplates
-        return self.html(self._settings.templates.render(template, self._page_values(values)), status)
+        if self.settings.templates is None:
+            raise missing_templates()
+        return self.html(self.settings.templates.render(template, self._page_values(values)), status)
 
-    def fresh(self, etag: str | None = None, *, modified: datetime | None = None, weak: bool = False) -> bool:
-        """Whether the client has the current version; then answer `ctx.not_modified()` (RFC 9110, section 13).
+    def is_not_modified(
+        self, etag: str | None = None, *, last_modified: datetime | None = None, weak: bool = False
+    ) -> bool:
+        """Whether the client has the current version; then return `ctx.not_modified()` (RFC 9110, section 13).
 
-        `etag` names the version: a number, a digest; `modified` is when it was made. For GET and HEAD they become the
-        `ETag` and `Last-Modified` of the response, whichever it will be. For other methods this is what keeps one
-        person from undoing the work of another: it raises `PreconditionFailed` when `If-Match` names a version that is
-        no longer the current one, and when `If-None-Match: *` asks that there be none. Without arguments there is none.
+        `etag` names the version: a number, a digest. `last_modified` is when it was made; without a zone it is UTC. For
+        GET and HEAD they become the `ETag` and `Last-Modified` of the response, whichever it will be.
 
         ```python
-        if ctx.fresh(str(note.version)):
+        if ctx.is_not_modified(str(note.version)):
             return ctx.not_modified()
         ```
 
-        Raises `ValueError` for an `etag` with quotes, spaces or characters beyond ASCII.
+        Raises `ValueError` for an `etag` with quotes, spaces or characters beyond ASCII, and `PreconditionFailed` as
+        `check_preconditions()` does.
         """
         tag = None if etag is None else entity_tag(etag, weak=weak)
         if self.method in SAFE:
             if tag is not None:
                 self.set_header("etag", tag)
-            if modified is not None:
-                self.set_header("last-modified", http_date(modified))
-        moment = None if modified is None else in_utc(modified)
+            if last_modified is not None:
+                self.set_header("last-modified", http_date(last_modified))
+        moment = None if last_modified is None else in_utc(last_modified)
         return client_has_it(self.method, self.headers, etag=tag, modified=moment)
+
+    def check_preconditions(
+        self, etag: str | None = None, *, last_modified: datetime | None = None, weak: bool = False
+    ) -> None:
+        """Raise `PreconditionFailed` (412) where a change would undo somebody else's (RFC 9110, section 13.1).
+
+        `etag` and `last_modified` are those of the current version; without them there is none yet. `If-Match` has to
+        name it, and `If-None-Match: *` asks that there be none.
+
+        ```python
+        ctx.check_preconditions(str(note.version))
+        note.text = body.text
+        ```
+
+        Raises `ValueError` for an `etag` with quotes, spaces or characters beyond ASCII.
+        """
+        self.is_not_modified(etag, last_modified=last_modified, weak=weak)
 
     def not_modified(self) -> Response:
         """A 304: the client has it already."""
-        self._response = response = empty_response(304)
+        self.response = response = empty_response(304)
         return response
 
     def background(self, function: Callable[P, Any], *args: P.args, **options: P.kwargs) -> None:
@@ -216,14 +255,14 @@ class OutgoingResponse(IncomingRequest, eq=False):
 
     def problem(self, status: int, detail: str | None = None, **extensions: Any) -> Response:
         """Problem details (RFC 9457), to be returned; raise an `HTTPError` to break off instead."""
-        return self._problem(HTTPError(status, detail, **extensions))
+        return self.problem_response(HTTPError(status, detail, **extensions))
 
     def set_header(self, name: str, value: str) -> None:
         """Set a header of the response, whichever response it will be.
 
         Raises `ValueError` for a value that would break out of its line (RFC 9110, section 5.5).
         """
-        self._add_header(*header_line(name, value))
+        self.add_raw_header(*header_line(name, value))
 
     def set_cookie(
         self,
@@ -258,7 +297,7 @@ class OutgoingResponse(IncomingRequest, eq=False):
             same_site=same_site,
             partitioned=partitioned,
         )
-        self._add_header(b"set-cookie", header.encode("ascii"))
+        self.add_raw_header(b"set-cookie", header.encode("ascii"))
 
     def delete_cookie(
         self,
@@ -272,20 +311,21 @@ class OutgoingResponse(IncomingRequest, eq=False):
         """Remove a cookie; the arguments are those it was set with."""
         self.set_cookie(name, "", max_age=0, path=path, domain=domain, secure=secure, partitioned=partitioned)
 
-    # For the pipeline
+    # For middleware
 
-    def _add_header(self, name: bytes, value: bytes) -> None:
-        if self._extra_headers is None:
-            self._extra_headers = []
-        self._extra_headers.append((name, value))
+    def add_raw_header(self, name: bytes, value: bytes) -> None:
+        """Add a header to the response, whichever it will be: a name in lower case and a value, both unchecked."""
+        if self.added_headers is None:
+            self.added_headers = []
+        self.added_headers.append((name, value))
 
-    def _finish(self) -> Response:
+    def finish_response(self) -> Response:
         """Put the headers that were set on the context into the response that is sent.
 
         Caches are told no more than they were told already: a response with a session's cookie stays where it is.
         """
-        response = self._own(self._response)
-        for name, value in self._extra_headers or ():
+        response = self.adopt_response(self.response)
+        for name, value in self.added_headers or ():
             if name == b"set-cookie":
                 response.raw_headers.append((name, value))
             elif name == b"vary":
@@ -295,17 +335,21 @@ class OutgoingResponse(IncomingRequest, eq=False):
                 set_header(response, name, value)
         return response
 
-    def _own(self, response: Response) -> Response:
-        """A response that was not built here, as this request's own."""
-        self._response = own = own_copy(response)
+    def adopt_response(self, response: Response) -> Response:
+        """Make a copy of a response the response under way: one that a handler keeps is sent to others too.
+
+        Raises `ValueError` for a response with headers that break out of their line.
+        """
+        self.response = own = own_copy(response)
         return own
 
-    def _problem(self, error: HTTPError) -> Response:
+    def problem_response(self, error: HTTPError) -> Response:
+        """Problem details for an error, without raising it. `problem()` makes them of a status."""
         response = ReadyResponse(
             encode_json(error.problem(self.request_id)), error.status, PROBLEM_JSON.encode("ascii")
         )
         response.raw_headers += [header_line(name, value) for name, value in error.headers.items()]
-        self._response = response
+        self.response = response
         return response
 
     def _page_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -314,16 +358,16 @@ class OutgoingResponse(IncomingRequest, eq=False):
         url_for = getattr(self, "url_for", None)
         if url_for is not None:
             page["url_for"] = url_for
-        for add in self._settings.page_values:
+        for add in self.settings.page_values:
             page.update(add(self))
         return {**page, **values}
 
     def _left_to_do(self) -> Background:
         """What is to be done after the response: one of the clean-ups, so that a request without it pays nothing."""
-        for cleanup in self._cleanups or ():
+        for cleanup in self.cleanups or ():
             background = getattr(cleanup, "__self__", None)
             if isinstance(background, Background):
                 return background
-        background = Background(f"{self.method} {repr(self.path)[1:-1]}", self.request_id, self._settings.threads)
-        self._at_end(background.run)
+        background = Background(f"{self.method} {repr(self.path)[1:-1]}", self.request_id, self.settings.threads)
+        self.on_end(background.run)
         return background

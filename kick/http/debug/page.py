@@ -127,7 +127,7 @@ def _request(ctx: RequestContext[Any]) -> str:
 
 
 def _session(ctx: RequestContext[Any]) -> str:
-    session = ctx._session
+    session = ctx.opened_session
     if session is None:
         return '<p class="quiet">No session() runs for this route.</p>'
     try:

@@ -21,7 +21,7 @@ from kick.http.handlers.plan import Argument, CallPlan, Source
 from kick.http.middleware import Endpoint
 from kick.http.request.body import WITHOUT_BODY
 from kick.http.response.base import JSON, ReadyResponse, Response, empty_response, head_of, own_copy
-from kick.http.validation.serialization import encode_json
+from kick.http.validation.serialization import encode_json, unencodable
 
 Respond = Callable[[RequestContext[Any], Any], Response]
 Call = Callable[..., Awaitable[Any]]
@@ -157,7 +157,7 @@ def _with_scope(plan: CallPlan, container: Container, call: Call, respond: Respo
         if isinstance(response, ReadyResponse) or type(response).__call__ is Response.__call__:
             await scope.aclose()
         else:
-            ctx._at_end(scope.aclose)
+            ctx.on_end(scope.aclose)
         return response
 
     return endpoint
@@ -204,7 +204,7 @@ def without_body(endpoint: Endpoint) -> Endpoint:
     """An endpoint that answers HEAD as another one answers GET (RFC 9110, section 9.3.2)."""
 
     async def head(ctx: RequestContext[Any]) -> Response:
-        ctx._response = response = head_of(await endpoint(ctx))
+        ctx.response = response = head_of(await endpoint(ctx))
         return response
 
     return head
@@ -219,21 +219,22 @@ def responder(status: int | None, place: str, *, in_layers: bool) -> Respond:
     without_value = status or 204
 
     def respond(ctx: RequestContext[Any], value: Any) -> Response:
-        if value is ctx._response:
+        if value is ctx.response:
             if in_layers:
-                ctx._response = value = own_copy(value)
+                ctx.response = value = own_copy(value)
             return value  # type: ignore[no-any-return]
         if value is None:
-            if ctx._response is NOT_BUILT:
-                ctx._response = empty_response(without_value)
-            return ctx._response
+            if ctx.response is NOT_BUILT:
+                ctx.response = empty_response(without_value)
+            return ctx.response
         if isinstance(value, Response):
-            return ctx._own(value)
+            return ctx.adopt_response(value)
         try:
-            ctx._response = response = ReadyResponse(encode_json(value), with_value, JSON)
+            ctx.response = response = ReadyResponse(encode_json(value), with_value, JSON)
         except (TypeError, ValueError, RecursionError) as error:
-            error.add_note(f"kick: in what {place} returned")
-            raise
+            named = unencodable(value, error) if isinstance(error, TypeError) else error
+            named.add_note(f"kick: in what {place} returned")
+            raise named from None
         return response
 
     return respond

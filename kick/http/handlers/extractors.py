@@ -52,10 +52,10 @@ def body_reader(hint: Any, default: Any, elsewhere: Collection[str] = ()) -> Get
     decode, convert, collect = json_decoder(hint), converter(hint, "body"), _collector(hint, elsewhere)
 
     def read(ctx: RequestContext[Any]) -> Any:
-        said, raw = ctx._announced, ctx._raw
+        said, raw = ctx.announced, ctx.received
         if raw and said is not None and said.media_type == JSON:
             return decode(raw)
-        media_type, raw = ctx._media_type(), ctx.raw_body
+        media_type, raw = ctx.media_type, ctx.raw_body
         if raw and is_json(media_type):
             return decode(raw)
         if media_type == MULTIPART or (raw and media_type == FORM):
@@ -82,7 +82,7 @@ def file_reader(name: str, hint: Any, default: Any) -> Getter:
     several = has_items(hint)
 
     def read(ctx: RequestContext[Any]) -> Any:
-        media_type = ctx._media_type()
+        media_type = ctx.media_type
         if media_type != MULTIPART and ctx.raw_body:
             raise _unsupported(media_type, MULTIPART)
         found = ctx.form.getlist(name)

@@ -1,7 +1,9 @@
-"""Markers for parameters of handlers: which header or cookie fills them.
+"""Markers of handler parameters: the part of the request that fills them.
 
 | a parameter | gets |
 |---|---|
+| `note: Body[Note]` | the body, as `body: Note` does |
+| `page: Query[Page]` | the query string, as `query: Page` does |
 | `user_agent: Header[str]` | the header `User-Agent` |
 | `if_match: Header[str \\| None] = None` | the header `If-Match`, or `None` |
 | `accept: Header[list[str]]` | what the header lists, one by one |
@@ -20,6 +22,22 @@ from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_orig
 import msgspec
 
 T = TypeVar("T")
+
+
+class FromBody(msgspec.Struct, frozen=True):
+    """Marks a parameter that the body fills. `Body[Note]` is `Annotated[Note, FromBody()]`.
+
+    >>> marker_of(Body[int])
+    FromBody()
+    """
+
+
+class FromQuery(msgspec.Struct, frozen=True):
+    """Marks a parameter that the whole query string fills. `Query[Page]` is `Annotated[Page, FromQuery()]`.
+
+    >>> marker_of(Query[dict[str, int]])
+    FromQuery()
+    """
 
 
 class FromHeader(msgspec.Struct, frozen=True):
@@ -52,6 +70,12 @@ class FromCookie(msgspec.Struct, frozen=True):
         return self.name or parameter
 
 
+Body: TypeAlias = Annotated[T, FromBody()]
+"""A parameter that the body fills, whatever its name: `note: Body[Note]`."""
+
+Query: TypeAlias = Annotated[T, FromQuery()]
+"""A parameter that the query string fills, whatever its name: `page: Query[Page]`."""
+
 Header: TypeAlias = Annotated[T, FromHeader()]
 """A parameter that the header of its name fills: `user_agent: Header[str]`."""
 
@@ -59,7 +83,10 @@ Cookie: TypeAlias = Annotated[T, FromCookie()]
 """A parameter that the cookie of its name fills: `theme: Cookie[str]`."""
 
 
-def marker_of(hint: Any) -> FromHeader | FromCookie | None:
+Marker: TypeAlias = FromBody | FromQuery | FromHeader | FromCookie
+
+
+def marker_of(hint: Any) -> Marker | None:
     """The marker in a type; the outermost, where there are several.
 
     >>> marker_of(Header[str] | None), marker_of(Annotated[Header[str], FromHeader("X-Token")]), marker_of(str)
@@ -68,7 +95,7 @@ def marker_of(hint: Any) -> FromHeader | FromCookie | None:
     if get_origin(hint) in (Union, UnionType):
         return next((found for each in get_args(hint) if (found := marker_of(each)) is not None), None)
     metadata = hint.__metadata__ if get_origin(hint) is Annotated else ()
-    return next((each for each in reversed(metadata) if isinstance(each, FromHeader | FromCookie)), None)
+    return next((each for each in reversed(metadata) if isinstance(each, Marker)), None)
 
 
 def unmarked(hint: Any) -> Any:
@@ -81,7 +108,7 @@ def unmarked(hint: Any) -> Any:
         return Union[tuple(map(unmarked, get_args(hint)))]  # noqa: UP007  # made of what is known at run time only
     if get_origin(hint) is not Annotated:
         return hint
-    others = [each for each in hint.__metadata__ if not isinstance(each, FromHeader | FromCookie)]
+    others = [each for each in hint.__metadata__ if not isinstance(each, Marker)]
     return Annotated[(hint.__origin__, *others)] if others else hint.__origin__
 
 

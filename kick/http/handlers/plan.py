@@ -4,8 +4,8 @@
 |---|---|
 | of type `RequestContext` | the context |
 | a name in the path | the path parameter, converted |
-| `body: T` | the body, validated as `T` |
-| `query: T` | the query string, validated as `T` |
+| `body: T`, `name: Body[T]` | the body, validated as `T` |
+| `query: T`, `name: Query[T]` | the query string, validated as `T` |
 | `name: Header[T]`, `name: Cookie[T]` | the header or cookie of that name, validated as `T` |
 | `name: UploadFile`, `name: list[UploadFile]` | the files in that field of a multipart form |
 | any other | what the container provides for its type |
@@ -22,22 +22,23 @@ from typing import Annotated, Any, Final, get_origin
 import msgspec
 
 from kick.di import Container
-from kick.di.errors import UnresolvedHint
+from kick.di.errors import unresolved_hint
 from kick.di.generics import NO_TYPES, filled, has_variables
 from kick.di.hints import Unresolved, import_within, signature_of
 from kick.di.naming import type_name
 from kick.di.signature import Need, Unhinted, needs_of
-from kick.errors import KickError, MissingExtra
+from kick.errors import KickError, missing_extra
 from kick.http.context.context import RequestContext
 from kick.http.errors import (
-    BodyOfStream,
-    BodyWithoutMethod,
-    DataParameter,
-    NotAHandler,
-    ScalarParameter,
-    UnboundPathParameter,
-    UnsupportedType,
-    UntypedParameter,
+    body_with_stream,
+    body_without_method,
+    data_parameter,
+    not_a_handler,
+    scalar_parameter,
+    several_bodies,
+    unbound_path_parameter,
+    unsupported_type,
+    untyped_parameter,
 )
 from kick.http.handlers.extractors import (
     NO_DEFAULT,
@@ -49,7 +50,7 @@ from kick.http.handlers.extractors import (
     header_reader,
     query_reader,
 )
-from kick.http.handlers.parameters import FromHeader, marker_of, unmarked
+from kick.http.handlers.parameters import FromBody, FromCookie, FromHeader, FromQuery, marker_of, unmarked
 from kick.http.request.body import WITHOUT_BODY, reads_multipart
 from kick.http.request.upload_limits import UploadLimits, file_fields, file_of, upload_limits_of
 from kick.http.routing.decorators import RouteInfo
@@ -75,6 +76,13 @@ class Source(enum.Enum):
     SOCKET = "socket"
     DEFAULT = "default"
 
+
+_SOURCES: Final = {
+    FromBody: Source.BODY,
+    FromQuery: Source.QUERY,
+    FromHeader: Source.HEADER,
+    FromCookie: Source.COOKIE,
+}
 
 _READ: Final = (Source.BODY, Source.QUERY, Source.HEADER, Source.COOKIE)
 """What is validated as the type of the parameter says."""
@@ -156,7 +164,7 @@ class CallPlan:
             elif role is Role.SCALAR:
                 self.problems.append(_scalar(argument, self.place))
             elif role is Role.DATA:
-                self.problems.append(DataParameter(name, type_name(hint), self.place, has_names=has_names(hint)))
+                self.problems.append(data_parameter(name, type_name(hint), self.place, has_names=has_names(hint)))
             else:
                 container.require(hint, self.place, parameter=name)
 
@@ -165,7 +173,7 @@ class CallPlan:
         if isinstance(hint, Unresolved):
             self._unreadable.add(name)
             self.problems.append(
-                UnresolvedHint(f"{name} of {self.place}", hint.text, hint.reason, statement=hint.statement)
+                unresolved_hint(f"{name} of {self.place}", hint.text, hint.reason, statement=hint.statement)
             )
             return None
         source = Source.CONTAINER
@@ -174,7 +182,9 @@ class CallPlan:
         elif name in path_names:
             source = Source.PATH
         elif (marker := marker_of(hint)) is not None:
-            source = Source.HEADER if isinstance(marker, FromHeader) else Source.COOKIE
+            source = _SOURCES[type(marker)]
+            if source in (Source.BODY, Source.QUERY):
+                hint = unmarked(hint)
         elif file_of(hint) is not None:
             source = Source.FILE
         elif name in ("body", "query"):
@@ -185,7 +195,7 @@ class CallPlan:
             elif hint is Unhinted.UNUSED and source is Source.CONTAINER:
                 source = Source.DEFAULT
             elif source is not Source.CONTEXT:
-                self.problems.append(UntypedParameter(name, self.place))
+                self.problems.append(untyped_parameter(name, self.place))
                 return None
         return Argument(name, source, hint, need.parameter.default, need.parameter.kind)
 
@@ -193,7 +203,9 @@ class CallPlan:
         if self.takes(Source.CONTEXT):
             return
         taken = {argument.name for argument in self.arguments} | self._unreadable
-        problems = [UnboundPathParameter(name, self.info.path, self.place) for name in path_names if name not in taken]
+        problems = [
+            unbound_path_parameter(name, self.info.path, self.place) for name in path_names if name not in taken
+        ]
         self.problems += problems
 
     def _make_readers(self) -> None:
@@ -209,16 +221,19 @@ class CallPlan:
                 where = f"a field within {argument.name}: {type_name(unmarked(hint))} of {self.place}"
                 missing = error.name or str(error)
                 self.problems.append(
-                    UnresolvedHint(where, missing, f"NameError: {error}", statement=import_within(hint, missing))
+                    unresolved_hint(where, missing, f"NameError: {error}", statement=import_within(hint, missing))
                 )
             except TypeError as error:
                 shown = f"{source.name.title()}[{type_name(unmarked(hint))}]" if marker_of(hint) else type_name(hint)
-                self.problems.append(UnsupportedType(source.value, shown, self.place, str(error), name=argument.name))
-        body = next((each.hint for each in self.arguments if each.source is Source.BODY), None)
+                self.problems.append(unsupported_type(source.value, shown, self.place, str(error), name=argument.name))
+        bodies = [each for each in self.arguments if each.source is Source.BODY]
+        if len(bodies) > 1:
+            self.problems.append(several_bodies(self.place, [each.name for each in bodies]))
+        body = bodies[0].hint if bodies else None
         if not self.problems:
             self.upload_limits = upload_limits_of(files, body, self.info.files)
             if self.upload_limits is not None and (files or self.upload_limits.files) and not reads_multipart():
-                self.problems.append(MissingExtra(f"{self.place} takes files, which", "python-multipart", "uploads"))
+                self.problems.append(missing_extra(f"{self.place} takes files, which", "python-multipart", "uploads"))
         if len(self.readers) > 1:
             self.readers = gathering(self.readers)
 
@@ -234,17 +249,17 @@ class CallPlan:
         if source is Source.QUERY:
             return query_reader(hint, default)
         marker = marker_of(hint)
-        if source is Source.HEADER and marker is not None:
+        if isinstance(marker, FromHeader):
             return header_reader(marker.wire_name(name), unmarked(hint), default)
-        if source is Source.COOKIE and marker is not None:
+        if isinstance(marker, FromCookie):
             return cookie_reader(marker.wire_name(name), unmarked(hint), default)
         return None
 
     def _check_body(self) -> None:
         if self.info.method in WITHOUT_BODY:
-            self.problems.append(BodyWithoutMethod(self.info.method, self.place))
+            self.problems.append(body_without_method(self.info.method, self.place))
         elif self.info.stream:
-            self.problems.append(BodyOfStream(self.place))
+            self.problems.append(body_with_stream(self.place))
 
 
 def handler_problem(handler: Any, place: str) -> KickError | None:
@@ -256,22 +271,22 @@ def handler_problem(handler: Any, place: str) -> KickError | None:
     """
     method = f"async def {getattr(handler, '__name__', 'show')}(self, ctx: RequestContext)"
     if isinstance(handler, staticmethod | classmethod):
-        return NotAHandler(place, f"it is a {type(handler).__name__}", f"Write it as a plain method: `{method}`.")
+        return not_a_handler(place, f"it is a {type(handler).__name__}", f"Write it as a plain method: `{method}`.")
     if not inspect.isroutine(handler):
-        return NotAHandler(place, "it is no function", f"Decorate a method: `{method}`.")
+        return not_a_handler(place, "it is no function", f"Decorate a method: `{method}`.")
     function: Callable[..., Any] = inspect.unwrap(handler)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        return NotAHandler(
+        return not_a_handler(
             place,
             "it is a generator, so it returns no response",
             "Yield in a function of its own, and return `ctx.stream(chunks())`, or `ctx.sse(events())`.",
         )
     code = getattr(function, "__code__", None)
     if code is not None and not code.co_argcount and not code.co_flags & inspect.CO_VARARGS:
-        return NotAHandler(place, "it takes no self", f"Write it as a method: `{method}`.")
+        return not_a_handler(place, "it takes no self", f"Write it as a method: `{method}`.")
     rest = [each for each in signature_of(handler).parameters.values() if each.kind in _REST]
     if rest:
-        return NotAHandler(
+        return not_a_handler(
             place,
             f"it takes {rest[0]}, and nothing says what with",
             f"Name each parameter: `{method}`; a decorator that wraps a handler needs `functools.wraps`.",
@@ -279,11 +294,11 @@ def handler_problem(handler: Any, place: str) -> KickError | None:
     return None
 
 
-def _scalar(argument: Argument, place: str) -> ScalarParameter:
+def _scalar(argument: Argument, place: str) -> KickError:
     hint, default = argument.hint, argument.default
     written = repr(default) if argument.has_default and (type(default) in _LITERALS or default == []) else None
     fits_path = (get_origin(hint) or hint) not in (list, tuple, set, frozenset)
-    return ScalarParameter(argument.name, type_name(hint), place, default=written, fits_path=fits_path)
+    return scalar_parameter(argument.name, type_name(hint), place, default=written, fits_path=fits_path)
 
 
 def _is_provided(container: Container, hint: Any) -> bool:

@@ -29,7 +29,7 @@ WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _ENDLESS: Final = 1 << 62
 
 
-class Announced(msgspec.Struct, frozen=True):
+class BodyHeaders(msgspec.Struct, frozen=True):
     """What the headers of a request say of its body.
 
     `media_type` is in lower case and without parameters, and empty when there is none; `length` is in bytes, and 0
@@ -40,11 +40,11 @@ class Announced(msgspec.Struct, frozen=True):
     length: int
 
 
-def announced(scope: Scope) -> Announced:
+def announced(scope: Scope) -> BodyHeaders:
     """What the headers say of the body, worked out in one pass.
 
     >>> announced({"headers": [(b"content-type", b"Text/HTML; charset=utf-8"), (b"content-length", b"7")]})
-    Announced(media_type='text/html', length=7)
+    BodyHeaders(media_type='text/html', length=7)
     """
     media_type, length = "", 0
     for name, value in scope["headers"]:
@@ -52,7 +52,7 @@ def announced(scope: Scope) -> Announced:
             media_type = JSON if value == b"application/json" else media_type_of(value)
         elif name == b"content-length" and value.isdigit():
             length = int(value) if len(value) < 20 else _ENDLESS
-    return Announced(media_type, length)
+    return BodyHeaders(media_type, length)
 
 
 def media_type_of(value: bytes) -> str:

@@ -19,7 +19,7 @@ from anyio import CancelScope
 from starlette.datastructures import FormData, Headers
 from starlette.types import Scope
 
-from kick.errors import MissingExtra
+from kick.errors import missing_extra
 from kick.exceptions import BadRequest, PayloadTooLarge, UnsupportedMediaType
 from kick.http.request.body import MOST_FORM_FIELDS, accepted, closing, is_json, media_type_of, reads_multipart
 from kick.http.request.upload_limits import MOST_FILES, UploadLimits
@@ -35,7 +35,7 @@ SPOOL: Final = 1 << 20
 _WRITE: Final = 1 << 18  # as much is gathered before a thread writes it: a thread for each message costs more than this
 _BUFFER: Final = 1 << 13  # of a file on disk; Python's own choice is 128 KiB from 3.14 on
 _PIECE_COST: Final = 128  # what a piece takes beside its bytes: a client may send them one by one
-_NO_MULTIPART: Final = MissingExtra("Reading multipart forms", "python-multipart", "uploads")
+_NO_MULTIPART: Final = missing_extra("Reading multipart forms", "python-multipart", "uploads")
 
 
 async def parse_multipart(

@@ -92,7 +92,7 @@ class EventStream(StreamResponse):
         heart = None if self._heartbeat is None else self._hearts.of(self._heartbeat)
         line = Line(send, ending, heart)
         try:
-            with self._shutdown._told(partial(ending.end, Reason.SHUTDOWN)):
+            with self._shutdown.telling(partial(ending.end, Reason.SHUTDOWN)):
                 if self._first:
                     await line.send(self._first)
                 async for event in events:

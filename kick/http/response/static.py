@@ -27,33 +27,27 @@ _REVALIDATE: Final = b"no-cache"
 """Keep it, and ask each time whether it has changed (RFC 9111, section 5.2.2.4)."""
 
 
-class MissingFiles(KickError):
+def missing_files(folder: Path, page: str | None = None) -> KickError:
     """`StaticFiles()` of a folder, or with a page, that is not there."""
-
-    code = "static-folder"
-
-    def __init__(self, folder: Path, page: str | None = None) -> None:
-        where = str(folder)
-        super().__init__(
-            cause=f"StaticFiles({where!r}): there is no such folder, seen from {Path.cwd()}."
-            if page is None
-            else f"StaticFiles({where!r}, spa={page!r}): there is no such file in it.",
-            fix=f'Name a folder that is there, from the code: `StaticFiles(Path(__file__).parent / "{folder.name}")`.'
-            if page is None
-            else f"Name a page that is there, or build it first: `spa={_page_in(folder)}`.",
-        )
+    where = str(folder)
+    return KickError(
+        "static-folder",
+        cause=f"StaticFiles({where!r}): there is no such folder, seen from {Path.cwd()}."
+        if page is None
+        else f"StaticFiles({where!r}, spa={page!r}): there is no such file in it.",
+        fix=f'Name a folder that is there, from the code: `StaticFiles(Path(__file__).parent / "{folder.name}")`.'
+        if page is None
+        else f"Name a page that is there, or build it first: `spa={_page_in(folder)}`.",
+    )
 
 
-class BadMaxAge(KickError):
+def bad_max_age(given: object) -> KickError:
     """`StaticFiles(max_age=...)` that is no time."""
-
-    code = "static-max-age"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"StaticFiles(max_age={given!r}): that is neither a timedelta nor a number of seconds.",
-            fix="Say how long clients may use a file without asking: `max_age=3600`.",
-        )
+    return KickError(
+        "static-max-age",
+        cause=f"StaticFiles(max_age={given!r}): that is neither a timedelta nor a number of seconds.",
+        fix="Say how long clients may use a file without asking: `max_age=3600`.",
+    )
 
 
 class StaticFiles:
@@ -71,7 +65,7 @@ class StaticFiles:
         immutable: patterns of the names of files that never change, because their content is part of the name, such as
             `["assets/*"]`: clients never ask for them again (RFC 8246).
 
-    Raises `MissingFiles` for a folder or page that is not there, and `BadMaxAge`.
+    Raises `KickError`: `static-folder` for a folder or page that is not there, and `static-max-age`.
 
     >>> import tempfile
     >>> files = StaticFiles(tempfile.gettempdir(), max_age=timedelta(hours=1), immutable=["assets/*"])
@@ -90,9 +84,9 @@ class StaticFiles:
     ) -> None:
         self.directory = Path(directory)
         if not self.directory.is_dir():
-            raise MissingFiles(self.directory)
+            raise missing_files(self.directory)
         if spa is not None and not (self.directory / spa).is_file():
-            raise MissingFiles(self.directory, spa)
+            raise missing_files(self.directory, spa)
         self.spa = spa
         self.spa_except = [path.strip("/").split("/") for path in _several(spa_except)]
         self.max_age = None if max_age is None else _seconds(max_age)
@@ -175,7 +169,7 @@ def _several(given: str | Sequence[str]) -> list[str]:
 def _seconds(given: object) -> int:
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _YEAR * 100:
-        raise BadMaxAge(given)
+        raise bad_max_age(given)
     return int(seconds)
 
 

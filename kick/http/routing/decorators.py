@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from kick.di.naming import place_of
-from kick.http.errors import DecoratorNotCalled, SameName
+from kick.http.errors import decorator_not_called, duplicate_handler_name
 from kick.http.uploads import File
 
 _CONTROLLER: Final = "__kick_controller__"
@@ -59,7 +59,7 @@ def Controller(prefix: str = "", *, session: bool | None = None, version: str | 
     container. `session=False` switches the session off for all its routes. `version="v2"` puts `/v2` before its paths,
     in place of the version of the module.
 
-    Raises `DecoratorNotCalled` where its parentheses are missing.
+    Raises `KickError`: `decorator-not-called` where its parentheses are missing.
 
     >>> @Controller("/notes")
     ... class NoteController:
@@ -69,7 +69,7 @@ def Controller(prefix: str = "", *, session: bool | None = None, version: str | 
     """
 
     if not isinstance(prefix, str):
-        raise DecoratorNotCalled("Controller", prefix)
+        raise decorator_not_called("Controller", prefix)
 
     def decorate(cls: C) -> C:
         setattr(cls, _CONTROLLER, ControllerInfo(prefix=prefix, session=session, version=version))
@@ -117,11 +117,11 @@ class Verb:
     ) -> Callable[[F], F]:
         """The decorator; the function keeps its type.
 
-        Raises `DecoratorNotCalled` where its parentheses are missing, and `SameName` where it decorates a second
-        handler of one name in a class.
+        Raises `KickError`: `decorator-not-called` where its parentheses are missing, and `handler-twice` where it
+        decorates a second handler of one name in a class.
         """
         if callable(path):
-            raise DecoratorNotCalled(self.method.capitalize(), path)
+            raise decorator_not_called(self.method.capitalize(), path)
         info = RouteInfo(
             method=self.method,
             path=path,
@@ -173,8 +173,8 @@ def WebSocket(
             the client, and goes on with the next.
         name: how `kick routes` and `ctx.route` name it, in place of `Controller.method`.
 
-    Raises `DecoratorNotCalled` where its parentheses are missing, and `SameName` where it decorates a second handler
-    of one name in a class.
+    Raises `KickError`: `decorator-not-called` where its parentheses are missing, and `handler-twice` where it decorates
+    a second handler of one name in a class.
 
     >>> from kick.http import Socket
     >>> @Controller("/echo")
@@ -185,7 +185,7 @@ def WebSocket(
     ...             await socket.send(f"{room}: {text}")
     """
     if callable(path):
-        raise DecoratorNotCalled("WebSocket", path)
+        raise decorator_not_called("WebSocket", path)
     info = SocketInfo(
         method="GET",
         path=path,
@@ -218,7 +218,7 @@ def Use(*middleware: Any) -> Callable[[Decorated], Decorated]:
 
     for each in middleware:
         if hasattr(each, _ROUTES) or (isinstance(each, type) and controller_info(each) is not None):
-            raise DecoratorNotCalled("Use", each)
+            raise decorator_not_called("Use", each)
 
     def decorate(target: Decorated) -> Decorated:
         setattr(target, _MIDDLEWARE, (*middleware, *vars(target).get(_MIDDLEWARE, ())))
@@ -228,12 +228,14 @@ def Use(*middleware: Any) -> Callable[[Decorated], Decorated]:
 
 
 def _check_name(function: Any, frame: FrameType | None) -> None:
-    """Raise `SameName` where the class whose body is being run has a handler of this name already."""
+    """Raise `handler-twice` where the class whose body is being run has a handler of this name already."""
     body = frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
     name = getattr(function, "__name__", "")
     first: Any = body.get(name) if "__qualname__" in body and "__module__" in body else None
     if getattr(first, _ROUTES, None) and inspect.unwrap(first) is not inspect.unwrap(function):
-        raise SameName(f"{body['__qualname__'].rpartition('<locals>.')[2]}.{name}", place_of(first), place_of(function))
+        raise duplicate_handler_name(
+            f"{body['__qualname__'].rpartition('<locals>.')[2]}.{name}", place_of(first), place_of(function)
+        )
 
 
 def controller_info(cls: type) -> ControllerInfo | None:

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from kick.exceptions import NotFound
-from kick.http.errors import BadRoutePath
+from kick.http.errors import bad_route_path
 from kick.http.validation.serialization import malformed
 
 Convert: TypeAlias = Callable[[str], Any]
@@ -74,7 +74,7 @@ def parse_path(path: str, hints: dict[str, Any], place: str) -> list[Segment]:
     >>> [segment.literal or segment.kind for segment in parse_path("/users/{user_id}", {"user_id": int}, "")]
     ['users', 'int']
 
-    Raises `BadRoutePath`.
+    Raises `KickError`: `route-path`.
     """
     segments: list[Segment] = []
     seen: set[str] = set()
@@ -83,18 +83,18 @@ def parse_path(path: str, hints: dict[str, Any], place: str) -> list[Segment]:
         match = _PARAMETER.fullmatch(part)
         if match is None:
             if "{" in part or "}" in part:
-                raise BadRoutePath(path, place, f"has the segment {part!r}, which is neither text nor one parameter")
+                raise bad_route_path(path, place, f"has the segment {part!r}, which is neither text nor one parameter")
             if _NEVER_SENT.search(part) or part in (".", ".."):
-                raise BadRoutePath(path, place, f"has the segment {part!r}, which no request can have")
+                raise bad_route_path(path, place, f"has the segment {part!r}, which no request can have")
             segments.append(Segment(part, "", "", None))
             continue
         name, kind = match.groups()
         if name in seen:
-            raise BadRoutePath(path, place, f"has the parameter {name!r} twice")
+            raise bad_route_path(path, place, f"has the parameter {name!r} twice")
         seen.add(name)
         segment = _parameter(name, kind, hints.get(name), path, place)
         if segment.kind == "path" and index != len(parts) - 1:
-            raise BadRoutePath(path, place, f"goes on after {{{name}:path}}, which takes all the rest")
+            raise bad_route_path(path, place, f"goes on after {{{name}:path}}, which takes all the rest")
         segments.append(segment)
     return segments
 
@@ -110,7 +110,7 @@ def path_names(path: str) -> list[str]:
 
 def _parameter(name: str, kind: str | None, hint: Any, path: str, place: str) -> Segment:
     if kind is not None and kind not in CONVERTERS:
-        raise BadRoutePath(path, place, f"has the kind {kind!r}; kinds are {', '.join(CONVERTERS)}")
+        raise bad_route_path(path, place, f"has the kind {kind!r}; kinds are {', '.join(CONVERTERS)}")
     hint = plain_hint(hint)
     choices = _choices(hint)
     if choices is not None:
@@ -121,12 +121,12 @@ def _parameter(name: str, kind: str | None, hint: Any, path: str, place: str) ->
     elif hint not in _KINDS:
         problem = f"has the parameter {name!r} of type {shown}; str, int, float, UUID, Literal and enums are possible"
         fix = f"Take it as text, and convert it in the handler: `{name}: str`."
-        raise BadRoutePath(path, place, problem, fix)
+        raise bad_route_path(path, place, problem, fix)
     elif kind is None:
         kind = _KINDS[hint]
     elif kind != _KINDS[hint] and (hint is not str or kind != "path"):
         problem = f"has {{{name}:{kind}}}, but the handler takes {name}: {shown}"
-        raise BadRoutePath(path, place, problem, f"Let the type alone say it: `{{{name}}}`.")
+        raise bad_route_path(path, place, problem, f"Let the type alone say it: `{{{name}}}`.")
     return Segment(None, name, kind, CONVERTERS[kind])
 
 

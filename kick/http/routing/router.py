@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from kick.exceptions import HTTPError
-from kick.http.errors import DuplicateRoute
 from kick.http.routing.paths import Convert, Segment
 from kick.http.routing.route import Route
 
@@ -42,17 +41,18 @@ class Router:
         self._tails: dict[str, _Parameter] = {}
         self._root = _Node()
 
-    def add(self, route: Route, segments: Sequence[Segment]) -> None:
-        """Add a route. Raises `DuplicateRoute` when its method and path are taken."""
+    def add(self, route: Route, segments: Sequence[Segment]) -> Route | None:
+        """Add a route, unless another one has its method and path: then return that one."""
         node = self._at(segments)
         taken = node.routes.get(route.method)
         if taken is not None:
-            raise DuplicateRoute(route.method, route.path, taken[0].place, route.place)
+            return taken[0]
         names = _names(segments)
         node.routes[route.method] = route, names
         if not names:
             self.static.setdefault(route.path, {})[route.method] = route
         self.routes.append(route)
+        return None
 
     def mount(
         self,

@@ -26,16 +26,13 @@ _PATH: Final = "/%:@!$&'()*+,;="
 _QUERY: Final = _PATH + "?[]"
 
 
-class BadTrailingSlash(KickError):
+def bad_trailing_slash(given: object) -> KickError:
     """`trailing_slash=` that is none of the three words."""
-
-    code = "trailing-slash"
-
-    def __init__(self, given: object) -> None:
-        super().__init__(
-            cause=f"bootstrap(trailing_slash={given!r}): there are 'strict', 'redirect' and 'ignore'.",
-            fix='Write one of them: `trailing_slash="redirect"`.',
-        )
+    return KickError(
+        "trailing-slash",
+        cause=f"bootstrap(trailing_slash={given!r}): there are 'strict', 'redirect' and 'ignore'.",
+        fix='Write one of them: `trailing_slash="redirect"`.',
+    )
 
 
 class Strict:
@@ -102,13 +99,13 @@ def finder(router: Router, slash: TrailingSlash) -> Strict:
     return _FINDERS[slash](router)
 
 
-def slash_problem(given: object) -> BadTrailingSlash | None:
+def slash_problem(given: object) -> KickError | None:
     """What is wrong with the option.
 
     >>> slash_problem("redirect"), slash_problem(True).fix
     (None, 'Write one of them: `trailing_slash="redirect"`.')
     """
-    return None if given in get_args(TrailingSlash) else BadTrailingSlash(given)
+    return None if given in get_args(TrailingSlash) else bad_trailing_slash(given)
 
 
 def location_without_slash(scope: Scope) -> bytes:

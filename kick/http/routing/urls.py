@@ -25,45 +25,37 @@ _EXAMPLES: Final = {"int": "1", "float": "1.5", "uuid": '"00000000-0000-4000-800
 _TEXTS: Final = (str, int, float, UUID, date, time, enum.Enum)
 
 
-class UnknownRoute(KickError):
+def unknown_route(name: str, names: Iterable[str]) -> KickError:
     """`url_for()` with a name that no route has."""
-
-    code = "url-name"
-
-    def __init__(self, name: str, names: Iterable[str]) -> None:
-        near = _nearest(name, sorted(names))
-        listed = ", ".join(f"`{each}`" for each in near)
-        super().__init__(
-            cause=f"url_for({name!r}): there is no route of this name.",
-            fix=f"Use the name of one that is there: {listed}." if near else "Give the application a route first.",
-        )
+    near = _nearest(name, sorted(names))
+    listed = ", ".join(f"`{each}`" for each in near)
+    return KickError(
+        "url-name",
+        cause=f"url_for({name!r}): there is no route of this name.",
+        fix=f"Use the name of one that is there: {listed}." if near else "Give the application a route first.",
+    )
 
 
-class AmbiguousRoute(KickError):
+def ambiguous_route(name: str, found: Iterable[Route]) -> KickError:
     """`url_for()` with a name that several routes have, and nothing to choose by."""
-
-    code = "url-ambiguous"
-
-    def __init__(self, name: str, found: Iterable[Route]) -> None:
-        routes = list(found)
-        paths = " and ".join(f"{route.path} of Module {route.module!r}" for route in routes)
-        modules = list(dict.fromkeys(route.module for route in routes))
-        qualified = ", ".join(f"`{module}:{name}`" for module in modules)
-        super().__init__(
-            cause=f"url_for({name!r}) could be {paths}.",
-            fix=f"Name the module too: {qualified}."
-            if len(modules) == len(routes)
-            else 'Give one of them a name of its own: `name="other"` in its decorator, and use that.',
-        )
+    routes = list(found)
+    paths = " and ".join(f"{route.path} of Module {route.module!r}" for route in routes)
+    modules = list(dict.fromkeys(route.module for route in routes))
+    qualified = ", ".join(f"`{module}:{name}`" for module in modules)
+    return KickError(
+        "url-ambiguous",
+        cause=f"url_for({name!r}) could be {paths}.",
+        fix=f"Name the module too: {qualified}."
+        if len(modules) == len(routes)
+        else 'Give one of them a name of its own: `name="other"` in its decorator, and use that.',
+    )
 
 
-class BadURLValue(KickError):
+def bad_url_value(name: str, path: str, problem: str, argument: str) -> KickError:
     """`url_for()` with a value that the path cannot have, or without one that it needs."""
-
-    code = "url-value"
-
-    def __init__(self, name: str, path: str, problem: str, argument: str) -> None:
-        super().__init__(cause=f"url_for({name!r}): {problem}. Its path is {path!r}.", fix=f"Pass it: `{argument}`.")
+    return KickError(
+        "url-value", cause=f"url_for({name!r}): {problem}. Its path is {path!r}.", fix=f"Pass it: `{argument}`."
+    )
 
 
 class Address:
@@ -75,7 +67,7 @@ class Address:
         self.names = frozenset(segment.name for segment in self.segments if segment.literal is None)
 
     def path(self, values: Mapping[str, Any], name: str) -> str:
-        """The path with these values, percent-encoded. Raises `BadURLValue`."""
+        """The path with these values, percent-encoded. Raises `KickError`: `url-value`."""
         return "".join(
             "/" + (quote(each.literal, safe=_SEGMENT) if each.literal is not None else self._filled(each, values, name))
             for each in self.segments
@@ -91,7 +83,7 @@ class Address:
             return _rest(text) if segment.kind == "path" else quote(text, safe=_SEGMENT)
         except (TypeError, ValueError, KeyError):
             problem = f"{value!r} cannot be the parameter {segment.name!r}"
-            raise BadURLValue(name, self.route.path, problem, f"{segment.name}={_example(segment.kind)}") from None
+            raise bad_url_value(name, self.route.path, problem, f"{segment.name}={_example(segment.kind)}") from None
 
 
 class URLs:
@@ -122,8 +114,8 @@ class URLs:
     def path_for(self, name: str, values: Mapping[str, Any], *, module: str | None = None) -> str:
         """The path of a route, and what is left over as its query string.
 
-        `module` is where the question comes from: of several that fit, its own route is meant. Raises `UnknownRoute`,
-        `AmbiguousRoute` and `BadURLValue`.
+        `module` is where the question comes from: of several that fit, its own route is meant. Raises `KickError`:
+        `url-name`, `url-ambiguous` and `url-value`.
         """
         address = self._chosen(name, values, module)
         path = address.path(values, name)
@@ -134,20 +126,20 @@ class URLs:
     def _chosen(self, name: str, values: Mapping[str, Any], module: str | None) -> Address:
         known = self._by_name.get(name)
         if not known:
-            raise UnknownRoute(name, (each for each in self._by_name if ":" not in each or ":" in name))
+            raise unknown_route(name, (each for each in self._by_name if ":" not in each or ":" in name))
         fitting = [each for each in known if each.names <= values.keys()]
         if not fitting:
             path = known[0].route.path
             missing = [each for each in known[0].segments if each.literal is None and each.name not in values]
             listed = ", ".join(repr(each.name) for each in missing)
             argument = ", ".join(f"{each.name}={_example(each.kind)}" for each in missing)
-            raise BadURLValue(name, path, f"it needs {listed}", argument)
+            raise bad_url_value(name, path, f"it needs {listed}", argument)
         most = max(len(each.names) for each in fitting)
         fitting = [each for each in fitting if len(each.names) == most]
         own = [each for each in fitting if each.route.module == module] if len(fitting) > 1 else []
         chosen = own if len(own) == 1 else fitting
         if len(chosen) > 1:
-            raise AmbiguousRoute(name, (each.route for each in chosen))
+            raise ambiguous_route(name, (each.route for each in chosen))
         return chosen[0]
 
 
@@ -210,11 +202,11 @@ def _query(values: Mapping[str, Any], name: str, path: str) -> str:
             pairs += [(key, _text(each)) for each in several if each is not None]
         except TypeError:
             problem = f"{value!r} cannot be {key!r} in the query string"
-            raise BadURLValue(name, path, problem, f'{key}="text"') from None
+            raise bad_url_value(name, path, problem, f'{key}="text"') from None
     try:
         return urlencode(pairs, quote_via=quote)
     except UnicodeEncodeError:
-        raise BadURLValue(name, path, "a value in the query string has no UTF-8 form", 'key="text"') from None
+        raise bad_url_value(name, path, "a value in the query string has no UTF-8 form", 'key="text"') from None
 
 
 def _example(kind: Any) -> str:

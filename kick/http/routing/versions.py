@@ -10,24 +10,21 @@ from kick.errors import KickError
 _is_version: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*").fullmatch
 
 
-class BadVersion(KickError):
+def bad_version(given: object, place: str) -> KickError:
     """`version=` that cannot be a segment of a path."""
-
-    code = "route-version"
-
-    def __init__(self, given: object, place: str) -> None:
-        digits = "".join(re.findall(r"[0-9]+", str(given))[:1]) or "1"
-        super().__init__(
-            cause=f"version={given!r} of {place} cannot be a segment of a path.",
-            fix=f'Write it as it stands in the path: `version="v{digits}"`.',
-        )
+    digits = "".join(re.findall(r"[0-9]+", str(given))[:1]) or "1"
+    return KickError(
+        "route-version",
+        cause=f"version={given!r} of {place} cannot be a segment of a path.",
+        fix=f'Write it as it stands in the path: `version="v{digits}"`.',
+    )
 
 
-def version_problem(version: object, place: str) -> BadVersion | None:
+def version_problem(version: object, place: str) -> KickError | None:
     """What is wrong with a version; `None` is no version.
 
     >>> version_problem("v1", "Module('shop')"), version_problem(2, "Module('shop')").fix
     (None, 'Write it as it stands in the path: `version="v2"`.')
     """
     usable = version is None or (isinstance(version, str) and _is_version(version))
-    return None if usable else BadVersion(version, place)
+    return None if usable else bad_version(version, place)

@@ -11,7 +11,7 @@ import enum
 import sys
 from abc import ABCMeta
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Set
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Mapping, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from types import NoneType, UnionType
@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final, Literal, NewType, Union, get_args, get
 from uuid import UUID
 
 import msgspec
+from starlette.requests import HTTPConnection
 
 from kick.exceptions import BadRequest, FieldError, UnprocessableEntity
 from kick.http.uploads import is_upload
@@ -34,7 +35,7 @@ _LISTS: Final = (list, tuple, set, frozenset)
 
 def _encode_other(value: Any) -> Any:
     """What msgspec does not know: session data and other mappings, pydantic models, subclasses of builtins."""
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and not isinstance(value, HTTPConnection):  # a request is a mapping: of its scope
         return dict(value)
     if isinstance(value, Set | deque):
         return list(value)
@@ -55,6 +56,45 @@ def _encode_other(value: Any) -> Any:
 
 encode_json: Final = msgspec.json.Encoder(enc_hook=_encode_other).encode
 """The JSON of a value: builtins, Structs, dataclasses, attrs, pydantic models, datetimes, UUIDs, Decimals, enums."""
+
+
+def unencodable(value: Any, error: TypeError) -> TypeError:
+    """Return the exception for a value that `encode_json` refused: it names the object of kick's that is in it.
+
+    msgspec encodes the fields of a Struct without a hook, so that its error names one of the fields.
+
+    >>> from kick.http import Settings
+    >>> unencodable({"settings": Settings()}, TypeError("a value of type Shutdown has no JSON form"))
+    TypeError('a value of type Settings has no JSON form')
+    """
+    culprit = next((each for each in _objects_in(value, depth=8) if not _is_encodable(each)), None)
+    if culprit is None:
+        return error
+    return TypeError(f"a value of type {type(culprit).__qualname__} has no JSON form")
+
+
+def _objects_in(value: Any, *, depth: int) -> Iterator[object]:
+    """The objects of kick's own in a value, the outermost first."""
+    if type(value).__module__.partition(".")[0] == "kick":
+        yield value
+    elif depth and isinstance(value, Mapping):
+        for each in value.values():
+            yield from _objects_in(each, depth=depth - 1)
+    elif depth and isinstance(value, list | tuple | Set | deque):
+        for each in value:
+            yield from _objects_in(each, depth=depth - 1)
+    elif depth and isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _objects_in(getattr(value, name), depth=depth - 1)
+
+
+def _is_encodable(value: object) -> bool:
+    try:
+        encode_json(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
 
 _decode_any: Final = msgspec.json.Decoder().decode
 

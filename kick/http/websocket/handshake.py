@@ -82,7 +82,7 @@ class Handshake:
                 self._is_open = False  # the client did not wait
             finally:
                 if not self._is_open and self._socket is not None:
-                    self._socket._end(ABNORMAL, "The handshake failed.")
+                    self._socket.end(ABNORMAL, "The handshake failed.")
                 self._answered.set()
 
     async def begin(self, ctx: RequestContext[Any], handle: Handle, frames: Frames, info: SocketInfo) -> Response:
@@ -95,7 +95,7 @@ class Handshake:
         if self._refusal is not None:
             raise self._refusal
         assert self._accepted is not None
-        ctx._response = self._accepted
+        ctx.response = self._accepted
         return self._accepted
 
     # What the socket asks for
@@ -154,8 +154,8 @@ class Handshake:
             if name not in _OF_THE_SERVER and not name.startswith(b"sec-websocket-")
         ]
         await self.send({"type": "websocket.accept", "subprotocol": self._subprotocol, "headers": headers})
-        if ctx._session is not None:
-            ctx._session.state.accepted()
+        if ctx.opened_session is not None:
+            ctx.opened_session.state.accepted()
         self._is_open = True
 
 
@@ -188,11 +188,11 @@ def handshake_of(ctx: RequestContext[Any]) -> Handshake:
 async def _answer(ctx: RequestContext[Any], endpoint: Endpoint) -> Response:
     try:
         response = await endpoint(ctx)
-        if response is not ctx._response:
+        if response is not ctx.response:
             response = settled(ctx, response)
     except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
         response = response_to(ctx, error)
-    return response if ctx._extra_headers is None else finished(ctx)
+    return response if ctx.added_headers is None else finished(ctx)
 
 
 def _told_by(raised: Exception, socket: Socket[Any, Any]) -> Exception | None:

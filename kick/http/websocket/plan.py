@@ -21,12 +21,12 @@ from kick.http.middleware import Endpoint
 from kick.http.response.base import Response
 from kick.http.routing.decorators import SocketInfo
 from kick.http.websocket.errors import (
-    BadMessageType,
-    BadOrigin,
-    BadSocketOption,
-    BodyOfSocket,
-    SocketMissing,
-    SocketNotAsync,
+    bad_message_type,
+    bad_origin,
+    bad_socket_option,
+    body_with_socket,
+    missing_socket,
+    sync_socket_handler,
 )
 from kick.http.websocket.handshake import Handle, handshake_of
 from kick.http.websocket.messages import Frames, frames_of
@@ -51,9 +51,9 @@ class SocketPlan(CallPlan):
         if self.problems:
             return
         if not inspect.iscoroutinefunction(inspect.unwrap(handler)):
-            self.problems.append(SocketNotAsync(place, getattr(handler, "__name__", "handle")))
+            self.problems.append(sync_socket_handler(place, getattr(handler, "__name__", "handle")))
         if not self.takes(Source.SOCKET):
-            self.problems.append(SocketMissing(place))
+            self.problems.append(missing_socket(place))
 
     def _argument(self, need: Need, path_names: Sequence[str]) -> Argument | None:
         if is_socket(need.hint) or (isinstance(need.hint, Unhinted) and need.name == "socket"):
@@ -61,7 +61,7 @@ class SocketPlan(CallPlan):
             return Argument(need.name, Source.SOCKET, need.hint, need.parameter.default, need.parameter.kind)
         argument = super()._argument(need, path_names)
         if argument is not None and argument.source in (Source.BODY, Source.FILE):
-            self.problems.append(BodyOfSocket(self.place, type_name(argument.hint)))
+            self.problems.append(body_with_socket(self.place, type_name(argument.hint)))
             return None
         return argument
 
@@ -71,7 +71,7 @@ class SocketPlan(CallPlan):
         try:
             self.frames = frames_of(incoming, outgoing)
         except (TypeError, NameError) as error:
-            self.problems.append(BadMessageType(type_name(incoming), self.place, str(error)))
+            self.problems.append(bad_message_type(type_name(incoming), self.place, str(error)))
 
     def _check_path(self, path_names: Sequence[str]) -> None:
         """Nothing: the socket has the parameters of the path too."""
@@ -99,14 +99,16 @@ def socket_problems(info: SocketInfo, place: str) -> list[KickError]:
     if not isinstance(origins, list | tuple) or not all(is_origin(each) for each in origins):
         wrong = next((each for each in _listed(origins) if not is_origin(each)), origins)
         nearest = nearest_origin(wrong)
-        problems.append(BadOrigin(origins, place) if nearest is None else BadOrigin(origins, place, suggestion=nearest))
+        problems.append(
+            bad_origin(origins, place) if nearest is None else bad_origin(origins, place, suggestion=nearest)
+        )
     limit: Any = info.max_message
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         example = "max_message=64 * 1024"
-        problems.append(BadSocketOption("max_message", limit, place, expected="a number of bytes", example=example))
+        problems.append(bad_socket_option("max_message", limit, place, expected="a number of bytes", example=example))
     if info.on_invalid not in ("close", "reply"):
         problems.append(
-            BadSocketOption(
+            bad_socket_option(
                 "on_invalid", info.on_invalid, place, expected='"close" or "reply"', example='on_invalid="reply"'
             )
         )

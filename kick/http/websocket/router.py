@@ -70,7 +70,7 @@ class Sockets:
                 raise Forbidden("Pages of this origin may not connect.")
         except HTTPError as error:
             miss = Miss(error=error)
-            return RequestContext(request, no_body, send, settings, None, {}, _miss=miss), self._unmatched
+            return RequestContext(request, no_body, send, settings, None, {}, miss=miss), self._unmatched
         return RequestContext(request, no_body, send, settings, route, params), route.endpoint
 
     def _at(self, scope: Scope) -> tuple[Route, dict[str, Any]] | None:

@@ -302,7 +302,7 @@ class Socket(Generic[In, Out]):
         if self._phase is Phase.CLOSED:
             return
         refused = self._phase is Phase.CONNECTING
-        self._end(code, short_reason(reason))
+        self.end(code, short_reason(reason))
         if refused:
             self._link.refuse(reason)
             return
@@ -327,7 +327,7 @@ class Socket(Generic[In, Out]):
             self._waiting = None
         self._check_open()
         if message is None or message["type"] == "websocket.disconnect":
-            self._end((message or {}).get("code") or NO_STATUS, (message or {}).get("reason") or "")
+            self.end((message or {}).get("code") or NO_STATUS, (message or {}).get("reason") or "")
             raise self._closed()
         text = message.get("text")
         frame: Frame = message["bytes"] if text is None else text
@@ -342,7 +342,7 @@ class Socket(Generic[In, Out]):
         try:
             await self._link.send({"type": "websocket.send", kind: frame})
         except OSError:
-            self._end(ABNORMAL, "")
+            self.end(ABNORMAL, "")
             raise self._closed() from None
         self._in_a_row += 1
         if self._in_a_row >= _MOST_IN_A_ROW:
@@ -363,7 +363,8 @@ class Socket(Generic[In, Out]):
     def _closed(self) -> SocketClosed:
         return SocketClosed(self._code, self._reason)
 
-    def _end(self, code: int, reason: str) -> None:
+    def end(self, code: int, reason: str) -> None:
+        """Take note that the connection has ended, without sending anything; `close()` sends."""
         if self._phase is not Phase.CLOSED:
             self._phase, self._code, self._reason = Phase.CLOSED, code, reason
         if self._waiting is not None:

@@ -31,16 +31,13 @@ LogFormat: TypeAlias = Literal["text", "short", "json"]
 FORMATS: Final = ("text", "short", "json")
 
 
-class BadAccessLog(KickError):
+def bad_access_log(given: object, place: str = "access_log") -> KickError:
     """`access_log=` that is no format."""
-
-    code = "access-log"
-
-    def __init__(self, given: object, place: str = "access_log") -> None:
-        super().__init__(
-            cause=f"{place}={given!r} is no format of the access log.",
-            fix='Take `access_log="text"` for people, `access_log="json"` for machines, or `access_log=False`.',
-        )
+    return KickError(
+        "access-log",
+        cause=f"{place}={given!r} is no format of the access log.",
+        fix='Take `access_log="text"` for people, `access_log="json"` for machines, or `access_log=False`.',
+    )
 
 
 class AccessLog:
@@ -57,14 +54,14 @@ class AccessLog:
     >>> AccessLog("json", write=lines.append)
     AccessLog('json')
 
-    Raises `BadAccessLog` for a format that there is not.
+    Raises `KickError`: `access-log` for a format that there is not.
     """
 
     def __init__(
         self, format: LogFormat = "text", *, query: bool = False, write: Callable[[str], Any] | None = None
     ) -> None:
         if format not in FORMATS:
-            raise BadAccessLog(format)
+            raise bad_access_log(format)
         self.format = format
         self._with_query = query
         self._with_trace = format == "json"
@@ -90,7 +87,7 @@ class AccessLog:
             return None
         if given is None or given is True:
             if said and said not in FORMATS:
-                raise BadAccessLog(said, VARIABLE)
+                raise bad_access_log(said, VARIABLE)
             return cls(said or "text")
         return given if isinstance(given, cls) else cls(given)
 
@@ -99,9 +96,9 @@ class AccessLog:
         scope, context, ended = exchange.scope, exchange.context, exchange.ended
         route = request_id = key = parent = None
         if context is not None:
-            route, request_id = context.route, context._request_id
-            if context._session is not None:
-                key = context._session.state.key
+            route, request_id = context.route, context.known_request_id
+            if context.opened_session is not None:
+                key = context.opened_session.state.key
         if self._with_trace:
             for name, value in scope["headers"]:
                 if name == b"traceparent":

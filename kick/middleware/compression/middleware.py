@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, Final, Literal, TypeAlias
 
 import anyio.to_thread
@@ -11,15 +11,14 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from kick.errors import KickError, MissingExtra
-from kick.http.context.context import RequestContext
-from kick.http.response.base import HeadResponse, ReadyResponse, Response, add_vary
+from kick.errors import KickError, missing_extra
+from kick.http import CallNext, RequestContext, Response
+from kick.http.response.base import HeadResponse, ReadyResponse, add_vary
 from kick.http.response.streaming import StreamResponse
 from kick.middleware.compression.encodings import CODINGS, Encoder, has_zstd, preferred
 from kick.middleware.ownership import own_response
 from kick.middleware.per_route import PerRoute
 
-CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
 Coding: TypeAlias = Literal["gzip", "zstd"]
 
 IN_THREAD: Final = 1 << 16
@@ -43,16 +42,13 @@ _SUFFIXES: Final = (b"+json", b"+xml")
 _NEVER: Final = b"text/event-stream"
 
 
-class BadCompressionOption(KickError):
+def bad_compression_option(option: str, given: object, expected: str, example: str) -> KickError:
     """An option of `compression()` whose value makes no sense."""
-
-    code = "compression-option"
-
-    def __init__(self, option: str, given: object, expected: str, example: str) -> None:
-        super().__init__(
-            cause=f"compression({option}={given!r}) is not {expected}.",
-            fix=f"Write, for example, `compression({example})`.",
-        )
+    return KickError(
+        "compression-option",
+        cause=f"compression({option}={given!r}) is not {expected}.",
+        fix=f"Write, for example, `compression({example})`.",
+    )
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,10 +60,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     private: bool
 
 
-class Compression(PerRoute):
-    """What `compression()` returns."""
+class CompressionLayer(PerRoute):
+    """Middleware that `compression()` returns."""
 
-    is_blind = True
+    uses_session = False
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -84,7 +80,7 @@ class Compression(PerRoute):
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Compress the body of the response, if there is a reason to and none against it."""
         response = await call_next(ctx)
-        mine = response if response is ctx._response else own_response(ctx, response)
+        mine = response if response is ctx.response else own_response(ctx, response)
         if mine is None:
             return response
         if mine.status_code == NOT_MODIFIED:
@@ -129,7 +125,7 @@ class Compression(PerRoute):
     def _stream(self, ctx: RequestContext[Any], response: Response, coding: bytes) -> Response:
         _encode_headers(response, coding)
         encoder = CODINGS[coding][0](self._levels[coding])
-        ctx._response = wrapped = EncodedResponse(response, encoder)
+        ctx.response = wrapped = EncodedResponse(response, encoder)
         return wrapped
 
 
@@ -189,7 +185,7 @@ def compression(
     gzip_level: int = 5,
     zstd_level: int = 3,
     private: bool = False,
-) -> Compression:
+) -> CompressionLayer:
     """Middleware that compresses bodies of text: JSON, HTML and the like.
 
     It leaves alone what is small, compressed already, a part (206), an event stream or `no-transform`. A response
@@ -208,24 +204,24 @@ def compression(
     >>> compression(codings=("gzip",)).options.levels
     {b'gzip': 5}
 
-    Raises `KickError` for an option that makes no sense, `MissingExtra` for zstd without its package.
+    Raises `KickError` for an option that makes no sense, `missing-extra` for zstd without its package.
     """
     given: Any = minimum
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        raise BadCompressionOption("minimum", minimum, "a number of bytes", "minimum=1000")
+        raise bad_compression_option("minimum", minimum, "a number of bytes", "minimum=1000")
     levels: dict[str, Any] = {"gzip": gzip_level, "zstd": zstd_level}
     for name, most in (("gzip", 9), ("zstd", 19)):
         level = levels[name]
         if isinstance(level, bool) or not isinstance(level, int) or not 1 <= level <= most:
-            raise BadCompressionOption(f"{name}_level", level, f"a number from 1 to {most}", f"{name}_level=3")
+            raise bad_compression_option(f"{name}_level", level, f"a number from 1 to {most}", f"{name}_level=3")
     chosen: Any = codings
     if codings is None:
         chosen = ("zstd", "gzip") if has_zstd() else ("gzip",)
     if isinstance(chosen, str) or not chosen or not set(chosen) <= set(levels):
-        raise BadCompressionOption("codings", codings, "some of gzip and zstd", 'codings=("gzip",)')
+        raise bad_compression_option("codings", codings, "some of gzip and zstd", 'codings=("gzip",)')
     if "zstd" in chosen and not has_zstd():
-        raise MissingExtra("compression(codings=...) with zstd", "backports.zstd", "compression")
-    return Compression(
+        raise missing_extra("compression(codings=...) with zstd", "backports.zstd", "compression")
+    return CompressionLayer(
         Options(
             enabled=enabled,
             minimum=minimum,
@@ -252,10 +248,10 @@ def _may_compress(response: Response) -> bool:
 
 def _is_public(ctx: RequestContext[Any], response: Response) -> bool:
     """Whether it sets no cookie and has nothing from the session."""
-    session = ctx._session
+    session = ctx.opened_session
     if session is not None and session.state.accessed:
         return False
-    headers = response.raw_headers if ctx._extra_headers is None else [*response.raw_headers, *ctx._extra_headers]
+    headers = response.raw_headers if ctx.added_headers is None else [*response.raw_headers, *ctx.added_headers]
     return all(name != b"set-cookie" for name, _ in headers)
 
 

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from ipaddress import IPv6Address
 from typing import Any, Final, TypeAlias
 
-from kick.http.context.context import RequestContext
+from kick.http import RequestContext
 
 KeyOf: TypeAlias = Callable[[RequestContext[Any]], str | Awaitable[str | None] | None]
 """Says whose request it is; `None` for one that is not counted."""
@@ -26,7 +26,7 @@ def by_ip(ctx: RequestContext[Any]) -> str:
 
 def by_principal(ctx: RequestContext[Any]) -> str:
     """Who is logged in, or else the address."""
-    session = ctx._session
+    session = ctx.opened_session
     principal = None if session is None else session.principal
     return f"ip:{by_ip(ctx)}" if principal is None else f"user:{principal}"
 

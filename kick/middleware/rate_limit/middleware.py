@@ -7,20 +7,17 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import anyio
 
 from kick import optional_types
 from kick.errors import KickError
 from kick.exceptions import ServiceUnavailable, TooManyRequests
-from kick.http.context.context import RequestContext
-from kick.http.errors import MiddlewareOrder
-from kick.http.response.base import Response
+from kick.http import CallNext, Middleware, RequestContext, Response, Route, Settings
+from kick.http.errors import middleware_order
 from kick.http.routing.decorators import SocketInfo
-from kick.http.routing.route import Route
-from kick.http.settings import Settings
-from kick.middleware.cors import Cors
+from kick.middleware.cors import CorsLayer
 from kick.middleware.ownership import own_response
 from kick.middleware.rate_limit.clients import KEYS, KeyOf, plain_key
 from kick.middleware.rate_limit.counters import Counters
@@ -41,8 +38,6 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("kick.http")
 
-CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
-
 
 class Verdict(NamedTuple):
     """What counting came to: the seconds to wait where it is too many, and the headers."""
@@ -51,15 +46,16 @@ class Verdict(NamedTuple):
     headers: list[tuple[bytes, bytes]]
 
 
-class RateLimit:
-    """What `rate_limit()` returns; each route gets counters of its own from it, unless it has a name."""
+class RateLimitLayer(Middleware):
+    """Middleware that `rate_limit()` returns; each route gets counters of its own from it, unless it has a name."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self.uses_session = options.uses_session
         self._shared: dict[str, Any] = {}
         self._number = 0
         self._opened: list[Counters] = []
-        self._alone: RouteLimit | None = None
+        self._alone: RouteRateLimitLayer | None = None
 
     def configure(self, settings: Settings) -> None:
         """Remember what the limits of one application have in common: the connections, and their numbers."""
@@ -67,25 +63,25 @@ class RateLimit:
         self._number = self._shared["rate_limit"] = self._shared.get("rate_limit", -1) + 1
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
-        """What is wrong with its place among the middleware."""
+        """Return the mistakes in its place among the middleware."""
         problems: list[KickError] = []
-        if any(isinstance(layer, Cors) for layer in after):
+        if any(isinstance(layer, CorsLayer) for layer in after):
             problems.append(
-                MiddlewareOrder(
+                middleware_order(
                     "cors() stands after rate_limit(): browsers could not read its 429, and would be counted twice.",
                     'cors(allow_origins=["https://app.example.com"]), rate_limit("100/minute")',
                 )
             )
         if self.options.by_principal and not any(isinstance(layer, SessionLayer) for layer in before):
             problems.append(
-                MiddlewareOrder(
+                middleware_order(
                     'rate_limit(key="principal") needs session() before it, which says whose request it is.',
                     'session(secret=secret), rate_limit("100/minute", key="principal")',
                 )
             )
         return problems
 
-    def for_route(self, route: Route | None) -> RouteLimit:
+    def for_route(self, route: Route | None) -> RouteRateLimitLayer:
         """The limit as it holds for one route, or, where it stands around the application, for all."""
         scope = f"app {self._number}"
         if route is not None:
@@ -93,7 +89,7 @@ class RateLimit:
             method = "WEBSOCKET" if isinstance(route.info, SocketInfo) else route.method
             scope = f"{method} {route.path} {places[0]}" if places else scope
         name = self.options.name
-        return RouteLimit(self.options, scope if name is None else f"name {name}", self._counters())
+        return RouteRateLimitLayer(self.options, scope if name is None else f"name {name}", self._counters())
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Count as for a whole application: this is for chains that are composed by hand."""
@@ -119,12 +115,13 @@ class RateLimit:
         return counters
 
 
-class RouteLimit:
+class RouteRateLimitLayer(Middleware):
     """The limits of one `rate_limit()` in one place."""
 
     def __init__(self, options: Options, scope: str, counters: Counters) -> None:
         from limits.aio.strategies import STRATEGIES as LIMITERS
 
+        self.uses_session = options.uses_session
         kind = "sliding-window-counter" if options.strategy == "sliding-window" else options.strategy
         limiter: Callable[..., RateLimiter] = LIMITERS[kind]
         self._limiter = limiter(counters.storage)
@@ -214,7 +211,7 @@ def rate_limit(
     strategy: Strategy = "sliding-window",
     on_error: OnError = "open",
     timeout: timedelta | float = 0.25,
-) -> RateLimit:
+) -> RateLimitLayer:
     """Middleware that answers 429 to a client that asks too often: for an application, or for a route with `@Use`.
 
     Responses carry `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10), a 429 `Retry-After`
@@ -238,14 +235,14 @@ def rate_limit(
     >>> [str(each) for each in limit.options.limits]
     ['5 per 1 minute', '100 per 1 day']
 
-    Raises `KickError` for a text that is no limit and an option that makes no sense, `MissingExtra` without the
+    Raises `KickError` for a text that is no limit and an option that makes no sense, `missing-extra` without the
     extra `limits`.
     """
     items = parse_limits(limits)
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     check_options(key, store, name, strategy, on_error, seconds)
     check_cost(cost, min(item.amount for item in items))
-    return RateLimit(
+    return RateLimitLayer(
         Options(
             limits=items,
             key=KEYS[key] if isinstance(key, str) else key,
@@ -256,6 +253,7 @@ def rate_limit(
             on_error=on_error,
             timeout=seconds,
             by_principal=key == "principal",
+            uses_session=key != "ip" or not isinstance(cost, int),
         )
     )
 
@@ -273,7 +271,7 @@ def _policy_name(item: RateLimitItem, name: str | None) -> str:
 
 def _tell(ctx: RequestContext[Any], response: Response | None, headers: list[tuple[bytes, bytes]]) -> None:
     """Add the headers to a response, or to whichever there will be; another limit may have told its own already."""
-    told = ctx._extra_headers
+    told = ctx.added_headers
     for name, value in headers:
         places = [index for index, (each, _) in enumerate(told) if each == name] if told is not None else []
         if told is not None and places:
@@ -281,4 +279,4 @@ def _tell(ctx: RequestContext[Any], response: Response | None, headers: list[tup
         elif response is not None:
             response.raw_headers.append((name, value))
         else:
-            ctx._add_header(name, value)
+            ctx.add_raw_header(name, value)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from kick.errors import KickError, MissingExtra
-from kick.http.context.context import RequestContext
+from kick.errors import KickError, missing_extra
+from kick.http import RequestContext
 from kick.middleware.rate_limit.clients import KeyOf
 
 if TYPE_CHECKING:
@@ -33,28 +33,22 @@ _has_no_window: Final = re.compile(r"(?:/|per)\s*0+\s*[a-z]", re.IGNORECASE).sea
 _is_name: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}").fullmatch
 
 
-class BadRateLimit(KickError):
+def bad_rate_limit(given: object, reason: str) -> KickError:
     """A text that is no limit."""
-
-    code = "rate-limit"
-
-    def __init__(self, given: object, reason: str) -> None:
-        super().__init__(
-            cause=f"rate_limit({given!r}): {reason}.",
-            fix='Say how many in what time: `rate_limit("100/minute")`; several go as `"5/second; 100/hour"`.',
-        )
+    return KickError(
+        "rate-limit",
+        cause=f"rate_limit({given!r}): {reason}.",
+        fix='Say how many in what time: `rate_limit("100/minute")`; several go as `"5/second; 100/hour"`.',
+    )
 
 
-class BadRateLimitOption(KickError):
+def bad_rate_limit_option(option: str, given: object, expected: str, example: str) -> KickError:
     """An option of `rate_limit()` whose value makes no sense."""
-
-    code = "rate-limit-option"
-
-    def __init__(self, option: str, given: object, expected: str, example: str) -> None:
-        super().__init__(
-            cause=f"rate_limit({option}={given!r}) is not {expected}.",
-            fix=f'Write, for example, `rate_limit("100/minute", {example})`.',
-        )
+    return KickError(
+        "rate-limit-option",
+        cause=f"rate_limit({option}={given!r}) is not {expected}.",
+        fix=f'Write, for example, `rate_limit("100/minute", {example})`.',
+    )
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +63,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     on_error: OnError
     timeout: float
     by_principal: bool
+    uses_session: bool
+    """Whether the key or the cost may come from the session."""
 
 
 def parse_limits(text: object) -> tuple[RateLimitItem, ...]:
@@ -80,34 +76,34 @@ def parse_limits(text: object) -> tuple[RateLimitItem, ...]:
     try:
         from limits import parse_many
     except ModuleNotFoundError:
-        raise MissingExtra("rate_limit()", "limits", "limits") from None
+        raise missing_extra("rate_limit()", "limits", "limits") from None
     if not isinstance(text, str) or len(text) > 200:
-        raise BadRateLimit(text, "that is no text such as 100/minute")
+        raise bad_rate_limit(text, "that is no text such as 100/minute")
     try:
         items = parse_many(text)
     except ValueError:
-        raise BadRateLimit(text, "that is no limit") from None
+        raise bad_rate_limit(text, "that is no limit") from None
     if _has_no_window(text):
-        raise BadRateLimit(text, "a window of no time")
+        raise bad_rate_limit(text, "a window of no time")
     if any(item.amount < 1 or item.get_expiry() < 1 for item in items):
-        raise BadRateLimit(text, "nobody could ask even once")
+        raise bad_rate_limit(text, "nobody could ask even once")
     if any(max(item.amount, item.get_expiry()) > _LARGEST for item in items):
-        raise BadRateLimit(text, f"the headers have no number above {_LARGEST}")
+        raise bad_rate_limit(text, f"the headers have no number above {_LARGEST}")
     return tuple(items)
 
 
 def check_options(key: Any, store: Any, name: Any, strategy: Any, on_error: Any, timeout: Any) -> None:
-    """Raise `BadRateLimitOption` for what makes no sense."""
+    """Raise `rate-limit-option` for what makes no sense."""
     if not (key in ("ip", "principal") if isinstance(key, str) else callable(key)):
-        raise BadRateLimitOption("key", key, '"ip", "principal" or a function of the context', 'key="ip"')
+        raise bad_rate_limit_option("key", key, '"ip", "principal" or a function of the context', 'key="ip"')
     if name is not None and not (isinstance(name, str) and _is_name(name)):
-        raise BadRateLimitOption("name", name, "a name of letters, digits and _.:-", 'name="login"')
+        raise bad_rate_limit_option("name", name, "a name of letters, digits and _.:-", 'name="login"')
     if strategy not in STRATEGIES:
-        raise BadRateLimitOption("strategy", strategy, f"one of {', '.join(STRATEGIES)}", 'strategy="fixed-window"')
+        raise bad_rate_limit_option("strategy", strategy, f"one of {', '.join(STRATEGIES)}", 'strategy="fixed-window"')
     if on_error not in ("open", "closed"):
-        raise BadRateLimitOption("on_error", on_error, '"open" or "closed"', 'on_error="closed"')
+        raise bad_rate_limit_option("on_error", on_error, '"open" or "closed"', 'on_error="closed"')
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
-        raise BadRateLimitOption("timeout", timeout, "a number of seconds above 0", "timeout=0.25")
+        raise bad_rate_limit_option("timeout", timeout, "a number of seconds above 0", "timeout=0.25")
     _check_store(store, strategy)
 
 
@@ -120,27 +116,27 @@ def _check_store(store: Any, strategy: Strategy) -> None:
     if isinstance(store, str):
         if not store.startswith(SCHEMES):
             shown = f"{store.partition('://')[0]}://..."
-            raise BadRateLimitOption("store", shown, f"one of {', '.join(SCHEMES)}", example)
+            raise bad_rate_limit_option("store", shown, f"one of {', '.join(SCHEMES)}", example)
         if store != "memory://":
             _require_redis(store)
         return
     needed = {"sliding-window": SlidingWindowCounterSupport, "moving-window": MovingWindowSupport}
     if not isinstance(store, Storage):
-        raise BadRateLimitOption("store", store, "a URL or an asynchronous storage of `limits`", example)
+        raise bad_rate_limit_option("store", store, "a URL or an asynchronous storage of `limits`", example)
     if not isinstance(store, needed.get(strategy, Storage)):
-        raise BadRateLimitOption("store", store, f"a storage that can do {strategy}", 'strategy="fixed-window"')
+        raise bad_rate_limit_option("store", store, f"a storage that can do {strategy}", 'strategy="fixed-window"')
 
 
 def _require_redis(url: str) -> None:
     try:
         import redis  # noqa: F401
     except ModuleNotFoundError:
-        raise MissingExtra(f"rate_limit(store={url.partition('://')[0] + '://...'!r})", "redis", "redis") from None
+        raise missing_extra(f"rate_limit(store={url.partition('://')[0] + '://...'!r})", "redis", "redis") from None
 
 
 def check_cost(cost: Any, smallest: int) -> None:
-    """Raise `BadRateLimitOption` for a cost that no request could pay; `smallest` is the smallest limit."""
+    """Raise `rate-limit-option` for a cost that no request could pay; `smallest` is the smallest limit."""
     if callable(cost):
         return
     if isinstance(cost, bool) or not isinstance(cost, int) or not 0 < cost <= smallest:
-        raise BadRateLimitOption("cost", cost, f"a function, or a number from 1 to {smallest}", "cost=1")
+        raise bad_rate_limit_option("cost", cost, f"a function, or a number from 1 to {smallest}", "cost=1")

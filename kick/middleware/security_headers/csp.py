@@ -77,13 +77,9 @@ _is_source: Final = re.compile(r"[!-+\--:<-~]+").fullmatch
 """Visible ASCII without `,` and `;`, which end a policy and a directive."""
 
 
-class BadPolicy(KickError):
+def bad_policy(problem: str, example: str) -> KickError:
     """A content security policy that browsers would misread."""
-
-    code = "security-csp"
-
-    def __init__(self, problem: str, example: str) -> None:
-        super().__init__(cause=f"security_headers(csp=...): {problem}.", fix=f"Write `csp={{{example}}}`.")
+    return KickError("security-csp", cause=f"security_headers(csp=...): {problem}.", fix=f"Write `csp={{{example}}}`.")
 
 
 class Policy:
@@ -95,7 +91,7 @@ class Policy:
     >>> policy.with_nonce("r4nd0m")
     b"script-src 'self' 'nonce-r4nd0m'; img-src 'self' data:"
 
-    Raises `BadPolicy`.
+    Raises `KickError`: `security-csp`.
     """
 
     def __init__(self, directives: Mapping[str, str | Sequence[str]]) -> None:
@@ -117,7 +113,7 @@ def policy_of(directives: Directives) -> Policy | None:
     b"default-src 'self'; img-src *; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
     """
     if not isinstance(directives, Mapping):
-        raise BadPolicy(f"{directives!r} is no mapping of directives", '"img-src": "\'self\' data:"')
+        raise bad_policy(f"{directives!r} is no mapping of directives", '"img-src": "\'self\' data:"')
     merged: dict[str, Any] = {**DEFAULT, **directives}
     kept = {name: sources for name, sources in merged.items() if sources is not None}
     return Policy(kept) if kept else None
@@ -126,24 +122,24 @@ def policy_of(directives: Directives) -> Policy | None:
 def _sources(name: str, given: str | Sequence[str]) -> list[str]:
     if name not in _DIRECTIVES:
         near = similar(str(name), sorted(_DIRECTIVES), most=1) or ["img-src"]
-        raise BadPolicy(f"{name!r} is no directive", f'"{near[0]}": "\'self\'"')
+        raise bad_policy(f"{name!r} is no directive", f'"{near[0]}": "\'self\'"')
     sources = given.split() if isinstance(given, str) else [*given]
     if not sources and name not in _WITHOUT_SOURCES:
-        raise BadPolicy(f"{name} names no source", f'"{name}": "\'none\'"')
+        raise bad_policy(f"{name} names no source", f'"{name}": "\'none\'"')
     for source in sources:
         _check_source(name, source)
     if "'none'" in sources and len(sources) > 1:
-        raise BadPolicy(f"{name} has 'none' beside other sources", f'"{name}": "\'none\'"')
+        raise bad_policy(f"{name} has 'none' beside other sources", f'"{name}": "\'none\'"')
     return sources
 
 
 def _check_source(name: str, source: object) -> None:
     if not isinstance(source, str) or not _is_source(source):
-        raise BadPolicy(f"{source!r} is no source of {name}: a list has one in each item", f'"{name}": ["\'self\'"]')
+        raise bad_policy(f"{source!r} is no source of {name}: a list has one in each item", f'"{name}": ["\'self\'"]')
     if source in _KEYWORDS and name not in _NO_KEYWORDS:
-        raise BadPolicy(f"{source} of {name} is a keyword, and stands in quotes", f'"{name}": "\'{source}\'"')
+        raise bad_policy(f"{source} of {name} is a keyword, and stands in quotes", f'"{name}": "\'{source}\'"')
     if source.startswith(("'nonce-", "nonce-")):
-        raise BadPolicy(
+        raise bad_policy(
             f"{name} has a nonce that is always the same: write 'nonce', and ctx.csp_nonce in the template",
             f'"{name}": "\'self\' {NONCE}"',
         )

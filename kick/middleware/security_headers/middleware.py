@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from kick.errors import KickError
-from kick.http.context.context import RequestContext
+from kick.http import CallNext, RequestContext, Response
 from kick.http.mounts import MountedResponse
-from kick.http.response.base import JSON, Response
+from kick.http.response.base import JSON
 from kick.middleware.ownership import own_response
 from kick.middleware.per_route import PerRoute
 from kick.middleware.security_headers.csp import Directives, Policy, policy_of
 
-CallNext: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
 Header: TypeAlias = tuple[bytes, bytes]
 
 PERMISSIONS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
@@ -45,22 +44,19 @@ _is_feature: Final = re.compile(r"[a-z][a-z0-9-]*").fullmatch
 _is_origin: Final = re.compile(r"https?://[A-Za-z0-9.*:\[\]-]+").fullmatch
 
 
-class BadSecurityHeader(KickError):
+def bad_security_header(option: str, given: object, expected: str, example: str) -> KickError:
     """A value of a security header that browsers would not understand."""
-
-    code = "security-header"
-
-    def __init__(self, option: str, given: object, expected: str, example: str) -> None:
-        super().__init__(
-            cause=f"security_headers({option}={given!r}) is not {expected}.",
-            fix=f"Write, for example, `security_headers({example})`; None leaves the header out.",
-        )
+    return KickError(
+        "security-header",
+        cause=f"security_headers({option}={given!r}) is not {expected}.",
+        fix=f"Write, for example, `security_headers({example})`; None leaves the header out.",
+    )
 
 
-class SecurityHeaders(PerRoute):
-    """What `security_headers()` returns: headers that are worked out already, for documents and for the rest."""
+class SecurityHeadersLayer(PerRoute):
+    """Middleware that `security_headers()` returns; it holds the headers for documents and for the rest."""
 
-    is_blind = True
+    uses_session = False
 
     def __init__(
         self, everywhere: Sequence[Header], documents: Sequence[Header], hsts: Header | None, policies: Sequence[Any]
@@ -79,7 +75,7 @@ class SecurityHeaders(PerRoute):
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Add what the handler has not set."""
         response = await call_next(ctx)
-        mine = response if response is ctx._response else own_response(ctx, response)
+        mine = response if response is ctx.response else own_response(ctx, response)
         if mine is None:
             return response
         headers = mine.raw_headers
@@ -98,7 +94,7 @@ class SecurityHeaders(PerRoute):
         headers += [each for each in (self._long_secure if secure else self._long) if each[0] not in names]
         for name, policy in self._policies:
             if name not in names:
-                nonce = ctx._drawn_nonce()
+                nonce = ctx.drawn_csp_nonce
                 headers.append((name, policy.plain if nonce is None else policy.with_nonce(nonce)))
         return mine
 
@@ -115,7 +111,7 @@ def security_headers(
     opener_policy: str | None = "same-origin",
     permissions: Mapping[str, Sequence[str] | None] | None = MappingProxyType({}),
     no_sniff: bool = True,
-) -> SecurityHeaders:
+) -> SecurityHeadersLayer:
     """Middleware that adds security headers (OWASP HTTP Headers Cheat Sheet); one that the handler set stays.
 
     Every response gets `X-Content-Type-Options`, and over https `Strict-Transport-Security`. Documents (HTML, and
@@ -138,7 +134,7 @@ def security_headers(
     >>> layer = security_headers(csp={"img-src": "'self' https://img.example.com"}, referrer_policy=None)
     >>> security_headers(referrer_policy="none")
     Traceback (most recent call last):
-    kick.middleware.security_headers.middleware.BadSecurityHeader: [security-header]
+    kick.middleware.security_headers.middleware.bad_security_header: [security-header]
       security_headers(referrer_policy='none') is not one of no-referrer, ...
       Fix: Write, for example, `security_headers(referrer_policy="no-referrer")`; None leaves the header out.
 
@@ -153,8 +149,8 @@ def security_headers(
     ]
     strict = _hsts(hsts, subdomains=hsts_subdomains, preload=hsts_preload)
     if not enabled:
-        return SecurityHeaders([], [], None, [])
-    return SecurityHeaders(
+        return SecurityHeadersLayer([], [], None, [])
+    return SecurityHeadersLayer(
         [(b"x-content-type-options", b"nosniff")] if no_sniff else [],
         documents,
         strict,
@@ -174,7 +170,7 @@ def _one_of(option: str, name: bytes, value: object, known: frozenset[str], exam
     if value is None:
         return []
     if not isinstance(value, str) or value not in known:
-        raise BadSecurityHeader(option, value, f"one of {', '.join(sorted(known))}", f'{option}="{example}"')
+        raise bad_security_header(option, value, f"one of {', '.join(sorted(known))}", f'{option}="{example}"')
     return [(name, value.encode("ascii"))]
 
 
@@ -183,9 +179,9 @@ def _hsts(given: Any, *, subdomains: bool, preload: bool) -> Header | None:
         return None
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e10:
-        raise BadSecurityHeader("hsts", given, "a number of seconds", "hsts=timedelta(days=365)")
+        raise bad_security_header("hsts", given, "a number of seconds", "hsts=timedelta(days=365)")
     if preload and not (subdomains and seconds >= _YEAR):
-        raise BadSecurityHeader(
+        raise bad_security_header(
             "hsts_preload",
             preload,
             "possible without the subdomains, and a year",
@@ -199,7 +195,7 @@ def _permissions(given: Any) -> list[Header]:
     if given is None:
         return []
     if not isinstance(given, Mapping):
-        raise BadSecurityHeader("permissions", given, "a mapping of features", 'permissions={"camera": ["self"]}')
+        raise bad_security_header("permissions", given, "a mapping of features", 'permissions={"camera": ["self"]}')
     merged = {name: origins for name, origins in {**PERMISSIONS, **given}.items() if origins is not None}
     value = ", ".join(f"{name}={_allowed(name, origins)}" for name, origins in merged.items())
     return [(b"permissions-policy", value.encode("ascii"))] if merged else []
@@ -208,12 +204,12 @@ def _permissions(given: Any) -> list[Header]:
 def _allowed(feature: object, origins: Any) -> str:
     example = f'permissions={{"{feature}": ["self"]}}'
     if not isinstance(feature, str) or not _is_feature(feature):
-        raise BadSecurityHeader("permissions", feature, "a feature", 'permissions={"camera": ["self"]}')
+        raise bad_security_header("permissions", feature, "a feature", 'permissions={"camera": ["self"]}')
     if isinstance(origins, str) or not isinstance(origins, Sequence):
-        raise BadSecurityHeader("permissions", {feature: origins}, "a list of origins", example)
+        raise bad_security_header("permissions", {feature: origins}, "a list of origins", example)
     for origin in origins:
         if origin not in ("self", "*") and not (isinstance(origin, str) and _is_origin(origin)):
-            raise BadSecurityHeader("permissions", {feature: origin}, '"self", "*" or an origin', example)
+            raise bad_security_header("permissions", {feature: origin}, '"self", "*" or an origin', example)
     if "*" in origins:
         return "*"
     return "(" + " ".join(each if each == "self" else f'"{each}"' for each in origins) + ")"

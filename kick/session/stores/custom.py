@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from kick.session.errors import StoreCannotFind
+from kick.session.errors import store_without_index
 from kick.session.stores.base import (
     GONE,
     KEEP,
@@ -59,7 +59,7 @@ class BasicStore:
     process can come between the `get` and the `set` of a commit: two commits in that instant can lose the changes of
     one, and a session that is destroyed in that instant can come back. That window is as long as one round trip.
 
-    Sessions cannot be found by principal here; `find` and `revoke` raise `StoreCannotFind`.
+    Sessions cannot be found by principal here; `find` and `revoke` raise `session-store-no-index`.
     """
 
     def __init__(self, store: SessionStore) -> None:
@@ -178,11 +178,11 @@ class BasicStore:
             return True
 
     async def find(self, principal: str) -> Sequence[tuple[str, Record]]:
-        """Raises `StoreCannotFind`."""
+        """Raises `KickError`: `session-store-no-index`."""
         self._refuse()
 
     async def revoke(self, principal: str, *, keep: str | None = None) -> int:
-        """Raises `StoreCannotFind`."""
+        """Raises `KickError`: `session-store-no-index`."""
         self._refuse()
 
     async def purge(self) -> int:
@@ -203,7 +203,7 @@ class BasicStore:
             del self._touched[next(iter(self._touched))]
 
     def _refuse(self) -> NoReturn:
-        raise StoreCannotFind(self._store)
+        raise store_without_index(self._store)
 
     def _lock(self, key: str) -> asyncio.Lock:
         lock = self._locks.get(key)

@@ -7,8 +7,8 @@ import re
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl, unquote
 
-from kick.errors import MissingExtra
-from kick.session.errors import BadSessionOption, MissingStoreMethod, UnknownStore
+from kick.errors import missing_extra
+from kick.session.errors import bad_session_option, missing_store_method, unknown_store
 from kick.session.stores.base import AtomicStore, SessionStore
 from kick.session.stores.memory import MemoryStore
 
@@ -38,7 +38,7 @@ def open_store(store: object, *, timeout: float = 1.0) -> AtomicStore:
     10
 
     `timeout` is how long, in seconds, a store that is made from a URL may take. Connects to nothing. Raises
-    `UnknownStore`, `MissingStoreMethod` or `MissingExtra`.
+    `session-store-unknown`, `session-store-method` or `missing-extra`.
     """
     if store is None:
         return MemoryStore()
@@ -48,12 +48,12 @@ def open_store(store: object, *, timeout: float = 1.0) -> AtomicStore:
         return cast(AtomicStore, store)
     missing = [name for name in _BASIC if not callable(getattr(store, name, None))]
     if len(missing) == len(_BASIC) or isinstance(store, type):
-        raise UnknownStore(_shown(store), SCHEMES)
+        raise unknown_store(_shown(store), SCHEMES)
     if missing:
-        raise MissingStoreMethod(store, missing[0], _BASIC[missing[0]])
+        raise missing_store_method(store, missing[0], _BASIC[missing[0]])
     for name in _BASIC:
         if not inspect.iscoroutinefunction(getattr(store, name)):
-            raise MissingStoreMethod(store, name, _BASIC[name])
+            raise missing_store_method(store, name, _BASIC[name])
     from kick.session.stores.custom import BasicStore
 
     return BasicStore(cast(SessionStore, store))
@@ -81,18 +81,18 @@ def _from_url(url: str, timeout: float) -> AtomicStore:
         try:
             import redis  # noqa: F401
         except ModuleNotFoundError:
-            raise MissingExtra(f"session(store={scheme + '://...'!r})", "redis", "redis") from None
+            raise missing_extra(f"session(store={scheme + '://...'!r})", "redis", "redis") from None
         from kick.session.stores.redis import RedisStore
 
         return RedisStore(url, timeout=timeout)
-    raise UnknownStore(repr(f"{scheme}://...") if scheme else repr(url), SCHEMES)
+    raise unknown_store(repr(f"{scheme}://...") if scheme else repr(url), SCHEMES)
 
 
 def _max_sessions(url: str) -> dict[str, Any]:
     options = dict(parse_qsl(url.partition("?")[2]))
     text = options.pop("max_sessions", None)
     if options or (text is not None and not (text.isdecimal() and int(text) > 0)):
-        raise BadSessionOption("store", url, "no option but max_sessions", 'store="memory://?max_sessions=1000"')
+        raise bad_session_option("store", url, "no option but max_sessions", 'store="memory://?max_sessions=1000"')
     return {} if text is None else {"max_sessions": int(text)}
 
 
@@ -100,7 +100,7 @@ def _sqlite_path(url: str) -> str:
     """The path in an SQLite URL: three slashes before a relative one, four before an absolute one."""
     rest = url.partition("://")[2]
     if not rest.startswith("/") or rest == "/":
-        raise BadSessionOption(
+        raise bad_session_option(
             "store", url, "three slashes and a path, four for an absolute one", 'store="sqlite:///sessions.db"'
         )
     return unquote(rest[1:])

@@ -1,4 +1,4 @@
-"""The promises of `AtomicStore` as a pytest suite, for authors of stores.
+"""The guarantees of `AtomicStore` as a pytest suite for authors of stores.
 
     import pytest
     from kick.testing.store_contract import StoreContract
@@ -11,19 +11,21 @@
 
             return make
 
-`make_store` gives a coroutine function that makes an empty store, every time; the suite closes what it makes. More may
-be said on top:
+`make_store` returns a coroutine function that creates an empty store at each call. The suite closes the stores. More
+hooks are optional:
 
-    second_client(store)    another client of the same data, as another process would be; half of the operations
-                            that race go through it, and it is closed by itself
-    advance(seconds)        let time pass; the default sleeps. A store that takes a clock moves the clock, and says
-    controls_time = True    so; then expiry is tested to the second, and `short` may be long
-    moves_time = True       where `advance` moves a clock that runs on; then it is tested to the thousand seconds
-    short = 0.5             seconds: the life of a session that a test outlives
+    second_client(store)    another client of the same data, like that of another process. Half of the racing
+                            operations use it. It is closed separately
+    advance(seconds)        let time pass; the default sleeps
+    controls_time = True    set it if `advance` moves a clock. Then expiry is tested to the second, and `short` may
+                            be long
+    moves_time = True       set it if `advance` moves a clock that keeps running. Then expiry is tested to a
+                            thousand seconds
+    short = 0.5             the lifetime of a session that expires during a test, in seconds
 
 The suite needs pytest, anyio's plugin for it, and hypothesis. With
 `pytest.register_assert_rewrite("kick.testing.store_contract")` in `conftest.py`, above the import, a failing test
-shows what it compared.
+shows the compared values.
 """
 
 from kick.testing.store_contract.base import MakeStore, fields_of, new_key

@@ -1,4 +1,4 @@
-"""What the tests of the contract have in common: hooks, fixtures, keys and the ways for a session to end."""
+"""Shared parts of the contract tests: hooks, fixtures, keys, and the ways to end a session."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Result = TypeVar("Result")
 MakeStore: TypeAlias = Callable[[], Awaitable[AtomicStore]]
 
 LONG: Final = 3600.0
-"""Seconds that no test outlives."""
+"""A lifetime in seconds that is longer than any test."""
 
 ENDINGS: Final = ("never was", "destroyed", "expired", "revoked", "past its deadline", "past its grace")
-"""The ways for a key not to be there."""
+"""The reasons why a key may be missing."""
 
 NOT_COUNTERS: Final = (
     b'"7"',
@@ -51,11 +51,11 @@ NASTY_TEXTS: Final = (
     "e\u0301",
     "x" * 2000,
 )
-"""Names that a store might cut short, confuse or fail to quote."""
+"""Names that a store might truncate, confuse or fail to quote."""
 
 
 def new_key(beside: str | None = None) -> str:
-    """A key as the engine makes them; one that shares the tag of `beside`, as the two keys of a move do.
+    """Return a key in the format of the engine, with the tag of `beside` if given, as in a move.
 
     >>> key = new_key()
     >>> new_key(beside=key)[:6] == key[:6], new_key(beside=key) == key
@@ -66,20 +66,20 @@ def new_key(beside: str | None = None) -> str:
 
 
 async def fields_of(store: AtomicStore, key: str) -> dict[str, bytes] | None:
-    """What the record of `key` holds; `None` when there is none, or only a marker."""
+    """Return the fields of a record, or `None` if there is none or only a marker."""
     record = await store.load(key)
     return dict(record.fields) if isinstance(record, Record) else None
 
 
 async def record_of(store: AtomicStore, key: str) -> Record:
-    """The record of a key that has one."""
+    """Return the record of a key, which must exist."""
     record = await store.load(key)
     assert isinstance(record, Record)
     return record
 
 
 async def started(store: AtomicStore, fields: Mapping[str, bytes] | None = None, **options: Any) -> str:
-    """The key of a new session that outlives the test, unless `options` say otherwise."""
+    """Create a session and return its key. It lives longer than the test, unless `options` say otherwise."""
     key = new_key()
     change = Change(set=fields or {}, principal=options.pop("principal", None))
     assert isinstance(await store.create(key, change, **{"max_age": LONG} | options), Committed)
@@ -87,20 +87,20 @@ async def started(store: AtomicStore, fields: Mapping[str, bytes] | None = None,
 
 
 async def keys_found(store: AtomicStore, principal: str) -> set[str]:
-    """The keys of the live sessions of a principal."""
+    """Return the keys of the live sessions of a principal."""
     found = await store.find(principal)
     assert len({key for key, _ in found}) == len(found)
     return {key for key, _ in found}
 
 
 async def after_a_turn(operation: Awaitable[Result]) -> Result:
-    """What `operation` gives, begun a little later than those beside it."""
+    """Run `operation` a little later than concurrent ones, and return its result."""
     await asyncio.sleep(0)
     return await operation
 
 
 class StoreCase:
-    """What the author of a store fills in, and what the tests are made from."""
+    """The hooks for the author of a store, and the fixtures of the tests."""
 
     pytestmark = pytest.mark.anyio
     controls_time: ClassVar[bool] = False
@@ -109,7 +109,7 @@ class StoreCase:
 
     @property
     def brief(self) -> float:
-        """The life of a session with which a test has something to do before it is over."""
+        """The lifetime of a session that a test uses before it expires."""
         return self.short if self.controls_time else max(self.short, 1.5)
 
     async def advance(self, seconds: float) -> None:
@@ -117,7 +117,7 @@ class StoreCase:
         await asyncio.sleep(seconds * 1.01 + 0.01)
 
     async def second_client(self, store: AtomicStore) -> AtomicStore:
-        """Another client of the data of `store`."""
+        """Return another client of the data of `store`."""
         return store
 
     @pytest.fixture
@@ -141,7 +141,7 @@ class StoreCase:
         await other.aclose()
 
     async def ended(self, store: AtomicStore, how: str) -> str:
-        """A key that is not there, for one of the reasons of `ENDINGS`."""
+        """Return a key that is missing for one of the reasons in `ENDINGS`."""
         key, change = new_key(), Change(set={"old": b"1", "n": b"1"}, principal="ended")
         if how == "never was":
             return key
@@ -159,7 +159,7 @@ class StoreCase:
         return key
 
     async def superseded(self, store: AtomicStore, successor: bytes | None, **options: Any) -> tuple[str, str]:
-        """The old and the new key of a session that has moved."""
+        """Return the old and the new key of a moved session."""
         old = await started(store, {"a": b"1"}, **options)
         new = new_key(old)
         moved = await store.move(old, new, max_age=LONG, grace=LONG, successor=successor)

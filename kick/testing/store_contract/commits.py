@@ -1,4 +1,4 @@
-"""What create, commit and touch promise."""
+"""Contract tests of create, commit and touch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kick.testing.store_contract.base import (
 
 
 class CommitCases(StoreCase):
-    """Records come into being and change."""
+    """Tests of creating and changing records."""
 
     async def test_an_unknown_key_has_no_record(self, store: AtomicStore) -> None:
         assert await store.load(new_key()) is None

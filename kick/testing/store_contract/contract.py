@@ -12,4 +12,4 @@ from kick.testing.store_contract.values import ValueCases
 
 
 class StoreContract(CommitCases, MoveCases, EndingCases, PrincipalCases, ValueCases, RaceCases, ModelCases):
-    """Every promise. Subclass it with a name that starts with `Test`; the docstring of the package says how."""
+    """All contract tests. Subclass it with a name that starts with `Test`; see the docstring of the package."""

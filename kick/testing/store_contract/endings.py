@@ -1,4 +1,4 @@
-"""What a store promises about time and about the end of sessions."""
+"""Contract tests of expiry and of the end of sessions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kick.testing.store_contract.base import (
 
 
 class EndingCases(StoreCase):
-    """Nothing that has ended comes back."""
+    """Tests that an ended session does not come back."""
 
     async def test_nothing_passes_the_deadline(self, store: AtomicStore) -> None:
         key = new_key()

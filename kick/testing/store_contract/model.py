@@ -1,4 +1,4 @@
-"""A store beside a plain dict that does the same, through random sequences of operations and of time."""
+"""Compares a store with a plain dict, over random sequences of operations and of time."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ creations: Final = st.builds(
 
 
 class _Kept(msgspec.Struct):
-    """A session of the model; `successor` is set once it has moved away. Times are seconds since the start."""
+    """A session of the model. `successor` is set after a move. Times are seconds since the start."""
 
     fields: dict[str, bytes]
     created_at: float
@@ -67,10 +67,10 @@ Compared: TypeAlias = _Kept | Superseded | None
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Each rule does one thing to the store and to the dict, and compares what they say.
+    """A state machine whose rules apply one operation to the store and to the dict, and compare the results.
 
-    With a store that keeps its own time nothing expires, and times are not compared. Where its clock can be moved but
-    runs on, a thousand seconds pass at a time, and times are compared in thousands.
+    If the store has its own clock, nothing expires, and times are not compared. If the clock can be moved but keeps
+    running, time passes in steps of a thousand seconds, and times are compared in thousands.
     """
 
     make_store: MakeStore
@@ -107,7 +107,7 @@ class StoreMachine(RuleBasedStateMachine):
         return None if kept is None or kept.moved_to is not None else kept
 
     def refusal(self, key: str) -> Any:
-        """What a write to a key without a session says."""
+        """Return the expected result of a write to a key without a session."""
         kept = self.live(key)
         return GONE if kept is None else kept.moved_to
 
@@ -246,13 +246,13 @@ class StoreMachine(RuleBasedStateMachine):
                 assert self.seen(record) == self.untimed(self.live(key))
 
     async def look(self) -> tuple[dict[str, Record | Superseded | None], dict[str, dict[str, Record]]]:
-        """Everything that there is to see: by key, and by principal."""
+        """Return all visible data, by key and by principal."""
         entries = await asyncio.gather(*map(self.store.load, KEYS))
         found = await asyncio.gather(*map(self.store.find, PRINCIPALS))
         return dict(zip(KEYS, entries, strict=True)), dict(zip(PRINCIPALS, map(dict, found), strict=True))
 
     def seen(self, entry: Record | Superseded | None) -> Compared:
-        """An entry of the store as the model would have it."""
+        """Convert an entry of the store to the form of the model."""
         if not isinstance(entry, Record):
             return entry
         kept = _Kept(
@@ -267,7 +267,7 @@ class StoreMachine(RuleBasedStateMachine):
         return self.untimed(kept)
 
     def untimed(self, kept: Compared) -> Compared:
-        """Without the times, if they are not to be compared."""
+        """Remove the times if they are not compared."""
         if self.controls_time or not isinstance(kept, _Kept):
             return kept
         names = ("created_at", "issued_at", "seen_at", "expires_at", "deadline")
@@ -277,7 +277,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def _applied(change: Change, fields: dict[str, bytes]) -> tuple[dict[str, bytes], dict[str, int]] | None:
-    """The fields and counters after a change, worked out without any help of the code under test."""
+    """Return the fields and counters after a change, computed without the code under test."""
     after = {name: value for name, value in fields.items() if name not in change.delete} | dict(change.set)
     counters: dict[str, int] = {}
     for name, by in change.increment.items():
@@ -290,7 +290,7 @@ def _applied(change: Change, fields: dict[str, bytes]) -> tuple[dict[str, bytes]
 
 
 class ModelCases(StoreCase):
-    """The contract as a program: a dict, and a clock that moves when it is told to."""
+    """The contract as a program with a dict and a manual clock."""
 
     def test_any_sequence_of_operations_ends_as_in_a_plain_dict(self, make_store: MakeStore) -> None:
         hooks: dict[str, Any] = {

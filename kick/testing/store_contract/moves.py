@@ -1,4 +1,4 @@
-"""What a store promises about the change of a key."""
+"""Contract tests of moves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kick.testing.store_contract.base import (
 
 
 class MoveCases(StoreCase):
-    """One key becomes another."""
+    """Tests of moving a session to a new key."""
 
     async def test_a_move_carries_the_session_over(self, store: AtomicStore, other: AtomicStore) -> None:
         old = await started(store, {"a": b"1", "b": b"2"}, principal="ann", absolute_max_age=2 * LONG)

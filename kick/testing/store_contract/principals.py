@@ -1,4 +1,4 @@
-"""What a store promises about finding and revoking."""
+"""Contract tests of finding and revoking sessions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kick.testing.store_contract.base import (
 
 
 class PrincipalCases(StoreCase):
-    """Sessions belong to somebody."""
+    """Tests of sessions with a principal."""
 
     async def test_a_principal_finds_all_its_sessions_as_they_are(self, store: AtomicStore, other: AtomicStore) -> None:
         keys = {await started(store, {"n": b"%d" % n}, principal="ann") for n in range(5)}

@@ -1,4 +1,4 @@
-"""Many clients at once on a few sessions, and what their answers give away about lost or revived sessions."""
+"""Races of many clients on a few sessions, to find lost or revived sessions."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from kick.session.stores.base import AtomicStore, Change, Committed, Record
 from kick.testing.store_contract.base import LONG, StoreCase, fields_of, keys_found, new_key
 
 SESSIONS: Final = 4
-"""How many sessions the clients quarrel over at a time."""
+"""The number of sessions that the clients use at a time."""
 
 OPERATIONS: Final = ("commit",) * 30 + ("load",) * 8 + ("touch",) * 4 + ("move",) * 6 + ("destroy", "revoke")
 
 
 class Findings(msgspec.Struct):
-    """What went wrong in a race. A store that keeps its promises leaves all but `operations` at zero."""
+    """The result of a race. A correct store leaves everything but `operations` at zero."""
 
     operations: int = 0
     lost_updates: int = 0
-    """Acknowledged changes that were not there afterwards, or counters that gave one value twice."""
+    """Acknowledged changes that are missing afterwards, or counter values that were returned twice."""
     resurrections: int = 0
-    """Signs of life from a session after a client had been told of its end."""
+    """Sessions that were found after a client had been told of their end."""
     double_sessions: int = 0
-    """Sessions that could be reached under two keys, or that moved away twice from one key."""
+    """Sessions with two live keys, or that moved twice from one key."""
 
 
 class _Session(msgspec.Struct):
-    """One session under all the keys that it has had, as the clients know it."""
+    """A session with all its keys, as the clients know it."""
 
     name: str
     keys: list[str]
@@ -47,7 +47,7 @@ class _Race:
         self.findings = Findings()
         self.sessions: list[_Session] = []
         self.current: list[_Session] = []
-        self.over: set[str] = set()  # keys that a client was told are not live any more
+        self.over: set[str] = set()  # keys that a client was told have ended
         self.moves: Counter[str] = Counter()
 
     async def start(self) -> _Session:
@@ -74,7 +74,7 @@ class _Race:
     async def operate(
         self, operation: str, store: AtomicStore, session: _Session, key: str, client: str, value: bytes
     ) -> bool:
-        """Do something to the session; whether it has shown itself alive under `key`."""
+        """Run an operation, and return true if it found the session under `key`."""
         match operation:
             case "commit":
                 return await self.commit(store, session, key, client, value)
@@ -115,7 +115,7 @@ class _Race:
         return True
 
     async def take_stock(self) -> Findings:
-        """What is left when all have finished, held against what the clients were told."""
+        """Compare the final state with the results that the clients received."""
         store, findings = self.stores[0], self.findings
         findings.double_sessions += sum(moves > 1 for moves in self.moves.values())
         for session in self.sessions:
@@ -132,7 +132,7 @@ class _Race:
 
 
 async def race(stores: Sequence[AtomicStore], *, clients: int = 24, turns: int = 150, seed: int = 1) -> Findings:
-    """Let `clients`, spread over `stores`, do `turns` random operations each on a few sessions of the same data."""
+    """Run `clients` over `stores`, each with `turns` random operations on a few shared sessions."""
     running = _Race(stores)
     running.current = [await running.start() for _ in range(SESSIONS)]
     await asyncio.gather(*(running.run_client(number, seed, turns) for number in range(clients)))
@@ -140,7 +140,7 @@ async def race(stores: Sequence[AtomicStore], *, clients: int = 24, turns: int =
 
 
 class RaceCases(StoreCase):
-    """Nothing is lost and nothing comes back, whoever gets in between."""
+    """Tests that races lose no change and revive no session."""
 
     async def test_thousands_of_interleaved_operations_lose_and_revive_nothing(
         self, store: AtomicStore, other: AtomicStore

@@ -1,4 +1,4 @@
-"""What a store promises about names, values, numbers, closing and cancelling."""
+"""Contract tests of names, values, numbers, closing and cancellation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kick.testing.store_contract.base import (
 
 
 class ValueCases(StoreCase):
-    """Whatever is put in comes out."""
+    """Tests that stored values are returned unchanged."""
 
     @pytest.mark.parametrize("text", NASTY_TEXTS, ids=ascii)
     async def test_any_text_is_a_name_a_value_and_a_principal(self, store: AtomicStore, text: str) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from tests.cli.support import environment, kick
 
-CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",), ("pytest", "-q"))
+CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("pytest", "-q"))
+"""Types are checked with those of the whole project: `tests/cli/test_door.py`."""
 BOOK = ("g", "resource", "book", "title:str")
 FLAT = """\
 from kick import bootstrap

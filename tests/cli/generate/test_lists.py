@@ -1,7 +1,7 @@
 import pytest
 
-from kick.cli.generate.errors import NoModuleList, UnreadableModule
 from kick.cli.generate.lists import Addition, add_to_list
+from tests.support.setup_errors import raises_code
 
 BOOKS = Addition("bootstrap", "modules", 0, "shop.books", "Books")
 IMPORT = "from kick import bootstrap\n"
@@ -92,12 +92,12 @@ def test_the_line_breaks_of_windows_stay() -> None:
     ],
 )
 def test_what_no_program_should_edit_is_refused_with_what_to_add(source: str, problem: str) -> None:
-    with pytest.raises(NoModuleList) as raised:
+    with raises_code("generate-list") as raised:
         edited(source)
     assert problem in raised.value.cause
     assert "`from shop.books import Books` and `Books`" in raised.value.fix
 
 
 def test_what_is_no_python_is_named() -> None:
-    with pytest.raises(UnreadableModule, match=r"app\.py is to be edited"):
+    with raises_code("generate-syntax", match=r"app\.py is to be edited"):
         edited("app = (")

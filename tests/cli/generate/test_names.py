@@ -1,8 +1,8 @@
 import pytest
 
-from kick.cli.generate.errors import BadField, BadPieceName
 from kick.cli.generate.fields import parse_fields
 from kick.cli.generate.words import LONGEST, Name, parse_name, plural_of
+from tests.support.setup_errors import raises_code
 
 
 @pytest.mark.parametrize("text", ["blog-post", "blog_post", "BlogPost", "blogPost", "Blog-Post"])
@@ -26,14 +26,14 @@ def test_a_name_may_be_written_in_many_ways(text: str) -> None:
     ],
 )
 def test_a_bad_name_is_refused_with_the_reason(text: str, problem: str) -> None:
-    with pytest.raises(BadPieceName) as raised:
+    with raises_code("generate-name") as raised:
         parse_name("resource", text, top_level=False)
     assert problem in raised.value.cause
 
 
 @pytest.mark.parametrize("text", ["json", "click", "tests"])
 def test_what_would_hide_a_package_is_refused_where_it_would(text: str) -> None:
-    with pytest.raises(BadPieceName, match="it would hide"):
+    with raises_code("generate-name", match="it would hide"):
         parse_name("module", text, top_level=True)
     assert parse_name("module", text, top_level=False).snake == text
 
@@ -65,13 +65,13 @@ def test_the_plural_follows_a_few_rules(one: str, many: str) -> None:
     ],
 )
 def test_a_bad_field_is_refused_with_the_reason(field: str, problem: str) -> None:
-    with pytest.raises(BadField) as raised:
+    with raises_code("generate-field") as raised:
         parse_fields(["name:str", field])
     assert problem in raised.value.cause
 
 
 def test_fields_are_at_least_one_and_no_two_alike() -> None:
-    with pytest.raises(BadField, match="one field at least"):
+    with raises_code("generate-field", match="one field at least"):
         parse_fields([])
-    with pytest.raises(BadField, match="two of that name"):
+    with raises_code("generate-field", match="two of that name"):
         parse_fields(["a:str", "a:int"])

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from kick import App, Controller, Get, Post, RequestContext, ServerSentEvent
+from kick.errors import KickError
 from kick.http import cookie_parser
-from kick.http.errors import NoCookieSecret, NoSession, NoTemplates
 from kick.session import session
 from tests.http.support import Answer, app_of, ask
 
@@ -493,12 +493,17 @@ async def test_what_is_not_set_up_says_what_to_add() -> None:
         lambda ctx: ctx.set_cookie("a", "1", signed=True),
     ):
         assert (await get(trying(act))).status == 500
-    assert [type(error) for error in raised] == [NoSession, NoTemplates, NoCookieSecret, NoCookieSecret]
+    assert [error.code for error in raised] == [
+        "session-missing",
+        "templates-missing",
+        "cookie-secret-missing",
+        "cookie-secret-missing",
+    ]
     assert "session(secret=" in str(raised[0])
 
 
 async def test_a_session_that_is_switched_off_is_said_to_be() -> None:
-    raised: list[NoSession] = []
+    raised: list[KickError] = []
 
     @Controller("", session=False)
     class Off:
@@ -506,7 +511,7 @@ async def test_a_session_that_is_switched_off_is_said_to_be() -> None:
         async def show(self, ctx: RequestContext) -> None:
             try:
                 ctx.session  # noqa: B018
-            except NoSession as error:
+            except KickError as error:
                 raised.append(error)
 
     await ask(app_of(Off, middleware=[session(secret=SECRET)]), "/")

@@ -9,8 +9,21 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from kick import App, Controller, Cookie, Get, Header, Post, RequestContext, Service, UnprocessableEntity
-from kick.http import FromCookie, FromHeader
+from kick import (
+    App,
+    Body,
+    Controller,
+    Cookie,
+    Get,
+    Header,
+    KickError,
+    Post,
+    Query,
+    RequestContext,
+    Service,
+    UnprocessableEntity,
+)
+from kick.http import FromBody, FromCookie, FromHeader, FromQuery
 from tests.http.support import Headers, app_of, ask
 
 
@@ -250,3 +263,79 @@ async def test_an_error_that_a_type_raises_itself_is_sent_as_it_is() -> None:
     assert (answer.status, answer.json()["detail"]) == (422, "That is no title.")
     answer = await ask(app_of(Judging), "/", method="POST", json={"title": 1}, headers={"depth": "x"})
     assert answer.errors == {"/body/title": "type", "/header/depth": "type"}
+
+
+# Body and Query
+
+
+class Item(msgspec.Struct):
+    name: str
+    count: int = 1
+
+
+@pytest.mark.parametrize("hint", [Body[Item], Annotated[Item, FromBody()], Annotated[Item, "doc", FromBody()]])
+async def test_a_body_may_have_any_name(hint: Any) -> None:
+    @Controller()
+    class Items:
+        @Post("/items")
+        async def create(self, item: hint) -> list[Any]:  # type: ignore[valid-type]
+            return [item.name, item.count]  # type: ignore[attr-defined]
+
+    app = app_of(Items)
+    assert (await ask(app, "/items", method="POST", json={"name": "a"})).json() == ["a", 1]
+    assert (await ask(app, "/items", method="POST", form="name=a&count=2")).json() == ["a", 2]
+    assert (await ask(app, "/items", method="POST", json={"name": "a", "count": "x"})).locations == ["/body/count"]
+
+
+@pytest.mark.parametrize("hint", [Query[Item], Annotated[Item, FromQuery()]])
+async def test_a_query_may_have_any_name(hint: Any) -> None:
+    @Controller()
+    class Items:
+        @Get("/items")
+        async def index(self, filters: hint) -> list[Any]:  # type: ignore[valid-type]
+            return [filters.name, filters.count]  # type: ignore[attr-defined]
+
+    app = app_of(Items)
+    assert (await ask(app, "/items?name=a&count=3")).json() == ["a", 3]
+    assert (await ask(app, "/items?name=a&count=x")).locations == ["/query/count"]
+
+
+async def test_a_marked_body_may_be_left_out() -> None:
+    @Controller()
+    class Items:
+        @Post("/items")
+        async def create(self, item: Body[Item | None] = None, also: Body[Item] | None = None) -> str: ...
+
+        @Post("/one")
+        async def one(self, item: Body[Item] | None = None) -> str:
+            return "none" if item is None else item.name
+
+    with pytest.raises(KickError, match="takes the body as item and as also; a request has one"):
+        app_of(Items)
+    del Items.create
+    app = app_of(Items)
+    assert (await ask(app, "/one", method="POST")).json() == "none"
+    assert (await ask(app, "/one", method="POST", json={"name": "a"})).json() == "a"
+
+
+async def test_a_query_and_a_body_are_told_apart_and_both_are_checked() -> None:
+    @Controller()
+    class Items:
+        @Post("/items")
+        async def create(self, item: Body[Item], options: Query[Item]) -> list[str]:
+            return [item.name, options.name]
+
+    app = app_of(Items)
+    assert (await ask(app, "/items?name=q", method="POST", json={"name": "b"})).json() == ["b", "q"]
+    assert sorted((await ask(app, "/items", method="POST", json={})).locations) == ["/body/name", "/query/name"]
+
+
+async def test_the_marker_counts_and_not_the_name() -> None:
+    @Controller()
+    class Items:
+        @Post("/items")
+        async def create(self, query: Body[Item], body: Query[Item]) -> list[str]:
+            return [query.name, body.name]
+
+    answer = await ask(app_of(Items), "/items?name=q", method="POST", json={"name": "b"})
+    assert answer.json() == ["b", "q"]

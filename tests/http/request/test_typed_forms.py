@@ -11,12 +11,12 @@ from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.datastructures import UploadFile as StarletteUploadFile
 
-from kick import Controller, File, Get, KickError, Post, RequestContext, UploadFile
+from kick import Controller, File, Get, Post, RequestContext, UploadFile
 from kick.http import CallNext, Response
-from kick.http.errors import BodyOfStream, BodyWithoutMethod, UnsupportedType
 from tests.http.forms import TYPE, file, post, text
 from tests.http.handlers.test_extractors import app_taking
 from tests.http.support import app_of, ask
+from tests.support.setup_errors import raises_code
 
 Short = Annotated[str, Meta(min_length=2)]
 Positive = Annotated[int, Meta(gt=0)]
@@ -529,18 +529,16 @@ async def test_the_limits_hold_where_middleware_reads_the_body_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("decorator", "parameter", "hint", "error"),
+    ("decorator", "parameter", "hint", "code"),
     [
-        (Get(), "avatar", UploadFile, BodyWithoutMethod),
-        (Post(stream=True), "avatar", UploadFile, BodyOfStream),
-        (Get(), "query", StructUpload, UnsupportedType),
+        (Get(), "avatar", UploadFile, "handler-body"),
+        (Post(stream=True), "avatar", UploadFile, "handler-stream"),
+        (Get(), "query", StructUpload, "handler-type"),
     ],
 )
-def test_a_handler_that_no_file_can_reach_is_a_mistake(
-    decorator: Any, parameter: str, hint: Any, error: type[KickError]
-) -> None:
+def test_a_handler_that_no_file_can_reach_is_a_mistake(decorator: Any, parameter: str, hint: Any, code: str) -> None:
     names: dict[str, Any] = {}
     exec(f"async def take(self, {parameter}): ...", names)
     names["take"].__annotations__[parameter] = hint
-    with pytest.raises(error):
+    with raises_code(code):
         app_of(Controller()(type("Taking", (), {"take": decorator(names["take"])})))

@@ -88,7 +88,7 @@ def test_a_long_list_that_never_ends_takes_no_time() -> None:
     assert evaluate("GET", Headers({"if-none-match": hostile}), etag='"v7"', modified=None) is SEND
 
 
-# ctx.fresh
+# ctx.is_not_modified, ctx.check_preconditions
 
 
 @Controller("/note")
@@ -98,13 +98,13 @@ class NoteController:
 
     @Get()
     async def show(self, ctx: RequestContext) -> Any:
-        if ctx.fresh(f"v{self.version}", modified=CHANGED):
+        if ctx.is_not_modified(f"v{self.version}", last_modified=CHANGED):
             return ctx.not_modified()
         return {"version": self.version}
 
     @Put()
     async def change(self, ctx: RequestContext) -> Any:
-        ctx.fresh(f"v{self.version}")
+        ctx.check_preconditions(f"v{self.version}")
         self.version += 1
         return {"version": self.version}
 
@@ -134,7 +134,7 @@ async def test_a_moment_without_a_zone_is_utc_and_others_are_converted() -> None
     class Dated:
         @Get("/{number}")
         async def show(self, ctx: RequestContext, number: int) -> Any:
-            ctx.fresh(modified=moments[number])
+            ctx.is_not_modified(last_modified=moments[number])
             return {}
 
     for number in range(2):

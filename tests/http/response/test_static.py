@@ -11,8 +11,8 @@ import pytest
 
 from kick import App, Controller, Get, Module, RequestContext, bootstrap
 from kick.http import CallNext, Response, StaticFiles
-from kick.http.response.static import BadMaxAge, MissingFiles
 from tests.http.support import ask
+from tests.support.setup_errors import raises_code
 
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -243,17 +243,17 @@ async def test_the_middleware_sees_what_is_sent(dist: Path) -> None:
 
 
 def test_a_folder_or_page_that_is_not_there_stops_the_start(dist: Path) -> None:
-    with pytest.raises(MissingFiles, match="there is no such folder"):
+    with raises_code("static-folder", match="there is no such folder"):
         StaticFiles(dist / "nowhere")
-    with pytest.raises(MissingFiles, match="there is no such folder"):
+    with raises_code("static-folder", match="there is no such folder"):
         StaticFiles(dist / "index.html")
-    with pytest.raises(MissingFiles, match=r'`spa="index\.html"`'):
+    with raises_code("static-folder", match=r'`spa="index\.html"`'):
         StaticFiles(dist, spa="main.html")
 
 
 @pytest.mark.parametrize("max_age", [-1, "60", True, float("nan"), float("inf"), timedelta(seconds=-1)])
 def test_a_time_that_is_none_stops_the_start(dist: Path, max_age: Any) -> None:
-    with pytest.raises(BadMaxAge):
+    with raises_code("static-max-age"):
         StaticFiles(dist, max_age=max_age)
 
 

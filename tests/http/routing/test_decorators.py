@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import pytest
-
 from kick import Controller, Delete, Get, Head, Options, Patch, Post, Put, Use
-from kick.http.errors import DecoratorNotCalled, SameName
 from kick.http.routing.decorators import controller_info, handlers_of, middleware_of
 from tests.http.support import app_of, ask
+from tests.support.setup_errors import raises_code
 
 
 async def test_every_verb_has_its_decorator() -> None:
@@ -91,25 +89,25 @@ def test_decorators_without_parentheses_are_told() -> None:
     async def handler(self: Any) -> None: ...
 
     for verb, name in ((Get, "Get"), (Post, "Post"), (Delete, "Delete")):
-        with pytest.raises(DecoratorNotCalled, match=f"@{name} stands over handler without parentheses"):
+        with raises_code("decorator-not-called", match=f"@{name} stands over handler without parentheses"):
             verb(handler)  # type: ignore[arg-type]  # pyright: ignore
-    with pytest.raises(DecoratorNotCalled, match="@Controller stands over"):
+    with raises_code("decorator-not-called", match="@Controller stands over"):
 
         @Controller  # type: ignore[arg-type]  # pyright: ignore
         class C: ...
 
-    with pytest.raises(DecoratorNotCalled, match="@Use"):
+    with raises_code("decorator-not-called", match="@Use"):
 
         @Use
         @Controller()
         class D: ...
 
-    with pytest.raises(DecoratorNotCalled, match="@Use"):
+    with raises_code("decorator-not-called", match="@Use"):
         Use(Get()(handler))
 
 
 def test_two_handlers_of_one_name_are_refused_where_the_second_is_written() -> None:
-    with pytest.raises(SameName, match=r"Twice.get is defined twice, at .*test_decorators.py:\d+ and at"):
+    with raises_code("handler-twice", match=r"Twice.get is defined twice, at .*test_decorators.py:\d+ and at"):
 
         class Twice:
             @Get("/one")

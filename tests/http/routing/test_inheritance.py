@@ -26,9 +26,9 @@ from kick import (
 )
 from kick.errors import KickError
 from kick.http import CallNext, Response
-from kick.http.errors import UnsupportedType
 from tests.http.forms import file, post, text
 from tests.http.support import app_of, ask
+from tests.support.setup_errors import raises_code
 
 T = TypeVar("T")
 Q = TypeVar("Q")
@@ -221,7 +221,7 @@ def test_a_generic_controller_that_does_not_say_its_types_is_a_mistake() -> None
     class Bare(Base): ...  # type: ignore[type-arg]
 
     for controller in (Own, Bare):
-        with pytest.raises(UnsupportedType, match="nothing says what its type variable stands for"):
+        with raises_code("handler-type", match="nothing says what its type variable stands for"):
             app_of(controller)
 
 

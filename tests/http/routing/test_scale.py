@@ -121,7 +121,7 @@ def steps_of(app: App, method: str, path: str) -> int:
 
     sys.setprofile(count)
     try:
-        app._find(scope, None, None)  # type: ignore[arg-type]  # pyright: ignore
+        app.find(scope, None, None)  # type: ignore[arg-type]  # pyright: ignore
     finally:
         sys.setprofile(None)
     return calls

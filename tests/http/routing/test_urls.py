@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kick import Controller, Get, Module, Post, RequestContext, Socket, WebSocket, bootstrap
-from kick.http.routing.urls import AmbiguousRoute, BadURLValue, UnknownRoute
 from tests.http.support import app_of, ask
+from tests.support.setup_errors import raises_code
 
 SOME_ID = UUID("6f1b2f3e-0c1d-4b5a-8e9f-001122334455")
 
@@ -129,18 +129,18 @@ def test_the_address_of_a_route(name: str, values: dict[str, Any], url: str) -> 
     ],
 )
 def test_a_value_that_would_not_lead_back_is_refused(name: str, value: object) -> None:
-    with pytest.raises(BadURLValue, match=r"cannot be the parameter 'it'.* Its path is '/kinds/"):
+    with raises_code("url-value", match=r"cannot be the parameter 'it'.* Its path is '/kinds/"):
         APP.url_for(f"Kinds.{name}", it=value)
 
 
 def test_a_value_that_cannot_be_in_a_query_is_refused() -> None:
     for value in (object(), {"a": 1}, b"x", "\ud800", [object()]):
-        with pytest.raises(BadURLValue, match="query string"):
+        with raises_code("url-value", match="query string"):
             APP.url_for("UserController.show", filter=value)
 
 
 def test_what_is_missing_is_named_with_the_path() -> None:
-    with pytest.raises(BadURLValue) as caught:
+    with raises_code("url-value") as caught:
         APP.url_for("town", userid=7)
     assert "it needs 'user_id'" in caught.value.cause
     assert caught.value.fix == "Pass it: `user_id=1`."
@@ -154,10 +154,10 @@ def test_a_wrong_name_lists_the_nearest() -> None:
         "show": "`UserController.show`",
         "tests:town": "`test:town`",
     }.items():
-        with pytest.raises(UnknownRoute) as caught:
+        with raises_code("url-name") as caught:
             APP.url_for(wrong)
         assert near in caught.value.fix, wrong
-    with pytest.raises(UnknownRoute, match="Give the application a route first"):
+    with raises_code("url-name", match="Give the application a route first"):
         bootstrap([]).url_for("Users.show")
 
 
@@ -222,7 +222,7 @@ async def test_of_several_routes_of_one_name_the_module_says_which() -> None:
     assert (await ask(app, "/v2/things")).json() == "/v2/things"
     assert (await ask(app, "/other")).json() == "/v2/things"
     assert (await ask(app, "/other/ambiguous")).status == 500
-    with pytest.raises(AmbiguousRoute) as caught:
+    with raises_code("url-ambiguous") as caught:
         app.url_for("Things.index")
     assert caught.value.cause.endswith("could be /v1/things of Module 'old' and /v2/things of Module 'new'.")
     assert caught.value.fix == "Name the module too: `old:Things.index`, `new:Things.index`."
@@ -238,7 +238,7 @@ def test_two_paths_of_one_handler_need_a_name() -> None:
 
     app = app_of(Twice)
     assert app.url_for("b", number=1) == "/b/1"
-    with pytest.raises(AmbiguousRoute, match='name="other"'):
+    with raises_code("url-ambiguous", match='name="other"'):
         app.url_for("Twice.show", number=1)
 
 
@@ -253,7 +253,7 @@ def test_what_is_mounted_has_an_address_too() -> None:
     assert app.url_for("web.s.{shop}", shop="corner", path="x") == "/web/s/corner/x"
     root = bootstrap([Module("site", mounts={"/": other})])
     assert [root.url_for("site"), root.url_for("site", path="//evil.test")] == ["/", "/evil.test"]
-    with pytest.raises(BadURLValue):
+    with raises_code("url-value"):
         app.url_for("web.old.app", path="../x")
 
 

@@ -18,7 +18,6 @@ import pytest
 import uvloop
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from kick.errors import MissingExtra
 from kick.session.stores.base import GONE, NOT_A_COUNTER, TAKEN, AtomicStore, Change, Committed, Record
 from kick.session.stores.redis import RedisStore
 from kick.session.stores.redis.client import connection as lane
@@ -28,6 +27,7 @@ from kick.testing.store_contract import MakeStore, StoreContract, fields_of, new
 from kick.testing.store_contract.base import LONG, started
 from tests.support.ports import HOST
 from tests.support.redis import RedisServer
+from tests.support.setup_errors import raises_code
 from tests.support.waiting import wait_until
 
 VALKEY = "_binaries/linux-x86_64/valkey-server"
@@ -461,7 +461,7 @@ def test_the_module_is_there_without_redis(monkeypatch: pytest.MonkeyPatch) -> N
     for name in [name for name in sys.modules if name.partition(".")[0] == "redis"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(MissingExtra, match=r"kick-framework\[redis\]"):
+    with raises_code("missing-extra", match=r"kick-framework\[redis\]"):
         RedisStore("redis://localhost")
 
 

@@ -10,11 +10,12 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from kick.session.stores.redis import BadRedisClient, BadRedisURL, RedisStore
+from kick.session.stores.redis import RedisStore
 from kick.testing.store_contract.base import record_of, started
 from tests.support.ports import free_port
 from tests.support.programs import program
 from tests.support.redis import RedisServer
+from tests.support.setup_errors import raises_code
 
 SECRET = "open-sesame"
 
@@ -55,7 +56,7 @@ async def works(store: RedisStore) -> None:
     ],
 )
 def test_a_url_that_leads_nowhere_is_refused_with_the_forms_that_do(url: str, problem: str) -> None:
-    with pytest.raises(BadRedisURL, match=problem) as refused:
+    with raises_code("redis-url", match=problem) as refused:
         RedisStore(url)
     assert "redis+sentinel://host:26379,host2:26379/service/0" in refused.value.fix
 
@@ -63,7 +64,7 @@ def test_a_url_that_leads_nowhere_is_refused_with_the_forms_that_do(url: str, pr
 @pytest.mark.parametrize("scheme", ["http", "redis+mesh", "redis+cluster"])
 @pytest.mark.parametrize("hosts", ["localhost", "one,[::1", "[one", "one,::1]"])
 def test_a_refused_url_does_not_show_its_password(scheme: str, hosts: str) -> None:
-    with pytest.raises(BadRedisURL) as refused:
+    with raises_code("redis-url") as refused:
         RedisStore(f"{scheme}://user:{SECRET}@{hosts}/7")
     assert SECRET not in str(refused.value)
     assert SECRET not in refused.value.cause
@@ -71,7 +72,7 @@ def test_a_refused_url_does_not_show_its_password(scheme: str, hosts: str) -> No
 
 @pytest.mark.parametrize("client", [redis.Redis(), None, 6379, b"redis://localhost", object()])
 def test_what_is_no_client_of_redis_asyncio_is_refused(client: object) -> None:
-    with pytest.raises(BadRedisClient, match=type(client).__qualname__):
+    with raises_code("redis-client", match=type(client).__qualname__):
         RedisStore(client)
 
 

@@ -14,12 +14,13 @@ from redis.exceptions import OutOfMemoryError
 
 from kick.session.ids import draw_id, key_of
 from kick.session.stores.base import Change, Record
-from kick.session.stores.redis import LegacyInCluster, RedisStore
+from kick.session.stores.redis import RedisStore, legacy_in_cluster
 from kick.session.stores.redis.express import Moved
 from kick.session.stores.url import open_store
 from tests.session.harness import SECRET, Act, Answer, Site, setting
 from tests.support.node.shop import COOKIE, Shop
 from tests.support.redis import RedisServer
+from tests.support.setup_errors import raises_code
 from tests.support.waiting import wait_until
 
 LIFE = 3600.0
@@ -464,10 +465,10 @@ async def test_another_prefix_of_connect_redis(redis_server: RedisServer, redis_
     ids=["url", "query", "client"],
 )
 def test_in_a_cluster_it_is_refused(make: Callable[[], object]) -> None:
-    with pytest.raises(LegacyInCluster, match="redis-legacy-cluster"):
+    with raises_code("redis-legacy-cluster", match="redis-legacy-cluster"):
         make()
 
 
 def test_what_the_refusal_proposes_can_be_set_up() -> None:
-    url = LegacyInCluster("sess:").fix.rpartition("`")[0].rpartition("`")[2]
+    url = legacy_in_cluster("sess:").fix.rpartition("`")[0].rpartition("`")[2]
     assert open_store(url)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
 import redis.asyncio
 
 from kick.session.stores.redis import RedisStore
-from kick.session.stores.redis.errors import BadRedisClient, BadRedisURL, LegacyInCluster
+from tests.support.setup_errors import raises_code
 
 
 def quoted(fix: str) -> list[str]:
@@ -17,7 +16,7 @@ def quoted(fix: str) -> list[str]:
 
 
 def test_every_form_of_url_that_is_offered_is_taken() -> None:
-    with pytest.raises(BadRedisURL) as caught:
+    with raises_code("redis-url") as caught:
         RedisStore("redis+sentinel://host:26379")
     forms = [form for form in quoted(caught.value.fix) if "://" in form]
     assert len(forms) == 6
@@ -26,7 +25,7 @@ def test_every_form_of_url_that_is_offered_is_taken() -> None:
 
 
 def test_every_client_that_is_offered_is_taken() -> None:
-    with pytest.raises(BadRedisClient) as caught:
+    with raises_code("redis-client") as caught:
         RedisStore({"host": "localhost"})  # type: ignore[arg-type]
     single, cluster, sentinel = quoted(caught.value.fix)
     arguments = {single: "", cluster: "host='localhost', port=6379", sentinel: "[('localhost', 26379)]"}
@@ -37,7 +36,7 @@ def test_every_client_that_is_offered_is_taken() -> None:
 
 
 def test_sessions_of_express_are_taken_over_from_one_server() -> None:
-    with pytest.raises(LegacyInCluster) as caught:
+    with raises_code("redis-legacy-cluster") as caught:
         RedisStore("redis+cluster://host:6379", legacy_prefix="sess:")
     option, url = quoted(caught.value.fix)
     assert option == "legacy_prefix"

@@ -1,6 +1,6 @@
 """Sessions in Redis or Valkey: on one server, behind Sentinel, or over a Cluster."""
 
-from kick.session.stores.redis.errors import BadRedisClient, BadRedisURL, LegacyInCluster
+from kick.session.stores.redis.errors import bad_redis_client, bad_redis_url, legacy_in_cluster
 from kick.session.stores.redis.store import RedisStore
 
-__all__ = ["BadRedisClient", "BadRedisURL", "LegacyInCluster", "RedisStore"]
+__all__ = ["RedisStore", "bad_redis_client", "bad_redis_url", "legacy_in_cluster"]

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Collection, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from kick.errors import MissingExtra
+from kick.errors import missing_extra
 from kick.session.stores.base import (
     GONE,
     KEEP,
@@ -24,7 +24,7 @@ from kick.session.stores.base import (
 )
 from kick.session.stores.redis.client.commands import COMMIT, CREATE, DESTROY, MOVE, TOUCH, Command, Script
 from kick.session.stores.redis.clock import ServerClock
-from kick.session.stores.redis.errors import LegacyInCluster
+from kick.session.stores.redis.errors import legacy_in_cluster
 from kick.session.stores.redis.options import split_options
 from kick.session.stores.redis.principals import Call, Entry, Principals
 from kick.session.stores.redis.purge import Purge
@@ -75,12 +75,13 @@ class RedisStore:
     Redis must not evict (`maxmemory-policy noeviction`, or memory enough): a session that is evicted is a user who is
     logged out, and an index that is evicted is a revocation that does not find what it should.
 
-    Raises `BadRedisURL`, `BadRedisClient`, `LegacyInCluster` or `MissingExtra`. Connects to nothing before it is used.
+    Raises `KickError`: `redis-url`, `redis-client`, `redis-legacy-cluster` or `missing-extra`. Connects to nothing
+    before it is used.
 
     >>> store = RedisStore("redis://localhost:6379/0", timeout=0.5)
     >>> RedisStore("http://localhost")
     Traceback (most recent call last):
-    kick.session.stores.redis.errors.BadRedisURL: [redis-url] 'http://localhost' leads to no Redis: ...
+    kick.session.stores.redis.errors.bad_redis_url: [redis-url] 'http://localhost' leads to no Redis: ...
     """
 
     keeps_time: Final = True
@@ -368,7 +369,7 @@ def _opening(client: object, timeout: float, max_connections: int) -> Open:
     try:
         import redis.asyncio  # pyright: ignore[reportUnusedImport] # noqa: F401
     except ModuleNotFoundError:
-        raise MissingExtra("RedisStore", "redis", "redis") from None
+        raise missing_extra("RedisStore", "redis", "redis") from None
     from kick.session.stores.redis.client.connect import route_to
     from kick.session.stores.redis.client.node import Limits
 
@@ -382,7 +383,7 @@ def _legacy(client: object, legacy_prefix: str | None, prefix: bytes, call: Call
     from kick.session.stores.redis.express import Legacy
 
     if is_cluster(client):
-        raise LegacyInCluster(legacy_prefix)
+        raise legacy_in_cluster(legacy_prefix)
     return Legacy(legacy_prefix, prefix, call)
 
 

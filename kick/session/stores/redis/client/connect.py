@@ -22,7 +22,7 @@ from kick.session.stores.redis.client.cluster import Address, Cluster
 from kick.session.stores.redis.client.commands import Command
 from kick.session.stores.redis.client.node import Limits
 from kick.session.stores.redis.client.single import Single
-from kick.session.stores.redis.errors import BadRedisClient, BadRedisURL
+from kick.session.stores.redis.errors import bad_redis_client, bad_redis_url
 
 PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
@@ -53,7 +53,7 @@ Open: TypeAlias = Callable[[], Route]
 def route_to(client: object, limits: Limits) -> Open:
     """What opens the route that a URL or a client stands for; once for each event loop.
 
-    Connects to nothing. Raises `BadRedisURL` or `BadRedisClient`.
+    Connects to nothing. Raises `KickError`: `redis-url` or `redis-client`.
     """
     if isinstance(client, str):
         return _from_url(client, limits)
@@ -61,7 +61,7 @@ def route_to(client: object, limits: Limits) -> Open:
         return _from_cluster(client, limits)
     if isinstance(client, Redis):
         return _from_client(client, limits)
-    raise BadRedisClient(client)
+    raise bad_redis_client(client)
 
 
 def is_cluster(client: object) -> bool:
@@ -157,9 +157,9 @@ async def _check_primary(connection: Any) -> None:
 def _from_url(url: str, limits: Limits) -> Open:
     scheme, plus, kind = url.partition("://")[0].partition("+")
     if scheme not in ("redis", "rediss", "unix") or kind not in ("", "sentinel", "cluster") or (plus and not kind):
-        raise BadRedisURL(url, "the scheme is none of redis")
+        raise bad_redis_url(url, "the scheme is none of redis")
     if scheme == "unix" and kind:
-        raise BadRedisURL(url, "sentinels and clusters are reached by host and port")
+        raise bad_redis_url(url, "sentinels and clusters are reached by host and port")
     try:
         match kind:
             case "sentinel":
@@ -169,7 +169,7 @@ def _from_url(url: str, limits: Limits) -> Open:
             case _:
                 make, settings = _settings(url, limits)
     except (ValueError, TypeError) as error:
-        raise BadRedisURL(url, str(error)) from error
+        raise bad_redis_url(url, str(error)) from error
     return _single(make, settings, limits)
 
 

@@ -1,0 +1,101 @@
+"""The origin of an installed distribution, read from its metadata (PEP 610)."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from kick.cli.errors import not_installed
+from kick.cli.provenance.wheel import PACKAGE, pack_wheel, wheel_name
+
+DISTRIBUTION: Final = "kick-framework"
+WHEELS: Final = "wheels"
+"""The folder of a project with a copy of kick, where no index has it."""
+
+_release: Final = re.compile(r"(\d+)(?:\.(\d+))?").match
+
+
+class Provenance(NamedTuple):
+    """The way in which a project gets the kick that wrote it.
+
+    `line` is for pip's requirements file, and empty where kick comes from an index. `folder` is what that line needs
+    on this machine, if anything; an editable installation needs it as long as the project is used. `wheel` is the name
+    of the copy, and `packed` its bytes.
+    """
+
+    versions: str
+    line: str = ""
+    folder: str = ""
+    is_editable: bool = False
+    wheel: str = ""
+    packed: bytes = b""
+
+
+def provenance(distribution: metadata.Distribution | None = None) -> Provenance:
+    """Return how to get the kick that runs, from the metadata of its installation (PEP 610).
+
+    | installed from | a project gets it from |
+    |---|---|
+    | an index | an index: these versions and compatible ones |
+    | a folder, editable | the same folder, editable |
+    | a version control system | the same repository, at the same commit |
+    | an archive on the web | the same address, with its hash |
+    | a folder, wheel or archive on this machine | the copy in the project |
+
+    In all cases but the first, a copy is in the project as well: for containers, and for when the source has gone.
+
+    Raises `KickError`: `kick-not-installed`.
+    """
+    if distribution is None:
+        try:
+            distribution = metadata.distribution(DISTRIBUTION)
+        except metadata.PackageNotFoundError:
+            raise not_installed(PACKAGE.parent) from None
+    versions = version_range(distribution.version)
+    described = distribution.read_text("direct_url.json")
+    if described is None:
+        return Provenance(versions)
+    wheel = f"{WHEELS}/{wheel_name(distribution)}"
+    line, folder, is_editable = _reference(json.loads(described)) or (f"./{wheel}", "", False)
+    return Provenance(versions, line, folder, is_editable, wheel, pack_wheel(distribution))
+
+
+def version_range(version: str) -> str:
+    """The versions that are compatible with one: before 1.0, a minor version may break things.
+
+    >>> version_range("0.1.0"), version_range("2.3.1"), version_range("0.2.0.dev1+g1a2b3c")
+    ('>=0.1.0,<0.2', '>=2.3.1,<3', '>=0.2.0.dev1,<0.3')
+    """
+    match = _release(version)
+    major, minor = (int(match[1]), int(match[2] or 0)) if match else (0, 0)
+    following = f"0.{minor + 1}" if major == 0 else f"{major + 1}"
+    return f">={version.partition('+')[0]},<{following}"
+
+
+def _reference(direct: dict[str, Any]) -> tuple[str, str, bool] | None:
+    """The line, the folder that it needs, and whether it is editable; `None` where only a copy will do."""
+    url = str(direct["url"])
+    folder = _local_path(url)
+    is_there = not folder or Path(folder).exists()
+    subdirectory = f"#subdirectory={direct['subdirectory']}" if "subdirectory" in direct else ""
+    vcs = direct.get("vcs_info")
+    if vcs is not None and is_there:
+        return f"{DISTRIBUTION} @ {vcs['vcs']}+{url}@{vcs['commit_id']}{subdirectory}", folder, False
+    if direct.get("dir_info", {}).get("editable") and is_there and PACKAGE.is_relative_to(Path(folder).resolve()):
+        return f"--editable {url}", folder, True
+    if "archive_info" in direct and not folder:
+        hashes = direct["archive_info"].get("hashes", {})
+        checked = f"#sha256={hashes['sha256']}" if "sha256" in hashes else ""
+        return f"{DISTRIBUTION} @ {url}{checked or subdirectory}", "", False
+    return None
+
+
+def _local_path(url: str) -> str:
+    """The path of a `file:` URL; empty for others."""
+    parts = urlsplit(url)
+    return url2pathname(parts.path) if parts.scheme == "file" else ""

@@ -10,9 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from kick.http import RequestContext
-from kick.session.reserved import LOGIN
+from kick.session.data.reserved import LOGIN
+from kick.session.data.values import encode
 from kick.session.session import Session
-from kick.session.values import encode
 
 _SKEW: Final = 60.0
 """The tolerated difference between the clocks of two servers, in seconds."""

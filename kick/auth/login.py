@@ -8,8 +8,8 @@ from typing import Any
 from kick.auth.errors import LoginRequired
 from kick.auth.identities import identity_of, kept
 from kick.http import RequestContext
+from kick.session.data.reserved import LOGIN
 from kick.session.errors import SessionEnded
-from kick.session.reserved import LOGIN
 
 
 async def login(

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
+from kick.session.data.reserved import CLIENT_FIELD
+from kick.session.data.values import UnreadableValue, decode
 from kick.session.events import SessionEvent
 from kick.session.ids import fingerprint, key_of, successor_key
 from kick.session.manager import MOST_HOPS, SessionManager
-from kick.session.reserved import CLIENT_FIELD
 from kick.session.stores.base import Record, Superseded
-from kick.session.values import UnreadableValue, decode
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):

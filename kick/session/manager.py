@@ -14,13 +14,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from kick.session.cookie import Claim
-from kick.session.data import OpenContents, SessionData
+from kick.session.data.mapping import OpenContents, SessionData
+from kick.session.data.reserved import OWED_FIELD
 from kick.session.errors import SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.ids import key_of, successor_id
 from kick.session.operations import Operations
 from kick.session.options import SessionOptions, check_options
-from kick.session.reserved import OWED_FIELD
 from kick.session.session import Session
 from kick.session.state import CookieAction, SessionState, Status
 from kick.session.stores.base import KEEP, AtomicStore, Change, Record, Superseded

@@ -22,7 +22,9 @@ from typing import Final, TypeVar
 from msgspec.structs import replace
 
 from kick.errors import KickError
-from kick.session.data import check_key
+from kick.session.data.mapping import check_key
+from kick.session.data.reserved import CLIENT_FIELD, OWED_FIELD
+from kick.session.data.values import encode
 from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.headers import client_of
@@ -35,7 +37,6 @@ from kick.session.ids import (
     successor_key,
 )
 from kick.session.options import SessionOptions
-from kick.session.reserved import CLIENT_FIELD, OWED_FIELD
 from kick.session.state import CookieAction, SessionState, Status
 from kick.session.stores.base import (
     KEEP,
@@ -48,7 +49,6 @@ from kick.session.stores.base import (
     Superseded,
 )
 from kick.session.stores.memory import MemoryStore
-from kick.session.values import encode
 
 MARKER_SECONDS: Final = 60.0
 """How long a store knows that an id was given up by a regenerate: requests that began before it are in flight."""

@@ -9,9 +9,9 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from kick.errors import KickError, raise_all
 from kick.session.cookie import CookieOptions, SessionCookie
+from kick.session.data.typed import Shape
 from kick.session.errors import bad_session_option
 from kick.session.events import Listener
-from kick.session.typed import Shape
 from kick.signing import Secret, Signer, secret_problems
 
 Duration: TypeAlias = timedelta | float

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic
 from typing_extensions import TypeVar
 
 from kick.session.csrf_token import draw_token
-from kick.session.data import SessionData
-from kick.session.flash import Flash
+from kick.session.data.flash import Flash
+from kick.session.data.mapping import SessionData
+from kick.session.data.reserved import TOKEN, Reserved
 from kick.session.ids import fingerprint
 from kick.session.operations import Operations
-from kick.session.reserved import TOKEN, Reserved
 from kick.session.state import SessionState, Status
 
 if TYPE_CHECKING:

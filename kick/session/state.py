@@ -10,11 +10,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from kick.session.cookie import Claim
-from kick.session.data import Contents, OpenContents, Refusal
+from kick.session.data.flash import Flash
+from kick.session.data.mapping import Contents, OpenContents, Refusal
+from kick.session.data.reserved import Reserved
 from kick.session.errors import SessionClosed, SessionUnavailable
-from kick.session.flash import Flash
 from kick.session.ids import draw_id, key_of
-from kick.session.reserved import Reserved
 from kick.session.stores.base import KEEP, Change, Committed, Keep, Record
 
 

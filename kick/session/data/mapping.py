@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from typing import Any, Final, NoReturn, Protocol, TypeAlias
 
-from kick.session.values import (
+from kick.session.data.values import (
     MARK,
     PLAIN_TYPES,
     UnstorableValue,

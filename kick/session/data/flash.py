@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from kick.session.reserved import ReservedFields
+from kick.session.data.reserved import ReservedFields
 
 PREFIX: Final = "$flash:"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from kick.session.values import UnreadableValue, decode, encode
+from kick.session.data.values import UnreadableValue, decode, encode
 
 LOGIN: Final = "login"
 """The user who is logged in, since when and with which roles: see `kick.auth`."""

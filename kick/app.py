@@ -25,7 +25,7 @@ from kick.http.middleware import Endpoint, Middleware
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.observers import KEY as EXCHANGE
 from kick.http.observers import Observer
-from kick.http.pipeline import finished, response_to, settled
+from kick.http.pipeline import finished, guarded, response_to, settled
 from kick.http.request.body import DEFAULT_LIMIT
 from kick.http.response.base import ReadyResponse, Response, empty_response
 from kick.http.routing.paths import PERCENT, root_in, split_path
@@ -38,13 +38,13 @@ from kick.http.templates import JinjaTemplates
 from kick.http.websocket.scope import as_request
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
 from kick.middleware.access_log.log import AccessLog, LogFormat
-from kick.middleware.asgi_stack import Entrance, Wrap
+from kick.middleware.asgi_stack import ASGIStack, Wrap
 from kick.middleware.standard import with_standard
 from kick.module import Module, modules_of
 from kick.shutdown import Shutdown
 
 if TYPE_CHECKING:
-    from kick.http.websocket.router import Sockets
+    from kick.http.websocket.router import WebSocketRouter
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ class App:
         self._chains: tuple[Chain | Mount, ...] = (*assembly.chains, *assembly.mounts)
         self._parts = tuple(parts)
         self._started = False
-        self._unmatched = assembly.unmatched(_unmatched)
+        self._unmatched = self._with_page(assembly.unmatched(_unmatched))
         self._socket_router = assembly.sockets
         self._unlink()
 
@@ -94,10 +94,19 @@ class App:
         return f"<kick.App with {len(self.routes)} routes>"
 
     @cached_property
-    def _sockets(self) -> Sockets:
-        from kick.http.websocket.router import Sockets  # on first use: most applications have no WebSockets
+    def _sockets(self) -> WebSocketRouter:
+        from kick.http.websocket.router import WebSocketRouter  # on first use: most applications have no WebSockets
 
-        return Sockets(self._socket_router, self.settings, self._unmatched)
+        return WebSocketRouter(self._socket_router, self.settings, self._unmatched)
+
+    def _with_page(self, unmatched: Endpoint) -> Endpoint:
+        """In development, let browsers see which routes there are where none matches."""
+        if not self.settings.debug:
+            return unmatched
+        from kick.http.debug.not_found import NotFoundPage
+
+        served = [(each.method, each) for each in (*self.routes, *(mount.route for mount in self.mounts))]
+        return guarded([NotFoundPage([*served, *(("WS", each) for each in self.sockets)])], unmatched)
 
     # Life
 
@@ -407,11 +416,11 @@ def bootstrap(
     providers = _listed(providers, "providers", problems)
     given = asgi_middleware = _listed(asgi_middleware, "asgi_middleware", problems)
     problems += [not_asgi_middleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
-    entrance = Entrance(
+    stack = ASGIStack(
         trusted_proxies=trusted_proxies, allowed_hosts=allowed_hosts, access_log=access_log, modules=usable
     )
     options = [slash_problem(trailing_slash), lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)]
-    problems += filter(None, [body_limit_problem(max_body, "bootstrap()"), *entrance.problems, *options])
+    problems += filter(None, [body_limit_problem(max_body, "bootstrap()"), *stack.problems, *options])
     assembly = Assembly(usable, with_standard(middleware), prefix)
     http_settings = Settings(
         max_body=max_body,
@@ -431,17 +440,15 @@ def bootstrap(
     raise_all(problems)
     http_settings.health = lambda: [*container.health_checks(), *assembly.health]
     parts = parts_of(usable, lifespan, assembly.mounts)
-    return _built(entrance, entrance.wraps(asgi_middleware), (assembly, container, http_settings, parts))
+    return _built(stack, stack.wraps(asgi_middleware), (assembly, container, http_settings, parts))
 
 
-def _built(
-    entrance: Entrance, wraps: Sequence[Wrap], parts: tuple[Assembly, Container, Settings, Sequence[Part]]
-) -> App:
+def _built(stack: ASGIStack, wraps: Sequence[Wrap], parts: tuple[Assembly, Container, Settings, Sequence[Part]]) -> App:
     """Create the application with the ASGI layers that it needs."""
-    if entrance.observers:
+    if stack.observers:
         app = ObservedApp(*parts, wraps)
-        app.observers = entrance.observers
-        entrance.attach(parts[0].layers.values())
+        app.observers = stack.observers
+        stack.attach(parts[0].layers.values())
         return app
     return WrappedApp(*parts, wraps) if wraps else App(*parts)
 

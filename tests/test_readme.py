@@ -52,7 +52,7 @@ def test_the_commands_are_targets_of_the_makefile() -> None:
 
 def test_it_leads_from_what_it_is_for_to_a_project() -> None:
     assert re.findall(r"^## (.*)", README, re.MULTILINE)[:5] == [
-        *("Install", "An application", "Run", "Start a project", "Why its sessions"),
+        *("Install", "An application", "Run", "Start a project", "Sessions"),
     ]
     assert "pip install" in blocks("console")[0]
 

@@ -1,17 +1,6 @@
 """Errors of login, guards and passwords.
 
-At start-up:
-
-    KickError
-    ├── bad_max_age          @Authenticated(max_age=...) is not a duration
-    ├── bad_roles            @Roles() without roles, or with values that are not roles
-    ├── bad_login_page       login_page= is not a path of this site
-    ├── bad_loader           authentication(...) without a loader of users
-    └── bad_password_option  an invalid option of Passwords
-
-(`session-needed` is in `kick.session.errors`.)
-
-In requests; all of them are HTTPErrors:
+Set-up errors are functions that return a `KickError`. While requests run, all of them are HTTPErrors:
 
     LoginRequired            401: the user is anonymous
     LoginTooOld              401: the login is older than `max_age`

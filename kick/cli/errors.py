@@ -1,25 +1,4 @@
-"""What can be wrong with what `kick` was told.
-
-KickError
-├── missing_target              no application named, and none found
-├── bad_target             a target that is not written `module:attribute`
-├── missing_module        its module does not exist
-├── missing_attribute     the module has no such attribute
-├── not_an_application      the attribute cannot be served
-├── import_failed          importing the module raised
-├── missing_variable        importing the module asked for an environment variable that is not there
-├── bad_project_file        pyproject.toml cannot be read
-├── port_taken             somebody listens there already
-├── bad_address            the host is not an address of this machine
-├── sessions_not_shared     several workers, and sessions in the memory of each
-├── start_failed           a provider or a lifespan raised when the application started
-├── unknown_shell          a shell for which there is no completion
-├── missing_old_secret           no secret to rotate
-├── system_refusal           the system refuses something, such as to write a file
-├── not_installed          kick runs from a folder in which it was not installed
-├── bad_name               a name no project can have
-└── folder_exists           a folder that is there already
-"""
+"""Errors of the command line: one function for each mistake."""
 
 from __future__ import annotations
 

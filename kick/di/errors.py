@@ -1,29 +1,5 @@
 """Errors of dependency injection: one function for each mistake, which returns a `KickError` with a fix.
 
-    KickError
-    ├── missing_provider     nobody provides a type
-    ├── dependency_cycle     circular dependency
-    ├── scope_violation      a singleton with a request-scoped dependency
-    ├── ambiguous_provider   several providers where one is needed
-    ├── missing_hint         a parameter without a type
-    ├── unresolved_hint      a type that does not exist at run time
-    ├── unhashable_key       a qualifier that is not hashable
-    ├── not_constructible    an abstract class instead of a concrete one
-    ├── missing_return_hint  a provider function without a return type
-    ├── generator_hint       a generator without a yield type
-    ├── service_not_called   @Service without parentheses
-    ├── unknown_scope        @Service(scope="app")
-    ├── value_and_factory    a Provider with a value and a factory, or with neither
-    ├── override_by_class    an override by a class instead of an instance
-    ├── not_started          an instance requested before the start
-    ├── not_built            an instance whose construction must be awaited
-    ├── outside_scope        a request-scoped type requested without a scope
-    ├── closed_scope         a scope used after its end
-    ├── missing_seed         a scope without one of its seeds
-    ├── undeclared_seed      a scope with a seed that the container does not know
-    ├── did_not_yield        a generator that ends before it yields
-    └── yielded_twice        a generator that yields a second time
-
 The errors about `health` are in `kick.di.health`.
 """
 

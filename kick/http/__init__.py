@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kick.http.middleware import CallNext as CallNext
     from kick.http.middleware import Middleware as Middleware
     from kick.http.mounts import Mount as Mount
+    from kick.http.mounts import MountedResponse as MountedResponse
     from kick.http.response.base import Response as Response
     from kick.http.response.sse import ServerSentEvent as ServerSentEvent
     from kick.http.response.static import StaticFiles as StaticFiles
@@ -103,7 +104,7 @@ else:
                 "Header",
                 "Query",
             ),
-            "kick.http.mounts": ("Mount",),
+            "kick.http.mounts": ("Mount", "MountedResponse"),
             "kick.http.middleware": ("CallNext", "Middleware"),
             "kick.http.settings": ("Settings",),
             "kick.http.uploads": ("File", "UploadFile"),

@@ -1,35 +1,4 @@
-"""Mistakes in routes and handlers, found when the application is put together.
-
-KickError
-├── not_a_list             one thing where a list of them has to stand
-├── plain_value           a text, a dict and the like in `providers=`
-├── not_a_module           something in `modules=` that is no Module
-├── not_a_controller       a class in `controllers=` without @Controller
-├── not_a_handler          @Get and the like on what cannot handle requests
-├── duplicate_handler_name             two handlers of one name in a class
-├── decorator_not_called   @Get, @Controller and the like without parentheses
-├── not_middleware        something in `middleware=` or @Use that cannot be called as such
-├── not_asgi_middleware    something in `asgi_middleware=` that is not wrapped in Middleware(...)
-├── middleware_order      cookie_parser() after session(), and the like
-├── bad_route_path         a path that no request can have, or that cannot be read
-├── duplicate_route       two handlers for one method and path
-├── listed_twice          a controller that is listed twice under one prefix
-├── bad_status            a status that no response has
-├── bad_body_limit         a limit of bodies that is no number of bytes
-├── bad_file_limit         File(...) with what is no limit of files
-├── watched_stream        cancel_on_disconnect on a handler that reads the body itself
-├── unbound_path_parameter a name in the path that the handler does not take
-├── untyped_parameter     a handler parameter without a type
-├── scalar_parameter      a handler parameter of a plain type, which no container provides
-├── data_parameter        a handler parameter of a type that bodies have, but not called `body`
-├── unsupported_type      a type that nothing can be validated as
-├── body_without_method    `body:` on a handler for GET and the like
-├── several_bodies         two parameters that take the body
-├── body_with_stream         `body:` on a handler that reads the body itself
-├── missing_session            ctx.session without session()
-├── missing_templates          ctx.render() without templates
-└── missing_cookie_secret       signed cookies without a secret
-"""
+"""Mistakes in routes and handlers, found when the application is put together."""
 
 from __future__ import annotations
 

@@ -110,9 +110,17 @@ class Mount(msgspec.Struct, eq=False, kw_only=True):
 
 
 class MountedResponse(Response):
-    """The response that a mounted application gives when it is sent: until then nobody knows its status.
+    """Placeholder for the response of a mounted application, which answers when it is sent.
 
-    The headers that middleware adds are sent with those of the application, in the place of any of the same name.
+    Its status is not known before. Headers that middleware adds replace those of the application; `unless_set` has
+    headers that are sent where the application has none of the name.
+
+    >>> from kick.http import CallNext
+    >>> async def no_referrer(ctx: RequestContext, call_next: CallNext) -> Response:
+    ...     response = await call_next(ctx)
+    ...     if isinstance(response, MountedResponse):
+    ...         response.unless_set.append((b"referrer-policy", b"no-referrer"))
+    ...     return response
     """
 
     background: BackgroundTask | None

@@ -27,7 +27,7 @@ PROXIES_VARIABLE: Final = "KICK_TRUSTED_PROXIES"
 Wrap: TypeAlias = Callable[[ASGIApp], ASGIApp]
 
 
-class Entrance:
+class ASGIStack:
     """The options of `bootstrap()` for its entrance, checked; `problems` has what is wrong with them."""
 
     def __init__(self, *, trusted_proxies: Any, allowed_hosts: Any, access_log: Any, modules: Iterable[Any]) -> None:

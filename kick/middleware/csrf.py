@@ -18,7 +18,6 @@ from kick.http import CallNext, Middleware, RequestContext, Response, Route, Set
 from kick.http.errors import list_problem, middleware_order
 from kick.http.request.body import FORM, MULTIPART, WITHOUT_BODY
 from kick.http.routing.route import ANY_METHOD
-from kick.http.websocket.scope import is_handshake
 from kick.middleware.session import SessionLayer
 from kick.session.csrf_token import is_token_of
 from kick.session.errors import bad_trusted_origin, session_needed
@@ -123,7 +122,7 @@ class MountCsrfLayer(CsrfLayer):
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Hand the request on, or refuse it."""
-        if ctx.method in SAFE_METHODS and not is_handshake(ctx.scope):
+        if ctx.method in SAFE_METHODS and not ctx.is_handshake:
             return await call_next(ctx)
         return await super().__call__(ctx, call_next)
 

@@ -7,7 +7,7 @@ from typing import Any
 from kick.cookies import is_token
 from kick.errors import KickError
 from kick.http import CallNext, Middleware, RequestContext, Response
-from kick.http.request.request_id import draw_request_id, usable_id
+from kick.http.request.request_id import usable_id
 from kick.http.response.base import set_header
 
 
@@ -33,7 +33,7 @@ class RequestIdLayer(Middleware):
         """Name the request, hand it on, and say the name."""
         name = self._name
         found = self._sent_with(ctx) if self._inbound else None
-        ctx.known_request_id = request_id = found or ctx.known_request_id or draw_request_id()
+        ctx.request_id = request_id = found or ctx.request_id
         response = await call_next(ctx)
         set_header(response, name, request_id.encode("ascii"))
         return response

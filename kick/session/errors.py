@@ -1,17 +1,6 @@
-"""What goes wrong with sessions.
+"""Errors of sessions.
 
-In set-up, found when the application is put together:
-
-    KickError                (`secret-missing` and `secret-weak` are in `kick.signing`)
-    ├── bad_session_cookie     a name or attributes that browsers refuse
-    ├── bad_session_option     a value that makes no sense
-    ├── unknown_store         a URL or object that is no store
-    ├── missing_store_method   a class that lacks a method of `SessionStore`
-    ├── store_without_index      sessions are to be found by principal in a store that has no index
-    ├── session_needed         csrf(), @Authenticated and the like where no session() runs
-    └── bad_trusted_origin     csrf(trusted_origins=...) with what is no origin
-
-While requests run:
+Set-up errors are functions that return a `KickError`. While requests run:
 
     SessionUnavailable       503: the store is down or slow (an HTTPError)
     SessionEnded             409: another request has ended the session (an HTTPError)

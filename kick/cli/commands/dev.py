@@ -27,18 +27,6 @@ if TYPE_CHECKING:
 GRACE: Final = 0.5
 """Seconds that requests in flight get when a file was saved."""
 
-_IMPORTED_AHEAD: Final = (
-    *(
-        "kick",
-        "kick.cli.server.uvicorn_server",
-        "kick.cli.server.live",
-        "kick.cli.server.logs",
-        "kick.cli.commands.routes",
-        "dotenv",
-    ),
-    *("kick.http.websocket.router", "kick.middleware.csrf", "kick.middleware.session"),  # most applications want them
-)
-"""What the next process has imported before it is needed: nothing of the user's, nothing that reads the environment."""
 _MOST_NAMED: Final = 3
 _WAITING: Final = "The next save starts it again."
 
@@ -82,25 +70,17 @@ def _serve_and_reload(target: Target, folder: Path, sock: socket.socket, trace: 
     from kick.cli.server.processes import Child, StopSignals
     from kick.cli.server.watching import Watch
 
-    def spare() -> Child:
-        return Child(_serve_once, target, folder, sock, trace, live, spare=_IMPORTED_AHEAD)
-
     saved: list[Path] = []
     greeted = False
-    following = spare()
     with StopSignals().heard() as signals:
         looks = Watch(folder).looks(signals.first)
         while True:
-            child = following
-            child.begin(saved, greeted)
-            following = spare()
+            child = Child(_serve_once, target, folder, sock, trace, live, saved, greeted)
             saved = _until_saved(child, looks)
             greeted = greeted or child.started
             child.terminate()
             child.wait(GRACE + 4, unless=lambda: signals.urgent)
             if not saved:
-                following.terminate()
-                following.wait(GRACE)
                 return
 
 

@@ -1,12 +1,4 @@
-"""What can be wrong with what `kick generate` was told, and with where it is to write.
-
-KickError
-├── bad_name          a name that nothing can have
-├── bad_field              a field of a resource that cannot be read
-├── files_exist             files that are there already
-├── missing_module_list          no list of modules that can be edited
-└── unreadable_module      a file that is to be edited and is no Python
-"""
+"""Errors of `kick generate`: one function for each mistake."""
 
 from __future__ import annotations
 

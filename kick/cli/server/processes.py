@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -29,21 +28,16 @@ _spawn: Final = multiprocessing.get_context("spawn")
 class Child:
     """A process that serves, and ends when this one does, however this one ends.
 
-    `serve` and the arguments go to a fresh interpreter, so they can be pickled; sockets may be among them. With
-    `spare`, it imports the modules named there and waits for `begin()`, which has the last of the arguments.
+    `serve` and the arguments go to a fresh interpreter, so they can be pickled; sockets may be among them.
     """
 
-    def __init__(self, serve: Serve, *arguments: Any, spare: Sequence[str] | None = None) -> None:
+    def __init__(self, serve: Serve, *arguments: Any) -> None:
         self._leash, end = _spawn.Pipe()
         self._has_started = False
-        self._process = _spawn.Process(target=_live, args=(end, _has_keyboard(), serve, arguments, spare))
+        self._process = _spawn.Process(target=_live, args=(end, _has_keyboard(), serve, arguments))
         with _unheard(signal.SIGINT):
             self._process.start()
         end.close()
-
-    def begin(self, *arguments: Any) -> None:
-        """Let a spare one serve; these arguments come after those that it was made with."""
-        self._leash.send(arguments)
 
     @property
     def started(self) -> bool:
@@ -133,19 +127,10 @@ def _has_keyboard() -> bool:
         return False
 
 
-def _live(
-    leash: Connection, keyboard: bool, serve: Serve, arguments: tuple[Any, ...], spare: Sequence[str] | None
-) -> None:
+def _live(leash: Connection, keyboard: bool, serve: Serve, arguments: tuple[Any, ...]) -> None:
     """The whole life of a child."""
     if keyboard:
         sys.stdin = os.fdopen(STANDARD_INPUT)
-    if spare is not None:
-        for module in spare:
-            importlib.import_module(module)
-        try:
-            arguments = (*arguments, *leash.recv())
-        except (EOFError, OSError):  # it was never needed
-            return
     threading.Thread(target=_end_with, args=(leash,), name="leash", daemon=True).start()
     serve(lambda: leash.send(True), *arguments)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 from typing_extensions import TypeVar
 
 import kick.session  # exports `Session` when somebody asks for it: not every application has sessions
-from kick.http.context.responses import OutgoingResponse
+from kick.http.context.responses import ResponseHelpers
 from kick.http.errors import missing_session
 from kick.http.routing.urls import URLs, below_root
 
@@ -24,7 +24,7 @@ _NONCE: Final = "_csp_nonce"
 """The name of the nonce in `state`."""
 
 
-class RequestContext(OutgoingResponse, Generic[DataT], eq=False):
+class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
     """One request and the response to it.
 
     With `session(data=UserSession)`, write `RequestContext[UserSession]`, and `ctx.session.data` has that type.

@@ -43,6 +43,9 @@ from kick.signing import Signer
 Cleanup = Callable[[BaseException | None], Awaitable[None]]
 """A callback for the end of a request; it is given the exception that ended it."""
 
+HANDSHAKE: Final = "kick.handshake"
+"""The key of a WebSocket's handshake in the scope of the GET request that it is."""
+
 _NOT_PARSED: Final = object()
 
 
@@ -134,6 +137,11 @@ class IncomingRequest(msgspec.Struct, eq=False):
     def method(self) -> str:
         """The method, in upper case."""
         return self.scope["method"]  # type: ignore[no-any-return]
+
+    @property
+    def is_handshake(self) -> bool:
+        """Whether this is the handshake of a WebSocket, which is a GET request (RFC 6455, section 4.1)."""
+        return HANDSHAKE in self.scope
 
     @property
     def path(self) -> str:

@@ -51,7 +51,7 @@ class _NotBuilt:
 NOT_BUILT: Final[Any] = _NotBuilt()
 
 
-class OutgoingResponse(IncomingRequest, eq=False):
+class ResponseHelpers(IncomingRequest, eq=False):
     """The response: base class of `RequestContext`."""
 
     response: Response = NOT_BUILT

@@ -9,7 +9,7 @@ import msgspec
 
 from kick.http.request.upload_limits import UploadLimits
 from kick.http.response.base import Response
-from kick.http.routing.decorators import RouteInfo
+from kick.http.routing.decorators import RouteInfo, SocketInfo
 
 ANY_METHOD: Final = "*"
 """The method of the route of a mounted application."""
@@ -50,6 +50,11 @@ class Route(msgspec.Struct, kw_only=True, eq=False):
     """That of the module, the controller and the method, outermost first."""
     endpoint: Callable[[Any], Awaitable[Response]]
     """Serves a request: takes its `RequestContext`."""
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether it serves a WebSocket; its method is that of the handshake, GET."""
+        return isinstance(self.info, SocketInfo)
 
     def __repr__(self) -> str:
         return f"<Route {self.method} {self.path} {self.name}>"

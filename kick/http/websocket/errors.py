@@ -1,15 +1,4 @@
-"""Mistakes in the handlers of WebSockets, found when the application is put together.
-
-KickError
-├── missing_socket        a handler of a WebSocket that does not take it
-├── sync_socket_handler       a handler of a WebSocket that is a plain function
-├── socket_in_http_handler      a handler of requests that takes a WebSocket
-├── body_with_socket         `body:` on a handler of a WebSocket
-├── duplicate_socket      two handlers for the WebSocket at one path
-├── bad_message_type       a type that no message can be validated as
-├── bad_origin            a site in `origins=` that no browser would send
-└── bad_socket_option      another option of @WebSocket whose value makes no sense
-"""
+"""Mistakes in the handlers of WebSockets, found when the application is put together."""
 
 from __future__ import annotations
 

@@ -25,12 +25,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from kick.exceptions import Forbidden, HTTPError
 from kick.http.context.context import RequestContext
+from kick.http.context.request import HANDSHAKE
 from kick.http.middleware import Endpoint
 from kick.http.pipeline import finished, response_to, settled
 from kick.http.response.base import Response, empty_response, header_line
 from kick.http.routing.decorators import SocketInfo
 from kick.http.websocket.messages import Frames, InvalidMessage, short_reason
-from kick.http.websocket.scope import HANDSHAKE, as_request
+from kick.http.websocket.scope import as_request
 from kick.http.websocket.socket import ABNORMAL, GOING_AWAY, INTERNAL_ERROR, POLICY_VIOLATION, Socket, SocketClosed
 from kick.shutdown import Shutdown
 

@@ -20,7 +20,7 @@ from kick.http.websocket.handshake import Handshake, no_body
 from kick.http.websocket.origins import may_connect
 
 
-class Sockets:
+class WebSocketRouter:
     """Serves WebSockets; `unmatched` answers handshakes that nothing is there for, as it answers requests.
 
     Clients follow no redirect of a handshake: where a slash at the end of a path does not make it another one, it is

@@ -6,8 +6,7 @@ from typing import Final
 
 from starlette.types import Scope
 
-HANDSHAKE: Final = "kick.handshake"
-"""Where the handshake stands in the scope of the request."""
+from kick.http.context.request import HANDSHAKE
 
 _SECURE: Final = ("wss", "https")
 """Schemes of a connection over TLS: what stands in front of the application may have written either."""
@@ -32,12 +31,3 @@ def as_websocket(scope: Scope) -> Scope:
     connection = {**scope, "type": "websocket", "scheme": "wss" if scope["scheme"] in _SECURE else "ws"}
     del connection["method"], connection[HANDSHAKE]
     return connection
-
-
-def is_handshake(scope: Scope) -> bool:
-    """Whether a request is the handshake of a WebSocket.
-
-    >>> is_handshake({"type": "http", "method": "GET"})
-    False
-    """
-    return HANDSHAKE in scope

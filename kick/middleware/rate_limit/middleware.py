@@ -16,7 +16,6 @@ from kick.errors import KickError
 from kick.exceptions import ServiceUnavailable, TooManyRequests
 from kick.http import CallNext, Middleware, RequestContext, Response, Route, Settings
 from kick.http.errors import middleware_order
-from kick.http.routing.decorators import SocketInfo
 from kick.middleware.cors import CorsLayer
 from kick.middleware.ownership import own_response
 from kick.middleware.rate_limit.clients import KEYS, KeyOf, plain_key
@@ -86,7 +85,7 @@ class RateLimitLayer(Middleware):
         scope = f"app {self._number}"
         if route is not None:
             places = [index for index, layer in enumerate(route.middleware) if layer is self]
-            method = "WEBSOCKET" if isinstance(route.info, SocketInfo) else route.method
+            method = "WEBSOCKET" if route.is_websocket else route.method
             scope = f"{method} {route.path} {places[0]}" if places else scope
         name = self.options.name
         return RouteRateLimitLayer(self.options, scope if name is None else f"name {name}", self._counters())

@@ -9,8 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from kick.errors import KickError
-from kick.http import CallNext, RequestContext, Response
-from kick.http.mounts import MountedResponse
+from kick.http import CallNext, MountedResponse, RequestContext, Response
 from kick.http.response.base import JSON
 from kick.middleware.ownership import own_response
 from kick.middleware.per_route import PerRoute

@@ -25,10 +25,10 @@ from redis.exceptions import ResponseError
 from kick.session.data.mapping import check_key
 from kick.session.data.values import UnstorableValue, encode
 from kick.session.ids import fingerprint
-from kick.session.stores.redis.client.commands import ADOPT
 from kick.session.stores.redis.client.protocol import pack
 from kick.session.stores.redis.principals import Call
 from kick.session.stores.redis.records import NOTHING, milliseconds
+from kick.session.stores.redis.scripts import ADOPT
 
 logger: Final = logging.getLogger("kick.session")
 

@@ -54,7 +54,7 @@ async def test_what_a_handler_does_with_a_session() -> None:
 def test_the_session_of_an_express_application_is_taken_over() -> None:
     _, moving_in = blocks(SESSIONS, "python")
     layer = eval(moving_in, {"session": session, "SECRET": SECRET})
-    assert layer.engine.options.cookie.name == "connect.sid"
+    assert layer.manager.options.cookie.name == "connect.sid"
 
 
 def test_the_commands_about_sessions_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,16 +178,14 @@ async def of_parts(app: App) -> list[Finding]:
             found.append(Finding(Severity.ERROR, unhealthy(name, error)))
     if not found:
         for layer in session_layers(app):
-            found += await _of_redis(layer.engine.store)
+            found += await _of_redis(layer.manager.store)
     return found
 
 
 async def _of_redis(store: Any) -> list[Finding]:
     if not type(store).__module__.startswith("kick.session.stores.redis"):
         return []
-    from kick.session.stores.redis.server_info import facts_of
-
-    facts = await facts_of(store)
+    facts = await store.server_info()
     off = time.time() - facts.now
     found: list[Finding] = []
     if facts.version is not None and facts.version < OLDEST_REDIS:

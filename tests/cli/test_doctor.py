@@ -134,9 +134,10 @@ def pretend(folder: Path, version: str, ahead: float, wanted: dict[str, str]) ->
     numbers = tuple(map(int, version.split(".")))
     with RedisServer(folder) as redis:
         patch = (
-            "import kick.session.stores.redis.server_info as f\nreal = f.facts_of\nasync def pretended(store):\n"
+            "from kick.session.stores.redis import RedisStore\nreal = RedisStore.server_info\n"
+            "async def pretended(store):\n"
             f"    said = await real(store)\n    return said._replace(version={numbers}, now=said.now + {ahead})\n"
-            "f.facts_of = pretended\n"
+            "RedisStore.server_info = pretended\n"
         )
         (folder / "app.py").write_text(patch + APP)
         assert found(folder, SESSION_STORE=redis.url) == wanted

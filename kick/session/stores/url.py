@@ -7,7 +7,6 @@ import re
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl, unquote
 
-from kick.errors import missing_extra
 from kick.session.errors import bad_session_option, missing_store_method, unknown_store
 from kick.session.stores.base import AtomicStore, SessionStore
 from kick.session.stores.memory import MemoryStore
@@ -78,10 +77,6 @@ def _from_url(url: str, timeout: float) -> AtomicStore:
 
         return SQLiteStore(_sqlite_path(url), busy_timeout=timeout)
     if f"{scheme}://" in SCHEMES:
-        try:
-            import redis  # noqa: F401
-        except ModuleNotFoundError:
-            raise missing_extra(f"session(store={scheme + '://...'!r})", "redis", "redis") from None
         from kick.session.stores.redis import RedisStore
 
         return RedisStore(url, timeout=timeout)

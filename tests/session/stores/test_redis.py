@@ -20,9 +20,9 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 
 from kick.session.stores.base import GONE, NOT_A_COUNTER, TAKEN, AtomicStore, Change, Committed, Record
 from kick.session.stores.redis import RedisStore
-from kick.session.stores.redis.client import connection as lane
+from kick.session.stores.redis.client import connection as connections
 from kick.session.stores.redis.client.node import BATCH
-from kick.session.stores.redis.client.protocol import Reader
+from kick.session.stores.url import open_store
 from kick.testing.store_contract import MakeStore, StoreContract, fields_of, new_key
 from kick.testing.store_contract.base import LONG, started
 from tests.support.ports import HOST
@@ -50,10 +50,15 @@ class TestRedisStore(StoreContract):
         return RedisStore(self.url, prefix=store.prefix)
 
 
-class TestRedisStoreWithoutHiredis(TestRedisStore):
-    @pytest.fixture(autouse=True)
-    def read_in_python(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(lane, "new_reader", Reader)
+class TestRedisStoreWithResp3(TestRedisStore):
+    @pytest.fixture
+    def make_store(self, redis_url: str) -> MakeStore:
+        self.url = f"{redis_url}?protocol=3"
+
+        async def make() -> AtomicStore:
+            return RedisStore(self.url, prefix=f"{secrets.token_hex(8)}:")
+
+        return make
 
 
 @contextmanager
@@ -278,7 +283,7 @@ async def test_a_turn_that_takes_long_is_not_held_against_the_server(
     store: RedisStore, redis_server: RedisServer
 ) -> None:
     async def load() -> None:
-        time.sleep(lane.SLOW_AFTER / BATCH)  # noqa: ASYNC251  # it keeps the loop from hearing answers
+        time.sleep(connections.SLOW_AFTER / BATCH)  # noqa: ASYNC251  # it keeps the loop from hearing answers
         await store.load(new_key())
 
     await store.load(new_key())
@@ -290,7 +295,7 @@ async def test_a_turn_that_takes_long_is_not_held_against_the_server(
 
 async def test_more_commands_than_go_out_at_once_are_all_answered(store: RedisStore) -> None:
     key = await started(store)
-    count = 5 * lane.MOST_IN_FLIGHT
+    count = 5 * connections.MOST_IN_FLIGHT
     results = await asyncio.gather(*(store.commit(key, Change(increment={"n": 1}), max_age=LONG) for _ in range(count)))
     assert {each.counters["n"] for each in results if isinstance(each, Committed)} == set(range(1, count + 1))
 
@@ -457,14 +462,18 @@ async def test_half_a_character_is_refused_before_anything_is_sent(store: RedisS
 # The package redis
 
 
-def test_the_module_is_there_without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "redis"]:
+@pytest.mark.parametrize("package", ["redis", "hiredis"])
+@pytest.mark.parametrize("open_it", [open_store, lambda url: importlib.import_module(RedisStore.__module__)])
+def test_a_package_that_is_missing_is_named_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch, package: str, open_it: Callable[[str], object]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("kick.session.stores.redis")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "redis", None)
-    with raises_code("missing-extra", match=r"kick-framework\[redis\]"):
-        RedisStore("redis://localhost")
+    monkeypatch.setitem(sys.modules, package, None)
+    with raises_code("missing-extra", match=rf"'{package}'.*\n.*kick-framework\[redis\]"):
+        open_it("redis://localhost")
 
 
 def test_every_script_is_shipped_beside_the_code() -> None:
-    directory = Path(lane.__file__).parents[1] / "lua"
+    directory = Path(connections.__file__).parents[1] / "lua"
     assert {path.stem for path in directory.iterdir()} >= {"session", "create", "commit", "touch", "move", "destroy"}

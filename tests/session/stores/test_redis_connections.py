@@ -14,9 +14,9 @@ from redis.exceptions import TimeoutError as TookTooLong
 
 from kick.session.stores.base import Change, Committed, Record
 from kick.session.stores.redis import RedisStore
-from kick.session.stores.redis.client import connection as lane
+from kick.session.stores.redis.client import connection as connections
 from kick.session.stores.redis.client.node import BATCH
-from kick.session.stores.redis.client.protocol import UNFINISHED, Reader
+from kick.session.stores.redis.client.protocol import UNFINISHED, new_reader
 from kick.testing.store_contract import new_key
 from kick.testing.store_contract.base import LONG, record_of, started
 from tests.support.redis import RedisServer
@@ -42,7 +42,7 @@ class FakeRedis:
     async def serve(self, incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
         number = len(self.seen)
         self.seen.append([])
-        reader = Reader()
+        reader = new_reader()
         try:
             while data := await incoming.read(65536):
                 reader.feed(data)
@@ -236,7 +236,7 @@ async def test_what_is_no_answer_breaks_the_connection_and_nothing_else(nonsense
 
 
 async def test_a_slow_answer_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane, "SLOW_AFTER", -1.0)
+    monkeypatch.setattr(connections, "SLOW_AFTER", -1.0)
     slow = asyncio.Event()
 
     async def answer(number: int, words: list[bytes]) -> bytes | None:
@@ -255,7 +255,7 @@ async def test_a_slow_answer_does_not_hold_up_the_others(monkeypatch: pytest.Mon
 
 
 async def test_without_a_free_connection_a_command_waits_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane, "SLOW_AFTER", -1.0)
+    monkeypatch.setattr(connections, "SLOW_AFTER", -1.0)
     slow = asyncio.Event()
 
     async def answer(number: int, words: list[bytes]) -> bytes | None:
@@ -274,7 +274,7 @@ async def test_without_a_free_connection_a_command_waits_for_one(monkeypatch: py
 
 
 async def test_a_command_waits_for_a_connection_no_longer_than_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane, "SLOW_AFTER", -1.0)
+    monkeypatch.setattr(connections, "SLOW_AFTER", -1.0)
 
     async def answer(number: int, words: list[bytes]) -> bytes | None:
         return b"*%d\r\n" % (2**20) if words[1].endswith(b"endless") else array(*RECORD)
@@ -289,7 +289,7 @@ async def test_a_command_waits_for_a_connection_no_longer_than_the_time_limit(mo
 
 
 async def test_connections_are_no_more_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane, "SLOW_AFTER", -1.0)
+    monkeypatch.setattr(connections, "SLOW_AFTER", -1.0)
     slow = asyncio.Event()
 
     async def answer(number: int, words: list[bytes]) -> bytes | None:

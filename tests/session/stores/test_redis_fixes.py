@@ -35,6 +35,22 @@ def test_every_client_that_is_offered_is_taken() -> None:
         assert RedisStore(client)
 
 
+class Tunnel(redis.asyncio.Connection):
+    """A connection of the user's own kind."""
+
+
+def test_a_client_that_only_redis_py_can_connect_is_refused_and_one_with_the_options_offered_is_taken() -> None:
+    pool: Any = redis.asyncio.ConnectionPool(connection_class=Tunnel)
+    for client in (redis.asyncio.Redis(redis_connect_func=lambda _: None), redis.asyncio.Redis(connection_pool=pool)):
+        with raises_code("redis-connection", match=r"redis_connect_func|Tunnel") as caught:
+            RedisStore(client)
+    options = quoted(caught.value.fix)
+    assert options == ["username", "password", "credential_provider"]
+    provider = redis.UsernamePasswordCredentialProvider("ann", "secret")
+    assert RedisStore(redis.asyncio.Redis(**{options[0]: "ann", options[1]: "secret"}))
+    assert RedisStore(redis.asyncio.Redis(**{options[2]: provider}))
+
+
 def test_sessions_of_express_are_taken_over_from_one_server() -> None:
     with raises_code("redis-legacy-cluster") as caught:
         RedisStore("redis+cluster://host:6379", legacy_prefix="sess:")

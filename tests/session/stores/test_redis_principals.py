@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from kick.session.stores.base import GONE, TAKEN, Change, Committed, Superseded
-from kick.session.stores.redis import RedisStore, purge
-from kick.session.stores.redis.client.commands import COMMIT, CREATE, MOVE, REVOKE, Script
+from kick.session.stores.redis import RedisStore, purge, scripts
+from kick.session.stores.redis.client.commands import Script
+from kick.session.stores.redis.scripts import COMMIT, CREATE, MOVE, REVOKE
 from kick.testing.store_contract import new_key
 from kick.testing.store_contract.base import LONG, keys_found, record_of, started
 from tests.support.redis import RedisServer
@@ -34,6 +35,10 @@ class Barrier:
         return self.nth == 0
 
 
+def name_of(script: Script) -> str:
+    return next(name.lower() for name, each in vars(scripts).items() if each is script)
+
+
 class SteppedStore(RedisStore):
     """Notes the scripts that it runs, and stops before those it is told to stop at."""
 
@@ -53,7 +58,7 @@ class SteppedStore(RedisStore):
                 barrier.reached.set()
                 await barrier.opened.wait()
         if script is not None:
-            self.ran.append(script.name)
+            self.ran.append(name_of(script))
         return await super()._call(key, payload, script)
 
 

@@ -1,12 +1,11 @@
 """The protocol of Redis, and how sessions are written down in it."""
 
-import hiredis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kick.session.stores.base import Superseded
-from kick.session.stores.redis.client.protocol import UNFINISHED, Reader, Refusal, pack
+from kick.session.stores.redis.client.protocol import UNFINISHED, Refusal, new_reader, pack
 from kick.session.stores.redis.records import FACTS, mark_of, milliseconds, record_of
 
 ANSWERS = st.recursive(
@@ -45,18 +44,18 @@ def plain(answer: object) -> object:
 def test_answers_come_out_as_they_went_in_wherever_they_are_cut(answers: list[object], data: st.DataObject) -> None:
     stream = b"".join(map(sent, answers))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
-    for reader in (Reader(), hiredis.Reader(replyError=Refusal, notEnoughData=UNFINISHED)):
-        got: list[object] = []
-        for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
-            reader.feed(stream[start:end])
-            while (answer := reader.gets()) is not UNFINISHED:
-                got.append(plain(answer))
-        assert got == list(map(plain, answers))
+    reader = new_reader()
+    got: list[object] = []
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        reader.feed(stream[start:end])
+        while (answer := reader.gets()) is not UNFINISHED:
+            got.append(plain(answer))
+    assert got == list(map(plain, answers))
 
 
 @pytest.mark.parametrize("nonsense", [b"HTTP/1.1 400\r\n", b"$x\r\n", b"*1\r\n!\r\n", b"\r\n"])
 def test_what_is_no_answer_is_refused(nonsense: bytes) -> None:
-    reader = Reader()
+    reader = new_reader()
     reader.feed(nonsense)
     with pytest.raises(ValueError, match=r"."):
         reader.gets()
@@ -64,7 +63,7 @@ def test_what_is_no_answer_is_refused(nonsense: bytes) -> None:
 
 @given(st.lists(st.binary(), min_size=1))
 def test_a_packed_command_is_read_as_its_words(words: list[bytes]) -> None:
-    reader = Reader()
+    reader = new_reader()
     reader.feed(pack(*words))
     assert reader.gets() == words
     assert reader.gets() is UNFINISHED

@@ -1,17 +1,15 @@
-"""The clock of the Redis server, as well as it can be told from here."""
+"""An estimate of the clock of the Redis server."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from kick.session.stores.redis.client.commands import Command
+from kick.session.stores.redis.client.connect import Client
 from kick.session.stores.redis.client.protocol import pack
-
-if TYPE_CHECKING:
-    from kick.session.stores.redis.client.connect import Route
 
 ASK_EVERY: Final = 60.0
 """Seconds after which the server is asked again."""
@@ -20,9 +18,9 @@ _TIME: Final = pack(b"TIME")
 
 
 class ServerClock:
-    """Says what the time is by the server, without waiting for it.
+    """Tells the time of the server without waiting for it.
 
-    The server is asked along with the first command over a new route, and then at most once a minute along with what
+    The server is asked along with the first command over a new client, and then at most once a minute along with what
     is sent anyway; in between the monotonic clock of this machine goes on. Until the first answer has come, the time is
     that of this machine. What is told is off by half of the time that the answer took, at most. In a Cluster it
     is the clock of one of the nodes; whoever runs several machines keeps their clocks together (NTP).
@@ -34,7 +32,7 @@ class ServerClock:
     def __init__(self, machine: Callable[[], float] = time.time) -> None:
         self._machine = machine
         self._ahead: float | None = None
-        """By how much the server is ahead of the monotonic clock."""
+        """Seconds that the server is ahead of the monotonic clock."""
         self._asked_at = float("-inf")
 
     def now(self) -> float:
@@ -43,15 +41,15 @@ class ServerClock:
 
     @property
     def is_due(self) -> bool:
-        """Whether the server should be asked."""
+        """True if the server should be asked again."""
         return time.monotonic() - self._asked_at >= ASK_EVERY
 
-    def ask(self, route: Route, loop: asyncio.AbstractEventLoop) -> None:
+    def ask(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
         """Ask for the time, and let nobody wait for the answer."""
         self._asked_at = asked_at = time.monotonic()
         command = Command(b"", _TIME, loop.create_future(), repeatable=True)
         command.answer.add_done_callback(lambda answer: self._answered(answer, asked_at))
-        route.submit(command)
+        client.submit(command)
 
     def _answered(self, answer: asyncio.Future[Any], asked_at: float) -> None:
         self._asked_at = float("-inf")  # if this was no answer, ask with what is sent next

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import unquote
 
-OWN: Final = frozenset({"prefix", "legacy_prefix"})
+OWN: Final = frozenset({"prefix", "legacy_prefix", "max_connections"})
 """Those that are the store's; all others are redis-py's."""
 
 

@@ -40,9 +40,9 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from kick.session.stores.redis.client.commands import CONDEMN, ENTER, REVOKE
 from kick.session.stores.redis.client.protocol import pack
 from kick.session.stores.redis.records import milliseconds
+from kick.session.stores.redis.scripts import CONDEMN, ENTER, REVOKE
 
 FORBIDDEN_FOR: Final = milliseconds(3600)
 

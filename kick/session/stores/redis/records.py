@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 from kick.session.stores.base import Record, Superseded
 
@@ -30,7 +30,7 @@ def milliseconds(seconds: float) -> bytes:
     return b"%d" % (max(1, round(seconds * 1000)) if seconds * 1000 < MOST_MILLISECONDS else MOST_MILLISECONDS)
 
 
-def record_of(answer: Sequence[bytes]) -> Record | Superseded | None:
+def record_of(answer: Sequence[bytes] | Mapping[bytes, bytes]) -> Record | Superseded | None:
     """The record that an answer to HGETALL holds; `None` for a hash that is no session.
 
     >>> facts = b"1000 1000 2500 60000 - - - "
@@ -42,8 +42,11 @@ def record_of(answer: Sequence[bytes]) -> Record | Superseded | None:
     >>> record_of([]) is None
     True
     """
-    values = iter(answer)
-    pairs = dict(zip(values, values, strict=True))
+    if isinstance(answer, list):
+        values = iter(answer)
+        pairs = dict(zip(values, values, strict=True))
+    else:
+        pairs = dict(cast(Mapping[bytes, bytes], answer))  # RESP3 has maps
     facts = pairs.pop(FACTS, None)
     if facts is None:
         return None

@@ -1,34 +1,29 @@
-"""What a Redis server says of itself: its version, and what time it is there."""
+"""Version and clock of a Redis server."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-from kick.session.stores.redis.client.protocol import pack
-
-if TYPE_CHECKING:
-    from kick.session.stores.redis.store import RedisStore
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 _VERSION: Final = re.compile(rb"^(?:valkey|redis)_version:(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
-_KEY: Final = b"kick"
-"""In a Cluster the node of any key may answer."""
 
 
-class ServerFacts(NamedTuple):
+class ServerInfo(NamedTuple):
     """The version of the commands that the server knows, and its clock, in seconds since 1970."""
 
     version: tuple[int, int, int] | None
     now: float
 
 
-async def facts_of(store: RedisStore) -> ServerFacts:
-    """Ask the server of a store, in a Cluster one of them. Raises the exceptions of redis-py.
+def server_info_of(info: bytes, time: Sequence[bytes]) -> ServerInfo:
+    """Read the answers to INFO and TIME.
 
     Valkey says that it is Redis 7.2.4, whose commands it knows, and its own version beside it; the first counts.
+
+    >>> server_info_of(b"# Server\\r\\nredis_version:7.2.4\\r\\nvalkey_version:8.0.1\\r\\n", [b"1800000000", b"500000"])
+    ServerInfo(version=(7, 2, 4), now=1800000000.5)
     """
-    info: bytes = await store._submit(_KEY, pack(b"INFO", b"server"), None, True)
-    seconds, micros = await store._submit(_KEY, pack(b"TIME"), None, True)
-    found = _VERSION.search(bytes(info))
+    found = _VERSION.search(info)
     version = (int(found[1]), int(found[2]), int(found[3])) if found else None
-    return ServerFacts(version, int(seconds) + int(micros) / 1e6)
+    return ServerInfo(version, int(time[0]) + int(time[1]) / 1e6)

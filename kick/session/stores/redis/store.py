@@ -6,9 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Collection, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from kick.errors import missing_extra
 from kick.session.stores.base import (
     GONE,
     KEEP,
@@ -22,17 +21,20 @@ from kick.session.stores.base import (
     Refused,
     Superseded,
 )
-from kick.session.stores.redis.client.commands import COMMIT, CREATE, DESTROY, MOVE, TOUCH, Command, Script
+from kick.session.stores.redis.client.commands import Command, Script
+from kick.session.stores.redis.client.connect import Client, is_cluster, opener_of
+from kick.session.stores.redis.client.errors import bad_redis_url
+from kick.session.stores.redis.client.node import Limits
+from kick.session.stores.redis.client.protocol import pack
 from kick.session.stores.redis.clock import ServerClock
 from kick.session.stores.redis.errors import legacy_in_cluster
+from kick.session.stores.redis.express import Legacy
 from kick.session.stores.redis.options import split_options
 from kick.session.stores.redis.principals import Call, Entry, Principals
 from kick.session.stores.redis.purge import Purge
 from kick.session.stores.redis.records import mark_of, milliseconds, record_of, superseded_of
-
-if TYPE_CHECKING:
-    from kick.session.stores.redis.client.connect import Open, Route
-    from kick.session.stores.redis.express import Legacy
+from kick.session.stores.redis.scripts import COMMIT, CREATE, DESTROY, MOVE, TOUCH
+from kick.session.stores.redis.server_info import ServerInfo, server_info_of
 
 logger: Final = logging.getLogger("kick.session")
 
@@ -57,7 +59,8 @@ class RedisStore:
             (`"sess:"` unless it was told otherwise); in a URL, `?legacy_prefix=sess:`. Each is taken over, with the
             rest of its life, by the first request that comes with its cookie. Not in a Cluster.
         timeout: how long to wait for a connection, and again for an answer: a `timedelta` or seconds.
-        max_connections: to each server. Commands share one; there are more only while Redis is slow.
+        max_connections: the most connections to each node. Commands share one; there are more only while Redis is slow.
+            In a URL, `?max_connections=4` comes first; the limit of a client's pool is not exceeded.
 
     A load is one command, a change one script; sessions that belong to a principal need another command when they are
     given to it, when they move, and once in a `max_age`. The commands of requests that run at the same time share
@@ -75,13 +78,13 @@ class RedisStore:
     Redis must not evict (`maxmemory-policy noeviction`, or memory enough): a session that is evicted is a user who is
     logged out, and an index that is evicted is a revocation that does not find what it should.
 
-    Raises `KickError`: `redis-url`, `redis-client`, `redis-legacy-cluster` or `missing-extra`. Connects to nothing
-    before it is used.
+    Connects to nothing before it is used. Raises `KickError`: `redis-url`, `redis-client`, `redis-connection` or
+    `redis-legacy-cluster`.
 
     >>> store = RedisStore("redis://localhost:6379/0", timeout=0.5)
     >>> RedisStore("http://localhost")
     Traceback (most recent call last):
-    kick.session.stores.redis.errors.bad_redis_url: [redis-url] 'http://localhost' leads to no Redis: ...
+    kick.errors.KickError: [redis-url] 'http://localhost' leads to no Redis: ...
     """
 
     keeps_time: Final = True
@@ -102,24 +105,26 @@ class RedisStore:
             raise ValueError(f"max_connections must be at least 1, not {max_connections}")
         options: dict[str, str] = {}
         if isinstance(client, str):
-            client, options = split_options(client)
+            url, (client, options) = client, split_options(client)
+            if "max_connections" in options:
+                max_connections = _max_connections(url, options["max_connections"])
         self.prefix = options.get("prefix", prefix)
         self.timeout = seconds
         self._prefix = self.prefix.encode()
-        self._open = _opening(client, seconds, max_connections)
+        self._open = opener_of(client, Limits(seconds, max_connections))
         self._legacy = _legacy(client, options.get("legacy_prefix", legacy_prefix), self._prefix, self._call)
-        self._routes: dict[asyncio.AbstractEventLoop, Route] = {}
+        self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._route: Route | None = None
+        self._client: Client | None = None
         self._clock = ServerClock()
         self._principals = Principals(self._prefix, self._call)
         self._purge = Purge(self._principals.pattern)
 
     def now(self) -> float:
         """The clock of the Redis server, in seconds, to a few milliseconds: see `ServerClock`."""
-        loop, route = self._loop, self._route
-        if self._clock.is_due and route is not None and loop is not None and loop is _running_loop():
-            self._clock.ask(route, loop)
+        loop, client = self._loop, self._client
+        if self._clock.is_due and client is not None and loop is not None and loop is _running_loop():
+            self._clock.ask(client, loop)
         return self._clock.now()
 
     async def load(self, key: str) -> Record | Superseded | None:
@@ -286,14 +291,21 @@ class RedisStore:
 
     async def purge(self) -> int:
         """Free entries of the index that have lapsed; how many. Sessions that have expired Redis frees by itself."""
-        return await self._purge.run(await self._here().servers())
+        return await self._purge.run(await self._here().nodes())
+
+    async def server_info(self) -> ServerInfo:
+        """Ask the server, in a Cluster one of the nodes, for its version and its clock."""
+        key = b"kick"  # in a Cluster the node of any key may answer
+        info = await self._submit(key, pack(b"INFO", b"server"), None, repeatable=True)
+        time = await self._submit(key, pack(b"TIME"), None, repeatable=True)
+        return server_info_of(info, time)
 
     async def aclose(self) -> None:
         """Wait for answers that are due, and close the connections of this event loop."""
-        route = self._routes.pop(asyncio.get_running_loop(), None)
-        self._loop = self._route = None
-        if route is not None:
-            await route.aclose()
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        self._loop = self._client = None
+        if client is not None:
+            await client.aclose()
 
     # Principals
 
@@ -337,25 +349,25 @@ class RedisStore:
     def _submit(
         self, key: bytes, payload: bytes, script: Script | None, repeatable: bool = False
     ) -> asyncio.Future[Any]:
-        loop, route = asyncio.get_running_loop(), self._route
-        if route is None or loop is not self._loop:
-            route = self._here()
+        loop, client = asyncio.get_running_loop(), self._client
+        if client is None or loop is not self._loop:
+            client = self._here()
         answer = loop.create_future()
-        route.submit(Command(key, payload, answer, script, repeatable))
+        client.submit(Command(key, payload, answer, script, repeatable))
         return answer
 
-    def _here(self) -> Route:
-        """The route of the running event loop: connections belong to one."""
+    def _here(self) -> Client:
+        """Return the client of the running event loop: connections belong to one."""
         loop = asyncio.get_running_loop()
-        if loop is self._loop and self._route is not None:
-            return self._route
-        route = self._routes.get(loop)
-        if route is None:
-            self._routes = {each: route for each, route in self._routes.items() if not each.is_closed()}
-            route = self._routes[loop] = self._open()
-            self._clock.ask(route, loop)
-        self._loop, self._route = loop, route
-        return route
+        if loop is self._loop and self._client is not None:
+            return self._client
+        client = self._clients.get(loop)
+        if client is None:
+            self._clients = {each: client for each, client in self._clients.items() if not each.is_closed()}
+            client = self._clients[loop] = self._open()
+            self._clock.ask(client, loop)
+        self._loop, self._client = loop, client
+        return client
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -365,23 +377,15 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _opening(client: object, timeout: float, max_connections: int) -> Open:
-    try:
-        import redis.asyncio  # pyright: ignore[reportUnusedImport] # noqa: F401
-    except ModuleNotFoundError:
-        raise missing_extra("RedisStore", "redis", "redis") from None
-    from kick.session.stores.redis.client.connect import route_to
-    from kick.session.stores.redis.client.node import Limits
-
-    return route_to(client, Limits(timeout, max_connections))
+def _max_connections(url: str, text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise bad_redis_url(url, f"max_connections must be a whole number of at least 1, not {text!r}")
+    return int(text)
 
 
 def _legacy(client: object, legacy_prefix: str | None, prefix: bytes, call: Call) -> Legacy | None:
     if legacy_prefix is None:
         return None
-    from kick.session.stores.redis.client.connect import is_cluster
-    from kick.session.stores.redis.express import Legacy
-
     if is_cluster(client):
         raise legacy_in_cluster(legacy_prefix)
     return Legacy(legacy_prefix, prefix, call)

@@ -1,46 +1,45 @@
-"""Where commands go in a Redis Cluster: to the node that has the slot of the key."""
+"""A client of a Redis Cluster: commands go to the node that has the slot of their key."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from redis.crc import key_slot
 from redis.exceptions import ClusterDownError, RedisError
 
 from kick.session.stores.redis.client.commands import Command
-from kick.session.stores.redis.client.node import Limits, Server
+from kick.session.stores.redis.client.connection import Connection
+from kick.session.stores.redis.client.errors import error_of, plain_error
+from kick.session.stores.redis.client.node import Limits, Node
 from kick.session.stores.redis.client.protocol import pack
-from kick.session.stores.redis.client.single import error_of, plain_error
-
-Address: TypeAlias = tuple[str, int]
+from kick.session.stores.redis.client.settings import Address
 
 SLOTS: Final = 16_384
 MOST_TRIES: Final = 8
-"""How often one command is sent on to another node, or waits for keys that are on their way."""
+"""Tries of one command: redirections to another node, and pauses for keys that are being moved."""
 
 TRY_AGAIN_AFTER: Final = 0.02
-"""Seconds until the keys of a move that are on their way to another node may have arrived."""
+"""Seconds of the first pause for keys that are being moved to another node."""
 
 REFRESH_AFTER: Final = 0.1
-"""Seconds between two questions for the map of slots."""
-
+"""Seconds between two requests for the map of slots."""
 
 ASKED_IN_TIME: Final = 3
-"""How many silent nodes can be asked for the map within the time limit."""
+"""Silent nodes that can be asked for the map within the time limit."""
 
 
 class Cluster:
-    """The nodes of a cluster, and the map that says which of them has which slot.
+    """The nodes of a cluster, and the map from slots to nodes.
 
-    A node that a slot has left says where it went (MOVED, ASK): a map that is behind costs a round trip, not an error.
+    A node answers MOVED or ASK for a slot that it gave away, so an old map costs a round trip and no error.
     """
 
     def __init__(
         self,
         seeds: Sequence[Address],
-        connect: Callable[[Address], Awaitable[Any]],
+        connect: Callable[[Address], Awaitable[Connection]],
         limits: Limits,
         *,
         remap: Callable[[str, int], Address] = lambda host, port: (host, port),
@@ -50,7 +49,7 @@ class Cluster:
         self._limits = limits
         self._remap = remap
         self._loop = asyncio.get_running_loop()
-        self._servers: dict[Address, Server] = {}
+        self._nodes: dict[Address, Node] = {}
         self._slots: list[Address | None] = [None] * SLOTS
         self._homeless: list[Command] = []
         self._refresh: asyncio.Task[None] | None = None
@@ -63,15 +62,15 @@ class Cluster:
             self._homeless.append(command)
             self._ask_for_slots()
         else:
-            self._servers[address].submit(command)
+            self._nodes[address].submit(command)
 
-    async def servers(self) -> Sequence[Server]:
-        """The servers that between them have all the data."""
+    async def nodes(self) -> Sequence[Node]:
+        """Return the nodes that hold all the data between them."""
         if None in self._slots:
             self._ask_for_slots()
         if self._refresh is not None:
             await asyncio.wait([self._refresh])
-        primaries = [self._servers[address] for address in dict.fromkeys(self._slots) if address is not None]
+        primaries = [self._nodes[address] for address in dict.fromkeys(self._slots) if address is not None]
         if not primaries:
             raise ClusterDownError("no node of the cluster could be asked for its slots")
         return primaries
@@ -80,16 +79,16 @@ class Cluster:
         """Close the connections."""
         if self._refresh is not None:
             await asyncio.wait([self._refresh])
-        servers, self._servers = list(self._servers.values()), {}
+        nodes, self._nodes = list(self._nodes.values()), {}
         self._slots = [None] * SLOTS
-        await asyncio.gather(*(server.aclose() for server in servers))
+        await asyncio.gather(*(node.aclose() for node in nodes))
 
-    def refused(self, server: Server, command: Command, text: str) -> None:
-        """Follow the command's key to where it has gone; raise what the server said when that is not it."""
+    def refused(self, node: Node, command: Command, text: str) -> None:
+        """Send the command to the node that has its key now, or raise the answer for its caller."""
         text = plain_error(text)
         code, _, rest = text.partition(" ")
         if code == "NOSCRIPT" and command.bring_script():
-            server.submit(command)
+            node.submit(command)
             return
         command.tries += 1
         command.ask_no_more()
@@ -97,12 +96,12 @@ class Cluster:
             command.fail(error_of(text))
         elif code == "MOVED":
             slot, _, address = rest.partition(" ")
-            self._slots[int(slot)] = self._named(address, server)
+            self._slots[int(slot)] = self._named(address, node)
             self._ask_for_slots()
             self.submit(command)
         elif code == "ASK":
             command.ask()
-            self._servers[self._named(rest.partition(" ")[2], server)].submit(command)
+            self._nodes[self._named(rest.partition(" ")[2], node)].submit(command)
         elif code == "TRYAGAIN":
             self._loop.call_later(TRY_AGAIN_AFTER * command.tries, self.submit, command)
         else:
@@ -110,23 +109,23 @@ class Cluster:
                 self._ask_for_slots()
             command.fail(error_of(text))
 
-    def unreachable(self, server: Server) -> None:
-        """Another node may have taken the place of this one: ask."""
+    def unreachable(self, node: Node) -> None:
+        """Read the map again: another node may have taken the place of this one."""
         self._ask_for_slots()
 
     # The map
 
-    def _named(self, text: str, server: Server) -> Address:
-        """The address that a node names; without a host, it is the one that the node itself was reached by."""
+    def _named(self, text: str, node: Node) -> Address:
+        """Return the address that a node names; without a host, it is the host of that node."""
         host, _, port = text.rpartition(":")
         if host in ("", "?"):
-            host = server.name.rpartition(":")[0]
+            host = node.name.rpartition(":")[0]
         return self._known(self._remap(host, int(port)))
 
     def _known(self, address: Address) -> Address:
-        if address not in self._servers:
+        if address not in self._nodes:
             name = f"{address[0]}:{address[1]}"
-            self._servers[address] = Server(name, lambda: self._connect(address), self, self._limits)
+            self._nodes[address] = Node(name, lambda: self._connect(address), self, self._limits)
         return address
 
     def _ask_for_slots(self) -> None:
@@ -143,32 +142,32 @@ class Cluster:
 
     async def _read_slots(self) -> None:
         error: Exception = ClusterDownError("no node of the cluster could be asked for its slots")
-        for address in dict.fromkeys([*self._servers, *self._seeds]):
-            server = self._servers[self._known(address)]
+        for address in dict.fromkeys([*self._nodes, *self._seeds]):
+            node = self._nodes[self._known(address)]
             command = Command(b"", pack(b"CLUSTER", b"SLOTS"), self._loop.create_future(), repeatable=True)
-            server.submit(command)
+            node.submit(command)
             try:
                 async with asyncio.timeout(self._limits.timeout / ASKED_IN_TIME):
-                    self._map(await command.answer, server)
+                    self._map(await command.answer, node)
             except (RedisError, TimeoutError) as failed:
                 error = failed
-                self._servers[address] = self._servers.pop(address)  # asked last, next time
+                self._nodes[address] = self._nodes.pop(address)  # asked last, next time
             else:
                 error = ClusterDownError("no node of the cluster has the slot")
                 break
         self._settle(error)
 
-    def _map(self, ranges: Any, server: Server) -> None:
+    def _map(self, ranges: Any, node: Node) -> None:
         slots: list[Address | None] = [None] * SLOTS
         for first, last, primary, *_ in ranges:
-            address = self._named(f"{(primary[0] or b'').decode()}:{primary[1]}", server)
+            address = self._named(f"{(primary[0] or b'').decode()}:{primary[1]}", node)
             slots[first : last + 1] = [address] * (last + 1 - first)
         self._slots = slots
-        for address in self._servers.keys() - set(slots):
-            self._servers[address].retire_connections()
+        for address in self._nodes.keys() - set(slots):
+            self._nodes[address].retire_connections()
 
     def _settle(self, error: Exception) -> None:
-        """Send the commands that waited for the map."""
+        """Send the commands that waited for the map; those whose slot nobody has fail."""
         homeless, self._homeless = self._homeless, []
         for command in homeless:
             if self._slots[key_slot(command.key)] is None:

@@ -1,45 +1,44 @@
-"""From a URL or a client of redis.asyncio to where commands go.
+"""From a URL or a client of redis.asyncio to a client of this folder.
 
-redis-py knows how to connect: addresses, TLS, credentials, Sentinel. What it connects is used in this store's own way
-(`client.connection`), so of a client that was passed in only the settings are taken: its pool and its connections stay
-with their owner.
+redis-py parses URLs and finds the primary behind Sentinel. Of a client that was passed in only the settings are taken:
+its pool and its connections stay with their owner.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
+from msgspec.structs import replace
 from redis.asyncio import ConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import ReadOnlyError
 
-from kick.session.stores.redis.client.cluster import Address, Cluster
+from kick.session.stores.redis.client.cluster import Cluster
 from kick.session.stores.redis.client.commands import Command
-from kick.session.stores.redis.client.node import Limits
+from kick.session.stores.redis.client.connection import Connection
+from kick.session.stores.redis.client.errors import bad_redis_client, bad_redis_url
+from kick.session.stores.redis.client.handshake import open_connection
+from kick.session.stores.redis.client.node import Limits, Node
+from kick.session.stores.redis.client.settings import Address, Settings, settings_of
 from kick.session.stores.redis.client.single import Single
-from kick.session.stores.redis.errors import bad_redis_client, bad_redis_url
 
 PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
 
-Settings: TypeAlias = Mapping[str, Any]
-"""Keyword arguments for a connection of redis-py."""
 
-
-class Route(Protocol):
-    """Where commands go. It belongs to one event loop."""
+class Client(Protocol):
+    """Sends commands to the nodes that have their keys. It belongs to one event loop."""
 
     def submit(self, command: Command) -> None:
         """Send a command; its future gets the answer."""
         ...
 
-    async def servers(self) -> Any:
-        """The servers that between them have all the data."""
+    async def nodes(self) -> Sequence[Node]:
+        """Return the nodes that hold all the data between them."""
         ...
 
     async def aclose(self) -> None:
@@ -47,28 +46,28 @@ class Route(Protocol):
         ...
 
 
-Open: TypeAlias = Callable[[], Route]
+Open: TypeAlias = Callable[[], Client]
 
 
-def route_to(client: object, limits: Limits) -> Open:
-    """What opens the route that a URL or a client stands for; once for each event loop.
+def opener_of(source: object, limits: Limits) -> Open:
+    """Return a function that opens a client for a URL or like a client of redis.asyncio, once for each event loop.
 
-    Connects to nothing. Raises `KickError`: `redis-url` or `redis-client`.
+    Connects to nothing. Raises `KickError`: `redis-url`, `redis-client` or `redis-connection`.
     """
-    if isinstance(client, str):
-        return _from_url(client, limits)
-    if isinstance(client, RedisCluster):
-        return _from_cluster(client, limits)
-    if isinstance(client, Redis):
-        return _from_client(client, limits)
-    raise bad_redis_client(client)
+    if isinstance(source, str):
+        return _from_url(source, limits)
+    if isinstance(source, RedisCluster):
+        return _from_cluster(source, limits)
+    if isinstance(source, Redis):
+        return _from_client(source, limits)
+    raise bad_redis_client(source)
 
 
-def is_cluster(client: object) -> bool:
-    """Whether a URL or a client stands for a Cluster."""
-    if isinstance(client, str):
-        return client.partition("://")[0].endswith("+cluster")
-    return isinstance(client, RedisCluster)
+def is_cluster(source: object) -> bool:
+    """Return true if a URL or a client stands for a Cluster."""
+    if isinstance(source, str):
+        return source.partition("://")[0].endswith("+cluster")
+    return isinstance(source, RedisCluster)
 
 
 # Clients
@@ -76,79 +75,56 @@ def is_cluster(client: object) -> bool:
 
 def _from_client(client: Redis, limits: Limits) -> Open:
     pool = client.connection_pool
-    make, settings = pool.connection_class, _plain(pool.connection_kwargs, limits)
+    limits = _at_most(limits, pool.max_connections)
+    options = {**pool.connection_kwargs, "retry": client.get_retry()}
+    settings = settings_of(cast(type, pool.connection_class), options, timeout=limits.timeout)
     if isinstance(pool, SentinelConnectionPool):
-        name = f"the primary of {pool.service_name!r}"
-
-        async def connect() -> Any:
-            _ = client  # whose pool asks the sentinels, and is held by its connections only weakly
-            connection = await _connected(make, settings)
-            await _check_primary(connection)
-            return connection
-
-        return lambda: Single(name, connect, limits)
-    return _single(make, settings, limits)
+        return lambda: _primary(pool.sentinel_manager, pool.service_name, settings, limits)
+    return _single(settings, limits)
 
 
-def _single(make: Any, settings: Settings, limits: Limits) -> Open:
-    name = settings.get("path") or f"{settings.get('host', 'localhost')}:{settings.get('port', PORT)}"
-    return lambda: Single(name, lambda: _connected(make, settings), limits)
+def _single(settings: Settings, limits: Limits) -> Open:
+    return lambda: Single(settings.name, lambda: open_connection(settings), limits)
+
+
+def _primary(sentinel: Sentinel, service: str, settings: Settings, limits: Limits) -> Single:
+    async def connect() -> Connection:
+        address = await sentinel.discover_master(service)
+        # The sentinels may name a server that becomes a replica in the same moment.
+        return await open_connection(settings.at(address), primary=True)
+
+    return Single(f"the primary of {service!r}", connect, limits)
 
 
 def _from_cluster(client: RedisCluster, limits: Limits) -> Open:
-    settings = dict(client.get_connection_kwargs())
-    make = settings.pop("connection_class")
-    for name in ("max_connections", "response_callbacks", "redis_connect_func"):
-        settings.pop(name, None)
+    options = dict(client.get_connection_kwargs())
+    kind, limits = options.pop("connection_class"), _at_most(limits, options.pop("max_connections", None))
+    for name in ("response_callbacks", "redis_connect_func"):
+        options.pop(name, None)
     nodes = client.nodes_manager
     seeds = [(node.host, int(node.port)) for node in nodes.startup_nodes.values()]
-    return _cluster(seeds, make, _plain(settings, limits), limits, remap=_remap(nodes))
-
-
-def _remap(nodes: Any) -> Callable[[str, int], Address]:
     remap = getattr(nodes, "address_remap", None)
-    return lambda host, port: remap((host, port)) if remap is not None else (host, port)
+    return _cluster(seeds, settings_of(cast(type, kind), options, timeout=limits.timeout), limits, remap)
 
 
-def _cluster(seeds: list[Address], make: Any, settings: Settings, limits: Limits, **options: Any) -> Open:
-    async def connect(address: Address) -> Any:
-        return await _connected(make, {**settings, "host": address[0], "port": address[1]})
+def _cluster(
+    seeds: list[Address],
+    settings: Settings,
+    limits: Limits,
+    remap: Callable[[Address], Address] | None = None,
+) -> Open:
+    def connect(address: Address) -> Awaitable[Connection]:
+        return open_connection(settings.at(address))
 
-    return lambda: Cluster(seeds, connect, limits, **options)
+    def remapped(host: str, port: int) -> Address:
+        return (host, port) if remap is None else remap((host, port))
 
-
-def _plain(settings: Mapping[str, Any], limits: Limits) -> Settings:
-    """The settings of a connection that speaks RESP2, decodes nothing, and leaves repeating and waiting to us."""
-    kept = {name: value for name, value in settings.items() if not name.startswith(("maint_", "oss_cluster_", "orig_"))}
-    timeouts = {name: kept.get(name) or limits.timeout for name in ("socket_timeout", "socket_connect_timeout")}
-    ours: dict[str, Any] = {
-        "protocol": 2,
-        "decode_responses": False,
-        "retry": Retry(NoBackoff(), 0),
-        "retry_on_error": [],
-        "retry_on_timeout": False,
-        "health_check_interval": 0,
-    }
-    return {**kept, **timeouts, **ours}
+    return lambda: Cluster(seeds, connect, limits, remap=remapped)
 
 
-async def _connected(make: Any, settings: Settings) -> Any:
-    connection = make(**settings)
-    try:
-        await connection.connect()
-    except BaseException:
-        await connection.disconnect(nowait=True)
-        raise
-    return connection
-
-
-async def _check_primary(connection: Any) -> None:
-    """See that the sentinels did not name a server that has become a replica in the same moment."""
-    await connection.send_command("ROLE")
-    role = await connection.read_response(disable_decoding=True)
-    if role[0] != b"master":
-        await connection.disconnect()
-        raise ReadOnlyError("the server that the sentinels name as the primary is a replica")
+def _at_most(limits: Limits, max_connections: int | None) -> Limits:
+    """Return limits that do not exceed those of a client's pool."""
+    return replace(limits, max_connections=min(limits.max_connections, max_connections or limits.max_connections))
 
 
 # URLs
@@ -167,10 +143,9 @@ def _from_url(url: str, limits: Limits) -> Open:
             case "cluster":
                 return _cluster_url(url, scheme, limits)
             case _:
-                make, settings = _settings(url, limits)
+                return _single(_settings(url, limits), limits)
     except (ValueError, TypeError) as error:
         raise bad_redis_url(url, str(error)) from error
-    return _single(make, settings, limits)
 
 
 def _sentinel_url(url: str, scheme: str, limits: Limits) -> Open:
@@ -184,32 +159,33 @@ def _sentinel_url(url: str, scheme: str, limits: Limits) -> Open:
     if database and not database.isdecimal():
         raise ValueError(f"{database!r} is no number of a database")
     credentials, at, _ = parts.netloc.rpartition("@")
-    _, settings = _settings(f"{scheme}://{credentials}{at}/{database}?{urlencode(query)}", limits)
-    tls = {name: value for name, value in settings.items() if name.startswith("ssl_")} | {"ssl": scheme == "rediss"}
+    plain = f"{scheme}://{credentials}{at}/{database}?{urlencode(query)}"
+    settings, options = _settings(plain, limits), _options(plain)[1]
+    tls = {name: value for name, value in options.items() if name.startswith("ssl_")} | {"ssl": scheme == "rediss"}
     timeouts = {"socket_timeout": limits.timeout, "socket_connect_timeout": limits.timeout}
     for_sentinels = {**of_sentinels, **tls, **timeouts, "protocol": 2, "retry": Retry(NoBackoff(), 0)}
 
-    def open_route() -> Route:
-        sentinel = cast(Any, Sentinel)(_addresses(parts.netloc, SENTINEL_PORT), sentinel_kwargs=for_sentinels)
-        client = cast(Redis, sentinel.master_for(service, **settings, ssl=scheme == "rediss"))
-        return _Sentinels(_from_client(client, limits)(), sentinel)
+    addresses = _addresses(parts.netloc, SENTINEL_PORT)
 
-    _addresses(parts.netloc, SENTINEL_PORT)
-    return open_route
+    def open_client() -> Client:
+        sentinel: Sentinel = cast(Any, Sentinel)(addresses, sentinel_kwargs=for_sentinels)
+        return _BehindSentinels(_primary(sentinel, service, settings, limits), sentinel)
+
+    return open_client
 
 
-class _Sentinels:
-    """A route, and the connections to the sentinels that show the way."""
+class _BehindSentinels:
+    """A client, and the connections to the sentinels that name its primary."""
 
-    def __init__(self, route: Route, sentinel: Sentinel) -> None:
-        self._route = route
+    def __init__(self, client: Client, sentinel: Sentinel) -> None:
+        self._client = client
         self._sentinel = sentinel
-        self.submit = route.submit
-        self.servers = route.servers
+        self.submit = client.submit
+        self.nodes = client.nodes
 
     async def aclose(self) -> None:
         """Close the connections, those to the sentinels too."""
-        await self._route.aclose()
+        await self._client.aclose()
         for client in self._sentinel.sentinels:
             await client.aclose()
 
@@ -219,29 +195,31 @@ def _cluster_url(url: str, scheme: str, limits: Limits) -> Open:
     if parts.path.strip("/") not in ("", "0"):
         raise ValueError("a cluster has no database but 0")
     credentials, at, _ = parts.netloc.rpartition("@")
-    make, settings = _settings(f"{scheme}://{credentials}{at}?{parts.query}", limits)
-    return _cluster(_addresses(parts.netloc, PORT), make, settings, limits)
+    settings = _settings(f"{scheme}://{credentials}{at}?{parts.query}", limits)
+    return _cluster(_addresses(parts.netloc, PORT), settings, limits)
 
 
-def _settings(url: str, limits: Limits) -> tuple[Any, dict[str, Any]]:
-    """The class of connection for a URL of redis-py, and its settings, tried out."""
+def _settings(url: str, limits: Limits) -> Settings:
+    kind, options = _options(url)
+    return settings_of(kind, options, timeout=limits.timeout)
+
+
+def _options(url: str) -> tuple[type, Mapping[str, Any]]:
+    """Return the class of connection for a URL of redis-py, and its options."""
     pool = ConnectionPool.from_url(url)
-    settings = dict(_plain(pool.connection_kwargs, limits))
-    if "path" in settings:
-        settings = {name: value for name, value in settings.items() if name not in ("host", "port")}
-    pool.connection_class(**settings)
-    return pool.connection_class, settings
+    # redis-py 8 pauses for up to ten seconds between tries unless it is told otherwise.
+    return pool.connection_class, {"retry": Retry(NoBackoff(), 0), **pool.connection_kwargs}
 
 
 def _split(url: str) -> SplitResult:
-    """The parts of a URL with several hosts: `urlsplit` refuses those in which a later one is in brackets."""
+    """Return the parts of a URL with several hosts: `urlsplit` refuses those in which a later one is in brackets."""
     scheme, _, rest = url.partition("://")
     netloc = re.split(r"[/?#]", rest, maxsplit=1)[0]
     return urlsplit(rest[len(netloc) :].lstrip("/"))._replace(scheme=scheme, netloc=netloc)
 
 
 def _addresses(netloc: str, default_port: int) -> list[Address]:
-    """The hosts and ports of `user:password@host:port,host:port`."""
+    """Return the hosts and ports of `user:password@host:port,host:port`."""
     addresses: list[Address] = []
     for each in netloc.rpartition("@")[2].split(","):
         parts = urlsplit(f"//{each}")

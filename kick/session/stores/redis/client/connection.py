@@ -1,7 +1,7 @@
 """One connection to Redis, on which commands follow each other without waiting for answers.
 
-redis-py makes the connection: address, TLS, credentials, database. Then this module takes its transport over: a
-command costs a few microseconds here, and several times that through the streams of redis-py.
+It is a protocol of asyncio, and no reader and writer of streams: a command costs a few microseconds here, and several
+times that through streams.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from kick.session.stores.redis.client.commands import Command
-from kick.session.stores.redis.client.protocol import UNFINISHED, Refusal, new_reader
+from kick.session.stores.redis.client.protocol import UNFINISHED, PushNotification, Refusal, new_reader
 
 MOST_IN_FLIGHT: Final = 512
 """Commands that may wait for their answers on one connection."""
@@ -25,7 +25,7 @@ SLOW_AFTER: Final = 0.005
 
 
 class Owner(Protocol):
-    """Who gave a lane its commands."""
+    """The object that gives a connection its commands."""
 
     def refused(self, command: Command, text: str) -> None:
         """The server answered with an error."""
@@ -35,32 +35,33 @@ class Owner(Protocol):
         """Answers have come, so there is room for further commands."""
         ...
 
-    def lost(self, lane: Lane, error: Exception, unanswered: Sequence[Command]) -> None:
+    def lost(self, connection: Connection, error: Exception, unanswered: Sequence[Command]) -> None:
         """The connection is gone; whether the `unanswered` commands were carried out is unknown."""
         ...
 
 
-class Lane(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """A connection with commands in flight. Answers come in the order of the commands."""
 
-    def __init__(self, owner: Owner, connection: Any) -> None:
-        """Take over a connection that redis-py has made and that awaits no answer."""
+    _transport: asyncio.Transport
+
+    def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._loop = asyncio.get_running_loop()
-        self._writer = _take_writer(connection)
-        self._transport = cast(asyncio.Transport, self._writer.transport)
         self._reader = new_reader()
         self._in_flight: deque[Command] = deque()
         self._waiting_since = 0.0
-        """When the last complete answer came, or else the first command in flight was sent."""
+        """The time of the last complete answer, or else of sending the first command in flight."""
         self._heard_at = 0.0
-        """When anything came last."""
+        """The time at which anything came last."""
         self._is_full = False
         self._is_retired = False
         self._is_lost = False
         self.closed: asyncio.Future[None] = self._loop.create_future()
-        self._transport.set_protocol(self)
-        self._transport.set_write_buffer_limits(high=1)  # or uvloop before 0.23 writes at the end of a turn only
+
+    def serve(self, owner: Owner) -> None:
+        """Take commands from another owner from now on."""
+        self._owner = owner
 
     @property
     def in_flight(self) -> list[Command]:
@@ -69,18 +70,18 @@ class Lane(asyncio.Protocol):
 
     @property
     def is_retired(self) -> bool:
-        """Whether it takes no further commands."""
+        """True if it takes no further commands."""
         return self._is_retired
 
     def room(self, now: float) -> int:
-        """How many further commands it takes: none while it is slow."""
+        """Return the number of further commands that it takes: none while it is slow."""
         waiting = len(self._in_flight)
         if self._is_retired or self._is_full or (waiting and now - self._waiting_since > SLOW_AFTER):
             return 0
         return MOST_IN_FLIGHT - waiting
 
     def is_overdue(self, now: float, time_limit: float) -> bool:
-        """Whether the server has been silent for longer than `time_limit` seconds."""
+        """Return true if the server has been silent for longer than `time_limit` seconds."""
         return bool(self._in_flight) and now - max(self._waiting_since, self._heard_at) > time_limit
 
     def send(self, commands: Sequence[Command], since: float) -> None:
@@ -109,11 +110,20 @@ class Lane(asyncio.Protocol):
         self._transport.close()
 
     def fail(self, error: Exception) -> None:
-        """Give the connection up."""
+        """Close the connection at once, and report it as lost."""
         self._transport.abort()
         self._lose(error)
 
-    # What the event loop calls
+    def abort(self) -> None:
+        """Close the connection at once; nobody waits for its answers."""
+        self.fail(RedisConnectionError("the connection was closed"))
+
+    # Calls of the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=1)  # or uvloop before 0.23 writes at the end of a turn only
 
     def data_received(self, data: bytes) -> None:
         """Hand the answers that have arrived to those who wait for them."""
@@ -122,6 +132,8 @@ class Lane(asyncio.Protocol):
         try:
             reader.feed(data)
             while (answer := reader.gets()) is not UNFINISHED:
+                if type(answer) is PushNotification:
+                    continue  # it belongs to no command; taken for an answer, it would shift all that follow
                 command = in_flight.popleft()
                 if command.preludes:
                     command.preludes -= 1
@@ -162,16 +174,3 @@ class Lane(asyncio.Protocol):
             unanswered = self.in_flight
             self._in_flight.clear()
             self._owner.lost(self, error, unanswered)
-
-
-def _take_writer(connection: Any) -> asyncio.StreamWriter:
-    """The writer of a connection of redis-py, which then no longer has one and will not close it.
-
-    The two attributes have been there since redis-py has been asynchronous, and have no public counterpart.
-    """
-    writer = getattr(connection, "_writer", None)
-    if not isinstance(writer, asyncio.StreamWriter):
-        raise RedisConnectionError(f"{connection!r} is not connected")
-    for name in ("_reader", "_writer"):
-        setattr(connection, name, None)
-    return writer

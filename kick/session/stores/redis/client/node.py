@@ -1,6 +1,6 @@
 """One Redis server: the commands that wait for it, and the connections that carry them.
 
-    submit ──► queue ──► flush, once in a turn of the event loop ──► lane ──► answers
+    submit ──► queue ──► flush, once in a turn of the event loop ──► connection ──► answers
 
 The commands of one turn go out together, on the first connection that is not slow; of many, each `BATCH` as soon as it
 is complete, so that the server works while this process does. Only when the last answer has kept everybody waiting is
@@ -13,7 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from math import inf
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -21,40 +21,42 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kick.session.stores.redis.client.commands import Command
-from kick.session.stores.redis.client.connection import Lane
+from kick.session.stores.redis.client.connection import Connection
 
 BATCH: Final = 16
 """Commands that are not kept waiting for the end of a turn."""
 
 CHECKS: Final = 8
-"""How often within the time limit the clock is looked at."""
+"""Looks at the clock within the time limit."""
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What a store may use up."""
+    """Limits of time and connections."""
 
     timeout: float
     """Seconds to wait for a connection, and again for an answer."""
     max_connections: int
-    """Connections to each server."""
+    """Connections to each node."""
 
 
 class Refusals(Protocol):
-    """Who decides what becomes of a command that a server refused, and hears of servers that are out of reach."""
+    """The object that decides about commands which a node refused, and hears of nodes that are out of reach."""
 
-    def refused(self, server: Server, command: Command, text: str) -> None:
+    def refused(self, node: Node, command: Command, text: str) -> None:
         """The server answered with an error."""
         ...
 
-    def unreachable(self, server: Server) -> None:
+    def unreachable(self, node: Node) -> None:
         """A connection broke, or could not be made."""
         ...
 
 
-class Server:
-    """The queue of commands for one server, and its connections. It belongs to one event loop."""
+class Node:
+    """A server: the queue of its commands, and its connections. It belongs to one event loop."""
 
-    def __init__(self, name: str, connect: Callable[[], Awaitable[Any]], refusals: Refusals, limits: Limits) -> None:
+    def __init__(
+        self, name: str, connect: Callable[[], Awaitable[Connection]], refusals: Refusals, limits: Limits
+    ) -> None:
         self.name = name
         self._connect = connect
         self._refusals = refusals
@@ -63,7 +65,7 @@ class Server:
         self._queue: deque[Command] = deque()
         self._flush_is_due = False
         self._sent_early = False
-        self._lanes: list[Lane] = []
+        self._connections: list[Connection] = []
         self._connecting: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
 
@@ -78,13 +80,13 @@ class Server:
             self._send(self._loop.time(), since=inf)
 
     def retire_connections(self) -> None:
-        """Let the connections that there are finish, and make new ones."""
-        for lane in list(self._lanes):
-            lane.retire()
+        """Let the present connections finish, and open new ones for further commands."""
+        for connection in list(self._connections):
+            connection.retire()
 
     async def aclose(self) -> None:
         """Wait for the answers that are due, within the time limit, and close the connections."""
-        commands = [*self._queue, *(command for lane in self._lanes for command in lane.in_flight)]
+        commands = [*self._queue, *(command for connection in self._connections for command in connection.in_flight)]
         if commands:
             await asyncio.wait([command.answer for command in commands], timeout=self._limits.timeout)
         if self._connecting is not None:
@@ -92,31 +94,33 @@ class Server:
             await asyncio.wait([self._connecting])
             self._connecting = None
         self._fail_queue(RedisConnectionError("the store was closed"))
-        lanes = list(self._lanes)
-        for lane in lanes:
-            lane.close()
-        if lanes:
-            _, open_ones = await asyncio.wait([lane.closed for lane in lanes], timeout=self._limits.timeout)
-            for lane in lanes if open_ones else ():
-                lane.fail(RedisConnectionError("the store was closed"))
+        connections = list(self._connections)
+        for connection in connections:
+            connection.close()
+        if connections:
+            _, open_ones = await asyncio.wait(
+                [connection.closed for connection in connections], timeout=self._limits.timeout
+            )
+            for connection in connections if open_ones else ():
+                connection.fail(RedisConnectionError("the store was closed"))
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
 
-    # What lanes say
+    # Reports of connections
 
     def refused(self, command: Command, text: str) -> None:
-        """See `lane.Owner.refused`."""
+        """See `connection.Owner.refused`."""
         self._refusals.refused(self, command, text)
 
     def progressed(self) -> None:
-        """See `lane.Owner.progressed`."""
+        """See `connection.Owner.progressed`."""
         if self._queue and not self._flush_is_due:
             self._flush()
 
-    def lost(self, lane: Lane, error: Exception, unanswered: Sequence[Command]) -> None:
-        """See `lane.Owner.lost`. What changes nothing is sent once more, over a connection made after this."""
-        self._lanes.remove(lane)
+    def lost(self, connection: Connection, error: Exception, unanswered: Sequence[Command]) -> None:
+        """See `connection.Owner.lost`. A command that changes nothing is sent once more, over a new connection."""
+        self._connections.remove(connection)
         again: list[Command] = []
         for command in unanswered:
             if command.repeatable and not command.tries and not isinstance(error, RedisTimeoutError):
@@ -139,8 +143,8 @@ class Server:
         now = self._loop.time()
         if self._sent_early:
             self._sent_early = False
-            for lane in self._lanes:
-                lane.begin_to_wait(now)
+            for connection in self._connections:
+                connection.begin_to_wait(now)
         self._send(now, since=now)
         if self._queue:
             self._wait(now)
@@ -149,17 +153,17 @@ class Server:
     def _send(self, now: float, *, since: float) -> None:
         """Send what the connections have room for; those that were idle wait since then."""
         while self._queue:
-            for lane in self._lanes:
-                if room := lane.room(now):
+            for connection in self._connections:
+                if room := connection.room(now):
                     break
             else:
                 return
             commands = self._take(room)
             if commands:
-                lane.send(commands, since)
+                connection.send(commands, since)
 
     def _take(self, room: int) -> list[Command]:
-        """The next commands, without those for which nobody waits any more."""
+        """Return the next commands, without those for which nobody waits any more."""
         queue = self._queue
         if len(queue) <= room:
             commands = [command for command in queue if not command.answer.done()]
@@ -168,24 +172,25 @@ class Server:
         return [command for command in (queue.popleft() for _ in range(room)) if not command.answer.done()]
 
     def _wait(self, now: float) -> None:
-        """Note when the commands in the queue began to wait, and make a connection if there may be one more."""
+        """Note the time at which commands began to wait, and open a connection if one more is allowed."""
         for command in self._queue:
             if command.since is None:
                 command.since = now
-        if self._connecting is None and len(self._lanes) < self._limits.max_connections:
-            self._connecting = self._loop.create_task(self._open_lane())
+        if self._connecting is None and len(self._connections) < self._limits.max_connections:
+            self._connecting = self._loop.create_task(self._open_connection())
 
-    async def _open_lane(self) -> None:
+    async def _open_connection(self) -> None:
         try:
-            lane = Lane(self, await self._connect())
+            connection = await self._connect()
         except Exception as error:  # noqa: BLE001 (whatever it is, it belongs to those who wait)
             self._connecting = None
-            if all(lane.is_retired for lane in self._lanes):
+            if all(connection.is_retired for connection in self._connections):
                 self._fail_queue(error)
             self._refusals.unreachable(self)
         else:
             self._connecting = None
-            self._lanes.append(lane)
+            connection.serve(self)
+            self._connections.append(connection)
             self._flush()
 
     def _fail_queue(self, error: Exception) -> None:
@@ -202,7 +207,7 @@ class Server:
             self._watch = self._loop.call_later(pause, self._check, self._loop.time() + pause)
 
     def _check(self, due: float) -> None:
-        """Give up what has waited for too long. Runs as long as anything waits."""
+        """Give up commands that have waited for too long. Runs as long as any command waits."""
         self._watch = None
         now = self._loop.time()
         if now - due > self._limits.timeout / CHECKS:
@@ -211,14 +216,14 @@ class Server:
         self._give_up(now)
         if self._queue:
             self._flush()
-        elif any(lane.in_flight for lane in self._lanes):
+        elif any(connection.in_flight for connection in self._connections):
             self._watch_the_clock()
 
     def _give_up(self, now: float) -> None:
         limit = self._limits.timeout
-        for lane in list(self._lanes):
-            if lane.is_overdue(now, limit):
-                lane.fail(RedisTimeoutError(f"{self.name} did not answer within {limit:g} s"))
+        for connection in list(self._connections):
+            if connection.is_overdue(now, limit):
+                connection.fail(RedisTimeoutError(f"{self.name} did not answer within {limit:g} s"))
         queue, self._queue = self._queue, deque[Command]()
         for command in queue:
             if command.since is not None and now - command.since > limit:
@@ -228,7 +233,7 @@ class Server:
 
 
 def _copy(error: Exception) -> Exception:
-    """An exception for one more waiter: each raises its own, with its own traceback."""
+    """Return an exception for one more caller: each raises its own, with its own traceback."""
     copy = type(error)(*error.args) if isinstance(error, RedisError) else RedisConnectionError(str(error))
     copy.__cause__ = error
     return copy

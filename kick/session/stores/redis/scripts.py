@@ -1,0 +1,26 @@
+"""The Lua scripts that change sessions and the index by principal."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Final
+
+from kick.session.stores.redis.client.commands import Script
+
+
+def _script(*names: str) -> Script:
+    """Return the script of several files in `lua/`, one after another."""
+    folder = files("kick.session.stores.redis").joinpath("lua")
+    return Script("\n".join(folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names))
+
+
+CREATE: Final = _script("session", "create")
+COMMIT: Final = _script("session", "commit")
+TOUCH: Final = _script("session", "touch")
+MOVE: Final = _script("session", "move")
+DESTROY: Final = _script("session", "destroy")
+ADOPT: Final = _script("session", "adopt")
+REVOKE: Final = _script("session", "revoke")
+ENTER: Final = _script("enter")
+CONDEMN: Final = _script("condemn")
+TRIM: Final = _script("trim")

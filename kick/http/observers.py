@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kick.log_text import shown
+from kick.http.log_text import shown
 
 if TYPE_CHECKING:
     from kick.http.context.context import RequestContext

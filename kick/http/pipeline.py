@@ -17,11 +17,11 @@ from kick.exceptions import HTTPError, InternalServerError
 from kick.http.context.context import RequestContext
 from kick.http.context.responses import NOT_BUILT
 from kick.http.errors import not_middleware
+from kick.http.log_text import shown
 from kick.http.middleware import HOOKS, AnyMiddleware, Endpoint, Middleware
 from kick.http.response.background import Background
 from kick.http.response.base import Response, empty_response, head_of, header_line
 from kick.http.routing.route import Route
-from kick.log_text import shown
 
 logger: Final = logging.getLogger("kick.http")
 

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from kick.cookies import cookies_by_name, parse_cookies
 from kick.http.errors import missing_cookie_secret
+from kick.http.log_text import shown
 from kick.http.request.body import (
     FORM,
     MULTIPART,
@@ -36,7 +37,6 @@ from kick.http.settings import Settings
 from kick.http.uploads import UploadFile
 from kick.http.validation.fields import query_of
 from kick.http.validation.serialization import decode_json, malformed
-from kick.log_text import shown
 from kick.shutdown import Shutdown
 from kick.signing import Signer
 

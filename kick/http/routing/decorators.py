@@ -67,7 +67,6 @@ def Controller(prefix: str = "", *, session: bool | None = None, version: str | 
     ...     async def show(self, note_id: int) -> dict[str, int]:
     ...         return {"id": note_id}
     """
-
     if not isinstance(prefix, str):
         raise decorator_not_called("Controller", prefix)
 
@@ -215,7 +214,6 @@ def Use(*middleware: Any) -> Callable[[Decorated], Decorated]:
     ... @Controller("/notes")
     ... class NoteController: ...
     """
-
     for each in middleware:
         if hasattr(each, _ROUTES) or (isinstance(each, type) and controller_info(each) is not None):
             raise decorator_not_called("Use", each)

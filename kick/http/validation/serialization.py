@@ -295,7 +295,7 @@ def _custom_types(info: Any, seen: set[int] | None = None) -> list[Any]:
 
 
 def _adapter(hint: Any) -> Any:
-    """pydantic's validator of a type; raises `TypeError` when it knows none."""
+    """Pydantic's validator of a type; raises `TypeError` when it knows none."""
     pydantic = sys.modules["pydantic"]
     try:
         return pydantic.TypeAdapter(hint)
@@ -325,7 +325,7 @@ def _validated(validate: Callable[[Any], Any], given: Any, part: str, value: Any
 
 
 def _pydantic_error(error: Any, location: str, value: Any) -> FieldError:
-    """pydantic's own error, with the way through the value: pydantic names the members of unions on its way, too."""
+    """Pydantic's own error, with the way through the value: pydantic names the members of unions on its way, too."""
     missing = error["type"] == "missing"
     for index, step in enumerate(error["loc"], 1):
         is_there = isinstance(value, Mapping) and step in value

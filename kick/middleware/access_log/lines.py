@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from kick.http.log_text import is_plain, shown
 from kick.http.request.trace_context import parse_trace
-from kick.log_text import is_plain, shown
 from kick.session.ids import fingerprint
 
 _SHORT: Final = 8

@@ -78,19 +78,19 @@ class Mount(msgspec.Struct, eq=False, kw_only=True):
         return not isinstance(self.app, StaticFiles)
 
     def link(self, container: Container) -> Endpoint:
-        """The whole chain, composed."""
+        """Return the whole chain, composed."""
         serve = _files(self.app, self) if isinstance(self.app, StaticFiles) else _application(self)
         return guarded(self.outer, around(self.inner, serve))
 
     def below(self, scope: Scope) -> tuple[list[str], list[str]]:
-        """The segments of a request's path up to here, decoded, and those that follow."""
+        """Return the segments of a request's path up to here, decoded, and those that follow."""
         path: str = scope["path"]
         parts = split_path(path, scope.get("raw_path"), root_in(path, scope.get("root_path", "")))
         depth = 1 if self.path == "/" else self.path.count("/") + 1
         return parts[:depth], parts[depth:]
 
     def inside(self, scope: Scope, params: dict[str, Any]) -> Scope:
-        """The scope of a request as the mounted application sees it.
+        """Return the scope of a request as the mounted application sees it.
 
         `root_path` ends with the path of the mount, and `path` is the whole path, `root_path` included (ASGI, HTTP
         Connection Scope).
@@ -167,7 +167,7 @@ class MountedResponse(Response):
         return send_merged
 
     def _merged(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """The headers of the application, and those that were put here."""
+        """Return the headers of the application, and those that were put here."""
         put = [(name, value) for name, value in self.raw_headers if name not in _OF_THE_BODY]
         replaced = {name for name, _ in put} - {b"set-cookie", b"vary"}
         merged = Response()

@@ -40,7 +40,7 @@ class Observer(Protocol):
     """
 
     def finished(self, exchange: Exchange) -> None:
-        """Called once for each request, when the last byte of its response is handed to the server."""
+        """Take note of a request, when the last byte of its response is handed to the server."""
         ...
 
 

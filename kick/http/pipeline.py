@@ -52,7 +52,7 @@ def middleware_problem(layer: object) -> KickError | None:
 
 
 def for_route(layers: Iterable[AnyMiddleware], route: Route | None) -> list[AnyMiddleware]:
-    """The middleware that runs on a route.
+    """Return the middleware that runs on a route.
 
     >>> class Skipped(Middleware):
     ...     def for_route(self, route): return None
@@ -131,7 +131,7 @@ def settled(ctx: RequestContext[Any], returned: Any) -> Response:
 
 
 def finished(ctx: RequestContext[Any]) -> Response:
-    """The response with the headers that were set on the context; a 500 where it cannot be sent with its own."""
+    """Return the response with the headers that were set on the context; a 500 where it cannot be sent with its own."""
     try:
         return ctx.finish_response()
     except ValueError as error:  # middleware has put in a header that breaks out of its line
@@ -140,7 +140,7 @@ def finished(ctx: RequestContext[Any]) -> Response:
 
 
 def response_to(ctx: RequestContext[Any], error: Exception) -> Response:
-    """The response to an exception: problem details for an `HTTPError`, an opaque 500 and a log entry for others."""
+    """Make a response of an exception: problem details of an `HTTPError`, else an opaque 500 and a log entry."""
     try:
         response = _known(ctx, error)
     except Exception as failure:  # noqa: BLE001  # an HTTPError that cannot be sent: its extensions are no JSON

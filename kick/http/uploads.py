@@ -47,7 +47,7 @@ class UploadFile(StarletteUploadFile):
         return safe_name_of(self.filename or "")
 
     async def chunks(self, size: int = PIECE) -> AsyncIterator[bytes]:
-        """The content from its beginning, at most `size` bytes at a time."""
+        """Return the content from its beginning, at most `size` bytes at a time."""
         await self.seek(0)
         while chunk := await self.read(size):
             yield chunk
@@ -117,7 +117,7 @@ def is_upload(kind: Any) -> bool:
 
 
 def safe_name_of(name: str) -> str:
-    r"""A name for a file that stays in its folder, on Windows too, and shows what it is.
+    r"""Return a name for a file that stays in its folder, on Windows too, and shows what it is.
 
     Folders, control characters, signs that turn the direction of text, and dots at both ends are taken away; it has
     255 bytes at most, and is `file` where nothing is left.
@@ -158,7 +158,7 @@ def _copy(source: BinaryIO, target: Path, overwrite: bool) -> None:
 
 
 def _new_file(target: Path, overwrite: bool) -> Any:
-    """A file to write to: a new one beside the target when that is to be replaced, so that it is whole at any time."""
+    """Open a file to write to; one that is replaced is written beside it first, so that it is always whole."""
     if not overwrite:
         return target.open("xb")
     return NamedTemporaryFile(dir=target.parent, prefix=".", suffix=".part", delete=False)  # closed by the caller

@@ -83,7 +83,7 @@ class ASGIStack:
 
 
 def trusted(given: Any) -> TrustedProxies | None:
-    """The trusted proxies: those that are given, or else those of the environment; `None` where nobody is trusted."""
+    """Return the trusted proxies, given or of the environment; `None` where nobody is trusted."""
     said = os.environ.get(PROXIES_VARIABLE, "")
     if given is None and not said:
         return None

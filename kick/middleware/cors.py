@@ -39,12 +39,12 @@ def bad_origin(origin: object, reason: str, example: str) -> KickError:
 
 
 def dangerous_cors(problem: str, fix: str) -> KickError:
-    """Settings that open an application to sites that it does not know."""
+    """Return the error for settings that open an application to unknown sites."""
     return KickError("cors-dangerous", cause=f"cors(): {problem}.", fix=fix)
 
 
 def bad_cors_option(option: str, given: object, expected: str, example: str) -> KickError:
-    """An option of `cors()` whose value makes no sense."""
+    """Return an option of `cors()` whose value makes no sense."""
     return KickError(
         "cors-option",
         cause=f"cors({option}={given!r}) is not {expected}.",
@@ -230,7 +230,7 @@ def _check_origin(origin: Any, credentials: bool) -> None:
 
 
 def _nearest(origin: str) -> str:
-    """The origin that was meant, if one can tell."""
+    """Return the origin that was meant, if one can tell."""
     lower = origin.strip().lower()
     head, mark, rest = lower.partition("://")
     near = (head if mark else "https") + "://" + re.split(r"[/?#]", rest if mark else lower)[0]

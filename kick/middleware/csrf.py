@@ -169,7 +169,7 @@ def _is_right(token: str, session: Session[Any], ctx: RequestContext[Any]) -> bo
 
 
 async def _token_in_form(ctx: RequestContext[Any]) -> str | None:
-    """The token in the field of a form; nothing is read where the handler reads the body itself.
+    """Return the token in the field of a form; nothing is read where the handler reads the body itself.
 
     Nor are the parts of a form for what is mounted, which could not be given to it once more.
     """
@@ -213,8 +213,10 @@ def CsrfExempt(target: Target, /) -> Target: ...
 @overload
 def CsrfExempt() -> Callable[[Target], Target]: ...
 def CsrfExempt(target: Any = None, /) -> Any:
-    """Leave a handler, or all those of a controller, out of `csrf()`: what is called by other servers, with a
-    signature of their own. It is written with or without parentheses.
+    """Exempt a handler, or all those of a controller, from `csrf()`.
+
+    It is for requests of other servers, which carry a signature of their own. It is written with or without
+    parentheses.
 
     >>> from kick import Controller, Post
     >>> @Controller("/hooks")

@@ -93,7 +93,7 @@ def host_problems(given: Any) -> list[KickError]:
 
 
 def _as_parsed(name: str) -> str:
-    """The name as `parse_host` gives it."""
+    """Return the name as `parse_host` gives it."""
     return str(IPv6Address(name.strip("[]"))) if ":" in name else name
 
 

@@ -9,7 +9,7 @@ from kick.middleware.security_headers.middleware import SecurityHeadersLayer, se
 
 
 def with_standard(middleware: Sequence[Any]) -> list[Any]:
-    """The middleware of an application, and `security_headers()` around it where the list has none of its own.
+    """Return the middleware of an application, and `security_headers()` around it where the list has none of its own.
 
     >>> [type(layer).__name__ for layer in with_standard([])]
     ['SecurityHeadersLayer']

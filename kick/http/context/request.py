@@ -59,7 +59,7 @@ class SharedRequest(Request):
     parsed_form: FormData | None = None
 
     def form(self, **limits: Any) -> Any:
-        """The form, to be awaited or entered; `limits` are for one that was not taken apart yet."""
+        """Return the form, to be awaited or entered; `limits` are for one that was not taken apart yet."""
         return super().form(**limits) if self.parsed_form is None else _Parsed(self.parsed_form)
 
     async def close(self) -> None:
@@ -287,7 +287,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
         return raw
 
     def body_stream(self) -> AsyncIterator[bytes]:
-        """The body piece by piece, for handlers declared with `stream=True`; the limit holds here too."""
+        """Return the body piece by piece, for handlers declared with `stream=True`; the limit holds here too."""
         if self.received is not None:
             return one_chunk(self.received)
         return stream_body(self.scope, self.receive, self._limit())

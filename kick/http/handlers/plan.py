@@ -143,7 +143,7 @@ class CallPlan:
         return any(argument.source is source for argument in self.arguments)
 
     def hints(self) -> dict[str, Any]:
-        """The types of the path parameters."""
+        """Return the types of the path parameters."""
         return {argument.name: argument.hint for argument in self.arguments if argument.source is Source.PATH}
 
     def require(self, container: Container, elsewhere: Collection[str] = ()) -> None:

@@ -15,7 +15,7 @@ _LONGEST_ID: Final = 128
 
 
 def draw_request_id() -> str:
-    """A new name for a request: 32 hexadecimal digits that nobody can guess.
+    """Return a new name for a request: 32 hexadecimal digits that nobody can guess.
 
     >>> len(draw_request_id()), draw_request_id() == draw_request_id()
     (32, False)

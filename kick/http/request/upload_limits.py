@@ -120,7 +120,7 @@ def _says_file(hint: Any) -> bool:
 
 
 def _classes_of(hint: Any) -> Iterable[tuple[Any, dict[str, str]]]:
-    """The classes with fields that a value may be of, and the names of the fields on the wire."""
+    """Return the classes with fields that a value may be of, and the names of the fields on the wire."""
     for kind in kinds_of(hint):
         cls = getattr(kind, "cls", None)
         model: Any = getattr(cls, "model_fields", None)

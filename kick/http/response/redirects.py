@@ -34,7 +34,7 @@ def is_local(url: str, host: str) -> bool:
 
 
 def as_location(url: str) -> bytes:
-    """The value of `Location` (RFC 9110, section 10.2.2): what is no part of an address is percent-encoded.
+    """Return the value of `Location` (RFC 9110, section 10.2.2): what is no part of an address is percent-encoded.
 
     >>> as_location("/café?q=a b")
     b'/caf%C3%A9?q=a%20b'

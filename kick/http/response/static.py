@@ -109,7 +109,7 @@ class StaticFiles:
         return _REVALIDATE if self.max_age is None else b"public, max-age=%d" % self.max_age
 
     async def answer(self, scope: Scope, parts: list[str]) -> Response:
-        """The response to a GET or HEAD; `parts` are the segments of the path below the mount, decoded.
+        """Return the response to a GET or HEAD; `parts` are the segments of the path below the mount, decoded.
 
         Raises `NotFound` and `PreconditionFailed`.
         """
@@ -125,7 +125,7 @@ class StaticFiles:
         raise NotFound(f"There is nothing at {scope['path']}.")
 
     async def _file(self, name: str, scope: Scope) -> Response | None:
-        """A file below the folder, or that it has not changed (RFC 9110, section 13); `None` without one.
+        """Return a file below the folder, or that it has not changed (RFC 9110, section 13); `None` without one.
 
         Raises `PreconditionFailed`.
         """
@@ -174,7 +174,7 @@ def _seconds(given: object) -> int:
 
 
 def _page_in(folder: Path) -> str:
-    """A page of a folder, in quotes."""
+    """Return a page of a folder, in quotes."""
     return f'"{next((each.name for each in sorted(folder.glob("*.html"))), "index.html")}"'
 
 

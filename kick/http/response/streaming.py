@@ -149,7 +149,7 @@ class StreamResponse(SafeResponse):
 
 @lru_cache(maxsize=64)
 def _content_type(media_type: str) -> tuple[bytes, bytes]:
-    """The header, with the charset that texts are sent in."""
+    """Return the header, with the charset that texts are sent in."""
     if media_type.startswith("text/") and "charset=" not in media_type.lower():
         media_type += "; charset=utf-8"
     return header_line("content-type", media_type)
@@ -180,7 +180,7 @@ async def close(chunks: AsyncIterable[Any]) -> None:
 
 
 async def in_threads(chunks: Iterable[Any], threads: Threads | None = None) -> AsyncGenerator[Any]:
-    """The pieces of a plain iterable, each made in a worker thread; those of a list or tuple are there already.
+    """Return the pieces of a plain iterable, each made in a worker thread; those of a list or tuple are there already.
 
     >>> async def joined() -> str:
     ...     return "".join([each async for each in in_threads(iter("abc"))])

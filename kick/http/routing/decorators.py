@@ -114,7 +114,7 @@ class Verb:
         name: str | None = None,
         cancel_on_disconnect: bool = False,
     ) -> Callable[[F], F]:
-        """The decorator; the function keeps its type.
+        """Return the decorator; the function keeps its type.
 
         Raises `KickError`: `decorator-not-called` where its parentheses are missing, and `handler-twice` where it
         decorates a second handler of one name in a class.
@@ -242,7 +242,7 @@ def controller_info(cls: type) -> ControllerInfo | None:
 
 
 def handlers_of(cls: type) -> Iterator[tuple[Any, RouteInfo]]:
-    """The handlers of a class with their routes, inherited ones included, in the order of their definition.
+    """Return the handlers of a class with their routes, inherited ones included, in the order of their definition.
 
     A method that overrides an inherited handler takes over its routes, unless it has some of its own; `None` in its
     place takes them away.

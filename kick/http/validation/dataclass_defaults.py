@@ -56,7 +56,7 @@ def filler(hint: Any) -> Callable[[Any], Any] | None:
 
 
 def _collect(info: Any, known: dict[type, _Fields], seen: set[int]) -> None:
-    """The classes with fields within a type."""
+    """Return the classes with fields within a type."""
     if id(info) in seen:
         return
     seen.add(id(info))

@@ -74,7 +74,7 @@ def unencodable(value: Any, error: TypeError) -> TypeError:
 
 
 def _objects_in(value: Any, *, depth: int) -> Iterator[object]:
-    """The objects of kick's own in a value, the outermost first."""
+    """Return the objects of kick's own in a value, the outermost first."""
     if type(value).__module__.partition(".")[0] == "kick":
         yield value
     elif depth and isinstance(value, Mapping):
@@ -100,7 +100,7 @@ _decode_any: Final = msgspec.json.Decoder().decode
 
 
 def decode_json(body: bytes) -> Any:
-    """The value of a JSON text (RFC 8259); raises `BadRequest` that says where it breaks off.
+    """Return the value of a JSON text (RFC 8259); raises `BadRequest` that says where it breaks off.
 
     >>> decode_json(b'{"a":1}')
     {'a': 1}
@@ -112,7 +112,7 @@ def decode_json(body: bytes) -> Any:
 
 
 def json_decoder(hint: Any) -> Decode:
-    """A function from JSON to a value of the type `hint`.
+    """Return a function from JSON to a value of the type `hint`.
 
     It raises `BadRequest` for what is no JSON and `UnprocessableEntity`, with all the errors, for what does not fit.
     Raises `TypeError` when nothing can be validated as `hint`.
@@ -137,7 +137,7 @@ def json_decoder(hint: Any) -> Decode:
 
 
 def converter(hint: Any, part: str) -> Convert:
-    """A function from texts (of a form, a query string or headers) to a value of the type `hint`.
+    """Return a function from texts (of a form, a query string or headers) to a value of the type `hint`.
 
     Numbers, booleans and the like are read from their text. `part` begins the location of errors: `"query"`.
     Raises `TypeError` when nothing can be validated as `hint`.
@@ -240,7 +240,7 @@ def _is_data(hint: Any) -> bool:
 
 
 def invalid(errors: list[FieldError]) -> UnprocessableEntity:
-    """The 422 for these errors.
+    """Return the 422 for these errors.
 
     >>> invalid([{"location": "/body", "message": "A body is required", "code": "missing"}]).detail
     '1 thing is wrong with the request.'
@@ -251,7 +251,7 @@ def invalid(errors: list[FieldError]) -> UnprocessableEntity:
 
 
 def malformed(part: str, detail: str, message: str, code: str) -> BadRequest:
-    """The 400 for a part of a request that cannot be read at all.
+    """Return the 400 for a part of a request that cannot be read at all.
 
     >>> malformed("query", "The query string is not UTF-8.", "Expected UTF-8", "encoding").status
     400
@@ -277,7 +277,7 @@ def _malformed(error: Exception, body: bytes | str) -> BadRequest:
 
 
 def _custom_types(info: Any, seen: set[int] | None = None) -> list[Any]:
-    """The classes within a type that msgspec would only compare with isinstance."""
+    """Return the classes within a type that msgspec would only compare with isinstance."""
     seen = set() if seen is None else seen
     if id(info) in seen:
         return []

@@ -87,7 +87,7 @@ class Handshake:
                 self._answered.set()
 
     async def begin(self, ctx: RequestContext[Any], handle: Handle, frames: Frames, info: SocketInfo) -> Response:
-        """The end of the chain: start the handler, and wait until it accepts. Raises what it raises before."""
+        """Start the handler, and wait until it accepts. Raises what it raises before."""
         if self._tasks is None or self._socket is not None:
             raise RuntimeError("the handler of a WebSocket runs once: middleware called call_next() a second time")
         self._socket = Socket(ctx, self, frames, info)
@@ -181,7 +181,7 @@ async def no_body() -> Message:
 
 
 def handshake_of(ctx: RequestContext[Any]) -> Handshake:
-    """The handshake that a context was made for."""
+    """Return the handshake that a context was made for."""
     handshake: Handshake = ctx.scope[HANDSHAKE]
     return handshake
 
@@ -209,7 +209,7 @@ def _told_by(raised: Exception, socket: Socket[Any, Any]) -> Exception | None:
 
 
 def _closing(error: Exception, ctx: RequestContext[Any]) -> tuple[int, str]:
-    """The code and the reason for a closing after an exception (RFC 6455, section 7.4.1)."""
+    """Return the code and the reason for a closing after an exception (RFC 6455, section 7.4.1)."""
     match error:
         case InvalidMessage():
             return error.code, error.reason

@@ -69,7 +69,7 @@ def frames_of(incoming: Any, outgoing: Any) -> Frames:
 
 
 def short_reason(text: str) -> str:
-    """A text as the reason of a closing: at most 123 bytes of UTF-8 (RFC 6455, section 5.5), no character cut.
+    """Return a text as the reason of a closing: at most 123 bytes of UTF-8 (RFC 6455, section 5.5), no character cut.
 
     >>> len(short_reason("ä" * 200).encode())
     123

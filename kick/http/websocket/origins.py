@@ -65,7 +65,7 @@ def is_origin(text: object) -> bool:
 
 
 def nearest_origin(text: object) -> str | None:
-    """The origin that was probably meant.
+    """Return the origin that was probably meant.
 
     >>> nearest_origin("https://App.example.com/chat"), nearest_origin("app.example.com"), nearest_origin(7)
     ('https://app.example.com', 'https://app.example.com', None)

@@ -78,7 +78,7 @@ class SocketPlan(CallPlan):
 
 
 def socket_endpoint(plan: SocketPlan, container: Container, instance: object) -> Endpoint:
-    """The end of the chain of a handshake: starts the handler, and answers when it accepts."""
+    """Return the end of the chain of a handshake: it starts the handler, and answers when it accepts."""
     handle, frames, info = _handle(plan, container, instance), plan.frames, plan.options
 
     async def endpoint(ctx: RequestContext[Any]) -> Response:
@@ -120,7 +120,7 @@ def _listed(origins: Any) -> list[Any]:
 
 
 def _handle(plan: SocketPlan, container: Container, instance: object) -> Handle:
-    """The handler with its arguments; what they are resolved in lives as long as the connection."""
+    """Return the handler with its arguments; what they are resolved in lives as long as the connection."""
     handler = MethodType(plan.handler, instance)
     scoped = [_resolved(argument, container) for argument in plan.arguments if _is_scoped(argument, container)]
     sockets = [each.name for each in plan.arguments if each.source is Source.SOCKET]

@@ -56,7 +56,7 @@ class WebSocketRouter:
         await end_request(ctx, None)
 
     def _find(self, scope: Scope, handshake: Handshake) -> tuple[RequestContext[Any], Endpoint]:
-        """The context of a handshake, and what answers it."""
+        """Return the context of a handshake, and what answers it."""
         request, send, settings = handshake.scope, handshake.send, self._settings
         try:
             found = self._at(scope)

@@ -232,21 +232,21 @@ class Socket(Generic[In, Out]):
         return self
 
     async def __anext__(self) -> In:
-        """The next message; the iteration ends with the connection."""
+        """Return the next message; the iteration ends with the connection."""
         try:
             return await self.receive()
         except SocketClosed:
             raise StopAsyncIteration from None
 
     async def receive_text(self) -> str:
-        """The next message as it came. Raises `InvalidMessage` for bytes, and what `receive()` raises."""
+        """Return the next message as it came. Raises `InvalidMessage` for bytes, and what `receive()` raises."""
         frame = await self._next_frame()
         if not isinstance(frame, str):
             raise InvalidMessage(1003, "Expected text")
         return frame
 
     async def receive_bytes(self) -> bytes:
-        """The next message as it came. Raises `InvalidMessage` for text, and what `receive()` raises."""
+        """Return the next message as it came. Raises `InvalidMessage` for text, and what `receive()` raises."""
         frame = await self._next_frame()
         if not isinstance(frame, bytes):
             raise InvalidMessage(1003, "Expected bytes")

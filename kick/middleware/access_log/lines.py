@@ -62,7 +62,7 @@ class TextLines:
         self._verbs = {verb: self._paint(f"{verb:<{_VERB_WIDTH}}", _VERBS.get(verb, "")) for verb in _KNOWN}
 
     def __call__(self, entry: Entry, moment: float) -> str:
-        """The line of an entry."""
+        """Return the line of an entry."""
         method, path, route = entry.method, entry.path, entry.route
         request_id, session_key = entry.request_id, entry.session_key
         now = int(moment * 1000)
@@ -101,7 +101,7 @@ class TextLines:
 
 
 def _client(client: str | None) -> str:
-    """The address of a client; a server that believes proxies may write whatever they hand on."""
+    """Return the address of a client; a server that believes proxies may write whatever they hand on."""
     return "-" if client is None else client if is_plain(client) else shown(client)
 
 
@@ -135,7 +135,7 @@ class JSONLines:
         self._time = ""
 
     def __call__(self, entry: Entry, moment: float) -> str:
-        """The line of an entry."""
+        """Return the line of an entry."""
         method, path, client, route = entry.method, entry.path, entry.client, entry.route
         session_key, parent = entry.session_key, entry.parent
         now = int(moment * 1000)

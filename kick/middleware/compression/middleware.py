@@ -43,7 +43,7 @@ _NEVER: Final = b"text/event-stream"
 
 
 def bad_compression_option(option: str, given: object, expected: str, example: str) -> KickError:
-    """An option of `compression()` whose value makes no sense."""
+    """Return an option of `compression()` whose value makes no sense."""
     return KickError(
         "compression-option",
         cause=f"compression({option}={given!r}) is not {expected}.",
@@ -102,7 +102,7 @@ class CompressionLayer(PerRoute):
         return await self._ready(mine, coding) if is_ready else self._stream(ctx, mine, coding)
 
     def _coding(self, ctx: RequestContext[Any], response: Response) -> bytes | None:
-        """The coding for this client; none for a part of a file, which is a part of the file as it is."""
+        """Return the coding for this client; none for a part of a file, which is a part of the file as it is."""
         accepted = [value for name, value in ctx.scope["headers"] if name == b"accept-encoding"]
         if not accepted:
             return None
@@ -266,7 +266,7 @@ def _as_if_compressed(ctx: RequestContext[Any], response: Response) -> None:
 
 
 def _encode_headers(response: Response, coding: bytes, *more: tuple[bytes, bytes]) -> None:
-    """The headers of the encoded response: its own length, no ranges, and an `ETag` that is weak (section 8.8.3.3)."""
+    """Set the headers of an encoded response: its length, no ranges, a weak `ETag` (section 8.8.3.3)."""
     gone = (b"content-length", b"accept-ranges", b"content-encoding")
     kept = [
         (name, b"W/" + value) if name == b"etag" and not value.startswith(b"W/") else (name, value)

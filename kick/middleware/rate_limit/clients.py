@@ -17,7 +17,7 @@ _is_plain: Final = re.compile(r"[A-Za-z0-9_.:@-]{1,64}").fullmatch
 
 
 def by_ip(ctx: RequestContext[Any]) -> str:
-    """The address of the client. Those of whom it is not known, as behind a Unix socket, are counted together."""
+    """Return the address of the client. Clients of unknown address are counted together."""
     address = ctx.client_ip
     if address is None:
         return "unknown"
@@ -50,7 +50,7 @@ def network_of(address: str) -> str:
 
 
 def plain_key(key: str) -> str:
-    """A key that has no separators in it and is not long, whoever thought of it."""
+    """Return a key that has no separators in it and is not long, whoever thought of it."""
     if _is_plain(key):
         return key
     return "#" + blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

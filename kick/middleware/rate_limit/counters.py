@@ -86,7 +86,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return True
 
     async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        """The time of the oldest request in the window, and how many there are."""
+        """Return the time of the oldest request in the window, and how many there are."""
         now = self._clock()
         window = self._live(key, now)
         entries = [] if window is None else window.entries[bisect_right(window.entries, now - expiry) :]
@@ -106,7 +106,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return True
 
     async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
-        """The count of the window before and the seconds it still weighs; those of this one."""
+        """Return the count of the window before and the seconds it still weighs; those of this one."""
         now = self._clock()
         window = self._slid(key, now, expiry)
         if window is None:
@@ -137,7 +137,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return None if window is None or window.expires <= now else window
 
     def _slid(self, key: str, now: float, expiry: float) -> Window | None:
-        """The window that `now` falls into, moved on from the one before."""
+        """Return the window that `now` falls into, moved on from the one before."""
         window = self._live(key, now)
         if window is not None and now >= window.start + expiry:
             window.start, window.previous, window.count = window.start + expiry, window.count, 0
@@ -145,7 +145,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return window
 
     def _window(self, key: str, now: float, expires: float) -> Window:
-        """The window of a key; a new one where there is none, for which two others are looked at."""
+        """Return the window of a key; a new one where there is none, for which two others are looked at."""
         window = self._live(key, now)
         if window is None:
             self._windows.pop(key, None)
@@ -183,7 +183,7 @@ class Counters:
 
 
 def open_counters(store: Any, *, timeout: float) -> Counters:
-    """The counters that `rate_limit(store=...)` names; `None` is the memory of this process."""
+    """Return the counters that `rate_limit(store=...)` names; `None` is the memory of this process."""
     if store is None:
         return Counters(MemoryCounters(), timeout=None, aclose=None)
     if isinstance(store, Storage):

@@ -81,7 +81,7 @@ class RateLimitLayer(Middleware):
         return problems
 
     def for_route(self, route: Route | None) -> RouteRateLimitLayer:
-        """The limit as it holds for one route, or, where it stands around the application, for all."""
+        """Return the limit as it holds for one route, or, where it stands around the application, for all."""
         scope = f"app {self._number}"
         if route is not None:
             places = [index for index, layer in enumerate(route.middleware) if layer is self]
@@ -102,7 +102,7 @@ class RateLimitLayer(Middleware):
             await counters.aclose()
 
     def _counters(self) -> Counters:
-        """The store, opened once an application."""
+        """Return the store, opened once an application."""
         from kick.middleware.rate_limit.counters import open_counters
 
         store = self.options.store

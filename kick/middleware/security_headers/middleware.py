@@ -44,7 +44,7 @@ _is_origin: Final = re.compile(r"https?://[A-Za-z0-9.*:\[\]-]+").fullmatch
 
 
 def bad_security_header(option: str, given: object, expected: str, example: str) -> KickError:
-    """A value of a security header that browsers would not understand."""
+    """Return a value of a security header that browsers would not understand."""
     return KickError(
         "security-header",
         cause=f"security_headers({option}={given!r}) is not {expected}.",

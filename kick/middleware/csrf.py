@@ -21,7 +21,8 @@ from kick.http.routing.route import ANY_METHOD
 from kick.middleware.session import SessionLayer
 from kick.session.csrf_token import is_token_of
 from kick.session.errors import bad_trusted_origin, session_needed
-from kick.session.session import Session, Status
+from kick.session.session import Session
+from kick.session.state import Status
 
 HEADER: Final = "X-CSRF-Token"
 FIELD: Final = "csrf_token"
@@ -133,13 +134,13 @@ async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None
     page was made for another one. With no session cookie, nothing is done in anybody's name.
     """
     session = ctx.opened_session
-    is_stored = session is not None and session._status is Status.STORED
+    is_stored = session is not None and session.state.status is Status.STORED
     if proof is Proof.SAME_ORIGIN and (token is None or not is_stored):
         return
-    if session is None or (proof is Proof.SILENT and not session._cookie_came):
+    if session is None or (proof is Proof.SILENT and not session.state.cookie_came):
         return
-    session._touch()  # a store that is down is a 503
-    if not is_stored and session._cookie_came:
+    session.state.touch()  # a store that is down is a 503
+    if not is_stored and session.state.cookie_came:
         raise _refused(
             "csrf-session",
             "The session that this request belongs to is not there (any more), and neither is its token. Ask for a new "
@@ -163,8 +164,8 @@ def _is_right(token: str, session: Session[Any], ctx: RequestContext[Any]) -> bo
     """Whether a token is of the session, or of the id that the cookie has and that a rotation has just replaced."""
     if is_token_of(session.id, token):
         return True
-    claimed = session._verbs.claimed(ctx.scope["headers"])
-    return claimed is not None and is_token_of(claimed, token)
+    claim = session.state.claim
+    return claim is not None and is_token_of(claim.session_id, token)
 
 
 async def _token_in_form(ctx: RequestContext[Any]) -> str | None:

@@ -31,7 +31,7 @@ from kick import (
 )
 from kick.http import CallNext, Middleware, Mount, Route, StaticFiles, cookie_parser
 from kick.session import session
-from kick.session.data import SessionData
+from kick.session.data.mapping import SessionData
 
 SECRET = "a secret of at least thirty-two bytes"
 

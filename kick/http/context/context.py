@@ -13,7 +13,7 @@ from kick.http.errors import missing_session
 from kick.http.routing.urls import URLs, below_root
 
 if TYPE_CHECKING:
-    from kick.session.data import SessionData
+    from kick.session.data.mapping import SessionData
 
     DataT = TypeVar("DataT", default=SessionData)
 else:

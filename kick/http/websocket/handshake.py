@@ -156,7 +156,7 @@ class Handshake:
         ]
         await self.send({"type": "websocket.accept", "subprotocol": self._subprotocol, "headers": headers})
         if ctx.opened_session is not None:
-            ctx.opened_session._go_on()
+            ctx.opened_session.state.accepted()
         self._is_open = True
 
 

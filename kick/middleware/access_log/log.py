@@ -98,7 +98,7 @@ class AccessLog:
         if context is not None:
             route, request_id = context.route, context.known_request_id
             if context.opened_session is not None:
-                key = context.opened_session._key
+                key = context.opened_session.state.key
         if self._with_trace:
             for name, value in scope["headers"]:
                 if name == b"traceparent":

@@ -249,7 +249,7 @@ def _may_compress(response: Response) -> bool:
 def _is_public(ctx: RequestContext[Any], response: Response) -> bool:
     """Whether it sets no cookie and has nothing from the session."""
     session = ctx.opened_session
-    if session is not None and session._accessed:
+    if session is not None and session.state.accessed:
         return False
     headers = response.raw_headers if ctx.added_headers is None else [*response.raw_headers, *ctx.added_headers]
     return all(name != b"set-cookie" for name, _ in headers)

@@ -15,9 +15,7 @@ def shared_folder(factory: pytest.TempPathFactory, name: str, make: Callable[[Pa
     """
     # Each worker has a folder of its own, below that of the run.
     base = factory.getbasetemp()
-    root = (
-        base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    )
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     made = root / f"{name}.made"
     with (root / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -21,7 +21,7 @@ from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError, MethodNotAllowed, NotFound
 from kick.http.context.context import RequestContext
 from kick.http.errors import list_problem, not_asgi_middleware, plain_values
-from kick.http.middleware import Endpoint, Middleware
+from kick.http.middleware import AnyMiddleware, Endpoint, Middleware
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.observers import KEY as EXCHANGE
 from kick.http.observers import Observer
@@ -364,7 +364,7 @@ class ObservedApp(WrappedApp):
 @collector_paused()
 def bootstrap(
     modules: Sequence[Module],
-    middleware: Sequence[Any] = (),
+    middleware: Sequence[AnyMiddleware] = (),
     *,
     providers: Sequence[Any] = (),
     asgi_middleware: Sequence[ASGIMiddleware] = (),

@@ -52,7 +52,7 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
 
     @property
     def csp_nonce(self) -> str:
-        """What lets a script or style of this very response run: `<script nonce="{{ ctx.csp_nonce }}">`.
+        """The nonce that allows a script or style of this response to run: `<script nonce="{{ ctx.csp_nonce }}">`.
 
         Drawn when it is first asked for; `security_headers()` names it in the policy then.
         """

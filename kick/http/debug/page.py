@@ -28,7 +28,7 @@ _quality: Final = re.compile(r";\s*q=([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", re.I).s
 
 
 def prefers_html(accept: str) -> bool:
-    """Whether a client would rather have a page than JSON (RFC 9110, section 12.5.1); with `*/*` it would not.
+    """Return whether a client would rather have a page than JSON (RFC 9110, section 12.5.1); with `*/*` it would not.
 
     >>> prefers_html("text/html,*/*;q=0.8"), prefers_html("*/*"), prefers_html("")
     (True, False, False)

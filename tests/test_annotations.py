@@ -14,7 +14,7 @@ from kick import App, Module, Provider, bootstrap
 from kick.cli.target import load_target, parse_target
 from kick.errors import KickError, SetupErrors
 from kick.session import session
-from kick.session.typed import Shape
+from kick.session.data.typed import Shape
 from tests.http.support import ask
 from tests.support.setup_errors import raises_code
 

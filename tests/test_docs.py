@@ -54,7 +54,7 @@ async def test_what_a_handler_does_with_a_session() -> None:
 def test_the_session_of_an_express_application_is_taken_over() -> None:
     _, moving_in = blocks(SESSIONS, "python")
     layer = eval(moving_in, {"session": session, "SECRET": SECRET})
-    assert layer.engine.options.cookie.name == "connect.sid"
+    assert layer.manager.options.cookie.name == "connect.sid"
 
 
 def test_the_commands_about_sessions_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,3 +119,27 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+def programs() -> dict[str, str]:
+    """Return every Python program that users may copy: the blocks of all pages, and the examples."""
+    found = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "examples").rglob("*.py")}
+    for page in PAGES:
+        name = str(page.relative_to(ROOT))
+        found |= {f"{name}, block {number}": code for number, code in enumerate(blocks(name, "python"))}
+    return found
+
+
+def test_every_example_turns_save_uninitialized_off() -> None:
+    seen, careless = 0, []
+    for name, code in programs().items():
+        tree = compile(code, name, "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            names = {node.id for node in (call.func, *call.args) if isinstance(node, ast.Name)}
+            if names & {"session", "SessionMiddleware"}:
+                seen += 1
+                options = {option.arg: ast.unparse(option.value) for option in call.keywords}
+                if options.get("save_uninitialized") != "False":
+                    careless.append(name)
+    assert seen > 10
+    assert careless == []

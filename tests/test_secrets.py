@@ -148,8 +148,9 @@ async def test_nothing_secret_comes_out(
         site.out += [repr(app), repr(app.container), repr(app.settings)]
     for layer in site.layers:
         site.out += [repr(layer), *(repr(value) for value in vars(layer).values())]
-    engine = site.layers[2].engine
-    site.out += [repr(each) for each in (engine.options, engine.options.cookie, engine.verbs, engine.store, site.store)]
+    manager = site.layers[2].manager
+    parts = (manager.options, manager.options.cookie, manager.operations, manager.store, site.store)
+    site.out += [repr(each) for each in parts]
     site.out += [span.to_json() for span in exporter.get_finished_spans()]
     site.out += shown
     for record in caplog.records:

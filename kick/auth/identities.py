@@ -10,9 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from kick.http import RequestContext
-from kick.session.reserved import LOGIN
+from kick.session.data.reserved import LOGIN
+from kick.session.data.values import encode
 from kick.session.session import Session
-from kick.session.values import encode
 
 _SKEW: Final = 60.0
 """The tolerated difference between the clocks of two servers, in seconds."""
@@ -57,7 +57,7 @@ def identity(ctx: RequestContext[Any]) -> Identity | None:
 
 def identity_of(session: Session[Any]) -> Identity | None:
     """Return the identity of a session, or `None` if its principal was changed by other code."""
-    held = session._mark(LOGIN)
+    held = session.reserved.get(LOGIN)
     try:
         user_id, roles, logged_in_at = held["user"], frozenset(held["roles"]), datetime.fromtimestamp(held["at"], UTC)
     except (TypeError, KeyError, ValueError, OverflowError, OSError):

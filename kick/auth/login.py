@@ -8,8 +8,8 @@ from typing import Any
 from kick.auth.errors import LoginRequired
 from kick.auth.identities import identity_of, kept
 from kick.http import RequestContext
+from kick.session.data.reserved import LOGIN
 from kick.session.errors import SessionEnded
-from kick.session.reserved import LOGIN
 
 
 async def login(
@@ -52,7 +52,7 @@ async def login(
         keep = session.principal in (None, str(user_id))
     await session.regenerate(keep=keep)
     session.principal = user_id
-    session._set_mark(LOGIN, held)
+    session.reserved[LOGIN] = held
 
 
 async def logout(ctx: RequestContext[Any]) -> None:
@@ -85,4 +85,4 @@ async def set_roles(ctx: RequestContext[Any], roles: Collection[str]) -> None:
     # After a concurrent logout the session is empty: the roles must not begin a new one.
     if identity_of(session) is None:
         raise SessionEnded
-    session._set_mark(LOGIN, held)
+    session.reserved[LOGIN] = held

@@ -100,7 +100,7 @@ def session_layers(app: Any) -> Iterator[SessionLayer]:
 
 def is_in_process(layer: SessionLayer) -> bool:
     """Whether sessions are in the memory of the process."""
-    return bool(getattr(layer.engine.store, "in_process", False))
+    return bool(getattr(layer.manager.store, "in_process", False))
 
 
 def guessable(secret: str) -> str | None:
@@ -129,12 +129,12 @@ def _of_secret(app: Any) -> Iterator[KickError]:
     if reasons:
         yield guessable_secret(reasons[0])
     layers = list(session_layers(app))
-    if len(secrets) > 1 and layers and all(layer.engine.options.cookie.secrets == 1 for layer in layers):
+    if len(secrets) > 1 and layers and all(layer.manager.options.cookie.secrets == 1 for layer in layers):
         yield joined_secrets(len(secrets))
 
 
 def _of_cookie(layer: SessionLayer) -> Iterator[KickError]:
-    cookie = layer.engine.options.cookie
+    cookie = layer.manager.options.cookie
     flags = {each.strip() for each in cookie.remove().decode().split(";")}
     for flag in ("Secure", "HttpOnly"):
         if flag not in flags:

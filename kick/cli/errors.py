@@ -162,7 +162,7 @@ def system_refusal(error: OSError) -> KickError:
 
 
 def not_installed(folder: Path) -> KickError:
-    """kick is imported from a folder, and no environment has it."""
+    """Kick is imported from a folder, and no environment has it."""
     return KickError(
         "kick-not-installed",
         cause=f"kick runs from {folder}, and is not installed: a new project could not get the same.",

@@ -178,7 +178,7 @@ async def of_parts(app: App) -> list[Finding]:
             found.append(Finding(Severity.ERROR, unhealthy(name, error)))
     if not found:
         for layer in session_layers(app):
-            found += await _of_redis(layer.engine.store)
+            found += await _of_redis(layer.manager.store)
     return found
 
 

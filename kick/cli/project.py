@@ -61,17 +61,17 @@ TEMPLATES: Final = {
 
 SESSIONS: Final = {
     "memory": Sessions(
-        about="in the memory of the process: they end with it, and `kick start` runs a single worker",
+        about="in memory: they end with the process, and `kick start` runs one worker",
         url="memory://",
         container_url="memory://",
     ),
     "sqlite": Sessions(
-        about="in the file sessions.db: they outlive a restart, and the workers of one machine share them",
+        about="in the file sessions.db: they survive restarts, and the workers of one machine share them",
         url="sqlite:///sessions.db",
         container_url="sqlite:////data/sessions.db",
     ),
     "redis": Sessions(
-        about="in Redis, which has to run: they outlive a restart, and any number of machines share them",
+        about="in Redis, which must be running: they survive restarts, and many machines can share them",
         url="redis://localhost:6379/0",
         container_url="redis://redis:6379/0",
         extras=("redis",),

@@ -324,7 +324,7 @@ def missing_cookie_secret() -> KickError:
 
 
 def list_problem(given: object, option: str, owner: str) -> KickError | None:
-    """What is wrong with what has to be a list; `None` for a list, a tuple and the like.
+    """Return the mistake in an option that takes a list; `None` for a list, a tuple and the like.
 
     >>> list_problem(int, "controllers", "Module('shop')").fix
     'Put it into brackets: `controllers=[int]`.'
@@ -334,7 +334,7 @@ def list_problem(given: object, option: str, owner: str) -> KickError | None:
 
 
 def plain_values(providers: Iterable[object], owner: str) -> list[KickError]:
-    """What is wrong with the providers that are values of plain types.
+    """Return a mistake for each provider that is a value of a plain type.
 
     >>> plain_values([int, "sqlite://"], "bootstrap()")[0].cause
     'providers=[...] of bootstrap() has a value of type str, which does not say what it is for.'

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kick.log_text import shown
+from kick.http.log_text import shown
 
 if TYPE_CHECKING:
     from kick.http.context.context import RequestContext
@@ -63,7 +63,7 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
     status: int = 0
     size: int = 0
     context: RequestContext[Any] | None = None
-    """What the router made of the request; `None` for one that was answered before."""
+    """The context of the request; `None` for one that was answered before the router."""
     is_done: bool = False
 
     def __repr__(self) -> str:
@@ -147,7 +147,7 @@ async def _gone(*_: Any) -> Any:
 
 
 def _has_gone(receive: Receive) -> bool:
-    """Whether the server says at once that the client is gone; what would have to be waited for is not waited for."""
+    """Return whether the server says at once, without waiting, that the client has gone."""
     asking = receive()
     if not isinstance(asking, Coroutine):
         return False

@@ -1,4 +1,4 @@
-"""What a whole application decides about its requests."""
+"""Application-wide HTTP settings."""
 
 from __future__ import annotations
 

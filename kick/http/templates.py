@@ -77,7 +77,8 @@ class JinjaTemplates:
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """The page of a template. Raises `KickError`: `template-missing`, with the nearest names, where there is
-        none."""
+        none.
+        """
         try:
             return self._environment.get_template(template).render(values)
         except self._not_found as error:

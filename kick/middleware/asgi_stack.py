@@ -1,4 +1,4 @@
-"""What stands around a whole application: trusted proxies, the observers of its requests, allowed hosts.
+"""ASGI middleware around the whole application: trusted proxies, observers, allowed hosts.
 
 In this order, from the outside: whoever observes sees the true client, and what is refused for its host is seen too.
 Where nothing of it is asked for, nothing stands there.
@@ -48,7 +48,7 @@ class ASGIStack:
             self._take_hosts(allowed_hosts)
 
     def wraps(self, asgi_middleware: Sequence[ASGIMiddleware]) -> list[Wrap]:
-        """What is put around the application, the outermost first."""
+        """Return the ASGI middleware around the application, the outermost first."""
         wraps: list[Wrap] = []
         proxies, hosts = self._proxies, self._hosts
         if proxies is not None:

@@ -160,8 +160,7 @@ def cors(
     True
     >>> cors(allow_origins=["*"], allow_credentials=True)
     Traceback (most recent call last):
-    kick.middleware.cors.dangerous_cors: [cors-dangerous]
-      cors(): everybody may read what is meant for the user who is logged in.
+    kick.errors.KickError: [cors-dangerous] cors(): everybody may read what is meant for the user who is logged in.
       Fix: Name the sites: `allow_origins=["https://app.example.com"]`.
 
     Raises `KickError` for origins that no browser sends, and for combinations that open the application to others.
@@ -258,7 +257,7 @@ def _check_regex(pattern: Any, credentials: bool) -> None:
 
 
 def _has_bare_dot(pattern: str) -> bool:
-    """Whether a dot is neither escaped nor in brackets.
+    """Return whether a dot is neither escaped nor in brackets.
 
     >>> _has_bare_dot(r"https://a.example\\.com"), _has_bare_dot(r"https://[a.]+\\.example\\.com")
     (True, False)

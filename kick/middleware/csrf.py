@@ -21,7 +21,8 @@ from kick.http.routing.route import ANY_METHOD
 from kick.middleware.session import SessionLayer
 from kick.session.csrf_token import is_token_of
 from kick.session.errors import bad_trusted_origin, session_needed
-from kick.session.session import Session, Status
+from kick.session.session import Session
+from kick.session.state import Status
 
 HEADER: Final = "X-CSRF-Token"
 FIELD: Final = "csrf_token"
@@ -37,7 +38,7 @@ Target = TypeVar("Target", bound=Callable[..., Any])
 
 
 class Proof(enum.Enum):
-    """What a browser says of where a request comes from, when it does not say that it is another site."""
+    """The evidence of a request's origin in its headers, unless it names another site."""
 
     SAME_ORIGIN = "same origin"
     UNCLEAR = "unclear"
@@ -90,7 +91,7 @@ class CsrfLayer(Middleware):
         return await call_next(ctx)
 
     def _proof_of(self, ctx: RequestContext[Any], site: bytes | None, origin: bytes | None) -> Proof:
-        """What the headers say. Raises `Forbidden` for a request from elsewhere."""
+        """Evaluate the headers. Raises `Forbidden` for a request from another site."""
         if site == b"same-origin" or (origin is not None and origin in self._trusted):
             return Proof.SAME_ORIGIN
         if site is not None and site != b"none":
@@ -133,13 +134,13 @@ async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None
     page was made for another one. With no session cookie, nothing is done in anybody's name.
     """
     session = ctx.opened_session
-    is_stored = session is not None and session._status is Status.STORED
+    is_stored = session is not None and session.state.status is Status.STORED
     if proof is Proof.SAME_ORIGIN and (token is None or not is_stored):
         return
-    if session is None or (proof is Proof.SILENT and not session._cookie_came):
+    if session is None or (proof is Proof.SILENT and not session.state.cookie_came):
         return
-    session._touch()  # a store that is down is a 503
-    if not is_stored and session._cookie_came:
+    session.state.touch()  # a store that is down is a 503
+    if not is_stored and session.state.cookie_came:
         raise _refused(
             "csrf-session",
             "The session that this request belongs to is not there (any more), and neither is its token. Ask for a new "
@@ -160,11 +161,11 @@ async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None
 
 
 def _is_right(token: str, session: Session[Any], ctx: RequestContext[Any]) -> bool:
-    """Whether a token is of the session, or of the id that the cookie has and that a rotation has just replaced."""
+    """Return whether a token is of the session, or of the id in the cookie, which a rotation has just replaced."""
     if is_token_of(session.id, token):
         return True
-    claimed = session._verbs.claimed(ctx.scope["headers"])
-    return claimed is not None and is_token_of(claimed, token)
+    claim = session.state.claim
+    return claim is not None and is_token_of(claim.session_id, token)
 
 
 async def _token_in_form(ctx: RequestContext[Any]) -> str | None:
@@ -262,7 +263,7 @@ def csrf(*, trusted_origins: Sequence[str] = ()) -> CsrfLayer:
 
 
 def _is_origin(text: object) -> bool:
-    """Whether a text is an origin as browsers write it: in lower case, and without a default port."""
+    """Return whether a text is an origin as browsers write it: in lower case, and without a default port."""
     if not isinstance(text, str) or not text.isascii():
         return False
     try:

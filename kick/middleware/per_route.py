@@ -17,7 +17,7 @@ class PerRoute(Middleware):
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing to do at all."""
+        """True if there is nothing to do at all."""
         return False
 
     def configure(self, settings: Settings) -> None:

@@ -29,7 +29,7 @@ UNIX: Final = "unix"
 _SCHEMES: Final = {"http": ("http", "ws"), "https": ("https", "wss"), "ws": ("http", "ws"), "wss": ("https", "wss")}
 _WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?").fullmatch
 _MAPPED: Final = bytes(10) + b"\xff\xff"
-"""How an IPv4 address begins that is written as one of IPv6 (RFC 4291, section 2.5.5.2)."""
+"""The prefix of IPv4 addresses written as IPv6 (RFC 4291, section 2.5.5.2)."""
 _LONGEST: Final = 64
 """More characters than any address with a port has."""
 
@@ -65,7 +65,7 @@ class Network(NamedTuple):
 
 
 class Hop(NamedTuple):
-    """What one proxy says of whoever it got the request from; what it does not say, or not readably, is `None`."""
+    """One proxy's account of the sender of a request; what it does not state, or not readably, is `None`."""
 
     address: Address | None
     port: int = 0
@@ -112,7 +112,7 @@ class TrustedProxies:
 
     @classmethod
     def of(cls, given: Any) -> TrustedProxies | None:
-        """What `bootstrap(trusted_proxies=...)` means; `None` where nobody is trusted.
+        """Parse `bootstrap(trusted_proxies=...)`; `None` where nobody is trusted.
 
         >>> TrustedProxies.of(1), TrustedProxies.of(()), TrustedProxies.of(None)
         (TrustedProxies(1, headers='x-forwarded'), None, None)

@@ -1,4 +1,4 @@
-"""`session()`: the engine in kick's pipeline."""
+"""`session()`: the manager in kick's pipeline."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from kick.http.errors import middleware_order
 from kick.middleware.cookie_parser import CookieParserLayer
 from kick.session.cookie import CookieOptions
 from kick.session.devices import Sessions
-from kick.session.engine import Engine
 from kick.session.events import Listener
 from kick.session.headers import finish_headers
 from kick.session.ids import draw_id, key_of
-from kick.session.options import Duration, OnStoreError, check_options
+from kick.session.manager import SessionManager
+from kick.session.options import Duration, OnStoreError
 from kick.session.session import Session
-from kick.session.stores.url import open_store
+from kick.session.state import SessionState
 from kick.signing import Secret
 
 
 class SessionLayer(Middleware):
     """Middleware that `session()` returns: middleware that gives each request its session."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.providers = (Provider(Sessions, value=Sessions(engine)),)
+    def __init__(self, manager: SessionManager) -> None:
+        self.manager = manager
+        self.providers = (Provider(Sessions, value=Sessions(manager)),)
         self.health = {"session store": self._ask_store}
-        options = engine.options
+        options = manager.options
         # Where every request prolongs, rotates or stores the session, it is opened for each.
         self.optional = not (options.rolling or options.save_uninitialized or options.rotate_after is not None)
-        self._everywhere = engine.options.path == "/"
+        self._everywhere = manager.options.path == "/"
 
     def for_route(self, route: Route | None) -> SessionLayer | None:
         """Itself; nothing where no route matched, and where the session is switched off."""
@@ -53,48 +53,48 @@ class SessionLayer(Middleware):
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Open the session, hand the request on, and close the session before the response leaves."""
-        if ctx.opened_session is not None or not (self._everywhere or self.engine.is_within(ctx.path)):
+        if ctx.opened_session is not None or not (self._everywhere or self.manager.is_within(ctx.path)):
             return await call_next(ctx)
-        session = await self.engine.open(ctx.scope)
-        ctx.opened_session = session
+        state = await self.manager.open(ctx.scope)
+        ctx.opened_session = Session(state, self.manager.operations)
         try:
             response = await call_next(ctx)
         except Exception as error:
-            await self._close_after(error, session, ctx)
+            await self._close_after(error, state, ctx)
             raise
         try:
-            closing = self.engine.close(session, response.status_code)
+            closing = self.manager.close(state, response.status_code)
             cookie = None if closing is None else await closing
         except Exception:
-            self._send_cookie(self.engine.cookie_of(session), ctx)
+            self._send_cookie(self.manager.cookie_of(state), ctx)
             raise
         if cookie is not None:
-            cookie = self.engine.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
-        if cookie is not None or session._accessed:
-            finish_headers(response.raw_headers, accessed=session._accessed, cookie=cookie)
+            cookie = self.manager.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
+        if cookie is not None or state.accessed:
+            finish_headers(response.raw_headers, accessed=state.accessed, cookie=cookie)
         return response
 
-    async def _close_after(self, error: Exception, session: Session[Any], ctx: RequestContext[Any]) -> None:
+    async def _close_after(self, error: Exception, state: SessionState, ctx: RequestContext[Any]) -> None:
         """Close the session of a handler that raised, when nothing further in has made a response of it."""
         status = error.status if isinstance(error, HTTPError) else 500
-        closing = self.engine.close(session, status)
+        closing = self.manager.close(state, status)
         if closing is not None:
             self._send_cookie(await closing, ctx)
 
     def _send_cookie(self, cookie: bytes | None, ctx: RequestContext[Any]) -> None:
         """Send the cookie with whatever response is sent: the store knows the session by this id, and by no other."""
-        cookie = self.engine.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
+        cookie = self.manager.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
         if cookie is not None:
             ctx.add_raw_header(b"set-cookie", cookie)
             ctx.add_raw_header(b"cache-control", b"no-store")
 
     async def _ask_store(self) -> None:
         """Raise when the store does not answer: a session that does not exist is looked up."""
-        await self.engine.store.load(key_of(draw_id()))
+        await self.manager.store.load(key_of(draw_id()))
 
     async def aclose(self) -> None:
         """Close the store."""
-        await self.engine.store.aclose()
+        await self.manager.store.aclose()
 
 
 def session(
@@ -138,14 +138,15 @@ def session(
         max_size: the most bytes that a session may have, encoded; to grow beyond raises `SessionTooLarge`.
         on_event: called with each `Event`: created, destroyed, bad signature, ...
 
-    >>> session(secret="a secret of at least thirty-two bytes", max_age=timedelta(hours=8)).engine.options.max_age
+    >>> session(secret="a secret of at least thirty-two bytes", max_age=timedelta(hours=8)).manager.options.max_age
     28800.0
 
     Raises `KickError` for a missing or weak secret, a cookie that browsers refuse, an unknown store, a duration
     that is not above 0; all that is wrong at once.
     """
-    options = check_options(
+    manager = SessionManager.configured(
         secret,
+        store=store,
         cookie_name=cookie_name,
         max_age=max_age,
         absolute_max_age=absolute_max_age,
@@ -160,4 +161,4 @@ def session(
         max_size=max_size,
         on_event=on_event,
     )
-    return SessionLayer(Engine(options, open_store(store, timeout=options.store_timeout)))
+    return SessionLayer(manager)

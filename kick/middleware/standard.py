@@ -1,4 +1,4 @@
-"""What every application has around its handlers unless it says otherwise."""
+"""Default middleware of every application."""
 
 from __future__ import annotations
 

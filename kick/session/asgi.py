@@ -1,4 +1,4 @@
-"""`SessionMiddleware`: the same engine in any ASGI application: Starlette, FastAPI, Litestar, your own."""
+"""`SessionMiddleware`: the same sessions in any ASGI application: Starlette, FastAPI, Litestar, your own."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kick.exceptions import PROBLEM_JSON
-from kick.middleware.session import SessionLayer, session
-from kick.session.engine import Engine
 from kick.session.errors import SessionUnavailable
 from kick.session.headers import RawHeaders, finish_headers
+from kick.session.manager import SessionManager
 from kick.session.session import Session
+from kick.session.state import SessionState
 from kick.signing import Secret
 
 
@@ -25,7 +25,7 @@ class SessionMiddleware:
         options: those of `kick.session.session`.
 
     For an application of Starlette or FastAPI: `app.add_middleware(SessionMiddleware, secret=secret)`; code that was
-    written for Starlette's own sessions runs as it is. `Sessions(middleware.engine)` finds those of a person.
+    written for Starlette's own sessions runs as it is. `Sessions(middleware.manager)` finds those of a user.
 
     A WebSocket gets the session as it is at the handshake. Nothing is saved by itself there: `await session.save()`
     writes what has changed, and answers `False` when the session has ended meanwhile. The acceptance carries the
@@ -35,8 +35,7 @@ class SessionMiddleware:
 
     def __init__(self, app: ASGIApp, secret: Secret | None = None, **options: Any) -> None:
         self.app = app
-        layer: SessionLayer = session(secret, **options)
-        self.engine: Engine = layer.engine
+        self.manager = SessionManager.configured(secret, **options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -44,47 +43,51 @@ class SessionMiddleware:
             try:
                 await self.app(scope, receive, send)
             finally:
-                await self.engine.store.aclose()
-        elif isinstance(scope.get("session"), Session) or not self.engine.is_within(scope["path"]):
+                await self.manager.store.aclose()
+        elif isinstance(scope.get("session"), Session) or not self.manager.is_within(scope["path"]):
             await self.app(scope, receive, send)
         else:
-            scope["session"] = opened = await self._open(scope)
-            if scope["type"] == "websocket":
-                await _Handshake(self.engine, opened, send, scope).run(self.app, scope, receive)
-            else:
-                await _Exchange(self.engine, opened, send, scope).run(self.app, scope, receive)
-
-    async def _open(self, scope: Scope) -> Session[Any]:
-        # Not the whole scope, which leads back to the session: only the garbage collector would free the two.
-        return await self.engine.open({"client": scope.get("client"), "headers": scope["headers"]})
+            # Not the whole scope, which leads back to the session: only the garbage collector would free the two.
+            state = await self.manager.open({"client": scope.get("client"), "headers": scope["headers"]})
+            scope["session"] = self.manager.session(state)
+            connection = _Handshake if scope["type"] == "websocket" else _Exchange
+            await connection(self.manager, state, send, scope).run(self.app, scope, receive)
 
 
-class _Handshake:
-    """The opening of a WebSocket, whose acceptance is the last message that can carry a cookie."""
+class _Connection:
+    """One connection and its session."""
 
-    def __init__(self, engine: Engine, opened: Session[Any], send: Send, scope: Scope) -> None:
-        self._engine = engine
-        self._session = opened
+    def __init__(self, manager: SessionManager, state: SessionState, send: Send, scope: Scope) -> None:
+        self._manager = manager
+        self._state = state
         self._send = send
-        self._scheme: str = scope.get("scheme", "ws")
-        self._answered = False
+        self._scheme: str = scope.get("scheme", "http")
+        self._started = False
+
+    def finish(self, headers: RawHeaders, *, accessed: bool, cookie: bytes | None) -> None:
+        """Add the session's headers to those of a response."""
+        cookie = self._manager.options.cookie.for_scheme(cookie, self._scheme)
+        finish_headers(headers, accessed=accessed, cookie=cookie)
+
+
+class _Handshake(_Connection):
+    """The opening of a WebSocket, whose acceptance is the last message that can carry a cookie."""
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
         try:
             await app(scope, receive, self.send)
         except SessionUnavailable as error:
-            if self._answered:
+            if self._started:
                 raise
             await self._refuse(error, "websocket.http.response" in scope.get("extensions", {}))
 
     async def send(self, message: Message) -> None:
-        self._answered = True
+        self._started = True
         if message["type"] == "websocket.accept":
             headers = list(message.get("headers", ()))
-            cookie = self._engine.options.cookie.for_scheme(self._engine.cookie_of(self._session), self._scheme)
-            finish_headers(headers, accessed=False, cookie=cookie)
+            self.finish(headers, accessed=False, cookie=self._manager.cookie_of(self._state))
             message = {**message, "headers": headers}
-            self._session._go_on()
+            self._state.accepted()
         await self._send(message)
 
     async def _refuse(self, error: SessionUnavailable, with_a_response: bool) -> None:
@@ -97,15 +100,11 @@ class _Handshake:
         await self._send({"type": "websocket.http.response.body", "body": body})
 
 
-class _Exchange:
+class _Exchange(_Connection):
     """One request and its response, on whose first message the session is closed."""
 
-    def __init__(self, engine: Engine, opened: Session[Any], send: Send, scope: Scope) -> None:
-        self._scheme: str = scope.get("scheme", "http")
-        self._engine = engine
-        self._session = opened
-        self._send = send
-        self._started = False
+    def __init__(self, manager: SessionManager, state: SessionState, send: Send, scope: Scope) -> None:
+        super().__init__(manager, state, send, scope)
         self._refused = False
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
@@ -125,7 +124,7 @@ class _Exchange:
             return
         if message["type"] == "http.response.start" and not self._started:
             try:
-                closing = self._engine.close(self._session, message["status"])
+                closing = self._manager.close(self._state, message["status"])
                 cookie = None if closing is None else await closing
             except SessionUnavailable as error:
                 await self._refuse(error)
@@ -135,35 +134,32 @@ class _Exchange:
                 raise
             self._started = True
             headers = list(message.get("headers", ()))
-            finish_headers(headers, accessed=self._session._accessed, cookie=self._sent(cookie))
+            self.finish(headers, accessed=self._state.accessed, cookie=cookie)
             message = {**message, "headers": headers}
         await self._send(message)
 
-    def _sent(self, cookie: bytes | None) -> bytes | None:
-        return self._engine.options.cookie.for_scheme(cookie, self._scheme)
-
     async def _refuse(self, error: SessionUnavailable) -> None:
-        """Send the 503 in place of whatever the application has to say."""
+        """Send the 503 in place of the application's response."""
         self._started = self._refused = True
         headers, body = _problem(error)
-        finish_headers(headers, accessed=True, cookie=self._sent(self._engine.cookie_of(self._session)))
+        self.finish(headers, accessed=True, cookie=self._manager.cookie_of(self._state))
         await self._send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
     async def _save_cookie(self) -> None:
-        """Send a 500 of our own when the session has got a new id and the application fails: the old one is dead."""
-        closing = self._engine.close(self._session, 500)
+        """Send a 500 of our own when the session has a new id and the application fails: the old id is dead."""
+        closing = self._manager.close(self._state, 500)
         cookie = None if closing is None else await closing
         if cookie is not None:
             self._started = self._refused = True
             headers = [(b"content-type", b"text/plain"), (b"content-length", b"21")]
-            finish_headers(headers, accessed=True, cookie=self._sent(cookie))
+            self.finish(headers, accessed=True, cookie=cookie)
             await self._send({"type": "http.response.start", "status": 500, "headers": headers})
             await self._send({"type": "http.response.body", "body": b"Internal Server Error"})
 
 
 def _problem(error: SessionUnavailable) -> tuple[RawHeaders, bytes]:
-    """The headers and the body of the answer to it."""
+    """Return the headers and the body of the response to an error."""
     body = msgspec.json.encode(error.problem())
     headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", b"%d" % len(body))]
     return headers + [(name.encode(), value.encode()) for name, value in error.headers.items()], body

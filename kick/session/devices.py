@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from kick.session.engine import Engine
+from kick.session.data.reserved import CLIENT_FIELD
+from kick.session.data.values import UnreadableValue, decode
 from kick.session.events import SessionEvent
 from kick.session.ids import fingerprint, key_of, successor_key
+from kick.session.manager import MOST_HOPS, SessionManager
 from kick.session.stores.base import Record, Superseded
-from kick.session.values import UnreadableValue, decode
-from kick.session.verbs import CLIENT, MOST_HOPS
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,14 +46,13 @@ class Sessions:
             await sessions.revoke(ctx.session.principal, except_id=ctx.session.id)
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._events = engine.events
-        self._store = engine.store
-        self._ask = engine.verbs.ask
+    def __init__(self, manager: SessionManager) -> None:
+        self._events = manager.events
+        self._operations = manager.operations
 
     async def of(self, principal: object) -> list[SessionInfo]:
         """The live sessions of a principal, the one seen last first."""
-        found = await self._ask(self._store.find(str(principal)))
+        found = await self._operations.ask(self._operations.store.find(str(principal)))
         infos = [info_of(key, record) for key, record in found]
         return sorted(infos, key=lambda info: info.last_seen_at, reverse=True)
 
@@ -65,7 +64,7 @@ class Sessions:
         Like all here, raises `SessionUnavailable` when the store does not answer.
         """
         keep = None if except_id is None else await self._present_key(key_of(except_id))
-        ended = await self._ask(self._store.revoke(str(principal), keep=keep))
+        ended = await self._operations.ask(self._operations.store.revoke(str(principal), keep=keep))
         if ended:
             self._events.emit(SessionEvent.REVOKED, keep)
         return ended
@@ -76,7 +75,7 @@ class Sessions:
         for _ in range(MOST_HOPS):
             if key is None:
                 break
-            ended = await self._ask(self._store.destroy(key))
+            ended = await self._operations.ask(self._operations.store.destroy(key))
             if not isinstance(ended, Superseded):
                 return ended
             key = successor_key(ended.successor)
@@ -84,12 +83,12 @@ class Sessions:
 
     async def purge(self) -> int:
         """Free what has expired; how many records."""
-        return await self._ask(self._store.purge())
+        return await self._operations.ask(self._operations.store.purge())
 
     async def _present_key(self, key: str) -> str:
         """The key of a session by now: a parallel request may have rotated it."""
         for _ in range(MOST_HOPS):
-            found = await self._ask(self._store.load(key))
+            found = await self._operations.ask(self._operations.store.load(key))
             successor = successor_key(found.successor) if isinstance(found, Superseded) else None
             if successor is None:
                 break
@@ -100,7 +99,7 @@ class Sessions:
 def info_of(key: str, record: Record) -> SessionInfo:
     """What a list of devices shows of a record."""
     try:
-        client = decode(record.fields[CLIENT])
+        client = decode(record.fields[CLIENT_FIELD])
     except (KeyError, UnreadableValue):
         client = {}
     return SessionInfo(

@@ -9,9 +9,9 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from kick.errors import KickError, raise_all
 from kick.session.cookie import CookieOptions, SessionCookie
+from kick.session.data.typed import Shape
 from kick.session.errors import bad_session_option
 from kick.session.events import Listener
-from kick.session.typed import Shape
 from kick.signing import Secret, Signer, secret_problems
 
 Duration: TypeAlias = timedelta | float
@@ -51,21 +51,21 @@ class SessionOptions:
 def check_options(
     secret: Secret | None,
     *,
-    cookie_name: str,
-    max_age: Duration,
-    absolute_max_age: Duration | None,
-    rolling: bool,
-    save_uninitialized: bool,
-    rotate_after: Duration | None,
-    grace: Duration,
-    cookie: CookieOptions | Mapping[str, Any] | None,
-    data: type | None,
-    on_store_error: str,
-    store_timeout: Duration,
-    max_size: int,
-    on_event: Listener | None,
+    cookie_name: str = "kick.sid",
+    max_age: Duration = timedelta(hours=24),
+    absolute_max_age: Duration | None = None,
+    rolling: bool = False,
+    save_uninitialized: bool = True,
+    rotate_after: Duration | None = None,
+    grace: Duration = timedelta(seconds=30),
+    cookie: CookieOptions | Mapping[str, Any] | None = None,
+    data: type | None = None,
+    on_store_error: OnStoreError = "error",
+    store_timeout: Duration = 1.0,
+    max_size: int = 1 << 20,
+    on_event: Listener | None = None,
 ) -> SessionOptions:
-    """The options as the engine wants them. Raises what is wrong with them, all of it at once."""
+    """Check the options of `session()`. Raises a `KickError` for all that is wrong with them at once."""
     problems: list[KickError] = [*secret_problems(secret, "session()")]
     attributes = _cookie_options(cookie, problems)
     problems += attributes.problems(cookie_name)
@@ -97,7 +97,7 @@ def check_options(
         save_uninitialized=save_uninitialized,
         rotate_after=rotation,
         shape=shape,
-        on_store_error=cast(OnStoreError, on_store_error),
+        on_store_error=on_store_error,
         max_size=max_size,
         on_event=on_event,
         **ages,

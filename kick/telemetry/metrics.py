@@ -144,9 +144,9 @@ class _Counts:
         """Listen to the sessions of the application, and time their stores."""
         for layer in layers:
             if isinstance(layer, SessionLayer):
-                layer.engine.events.also(self._session_event)
-                store: Any = TimedStore(layer.engine.store, self._store_took)
-                layer.engine.store = layer.engine.verbs.store = store
+                layer.manager.events.also(self._session_event)
+                store: Any = TimedStore(layer.manager.store, self._store_took)
+                layer.manager.use(store)
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """Count the requests in flight."""

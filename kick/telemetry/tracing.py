@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.errors import missing_extra
+from kick.http.log_text import shown
 from kick.http.observers import KEY, Exchange
-from kick.log_text import shown
 from kick.module import Module
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from click.testing import CliRunner, Result
 
 from kick.cli.commands import sessions as cli
 from kick.cli.program import program
+from kick.session.data.reserved import CLIENT_FIELD as CLIENT
+from kick.session.data.values import encode
 from kick.session.ids import draw_id, fingerprint, key_of
 from kick.session.stores.base import Change, Record
 from kick.session.stores.url import open_store
-from kick.session.values import encode
-from kick.session.verbs import CLIENT
 from tests.cli.support import APP, kick
 from tests.support.ports import free_port
 from tests.support.redis import RedisServer
@@ -223,7 +223,7 @@ def test_a_server_that_is_not_there_is_named_without_its_password(arguments: tup
     port = free_port()
     said = refused(run(*arguments, "--store", f"redis://ann:open-sesame@127.0.0.1:{port}/0"))
     assert "error  session-store-failed" in said
-    assert f"redis://127.0.0.1:{port}/0 cannot be used: Error" in said
+    assert f"redis://127.0.0.1:{port}/0 cannot be used: no connection to" in said
     assert "open-sesame" not in said
 
 

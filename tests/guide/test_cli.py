@@ -28,4 +28,4 @@ def test_the_secrets_of_a_rotation_are_split(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.delenv("SESSION_SECRET", raising=False)
     (layer,) = session_layers(application("cli.md", "Secrets"))
-    assert layer.engine.options.cookie.secrets == 2
+    assert layer.manager.options.cookie.secrets == 2

@@ -12,6 +12,7 @@ import msgspec
 from kick import App, Controller, Get, Module, RequestContext, Response, Session, bootstrap
 from kick.http import cookie_parser
 from kick.session import session
+from kick.session.state import SessionState
 
 SECRET = "a secret of the tests, more than 32 bytes long"
 
@@ -85,18 +86,18 @@ class Site:
 
     @property
     def store(self) -> Any:
-        return self.layer.engine.store
+        return self.layer.manager.store
 
     def showing_writes(self) -> Site:
         """Itself, with the cookie in the answer to every write that is in the store, and not just now and then."""
-        verbs = self.layer.engine.verbs
-        committed = verbs._committed
+        operations = self.layer.manager.operations
+        committed = operations._committed
 
-        def observed(session: Session[Any], *given: Any) -> None:
-            committed(session, *given)
-            session._cookie_due = True
+        def observed(state: SessionState, *given: Any) -> None:
+            committed(state, *given)
+            state.confirmed()
 
-        verbs._committed = observed  # type: ignore[method-assign]
+        operations._committed = observed  # type: ignore[method-assign]
         return self
 
     async def request(
@@ -207,7 +208,7 @@ def calls_to(store: Any, names: Iterable[str] = OPERATIONS) -> list[str]:
 
 
 def later(site: Site, seconds: float) -> None:
-    """Have the engine think that so much time has gone by. Lives in the store stay as they are."""
-    verbs = site.layer.engine.verbs
-    now = verbs.now
-    verbs.now = lambda: now() + seconds
+    """Let the manager believe that so much time has gone by. Lives in the store stay as they are."""
+    operations = site.layer.manager.operations
+    now = operations.now
+    operations.now = lambda: now() + seconds

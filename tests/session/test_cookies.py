@@ -379,7 +379,7 @@ async def test_a_hundred_thousand_ids_are_distinct() -> None:
 
 async def test_an_id_that_is_taken_is_not_used_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = iter(["a" * 36, "a" * 36, "b" * 36])
-    monkeypatch.setattr("kick.session.verbs.draw_id", lambda: next(ids))
+    monkeypatch.setattr("kick.session.state.draw_id", lambda: next(ids))
     first, second = Browser(site), Browser(site)
     await first.visit(setting(n=1))
     await second.visit(setting(n=2))
@@ -392,7 +392,7 @@ async def test_a_new_id_that_is_taken_is_not_used_by_regenerate(site: Site, monk
     await first.visit(setting(n=1))
     await second.visit(setting(n=2))
     ids = iter([session_id(first), "a" * 36])
-    monkeypatch.setattr("kick.session.verbs.draw_successor", lambda _: next(ids))
+    monkeypatch.setattr("kick.session.operations.draw_successor", lambda _: next(ids))
 
     async def regenerate(session: Any) -> None:
         await session.regenerate()

@@ -117,7 +117,7 @@ async def test_a_cookie_that_leads_nowhere_costs_one_call_and_one_more_if_a_sess
 async def test_a_list_of_devices_costs_one_call_and_so_does_ending_them() -> None:
     store = MemoryStore()
     site = Site(store)
-    sessions = Sessions(site.layer.engine)
+    sessions = Sessions(site.layer.manager)
     for _ in range(3):
         await Browser(site).visit(log_in)
     calls = calls_to(store)

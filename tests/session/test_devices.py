@@ -22,7 +22,7 @@ def site(atomic_store: Any) -> Site:
 
 @pytest.fixture
 def sessions(site: Site) -> Sessions:
-    return Sessions(site.layer.engine)
+    return Sessions(site.layer.manager)
 
 
 def logging_in(user_id: object) -> Any:
@@ -168,7 +168,7 @@ async def test_a_principal_that_is_set_before_a_count_is_stored_with_the_respons
         return session.principal
 
     assert (await browser.visit(act)).value == "7"
-    assert len(await Sessions(site.layer.engine).of("7")) == 1
+    assert len(await Sessions(site.layer.manager).of("7")) == 1
 
 
 async def test_revoking_while_requests_run_leaves_none_of_those_that_were_answered(
@@ -212,4 +212,4 @@ async def test_a_handler_asks_for_sessions_by_type(site: Site) -> None:
 
 async def test_a_store_without_an_index_says_so() -> None:
     with raises_code("session-store-no-index", match="DictStore"):
-        await Sessions(Site(DictStore()).layer.engine).of(7)
+        await Sessions(Site(DictStore()).layer.manager).of(7)

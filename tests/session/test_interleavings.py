@@ -144,7 +144,7 @@ class Model:
 async def check(store: Any, names: Iterable[str], options: dict[str, Any]) -> None:
     """Let requests load at once and finish in this order, and hold every answer and the end against the model."""
     site = Site(store, **options).showing_writes()
-    sessions = Sessions(site.layer.engine)
+    sessions = Sessions(site.layer.manager)
     stored = records(store)
     person = uuid4().hex
     model = Model(person, always_sends="rotate_after" in options)

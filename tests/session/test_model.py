@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kick.session import MemoryStore
+from kick.session.data.values import encode
 from kick.session.stores.base import Change
-from kick.session.values import encode
 from tests.session.harness import Browser, Site
 
 Operation: TypeAlias = tuple[Any, ...]

@@ -17,7 +17,7 @@ from tests.session.harness import SECRET, Browser, Site, setting
 
 
 def options(**given: Any) -> Any:
-    return session(SECRET, **given).engine.options
+    return session(SECRET, **given).manager.options
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
@@ -31,7 +31,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert made.store_timeout == 1.0
     assert made.cookie.name == "kick.sid"
     assert made.cookie.issue("i" * 36, 1).decode().endswith("; Max-Age=1; Path=/; HttpOnly; SameSite=Lax")
-    assert isinstance(session(SECRET).engine.store, MemoryStore)
+    assert isinstance(session(SECRET).manager.store, MemoryStore)
 
 
 def test_rolling_has_a_deadline_of_thirty_days_unless_told_otherwise() -> None:

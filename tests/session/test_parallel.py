@@ -343,7 +343,7 @@ async def test_5_6_twice_in_one_request_is_one_cookie_and_no_leftovers(site: Sit
     answer = await browser.visit(act)
     assert len(answer.cookies) == 1
     assert await browser.data() == {"user_id": 7}
-    between = Browser(site, f"s:{site.layer.engine.options.cookie._signer.sign(answer.value)}")
+    between = Browser(site, f"s:{site.layer.manager.options.cookie._signer.sign(answer.value)}")
     assert await between.data() == {}
     assert await old.data() == {}
 

@@ -161,7 +161,7 @@ class Outcome:
             yield browser, list(visits)
 
     async def sessions_of(self, browser: int) -> int:
-        return len(await Sessions(self.site.layer.engine).of(browser))
+        return len(await Sessions(self.site.layer.manager).of(browser))
 
     async def data(self, visits: list[Visit]) -> dict[str, Any]:
         """What is in the browser's session, under any cookie that it ever had."""

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kick.session import MemoryStore, verbs
+from kick.session import MemoryStore, state
 from kick.session.ids import draw_id
 from kick.session.stores.custom import BasicStore
 from kick.testing.store_contract import Findings
@@ -180,11 +180,11 @@ def _drawing_from(pool: list[str], seed: object, run: Callable[[], Any]) -> Any:
         return run()
     ids, random = list(pool), Random(f"ids/{seed}")
     random.shuffle(ids)
-    verbs.draw_id = lambda: ids.pop() if ids else draw_id()
+    state.draw_id = lambda: ids.pop() if ids else draw_id()
     try:
         return run()
     finally:
-        verbs.draw_id = draw_id
+        state.draw_id = draw_id
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ class Field:
             race = RACES[name]
             ids = ids * PROCESSES
             Random(name).shuffle(ids)
-            verbs.draw_id = lambda: ids.pop() if ids else draw_id()
+            state.draw_id = lambda: ids.pop() if ids else draw_id()
             try:
                 told = await asyncio.gather(
                     *(
@@ -234,7 +234,7 @@ class Field:
                     )
                 )
             finally:
-                verbs.draw_id = draw_id
+                state.draw_id = draw_id
         return sorted((each for answers in told for each in answers), key=lambda each: (each.session, each.request))
 
 

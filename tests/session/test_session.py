@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from kick.session import SessionClosed
-from kick.session.values import UnstorableValue
+from kick.session.data.values import UnstorableValue
 from tests.session.harness import WRITES, Browser, Site, calls_to, setting
 
 

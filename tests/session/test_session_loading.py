@@ -137,7 +137,7 @@ def site(*layers: Any, after: Any = (), guards: Any = (), **options: Any) -> tup
     layer = session(SECRET, **{"save_uninitialized": False, **options})
     entry = Module("entry", controllers=[Entry])
     modules = [entry, Module("page", controllers=[Page], providers=[connection], middleware=guards)]
-    return bootstrap(modules, [*layers, layer, *after]), layer.engine.store
+    return bootstrap(modules, [*layers, layer, *after]), layer.manager.store
 
 
 async def visits(

@@ -118,7 +118,7 @@ async def test_a_list_of_devices_is_a_503_while_the_store_is_down() -> None:
             raise ConnectionError("down")
 
     site = Site(Down())
-    sessions = Sessions(site.layer.engine)
+    sessions = Sessions(site.layer.manager)
     answer = await Browser(site).visit(lambda _: sessions.of(7))
     assert answer.status == 503
     assert isinstance(answer.error, SessionUnavailable)
@@ -322,7 +322,7 @@ async def test_a_damaged_record_of_a_users_store_is_an_empty_session(row: Any) -
         async def destroy(self, sid: str) -> None: ...
 
     site = Site(Damaged())
-    signed = "s:" + site.layer.engine.options.cookie._signer.sign("a" * 36)
+    signed = "s:" + site.layer.manager.options.cookie._signer.sign("a" * 36)
     answer = await Browser(site, signed).visit(lambda session: dict(session.data))
     assert answer.status == 200
     assert answer.value == {}

@@ -241,7 +241,7 @@ def _stores_of(app: App) -> Iterator[AtomicStore]:
 
     routes = [*app.routes, *(mount.route for mount in app.mounts)]
     layers = [*app.middleware, *(layer for route in routes for layer in route.middleware)]
-    return (layer.engine.store for layer in layers if isinstance(layer, SessionLayer))
+    return (layer.manager.store for layer in layers if isinstance(layer, SessionLayer))
 
 
 def _check_file(store: AtomicStore) -> None:

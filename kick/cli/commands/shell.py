@@ -117,7 +117,8 @@ def call(portal: BlockingPortal, function: Callable[..., Awaitable[T]], *argumen
     """
     cancellation = Cancellation()
     try:
-        return portal.call(cancellation.cover, function, *arguments)
+        result: T | None = portal.call(cancellation.cover, function, *arguments)
+        return result
     except KeyboardInterrupt:
         portal.start_task_soon(cancellation.ask)
         raise

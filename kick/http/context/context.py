@@ -13,7 +13,7 @@ from kick.http.errors import missing_session
 from kick.http.routing.urls import URLs, below_root
 
 if TYPE_CHECKING:
-    from kick.session.data import SessionData
+    from kick.session.data.mapping import SessionData
 
     DataT = TypeVar("DataT", default=SessionData)
 else:
@@ -52,7 +52,7 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
 
     @property
     def csp_nonce(self) -> str:
-        """What lets a script or style of this very response run: `<script nonce="{{ ctx.csp_nonce }}">`.
+        """The nonce that allows a script or style of this response to run: `<script nonce="{{ ctx.csp_nonce }}">`.
 
         Drawn when it is first asked for; `security_headers()` names it in the policy then.
         """

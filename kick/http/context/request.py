@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from kick.cookies import cookies_by_name, parse_cookies
 from kick.http.errors import missing_cookie_secret
+from kick.http.log_text import shown
 from kick.http.request.body import (
     FORM,
     MULTIPART,
@@ -36,7 +37,6 @@ from kick.http.settings import Settings
 from kick.http.uploads import UploadFile
 from kick.http.validation.fields import query_of
 from kick.http.validation.serialization import decode_json, malformed
-from kick.log_text import shown
 from kick.shutdown import Shutdown
 from kick.signing import Signer
 
@@ -140,7 +140,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     @property
     def is_handshake(self) -> bool:
-        """Whether this is the handshake of a WebSocket, which is a GET request (RFC 6455, section 4.1)."""
+        """True for the handshake of a WebSocket, which is a GET request (RFC 6455, section 4.1)."""
         return HANDSHAKE in self.scope
 
     @property
@@ -296,7 +296,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     @property
     def stopping(self) -> Shutdown:
-        """Whether the application is about to stop: `ctx.stopping.is_set`, `await ctx.stopping.wait()`."""
+        """The shutdown of the application: `ctx.stopping.is_set`, `await ctx.stopping.wait()`."""
         return self.settings.shutdown
 
     async def disconnected(self) -> None:
@@ -317,7 +317,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
         self.receive = _gone  # some servers say it once only
 
     async def is_disconnected(self) -> bool:
-        """Whether the client has gone away, without waiting: for a loop that looks from time to time."""
+        """Return whether the client has gone away, without waiting: for a loop that looks from time to time."""
         with anyio.CancelScope() as scope:
             scope.cancel()
             await self.disconnected()

@@ -198,7 +198,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
     def is_not_modified(
         self, etag: str | None = None, *, last_modified: datetime | None = None, weak: bool = False
     ) -> bool:
-        """Whether the client has the current version; then return `ctx.not_modified()` (RFC 9110, section 13).
+        """Return whether the client has the current version; then return `ctx.not_modified()` (RFC 9110, section 13).
 
         `etag` names the version: a number, a digest. `last_modified` is when it was made; without a zone it is UTC. For
         GET and HEAD they become the `ETag` and `Last-Modified` of the response, whichever it will be.
@@ -353,7 +353,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return response
 
     def _page_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What a template sees."""
+        """Return the values of a template."""
         page: dict[str, Any] = {"ctx": self}
         url_for = getattr(self, "url_for", None)
         if url_for is not None:
@@ -363,7 +363,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return {**page, **values}
 
     def _left_to_do(self) -> Background:
-        """What is to be done after the response: one of the clean-ups, so that a request without it pays nothing."""
+        """Return the background tasks of the request; they are one of its clean-ups, so others pay nothing."""
         for cleanup in self.cleanups or ():
             background = getattr(cleanup, "__self__", None)
             if isinstance(background, Background):

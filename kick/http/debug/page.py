@@ -28,7 +28,7 @@ _quality: Final = re.compile(r";\s*q=([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", re.I).s
 
 
 def prefers_html(accept: str) -> bool:
-    """Whether a client would rather have a page than JSON (RFC 9110, section 12.5.1); with `*/*` it would not.
+    """Return whether a client would rather have a page than JSON (RFC 9110, section 12.5.1); with `*/*` it would not.
 
     >>> prefers_html("text/html,*/*;q=0.8"), prefers_html("*/*"), prefers_html("")
     (True, False, False)
@@ -130,15 +130,12 @@ def _session(ctx: RequestContext[Any]) -> str:
     session = ctx.opened_session
     if session is None:
         return '<p class="quiet">No session() runs for this route.</p>'
-    accessed = session._accessed
     try:
-        data = session.data
+        data = session.state.open().value
         fields: Any = getattr(data, "__struct_fields__", None) or getattr(data, "__dataclass_fields__", ())
         names = sorted(map(str, data if isinstance(data, Mapping) else fields))
     except Exception as error:  # noqa: BLE001  # a store that is down, data that cannot be read: the page is shown
         return f'<p class="quiet">It cannot be read: {escape(type(error).__name__)}.</p>'
-    finally:
-        session._accessed = accessed
     if not names:
         return '<p class="quiet">It is empty.</p>'
     keys = "".join(f"<li><code>{escape(name)}</code></li>" for name in names)

@@ -1,4 +1,4 @@
-"""What an exception tells whoever wrote the application: where it came from, and the code there."""
+"""Tracebacks for developers: frames, code, and whose code it is."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def endpoint_of(
 
 
 def _may_read(plan: CallPlan) -> bool:
-    """Whether there may be a body that is read before the handler is called."""
+    """Return whether there may be a body that is read before the handler is called."""
     return not plan.info.stream and plan.info.method not in WITHOUT_BODY
 
 
@@ -211,7 +211,7 @@ def without_body(endpoint: Endpoint) -> Endpoint:
 
 
 def responder(status: int | None, place: str, *, in_layers: bool) -> Respond:
-    """What makes a response of the value that a handler returns.
+    """Return a function that makes a response of the value that a handler returns.
 
     Layers may change the response. The handler may have kept it, to return it again: they are given a copy.
     """

@@ -1,4 +1,4 @@
-"""What turns a request into arguments: bodies, queries, headers, cookies, files; worked out once for each handler."""
+"""Extractors: they make arguments of bodies, queries, headers, cookies and files; built once a handler."""
 
 from __future__ import annotations
 

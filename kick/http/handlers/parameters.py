@@ -113,7 +113,7 @@ def unmarked(hint: Any) -> Any:
 
 
 def is_socket(hint: Any) -> bool:
-    """Whether a type is that of a WebSocket, which says so of itself: it is loaded where there are WebSockets.
+    """Return whether a type is that of a WebSocket, which says so of itself: it is loaded where there are WebSockets.
 
     >>> from kick.http import Socket
     >>> is_socket(Socket[str, str]), is_socket(Annotated[Socket, "chat"]), is_socket(str)

@@ -30,7 +30,7 @@ _ENDLESS: Final = 1 << 62
 
 
 class BodyHeaders(msgspec.Struct, frozen=True):
-    """What the headers of a request say of its body.
+    """The headers of a request about its body.
 
     `media_type` is in lower case and without parameters, and empty when there is none; `length` is in bytes, and 0
     when the request does not say.
@@ -41,7 +41,7 @@ class BodyHeaders(msgspec.Struct, frozen=True):
 
 
 def announced(scope: Scope) -> BodyHeaders:
-    """What the headers say of the body, worked out in one pass.
+    """Read the headers about the body, in one pass.
 
     >>> announced({"headers": [(b"content-type", b"Text/HTML; charset=utf-8"), (b"content-length", b"7")]})
     BodyHeaders(media_type='text/html', length=7)
@@ -65,7 +65,7 @@ def media_type_of(value: bytes) -> str:
 
 
 def is_json(media_type: str) -> bool:
-    """Whether a media type is JSON (RFC 8259) or built on it (RFC 6839, section 3.1).
+    """Return whether a media type is JSON (RFC 8259) or built on it (RFC 6839, section 3.1).
 
     >>> is_json("application/json"), is_json("application/vnd.api+json"), is_json("text/json")
     (True, True, False)
@@ -159,7 +159,7 @@ def parse_form(body: bytes) -> FormData:
 
 
 def reads_multipart() -> bool:
-    """Whether python-multipart is installed, which takes multipart forms apart."""
+    """Return whether python-multipart is installed, which takes multipart forms apart."""
     try:
         import python_multipart  # noqa: F401
     except ModuleNotFoundError:

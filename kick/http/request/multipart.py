@@ -187,7 +187,7 @@ class _Receiver:
         part.text = bytearray()
 
     def _is_object(self, part: _Part) -> bool:
-        """Whether a part with a file name is JSON for a field that is an object: so a browser sends a `Blob`."""
+        """Return whether a part with a file name is JSON for a field that is an object: so a browser sends a `Blob`."""
         said = next((value for name, value in part.headers if name == b"content-type"), b"")
         return part.name in self._limits.objects and is_json(media_type_of(said))
 

@@ -36,7 +36,7 @@ class Trace(msgspec.Struct, frozen=True):
 
     @property
     def is_sampled(self) -> bool:
-        """Whether the caller records the trace."""
+        """True if the caller records the trace."""
         return bool(self.flags & 1)
 
     def child(self) -> Trace:

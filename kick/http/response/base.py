@@ -40,7 +40,7 @@ class SafeResponse(HasSafeHeaders):
     background: BackgroundTask | None
 
     def __copy__(self) -> Self:
-        """What `copy()` would make, without its detour by way of pickling."""
+        """Return a shallow copy, without the detour that `copy()` takes by way of pickling."""
         own = _new(type(self))
         own.__dict__.update(self.__dict__)
         return own
@@ -130,7 +130,7 @@ def empty_response(status: int, *headers: tuple[bytes, bytes]) -> ReadyResponse:
 
 
 def head_of(response: Response) -> Response:
-    """What answers HEAD in place of the response to GET.
+    """Return the response to HEAD for the response to GET.
 
     A file knows by itself, and may be asked for a range; so does what has `answers_head`.
 

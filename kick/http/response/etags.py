@@ -24,7 +24,7 @@ _NOT_OF_304: Final = frozenset(
 
 
 class Outcome(Enum):
-    """What the conditions of a request come to."""
+    """The result of evaluating the preconditions of a request."""
 
     SEND = auto()
     """The response is to be sent, the change to be made."""
@@ -48,7 +48,7 @@ def entity_tag(value: str, *, weak: bool = False) -> str:
 
 
 def evaluate(method: str, headers: Headers, *, etag: str | None, modified: datetime | None) -> Outcome:
-    """What the conditions of a request come to, in the order of section 13.2.2.
+    """Evaluate the preconditions of a request, in the order of section 13.2.2.
 
     `etag` and `modified` are those of what there is now, both `None` where there is nothing yet.
 
@@ -76,7 +76,7 @@ def evaluate(method: str, headers: Headers, *, etag: str | None, modified: datet
 
 
 def client_has_it(method: str, headers: Headers, *, etag: str | None, modified: datetime | None) -> bool:
-    """Whether a 304 is all that the client needs; the arguments are those of `evaluate`.
+    """Return whether a 304 is all that the client needs; the arguments are those of `evaluate`.
 
     >>> client_has_it("GET", Headers({"if-none-match": '"v7"'}), etag='"v7"', modified=None)
     True
@@ -112,7 +112,7 @@ def not_modified(response: Response) -> Response:
 
 
 def _listed(field: str, etag: str | None, *, weakly: bool) -> bool:
-    """Whether an entity tag is in a list of them; `*` stands for any there is."""
+    """Return whether an entity tag is in a list of them; `*` stands for any there is."""
     if field.strip() == "*":
         return True
     if etag is None or (not weakly and etag.startswith("W/")):

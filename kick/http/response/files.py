@@ -61,7 +61,7 @@ class SentFile(FileResponse):
         await super().__call__(scope, receive, _clipped(send))
 
     def _range_applies(self, headers: Headers) -> bool:
-        """Whether `If-Range`, where it was sent, names this very version (section 13.1.5)."""
+        """Return whether `If-Range`, where it was sent, names this very version (section 13.1.5)."""
         condition = headers.get("if-range")
         return condition is None or condition in (self.headers["etag"], self.headers["last-modified"])
 

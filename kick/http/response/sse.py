@@ -105,7 +105,7 @@ class EventStream(StreamResponse):
 
 
 class Line:
-    """What the events and the heartbeat of one stream are sent through, one at a time."""
+    """The sender of one stream's events and heartbeats, one at a time."""
 
     __slots__ = ("_beat", "_ending", "_heart", "_send", "_sends")
 

@@ -99,7 +99,7 @@ class StaticFiles:
         return f"StaticFiles({str(self.directory)!r})"
 
     def cache_control(self, name: str) -> bytes:
-        """What caches are told about a file, by its name below the folder.
+        """Return the `Cache-Control` of a file, by its name below the folder.
 
         >>> StaticFiles(".").cache_control("logo.svg")
         b'no-cache'
@@ -150,7 +150,7 @@ class StaticFiles:
 
 
 def accepts_html(accept: str) -> bool:
-    """Whether a client names HTML among what it takes (RFC 9110, section 12.5.1); `*/*` alone does not.
+    """Return whether a client names HTML among what it takes (RFC 9110, section 12.5.1); `*/*` alone does not.
 
     >>> accepts_html("text/html,*/*;q=0.8"), accepts_html("*/*"), accepts_html("text/html;q=0")
     (True, False, False)
@@ -179,7 +179,7 @@ def _page_in(folder: Path) -> str:
 
 
 def _is_name(part: str) -> bool:
-    """Whether a segment can be the name of a file that may be seen."""
+    """Return whether a segment can be the name of a file that may be seen."""
     return bool(part) and "/" not in part and "\\" not in part and (part[0] != "." or part == ".well-known")
 
 

@@ -65,7 +65,7 @@ _KINDS: Final[dict[Any, str]] = {str: "str", int: "int", float: "float", UUID: "
 _PARAMETER: Final = re.compile(r"\{([A-Za-z_]\w*)(?::([a-z]+))?\}")
 
 _NEVER_SENT: Final = re.compile(r"[?#\s\x00-\x1f\x7f]")
-"""What no path of a request holds undecoded, or decoded in any sensible one."""
+"""Characters that no path of a request contains."""
 
 
 def parse_path(path: str, hints: dict[str, Any], place: str) -> list[Segment]:
@@ -157,7 +157,7 @@ def _choices(hint: Any) -> dict[str, Any] | None:
 
 
 def split_path(path: str, raw_path: bytes | None, root_path: str) -> list[str]:
-    """What is between the slashes of a path below `root_path`, each piece percent-decoded once.
+    """Return the segments of a path below `root_path`, each percent-decoded once.
 
     `raw_path` is the path as it was sent.
 

@@ -139,7 +139,7 @@ class Router:
 
 
 class _Node:
-    """What can follow after some segments of a path."""
+    """A node of the routing tree."""
 
     __slots__ = ("literals", "mount", "only", "parameters", "routes")
 
@@ -173,13 +173,13 @@ class _Parameter(NamedTuple):
 
 
 class _Mounted(NamedTuple):
-    """What takes all the paths from some place on that no route takes; `methods` is `None` for any."""
+    """A mount: it takes all paths below a node that no route takes; `methods` is `None` for any."""
 
     route: Route
     names: tuple[str, ...]
     methods: Collection[str] | None
     is_told: bool
-    """Whether `Allow` names the methods."""
+    """True if `Allow` names the methods."""
 
 
 def _rank(parameter: _Parameter) -> tuple[int, str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kick.http.routing.route import Route
 
 _SEGMENT: Final = "!$&'()*+,;=:@"
-"""What may stand in a segment as it is, beside letters and digits (RFC 3986, section 3.3)."""
+"""Characters that a segment may contain unencoded, besides letters and digits (RFC 3986, section 3.3)."""
 
 BELOW: Final = "below"
 """The kind of what follows the path of a mount."""
@@ -188,7 +188,7 @@ def _check(segment: Segment, value: object, text: str) -> None:
 
 
 def _rest(text: str) -> str:
-    """What `{name:path}` is filled with: a slash at its beginning is encoded, or the address would lead to a host."""
+    """Return the value of `{name:path}`: a slash at its beginning is encoded, or the URL would lead to a host."""
     encoded = quote(text, safe=_SEGMENT + "/")
     return "%2F" + encoded[1:] if encoded.startswith("/") else encoded
 

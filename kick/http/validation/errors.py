@@ -310,7 +310,7 @@ def _standard(kind: str) -> Any:
 
 
 def _said(error: Exception) -> str:
-    """What an exception says; those of attrs have the attribute and more beside it."""
+    """Return the message of an exception; those of attrs have the attribute and more beside it."""
     return error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
 
 

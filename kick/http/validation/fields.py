@@ -63,7 +63,7 @@ def query_of(scope: Scope) -> QueryParams:
 
 
 def collector(hint: Any) -> Callable[[Texts], dict[str, Any]]:
-    """How texts are gathered for the type `hint`: lists where it has lists, the last one of a name elsewhere.
+    """Return a function that collects form or query fields for a type: all values for list fields, else the last.
 
     A number that is left empty counts as left out, and a switch may be `on`, as browsers send it. A form is flat: a
     field that is an object itself is read from JSON (OpenAPI 3.1, "Encoding Object").
@@ -105,7 +105,7 @@ def collector(hint: Any) -> Callable[[Texts], dict[str, Any]]:
 
 
 def has_names(hint: Any) -> bool:
-    """Whether a type is one of objects: what has names and values, as a query string and a form have.
+    """Return whether a type is one of objects: what has names and values, as a query string and a form have.
 
     >>> has_names(dict[str, int]), has_names(int), has_names(list[int])
     (True, False, False)
@@ -133,7 +133,7 @@ def names_of_model(fields: Any) -> dict[str, str]:
 
 
 def has_items(hint: Any) -> bool:
-    """Whether a type is one of several values: lists, tuples, sets.
+    """Return whether a type is one of several values: lists, tuples, sets.
 
     >>> has_items(list[int] | None), has_items(str)
     (True, False)
@@ -153,7 +153,7 @@ def _from_json(texts: list[Any]) -> list[Any]:
 
 
 def _holds_objects(kinds: list[types.Type]) -> bool:
-    """Whether a field takes objects, or a list of them, and no text."""
+    """Return whether a field takes objects, or a list of them, and no text."""
     inner = [each for kind in kinds if isinstance(kind, _SEVERAL) for each in _flat(getattr(kind, "item_type", _TEXT))]
     return not _any([*kinds, *inner], _TEXTUAL) and any(map(_is_object, [*kinds, *inner]))
 

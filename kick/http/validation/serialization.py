@@ -34,7 +34,7 @@ _LISTS: Final = (list, tuple, set, frozenset)
 
 
 def _encode_other(value: Any) -> Any:
-    """What msgspec does not know: session data and other mappings, pydantic models, subclasses of builtins."""
+    """Encode types that msgspec does not know: mappings, pydantic models, subclasses of builtins."""
     if isinstance(value, Mapping) and not isinstance(value, HTTPConnection):  # a request is a mapping: of its scope
         return dict(value)
     if isinstance(value, Set | deque):
@@ -160,7 +160,7 @@ def converter(hint: Any, part: str) -> Convert:
 
 
 def needs_pydantic(hint: Any) -> bool:
-    """Whether pydantic has to validate a type; it is never imported for the question.
+    """Return whether pydantic has to validate a type; it is never imported for the question.
 
     Raises `TypeError` when nothing can be validated as `hint`.
 
@@ -179,7 +179,7 @@ def needs_pydantic(hint: Any) -> bool:
 
 
 def holds_uploads(hint: Any) -> bool:
-    """Whether there are files anywhere within a type.
+    """Return whether there are files anywhere within a type.
 
     >>> holds_uploads(dict[str, int])
     False
@@ -191,7 +191,7 @@ def holds_uploads(hint: Any) -> bool:
 
 
 class Role(enum.Enum):
-    """What a type stands for where it is the type of a parameter."""
+    """The role of a type where it is the type of a parameter."""
 
     SCALAR = "scalar"
     DATA = "data"
@@ -199,7 +199,7 @@ class Role(enum.Enum):
 
 
 def role_of(hint: Any) -> Role:
-    """Whether a type is one of plain values, of data as a request brings it, or of something that is provided.
+    """Return whether a type is one of plain values, of data as a request brings it, or of something that is provided.
 
     >>> class Note(msgspec.Struct): ...
     >>> class Notes: ...
@@ -295,7 +295,7 @@ def _custom_types(info: Any, seen: set[int] | None = None) -> list[Any]:
 
 
 def _adapter(hint: Any) -> Any:
-    """pydantic's validator of a type; raises `TypeError` when it knows none."""
+    """Pydantic's validator of a type; raises `TypeError` when it knows none."""
     pydantic = sys.modules["pydantic"]
     try:
         return pydantic.TypeAdapter(hint)
@@ -314,7 +314,7 @@ def _pydantic_decoder(hint: Any) -> Decode:
 
 
 def _validated(validate: Callable[[Any], Any], given: Any, part: str, value: Any) -> Any:
-    """What pydantic makes of what was `given`, which is `value` or its JSON."""
+    """Validate `given` with pydantic; it is `value` or its JSON."""
     from pydantic import ValidationError
 
     try:
@@ -325,7 +325,7 @@ def _validated(validate: Callable[[Any], Any], given: Any, part: str, value: Any
 
 
 def _pydantic_error(error: Any, location: str, value: Any) -> FieldError:
-    """pydantic's own error, with the way through the value: pydantic names the members of unions on its way, too."""
+    """Pydantic's own error, with the way through the value: pydantic names the members of unions on its way, too."""
     missing = error["type"] == "missing"
     for index, step in enumerate(error["loc"], 1):
         is_there = isinstance(value, Mapping) and step in value

@@ -156,7 +156,7 @@ class Handshake:
         ]
         await self.send({"type": "websocket.accept", "subprotocol": self._subprotocol, "headers": headers})
         if ctx.opened_session is not None:
-            ctx.opened_session._go_on()
+            ctx.opened_session.state.accepted()
         self._is_open = True
 
 
@@ -176,7 +176,7 @@ async def refuse(response: Response, scope: Scope, send: Send) -> None:
 
 
 async def no_body() -> Message:
-    """What is received of a request that has no body, a handshake."""
+    """Receive the empty body of a handshake."""
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
@@ -197,7 +197,7 @@ async def _answer(ctx: RequestContext[Any], endpoint: Endpoint) -> Response:
 
 
 def _told_by(raised: Exception, socket: Socket[Any, Any]) -> Exception | None:
-    """What a handler raised, out of the group that a task group makes of it; nothing when its client is gone."""
+    """Return the exception of a handler, out of the group of a task group; `None` if its client has gone."""
     error: Exception | None = raised
     if socket.closed:
         error = None if isinstance(raised, SocketClosed) else raised

@@ -34,7 +34,7 @@ from kick.http.websocket.origins import is_origin, nearest_origin
 
 
 class SocketPlan(CallPlan):
-    """What the parameters of a handler of a WebSocket are filled with, and how its messages are read."""
+    """The plan of the call of a WebSocket's handler, with the codec of its messages."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ def socket_endpoint(plan: SocketPlan, container: Container, instance: object) ->
 
 
 def socket_problems(info: SocketInfo, place: str) -> list[KickError]:
-    """What is wrong with the options of a WebSocket.
+    """Return the mistakes in the options of a WebSocket.
 
     >>> info = SocketInfo(method="GET", path="/", origins=["https://example.com/chat"])
     >>> socket_problems(info, "chat() at app.py:7")[0].fix

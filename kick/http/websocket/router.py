@@ -34,11 +34,11 @@ class WebSocketRouter:
         self._unmatched = unmatched
 
     def are_at(self, parts: list[str]) -> bool:
-        """Whether a WebSocket has the path of these segments."""
+        """Return whether a WebSocket has the path of these segments."""
         return self._look_up("GET", parts) is not None
 
     def has(self, scope: Scope) -> bool:
-        """Whether one of them is what a handshake asks for."""
+        """Return whether one of them is what a handshake asks for."""
         try:
             return self._at(scope) is not None
         except HTTPError:

@@ -70,7 +70,7 @@ class Link(Protocol):
 
 
 class Phase(enum.Enum):
-    """How far a connection has come."""
+    """The state of a connection."""
 
     CONNECTING = "connecting"
     OPEN = "open"
@@ -172,7 +172,7 @@ class Socket(Generic[In, Out]):
 
     @property
     def state(self) -> State:
-        """What middleware has to say to handlers."""
+        """Values that middleware passes to handlers."""
         return self._context.state
 
     @property
@@ -192,7 +192,7 @@ class Socket(Generic[In, Out]):
 
     @property
     def closed(self) -> bool:
-        """Whether the connection is known to have ended."""
+        """True if the connection is known to have ended."""
         return self._phase is Phase.CLOSED
 
     # The connection

@@ -1,4 +1,4 @@
-"""How a request looks in the access log: a line for people, or an object of JSON for machines."""
+"""Lines of the access log: text for people, JSON objects for machines."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from kick.http.log_text import is_plain, shown
 from kick.http.request.trace_context import parse_trace
-from kick.log_text import is_plain, shown
 from kick.session.ids import fingerprint
 
 _SHORT: Final = 8
@@ -21,7 +21,7 @@ _KNOWN: Final = frozenset({*_VERBS, "HEAD", "OPTIONS"})
 
 
 class Entry(msgspec.Struct, gc=False, eq=False):
-    """What there is to say of a request, as it was taken down; it is made readable when it is written."""
+    """The raw data of one request; it is formatted when it is written."""
 
     ended: float
     """When, in seconds of `time.perf_counter`."""

@@ -11,18 +11,18 @@ from typing import Any, Final, Protocol
 _quality: Final = re.compile(rb"[ \t]*[qQ][ \t]*=[ \t]*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*").fullmatch
 
 LONGEST: Final = 1000
-"""How many bytes of `Accept-Encoding` are read; browsers send about 30."""
+"""The most bytes of `Accept-Encoding` that are read; browsers send about 30."""
 
 
 class Encoder(Protocol):
     """Encodes one body piece by piece."""
 
     def piece(self, chunk: bytes) -> bytes:
-        """What can be decoded as far as this chunk."""
+        """Compress a chunk, so that it can be decoded at once."""
         ...
 
     def end(self) -> bytes:
-        """What is left."""
+        """Return the end of the compressed data."""
         ...
 
 
@@ -72,7 +72,7 @@ class Zstd:
 
 
 def has_zstd() -> bool:
-    """Whether zstd can be made here."""
+    """Return whether zstd can be made here."""
     try:
         zstd_module()
     except ImportError:
@@ -123,4 +123,4 @@ CODINGS: Final[dict[bytes, tuple[Callable[[int], Encoder], Callable[[bytes, int]
     b"gzip": (Gzip, Gzip.whole),
     b"zstd": (Zstd, Zstd.whole),
 }
-"""What makes each coding, piece by piece and as a whole."""
+"""The encoders of each coding, for pieces and for whole bodies."""

@@ -52,7 +52,7 @@ def bad_compression_option(option: str, given: object, expected: str, example: s
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What `compression()` was told; levels by coding, the best coding first."""
+    """The options of `compression()`; levels by coding, the best coding first."""
 
     enabled: bool
     minimum: int
@@ -74,7 +74,7 @@ class CompressionLayer(PerRoute):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it is switched off."""
+        """True if it is switched off."""
         return not self.options.enabled
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
@@ -141,7 +141,7 @@ class EncodedResponse(Response):
 
     @property
     def background(self) -> BackgroundTask | None:
-        """What is done after it: `inner` does it."""
+        """The background task of `inner`."""
         return self._inner.background
 
     @background.setter
@@ -232,7 +232,7 @@ def compression(
 
 
 def _may_compress(response: Response) -> bool:
-    """Whether the body is text that nobody has encoded, and that may be changed on its way."""
+    """Return whether the body is text that nobody has encoded, and that may be changed on its way."""
     if response.status_code in (204, 205, 206, 304):
         return False
     kind = b""
@@ -247,9 +247,9 @@ def _may_compress(response: Response) -> bool:
 
 
 def _is_public(ctx: RequestContext[Any], response: Response) -> bool:
-    """Whether it sets no cookie and has nothing from the session."""
+    """Return whether it sets no cookie and has nothing from the session."""
     session = ctx.opened_session
-    if session is not None and session._accessed:
+    if session is not None and session.state.accessed:
         return False
     headers = response.raw_headers if ctx.added_headers is None else [*response.raw_headers, *ctx.added_headers]
     return all(name != b"set-cookie" for name, _ in headers)

@@ -14,11 +14,11 @@ from limits.aio.storage import MovingWindowSupport, SlidingWindowCounterSupport,
 Clock: TypeAlias = Callable[[], float]
 
 MAX_KEYS: Final = 100_000
-"""How many clients the memory of a process counts at a time."""
+"""The most clients that are counted in the memory of a process."""
 
 
 class Window(msgspec.Struct, eq=False):
-    """What is counted for one client and one limit; times are those of a clock that nobody sets."""
+    """The counts of one client and one limit; times are those of the monotonic clock."""
 
     expires: float
     start: float = 0.0
@@ -53,7 +53,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """What goes wrong with it: nothing."""
+        """Exceptions of the storage: none."""
         return ValueError
 
     async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
@@ -64,7 +64,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return window.count
 
     async def get(self, key: str) -> int:
-        """What was counted in the fixed window."""
+        """Return the count of the fixed window."""
         window = self._live(key, self._clock())
         return 0 if window is None else window.count
 
@@ -119,7 +119,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         self._windows.pop(key, None)
 
     async def check(self) -> bool:
-        """Whether it works."""
+        """Return whether it works."""
         return True
 
     async def reset(self) -> int:

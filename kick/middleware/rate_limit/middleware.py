@@ -39,7 +39,7 @@ logger: Final = logging.getLogger("kick.http")
 
 
 class Verdict(NamedTuple):
-    """What counting came to: the seconds to wait where it is too many, and the headers."""
+    """The result of counting a request: the seconds to wait if there are too many, and the headers."""
 
     wait: int | None
     headers: list[tuple[bytes, bytes]]
@@ -160,7 +160,7 @@ class RouteRateLimitLayer(Middleware):
         return mine
 
     async def _verdict(self, key: str, cost: int) -> Verdict | None:
-        """What counting came to; `None` where the store failed, and requests are let through then."""
+        """Count the request. Returns `None` where the store failed, and requests are let through then."""
         try:
             if self._timeout is None:
                 verdict = await self._count(key, cost)

@@ -1,4 +1,4 @@
-"""What `rate_limit()` is told, and what is wrong with it."""
+"""Options of `rate_limit()`, and their checks."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def bad_rate_limit_option(option: str, given: object, expected: str, example: st
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What `rate_limit()` was told."""
+    """The options of `rate_limit()`."""
 
     limits: tuple[RateLimitItem, ...]
     key: KeyOf
@@ -64,7 +64,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float
     by_principal: bool
     uses_session: bool
-    """Whether the key or the cost may come from the session."""
+    """True if the key or the cost may come from the session."""
 
 
 def parse_limits(text: object) -> tuple[RateLimitItem, ...]:

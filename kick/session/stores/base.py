@@ -6,7 +6,7 @@ operations happens as a whole or not at all, whoever else is writing at the same
 
 A store never sees a session id. It sees a key, made from the SHA-256 of the id (`kick.session.ids`), so that
 whoever can read the store cannot log in with what they find. It never sees Python objects either: values are
-bytes, encoded one key at a time (`kick.session.values`), which is what lets two requests change different keys of
+bytes, encoded one key at a time (`kick.session.data.values`), which is what lets two requests change different keys of
 one session without undoing each other.
 """
 

@@ -150,7 +150,6 @@ async def test_a_mistake_in_the_set_up_comes_with_its_fix(app: App) -> None:
 
 async def test_what_is_meant_for_clients_stays_as_it_is(app: App) -> None:
     assert (await ask(app, "/refused", headers=BROWSER)).json()["title"] == "Conflict"
-    assert (await ask(app, "/nowhere", headers=BROWSER)).json()["status"] == 404
 
 
 async def test_head_has_no_body(app: App) -> None:

@@ -20,7 +20,7 @@ DAY = 86_400.0
 def is_off(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Set the clock of this process, as far as sessions look at it."""
     real = time.time
-    for name in ("kick.session.stores.redis.clock.time.time", "kick.session.verbs.time"):
+    for name in ("kick.session.stores.redis.clock.time.time", "kick.session.operations.time"):
         monkeypatch.setattr(name, lambda: real() + seconds)
 
 

@@ -22,13 +22,13 @@ from typing import Any, Final
 import msgspec
 from redis.exceptions import ResponseError
 
-from kick.session.data import check_key
+from kick.session.data.mapping import check_key
+from kick.session.data.values import UnstorableValue, encode
 from kick.session.ids import fingerprint
 from kick.session.stores.redis.client.protocol import pack
 from kick.session.stores.redis.principals import Call
 from kick.session.stores.redis.records import NOTHING, milliseconds
 from kick.session.stores.redis.scripts import ADOPT
-from kick.session.values import UnstorableValue, encode
 
 logger: Final = logging.getLogger("kick.session")
 

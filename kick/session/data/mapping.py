@@ -7,13 +7,10 @@ once more at the end; the keys whose bytes differ from those in the store have c
 from __future__ import annotations
 
 import logging
-from abc import ABCMeta
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from typing import Any, Final, NoReturn, Protocol, TypeAlias
 
-import msgspec
-
-from kick.session.values import (
+from kick.session.data.values import (
     MARK,
     PLAIN_TYPES,
     UnstorableValue,
@@ -77,11 +74,11 @@ class Contents(Protocol):
         ...
 
 
-class StructMapping(msgspec.StructMeta, ABCMeta):
-    """The metaclass of a msgspec Struct that is a mapping."""
+OpenContents: TypeAlias = Callable[[Mapping[str, bytes]], Contents]
+"""Makes the contents of a session from the fields that the store has."""
 
 
-class SessionData(MutableMapping[str, Any], msgspec.Struct, metaclass=StructMapping, eq=False):
+class SessionData(MutableMapping[str, Any]):
     """`session.data`: a dict of the session's values, each decoded when it is first read.
 
     >>> data = SessionData({"cart": b'{"items":[1]}', "theme": b'"dark"'})
@@ -91,11 +88,13 @@ class SessionData(MutableMapping[str, Any], msgspec.Struct, metaclass=StructMapp
     ({'cart': b'{"items":[1,2]}'}, [])
     """
 
-    _stored: Mapping[str, bytes]
-    _live: dict[str, Any] = {}
-    """What was assigned, and what was read and can be changed in place."""
     _dropped: set[str] | None = None
     _sealed: Refusal | None = None
+
+    def __init__(self, stored: Mapping[str, bytes]) -> None:
+        self._stored = stored
+        self._live: dict[str, Any] = {}
+        """Values that were assigned, and those that were read and can be changed in place."""
 
     @property
     def value(self) -> SessionData:

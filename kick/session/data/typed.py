@@ -14,9 +14,9 @@ import msgspec
 
 from kick.di.errors import unresolved_hint
 from kick.di.hints import Unresolved, hints_of
-from kick.session.data import RESERVED, Refusal
+from kick.session.data.mapping import RESERVED, Refusal
+from kick.session.data.values import UnreadableValue, decode, encode, same
 from kick.session.errors import bad_session_option
-from kick.session.values import UnreadableValue, decode, encode, same
 
 logger: Final = logging.getLogger("kick.session")
 

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from kick.session.data import SessionData
-from kick.session.values import same
+from kick.session.data.mapping import SessionData
+from kick.session.data.values import same
 
 UNREADABLE = [
     b'"\xff"',

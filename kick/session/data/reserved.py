@@ -1,0 +1,100 @@
+"""Values that kick and other libraries keep in a session, beside the data of the application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from kick.session.data.values import UnreadableValue, decode, encode
+
+LOGIN: Final = "login"
+"""The user who is logged in, since when and with which roles: see `kick.auth`."""
+
+TOKEN: Final = "csrf"
+"""A CSRF token was given out for the session, which therefore has to be stored."""
+
+CLIENT_FIELD: Final = "$client"
+"""The field with the address and user agent from which a principal's session was started."""
+
+OWED_FIELD: Final = "$cookie"
+"""The field in which a WebSocket that prolonged the session notes that the browser's cookie has to follow."""
+
+
+class ReservedFields:
+    """Fields of a record whose names begin with a prefix; the application does not see them among its data."""
+
+    __slots__ = ("_before_write", "_changed", "_prefix", "_stored")
+
+    def __init__(self, prefix: str, stored: Mapping[str, bytes], before_write: Callable[[], None]) -> None:
+        self._prefix = prefix
+        self._stored = stored
+        self._changed: dict[str, bytes | None] = {}
+        self._before_write = before_write
+
+    def __contains__(self, key: object) -> bool:
+        return self._raw(f"{self._prefix}{key}") is not None
+
+    def __iter__(self) -> Iterator[str]:
+        for name in {**self._stored, **self._changed}:
+            if name.startswith(self._prefix) and self._raw(name) is not None:
+                yield name.removeprefix(self._prefix)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._before_write()
+        self._changed[self._prefix + key] = encode(key, value)
+
+    def peek(self, key: str, default: Any = None) -> Any:
+        """Return the value and leave it there; `default` when there is none, or none that can be read."""
+        raw = self._raw(self._prefix + key)
+        try:
+            return default if raw is None else decode(raw)
+        except UnreadableValue:
+            return default
+
+    def remove(self, key: str) -> None:
+        """Remove the value, if there is one."""
+        if key in self:
+            self._before_write()
+            self._changed[self._prefix + key] = None
+
+    def changes(self) -> tuple[dict[str, bytes], list[str]]:
+        """Return the fields to store and the names of those to delete."""
+        changed = {name: raw for name, raw in self._changed.items() if raw is not None}
+        return changed, [name for name, raw in self._changed.items() if raw is None and name in self._stored]
+
+    def rebase(self, stored: Mapping[str, bytes]) -> None:
+        """Note that the store has `stored`; pending changes are part of it or dropped."""
+        self._stored = stored
+        self._changed.clear()
+
+    def _raw(self, name: str) -> bytes | None:
+        return self._changed[name] if name in self._changed else self._stored.get(name)
+
+
+class Reserved(ReservedFields):
+    """`session.reserved`: values by name that no handler finds among its data, typed or not.
+
+    `kick.auth` keeps the login there. A library that keeps something of its own in sessions uses a name with its own
+    name in it, such as `"billing.customer"`.
+
+    >>> reserved = Reserved({"$login": b'{"user":7}'}, lambda: None)
+    >>> reserved.get("login"), reserved.get("csrf")
+    ({'user': 7}, None)
+    >>> reserved["csrf"] = True
+    >>> reserved.changes()
+    ({'$csrf': b'true'}, [])
+    >>> reserved.remove("login")
+    >>> "login" in reserved
+    False
+
+    `reserved[name] = value` raises `UnstorableValue` for a value that no store can hold.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, stored: Mapping[str, bytes], before_write: Callable[[], None]) -> None:
+        super().__init__("$", stored, before_write)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value; `default` when there is none, or none that can be read."""
+        return self.peek(key, default)

@@ -1,0 +1,321 @@
+"""Operations on a session in its store, and their outcome when another request was first.
+
+This file has the rules of races, in the order of section 5 of the contract (`docs/sessions.md`). The store makes each
+operation atomic. What is left to decide here is what a request does when the answer is not the one it hoped for:
+
+| the store answers | the session of this request |
+|---|---|
+| `Committed` | has what was written, and may send its cookie |
+| `Superseded`, by a rotation | goes on under the new id, and the operation is tried again |
+| `Superseded`, by a regenerate | is lost: the new id is not for this request |
+| `GONE` | is lost: destroyed or expired, and never written again |
+| an error | is as it was, and `SessionUnavailable` is raised |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from time import time
+from typing import Final, TypeVar
+
+from msgspec.structs import replace
+
+from kick.errors import KickError
+from kick.session.data.mapping import check_key
+from kick.session.data.reserved import CLIENT_FIELD, OWED_FIELD
+from kick.session.data.values import encode
+from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailable
+from kick.session.events import Events, SessionEvent
+from kick.session.headers import client_of
+from kick.session.ids import (
+    draw_successor,
+    forward_to_id,
+    forward_to_key,
+    key_of,
+    successor_id,
+    successor_key,
+)
+from kick.session.options import SessionOptions
+from kick.session.state import CookieAction, SessionState, Status
+from kick.session.stores.base import (
+    KEEP,
+    NOT_A_COUNTER,
+    TAKEN,
+    AtomicStore,
+    Change,
+    Committed,
+    Record,
+    Superseded,
+)
+from kick.session.stores.memory import MemoryStore
+
+MARKER_SECONDS: Final = 60.0
+"""How long a store knows that an id was given up by a regenerate: requests that began before it are in flight."""
+
+T = TypeVar("T")
+
+
+class Operations:
+    """Carries out the operations of sessions: create, commit, increment, move, destroy, touch, confirm.
+
+    After each, one of two things is true: the session is as it was and an exception is raised, or its status says how
+    it stands with the store.
+    """
+
+    def __init__(self, options: SessionOptions, store: AtomicStore, events: Events) -> None:
+        self.options = options
+        self.events = events
+        self._tick = options.tick
+        self._rolls = options.rolling
+        self.use(store)
+
+    def use(self, store: AtomicStore) -> None:
+        """Send operations to this store from now on."""
+        self.store = store
+        self.is_in_memory = type(store) is MemoryStore
+        """A store in memory neither fails nor keeps anybody waiting."""
+        self.now: Callable[[], float] = getattr(store, "now", time)
+        self._disown: Callable[[str], Awaitable[None]] | None = getattr(store, "disown", None)
+        self._time_limit = None if getattr(store, "keeps_time", False) else self.options.store_timeout
+
+    # Writing: all or nothing, key by key, and never to a session that has ended (5.1 to 5.4)
+
+    async def save(self, state: SessionState) -> bool:
+        """Write what has changed; return whether the session is in the store."""
+        if state.status is Status.NEW:
+            await self.create(state, state.pending() or Change())
+        elif state.status is Status.STORED:
+            change = state.pending()
+            if change is not None:
+                await self.commit(state, change)
+        return state.status is Status.STORED
+
+    async def create(self, state: SessionState, change: Change) -> None:
+        """Store a new session, under an id that nobody else has."""
+        change = self._prepared(state, change)
+        while True:
+            session_id = state.require_id()
+            key = key_of(session_id)
+            was_sent = state.sent_create()
+            age, deadline = self.options.max_age, self.options.absolute_max_age
+            answer = await self.ask(self.store.create(key, change, max_age=age, absolute_max_age=deadline))
+            if isinstance(answer, Committed):
+                break
+            if was_sent:  # the first create, whose answer was lost, was carried out
+                found = await self.ask(self.store.load(key))
+                if isinstance(found, Record):
+                    state.recreated(key, found)
+                    await self.commit(state, change)
+                    return
+            state.collided()
+        now = self.now()
+        record = Record(
+            fields=change.set,
+            created_at=now,
+            issued_at=now,
+            seen_at=now,
+            expires_at=answer.expires_at,
+            deadline=None if deadline is None else now + deadline,
+            principal=None if change.principal is KEEP else change.principal,
+        )
+        state.created(key, record)
+        self.events.emit(SessionEvent.CREATED, key)
+
+    async def commit(self, state: SessionState, change: Change) -> Mapping[str, int]:
+        """Commit under whichever id the session has by now; return the counters that were incremented."""
+        fields = state.fields
+        grows = change.principal is not KEEP
+        for name, raw in change.set.items():
+            if len(raw) > len(fields.get(name, b"")):
+                grows = True
+        if grows:  # only then its size is added up
+            change = self._prepared(state, change)
+        if state.is_accepted or OWED_FIELD in fields:
+            change = self._with_owed_cookie(state, change)
+        max_age = self.options.max_age
+        while state.status is Status.STORED:
+            call = self.store.commit(state.key or state.require_key(), change, max_age=max_age)
+            answer = await (call if self.is_in_memory else self.guarded(call))
+            if type(answer) is Committed:
+                self._committed(state, change, answer)
+                return answer.counters
+            if isinstance(answer, Superseded):
+                self._follow(state, answer)
+            elif answer is NOT_A_COUNTER:
+                (name,) = change.increment
+                raise TypeError(f"session.data[{name!r}] does not hold a whole number of 64 bits")
+            else:
+                self._lose(state, Status.GONE)
+        return {}
+
+    async def increment(self, state: SessionState, key: str, by: int) -> int:
+        """Add to a whole number in the store itself; return the sum."""
+        check_key(key)
+        if type(by) is not int:
+            raise TypeError(f"a count goes up or down by an int, not by {by!r}")
+        shape = self.options.shape
+        if shape is not None and shape.defaults.get(key, b"0") not in (b"0", b"null"):
+            raise TypeError(f"counting begins at 0: give the field {key!r} the default 0")
+        if state.status is Status.NEW:
+            await self.save(state)
+        changed, dropped = state.open().pending(key)
+        counters = await self.commit(state, Change(set=changed, delete=dropped, increment={key: by}))
+        if key not in counters:
+            raise SessionEnded
+        return counters[key]
+
+    # A new id: one change wins (5.5, 5.6)
+
+    async def regenerate(self, state: SessionState, keep: Collection[str] | None) -> None:
+        """Draw a new id and end the old one; `keep` names the keys that go along, `None` all of them."""
+        if state.status is Status.NEW:
+            state.dropped_id()
+            if keep is not None:
+                state.forgot_all_but(keep)
+        elif state.status is Status.STORED:
+            await self._move(state, keep, max_age=self.options.max_age, leads_on=False)
+        elif state.status is not Status.SUPERSEDED or state.record is None:
+            state.restarted()
+
+    async def rotate(self, state: SessionState, *, max_age: float | None = None) -> None:
+        """Draw a new id to which the old one leads for `grace`; the session then lives for `max_age` seconds."""
+        if state.status is Status.STORED:
+            await self._move(state, None, max_age=max_age or self.options.max_age, leads_on=True)
+
+    async def _move(self, state: SessionState, keep: Collection[str] | None, *, max_age: float, leads_on: bool) -> None:
+        grace = self.options.grace if leads_on else MARKER_SECONDS
+        while state.status is Status.STORED:
+            old_id, old_key = state.require_id(), state.require_key()
+            new_id = draw_successor(old_id)
+            new_key = key_of(new_id)
+            forward = forward_to_id(new_id, old_id) if leads_on else forward_to_key(new_key)
+            call = self.store.move(old_key, new_key, max_age=max_age, grace=grace, keep=keep, successor=forward)
+            answer = await self.ask(call)
+            if isinstance(answer, Committed):
+                state.moved(new_id, new_key, answer, keep=keep, now=self.now())
+                self.events.emit(SessionEvent.ROTATED if leads_on else SessionEvent.REGENERATED, new_key)
+                return
+            if isinstance(answer, Superseded):
+                self._follow(state, answer)
+                if leads_on:  # the other request has done what this one wanted
+                    return
+            elif answer is not TAKEN:
+                self._lose(state, Status.GONE)
+                if not leads_on:
+                    state.restarted()
+        if state.status is Status.SUPERSEDED and keep is not None:
+            state.forgot_all_but(keep)
+
+    # The end, for every request (5.3)
+
+    async def destroy(self, state: SessionState) -> None:
+        """End the session, under whichever id a parallel request has given it."""
+        if state.status is Status.NEW:
+            state.destroyed()
+        elif state.status is Status.STORED and self._disown is not None:
+            await self.ask(self._disown(state.require_id()))
+        key = state.key
+        while state.status in (Status.STORED, Status.SUPERSEDED):
+            answer = False if key is None else await self.ask(self.store.destroy(key))
+            if isinstance(answer, Superseded):
+                key = successor_key(answer.successor)
+            elif answer:
+                self.events.emit(SessionEvent.DESTROYED, key)
+                state.destroyed()
+            else:
+                self._lose(state, Status.GONE)
+
+    # Time: never revives, never shortens (5.7)
+
+    async def touch(self, state: SessionState) -> None:
+        """Let the session live for `max_age` from now, and its cookie with it."""
+        if await self.ask(self.store.touch(state.require_key(), max_age=self.options.max_age)):
+            state.confirmed()
+        else:
+            await self.confirm(state)
+
+    async def confirm(self, state: SessionState) -> None:
+        """Check that the session is still there, and under which id, before its cookie is sent."""
+        while state.status is Status.STORED:
+            found = await self.ask(self.store.load(state.require_key()))
+            if isinstance(found, Record):
+                state.confirmed()
+                return
+            if isinstance(found, Superseded):
+                self._follow(state, found)
+            else:
+                self._lose(state, Status.GONE)
+
+    # The store and its time limit
+
+    def ask(self, call: Awaitable[T]) -> Awaitable[T]:
+        """Return what the store answers, within the time limit; `SessionUnavailable` for every failure of it."""
+        return call if self.is_in_memory else self.guarded(call)
+
+    async def guarded(self, call: Awaitable[T]) -> T:
+        """Return the answer of a store that is known not to be in memory, as `ask` does."""
+        try:
+            if self._time_limit is None:
+                return await call
+            async with asyncio.timeout(self._time_limit):
+                return await call
+        except KickError:
+            raise
+        except Exception as error:
+            self.events.emit(SessionEvent.STORE_ERROR, None, error)
+            raise SessionUnavailable from error
+
+    # Outcomes
+
+    def _committed(self, state: SessionState, change: Change, answer: Committed) -> None:
+        assert state.record is not None
+        before, tick = state.record.expires_at, self._tick
+        counts_as_seen = self._rolls or change.principal is not KEEP
+        state.committed(change, answer, now=self.now() if counts_as_seen else None)
+        # The browser's cookie is prolonged along with the session, now and then: not with every write.
+        is_later = before // tick != answer.expires_at // tick
+        if is_later or state.cookie is CookieAction.CONFIRM or OWED_FIELD in change.delete:
+            state.confirmed()
+
+    def _follow(self, state: SessionState, answer: Superseded) -> None:
+        """Go on under the id that another request has given the session, if this request may know it."""
+        successor = successor_id(answer.successor, state.require_id())
+        if successor is None:
+            self._lose(state, Status.SUPERSEDED)
+        else:
+            state.followed(successor, now=self.now())
+
+    def _lose(self, state: SessionState, status: Status) -> None:
+        self.events.emit(SessionEvent.GONE, state.key)
+        state.lost(status)
+
+    # Changes on their way to the store
+
+    def _prepared(self, state: SessionState, change: Change) -> Change:
+        """Return the change as it goes to the store. Raises `SessionTooLarge`."""
+        fields, most = state.fields, self.options.max_size
+        if sum(map(len, fields.values())) + sum(map(len, change.set.values())) > most and change.set:
+            after = {**{name: raw for name, raw in fields.items() if name not in change.delete}, **change.set}
+            size = sum(map(len, after.values()))
+            if size > most:
+                largest = max(after, key=lambda name: len(after[name]))
+                raise SessionTooLarge(size, most, largest)
+        if change.principal is KEEP or change.principal is None:
+            return change
+        client = encode(CLIENT_FIELD, client_of(state.scope))
+        return replace(change, set={**change.set, CLIENT_FIELD: client})
+
+    def _with_owed_cookie(self, state: SessionState, change: Change) -> Change:
+        """Return the change with a note of the cookie that a WebSocket owes, or without the note that is settled now.
+
+        A WebSocket can send no cookie. Without the note, its writes would keep every other request from sending one:
+        for the store, the session has just been prolonged.
+        """
+        if state.is_accepted:
+            turn = b"%d" % ((self.now() + self.options.max_age) // self._tick)
+            if state.fields.get(OWED_FIELD) != turn:
+                return replace(change, set={**change.set, OWED_FIELD: turn})
+        elif OWED_FIELD in state.fields:
+            return replace(change, delete=[*change.delete, OWED_FIELD])
+        return change

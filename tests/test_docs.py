@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -143,3 +144,10 @@ def test_every_example_turns_save_uninitialized_off() -> None:
                     careless.append(name)
     assert seen > 10
     assert careless == []
+
+
+def test_the_table_of_options_has_each_option_of_session() -> None:
+    _, _, text = (ROOT / SESSIONS).read_text().partition("| option of `session()` |")
+    rows = re.findall(r"^\| `(\w+)` \|", text.partition("\n\n")[0], re.MULTILINE)
+    assert rows == sorted(rows, key=list(inspect.signature(session).parameters).index)
+    assert set(rows) == set(inspect.signature(session).parameters)

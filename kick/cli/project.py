@@ -84,7 +84,7 @@ KICK_FILE: Final = "kick.txt"
 
 
 def contents_of(name: str, template: str, store: str, *, kick: Provenance | None = None) -> dict[str, str | bytes]:
-    """The files of a project by their path, with a secret that was drawn for it alone.
+    """Return the files of a project by path, with a new secret.
 
     `kick` is where the project gets kick from; by default, from where the kick that runs came.
 
@@ -131,7 +131,7 @@ def _kick_values(source: Provenance) -> dict[str, str]:
 
 
 def _flags(template: str, store: str) -> dict[str, str]:
-    """What is true of a project, for the parts of its files that are not in every one: `yes`, or nothing."""
+    """Return the conditions for optional parts of the files: `yes` or empty."""
     notes = template != "minimal"
     data = notes or store == "sqlite"
     flags = {

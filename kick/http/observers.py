@@ -26,7 +26,7 @@ ASK_AFTER: Final = 0.01
 
 _NOTHING: Final[Scope] = {}
 
-Finished: TypeAlias = Callable[["Exchange"], None]
+Finished: TypeAlias = Callable[["ObservedRequest"], None]
 
 
 class Observer(Protocol):
@@ -39,12 +39,12 @@ class Observer(Protocol):
     * `close()`: called when the application stops.
     """
 
-    def finished(self, exchange: Exchange) -> None:
+    def finished(self, exchange: ObservedRequest) -> None:
         """Take note of a request, when the last byte of its response is handed to the server."""
         ...
 
 
-class Exchange(msgspec.Struct, eq=False, gc=False):
+class ObservedRequest(msgspec.Struct, eq=False, gc=False):
     """A request and its response.
 
     `status` is 499 for a client that went away, and 500 where the application failed before its response was complete;
@@ -68,7 +68,7 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
 
     def __repr__(self) -> str:
         scope = self.scope
-        return f"<Exchange {shown(scope.get('method', '?'))} {shown(scope.get('path', '?'))} {self.status}>"
+        return f"<ObservedRequest {shown(scope.get('method', '?'))} {shown(scope.get('path', '?'))} {self.status}>"
 
     @property
     def duration(self) -> float:
@@ -125,7 +125,7 @@ class Observed:
         if scope["type"] != "http" or KEY in scope:
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope, receive, send, self._finished, perf_counter())
+        exchange = ObservedRequest(scope, receive, send, self._finished, perf_counter())
         scope[KEY] = exchange
         try:
             await self._app(scope, receive, exchange.send)

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from kick.errors import KickError, SetupErrors
 from kick.http.errors import list_problem
-from kick.http.observers import Exchange, Finished, Observed
+from kick.http.observers import Finished, Observed, ObservedRequest
 from kick.middleware.access_log.log import AccessLog
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _each(observers: Sequence[Any]) -> Finished:
     if len(observers) == 1:
         return observers[0].finished  # type: ignore[no-any-return]
 
-    def finished(exchange: Exchange) -> None:
+    def finished(exchange: ObservedRequest) -> None:
         for each in observers:
             each.finished(exchange)
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from kick.environment import colorful
 from kick.errors import KickError
-from kick.http.observers import Exchange
+from kick.http.observers import ObservedRequest
 from kick.middleware.access_log.lines import Entry, Format, JSONLines, TextLines
 
 logger: Final = logging.getLogger("kick.access")
@@ -91,7 +91,7 @@ class AccessLog:
             return cls(said or "text")
         return given if isinstance(given, cls) else cls(given)
 
-    def finished(self, exchange: Exchange) -> None:
+    def finished(self, exchange: ObservedRequest) -> None:
         """Take down a request."""
         scope, context, ended = exchange.scope, exchange.context, exchange.ended
         route = request_id = key = parent = None

@@ -70,9 +70,9 @@ local function ask_for_entry(facts)
   return {'index', facts.entry, facts.principal, facts.expires}
 end
 
--- Run a command on a key with the arguments from `first` to `last`, a part at a time.
-local function with_arguments(command, key, first, last)
+-- Run a command on a key with some of the arguments, from `first` to `last`, a part at a time.
+local function with_arguments(command, key, arguments, first, last)
   for start = first, last, AT_ONCE do
-    redis.call(command, key, unpack(ARGV, start, math.min(start + AT_ONCE - 1, last)))
+    redis.call(command, key, unpack(arguments, start, math.min(start + AT_ONCE - 1, last)))
   end
 end

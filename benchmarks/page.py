@@ -127,7 +127,7 @@ def _page(found: Results, charts: Sequence[str]) -> Iterable[str]:
 
 
 def goals(found: Results) -> Iterable[str]:
-    """kick in each row, what was to be reached, and the quickest beside it."""
+    """Kick in each row, what was to be reached, and the quickest beside it."""
     if not found.rows:
         return
     yield "## Goals\n"

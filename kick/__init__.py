@@ -1,4 +1,4 @@
-"""kick: controllers, injection, and sessions that survive the real world."""
+"""kick: a web framework with controllers, dependency injection and reliable sessions."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""`bootstrap()` and what it makes: an ASGI application."""
+"""`bootstrap()` and `App`, the ASGI application that it creates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError, MethodNotAllowed, NotFound
 from kick.http.context.context import RequestContext
 from kick.http.errors import list_problem, not_asgi_middleware, plain_values
-from kick.http.middleware import Endpoint, Middleware
+from kick.http.middleware import AnyMiddleware, Endpoint, Middleware
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.observers import KEY as EXCHANGE
 from kick.http.observers import Observer
@@ -53,11 +53,11 @@ _UPGRADE: Final = {"connection": "upgrade", "upgrade": "websocket"}
 
 
 class App:
-    """An ASGI application, made by `bootstrap()`.
+    """The ASGI application that `bootstrap()` creates.
 
-    `routes` lists its routes, `sockets` those of its WebSockets, `mounts` what is mounted, `container` has its
-    instances. Importing it starts nothing: what it provides is built at the server's lifespan start-up, or, where a
-    server has none, at the first request.
+    `routes`, `sockets` and `mounts` list its routes, WebSockets and mounts. `container` has its instances. Importing an
+    application starts nothing. Providers are built when the server starts the lifespan, or at the first request if the
+    server supports no lifespan.
 
     >>> app = bootstrap([])
     >>> app, app.routes
@@ -111,16 +111,16 @@ class App:
     # Life
 
     async def start(self) -> None:
-        """Build what is provided. Servers do it through the lifespan protocol; a script may call it.
+        """Build the providers. A server does this through the lifespan; a script may call it.
 
-        Raises what a provider raised, with a note that names the provider.
+        Raises the exception of a provider, with a note that names the provider.
         """
         if not self._started:
-            await self.container.start()  # of those who come at the same time, one builds, and the others wait
+            await self.container.start()  # concurrent requests wait for the first one
             self._started = True
 
     async def aclose(self) -> None:
-        """Clean up in reverse order: what was provided, then the middleware's stores."""
+        """Clean up in reverse order: the providers, then the middleware."""
         self._started = False
         self._unlink()
         async with AsyncExitStack() as stack:
@@ -135,9 +135,9 @@ class App:
     def override(self, key: Any, replacement: T) -> AbstractContextManager[T]: ...
     @contextmanager
     def override(self, key: Any, replacement: Any) -> Generator[Any]:
-        """Put something in the place of what is provided for a type, for a test: `with app.override(Mailer, fake):`.
+        """Replace a dependency in a test: `with app.override(Mailer, fake):`.
 
-        `replacement` is an instance, or a `Provider` whose factory makes one.
+        `replacement` is an instance, or a `Provider` whose factory creates one.
         """
         with self.container.override(key, replacement):
             self._begin_anew()
@@ -171,7 +171,7 @@ class App:
 
     @property
     def stopping(self) -> Shutdown:
-        """Whether the application is about to stop: `app.stopping.is_set`, `await app.stopping.wait()`.
+        """The shutdown of the application: `app.stopping.is_set`, `await app.stopping.wait()`.
 
         >>> bootstrap([]).stopping.is_set
         False
@@ -179,9 +179,9 @@ class App:
         return self.settings.shutdown
 
     def begin_shutdown(self) -> None:
-        """Say that the application is about to stop: streams end, and `/health/ready` answers 503.
+        """Begin the shutdown: streams end, and `/health/ready` responds with 503.
 
-        `kick start` and `kick dev` call it; under another server the signal does it that stops the server. It may be
+        `kick start` and `kick dev` call it. Under another server, the signal that stops the server does. It may be
         called from any thread, and more than once.
         """
         self.stopping.begin()
@@ -249,10 +249,10 @@ class App:
             raise RuntimeError(f"kick serves http, not {scope['type']}")
 
     async def _serve_mounted_websocket(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Whether an application that is mounted has this WebSocket."""
+        """Serve a WebSocket of a mounted application, and return true if there is one."""
         if self._sockets.has(scope):
             return False
-        handshake = as_request(scope, None)  # as middleware sees it
+        handshake = as_request(scope, None)  # middleware sees a handshake as a request
         ctx, _ = self.find({**handshake, "method": "WEBSOCKET"}, receive, send)
         mount = next((each for each in self.mounts if each.route is ctx.route), None)
         if mount is None:
@@ -267,7 +267,7 @@ class App:
         return True
 
     def _missed(self, method: str, parts: list[str], scope: Scope) -> Miss:
-        """Why no route serves a request: there may be a WebSocket (RFC 9110, sections 7.8 and 15.5.22)."""
+        """Return the reason why no route matches; there may be a WebSocket (RFC 9110, sections 7.8 and 15.5.22)."""
         miss = self._finder.miss(method, parts, scope)
         if self.sockets and miss == Miss() and self._sockets.are_at(parts):
             return Miss(error=HTTPError(426, "There is a WebSocket here.", headers=_UPGRADE))
@@ -294,7 +294,7 @@ class App:
             raise
         await send({"type": "lifespan.shutdown.complete"})
 
-    # Linking: the first request to a route composes its chain; an override takes all chains apart again.
+    # Linking: the first request to a route composes its chain; an override resets all chains.
 
     def _begin_anew(self) -> None:
         self._started = False
@@ -315,9 +315,9 @@ class App:
 
 
 class WrappedApp(App):
-    """An application inside of others: ASGI middleware, trusted proxies, allowed hosts; `wraps`, the outermost first.
+    """An application with ASGI layers: middleware, trusted proxies, allowed hosts; `wraps` lists the outermost first.
 
-    They see its requests, WebSockets and lifespan first.
+    The layers receive its requests, WebSockets and lifespan first.
     """
 
     def __init__(
@@ -340,12 +340,12 @@ class WrappedApp(App):
 
 
 class ObservedApp(WrappedApp):
-    """An application that says how each request went: to its access log, or to what counts and traces."""
+    """An application that reports each request to observers: access log, metrics, tracing."""
 
     observers: Sequence[Observer] = ()
 
     def find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
-        """Find the route, and note it for the observers."""
+        """Find the route, and store it for the observers."""
         found = App.find(self, scope, receive, send)  # quicker than super()
         exchange = scope.get(EXCHANGE)
         if exchange is not None:
@@ -353,7 +353,7 @@ class ObservedApp(WrappedApp):
         return found
 
     async def aclose(self) -> None:
-        """Clean up as any application does, then let the observers finish."""
+        """Clean up the application, and then close the observers."""
         await super().aclose()
         for each in self.observers:
             close = getattr(each, "close", None)
@@ -364,7 +364,7 @@ class ObservedApp(WrappedApp):
 @collector_paused()
 def bootstrap(
     modules: Sequence[Module],
-    middleware: Sequence[Any] = (),
+    middleware: Sequence[AnyMiddleware] = (),
     *,
     providers: Sequence[Any] = (),
     asgi_middleware: Sequence[ASGIMiddleware] = (),
@@ -379,26 +379,27 @@ def bootstrap(
     allowed_hosts: Sequence[str] | None = None,
     access_log: bool | LogFormat | AccessLog | None = None,
 ) -> App:
-    """Put an application together; everything that can be wrong with it is found here.
+    """Assemble an application, and check its whole set-up.
 
     Arguments:
-        modules: the features, each a `Module`.
-        middleware: around every handler, outermost first: `async def timing(ctx, call_next)`. `security_headers()`
-            stands around all of it, unless the list has one of its own; `security_headers(enabled=False)` is none.
-        providers: what is provided beside the `@Service` classes: classes, functions, `Provider`s, instances.
-        asgi_middleware: `starlette.middleware.Middleware(Class, **options)` entries, around everything else.
-        lifespan: `@asynccontextmanager async def lifespan(app): ...`, entered after everything is built.
-        prefix: put before every path.
-        settings: an object of your own with settings, provided under its type.
-        templates: the folder of the Jinja2 templates for `ctx.render()`, or a `JinjaTemplates` with more to say.
-        max_body: the most bytes a request body may have; `None` is no limit.
-        trailing_slash: what becomes of `/notes/` where there is a route `/notes`: `"strict"` is a 404, `"redirect"`
-            sends the client to `/notes`, `"ignore"` serves it.
-        threads: how many handlers that are no coroutine functions run at a time, each in a thread; others wait.
-        trusted_proxies: how many proxies every request passes, or their networks: what they say of the client, scheme
-            and host is believed. `None` asks the environment (`KICK_TRUSTED_PROXIES`); by default nobody is.
-        allowed_hosts: the hosts that are answered for, `"*.example.com"` with all below it; 400 for all others.
-        access_log: a line for each request: `True`, `"text"`, `"json"`, an `AccessLog`; `None` asks `KICK_ACCESS_LOG`.
+        modules: the features of the application, each a `Module`.
+        middleware: runs around every handler, the first is the outermost: `async def timing(ctx, call_next)`.
+            `security_headers()` is added around all of it. List it to change it;
+            `security_headers(enabled=False)` removes it.
+        providers: classes, functions, `Provider`s and instances to inject, besides `@Service` classes.
+        asgi_middleware: `starlette.middleware.Middleware(Class, **options)` entries, which run around everything else.
+        lifespan: `@asynccontextmanager async def lifespan(app): ...`, entered when all providers are built.
+        prefix: the path before every other path.
+        settings: your settings object, injected by its type.
+        templates: the folder of the Jinja2 templates for `ctx.render()`, or `JinjaTemplates(...)`.
+        max_body: the size limit of a request body in bytes; `None` for no limit.
+        trailing_slash: the response to `/notes/` if there is a route `/notes`: `"strict"` is a 404, `"redirect"`
+            redirects to `/notes`, and `"ignore"` serves it.
+        threads: the number of synchronous handlers that run at a time, each in a thread; others wait.
+        trusted_proxies: the number of proxies that every request passes, or their networks. Their headers about the
+            client, scheme and host are used. `None` reads `KICK_TRUSTED_PROXIES`; by default no proxy is trusted.
+        allowed_hosts: the hosts of the application, such as `"*.example.com"`. Other hosts get a 400.
+        access_log: a line for each request: `True`, `"text"`, `"json"`, an `AccessLog`; `None` reads `KICK_ACCESS_LOG`.
 
     >>> from kick.http import Controller, Get
     >>> @Controller("/hello")
@@ -409,7 +410,7 @@ def bootstrap(
     >>> bootstrap([Module("hello", controllers=[HelloController])]).routes
     (<Route GET /hello/{name} HelloController.hello>,)
 
-    Raises `KickError` for one mistake and `SetupErrors` for several; each says what to write instead.
+    Raises `KickError` for one mistake and `SetupErrors` for several; each has a fix.
     """
     usable, problems = modules_of(modules)
     middleware = _listed(middleware, "middleware", problems)

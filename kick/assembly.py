@@ -1,4 +1,4 @@
-"""From the controllers of modules to routes: paths joined, plans made, chains composed, mistakes collected."""
+"""Assembly: creates the routes of modules and collects their set-up errors."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from kick.http.websocket.errors import duplicate_socket, socket_in_http_handler
 
 
 class ModuleLike(Protocol):
-    """What there is to know of a module."""
+    """The parts of a module that the assembly needs."""
 
     name: str
     controllers: tuple[type, ...]
@@ -64,11 +64,11 @@ class ModuleLike(Protocol):
 
 
 _THREADS: Final = Threads()
-"""Before `configure` has said which."""
+"""The value before `configure` has run."""
 
 
 class Chain(msgspec.Struct, eq=False):
-    """What a request to a route runs through: the application's layers, those of the route, the handler."""
+    """The chain of a route: middleware of the application, middleware of the route, handler."""
 
     route: Route
     plan: CallPlan
@@ -90,7 +90,7 @@ class Chain(msgspec.Struct, eq=False):
         return without_body(endpoint) if self.route.method == "HEAD" else endpoint
 
     def uses_session(self, container: Container) -> bool:
-        """Whether the route asks for a session, or the handler, a provider of it or middleware may use one."""
+        """Return true if the route declares a session, or if its handler, a provider or middleware may use one."""
         if self.route.session is True or any(map(uses_session, (*self.outer, *self.inner))):
             return True
         return self.plan.takes(Source.CONTEXT) or any(
@@ -100,7 +100,7 @@ class Chain(msgspec.Struct, eq=False):
 
 
 class SocketChain(Chain):
-    """What the handshake of a WebSocket runs through."""
+    """The chain of the handshake of a WebSocket."""
 
     def link(self, container: Container) -> Endpoint:
         """Compose the whole chain. The container must have started."""
@@ -112,10 +112,10 @@ class SocketChain(Chain):
 
 
 class Assembly:
-    """The router of an application, and how each of its handlers is called.
+    """The router of an application, and the plans of its handlers.
 
-    `sockets` is the router of its WebSockets: a page and a WebSocket may share a path. `layers` are all the middleware
-    there is, each once; `problems` has all that is wrong.
+    `sockets` is the router of its WebSockets, because a page and a WebSocket may have the same path. `layers` has each
+    middleware once. `problems` has all set-up errors.
     """
 
     def __init__(self, modules: Sequence[ModuleLike], middleware: Sequence[Any], prefix: str) -> None:
@@ -143,21 +143,21 @@ class Assembly:
 
     @property
     def _objects(self) -> list[Middleware]:
-        """The middleware that is more than a function."""
+        """The middleware that is not a plain function."""
         return [layer for layer in self.layers.values() if isinstance(layer, Middleware)]
 
     @property
     def providers(self) -> list[Any]:
-        """What the middleware adds to the container."""
+        """The providers of the middleware."""
         return [each for layer in self._objects for each in layer.providers]
 
     @property
     def health(self) -> list[tuple[str, Callable[[], Any]]]:
-        """What the middleware has that can be asked how it is."""
+        """The health checks of the middleware."""
         return [item for layer in self._objects for item in layer.health.items()]
 
     def require(self, container: Container) -> list[KickError]:
-        """Tell the container what the controllers and their handlers ask it for; what is wrong with the handlers."""
+        """Declare the dependencies of controllers and handlers to the container, and return the errors of handlers."""
         first_of = {chain.route.controller: chain.route for chain in reversed(self.chains)}
         for controller, route in reversed(first_of.items()):
             container.require(controller, f"the controller of {route.method} {route.path}")
@@ -169,7 +169,7 @@ class Assembly:
         return list({str(each): each for chain in self.chains for each in chain.plan.problems}.values())
 
     def configure(self, settings: Settings) -> None:
-        """Let the middleware set what the application decides about all requests, and choose its routes."""
+        """Let the middleware change the settings, and choose its routes."""
         for layer in self._objects:
             layer.configure(settings)
         settings.urls = self.urls
@@ -330,7 +330,7 @@ class Assembly:
 
 @contextmanager
 def collector_paused() -> Generator[None]:
-    """Put off garbage collection: of what an assembly makes nothing is garbage, and looking for it doubles the time."""
+    """Pause garbage collection: an assembly creates no garbage, and looking for it would double the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -373,7 +373,7 @@ def _option_problems(info: RouteInfo, place: str) -> list[KickError]:
 
 
 def join_paths(*parts: str) -> str:
-    """One path of several: slashes between them, none at the end.
+    """Join paths with slashes, and without a slash at the end.
 
     >>> join_paths("/api", "", "/notes", "/"), join_paths("", "/")
     ('/api/notes', '/')

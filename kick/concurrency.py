@@ -1,4 +1,4 @@
-"""`Threads`: where handlers run that are no coroutine functions."""
+"""`Threads`: the threads of synchronous handlers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEFAULT_THREADS: Final = 40
 
 
 def bad_threads(given: object) -> KickError:
-    """`threads=` that is no number of threads."""
+    """Return the error for a `threads=` that is not a number of threads."""
     return KickError(
         "threads",
         cause=f"threads={given!r} of bootstrap() is no number of threads.",
@@ -33,14 +33,14 @@ def bad_threads(given: object) -> KickError:
 
 
 class Threads:
-    """Runs synchronous calls in threads, at most `size` at a time; others wait for their turn.
+    """Runs synchronous calls in threads, at most `size` at a time; others wait.
 
-    `streams` is another limit of that size, for the pieces of plain generators: streams that are slow keep no handler
-    waiting. Each event loop has limits of its own, where several serve one application.
+    `streams` is a second limit of the same size, for plain generators of streams, so that slow streams do not delay
+    handlers. If several event loops serve one application, each has its own limits.
 
-    The limit is the application's own: what else uses anyio's threads takes none of them away. Whoever is cancelled
-    while it waits for a call goes on at once. The call itself cannot be interrupted: it keeps its place until it
-    ends, is named in `running` so long, and an exception of it is logged.
+    Other users of anyio's threads do not count. A task that is cancelled while it waits for a call continues at once.
+    The call itself cannot be interrupted. It keeps its place until it ends, `running` lists it, and its exception is
+    logged.
 
     >>> threads = Threads(2)
     >>> async def double() -> int:
@@ -56,12 +56,12 @@ class Threads:
 
     @property
     def running(self) -> list[str]:
-        """The places of the calls that have not ended."""
+        """The places of the running calls."""
         return sorted(call.place for call in self._running)
 
     @property
     def streams(self) -> anyio.CapacityLimiter:
-        """The limit for the pieces of plain generators, in the event loop that runs."""
+        """The limit for plain generators in the current event loop."""
         return self._here().streams
 
     async def run(self, function: Callable[[], T], place: str) -> T:
@@ -80,7 +80,7 @@ class Threads:
             raise
 
     def forget(self, call: _Call) -> None:
-        """Give the place of a call to another."""
+        """Free the place of a call."""
         self._running.discard(call)
         call.limiter.release_on_behalf_of(call)
 
@@ -93,7 +93,7 @@ class Threads:
 
 
 class _Limits:
-    """The limits of one event loop: a limiter wakes those who wait for it in its own only."""
+    """The limits of one event loop, because a limiter wakes only tasks of its own loop."""
 
     __slots__ = ("calls", "none", "streams")
 
@@ -114,12 +114,12 @@ def threads_problem(size: object) -> KickError | None:
 
 
 def threads_of(size: int) -> Threads:
-    """So many threads; where `threads_problem` finds the number to be none, as many as usual."""
+    """Return `Threads` of a size, or of the default size if the number is invalid."""
     return Threads(size if threads_problem(size) is None else DEFAULT_THREADS)
 
 
 class _Call:
-    """One call, and who waits for it no longer."""
+    """A call that may be abandoned by its task."""
 
     __slots__ = ("_abandoned", "_begun", "_function", "_loop", "_threads", "limiter", "place")
 
@@ -145,15 +145,15 @@ class _Call:
                 logger.error("%s failed after its request had ended", self.place, exc_info=error)
             raise
         finally:
-            with suppress(RuntimeError):  # the event loop has ended, and its threads are nobody's
+            with suppress(RuntimeError):  # the event loop has ended
                 self._loop.call_soon_threadsafe(self._threads.forget, self)
 
     def abandon(self) -> None:
-        """Wait no longer; a call that has not begun never will."""
+        """Stop waiting. A call that has not begun does not run."""
         self._abandoned = True
         if self._begin():
             self._threads.forget(self)
 
     def _begin(self) -> bool:
-        """Whether this is the first to take the call in hand: the thread, or who gives it up."""
+        """Return true for the first caller: the thread that runs the call, or the task that abandons it."""
         return self._begun.acquire(blocking=False)

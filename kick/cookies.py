@@ -1,7 +1,7 @@
 """Reading the `Cookie` header and writing `Set-Cookie` (RFC 6265).
 
-Reading takes one pass over the header, whatever is in it, and never raises: a malformed cookie is left out and its
-neighbours are not disturbed. `http.cookies` is not used: it is quadratic on hostile input.
+Parsing takes one pass over the header and never raises. A malformed cookie is left out, and the others are kept.
+`http.cookies` is not used, because it takes quadratic time on hostile input.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 SameSite: TypeAlias = Literal["lax", "strict", "none"]
 
 is_token: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII).fullmatch
-"""Whether a text is a token (RFC 9110, section 5.6.2), as the name of a cookie must be."""
+"""Matches a token (RFC 9110, section 5.6.2); the name of a cookie must be one."""
 
 _is_path: Final = re.compile(r"/[\x21-\x3a\x3c-\x7e]*", re.ASCII).fullmatch
 _is_domain: Final = re.compile(r"\.?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII).fullmatch
@@ -25,7 +25,7 @@ _SPACE: Final = " \t"
 
 
 def parse_cookies(header: str) -> list[tuple[str, str]]:
-    """All the cookies in a `Cookie` header, in order, values as they were sent.
+    """Return all cookies of a `Cookie` header in order, with their values as they were sent.
 
     >>> parse_cookies('theme=dark; kick.sid=s:abc; broken; theme="light"')
     [('theme', 'dark'), ('kick.sid', 's:abc'), ('theme', '"light"')]
@@ -48,7 +48,7 @@ def decode_value(value: str) -> str:
     >>> decode_value("caf%C3%A9"), decode_value('"quoted"'), decode_value("100%")
     ('café', 'quoted', '100%')
 
-    Takes any text at all and never raises.
+    Accepts any text and never raises.
     """
     if len(value) >= 2 and value[0] == value[-1] == '"':
         value = value[1:-1]
@@ -95,14 +95,14 @@ def format_cookie(
     """Return the value of a `Set-Cookie` header.
 
     Arguments:
-        value: any text; what a cookie cannot hold is percent-encoded, and `decode_value` undoes it.
+        value: any text. Characters that a cookie cannot contain are percent-encoded; `decode_value` decodes them.
         max_age: a `timedelta` or seconds, rounded up; `None` for as long as the browser runs; 0 removes the cookie.
 
     >>> format_cookie("theme", "dark blue", max_age=60)
     'theme=dark%20blue; Max-Age=60; Path=/; SameSite=Lax'
 
-    Raises `ValueError` for whatever could break out of its place in the header, and for combinations that
-    browsers refuse (RFC 6265bis, section 5.7).
+    Raises `ValueError` for values that could break the header, and for combinations that browsers refuse
+    (RFC 6265bis, section 5.7).
     """
     problem = attribute_problem(
         name, path=path, domain=domain, secure=secure, same_site=same_site, partitioned=partitioned
@@ -150,7 +150,7 @@ def attributes(
 
 
 class CookieProblem(NamedTuple):
-    """Why a cookie would not do, and what to write instead."""
+    """The problem of a cookie, and its fix."""
 
     cause: str
     fix: str
@@ -165,7 +165,7 @@ def attribute_problem(
     same_site: str | None,
     partitioned: bool,
 ) -> CookieProblem | None:
-    """Why browsers would refuse such a cookie, or how it would break the header; `None` when it is fine.
+    """Return the reason why a cookie breaks the header or is refused by browsers, or `None`.
 
     >>> attribute_problem("a b", path="/", domain=None, secure=True, same_site="lax", partitioned=False).cause
     "the name 'a b' is not a token (RFC 6265, section 4.1.1)"

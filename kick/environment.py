@@ -1,4 +1,4 @@
-"""Which environment the program runs in, and what its terminal can show."""
+"""The environment of the process, and the colours of its terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import IO, Any
 
 
 def in_production() -> bool:
-    """Whether `KICK_ENV` says `production`; anything else is development.
+    """Return true if `KICK_ENV` is `production`.
 
     >>> in_production()
     False
@@ -16,9 +16,9 @@ def in_production() -> bool:
 
 
 def in_development() -> bool:
-    """Whether `KICK_ENV` says `development`, as `kick dev` has it: what is for nobody else's eyes may be shown.
+    """Return true if `KICK_ENV` is `development`, as under `kick dev`. Then details of errors may be shown.
 
-    An environment that was not named is not development: it may well be a server that somebody forgot to set up.
+    An environment without a name is not development: it may be a server that somebody forgot to configure.
 
     >>> in_development()
     False
@@ -29,7 +29,7 @@ def in_development() -> bool:
 def colors() -> bool | None:
     """Return `False` with `NO_COLOR` and `True` with `FORCE_COLOR`.
 
-    `None` leaves it to the stream: colours in a terminal, none in a pipe. See no-color.org and force-color.org.
+    With neither, return `None`: colours in a terminal, none in a pipe. See no-color.org and force-color.org.
     """
     if os.environ.get("NO_COLOR"):
         return False
@@ -39,6 +39,6 @@ def colors() -> bool | None:
 
 
 def colorful(stream: IO[Any]) -> bool:
-    """Whether to write colours to a stream."""
+    """Return true if colours may be written to a stream."""
     wanted = colors()
     return stream.isatty() if wanted is None else wanted

@@ -1,4 +1,4 @@
-"""Errors that a client gets to see, as problem details (RFC 9457).
+"""Errors for clients, sent as problem details (RFC 9457).
 
     HTTPError                    any status
     ├── BadRequest               400
@@ -23,8 +23,8 @@
     ├── ServiceUnavailable       503
     └── GatewayTimeout           504
 
-Raise one anywhere below a handler or in middleware. Every other exception becomes an opaque 500, and its trace
-goes to the log.
+Raise one in a handler, in code that it calls, or in middleware. Any other exception becomes a 500 without details,
+and its traceback is logged.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _PHRASES: Final = {
 
 
 class FieldError(TypedDict):
-    """One thing that is wrong with a request, and where.
+    """A single error of a request, with its location.
 
     `location` is a JSON Pointer (RFC 6901) whose first step is the part of the request: `/body/items/0/price`,
     `/query/page`, `/path/user_id`, `/header/x-token`, `/cookie/theme`.
@@ -95,10 +95,10 @@ class HTTPError(Exception):
 
     Arguments:
         status: 400 to 599.
-        detail: what went wrong, for the client to read.
+        detail: a message for the client.
         headers: further headers of the response.
-        type: a URI that identifies the kind of problem; the default says that the status says it all.
-        title: a short summary; the default is the phrase of the status.
+        type: a URI that identifies the type of problem; the default means that the status says enough.
+        title: a short summary; the default is the reason phrase of the status.
         extensions: further members of the problem object.
 
     >>> HTTPError(402, "Your balance is 30, but the price is 50.", balance=30).problem()["balance"]
@@ -143,7 +143,7 @@ class HTTPError(Exception):
 
 
 class _Fixed(HTTPError):
-    """An `HTTPError` whose class says the status."""
+    """An `HTTPError` whose class has the status."""
 
     code: ClassVar[int]
 
@@ -170,7 +170,7 @@ class BadRequest(_Fixed):
 
 
 class Unauthorized(_Fixed):
-    """401: who is asking is not known.
+    """401: the client is not authenticated.
 
     >>> print(Unauthorized("Log in first."))
     401 Unauthorized: Log in first.
@@ -180,7 +180,7 @@ class Unauthorized(_Fixed):
 
 
 class Forbidden(_Fixed):
-    """403: who is asking is known, and may not.
+    """403: the client is authenticated, but lacks permission.
 
     >>> print(Forbidden("This note is somebody else's."))
     403 Forbidden: This note is somebody else's.
@@ -190,7 +190,7 @@ class Forbidden(_Fixed):
 
 
 class NotFound(_Fixed):
-    """404: nothing is here.
+    """404: the resource does not exist.
 
     >>> print(NotFound("There is no note 7."))
     404 Not Found: There is no note 7.
@@ -200,7 +200,7 @@ class NotFound(_Fixed):
 
 
 class MethodNotAllowed(_Fixed):
-    """405: there is something here, but not for this method; `allow` lists those it is for.
+    """405: the resource does not support this method; `allow` lists the supported ones.
 
     >>> MethodNotAllowed(allow=["GET", "HEAD"]).headers
     {'allow': 'GET, HEAD'}
@@ -213,7 +213,7 @@ class MethodNotAllowed(_Fixed):
 
 
 class NotAcceptable(_Fixed):
-    """406: no form of the response suits the client.
+    """406: no representation is acceptable for the client.
 
     >>> print(NotAcceptable("There is JSON only."))
     406 Not Acceptable: There is JSON only.
@@ -233,7 +233,7 @@ class RequestTimeout(_Fixed):
 
 
 class Conflict(_Fixed):
-    """409: the request does not fit the present state.
+    """409: the request conflicts with the current state.
 
     >>> print(Conflict("The name is taken."))
     409 Conflict: The name is taken.
@@ -243,7 +243,7 @@ class Conflict(_Fixed):
 
 
 class Gone(_Fixed):
-    """410: something was here, and will not be back.
+    """410: the resource existed and is gone for good.
 
     >>> print(Gone("The offer has ended."))
     410 Gone: The offer has ended.
@@ -273,7 +273,7 @@ class PayloadTooLarge(_Fixed):
 
 
 class URITooLong(_Fixed):
-    """414: the address is longer than the limit.
+    """414: the URL is longer than the limit.
 
     >>> print(URITooLong("The query is too long."))
     414 URI Too Long: The query is too long.
@@ -283,7 +283,7 @@ class URITooLong(_Fixed):
 
 
 class UnsupportedMediaType(_Fixed):
-    """415: the body is of a type that the handler does not take.
+    """415: the handler does not support the media type of the body.
 
     >>> print(UnsupportedMediaType("Send a PNG."))
     415 Unsupported Media Type: Send a PNG.
@@ -293,7 +293,7 @@ class UnsupportedMediaType(_Fixed):
 
 
 class UnprocessableEntity(_Fixed):
-    """422: well-formed, but not valid; `errors` says what is wrong and where, all of it.
+    """422: the request is well-formed but invalid; `errors` lists every error and its location.
 
     >>> error = UnprocessableEntity(errors=[{"location": "/body/age", "message": "Expected `int`", "code": "type"}])
     >>> error.problem()["errors"][0]["location"]
@@ -309,7 +309,7 @@ class UnprocessableEntity(_Fixed):
 
 
 class Locked(_Fixed):
-    """423: somebody else holds it.
+    """423: the resource is locked.
 
     >>> print(Locked("Ada is editing this note."))
     423 Locked: Ada is editing this note.
@@ -319,7 +319,7 @@ class Locked(_Fixed):
 
 
 class TooManyRequests(_Fixed):
-    """429: slow down; `retry_after` is in seconds.
+    """429: the client sent too many requests; `retry_after` is in seconds.
 
     >>> TooManyRequests(retry_after=30).headers
     {'retry-after': '30'}
@@ -332,7 +332,7 @@ class TooManyRequests(_Fixed):
 
 
 class InternalServerError(_Fixed):
-    """500: the fault is here; what it was stays in the log.
+    """500: the server failed; the cause is in the log.
 
     >>> print(InternalServerError("It has been noted."))
     500 Internal Server Error: It has been noted.
@@ -342,7 +342,7 @@ class InternalServerError(_Fixed):
 
 
 class NotImplementedHere(_Fixed):
-    """501: the server cannot do this at all.
+    """501: the server does not implement this.
 
     >>> print(NotImplementedHere("There is no search yet."))
     501 Not Implemented: There is no search yet.
@@ -352,7 +352,7 @@ class NotImplementedHere(_Fixed):
 
 
 class BadGateway(_Fixed):
-    """502: a server behind this one gave a bad answer.
+    """502: an upstream server sent an invalid response.
 
     >>> print(BadGateway("The bank gave a strange answer."))
     502 Bad Gateway: The bank gave a strange answer.
@@ -362,7 +362,7 @@ class BadGateway(_Fixed):
 
 
 class ServiceUnavailable(_Fixed):
-    """503: not now; `retry_after` is in seconds.
+    """503: temporarily unavailable; `retry_after` is in seconds.
 
     >>> ServiceUnavailable("Back at noon.", retry_after=3600).headers
     {'retry-after': '3600'}
@@ -375,7 +375,7 @@ class ServiceUnavailable(_Fixed):
 
 
 class GatewayTimeout(_Fixed):
-    """504: a server behind this one gave no answer in time.
+    """504: an upstream server did not respond in time.
 
     >>> print(GatewayTimeout("The bank did not answer."))
     504 Gateway Timeout: The bank did not answer.

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from kick.errors import KickError, raise_all
 from kick.http.errors import list_problem, not_a_module
+from kick.http.middleware import AnyMiddleware
 from kick.http.mounts import mapping_problem
 from kick.http.response.static import StaticFiles
 from kick.lifecycle import lifespan_problem
@@ -47,7 +48,7 @@ class Module:
         controllers: Sequence[type] = (),
         providers: Sequence[Any] = (),
         prefix: str = "",
-        middleware: Sequence[Any] = (),
+        middleware: Sequence[AnyMiddleware] = (),
         session: bool | None = None,
         version: str | None = None,
         mounts: Mapping[str, Callable[..., Awaitable[Any]] | StaticFiles] = _NONE,

@@ -1,4 +1,4 @@
-"""Types of optional packages for annotations; each is imported when somebody evaluates the annotation.
+"""Types of optional packages for annotations; each is imported when an annotation is evaluated.
 
 >>> import typing
 >>> from kick.middleware import rate_limit

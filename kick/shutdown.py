@@ -1,4 +1,4 @@
-"""`Shutdown`: that an application is about to stop, told to those who would keep it from stopping."""
+"""`Shutdown`: tells streams and sockets that the application stops."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import anyio
 
 
 class Shutdown:
-    """Whether an application is about to stop.
+    """The graceful shutdown of an application.
 
-    A server waits for the responses that are under way before it tells the application to stop; a stream without an
-    end would let it wait forever. So `begin()` is called as soon as the signal comes, and streams end.
+    A server waits for running responses before it notifies the application, so an endless stream would delay this
+    forever. Therefore `begin()` is called as soon as the signal arrives, and streams end.
 
-    | member | is |
+    | member | purpose |
     |---|---|
-    | `is_set` | whether it has begun |
-    | `begin()` | begins it; may be called from any thread and from a signal handler, and more than once |
-    | `await wait()` | waits until it begins |
-    | `with cancelling():` | cancels what is awaited inside when it begins, which then ends without an exception |
+    | `is_set` | true if the shutdown has begun |
+    | `begin()` | begins the shutdown; from any thread or signal handler, and more than once |
+    | `await wait()` | waits until the shutdown begins |
+    | `with cancelling():` | cancels the block when the shutdown begins, without an exception after it |
 
     >>> async def stop_while_waiting() -> bool:
     ...     shutdown = Shutdown()
@@ -43,7 +43,7 @@ class Shutdown:
         return f"<Shutdown: {'begun' if self.is_set else 'not begun'}>"
 
     def begin(self) -> None:
-        """Tell everyone who waits. Beginning again does nothing.
+        """Begin the shutdown, and wake all waiting tasks. A second call does nothing.
 
         >>> shutdown = Shutdown()
         >>> shutdown.begin()
@@ -56,11 +56,11 @@ class Shutdown:
                 call()
 
     def reset(self) -> None:
-        """Let an application that was stopped start again."""
+        """Allow an application to start again."""
         self.is_set = False
 
     async def wait(self) -> None:
-        """Wait until it begins."""
+        """Wait until the shutdown begins."""
         event = anyio.Event()
         with self.telling(event.set):
             await event.wait()
@@ -69,14 +69,14 @@ class Shutdown:
     def cancelling(self) -> Generator[anyio.CancelScope]:
         """Return a cancel scope that is cancelled when the shutdown begins, or at once if it has begun.
 
-        It costs no task. As with any cancel scope, no generator may `yield` inside of it.
+        It needs no task. As in any cancel scope, a generator must not `yield` inside of it.
         """
         with anyio.CancelScope() as scope, self.telling(scope.cancel):
             yield scope
 
     @contextmanager
     def telling(self, tell: Callable[[], object]) -> Generator[None]:
-        """Call a function in this event loop when it begins, while inside the `with`."""
+        """Call a function in this event loop when the shutdown begins, until the `with` block ends."""
         call = partial(_call_soon, asyncio.get_running_loop(), tell)
         self._calls.add(call)
         try:
@@ -88,5 +88,5 @@ class Shutdown:
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, tell: Callable[[], object]) -> None:
-    with suppress(RuntimeError):  # the event loop has ended, and nobody waits in it
+    with suppress(RuntimeError):  # the event loop has ended
         loop.call_soon_threadsafe(tell)

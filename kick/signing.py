@@ -1,8 +1,7 @@
-"""Signing short texts, so that a client can hold them but not make them.
+"""HMAC signatures of short texts, so that a client can store but not forge them.
 
-The form is that of the npm package cookie-signature, which express-session, cookie-parser and KickJS use:
-the text, a dot, and the HMAC-SHA256 of the text in base64 without padding. kick writes the URL-safe alphabet and
-reads both.
+The format is that of the npm package cookie-signature, which express-session, cookie-parser and KickJS use: the text,
+a dot, and the HMAC-SHA256 of the text in base64 without padding. kick writes the URL-safe alphabet and reads both.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ Secret: TypeAlias = str | bytes | Sequence[str | bytes]
 """One secret, or several: the first signs, all verify."""
 
 MIN_SECRET_BYTES: Final = 32
-"""As long as the digest of SHA-256, which RFC 2104, section 3, asks of a key."""
+"""The length of a SHA-256 digest, which RFC 2104, section 3, recommends for a key."""
 
 SIGNATURE_LENGTH: Final = 43
 
@@ -33,12 +32,12 @@ _OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 
 def secrets_of(secret: Secret) -> tuple[bytes, ...]:
-    """All the secrets in `secret`, as bytes.
+    """Return all secrets in `secret` as bytes.
 
     >>> secrets_of(["new", b"old"])
     (b'new', b'old')
 
-    Raises `TypeError` for what is neither text nor bytes.
+    Raises `TypeError` for a value that is neither `str` nor `bytes`.
     """
     listed: Sequence[str | bytes] = [secret] if isinstance(secret, str | bytes) else secret
     return tuple(each.encode() if isinstance(each, str) else b"".join([each]) for each in listed)
@@ -71,7 +70,7 @@ _DRAW_ONE: Final = (
 def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 4) -> list[KickError]:
     """Return the errors of the secret of `user`: missing, empty, or too short.
 
-    Outside of production, short ones are only warned of; `stacklevel` is that of `warnings.warn`.
+    Outside of production a short secret is only a warning; `stacklevel` is that of `warnings.warn`.
 
     >>> [problem.code for problem in secret_problems(["a secret of at least thirty-two bytes", ""], "session()")]
     ['secret-missing']
@@ -93,7 +92,7 @@ def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 4) ->
 
 
 class _Key:
-    """One HMAC-SHA256 key (RFC 2104), its two padded blocks hashed ahead: half the price of `hmac.digest`."""
+    """An HMAC-SHA256 key (RFC 2104) with its two padded blocks hashed in advance: half the cost of `hmac.digest`."""
 
     __slots__ = ("_inner", "_outer")
 
@@ -105,7 +104,7 @@ class _Key:
         self._outer = hashlib.sha256(padded.translate(_OUTER_PAD))
 
     def signature(self, text: str) -> bytes:
-        """In the standard alphabet, without padding."""
+        """Return the signature in the standard alphabet without padding."""
         inner = self._inner.copy()
         inner.update(text.encode("utf-8", "surrogatepass"))
         outer = self._outer.copy()
@@ -114,7 +113,7 @@ class _Key:
 
 
 def base64url(digest: bytes) -> str:
-    """Bytes in the URL-safe base64 alphabet, without padding (RFC 4648, section 5).
+    """Encode bytes as URL-safe base64 without padding (RFC 4648, section 5).
 
     >>> base64url(bytes([255, 254, 253]))
     '__79'
@@ -139,17 +138,17 @@ class Signer:
         self._current = self._keys[0]
 
     def __len__(self) -> int:
-        """How many secrets there are."""
+        """Return the number of secrets."""
         return len(self._keys)
 
     def sign(self, text: str) -> str:
-        """`text`, a dot, and its signature of 43 characters."""
+        """Return `text`, a dot, and its signature of 43 characters."""
         return f"{text}.{self._current.signature(text).translate(_TO_URL_SAFE).decode()}"
 
     def verify(self, signed: str) -> tuple[str, bool] | None:
         """Return the text, and true if the first secret signed it. Return `None` if no secret did.
 
-        Compares in constant time. Takes any text at all and never raises.
+        The comparison takes constant time. Any text is accepted, and nothing raises.
         """
         text, _, signature = signed.rpartition(".")
         if len(signature) != SIGNATURE_LENGTH or not signature.isascii():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -119,3 +120,34 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+def programs() -> dict[str, str]:
+    """Return every Python program that users may copy: the blocks of all pages, and the examples."""
+    found = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "examples").rglob("*.py")}
+    for page in PAGES:
+        name = str(page.relative_to(ROOT))
+        found |= {f"{name}, block {number}": code for number, code in enumerate(blocks(name, "python"))}
+    return found
+
+
+def test_every_example_turns_save_uninitialized_off() -> None:
+    seen, careless = 0, []
+    for name, code in programs().items():
+        tree = compile(code, name, "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            names = {node.id for node in (call.func, *call.args) if isinstance(node, ast.Name)}
+            if names & {"session", "SessionMiddleware"}:
+                seen += 1
+                options = {option.arg: ast.unparse(option.value) for option in call.keywords}
+                if options.get("save_uninitialized") != "False":
+                    careless.append(name)
+    assert seen > 10
+    assert careless == []
+
+
+def test_the_table_of_options_has_each_option_of_session() -> None:
+    _, _, text = (ROOT / SESSIONS).read_text().partition("| option of `session()` |")
+    rows = re.findall(r"^\| `(\w+)` \|", text.partition("\n\n")[0], re.MULTILINE)
+    assert rows == sorted(rows, key=list(inspect.signature(session).parameters).index)
+    assert set(rows) == set(inspect.signature(session).parameters)

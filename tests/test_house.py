@@ -17,7 +17,7 @@ from tests.support.layout import questions, rooms, sibling_circles
 ROOT = Path(__file__).parents[1]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("environment", "errors", "lazy_exports", "log_text", "optional_types", "shutdown", "signing"),
+    ("environment", "errors", "lazy_exports", "optional_types", "shutdown", "signing"),
     ("di",),
     ("concurrency", "cookies", "exceptions"),
     ("session",),
@@ -40,10 +40,10 @@ NOT_MIDDLEWARE = tuple(
 """ASGI middleware and observers, which stand around the application, and the session, which is kick's own."""
 
 MOST_MODULES = 14
-CROWDED = {"kick": 15, "kick/cli": 15, "kick/di": 15}
+CROWDED = {"kick/cli": 15, "kick/di": 15}
 """Folders that have yet to shrink; these numbers may only fall."""
 
-MOST_QUESTIONS = 421
+MOST_QUESTIONS = 98
 """Docstrings that begin with What, Whether, How, Why or Who; this number may only fall."""
 
 MODULE_LINES = 500

@@ -1,4 +1,4 @@
-"""What is weak about a set-up: looked at by `kick doctor`, and by `kick start` before it serves.
+"""Checks of a set-up for production, used by `kick doctor` and `kick start`.
 
 KickError
 ├── guessable_secret      SESSION_SECRET is long enough, and no secret
@@ -32,7 +32,7 @@ _DEVELOPMENT: Final = ("PYTHONDEVMODE", "PYTHONASYNCIODEBUG", "PYTHONDEBUG")
 
 
 def guessable_secret(reason: str) -> KickError:
-    """A secret that is long enough, and could be guessed all the same."""
+    """Return the error for a secret that is long enough, but can be guessed."""
     return KickError(
         "secret-guessable",
         cause=f"{SECRET} is long enough, and could be guessed all the same: {reason}.",
@@ -52,7 +52,7 @@ def joined_secrets(number: int) -> KickError:
 
 
 def insecure_cookie(name: str, missing: str) -> KickError:
-    """A session cookie that others than the browser and the application can read."""
+    """Return the error for a session cookie that is not `Secure` or not `HttpOnly`."""
     story = {
         "Secure": "a browser sends it over plain http too, where everybody on the way can read it",
         "HttpOnly": "every script in a page can read it",
@@ -68,7 +68,7 @@ def insecure_cookie(name: str, missing: str) -> KickError:
 
 
 def debug_mode(switch: str) -> KickError:
-    """A mode of Python that is for development."""
+    """Return the error for a development mode of Python."""
     return KickError(
         "debug-mode",
         cause=f"{switch} is set: Python checks and logs what only a developer wants to know, and is slow.",
@@ -77,7 +77,7 @@ def debug_mode(switch: str) -> KickError:
 
 
 def weaknesses(app: Any, *, workers: int) -> list[KickError]:
-    """What should not be so where an application is served to others; looks at what is set, and asks nobody."""
+    """Return the errors of a set-up for production. It reads settings only, and connects to nothing."""
     found: list[KickError] = [*_of_secret(app), *map(debug_mode, _debug_switches())]
     layers = list(session_layers(app))
     for layer in layers:
@@ -99,12 +99,12 @@ def session_layers(app: Any) -> Iterator[SessionLayer]:
 
 
 def is_in_process(layer: SessionLayer) -> bool:
-    """Whether sessions are in the memory of the process."""
+    """Return true if sessions are in the memory of the process."""
     return bool(getattr(layer.manager.store, "in_process", False))
 
 
 def guessable(secret: str) -> str | None:
-    """Why a secret of good length is none; `None` for one that looks random.
+    """Return the reason why a long secret can be guessed, or `None` if it looks random.
 
     >>> guessable("x" * 40), guessable("please-change-me-before-production")
     ('it has 1 different characters', "it has 'change-me' in it")

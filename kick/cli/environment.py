@@ -36,7 +36,7 @@ def load_env_file(path: Path) -> None:
 
 
 def draw_secret() -> str:
-    """A secret to sign cookies with: 48 random bytes, as 64 characters that need no quotes.
+    """Generate a secret: 48 random bytes as 64 characters that need no quotes.
 
     >>> len(draw_secret())
     64
@@ -73,7 +73,7 @@ def write_variable(path: Path, name: str, value: str) -> bool:
 
 
 def read_variable(path: Path, name: str) -> str | None:
-    """What a `.env` file sets a variable to; `None` where it does not, or sets it to nothing."""
+    """Return the value of a variable in a `.env` file, or `None` if it is missing or empty."""
     from dotenv import dotenv_values
 
     return (dotenv_values(path).get(name) or None) if path.is_file() else None

@@ -21,7 +21,7 @@ def missing_target(folder: Path) -> KickError:
 
 
 def bad_target(target: str) -> KickError:
-    """A target that cannot be read.
+    """Return the error for a target that cannot be parsed.
 
     >>> bad_target("app.py").fix
     'Write the module, a colon, and the name of the application in it: `app:app`.'
@@ -36,7 +36,7 @@ def bad_target(target: str) -> KickError:
 
 
 def missing_module(module: str, folder: Path, near: Sequence[str]) -> KickError:
-    """The module of a target that does not exist."""
+    """Return the error for a target whose module does not exist."""
     meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return KickError(
         "target-module",
@@ -46,7 +46,7 @@ def missing_module(module: str, folder: Path, near: Sequence[str]) -> KickError:
 
 
 def missing_attribute(module: str, attribute: str, applications: Sequence[str]) -> KickError:
-    """A module without the attribute of a target; `applications` are the names of those it has."""
+    """Return the error for a missing attribute of a target; `applications` are those in the module."""
     if applications:
         fix = f"Take one that is there: {', '.join(f'`{module}:{name}`' for name in applications)}."
     else:
@@ -55,7 +55,7 @@ def missing_attribute(module: str, attribute: str, applications: Sequence[str]) 
 
 
 def not_an_application(target: str, found: object, wanted: str) -> KickError:
-    """A target that is something else than an application."""
+    """Return the error for a target that is not an application."""
     kind = f"the class {found.__qualname__}" if isinstance(found, type) else f"a {type(found).__qualname__}"
     module, _, attribute = target.partition(":")
     return KickError(
@@ -66,7 +66,7 @@ def not_an_application(target: str, found: object, wanted: str) -> KickError:
 
 
 def import_failed(target: str, error: BaseException) -> KickError:
-    """An exception while the module of a target was imported; it is the `__cause__`."""
+    """Return the error for an exception during the import of a target; it is the `__cause__`."""
     said = error.msg if isinstance(error, SyntaxError) else error
     return KickError(
         "target-import",
@@ -76,7 +76,7 @@ def import_failed(target: str, error: BaseException) -> KickError:
 
 
 def missing_variable(variable: str) -> KickError:
-    """A variable of the environment that the application asked for."""
+    """Return the error for a missing environment variable of the application."""
     own = f"`kick secret --env` draws one and writes it there. Or write `{variable}=...` into it yourself."
     return KickError(
         "environment-missing",
@@ -86,14 +86,14 @@ def missing_variable(variable: str) -> KickError:
 
 
 def bad_project_file(path: Path, problem: str) -> KickError:
-    """A pyproject.toml that says nothing sensible about kick."""
+    """Return the error for an invalid `[tool.kick]` in pyproject.toml."""
     return KickError(
         "project-file", cause=f"{path}: {problem}.", fix='Write `app = "package.module:app"` below `[tool.kick]`.'
     )
 
 
 def port_taken(command: str, host: str, port: int) -> KickError:
-    """A port on which somebody listens already."""
+    """Return the error for a port that is in use."""
     other = port + 1 if port < 65_535 else 8000
     return KickError(
         "port-taken",
@@ -103,7 +103,7 @@ def port_taken(command: str, host: str, port: int) -> KickError:
 
 
 def bad_address(command: str, host: str, port: int, problem: str) -> KickError:
-    """A host and port that nobody can listen on here."""
+    """Return the error for an address on which this machine cannot listen."""
     return KickError(
         "address",
         cause=f"Cannot listen on {host}, port {port}: {problem}.",
@@ -123,7 +123,7 @@ def sessions_not_shared(workers: int) -> KickError:
 
 
 def start_failed(error: BaseException) -> KickError:
-    """An exception of a provider or a lifespan when the application started; it is the `__cause__`."""
+    """Return the error for an exception at the start of the application; it is the `__cause__`."""
     notes = "".join(f" ({note.removeprefix('kick: ')})" for note in getattr(error, "__notes__", ()))
     return KickError(
         "start-failed",
@@ -133,7 +133,7 @@ def start_failed(error: BaseException) -> KickError:
 
 
 def unknown_shell(name: str) -> KickError:
-    """A shell that `$SHELL` names, and for which there is no completion."""
+    """Return the error for a shell in `$SHELL` without completion."""
     said = f"SHELL says {name!r}" if name else "SHELL is not set"
     return KickError(
         "shell-unknown",
@@ -162,7 +162,7 @@ def system_refusal(error: OSError) -> KickError:
 
 
 def not_installed(folder: Path) -> KickError:
-    """kick is imported from a folder, and no environment has it."""
+    """Kick is imported from a folder, and no environment has it."""
     return KickError(
         "kick-not-installed",
         cause=f"kick runs from {folder}, and is not installed: a new project could not get the same.",
@@ -171,7 +171,7 @@ def not_installed(folder: Path) -> KickError:
 
 
 def bad_name(name: str, problem: str) -> KickError:
-    """A name that a project cannot have."""
+    """Return the error for an invalid name of a project."""
     return KickError(
         "project-name",
         cause=f"A project cannot be named {name!r}: {problem}.",
@@ -180,7 +180,7 @@ def bad_name(name: str, problem: str) -> KickError:
 
 
 def folder_exists(folder: Path) -> KickError:
-    """A folder that has something in it."""
+    """Return the error for a folder that is not empty."""
     what = "a folder with something in it" if folder.is_dir() else "a file"
     return KickError(
         "project-folder",

@@ -1,4 +1,4 @@
-"""What `kick doctor` finds beyond the weaknesses that stop `kick start`: the machine, the folder, the store.
+"""Further checks of `kick doctor`: the machine, the folder, the store.
 
 KickError
 ├── old_package           a package that is older than kick needs
@@ -49,7 +49,7 @@ _NEEDED: Final = re.compile(r"([A-Za-z0-9._-]+)\s*>=\s*([0-9.]+)$")
 
 
 class Severity(Enum):
-    """Whether something has to be mended, or could be better."""
+    """The severity of a finding."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -63,7 +63,7 @@ class Finding(NamedTuple):
 
 
 def old_package(name: str, found: str, needed: str) -> KickError:
-    """A package that is older than kick needs."""
+    """Return the finding for a package that is too old."""
     return KickError(
         "package-old",
         cause=f"{name} is {found}, and kick needs {needed} or later.",
@@ -72,7 +72,7 @@ def old_package(name: str, found: str, needed: str) -> KickError:
 
 
 def missing_accelerators(missing: list[str]) -> KickError:
-    """A server without what makes it fast."""
+    """Return the finding for a server without uvloop or httptools."""
     return KickError(
         "fast-missing",
         cause=f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed: "
@@ -82,14 +82,14 @@ def missing_accelerators(missing: list[str]) -> KickError:
 
 
 def env_file_readable() -> KickError:
-    """A file with secrets that others on this machine can read."""
+    """Return the finding for a file with secrets that other users can read."""
     return KickError(
         "env-file-open", cause=f"Others on this machine can read {ENV_FILE}.", fix=f"`chmod 600 {ENV_FILE}`"
     )
 
 
 def env_file_tracked() -> KickError:
-    """A file with secrets in a version control system."""
+    """Return the finding for a file with secrets in a version control system."""
     return KickError(
         "env-file-tracked",
         cause=f"{ENV_FILE} is in git, and its secrets are with everybody who has a copy.",
@@ -99,7 +99,7 @@ def env_file_tracked() -> KickError:
 
 
 def not_production(environment: str) -> KickError:
-    """An environment that `.env` names, and `kick start` would serve as."""
+    """Return the finding for a `KICK_ENV` in `.env`, which `kick start` would use."""
     return KickError(
         "environment-named",
         cause=f"{ENVIRONMENT} is {environment}: `kick start` would serve as that, not as production.",
@@ -108,7 +108,7 @@ def not_production(environment: str) -> KickError:
 
 
 def unhealthy(name: str, error: BaseException) -> KickError:
-    """A part of an application that does not answer, or says that it is not well."""
+    """Return the finding for a failed health check."""
     said = f"it did not answer within {PATIENCE:g} s" if isinstance(error, TimeoutError) else str(error)
     return KickError(
         "part-unwell",
@@ -119,7 +119,7 @@ def unhealthy(name: str, error: BaseException) -> KickError:
 
 
 def old_redis(found: tuple[int, ...]) -> KickError:
-    """A Redis that does not know the commands that kick sends."""
+    """Return the finding for a Redis server that is too old."""
     return KickError(
         "redis-old",
         cause=f"The Redis server is {_dotted(found)}; the session store needs {_dotted(OLDEST_REDIS)} or later.",
@@ -138,7 +138,7 @@ def clock_skew(seconds: float) -> KickError:
 
 
 def of_machine() -> Iterator[Finding]:
-    """What is to be said of the packages that are installed."""
+    """Return the findings about installed packages."""
     for requirement in metadata.requires(_DISTRIBUTION) or ():
         match = _NEEDED.match(requirement.partition(";")[0].strip())
         if match is not None and "extra ==" not in requirement:
@@ -151,7 +151,7 @@ def of_machine() -> Iterator[Finding]:
 
 
 def of_folder(folder: Path) -> Iterator[Finding]:
-    """What is to be said of the folder of a project, and of the environment it makes."""
+    """Return the findings about the folder and the environment of a project."""
     path = folder / ENV_FILE
     if path.is_file():
         if stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
@@ -211,7 +211,7 @@ def _version(name: str) -> str | None:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """The numbers that a version begins with.
+    """Return the leading numbers of a version.
 
     >>> _numbers("1.10.2rc1"), _numbers("1.0") < _numbers("1.0.1")
     ((1, 10, 2), True)

@@ -1,4 +1,4 @@
-"""What a project may be called."""
+"""Names of projects."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _PACKAGES: Final = """
     pip pluggy pycparser pygments pytest python_dotenv python_multipart redis ruff starlette tests truststore
     typing_extensions uvicorn uvloop wrapt
 """
-"""What a project imports, or its tools do: a package of the same name would stand in the way."""
+"""Modules that a project or its tools import. A package of the same name would hide them."""
 _TAKEN: Final = frozenset(_PACKAGES.split())
 
 
 def package_name(name: str) -> str:
-    """The package of a project.
+    """Return the package name of a project.
 
     >>> package_name("my-app")
     'my_app'
@@ -48,7 +48,7 @@ def package_name(name: str) -> str:
 
 
 def taken_by_packages(name: str) -> bool:
-    """Whether a module of this name would hide a package that a project imports.
+    """Return true if a module of this name would hide a package that a project imports.
 
     >>> taken_by_packages("click"), taken_by_packages("notes")
     (True, False)

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import click
 
 TRACE: Final = "kick.trace"
-"""Where `--trace` is remembered while a command runs."""
+"""The key under which `--trace` is stored while a command runs."""
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 

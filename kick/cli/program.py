@@ -41,11 +41,11 @@ class Program(click.Group):
     """A group whose commands are imported one by one, and whose set-up errors are readable."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of the commands."""
+        """Return the names of the commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name."""
+        """Return the command with this name."""
         cmd_name = SHORT.get(cmd_name, cmd_name)
         if cmd_name not in COMMANDS:
             return None
@@ -56,7 +56,7 @@ class Program(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the arguments begin with; where there is none, the error names the nearest."""
+        """Return the command in the arguments. The error for an unknown command names similar ones."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -67,7 +67,7 @@ class Program(click.Group):
             raise
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """What a shell may complete; imports no command either."""
+        """Return the completions for a shell, without importing a command."""
         from click.shell_completion import CompletionItem
 
         named = [CompletionItem(name, help=about) for name, about in COMMANDS.items() if name.startswith(incomplete)]
@@ -92,12 +92,12 @@ class Program(click.Group):
         ctx.exit(1)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands."""
+        """Write the list of commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The first line of the help page."""
+        """Write the first line of the help page."""
         formatter.write_usage(ctx.command_path, "COMMAND [OPTIONS]")
 
 

@@ -61,17 +61,17 @@ TEMPLATES: Final = {
 
 SESSIONS: Final = {
     "memory": Sessions(
-        about="in the memory of the process: they end with it, and `kick start` runs a single worker",
+        about="in memory: they end with the process, and `kick start` runs one worker",
         url="memory://",
         container_url="memory://",
     ),
     "sqlite": Sessions(
-        about="in the file sessions.db: they outlive a restart, and the workers of one machine share them",
+        about="in the file sessions.db: they survive restarts, and the workers of one machine share them",
         url="sqlite:///sessions.db",
         container_url="sqlite:////data/sessions.db",
     ),
     "redis": Sessions(
-        about="in Redis, which has to run: they outlive a restart, and any number of machines share them",
+        about="in Redis, which must be running: they survive restarts, and many machines can share them",
         url="redis://localhost:6379/0",
         container_url="redis://redis:6379/0",
         extras=("redis",),
@@ -84,7 +84,7 @@ KICK_FILE: Final = "kick.txt"
 
 
 def contents_of(name: str, template: str, store: str, *, kick: Provenance | None = None) -> dict[str, str | bytes]:
-    """The files of a project by their path, with a secret that was drawn for it alone.
+    """Return the files of a project by path, with a new secret.
 
     `kick` is where the project gets kick from; by default, from where the kick that runs came.
 
@@ -131,7 +131,7 @@ def _kick_values(source: Provenance) -> dict[str, str]:
 
 
 def _flags(template: str, store: str) -> dict[str, str]:
-    """What is true of a project, for the parts of its files that are not in every one: `yes`, or nothing."""
+    """Return the conditions for optional parts of the files: `yes` or empty."""
     notes = template != "minimal"
     data = notes or store == "sqlite"
     flags = {

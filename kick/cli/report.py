@@ -34,7 +34,7 @@ class Place(NamedTuple):
 
 
 def error_report(error: KickError, *, trace: bool = False) -> str:
-    """What to print for an error; with its trace before it, if that is wanted.
+    """Return the text for an error, with its traceback first if wanted.
 
     >>> import click
     >>> print(click.unstyle(error_report(KickError("no-routes", "The app has no routes.", "Pass a module."))))
@@ -62,7 +62,7 @@ def error_report(error: KickError, *, trace: bool = False) -> str:
 
 
 def start_report(error: BaseException, *, trace: bool = False) -> str:
-    """What to print when an application did not start, whatever was raised."""
+    """Return the text for a failed start of an application."""
     if isinstance(error, KickError):
         return error_report(error, trace=trace)
     failed = start_failed(error)
@@ -71,7 +71,7 @@ def start_report(error: BaseException, *, trace: bool = False) -> str:
 
 
 def place_of(error: BaseException) -> Place | None:
-    """The line of the user's program that an error comes from, where its trace shows one."""
+    """Return the line of the user's program in a traceback, if there is one."""
     cause = error.__cause__
     if isinstance(error, KickError) and cause is not None:
         found = place_of(cause)
@@ -89,13 +89,13 @@ def show_warnings() -> None:
 
 
 def shown(file: str) -> str:
-    """A path as people write it: from the current folder, where it is below it."""
+    """Return a path, relative to the current folder if it is inside of it."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
 
 def is_users(file: str) -> bool:
-    """Whether a file is part of the user's program: neither of kick nor of Python nor of a library.
+    """Return true if a file belongs to the user's program, and not to kick, Python or a library.
 
     >>> is_users(__file__), is_users(traceback.__file__), is_users("<frozen importlib._bootstrap>")
     (False, False, False)
@@ -105,7 +105,7 @@ def is_users(file: str) -> bool:
 
 @cache
 def _beginnings_of_others() -> tuple[str, ...]:
-    """How the names of files begin that are no part of the user's program."""
+    """Return the prefixes of files that do not belong to the user's program."""
     import sysconfig  # a quarter of a megabyte, and nobody needs it where all is well
 
     libraries = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))

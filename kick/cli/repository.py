@@ -13,7 +13,7 @@ from kick.cli import terminal
 MESSAGE: Final = "A new project"
 
 NOBODY: Final = {"user.name": "kick", "user.email": "kick@localhost"}
-"""Who makes the first commit where git does not know who the user is."""
+"""The author of the first commit if git does not know the user."""
 
 
 def make_repository(folder: Path) -> bool:

@@ -27,7 +27,7 @@ _OTHERS: Final = (".html", ".css", ".js", ".svg")
 
 
 def render(layers: Sequence[str], values: Mapping[str, str]) -> dict[str, str]:
-    """The files of a project by their path, filled with these values.
+    """Return the files of a project by path, with these values filled in.
 
     `layers` are folders of templates. What is in one of them as well as in one before it replaces that.
     Raises `KeyError` for a marker without a value.
@@ -41,7 +41,7 @@ def render(layers: Sequence[str], values: Mapping[str, str]) -> dict[str, str]:
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """A text with its markers replaced, and without the parts whose value is empty.
+    """Replace the markers of a text, and remove the parts whose value is empty.
 
     >>> fill("# {{ name }}", {"name": "my-app"})
     '# my-app'

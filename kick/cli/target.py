@@ -42,7 +42,7 @@ class Target(NamedTuple):
 
 
 def parse_target(text: str) -> Target:
-    """The target that a text names.
+    """Parse a target.
 
     >>> parse_target("shop.main:app")
     Target(module='shop.main', attribute='app')
@@ -56,7 +56,7 @@ def parse_target(text: str) -> Target:
 
 
 def find_target(named: str | None, folder: Path) -> Target:
-    """The target that was named; else the one in the folder's pyproject.toml; else `app:app`, if there is an app.py.
+    """Return the given target, that of pyproject.toml, or `app:app` if there is an app.py.
 
     Raises `KickError`: `target-missing`, `target-form` or `project-file`.
     """
@@ -148,7 +148,7 @@ def _imported(target: Target, folder: Path) -> ModuleType:
 
 
 def _missing_variable(error: KeyError) -> str | None:
-    """The name of the variable when it was `os.environ[...]` that raised."""
+    """Return the name of the variable if `os.environ[...]` raised."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -158,7 +158,7 @@ def _missing_variable(error: KeyError) -> str | None:
 
 
 def _near(module: str, folder: Path) -> list[str]:
-    """The modules and packages of a folder that are called something like this one."""
+    """Return the modules and packages of a folder with similar names."""
     import difflib
 
     packages = [path.parent for path in sorted(folder.glob("*/__init__.py"))]
@@ -176,5 +176,5 @@ def _applications(module: ModuleType) -> Iterator[str]:
 
 
 def _is_asgi(found: Any) -> bool:
-    """Whether something can be called as an ASGI application is."""
+    """Return true if an object can be called like an ASGI application."""
     return not isinstance(found, type) and callable(found) and takes(found, 3)

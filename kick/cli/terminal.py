@@ -1,4 +1,4 @@
-"""What the terminal gets to see: colours where they are wanted, tables, and lines that begin with a label."""
+"""Terminal output: colours, tables, and lines with a label."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def warn(message: str) -> None:
 
 
 def bold(text: str) -> str:
-    """What matters most."""
+    """Style the most important text."""
     return click.style(text, bold=True)
 
 
 def dim(text: str) -> str:
-    """What matters less."""
+    """Style less important text."""
     return click.style(text, dim=True)
 
 
@@ -50,22 +50,22 @@ def accent(text: str) -> str:
 
 
 def green(text: str) -> str:
-    """What went well."""
+    """Style a success."""
     return click.style(text, fg="green")
 
 
 def yellow(text: str) -> str:
-    """What to have an eye on."""
+    """Style a warning."""
     return click.style(text, fg="yellow")
 
 
 def red(text: str) -> str:
-    """What went wrong."""
+    """Style an error."""
     return click.style(text, fg="red", bold=True)
 
 
 def method(name: str) -> str:
-    """An HTTP method in its colour."""
+    """Style an HTTP method in its colour."""
     return click.style(name, fg=METHOD_COLORS.get(name))
 
 
@@ -86,7 +86,7 @@ def table(rows: Sequence[Sequence[str]], *, heading: Sequence[str] = ()) -> str:
 
 
 def width(text: str) -> int:
-    """How many columns a text takes.
+    """Return the number of columns of a text.
 
     >>> width(red("no"))
     2
@@ -107,7 +107,7 @@ def labelled(label: str, text: str, *, color: str | None = None) -> str:
 
 
 def _wrapped(line: str) -> list[str]:
-    """A line in pieces that fit into the terminal; what stands between backticks stays in one piece."""
+    """Wrap a line to the terminal. Code between backticks is not split."""
     if not sys.stderr.isatty():
         return [line]
     room = min(shutil.get_terminal_size().columns, _WIDEST) - _MARGIN

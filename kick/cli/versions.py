@@ -30,7 +30,7 @@ def versions() -> dict[str, str]:
 
 
 def version_rows() -> list[list[str]]:
-    """The same for a table, a few a row: a row of all of them is wider than most terminals."""
+    """Return the versions in rows that fit into most terminals."""
     named = [f"{name} {version}" for name, version in versions().items()]
     few = [named[at : at + _A_ROW] for at in range(0, len(named), _A_ROW)]
     return [["" if at else "versions", ", ".join(each)] for at, each in enumerate(few)]

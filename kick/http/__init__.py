@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kick.http.handlers.parameters import FromQuery as FromQuery
     from kick.http.handlers.parameters import Header as Header
     from kick.http.handlers.parameters import Query as Query
+    from kick.http.middleware import AnyMiddleware as AnyMiddleware
     from kick.http.middleware import CallNext as CallNext
     from kick.http.middleware import Middleware as Middleware
     from kick.http.mounts import Mount as Mount
@@ -105,7 +106,7 @@ else:
                 "Query",
             ),
             "kick.http.mounts": ("Mount", "MountedResponse"),
-            "kick.http.middleware": ("CallNext", "Middleware"),
+            "kick.http.middleware": ("AnyMiddleware", "CallNext", "Middleware"),
             "kick.http.settings": ("Settings",),
             "kick.http.uploads": ("File", "UploadFile"),
             "kick.http.response.base": ("Response",),

@@ -33,7 +33,7 @@ def not_a_list(option: str, owner: str, given: object) -> KickError:
 
 
 def plain_value(given: object, owner: str) -> KickError:
-    """A value in `providers=` whose type, such as `str`, does not say what it is for.
+    """Return the error for a value in `providers=` whose type, such as `str`, does not say what it is for.
 
     >>> plain_value({float: int}, "bootstrap()").fix
     'List a provider for each: `Provider(float, int)`.'
@@ -75,7 +75,7 @@ def not_a_module(given: object, *, in_list: bool = True) -> KickError:
 
 
 def not_a_controller(given: object, module: str) -> KickError:
-    """A class in `controllers=` that no `@Controller` decorates."""
+    """Return the error for a class in `controllers=` that no `@Controller` decorates."""
     name = _name(given)
     path = name.rpartition(".")[2].removesuffix("Controller").lower()
     return KickError(
@@ -103,7 +103,7 @@ def duplicate_handler_name(name: str, first: str, second: str) -> KickError:
 
 
 def decorator_not_called(decorator: str, target: object) -> KickError:
-    """A decorator without its parentheses."""
+    """Return the error for a decorator without its parentheses."""
     return KickError(
         "decorator-not-called",
         cause=f"@{decorator} stands over {_name(target)} without parentheses.",
@@ -147,7 +147,7 @@ def middleware_order(problem: str, order: str) -> KickError:
 
 
 def bad_route_path(path: object, place: str, problem: str, fix: str | None = None) -> KickError:
-    """A path that cannot be read."""
+    """Return the error for a path that cannot be read."""
     return KickError(
         "route-path",
         cause=f"The path {path!r} of {place} {problem}.",
@@ -166,7 +166,7 @@ def duplicate_route(method: str, path: str, first: str, second: str) -> KickErro
 
 
 def listed_twice(controller: type, first: str, second: str) -> KickError:
-    """A controller that two modules list under one prefix, so that each of its paths is there twice."""
+    """Return the error for a controller that two modules list under one prefix."""
     where = f"twice by Module {first!r}" if first == second else f"by Module {first!r} and by Module {second!r}"
     return KickError(
         "controller-twice",
@@ -177,7 +177,7 @@ def listed_twice(controller: type, first: str, second: str) -> KickError:
 
 
 def bad_status(status: object, method: str, place: str) -> KickError:
-    """A status that no response can have."""
+    """Return the error for a status that no response can have."""
     return KickError(
         "route-status",
         cause=f"{place} has the status {status!r}; a status is a number from 200 to 599 (RFC 9110, section 15).",
@@ -210,7 +210,7 @@ def watched_stream(method: str, place: str) -> KickError:
 
 
 def unbound_path_parameter(name: str, path: str, place: str) -> KickError:
-    """A name in the path that the handler does not take."""
+    """Return the error for a name in the path that the handler does not take."""
     return KickError(
         "route-parameter",
         cause=f"The path {path!r} has {{{name}}}, but {place} takes neither {name!r} nor the context.",
@@ -219,7 +219,7 @@ def unbound_path_parameter(name: str, path: str, place: str) -> KickError:
 
 
 def untyped_parameter(name: str, place: str) -> KickError:
-    """A handler parameter without a type."""
+    """Return the error for a handler parameter without a type."""
     hint = {"body": "dict[str, str]", "query": "dict[str, str]"}.get(name, "YourService")
     return KickError(
         "handler-untyped",
@@ -231,7 +231,7 @@ def untyped_parameter(name: str, place: str) -> KickError:
 def scalar_parameter(
     name: str, type_name: str, place: str, *, default: str | None = None, fits_path: bool = True
 ) -> KickError:
-    """A handler parameter of a plain type, which no container provides; `default` is its default as it is written."""
+    """Return the error for a handler parameter of a plain type; `default` is its default as it is written."""
     field = f"{name}: {type_name}" if default is None else f"{name}: {type_name} = {default}"
     path = f"For a path parameter put `{{{name}}}` into the path; for" if fits_path else "For"
     return KickError(
@@ -242,7 +242,7 @@ def scalar_parameter(
 
 
 def data_parameter(name: str, type_name: str, place: str, *, has_names: bool = True) -> KickError:
-    """A handler parameter whose type is that of a body, and which is called otherwise."""
+    """Return the error for a handler parameter whose type is that of a body, and which is called otherwise."""
     query = f", or `query: {type_name}` for the query string" if has_names else ""
     return KickError(
         "handler-data",
@@ -252,7 +252,7 @@ def data_parameter(name: str, type_name: str, place: str, *, has_names: bool = T
 
 
 def unsupported_type(part: str, type_name: str, place: str, reason: str, *, name: str = "") -> KickError:
-    """A type that nothing can be validated as."""
+    """Return the error for a type that nothing can be validated as."""
     if part in ("header", "cookie"):
         fix = f"Give it a plain type, as in `{name}: {part.capitalize()}[str]`."
     elif part == "file":
@@ -324,7 +324,7 @@ def missing_cookie_secret() -> KickError:
 
 
 def list_problem(given: object, option: str, owner: str) -> KickError | None:
-    """What is wrong with what has to be a list; `None` for a list, a tuple and the like.
+    """Return the mistake in an option that takes a list; `None` for a list, a tuple and the like.
 
     >>> list_problem(int, "controllers", "Module('shop')").fix
     'Put it into brackets: `controllers=[int]`.'
@@ -334,7 +334,7 @@ def list_problem(given: object, option: str, owner: str) -> KickError | None:
 
 
 def plain_values(providers: Iterable[object], owner: str) -> list[KickError]:
-    """What is wrong with the providers that are values of plain types.
+    """Return a mistake for each provider that is a value of a plain type.
 
     >>> plain_values([int, "sqlite://"], "bootstrap()")[0].cause
     'providers=[...] of bootstrap() has a value of type str, which does not say what it is for.'

@@ -37,10 +37,10 @@ class Middleware:
     """
 
     uses_session: bool = True
-    """Whether it may read or change the session. Where nothing around a route uses the session, none is loaded."""
+    """True if it may read or change the session. Where nothing around a route uses the session, none is loaded."""
 
     optional: bool = False
-    """Whether it is left out of routes where nothing uses the session. `session()` sets it."""
+    """True if it is left out of routes where nothing uses the session. `session()` sets it."""
 
     providers: Sequence[Any] = ()
     """Providers that it adds to the container."""

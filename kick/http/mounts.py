@@ -1,4 +1,4 @@
-"""What is mounted: other ASGI applications, and files, below a path of this one."""
+"""Mounts: other ASGI applications, and files, below a path of this one."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from kick.http.routing.urls import BELOW
 from kick.http.websocket.scope import as_websocket
 
 BELOW_MOUNT: Final = Segment(None, "path", BELOW, None)
-"""What follows the path of a mount, for `url_for()`."""
+"""The segments below the path of a mount, for `url_for()`."""
 
 _OF_OTHER_ROUTERS: Final = ("app_root_path", "endpoint", "path_params", "route", "router")
-"""What routers around this application leave in the scope for themselves."""
+"""Keys that routers around this application leave in the scope for themselves."""
 
 _OF_THE_BODY: Final = frozenset(
     {b"content-length", b"content-encoding", b"content-range", b"etag", b"transfer-encoding"}
@@ -51,7 +51,7 @@ def duplicate_mount(path: str, first: str, second: str) -> KickError:
 
 
 class Mount(msgspec.Struct, eq=False, kw_only=True):
-    """What is mounted at a path, with the middleware around it. `App.mounts` lists them.
+    """An application or files at a path, with the middleware around it. `App.mounts` lists them.
 
     >>> from kick import Module, bootstrap
     >>> async def old(scope, receive, send): ...
@@ -63,7 +63,7 @@ class Mount(msgspec.Struct, eq=False, kw_only=True):
     app: ASGIApp | StaticFiles
     route: Route
     state: dict[str, Any] = {}
-    """What the lifespan of a mounted application leaves for its requests: their `scope["state"]`."""
+    """State that the lifespan of a mounted application sets for its requests: their `scope["state"]`."""
     outer: list[Any] = []
     inner: list[Any] = []
 
@@ -74,23 +74,23 @@ class Mount(msgspec.Struct, eq=False, kw_only=True):
 
     @property
     def has_lifespan(self) -> bool:
-        """Whether it is an application, which may have a lifespan of its own, or files, which have none."""
+        """True for an application, which may have a lifespan of its own; false for files, which have none."""
         return not isinstance(self.app, StaticFiles)
 
     def link(self, container: Container) -> Endpoint:
-        """The whole chain, composed."""
+        """Return the whole chain, composed."""
         serve = _files(self.app, self) if isinstance(self.app, StaticFiles) else _application(self)
         return guarded(self.outer, around(self.inner, serve))
 
     def below(self, scope: Scope) -> tuple[list[str], list[str]]:
-        """The segments of a request's path up to here, decoded, and those that follow."""
+        """Return the segments of a request's path up to here, decoded, and those that follow."""
         path: str = scope["path"]
         parts = split_path(path, scope.get("raw_path"), root_in(path, scope.get("root_path", "")))
         depth = 1 if self.path == "/" else self.path.count("/") + 1
         return parts[:depth], parts[depth:]
 
     def inside(self, scope: Scope, params: dict[str, Any]) -> Scope:
-        """The scope of a request as the mounted application sees it.
+        """Return the scope of a request as the mounted application sees it.
 
         `root_path` ends with the path of the mount, and `path` is the whole path, `root_path` included (ASGI, HTTP
         Connection Scope).
@@ -167,7 +167,7 @@ class MountedResponse(Response):
         return send_merged
 
     def _merged(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """The headers of the application, and those that were put here."""
+        """Return the headers of the application, and those that were put here."""
         put = [(name, value) for name, value in self.raw_headers if name not in _OF_THE_BODY]
         replaced = {name for name, _ in put} - {b"set-cookie", b"vary"}
         merged = Response()
@@ -207,7 +207,7 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
 
 
 def mount_problem(app: object, place: str) -> KickError | None:
-    """Why something cannot be mounted; `None` when it can.
+    """Return the reason why something cannot be mounted; `None` if it can.
 
     >>> mount_problem(int, "Module('legacy', mounts={'/old': ...})").cause
     "Module('legacy', mounts={'/old': ...}) is the class int."
@@ -236,7 +236,7 @@ def mount_problem(app: object, place: str) -> KickError | None:
 
 
 def mapping_problem(mounts: object, place: str) -> KickError | None:
-    """What is wrong with what has to map paths to what is mounted there.
+    """Return the mistake in `mounts=`, which maps paths to applications; `None` for none.
 
     >>> mapping_problem({"/old": print}, "mounts=") is None, mapping_problem([print], "mounts=").fix
     (True, 'Say which path each is at: `mounts={"/old": app}`.')
@@ -249,7 +249,7 @@ def mapping_problem(mounts: object, place: str) -> KickError | None:
 
 
 def mount_info(path: str) -> RouteInfo:
-    """What stands in the place of a decorator's options."""
+    """Return route options for a mount, which has no decorator."""
     return RouteInfo(method=ANY_METHOD, path=path)
 
 

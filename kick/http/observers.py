@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kick.log_text import shown
+from kick.http.log_text import shown
 
 if TYPE_CHECKING:
     from kick.http.context.context import RequestContext
@@ -26,7 +26,7 @@ ASK_AFTER: Final = 0.01
 
 _NOTHING: Final[Scope] = {}
 
-Finished: TypeAlias = Callable[["Exchange"], None]
+Finished: TypeAlias = Callable[["ObservedRequest"], None]
 
 
 class Observer(Protocol):
@@ -39,12 +39,12 @@ class Observer(Protocol):
     * `close()`: called when the application stops.
     """
 
-    def finished(self, exchange: Exchange) -> None:
-        """Called once for each request, when the last byte of its response is handed to the server."""
+    def finished(self, exchange: ObservedRequest) -> None:
+        """Take note of a request, when the last byte of its response is handed to the server."""
         ...
 
 
-class Exchange(msgspec.Struct, eq=False, gc=False):
+class ObservedRequest(msgspec.Struct, eq=False, gc=False):
     """A request and its response.
 
     `status` is 499 for a client that went away, and 500 where the application failed before its response was complete;
@@ -63,12 +63,12 @@ class Exchange(msgspec.Struct, eq=False, gc=False):
     status: int = 0
     size: int = 0
     context: RequestContext[Any] | None = None
-    """What the router made of the request; `None` for one that was answered before."""
+    """The context of the request; `None` for one that was answered before the router."""
     is_done: bool = False
 
     def __repr__(self) -> str:
         scope = self.scope
-        return f"<Exchange {shown(scope.get('method', '?'))} {shown(scope.get('path', '?'))} {self.status}>"
+        return f"<ObservedRequest {shown(scope.get('method', '?'))} {shown(scope.get('path', '?'))} {self.status}>"
 
     @property
     def duration(self) -> float:
@@ -125,7 +125,7 @@ class Observed:
         if scope["type"] != "http" or KEY in scope:
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope, receive, send, self._finished, perf_counter())
+        exchange = ObservedRequest(scope, receive, send, self._finished, perf_counter())
         scope[KEY] = exchange
         try:
             await self._app(scope, receive, exchange.send)
@@ -147,7 +147,7 @@ async def _gone(*_: Any) -> Any:
 
 
 def _has_gone(receive: Receive) -> bool:
-    """Whether the server says at once that the client is gone; what would have to be waited for is not waited for."""
+    """Return whether the server says at once, without waiting, that the client has gone."""
     asking = receive()
     if not isinstance(asking, Coroutine):
         return False

@@ -17,11 +17,11 @@ from kick.exceptions import HTTPError, InternalServerError
 from kick.http.context.context import RequestContext
 from kick.http.context.responses import NOT_BUILT
 from kick.http.errors import not_middleware
+from kick.http.log_text import shown
 from kick.http.middleware import HOOKS, AnyMiddleware, Endpoint, Middleware
 from kick.http.response.background import Background
 from kick.http.response.base import Response, empty_response, head_of, header_line
 from kick.http.routing.route import Route
-from kick.log_text import shown
 
 logger: Final = logging.getLogger("kick.http")
 
@@ -32,7 +32,7 @@ _word: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def middleware_problem(layer: object) -> KickError | None:
-    """Why something cannot be middleware; `None` when it can.
+    """Return the reason why something cannot be middleware; `None` if it can.
 
     >>> middleware_problem(print).cause
     'print is no middleware: it is not a coroutine function.'
@@ -52,7 +52,7 @@ def middleware_problem(layer: object) -> KickError | None:
 
 
 def for_route(layers: Iterable[AnyMiddleware], route: Route | None) -> list[AnyMiddleware]:
-    """The middleware that runs on a route.
+    """Return the middleware that runs on a route.
 
     >>> class Skipped(Middleware):
     ...     def for_route(self, route): return None
@@ -68,7 +68,7 @@ def for_route(layers: Iterable[AnyMiddleware], route: Route | None) -> list[AnyM
 
 
 def uses_session(layer: AnyMiddleware) -> bool:
-    """Whether middleware may use the session: a function may, a `Middleware` says so.
+    """Return whether middleware may use the session: a function may, a `Middleware` says so.
 
     >>> async def timing(ctx, call_next): return await call_next(ctx)
     >>> class Blind(Middleware): uses_session = False
@@ -79,12 +79,12 @@ def uses_session(layer: AnyMiddleware) -> bool:
 
 
 def is_optional(layer: AnyMiddleware) -> bool:
-    """Whether middleware is left out of routes where nothing uses the session."""
+    """Return whether middleware is left out of routes where nothing uses the session."""
     return isinstance(layer, Middleware) and layer.optional
 
 
 def chain_of(layers: Iterable[Any], route: Route | None) -> list[tuple[str, str]]:
-    """What a request to a route runs through, outermost first: the kind of each step, and its name."""
+    """Return the steps of a request to a route, outermost first: the kind and the name of each."""
     steps = [("application", name_of(layer)) for layer in for_route(layers, route)]
     if route is not None:
         steps += [("route", name_of(layer)) for layer in for_route(route.middleware, route)]
@@ -110,7 +110,7 @@ def guarded(layers: Sequence[Any], endpoint: Endpoint) -> Endpoint:
 
 
 def settled(ctx: RequestContext[Any], returned: Any) -> Response:
-    """What a layer returned, as a response that is this request's own: one that is kept may be sent to others too."""
+    """Return a copy of the response that middleware returned: one that it keeps may be sent to others too."""
     if isinstance(returned, Response):
         try:
             return ctx.adopt_response(returned)
@@ -131,7 +131,7 @@ def settled(ctx: RequestContext[Any], returned: Any) -> Response:
 
 
 def finished(ctx: RequestContext[Any]) -> Response:
-    """The response with the headers that were set on the context; a 500 where it cannot be sent with its own."""
+    """Return the response with the headers that were set on the context; a 500 where it cannot be sent with its own."""
     try:
         return ctx.finish_response()
     except ValueError as error:  # middleware has put in a header that breaks out of its line
@@ -140,7 +140,7 @@ def finished(ctx: RequestContext[Any]) -> Response:
 
 
 def response_to(ctx: RequestContext[Any], error: Exception) -> Response:
-    """The response to an exception: problem details for an `HTTPError`, an opaque 500 and a log entry for others."""
+    """Make a response of an exception: problem details of an `HTTPError`, else an opaque 500 and a log entry."""
     try:
         response = _known(ctx, error)
     except Exception as failure:  # noqa: BLE001  # an HTTPError that cannot be sent: its extensions are no JSON
@@ -161,7 +161,7 @@ def _opaque(**extensions: Any) -> HTTPError:
 
 
 def _explained(ctx: RequestContext[Any], error: Exception) -> Response:
-    """What went wrong, for whoever writes the application: a page for a browser, extensions for other clients."""
+    """Explain an error to the developer: a page for a browser, extensions for other clients."""
     try:
         from kick.http.debug.page import error_page, prefers_html, readable_trace
 
@@ -212,7 +212,7 @@ def _layer(layer: Any, inner: Endpoint) -> Endpoint:
 
 
 def name_of(layer: Any) -> str:
-    """What middleware is called where it is written.
+    """Return the name of middleware, as it is written in an application.
 
     >>> class RateLimitLayer: ...
     >>> name_of(RateLimitLayer()), name_of(for_route)

@@ -1,4 +1,4 @@
-"""What a whole application decides about its requests."""
+"""Application-wide HTTP settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Templates(Protocol):
     """Renders pages."""
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
-        """The page of this name with these values."""
+        """Render a template with these values."""
         ...
 
     def add_functions(self, functions: Mapping[str, Callable[[Mapping[str, Any]], Any]]) -> None:

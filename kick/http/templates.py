@@ -76,8 +76,10 @@ class JinjaTemplates:
         self._not_found = jinja2.TemplateNotFound
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
-        """The page of a template. Raises `KickError`: `template-missing`, with the nearest names, where there is
-        none."""
+        """Return the page of a template.
+
+        Raises `KickError`: `template-missing`, with the nearest names, where there is none.
+        """
         try:
             return self._environment.get_template(template).render(values)
         except self._not_found as error:

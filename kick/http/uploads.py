@@ -18,7 +18,7 @@ from starlette.datastructures import UploadFile as StarletteUploadFile
 from kick.http.errors import bad_file_limit
 
 PIECE: Final = 1 << 16
-"""How much of a file is handled at a time when nothing else is said: 64 KiB."""
+"""Default size of the pieces in which a file is read: 64 KiB."""
 
 LONGEST_NAME: Final = 255
 """The most bytes of a file's name on the usual file systems."""
@@ -47,7 +47,7 @@ class UploadFile(StarletteUploadFile):
         return safe_name_of(self.filename or "")
 
     async def chunks(self, size: int = PIECE) -> AsyncIterator[bytes]:
-        """The content from its beginning, at most `size` bytes at a time."""
+        """Return the content from its beginning, at most `size` bytes at a time."""
         await self.seek(0)
         while chunk := await self.read(size):
             yield chunk
@@ -64,14 +64,14 @@ class UploadFile(StarletteUploadFile):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Callable[[Any], Any]) -> Any:
-        """What pydantic validates it with, as a field of a model."""
+        """Return the schema with which pydantic validates a field of this type."""
         from pydantic_core import core_schema
 
         return core_schema.is_instance_schema(cls)
 
 
 class File(msgspec.Struct, frozen=True):
-    """What is allowed of the files of a parameter or field: `avatar: Annotated[UploadFile, File(max_size=1 << 20)]`.
+    """Limits of the files of a parameter or field: `avatar: Annotated[UploadFile, File(max_size=1 << 20)]`.
 
     Arguments:
         max_size: the most bytes of one file; beyond it, the answer is a 413 while the rest is still on its way. A
@@ -102,13 +102,13 @@ class File(msgspec.Struct, frozen=True):
             raise bad_file_limit(f"File(types={types!r}) is no list of media types", example)
 
     def takes(self, media_type: str) -> bool:
-        """Whether files of a media type are taken; it is in lower case and without parameters."""
+        """Return whether files of a media type are taken; it is in lower case and without parameters."""
         group = media_type.partition("/")[0] + "/*"
         return not self.types or any(each.lower() in (media_type, group, "*/*") for each in self.types)
 
 
 def is_upload(kind: Any) -> bool:
-    """Whether a type is that of uploaded files: kick's or Starlette's.
+    """Return whether a type is that of uploaded files: kick's or Starlette's.
 
     >>> is_upload(UploadFile), is_upload(bytes)
     (True, False)
@@ -117,7 +117,7 @@ def is_upload(kind: Any) -> bool:
 
 
 def safe_name_of(name: str) -> str:
-    r"""A name for a file that stays in its folder, on Windows too, and shows what it is.
+    r"""Return a name for a file that stays in its folder, on Windows too, and shows what it is.
 
     Folders, control characters, signs that turn the direction of text, and dots at both ends are taken away; it has
     255 bytes at most, and is `file` where nothing is left.
@@ -158,7 +158,7 @@ def _copy(source: BinaryIO, target: Path, overwrite: bool) -> None:
 
 
 def _new_file(target: Path, overwrite: bool) -> Any:
-    """A file to write to: a new one beside the target when that is to be replaced, so that it is whole at any time."""
+    """Open a file to write to; one that is replaced is written beside it first, so that it is always whole."""
     if not overwrite:
         return target.open("xb")
     return NamedTemporaryFile(dir=target.parent, prefix=".", suffix=".part", delete=False)  # closed by the caller

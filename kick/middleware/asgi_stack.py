@@ -1,4 +1,4 @@
-"""What stands around a whole application: trusted proxies, the observers of its requests, allowed hosts.
+"""ASGI middleware around the whole application: trusted proxies, observers, allowed hosts.
 
 In this order, from the outside: whoever observes sees the true client, and what is refused for its host is seen too.
 Where nothing of it is asked for, nothing stands there.
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from kick.errors import KickError, SetupErrors
 from kick.http.errors import list_problem
-from kick.http.observers import Exchange, Finished, Observed
+from kick.http.observers import Finished, Observed, ObservedRequest
 from kick.middleware.access_log.log import AccessLog
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class ASGIStack:
             self._take_hosts(allowed_hosts)
 
     def wraps(self, asgi_middleware: Sequence[ASGIMiddleware]) -> list[Wrap]:
-        """What is put around the application, the outermost first."""
+        """Return the ASGI middleware around the application, the outermost first."""
         wraps: list[Wrap] = []
         proxies, hosts = self._proxies, self._hosts
         if proxies is not None:
@@ -83,7 +83,7 @@ class ASGIStack:
 
 
 def trusted(given: Any) -> TrustedProxies | None:
-    """The trusted proxies: those that are given, or else those of the environment; `None` where nobody is trusted."""
+    """Return the trusted proxies, given or of the environment; `None` where nobody is trusted."""
     said = os.environ.get(PROXIES_VARIABLE, "")
     if given is None and not said:
         return None
@@ -97,7 +97,7 @@ def _each(observers: Sequence[Any]) -> Finished:
     if len(observers) == 1:
         return observers[0].finished  # type: ignore[no-any-return]
 
-    def finished(exchange: Exchange) -> None:
+    def finished(exchange: ObservedRequest) -> None:
         for each in observers:
             each.finished(exchange)
 

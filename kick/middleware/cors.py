@@ -39,12 +39,12 @@ def bad_origin(origin: object, reason: str, example: str) -> KickError:
 
 
 def dangerous_cors(problem: str, fix: str) -> KickError:
-    """Settings that open an application to sites that it does not know."""
+    """Return the error for settings that open an application to unknown sites."""
     return KickError("cors-dangerous", cause=f"cors(): {problem}.", fix=fix)
 
 
 def bad_cors_option(option: str, given: object, expected: str, example: str) -> KickError:
-    """An option of `cors()` whose value makes no sense."""
+    """Return an option of `cors()` whose value makes no sense."""
     return KickError(
         "cors-option",
         cause=f"cors({option}={given!r}) is not {expected}.",
@@ -160,8 +160,7 @@ def cors(
     True
     >>> cors(allow_origins=["*"], allow_credentials=True)
     Traceback (most recent call last):
-    kick.middleware.cors.dangerous_cors: [cors-dangerous]
-      cors(): everybody may read what is meant for the user who is logged in.
+    kick.errors.KickError: [cors-dangerous] cors(): everybody may read what is meant for the user who is logged in.
       Fix: Name the sites: `allow_origins=["https://app.example.com"]`.
 
     Raises `KickError` for origins that no browser sends, and for combinations that open the application to others.
@@ -231,7 +230,7 @@ def _check_origin(origin: Any, credentials: bool) -> None:
 
 
 def _nearest(origin: str) -> str:
-    """The origin that was meant, if one can tell."""
+    """Return the origin that was meant, if one can tell."""
     lower = origin.strip().lower()
     head, mark, rest = lower.partition("://")
     near = (head if mark else "https") + "://" + re.split(r"[/?#]", rest if mark else lower)[0]
@@ -258,7 +257,7 @@ def _check_regex(pattern: Any, credentials: bool) -> None:
 
 
 def _has_bare_dot(pattern: str) -> bool:
-    """Whether a dot is neither escaped nor in brackets.
+    """Return whether a dot is neither escaped nor in brackets.
 
     >>> _has_bare_dot(r"https://a.example\\.com"), _has_bare_dot(r"https://[a.]+\\.example\\.com")
     (True, False)

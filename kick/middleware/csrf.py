@@ -38,7 +38,7 @@ Target = TypeVar("Target", bound=Callable[..., Any])
 
 
 class Proof(enum.Enum):
-    """What a browser says of where a request comes from, when it does not say that it is another site."""
+    """The evidence of a request's origin in its headers, unless it names another site."""
 
     SAME_ORIGIN = "same origin"
     UNCLEAR = "unclear"
@@ -91,7 +91,7 @@ class CsrfLayer(Middleware):
         return await call_next(ctx)
 
     def _proof_of(self, ctx: RequestContext[Any], site: bytes | None, origin: bytes | None) -> Proof:
-        """What the headers say. Raises `Forbidden` for a request from elsewhere."""
+        """Evaluate the headers. Raises `Forbidden` for a request from another site."""
         if site == b"same-origin" or (origin is not None and origin in self._trusted):
             return Proof.SAME_ORIGIN
         if site is not None and site != b"none":
@@ -161,7 +161,7 @@ async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None
 
 
 def _is_right(token: str, session: Session[Any], ctx: RequestContext[Any]) -> bool:
-    """Whether a token is of the session, or of the id that the cookie has and that a rotation has just replaced."""
+    """Return whether a token is of the session, or of the id in the cookie, which a rotation has just replaced."""
     if is_token_of(session.id, token):
         return True
     claim = session.state.claim
@@ -169,7 +169,7 @@ def _is_right(token: str, session: Session[Any], ctx: RequestContext[Any]) -> bo
 
 
 async def _token_in_form(ctx: RequestContext[Any]) -> str | None:
-    """The token in the field of a form; nothing is read where the handler reads the body itself.
+    """Return the token in the field of a form; nothing is read where the handler reads the body itself.
 
     Nor are the parts of a form for what is mounted, which could not be given to it once more.
     """
@@ -213,8 +213,10 @@ def CsrfExempt(target: Target, /) -> Target: ...
 @overload
 def CsrfExempt() -> Callable[[Target], Target]: ...
 def CsrfExempt(target: Any = None, /) -> Any:
-    """Leave a handler, or all those of a controller, out of `csrf()`: what is called by other servers, with a
-    signature of their own. It is written with or without parentheses.
+    """Exempt a handler, or all those of a controller, from `csrf()`.
+
+    It is for requests of other servers, which carry a signature of their own. It is written with or without
+    parentheses.
 
     >>> from kick import Controller, Post
     >>> @Controller("/hooks")
@@ -263,7 +265,7 @@ def csrf(*, trusted_origins: Sequence[str] = ()) -> CsrfLayer:
 
 
 def _is_origin(text: object) -> bool:
-    """Whether a text is an origin as browsers write it: in lower case, and without a default port."""
+    """Return whether a text is an origin as browsers write it: in lower case, and without a default port."""
     if not isinstance(text, str) or not text.isascii():
         return False
     try:

@@ -28,7 +28,7 @@ class Host(NamedTuple):
 
 
 def parse_host(text: str) -> Host | None:
-    """What a `Host` header says; `None` for what is none (RFC 3986, section 3.2.2).
+    """Parse a `Host` header; `None` for an invalid one (RFC 3986, section 3.2.2).
 
     >>> parse_host("Example.COM.:8000"), parse_host("[2001:DB8::1]")
     (Host(name='example.com', port=8000), Host(name='2001:db8::1', port=None))
@@ -78,7 +78,7 @@ class HostPatterns:
         self._usual = frozenset(each.encode() for each in self._names if ":" not in each)
 
     def allow(self, value: bytes) -> bool:
-        """Whether the value of a `Host` header names one of them, at whatever port."""
+        """Return whether the value of a `Host` header names one of them, at whatever port."""
         if value in self._usual:
             return True
         host = parse_host(value.decode("latin-1"))
@@ -88,12 +88,12 @@ class HostPatterns:
 
 
 def host_problems(given: Any) -> list[KickError]:
-    """What is wrong with `allowed_hosts=`; the list itself is one."""
+    """Return the mistakes in `allowed_hosts=`, which is a list."""
     return [bad_allowed_host(each) for each in given if not _is_pattern(each)]
 
 
 def _as_parsed(name: str) -> str:
-    """The name as `parse_host` gives it."""
+    """Return the name as `parse_host` gives it."""
     return str(IPv6Address(name.strip("[]"))) if ":" in name else name
 
 

@@ -8,7 +8,7 @@ from kick.http import RequestContext, Response
 
 
 def own_response(ctx: RequestContext[Any], response: object) -> Response | None:
-    """The response of the layers within, as this request's own; `None` for what is no response.
+    """Return the response of the layers within, as this request's own; `None` for what is no response.
 
     Around a handler, other than around an application, a layer further in may have returned one that it keeps.
     """

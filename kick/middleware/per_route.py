@@ -17,7 +17,7 @@ class PerRoute(Middleware):
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing to do at all."""
+        """True if there is nothing to do at all."""
         return False
 
     def configure(self, settings: Settings) -> None:
@@ -25,7 +25,7 @@ class PerRoute(Middleware):
         self._shared = settings.shared
 
     def for_route(self, route: Route | None) -> Middleware | None:
-        """The layer for a route: the innermost of its own, or that of the application; `None` for an idle one."""
+        """Return the layer for a route: its own innermost one, or that of the application; `None` for an idle one."""
         shared = {} if self._shared is None else self._shared
         kind = type(self).__name__
         if route is None:

@@ -29,7 +29,7 @@ UNIX: Final = "unix"
 _SCHEMES: Final = {"http": ("http", "ws"), "https": ("https", "wss"), "ws": ("http", "ws"), "wss": ("https", "wss")}
 _WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?").fullmatch
 _MAPPED: Final = bytes(10) + b"\xff\xff"
-"""How an IPv4 address begins that is written as one of IPv6 (RFC 4291, section 2.5.5.2)."""
+"""The prefix of IPv4 addresses written as IPv6 (RFC 4291, section 2.5.5.2)."""
 _LONGEST: Final = 64
 """More characters than any address with a port has."""
 
@@ -65,7 +65,7 @@ class Network(NamedTuple):
 
 
 class Hop(NamedTuple):
-    """What one proxy says of whoever it got the request from; what it does not say, or not readably, is `None`."""
+    """One proxy's account of the sender of a request; what it does not state, or not readably, is `None`."""
 
     address: Address | None
     port: int = 0
@@ -112,7 +112,7 @@ class TrustedProxies:
 
     @classmethod
     def of(cls, given: Any) -> TrustedProxies | None:
-        """What `bootstrap(trusted_proxies=...)` means; `None` where nobody is trusted.
+        """Parse `bootstrap(trusted_proxies=...)`; `None` where nobody is trusted.
 
         >>> TrustedProxies.of(1), TrustedProxies.of(()), TrustedProxies.of(None)
         (TrustedProxies(1, headers='x-forwarded'), None, None)
@@ -122,7 +122,7 @@ class TrustedProxies:
 
     @classmethod
     def of_text(cls, text: str) -> TrustedProxies | None:
-        """The same, of an environment variable: a number, or networks with commas between them.
+        """Return the same, of an environment variable: a number, or networks with commas between them.
 
         >>> TrustedProxies.of_text("10.0.0.0/8, unix"), TrustedProxies.of_text("2"), TrustedProxies.of_text("")
         (TrustedProxies(['10.0.0.0/8', 'unix'], headers='x-forwarded'), TrustedProxies(2, headers='x-forwarded'), None)
@@ -133,7 +133,7 @@ class TrustedProxies:
         return cls.of([each.strip() for each in text.split(",") if each.strip()])
 
     def client_of(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> Hop | None:
-        """The client of a request that `peer` sent, and what it asked for; `None` when `peer` is the client itself.
+        """Return the client of a request that `peer` sent, and its target; `None` if `peer` is the client.
 
         An entry that cannot be read (`unknown`, `_hidden`, garbage) ends the way: the client is whoever it is about,
         of whom no more is known than the address of the last proxy.
@@ -193,7 +193,7 @@ class ProxiedApp:
 
 
 def seen_through(proxies: TrustedProxies, scope: Scope) -> Scope:
-    """The scope as it would be without the proxies.
+    """Return the scope as it would be without the proxies.
 
     >>> scope = {"type": "http", "scheme": "http", "client": ("10.0.0.1", 4711), "headers": [
     ...     (b"host", b"inner:8000"), (b"x-forwarded-for", b"203.0.113.9"), (b"x-forwarded-proto", b"https")]}
@@ -217,7 +217,7 @@ def seen_through(proxies: TrustedProxies, scope: Scope) -> Scope:
 
 
 def parse_address(text: str) -> tuple[Address, int] | None:
-    """An address and its port, 0 where there is none, as the headers have them; `None` for anything else.
+    """Return an address and its port, 0 where there is none, as the headers have them; `None` for anything else.
 
     >>> [parse_address(each) for each in ("192.0.2.7:4711", "[::ffff:192.0.2.7]")]
     [(b'\\xc0\\x00\\x02\\x07', 4711), (b'\\xc0\\x00\\x02\\x07', 0)]
@@ -244,12 +244,12 @@ def parse_address(text: str) -> tuple[Address, int] | None:
 
 
 def text_of(address: Address) -> str:
-    """An address as it is written (RFC 5952)."""
+    """Return an address as it is written (RFC 5952)."""
     return inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)
 
 
 def _x_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Hop]:
-    """The entries of `X-Forwarded-For`, the last one first; scheme and host are what the nearest proxy says."""
+    """Return the entries of `X-Forwarded-For`, the last one first; scheme and host are what the nearest proxy says."""
     lines: list[bytes] = []
     proto = told = own = b""
     for name, value in headers:
@@ -273,7 +273,7 @@ def _x_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Hop]:
 
 
 def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Hop]:
-    """The elements of `Forwarded`, the last one first; a line that is malformed ends them."""
+    """Return the elements of `Forwarded`, the last one first; a line that is malformed ends them."""
     lines = [value.decode("latin-1") for name, value in headers if name == b"forwarded"]
     for line in reversed(lines):
         elements = forwarded_elements(line)
@@ -284,7 +284,7 @@ def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Hop]:
 
 
 def forwarded_elements(line: str) -> list[dict[str, str]] | None:
-    """The elements of a `Forwarded` header (RFC 7239, section 4), names in lower case; `None` when it is malformed.
+    """Return the elements of a `Forwarded` header (RFC 7239, section 4); `None` if it is malformed.
 
     >>> forwarded_elements('For="[2001:db8::1]:4711";proto=https, for=192.0.2.43')
     [{'for': '[2001:db8::1]:4711', 'proto': 'https'}, {'for': '192.0.2.43'}]
@@ -318,7 +318,7 @@ def _hop(entry: str, scheme: str | None, host: str | None) -> Hop:
 
 
 def _last(line: bytes) -> str:
-    """The last one of a list: what the nearest proxy has written."""
+    """Return the last one of a list: what the nearest proxy has written."""
     return line.rpartition(b",")[2].strip(b" \t").decode("latin-1")
 
 

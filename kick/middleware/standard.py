@@ -1,4 +1,4 @@
-"""What every application has around its handlers unless it says otherwise."""
+"""Default middleware of every application."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kick.middleware.security_headers.middleware import SecurityHeadersLayer, se
 
 
 def with_standard(middleware: Sequence[Any]) -> list[Any]:
-    """The middleware of an application, and `security_headers()` around it where the list has none of its own.
+    """Return the middleware of an application, and `security_headers()` around it where the list has none of its own.
 
     >>> [type(layer).__name__ for layer in with_standard([])]
     ['SecurityHeadersLayer']

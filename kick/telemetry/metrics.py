@@ -12,7 +12,7 @@ from kick import optional_types
 from kick.di import Provider
 from kick.errors import missing_extra
 from kick.http.context.context import RequestContext
-from kick.http.observers import Exchange
+from kick.http.observers import ObservedRequest
 from kick.http.response.base import ReadyResponse, Response
 from kick.http.routing.decorators import Controller, Get
 from kick.middleware.session import SessionLayer
@@ -164,7 +164,7 @@ class _Counts:
 
         return counted
 
-    def finished(self, exchange: Exchange) -> None:
+    def finished(self, exchange: ObservedRequest) -> None:
         """Count a request."""
         context = exchange.context
         route = UNMATCHED if context is None or context.route is None else context.route.path

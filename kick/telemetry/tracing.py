@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.errors import missing_extra
-from kick.http.observers import KEY, Exchange
-from kick.log_text import shown
+from kick.http.log_text import shown
+from kick.http.observers import KEY, ObservedRequest
 from kick.module import Module
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class _Spans:
     def __init__(self, tracer: Any) -> None:
         self._tracer = tracer
 
-    def finished(self, exchange: Exchange) -> None:
+    def finished(self, exchange: ObservedRequest) -> None:
         """Do nothing. The span ends with the task of the request, so it includes background tasks."""
 
     def around(self, app: ASGIApp) -> ASGIApp:
@@ -98,7 +98,7 @@ def _carrier(scope: Scope) -> dict[str, str]:
     return carrier
 
 
-def _describe(span: Span, method: str, exchange: Exchange) -> None:
+def _describe(span: Span, method: str, exchange: ObservedRequest) -> None:
     context = exchange.context
     if context is not None:
         if context.route is not None:

@@ -68,7 +68,7 @@ def test_fish_completes(shell_environment: dict[str, str], tmp_path: Path, line:
 
 
 def test_zsh_completes(shell_environment: dict[str, str], tmp_path: Path) -> None:
-    """zsh completes in a terminal only, so it gets one: it is typed to, with the tabulator at the end."""
+    """Zsh completes in a terminal only, so it gets one: it is typed to, with the tabulator at the end."""
     setup = "PS1='ready> '; autoload -U compinit; compinit -u; eval \"$(kick completion zsh)\"; unsetopt beep\n"
     with Terminal([program("zsh"), "-f", "-i"], tmp_path, shell_environment) as zsh:
         zsh.type(setup)

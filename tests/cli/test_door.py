@@ -15,6 +15,7 @@ from tests.cli.test_project import build, run
 from tests.support.ports import HOST, free_port
 from tests.support.programs import program
 from tests.support.serving import ROOT
+from tests.support.shared import shared_folder
 
 pytestmark = [pytest.mark.project, pytest.mark.long]
 
@@ -37,21 +38,25 @@ def plain() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository whose last commit is this checkout as it is."""
-    folder = tmp_path_factory.mktemp("repository") / "kick"
-    shutil.copytree(ROOT, folder, ignore=UNTRACKED)
-    identity = ("-c", "user.name=kick", "-c", "user.email=kick@localhost")
-    for command in (["init", "--quiet"], ["add", "--all"], [*identity, "commit", "--quiet", "--message", "A commit"]):
-        run(["git", *command], cwd=folder, env=plain())
-    return folder
+
+    def commit(folder: Path) -> None:
+        shutil.copytree(ROOT, folder / "kick", ignore=UNTRACKED)
+        identity = ("-c", "user.name=kick", "-c", "user.email=kick@localhost")
+        for command in (["init", "--quiet"], ["add", "--all"], [*identity, "commit", "--quiet", "--message", "All"]):
+            run(["git", *command], cwd=folder / "kick", env=plain())
+
+    return shared_folder(tmp_path_factory, "repository", commit) / "kick"
 
 
 @pytest.fixture(scope="module")
 def clone(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh clone, with the environment of `make demo`."""
-    folder = tmp_path_factory.mktemp("clone")
-    run(["git", "clone", "--quiet", str(repository)], cwd=folder, env=plain())
-    run(["make", ".venv/.demo"], cwd=folder / "kick", env=plain())
-    return folder / "kick"
+
+    def install(folder: Path) -> None:
+        run(["git", "clone", "--quiet", str(repository)], cwd=folder, env=plain())
+        run(["make", ".venv/.demo"], cwd=folder / "kick", env=plain())
+
+    return shared_folder(tmp_path_factory, "clone", install) / "kick"
 
 
 def new(kick: Path, folder: Path, template: str) -> Path:

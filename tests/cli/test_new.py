@@ -18,7 +18,7 @@ COMMON = {
     *(".dockerignore", ".env", ".env.example", ".gitignore", "Dockerfile", "Makefile", "README.md", "compose.yaml"),
     *("kick.txt", "pyproject.toml", "tests", "wheels"),
 }
-QUESTIONS = ("What is to be written?", "Where are sessions to be kept?")
+QUESTIONS = ("Which template?", "Where are sessions stored?")
 
 
 @pytest.fixture

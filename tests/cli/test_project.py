@@ -31,6 +31,7 @@ from tests.support.browser import open_browser
 from tests.support.ports import HOST, free_port
 from tests.support.programs import program
 from tests.support.serving import ROOT
+from tests.support.shared import shared_folder
 
 ADA = {"email": "ada@example.com", "password": "correct horse battery"}
 MILK = {"title": "Buy milk", "text": "Two bottles."}
@@ -54,11 +55,14 @@ every_store = pytest.mark.parametrize("store", SESSIONS)
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `.venv` of a project, with kick in it as it is installed from the copy in a project."""
-    project = make(tmp_path_factory.mktemp("installed"), "web", "redis")
-    [wheel] = (project / "wheels").iterdir()
-    (project / "kick.txt").write_text(f"./wheels/{wheel.name}\n")
-    run(["make", ".venv/.ready", f"PYTHON={sys.executable}"], cwd=project, env=environment(**PINNED))
-    return project / ".venv"
+
+    def install(folder: Path) -> None:
+        project = make(folder, "web", "redis")
+        [wheel] = (project / "wheels").iterdir()
+        (project / "kick.txt").write_text(f"./wheels/{wheel.name}\n")
+        run(["make", ".venv/.ready", f"PYTHON={sys.executable}"], cwd=project, env=environment(**PINNED))
+
+    return shared_folder(tmp_path_factory, "installed", install) / "web-redis" / ".venv"
 
 
 @pytest.fixture(scope="module")

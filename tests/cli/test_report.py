@@ -55,7 +55,7 @@ def test_a_cause_that_names_its_place_needs_no_other(tmp_path: Path) -> None:
 def test_several_mistakes_are_counted() -> None:
     report = click.unstyle(error_report(SetupErrors([KickError("x", "a", "b"), KickError("y", "c", "d")])))
     assert "error  x  1 of 2\n         a\n  fix    b\n" in report
-    assert "error  kick  2 of 2\n         c\n  fix    d\n" in report
+    assert "error  y  2 of 2\n         c\n  fix    d\n" in report
 
 
 def test_a_folder_whose_name_begins_like_that_of_kick_is_the_users() -> None:

@@ -1,7 +1,7 @@
-"""`Exchange`: what observers are told of a request. How requests end is shown in `middleware/test_access_log.py`."""
+"""`ObservedRequest`: the request that observers are told of; `middleware/test_access_log.py` shows how requests end."""
 
 from kick import Module, bootstrap
-from kick.http.observers import Exchange
+from kick.http.observers import ObservedRequest
 from tests.http.support import ask
 
 
@@ -13,7 +13,7 @@ class Watching(Module):
         self.seen: list[str] = []
         super().__init__("watching")
 
-    def finished(self, exchange: Exchange) -> None:
+    def finished(self, exchange: ObservedRequest) -> None:
         self.seen.append(repr(exchange))
 
 
@@ -21,4 +21,4 @@ async def test_what_is_shown_of_an_exchange_has_no_cookie_and_no_query() -> None
     watching = Watching()
     headers = {"cookie": "kick.sid=s:secret", "authorization": "Bearer secret"}
     await ask(bootstrap([watching]), "/a%1bb?token=secret", headers=headers)
-    assert watching.seen == ["<Exchange GET /a%1Bb 404>"]
+    assert watching.seen == ["<ObservedRequest GET /a%1Bb 404>"]

@@ -67,7 +67,7 @@ class Returning:
         return ctx.json(WRAPPED[wrapped](OBJECTS[name](ctx)))
 
 
-MODULE = Module("returning", controllers=[Returning], mounts={"/files": StaticFiles(".")})
+MODULE: Module = Module("returning", controllers=[Returning], mounts={"/files": StaticFiles(".")})
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse
 
 from kick import App, Controller, Get, Module, Post, RequestContext, Response, bootstrap
+from kick.http.log_text import shown
 from kick.http.observers import ASK_AFTER
-from kick.log_text import shown
 from kick.middleware import AccessLog, request_id
 from kick.middleware.access_log.lines import Entry, JSONLines, TextLines
 from kick.session import session

@@ -29,7 +29,7 @@ from kick import (
     WebSocket,
     bootstrap,
 )
-from kick.http import CallNext, Middleware, Mount, Route, StaticFiles, cookie_parser
+from kick.http import AnyMiddleware, CallNext, Mount, Route, StaticFiles, cookie_parser
 from kick.session import session
 from kick.session.data.mapping import SessionData
 
@@ -188,8 +188,8 @@ def test_applications_and_files_are_mounted() -> None:
     assert_type(bootstrap([module], trailing_slash="ignore"), App)
 
 
-def test_middleware_is_a_protocol() -> None:
-    layers: list[Middleware] = [timing, session(secret=SECRET)]
+def test_middleware_is_a_class_or_a_function() -> None:
+    layers: list[AnyMiddleware] = [timing, session(secret=SECRET)]
     assert layers
 
 

@@ -13,7 +13,7 @@ from kick.cli.errors import unknown_shell
 from kick.cli.options import trace_option
 
 VARIABLE: Final = "_KICK_COMPLETE"
-"""What the script of a shell sets when it asks `kick` what could follow."""
+"""The environment variable with which the script of a shell asks `kick` for completions."""
 
 SHELLS: Final = ("bash", "zsh", "fish")
 
@@ -34,7 +34,7 @@ def command(shell: str | None) -> None:
 
 
 def script(shell: str) -> str:
-    """The script for a shell.
+    """Return the completion script of a shell.
 
     >>> script("bash").strip().splitlines()[0]
     '_kick_completion() {'

@@ -85,7 +85,7 @@ def _serve_and_reload(target: Target, folder: Path, sock: socket.socket, trace: 
 
 
 def _until_saved(child: Child, looks: Iterator[list[Path]]) -> list[Path]:
-    """The files that were saved; none when the user wants to end."""
+    """Return the changed files, or none if the user wants to stop."""
     mourned = False
     for saved in looks:
         if saved:

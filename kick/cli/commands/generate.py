@@ -24,11 +24,11 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 _CLASSES: Final = frozenset(
     {"Controller", "Decimal", "Delete", "Get", "Iterator", "Module", "NotFound", "Post", "Protocol", "Put", "Struct"}
 )
-"""What the files of a resource import; a resource of that name would hide it."""
+"""The names that the files of a resource import. A resource must not have one of them."""
 
 
 def _options(command: Decorated) -> Decorated:
-    """What all of them take."""
+    """Add the options that all kinds have."""
     app = click.option("--app", "target", help="The application, if not the one in pyproject.toml: package.module:app.")
     dry = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
     return app(dry(trace_option(command)))

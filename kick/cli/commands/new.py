@@ -1,4 +1,4 @@
-"""`kick new`: a project that starts, and whose tests pass."""
+"""`kick new`: writes a project that starts, and whose tests pass."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kick.cli import terminal
 from kick.cli.naming import package_name
 from kick.cli.options import trace_option
 from kick.cli.project import SESSIONS, TEMPLATES, contents_of
-from kick.cli.provenance import Provenance, provenance
+from kick.cli.provenance import provenance
 from kick.cli.repository import make_repository
 from kick.cli.scaffold import check_folder, write_project
 
@@ -24,13 +24,13 @@ STORE: Final = "sqlite"
 
 @click.command("new")
 @click.argument("name")
-@click.option("--template", type=click.Choice(list(TEMPLATES)), help=f"What is written.  [default: {TEMPLATE}]")
+@click.option("--template", type=click.Choice(list(TEMPLATES)), help=f"The kind of project.  [default: {TEMPLATE}]")
 @click.option(
-    "--session", "store", type=click.Choice(list(SESSIONS)), help=f"Where sessions are kept.  [default: {STORE}]"
+    "--session", "store", type=click.Choice(list(SESSIONS)), help=f"Where sessions are stored.  [default: {STORE}]"
 )
 @click.option("--git/--no-git", default=True, show_default=True, help="Make it a git repository, with a first commit.")
-@click.option("--yes", is_flag=True, help="Ask nothing, and take the defaults.")
-@click.option("--dry-run", is_flag=True, help="List the files, and write nothing.")
+@click.option("--yes", is_flag=True, help="Ask nothing, and use the defaults.")
+@click.option("--dry-run", is_flag=True, help="List the files without writing them.")
 @trace_option
 def command(name: str, template: str | None, store: str | None, git: bool, yes: bool, dry_run: bool) -> None:
     """Write a project into the new folder NAME.
@@ -41,7 +41,7 @@ def command(name: str, template: str | None, store: str | None, git: bool, yes: 
       web      the same as pages with forms, and a stylesheet
       minimal  one file, and one test
 
-    In a terminal, what is not said is asked for.
+    In a terminal, kick asks for the options that are missing.
 
     \b
     Examples:
@@ -50,19 +50,19 @@ def command(name: str, template: str | None, store: str | None, git: bool, yes: 
       $ kick new my-app --template minimal --dry-run
     """
     package_name(name)
-    source = provenance()
+    kick = provenance()
     folder = Path.cwd() / name
     check_folder(folder)
     asks = not yes and _in_terminal()
-    template = template or _choose("template", "What is to be written?", _abouts(TEMPLATES), TEMPLATE, asks=asks)
-    store = store or _choose("sessions", "Where are sessions to be kept?", _abouts(SESSIONS), STORE, asks=asks)
-    contents = contents_of(name, template, store, kick=source)
+    template = template or _choose("template", "Which template?", _abouts(TEMPLATES), TEMPLATE, asks=asks)
+    store = store or _choose("sessions", "Where are sessions stored?", _abouts(SESSIONS), STORE, asks=asks)
+    contents = contents_of(name, template, store, kick=kick)
     if dry_run:
         terminal.say(_planned(name, contents))
         return
     write_project(folder, contents)
     repository = git and make_repository(folder)
-    terminal.say(_made(name, sorted(contents), template, store, source, repository=repository))
+    terminal.say(_made(name, sorted(contents), template, store, repository=repository))
 
 
 def _in_terminal() -> bool:
@@ -95,7 +95,7 @@ def _size(content: str | bytes) -> str:
     return f"{count} line{'s' * (count != 1)}"
 
 
-def _made(name: str, paths: list[str], template: str, store: str, kick: Provenance, *, repository: bool) -> str:
+def _made(name: str, paths: list[str], template: str, store: str, *, repository: bool) -> str:
     extra = ", in a git repository" if repository else ""
     steps = {
         f"cd {name}": "",
@@ -108,7 +108,7 @@ def _made(name: str, paths: list[str], template: str, store: str, kick: Provenan
             f"  {terminal.green('made')}  {terminal.bold(name)}  {template}, {len(paths)} files, "
             f"sessions in {store}{extra}",
             "",
-            _noted(_top_level(paths, kick)),
+            _noted(_top_level(paths)),
             "",
             f"  {terminal.green('next')}",
             "",
@@ -123,18 +123,18 @@ def _noted(lines: Mapping[str, str]) -> str:
     return terminal.table([[line, terminal.dim(note)] for line, note in lines.items()])
 
 
-def _top_level(paths: list[str], kick: Provenance) -> dict[str, str]:
+def _top_level(paths: list[str]) -> dict[str, str]:
     """Entries of the new folder, each with a note."""
     notes = {
         "wheels/": "a copy of kick, for the Dockerfile",
-        ".env": "a fresh secret, not in git",
-        ".env.example": "what can be set",
+        ".env": "a new secret, not in git",
+        ".env.example": "all settings",
         "Dockerfile": "docker compose up",
         "Makefile": "make dev, make test",
-        "README.md": "how to go on from here",
+        "README.md": "next steps",
         "app.py": "the application",
-        "kick.txt": f"where kick comes from: {kick.line}",
-        "pyproject.toml": "dependencies, settings of the tools",
+        "kick.txt": "where kick comes from",
+        "pyproject.toml": "dependencies and tool settings",
     }
     folders = Counter(path.partition("/")[0] + "/" for path in paths if "/" in path)
     files = [path for path in paths if "/" not in path]

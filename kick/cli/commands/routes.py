@@ -47,19 +47,19 @@ def command(target: str | None, as_json: bool, verbose: bool) -> None:
 
 
 def route_table(app: App) -> str:
-    """Method, path and handler of each route, as `kick dev` shows them."""
+    """Return the method, path and handler of each route, as `kick dev` shows them."""
     return terminal.table(
         [[terminal.method(_verb(each)), each.path, terminal.dim(each.name)] for each in _all_routes(app)]
     )
 
 
 def _all_routes(app: App) -> list[Route]:
-    """The routes, those of WebSockets, and those of what is mounted: `*` is any method."""
+    """Return the routes, WebSockets and mounts; a mount has the method `*`."""
     return [*app.routes, *app.sockets, *(mount.route for mount in app.mounts)]
 
 
 def _verb(route: Route) -> str:
-    """The method of a route; `WS` for that of a WebSocket."""
+    """Return the method of a route; `WS` for a WebSocket."""
     from kick.http.routing.decorators import SocketInfo
 
     return "WS" if isinstance(route.info, SocketInfo) else route.method
@@ -80,7 +80,7 @@ def _full_table(app: App) -> str:
 
 
 def _chain(app: App, route: Route) -> str:
-    """A route, and below it what a request to it runs through, outermost first."""
+    """Return the lines of a route and its chain, outermost first."""
     from kick.http.pipeline import chain_of
 
     steps = [[terminal.dim(kind), name] for kind, name in chain_of(app.middleware, route)]
@@ -100,7 +100,7 @@ def _described(app: App, route: Route) -> dict[str, Any]:
 
 
 def _layers(app: App, route: Route) -> list[Any]:
-    """The middleware that runs around a route, outermost first."""
+    """Return the middleware of a route, outermost first."""
     from kick.http.pipeline import for_route
 
     return [*for_route(app.middleware, route), *for_route(route.middleware, route)]

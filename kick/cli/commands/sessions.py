@@ -55,7 +55,7 @@ def no_store() -> KickError:
 
 
 def no_sessions(target: Target) -> KickError:
-    """An application without sessions."""
+    """Return the error for an application without sessions."""
     return KickError(
         "session-store-none",
         cause=f"No store was named, and {target} has no sessions.",
@@ -64,7 +64,7 @@ def no_sessions(target: Target) -> KickError:
 
 
 def bad_store_url(shown: str, schemes: tuple[str, ...]) -> KickError:
-    """A text that is no URL of a store."""
+    """Return the error for a text that is not the URL of a store."""
     return KickError(
         "session-store-url",
         cause=f"{shown!r} is no store that kick knows. URLs begin with: {', '.join(schemes)}.",
@@ -83,7 +83,7 @@ def store_in_memory(name: str) -> KickError:
 
 
 def missing_store_file(path: Path) -> KickError:
-    """An SQLite file that does not exist. It is not made: a misspelt path would look like nobody being logged in."""
+    """Return the error for a missing SQLite file. It is not created: a misspelt path would look like an empty store."""
     return KickError(
         "session-store-file",
         cause=f"There is no file {path}, so no session has been stored there.",
@@ -93,7 +93,7 @@ def missing_store_file(path: Path) -> KickError:
 
 
 def store_failed(name: str, error: Exception) -> KickError:
-    """A store that cannot be used now; the exception is the `__cause__`."""
+    """Return the error for a store that fails; the exception is its `__cause__`."""
     return KickError(
         "session-store-failed",
         cause=f"{name} cannot be used: {str(error) or type(error).__name__}",
@@ -190,7 +190,7 @@ def purge(url: str | None) -> None:
 
 
 def find_store(url: str | None, folder: Path) -> Found:
-    """The store that was named; else the one in `SESSION_STORE`; else that of the application in the folder.
+    """Return the store of the option, of `SESSION_STORE`, or of the application in the folder.
 
     Raises a `KickError` when there is none, when it is in the memory of a process, or when its file does not exist.
     """
@@ -206,7 +206,7 @@ def find_store(url: str | None, folder: Path) -> Found:
 
 
 def shown_url(url: str) -> str:
-    """A URL without what nobody should read over a shoulder.
+    """Return a URL without its secrets.
 
     >>> shown_url("redis://ann:secret@host:6379/0?password=secret")
     'redis://host:6379/0'
@@ -252,7 +252,7 @@ def _check_file(store: AtomicStore) -> None:
 
 
 def _ask(found: Found, question: Callable[[AtomicStore], Awaitable[Answer]]) -> Answer:
-    """What the store answers. Raises `KickError`: `session-store-failed` for whatever goes wrong in it."""
+    """Await an operation of the store. Raises `KickError`: `session-store-failed` for any failure."""
 
     async def run() -> Answer:
         try:
@@ -299,7 +299,7 @@ def _moment(time: datetime) -> str:
 
 
 def _printable(text: object) -> str:
-    """What a client has said of itself, so that it cannot do anything to the terminal.
+    """Return data of a client in a form that is safe for a terminal.
 
     >>> _printable("curl/8 \\x1b[2J"), _printable(None), len(_printable("long " * 100))
     ('curl/8 ?[2J', '', 60)

@@ -213,13 +213,13 @@ def _history(names: dict[str, Any]) -> Generator[None]:
 
 
 def history_file() -> Path:
-    """Where the lines are kept: below `XDG_STATE_HOME` (XDG Base Directory Specification)."""
+    """Return the path of the history, below `XDG_STATE_HOME` (XDG Base Directory Specification)."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "kick" / "history"
 
 
 def _print(error: BaseException) -> None:
-    """A trace without the frames of this module."""
+    """Return a traceback without the frames of this module."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next

@@ -122,7 +122,7 @@ def _say(variables: Mapping[str, str | None]) -> None:
 
 
 def _load(target: Target, folder: Path) -> Any:
-    """The application; the log is set up before, so that the application may set it up otherwise."""
+    """Load the application. Logging is configured before, so that the application can configure it again."""
     from kick.cli.server.logs import log_config
 
     logging.config.dictConfig(log_config(dated=True))

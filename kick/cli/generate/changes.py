@@ -65,7 +65,7 @@ class Changes(NamedTuple):
             raise
 
     def shown(self) -> str:
-        """The new files, and the edits as a diff, as a terminal shows them."""
+        """Return the new files and a diff of the edits for a terminal."""
         new = [f"  {terminal.green('new')}   {self._name(path)}" for path in self.new]
         edited = [f"  {terminal.yellow('edit')}  {self._name(edit.path)}" for edit in self.edits]
         diffs = [line for edit in self.edits for line in ("", *_diff(edit, self._name(edit.path)))]
@@ -110,7 +110,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _formatted(text: str, path: Path, folder: Path) -> str:
-    """The text in the project's own style, where its environment has ruff."""
+    """Format a text with the ruff of the project, if it is installed."""
     ruff = shutil.which("ruff", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if ruff is None:
         return text

@@ -8,7 +8,7 @@ from kick.errors import KickError
 
 
 def bad_name(kind: str, name: str, problem: str) -> KickError:
-    """A name that a piece of an application cannot have."""
+    """Return the error for an invalid name."""
     example = "note title:str" if kind == "resource" else "note"
     return KickError(
         "generate-name",
@@ -19,7 +19,7 @@ def bad_name(kind: str, name: str, problem: str) -> KickError:
 
 
 def bad_field(field: str, problem: str) -> KickError:
-    """A field of a resource that cannot be read.
+    """Return the error for an invalid field of a resource.
 
     >>> bad_field("title", "it has no type").cause
     "The field 'title' cannot be read: it has no type."
@@ -53,7 +53,7 @@ def missing_module_list(problem: str, line: str, entry: str, wanted: str) -> Kic
 
 
 def unreadable_module(path: str, problem: str) -> KickError:
-    """A file that is to be edited and is no Python."""
+    """Return the error for a file to edit that is not valid Python."""
     return KickError(
         "generate-syntax",
         cause=f"{path} is to be edited, and cannot be read: {problem}.",

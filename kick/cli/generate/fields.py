@@ -62,13 +62,13 @@ class Field(NamedTuple):
         return f"{self.name}: {hint} | None = None" if self.is_optional else f"{self.name}: {hint}"
 
     def sample(self, which: int) -> str:
-        """The first or second value that a test sends, as an expression of Python."""
+        """Return the first or second value of a test as a Python expression."""
         value = self.kind.samples[which]
         return f"[{value}]" if self.is_list else value
 
 
 def parse_field(text: str) -> Field:
-    """The field that a text describes.
+    """Parse a field.
 
     >>> parse_field("tags:list[str]").declaration
     'tags: list[str]'
@@ -96,7 +96,7 @@ def parse_field(text: str) -> Field:
 
 
 def parse_fields(texts: Sequence[str]) -> list[Field]:
-    """The fields of a resource, at least one. Raises `KickError`: `generate-field`, also for two of one name."""
+    """Parse the fields of a resource. Raises `KickError`: `generate-field` for none, and for two with one name."""
     if not texts:
         raise bad_field("", "a resource has one field at least")
     fields = [parse_field(text) for text in texts]
@@ -109,7 +109,7 @@ def parse_fields(texts: Sequence[str]) -> list[Field]:
 
 
 def imports_of(fields: Sequence[Field]) -> list[str]:
-    """The lines that the hints of fields need, as isort orders them.
+    """Return the import lines for the hints of fields, in the order of isort.
 
     >>> imports_of([parse_field("a:uuid"), parse_field("b:date"), parse_field("c:datetime")])
     ['import datetime', 'from uuid import UUID']

@@ -43,7 +43,7 @@ class Addition(NamedTuple):
 
 
 def add_to_list(source: bytes, path: str, addition: Addition, *, width: int, local: Locals) -> bytes:
-    """The text of a file with one more entry in a list.
+    """Add an entry to a list in the text of a file.
 
     The list may stand in the call, or in a variable that the call is given. A list in one line that would be longer
     than `width` becomes one entry a line. `local` tells the project's modules from those that are installed.
@@ -183,12 +183,12 @@ def _is_on_lines(found: cst.List) -> bool:
 
 
 def _end_of(found: cst.List) -> cst.BaseParenthesizableWhitespace:
-    """What stands before the closing bracket; where there are no entries, that is what follows the opening one."""
+    """Return the white space before the closing bracket, or after the opening one if there are no entries."""
     return found.rbracket.whitespace_before if found.elements else found.lbracket.whitespace_after
 
 
 def _on_one_more_line(found: cst.List, one: cst.Element, indent: str) -> cst.List:
-    """The list with a line more before its end; comments stay where they were."""
+    """Add a line at the end of a list. Comments stay in place."""
     end = _end_of(found)
     assert isinstance(end, cst.ParenthesizedWhitespace)
     margin = cst.SimpleWhitespace(_margin(found, end, indent))
@@ -208,7 +208,7 @@ def _on_one_more_line(found: cst.List, one: cst.Element, indent: str) -> cst.Lis
 
 
 def _margin(found: cst.List, end: cst.ParenthesizedWhitespace, indent: str) -> str:
-    """What the entries of a list in several lines begin with."""
+    """Return the indentation of the entries of a list."""
     first = found.lbracket.whitespace_after
     if found.elements and isinstance(first, cst.ParenthesizedWhitespace):
         block = indent[: len(indent) - len(end.last_line.value)] if first.indent else ""
@@ -226,7 +226,7 @@ def _line_break(indent: str) -> cst.ParenthesizedWhitespace:
 
 
 def _imported(module: cst.Module) -> Iterator[tuple[int, list[str]]]:
-    """Where in the body of a module its imports are, and the names that each brings."""
+    """Return the positions of the imports in a module, and their names."""
     for index, statement in enumerate(module.body):
         if isinstance(statement, cst.SimpleStatementLine):
             for small in statement.body:
@@ -241,7 +241,7 @@ def _bound(alias: cst.ImportAlias) -> str:
 
 
 def _with_import(module: cst.Module, addition: Addition, local: Locals) -> cst.Module:
-    """The module with the import where isort would have it: among those of the project, by the module's name."""
+    """Add an import to a module at the position of isort: among those of the project, by name."""
     line = cst.parse_statement(addition.line, config=module.config_for_parsing)
     assert isinstance(line, cst.SimpleStatementLine)
     body = list(module.body)
@@ -264,7 +264,7 @@ def _with_import(module: cst.Module, addition: Addition, local: Locals) -> cst.M
 
 
 def _from_imports(module: cst.Module) -> Iterator[tuple[int, str]]:
-    """The absolute `from ... import` lines of a module, and what each imports from."""
+    """Return the absolute `from ... import` lines of a module, and their modules."""
     for index, _ in _imported(module):
         statement = module.body[index]
         assert isinstance(statement, cst.SimpleStatementLine)

@@ -1,4 +1,4 @@
-"""What each piece consists of: its files, and where it is mounted."""
+"""The pieces of an application: their files, and the lists that mount them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CLIENT: Final = re.compile(r"^def client\(", re.MULTILINE)
 
 
 class Mount(NamedTuple):
-    """What has to know of a piece: a list of the application's modules, or of a module's controllers."""
+    """The list that mounts a piece: modules of the application, or controllers of a module."""
 
     module: str
     entry: str
@@ -58,7 +58,7 @@ def resource(place: Place, name: Name, plural: Name, fields: Sequence[Field]) ->
 
 
 def module(place: Place, name: Name) -> Piece:
-    """A module without controllers."""
+    """Return the files of a module without controllers."""
     new = {place.root / name.snake / "module.py": _text("module", "module", _values(place, name))}
     return Piece(
         _with_packages(new, place),
@@ -68,7 +68,7 @@ def module(place: Place, name: Name) -> Piece:
 
 
 def controller(place: Place, name: Name) -> Piece:
-    """A controller with its test, in the module of the same name; where there is none, with that module."""
+    """Return the files of a controller and its test, and of its module if that does not exist."""
     values = _values(place, name)
     folder = place.root / name.snake
     new = {folder / "controller.py": _text("controller", "controller", values)}
@@ -82,7 +82,7 @@ def controller(place: Place, name: Name) -> Piece:
 
 
 def service(place: Place, name: Name) -> Piece:
-    """A service with its test; what is marked `@Service` need not be listed anywhere."""
+    """Return the files of a service and its test. A `@Service` need not be listed."""
     values = _values(place, name)
     new = {place.root / name.snake / "service.py": _text("service", "service", values)}
     new |= _test(place, f"{name.snake}_service", _text("service", "test", values))
@@ -102,7 +102,7 @@ def guard(place: Place, name: Name) -> Piece:
 
 
 def provider(place: Place, name: Name) -> Piece:
-    """A class and the provider function that makes it and cleans up after it, with a test."""
+    """Return the files of a class with its provider function and its test."""
     return _single(place, "provider", "providers", name, f"put open_{name.snake} into bootstrap(providers=[...])")
 
 
@@ -146,7 +146,7 @@ def _test(place: Place, name: str, text: str) -> dict[Path, str]:
 
 
 def _with_packages(new: dict[Path, str], place: Place) -> dict[Path, str]:
-    """The files, with an empty `__init__.py` in each folder of the application that has none."""
+    """Add an empty `__init__.py` for each folder of the application that has none."""
     folders = {path.parent for path in new if path.parent != place.folder / "tests"}
     packages = {folder / "__init__.py": "" for folder in sorted(folders) if not (folder / "__init__.py").exists()}
     return packages | new

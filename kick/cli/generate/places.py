@@ -1,4 +1,4 @@
-"""Where in a project things are: its package, and the file that calls `bootstrap()`."""
+"""Places in a project: its package, and the file that calls `bootstrap()`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kick.cli.generate.errors import missing_module_list
 from kick.cli.target import Target
 
 Locals: TypeAlias = Callable[[str], bool]
-"""Whether a module, by its whole name, is one of the project's own."""
+"""A function that returns true if a module, by its full name, belongs to the project."""
 
 WIDTH: Final = 88
 """Columns, where the project's settings say nothing: what ruff and black take."""
@@ -27,23 +27,23 @@ class Place(NamedTuple):
 
     @property
     def is_flat(self) -> bool:
-        """Whether new pieces stand at the top, beside pyproject.toml, instead of in a package."""
+        """True if new pieces are created beside pyproject.toml instead of in a package."""
         return not self.prefix
 
     def is_local(self, module: str) -> bool:
-        """Whether a module is one of the project's own."""
+        """Return true if a module belongs to the project."""
         return _file_of(module, self.folder) is not None or (self.folder / module.partition(".")[0]).is_dir()
 
 
 def place_of(target: Target, folder: Path) -> Place:
-    """The place of a project whose application is this one: the package of the application, if it is in one."""
+    """Return the place for new files: the package of the application, if it is in one."""
     package = target.module.rpartition(".")[0]
     root = folder.joinpath(*package.split(".")) if package else folder
     return Place(folder, root, f"{package}." if package else "")
 
 
 def find_bootstrap(target: Target, folder: Path) -> Path:
-    """The file that calls `bootstrap()`: that of the target, or one of the project's own that it imports from.
+    """Return the file that calls `bootstrap()`: the target, or a file of the project that it imports.
 
     Raises `KickError`: `generate-list` where there is none.
     """
@@ -67,7 +67,7 @@ def find_bootstrap(target: Target, folder: Path) -> Path:
 
 
 def line_width(folder: Path) -> int:
-    """The columns that the project's pyproject.toml gives a line, for ruff or for black."""
+    """Return the line length in pyproject.toml, of ruff or black."""
     path = folder / "pyproject.toml"
     if not path.is_file():
         return WIDTH

@@ -1,4 +1,4 @@
-"""What a piece is called: `blog-post` as a module, a class, a path, and in the plural.
+"""Names of pieces: `blog-post` as a module, a class, a path, and in the plural.
 
 The rules of the plural are few: `-s`; `-es` after s, x, z, ch and sh; `-ies` for a consonant and y. For what they get
 wrong there is `--plural`.
@@ -59,7 +59,7 @@ class Name(NamedTuple):
 
 
 def parse_name(kind: str, text: str, *, top_level: bool, longest: int = LONGEST) -> Name:
-    """The name in a text: `BlogPost`, `blog-post` and `blog_post` are the same one.
+    """Parse a name: `BlogPost`, `blog-post` and `blog_post` are the same.
 
     >>> parse_name("module", "BlogPost", top_level=False)
     Name(snake='blog_post')

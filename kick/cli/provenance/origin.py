@@ -66,7 +66,7 @@ def provenance(distribution: metadata.Distribution | None = None) -> Provenance:
 
 
 def version_range(version: str) -> str:
-    """The versions that are compatible with one: before 1.0, a minor version may break things.
+    """Return the compatible versions of a version. Before 1.0 a minor version may break.
 
     >>> version_range("0.1.0"), version_range("2.3.1"), version_range("0.2.0.dev1+g1a2b3c")
     ('>=0.1.0,<0.2', '>=2.3.1,<3', '>=0.2.0.dev1,<0.3')
@@ -78,7 +78,7 @@ def version_range(version: str) -> str:
 
 
 def _reference(direct: dict[str, Any]) -> tuple[str, str, bool] | None:
-    """The line, the folder that it needs, and whether it is editable; `None` where only a copy will do."""
+    """Return the line, its folder, and true if it is editable; `None` if only a copy works."""
     url = str(direct["url"])
     folder = _local_path(url)
     is_there = not folder or Path(folder).exists()
@@ -96,6 +96,6 @@ def _reference(direct: dict[str, Any]) -> tuple[str, str, bool] | None:
 
 
 def _local_path(url: str) -> str:
-    """The path of a `file:` URL; empty for others."""
+    """Return the path of a `file:` URL, or an empty string for other URLs."""
     parts = urlsplit(url)
     return url2pathname(parts.path) if parts.scheme == "file" else ""

@@ -22,7 +22,7 @@ _CARRIED: Final = ("METADATA", "entry_points.txt", "licenses")
 
 
 def wheel_name(distribution: Distribution) -> str:
-    """The file name of a wheel of pure Python (PyPA specification "Binary distribution format").
+    """Return the file name of a pure Python wheel (PyPA specification "Binary distribution format").
 
     >>> from importlib.metadata import distribution
     >>> wheel_name(distribution("kick-framework")).endswith("-py3-none-any.whl")

@@ -15,7 +15,7 @@ _AT_FIRST: Final = gc.get_threshold()
 
 
 def settled(ready: Callable[[], None]) -> Callable[[], None]:
-    """What is to be called when an application has started: it sets up the collector, and calls `ready`.
+    """Return a function to call after the start: it configures the garbage collector and calls `ready`.
 
     What there is by then mostly stays, and is not looked through again (`gc.freeze`). An application that has
     chosen thresholds of its own, or switched the collector off, is left alone.

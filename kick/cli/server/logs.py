@@ -15,7 +15,7 @@ _MARGIN: Final = " " * 12
 
 
 def log_config(*, dated: bool) -> dict[str, Any]:
-    """A configuration for `logging.config.dictConfig`: requests to standard output, the rest to standard error.
+    """Return a `logging.config.dictConfig` configuration: requests to standard output, the rest to standard error.
 
     `dated` writes date, time and offset (ISO 8601), for logs that are kept; otherwise the time alone.
     """
@@ -47,7 +47,7 @@ class RecordFormatter(logging.Formatter):
         self._paint = colorful(sys.stderr)
 
     def formatException(self, ei: Any) -> str:
-        """The trace, all of it where logs are kept; while the application is being written, its own code."""
+        """Format a traceback: complete in production, only the user's code in development."""
         error = ei[1]
         if self._dated or error is None:
             return super().formatException(ei)
@@ -57,7 +57,7 @@ class RecordFormatter(logging.Formatter):
         return "\n".join([f"{_MARGIN}{red(first) if self._paint else first}", *(f"{_MARGIN}{line}" for line in rest)])
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """The line of a record, without its trace."""
+        """Format a record without its traceback."""
         level = record.levelname.lower()
         parts = [_time_of(record, self._dated), f"{level:<7}", record.name, record.message]
         if self._paint:
@@ -76,7 +76,7 @@ class AccessFormatter(logging.Formatter):
         self._paint = colorful(sys.stdout)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of a request."""
+        """Format the line of a request."""
         values: Any = record.args
         client, verb, path, _, status = values
         time = _time_of(record, self._dated)

@@ -20,7 +20,7 @@ PAUSE: Final = 0.2
 STANDARD_INPUT: Final = 0
 
 Serve = Callable[..., None]
-"""What runs in a child: `(ready, *arguments)`; it calls `ready()` when it serves."""
+"""A function that runs in a child process: `(ready, *arguments)`. It calls `ready()` when it serves."""
 
 _spawn: Final = multiprocessing.get_context("spawn")
 
@@ -41,7 +41,7 @@ class Child:
 
     @property
     def started(self) -> bool:
-        """Whether it has said that it serves."""
+        """True if the process has reported that it serves."""
         if not self._has_started:
             try:
                 self._has_started = self._leash.poll() and self._leash.recv() is True
@@ -51,7 +51,7 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
+        """True if the process runs."""
         return self._process.is_alive()
 
     @property
@@ -94,7 +94,7 @@ class StopSignals:
 
     @property
     def urgent(self) -> bool:
-        """Whether the second has come."""
+        """True if a second signal has come."""
         return self._second.is_set()
 
     def wait(self, seconds: float) -> bool:
@@ -120,7 +120,7 @@ def _unheard(number: signal.Signals) -> Generator[None]:
 
 
 def _has_keyboard() -> bool:
-    """Whether standard input is a terminal, and a debugger in a child could read from it."""
+    """Return true if standard input is a terminal, so that a debugger in a child can read from it."""
     try:
         return sys.stdin.fileno() == STANDARD_INPUT and sys.stdin.isatty()
     except (AttributeError, OSError, ValueError):
@@ -128,7 +128,7 @@ def _has_keyboard() -> bool:
 
 
 def _live(leash: Connection, keyboard: bool, serve: Serve, arguments: tuple[Any, ...]) -> None:
-    """The whole life of a child."""
+    """Run a child process."""
     if keyboard:
         sys.stdin = os.fdopen(STANDARD_INPUT)
     threading.Thread(target=_end_with, args=(leash,), name="leash", daemon=True).start()

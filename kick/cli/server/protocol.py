@@ -27,7 +27,7 @@ from kick.cli.server.write_coalescing import Cork, Turn
 
 
 def http_protocol() -> type[asyncio.Protocol]:
-    """A protocol for one server: with corks, unless the event loop itself collects what is written."""
+    """Return the protocol class of a server, with write coalescing unless the event loop does this."""
     protocol: type[asyncio.Protocol] = _corked(AutoHTTPProtocol) if _loop_writes_at_once() else AutoHTTPProtocol
     return protocol
 
@@ -58,7 +58,7 @@ def _corked(base: Any) -> Any:
 
 
 def _loop_writes_at_once() -> bool:
-    """Whether each piece is a system call, as it is with asyncio, and with uvloop since 0.23."""
+    """Return true if each write is a system call, as with asyncio, and with uvloop since 0.23."""
     try:
         import uvloop
     except ImportError:

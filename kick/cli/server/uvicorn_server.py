@@ -1,4 +1,4 @@
-"""What `kick dev` and `kick start` have in common: a socket, a server on it, and the way it ends."""
+"""The server of `kick dev` and `kick start`: its socket, its start and its shutdown."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Lifespan:
         self.app = app
         self._requests_ended = requests_ended
         self.failure: BaseException | None = None
-        """What was raised when the application did not start."""
+        """The exception of a failed start."""
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve a request; nothing is put around it."""
@@ -159,7 +159,7 @@ def run(
 
 
 def listen(host: str, port: int, command: str) -> socket.socket:
-    """A socket that listens on a port; 0 takes a free one. Raises `KickError`: `port-taken` or `address`."""
+    """Return a socket that listens on a port; 0 takes a free one. Raises `KickError`: `port-taken` or `address`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -170,7 +170,7 @@ def listen(host: str, port: int, command: str) -> socket.socket:
 
 
 def address_of(sock: socket.socket) -> str:
-    """Where a browser finds the server on a socket.
+    """Return the URL of the server on a socket.
 
     >>> with listen("127.0.0.1", 0, "dev") as sock:
     ...     address_of(sock)

@@ -40,14 +40,14 @@ class Watch:
         self._seen, self._folders = _look(folder)
 
     def changed(self) -> list[Path]:
-        """The files that are new, gone or different since the last look, relative to the folder and sorted."""
+        """Return the files that were added, removed or changed since the last call, relative and sorted."""
         before = self._seen
         self._seen, self._folders = _look(self._folder)
         names = {name for name in self._seen.keys() | before.keys() if self._seen.get(name) != before.get(name)}
         return sorted(Path(name).relative_to(self._folder) for name in names)
 
     def looks(self, stopped: Event) -> Iterator[list[Path]]:
-        """What has changed, as soon as it has, and nothing at least once a second; ends when `stopped` is set."""
+        """Yield changed files at once, and nothing at least once a second, until `stopped` is set."""
         while not stopped.is_set():
             folders = self._folders
             for _ in _pauses(folders, stopped):
@@ -57,7 +57,7 @@ class Watch:
 
 
 def _look(folder: Path) -> tuple[dict[str, Stamp], list[str]]:
-    """The files, with what tells that they were saved, and the folders that they may be in."""
+    """Return the files with their stamps, and the folders to watch."""
     files: dict[str, Stamp] = {}
     folders: list[str] = []
     left = [str(folder)]
@@ -88,7 +88,7 @@ def _is_watched(name: str) -> bool:
 
 
 def _pauses(folders: Sequence[str], stopped: Event) -> Iterator[None]:
-    """Yields when it is time to look, until `stopped` is set."""
+    """Yield when the files may have changed, until `stopped` is set."""
     try:
         yield from _pauses_of_the_system(folders, stopped)
     except (ImportError, OSError, RuntimeError):  # not installed; a folder is gone; the system watches no more of them

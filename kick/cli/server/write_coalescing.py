@@ -83,7 +83,7 @@ class Cork:
         self._transport.write_eof()
 
     def get_write_buffer_size(self) -> int:
-        """The bytes that are not written yet: those that wait here, and those that wait in the transport."""
+        """Return the number of bytes that wait here and in the transport."""
         return self._size + self._transport.get_write_buffer_size()
 
     def flush(self) -> None:
@@ -99,6 +99,6 @@ class Cork:
         self._transport.close()
 
     def uncorked(self) -> asyncio.Transport:
-        """The transport alone, with everything written."""
+        """Write everything, and return the transport."""
         self.flush()
         return self._transport

@@ -52,7 +52,7 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
 
     @property
     def csp_nonce(self) -> str:
-        """What lets a script or style of this very response run: `<script nonce="{{ ctx.csp_nonce }}">`.
+        """The nonce that allows a script or style of this response to run: `<script nonce="{{ ctx.csp_nonce }}">`.
 
         Drawn when it is first asked for; `security_headers()` names it in the policy then.
         """
@@ -68,7 +68,7 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
         return None if self._state is None else getattr(self._state, _NONCE, None)
 
     def url_for(self, name: str, /, **values: Any) -> str:
-        """The path of a route by its name, percent-encoded; it begins with the server's `root_path`, if it has one.
+        """Return the path of a route by its name, percent-encoded, below the server's `root_path`.
 
         Names are `Controller.method`, or the `name=` of the decorator; `kick routes` lists them. `"module:name"` says
         which module's route is meant, where several have one name; without it, that of this request's own module. What

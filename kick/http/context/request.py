@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from kick.cookies import cookies_by_name, parse_cookies
 from kick.http.errors import missing_cookie_secret
+from kick.http.log_text import shown
 from kick.http.request.body import (
     FORM,
     MULTIPART,
@@ -36,7 +37,6 @@ from kick.http.settings import Settings
 from kick.http.uploads import UploadFile
 from kick.http.validation.fields import query_of
 from kick.http.validation.serialization import decode_json, malformed
-from kick.log_text import shown
 from kick.shutdown import Shutdown
 from kick.signing import Signer
 
@@ -59,7 +59,7 @@ class SharedRequest(Request):
     parsed_form: FormData | None = None
 
     def form(self, **limits: Any) -> Any:
-        """The form, to be awaited or entered; `limits` are for one that was not taken apart yet."""
+        """Return the form, to be awaited or entered; `limits` are for one that was not taken apart yet."""
         return super().form(**limits) if self.parsed_form is None else _Parsed(self.parsed_form)
 
     async def close(self) -> None:
@@ -140,7 +140,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     @property
     def is_handshake(self) -> bool:
-        """Whether this is the handshake of a WebSocket, which is a GET request (RFC 6455, section 4.1)."""
+        """True for the handshake of a WebSocket, which is a GET request (RFC 6455, section 4.1)."""
         return HANDSHAKE in self.scope
 
     @property
@@ -287,7 +287,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
         return raw
 
     def body_stream(self) -> AsyncIterator[bytes]:
-        """The body piece by piece, for handlers declared with `stream=True`; the limit holds here too."""
+        """Return the body piece by piece, for handlers declared with `stream=True`; the limit holds here too."""
         if self.received is not None:
             return one_chunk(self.received)
         return stream_body(self.scope, self.receive, self._limit())
@@ -296,7 +296,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     @property
     def stopping(self) -> Shutdown:
-        """Whether the application is about to stop: `ctx.stopping.is_set`, `await ctx.stopping.wait()`."""
+        """The shutdown of the application: `ctx.stopping.is_set`, `await ctx.stopping.wait()`."""
         return self.settings.shutdown
 
     async def disconnected(self) -> None:
@@ -317,7 +317,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
         self.receive = _gone  # some servers say it once only
 
     async def is_disconnected(self) -> bool:
-        """Whether the client has gone away, without waiting: for a loop that looks from time to time."""
+        """Return whether the client has gone away, without waiting: for a loop that looks from time to time."""
         with anyio.CancelScope() as scope:
             scope.cancel()
             await self.disconnected()

@@ -65,7 +65,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
     # The response
 
     def json(self, data: Any, status: int = 200) -> Response:
-        """A JSON response. Raises `TypeError` for a value that has no JSON form."""
+        """Return a JSON response. Raises `TypeError` for a value that has no JSON form."""
         try:
             self.response = response = ReadyResponse(encode_json(data), status, JSON)
         except TypeError as error:
@@ -73,17 +73,17 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return response
 
     def text(self, text: str, status: int = 200) -> Response:
-        """A plain text response."""
+        """Return a plain text response."""
         self.response = response = ReadyResponse(text.encode(), status, TEXT)
         return response
 
     def html(self, html: str, status: int = 200) -> Response:
-        """An HTML response."""
+        """Return an HTML response."""
         self.response = response = ReadyResponse(html.encode(), status, HTML)
         return response
 
     def no_content(self) -> Response:
-        """A 204: done, and nothing to say."""
+        """Return a 204, a response without content."""
         self.response = response = empty_response(204)
         return response
 
@@ -114,7 +114,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
         media_type: str | None = None,
         disposition: Disposition = "inline",
     ) -> Response:
-        """A file, with ranges (RFC 9110, section 14), `ETag`, `Last-Modified`, and 304 for a client that has it.
+        """Return a file, with ranges (RFC 9110, section 14), `ETag`, `Last-Modified`, and 304 for a client that has it.
 
         Arguments:
             path: the file. Without `root` it is taken as it is: a name that came with the request can lead anywhere.
@@ -144,7 +144,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return response
 
     def stream(self, chunks: Chunks, *, media_type: str = "application/octet-stream", status: int = 200) -> Response:
-        """A response piece by piece, as quickly as the client takes them: bytes or texts.
+        """Return a response piece by piece, as quickly as the client takes them: bytes or texts.
 
         An async generator is closed at once when the client goes away. A plain one runs in a worker thread. The session
         is saved before the first piece and takes no writes after.
@@ -187,7 +187,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return None if value is None else value.encode("latin-1").decode("utf-8", "replace")
 
     def render(self, template: str, /, status: int = 200, **values: Any) -> Response:
-        """A page from a Jinja2 template in `bootstrap(templates=...)`.
+        """Return a page from a Jinja2 template in `bootstrap(templates=...)`.
 
         It sees `values`, `ctx`, and what `JinjaTemplates(globals=..., context=...)` adds.
         """
@@ -198,7 +198,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
     def is_not_modified(
         self, etag: str | None = None, *, last_modified: datetime | None = None, weak: bool = False
     ) -> bool:
-        """Whether the client has the current version; then return `ctx.not_modified()` (RFC 9110, section 13).
+        """Return whether the client has the current version; then return `ctx.not_modified()` (RFC 9110, section 13).
 
         `etag` names the version: a number, a digest. `last_modified` is when it was made; without a zone it is UTC. For
         GET and HEAD they become the `ETag` and `Last-Modified` of the response, whichever it will be.
@@ -238,7 +238,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
         self.is_not_modified(etag, last_modified=last_modified, weak=weak)
 
     def not_modified(self) -> Response:
-        """A 304: the client has it already."""
+        """Return a 304: the client has it already."""
         self.response = response = empty_response(304)
         return response
 
@@ -353,7 +353,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return response
 
     def _page_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What a template sees."""
+        """Return the values of a template."""
         page: dict[str, Any] = {"ctx": self}
         url_for = getattr(self, "url_for", None)
         if url_for is not None:
@@ -363,7 +363,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return {**page, **values}
 
     def _left_to_do(self) -> Background:
-        """What is to be done after the response: one of the clean-ups, so that a request without it pays nothing."""
+        """Return the background tasks of the request; they are one of its clean-ups, so others pay nothing."""
         for cleanup in self.cleanups or ():
             background = getattr(cleanup, "__self__", None)
             if isinstance(background, Background):

@@ -28,7 +28,7 @@ _quality: Final = re.compile(r";\s*q=([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", re.I).s
 
 
 def prefers_html(accept: str) -> bool:
-    """Whether a client would rather have a page than JSON (RFC 9110, section 12.5.1); with `*/*` it would not.
+    """Return whether a client would rather have a page than JSON (RFC 9110, section 12.5.1); with `*/*` it would not.
 
     >>> prefers_html("text/html,*/*;q=0.8"), prefers_html("*/*"), prefers_html("")
     (True, False, False)
@@ -44,7 +44,7 @@ def prefers_html(accept: str) -> bool:
 
 
 def error_page(ctx: RequestContext[Any], error: BaseException, steps: Iterable[tuple[str, str]]) -> Response:
-    """The page: the exceptions with the code they came from, the request, the keys of the session, the chain.
+    """Return the page: the exceptions with the code they came from, the request, the keys of the session, the chain.
 
     `steps` is the chain. Values that may be secret are left out, and so is what variables and the session hold.
     """
@@ -89,7 +89,7 @@ def _failure(failure: Failure) -> str:
 
 
 def _run(is_shown: bool, frames: list[Frame], *, some_own: bool) -> str:
-    """Some frames, the last call first; code of others is open only where there is none of the application's own."""
+    """Render frames, the last call first; code of others is open if there is none of the application's."""
     shown = [(frame, is_shown and not (frame.owner and some_own)) for frame in reversed(frames)]
     inner = "".join(_frame(frame, is_open=is_open) for frame, is_open in shown)
     if is_shown:
@@ -156,6 +156,6 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def _with_code(text: str) -> str:
-    """A text with what stands between backticks as code."""
+    """Return a text with what stands between backticks as code."""
     parts = text.split("`")
     return "".join(f"<code>{escape(part)}</code>" if index % 2 else escape(part) for index, part in enumerate(parts))

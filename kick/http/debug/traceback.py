@@ -1,4 +1,4 @@
-"""What an exception tells whoever wrote the application: where it came from, and the code there."""
+"""Tracebacks for developers: frames, code, and whose code it is."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 def failures(error: BaseException) -> list[Failure]:
-    """An exception and those that it came from; frames are in the order of the calls.
+    """Return an exception and those that it came from; frames are in the order of the calls.
 
     >>> try:
     ...     try:
@@ -82,7 +82,7 @@ def failures(error: BaseException) -> list[Failure]:
 
 
 def readable_trace(error: BaseException) -> list[str]:
-    """The lines of a trace that can be read at a glance: code of the application, and where it ended.
+    """Return the lines of a trace that can be read at a glance: code of the application, and where it ended.
 
     >>> try:
     ...     int("x")
@@ -94,7 +94,7 @@ def readable_trace(error: BaseException) -> list[str]:
 
 
 def folded(frames: tuple[Frame, ...]) -> Iterator[tuple[bool, list[Frame]]]:
-    """The frames in runs: those to be shown, and those of others in between; the last is always shown."""
+    """Return the frames in runs: those to be shown, and those of others in between; the last is always shown."""
 
     def shown(frame: Frame) -> bool:
         return not frame.owner or frame is frames[-1]
@@ -156,7 +156,7 @@ def _failure(error: BaseException, relation: str) -> Failure:
 
 
 def _shown(text: object) -> str:
-    """A text that can be encoded, tells the terminal nothing, and is no longer than somebody may want to read."""
+    """Return a text that can be encoded and printed: without control characters, and cut if it is long."""
     short = str(text)[:_LONGEST_MESSAGE].encode("utf-8", "replace").decode()
     return _controls(lambda match: f"\\x{ord(match[0]):02x}", short)
 
@@ -186,7 +186,7 @@ def _span(summary: traceback.FrameSummary, text: str) -> tuple[int, int] | None:
 
 
 def _place(filename: str) -> tuple[str, str]:
-    """A file as it is shown, and whose it is."""
+    """Return a file as it is shown, and whose it is."""
     path = Path(filename)
     if path.is_relative_to(_KICK):
         return path.relative_to(_KICK.parent).as_posix(), "kick"

@@ -38,7 +38,7 @@ class Resolved(NamedTuple):
 def endpoint_of(
     plan: CallPlan, container: Container, instance: object, *, in_layers: bool, threads: Threads
 ) -> Endpoint:
-    """The endpoint of a handler: reads what the handler needs, calls it, and makes a response of what it returns.
+    """Return the endpoint of a handler: it extracts the arguments, calls the handler, and makes the response.
 
     `in_layers` says that there is middleware around it. Handlers that are no coroutine functions run in `threads`.
     """
@@ -47,7 +47,7 @@ def endpoint_of(
 
 
 def _may_read(plan: CallPlan) -> bool:
-    """Whether there may be a body that is read before the handler is called."""
+    """Return whether there may be a body that is read before the handler is called."""
     return not plan.info.stream and plan.info.method not in WITHOUT_BODY
 
 
@@ -172,7 +172,7 @@ def _reading(endpoint: Endpoint) -> Endpoint:
 
 
 def _watching(endpoint: Endpoint, *, reads: bool) -> Endpoint:
-    """Cancels the handler when the client goes away; `reads` says that its body has to be read before."""
+    """Cancel the handler when the client goes away; `reads` says that its body has to be read before."""
 
     async def endpoint_watched(ctx: RequestContext[Any]) -> Response:
         if reads:
@@ -201,7 +201,7 @@ def _watching(endpoint: Endpoint, *, reads: bool) -> Endpoint:
 
 
 def without_body(endpoint: Endpoint) -> Endpoint:
-    """An endpoint that answers HEAD as another one answers GET (RFC 9110, section 9.3.2)."""
+    """Return an endpoint that answers HEAD as another one answers GET (RFC 9110, section 9.3.2)."""
 
     async def head(ctx: RequestContext[Any]) -> Response:
         ctx.response = response = head_of(await endpoint(ctx))
@@ -211,7 +211,7 @@ def without_body(endpoint: Endpoint) -> Endpoint:
 
 
 def responder(status: int | None, place: str, *, in_layers: bool) -> Respond:
-    """What makes a response of the value that a handler returns.
+    """Return a function that makes a response of the value that a handler returns.
 
     Layers may change the response. The handler may have kept it, to return it again: they are given a copy.
     """

@@ -1,4 +1,4 @@
-"""What turns a request into arguments: bodies, queries, headers, cookies, files; worked out once for each handler."""
+"""Extractors: they make arguments of bodies, queries, headers, cookies and files; built once a handler."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LISTED: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 
 
 def query_reader(hint: Any, default: Any) -> Getter:
-    """Reads the query string as `hint`; `default` stands in for an empty one.
+    """Return a function that reads the query string as `hint`; `default` stands in for an empty one.
 
     Raises `TypeError` when nothing can be validated as `hint`.
     """
@@ -42,7 +42,7 @@ def query_reader(hint: Any, default: Any) -> Getter:
 
 
 def body_reader(hint: Any, default: Any, elsewhere: Collection[str] = ()) -> Getter:
-    """Reads the body as `hint`: JSON or a form, by its media type; `default` stands in for an empty one.
+    """Return a function that reads the body as `hint`: JSON or a form; `default` stands in for an empty one.
 
     `bytes` takes any body, `str` any text. `elsewhere` has the fields of a form that are files for other parameters.
     Raises `TypeError` when nothing can be validated as `hint`.
@@ -74,7 +74,7 @@ def body_reader(hint: Any, default: Any, elsewhere: Collection[str] = ()) -> Get
 
 
 def file_reader(name: str, hint: Any, default: Any) -> Getter:
-    """Reads the file, or the list of files, in the field `name` of a multipart form.
+    """Return a function that reads the file, or the list of files, in the field `name` of a multipart form.
 
     Raises `TypeError` where `hint` is of something else too.
     """
@@ -96,7 +96,7 @@ def file_reader(name: str, hint: Any, default: Any) -> Getter:
 
 
 def header_reader(name: str, hint: Any, default: Any) -> Getter:
-    """Reads the header `name`, which is in lower case. One that came more than once is one list (RFC 9110, 5.3).
+    """Return a function that reads the header `name`, in lower case; several are one list (RFC 9110, 5.3).
 
     Raises `TypeError` where `hint` is not of a plain value or a list of them.
     """
@@ -116,7 +116,7 @@ def header_reader(name: str, hint: Any, default: Any) -> Getter:
 
 
 def cookie_reader(name: str, hint: Any, default: Any) -> Getter:
-    """Reads the cookie `name`. Raises `TypeError` where `hint` is not of a plain value."""
+    """Return a function that reads the cookie `name`. Raises `TypeError` where `hint` is not of a plain value."""
     convert, location = _plain_converter(hint, pointer("cookie", name)), pointer("/cookie", name)
     if has_items(hint):
         raise TypeError("a cookie has one value")
@@ -133,7 +133,7 @@ def cookie_reader(name: str, hint: Any, default: Any) -> Getter:
 
 
 def gathering(getters: Mapping[str, Getter]) -> dict[str, Getter]:
-    """The getters of a handler, so that where one finds the request invalid, it tells what the others find too."""
+    """Wrap the getters of a handler, so that the first error reports the errors of the others too."""
 
     def gathered(get: Getter) -> Getter:
         def read(ctx: RequestContext[Any]) -> Any:

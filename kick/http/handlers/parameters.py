@@ -52,7 +52,7 @@ class FromHeader(msgspec.Struct, frozen=True):
     name: str | None = None
 
     def wire_name(self, parameter: str) -> str:
-        """The name of the header, in lower case."""
+        """Return the name of the header, in lower case."""
         return (self.name or parameter.replace("_", "-")).lower()
 
 
@@ -66,7 +66,7 @@ class FromCookie(msgspec.Struct, frozen=True):
     name: str | None = None
 
     def wire_name(self, parameter: str) -> str:
-        """The name of the cookie."""
+        """Return the name of the cookie."""
         return self.name or parameter
 
 
@@ -87,7 +87,7 @@ Marker: TypeAlias = FromBody | FromQuery | FromHeader | FromCookie
 
 
 def marker_of(hint: Any) -> Marker | None:
-    """The marker in a type; the outermost, where there are several.
+    """Return the marker in a type; the outermost, where there are several.
 
     >>> marker_of(Header[str] | None), marker_of(Annotated[Header[str], FromHeader("X-Token")]), marker_of(str)
     (FromHeader(name=None), FromHeader(name='X-Token'), None)
@@ -99,7 +99,7 @@ def marker_of(hint: Any) -> Marker | None:
 
 
 def unmarked(hint: Any) -> Any:
-    """A type without the markers in it.
+    """Return a type without the markers in it.
 
     >>> unmarked(Header[str]) is str, unmarked(Header[str] | None) == str | None
     (True, True)
@@ -113,7 +113,7 @@ def unmarked(hint: Any) -> Any:
 
 
 def is_socket(hint: Any) -> bool:
-    """Whether a type is that of a WebSocket, which says so of itself: it is loaded where there are WebSockets.
+    """Return whether a type is that of a WebSocket, which says so of itself: it is loaded where there are WebSockets.
 
     >>> from kick.http import Socket
     >>> is_socket(Socket[str, str]), is_socket(Annotated[Socket, "chat"]), is_socket(str)

@@ -85,7 +85,7 @@ _SOURCES: Final = {
 }
 
 _READ: Final = (Source.BODY, Source.QUERY, Source.HEADER, Source.COOKIE)
-"""What is validated as the type of the parameter says."""
+"""Sources of values that are validated as the type of the parameter."""
 
 
 class Argument(msgspec.Struct):
@@ -99,12 +99,12 @@ class Argument(msgspec.Struct):
 
     @property
     def has_default(self) -> bool:
-        """Whether the handler can do without it."""
+        """True if the handler can be called without it."""
         return self.default is not _EMPTY
 
 
 class CallPlan:
-    """What the parameters of one handler are filled with.
+    """The plan of a handler's call: a source for each parameter.
 
     `problems` has what is wrong with its signature, `readers` how the arguments are read that are part of the request,
     `upload_limits` what it takes of files. `types` has what stands for the type variables of the controller's bases.
@@ -139,11 +139,11 @@ class CallPlan:
         self._make_readers()
 
     def takes(self, source: Source) -> bool:
-        """Whether any argument comes from there."""
+        """Return whether any argument comes from there."""
         return any(argument.source is source for argument in self.arguments)
 
     def hints(self) -> dict[str, Any]:
-        """The types of the path parameters."""
+        """Return the types of the path parameters."""
         return {argument.name: argument.hint for argument in self.arguments if argument.source is Source.PATH}
 
     def require(self, container: Container, elsewhere: Collection[str] = ()) -> None:
@@ -209,7 +209,7 @@ class CallPlan:
         self.problems += problems
 
     def _make_readers(self) -> None:
-        """How each part of the request is read; where there are several, all of them tell what is wrong."""
+        """Make the readers of the parts of a request. Where there are several, each reports its errors."""
         files = {each.name: each.hint for each in self.arguments if each.source is Source.FILE}
         for argument in self.arguments:
             source, hint = argument.source, argument.hint
@@ -263,7 +263,7 @@ class CallPlan:
 
 
 def handler_problem(handler: Any, place: str) -> KickError | None:
-    """Why something cannot be called as a handler; `None` when it can.
+    """Return the reason why something cannot be called as a handler; `None` if it can.
 
     >>> async def show(): ...
     >>> handler_problem(show, "show() at app.py:1").cause

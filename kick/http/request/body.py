@@ -30,7 +30,7 @@ _ENDLESS: Final = 1 << 62
 
 
 class BodyHeaders(msgspec.Struct, frozen=True):
-    """What the headers of a request say of its body.
+    """The headers of a request about its body.
 
     `media_type` is in lower case and without parameters, and empty when there is none; `length` is in bytes, and 0
     when the request does not say.
@@ -41,7 +41,7 @@ class BodyHeaders(msgspec.Struct, frozen=True):
 
 
 def announced(scope: Scope) -> BodyHeaders:
-    """What the headers say of the body, worked out in one pass.
+    """Read the headers about the body, in one pass.
 
     >>> announced({"headers": [(b"content-type", b"Text/HTML; charset=utf-8"), (b"content-length", b"7")]})
     BodyHeaders(media_type='text/html', length=7)
@@ -56,7 +56,7 @@ def announced(scope: Scope) -> BodyHeaders:
 
 
 def media_type_of(value: bytes) -> str:
-    """The media type in a `Content-Type`, in lower case and without parameters.
+    """Return the media type in a `Content-Type`, in lower case and without parameters.
 
     >>> media_type_of(b"Text/HTML; charset=utf-8")
     'text/html'
@@ -65,7 +65,7 @@ def media_type_of(value: bytes) -> str:
 
 
 def is_json(media_type: str) -> bool:
-    """Whether a media type is JSON (RFC 8259) or built on it (RFC 6839, section 3.1).
+    """Return whether a media type is JSON (RFC 8259) or built on it (RFC 6839, section 3.1).
 
     >>> is_json("application/json"), is_json("application/vnd.api+json"), is_json("text/json")
     (True, True, False)
@@ -74,7 +74,7 @@ def is_json(media_type: str) -> bool:
 
 
 async def stream_body(scope: Scope, receive: Receive, limit: int | None) -> AsyncGenerator[bytes, None]:
-    """The body piece by piece; `limit` is in bytes, `None` is no limit.
+    """Return the body piece by piece; `limit` is in bytes, `None` is no limit.
 
     Raises `PayloadTooLarge` before anything is read when `Content-Length` says that it is too long, and as soon as
     it is when nothing says so; `ClientDisconnect` when the client has gone.
@@ -93,7 +93,7 @@ async def stream_body(scope: Scope, receive: Receive, limit: int | None) -> Asyn
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int | None, length: int) -> bytes:
-    """The whole body; `length` is what `Content-Length` says. See `stream_body`."""
+    """Return the whole body; `length` is what `Content-Length` says. See `stream_body`."""
     left = _ENDLESS if limit is None else limit
     if length > left:
         raise too_large(scope, limit)
@@ -115,14 +115,14 @@ async def read_body(scope: Scope, receive: Receive, limit: int | None, length: i
 
 
 def _chunk_of(message: Message) -> tuple[bytes, bool]:
-    """The piece of a body that a message brings, and whether more is to come."""
+    """Return the piece of a body that a message brings, and whether more is to come."""
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
     return message.get("body", b""), message.get("more_body", False)
 
 
 def too_large(scope: Scope, limit: int | None) -> PayloadTooLarge:
-    """The 413 for a body over the limit. The connection is closed: what is still coming is not read.
+    """Return the 413 for a body over the limit. The connection is closed: what is still coming is not read.
 
     >>> too_large({"http_version": "1.1"}, 10).headers
     {'connection': 'close'}
@@ -131,7 +131,7 @@ def too_large(scope: Scope, limit: int | None) -> PayloadTooLarge:
 
 
 def closing(scope: Scope) -> dict[str, str]:
-    """The headers of a response to a body of which the rest is not read (RFC 9112, section 9.6).
+    """Return the headers of a response to a body of which the rest is not read (RFC 9112, section 9.6).
 
     >>> closing({"http_version": "1.1"}), closing({"http_version": "2"})
     ({'connection': 'close'}, {})
@@ -140,7 +140,7 @@ def closing(scope: Scope) -> dict[str, str]:
 
 
 def parse_form(body: bytes) -> FormData:
-    """The fields of an `application/x-www-form-urlencoded` body (URL Living Standard, section 5.1).
+    """Return the fields of an `application/x-www-form-urlencoded` body (URL Living Standard, section 5.1).
 
     >>> parse_form(b"name=Ada&tag=a&tag=b").getlist("tag")
     ['a', 'b']
@@ -159,7 +159,7 @@ def parse_form(body: bytes) -> FormData:
 
 
 def reads_multipart() -> bool:
-    """Whether python-multipart is installed, which takes multipart forms apart."""
+    """Return whether python-multipart is installed, which takes multipart forms apart."""
     try:
         import python_multipart  # noqa: F401
     except ModuleNotFoundError:
@@ -168,7 +168,7 @@ def reads_multipart() -> bool:
 
 
 def accepted() -> str:
-    """The media types that are read where a type is declared, as `Accept` has them (RFC 9110, section 15.5.16).
+    """Return the media types that are read where a type is declared, as `Accept` has them (RFC 9110, section 15.5.16).
 
     >>> accepted().split(", ")[0]
     'application/json'
@@ -177,6 +177,6 @@ def accepted() -> str:
 
 
 async def one_chunk(body: bytes) -> AsyncGenerator[bytes, None]:
-    """A body that has been read, as a stream of one piece, or of none."""
+    """Return a body that has been read, as a stream of one piece, or of none."""
     if body:
         yield body

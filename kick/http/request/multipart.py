@@ -41,7 +41,7 @@ _NO_MULTIPART: Final = missing_extra("Reading multipart forms", "python-multipar
 async def parse_multipart(
     scope: Scope, chunks: AsyncGenerator[bytes, None], limits: UploadLimits, *, text_limit: int | None
 ) -> FormData:
-    """The fields and files of a `multipart/form-data` body; `text_limit` is in bytes, for all the text there is.
+    """Return the fields and files of a `multipart/form-data` body; `text_limit` is in bytes, for all the text there is.
 
     Raises `BadRequest` for what cannot be read, `PayloadTooLarge` and `UnsupportedMediaType` for what is not allowed,
     as soon as that is seen; and `UnsupportedMediaType` when python-multipart is not installed. Whatever is raised,
@@ -168,7 +168,7 @@ class _Receiver:
         self._header = [bytearray(), bytearray()]
 
     def _open(self) -> None:
-        """The headers of a part are there: decide what it is, and whether it is taken."""
+        """Decide what a part is, and whether it is taken; its headers are complete."""
         from python_multipart.multipart import parse_options_header
 
         part = self._part
@@ -187,7 +187,7 @@ class _Receiver:
         part.text = bytearray()
 
     def _is_object(self, part: _Part) -> bool:
-        """Whether a part with a file name is JSON for a field that is an object: so a browser sends a `Blob`."""
+        """Return whether a part with a file name is JSON for a field that is an object: so a browser sends a `Blob`."""
         said = next((value for name, value in part.headers if name == b"content-type"), b"")
         return part.name in self._limits.objects and is_json(media_type_of(said))
 

@@ -15,7 +15,7 @@ _LONGEST_ID: Final = 128
 
 
 def draw_request_id() -> str:
-    """A new name for a request: 32 hexadecimal digits that nobody can guess.
+    """Return a new name for a request: 32 hexadecimal digits that nobody can guess.
 
     >>> len(draw_request_id()), draw_request_id() == draw_request_id()
     (32, False)
@@ -33,7 +33,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def usable_id(text: str) -> bool:
-    """Whether an id that came with a request may go on: a token (RFC 9110, section 5.6.2) of at most 128 characters.
+    """Return whether the id of a request is valid: a token (RFC 9110, section 5.6.2) of at most 128 characters.
 
     >>> usable_id("b1946ac9-2492"), usable_id(""), usable_id("a b"), usable_id("a" * 129)
     (True, False, False, False)

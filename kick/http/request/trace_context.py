@@ -36,11 +36,11 @@ class Trace(msgspec.Struct, frozen=True):
 
     @property
     def is_sampled(self) -> bool:
-        """Whether the caller records the trace."""
+        """True if the caller records the trace."""
         return bool(self.flags & 1)
 
     def child(self) -> Trace:
-        """The same trace with a new parent: for a request that this one sends.
+        """Return the same trace with a new parent: for a request that this one sends.
 
         >>> trace = parse_trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
         >>> trace.child().trace_id == trace.trace_id, trace.child().parent_id == trace.parent_id
@@ -53,7 +53,7 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 def parse_trace(parent: str, state: str = "") -> Trace | None:
-    """The trace that the headers `traceparent` and `tracestate` name; `None` for what is malformed.
+    """Return the trace that the headers `traceparent` and `tracestate` name; `None` for what is malformed.
 
     A version above 00 may have more fields, which are left out (section 4.1).
 

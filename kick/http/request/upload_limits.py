@@ -1,4 +1,4 @@
-"""What a route takes of files, worked out at start-up from the types that it declares."""
+"""Upload limits of a route, derived from its types at start-up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LISTS: Final = (list, tuple, set, frozenset)
 
 
 class UploadLimits(msgspec.Struct, frozen=True):
-    """What a route takes of files: `files` by the name of their field, `others` of all the other fields.
+    """Upload limits of a route: `files` by the name of their field, `others` of all the other fields.
 
     `objects` are fields that are read from JSON, which a browser may send as if it were a file.
 
@@ -37,26 +37,26 @@ class UploadLimits(msgspec.Struct, frozen=True):
     objects: frozenset[str] = frozenset()
 
     def of(self, name: str) -> File:
-        """What is allowed of the files of a field."""
+        """Return the limits of a field."""
         return self.files.get(name, self.others)
 
     @property
     def room(self) -> int:
-        """How many bytes the files may have, beyond what the limit of bodies is."""
+        """Bytes that the files may have beyond the limit of bodies."""
         return sum((each.max_size or 0) * (each.max_files or 1) for each in (*self.files.values(), self.others))
 
     @property
     def most_files(self) -> int:
-        """How many files a form may have."""
+        """The most files that a form may have."""
         return max(MOST_FILES, sum(each.max_files or 1 for each in (*self.files.values(), self.others)))
 
 
 ANY_FILES: Final = UploadLimits()
-"""What a route takes that says nothing of files: whatever the limit of bodies leaves room for."""
+"""Limits of a route that declares no files: the limit of bodies alone."""
 
 
 def upload_limits_of(hints: Mapping[str, Any], body: Any = None, others: File | None = None) -> UploadLimits | None:
-    """What the parameters for files, the type of the body and the option of a route allow; `None` for nothing special.
+    """Return the upload limits of a route, from its parameters, body type and option; `None` if it declares none.
 
     >>> from kick.http.uploads import UploadFile
     >>> upload_limits_of({"avatar": Annotated[UploadFile, File(max_size=100)]}).files
@@ -71,7 +71,7 @@ def upload_limits_of(hints: Mapping[str, Any], body: Any = None, others: File | 
 
 
 def file_of(hint: Any) -> File | None:
-    """What the type of a parameter or field allows of its files; `None` for a type that is not of files."""
+    """Return the limits in the type of a parameter or field; `None` for a type that is not of files."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
         inner = file_of(args[0])
@@ -90,7 +90,7 @@ def file_of(hint: Any) -> File | None:
 
 
 def file_fields(hint: Any) -> dict[str, File]:
-    """What the fields for files of a type allow, by their names on the wire.
+    """Return the limits of the file fields of a type, by their names on the wire.
 
     >>> from kick.http.uploads import UploadFile
     >>> fields = [("name", str), ("small_picture", UploadFile | None, None)]
@@ -120,7 +120,7 @@ def _says_file(hint: Any) -> bool:
 
 
 def _classes_of(hint: Any) -> Iterable[tuple[Any, dict[str, str]]]:
-    """The classes with fields that a value may be of, and the names of the fields on the wire."""
+    """Return the classes with fields that a value may be of, and the names of the fields on the wire."""
     for kind in kinds_of(hint):
         cls = getattr(kind, "cls", None)
         model: Any = getattr(cls, "model_fields", None)

@@ -17,7 +17,7 @@ logger: Final = logging.getLogger("kick.http")
 
 
 class Background:
-    """What one request leaves to be done after its response, in the order in which it was named.
+    """Background tasks of one request, called after its response in the order in which they were added.
 
     One that fails is logged and stops no other. `of` describes the request, for the log; what is no coroutine function
     runs in `threads`.

@@ -40,7 +40,7 @@ class SafeResponse(HasSafeHeaders):
     background: BackgroundTask | None
 
     def __copy__(self) -> Self:
-        """What `copy()` would make, without its detour by way of pickling."""
+        """Return a shallow copy, without the detour that `copy()` takes by way of pickling."""
         own = _new(type(self))
         own.__dict__.update(self.__dict__)
         return own
@@ -94,7 +94,7 @@ class SafeHeaders(MutableHeaders):
         super().__setitem__(key, value)
 
     def setdefault(self, key: str, value: str) -> str:
-        """The value of a header, set where it is not there."""
+        """Return the value of a header, set where it is not there."""
         header_line(key, value)
         return super().setdefault(key, value)
 
@@ -105,7 +105,7 @@ class SafeHeaders(MutableHeaders):
 
 
 def header_line(name: str, value: str) -> tuple[bytes, bytes]:
-    """A header as it is sent, its name in lower case.
+    """Return a header as it is sent, its name in lower case.
 
     >>> header_line("X-Count", "7")
     (b'x-count', b'7')
@@ -119,7 +119,7 @@ def header_line(name: str, value: str) -> tuple[bytes, bytes]:
 
 
 def empty_response(status: int, *headers: tuple[bytes, bytes]) -> ReadyResponse:
-    """A response that has no body, and says so.
+    """Return a response that has no body, and says so.
 
     >>> empty_response(303, (b"location", b"/")).raw_headers, empty_response(204).raw_headers
     ([(b'content-length', b'0'), (b'location', b'/')], [])
@@ -130,7 +130,7 @@ def empty_response(status: int, *headers: tuple[bytes, bytes]) -> ReadyResponse:
 
 
 def head_of(response: Response) -> Response:
-    """What answers HEAD in place of the response to GET.
+    """Return the response to HEAD for the response to GET.
 
     A file knows by itself, and may be asked for a range; so does what has `answers_head`.
 
@@ -142,7 +142,7 @@ def head_of(response: Response) -> Response:
 
 
 def protected(response: Response) -> Response:
-    """The response, its headers looked at, and from now on of the kind that refuses what breaks out of its line.
+    """Return the response, its headers looked at, and from now on of the kind that refuses what breaks out of its line.
 
     Raises `ValueError` when one does already.
     """
@@ -156,7 +156,7 @@ def protected(response: Response) -> Response:
 
 @lru_cache(maxsize=256)
 def _with_safe_headers(kind: Any) -> Any:
-    """The same class of responses with `headers` of the kind that refuses.
+    """Return the same class of responses with `headers` of the kind that refuses.
 
     Starlette makes the object with the headers itself, and keeps it in a private attribute: only a class says which.
     """
@@ -165,7 +165,7 @@ def _with_safe_headers(kind: Any) -> Any:
 
 
 def own_copy(response: Response) -> Response:
-    """A response with the same content and headers of its own.
+    """Return a response with the same content and headers of its own.
 
     One that a handler keeps and returns again and again must not carry the cookies of one client to the next.
 

@@ -24,7 +24,7 @@ _NOT_OF_304: Final = frozenset(
 
 
 class Outcome(Enum):
-    """What the conditions of a request come to."""
+    """The result of evaluating the preconditions of a request."""
 
     SEND = auto()
     """The response is to be sent, the change to be made."""
@@ -35,7 +35,7 @@ class Outcome(Enum):
 
 
 def entity_tag(value: str, *, weak: bool = False) -> str:
-    """An entity tag as it is sent (section 8.8.3).
+    """Return an entity tag as it is sent (section 8.8.3).
 
     >>> entity_tag("v7"), entity_tag("v7", weak=True)
     ('"v7"', 'W/"v7"')
@@ -48,7 +48,7 @@ def entity_tag(value: str, *, weak: bool = False) -> str:
 
 
 def evaluate(method: str, headers: Headers, *, etag: str | None, modified: datetime | None) -> Outcome:
-    """What the conditions of a request come to, in the order of section 13.2.2.
+    """Evaluate the preconditions of a request, in the order of section 13.2.2.
 
     `etag` and `modified` are those of what there is now, both `None` where there is nothing yet.
 
@@ -76,7 +76,7 @@ def evaluate(method: str, headers: Headers, *, etag: str | None, modified: datet
 
 
 def client_has_it(method: str, headers: Headers, *, etag: str | None, modified: datetime | None) -> bool:
-    """Whether a 304 is all that the client needs; the arguments are those of `evaluate`.
+    """Return whether a 304 is all that the client needs; the arguments are those of `evaluate`.
 
     >>> client_has_it("GET", Headers({"if-none-match": '"v7"'}), etag='"v7"', modified=None)
     True
@@ -90,7 +90,7 @@ def client_has_it(method: str, headers: Headers, *, etag: str | None, modified: 
 
 
 def http_date(moment: datetime) -> str:
-    """A moment as `Last-Modified` has it (section 5.6.7); without a zone it is UTC.
+    """Return a moment as `Last-Modified` has it (section 5.6.7); without a zone it is UTC.
 
     >>> http_date(datetime(2026, 5, 17, 12))
     'Sun, 17 May 2026 12:00:00 GMT'
@@ -99,12 +99,12 @@ def http_date(moment: datetime) -> str:
 
 
 def in_utc(moment: datetime) -> datetime:
-    """A moment in UTC; without a zone it is that already."""
+    """Return a moment in UTC; without a zone it is that already."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def not_modified(response: Response) -> Response:
-    """The 304 in place of a response: its headers, but for those that describe the body (section 15.4.5)."""
+    """Return the 304 in place of a response: its headers, but for those that describe the body (section 15.4.5)."""
     kept = [header for header in response.raw_headers if header[0] not in _NOT_OF_304]
     empty = empty_response(304, *kept)
     empty.background = response.background
@@ -112,7 +112,7 @@ def not_modified(response: Response) -> Response:
 
 
 def _listed(field: str, etag: str | None, *, weakly: bool) -> bool:
-    """Whether an entity tag is in a list of them; `*` stands for any there is."""
+    """Return whether an entity tag is in a list of them; `*` stands for any there is."""
     if field.strip() == "*":
         return True
     if etag is None or (not weakly and etag.startswith("W/")):
@@ -132,6 +132,7 @@ def _is_later(modified: datetime | None, field: str | None) -> bool:
 
 
 def parse_http_date(field: str | None) -> datetime | None:
+    """Return the moment in an HTTP date (RFC 9110, section 5.6.7); `None` for none and for a malformed one."""
     try:
         return in_utc(parsedate_to_datetime(field)) if field else None
     except (ValueError, OverflowError):

@@ -61,7 +61,7 @@ class SentFile(FileResponse):
         await super().__call__(scope, receive, _clipped(send))
 
     def _range_applies(self, headers: Headers) -> bool:
-        """Whether `If-Range`, where it was sent, names this very version (section 13.1.5)."""
+        """Return whether `If-Range`, where it was sent, names this very version (section 13.1.5)."""
         condition = headers.get("if-range")
         return condition is None or condition in (self.headers["etag"], self.headers["last-modified"])
 
@@ -94,7 +94,7 @@ def _clipped(send: Send) -> Send:
 
 
 def ranges(field: str, size: int) -> list[tuple[int, int]] | None:
-    """The parts of a file that `Range` asks for, as first and last byte, in the order of the file.
+    """Return the parts of a file that `Range` asks for, as first and last byte, in the order of the file.
 
     Parts that overlap or touch are one. `None` for a field that is to be ignored: another unit, malformed, or too many
     parts; an empty list where no part is in the file.
@@ -140,7 +140,7 @@ def open_file(
     media_type: str | None,
     disposition: Disposition,
 ) -> SentFile:
-    """The response with a file. Raises `NotFound` where there is none, or none below `root`."""
+    """Return the response with a file. Raises `NotFound` where there is none, or none below `root`."""
     found = Path(path) if root is None else below(root, path)
     try:
         status = found.stat()
@@ -156,14 +156,14 @@ def open_file(
 
 
 def sent_file(path: Path, status: os.stat_result, media_type: str) -> SentFile:
-    """The response with a file that is known to be there. Raises `ValueError` for a media type that is no header."""
+    """Return the response with an existing file. Raises `ValueError` for a media type that is no header."""
     response = SentFile(path, media_type, status)
     protected(response)
     return response
 
 
 def below(root: str | os.PathLike[str], name: str | os.PathLike[str]) -> Path:
-    """A file in a folder, by a name that may have come from anywhere: nothing leads out of the folder.
+    """Return a file in a folder, by a name that may have come from anywhere: nothing leads out of the folder.
 
     Symbolic links are followed, and have to end in the folder too. Raises `NotFound` for a name that leads elsewhere.
 
@@ -185,7 +185,7 @@ def below(root: str | os.PathLike[str], name: str | os.PathLike[str]) -> Path:
 
 
 def media_type_of(name: str) -> str:
-    """The media type that a file name stands for.
+    """Return the media type that a file name stands for.
 
     >>> media_type_of("report.pdf"), media_type_of("report")
     ('application/pdf', 'application/octet-stream')
@@ -214,7 +214,7 @@ def content_disposition(disposition: Disposition, filename: str) -> bytes:
 
 
 def safe_name(filename: str) -> str:
-    """A name that a file may be saved under, of one that came from anywhere.
+    """Return a name that a file may be saved under, of one that came from anywhere.
 
     Folders are left out, and so are control characters, line breaks, and the marks that make text run backwards:
     `invoice\\u202efdp.exe` would look like `invoiceexe.pdf`. A dot or a space at either end goes too.

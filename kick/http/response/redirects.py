@@ -12,7 +12,7 @@ _has_control: Final = re.compile(r"[\x00-\x1f\x7f]").search
 
 
 def is_local(url: str, host: str) -> bool:
-    """Whether a browser that is sent to `url` stays on `host`, as the `Host` header names it.
+    """Return whether a browser that is sent to `url` stays on `host`, as the `Host` header names it.
 
     Browsers read a backslash as a slash, leave out line breaks and tabs, and take the space away at both ends (URL
     Living Standard, section 4.4). Whatever they could read otherwise than Python does is not local.
@@ -34,7 +34,7 @@ def is_local(url: str, host: str) -> bool:
 
 
 def as_location(url: str) -> bytes:
-    """The value of `Location` (RFC 9110, section 10.2.2): what is no part of an address is percent-encoded.
+    """Return the value of `Location` (RFC 9110, section 10.2.2): what is no part of an address is percent-encoded.
 
     >>> as_location("/café?q=a b")
     b'/caf%C3%A9?q=a%20b'

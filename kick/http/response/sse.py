@@ -38,7 +38,7 @@ class ServerSentEvent(msgspec.Struct, frozen=True, kw_only=True):
     retry: int | None = None
 
     def encode(self) -> bytes:
-        """The event as it is sent. A line break in `event` or `id` is left out: it would end the field."""
+        """Return the event as it is sent. A line break in `event` or `id` is left out: it would end the field."""
         lines: list[str] = []
         if self.event is not None:
             lines.append(f"event: {_one_line(self.event)}")
@@ -105,7 +105,7 @@ class EventStream(StreamResponse):
 
 
 class Line:
-    """What the events and the heartbeat of one stream are sent through, one at a time."""
+    """The sender of one stream's events and heartbeats, one at a time."""
 
     __slots__ = ("_beat", "_ending", "_heart", "_send", "_sends")
 
@@ -197,7 +197,7 @@ class Hearts:
         self._hearts: dict[tuple[float, asyncio.AbstractEventLoop], Heart] = {}
 
     def of(self, interval: float) -> Heart:
-        """The heart of an interval, in the loop that runs."""
+        """Return the heart of an interval, in the loop that runs."""
         key = interval, asyncio.get_running_loop()
         heart = self._hearts.get(key)
         if heart is None:

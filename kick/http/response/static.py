@@ -99,7 +99,7 @@ class StaticFiles:
         return f"StaticFiles({str(self.directory)!r})"
 
     def cache_control(self, name: str) -> bytes:
-        """What caches are told about a file, by its name below the folder.
+        """Return the `Cache-Control` of a file, by its name below the folder.
 
         >>> StaticFiles(".").cache_control("logo.svg")
         b'no-cache'
@@ -109,7 +109,7 @@ class StaticFiles:
         return _REVALIDATE if self.max_age is None else b"public, max-age=%d" % self.max_age
 
     async def answer(self, scope: Scope, parts: list[str]) -> Response:
-        """The response to a GET or HEAD; `parts` are the segments of the path below the mount, decoded.
+        """Return the response to a GET or HEAD; `parts` are the segments of the path below the mount, decoded.
 
         Raises `NotFound` and `PreconditionFailed`.
         """
@@ -125,7 +125,7 @@ class StaticFiles:
         raise NotFound(f"There is nothing at {scope['path']}.")
 
     async def _file(self, name: str, scope: Scope) -> Response | None:
-        """A file below the folder, or that it has not changed (RFC 9110, section 13); `None` without one.
+        """Return a file below the folder, or that it has not changed (RFC 9110, section 13); `None` without one.
 
         Raises `PreconditionFailed`.
         """
@@ -150,7 +150,7 @@ class StaticFiles:
 
 
 def accepts_html(accept: str) -> bool:
-    """Whether a client names HTML among what it takes (RFC 9110, section 12.5.1); `*/*` alone does not.
+    """Return whether a client names HTML among what it takes (RFC 9110, section 12.5.1); `*/*` alone does not.
 
     >>> accepts_html("text/html,*/*;q=0.8"), accepts_html("*/*"), accepts_html("text/html;q=0")
     (True, False, False)
@@ -174,12 +174,12 @@ def _seconds(given: object) -> int:
 
 
 def _page_in(folder: Path) -> str:
-    """A page of a folder, in quotes."""
+    """Return a page of a folder, in quotes."""
     return f'"{next((each.name for each in sorted(folder.glob("*.html"))), "index.html")}"'
 
 
 def _is_name(part: str) -> bool:
-    """Whether a segment can be the name of a file that may be seen."""
+    """Return whether a segment can be the name of a file that may be seen."""
     return bool(part) and "/" not in part and "\\" not in part and (part[0] != "." or part == ".well-known")
 
 

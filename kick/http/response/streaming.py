@@ -26,7 +26,7 @@ _IN_ONE_PIECE: Final = (str, bytes, bytearray, memoryview)
 
 
 class Reason(Enum):
-    """Why a stream ends before it has come to its end."""
+    """The reason why a stream ends before it has come to its end."""
 
     CLIENT_GONE = auto()
     SHUTDOWN = auto()
@@ -103,7 +103,7 @@ class StreamResponse(SafeResponse):
     """
 
     listens = True
-    """Whether it hears of the client's leaving; where not, what the client sends is left to the generator."""
+    """True if it watches for the client to disconnect. If false, the generator reads what the client sends."""
     threads: Threads | None = None
     """Limits how many plain iterables do something at a time."""
 
@@ -149,7 +149,7 @@ class StreamResponse(SafeResponse):
 
 @lru_cache(maxsize=64)
 def _content_type(media_type: str) -> tuple[bytes, bytes]:
-    """The header, with the charset that texts are sent in."""
+    """Return the header, with the charset that texts are sent in."""
     if media_type.startswith("text/") and "charset=" not in media_type.lower():
         media_type += "; charset=utf-8"
     return header_line("content-type", media_type)
@@ -157,7 +157,7 @@ def _content_type(media_type: str) -> tuple[bytes, bytes]:
 
 @coroutine
 def _rest_of(begun: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
-    """What is left of a coroutine that was begun by hand and waits for something, to be awaited."""
+    """Return an awaitable for the rest of a coroutine that was begun by hand and waits for something."""
     while True:
         try:
             yield waits_for
@@ -180,7 +180,7 @@ async def close(chunks: AsyncIterable[Any]) -> None:
 
 
 async def in_threads(chunks: Iterable[Any], threads: Threads | None = None) -> AsyncGenerator[Any]:
-    """The pieces of a plain iterable, each made in a worker thread; those of a list or tuple are there already.
+    """Return the pieces of a plain iterable, each made in a worker thread; those of a list or tuple are there already.
 
     >>> async def joined() -> str:
     ...     return "".join([each async for each in in_threads(iter("abc"))])

@@ -23,7 +23,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class ControllerInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What `@Controller` was told."""
+    """The options of `@Controller`."""
 
     prefix: str
     session: bool | None
@@ -31,7 +31,7 @@ class ControllerInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What `@Get` and the like were told."""
+    """The options of `@Get` and the like."""
 
     method: str
     path: str
@@ -45,7 +45,7 @@ class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SocketInfo(RouteInfo, frozen=True, kw_only=True):
-    """What `@WebSocket` was told. Its `method` is that of the handshake (RFC 6455, section 4.1)."""
+    """The options of `@WebSocket`. Its `method` is that of the handshake (RFC 6455, section 4.1)."""
 
     origins: Any = ()
     max_message: int = 1 << 20
@@ -67,7 +67,6 @@ def Controller(prefix: str = "", *, session: bool | None = None, version: str | 
     ...     async def show(self, note_id: int) -> dict[str, int]:
     ...         return {"id": note_id}
     """
-
     if not isinstance(prefix, str):
         raise decorator_not_called("Controller", prefix)
 
@@ -115,7 +114,7 @@ class Verb:
         name: str | None = None,
         cancel_on_disconnect: bool = False,
     ) -> Callable[[F], F]:
-        """The decorator; the function keeps its type.
+        """Return the decorator; the function keeps its type.
 
         Raises `KickError`: `decorator-not-called` where its parentheses are missing, and `handler-twice` where it
         decorates a second handler of one name in a class.
@@ -215,7 +214,6 @@ def Use(*middleware: Any) -> Callable[[Decorated], Decorated]:
     ... @Controller("/notes")
     ... class NoteController: ...
     """
-
     for each in middleware:
         if hasattr(each, _ROUTES) or (isinstance(each, type) and controller_info(each) is not None):
             raise decorator_not_called("Use", each)
@@ -239,12 +237,12 @@ def _check_name(function: Any, frame: FrameType | None) -> None:
 
 
 def controller_info(cls: type) -> ControllerInfo | None:
-    """What `@Controller` was told about this very class."""
+    """Return the options of `@Controller` on this very class."""
     return vars(cls).get(_CONTROLLER)
 
 
 def handlers_of(cls: type) -> Iterator[tuple[Any, RouteInfo]]:
-    """The handlers of a class with their routes, inherited ones included, in the order of their definition.
+    """Return the handlers of a class with their routes, inherited ones included, in the order of their definition.
 
     A method that overrides an inherited handler takes over its routes, unless it has some of its own; `None` in its
     place takes them away.
@@ -263,7 +261,7 @@ def handlers_of(cls: type) -> Iterator[tuple[Any, RouteInfo]]:
 
 
 def middleware_of(target: Any) -> tuple[Any, ...]:
-    """What `@Use` put around a handler, or around a class and those it inherits from, outermost first."""
+    """Return the middleware of `@Use` on a handler, or on a class and its bases, outermost first."""
     if not isinstance(target, type):
         return tuple(getattr(target, _MIDDLEWARE, ()))
     return tuple(each for base in reversed(target.__mro__) for each in vars(base).get(_MIDDLEWARE, ()))

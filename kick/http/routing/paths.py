@@ -65,11 +65,11 @@ _KINDS: Final[dict[Any, str]] = {str: "str", int: "int", float: "float", UUID: "
 _PARAMETER: Final = re.compile(r"\{([A-Za-z_]\w*)(?::([a-z]+))?\}")
 
 _NEVER_SENT: Final = re.compile(r"[?#\s\x00-\x1f\x7f]")
-"""What no path of a request holds undecoded, or decoded in any sensible one."""
+"""Characters that no path of a request contains."""
 
 
 def parse_path(path: str, hints: dict[str, Any], place: str) -> list[Segment]:
-    """The segments of a path; `hints` has the type of each parameter that the handler takes.
+    """Return the segments of a path; `hints` has the type of each parameter that the handler takes.
 
     >>> [segment.literal or segment.kind for segment in parse_path("/users/{user_id}", {"user_id": int}, "")]
     ['users', 'int']
@@ -100,7 +100,7 @@ def parse_path(path: str, hints: dict[str, Any], place: str) -> list[Segment]:
 
 
 def path_names(path: str) -> list[str]:
-    """The names of the parameters in a path.
+    """Return the names of the parameters in a path.
 
     >>> path_names("/users/{user_id}/files/{rest:path}")
     ['user_id', 'rest']
@@ -131,7 +131,7 @@ def _parameter(name: str, kind: str | None, hint: Any, path: str, place: str) ->
 
 
 def plain_hint(hint: Any) -> Any:
-    """A hint without `Annotated`, `| None` and `NewType`: the path of a request cannot be without the parameter.
+    """Return a hint without `Annotated`, `| None` and `NewType`: the path of a request cannot be without the parameter.
 
     >>> plain_hint(int | None)
     <class 'int'>
@@ -148,7 +148,7 @@ def plain_hint(hint: Any) -> Any:
 
 
 def _choices(hint: Any) -> dict[str, Any] | None:
-    """The values of an enum or a `Literal` by their text."""
+    """Return the values of an enum or a `Literal` by their text."""
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return {str(member.value): member for member in hint}
     if get_origin(hint) is Literal:
@@ -157,7 +157,7 @@ def _choices(hint: Any) -> dict[str, Any] | None:
 
 
 def split_path(path: str, raw_path: bytes | None, root_path: str) -> list[str]:
-    """What is between the slashes of a path below `root_path`, each piece percent-decoded once.
+    """Return the segments of a path below `root_path`, each percent-decoded once.
 
     `raw_path` is the path as it was sent.
 
@@ -176,7 +176,7 @@ def split_path(path: str, raw_path: bytes | None, root_path: str) -> list[str]:
 
 
 def root_in(path: str, root_path: str) -> str:
-    """The part of a path that is the `root_path` of the server; nothing, where a proxy took it away.
+    """Return the part of a path that is the `root_path` of the server; nothing, where a proxy took it away.
 
     >>> root_in("/api/notes", "/api/"), root_in("/apiary/notes", "/api")
     ('/api', '')

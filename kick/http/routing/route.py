@@ -53,7 +53,7 @@ class Route(msgspec.Struct, kw_only=True, eq=False):
 
     @property
     def is_websocket(self) -> bool:
-        """Whether it serves a WebSocket; its method is that of the handshake, GET."""
+        """True if it serves a WebSocket; its method is that of the handshake, GET."""
         return isinstance(self.info, SocketInfo)
 
     def __repr__(self) -> str:

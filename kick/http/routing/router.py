@@ -91,7 +91,7 @@ class Router:
                     self.static[route.path]["HEAD"] = node.routes["HEAD"][0]
 
     def find_by_tail(self, method: str, path: str) -> Found | None:
-        """The route for a path that is not in `static`, if its last segment is the only parameter, as it often is."""
+        """Return the route of a path whose last segment is the only parameter, as it often is."""
         place, slash, last = path.rpartition("/")
         only = self._tails.get(place)
         leaf = None if only is None else only.node.routes.get(method)
@@ -103,7 +103,7 @@ class Router:
             return None
 
     def find(self, method: str, parts: list[str]) -> Found | None:
-        """The route for a method and the segments of a path, percent-decoded, and its parameters."""
+        """Return the route for a method and the segments of a path, percent-decoded, and its parameters."""
         node = self._root
         values: list[Any] = []
         for index in range(1, len(parts)):
@@ -125,7 +125,7 @@ class Router:
         return _at_leaf(node, values, method)
 
     def allowed(self, parts: list[str]) -> tuple[str, ...]:
-        """The methods that have a route at a path; none means that nothing is there."""
+        """Return the methods that have a route at a path; none means that nothing is there."""
         methods: set[str] = set()
         for found in _methods(self._root, parts, 1):
             methods.update(found)
@@ -139,7 +139,7 @@ class Router:
 
 
 class _Node:
-    """What can follow after some segments of a path."""
+    """A node of the routing tree."""
 
     __slots__ = ("literals", "mount", "only", "parameters", "routes")
 
@@ -173,13 +173,13 @@ class _Parameter(NamedTuple):
 
 
 class _Mounted(NamedTuple):
-    """What takes all the paths from some place on that no route takes; `methods` is `None` for any."""
+    """A mount: it takes all paths below a node that no route takes; `methods` is `None` for any."""
 
     route: Route
     names: tuple[str, ...]
     methods: Collection[str] | None
     is_told: bool
-    """Whether `Allow` names the methods."""
+    """True if `Allow` names the methods."""
 
 
 def _rank(parameter: _Parameter) -> tuple[int, str]:
@@ -191,7 +191,7 @@ def _names(segments: Sequence[Segment]) -> tuple[str, ...]:
 
 
 def _find(node: _Node, parts: list[str], index: int, values: list[Any], method: str) -> Found | None:
-    """The first leaf, most specific first, that takes the method."""
+    """Return the first leaf, most specific first, that takes the method."""
     if index == len(parts):
         return _at_leaf(node, values, method)
     part = parts[index]
@@ -233,7 +233,7 @@ def _mounted(mount: _Mounted, values: list[Any], method: str) -> Found | None:
 
 
 def _methods(node: _Node, parts: list[str], index: int) -> Iterator[Collection[str]]:
-    """The methods of all the places that a path leads to."""
+    """Return the methods of all the places that a path leads to."""
     if node.mount is not None and node.mount.is_told:
         yield node.mount.methods or ()
     if index == len(parts):

@@ -47,7 +47,7 @@ class Strict:
         self.find = router.find
 
     def miss(self, method: str, parts: list[str], scope: Scope) -> Miss:
-        """Why `find` found nothing."""
+        """Return the reason why `find` found nothing."""
         return Miss(self.router.allowed(parts))
 
 
@@ -65,7 +65,7 @@ class Ignoring(Strict):
         return _without_slash(self.router, method, parts) or self.router.find(method, parts)
 
     def miss(self, method: str, parts: list[str], scope: Scope) -> Miss:
-        """Why `find` found nothing."""
+        """Return the reason why `find` found nothing."""
         allowed = self.router.allowed(parts)
         return Miss(self.router.allowed(parts[:-1]) if not allowed and _has_slash(parts) else allowed)
 
@@ -81,7 +81,7 @@ class Redirecting(Ignoring):
         return None if _without_slash(self.router, method, parts) else self.router.find(method, parts)
 
     def miss(self, method: str, parts: list[str], scope: Scope) -> Miss:
-        """Why `find` found nothing, and where the route is."""
+        """Return the reason why `find` found nothing, and the location of the route."""
         if _without_slash(self.router, method, parts):
             return Miss(location=location_without_slash(scope))
         return super().miss(method, parts, scope)
@@ -91,7 +91,7 @@ _FINDERS: Final[dict[object, type[Strict]]] = {"strict": Strict, "redirect": Red
 
 
 def finder(router: Router, slash: TrailingSlash) -> Strict:
-    """What finds the routes of an application.
+    """Return the object that finds the routes of an application.
 
     >>> type(finder(Router(), "ignore")).__name__
     'Ignoring'
@@ -100,7 +100,7 @@ def finder(router: Router, slash: TrailingSlash) -> Strict:
 
 
 def slash_problem(given: object) -> KickError | None:
-    """What is wrong with the option.
+    """Return the mistake in the option.
 
     >>> slash_problem("redirect"), slash_problem(True).fix
     (None, 'Write one of them: `trailing_slash="redirect"`.')
@@ -128,12 +128,12 @@ def location_without_slash(scope: Scope) -> bytes:
 
 
 def _has_slash(parts: list[str]) -> bool:
-    """Whether a path ends with one slash that it could do without: `/notes/`, but not `/` or `/notes//`."""
+    """Return whether a path ends with one slash that it could do without: `/notes/`, but not `/` or `/notes//`."""
     return not parts[-1] and len(parts) > 2 and bool(parts[-2])
 
 
 def _without_slash(router: Router, method: str, parts: list[str]) -> Found | None:
-    """What is found without the slash at the end, unless it takes the rest of a path, slashes included."""
+    """Find a route without the slash at the end, unless it takes the rest of a path, slashes included."""
     found = router.find(method, parts[:-1]) if _has_slash(parts) else None
     return None if found is None or _takes_rest(found[0]) else found
 

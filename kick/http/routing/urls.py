@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kick.http.routing.route import Route
 
 _SEGMENT: Final = "!$&'()*+,;=:@"
-"""What may stand in a segment as it is, beside letters and digits (RFC 3986, section 3.3)."""
+"""Characters that a segment may contain unencoded, besides letters and digits (RFC 3986, section 3.3)."""
 
 BELOW: Final = "below"
 """The kind of what follows the path of a mount."""
@@ -67,7 +67,7 @@ class Address:
         self.names = frozenset(segment.name for segment in self.segments if segment.literal is None)
 
     def path(self, values: Mapping[str, Any], name: str) -> str:
-        """The path with these values, percent-encoded. Raises `KickError`: `url-value`."""
+        """Return the path with these values, percent-encoded. Raises `KickError`: `url-value`."""
         return "".join(
             "/" + (quote(each.literal, safe=_SEGMENT) if each.literal is not None else self._filled(each, values, name))
             for each in self.segments
@@ -112,7 +112,7 @@ class URLs:
             self._by_name.setdefault(name, []).extend(both)
 
     def path_for(self, name: str, values: Mapping[str, Any], *, module: str | None = None) -> str:
-        """The path of a route, and what is left over as its query string.
+        """Return the path of a route, and what is left over as its query string.
 
         `module` is where the question comes from: of several that fit, its own route is meant. Raises `KickError`:
         `url-name`, `url-ambiguous` and `url-value`.
@@ -144,7 +144,7 @@ class URLs:
 
 
 def below_root(root_path: str, path: str) -> str:
-    """A path below the one at which the server has the application.
+    """Return a path below the one at which the server has the application.
 
     >>> below_root("/api", "/notes"), below_root("", "/notes")
     ('/api/notes', '/notes')
@@ -163,7 +163,7 @@ def _nearest(name: str, known: list[str]) -> list[str]:
 
 
 def _text(value: object) -> str:
-    """A value as it stands in a path or a query."""
+    """Return a value as it stands in a path or a query."""
     if isinstance(value, enum.Enum):
         return str(value.value)
     if isinstance(value, bool):
@@ -188,13 +188,13 @@ def _check(segment: Segment, value: object, text: str) -> None:
 
 
 def _rest(text: str) -> str:
-    """What `{name:path}` is filled with: a slash at its beginning is encoded, or the address would lead to a host."""
+    """Return the value of `{name:path}`: a slash at its beginning is encoded, or the URL would lead to a host."""
     encoded = quote(text, safe=_SEGMENT + "/")
     return "%2F" + encoded[1:] if encoded.startswith("/") else encoded
 
 
 def _query(values: Mapping[str, Any], name: str, path: str) -> str:
-    """The query string; `None` is left out, of a list each value stands for itself."""
+    """Return the query string; `None` is left out, of a list each value stands for itself."""
     pairs: list[tuple[str, str]] = []
     for key, value in values.items():
         several: Iterable[Any] = value if isinstance(value, list | tuple | set | frozenset) else (value,)
@@ -210,7 +210,7 @@ def _query(values: Mapping[str, Any], name: str, path: str) -> str:
 
 
 def _example(kind: Any) -> str:
-    """A value as it can be written for a parameter."""
+    """Return a value as it can be written for a parameter."""
     if isinstance(kind, str):
         return _EXAMPLES.get(kind, '"text"')
     first = next(iter(get_args(kind) or kind))

@@ -21,7 +21,7 @@ def bad_version(given: object, place: str) -> KickError:
 
 
 def version_problem(version: object, place: str) -> KickError | None:
-    """What is wrong with a version; `None` is no version.
+    """Return the mistake in a version; `None` is no version.
 
     >>> version_problem("v1", "Module('shop')"), version_problem(2, "Module('shop')").fix
     (None, 'Write it as it stands in the path: `version="v2"`.')

@@ -21,7 +21,7 @@ class _Fields(msgspec.Struct, frozen=True):
 
 
 def filler(hint: Any) -> Callable[[Any], Any] | None:
-    """What puts the defaults into a decoded value of the type `hint`; `None` where there are none to put.
+    """Return a function that fills in the defaults of a decoded value; `None` if the type has none.
 
     >>> Page = dataclasses.make_dataclass("Page", [("number", int, 1)])
     >>> page = msgspec.convert({}, Page)
@@ -56,7 +56,7 @@ def filler(hint: Any) -> Callable[[Any], Any] | None:
 
 
 def _collect(info: Any, known: dict[type, _Fields], seen: set[int]) -> None:
-    """The classes with fields within a type."""
+    """Return the classes with fields within a type."""
     if id(info) in seen:
         return
     seen.add(id(info))
@@ -81,5 +81,5 @@ def _defaults(cls: type) -> dict[str, Any]:
 
 
 def _is_slot(member: object) -> bool:
-    """Whether it stands for a slot, which msgspec has filled."""
+    """Return whether it stands for a slot, which msgspec has filled."""
     return isinstance(member, MemberDescriptorType)

@@ -87,7 +87,7 @@ def errors_in(value: Any, hint: Any, location: str, fallback: str, *, strict: bo
 
 
 def pointer(start: str, *steps: object) -> str:
-    """A JSON Pointer (RFC 6901) from `start` on.
+    """Return a JSON Pointer (RFC 6901) from `start` on.
 
     >>> pointer("/body", "a/b", 0)
     '/body/a~1b/0'
@@ -109,7 +109,7 @@ class _Walk:
         self._room = MOST_CHARACTERS
 
     def into(self, value: Any, info: types.Type, place: Place | None) -> Any:
-        """The converted value, or `_INVALID`."""
+        """Return the converted value, or `_INVALID`."""
         while isinstance(info, types.Metadata):
             info = info.type
         if isinstance(info, types.UnionType):
@@ -186,7 +186,7 @@ class _Walk:
         return _INVALID if len(self.errors) > before else self._made(info, found, place)
 
     def _positions(self, value: list[Any] | tuple[Any, ...], info: Any, place: Place | None) -> Any:
-        """A Struct that is sent as an array, and a named tuple."""
+        """Return a Struct that is sent as an array, and a named tuple."""
         before = len(self.errors)
         first = 0 if getattr(info, "tag", None) is None else 1
         found: dict[str, Any] = {}
@@ -224,7 +224,7 @@ class _Walk:
         return _INVALID if len(self.errors) > before else self._piece(found, _hint_of(info), place)
 
     def _made(self, info: Any, found: dict[str, Any], place: Place | None) -> Any:
-        """An instance, so that what its class has to say about the whole is heard."""
+        """Return an instance, so that what its class has to say about the whole is heard."""
         cls: Any = get_origin(info.cls) or info.cls
         attributes = getattr(cls, "__attrs_attrs__", ())
         if attributes:
@@ -280,7 +280,7 @@ def _any_of(kinds: Iterable[types.Type]) -> Any:
 
 
 def _hint_of(info: Any) -> Any:
-    """A type that stands for a kind: with its constraints, and without what is inside of it."""
+    """Return a type that stands for a kind: with its constraints, and without what is inside of it."""
     while isinstance(info, types.Metadata):
         info = info.type
     if isinstance(info, types.UnionType):
@@ -310,7 +310,7 @@ def _standard(kind: str) -> Any:
 
 
 def _said(error: Exception) -> str:
-    """What an exception says; those of attrs have the attribute and more beside it."""
+    """Return the message of an exception; those of attrs have the attribute and more beside it."""
     return error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
 
 

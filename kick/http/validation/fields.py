@@ -48,7 +48,7 @@ class Texts(Protocol):
 
 
 def query_of(scope: Scope) -> QueryParams:
-    """The query string as a multi-dict.
+    """Return the query string as a multi-dict.
 
     >>> query_of({"query_string": b"tag=a&tag=caf%C3%A9"}).getlist("tag")
     ['a', 'café']
@@ -63,7 +63,7 @@ def query_of(scope: Scope) -> QueryParams:
 
 
 def collector(hint: Any) -> Callable[[Texts], dict[str, Any]]:
-    """How texts are gathered for the type `hint`: lists where it has lists, the last one of a name elsewhere.
+    """Return a function that collects form or query fields for a type: all values for list fields, else the last.
 
     A number that is left empty counts as left out, and a switch may be `on`, as browsers send it. A form is flat: a
     field that is an object itself is read from JSON (OpenAPI 3.1, "Encoding Object").
@@ -105,7 +105,7 @@ def collector(hint: Any) -> Callable[[Texts], dict[str, Any]]:
 
 
 def has_names(hint: Any) -> bool:
-    """Whether a type is one of objects: what has names and values, as a query string and a form have.
+    """Return whether a type is one of objects: what has names and values, as a query string and a form have.
 
     >>> has_names(dict[str, int]), has_names(int), has_names(list[int])
     (True, False, False)
@@ -114,7 +114,7 @@ def has_names(hint: Any) -> bool:
 
 
 def object_fields(hint: Any) -> frozenset[str]:
-    """The fields that are objects themselves, or lists of them: in a form they are JSON.
+    """Return the fields that are objects themselves, or lists of them: in a form they are JSON.
 
     >>> from msgspec import defstruct
     >>> sorted(object_fields(defstruct("Order", [("name", str), ("address", dict[str, str]), ("stops", list[dict])])))
@@ -124,7 +124,7 @@ def object_fields(hint: Any) -> frozenset[str]:
 
 
 def names_of_model(fields: Any) -> dict[str, str]:
-    """The names on the wire of the fields of a pydantic model, by their own names."""
+    """Return the names on the wire of the fields of a pydantic model, by their own names."""
     names: dict[str, str] = {}
     for name, field in fields.items():
         alias = field.validation_alias
@@ -133,7 +133,7 @@ def names_of_model(fields: Any) -> dict[str, str]:
 
 
 def has_items(hint: Any) -> bool:
-    """Whether a type is one of several values: lists, tuples, sets.
+    """Return whether a type is one of several values: lists, tuples, sets.
 
     >>> has_items(list[int] | None), has_items(str)
     (True, False)
@@ -142,7 +142,7 @@ def has_items(hint: Any) -> bool:
 
 
 def _from_json(texts: list[Any]) -> list[Any]:
-    """The values of JSON texts; what is none stays a text, which then is of the wrong type."""
+    """Return the values of JSON texts; what is none stays a text, which then is of the wrong type."""
     values: list[Any] = []
     for text in texts:
         try:
@@ -153,7 +153,7 @@ def _from_json(texts: list[Any]) -> list[Any]:
 
 
 def _holds_objects(kinds: list[types.Type]) -> bool:
-    """Whether a field takes objects, or a list of them, and no text."""
+    """Return whether a field takes objects, or a list of them, and no text."""
     inner = [each for kind in kinds if isinstance(kind, _SEVERAL) for each in _flat(getattr(kind, "item_type", _TEXT))]
     return not _any([*kinds, *inner], _TEXTUAL) and any(map(_is_object, [*kinds, *inner]))
 
@@ -171,7 +171,7 @@ def _all_lists(texts: Texts) -> dict[str, Any]:
 
 
 def _fields_of(hint: Any) -> dict[str, list[types.Type]] | None:
-    """The kinds of each field by its name on the wire; `None` for what has no fields."""
+    """Return the kinds of each field by its name on the wire; `None` for what has no fields."""
     model: Any = getattr(hint, "model_fields", None)
     if model is not None:
         return {wire_name: kinds_of(model[name].annotation) for name, wire_name in names_of_model(model).items()}
@@ -187,7 +187,7 @@ def _holds_lists(hint: Any) -> bool:
 
 
 def kinds_of(hint: Any) -> list[types.Type]:
-    """The kinds a value of a type may have; anything, for a type that msgspec does not know.
+    """Return the kinds a value of a type may have; anything, for a type that msgspec does not know.
 
     >>> [type(kind).__name__ for kind in kinds_of(int | None)]
     ['IntType', 'NoneType']
@@ -199,7 +199,7 @@ def kinds_of(hint: Any) -> list[types.Type]:
 
 
 def _flat(kind: types.Type) -> list[types.Type]:
-    """The kinds a value may have, without what is only said about them."""
+    """Return the kinds a value may have, without what is only said about them."""
     while isinstance(kind, types.Metadata):
         kind = kind.type
     return [each for one in kind.types for each in _flat(one)] if isinstance(kind, types.UnionType) else [kind]

@@ -34,7 +34,7 @@ _LISTS: Final = (list, tuple, set, frozenset)
 
 
 def _encode_other(value: Any) -> Any:
-    """What msgspec does not know: session data and other mappings, pydantic models, subclasses of builtins."""
+    """Encode types that msgspec does not know: mappings, pydantic models, subclasses of builtins."""
     if isinstance(value, Mapping) and not isinstance(value, HTTPConnection):  # a request is a mapping: of its scope
         return dict(value)
     if isinstance(value, Set | deque):
@@ -74,7 +74,7 @@ def unencodable(value: Any, error: TypeError) -> TypeError:
 
 
 def _objects_in(value: Any, *, depth: int) -> Iterator[object]:
-    """The objects of kick's own in a value, the outermost first."""
+    """Return the objects of kick's own in a value, the outermost first."""
     if type(value).__module__.partition(".")[0] == "kick":
         yield value
     elif depth and isinstance(value, Mapping):
@@ -100,7 +100,7 @@ _decode_any: Final = msgspec.json.Decoder().decode
 
 
 def decode_json(body: bytes) -> Any:
-    """The value of a JSON text (RFC 8259); raises `BadRequest` that says where it breaks off.
+    """Return the value of a JSON text (RFC 8259); raises `BadRequest` that says where it breaks off.
 
     >>> decode_json(b'{"a":1}')
     {'a': 1}
@@ -112,7 +112,7 @@ def decode_json(body: bytes) -> Any:
 
 
 def json_decoder(hint: Any) -> Decode:
-    """A function from JSON to a value of the type `hint`.
+    """Return a function from JSON to a value of the type `hint`.
 
     It raises `BadRequest` for what is no JSON and `UnprocessableEntity`, with all the errors, for what does not fit.
     Raises `TypeError` when nothing can be validated as `hint`.
@@ -137,7 +137,7 @@ def json_decoder(hint: Any) -> Decode:
 
 
 def converter(hint: Any, part: str) -> Convert:
-    """A function from texts (of a form, a query string or headers) to a value of the type `hint`.
+    """Return a function from texts (of a form, a query string or headers) to a value of the type `hint`.
 
     Numbers, booleans and the like are read from their text. `part` begins the location of errors: `"query"`.
     Raises `TypeError` when nothing can be validated as `hint`.
@@ -160,7 +160,7 @@ def converter(hint: Any, part: str) -> Convert:
 
 
 def needs_pydantic(hint: Any) -> bool:
-    """Whether pydantic has to validate a type; it is never imported for the question.
+    """Return whether pydantic has to validate a type; it is never imported for the question.
 
     Raises `TypeError` when nothing can be validated as `hint`.
 
@@ -179,7 +179,7 @@ def needs_pydantic(hint: Any) -> bool:
 
 
 def holds_uploads(hint: Any) -> bool:
-    """Whether there are files anywhere within a type.
+    """Return whether there are files anywhere within a type.
 
     >>> holds_uploads(dict[str, int])
     False
@@ -191,7 +191,7 @@ def holds_uploads(hint: Any) -> bool:
 
 
 class Role(enum.Enum):
-    """What a type stands for where it is the type of a parameter."""
+    """The role of a type where it is the type of a parameter."""
 
     SCALAR = "scalar"
     DATA = "data"
@@ -199,7 +199,7 @@ class Role(enum.Enum):
 
 
 def role_of(hint: Any) -> Role:
-    """Whether a type is one of plain values, of data as a request brings it, or of something that is provided.
+    """Return whether a type is one of plain values, of data as a request brings it, or of something that is provided.
 
     >>> class Note(msgspec.Struct): ...
     >>> class Notes: ...
@@ -240,7 +240,7 @@ def _is_data(hint: Any) -> bool:
 
 
 def invalid(errors: list[FieldError]) -> UnprocessableEntity:
-    """The 422 for these errors.
+    """Return the 422 for these errors.
 
     >>> invalid([{"location": "/body", "message": "A body is required", "code": "missing"}]).detail
     '1 thing is wrong with the request.'
@@ -251,7 +251,7 @@ def invalid(errors: list[FieldError]) -> UnprocessableEntity:
 
 
 def malformed(part: str, detail: str, message: str, code: str) -> BadRequest:
-    """The 400 for a part of a request that cannot be read at all.
+    """Return the 400 for a part of a request that cannot be read at all.
 
     >>> malformed("query", "The query string is not UTF-8.", "Expected UTF-8", "encoding").status
     400
@@ -277,7 +277,7 @@ def _malformed(error: Exception, body: bytes | str) -> BadRequest:
 
 
 def _custom_types(info: Any, seen: set[int] | None = None) -> list[Any]:
-    """The classes within a type that msgspec would only compare with isinstance."""
+    """Return the classes within a type that msgspec would only compare with isinstance."""
     seen = set() if seen is None else seen
     if id(info) in seen:
         return []
@@ -295,7 +295,7 @@ def _custom_types(info: Any, seen: set[int] | None = None) -> list[Any]:
 
 
 def _adapter(hint: Any) -> Any:
-    """pydantic's validator of a type; raises `TypeError` when it knows none."""
+    """Pydantic's validator of a type; raises `TypeError` when it knows none."""
     pydantic = sys.modules["pydantic"]
     try:
         return pydantic.TypeAdapter(hint)
@@ -314,7 +314,7 @@ def _pydantic_decoder(hint: Any) -> Decode:
 
 
 def _validated(validate: Callable[[Any], Any], given: Any, part: str, value: Any) -> Any:
-    """What pydantic makes of what was `given`, which is `value` or its JSON."""
+    """Validate `given` with pydantic; it is `value` or its JSON."""
     from pydantic import ValidationError
 
     try:
@@ -325,7 +325,7 @@ def _validated(validate: Callable[[Any], Any], given: Any, part: str, value: Any
 
 
 def _pydantic_error(error: Any, location: str, value: Any) -> FieldError:
-    """pydantic's own error, with the way through the value: pydantic names the members of unions on its way, too."""
+    """Pydantic's own error, with the way through the value: pydantic names the members of unions on its way, too."""
     missing = error["type"] == "missing"
     for index, step in enumerate(error["loc"], 1):
         is_there = isinstance(value, Mapping) and step in value

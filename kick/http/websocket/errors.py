@@ -6,7 +6,7 @@ from kick.errors import KickError
 
 
 def missing_socket(place: str) -> KickError:
-    """A handler of a WebSocket that does not take it, so that it could neither receive nor send."""
+    """Return the error for a handler of a WebSocket that does not take the socket."""
     return KickError(
         "socket-missing",
         cause=f"{place} handles a WebSocket, but has no parameter for it.",
@@ -15,7 +15,7 @@ def missing_socket(place: str) -> KickError:
 
 
 def sync_socket_handler(place: str, name: str) -> KickError:
-    """A handler of a WebSocket that is no coroutine function."""
+    """Return the error for a handler of a WebSocket that is no coroutine function."""
     return KickError(
         "socket-sync",
         cause=f"{place} handles a WebSocket, but it is no coroutine function, so it could await no message.",
@@ -24,7 +24,7 @@ def sync_socket_handler(place: str, name: str) -> KickError:
 
 
 def socket_in_http_handler(name: str, method: str, place: str) -> KickError:
-    """A handler of requests that takes a WebSocket."""
+    """Return the error for a handler of requests that takes a WebSocket."""
     return KickError(
         "socket-elsewhere",
         cause=f"The parameter {name!r} of {place} is a Socket, but {method} requests have none.",
@@ -51,7 +51,7 @@ def duplicate_socket(path: str, first: str, second: str) -> KickError:
 
 
 def bad_message_type(type_name: str, place: str, reason: str) -> KickError:
-    """A type that no message can be validated as."""
+    """Return the error for a type that no message can be validated as."""
     return KickError(
         "socket-type",
         cause=f"{place} receives {type_name}, which cannot be read from a message: {reason}",
@@ -61,7 +61,7 @@ def bad_message_type(type_name: str, place: str, reason: str) -> KickError:
 
 
 def bad_origin(given: object, place: str, *, suggestion: str = "https://app.example.com") -> KickError:
-    """A site in `origins=` that no browser would send as an origin (RFC 6454, section 6.2)."""
+    """Return the error for a site in `origins=` that no browser would send as an origin (RFC 6454, section 6.2)."""
     return KickError(
         "socket-origin",
         cause=f"origins={given!r} of {place} is no list of origins: scheme, host and perhaps a port, and no path.",
@@ -70,7 +70,7 @@ def bad_origin(given: object, place: str, *, suggestion: str = "https://app.exam
 
 
 def bad_socket_option(name: str, given: object, place: str, *, expected: str, example: str) -> KickError:
-    """An option of `@WebSocket` whose value makes no sense."""
+    """Return the error for an option of `@WebSocket` whose value makes no sense."""
     return KickError(
         "socket-option", cause=f"{name}={given!r} of {place}: expected {expected}.", fix=f"For example `{example}`."
     )

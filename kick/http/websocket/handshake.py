@@ -87,7 +87,7 @@ class Handshake:
                 self._answered.set()
 
     async def begin(self, ctx: RequestContext[Any], handle: Handle, frames: Frames, info: SocketInfo) -> Response:
-        """The end of the chain: start the handler, and wait until it accepts. Raises what it raises before."""
+        """Start the handler, and wait until it accepts. Raises what it raises before."""
         if self._tasks is None or self._socket is not None:
             raise RuntimeError("the handler of a WebSocket runs once: middleware called call_next() a second time")
         self._socket = Socket(ctx, self, frames, info)
@@ -176,12 +176,12 @@ async def refuse(response: Response, scope: Scope, send: Send) -> None:
 
 
 async def no_body() -> Message:
-    """What is received of a request that has no body, a handshake."""
+    """Receive the empty body of a handshake."""
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
 def handshake_of(ctx: RequestContext[Any]) -> Handshake:
-    """The handshake that a context was made for."""
+    """Return the handshake that a context was made for."""
     handshake: Handshake = ctx.scope[HANDSHAKE]
     return handshake
 
@@ -197,7 +197,7 @@ async def _answer(ctx: RequestContext[Any], endpoint: Endpoint) -> Response:
 
 
 def _told_by(raised: Exception, socket: Socket[Any, Any]) -> Exception | None:
-    """What a handler raised, out of the group that a task group makes of it; nothing when its client is gone."""
+    """Return the exception of a handler, out of the group of a task group; `None` if its client has gone."""
     error: Exception | None = raised
     if socket.closed:
         error = None if isinstance(raised, SocketClosed) else raised
@@ -209,7 +209,7 @@ def _told_by(raised: Exception, socket: Socket[Any, Any]) -> Exception | None:
 
 
 def _closing(error: Exception, ctx: RequestContext[Any]) -> tuple[int, str]:
-    """The code and the reason for a closing after an exception (RFC 6455, section 7.4.1)."""
+    """Return the code and the reason for a closing after an exception (RFC 6455, section 7.4.1)."""
     match error:
         case InvalidMessage():
             return error.code, error.reason

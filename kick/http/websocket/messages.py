@@ -45,12 +45,12 @@ class InvalidMessage(Exception):
         return f"{self.code}: {self.reason}"
 
     def reply(self) -> str:
-        """What `on_invalid="reply"` sends to the client."""
+        """Return the text that `on_invalid="reply"` sends to the client."""
         return encode_json({"type": "error", "detail": self.reason, "errors": self.errors}).decode()
 
 
 class Frames(NamedTuple):
-    """How the messages of one handler are read and written."""
+    """The codec for the messages of one handler."""
 
     decode: Callable[[Frame], Any]
     """Raises `InvalidMessage`."""
@@ -58,7 +58,7 @@ class Frames(NamedTuple):
 
 
 def frames_of(incoming: Any, outgoing: Any) -> Frames:
-    """How messages of these types are read and written: `str` and `bytes` as they are, all others as JSON.
+    """Return the codec for messages of these types: `str` and `bytes` as they are, all others as JSON.
 
     >>> frames_of(list[int], str).decode("[1, 2]"), frames_of(str, list[int]).encode([1, 2])
     ([1, 2], '[1,2]')
@@ -69,7 +69,7 @@ def frames_of(incoming: Any, outgoing: Any) -> Frames:
 
 
 def short_reason(text: str) -> str:
-    """A text as the reason of a closing: at most 123 bytes of UTF-8 (RFC 6455, section 5.5), no character cut.
+    """Return a text as the reason of a closing: at most 123 bytes of UTF-8 (RFC 6455, section 5.5), no character cut.
 
     >>> len(short_reason("ä" * 200).encode())
     123
@@ -81,7 +81,7 @@ def short_reason(text: str) -> str:
 
 
 def is_longer(frame: Frame, limit: int) -> bool:
-    """Whether a message has more than so many bytes; text counts as UTF-8.
+    """Return whether a message has more than so many bytes; text counts as UTF-8.
 
     >>> is_longer("ä", 1), is_longer("ä", 2)
     (True, False)
@@ -117,7 +117,7 @@ def _expecting(kind: type) -> Callable[[Frame], Frame]:
 
 
 def _invalid(error: HTTPError) -> InvalidMessage:
-    """What is wrong with a message, as it is said of bodies, in the words of messages."""
+    """Make the exception for an invalid message of the one for an invalid body."""
     told: list[FieldError] = error.extensions["errors"]
     found = [
         FieldError(

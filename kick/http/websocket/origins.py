@@ -19,7 +19,7 @@ _begins: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s/?#@\\]+)").match
 
 
 def may_connect(headers: Iterable[tuple[bytes, bytes]], scheme: str, allowed: Collection[str]) -> bool:
-    """Whether a handshake comes from a page of the application itself, from one that is allowed, or from no browser.
+    """Return whether a handshake comes from the application's own pages, allowed ones, or no browser.
 
     `scheme` is that of the handshake, `http` or `https`. A proxy in front may have ended TLS: over `http` a page of
     https is one of ours too.
@@ -54,7 +54,7 @@ def _is_own(origin: str, host: str, scheme: str) -> bool:
 
 
 def is_origin(text: object) -> bool:
-    """Whether a text is an origin as browsers send it (RFC 6454, section 6.2), in lower case; or `"*"` or `"null"`.
+    """Return whether a text is an origin as browsers write it (RFC 6454, section 6.2), or `"*"` or `"null"`.
 
     >>> is_origin("https://app.example.com:8443"), is_origin("https://app.example.com/"), is_origin("example.com")
     (True, False, False)
@@ -65,7 +65,7 @@ def is_origin(text: object) -> bool:
 
 
 def nearest_origin(text: object) -> str | None:
-    """The origin that was probably meant.
+    """Return the origin that was probably meant.
 
     >>> nearest_origin("https://App.example.com/chat"), nearest_origin("app.example.com"), nearest_origin(7)
     ('https://app.example.com', 'https://app.example.com', None)

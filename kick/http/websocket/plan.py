@@ -34,7 +34,7 @@ from kick.http.websocket.origins import is_origin, nearest_origin
 
 
 class SocketPlan(CallPlan):
-    """What the parameters of a handler of a WebSocket are filled with, and how its messages are read."""
+    """The plan of the call of a WebSocket's handler, with the codec of its messages."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class SocketPlan(CallPlan):
 
 
 def socket_endpoint(plan: SocketPlan, container: Container, instance: object) -> Endpoint:
-    """The end of the chain of a handshake: starts the handler, and answers when it accepts."""
+    """Return the end of the chain of a handshake: it starts the handler, and answers when it accepts."""
     handle, frames, info = _handle(plan, container, instance), plan.frames, plan.options
 
     async def endpoint(ctx: RequestContext[Any]) -> Response:
@@ -88,7 +88,7 @@ def socket_endpoint(plan: SocketPlan, container: Container, instance: object) ->
 
 
 def socket_problems(info: SocketInfo, place: str) -> list[KickError]:
-    """What is wrong with the options of a WebSocket.
+    """Return the mistakes in the options of a WebSocket.
 
     >>> info = SocketInfo(method="GET", path="/", origins=["https://example.com/chat"])
     >>> socket_problems(info, "chat() at app.py:7")[0].fix
@@ -120,7 +120,7 @@ def _listed(origins: Any) -> list[Any]:
 
 
 def _handle(plan: SocketPlan, container: Container, instance: object) -> Handle:
-    """The handler with its arguments; what they are resolved in lives as long as the connection."""
+    """Return the handler with its arguments; what they are resolved in lives as long as the connection."""
     handler = MethodType(plan.handler, instance)
     scoped = [_resolved(argument, container) for argument in plan.arguments if _is_scoped(argument, container)]
     sockets = [each.name for each in plan.arguments if each.source is Source.SOCKET]

@@ -34,11 +34,11 @@ class WebSocketRouter:
         self._unmatched = unmatched
 
     def are_at(self, parts: list[str]) -> bool:
-        """Whether a WebSocket has the path of these segments."""
+        """Return whether a WebSocket has the path of these segments."""
         return self._look_up("GET", parts) is not None
 
     def has(self, scope: Scope) -> bool:
-        """Whether one of them is what a handshake asks for."""
+        """Return whether one of them is what a handshake asks for."""
         try:
             return self._at(scope) is not None
         except HTTPError:
@@ -56,7 +56,7 @@ class WebSocketRouter:
         await end_request(ctx, None)
 
     def _find(self, scope: Scope, handshake: Handshake) -> tuple[RequestContext[Any], Endpoint]:
-        """The context of a handshake, and what answers it."""
+        """Return the context of a handshake, and what answers it."""
         request, send, settings = handshake.scope, handshake.send, self._settings
         try:
             found = self._at(scope)

@@ -13,7 +13,7 @@ _SECURE: Final = ("wss", "https")
 
 
 def as_request(scope: Scope, handshake: object) -> Scope:
-    """The handshake of a WebSocket as the request that it is; `None` stands for that of a mounted application.
+    """Return the handshake of a WebSocket as the request that it is; `None` stands for that of a mounted application.
 
     >>> as_request({"type": "websocket", "scheme": "wss", "path": "/chat"}, None)
     {'type': 'http', 'scheme': 'https', 'path': '/chat', 'method': 'GET', 'kick.handshake': None}
@@ -23,7 +23,7 @@ def as_request(scope: Scope, handshake: object) -> Scope:
 
 
 def as_websocket(scope: Scope) -> Scope:
-    """The scope of a WebSocket, of its handshake as a request.
+    """Return the scope of a WebSocket, of its handshake as a request.
 
     >>> as_websocket(as_request({"type": "websocket", "scheme": "ws", "path": "/chat"}, None))
     {'type': 'websocket', 'scheme': 'ws', 'path': '/chat'}

@@ -70,7 +70,7 @@ class Link(Protocol):
 
 
 class Phase(enum.Enum):
-    """How far a connection has come."""
+    """The state of a connection."""
 
     CONNECTING = "connecting"
     OPEN = "open"
@@ -172,7 +172,7 @@ class Socket(Generic[In, Out]):
 
     @property
     def state(self) -> State:
-        """What middleware has to say to handlers."""
+        """Values that middleware passes to handlers."""
         return self._context.state
 
     @property
@@ -192,7 +192,7 @@ class Socket(Generic[In, Out]):
 
     @property
     def closed(self) -> bool:
-        """Whether the connection is known to have ended."""
+        """True if the connection is known to have ended."""
         return self._phase is Phase.CLOSED
 
     # The connection
@@ -232,21 +232,21 @@ class Socket(Generic[In, Out]):
         return self
 
     async def __anext__(self) -> In:
-        """The next message; the iteration ends with the connection."""
+        """Return the next message; the iteration ends with the connection."""
         try:
             return await self.receive()
         except SocketClosed:
             raise StopAsyncIteration from None
 
     async def receive_text(self) -> str:
-        """The next message as it came. Raises `InvalidMessage` for bytes, and what `receive()` raises."""
+        """Return the next message as it came. Raises `InvalidMessage` for bytes, and what `receive()` raises."""
         frame = await self._next_frame()
         if not isinstance(frame, str):
             raise InvalidMessage(1003, "Expected text")
         return frame
 
     async def receive_bytes(self) -> bytes:
-        """The next message as it came. Raises `InvalidMessage` for text, and what `receive()` raises."""
+        """Return the next message as it came. Raises `InvalidMessage` for text, and what `receive()` raises."""
         frame = await self._next_frame()
         if not isinstance(frame, bytes):
             raise InvalidMessage(1003, "Expected bytes")

@@ -1,4 +1,4 @@
-"""How a request looks in the access log: a line for people, or an object of JSON for machines."""
+"""Lines of the access log: text for people, JSON objects for machines."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from kick.http.log_text import is_plain, shown
 from kick.http.request.trace_context import parse_trace
-from kick.log_text import is_plain, shown
 from kick.session.ids import fingerprint
 
 _SHORT: Final = 8
@@ -21,7 +21,7 @@ _KNOWN: Final = frozenset({*_VERBS, "HEAD", "OPTIONS"})
 
 
 class Entry(msgspec.Struct, gc=False, eq=False):
-    """What there is to say of a request, as it was taken down; it is made readable when it is written."""
+    """The raw data of one request; it is formatted when it is written."""
 
     ended: float
     """When, in seconds of `time.perf_counter`."""
@@ -62,7 +62,7 @@ class TextLines:
         self._verbs = {verb: self._paint(f"{verb:<{_VERB_WIDTH}}", _VERBS.get(verb, "")) for verb in _KNOWN}
 
     def __call__(self, entry: Entry, moment: float) -> str:
-        """The line of an entry."""
+        """Return the line of an entry."""
         method, path, route = entry.method, entry.path, entry.route
         request_id, session_key = entry.request_id, entry.session_key
         now = int(moment * 1000)
@@ -101,7 +101,7 @@ class TextLines:
 
 
 def _client(client: str | None) -> str:
-    """The address of a client; a server that believes proxies may write whatever they hand on."""
+    """Return the address of a client; a server that believes proxies may write whatever they hand on."""
     return "-" if client is None else client if is_plain(client) else shown(client)
 
 
@@ -135,7 +135,7 @@ class JSONLines:
         self._time = ""
 
     def __call__(self, entry: Entry, moment: float) -> str:
-        """The line of an entry."""
+        """Return the line of an entry."""
         method, path, client, route = entry.method, entry.path, entry.client, entry.route
         session_key, parent = entry.session_key, entry.parent
         now = int(moment * 1000)

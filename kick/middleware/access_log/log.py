@@ -13,13 +13,13 @@ from typing import Any, Final, Literal, TypeAlias
 
 from kick.environment import colorful
 from kick.errors import KickError
-from kick.http.observers import Exchange
+from kick.http.observers import ObservedRequest
 from kick.middleware.access_log.lines import Entry, Format, JSONLines, TextLines
 
 logger: Final = logging.getLogger("kick.access")
 
 VARIABLE: Final = "KICK_ACCESS_LOG"
-"""What `kick dev` and `kick start` set: `off`, or a format. `off` holds whatever the application says."""
+"""Variable that `kick dev` and `kick start` set: `off`, or a format. `off` overrides the application."""
 
 INTERVAL: Final = 0.05
 """Seconds between the end of a request and its line, at most."""
@@ -41,7 +41,7 @@ def bad_access_log(given: object, place: str = "access_log") -> KickError:
 
 
 class AccessLog:
-    """How the access log is written: `bootstrap(modules, access_log=AccessLog("json"))`.
+    """The access log and its format: `bootstrap(modules, access_log=AccessLog("json"))`.
 
     Arguments:
         format: `"text"` for people, `"short"` for those who sit in front of it, `"json"` for machines.
@@ -75,7 +75,7 @@ class AccessLog:
 
     @classmethod
     def of(cls, given: Any) -> AccessLog | None:
-        """What `bootstrap(access_log=...)` means, with what the environment says; `None` for no log.
+        """Parse `bootstrap(access_log=...)` and the environment; `None` for no log.
 
         >>> AccessLog.of(None), AccessLog.of("json"), AccessLog.of(True), AccessLog.of(False)
         (None, AccessLog('json'), AccessLog('text'), None)
@@ -91,7 +91,7 @@ class AccessLog:
             return cls(said or "text")
         return given if isinstance(given, cls) else cls(given)
 
-    def finished(self, exchange: Exchange) -> None:
+    def finished(self, exchange: ObservedRequest) -> None:
         """Take down a request."""
         scope, context, ended = exchange.scope, exchange.context, exchange.ended
         route = request_id = key = parent = None

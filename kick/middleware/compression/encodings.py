@@ -11,18 +11,18 @@ from typing import Any, Final, Protocol
 _quality: Final = re.compile(rb"[ \t]*[qQ][ \t]*=[ \t]*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*").fullmatch
 
 LONGEST: Final = 1000
-"""How many bytes of `Accept-Encoding` are read; browsers send about 30."""
+"""The most bytes of `Accept-Encoding` that are read; browsers send about 30."""
 
 
 class Encoder(Protocol):
     """Encodes one body piece by piece."""
 
     def piece(self, chunk: bytes) -> bytes:
-        """What can be decoded as far as this chunk."""
+        """Compress a chunk, so that it can be decoded at once."""
         ...
 
     def end(self) -> bytes:
-        """What is left."""
+        """Return the end of the compressed data."""
         ...
 
 
@@ -33,16 +33,16 @@ class Gzip:
         self._encoder = zlib.compressobj(level, zlib.DEFLATED, 31)
 
     def piece(self, chunk: bytes) -> bytes:
-        """The chunk, encoded and flushed."""
+        """Return the chunk, encoded and flushed."""
         return self._encoder.compress(chunk) + self._encoder.flush(zlib.Z_SYNC_FLUSH) if chunk else b""
 
     def end(self) -> bytes:
-        """The trailer."""
+        """Return the trailer."""
         return self._encoder.flush()
 
     @staticmethod
     def whole(body: bytes, level: int) -> bytes:
-        """A body that is there already.
+        """Return a body that is there already.
 
         >>> len(Gzip.whole(b"a" * 1000, 6)) < 50
         True
@@ -57,22 +57,22 @@ class Zstd:
         self._encoder = zstd_module().ZstdCompressor(level)
 
     def piece(self, chunk: bytes) -> bytes:
-        """The chunk, encoded and flushed."""
+        """Return the chunk, encoded and flushed."""
         encoder = self._encoder
         return bytes(encoder.compress(chunk, encoder.FLUSH_BLOCK)) if chunk else b""
 
     def end(self) -> bytes:
-        """The end of the frame."""
+        """Return the end of the frame."""
         return bytes(self._encoder.flush())
 
     @staticmethod
     def whole(body: bytes, level: int) -> bytes:
-        """A body that is there already."""
+        """Return a body that is there already."""
         return bytes(zstd_module().compress(body, level))
 
 
 def has_zstd() -> bool:
-    """Whether zstd can be made here."""
+    """Return whether zstd can be made here."""
     try:
         zstd_module()
     except ImportError:
@@ -81,7 +81,7 @@ def has_zstd() -> bool:
 
 
 def zstd_module() -> Any:
-    """The module that makes zstd: of Python 3.14, or of `backports.zstd`."""
+    """Return the module that makes zstd: of Python 3.14, or of `backports.zstd`."""
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
@@ -90,7 +90,7 @@ def zstd_module() -> Any:
 
 
 def preferred(accepted: bytes, offered: Sequence[bytes]) -> bytes | None:
-    """The coding that a client likes best, of those that are offered, the best first; `None` for none.
+    """Return the coding that a client likes best, of those that are offered, the best first; `None` for none.
 
     A member that is malformed counts for nothing.
 
@@ -123,4 +123,4 @@ CODINGS: Final[dict[bytes, tuple[Callable[[int], Encoder], Callable[[bytes, int]
     b"gzip": (Gzip, Gzip.whole),
     b"zstd": (Zstd, Zstd.whole),
 }
-"""What makes each coding, piece by piece and as a whole."""
+"""The encoders of each coding, for pieces and for whole bodies."""

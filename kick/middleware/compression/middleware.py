@@ -43,7 +43,7 @@ _NEVER: Final = b"text/event-stream"
 
 
 def bad_compression_option(option: str, given: object, expected: str, example: str) -> KickError:
-    """An option of `compression()` whose value makes no sense."""
+    """Return an option of `compression()` whose value makes no sense."""
     return KickError(
         "compression-option",
         cause=f"compression({option}={given!r}) is not {expected}.",
@@ -52,7 +52,7 @@ def bad_compression_option(option: str, given: object, expected: str, example: s
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What `compression()` was told; levels by coding, the best coding first."""
+    """The options of `compression()`; levels by coding, the best coding first."""
 
     enabled: bool
     minimum: int
@@ -74,7 +74,7 @@ class CompressionLayer(PerRoute):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it is switched off."""
+        """True if it is switched off."""
         return not self.options.enabled
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
@@ -102,7 +102,7 @@ class CompressionLayer(PerRoute):
         return await self._ready(mine, coding) if is_ready else self._stream(ctx, mine, coding)
 
     def _coding(self, ctx: RequestContext[Any], response: Response) -> bytes | None:
-        """The coding for this client; none for a part of a file, which is a part of the file as it is."""
+        """Return the coding for this client; none for a part of a file, which is a part of the file as it is."""
         accepted = [value for name, value in ctx.scope["headers"] if name == b"accept-encoding"]
         if not accepted:
             return None
@@ -141,7 +141,7 @@ class EncodedResponse(Response):
 
     @property
     def background(self) -> BackgroundTask | None:
-        """What is done after it: `inner` does it."""
+        """The background task of `inner`."""
         return self._inner.background
 
     @background.setter
@@ -232,7 +232,7 @@ def compression(
 
 
 def _may_compress(response: Response) -> bool:
-    """Whether the body is text that nobody has encoded, and that may be changed on its way."""
+    """Return whether the body is text that nobody has encoded, and that may be changed on its way."""
     if response.status_code in (204, 205, 206, 304):
         return False
     kind = b""
@@ -247,7 +247,7 @@ def _may_compress(response: Response) -> bool:
 
 
 def _is_public(ctx: RequestContext[Any], response: Response) -> bool:
-    """Whether it sets no cookie and has nothing from the session."""
+    """Return whether it sets no cookie and has nothing from the session."""
     session = ctx.opened_session
     if session is not None and session.state.accessed:
         return False
@@ -266,7 +266,7 @@ def _as_if_compressed(ctx: RequestContext[Any], response: Response) -> None:
 
 
 def _encode_headers(response: Response, coding: bytes, *more: tuple[bytes, bytes]) -> None:
-    """The headers of the encoded response: its own length, no ranges, and an `ETag` that is weak (section 8.8.3.3)."""
+    """Set the headers of an encoded response: its length, no ranges, a weak `ETag` (section 8.8.3.3)."""
     gone = (b"content-length", b"accept-ranges", b"content-encoding")
     kept = [
         (name, b"W/" + value) if name == b"etag" and not value.startswith(b"W/") else (name, value)

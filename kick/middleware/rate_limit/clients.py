@@ -17,7 +17,7 @@ _is_plain: Final = re.compile(r"[A-Za-z0-9_.:@-]{1,64}").fullmatch
 
 
 def by_ip(ctx: RequestContext[Any]) -> str:
-    """The address of the client. Those of whom it is not known, as behind a Unix socket, are counted together."""
+    """Return the address of the client. Clients of unknown address are counted together."""
     address = ctx.client_ip
     if address is None:
         return "unknown"
@@ -25,7 +25,7 @@ def by_ip(ctx: RequestContext[Any]) -> str:
 
 
 def by_principal(ctx: RequestContext[Any]) -> str:
-    """Who is logged in, or else the address."""
+    """Return the principal of the session, or else the address."""
     session = ctx.opened_session
     principal = None if session is None else session.principal
     return f"ip:{by_ip(ctx)}" if principal is None else f"user:{principal}"
@@ -35,7 +35,7 @@ KEYS: Final[dict[str, KeyOf]] = {"ip": by_ip, "principal": by_principal}
 
 
 def network_of(address: str) -> str:
-    """What one client has of the addresses of IPv6: a network of 64 bits (RFC 6177).
+    """Return the 64-bit network of an IPv6 address, which belongs to one client (RFC 6177).
 
     >>> network_of("2001:db8:1:2:3:4:5:6"), network_of("::ffff:192.0.2.1"), network_of("fe80::1%eth0")
     ('2001:db8:1:2::', '192.0.2.1', 'fe80::')
@@ -50,7 +50,7 @@ def network_of(address: str) -> str:
 
 
 def plain_key(key: str) -> str:
-    """A key that has no separators in it and is not long, whoever thought of it."""
+    """Return a key that has no separators in it and is not long, whoever thought of it."""
     if _is_plain(key):
         return key
     return "#" + blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

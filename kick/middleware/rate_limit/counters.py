@@ -14,11 +14,11 @@ from limits.aio.storage import MovingWindowSupport, SlidingWindowCounterSupport,
 Clock: TypeAlias = Callable[[], float]
 
 MAX_KEYS: Final = 100_000
-"""How many clients the memory of a process counts at a time."""
+"""The most clients that are counted in the memory of a process."""
 
 
 class Window(msgspec.Struct, eq=False):
-    """What is counted for one client and one limit; times are those of a clock that nobody sets."""
+    """The counts of one client and one limit; times are those of the monotonic clock."""
 
     expires: float
     start: float = 0.0
@@ -53,7 +53,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """What goes wrong with it: nothing."""
+        """Exceptions of the storage: none."""
         return ValueError
 
     async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
@@ -64,7 +64,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return window.count
 
     async def get(self, key: str) -> int:
-        """What was counted in the fixed window."""
+        """Return the count of the fixed window."""
         window = self._live(key, self._clock())
         return 0 if window is None else window.count
 
@@ -86,7 +86,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return True
 
     async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        """The time of the oldest request in the window, and how many there are."""
+        """Return the time of the oldest request in the window, and how many there are."""
         now = self._clock()
         window = self._live(key, now)
         entries = [] if window is None else window.entries[bisect_right(window.entries, now - expiry) :]
@@ -106,7 +106,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return True
 
     async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
-        """The count of the window before and the seconds it still weighs; those of this one."""
+        """Return the count of the window before and the seconds it still weighs; those of this one."""
         now = self._clock()
         window = self._slid(key, now, expiry)
         if window is None:
@@ -119,7 +119,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         self._windows.pop(key, None)
 
     async def check(self) -> bool:
-        """Whether it works."""
+        """Return whether it works."""
         return True
 
     async def reset(self) -> int:
@@ -137,7 +137,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return None if window is None or window.expires <= now else window
 
     def _slid(self, key: str, now: float, expiry: float) -> Window | None:
-        """The window that `now` falls into, moved on from the one before."""
+        """Return the window that `now` falls into, moved on from the one before."""
         window = self._live(key, now)
         if window is not None and now >= window.start + expiry:
             window.start, window.previous, window.count = window.start + expiry, window.count, 0
@@ -145,7 +145,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return window
 
     def _window(self, key: str, now: float, expires: float) -> Window:
-        """The window of a key; a new one where there is none, for which two others are looked at."""
+        """Return the window of a key; a new one where there is none, for which two others are looked at."""
         window = self._live(key, now)
         if window is None:
             self._windows.pop(key, None)
@@ -183,7 +183,7 @@ class Counters:
 
 
 def open_counters(store: Any, *, timeout: float) -> Counters:
-    """The counters that `rate_limit(store=...)` names; `None` is the memory of this process."""
+    """Return the counters that `rate_limit(store=...)` names; `None` is the memory of this process."""
     if store is None:
         return Counters(MemoryCounters(), timeout=None, aclose=None)
     if isinstance(store, Storage):

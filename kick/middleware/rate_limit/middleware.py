@@ -39,7 +39,7 @@ logger: Final = logging.getLogger("kick.http")
 
 
 class Verdict(NamedTuple):
-    """What counting came to: the seconds to wait where it is too many, and the headers."""
+    """The result of counting a request: the seconds to wait if there are too many, and the headers."""
 
     wait: int | None
     headers: list[tuple[bytes, bytes]]
@@ -81,7 +81,7 @@ class RateLimitLayer(Middleware):
         return problems
 
     def for_route(self, route: Route | None) -> RouteRateLimitLayer:
-        """The limit as it holds for one route, or, where it stands around the application, for all."""
+        """Return the limit as it holds for one route, or, where it stands around the application, for all."""
         scope = f"app {self._number}"
         if route is not None:
             places = [index for index, layer in enumerate(route.middleware) if layer is self]
@@ -102,7 +102,7 @@ class RateLimitLayer(Middleware):
             await counters.aclose()
 
     def _counters(self) -> Counters:
-        """The store, opened once an application."""
+        """Return the store, opened once an application."""
         from kick.middleware.rate_limit.counters import open_counters
 
         store = self.options.store
@@ -160,7 +160,7 @@ class RouteRateLimitLayer(Middleware):
         return mine
 
     async def _verdict(self, key: str, cost: int) -> Verdict | None:
-        """What counting came to; `None` where the store failed, and requests are let through then."""
+        """Count the request. Returns `None` where the store failed, and requests are let through then."""
         try:
             if self._timeout is None:
                 verdict = await self._count(key, cost)

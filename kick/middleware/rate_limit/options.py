@@ -1,4 +1,4 @@
-"""What `rate_limit()` is told, and what is wrong with it."""
+"""Options of `rate_limit()`, and their checks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _is_name: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}").fullmatch
 
 
 def bad_rate_limit(given: object, reason: str) -> KickError:
-    """A text that is no limit."""
+    """Return a text that is no limit."""
     return KickError(
         "rate-limit",
         cause=f"rate_limit({given!r}): {reason}.",
@@ -43,7 +43,7 @@ def bad_rate_limit(given: object, reason: str) -> KickError:
 
 
 def bad_rate_limit_option(option: str, given: object, expected: str, example: str) -> KickError:
-    """An option of `rate_limit()` whose value makes no sense."""
+    """Return an option of `rate_limit()` whose value makes no sense."""
     return KickError(
         "rate-limit-option",
         cause=f"rate_limit({option}={given!r}) is not {expected}.",
@@ -52,7 +52,7 @@ def bad_rate_limit_option(option: str, given: object, expected: str, example: st
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What `rate_limit()` was told."""
+    """The options of `rate_limit()`."""
 
     limits: tuple[RateLimitItem, ...]
     key: KeyOf
@@ -64,11 +64,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float
     by_principal: bool
     uses_session: bool
-    """Whether the key or the cost may come from the session."""
+    """True if the key or the cost may come from the session."""
 
 
 def parse_limits(text: object) -> tuple[RateLimitItem, ...]:
-    """The limits in a text.
+    """Return the limits in a text.
 
     >>> [each.get_expiry() for each in parse_limits("5/second; 100 per 2 hours")]
     [1, 7200]

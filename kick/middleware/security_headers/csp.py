@@ -78,7 +78,7 @@ _is_source: Final = re.compile(r"[!-+\--:<-~]+").fullmatch
 
 
 def bad_policy(problem: str, example: str) -> KickError:
-    """A content security policy that browsers would misread."""
+    """Return a content security policy that browsers would misread."""
     return KickError("security-csp", cause=f"security_headers(csp=...): {problem}.", fix=f"Write `csp={{{example}}}`.")
 
 
@@ -102,12 +102,12 @@ class Policy:
         self.plain = "; ".join(" ".join([name, *sources]) for name, sources in bare.items()).encode("ascii")
 
     def with_nonce(self, nonce: str) -> bytes:
-        """The policy that lets scripts and styles with this nonce run."""
+        """Return the policy that lets scripts and styles with this nonce run."""
         return self._template.replace(b"'nonce'", b"'nonce-%s'" % nonce.encode("ascii"))
 
 
 def policy_of(directives: Directives) -> Policy | None:
-    """The default policy with these directives in place of its own; `None` where nothing is left.
+    """Return the default policy with these directives in place of its own; `None` where nothing is left.
 
     >>> policy_of({"img-src": "*", **dict.fromkeys(list(DEFAULT)[1:3]), "form-action": None}).plain
     b"default-src 'self'; img-src *; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"

@@ -44,7 +44,7 @@ _is_origin: Final = re.compile(r"https?://[A-Za-z0-9.*:\[\]-]+").fullmatch
 
 
 def bad_security_header(option: str, given: object, expected: str, example: str) -> KickError:
-    """A value of a security header that browsers would not understand."""
+    """Return a value of a security header that browsers would not understand."""
     return KickError(
         "security-header",
         cause=f"security_headers({option}={given!r}) is not {expected}.",
@@ -68,7 +68,7 @@ class SecurityHeadersLayer(PerRoute):
 
     @property
     def is_idle(self) -> bool:
-        """Whether all of it is switched off."""
+        """True if all of it is switched off."""
         return not (self._long_secure or self._policies)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
@@ -133,8 +133,7 @@ def security_headers(
     >>> layer = security_headers(csp={"img-src": "'self' https://img.example.com"}, referrer_policy=None)
     >>> security_headers(referrer_policy="none")
     Traceback (most recent call last):
-    kick.middleware.security_headers.middleware.bad_security_header: [security-header]
-      security_headers(referrer_policy='none') is not one of no-referrer, ...
+    kick.errors.KickError: [security-header] security_headers(referrer_policy='none') is not one of ...
       Fix: Write, for example, `security_headers(referrer_policy="no-referrer")`; None leaves the header out.
 
     Raises `KickError` for a value that browsers would not understand.

@@ -15,8 +15,10 @@ from redis.exceptions import TimeoutError as TookTooLong
 from kick.session.stores.base import Change, Committed, Record
 from kick.session.stores.redis import RedisStore
 from kick.session.stores.redis.client import connection as connections
-from kick.session.stores.redis.client.node import BATCH
-from kick.session.stores.redis.client.protocol import UNFINISHED, new_reader
+from kick.session.stores.redis.client.commands import Command
+from kick.session.stores.redis.client.node import BATCH, Limits
+from kick.session.stores.redis.client.protocol import UNFINISHED, new_reader, pack
+from kick.session.stores.redis.client.single import Single
 from kick.testing.store_contract import new_key
 from kick.testing.store_contract.base import LONG, record_of, started
 from tests.support.redis import RedisServer
@@ -230,6 +232,30 @@ async def test_what_is_no_answer_breaks_the_connection_and_nothing_else(nonsense
         await store.load(new_key())
         await record_of(store, new_key())
         assert len(fake.seen) == 2
+
+
+async def test_a_connection_that_cannot_be_opened_fails_those_who_waited_for_it_and_nobody_else() -> None:
+    loop = asyncio.get_running_loop()
+    tries: list[asyncio.Future[Any]] = []
+
+    async def connect() -> Any:
+        tries.append(loop.create_future())
+        return await tries[-1]
+
+    client = Single("server", connect, Limits(30, 8))
+    early, late = (Command(b"", pack(b"PING"), loop.create_future()) for _ in range(2))
+    client.submit(early)
+    await waits(early.answer, lambda: tries)
+    client.submit(late)
+    await asyncio.sleep(0)
+    tries[0].set_exception(LostConnection("first"))
+    with pytest.raises(LostConnection, match="first"):
+        await early.answer
+    await waits(late.answer, lambda: len(tries) == 2)
+    tries[1].set_exception(LostConnection("second"))
+    with pytest.raises(LostConnection, match="second"):
+        await late.answer
+    await client.aclose()
 
 
 # Slow servers and queues

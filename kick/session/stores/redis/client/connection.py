@@ -132,13 +132,14 @@ class Connection(asyncio.Protocol):
         try:
             reader.feed(data)
             while (answer := reader.gets()) is not UNFINISHED:
-                if type(answer) is PushNotification:
+                kind = type(answer)
+                if kind is PushNotification:
                     continue  # it belongs to no command; taken for an answer, it would shift all that follow
                 command = in_flight.popleft()
                 if command.preludes:
                     command.preludes -= 1
                     in_flight.appendleft(command)
-                elif type(answer) is Refusal:
+                elif kind is Refusal:
                     self._owner.refused(command, str(answer))
                 elif not command.answer.done():
                     command.answer.set_result(answer)

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any, Final
 
+from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -107,8 +108,7 @@ async def _greet(connection: Connection, settings: Settings, primary: bool) -> N
 
 
 async def _introduction(settings: Settings) -> list[tuple[bytes, ...]]:
-    given = () if settings.credentials is None else await settings.credentials.get_credentials_async()
-    credentials = [str(each).encode() for each in given]
+    credentials = [word.encode() for word in await _credentials(settings.credentials)]
     name = [] if settings.client_name is None else [settings.client_name.encode()]
     steps: list[tuple[bytes, ...]] = []
     if settings.protocol == 3:
@@ -121,6 +121,15 @@ async def _introduction(settings: Settings) -> list[tuple[bytes, ...]]:
     if settings.database:
         steps.append((b"SELECT", b"%d" % settings.database))
     return steps
+
+
+async def _credentials(provider: CredentialProvider | None) -> Sequence[str]:
+    """Return a password, or a user and a password, or nothing."""
+    if provider is None:
+        return ()
+    if not hasattr(provider, "get_credentials_async"):  # redis-py before 5.3
+        return provider.get_credentials()
+    return await provider.get_credentials_async()
 
 
 def _check(words: Sequence[bytes], answer: Any) -> None:

@@ -93,7 +93,7 @@ class Node:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])
             self._connecting = None
-        self._fail_queue(RedisConnectionError("the store was closed"))
+        self._fail_queue(RedisConnectionError("the store was closed"), waiting_since=inf)
         connections = list(self._connections)
         for connection in connections:
             connection.close()
@@ -180,24 +180,30 @@ class Node:
             self._connecting = self._loop.create_task(self._open_connection())
 
     async def _open_connection(self) -> None:
+        began = self._loop.time()
         try:
             connection = await self._connect()
         except Exception as error:  # noqa: BLE001 (whatever it is, it belongs to those who wait)
             self._connecting = None
             if all(connection.is_retired for connection in self._connections):
-                self._fail_queue(error)
+                self._fail_queue(error, waiting_since=began)
             self._refusals.unreachable(self)
+            if self._queue:
+                self._wait(self._loop.time())  # they came later: the server may be back, and this try was not for them
         else:
             self._connecting = None
             connection.serve(self)
             self._connections.append(connection)
             self._flush()
 
-    def _fail_queue(self, error: Exception) -> None:
-        commands = list(self._queue)
-        self._queue.clear()
-        for command in commands:
-            command.fail(_copy(error))
+    def _fail_queue(self, error: Exception, *, waiting_since: float) -> None:
+        """Fail the commands that have waited for a connection since a time."""
+        queue, self._queue = self._queue, deque[Command]()
+        for command in queue:
+            if waiting_since == inf or (command.since is not None and command.since <= waiting_since):
+                command.fail(_copy(error))
+            else:
+                self._queue.append(command)
 
     # The clock
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from kick import Controller, Get, Post, RequestContext
-from kick.log_text import shown
+from kick.http.log_text import shown
 from tests.http.support import app_of, ask
 
 HOSTILE = "/x/%0a2026-11-23%20ERROR%20forged%1b[31m%e2%80%ae"

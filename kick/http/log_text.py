@@ -1,4 +1,4 @@
-"""Texts that came with requests, as they may be written to a log or a terminal."""
+"""Safe texts of requests for logs and terminals."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _LONGEST: Final = 1024
 _SAFE: Final = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~\\\""
 
 is_plain: Final = re.compile(r"[!-~]{0,1024}", re.ASCII).fullmatch
-"""Whether a text may be written as it is."""
+"""Matches a text that needs no encoding."""
 
 
 def shown(text: str) -> str:
     """Make a text of a request safe for a log: ASCII without spaces, at most 1,024 characters.
 
-    Everything else is percent-encoded, as it is in a URL: control characters and ANSI sequences reach no terminal, and
-    nothing can look like a line or a column of its own.
+    Everything else is percent-encoded as in a URL. So no control character or ANSI sequence reaches a terminal, and a
+    text cannot fake another line or column.
 
     >>> shown("/notes/7"), shown("/a b\\n\\x1b[31mred"), shown("/café")
     ('/notes/7', '/a%20b%0A%1B[31mred', '/caf%C3%A9')

@@ -10,6 +10,7 @@ from typing_extensions import get_protocol_members, is_protocol
 from kick.di.errors import (
     ambiguous_provider,
     dependency_cycle,
+    health_check_of_scoped,
     is_abstract,
     missing_hint,
     missing_provider,
@@ -19,7 +20,6 @@ from kick.di.errors import (
     unresolved_hint,
 )
 from kick.di.graph import Found, Graph, Step, is_hashable
-from kick.di.health import health_check_of_scoped
 from kick.di.hints import Unresolved
 from kick.di.naming import core, type_name
 from kick.di.recipe import Recipe

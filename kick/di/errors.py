@@ -1,7 +1,4 @@
-"""Errors of dependency injection: one function for each mistake, which returns a `KickError` with a fix.
-
-The errors about `health` are in `kick.di.health`.
-"""
+"""Errors of dependency injection: one function for each mistake, which returns a `KickError` with a fix."""
 
 from __future__ import annotations
 
@@ -376,3 +373,31 @@ def is_abstract(key: Any) -> bool:
 
 def _arrows(steps: Sequence[str]) -> str:
     return "\n    " + "\n    -> ".join(steps)
+
+
+def bad_health(key: Any, given: object) -> KickError:
+    """Return the error for a `health` that is not callable.
+
+    >>> bad_health(int, True).cause
+    'health=True of the provider of int cannot be called.'
+    """
+    name = type_name(key)
+    return KickError(
+        "di-health",
+        f"health={given!r} of the provider of {name} cannot be called.",
+        f"Pass a function of the instance, which raises when it is not well: `health={name}.ping`.",
+    )
+
+
+def health_check_of_scoped(key: Any, lifetime: str, provider: str, without: str) -> KickError:
+    """Return the error for a `health` of a type that lives shorter than the application; `code` is its provider.
+
+    >>> health_check_of_scoped(int, "request", "Provider(int) at app.py:3", "Provider(int, int)").fix
+    'Leave it out: `Provider(int, int)`. Ask what it is made from, if that lives as long as the app.'
+    """
+    return KickError(
+        "di-health-scope",
+        f"{provider} has health=, but its {type_name(key)} has the scope {lifetime!r}: between requests there is "
+        "none that could be asked.",
+        f"Leave it out: `{without}`. Ask what it is made from, if that lives as long as the app.",
+    )

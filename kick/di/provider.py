@@ -9,8 +9,7 @@ from functools import partial
 from types import FrameType
 from typing import Any, get_origin, overload
 
-from kick.di.errors import unhashable_key, value_and_factory
-from kick.di.health import bad_health
+from kick.di.errors import bad_health, unhashable_key, value_and_factory
 from kick.di.naming import core, factory_name, place, place_of, type_name
 from kick.di.service import Lifetime, ScopeName, lifetime_mark, lifetime_named
 from kick.di.signature import made_by

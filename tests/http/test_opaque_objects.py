@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from starlette.requests import HTTPConnection, Request
 
-from kick import App, Controller, Get, Middleware, Module, RequestContext, bootstrap
+from kick import App, Controller, Get, Middleware, Module, Post, RequestContext, UploadFile, bootstrap
 from kick.http import StaticFiles, cookie_parser
 from kick.middleware import cors
+from kick.session import session
 from tests.http.support import ask
 
 SECRET = "a cookie's secret of at least thirty-two bytes"
@@ -121,3 +122,29 @@ async def test_a_context_cannot_be_pickled() -> None:
 
     await ask(bootstrap([], [look]), "/")
     assert len(caught) == 2
+
+
+FORM = b'--b\r\nContent-Disposition: form-data; name="avatar"; filename="a.txt"\r\n\r\nonly-in-the-file\r\n--b--\r\n'
+
+
+@Controller()
+class OfARequest:
+    @Post("/file")
+    async def file(self, avatar: UploadFile) -> Any:
+        return {"x": avatar}
+
+    @Post("/flash")
+    async def flash(self, ctx: RequestContext) -> Any:
+        return {"x": ctx.session.flash}
+
+
+@pytest.mark.parametrize(("path", "name"), [("/file", "UploadFile"), ("/flash", "Flash")])
+async def test_what_belongs_to_a_request_is_named_too(path: str, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    layer = session("a secret of at least thirty-two bytes", save_uninitialized=False)
+    app = bootstrap([Module("request", controllers=[OfARequest])], [layer])
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    with caplog.at_level(logging.ERROR, "kick.http"):
+        answer = await ask(app, path, method="POST", body=FORM, headers=headers)
+    assert (answer.status, b"only-in-the-file" in answer.body) == (500, False)
+    (record,) = caplog.records
+    assert f"a value of type {name} has no JSON form" in str(record.exc_info and record.exc_info[1])

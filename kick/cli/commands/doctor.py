@@ -12,13 +12,13 @@ import anyio
 import click
 
 from kick.cli import terminal
+from kick.cli.commands.info import version_rows, versions
 from kick.cli.environment import ENVIRONMENT, enter
 from kick.cli.errors import start_failed
 from kick.cli.findings import Finding, Severity, of_folder, of_machine, of_parts
 from kick.cli.options import target_argument
 from kick.cli.report import place_of, show_warnings, shown
 from kick.cli.target import find_target, load_served
-from kick.cli.versions import version_rows, versions
 from kick.errors import KickError, SetupErrors
 
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import platform
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,10 +15,16 @@ from kick.cli.environment import enter
 from kick.cli.options import target_argument
 from kick.cli.report import show_warnings
 from kick.cli.target import find_target, load_app
-from kick.cli.versions import version_rows, versions
 
 if TYPE_CHECKING:
     from kick.app import App
+
+_SHOWN: Final = {
+    "kick": "kick-framework",
+    **{name: name for name in ("starlette", "msgspec", "anyio", "uvicorn", "uvloop", "httptools")},
+    **{name: name for name in ("redis", "watchfiles")},
+}
+_A_ROW: Final = 4
 
 
 @click.command("info")
@@ -70,3 +78,25 @@ def _as_text(described: dict[str, Any]) -> str:
         else terminal.dim("  nothing is provided")
     )
     return f"\n{facts}\n\n{table}\n"
+
+
+def versions() -> dict[str, str]:
+    """Python, kick and the packages beside it that are installed, by name.
+
+    >>> list(versions())[:3]
+    ['python', 'kick', 'starlette']
+    """
+    found = {"python": f"{platform.python_version()}"}
+    for name, distribution in _SHOWN.items():
+        try:
+            found[name] = metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def version_rows() -> list[list[str]]:
+    """Return the versions in rows that fit into most terminals."""
+    named = [f"{name} {version}" for name, version in versions().items()]
+    few = [named[at : at + _A_ROW] for at in range(0, len(named), _A_ROW)]
+    return [["" if at else "versions", ", ".join(each)] for at, each in enumerate(few)]

@@ -67,7 +67,7 @@ _DRAW_ONE: Final = (
 )
 
 
-def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 4) -> list[KickError]:
+def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 5) -> list[KickError]:
     """Return the errors of the secret of `user`: missing, empty, or too short.
 
     Outside of production a short secret is only a warning; `stacklevel` is that of `warnings.warn`.

@@ -116,6 +116,7 @@ def test_from_a_repository_at_the_commit_of_then(repository: Path, tmp_path: Pat
     told = refused.stderr.splitlines()
     assert f"{source}, where nothing is any more" in told[0]
     (project / "kick.txt").write_text(f"{told[1]}\n")
+    run(["make", ".venv/.ready"], cwd=project, env=plain())
     is_served(project)
 
 

@@ -434,7 +434,7 @@ def build(source: Path, folder: Path) -> list[Path]:
 def run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> str:
     """What a command prints. Fails the test, with all of it, when the command fails."""
     done = subprocess.run(
-        command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1200, check=False
     )
     if done.returncode != 0:
         pytest.fail(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)

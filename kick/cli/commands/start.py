@@ -96,7 +96,7 @@ def command(
     folder = Path.cwd()
     found = find_target(target, folder)
     trace = bool(ctx.meta.get(TRACE))
-    options = {"timeout_graceful_shutdown": graceful_timeout, "drain": drain, "trace": trace}
+    options: dict[str, Any] = {"timeout_graceful_shutdown": graceful_timeout, "drain": drain, "trace": trace}
     _say({PROXIES_VARIABLE: trusted_proxies, VARIABLE: access_log})
     app = _load(found, folder)
     _refuse_weaknesses(app, workers, force=force)

@@ -13,6 +13,7 @@ from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError
 from kick.http import CallNext, Middleware, RequestContext, Response, Route
 from kick.http.errors import middleware_order
+from kick.http.request.target import sent_path
 from kick.http.response.redirects import is_local
 from kick.http.routing.decorators import Use
 from kick.http.routing.route import ANY_METHOD
@@ -74,7 +75,7 @@ class GuardLayer(Middleware):
         if self._login_page is None or ctx.method not in ("GET", "HEAD") or not _shows_pages(ctx):
             raise error
         query = ctx.scope["query_string"].decode("latin-1")
-        here = quote(ctx.path, safe="/") + (f"?{query}" if query else "")
+        here = sent_path(ctx.scope) + (f"?{query}" if query else "")
         # A cached redirect would send the user to the login page again after the login.
         ctx.set_header("cache-control", "no-store")
         return ctx.redirect(f"{self._login_page}?next={quote(here, safe='/')}")

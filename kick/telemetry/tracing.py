@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kick.errors import missing_extra
 from kick.http.log_text import shown
 from kick.http.observers import KEY, ObservedRequest
+from kick.http.request.target import sent_path
 from kick.module import Module
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class _Spans:
             method = shown(scope["method"])
             known = {
                 "http.request.method": method,
-                "url.path": shown(scope["path"]),
+                "url.path": shown(sent_path(scope)),
                 "url.scheme": scope.get("scheme", "http"),
             }
             with tracer.start_as_current_span(

@@ -141,6 +141,8 @@ def test_a_browser_that_asks_for_a_page_is_sent_to_the_login(client: TestClient,
     later(61)
     again = client.get("/things/fresh-page/caf%C3%A9?a=%26", headers=PAGE)
     assert again.headers["location"] == "/login?next=/things/fresh-page/caf%25C3%25A9%3Fa%3D%2526"
+    encoded = client.get("/things/fresh-page/a%2Fb", headers=PAGE)
+    assert encoded.headers["location"] == "/login?next=/things/fresh-page/a%252Fb"
 
 
 @pytest.mark.parametrize(

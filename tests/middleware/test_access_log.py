@@ -152,6 +152,11 @@ async def test_the_query_string_is_there_if_it_is_wanted() -> None:
     assert (await Log(query=True).line("/notes/7?a=%0A&b=c d"))["query"] == "a=%0A&b=c%20d"
 
 
+@pytest.mark.parametrize("path", ["/notes/a%2Fb", "/notes/%37", "/caf%c3%a9", "/100%25", "/%0A%1b[31m"])
+async def test_the_path_is_the_one_that_the_client_sent(path: str) -> None:
+    assert (await Log().line(path))["path"] == path
+
+
 async def test_the_session_is_named_by_its_short_hash() -> None:
     log = Log()
     answer = await ask(log.app, "/session")

@@ -29,6 +29,7 @@ from kick.http.request.body import (
 )
 from kick.http.request.multipart import close_files, parse_multipart
 from kick.http.request.request_id import draw_request_id
+from kick.http.request.target import sent_url
 from kick.http.request.trace_context import Trace, parse_trace
 from kick.http.request.upload_limits import ANY_FILES
 from kick.http.routing.route import Route
@@ -57,6 +58,14 @@ class SharedRequest(Request):
     """The request as Starlette has it; a form that was taken apart already is found there too, for its body is gone."""
 
     parsed_form: FormData | None = None
+    _sent_url: URL | None = None
+
+    @property
+    def url(self) -> URL:
+        """The whole URL as the client sent it."""
+        if self._sent_url is None:
+            self._sent_url = sent_url(self.scope)
+        return self._sent_url
 
     def form(self, **limits: Any) -> Any:
         """Return the form, to be awaited or entered; `limits` are for one that was not taken apart yet."""
@@ -150,7 +159,10 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     @property
     def url(self) -> URL:
-        """The whole URL as the client sees it. Raises `BadRequest` for one that nobody can read."""
+        """The whole URL as the client sent it: percent-encoding is kept, for the signatures of webhooks.
+
+        Raises `BadRequest` for one that nobody can read.
+        """
         try:
             return self.request.url
         except ValueError:

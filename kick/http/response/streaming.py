@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Coroutine, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Generator, Iterable
+from contextvars import Context, copy_context
 from enum import Enum, auto
 from functools import lru_cache
 from threading import Lock
@@ -182,6 +183,8 @@ async def close(chunks: AsyncIterable[Any]) -> None:
 async def in_threads(chunks: Iterable[Any], threads: Threads | None = None) -> AsyncGenerator[Any]:
     """Return the pieces of a plain iterable, each made in a worker thread; those of a list or tuple are there already.
 
+    All steps of a generator run in one context: a `ContextVar` that it sets keeps its value, and can be reset.
+
     >>> async def joined() -> str:
     ...     return "".join([each async for each in in_threads(iter("abc"))])
     >>> anyio.run(joined)
@@ -191,27 +194,43 @@ async def in_threads(chunks: Iterable[Any], threads: Threads | None = None) -> A
         for chunk in chunks:
             yield chunk
         return
-    iterator = iter(chunks)
-    lock = Lock()
+    steps = _Steps(chunks)
     limiter = None if threads is None else threads.streams
     try:
-        while (chunk := await anyio.to_thread.run_sync(_next, iterator, lock, limiter=limiter)) is not _END:
+        while (chunk := await anyio.to_thread.run_sync(steps.next, limiter=limiter)) is not _END:
             yield chunk
     finally:
-        if hasattr(iterator, "close"):
+        if steps.can_close:
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(_close, iterator, lock, limiter=limiter)
+                await anyio.to_thread.run_sync(steps.close, limiter=limiter)
 
 
-def _next(iterator: Any, lock: Lock) -> Any:
-    with lock:
-        return next(iterator, _END)
+class _Steps:
+    """The steps of a plain iterator, each in any thread, all in one context."""
 
+    __slots__ = ("_context", "_iterator", "_lock", "can_close")
 
-def _close(iterator: Any, lock: Lock) -> None:
-    """Close a generator; one that still runs, in the thread of a request that was cancelled, when it gives way."""
-    with lock:
-        iterator.close()
+    def __init__(self, chunks: Iterable[Any]) -> None:
+        self._iterator: Any = iter(chunks)
+        self._lock = Lock()
+        self._context: Context | None = None
+        self.can_close = hasattr(self._iterator, "close")
+
+    def next(self) -> Any:
+        """Return the next piece, or `_END`."""
+        with self._lock:
+            return self._run(next, self._iterator, _END)
+
+    def close(self) -> None:
+        """Close a generator; one that still runs, in the thread of a request that was cancelled, when it gives way."""
+        with self._lock:
+            self._run(self._iterator.close)
+
+    def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        # The context is a copy of the first thread's, not the event loop's: in this, anyio and sniffio see no loop.
+        if self._context is None:
+            self._context = copy_context()
+        return self._context.run(function, *arguments)
 
 
 def _bytes(chunk: object) -> bytes:

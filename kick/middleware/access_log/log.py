@@ -11,9 +11,13 @@ from collections.abc import Callable, Iterator
 from time import perf_counter, time
 from typing import Any, Final, Literal, TypeAlias
 
+from starlette.types import Scope
+
 from kick.environment import colorful
 from kick.errors import KickError
 from kick.http.observers import ObservedRequest
+from kick.http.request.target import sent_path
+from kick.http.routing.paths import PERCENT
 from kick.middleware.access_log.lines import Entry, Format, JSONLines, TextLines
 
 logger: Final = logging.getLogger("kick.access")
@@ -111,7 +115,7 @@ class AccessLog:
                 exchange.status,
                 exchange.size,
                 scope["method"],
-                scope["path"],
+                _path(scope),
                 scope["query_string"] if self._with_query else b"",
                 None if client is None else client[0],
                 route,
@@ -140,6 +144,12 @@ class AccessLog:
         self._due = now + 10 * INTERVAL
         if overdue:
             self._batch.write_all()
+
+
+def _path(scope: Scope) -> str:
+    """Return the path as it was sent, as far as it differs from what it means."""
+    raw_path = scope.get("raw_path")
+    return scope["path"] if raw_path is None or PERCENT not in raw_path else sent_path(scope)
 
 
 class _Batch:

@@ -57,7 +57,7 @@ async def test_the_parts_of_a_request() -> None:
     assert await seen(look, "/a%2Fb/c?x=1&x=2", method="DELETE", headers={"x-thing": "7", "cookie": "a=1; b=%20"}) == {
         "method": "DELETE",
         "path": "/a/b/c",
-        "url": "http://example.com/a/b/c?x=1&x=2",
+        "url": "http://example.com/a%2Fb/c?x=1&x=2",
         "params": {"rest": "a/b/c"},
         "query": [("x", "1"), ("x", "2")],
         "header": "7",
@@ -105,10 +105,30 @@ async def test_a_strange_host_is_no_mistake_of_the_server(host: str) -> None:
     assert (await ask(app, "/", headers=[("host", host)])).status == 303
 
 
-async def test_an_address_that_is_not_utf8_is_a_bad_request() -> None:
-    for act in (lambda ctx: str(ctx.url), lambda ctx: dict(ctx.query)):
-        answer = await ask(app_doing(act), "/?a=\xff")
-        assert answer.status == 400
+async def test_a_query_that_is_not_utf8_is_a_bad_request() -> None:
+    answer = await ask(app_doing(lambda ctx: dict(ctx.query)), "/?a=\xff")
+    assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    ("target", "url"),
+    [
+        ("/a%2Fb/%7euser?redirect=%2f%7E", "/a%2Fb/%7euser?redirect=%2f%7E"),
+        ("/100%25?q=a+b%20c&sig=%C3%A9", "/100%25?q=a+b%20c&sig=%C3%A9"),
+        ("/caf%c3%a9;v=1,2/(x)", "/caf%c3%a9;v=1,2/(x)"),
+        ("/caf\xc3\xa9?q=\xff", "/caf%C3%A9?q=%FF"),
+    ],
+)
+async def test_the_url_is_the_one_that_the_client_sent(target: str, url: str) -> None:
+    assert await seen(lambda ctx: [str(ctx.url), str(ctx.request.url)], target) == [f"http://example.com{url}"] * 2
+
+
+async def test_the_url_below_a_root_path_is_the_one_that_the_client_sent() -> None:
+    assert await seen(lambda ctx: ctx.url.path, "/api/a%2Fb", root_path="/api") == "/api/a%2Fb"
+
+
+async def test_a_server_that_does_not_tell_how_the_path_was_sent_has_it_encoded() -> None:
+    assert await seen(lambda ctx: ctx.url.path, "/a%20b/100%25", raw_path=None) == "/a%20b/100%25"
 
 
 # The body

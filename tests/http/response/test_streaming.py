@@ -5,14 +5,17 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
+import anyio.from_thread
 import pytest
 from starlette.types import Message
 
 from kick import App, Controller, Get, Provider, RequestContext, bootstrap
-from kick.http.response.streaming import StreamResponse
+from kick.http.response.streaming import StreamResponse, in_threads
 from tests.http.support import app_of, ask
 from tests.support.serving import Serve
 
@@ -332,6 +335,108 @@ async def test_plain_generators_do_not_run_in_the_event_loop() -> None:
 
     assert (await ask(app_doing(lambda ctx: ctx.stream(chunks())), "/")).body == b"x"
     assert threads == [False]
+
+
+current: ContextVar[str] = ContextVar("current", default="none")
+
+
+@contextmanager
+def being(value: str) -> Iterator[None]:
+    token = current.set(value)
+    try:
+        yield
+    finally:
+        current.reset(token)
+
+
+def in_one_context() -> Iterator[str]:
+    yield current.get()
+    with being("inner"):
+        yield current.get()
+        yield current.get()
+    current.set("last")
+    yield current.get()
+
+
+class Counting:
+    """An iterator that is no generator."""
+
+    def __init__(self) -> None:
+        self.left = 3
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        current.set(current.get() + "+")
+        return current.get()
+
+
+@pytest.mark.parametrize(
+    ("make", "pieces"),
+    [
+        (in_one_context, ["none", "inner", "inner", "last"]),
+        (Counting, ["none+", "none++", "none+++"]),
+        (lambda: (each for each in in_one_context()), ["none", "inner", "inner", "last"]),
+    ],
+    ids=["generator", "iterator", "expression"],
+)
+@pytest.mark.parametrize("kind", ["stream", "sse"])
+async def test_a_plain_generator_has_one_context(kind: str, make: Callable[[], Any], pieces: list[str]) -> None:
+    def act(ctx: RequestContext) -> Any:
+        return ctx.stream(make()) if kind == "stream" else ctx.sse(make(), heartbeat=None)
+
+    answer = await ask(app_doing(act), "/")
+    expected = "".join(pieces if kind == "stream" else [f"data: {each}\n\n" for each in pieces])
+    assert answer.text == expected
+    assert current.get() == "none"
+
+
+async def test_a_plain_generator_sees_the_context_of_its_request() -> None:
+    current.set("caller")
+    answer = await ask(app_doing(lambda ctx: ctx.stream(in_one_context())), "/")
+    assert answer.text == "callerinnerinnerlast"
+    assert current.get() == "caller"
+
+
+async def test_two_plain_generators_do_not_share_a_context() -> None:
+    app = app_doing(lambda ctx: ctx.stream(Counting()))
+    answers = await asyncio.gather(*[ask(app, "/") for _ in range(5)])
+    assert [each.text for each in answers] == ["none+none++none+++"] * 5
+
+
+async def test_a_plain_generator_is_closed_in_its_context() -> None:
+    closed: list[str] = []
+
+    def pieces() -> Iterator[str]:
+        with being("inner"):
+            try:
+                yield "a"
+                yield "b"
+            finally:
+                closed.append(current.get())
+        closed.append(current.get())
+
+    chunks = in_threads(pieces())
+    assert await anext(chunks) == "a"
+    await chunks.aclose()
+    assert closed == ["inner"]
+    assert current.get() == "none"
+
+
+async def test_a_plain_generator_can_call_the_event_loop() -> None:
+    async def answer() -> str:
+        return "from the loop"
+
+    def pieces() -> Iterator[str]:
+        yield anyio.from_thread.run(answer)
+        with being("inner"):
+            yield anyio.from_thread.run(answer)
+
+    assert [each async for each in in_threads(pieces())] == ["from the loop"] * 2
 
 
 async def test_what_is_no_stream_is_refused() -> None:

@@ -58,9 +58,10 @@ class Python:
         if self.root is not None:
             # What pip is told of folders is about the system outside.
             env = {name: value for name, value in env.items() if not name.startswith("PIP_")}
-            env |= {"HOME": "/root", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+            folder = _inside(self.root, cwd)
+            env |= {"HOME": f"{folder}/build", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
             env["KICK_WITHOUT"] = ",".join(filter(None, [env.get("KICK_WITHOUT"), "chromium"]))
-            shell = ("sh", "-c", f'cd {_inside(self.root, cwd)} && exec "$@"', "sh")
+            shell = ("sh", "-c", f'cd {folder} && exec "$@"', "sh")
             inside = ("unshare", "--mount", "sh", "-c", _MOUNTED, str(self.root), *shell, *command)
         with log.open("a") as out:
             return subprocess.run(inside, cwd=cwd, env=env, stdout=out, stderr=subprocess.STDOUT).returncode

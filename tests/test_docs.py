@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from kick import Controller, Get, Post, RequestContext, Response
+from kick import Controller, Get, Module, Post, RequestContext, Response
 from kick.auth import login
 from kick.cli.program import program
 from kick.session import session
@@ -33,7 +33,7 @@ def blocks(page: str, language: str) -> list[str]:
 def test_no_other_page_has_code_that_no_test_runs() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
     counted = {str(page.relative_to(ROOT)): len(blocks(str(page), "python")) for page in pages}
-    assert {page: count for page, count in counted.items() if count} == {"README.md": 1, SESSIONS: 5}
+    assert {page: count for page, count in counted.items() if count} == {"README.md": 1, SESSIONS: 6}
 
 
 async def test_what_a_handler_does_with_a_session() -> None:
@@ -68,7 +68,7 @@ async def test_handlers_that_the_page_on_sessions_shows_run() -> None:
     class Item(msgspec.Struct):
         id: int
 
-    _, add, remember, paid, _ = blocks(SESSIONS, "python")
+    _, add, remember, paid, *_ = blocks(SESSIONS, "python")
     log_in = f'@Post("/login")\nasync def log_in(self, ctx: RequestContext, body: Remember) -> None:\n    {remember}'
 
     class Remember(msgspec.Struct):
@@ -88,6 +88,19 @@ async def test_handlers_that_the_page_on_sessions_shows_run() -> None:
     assert "Max-Age=2592000" in str(answer.header("set-cookie"))
     answer = await ask(app, "/payment/return", method="POST", form="order=5")
     assert (answer.status, answer.header("location"), done) == (303, "/orders", ["5"])
+
+
+def test_a_module_has_a_session_of_its_own() -> None:
+    *_, own, _ = blocks(SESSIONS, "python")
+    names: dict[str, Any] = {
+        "Module": Module,
+        "Admin": controller_of("x = 1"),
+        "session": session,
+        "ADMIN_SECRET": SECRET,
+    }
+    exec(own, names)
+    (layer,) = names["admin"].middleware
+    assert (layer.manager.options.cookie.name, layer.manager.options.max_age) == ("admin.sid", 900.0)
 
 
 def test_the_session_of_an_express_application_is_taken_over() -> None:

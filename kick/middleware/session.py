@@ -19,7 +19,7 @@ from kick.session.headers import finish_headers
 from kick.session.ids import draw_id, key_of
 from kick.session.manager import SessionManager
 from kick.session.options import Duration, OnStoreError
-from kick.session.session import Session
+from kick.session.session import ContextSession
 from kick.session.state import SessionState
 from kick.signing import Secret
 
@@ -56,7 +56,7 @@ class SessionLayer(Middleware):
         if ctx.opened_session is not None or not (self._everywhere or self.manager.is_within(ctx.path)):
             return await call_next(ctx)
         state = await self.manager.open(ctx.scope)
-        ctx.opened_session = Session(state, self.manager.operations)
+        ctx.opened_session = ContextSession(state, self.manager.operations)
         try:
             response = await call_next(ctx)
         except Exception as error:

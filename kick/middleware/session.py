@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from kick.di import Provider
 from kick.errors import KickError
 from kick.exceptions import HTTPError
 from kick.http import CallNext, Middleware, RequestContext, Response, Route
 from kick.http.errors import middleware_order
+from kick.http.mounts import MountedResponse
 from kick.middleware.cookie_parser import CookieParserLayer
+from kick.session.asgi import serve_with_session
 from kick.session.cookie import CookieOptions
 from kick.session.devices import Sessions
 from kick.session.events import Listener
@@ -62,6 +66,9 @@ class SessionLayer(Middleware):
         except Exception as error:
             await self._close_after(error, state, ctx)
             raise
+        if isinstance(response, MountedResponse):
+            response.app = self._around(response.app, state)
+            return response
         try:
             closing = self.manager.close(state, response.status_code)
             cookie = None if closing is None else await closing
@@ -73,6 +80,14 @@ class SessionLayer(Middleware):
         if cookie is not None or state.accessed:
             finish_headers(response.raw_headers, accessed=state.accessed, cookie=cookie)
         return response
+
+    def _around(self, app: ASGIApp, state: SessionState) -> ASGIApp:
+        """Return a mounted application with the session in its scope, to be closed when its response begins."""
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            await serve_with_session(self.manager, state, app, scope, receive, send)
+
+        return serve
 
     async def _close_after(self, error: Exception, state: SessionState, ctx: RequestContext[Any]) -> None:
         """Close the session of a handler that raised, when nothing further in has made a response of it."""

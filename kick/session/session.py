@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, Self
 
-from typing_extensions import Self, TypeVar
+from typing_extensions import TypeVar
 
 from kick.session.csrf_token import draw_token
 from kick.session.data.flash import Flash
-from kick.session.data.mapping import SessionData, pop_last
+from kick.session.data.mapping import SessionData
 from kick.session.data.reserved import TOKEN, Reserved
 from kick.session.ids import fingerprint
 from kick.session.operations import Operations
@@ -223,13 +223,13 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
     __hash__ = None  # type: ignore[assignment]  # as a dict
 
-    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+    def __or__(self, other: object) -> dict[str, Any]:
         return {**self, **other} if isinstance(other, Mapping) else NotImplemented
 
-    def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+    def __ror__(self, other: object) -> dict[str, Any]:
         return {**other, **self} if isinstance(other, Mapping) else NotImplemented
 
-    def __ior__(self, other: Any) -> Self:
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # takes pairs too, as a dict does
         self.update(other)
         return self
 
@@ -239,10 +239,10 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
     def popitem(self) -> tuple[str, Any]:
         """Remove the key that was set last; return it and its value."""
-        return pop_last(self._mapping())
+        return self._mapping().popitem()
 
     def clear(self) -> None:
-        """Remove all values; the session stays."""
+        """Remove all values, or give the fields of typed data their defaults; the session stays."""
         self._mapping().clear()
 
     def __repr__(self) -> str:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
-from typing import Any, Final, NoReturn, Protocol, TypeAlias
-
-from typing_extensions import Self
+from typing import Any, Final, NoReturn, Protocol, Self, TypeAlias
 
 from kick.session.data.values import (
     MARK,
@@ -204,19 +202,21 @@ class SessionData(MutableMapping[str, Any]):
     def __eq__(self, other: object) -> bool:
         return dict(self) == other if isinstance(other, Mapping) else NotImplemented
 
-    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+    def __or__(self, other: object) -> dict[str, Any]:
         return {**self, **other} if isinstance(other, Mapping) else NotImplemented
 
-    def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+    def __ror__(self, other: object) -> dict[str, Any]:
         return {**other, **self} if isinstance(other, Mapping) else NotImplemented
 
-    def __ior__(self, other: Any) -> Self:
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # takes pairs too, as a dict does
         self.update(other)
         return self
 
     def popitem(self) -> tuple[str, Any]:
         """Remove the key that was set last; return it and its value."""
-        return pop_last(self)
+        for key in reversed(self):
+            return key, self.pop(key)
+        raise KeyError("popitem(): the session is empty")
 
     def copy(self) -> dict[str, Any]:
         """All of it as a plain dict; a change of the dict itself changes nothing here."""
@@ -282,6 +282,7 @@ class SessionData(MutableMapping[str, Any]):
         """See `Contents.retain`."""
         self._stored = stored
         self._live = {key: value for key, value in self._live.items() if key in keys}
+        self._moved = None
         if self._dropped is not None:
             self._dropped.intersection_update(keys)
         self._update_view()
@@ -323,17 +324,11 @@ class SessionData(MutableMapping[str, Any]):
             values = {key: live[key] if key in live else self.get(key, _MISSING) for key in self._stored}
         finally:
             self._live = live
+        values = {key: each for key, each in values.items() if each is not _MISSING and key not in moved}
         dict.clear(view)
-        dict.update(view, {key: each for key, each in values.items() if each is not _MISSING and key not in moved})
-        dict.update(view, {key: each for key, each in live.items() if key not in view})
+        dict.update(view, values)
+        dict.update(view, {key: each for key, each in live.items() if key not in values})
         self._view, self._view_is_stale = view, False
-
-
-def pop_last(data: MutableMapping[str, Any]) -> tuple[str, Any]:
-    """Remove the last key of a mapping; return it and its value. Raises `KeyError` for an empty one."""
-    for key in reversed(list(data)):
-        return key, data.pop(key)
-    raise KeyError("popitem(): the session is empty")
 
 
 def check_key(key: object) -> None:

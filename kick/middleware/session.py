@@ -22,7 +22,7 @@ from kick.session.events import Listener
 from kick.session.headers import finish_headers
 from kick.session.ids import draw_id, key_of
 from kick.session.manager import SessionManager
-from kick.session.options import Duration, OnStoreError
+from kick.session.options import DEADLINE, Duration, OnStoreError
 from kick.session.session import ContextSession
 from kick.session.state import SessionState
 from kick.signing import Secret
@@ -71,14 +71,14 @@ class SessionLayer(Middleware):
             return response
         try:
             closing = self.manager.close(state, response.status_code)
-            cookie = None if closing is None else await closing
+            cookies = () if closing is None else await closing
         except Exception:
-            self._send_cookie(self.manager.cookie_of(state), ctx)
+            self._send_cookies(self.manager.cookies_of(state), ctx)
             raise
-        if cookie is not None:
-            cookie = self.manager.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
-        if cookie is not None or state.accessed:
-            finish_headers(response.raw_headers, accessed=state.accessed, cookie=cookie)
+        if cookies:
+            cookies = self.manager.options.cookie.for_scheme(cookies, ctx.scope.get("scheme", "http"))
+        if cookies or state.accessed:
+            finish_headers(response.raw_headers, accessed=state.accessed, cookies=cookies)
         return response
 
     def _around(self, app: ASGIApp, state: SessionState) -> ASGIApp:
@@ -94,13 +94,13 @@ class SessionLayer(Middleware):
         status = error.status if isinstance(error, HTTPError) else 500
         closing = self.manager.close(state, status)
         if closing is not None:
-            self._send_cookie(await closing, ctx)
+            self._send_cookies(await closing, ctx)
 
-    def _send_cookie(self, cookie: bytes | None, ctx: RequestContext[Any]) -> None:
+    def _send_cookies(self, cookies: tuple[bytes, ...], ctx: RequestContext[Any]) -> None:
         """Send the cookie with whatever response is sent: the store knows the session by this id, and by no other."""
-        cookie = self.manager.options.cookie.for_scheme(cookie, ctx.scope.get("scheme", "http"))
-        if cookie is not None:
+        for cookie in self.manager.options.cookie.for_scheme(cookies, ctx.scope.get("scheme", "http")):
             ctx.add_raw_header(b"set-cookie", cookie)
+        if cookies:
             ctx.add_raw_header(b"cache-control", b"no-store")
 
     async def _ask_store(self) -> None:
@@ -117,7 +117,8 @@ def session(
     *,
     cookie_name: str = "kick.sid",
     max_age: Duration = timedelta(hours=24),
-    absolute_max_age: Duration | None = None,
+    absolute_max_age: Duration | None = DEADLINE,
+    remember_max_age: Duration = timedelta(days=30),
     rolling: bool = False,
     save_uninitialized: bool = True,
     rotate_after: Duration | None = None,
@@ -137,7 +138,9 @@ def session(
             signed with an older one is issued anew.
         cookie_name: an RFC 6265 token.
         max_age: how long a session lives without a write (rolling: without a request); a `timedelta` or seconds.
-        absolute_max_age: the deadline that nothing extends; none, or 30 days when rolling.
+        absolute_max_age: the deadline that nothing extends but a login, which starts a new one. By default 30 days, or
+            `max_age` where that is longer; `None` for no deadline.
+        remember_max_age: how long a session lives that `login(..., remember=True)` began.
         rolling: every request restarts `max_age`, of the cookie and in the store alike; both at most once in a tenth
             of it, and at most once a minute.
         save_uninitialized: store sessions that nobody wrote to, and set their cookie. `False` is recommended.
@@ -165,6 +168,7 @@ def session(
         cookie_name=cookie_name,
         max_age=max_age,
         absolute_max_age=absolute_max_age,
+        remember_max_age=remember_max_age,
         rolling=rolling,
         save_uninitialized=save_uninitialized,
         rotate_after=rotate_after,

@@ -53,7 +53,9 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
         else:
             # Not the whole scope, which leads back to the session: only the garbage collector would free the two.
-            state = await self.manager.open({"client": scope.get("client"), "headers": scope["headers"]})
+            state = await self.manager.open(
+                {name: scope[name] for name in ("client", "headers", "method") if name in scope}
+            )
             await serve_with_session(self.manager, state, self.app, scope, receive, send)
 
 
@@ -76,10 +78,10 @@ class _Connection:
         self._scheme: str = scope.get("scheme", "http")
         self._started = False
 
-    def finish(self, headers: RawHeaders, *, accessed: bool, cookie: bytes | None) -> None:
+    def finish(self, headers: RawHeaders, *, accessed: bool, cookies: tuple[bytes, ...]) -> None:
         """Add the session's headers to those of a response."""
-        cookie = self._manager.options.cookie.for_scheme(cookie, self._scheme)
-        finish_headers(headers, accessed=accessed, cookie=cookie)
+        cookies = self._manager.options.cookie.for_scheme(cookies, self._scheme)
+        finish_headers(headers, accessed=accessed, cookies=cookies)
 
 
 class _Handshake(_Connection):
@@ -97,7 +99,7 @@ class _Handshake(_Connection):
         self._started = True
         if message["type"] == "websocket.accept":
             headers = list(message.get("headers", ()))
-            self.finish(headers, accessed=False, cookie=self._manager.cookie_of(self._state))
+            self.finish(headers, accessed=False, cookies=self._manager.cookies_of(self._state))
             message = {**message, "headers": headers}
             self._state.accepted()
         await self._send(message)
@@ -141,7 +143,7 @@ class _Exchange(_Connection):
                 if self._scope.get("session") is not self._session:
                     await replace_session(self._scope, self._session, is_kept=message["status"] < 500)
                 closing = self._manager.close(self._state, message["status"])
-                cookie = None if closing is None else await closing
+                cookies = () if closing is None else await closing
             except SessionUnavailable as error:
                 await self._refuse(error)
                 return
@@ -150,7 +152,7 @@ class _Exchange(_Connection):
                 raise
             self._started = True
             headers = list(message.get("headers", ()))
-            self.finish(headers, accessed=self._state.accessed, cookie=cookie)
+            self.finish(headers, accessed=self._state.accessed, cookies=cookies)
             message = {**message, "headers": headers}
         await self._send(message)
 
@@ -158,18 +160,18 @@ class _Exchange(_Connection):
         """Send the 503 in place of the application's response."""
         self._started = self._refused = True
         headers, body = _problem(error)
-        self.finish(headers, accessed=True, cookie=self._manager.cookie_of(self._state))
+        self.finish(headers, accessed=True, cookies=self._manager.cookies_of(self._state))
         await self._send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
     async def _save_cookie(self) -> None:
         """Send a 500 of our own when the session has a new id and the application fails: the old id is dead."""
         closing = self._manager.close(self._state, 500)
-        cookie = None if closing is None else await closing
-        if cookie is not None:
+        cookies = () if closing is None else await closing
+        if cookies:
             self._started = self._refused = True
             headers = [(b"content-type", b"text/plain"), (b"content-length", b"21")]
-            self.finish(headers, accessed=True, cookie=cookie)
+            self.finish(headers, accessed=True, cookies=cookies)
             await self._send({"type": "http.response.start", "status": 500, "headers": headers})
             await self._send({"type": "http.response.body", "body": b"Internal Server Error"})
 

@@ -283,6 +283,8 @@ class ResponseHelpers(IncomingRequest, eq=False):
         Arguments:
             max_age: a `timedelta` or seconds; `None` for as long as the browser runs.
             secure: over https only; `None` for what the request came by.
+
+        Raises `ValueError` for what browsers refuse, and for a cookie over 4,096 bytes.
         """
         if signed:
             value = f"s:{self._cookie_signer().sign(value)}"

@@ -78,6 +78,22 @@ class Contents(Protocol):
         """Forget all but these keys, changes included; the store now has `stored`."""
         ...
 
+    def reset(self, stored: Mapping[str, bytes]) -> None:
+        """Forget every change; the store now has `stored`."""
+        ...
+
+    def decode(self, key: str, raw: bytes) -> Any:
+        """Return the value of the bytes that the store has under a key."""
+        ...
+
+    def encode(self, key: str, value: Any) -> bytes:
+        """Return the bytes of a value that is to be stored under a key."""
+        ...
+
+    def assign(self, key: str, value: Any) -> None:
+        """Set the value of a key."""
+        ...
+
     def seal(self, refusal: Refusal | None) -> None:
         """Refuse every further write with what `refusal` returns, or no more."""
         ...
@@ -260,7 +276,8 @@ class SessionData(MutableMapping[str, Any]):
     def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
         """See `Contents.pending`."""
         if key in self._live:
-            return {key: encode(key, self._live[key])}, []
+            encoded, stored = encode(key, self._live[key]), self._stored.get(key)
+            return ({}, []) if stored is not None and same(stored, encoded) else ({key: encoded}, [])
         return {}, [key] if self._dropped is not None and key in self._dropped else []
 
     def rebase(self, stored: Mapping[str, bytes]) -> None:
@@ -286,6 +303,25 @@ class SessionData(MutableMapping[str, Any]):
         if self._dropped is not None:
             self._dropped.intersection_update(keys)
         self._update_view()
+
+    def reset(self, stored: Mapping[str, bytes]) -> None:
+        """See `Contents.reset`."""
+        self._stored = stored
+        self._live.clear()
+        self._dropped = self._moved = None
+        self._update_view()
+
+    def decode(self, key: str, raw: bytes) -> Any:
+        """See `Contents.decode`."""
+        return decode(raw)
+
+    def encode(self, key: str, value: Any) -> bytes:
+        """See `Contents.encode`."""
+        return encode(key, value)
+
+    def assign(self, key: str, value: Any) -> None:
+        """See `Contents.assign`."""
+        self[key] = value
 
     def seal(self, refusal: Refusal | None) -> None:
         """See `Contents.seal`."""

@@ -233,6 +233,32 @@ class TypedContents:
         if self._extra is not None:
             self._extra.retain(keys, self._other_fields())
 
+    def reset(self, stored: Mapping[str, bytes]) -> None:
+        """See `Contents.reset`. An instance that the handler holds is filled again."""
+        self._stored = stored
+        self._unfit = set()
+        if self._value is not None:
+            default = self._shape.default()
+            defaults = {name: getattr(default, name) for name in self._shape.hints}
+            self._value = self._read(self._shape.with_values(self._value, defaults), self._shape.hints)
+        if self._extra is not None:
+            self._extra.reset(self._other_fields())
+
+    def decode(self, key: str, raw: bytes) -> Any:
+        """See `Contents.decode`."""
+        return self._shape.decode(key, raw) if key in self._shape.hints else decode(raw)
+
+    def encode(self, key: str, value: Any) -> bytes:
+        """See `Contents.encode`."""
+        return self._shape.encode(key, value) if key in self._shape.hints else encode(key, value)
+
+    def assign(self, key: str, value: Any) -> None:
+        """See `Contents.assign`."""
+        if key in self._shape.hints:
+            self._value = self._shape.with_values(self.value, {key: value})
+        else:
+            self.extra[key] = value
+
     def seal(self, refusal: Refusal | None) -> None:
         """Nothing can refuse a write to an attribute; from now on the instance is one of the reader's own."""
         self._sealed = refusal

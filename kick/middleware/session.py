@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from kick.di import Provider
 from kick.errors import KickError
 from kick.exceptions import HTTPError
 from kick.http import CallNext, RequestContext, Response, Route
 from kick.http.errors import middleware_order
+from kick.http.mounts import MountedResponse
 from kick.middleware.cookie_parser import CookieParserLayer
 from kick.middleware.per_route import PerRoute
+from kick.session.asgi import serve_with_session
 from kick.session.cookie import CookieOptions
 from kick.session.devices import Sessions
 from kick.session.errors import session_name_taken
@@ -22,7 +26,7 @@ from kick.session.headers import finish_headers
 from kick.session.ids import draw_id, key_of
 from kick.session.manager import SessionManager
 from kick.session.options import DEADLINE, Duration, OnStoreError
-from kick.session.session import Session
+from kick.session.session import ContextSession
 from kick.session.state import SessionState
 from kick.signing import Secret
 
@@ -91,12 +95,15 @@ class SessionLayer(PerRoute):
         state = await self.manager.open(ctx.scope)
         if self._use is not Use.FULL:
             state.restricted(begins=self._use is not Use.LOOK)
-        ctx.opened_session = Session(state, self.manager.operations)
+        ctx.opened_session = ContextSession(state, self.manager.operations)
         try:
             response = await call_next(ctx)
         except Exception as error:
             await self._close_after(error, state, ctx)
             raise
+        if isinstance(response, MountedResponse):
+            response.app = self._around(response.app, state)
+            return response
         try:
             closing = self.manager.close(state, response.status_code)
             cookies = () if closing is None else await closing
@@ -108,6 +115,14 @@ class SessionLayer(PerRoute):
         if cookies or state.accessed:
             finish_headers(response.raw_headers, accessed=state.accessed, cookies=cookies)
         return response
+
+    def _around(self, app: ASGIApp, state: SessionState) -> ASGIApp:
+        """Return a mounted application with the session in its scope, to be closed when its response begins."""
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            await serve_with_session(self.manager, state, app, scope, receive, send)
+
+        return serve
 
     async def _close_after(self, error: Exception, state: SessionState, ctx: RequestContext[Any]) -> None:
         """Close the session of a handler that raised, when nothing further in has made a response of it."""

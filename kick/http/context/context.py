@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 from typing_extensions import TypeVar
 
 import kick.session  # exports `Session` when somebody asks for it: not every application has sessions
+from kick.http.context.request import SharedRequest
 from kick.http.context.responses import ResponseHelpers
 from kick.http.errors import NoSession, missing_session
 from kick.http.routing.urls import URLs, below_root
@@ -52,6 +53,21 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
         if self.opened_session is None:
             raise missing_session(self._place, self._why_no_session)
         return self.opened_session
+
+    @session.setter
+    def session(self, value: object) -> None:
+        # `ctx.session |= {...}` assigns what it has changed in place.
+        if value is not self.opened_session:
+            raise AttributeError("ctx.session cannot be replaced: assign to ctx.session.data")
+
+    @property
+    def request(self) -> SharedRequest:
+        """The Starlette request, for everything else. `ctx.request.session` is the session, as a `dict`."""
+        request = super().request
+        opened = self.opened_session
+        if opened is not None and request.find_session is None:
+            request.find_session = lambda: kick.session.RequestSession(opened.state, opened.operations)
+        return request
 
     @property
     def _place(self) -> str:

@@ -76,7 +76,7 @@ def import_failed(target: str, error: BaseException) -> KickError:
 
 
 def import_exited(target: str, code: object) -> KickError:
-    """Return the error for a target that calls `sys.exit()` when it is imported; the `SystemExit` is the `__cause__`."""
+    """Return the error for a target whose import calls `sys.exit()`; the `SystemExit` is the `__cause__`."""
     said = f": {code}" if isinstance(code, str) else f", with the status {code}" if code else ""
     return KickError(
         "target-exit",

@@ -18,8 +18,18 @@ SameSite: TypeAlias = Literal["lax", "strict", "none"]
 is_token: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII).fullmatch
 """Matches a token (RFC 9110, section 5.6.2); the name of a cookie must be one."""
 
+MAX_COOKIE: Final = 4096
+"""The size in bytes up to which browsers take a cookie with its attributes (RFC 6265, section 6.1)."""
+
+_MAX_PART: Final = 1024
+"""The size in bytes up to which browsers take an attribute (RFC 6265bis, section 5.6); for a name, to leave room."""
+_MAX_HOST: Final = 253
+
 _is_path: Final = re.compile(r"/[\x21-\x3a\x3c-\x7e]*", re.ASCII).fullmatch
-_is_domain: Final = re.compile(r"\.?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII).fullmatch
+_is_domain: Final = re.compile(
+    r"\.?[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*", re.ASCII
+).fullmatch
+"""Matches labels of at most 63 characters with single dots between them (RFC 1123, section 2.1)."""
 _SAFE_IN_VALUE: Final = "!#$&'()*+-./:<=>?@[]^_`{|}~"
 _SPACE: Final = " \t"
 
@@ -68,6 +78,8 @@ def _as_utf8(value: str) -> str:
 def cookies_by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the values of cookies by name. Of several with one name, the first counts.
 
+    Names and values are read as UTF-8, which browsers send, and as latin-1 where they are not UTF-8.
+
     Browsers send the cookie with the longest path first (RFC 6265, section 5.4).
 
     >>> cookies_by_name([("a", "1"), ("b", "%20"), ("a", "2")])
@@ -75,6 +87,8 @@ def cookies_by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for name, value in pairs:
+        if not name.isascii():
+            name = _as_utf8(name)
         if name not in found:
             found[name] = decode_value(value)
     return found
@@ -101,8 +115,8 @@ def format_cookie(
     >>> format_cookie("theme", "dark blue", max_age=60)
     'theme=dark%20blue; Max-Age=60; Path=/; SameSite=Lax'
 
-    Raises `ValueError` for values that could break the header, and for combinations that browsers refuse
-    (RFC 6265bis, section 5.7).
+    Raises `ValueError` for values that could break the header, for combinations that browsers refuse (RFC 6265bis,
+    section 5.7), and for a cookie of more than 4,096 bytes with its attributes: browsers drop it without a word.
     """
     problem = attribute_problem(
         name, path=path, domain=domain, secure=secure, same_site=same_site, partitioned=partitioned
@@ -120,7 +134,13 @@ def format_cookie(
     parts += attributes(
         path=path, domain=domain, secure=secure, http_only=http_only, same_site=same_site, partitioned=partitioned
     )
-    return "; ".join(parts)
+    header = "; ".join(parts)
+    if len(header) > MAX_COOKIE:
+        raise ValueError(
+            f"the cookie {name!r} has {len(header):,} bytes with its attributes, and browsers drop what is over "
+            f"{MAX_COOKIE:,} bytes (RFC 6265, section 6.1): keep the value on the server, in the session for example"
+        )
+    return header
 
 
 def attributes(
@@ -176,12 +196,22 @@ def attribute_problem(
             f"the name {name!r} is not a token (RFC 6265, section 4.1.1)",
             'Use letters, digits, dots and dashes: `cookie_name="kick.sid"`.',
         )
+    if len(name) > _MAX_PART:
+        return CookieProblem(
+            f"the name has {len(name):,} bytes, and browsers drop cookies over {MAX_COOKIE:,} bytes",
+            'Take a short name: `cookie_name="kick.sid"`.',
+        )
+    if path is not None and len(path) > _MAX_PART:
+        return CookieProblem(
+            f"the path has {len(path):,} bytes, and browsers ignore one over {_MAX_PART:,} bytes",
+            'Take the path below which the application lives: `cookie={"path": "/app"}`.',
+        )
     if path is not None and not _is_path(path):
         return CookieProblem(
             f"the path {path!r} does not start with / or holds a character that is not allowed there",
             'Begin with a slash and leave out spaces and semicolons: `cookie={"path": "/app"}`.',
         )
-    if domain is not None and not _is_domain(domain):
+    if domain is not None and (len(domain) > _MAX_HOST or not _is_domain(domain)):
         return CookieProblem(
             f"the domain {domain!r} is not the name of a host",
             'Give the name of a host alone: `cookie={"domain": "example.com"}`.',

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pydoc
+import subprocess
 import sys
 import types
 import typing
@@ -89,3 +90,17 @@ def test_help_of_a_module_names_its_exports() -> None:
     for package in PACKAGES:
         text = pydoc.plain(pydoc.render_doc(sys.modules[package]))
         assert str(importlib.import_module(package).__doc__).splitlines()[0] in text
+
+
+OPTIONAL = (
+    *("argon2", "backports", "hiredis", "httptools", "jinja2", "libcst", "limits", "multipart", "opentelemetry"),
+    *("prometheus_client", "pydantic", "python_multipart", "redis", "uvloop", "watchfiles", "websockets"),
+)
+"""What the extras bring. The testing tools and the Redis store say which one they need when they are imported."""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("package", sorted({*PACKAGES} - {"kick.testing", "kick.session.stores.redis"}))
+def test_every_export_is_there_without_any_extra(package: str) -> None:
+    code = f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL!r})); from {package} import *"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from tools.versions import ROOT, Python, Result, find_pythons, lowest, table, usual_folders
+from tools.versions import ROOT, Python, Result, copy_checkout, find_pythons, lowest, table, usual_folders
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -68,6 +69,21 @@ def test_the_workflow_tests_the_pythons_of_the_classifiers() -> None:
     claimed = [f"3.{each[len(prefix) :]}" for each in PROJECT["project"]["classifiers"] if each.startswith(prefix)]
     jobs = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text())["jobs"]
     assert [job["strategy"]["matrix"]["python"] for job in jobs.values()] == [claimed] * len(jobs)
+
+
+def test_a_copy_has_what_git_knows_and_would_add_and_is_a_repository(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "kick").mkdir(parents=True)
+    for name in (".gitignore", "README.md", "gone.py", "kick/app.py", "secret.env"):
+        (source / name).write_text("*.env\n")
+    for command in (["init", "-q"], ["add", "."]):
+        subprocess.run(["git", "-C", str(source), *command], check=True)
+    (source / "kick/new.py").touch()
+    (source / "gone.py").unlink()
+    copy_checkout(source, target)
+    listed = subprocess.check_output(["git", "-C", str(target), "ls-files"], text=True).split()
+    assert listed == [".gitignore", "README.md", "kick/app.py", "kick/new.py"]
+    assert {each.name for each in target.iterdir()} == {".git", ".gitignore", "README.md", "kick"}
 
 
 def test_a_failure_is_seen_in_the_table() -> None:

@@ -3,7 +3,8 @@
     python -m tools.versions --only 3.11,3.13 -- -m "not long and not nightly" -q
 
 Pythons are looked for on the PATH and among those of pyenv. Those that are missing come from Debian's unstable
-distribution in a folder of its own (debootstrap and chroot, which need root on Linux); nothing is mounted there.
+distribution in a folder of its own (debootstrap and chroot, which need root on Linux). The tests see /proc and /dev
+there, mounted for them alone.
 The result is a table in Markdown, and the exit status is 1 where tests failed.
 """
 
@@ -19,7 +20,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -30,7 +31,10 @@ MINORS: Final = ("3.11", "3.12", "3.13", "3.14", "3.15")
 KINDS: Final = ("lowest", "newest")
 SUITE: Final = ("-q", "-p", "no:cacheprovider", "-n", "2", "-m", "not long and not nightly")
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kick-test-versions"
-TREE: Final = ("kick", "tests", "tools", "examples", "docs", "benchmarks", "pyproject.toml", "constraints.txt")
+PROGRAMS: Final = ("redis-server", "git", "make", "curl", "openssl", "zsh", "fish", "faketime")
+"""The packages of Debian that the tests need, but for a browser: `KICK_WITHOUT` leaves its tests out."""
+
+_MOUNTED: Final = 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"'
 
 _ABOUT: Final = (
     "import sys, ensurepip, venv; v = sys.version_info; "
@@ -54,9 +58,11 @@ class Python:
         if self.root is not None:
             # What pip is told of folders is about the system outside.
             env = {name: value for name, value in env.items() if not name.startswith("PIP_")}
-            env |= {"HOME": "/tmp", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-            shell = f'cd {_inside(self.root, cwd)} && exec "$@"'
-            inside = ("chroot", str(self.root), "sh", "-c", shell, "sh", *command)
+            folder = _inside(self.root, cwd)
+            env |= {"HOME": f"{folder}/build", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+            env["KICK_WITHOUT"] = ",".join(filter(None, [env.get("KICK_WITHOUT"), "chromium"]))
+            shell = ("sh", "-c", f'cd {folder} && exec "$@"', "sh")
+            inside = ("unshare", "--mount", "sh", "-c", _MOUNTED, str(self.root), *shell, *command)
         with log.open("a") as out:
             return subprocess.run(inside, cwd=cwd, env=env, stdout=out, stderr=subprocess.STDOUT).returncode
 
@@ -121,7 +127,7 @@ def usual_folders() -> list[Path]:
 
 def unstable_pythons(root: Path, wanted: Iterable[str]) -> dict[str, Python]:
     """Pythons of Debian's unstable distribution, installed into the folder `root`; empty where that is impossible."""
-    missing = next((each for each in ("debootstrap", "chroot") if shutil.which(each) is None), None)
+    missing = next((each for each in ("debootstrap", "chroot", "unshare") if shutil.which(each) is None), None)
     if missing is not None or os.geteuid() != 0:
         print(f"no Debian unstable: {missing + ' is missing' if missing else 'that needs root'}", file=sys.stderr)
         return {}
@@ -136,13 +142,12 @@ def unstable_pythons(root: Path, wanted: Iterable[str]) -> dict[str, Python]:
         for each in ("/etc/resolv.conf", "/etc/ssl/certs/ca-certificates.crt"):
             if Path(each).exists():
                 shutil.copyfile(each, root / each[1:])
+        _install(root, PROGRAMS, out)
         found = {}
         for minor in wanted:
             path = f"/usr/bin/python{minor}"
-            install = (
-                f"test -x {path} || apt-get install -q -y --no-install-recommends python{minor} python{minor}-venv"
-            )
-            subprocess.run(["chroot", str(root), "sh", "-c", install], stdout=out, stderr=out)
+            if not (root / path[1:]).exists():
+                _install(root, [f"python{minor}", f"python{minor}-venv"], out)
             about = _about(["chroot", str(root), path], root=root)
             if about is None:
                 print(f"no Python {minor}: not in Debian unstable, see {log}", file=sys.stderr)
@@ -159,18 +164,19 @@ def test(python: Python, kind: str, *, wheel: Path, work: Path, arguments: Seque
         folder = python.root / "work" / folder.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for name in TREE:
-        _copy(ROOT / name, folder / name)
-    shutil.copy(wheel, folder)
+    copy_checkout(ROOT, folder)
+    inputs = folder / "build"
+    inputs.mkdir()
+    shutil.copy(wheel, inputs)
     log = work / f"{python.minor}-{kind}.log"
     log.write_text("")
     bounds = lowest(project, python=python.minor) if kind == "lowest" else {}
-    (folder / "bounds.txt").write_text("".join(f"{name}=={version}\n" for name, version in bounds.items()))
+    (inputs / "bounds.txt").write_text("".join(f"{name}=={version}\n" for name, version in bounds.items()))
     tools = [each for each in project["dependency-groups"]["dev"] if isinstance(each, str)]
-    (folder / "tools.txt").write_text("".join(f"{each}\n" for each in tools))
+    (inputs / "tools.txt").write_text("".join(f"{each}\n" for each in tools))
     bin_folder = f"{_inside(python.root, folder)}/.venv/bin"
     pip = [f"{bin_folder}/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", "--prefer-binary"]
-    install = [*pip, "-c", "bounds.txt", "-r", "tools.txt", f"./{wheel.name}[all]"]
+    install = [*pip, "-c", "build/bounds.txt", "-r", "build/tools.txt", f"./build/{wheel.name}[all]"]
     if python.run([python.path, "-m", "venv", ".venv"], cwd=folder, log=log) or python.run(
         [*pip, "--upgrade", "pip"], cwd=folder, log=log
     ):
@@ -185,6 +191,18 @@ def test(python: Python, kind: str, *, wheel: Path, work: Path, arguments: Seque
     command = [f"{bin_folder}/python", "-m", "pytest", *plugin, *arguments]
     status = python.run(command, cwd=folder, log=log)
     return Result(python.version, kind, _last(log, " in "), ok=status == 0)
+
+
+def copy_checkout(source: Path, target: Path) -> None:
+    """Copy the files of a checkout that git knows, or would add, into a repository of their own."""
+    listing = ["git", "-C", str(source), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in filter(None, subprocess.check_output(listing, text=True).split("\0")):
+        if (source / name).exists():  # not one that was removed, and is not committed yet
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source / name, target / name)
+    git = ["git", "-C", str(target), "-c", "user.name=kick", "-c", "user.email=kick@example.com"]
+    for command in (["init", "-q"], ["add", "--all"], ["commit", "-q", "-m", "A copy"]):
+        subprocess.run([*git, *command], check=True)
 
 
 def table(results: Iterable[Result]) -> str:
@@ -249,13 +267,14 @@ def _inside(root: Path | None, folder: Path) -> str:
     return str(folder) if root is None else f"/{folder.relative_to(root)}"
 
 
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(
-            source, target, ignore=shutil.ignore_patterns("__pycache__", "node_modules", ".env", "*.sqlite3*")
-        )
-    else:
-        shutil.copy(source, target)
+def _install(root: Path, packages: Iterable[str], out: IO[str]) -> None:
+    """Install packages of Debian without starting their services, which policy-rc.d is asked about."""
+    policy = root / "usr/sbin/policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    install = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
+    subprocess.run(["chroot", str(root), *install], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    policy.unlink()
 
 
 def _last(log: Path, sign: str) -> str:

@@ -18,6 +18,7 @@ async def login(
     *,
     roles: Collection[str] = (),
     keep: bool | Collection[str] | None = None,
+    remember: bool = False,
 ) -> None:
     """Log in a user whose identity has been proven.
 
@@ -50,8 +51,9 @@ async def login(
     session = ctx.session
     if keep is None:
         keep = session.principal in (None, str(user_id))
-    await session.regenerate(keep=keep)
+    await session.regenerate(keep=keep, new_deadline=True)
     session.principal = user_id
+    session.remember(remember)
     session.reserved[LOGIN] = held
 
 

@@ -11,13 +11,14 @@ from kick.exceptions import PROBLEM_JSON
 from kick.session.errors import SessionUnavailable
 from kick.session.headers import RawHeaders, finish_headers
 from kick.session.manager import SessionManager
+from kick.session.request_session import RequestSession, replace_session
 from kick.session.session import Session
 from kick.session.state import SessionState
 from kick.signing import Secret
 
 
 class SessionMiddleware:
-    """Pure ASGI middleware that puts a `Session` into `scope["session"]`, where `request.session` finds it.
+    """Pure ASGI middleware that puts a session into `scope["session"]`, where `request.session` finds it.
 
     Arguments:
         app: the application inside.
@@ -25,7 +26,11 @@ class SessionMiddleware:
         options: those of `kick.session.session`.
 
     For an application of Starlette or FastAPI: `app.add_middleware(SessionMiddleware, secret=secret)`; code that was
-    written for Starlette's own sessions runs as it is. `Sessions(middleware.manager)` finds those of a user.
+    written for Starlette's own sessions runs as it is: `request.session` is a `dict`, and a `Session` with all its
+    verbs. `Sessions(middleware.manager)` finds those of a user.
+
+    What an application puts into `scope["session"]` in place of the session becomes its data, as with the
+    `set_session()` of Litestar; `clear_session()` destroys the session.
 
     A WebSocket gets the session as it is at the handshake. Nothing is saved by itself there: `await session.save()`
     writes what has changed, and answers `False` when the session has ended meanwhile. The acceptance carries the
@@ -48,10 +53,19 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
         else:
             # Not the whole scope, which leads back to the session: only the garbage collector would free the two.
-            state = await self.manager.open({"client": scope.get("client"), "headers": scope["headers"]})
-            scope["session"] = self.manager.session(state)
-            connection = _Handshake if scope["type"] == "websocket" else _Exchange
-            await connection(self.manager, state, send, scope).run(self.app, scope, receive)
+            state = await self.manager.open(
+                {name: scope[name] for name in ("client", "headers", "method") if name in scope}
+            )
+            await serve_with_session(self.manager, state, self.app, scope, receive, send)
+
+
+async def serve_with_session(
+    manager: SessionManager, state: SessionState, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Let an application answer with an open session in its scope; close the session when the response begins."""
+    scope["session"] = RequestSession(state, manager.operations)
+    connection = _Handshake if scope["type"] == "websocket" else _Exchange
+    await connection(manager, state, send, scope).run(app, scope, receive)
 
 
 class _Connection:
@@ -64,10 +78,10 @@ class _Connection:
         self._scheme: str = scope.get("scheme", "http")
         self._started = False
 
-    def finish(self, headers: RawHeaders, *, accessed: bool, cookie: bytes | None) -> None:
+    def finish(self, headers: RawHeaders, *, accessed: bool, cookies: tuple[bytes, ...]) -> None:
         """Add the session's headers to those of a response."""
-        cookie = self._manager.options.cookie.for_scheme(cookie, self._scheme)
-        finish_headers(headers, accessed=accessed, cookie=cookie)
+        cookies = self._manager.options.cookie.for_scheme(cookies, self._scheme)
+        finish_headers(headers, accessed=accessed, cookies=cookies)
 
 
 class _Handshake(_Connection):
@@ -85,7 +99,7 @@ class _Handshake(_Connection):
         self._started = True
         if message["type"] == "websocket.accept":
             headers = list(message.get("headers", ()))
-            self.finish(headers, accessed=False, cookie=self._manager.cookie_of(self._state))
+            self.finish(headers, accessed=False, cookies=self._manager.cookies_of(self._state))
             message = {**message, "headers": headers}
             self._state.accepted()
         await self._send(message)
@@ -105,6 +119,8 @@ class _Exchange(_Connection):
 
     def __init__(self, manager: SessionManager, state: SessionState, send: Send, scope: Scope) -> None:
         super().__init__(manager, state, send, scope)
+        self._scope = scope
+        self._session: Session[Any] = scope["session"]
         self._refused = False
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
@@ -124,8 +140,10 @@ class _Exchange(_Connection):
             return
         if message["type"] == "http.response.start" and not self._started:
             try:
+                if self._scope.get("session") is not self._session:
+                    await replace_session(self._scope, self._session, is_kept=message["status"] < 500)
                 closing = self._manager.close(self._state, message["status"])
-                cookie = None if closing is None else await closing
+                cookies = () if closing is None else await closing
             except SessionUnavailable as error:
                 await self._refuse(error)
                 return
@@ -134,7 +152,7 @@ class _Exchange(_Connection):
                 raise
             self._started = True
             headers = list(message.get("headers", ()))
-            self.finish(headers, accessed=self._state.accessed, cookie=cookie)
+            self.finish(headers, accessed=self._state.accessed, cookies=cookies)
             message = {**message, "headers": headers}
         await self._send(message)
 
@@ -142,18 +160,18 @@ class _Exchange(_Connection):
         """Send the 503 in place of the application's response."""
         self._started = self._refused = True
         headers, body = _problem(error)
-        self.finish(headers, accessed=True, cookie=self._manager.cookie_of(self._state))
+        self.finish(headers, accessed=True, cookies=self._manager.cookies_of(self._state))
         await self._send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
     async def _save_cookie(self) -> None:
         """Send a 500 of our own when the session has a new id and the application fails: the old id is dead."""
         closing = self._manager.close(self._state, 500)
-        cookie = None if closing is None else await closing
-        if cookie is not None:
+        cookies = () if closing is None else await closing
+        if cookies:
             self._started = self._refused = True
             headers = [(b"content-type", b"text/plain"), (b"content-length", b"21")]
-            self.finish(headers, accessed=True, cookie=cookie)
+            self.finish(headers, accessed=True, cookies=cookies)
             await self._send({"type": "http.response.start", "status": 500, "headers": headers})
             await self._send({"type": "http.response.body", "body": b"Internal Server Error"})
 

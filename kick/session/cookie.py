@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, Literal
 
 import msgspec
@@ -21,6 +21,9 @@ _PREFIX: Final = "s:"
 REMEMBERED: Final = 4096
 """How many `Cookie` headers with a valid signature are remembered: a browser sends the same one again and again."""
 
+MOST_CLAIMS: Final = 4
+"""The number of cookies of one request whose sessions are looked up."""
+
 LONGEST_REMEMBERED: Final = 1024
 """Bytes. What is remembered never takes more than a few MiB, whatever clients send."""
 
@@ -37,6 +40,10 @@ class CookieOptions:
         path: below which path the cookie is sent; outside of it there is no session.
         domain: for which hosts; `None` for the host that set it, and no other.
         partitioned: one cookie jar for each top-level site (CHIPS).
+        persistent: `False` leaves out `Max-Age`: the cookie ends with the browser.
+        prefix: `"__Host-"` or `"__Secure-"` in front of the name, which browsers then guard (RFC 6265bis, section
+            4.1.3); `"auto"` takes `"__Host-"` wherever secure, path and domain allow it.
+        replaces: names of cookies that are read after the own one, and then removed: for a change of name or prefix.
 
     >>> CookieOptions(same_site="strict").http_only
     True
@@ -48,6 +55,21 @@ class CookieOptions:
     path: str = "/"
     domain: str | None = None
     partitioned: bool = False
+    persistent: bool = True
+    prefix: Literal["", "auto", "__Host-", "__Secure-"] = ""
+    replaces: Collection[str] = ()
+
+    def full_name(self, name: str) -> str:
+        """Return the name of the cookie with its prefix.
+
+        >>> CookieOptions(prefix="auto", secure=True).full_name("sid")
+        '__Host-sid'
+        >>> CookieOptions(prefix="auto", secure=False).full_name("sid")
+        'sid'
+        """
+        if self.prefix != "auto":
+            return self.prefix + name
+        return f"__Host-{name}" if self.is_secure and self.path == "/" and self.domain is None else name
 
     @property
     def is_secure(self) -> bool:
@@ -59,8 +81,14 @@ class CookieOptions:
         if self.secure not in (True, False, None, "auto"):
             cause = f"secure is True, False, None or 'auto', not {self.secure!r}"
             return [bad_session_cookie(cause, 'Take one of them: `cookie={"secure": "auto"}`.')]
+        if self.prefix not in ("", "auto", "__Host-", "__Secure-"):
+            cause = f"prefix is '', 'auto', '__Host-' or '__Secure-', not {self.prefix!r}"
+            return [bad_session_cookie(cause, 'Take one of them: `cookie={"prefix": "auto"}`.')]
+        if isinstance(self.replaces, str) or self.full_name(name) in self.replaces:
+            cause = f"replaces is a list of names other than {self.full_name(name)!r}, not {self.replaces!r}"
+            return [bad_session_cookie(cause, 'List the former names: `cookie={"replaces": ["old.sid"]}`.')]
         problem = attribute_problem(
-            name,
+            self.full_name(name),
             path=self.path,
             domain=self.domain,
             secure=self.is_secure,
@@ -77,7 +105,9 @@ class Claim(msgspec.Struct, frozen=True):
     key: str
     """Under which stores know it."""
     is_current: bool
-    """Whether the first of the secrets signed it; otherwise the cookie is issued anew."""
+    """`False` for a cookie of an older secret or name: it is issued again."""
+    rank: int = 0
+    """0 for the cookie's own name; then the position among the names that it replaces, from 1."""
 
     def __repr__(self) -> str:
         return f"<Claim {fingerprint(self.key)}>"
@@ -90,18 +120,20 @@ class SessionCookie:
     >>> header = cookie.issue("abcdefghijklmnopqrstuvwxyz0123456789", 60.0).decode()
     >>> header.partition("; ")[2]
     'Max-Age=60; Path=/; HttpOnly; SameSite=Lax'
-    >>> cookie.read([(b"cookie", header.partition(";")[0].encode())]).session_id
+    >>> cookie.read([(b"cookie", header.partition(";")[0].encode())])[0].session_id
     'abcdefghijklmnopqrstuvwxyz0123456789'
     """
 
-    __slots__ = ("_attributes", "_by_scheme", "_claims", "_name", "_signer", "name")
+    __slots__ = ("_attributes", "_by_scheme", "_claims", "_names", "_signer", "name", "persistent", "same_site")
 
     def __init__(self, name: str, signer: Signer, options: CookieOptions) -> None:
         self.name = name
         self._by_scheme = options.secure == "auto"
         self._signer = signer
-        self._claims: dict[bytes, Claim] = {}
-        self._name = name.encode()
+        self._claims: dict[bytes, tuple[Claim, ...]] = {}
+        self._names = (name, *options.replaces)
+        self.persistent = options.persistent
+        self.same_site = options.same_site
         self._attributes = "; ".join(
             attributes(
                 path=options.path,
@@ -118,52 +150,76 @@ class SessionCookie:
         """How many secrets its signatures are verified with."""
         return len(self._signer)
 
-    def read(self, headers: Iterable[tuple[bytes, bytes]]) -> Claim | None:
-        """What the first cookie of the name says that has a valid signature, and something of the form of an id."""
+    def read(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Claim, ...]:
+        """Return what the cookies of the request claim that have a valid signature and hold what can be an id.
+
+        Those of the own name come first, in the order of the header; then those of the names that it replaces. After a
+        change of domain or path, browsers send two cookies of one name. Of more than four the rest is left out.
+        """
+        claims: tuple[Claim, ...] = ()
         for name, line in headers:
             if name == b"cookie":
-                claim = self._claims.get(line) or self._read_line(line)
-                if claim is not None:
-                    return claim
-        return None
+                found = self._claims.get(line)
+                if found is None:
+                    found = self._read_line(line)
+                claims = claims + found if claims else found
+        if len(claims) > 1:
+            distinct = {claim.session_id: claim for claim in sorted(claims, key=lambda claim: -claim.rank)}
+            claims = tuple(sorted(distinct.values(), key=lambda claim: (claim.rank, claims.index(claim))))[:MOST_CLAIMS]
+        return claims
 
     def came(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        """Whether there is a cookie of the name at all."""
+        """Return whether there is a cookie of the name, or of one that it replaces, at all."""
         return any(name == b"cookie" and self._values(line) for name, line in headers)
 
-    def _read_line(self, line: bytes) -> Claim | None:
-        for value in self._values(line):
+    def replaced(self, headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
+        """Return the names of the cookies that came and that this one replaces."""
+        if len(self._names) == 1:
+            return []
+        came = {each for name, line in headers if name == b"cookie" for each, _ in self._values(line)}
+        return [name for name in self._names[1:] if name in came]
+
+    def _read_line(self, line: bytes) -> tuple[Claim, ...]:
+        claims = []
+        for name, value in self._values(line):
             text = value if value[:2] == _PREFIX else decode_value(value)
             verified = self._signer.verify(text[2:]) if text[:2] == _PREFIX else None
             if verified is not None and is_well_formed(verified[0]):
                 session_id, is_current = verified
-                claim = Claim(session_id, key_of(session_id), is_current)
-                self._remember(line, claim)
-                return claim
-        return None
-
-    def _values(self, line: bytes) -> list[str]:
-        if self._name not in line:
-            return []
-        return [value for name, value in parse_cookies(line.decode("latin-1")) if name == self.name]
-
-    def _remember(self, line: bytes, claim: Claim) -> None:
-        if len(line) <= LONGEST_REMEMBERED:
+                rank = self._names.index(name)
+                claims.append(Claim(session_id, key_of(session_id), is_current and rank == 0, rank))
+        found = tuple(claims)
+        if found and len(line) <= LONGEST_REMEMBERED:
             if len(self._claims) >= REMEMBERED:
                 self._claims.clear()
-            self._claims[line] = claim
+            self._claims[line] = found
+        return found
 
-    def issue(self, session_id: str, max_age: float) -> bytes:
-        """The `Set-Cookie` value for an id; `max_age` is in seconds and is rounded up."""
+    def _values(self, line: bytes) -> list[tuple[str, str]]:
+        if not any(name.encode() in line for name in self._names):
+            return []
+        return [pair for pair in parse_cookies(line.decode("latin-1")) if pair[0] in self._names]
+
+    def issue(self, session_id: str, max_age: float, *, persistent: bool | None = None) -> bytes:
+        """Return the `Set-Cookie` value for an id.
+
+        `max_age` is in seconds and is rounded up. A cookie that is not `persistent` has none: it ends with the browser.
+        """
         signed = self._signer.sign(session_id)
-        return f"{self.name}={_PREFIX}{signed}; Max-Age={-int(-max_age // 1)}; {self._attributes}".encode("ascii")
+        keeps = self.persistent if persistent is None else persistent
+        age = f"Max-Age={-int(-max_age // 1)}; " if keeps else ""
+        return f"{self.name}={_PREFIX}{signed}; {age}{self._attributes}".encode("ascii")
 
-    def remove(self) -> bytes:
-        """The `Set-Cookie` value that removes the cookie: the same attributes, and no life left."""
-        return f"{self.name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {self._attributes}".encode("ascii")
+    def remove(self, name: str | None = None) -> bytes:
+        """Return the `Set-Cookie` value that removes the cookie, or that of a name that it replaces.
 
-    def for_scheme(self, cookie: bytes | None, scheme: str) -> bytes | None:
-        """A `Set-Cookie` value as it goes out over a scheme: with `Secure` over https or wss, where `secure="auto"`."""
-        if cookie is None or not self._by_scheme or scheme not in ("https", "wss"):
-            return cookie
-        return cookie + b"; Secure"
+        It has the same attributes, and no life left.
+        """
+        name = self.name if name is None else name
+        return f"{name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {self._attributes}".encode("ascii")
+
+    def for_scheme(self, cookies: tuple[bytes, ...], scheme: str) -> tuple[bytes, ...]:
+        """Return `Set-Cookie` values as they go out over a scheme: with `Secure` over https, where `secure="auto"`."""
+        if not self._by_scheme or scheme not in ("https", "wss"):
+            return cookies
+        return tuple(cookie + b"; Secure" for cookie in cookies)

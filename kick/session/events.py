@@ -27,6 +27,10 @@ class SessionEvent(enum.Enum):
     BAD_SIGNATURE = "bad_signature"
     UNKNOWN_ID = "unknown_id"
     """A signed id that the store does not know: expired, logged out, or stolen and used too late."""
+    AMBIGUOUS_COOKIE = "ambiguous_cookie"
+    """Cookies of several living sessions came. Only `__Host-` keeps out the cookies of a sibling sub-domain."""
+    WITHHELD = "withheld"
+    """A cross-site request wrote to a session whose cookie `SameSite` had withheld. What it wrote was dropped."""
     STORE_ERROR = "store_error"
 
 
@@ -45,6 +49,8 @@ _LEVELS: Final = {
     SessionEvent.BAD_SIGNATURE: logging.INFO,
     SessionEvent.UNKNOWN_ID: logging.INFO,
     SessionEvent.GONE: logging.INFO,
+    SessionEvent.AMBIGUOUS_COOKIE: logging.WARNING,
+    SessionEvent.WITHHELD: logging.WARNING,
 }
 
 

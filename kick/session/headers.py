@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Collection, Mapping
+from typing import Any, Final, TypeAlias
+
+from kick.cookies import SameSite
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 """Header names, in lower case, and values, as ASGI has them."""
@@ -20,11 +22,56 @@ def client_of(scope: Mapping[str, Any]) -> dict[str, Any]:
     return {"ip": None if client is None else client[0], "user_agent": agent.decode("latin-1")[:200]}
 
 
-def finish_headers(headers: RawHeaders, *, accessed: bool, cookie: bytes | None) -> None:
+def is_withheld(scope: Mapping[str, Any], same_site: SameSite | None) -> bool:
+    """Return whether browsers withhold a cookie from a request, by its ASGI scope.
+
+    That is so for requests that another site has caused (RFC 6265bis, section 5.2): with `strict` all of them, with
+    `lax` all but top-level navigations by GET or HEAD. `Sec-Fetch-Site` tells, in older browsers `Origin`.
+
+    >>> mode, dest = (b"sec-fetch-mode", b"navigate"), (b"sec-fetch-dest", b"document")
+    >>> scope = {"method": "GET", "headers": [(b"sec-fetch-site", b"cross-site"), mode, dest]}
+    >>> is_withheld(scope, "lax"), is_withheld({**scope, "method": "POST"}, "lax"), is_withheld(scope, "strict")
+    (False, True, True)
+    """
+    if same_site == "none":
+        return False
+    headers = {name: value for name, value in reversed(scope["headers"]) if name in _TELLING}
+    site = headers.get(b"sec-fetch-site")
+    if site is None:
+        is_navigation, is_cross_site = False, _is_of_another_site(headers.get(b"origin"), headers.get(b"host", b""))
+    else:
+        is_cross_site = site == b"cross-site"
+        is_navigation = headers.get(b"sec-fetch-mode") == b"navigate" and headers.get(b"sec-fetch-dest") == b"document"
+    return is_cross_site and not (same_site != "strict" and is_navigation and scope.get("method") in ("GET", "HEAD"))
+
+
+_TELLING: Final = frozenset({b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"origin", b"host"})
+
+
+def _is_of_another_site(origin: bytes | None, host: bytes) -> bool:
+    """Return whether an `Origin` is of another site, as far as that can be told without a list of public suffixes.
+
+    A host and its sub-domains are taken for one site; so are two sub-domains of one name with at least two labels.
+    """
+    if origin is None:
+        return False
+    theirs, ours = (_host_of(each.rpartition(b"//")[2]) for each in (origin, host))
+    if theirs == ours or theirs.endswith(b"." + ours) or ours.endswith(b"." + theirs):
+        return False
+    above, own = theirs.partition(b".")[2], ours.partition(b".")[2]
+    return not (above == own and b"." in above)
+
+
+def _host_of(authority: bytes) -> bytes:
+    """Return the host of a host and port."""
+    return (authority.rpartition(b":")[0] if authority[-1:].isdigit() and b":" in authority else authority).lower()
+
+
+def finish_headers(headers: RawHeaders, *, accessed: bool, cookies: Collection[bytes]) -> None:
     """Add the cookie, and say to caches what depends on it (RFC 9110, section 12.5.5; RFC 9111, section 5.2.2.5).
 
     >>> headers = [(b"vary", b"Accept"), (b"cache-control", b"public")]
-    >>> finish_headers(headers, accessed=True, cookie=b"kick.sid=s:...")
+    >>> finish_headers(headers, accessed=True, cookies=[b"kick.sid=s:..."])
     >>> headers
     [(b'vary', b'Accept, Cookie'), (b'set-cookie', b'kick.sid=s:...'), (b'cache-control', b'no-store')]
     """
@@ -35,9 +82,10 @@ def finish_headers(headers: RawHeaders, *, accessed: bool, cookie: bytes | None)
                 break
         else:
             headers.append((b"vary", b"Cookie"))
-    if cookie is not None:
+    if cookies:
         headers[:] = [header for header in headers if header[0] != b"cache-control"]
-        headers += [(b"set-cookie", cookie), (b"cache-control", b"no-store")]
+        headers += [(b"set-cookie", cookie) for cookie in cookies]
+        headers.append((b"cache-control", b"no-store"))
 
 
 def _with_cookie(vary: bytes) -> bytes:

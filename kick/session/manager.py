@@ -10,18 +10,19 @@ Of requests it knows the ASGI scope, of responses the status. `kick.middleware.s
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from kick.session.cookie import Claim
 from kick.session.data.mapping import OpenContents, SessionData
-from kick.session.data.reserved import OWED_FIELD
+from kick.session.data.reserved import OWED_FIELD, TOKEN_FIELD
 from kick.session.errors import SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.ids import key_of, successor_id
 from kick.session.operations import Operations
-from kick.session.options import SessionOptions, check_options
-from kick.session.session import Session
+from kick.session.options import SessionOptions, check_options, tick_of
+from kick.session.session import ContextSession, Session
 from kick.session.state import CookieAction, SessionState, Status
 from kick.session.stores.base import KEEP, AtomicStore, Change, Record, Superseded
 from kick.session.stores.url import open_store
@@ -31,6 +32,15 @@ MOST_HOPS: Final = 16
 """The number of rotations through which an old id is followed."""
 
 _NOTHING: Final = Change()
+
+
+class Found(NamedTuple):
+    """The session to which a cookie leads, if it leads to one."""
+
+    claim: Claim
+    record: Record | None
+    is_superseded: bool = False
+    """The id was given up by a regenerate, whose new id is not for this request."""
 
 
 class SessionManager:
@@ -66,7 +76,7 @@ class SessionManager:
 
     def session(self, state: SessionState) -> Session[Any]:
         """Return the session that handlers see."""
-        return Session(state, self.operations)
+        return ContextSession(state, self.operations)
 
     def is_within(self, path: str) -> bool:
         """Return whether browsers send the cookie to a path (RFC 6265, section 5.1.4); elsewhere is no session."""
@@ -80,9 +90,12 @@ class SessionManager:
 
         When the store does not answer, using the session raises `SessionUnavailable`; opening it does not.
         """
-        claim = self.options.cookie.read(scope["headers"])
-        if claim is None:
+        claims = self.options.cookie.read(scope["headers"])
+        if not claims:
             return self._without_claim(scope)
+        if len(claims) > 1 or claims[0].rank > 0:
+            return await self._open_one_of(claims, scope)
+        claim = claims[0]
         operations = self.operations
         try:
             call = operations.store.load(claim.key)
@@ -90,84 +103,118 @@ class SessionManager:
             if type(found) is Record:
                 return SessionState(self._open_contents, scope, claim, found)
             state = SessionState(self._open_contents, scope, claim)
-            await self._search(state, claim, found)
+            self._take(state, [await self._resolve(claim, found)])
         except SessionUnavailable:
             state = SessionState(self._open_contents, scope, claim)
             state.unavailable(anonymous=self.options.on_store_error == "anonymous")
         return state
+
+    async def _open_one_of(self, claims: Sequence[Claim], scope: Mapping[str, Any]) -> SessionState:
+        """Open the first living session of several that the cookies of a request claim."""
+        operations = self.operations
+        state = SessionState(self._open_contents, scope, claims[0])
+        state.is_to_replace(self.options.cookie.replaced(scope["headers"]))
+        try:
+            answers = await asyncio.gather(*(operations.ask(operations.store.load(claim.key)) for claim in claims))
+            pairs = zip(claims, answers, strict=True)
+            self._take(state, [await self._resolve(claim, answer) for claim, answer in pairs])
+        except SessionUnavailable:
+            state.unavailable(anonymous=self.options.on_store_error == "anonymous")
+        return state
+
+    def _take(self, state: SessionState, found: Sequence[Found]) -> None:
+        """Take over the first session that lives. An id that leads nowhere is not adopted: a new one is drawn."""
+        living = {each.claim.key: each for each in reversed(found) if each.record is not None}
+        if living:
+            first, *others = reversed(living.values())
+            assert first.record is not None
+            state.found(first.claim, first.record)
+            if others:
+                state.came_with([each.claim.key for each in others])
+                self.events.emit(SessionEvent.AMBIGUOUS_COOKIE, first.claim.key)
+        else:
+            if any(each.is_superseded for each in found):
+                state.superseded()
+            self.events.emit(SessionEvent.UNKNOWN_ID, found[0].claim.key)
 
     def _without_claim(self, scope: Mapping[str, Any]) -> SessionState:
         """Begin a new session, for a client that came without a cookie that this application has signed."""
         came = self.options.cookie.came(scope["headers"])
         if came:
             self.events.emit(SessionEvent.BAD_SIGNATURE, None)
-        return SessionState(self._open_contents, scope, None, cookie_came=came)
+        state = SessionState(self._open_contents, scope, None, cookie_came=came)
+        if came:
+            state.is_to_replace(self.options.cookie.replaced(scope["headers"]))
+        return state
 
-    async def _search(self, state: SessionState, claim: Claim, found: Record | Superseded | None) -> None:
-        """Take over what another framework has stored under an id, or follow the rotations of the id.
-
-        An id that leads nowhere is not adopted: the session stays new and draws one of its own.
-        """
-        session_id, key = claim.session_id, claim.key
+    async def _resolve(self, claim: Claim, found: Record | Superseded | None) -> Found:
+        """Take over what another framework has stored under an id, or follow the rotations of the id."""
+        if isinstance(found, Record):
+            return Found(claim, found)
         operations, options = self.operations, self.options
         if found is None and self._adopt is not None:
             ages = {"max_age": options.max_age, "absolute_max_age": options.absolute_max_age}
-            found = await operations.ask(self._adopt(session_id, key, **ages))
+            found = await operations.ask(self._adopt(claim.session_id, claim.key, **ages))
             if isinstance(found, Record):
-                state.found(claim, found)
-                return
+                return Found(claim, found)
+        current = claim
         for _ in range(MOST_HOPS):
             if not isinstance(found, Superseded):
                 break
-            successor = successor_id(found.successor, session_id)
+            successor = successor_id(found.successor, current.session_id)
             if successor is None:
-                state.superseded()
-                break
-            session_id = successor
-            claim = Claim(session_id, key_of(session_id), is_current=False)
-            found = await operations.ask(operations.store.load(claim.key))
+                return Found(claim, None, is_superseded=True)
+            current = Claim(successor, key_of(successor), is_current=False, rank=claim.rank)
+            found = await operations.ask(operations.store.load(current.key))
             if isinstance(found, Record):
-                state.found(claim, found)
-                return
-        self.events.emit(SessionEvent.UNKNOWN_ID, key)
+                return Found(current, found)
+        return Found(claim, None)
 
     # Close
 
-    def close(self, state: SessionState, status: int) -> Awaitable[bytes | None] | None:
+    def close(self, state: SessionState, status: int) -> Awaitable[tuple[bytes, ...]] | None:
         """Seal a session; return what is to be awaited, if the store or the browser has to hear of it.
 
-        Awaiting it saves what is to be saved, and gives the `Set-Cookie` value for the response or `None`. `status` is
-        that of the response: from 500 on, nothing is saved that was not saved explicitly.
+        Awaiting it saves what is to be saved, and gives the `Set-Cookie` values for the response. `status` is that of
+        the response: from 500 on, nothing is saved that was not saved explicitly.
 
         Raises `SessionUnavailable` when the store fails, and the error of data that cannot be stored; then the response
-        must not be sent, and `cookie_of` says what the one in its place does about the cookie.
+        must not be sent, and `cookies_of` says what the one in its place does about the cookie.
         """
         is_kept = status < 500
         try:
             change = state.pending() if is_kept else None
         finally:
             state.sealed()
-        if change is None and state.cookie is CookieAction.KEEP:
+        if change is None and state.cookie is CookieAction.KEEP and not state.replaced:
             adds = self._prolongs if state.status is Status.STORED else self._stores_all and state.status is Status.NEW
-            if not (adds and is_kept):
+            if not (adds and is_kept) or state.is_passive:
                 return None
+        if self.operations.is_withheld(state):
+            self._drop(state, change)
+            return None
         return self._settle(state, change, is_kept)
 
-    async def _settle(self, state: SessionState, change: Change | None, is_kept: bool) -> bytes | None:
+    async def _settle(self, state: SessionState, change: Change | None, is_kept: bool) -> tuple[bytes, ...]:
         operations = self.operations
         if state.status is Status.NEW:
             if change is not None and (change.set or change.principal is not KEEP):
                 await operations.create(state, change)
-            elif self._stores_all and is_kept:
+            elif self._stores_all and is_kept and not state.is_passive:
                 await self._unasked(operations.create(state, Change()))  # a new object: stores may keep it
         elif state.status is Status.STORED:
             if change is not None:
                 await operations.commit(state, change)
-            if self._prolongs and is_kept:
+            if self._prolongs and is_kept and not state.is_passive:
                 await self._unasked(self._prolong(state))
-            if state.cookie is CookieAction.CONFIRM:
+            if state.cookie is CookieAction.CONFIRM and not state.is_passive:
                 await self._unasked(operations.confirm(state))
-        return self.cookie_of(state)
+        return self.cookies_of(state)
+
+    def _drop(self, state: SessionState, change: Change | None) -> None:
+        """Store nothing of a request from which the cookie was withheld; tell of what a handler wrote."""
+        if change is not None and (change.principal is not KEEP or change.set.keys() - {TOKEN_FIELD}):
+            self.events.emit(SessionEvent.WITHHELD, None)
 
     async def _prolong(self, state: SessionState) -> None:
         """Do what time brings: touch a rolling session, draw a new id after `rotate_after`."""
@@ -176,11 +223,11 @@ class SessionManager:
             return
         now = operations.now()
         if options.rotate_after is not None and now - record.issued_at >= options.rotate_after:
-            left = options.max_age if options.rolling else max(0.001, record.expires_at - now)
+            left = operations.max_age_of(state) if options.rolling else max(0.001, record.expires_at - now)
             await operations.rotate(state, max_age=left)
         elif options.rolling and OWED_FIELD in state.fields:
             await operations.commit(state, _NOTHING)
-        elif options.rolling and now - record.seen_at >= options.tick:
+        elif options.rolling and now - record.seen_at >= tick_of(operations.max_age_of(state)):
             await operations.touch(state)
 
     async def _unasked(self, call: Awaitable[None]) -> None:
@@ -192,24 +239,30 @@ class SessionManager:
 
     # The cookie
 
-    def cookie_of(self, state: SessionState) -> bytes | None:
-        """Decide about the cookie of the response, from the final state; return the `Set-Cookie` value or `None`.
+    def cookies_of(self, state: SessionState) -> tuple[bytes, ...]:
+        """Decide about the cookie of the response, from the final state; return the `Set-Cookie` values.
 
         The id is sent only when the store has confirmed it in this request: a request that has lost a race must not
         overwrite the cookie that the winner has just set.
         """
-        if state.cookie is CookieAction.KEEP:
-            return None
+        cookie = self.options.cookie
+        own: tuple[bytes, ...] = ()
         match state.cookie, state.status:
             case CookieAction.SEND, Status.STORED:
-                return self.options.cookie.issue(state.require_id(), self._cookie_age(state))
+                persistent = state.life.get("persistent")
+                own = (cookie.issue(state.require_id(), self._cookie_age(state), persistent=persistent),)
             case CookieAction.REMOVE, Status.DESTROYED | Status.NEW:
-                return self.options.cookie.remove()
-            case _:
-                return None
+                own = (cookie.remove(),)
+        if not state.replaced:
+            return own
+        # Cookies of former names go as soon as they are not needed: the own one is sent, or lives, or none lives.
+        is_own = state.claim is not None and state.claim.rank == 0 and state.status is Status.STORED
+        if own or is_own or state.status is Status.NEW:
+            return own + tuple(cookie.remove(name) for name in state.replaced)
+        return ()
 
     def _cookie_age(self, state: SessionState) -> float:
-        record = state.record
+        record, max_age = state.record, self.operations.max_age_of(state)
         if record is None or record.deadline is None:
-            return self.options.max_age
-        return max(1.0, min(self.options.max_age, record.deadline - self.operations.now()))
+            return max_age
+        return max(1.0, min(max_age, record.deadline - self.operations.now()))

@@ -15,19 +15,20 @@ operation atomic. What is left to decide here is what a request does when the an
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from time import time
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
 from kick.errors import KickError
 from kick.session.data.mapping import check_key
-from kick.session.data.reserved import CLIENT_FIELD, OWED_FIELD
+from kick.session.data.reserved import CLIENT_FIELD, LIFE_FIELD, OWED_FIELD
 from kick.session.data.values import encode
 from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailable
 from kick.session.events import Events, SessionEvent
-from kick.session.headers import client_of
+from kick.session.headers import client_of, is_withheld
 from kick.session.ids import (
     draw_successor,
     forward_to_id,
@@ -36,9 +37,10 @@ from kick.session.ids import (
     successor_id,
     successor_key,
 )
-from kick.session.options import SessionOptions
+from kick.session.options import SessionOptions, tick_of
 from kick.session.state import CookieAction, SessionState, Status
 from kick.session.stores.base import (
+    CHANGED,
     KEEP,
     NOT_A_COUNTER,
     TAKEN,
@@ -66,7 +68,6 @@ class Operations:
     def __init__(self, options: SessionOptions, store: AtomicStore, events: Events) -> None:
         self.options = options
         self.events = events
-        self._tick = options.tick
         self._rolls = options.rolling
         self.use(store)
 
@@ -83,11 +84,15 @@ class Operations:
 
     async def save(self, state: SessionState) -> bool:
         """Write what has changed; return whether the session is in the store."""
+        if self.is_withheld(state):
+            return False
         if state.status is Status.NEW:
             await self.create(state, state.pending() or Change())
         elif state.status is Status.STORED:
             change = state.pending()
-            if change is not None:
+            if change is None:
+                await self.confirm(state, sends_cookie=False)
+            else:
                 await self.commit(state, change)
         return state.status is Status.STORED
 
@@ -98,7 +103,7 @@ class Operations:
             session_id = state.require_id()
             key = key_of(session_id)
             was_sent = state.sent_create()
-            age, deadline = self.options.max_age, self.options.absolute_max_age
+            age, deadline = self.max_age_of(state), self.options.absolute_max_age
             answer = await self.ask(self.store.create(key, change, max_age=age, absolute_max_age=deadline))
             if isinstance(answer, Committed):
                 break
@@ -122,8 +127,12 @@ class Operations:
         state.created(key, record)
         self.events.emit(SessionEvent.CREATED, key)
 
-    async def commit(self, state: SessionState, change: Change) -> Mapping[str, int]:
-        """Commit under whichever id the session has by now; return the counters that were incremented."""
+    async def commit(self, state: SessionState, change: Change, *, only: str | None = None) -> Mapping[str, int] | None:
+        """Commit under whichever id the session has by now; return the counters that were incremented.
+
+        Returns `None` when the change expects something else than the store has. `only` is the key of a change that is
+        about one key, while others may be pending.
+        """
         fields = state.fields
         grows = change.principal is not KEEP
         for name, raw in change.set.items():
@@ -134,17 +143,21 @@ class Operations:
         if state.is_accepted or OWED_FIELD in fields:
             change = self._with_owed_cookie(state, change)
         max_age = self.options.max_age
+        if LIFE_FIELD in fields or LIFE_FIELD in change.set:
+            max_age = self.max_age_of(state)
         while state.status is Status.STORED:
             call = self.store.commit(state.key or state.require_key(), change, max_age=max_age)
             answer = await (call if self.is_in_memory else self.guarded(call))
             if type(answer) is Committed:
-                self._committed(state, change, answer)
+                self._committed(state, change, answer, max_age, only)
                 return answer.counters
             if isinstance(answer, Superseded):
                 self._follow(state, answer)
             elif answer is NOT_A_COUNTER:
                 (name,) = change.increment
                 raise TypeError(f"session.data[{name!r}] does not hold a whole number of 64 bits")
+            elif answer is CHANGED:
+                return None
             else:
                 self._lose(state, Status.GONE)
         return {}
@@ -157,43 +170,107 @@ class Operations:
         shape = self.options.shape
         if shape is not None and shape.defaults.get(key, b"0") not in (b"0", b"null"):
             raise TypeError(f"counting begins at 0: give the field {key!r} the default 0")
+        if self.is_withheld(state):  # dropped at the end of the request, like all that is written here
+            contents = state.open()
+            held = contents.value.get(key, 0) if shape is None else getattr(contents.value, key)
+            contents.assign(key, (held or 0) + by)
+            return int(held or 0) + by
         if state.status is Status.NEW:
             await self.save(state)
         changed, dropped = state.open().pending(key)
-        counters = await self.commit(state, Change(set=changed, delete=dropped, increment={key: by}))
-        if key not in counters:
+        change = Change(set=changed, delete=dropped, increment={key: by})
+        counters = await self.commit(state, change, only=key)
+        if counters is None or key not in counters:
             raise SessionEnded
         return counters[key]
 
+    async def modify(self, state: SessionState, key: str, function: Callable[[Any], Any], default: Any) -> Any:
+        """Read a value, change it and store it, again and again until no other request was faster."""
+        check_key(key)
+        contents = state.open()
+        changed, dropped = contents.pending(key)
+        if state.status is Status.NEW:
+            value = contents.decode(key, changed[key]) if key in changed else copy.deepcopy(default)
+            value = _applied(function, value, key)
+            contents.assign(key, value)
+            await self.save(state)
+            return value
+        if changed or dropped:
+            await self.commit(state, Change(set=changed, delete=dropped), only=key)
+        while state.status is Status.STORED:
+            raw = state.fields.get(key)
+            value = _applied(function, copy.deepcopy(default) if raw is None else contents.decode(key, raw), key)
+            encoded = contents.encode(key, value)
+            change = Change(set={} if encoded == raw else {key: encoded}, expect={key: raw})
+            if await self.commit(state, change, only=key) is None:
+                found = await self.ask(self.store.load(state.require_key()))
+                if isinstance(found, Record):
+                    state.refreshed(key, found.fields.get(key))
+            elif state.status is Status.STORED:
+                return value
+        raise SessionEnded
+
+    async def reload(self, state: SessionState) -> bool:
+        """Read the session again and drop what is not stored; return whether it is still there."""
+        while state.status is Status.STORED:
+            found = await self.ask(self.store.load(state.require_key()))
+            if isinstance(found, Record):
+                state.reloaded(found)
+                return True
+            self._follow_or_lose(state, found)
+        return False
+
     # A new id: one change wins (5.5, 5.6)
 
-    async def regenerate(self, state: SessionState, keep: Collection[str] | None) -> None:
+    async def regenerate(
+        self, state: SessionState, keep: Collection[str] | None, *, new_deadline: bool = False
+    ) -> None:
         """Draw a new id and end the old one; `keep` names the keys that go along, `None` all of them."""
         if state.status is Status.NEW:
-            state.dropped_id()
+            state.renewed()
             if keep is not None:
                 state.forgot_all_but(keep)
         elif state.status is Status.STORED:
-            await self._move(state, keep, max_age=self.options.max_age, leads_on=False)
+            age = self.max_age_of(state)
+            await self._move(state, keep, max_age=age, leads_on=False, new_deadline=new_deadline)
         elif state.status is not Status.SUPERSEDED or state.record is None:
             state.restarted()
 
     async def rotate(self, state: SessionState, *, max_age: float | None = None) -> None:
         """Draw a new id to which the old one leads for `grace`; the session then lives for `max_age` seconds."""
         if state.status is Status.STORED:
-            await self._move(state, None, max_age=max_age or self.options.max_age, leads_on=True)
+            await self._move(state, None, max_age=max_age or self.max_age_of(state), leads_on=True)
 
-    async def _move(self, state: SessionState, keep: Collection[str] | None, *, max_age: float, leads_on: bool) -> None:
+    async def _move(
+        self,
+        state: SessionState,
+        keep: Collection[str] | None,
+        *,
+        max_age: float,
+        leads_on: bool,
+        new_deadline: bool = False,
+    ) -> None:
+        absolute = self.options.absolute_max_age if new_deadline else None
         grace = self.options.grace if leads_on else MARKER_SECONDS
         while state.status is Status.STORED:
             old_id, old_key = state.require_id(), state.require_key()
             new_id = draw_successor(old_id)
             new_key = key_of(new_id)
             forward = forward_to_id(new_id, old_id) if leads_on else forward_to_key(new_key)
-            call = self.store.move(old_key, new_key, max_age=max_age, grace=grace, keep=keep, successor=forward)
+            call = self.store.move(
+                old_key,
+                new_key,
+                max_age=max_age,
+                grace=grace,
+                keep=keep,
+                successor=forward,
+                absolute_max_age=absolute,
+            )
             answer = await self.ask(call)
             if isinstance(answer, Committed):
-                state.moved(new_id, new_key, answer, keep=keep, now=self.now())
+                now = self.now()
+                new = None if absolute is None else now + absolute
+                state.moved(new_id, new_key, answer, keep=keep, now=now, new_deadline=new)
                 self.events.emit(SessionEvent.ROTATED if leads_on else SessionEvent.REGENERATED, new_key)
                 return
             if isinstance(answer, Superseded):
@@ -225,27 +302,47 @@ class Operations:
                 state.destroyed()
             else:
                 self._lose(state, Status.GONE)
+        if state.rivals:
+            await asyncio.gather(*(self.ask(self.store.destroy(key)) for key in state.rivals))
 
     # Time: never revives, never shortens (5.7)
 
     async def touch(self, state: SessionState) -> None:
         """Let the session live for `max_age` from now, and its cookie with it."""
-        if await self.ask(self.store.touch(state.require_key(), max_age=self.options.max_age)):
+        if await self.ask(self.store.touch(state.require_key(), max_age=self.max_age_of(state))):
             state.confirmed()
         else:
             await self.confirm(state)
 
-    async def confirm(self, state: SessionState) -> None:
+    async def confirm(self, state: SessionState, *, sends_cookie: bool = True) -> None:
         """Check that the session is still there, and under which id, before its cookie is sent."""
         while state.status is Status.STORED:
             found = await self.ask(self.store.load(state.require_key()))
             if isinstance(found, Record):
-                state.confirmed()
+                if sends_cookie:
+                    state.confirmed()
                 return
-            if isinstance(found, Superseded):
-                self._follow(state, found)
-            else:
-                self._lose(state, Status.GONE)
+            self._follow_or_lose(state, found)
+
+    def max_age_of(self, state: SessionState) -> float:
+        """Return how long a session lives, in seconds: by its own `max_age`, or by that of all sessions."""
+        return float(state.life.get("max_age") or self.options.max_age)
+
+    def is_withheld(self, state: SessionState) -> bool:
+        """Return whether no session may begin in this request.
+
+        That is so where no handler runs, and where the cookie of a session may have been withheld from the request.
+
+        A new cookie would then replace that of a session which is alive, so nothing is stored and none is sent, unless
+        the handler asks for a new session.
+        """
+        if state.status is not Status.NEW:
+            return False
+        if state.begins_none:
+            return True
+        if state.cookie_came or state.is_deliberate:
+            return False
+        return is_withheld(state.scope, self.options.cookie.same_site)
 
     # The store and its time limit
 
@@ -268,14 +365,17 @@ class Operations:
 
     # Outcomes
 
-    def _committed(self, state: SessionState, change: Change, answer: Committed) -> None:
+    def _committed(
+        self, state: SessionState, change: Change, answer: Committed, max_age: float, only: str | None
+    ) -> None:
         assert state.record is not None
-        before, tick = state.record.expires_at, self._tick
+        before, tick = state.record.expires_at, tick_of(max_age)
         counts_as_seen = self._rolls or change.principal is not KEEP
-        state.committed(change, answer, now=self.now() if counts_as_seen else None)
+        state.committed(change, answer, now=self.now() if counts_as_seen else None, only=only)
         # The browser's cookie is prolonged along with the session, now and then: not with every write.
         is_later = before // tick != answer.expires_at // tick
-        if is_later or state.cookie is CookieAction.CONFIRM or OWED_FIELD in change.delete:
+        settles = OWED_FIELD in change.delete or LIFE_FIELD in change.set or LIFE_FIELD in change.delete
+        if is_later or settles or state.cookie is CookieAction.CONFIRM:
             state.confirmed()
 
     def _follow(self, state: SessionState, answer: Superseded) -> None:
@@ -285,6 +385,12 @@ class Operations:
             self._lose(state, Status.SUPERSEDED)
         else:
             state.followed(successor, now=self.now())
+
+    def _follow_or_lose(self, state: SessionState, answer: Superseded | None) -> None:
+        if isinstance(answer, Superseded):
+            self._follow(state, answer)
+        else:
+            self._lose(state, Status.GONE)
 
     def _lose(self, state: SessionState, status: Status) -> None:
         self.events.emit(SessionEvent.GONE, state.key)
@@ -313,9 +419,17 @@ class Operations:
         for the store, the session has just been prolonged.
         """
         if state.is_accepted:
-            turn = b"%d" % ((self.now() + self.options.max_age) // self._tick)
+            turn = b"%d" % ((self.now() + self.options.max_age) // tick_of(self.options.max_age))
             if state.fields.get(OWED_FIELD) != turn:
                 return replace(change, set={**change.set, OWED_FIELD: turn})
         elif OWED_FIELD in state.fields:
             return replace(change, delete=[*change.delete, OWED_FIELD])
         return change
+
+
+def _applied(function: Callable[[Any], Any], value: Any, key: str) -> Any:
+    """Return what a function makes of a value. Raises `TypeError` when it seems to have changed the value in place."""
+    changed = function(value)
+    if changed is None and isinstance(value, list | dict):
+        raise TypeError(f"the function that modifies {key!r} returned None: it has to return the new value")
+    return changed

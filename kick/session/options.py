@@ -19,9 +19,8 @@ Duration: TypeAlias = timedelta | float
 
 OnStoreError: TypeAlias = Literal["error", "anonymous"]
 
-DAY: Final = 86_400.0
-ROLLING_DEADLINE: Final = 30 * DAY
-"""How long a rolling session can be prolonged when nothing else is said: without an end, a stolen cookie has none."""
+DEADLINE: Final = timedelta(days=30)
+"""The default of `absolute_max_age`: without a deadline, a stolen cookie that is used is good for ever."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +31,7 @@ class SessionOptions:
     path: str
     max_age: float
     absolute_max_age: float | None
+    remember_max_age: float
     rolling: bool
     save_uninitialized: bool
     rotate_after: float | None
@@ -42,10 +42,14 @@ class SessionOptions:
     max_size: int
     on_event: Listener | None
 
-    @property
-    def tick(self) -> float:
-        """How exact, in seconds, the ends of the cookie and of a rolling session are: more often none is prolonged."""
-        return min(self.max_age / 10, 60.0)
+
+def tick_of(max_age: float) -> float:
+    """Return the seconds between two prolongations, of the cookie and of a rolling session.
+
+    >>> tick_of(60.0), tick_of(86_400.0)
+    (6.0, 60.0)
+    """
+    return min(max_age / 10, 60.0)
 
 
 def check_options(
@@ -53,7 +57,8 @@ def check_options(
     *,
     cookie_name: str = "kick.sid",
     max_age: Duration = timedelta(hours=24),
-    absolute_max_age: Duration | None = None,
+    absolute_max_age: Duration | None = DEADLINE,
+    remember_max_age: Duration = timedelta(days=30),
     rolling: bool = False,
     save_uninitialized: bool = True,
     rotate_after: Duration | None = None,
@@ -72,10 +77,13 @@ def check_options(
     seconds = _Seconds(problems)
     ages = {
         "max_age": seconds.positive("max_age", max_age, "timedelta(hours=24)"),
+        "remember_max_age": seconds.positive("remember_max_age", remember_max_age, "timedelta(days=30)"),
         "grace": seconds.positive("grace", grace, "timedelta(seconds=30)"),
         "store_timeout": seconds.positive("store_timeout", store_timeout, "1.0"),
     }
     deadline = seconds.optional("absolute_max_age", absolute_max_age, "timedelta(days=30)")
+    if absolute_max_age is DEADLINE and deadline is not None:
+        deadline = max(deadline, ages["max_age"])
     rotation = seconds.optional("rotate_after", rotate_after, "timedelta(minutes=15)")
     if on_store_error not in ("error", "anonymous"):
         problems.append(
@@ -90,9 +98,9 @@ def check_options(
         problems.append(problem)
     raise_all(problems)
     return SessionOptions(
-        cookie=SessionCookie(cookie_name, Signer(cast(Secret, secret)), attributes),
+        cookie=SessionCookie(attributes.full_name(cookie_name), Signer(cast(Secret, secret)), attributes),
         path=attributes.path,
-        absolute_max_age=ROLLING_DEADLINE if rolling and deadline is None else deadline,
+        absolute_max_age=deadline,
         rolling=rolling,
         save_uninitialized=save_uninitialized,
         rotate_after=rotation,

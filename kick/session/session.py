@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, MutableMapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from typing_extensions import TypeVar
 
 from kick.session.csrf_token import draw_token
 from kick.session.data.flash import Flash
 from kick.session.data.mapping import SessionData
-from kick.session.data.reserved import TOKEN, Reserved
+from kick.session.data.reserved import LIFE, TOKEN, Reserved
 from kick.session.ids import fingerprint
 from kick.session.operations import Operations
+from kick.session.options import Duration
 from kick.session.state import SessionState, Status
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     | `await session.destroy()` | ended for good: a logout |
     | `await session.save()` | in the store now; otherwise it is saved before the response leaves |
     | `await session.increment("n")` | counted in the store, whatever other requests do |
+    | `await session.modify("cart", function, [])` | changed together with other requests |
+    | `await session.reload()` | what other requests have written |
+    | `session.max_age`, `session.persistent` | the life of this session alone |
     | `session.principal = user_id` | can be found and revoked by `Sessions` |
     | `session.flash["status"] = "Saved"` | for the next page |
     | `session.csrf_token` | the token that `csrf()` expects with a request |
@@ -39,11 +43,10 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     Nothing need be declared as changed, and what has not changed is not written.
     """
 
-    __slots__ = ("_operations", "_state")
+    __slots__ = ()  # for subclasses that are dicts: those of a base class would be in the way
 
-    def __init__(self, state: SessionState, operations: Operations) -> None:
-        self._state = state
-        self._operations = operations
+    _operations: Operations
+    _state: SessionState
 
     # Values
 
@@ -130,18 +133,69 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         return None if record is None else datetime.fromtimestamp(record.expires_at, UTC)
 
     @property
+    def operations(self) -> Operations:
+        """The operations on the session in its store, for middleware."""
+        return self._operations
+
+    @property
     def state(self) -> SessionState:
         """The state of the session, for middleware: reading it does not count as using the session."""
         return self._state
 
+    @property
+    def max_age(self) -> float:
+        """How long this session lives without a write (rolling: without a request), in seconds.
+
+        Set it, in seconds or as a `timedelta`, for this session alone; `None` gives it the life of all sessions again.
+        It never passes the absolute deadline. The cookie follows.
+        """
+        self._state.touch()
+        return self._operations.max_age_of(self._state)
+
+    @max_age.setter
+    def max_age(self, value: Duration | None) -> None:
+        seconds = value.total_seconds() if isinstance(value, timedelta) else value
+        if seconds is not None and not 0 < seconds < float("inf"):
+            raise ValueError(f"max_age is a timedelta or a number of seconds above 0, not {value!r}")
+        self._set_life(max_age=seconds)
+
+    @property
+    def persistent(self) -> bool:
+        """`True` when the cookie outlives the browser. Set it for this session alone."""
+        self._state.touch()
+        return bool(self._state.life.get("persistent", self._operations.options.cookie.persistent))
+
+    @persistent.setter
+    def persistent(self, value: bool) -> None:
+        self._set_life(persistent=bool(value))
+
+    def remember(self, remember: bool = True) -> None:  # `remember(body.remember)` reads well
+        """Let the session live for `remember_max_age`, with a cookie that outlives the browser: "remember me".
+
+        `remember(False)` gives it the life of all sessions again.
+        """
+        if remember:
+            self._set_life(max_age=self._operations.options.remember_max_age, persistent=True)
+        elif self._state.life:
+            self._set_life(max_age=None, persistent=None)
+
+    def _set_life(self, **changes: float | bool | None) -> None:
+        self._state.touch()
+        life = {name: value for name, value in {**self._state.life, **changes}.items() if value is not None}
+        if life:
+            self._state.open_reserved()[LIFE] = life
+        else:
+            self._state.open_reserved().remove(LIFE)
+
     # What goes to the store at once
 
-    async def regenerate(self, *, keep: bool | Collection[str] = True) -> None:
+    async def regenerate(self, *, keep: bool | Collection[str] = True, new_deadline: bool = False) -> None:
         """Draw a new id and end the old one at once; nothing leads from the old to the new.
 
         Call it after a login and after every change of rights, so that an id that somebody else planted or saw
         before is worth nothing after. `keep=False` leaves the data behind, `keep=["cart"]` takes only those keys
-        along; with either, the principal stays behind too.
+        along; with either, the principal stays behind too. `new_deadline=True` starts `absolute_max_age` again, as a
+        login does.
 
         A session that another request destroyed meanwhile starts empty. When the store fails, `SessionUnavailable`
         is raised, and the id, the data and the cookie are as they were.
@@ -151,7 +205,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
             raise TypeError(f"keep is True, False or a list of keys, not the text {keep!r}")
         kept = None if keep is True else () if keep is False else tuple(keep)
         async with self._state.lock():
-            await self._operations.regenerate(self._state, kept)
+            await self._operations.regenerate(self._state, kept, new_deadline=new_deadline)
 
     async def rotate(self) -> None:
         """Draw a new id as `regenerate()` does, but let the old one lead to it for a while (`grace`).
@@ -172,7 +226,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         """Write what has changed to the store now; return whether the session is there.
 
         `False` when another request has ended the session meanwhile, or this one has destroyed it: then
-        nothing was written.
+        nothing was written. When nothing has changed, the store is asked whether the session is still there.
         """
         self._state.require_usable()
         async with self._state.lock():
@@ -188,6 +242,34 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         self._state.require_writable()
         async with self._state.lock():
             return await self._operations.increment(self._state, key, by)
+
+    async def modify(self, key: str, function: Callable[[Any], Any], default: Any = None) -> Any:
+        """Change a value together with other requests: none of the changes is lost. Return the new value.
+
+        `function` gets the value that the store has (`default` where there is none) and returns the new one. It is
+        called again when another request has changed the value meanwhile, so it should do nothing else. A value that
+        this request has assigned to the key is stored first.
+
+        Raises `SessionEnded`, a 409, when another request has ended the session, and `TypeError` for a function that
+        returns `None` in place of a list or dict.
+
+        >>> from kick import RequestContext
+        >>> async def add(ctx: RequestContext, item: str) -> list[str]:
+        ...     return await ctx.session.modify("cart", lambda cart: [*cart, item], [])
+        """
+        self._state.touch()
+        self._state.require_writable()
+        async with self._state.lock():
+            return await self._operations.modify(self._state, key, function, default)
+
+    async def reload(self) -> bool:
+        """Read what other requests have written meanwhile; drop changes that are not saved.
+
+        Return `False` when the session has ended, or was never stored.
+        """
+        self._state.require_usable()
+        async with self._state.lock():
+            return await self._operations.reload(self._state)
 
     # A mapping over `data`, for code written for Starlette's `request.session`
 
@@ -209,19 +291,51 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     def __contains__(self, key: object) -> bool:
         return key in self._mapping()
 
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self._mapping()))
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return dict(self) == dict(other) if isinstance(other, Mapping) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # as a dict
+
+    def __or__(self, other: object) -> dict[str, Any]:
+        return {**self, **other} if isinstance(other, Mapping) else NotImplemented
+
+    def __ror__(self, other: object) -> dict[str, Any]:
+        return {**other, **self} if isinstance(other, Mapping) else NotImplemented
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # takes pairs too, as a dict does
+        self.update(other)
+        return self
+
+    def copy(self) -> dict[str, Any]:
+        """Return all values as a plain dict; a change of the dict itself changes nothing here."""
+        return dict(self)
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the key that was set last; return it and its value."""
+        return self._mapping().popitem()
+
     def clear(self) -> None:
-        """Remove all values; the session stays."""
+        """Remove all values, or give the fields of typed data their defaults; the session stays."""
         self._mapping().clear()
 
     def __repr__(self) -> str:
         name = "-" if self._state.key is None else fingerprint(self._state.key)
         return f"<Session {name} {self._state.status.value}>"
 
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
+    def _mapping(self) -> MutableMapping[str, Any]:
+        return self._state.look().mapping
 
-    def _mapping(self) -> SessionData:
-        data: Any = self.data
-        if not isinstance(data, SessionData):
-            raise TypeError(f"the data of this session is a {type(data).__name__}: use session.data.name")
-        return data
+
+class ContextSession(Session[DataT]):
+    """`ctx.session`."""
+
+    __slots__ = ("_operations", "_state")
+
+    def __init__(self, state: SessionState, operations: Operations) -> None:
+        self._state = state
+        self._operations = operations

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from kick.session.cookie import Claim
 from kick.session.data.flash import Flash
 from kick.session.data.mapping import Contents, OpenContents, Refusal
-from kick.session.data.reserved import Reserved
+from kick.session.data.reserved import LIFE, LIFE_FIELD, Reserved
 from kick.session.errors import SessionClosed, SessionUnavailable
 from kick.session.ids import draw_id, key_of
 from kick.session.stores.base import KEEP, Change, Committed, Keep, Record
@@ -60,6 +60,7 @@ class SessionState:
     | `committed` | the store has applied a change |
     | `moved` | the store has moved the record to a new id, for this request |
     | `followed` | another request rotated the id, and this one goes on under the new id |
+    | `reloaded` | the store was asked for the record once more |
     | `lost` | another request ended the session, or it expired |
     | `destroyed` | this request ended the session |
     | `restarted` | a new, empty session takes the place of one that has ended |
@@ -94,6 +95,16 @@ class SessionState:
     """The handshake of a WebSocket is over: no cookie can be sent any more, so the id can no longer change."""
     create_sent: bool = False
     """A `create` under this id was sent; whether the store carried it out is not known."""
+    is_passive: bool = False
+    """The route reads the session and prolongs nothing."""
+    begins_none: bool = False
+    """No handler runs, so no session begins."""
+    is_deliberate: bool = False
+    """The handler has asked for a new session, by `regenerate()` or a login."""
+    rivals: Collection[str] = ()
+    """The keys of other living sessions whose cookies came, too."""
+    replaced: Collection[str] = ()
+    """The names of cookies that came and that the session cookie replaces."""
     _lock: asyncio.Lock | None = None
 
     def __init__(
@@ -198,6 +209,14 @@ class SessionState:
         held = None if self.record is None else self.record.principal
         self.new_principal = KEEP if text == held else text
 
+    @property
+    def life(self) -> Mapping[str, Any]:
+        """The `max_age` and the `persistent` of this session alone, as far as it has its own."""
+        if self.reserved is None and LIFE_FIELD not in self.fields:
+            return {}
+        held = self.open_reserved().get(LIFE)
+        return held if isinstance(held, dict) else {}
+
     def pending(self) -> Change | None:
         """Return all that differs from the store; `None` when nothing does."""
         contents, flash, reserved, principal = self.contents, self.flash, self.reserved, self.new_principal
@@ -221,6 +240,19 @@ class SessionState:
         return self._lock
 
     # Events
+
+    def came_with(self, rivals: Collection[str]) -> None:
+        """Note that cookies of other living sessions came, too."""
+        self.rivals = rivals
+
+    def is_to_replace(self, names: Collection[str]) -> None:
+        """Note that cookies came that the session cookie replaces."""
+        self.replaced = names
+
+    def restricted(self, *, begins: bool) -> None:
+        """Prolong nothing in this request; `begins=False` also begins no session."""
+        self.is_passive = True
+        self.begins_none = not begins
 
     def found(self, claim: Claim, record: Record) -> None:
         """Take over the record that the store has under the id of a claim, or under the id it was rotated to."""
@@ -254,8 +286,12 @@ class SessionState:
         before, self.create_sent = self.create_sent, True
         return before
 
-    def committed(self, change: Change, answer: Committed, *, now: float | None) -> None:
-        """Note that the store has applied `change`; `now` is the new time of last use, or `None` to keep the old."""
+    def committed(self, change: Change, answer: Committed, *, now: float | None, only: str | None = None) -> None:
+        """Note that the store has applied `change`.
+
+        `now` is the new time of last use, or `None` to keep the old. `only` is the key that the change was about; other
+        changes of the request are still pending then.
+        """
         assert self.record is not None
         principal = change.principal
         if principal is KEEP and now is None:
@@ -272,16 +308,40 @@ class SessionState:
         fields = {**self.fields, **change.set}
         for name in change.delete:
             fields.pop(name, None)
-        if change.increment:
-            # Only the counters were stored: other changes of the request are still pending.
+        if only is None:
+            self._rebase(fields)
+        else:
             fields.update({name: str(value).encode() for name, value in answer.counters.items()})
             self.fields = fields
-            for name in answer.counters:
-                self.open().refresh(name, fields)
-        else:
-            self._rebase(fields)
+            self.open().refresh(only, fields)
 
-    def moved(self, new_id: str, new_key: str, answer: Committed, *, keep: Collection[str] | None, now: float) -> None:
+    def refreshed(self, key: str, raw: bytes | None) -> None:
+        """Note what another request has stored under one key; other changes of this request are still pending."""
+        fields = {name: held for name, held in self.fields.items() if name != key}
+        self.fields = fields if raw is None else {**fields, key: raw}
+        self.open().refresh(key, self.fields)
+
+    def reloaded(self, record: Record) -> None:
+        """Take over what the store has by now, and drop every change that is not stored."""
+        self.record, self.fields = record, record.fields
+        self.new_principal = KEEP
+        if self.contents is not None:
+            self.contents.reset(record.fields)
+        if self.flash is not None:
+            self.flash.rebase(record.fields)
+        if self.reserved is not None:
+            self.reserved.rebase(record.fields)
+
+    def moved(
+        self,
+        new_id: str,
+        new_key: str,
+        answer: Committed,
+        *,
+        keep: Collection[str] | None,
+        now: float,
+        new_deadline: float | None,
+    ) -> None:
         """Note that the store has moved the record to a new id, with the fields of `keep` or all of them."""
         assert self.record is not None
         self.id, self.key, self.cookie = new_id, new_key, CookieAction.SEND
@@ -289,6 +349,7 @@ class SessionState:
             self.record,
             issued_at=now,
             expires_at=answer.expires_at,
+            deadline=self.record.deadline if new_deadline is None else new_deadline,
             principal=self.record.principal if keep is None else None,
         )
         if keep is not None:
@@ -331,6 +392,7 @@ class SessionState:
         self.id = self.key = self.record = None
         if self.cookie is not CookieAction.REMOVE:
             self.cookie = CookieAction.KEEP
+        self.is_deliberate = True
         self.forgot_all_but(())
         self._allow_writes()
 
@@ -339,9 +401,10 @@ class SessionState:
         self.new_principal = KEEP
         self._retain(keep, {})
 
-    def dropped_id(self) -> None:
-        """Give up the id of a session that is not stored."""
+    def renewed(self) -> None:
+        """Give up the id of a session that is not stored: the handler asks for a new one."""
         self.id, self.create_sent = None, False
+        self.is_deliberate = True
 
     def confirmed(self) -> None:
         """Let the cookie be sent: the store has just confirmed the id."""

@@ -33,6 +33,7 @@ class Seen:
         self.transports: list[Any] = []
         self.tasks: list[int] = []
         self.servers: list[Server] = []
+        monkeypatch.setattr("kick.cli.server.protocol._loop_writes_at_once", lambda: True)  # uvloop < 0.23 does not
         protocol = http_protocol()
         for name in ("connection_made", "on_response_complete", "handle_websocket_upgrade"):
             self._watch(monkeypatch, protocol, name)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from kick import App, Controller, Get, Module, RequestContext, Response, Session, bootstrap
+from kick import App, Controller, Get, Module, Post, RequestContext, Response, Session, bootstrap
 from kick.http import cookie_parser
 from kick.session import session
 from kick.session.state import SessionState
@@ -60,6 +60,10 @@ class Page:
             return visit["value"]
         return ctx.json({"done": True}, visit["status"])
 
+    @Post("/")
+    async def sent(self, ctx: RequestContext) -> Any:
+        return await self.page(ctx)
+
     @Get("/off", session=False)
     async def off(self) -> dict[str, bool]:
         return {"off": True}
@@ -109,6 +113,7 @@ class Site:
         status: int = 200,
         wants_context: bool = False,
         headers: Mapping[str, str] | None = None,
+        method: str = "GET",
     ) -> Answer:
         sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
         if cookie is not None:
@@ -122,7 +127,7 @@ class Site:
         }
         scope = {
             "type": "http",
-            "method": "GET",
+            "method": method,
             "path": path,
             "raw_path": path.encode(),
             "query_string": b"",

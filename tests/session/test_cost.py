@@ -58,7 +58,7 @@ COSTS: list[tuple[Callable[[Any], Any], list[str]]] = [
     (lambda session: setattr(session, "principal", 7), ["load", "commit"]),
     (lambda session: session.flash.__setitem__("status", "Saved"), ["load", "commit"]),
     (increment, ["load", "commit"]),
-    (save_twice, ["load", "commit"]),
+    (save_twice, ["load", "commit", "load"]),
     (destroy, ["load", "destroy"]),
     (log_in, ["load", "move", "commit"]),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from kick.errors import KickError, SetupErrors
 from kick.session import CookieOptions, MemoryStore, session
+from kick.session.options import check_options
 from kick.session.stores.custom import BasicStore
 from kick.session.stores.url import open_store
 from tests.session.harness import SECRET, Browser, Site, setting
@@ -23,7 +25,8 @@ def options(**given: Any) -> Any:
 def test_the_defaults_are_those_of_the_contract() -> None:
     made = options()
     assert made.max_age == 86_400
-    assert made.absolute_max_age is None
+    assert made.absolute_max_age == 30 * 86_400
+    assert made.remember_max_age == 30 * 86_400
     assert made.rolling is False
     assert made.save_uninitialized is True
     assert made.rotate_after is None
@@ -34,9 +37,19 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert isinstance(session(SECRET).manager.store, MemoryStore)
 
 
-def test_rolling_has_a_deadline_of_thirty_days_unless_told_otherwise() -> None:
+def test_every_session_has_a_deadline_of_thirty_days_unless_told_otherwise() -> None:
     assert options(rolling=True).absolute_max_age == 30 * 86_400
-    assert options(rolling=True, absolute_max_age=timedelta(days=90)).absolute_max_age == 90 * 86_400
+    assert options(max_age=timedelta(days=90)).absolute_max_age == 90 * 86_400
+    assert options(max_age=timedelta(days=90), absolute_max_age=timedelta(days=45)).absolute_max_age == 45 * 86_400
+    assert options(absolute_max_age=None).absolute_max_age is None
+
+
+def test_the_defaults_are_written_twice_and_equal() -> None:
+    """`session()` shows them to its readers, and `SessionMiddleware` takes them from `check_options`."""
+    shown, used = (inspect.signature(each).parameters for each in (session, check_options))
+    assert {name: used[name].default for name in used if name != "secret"} == {
+        name: each.default for name, each in shown.items() if name not in ("secret", "store")
+    }
 
 
 @pytest.mark.parametrize("max_age", [timedelta(minutes=5), 300, 300.0])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from types import UnionType
+from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origin
+
+from msgspec import Meta
 
 from kick.exceptions import FieldError, HTTPError
 from kick.http.validation.serialization import encode_json, json_decoder
@@ -25,7 +28,7 @@ class InvalidMessage(Exception):
 
     | `code` | (RFC 6455, section 7.4.1) |
     |---|---|
-    | 1003 | bytes where text is expected, or text where bytes are |
+    | 1003 | bytes where text is expected, or text where bytes are; never where the type allows both |
     | 1007 | no JSON, or JSON that does not fit the type |
     | 1009 | longer than `max_message` |
 
@@ -60,12 +63,17 @@ class Frames(NamedTuple):
 def frames_of(incoming: Any, outgoing: Any) -> Frames:
     """Return the codec for messages of these types: `str` and `bytes` as they are, all others as JSON.
 
+    In a union with `bytes`, messages of bytes are taken and sent as they are, and texts as the rest of the union says.
+
     >>> frames_of(list[int], str).decode("[1, 2]"), frames_of(str, list[int]).encode([1, 2])
     ([1, 2], '[1,2]')
+    >>> both = frames_of(str | bytes, list[int] | bytes)
+    >>> both.decode("text"), both.decode(b"bytes"), both.encode([1]), both.encode(b"bytes")
+    ('text', b'bytes', '[1]', b'bytes')
 
     Raises `TypeError` when nothing can be validated as `incoming`.
     """
-    return Frames(_decoder(incoming), _unchanged if outgoing in (str, bytes) else _encode)
+    return Frames(_decoder(incoming), _encoder(outgoing))
 
 
 def short_reason(text: str) -> str:
@@ -91,9 +99,43 @@ def is_longer(frame: Frame, limit: int) -> bool:
     return isinstance(frame, str) and not frame.isascii() and len(frame.encode("utf-8", "replace")) > limit
 
 
+def _without_bytes(kind: Any) -> Any:
+    """Return a union without its member `bytes`; `None` for a type that is no such union.
+
+    >>> _without_bytes(str | bytes), _without_bytes(str | None), _without_bytes(bytes)
+    (<class 'str'>, None, None)
+    """
+    kind = _plain(kind)
+    members = [_plain(each) for each in get_args(kind)] if get_origin(kind) in (Union, UnionType) else []
+    others = [each for each in members if each is not bytes]
+    return Union[tuple(others)] if others and len(others) < len(members) else None  # noqa: UP007  # of a list
+
+
+def _plain(kind: Any) -> Any:
+    """Return the type that an alias (`type Both = str | bytes`) or an annotation without constraints stands for."""
+    while True:
+        if hasattr(kind, "__value__"):  # each of the two classes of aliases: of typing and of typing_extensions
+            kind = kind.__value__
+        elif get_origin(kind) is Annotated and not any(isinstance(each, Meta) for each in kind.__metadata__):
+            kind = kind.__origin__
+        else:
+            return kind
+
+
+def _encoder(outgoing: Any) -> Callable[[Any], Frame]:
+    others = _without_bytes(outgoing)
+    if others is not None and _plain(others) is not str:
+        return lambda value: value if isinstance(value, bytes) else _encode(value)
+    return _encode if others is None and _plain(outgoing) not in (str, bytes) else _unchanged
+
+
 def _decoder(incoming: Any) -> Callable[[Frame], Any]:
-    if incoming in (str, bytes):
-        return _expecting(incoming)
+    others = _without_bytes(incoming)
+    if others is not None:
+        decode_text = _decoder(others)
+        return lambda frame: frame if isinstance(frame, bytes) else decode_text(frame)
+    if _plain(incoming) in (str, bytes):
+        return _expecting(_plain(incoming))
     decode_json: Callable[[Any], Any] = json_decoder(incoming)
 
     def decode(frame: Frame) -> Any:

@@ -85,6 +85,7 @@ class Socket(Generic[In, Out]):
     | `str` | text, as it is |
     | `bytes` | bytes, as they are |
     | any other | JSON in text; what comes in is validated: Structs, unions of Structs with tags, dataclasses, ... |
+    | a union with `bytes` | bytes as they are, and text as the rest of the union says |
 
     The first `receive()` or `send()` accepts the connection, unless `accept()` was called. Whatever is raised before
     refuses it: an `HTTPError` is the answer to the handshake. When the handler returns, the connection is closed.

@@ -19,7 +19,6 @@ from kick.http.errors import middleware_order
 from kick.middleware.cors import CorsLayer
 from kick.middleware.ownership import own_response
 from kick.middleware.rate_limit.clients import KEYS, KeyOf, plain_key
-from kick.middleware.rate_limit.counters import Counters
 from kick.middleware.rate_limit.options import (
     CostOf,
     OnError,
@@ -34,6 +33,8 @@ from kick.middleware.session import SessionLayer
 if TYPE_CHECKING:
     from limits import RateLimitItem
     from limits.aio.strategies import RateLimiter
+
+    from kick.middleware.rate_limit.counters import Counters  # it imports limits
 
 logger: Final = logging.getLogger("kick.http")
 

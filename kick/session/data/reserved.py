@@ -13,6 +13,13 @@ LOGIN: Final = "login"
 TOKEN: Final = "csrf"
 """A CSRF token was given out for the session, which therefore has to be stored."""
 
+TOKEN_FIELD: Final = "$csrf"
+
+LIFE: Final = "life"
+"""The life of this session alone, in seconds, and whether its cookie outlives the browser: `session.max_age`."""
+
+LIFE_FIELD: Final = "$life"
+
 CLIENT_FIELD: Final = "$client"
 """The field with the address and user agent from which a principal's session was started."""
 

@@ -54,6 +54,8 @@ class Record(msgspec.Struct, frozen=True):
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """A change of a record, made as a whole or not at all: first deletions, then values, then increments.
 
+    With `expect`, it is applied only to a record whose fields are as expected: compare and set.
+
     >>> Change(set={"theme": b'"dark"'}, delete=["cart"]).set
     {'theme': b'"dark"'}
     """
@@ -63,6 +65,16 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     increment: Mapping[str, int] = {}
     """Added to what the store has at that moment; a key that is not there counts from 0."""
     principal: str | Keep | None = KEEP
+    expect: Mapping[str, bytes | None] = {}
+    """The encoded value that each of these keys must have in the store; `None` for a key that must not be there."""
+
+    def fits(self, fields: Mapping[str, bytes]) -> bool:
+        """Return whether the fields of a record are as expected.
+
+        >>> Change(expect={"n": b"1", "gone": None}).fits({"n": b"1"}), Change(expect={"n": b"1"}).fits({})
+        (True, False)
+        """
+        return all(fields.get(name) == raw for name, raw in self.expect.items())
 
     def apply_to(self, fields: dict[str, bytes]) -> dict[str, int] | None:
         """Change `fields` in place; the counters after it, or `None` when one of them is no counter.
@@ -118,15 +130,18 @@ class Refused(enum.Enum):
     """The record was destroyed, has expired or never was."""
     TAKEN = "taken"
     """The new key is in use already."""
+    CHANGED = "changed"
+    """A field of the record is not as the change expects it."""
     NOT_A_COUNTER = "not a counter"
     """A key to increment holds something that is not a whole number of 64 bits."""
 
 
 GONE: Final = Refused.GONE
 TAKEN: Final = Refused.TAKEN
+CHANGED: Final = Refused.CHANGED
 NOT_A_COUNTER: Final = Refused.NOT_A_COUNTER
 
-CommitResult: TypeAlias = Committed | Superseded | Literal[Refused.GONE, Refused.NOT_A_COUNTER]
+CommitResult: TypeAlias = Committed | Superseded | Literal[Refused.GONE, Refused.CHANGED, Refused.NOT_A_COUNTER]
 MoveResult: TypeAlias = Committed | Superseded | Literal[Refused.GONE, Refused.TAKEN]
 
 
@@ -139,7 +154,8 @@ class AtomicStore(Protocol):
       ever written; no operation makes a key live again except `create` and `move`, and those never take a key
       that is live or superseded.
     * `max_age` and `absolute_max_age` are seconds from now by the clock of the store. A record expires at
-      `min(now + max_age, deadline)`. The deadline is set once, by `create`, and carried along by `move`.
+      `min(now + max_age, deadline)`. The deadline is set by `create` and carried along by
+      `move`, which may set a new one.
     * A record that has expired is not there, even if it has not been removed yet.
     * A key that was moved away stays superseded for `grace` seconds, then it is as if it had never been.
     * An operation that cannot be carried out raises, and has changed nothing or everything.
@@ -167,7 +183,8 @@ class AtomicStore(Protocol):
     async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
         """Apply `change` to a live record and let it expire `max_age` from now, sooner than before or later.
 
-        An empty change renews the life and changes nothing else.
+        An empty change renews the life and changes nothing else. A record that is not as `change.expect` says stays
+        as it is, its life included, and the answer is `CHANGED`.
         """
         ...
 
@@ -187,8 +204,11 @@ class AtomicStore(Protocol):
         grace: float,
         keep: Collection[str] | None = None,
         successor: bytes | None = None,
+        absolute_max_age: float | None = None,
     ) -> MoveResult:
         """Carry the record of `key`, as it is at this moment, over to `new_key`, and end `key`.
+
+        The deadline is carried along; `absolute_max_age` sets a new one, so many seconds from now: for a login.
 
         `keep` names the fields that go along (`None`: all of them and the principal; otherwise the principal
         stays behind too). `key` answers `Superseded(successor)` for `grace` seconds; a grace of 0 leaves no trace. Of

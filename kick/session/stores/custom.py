@@ -13,6 +13,7 @@ import msgspec
 
 from kick.session.errors import store_without_index
 from kick.session.stores.base import (
+    CHANGED,
     GONE,
     KEEP,
     NOT_A_COUNTER,
@@ -108,6 +109,8 @@ class BasicStore:
             fields, meta = found
             if meta.superseded:
                 return Superseded(meta.successor)
+            if not change.fits(fields):
+                return CHANGED
             counters = change.apply_to(fields)
             if counters is None:
                 return NOT_A_COUNTER
@@ -144,6 +147,7 @@ class BasicStore:
         grace: float,
         keep: Collection[str] | None = None,
         successor: bytes | None = None,
+        absolute_max_age: float | None = None,
     ) -> MoveResult:
         """See `AtomicStore.move`."""
         async with self._lock(key), self._lock(new_key):
@@ -160,6 +164,8 @@ class BasicStore:
                 fields = {name: raw for name, raw in fields.items() if name in keep}
                 meta.principal = None
             meta.issued = meta.seen = now
+            if absolute_max_age is not None:
+                meta.deadline = now + absolute_max_age
             meta.expires = _expiry(now, max_age, meta.deadline)
             marker = _Meta(now, now, now, now + grace, superseded=True, successor=successor)
             await self._set(key, {}, marker)

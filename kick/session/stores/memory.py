@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from kick.session.stores.base import (
+    CHANGED,
     GONE,
     KEEP,
     NOT_A_COUNTER,
@@ -130,6 +131,8 @@ class MemoryStore:
         if type(entry) is not Record or entry.expires_at <= now:
             gone = self._live(key, now)
             return GONE if gone is None else cast(_Marker, gone).superseded
+        if change.expect and not change.fits(entry.fields):
+            return CHANGED
         expires_at = now + max_age if entry.deadline is None else _expiry(now, max_age, entry.deadline)
         fields = {**entry.fields, **change.set}
         if change.principal is KEEP and not change.increment and not change.delete and expires_at >= entry.expires_at:
@@ -163,6 +166,7 @@ class MemoryStore:
         grace: float,
         keep: Collection[str] | None = None,
         successor: bytes | None = None,
+        absolute_max_age: float | None = None,
     ) -> MoveResult:
         """See `AtomicStore.move`."""
         now = self.now()
@@ -174,7 +178,9 @@ class MemoryStore:
         if self._live(new_key, now) is not None:
             return TAKEN
         assert type(record) is Record
-        moved = replace(record, issued_at=now, seen_at=now, expires_at=_expiry(now, max_age, record.deadline))
+        deadline = record.deadline if absolute_max_age is None else now + absolute_max_age
+        expires_at = _expiry(now, max_age, deadline)
+        moved = replace(record, issued_at=now, seen_at=now, expires_at=expires_at, deadline=deadline)
         if keep is not None:
             fields = {name: value for name, value in record.fields.items() if name in keep}
             moved = replace(moved, fields=fields, principal=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kick.testing.store_contract.commits import CommitCases
+from kick.testing.store_contract.comparisons import ComparisonCases
 from kick.testing.store_contract.endings import EndingCases
 from kick.testing.store_contract.model import ModelCases
 from kick.testing.store_contract.moves import MoveCases
@@ -11,5 +12,7 @@ from kick.testing.store_contract.races import RaceCases
 from kick.testing.store_contract.values import ValueCases
 
 
-class StoreContract(CommitCases, MoveCases, EndingCases, PrincipalCases, ValueCases, RaceCases, ModelCases):
+class StoreContract(
+    CommitCases, ComparisonCases, MoveCases, EndingCases, PrincipalCases, ValueCases, RaceCases, ModelCases
+):
     """All contract tests. Subclass it with a name that starts with `Test`; see the docstring of the package."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from kick.session.stores.base import (
+    CHANGED,
     GONE,
     KEEP,
     NOT_A_COUNTER,
@@ -41,6 +42,7 @@ changes: Final = st.builds(
     delete=st.lists(st.sampled_from(NAMES), max_size=2),
     increment=st.dictionaries(st.sampled_from(NAMES), st.integers(-3, 3), max_size=2),
     principal=principals,
+    expect=st.just({}) | st.dictionaries(st.sampled_from(NAMES), st.none() | values, max_size=2),
 )
 creations: Final = st.builds(
     Change,
@@ -147,6 +149,9 @@ class StoreMachine(RuleBasedStateMachine):
         if kept is None:
             assert committed == self.refusal(key)
             return
+        if any(kept.fields.get(name) != raw for name, raw in change.expect.items()):
+            assert committed is CHANGED
+            return
         applied = _applied(change, kept.fields)
         if applied is None:
             assert committed is NOT_A_COUNTER
@@ -173,6 +178,7 @@ class StoreMachine(RuleBasedStateMachine):
         grace=st.just(0) | ages,
         keep=st.none() | st.sets(st.sampled_from(NAMES)),
         successor=st.none() | st.just(b"sealed"),
+        absolute_max_age=st.none() | ages,
     )
     def move(
         self,
@@ -182,9 +188,12 @@ class StoreMachine(RuleBasedStateMachine):
         grace: float,
         keep: Collection[str] | None,
         successor: bytes | None,
+        absolute_max_age: float | None,
     ) -> None:
         max_age, grace = self.age(max_age), self.age(grace)
-        moved = self.run(self.store.move(key, new_key, max_age=max_age, grace=grace, keep=keep, successor=successor))
+        new_deadline = None if absolute_max_age is None else self.age(absolute_max_age)
+        options: dict[str, Any] = {"keep": keep, "successor": successor, "absolute_max_age": new_deadline}
+        moved = self.run(self.store.move(key, new_key, max_age=max_age, grace=grace, **options))
         kept = self.session(key)
         if kept is None:
             assert moved == self.refusal(key)
@@ -193,7 +202,9 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             self.kept[new_key] = after = msgspec.structs.replace(kept, fields=dict(kept.fields))
             after.issued_at = after.seen_at = self.now
-            after.expires_at = self.expiry(max_age, kept.deadline)
+            if new_deadline is not None:
+                after.deadline = self.now + new_deadline
+            after.expires_at = self.expiry(max_age, after.deadline)
             if keep is not None:
                 after.fields = {name: kept.fields[name] for name in kept.fields.keys() & set(keep)}
                 after.principal = None

@@ -49,6 +49,16 @@ class MoveCases(StoreCase):
         assert (dict(record.fields), record.principal) == (kept, None)
         assert await keys_found(store, "ann") == set()
 
+    @pytest.mark.parametrize("before", [None, 90.0])
+    async def test_a_move_can_set_a_new_deadline(self, store: AtomicStore, before: float | None) -> None:
+        old = await started(store, {"a": b"1"}, absolute_max_age=before)
+        moved = await store.move(old, new := new_key(old), max_age=LONG, grace=LONG, absolute_max_age=120.0)
+        record = await record_of(store, new)
+        assert record.deadline == pytest.approx(record.issued_at + 120, abs=0.01)
+        assert record.expires_at == pytest.approx(record.deadline, abs=0.01)
+        assert isinstance(moved, Committed)
+        assert moved.expires_at == pytest.approx(record.expires_at, abs=0.01)
+
     @pytest.mark.parametrize("successor", [None, b"", b"\0sealed\xff"])
     async def test_a_superseded_key_says_so_and_is_never_written(
         self, store: AtomicStore, other: AtomicStore, successor: bytes | None

@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import enum
+import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -363,7 +364,6 @@ async def test_deep_nesting_is_answered_whatever_is_in_it() -> None:
         (b'"cut off \xc3', "The body is not UTF-8."),
         (b'"\\ud800"', "The body is not valid JSON"),
         (b"[" * 100_000, "The body is nested too deeply."),
-        (b'{"a":' * 100_000, "The body is nested too deeply."),
         (b"1" * 5000, "out of range"),
         (b"1e400", "out of range"),
         ("[1]".encode("utf-16"), "The body is not"),
@@ -378,6 +378,16 @@ async def test_what_is_no_json_is_a_bad_request_that_says_where(hint: Any, body:
     assert answer.status == 400
     assert detail in answer.json()["detail"]
     assert answer.locations == ["/body"]
+
+
+@pytest.mark.parametrize("hint", [Any, Tree, dict[str, Any], User], ids=str)
+async def test_no_depth_of_objects_is_too_much_for_the_decoder(hint: Any) -> None:
+    """From Python 3.14 on the C stack is the limit: fields of no interest are skipped to the end, however deep."""
+    body = b'{"a":' * 100_000
+    answer = await ask(app_taking(hint), "/", method="POST", body=body, headers={"content-type": "application/json"})
+    assert answer.status == 400
+    refused = ("The body is nested too deeply.", "The body is not valid JSON: it ends too early.")
+    assert answer.json()["detail"] in refused[: 1 + (sys.version_info >= (3, 14))]
 
 
 async def test_of_a_key_that_comes_twice_the_last_one_counts() -> None:

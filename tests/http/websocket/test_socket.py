@@ -1,5 +1,6 @@
 """WebSockets on controllers, over real connections to each of the servers, with a client of another house."""
 
+import builtins
 import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -119,6 +120,16 @@ class MessageController:
     async def bytes(self, socket: Socket[bytes, bytes]) -> None:
         async for data in socket:
             await socket.send(data[::-1])
+
+    @WebSocket("/both")
+    async def both(self, socket: Socket[str | builtins.bytes, str | builtins.bytes]) -> None:
+        async for message in socket:
+            await socket.send(message[::-1])
+
+    @WebSocket("/mixed")
+    async def mixed(self, socket: Socket[Add | Say | builtins.bytes, Sum | builtins.bytes]) -> None:
+        async for message in socket:
+            await socket.send(Sum(sum(message.numbers)) if isinstance(message, Add) else b"not a sum")
 
     @WebSocket("/raw")
     async def raw(self, socket: Socket) -> None:
@@ -468,6 +479,18 @@ def test_text_and_bytes_are_taken_as_they_are(served: Served) -> None:
     with served.open("/messages/bytes") as socket:
         assert talk(socket, b"\x00\xff", b"") == [b"\xff\x00", b""]
     assert served.closing("/messages/text", b"1") == (1003, "Expected text")
+
+
+def test_one_socket_takes_text_and_bytes(served: Served) -> None:
+    with served.open("/messages/both") as socket:
+        assert talk(socket, "abc", b"\x00\xff", "", b"") == ["cba", b"\xff\x00", "", b""]
+
+
+def test_one_socket_takes_json_and_bytes(served: Served) -> None:
+    with served.open("/messages/mixed") as socket:
+        answers = talk(socket, '{"type":"add","numbers":[1,2]}', b"\x00", '{"type":"say","text":"x"}')
+        assert answers == ['{"type":"sum","total":3}', b"not a sum", b"not a sum"]
+    assert served.closing("/messages/mixed", '{"type":"add"}')[0] == 1007
     assert served.closing("/messages/bytes", "1") == (1003, "Expected bytes")
 
 

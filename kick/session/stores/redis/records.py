@@ -33,7 +33,7 @@ def milliseconds(seconds: float) -> bytes:
 def record_of(answer: Sequence[bytes] | Mapping[bytes, bytes]) -> Record | Superseded | None:
     """Return the record that an answer to HGETALL holds; `None` for a hash that is no session.
 
-    >>> facts = b"1000 1000 2500 60000 - - - "
+    >>> facts = b"1000 +0 +1500 +59000 - - - "
     >>> record_of([b"name", b'"ann"', FACTS, facts])
     Record(fields={'name': b'"ann"'}, created_at=1.0, issued_at=1.0, seen_at=2.5, expires_at=60.0, deadline=None,
         principal=None)
@@ -53,15 +53,21 @@ def record_of(answer: Sequence[bytes] | Mapping[bytes, bytes]) -> Record | Super
     if facts[0] in b">!":
         return superseded_of(facts)
     created, issued, seen, expires, deadline, _, entry, principal = facts.split(b" ", 7)
+    began = int(created)
     return Record(
         {name.decode(): value for name, value in pairs.items()},
-        int(created) / 1000,
-        int(issued) / 1000,
-        int(seen) / 1000,
-        int(expires) / 1000,
-        None if deadline == NOTHING else int(deadline) / 1000,
+        began / 1000,
+        _seconds(issued, began),
+        _seconds(seen, began),
+        _seconds(expires, began),
+        None if deadline == NOTHING else _seconds(deadline, began),
         None if entry == NOTHING else principal.decode(),
     )
+
+
+def _seconds(time: bytes, began: int) -> float:
+    """Return a Unix time in seconds; one that begins with "+" is counted from `began`, and older ones from 1970."""
+    return (began + int(time) if time[:1] == b"+" else int(time)) / 1000
 
 
 def superseded_of(mark: bytes) -> Superseded:

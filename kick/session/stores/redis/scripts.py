@@ -16,6 +16,7 @@ def _script(*names: str) -> Script:
 
 CREATE: Final = _script("session", "create")
 COMMIT: Final = _script("session", "commit")
+COMMIT_IF: Final = _script("session", "expect", "commit")
 TOUCH: Final = _script("session", "touch")
 MOVE: Final = _script("session", "move")
 DESTROY: Final = _script("session", "destroy")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Literal
 
 from kick.session.stores.base import (
+    CHANGED,
     GONE,
     KEEP,
     NOT_A_COUNTER,
@@ -33,7 +34,7 @@ from kick.session.stores.redis.options import split_options
 from kick.session.stores.redis.principals import Call, Entry, Principals
 from kick.session.stores.redis.purge import Purge
 from kick.session.stores.redis.records import mark_of, milliseconds, record_of, superseded_of
-from kick.session.stores.redis.scripts import COMMIT, CREATE, DESTROY, MOVE, TOUCH
+from kick.session.stores.redis.scripts import COMMIT, COMMIT_IF, CREATE, DESTROY, MOVE, TOUCH
 from kick.session.stores.redis.server_info import ServerInfo, server_info_of
 
 logger: Final = logging.getLogger("kick.session")
@@ -170,17 +171,20 @@ class RedisStore:
         if change.delete:
             arguments += [each.encode() for each in change.delete]
         arguments += steps
+        script = COMMIT
+        if change.expect:
+            script, arguments = COMMIT_IF, [*_expected(change.expect), *arguments]
         if change.principal is KEEP:
-            answer = await self._run(COMMIT, [name], arguments)
+            answer = await self._run(script, [name], arguments)
             while answer[0] == b"index":
                 entry = await self._keep_entry(answer, key.encode(), age)
                 if entry is None:
                     return GONE
-                answer = await self._run(COMMIT, [name], [*arguments, b"keep", entry.name, entry.until])
+                answer = await self._run(script, [name], [*arguments, b"keep", entry.name, entry.until])
         elif change.principal is None:
-            answer = await self._run(COMMIT, [name], [*arguments, b"leave"])
+            answer = await self._run(script, [name], [*arguments, b"leave"])
         else:
-            answer = await self._give(change.principal, key.encode(), age, COMMIT, [name], [*arguments, b"give"])
+            answer = await self._give(change.principal, key.encode(), age, script, [name], [*arguments, b"give"])
         match answer[0]:
             case b"ok":
                 if answer[3]:
@@ -188,6 +192,8 @@ class RedisStore:
                 return Committed(_seconds(answer[1]), _counters(change, answer[2]) if steps else {})
             case b"moved":
                 return superseded_of(answer[1])
+            case b"changed":
+                return CHANGED
             case b"not a counter":
                 return NOT_A_COUNTER
             case _:
@@ -213,11 +219,13 @@ class RedisStore:
         grace: float,
         keep: Collection[str] | None = None,
         successor: bytes | None = None,
+        absolute_max_age: float | None = None,
     ) -> MoveResult:
         """See `AtomicStore.move`."""
         old, new, age = key.encode(), new_key.encode(), milliseconds(max_age)
         names = [self._prefix + old, self._prefix + new]
-        arguments = [age, milliseconds(grace), mark_of(successor)]
+        deadline = b"" if absolute_max_age is None else milliseconds(absolute_max_age)
+        arguments = [age, milliseconds(grace), mark_of(successor), deadline]
         arguments += [b"all"] if keep is None else [b"%d" % len(keep), *(name.encode() for name in keep)]
         answer = await self._run(MOVE, names, arguments)
         while answer[0] == b"index":
@@ -397,6 +405,13 @@ def _pairs(fields: Any) -> list[bytes]:
     for name, value in fields.items():
         words += (name.encode(), value)
     return words
+
+
+def _expected(fields: Mapping[str, bytes | None]) -> Iterator[bytes]:
+    """The arguments of `expect.lua`."""
+    yield b"%d" % len(fields)
+    for name, raw in fields.items():
+        yield from (name.encode(), b"-", b"") if raw is None else (name.encode(), b"=", raw)
 
 
 def _steps(change: Change) -> list[bytes]:

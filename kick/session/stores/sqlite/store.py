@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, cast
 import msgspec
 
 from kick.session.stores.base import (
+    CHANGED,
     GONE,
     KEEP,
     NOT_A_COUNTER,
@@ -119,9 +120,19 @@ class SQLiteStore:
         grace: float,
         keep: Collection[str] | None = None,
         successor: bytes | None = None,
+        absolute_max_age: float | None = None,
     ) -> MoveResult:
         """See `AtomicStore.move`."""
-        work = partial(_move, key=key, new_key=new_key, max_age=max_age, grace=grace, keep=keep, successor=successor)
+        work = partial(
+            _move,
+            key=key,
+            new_key=new_key,
+            max_age=max_age,
+            grace=grace,
+            keep=keep,
+            successor=successor,
+            absolute_max_age=absolute_max_age,
+        )
         return cast(MoveResult, await self._submit((key, new_key), work, writes=True))
 
     async def destroy(self, key: str) -> bool | Superseded:
@@ -203,6 +214,8 @@ def _commit(rows: Rows, *, key: str, change: Change, max_age: float) -> CommitRe
     record = rows.live(key)
     if not isinstance(record, Record):
         return GONE if record is None else record
+    if not change.fits(record.fields):
+        return CHANGED
     fields = dict(record.fields)
     counters = change.apply_to(fields)
     if counters is None:
@@ -236,6 +249,7 @@ def _move(
     grace: float,
     keep: Collection[str] | None,
     successor: bytes | None,
+    absolute_max_age: float | None,
 ) -> MoveResult:
     record = rows.live(key)
     if not isinstance(record, Record):
@@ -243,8 +257,9 @@ def _move(
     if rows.live(new_key) is not None:
         return TAKEN
     now = rows.now
-    expires_at = _expiry(now, max_age, record.deadline)
-    moved = msgspec.structs.replace(record, issued_at=now, seen_at=now, expires_at=expires_at)
+    deadline = record.deadline if absolute_max_age is None else now + absolute_max_age
+    expires_at = _expiry(now, max_age, deadline)
+    moved = msgspec.structs.replace(record, issued_at=now, seen_at=now, expires_at=expires_at, deadline=deadline)
     if keep is not None:
         fields = {name: value for name, value in record.fields.items() if name in keep}
         moved = msgspec.structs.replace(moved, fields=fields, principal=None)

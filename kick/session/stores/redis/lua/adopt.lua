@@ -25,7 +25,7 @@ if ARGV[3] ~= '-' then
 end
 facts.expires = expiry(now, life, facts.deadline)
 write(KEYS[1], facts)
-with_arguments('HSET', KEYS[1], 6, 5 + ARGV[5])
+with_arguments('HSET', KEYS[1], ARGV, 6, 5 + ARGV[5])
 redis.call('SET', KEYS[2], '', 'PX', digits(math.max(life, ARGV[4])))
 redis.call('DEL', KEYS[3])
 expire(KEYS[1], facts)

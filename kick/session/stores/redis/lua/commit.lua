@@ -77,8 +77,8 @@ end
 
 write(KEYS[1], facts)
 if next(before) == nil then
-  with_arguments('HDEL', KEYS[1], delete_from, count_from - 1)
-  with_arguments('HSET', KEYS[1], set_from, delete_from - 1)
+  with_arguments('HDEL', KEYS[1], ARGV, delete_from, count_from - 1)
+  with_arguments('HSET', KEYS[1], ARGV, set_from, delete_from - 1)
 else
   for at = delete_from, count_from - 1 do
     if before[ARGV[at]] == nil then

@@ -23,6 +23,6 @@ if outlives_entry(facts) then
   return ask_for_entry(facts)
 end
 write(KEYS[1], facts)
-with_arguments('HSET', KEYS[1], 4, 3 + fields)
+with_arguments('HSET', KEYS[1], ARGV, 4, 3 + fields)
 expire(KEYS[1], facts)
 return {'ok', facts.expires}

@@ -5,7 +5,9 @@
 --
 --     created issued seen expires deadline until entry principal
 --
--- Times are milliseconds by the clock of this server; "-" stands for what there is not. `entry` is the name of the
+-- Times are milliseconds by the clock of this server: `created` since 1970, the others since `created`, after a "+". So
+-- the facts of most sessions take less than 64 bytes, and Redis keeps the hash in its compact form. "-" stands for what
+-- there is not. `entry` is the name of the
 -- session's entry in the index of its principal, and `until` how long that entry is kept there (see enter.lua).
 --
 -- A session that moved away leaves a hash with the facts alone: ">" and the successor, or "!" when there is none.
@@ -15,6 +17,7 @@
 
 local FACTS = '\255'
 local FORM = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$'
+local TIMES = {'issued', 'seen', 'expires', 'deadline', 'till'}
 local AT_ONCE = 2000 -- as many values as one command may well take
 
 local function milliseconds()
@@ -39,11 +42,20 @@ local function read(key)
   local facts = {}
   facts.created, facts.issued, facts.seen, facts.expires, facts.deadline, facts.till, facts.entry, facts.principal =
     string.match(text, FORM)
+  for _, name in ipairs(TIMES) do
+    if string.sub(facts[name], 1, 1) == '+' then
+      facts[name] = digits(facts.created + string.sub(facts[name], 2))
+    end
+  end
   return facts
 end
 
 local function write(key, facts)
-  local text = table.concat({facts.created, facts.issued, facts.seen, facts.expires, facts.deadline, facts.till,
+  local since = {}
+  for _, name in ipairs(TIMES) do
+    since[name] = facts[name] == '-' and '-' or '+' .. digits(facts[name] - facts.created)
+  end
+  local text = table.concat({facts.created, since.issued, since.seen, since.expires, since.deadline, since.till,
     facts.entry, facts.principal}, ' ')
   redis.call('HSET', key, FACTS, text)
 end
@@ -70,9 +82,9 @@ local function ask_for_entry(facts)
   return {'index', facts.entry, facts.principal, facts.expires}
 end
 
--- Run a command on a key with the arguments from `first` to `last`, a part at a time.
-local function with_arguments(command, key, first, last)
+-- Run a command on a key with some of the arguments, from `first` to `last`, a part at a time.
+local function with_arguments(command, key, arguments, first, last)
   for start = first, last, AT_ONCE do
-    redis.call(command, key, unpack(ARGV, start, math.min(start + AT_ONCE - 1, last)))
+    redis.call(command, key, unpack(arguments, start, math.min(start + AT_ONCE - 1, last)))
   end
 end

@@ -1,0 +1,277 @@
+"""`modify()`, `reload()` and an explicit `save()`: what a request does together with others."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from kick.session import SessionEnded
+from tests.session.harness import Browser, Site, calls_to, setting
+
+
+class Item(msgspec.Struct):
+    name: str
+
+
+class Shop(msgspec.Struct):
+    cart: list[Item] = []
+    n: int = 0
+
+
+def added(item: Any) -> Any:
+    return lambda cart: [*cart, item]
+
+
+async def begun(store: Any, **values: Any) -> tuple[Site, Browser]:
+    site = Site(store)
+    browser = Browser(site)
+    await browser.visit(setting(**{"there": True, **values}))
+    return site, browser
+
+
+class TestModify:
+    async def test_it_returns_and_stores_the_new_value(self, store: Any) -> None:
+        _, browser = await begun(store, cart=[1])
+        answer = await browser.visit(lambda session: session.modify("cart", added(2), []))
+        assert answer.value == [1, 2]
+        assert (await browser.data())["cart"] == [1, 2]
+
+    async def test_a_key_that_is_not_there_begins_with_the_default(self, store: Any) -> None:
+        _, browser = await begun(store)
+        default: list[int] = []
+
+        def mutating(cart: list[int]) -> list[int]:
+            cart.append(1)
+            return cart
+
+        assert (await browser.visit(lambda session: session.modify("cart", mutating, default))).value == [1]
+        assert default == []
+        assert (await browser.data())["cart"] == [1]
+
+    async def test_a_new_session_is_stored(self, store: Any) -> None:
+        browser = Browser(Site(store))
+        await browser.visit(lambda session: session.modify("cart", added(1), []))
+        assert await browser.data() == {"cart": [1]}
+
+    async def test_parallel_requests_lose_nothing(self, store: Any) -> None:
+        _, browser = await begun(store)
+        visits = [browser.twin().visit(lambda session, n=n: session.modify("cart", added(n), [])) for n in range(24)]
+        answers = await asyncio.gather(*visits)
+        assert [answer.status for answer in answers] == [200] * 24
+        assert sorted((await browser.data())["cart"]) == list(range(24))
+
+    async def test_another_request_in_between_is_seen(self, store: Any) -> None:
+        _, browser = await begun(store, cart=["old"])
+
+        async def act(session: Any) -> Any:
+            assert session["cart"] == ["old"]  # read before, and not to be written back
+            await browser.twin().visit(setting(cart=["other"], color="red"))
+            return await session.modify("cart", added("mine"), [])
+
+        assert (await browser.visit(act)).value == ["other", "mine"]
+        assert await browser.data() == {"there": True, "cart": ["other", "mine"], "color": "red"}
+
+    async def test_other_changes_of_the_request_stay_pending_and_are_stored_at_the_end(self, store: Any) -> None:
+        _, browser = await begun(store, cart=[], a=1)
+
+        async def act(session: Any) -> None:
+            session["a"] = 2
+            session.flash["status"] = "Saved"
+            await session.modify("cart", added(1), [])
+            assert (session["a"], session["cart"]) == (2, [1])
+
+        await browser.visit(act)
+        answer = await browser.visit(lambda session: (session["a"], session["cart"], session.flash.pop("status")))
+        assert answer.value == (2, [1], "Saved")
+
+    async def test_a_pending_write_of_the_key_comes_first(self, store: Any) -> None:
+        _, browser = await begun(store, cart=["old"])
+
+        async def act(session: Any) -> Any:
+            session["cart"] = ["assigned"]
+            return await session.modify("cart", added("added"), [])
+
+        assert (await browser.visit(act)).value == ["assigned", "added"]
+        assert (await browser.data())["cart"] == ["assigned", "added"]
+
+    async def test_a_deleted_key_begins_with_the_default(self, store: Any) -> None:
+        _, browser = await begun(store, cart=["old"])
+
+        async def act(session: Any) -> Any:
+            del session["cart"]
+            return await session.modify("cart", added("new"), [])
+
+        assert (await browser.visit(act)).value == ["new"]
+
+    async def test_a_list_that_was_read_before_is_not_written_back(self, store: Any) -> None:
+        _, browser = await begun(store, cart=["old"])
+
+        async def act(session: Any) -> None:
+            held = session["cart"]
+            await session.modify("cart", added("new"), [])
+            held.append("lost: the session has a newer value")
+
+        await browser.visit(act)
+        assert (await browser.data())["cart"] == ["old", "new"]
+
+    async def test_twice_in_one_request(self, store: Any) -> None:
+        _, browser = await begun(store)
+
+        async def act(session: Any) -> Any:
+            await session.modify("cart", added(1), [])
+            return await session.modify("cart", added(2), [])
+
+        assert (await browser.visit(act)).value == [1, 2]
+
+    async def test_an_ended_session_is_a_409(self, store: Any) -> None:
+        _, browser = await begun(store, cart=[1])
+
+        async def act(session: Any) -> Any:
+            await browser.twin().visit(lambda session: session.destroy())
+            return await session.modify("cart", added(2), [])
+
+        answer = await browser.visit(act)
+        assert answer.status == 409
+        assert isinstance(answer.error, SessionEnded)
+        assert answer.cookies == []
+
+    async def test_a_rotated_session_is_followed(self, store: Any) -> None:
+        _, browser = await begun(store, cart=[1])
+
+        async def act(session: Any) -> Any:
+            await browser.twin().visit(lambda session: session.rotate())
+            return await session.modify("cart", added(2), [])
+
+        assert (await browser.visit(act)).value == [1, 2]
+
+    async def test_a_function_that_fails_changes_nothing(self, store: Any) -> None:
+        _, browser = await begun(store, cart=[1])
+
+        def failing(cart: Any) -> Any:
+            cart.append(2)
+            raise LookupError("no such item")
+
+        async def act(session: Any) -> Any:
+            with pytest.raises(LookupError):
+                await session.modify("cart", failing, [])
+            return session["cart"]
+
+        assert (await browser.visit(act)).value == [1]
+        assert (await browser.data())["cart"] == [1]
+
+    async def test_a_function_that_returns_nothing_is_a_mistake_and_not_a_none(self, store: Any) -> None:
+        _, browser = await begun(store, cart=[1])
+
+        async def act(session: Any) -> None:
+            with pytest.raises(TypeError, match="has to return the new value"):
+                await session.modify("cart", lambda cart: cart.append(2), [])
+
+        await browser.visit(act)
+        assert (await browser.data())["cart"] == [1]
+
+    @pytest.mark.parametrize("key", ["$own", 7, "\ud800"])
+    async def test_keys_are_checked(self, store: Any, key: Any) -> None:
+        _, browser = await begun(store)
+        answer = await browser.visit(lambda session: session.modify(key, added(1), []))
+        assert isinstance(answer.error, TypeError)
+
+    async def test_typed_data_gets_values_of_its_fields(self, store: Any) -> None:
+        browser = Browser(Site(store, data=Shop))
+        await browser.visit(lambda session: setattr(session.data, "n", 1))
+
+        def add(cart: list[Item]) -> list[Item]:
+            assert all(isinstance(each, Item) for each in cart)
+            return [*cart, Item("x")]
+
+        for _ in range(2):
+            await browser.visit(lambda session: session.modify("cart", add, []))
+        answer = await browser.visit(lambda session: session.data)
+        assert answer.value == Shop([Item("x"), Item("x")], 1)
+
+    async def test_it_costs_one_store_call_when_nobody_is_in_the_way(self, store: Any) -> None:
+        _, browser = await begun(store, cart=[1])
+        calls = calls_to(store)
+        await browser.visit(lambda session: session.modify("cart", added(2), []))
+        assert calls == ["load", "commit"]
+
+
+class TestReload:
+    async def test_it_shows_what_others_have_written_and_drops_what_is_not_saved(self, store: Any) -> None:
+        _, browser = await begun(store, a=1, cart=[1])
+
+        async def act(session: Any) -> Any:
+            held = session["cart"]
+            session["a"] = "mine"
+            session.flash["status"] = "mine"
+            del session["there"]
+            held.append("mine")
+            await browser.twin().visit(setting(b=2, cart=[1, 2]))
+            assert await session.reload() is True
+            return dict(session.data), "status" in session.flash
+
+        expected = {"there": True, "a": 1, "b": 2, "cart": [1, 2]}
+        assert (await browser.visit(act)).value == (expected, False)
+        assert await browser.data() == expected
+
+    @pytest.mark.parametrize("how", ["destroy", "regenerate"])
+    async def test_it_is_false_when_the_session_has_ended(self, store: Any, how: str) -> None:
+        _, browser = await begun(store)
+
+        async def act(session: Any) -> Any:
+            await browser.twin().visit(lambda session: getattr(session, how)())
+            return await session.reload()
+
+        answer = await browser.visit(act)
+        assert (answer.value, answer.cookies) == (False, [])
+
+    async def test_a_rotation_is_followed(self, store: Any) -> None:
+        _, browser = await begun(store, a=1)
+
+        async def act(session: Any) -> Any:
+            twin = browser.twin()
+            await twin.visit(lambda session: session.rotate())
+            await twin.visit(setting(a=2))
+            return await session.reload(), session["a"]
+
+        assert (await browser.visit(act)).value == (True, 2)
+
+    async def test_a_session_that_was_never_stored_has_nothing_to_reload(self, store: Any) -> None:
+        assert (await Site(store).request(lambda session: session.reload())).value is False
+
+    async def test_typed_data_is_filled_again(self, store: Any) -> None:
+        class Shop(msgspec.Struct):
+            a: int = 0
+            b: int = 0
+
+        browser = Browser(Site(store, data=Shop))
+        await browser.visit(lambda session: setattr(session.data, "a", 1))
+
+        async def act(session: Any) -> Any:
+            data = session.data
+            data.b = 9
+            await browser.twin().visit(lambda session: setattr(session.data, "a", 2))
+            await session.reload()
+            return data.a, data.b
+
+        assert (await browser.visit(act)).value == (2, 0)
+
+
+class TestSave:
+    async def test_it_says_that_an_ended_session_is_not_there_even_if_nothing_changed(self, store: Any) -> None:
+        _, browser = await begun(store)
+
+        async def act(session: Any) -> Any:
+            first = await session.save()
+            await browser.twin().visit(lambda session: session.destroy())
+            return first, await session.save()
+
+        assert (await browser.visit(act)).value == (True, False)
+
+    async def test_it_asks_once_and_sends_no_cookie(self, store: Any) -> None:
+        _, browser = await begun(store)
+        calls = calls_to(store)
+        answer = await browser.visit(lambda session: session.save())
+        assert (answer.value, answer.cookies, calls) == (True, [], ["load", "load"])

@@ -1,8 +1,8 @@
 """Sessions over a Redis Cluster of three primaries."""
 
 import asyncio
-import time
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any

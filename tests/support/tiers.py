@@ -43,6 +43,7 @@ FILES = {
     "cli/test_serving.py": ("process",),
     "cli/test_sessions.py": ("process",),
     "cli/test_shell.py": ("process",),
+    "cli/test_signals.py": ("process",),
     "cli/test_start.py": ("process",),
     "examples": ("process",),
     "examples/test_auth_page.py": ("browser", "long"),

@@ -354,6 +354,30 @@ class SessionData(MutableMapping[str, Any]):
 
     def _fill(self, view: dict[str, Any]) -> None:
         """Decode everything into the view. What nobody has looked at is not compared at the end."""
+        values = self._plain_values()
+        if values is None:
+            values = self._all_values()
+        dict.clear(view)  # not `view.clear()`, which is a write of the session's
+        dict.update(view, values)
+        self._view, self._view_is_stale = view, False
+
+    def _plain_values(self) -> dict[str, Any] | None:
+        """Return the stored values, where all of them are plain JSON that nobody has touched, as in most requests."""
+        if self._live or self._dropped is not None or self._sealed is not None:
+            return None
+        values: dict[str, Any] = {}
+        try:
+            for key, raw in self._stored.items():
+                if key[0:1] != RESERVED:
+                    if MARK in raw:
+                        return None
+                    values[key] = decode_json(raw)
+        except (ValueError, RecursionError):
+            return None
+        return values
+
+    def _all_values(self) -> dict[str, Any]:
+        """Return the values, changed or not."""
         moved, live = self._moved or (), self._live
         self._view, self._live = None, {}
         try:
@@ -361,10 +385,8 @@ class SessionData(MutableMapping[str, Any]):
         finally:
             self._live = live
         values = {key: each for key, each in values.items() if each is not _MISSING and key not in moved}
-        dict.clear(view)
-        dict.update(view, values)
-        dict.update(view, {key: each for key, each in live.items() if key not in values})
-        self._view, self._view_is_stale = view, False
+        values.update({key: each for key, each in live.items() if key not in values})
+        return values
 
 
 def check_key(key: object) -> None:

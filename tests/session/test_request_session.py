@@ -472,12 +472,18 @@ class TestInKickItself:
             assert client.get("/looks").json() == {"n": 1}
             assert made == [1]
 
-    def test_a_mount_without_a_session_has_none(self) -> None:
+    @pytest.mark.parametrize("looks", [False, True])
+    def test_a_mount_without_a_session_has_none(self, looks: bool) -> None:
+        async def looking(ctx: RequestContext, call_next: Any) -> Any:
+            if looks:
+                ctx.session["seen"] = True
+            return await call_next(ctx)
+
         async def has_one(scope: Any, receive: Any, send: Any) -> None:
             await JSONResponse("session" in scope)(scope, receive, send)
 
         modules = [Module("no", mounts={"/no": has_one}), Module("yes", mounts={"/yes": has_one}, session=True)]
-        with TestClient(bootstrap(modules, [session(**OPTIONS)])) as client:
+        with TestClient(bootstrap(modules, [session(**OPTIONS), looking])) as client:
             assert (client.get("/no/").json(), client.get("/yes/").json()) == (False, True)
 
     def test_what_a_mount_writes_before_it_fails_is_not_saved(self) -> None:

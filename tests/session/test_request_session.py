@@ -408,7 +408,7 @@ class TestTypedData:
             return [counted, dict(data)]
 
         visit = Visitor(site(store=store, data=UserSession))
-        expected = {"user_id": None, "cart": [], "_n": 2}
+        expected: dict[str, Any] = {"user_id": None, "cart": [], "_n": 2}
         assert visit(use_the_verbs)["done"] == [[1, 2, 2, [1]], expected]
         assert visit(look)["done"] == expected
 

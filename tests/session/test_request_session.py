@@ -227,8 +227,10 @@ class TestWhatASessionDoes:
                     data["cart"] = cart = data.pop("cart")
                 case _:
                     match data:
-                        case {"cart": cart}:
-                            pass
+                        case {"cart": found}:
+                            cart = found
+                        case _:
+                            raise AssertionError("the session is no mapping")
             cart["items"].append(2)
 
         visit = Visitor(site(store=store))

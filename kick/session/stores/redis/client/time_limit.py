@@ -20,6 +20,7 @@ async def time_limit(seconds: float) -> AsyncIterator[None]:
     """
     loop = asyncio.get_running_loop()
     pause, checks = seconds / CHECKS, 0
+    timer: asyncio.TimerHandle
 
     def check() -> None:
         nonlocal checks, timer

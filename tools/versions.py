@@ -31,7 +31,7 @@ MINORS: Final = ("3.11", "3.12", "3.13", "3.14", "3.15")
 KINDS: Final = ("lowest", "newest")
 SUITE: Final = ("-q", "-p", "no:cacheprovider", "-n", "2", "-m", "not long and not nightly")
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kick-test-versions"
-PROGRAMS: Final = ("redis-server", "git", "make", "curl", "openssl", "zsh", "fish", "faketime")
+PROGRAMS: Final = ("redis-server", "git", "make", "curl", "nginx", "openssl", "zsh", "fish", "faketime")
 """The packages of Debian that the tests need, but for a browser: `KICK_WITHOUT` leaves its tests out."""
 
 _MOUNTED: Final = 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"'

@@ -106,6 +106,7 @@ class Mount(msgspec.Struct, eq=False, kw_only=True):
         if params:
             inner["path_params"] = params
         inner["state"] = dict(self.state)
+        inner["kick.mount"] = self.path
         return inner
 
 
@@ -130,6 +131,8 @@ class MountedResponse(Response):
     def __init__(self, mount: Mount, ctx: RequestContext[Any]) -> None:
         self.mount = mount
         self.ctx = ctx
+        self.app = _asgi(mount)
+        """The application that answers. Middleware may wrap it, to do something when the response begins."""
         self.status_code = 200
         self.background = None
         self.body = b""
@@ -148,7 +151,7 @@ class MountedResponse(Response):
             await send(message)
 
         try:
-            await _asgi(self.mount)(self.mount.inside(scope, ctx.params), _body_of(ctx, receive), send_on)
+            await self.app(self.mount.inside(scope, ctx.params), _body_of(ctx, receive), send_on)
         except Exception as error:
             if begun:
                 raise
@@ -198,7 +201,7 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
         response = finished(ctx)
     if isinstance(response, MountedResponse):
         scope = as_websocket(ctx.scope)
-        await _asgi(mount)(mount.inside(scope, ctx.params), receive, response.sending(send))
+        await response.app(mount.inside(scope, ctx.params), receive, response.sending(send))
         return
     from kick.http.websocket.handshake import refuse  # on first use: most applications have no WebSockets
 

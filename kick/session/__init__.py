@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kick.session.errors import SessionUnavailable as SessionUnavailable
     from kick.session.events import Event as Event
     from kick.session.events import SessionEvent as SessionEvent
+    from kick.session.request_session import RequestSession as RequestSession
     from kick.session.session import Session as Session
     from kick.session.stores.base import AtomicStore as AtomicStore
     from kick.session.stores.base import SessionStore as SessionStore
@@ -38,6 +39,7 @@ else:
             "kick.session.devices": ("SessionInfo", "Sessions"),
             "kick.session.errors": ("SessionClosed", "SessionEnded", "SessionTooLarge", "SessionUnavailable"),
             "kick.session.events": ("Event", "SessionEvent"),
+            "kick.session.request_session": ("RequestSession",),
             "kick.session.session": ("Session",),
             "kick.session.stores.base": ("AtomicStore", "SessionStore"),
             "kick.session.stores.memory": ("MemoryStore",),

@@ -11,13 +11,14 @@ from kick.exceptions import PROBLEM_JSON
 from kick.session.errors import SessionUnavailable
 from kick.session.headers import RawHeaders, finish_headers
 from kick.session.manager import SessionManager
+from kick.session.request_session import RequestSession, replace_session
 from kick.session.session import Session
 from kick.session.state import SessionState
 from kick.signing import Secret
 
 
 class SessionMiddleware:
-    """Pure ASGI middleware that puts a `Session` into `scope["session"]`, where `request.session` finds it.
+    """Pure ASGI middleware that puts a session into `scope["session"]`, where `request.session` finds it.
 
     Arguments:
         app: the application inside.
@@ -25,7 +26,11 @@ class SessionMiddleware:
         options: those of `kick.session.session`.
 
     For an application of Starlette or FastAPI: `app.add_middleware(SessionMiddleware, secret=secret)`; code that was
-    written for Starlette's own sessions runs as it is. `Sessions(middleware.manager)` finds those of a user.
+    written for Starlette's own sessions runs as it is: `request.session` is a `dict`, and a `Session` with all its
+    verbs. `Sessions(middleware.manager)` finds those of a user.
+
+    What an application puts into `scope["session"]` in place of the session becomes its data, as with the
+    `set_session()` of Litestar; `clear_session()` destroys the session.
 
     A WebSocket gets the session as it is at the handshake. Nothing is saved by itself there: `await session.save()`
     writes what has changed, and answers `False` when the session has ended meanwhile. The acceptance carries the
@@ -51,9 +56,16 @@ class SessionMiddleware:
             state = await self.manager.open(
                 {name: scope[name] for name in ("client", "headers", "method") if name in scope}
             )
-            scope["session"] = self.manager.session(state)
-            connection = _Handshake if scope["type"] == "websocket" else _Exchange
-            await connection(self.manager, state, send, scope).run(self.app, scope, receive)
+            await serve_with_session(self.manager, state, self.app, scope, receive, send)
+
+
+async def serve_with_session(
+    manager: SessionManager, state: SessionState, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Let an application answer with an open session in its scope; close the session when the response begins."""
+    scope["session"] = RequestSession(state, manager.operations)
+    connection = _Handshake if scope["type"] == "websocket" else _Exchange
+    await connection(manager, state, send, scope).run(app, scope, receive)
 
 
 class _Connection:
@@ -107,6 +119,8 @@ class _Exchange(_Connection):
 
     def __init__(self, manager: SessionManager, state: SessionState, send: Send, scope: Scope) -> None:
         super().__init__(manager, state, send, scope)
+        self._scope = scope
+        self._session: Session[Any] = scope["session"]
         self._refused = False
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
@@ -126,6 +140,8 @@ class _Exchange(_Connection):
             return
         if message["type"] == "http.response.start" and not self._started:
             try:
+                if self._scope.get("session") is not self._session:
+                    await replace_session(self._scope, self._session, is_kept=message["status"] < 500)
                 closing = self._manager.close(self._state, message["status"])
                 cookies = () if closing is None else await closing
             except SessionUnavailable as error:

@@ -22,7 +22,7 @@ from kick.session.events import Events, SessionEvent
 from kick.session.ids import key_of, successor_id
 from kick.session.operations import Operations
 from kick.session.options import SessionOptions, check_options, tick_of
-from kick.session.session import Session
+from kick.session.session import ContextSession, Session
 from kick.session.state import CookieAction, SessionState, Status
 from kick.session.stores.base import KEEP, AtomicStore, Change, Record, Superseded
 from kick.session.stores.url import open_store
@@ -76,7 +76,7 @@ class SessionManager:
 
     def session(self, state: SessionState) -> Session[Any]:
         """Return the session that handlers see."""
-        return Session(state, self.operations)
+        return ContextSession(state, self.operations)
 
     def is_within(self, path: str) -> bool:
         """Return whether browsers send the cookie to a path (RFC 6265, section 5.1.4); elsewhere is no session."""

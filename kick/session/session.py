@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, MutableMapping
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from typing_extensions import TypeVar
 
@@ -43,11 +43,10 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     Nothing need be declared as changed, and what has not changed is not written.
     """
 
-    __slots__ = ("_operations", "_state")
+    __slots__ = ()  # for subclasses that are dicts: those of a base class would be in the way
 
-    def __init__(self, state: SessionState, operations: Operations) -> None:
-        self._state = state
-        self._operations = operations
+    _operations: Operations
+    _state: SessionState
 
     # Values
 
@@ -132,6 +131,11 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         self._state.touch()
         record = self._state.record
         return None if record is None else datetime.fromtimestamp(record.expires_at, UTC)
+
+    @property
+    def operations(self) -> Operations:
+        """The operations on the session in its store, for middleware."""
+        return self._operations
 
     @property
     def state(self) -> SessionState:
@@ -287,19 +291,51 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     def __contains__(self, key: object) -> bool:
         return key in self._mapping()
 
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self._mapping()))
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return dict(self) == dict(other) if isinstance(other, Mapping) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # as a dict
+
+    def __or__(self, other: object) -> dict[str, Any]:
+        return {**self, **other} if isinstance(other, Mapping) else NotImplemented
+
+    def __ror__(self, other: object) -> dict[str, Any]:
+        return {**other, **self} if isinstance(other, Mapping) else NotImplemented
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # takes pairs too, as a dict does
+        self.update(other)
+        return self
+
+    def copy(self) -> dict[str, Any]:
+        """Return all values as a plain dict; a change of the dict itself changes nothing here."""
+        return dict(self)
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the key that was set last; return it and its value."""
+        return self._mapping().popitem()
+
     def clear(self) -> None:
-        """Remove all values; the session stays."""
+        """Remove all values, or give the fields of typed data their defaults; the session stays."""
         self._mapping().clear()
 
     def __repr__(self) -> str:
         name = "-" if self._state.key is None else fingerprint(self._state.key)
         return f"<Session {name} {self._state.status.value}>"
 
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
+    def _mapping(self) -> MutableMapping[str, Any]:
+        return self._state.look().mapping
 
-    def _mapping(self) -> SessionData:
-        data: Any = self.data
-        if not isinstance(data, SessionData):
-            raise TypeError(f"the data of this session is a {type(data).__name__}: use session.data.name")
-        return data
+
+class ContextSession(Session[DataT]):
+    """`ctx.session`."""
+
+    __slots__ = ("_operations", "_state")
+
+    def __init__(self, state: SessionState, operations: Operations) -> None:
+        self._state = state
+        self._operations = operations

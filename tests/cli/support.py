@@ -24,6 +24,7 @@ NOT_HANDED_ON = frozenset(
             "FORCE_COLOR",
             "KICK_ACCESS_LOG",
             "KICK_ENV",
+            "KICK_ROOT_PATH",
             "KICK_TRUSTED_PROXIES",
             "MAKEFLAGS",
             "MAKELEVEL",

@@ -117,6 +117,28 @@ def test_a_mistake_in_the_set_up_is_shown_with_its_fix_until_it_is_mended(projec
         process.wait_for(GREETING)
 
 
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [
+        ("import sys\nsys.exit('DATABASE_URL is not set')\n", "DATABASE_URL is not set"),
+        ("raise SystemExit(3)\n", "with the status 3"),
+        ("exit()\n", "ended the program"),
+        ("import argparse\nargparse.ArgumentParser().parse_args(['--unknown'])\n", "with the status 2"),
+    ],
+)
+def test_an_import_that_ends_the_program_is_a_page_until_it_is_mended(project: Path, ending: str, said: str) -> None:
+    (project / "settings.py").write_text(ending)
+    save(project, f"import settings\n{APP}")
+    with dev(project) as (process, url):
+        process.wait_for("error  target-exit")
+        page = wait_for_answer(f"{url}/hello/Ada", said)
+        assert page.status == 500
+        assert "settings.py" in page.text or "argparse" in ending
+        assert "Traceback" not in process.output
+        save(project, APP)
+        wait_for_answer(f"{url}/hello/Ada", '"hello":"Ada"')
+
+
 def test_an_application_that_does_not_start_is_started_by_the_next_save(project: Path) -> None:
     save(project, APP + FAILING)
     with dev(project) as (process, url):

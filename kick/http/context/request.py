@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import anyio
 import msgspec
@@ -41,6 +41,9 @@ from kick.http.validation.serialization import decode_json, malformed
 from kick.shutdown import Shutdown
 from kick.signing import Signer
 
+if TYPE_CHECKING:
+    from kick.session.request_session import RequestSession
+
 Cleanup = Callable[[BaseException | None], Awaitable[None]]
 """A callback for the end of a request; it is given the exception that ended it."""
 
@@ -59,6 +62,25 @@ class SharedRequest(Request):
 
     parsed_form: FormData | None = None
     _sent_url: URL | None = None
+    find_session: Callable[[], RequestSession] | None = None
+    """Returns the session of the context; `None` where it has none."""
+    _found_session: RequestSession | None = None
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """The session of the request; that of the scope where the context has none."""
+        if self.find_session is None:
+            return super().session
+        if self._found_session is None:
+            self._found_session = self.find_session()
+        self._found_session.mark_accessed()
+        return self._found_session
+
+    @session.setter
+    def session(self, value: object) -> None:
+        # `request.session |= {...}` assigns what it has changed in place.
+        if value is not self.session:
+            raise AttributeError("request.session cannot be replaced: clear() it, then update() it")
 
     @property
     def url(self) -> URL:
@@ -234,8 +256,8 @@ class IncomingRequest(msgspec.Struct, eq=False):
         return self._state
 
     @property
-    def request(self) -> Request:
-        """The Starlette request, for everything else."""
+    def request(self) -> SharedRequest:
+        """The Starlette request, for everything else. `ctx.request.session` is the session, as a `dict`."""
         if self._request is None:
             self._request = SharedRequest(self.scope, self.replay(), self.send)
             self._share_form()

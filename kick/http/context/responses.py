@@ -118,12 +118,12 @@ class ResponseHelpers(IncomingRequest, eq=False):
 
         Arguments:
             path: the file. Without `root` it is taken as it is: a name that came with the request can lead anywhere.
-            root: the folder in which the file has to be, whatever the name says.
+            root: the folder in which the file has to be, whatever the name says. Hidden names (`.env`) are not found.
             filename: the name that a download gets; with `disposition="attachment"`, that of the file if there is none.
             media_type: by default what the ending of the name stands for.
 
-        Raises `NotFound` where there is no such file, and `PreconditionFailed` where the request asks for a version
-        that is no longer there.
+        Raises `NotFound` where there is no such file, or none that may be read; `OSError` where the system fails to
+        look; and `PreconditionFailed` where the request asks for a version that is no longer there.
         """
         response = open_file(path, root=root, filename=filename, media_type=media_type, disposition=disposition)
         etag, modified = response.headers["etag"], response.modified

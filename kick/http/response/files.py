@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import re
 import stat
@@ -18,7 +20,10 @@ from starlette.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from kick.exceptions import NotFound
+from kick.http.log_text import shown
 from kick.http.response.base import ReadyResponse, protected
+
+logger: Final = logging.getLogger("kick.http")
 
 Disposition = Literal["inline", "attachment"]
 
@@ -27,6 +32,8 @@ MOST_RANGES: Final = 100
 
 _LONGEST_NAME: Final = 200
 _NO_FILE: Final = "There is no such file."
+_NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
+_NOT_ALLOWED: Final = frozenset({errno.EACCES, errno.EPERM})
 _is_spec: Final = re.compile(r"[ \t]*(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))[ \t]*").fullmatch
 _misleading: Final = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
@@ -34,6 +41,20 @@ _misleading: Final = re.compile(
 _separators: Final = re.compile(r"[/\\]+").split
 _plain_name: Final = re.compile(r"[A-Za-z0-9!#$&+.^_`|~ ()\[\]{}=@,;'-]+").fullmatch
 _not_plain: Final = re.compile(r"[^A-Za-z0-9!#$&+.^_`|~ ()\[\]{}=@,;'-]").sub
+
+
+_OF_THE_FILE: Final = frozenset(
+    {
+        b"cache-control",  # of the file: no cache is to keep an error for as long
+        b"content-disposition",
+        b"content-length",
+        b"content-type",
+        b"etag",
+        b"expires",
+        b"last-modified",
+    }
+)
+"""Headers of a response that describe the file, and are no part of an error."""
 
 
 class SentFile(FileResponse):
@@ -58,7 +79,7 @@ class SentFile(FileResponse):
                 listed = ", ".join(f"{start}-{end}" for start, end in wanted)
                 headers.append((b"range", f"bytes={listed}".encode("ascii")))
             scope = {**scope, "headers": headers}
-        await super().__call__(scope, receive, _clipped(send))
+        await super().__call__(scope, receive, _delayed(_clipped(send)))
 
     def _range_applies(self, headers: Headers) -> bool:
         """Return whether `If-Range`, where it was sent, names this very version (section 13.1.5)."""
@@ -67,10 +88,26 @@ class SentFile(FileResponse):
 
     def _unsatisfiable(self, size: int) -> ReadyResponse:
         response = ReadyResponse(b"", 416, b"text/plain; charset=utf-8")
-        left_out = (b"content-length", b"content-type", b"content-disposition", b"last-modified", b"etag")
-        kept = [header for header in self.raw_headers if header[0] not in left_out]
+        kept = [header for header in self.raw_headers if header[0] not in _OF_THE_FILE]
         response.raw_headers = [(b"content-length", b"0"), *kept, (b"content-range", b"bytes */%d" % size)]
         return response
+
+
+def _delayed(send: Send) -> Send:
+    """`send`, with the head of a response that waits for its first bytes: until then the file may fail to open."""
+    head: Message | None = None
+
+    async def delayed(message: Message) -> None:
+        nonlocal head
+        if message["type"] == "http.response.start":
+            head = message
+            return
+        if head is not None:
+            waiting, head = head, None
+            await send(waiting)
+        await send(message)
+
+    return delayed
 
 
 def _clipped(send: Send) -> Send:
@@ -96,16 +133,18 @@ def _clipped(send: Send) -> Send:
 def ranges(field: str, size: int) -> list[tuple[int, int]] | None:
     """Return the parts of a file that `Range` asks for, as first and last byte, in the order of the file.
 
-    Parts that overlap or touch are one. `None` for a field that is to be ignored: another unit, malformed, or too many
-    parts; an empty list where no part is in the file.
+    Parts that overlap or touch are one. `None` for a field that is to be ignored: another unit, malformed, too many
+    parts, or the end of an empty file, which is the whole of it (RFC 9110, section 14.1.2). An empty list where no part
+    is in the file.
 
-    >>> ranges("bytes=0-4, 3-6, -2", 100), ranges("bytes=200-", 100), ranges("lines=1-2", 100)
-    ([(0, 6), (98, 99)], [], None)
+    >>> ranges("bytes=0-4, 3-6, -2", 100), ranges("bytes=200-", 100), ranges("lines=1-2", 100), ranges("bytes=-5", 0)
+    ([(0, 6), (98, 99)], [], None, None)
     """
     unit, separator, listed = field.partition("=")
     if unit.strip().lower() != "bytes" or not separator or listed.count(",") >= MOST_RANGES:
         return None
     found: list[tuple[int, int]] = []
+    is_whole = False
     specs = [spec for spec in listed.split(",") if spec.strip(" \t")]
     for spec in specs:
         match = _is_spec(spec)
@@ -113,13 +152,14 @@ def ranges(field: str, size: int) -> list[tuple[int, int]] | None:
             return None
         if match[3] is not None:
             start, end = max(size - int(match[3]), 0), size - 1
+            is_whole = is_whole or (size == 0 and int(match[3]) > 0)
         else:
             start, end = int(match[1]), min(int(match[2] or size), size - 1)
             if match[2] and int(match[2]) < start:
                 return None
         if start <= end:
             found.append((start, end))
-    return _merged(sorted(found)) if specs else None
+    return _merged(sorted(found)) if specs and not is_whole else None
 
 
 def _merged(found: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -140,19 +180,54 @@ def open_file(
     media_type: str | None,
     disposition: Disposition,
 ) -> SentFile:
-    """Return the response with a file. Raises `NotFound` where there is none, or none below `root`."""
-    found = Path(path) if root is None else below(root, path)
-    try:
-        status = found.stat()
-    except (OSError, ValueError):
-        raise NotFound(_NO_FILE) from None
-    if not stat.S_ISREG(status.st_mode):
+    """Return the response with a file. Raises what `below` and `readable` raise."""
+    if _is_folder(os.fspath(path)):
         raise NotFound(_NO_FILE)
+    found = Path(path) if root is None else below(root, path)
+    status = readable(found)
     name = filename if filename is not None else found.name if disposition == "attachment" else None
     response = sent_file(found, status, media_type or media_type_of(filename or found.name))
     if name is not None:
         response.raw_headers.append((b"content-disposition", content_disposition(disposition, name)))
     return response
+
+
+def readable(path: Path) -> os.stat_result:
+    """Return the status of a file that can be opened.
+
+    Raises `NotFound` for what is not there, is no file, or may not be read, which is logged; and `OSError` for anything
+    else: that a disk fails or that too many files are open does not mean that there is no such file.
+    """
+    try:
+        status = path.stat()
+    except ValueError:  # a NUL, or half of a surrogate pair
+        raise NotFound(_NO_FILE) from None
+    except OSError as error:
+        raise_unless_missing(error)
+        raise
+    if not stat.S_ISREG(status.st_mode):
+        raise NotFound(_NO_FILE)
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise_unless_missing(error)
+        if error.errno not in _NOT_ALLOWED:
+            raise
+        logger.error("%s cannot be opened: %s", shown(str(path)), error.strerror)
+        raise NotFound(_NO_FILE) from None
+    return status
+
+
+def raise_unless_missing(error: OSError) -> None:
+    """Raise `NotFound` for an error of the system that says that there is no such file; return for any other.
+
+    >>> raise_unless_missing(OSError(errno.EIO, "Input/output error"))
+    >>> raise_unless_missing(OSError(errno.ENAMETOOLONG, "File name too long"))
+    Traceback (most recent call last):
+    kick.exceptions.NotFound: 404 Not Found: There is no such file.
+    """
+    if error.errno in _NOT_THERE:
+        raise NotFound(_NO_FILE) from None
 
 
 def sent_file(path: Path, status: os.stat_result, media_type: str) -> SentFile:
@@ -165,7 +240,8 @@ def sent_file(path: Path, status: os.stat_result, media_type: str) -> SentFile:
 def below(root: str | os.PathLike[str], name: str | os.PathLike[str]) -> Path:
     """Return a file in a folder, by a name that may have come from anywhere: nothing leads out of the folder.
 
-    Symbolic links are followed, and have to end in the folder too. Raises `NotFound` for a name that leads elsewhere.
+    Symbolic links are followed, and have to end in the folder too. Raises `NotFound` for a name that leads elsewhere,
+    or to what is hidden: `.env`, `.git/config`.
 
     >>> below("/srv/files", "../../etc/passwd")
     Traceback (most recent call last):
@@ -174,14 +250,38 @@ def below(root: str | os.PathLike[str], name: str | os.PathLike[str]) -> Path:
     text = os.fspath(name)
     if "\0" in text or "\\" in text or (":" in text.partition("/")[0] and os.name == "nt"):
         raise NotFound(_NO_FILE)
+    parts = text.split("/")
+    if Path(text).is_absolute() or ".." in parts or any(map(is_hidden, parts)):
+        raise NotFound(_NO_FILE)
     try:
         folder = Path(root).resolve()
         found = (folder / text).resolve()
-    except (OSError, ValueError, RuntimeError):
+    except (ValueError, RuntimeError):  # half of a surrogate pair; links that lead in a circle, before Python 3.13
         raise NotFound(_NO_FILE) from None
-    if Path(text).is_absolute() or ".." in text.split("/") or folder not in found.parents:
+    except OSError as error:
+        raise_unless_missing(error)
+        raise
+    if folder not in found.parents:
         raise NotFound(_NO_FILE)
     return found
+
+
+def is_hidden(part: str) -> bool:
+    """Return whether a part of a path is hidden: it begins with a dot, and is not `.well-known` (RFC 8615).
+
+    >>> [is_hidden(part) for part in (".git", "..data", ".well-known", ".", "file.txt", "")]
+    [True, True, False, False, False, False]
+    """
+    return part[:1] == "." and part not in (".", ".well-known")
+
+
+def _is_folder(name: str) -> bool:
+    """Return whether a name is that of a folder whatever is there, as systems have it.
+
+    >>> [_is_folder(name) for name in ("page.css/", "page.css/.", ".", "", "page.css", "./page.css")]
+    [True, True, True, True, False, False]
+    """
+    return name.replace(os.sep, "/").rpartition("/")[2] in ("", ".")
 
 
 def media_type_of(name: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from os import PathLike
 from pathlib import Path
-from stat import S_ISREG
 from typing import Final
 
 import anyio.to_thread
@@ -18,7 +18,7 @@ from kick.errors import KickError
 from kick.exceptions import NotFound
 from kick.http.response.base import Response, add_vary
 from kick.http.response.etags import client_has_it, not_modified
-from kick.http.response.files import media_type_of, sent_file
+from kick.http.response.files import is_hidden, media_type_of, raise_unless_missing, readable, sent_file
 
 _YEAR: Final = 31_536_000
 """In seconds: the longest that caches are asked to keep anything."""
@@ -127,19 +127,30 @@ class StaticFiles:
     async def _file(self, name: str, scope: Scope) -> Response | None:
         """Return a file below the folder, or that it has not changed (RFC 9110, section 13); `None` without one.
 
-        Raises `PreconditionFailed`.
+        Raises `PreconditionFailed`, and `OSError` where the system fails to look.
         """
         try:
-            path, status = await anyio.to_thread.run_sync(self._files.lookup_path, name)
-        except (OSError, ValueError):  # too long, not readable, not a name
+            path, status = await anyio.to_thread.run_sync(self._look_up, name)
+        except NotFound:
             return None
-        if status is None or not S_ISREG(status.st_mode):
-            return None
-        response = sent_file(Path(path), status, media_type_of(path))
+        response = sent_file(path, status, media_type_of(path.name))
         unchanged = client_has_it(
             scope["method"], Headers(scope=scope), etag=response.headers["etag"], modified=response.modified
         )
         return not_modified(response) if unchanged else response
+
+    def _look_up(self, name: str) -> tuple[Path, os.stat_result]:
+        try:
+            path, status = self._files.lookup_path(name)
+        except ValueError:  # a NUL, or half of a surrogate pair
+            status = None
+        except OSError as error:
+            raise_unless_missing(error)
+            raise
+        if status is None:
+            raise NotFound
+        found = Path(path)
+        return found, readable(found)
 
     def _is_page(self, scope: Scope, parts: list[str]) -> bool:
         if parts in ([], [""]):
@@ -180,7 +191,7 @@ def _page_in(folder: Path) -> str:
 
 def _is_name(part: str) -> bool:
     """Return whether a segment can be the name of a file that may be seen."""
-    return bool(part) and "/" not in part and "\\" not in part and (part[0] != "." or part == ".well-known")
+    return part not in ("", ".") and "/" not in part and "\\" not in part and not is_hidden(part)
 
 
 def _with_cache_control(response: Response, value: bytes) -> Response:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
-from typing import Any, Final, NoReturn, Protocol, TypeAlias
+from typing import Any, Final, NoReturn, Protocol, Self, TypeAlias
 
 from kick.session.data.values import (
     MARK,
@@ -43,6 +43,15 @@ class Contents(Protocol):
     @property
     def value(self) -> Any:
         """What `session.data` is."""
+        ...
+
+    @property
+    def mapping(self) -> MutableMapping[str, Any]:
+        """The values by key, whatever `session.data` is."""
+        ...
+
+    def show_in(self, view: dict[str, Any]) -> None:
+        """Let a plain dict hold the values, now and after every change."""
         ...
 
     def replace(self, value: Any) -> None:
@@ -105,7 +114,12 @@ class SessionData(MutableMapping[str, Any]):
     """
 
     _dropped: set[str] | None = None
+    _moved: set[str] | None = None
+    """Stored keys that were removed and set again, and so come last."""
     _sealed: Refusal | None = None
+    _view: dict[str, Any] | None = None
+    """A dict that holds the same values, for code that reads dicts from C."""
+    _view_is_stale: bool = False
 
     def __init__(self, stored: Mapping[str, bytes]) -> None:
         self._stored = stored
@@ -114,6 +128,11 @@ class SessionData(MutableMapping[str, Any]):
 
     @property
     def value(self) -> SessionData:
+        """Itself."""
+        return self
+
+    @property
+    def mapping(self) -> SessionData:
         """Itself."""
         return self
 
@@ -128,6 +147,8 @@ class SessionData(MutableMapping[str, Any]):
         live = self._live
         if live and key in live:
             return live[key]
+        if self._view is not None:
+            return self._from_view(self._view, key, default)
         raw = self._stored.get(key)
         if raw is None or key[0:1] == RESERVED or (self._dropped is not None and key in self._dropped):
             return default
@@ -154,8 +175,11 @@ class SessionData(MutableMapping[str, Any]):
         if type(value) not in PLAIN_TYPES:
             encode(key, value)  # a mistake shows here, where it is made
         self._live[key] = value
-        if self._dropped is not None:
-            self._dropped.discard(key)
+        if self._dropped is not None and key in self._dropped:
+            self._dropped.remove(key)
+            self._moved = {key} if self._moved is None else self._moved | {key}
+        if self._view is not None:
+            dict.__setitem__(self._view, key, value)
 
     def __delitem__(self, key: str) -> None:
         if self._sealed is not None:
@@ -167,17 +191,23 @@ class SessionData(MutableMapping[str, Any]):
             if self._dropped is None:
                 self._dropped = set()
             self._dropped.add(key)
+        if self._view is not None:
+            dict.pop(self._view, key, None)
 
     def __contains__(self, key: object) -> bool:
         return key in self._live or (key in self._stored and self.get(str(key), _MISSING) is not _MISSING)
 
     def __iter__(self) -> Iterator[str]:
+        moved = self._moved or ()
         for key in self._stored:
-            if self.get(key, _MISSING) is not _MISSING:
+            if key not in moved and self.get(key, _MISSING) is not _MISSING:
                 yield key
         for key in list(self._live):
-            if key not in self._stored:
+            if key not in self._stored or key in moved:
                 yield key
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -187,6 +217,22 @@ class SessionData(MutableMapping[str, Any]):
 
     def __eq__(self, other: object) -> bool:
         return dict(self) == other if isinstance(other, Mapping) else NotImplemented
+
+    def __or__(self, other: object) -> dict[str, Any]:
+        return {**self, **other} if isinstance(other, Mapping) else NotImplemented
+
+    def __ror__(self, other: object) -> dict[str, Any]:
+        return {**other, **self} if isinstance(other, Mapping) else NotImplemented
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # takes pairs too, as a dict does
+        self.update(other)
+        return self
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the key that was set last; return it and its value."""
+        for key in reversed(self):
+            return key, self.pop(key)
+        raise KeyError("popitem(): the session is empty")
 
     def copy(self) -> dict[str, Any]:
         """All of it as a plain dict; a change of the dict itself changes nothing here."""
@@ -198,11 +244,15 @@ class SessionData(MutableMapping[str, Any]):
             raise self._sealed()
         self._live.clear()
         self._dropped = {key for key in self._stored if key[0:1] != RESERVED}
+        if self._view is not None:
+            dict.clear(self._view)
 
     def replace(self, value: Mapping[str, Any]) -> None:
         """Become `value`: what it lacks is removed. Nothing happens when some of it cannot be stored."""
         if self._sealed is not None:
             raise self._sealed()
+        if value is self:  # `session.data |= {...}` assigns what it has changed
+            return
         new = dict(value)
         for key, each in new.items():
             check_key(key)
@@ -235,26 +285,34 @@ class SessionData(MutableMapping[str, Any]):
         self._stored = stored
         if self._dropped is not None:
             self._dropped.intersection_update(stored)
+            self._moved = None
+        if self._view is not None:
+            self._update_view()
 
     def refresh(self, key: str, stored: Mapping[str, bytes]) -> None:
         """See `Contents.refresh`."""
-        self.rebase(stored)
         self._live.pop(key, None)
         if self._dropped is not None:
             self._dropped.discard(key)
+        self.rebase(stored)
 
     def retain(self, keys: Collection[str], stored: Mapping[str, bytes]) -> None:
         """See `Contents.retain`."""
         self._stored = stored
         self._live = {key: value for key, value in self._live.items() if key in keys}
+        self._moved = None
         if self._dropped is not None:
             self._dropped.intersection_update(keys)
+        if self._view is not None:
+            self._update_view()
 
     def reset(self, stored: Mapping[str, bytes]) -> None:
         """See `Contents.reset`."""
         self._stored = stored
         self._live.clear()
-        self._dropped = None
+        self._dropped = self._moved = None
+        if self._view is not None:
+            self._update_view()
 
     def decode(self, key: str, raw: bytes) -> Any:
         """See `Contents.decode`."""
@@ -272,7 +330,68 @@ class SessionData(MutableMapping[str, Any]):
         """See `Contents.seal`."""
         self._sealed = refusal
         self._live.clear()
-        self._dropped = None
+        self._dropped = self._moved = None
+        if self._view is not None:
+            self._update_view()
+
+    # A plain dict with the same values
+
+    def show_in(self, view: dict[str, Any]) -> None:
+        """See `Contents.show_in`."""
+        if self._view is not view or self._view_is_stale:
+            self._fill(view)
+
+    def _from_view(self, view: dict[str, Any], key: str, default: Any) -> Any:
+        """Return a value of the view; from now on it is compared, where it can be changed in place."""
+        if self._view_is_stale:
+            self._fill(view)
+        value = dict.get(view, key, default)
+        if type(value) not in _SCALARS and value is not default and self._sealed is None:
+            self._live[key] = value
+        return value
+
+    def _update_view(self) -> None:
+        """Fill the view again; once sealed, only when somebody looks: usually nobody does."""
+        if self._view is not None and self._sealed is None:
+            self._fill(self._view)
+        else:
+            self._view_is_stale = True
+
+    def _fill(self, view: dict[str, Any]) -> None:
+        """Decode everything into the view. What nobody has looked at is not compared at the end."""
+        values = self._plain_values()
+        if values is None:
+            values = self._all_values()
+        dict.clear(view)  # not `view.clear()`, which is a write of the session's
+        dict.update(view, values)
+        self._view, self._view_is_stale = view, False
+
+    def _plain_values(self) -> dict[str, Any] | None:
+        """Return the stored values, where all of them are plain JSON that nobody has touched, as in most requests."""
+        if self._live or self._dropped is not None or self._sealed is not None:
+            return None
+        values: dict[str, Any] = {}
+        try:
+            for key, raw in self._stored.items():
+                if key[0:1] != RESERVED:
+                    if MARK in raw:
+                        return None
+                    values[key] = decode_json(raw)
+        except (ValueError, RecursionError):
+            return None
+        return values
+
+    def _all_values(self) -> dict[str, Any]:
+        """Return the values, changed or not."""
+        moved, live = self._moved or (), self._live
+        self._view, self._live = None, {}
+        try:
+            values = {key: live[key] if key in live else self.get(key, _MISSING) for key in self._stored}
+        finally:
+            self._live = live
+        values = {key: each for key, each in values.items() if each is not _MISSING and key not in moved}
+        values.update({key: each for key, each in live.items() if key not in values})
+        return values
 
 
 def check_key(key: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -14,7 +14,7 @@ import msgspec
 
 from kick.di.errors import unresolved_hint
 from kick.di.hints import Unresolved, hints_of
-from kick.session.data.mapping import RESERVED, Refusal
+from kick.session.data.mapping import RESERVED, Refusal, SessionData
 from kick.session.data.values import UnreadableValue, decode, encode, same
 from kick.session.errors import bad_session_option
 
@@ -102,20 +102,58 @@ class Unfit(ValueError):
 class TypedContents:
     """The `Contents` whose value is an instance of the session's data type."""
 
-    __slots__ = ("_shape", "_stored", "_unfit", "_value")
+    __slots__ = ("_extra", "_is_looked_at", "_sealed", "_shape", "_stored", "_unfit", "_value")
 
     def __init__(self, shape: Shape, stored: Mapping[str, bytes]) -> None:
         self._shape = shape
         self._stored = stored
         self._value: Any = None
+        self._extra: SessionData | None = None
         self._unfit: set[str] = set()
+        self._is_looked_at = False
+        self._sealed: Refusal | None = None
 
     @property
     def value(self) -> Any:
         """The instance, made when it is first asked for."""
+        self._is_looked_at = True
         if self._value is None:
             self._value = self._read(self._shape.default(), self._shape.hints)
         return self._value
+
+    @property
+    def mapping(self) -> TypedMapping:
+        """The fields by name, and after them the keys that are no fields."""
+        return TypedMapping(self._shape, self)
+
+    @property
+    def extra(self) -> SessionData:
+        """The values under keys that are no fields: those of other libraries, and of other releases."""
+        if self._extra is None:
+            self._extra = SessionData(self._other_fields())
+            self._extra.seal(self._sealed)
+        return self._extra
+
+    def show_in(self, view: dict[str, Any]) -> None:
+        """See `Contents.show_in`. An attribute may have been assigned: all of them are read again."""
+        is_looked_at = self._is_looked_at
+        values = dict(self.mapping)
+        self._is_looked_at = is_looked_at
+        dict.clear(view)
+        dict.update(view, values)
+
+    def set_field(self, name: str, value: Any) -> None:
+        """Assign to a field. Raises `TypeError` for what its type does not take."""
+        if self._sealed is not None:
+            raise self._sealed()
+        try:
+            converted = self._shape.decode(name, self._shape.encode(name, value))
+        except Unfit as error:
+            raise TypeError(f"session[{name!r}]: {error}") from error
+        self._value = self._shape.with_values(self.value, {name: value if converted == value else converted})
+
+    def _other_fields(self) -> dict[str, bytes]:
+        return {name: raw for name, raw in self._stored.items() if name not in self._shape.hints}
 
     def _read(self, instance: Any, names: Iterable[str]) -> Any:
         """The instance with what is stored under these names; what does not fit is left as it is, with a log line."""
@@ -138,20 +176,24 @@ class TypedContents:
         for name in self._shape.hints:
             self._shape.encode(name, getattr(value, name))
         self._value = value
+        self._is_looked_at = True
 
     def changes(self) -> tuple[dict[str, bytes], list[str]] | None:
         """See `Contents.changes`."""
-        if self._value is None:
-            return None
-        changed: dict[str, bytes] = {}
+        found = None if self._extra is None else self._extra.changes()
+        if self._value is None or not self._is_looked_at:
+            return found
+        changed, dropped = found or ({}, [])
         for name in self._shape.hints:
             changed.update(self.pending(name)[0])
-        return changed, []
+        return changed, dropped
 
     def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
         """See `Contents.pending`."""
         shape = self._shape
-        if self._value is None or key not in shape.hints:
+        if key not in shape.hints:
+            return ({}, []) if self._extra is None else self._extra.pending(key)
+        if self._value is None:
             return {}, []
         value = getattr(self._value, key)
         encoded = shape.encode(key, value)
@@ -170,12 +212,16 @@ class TypedContents:
         """See `Contents.rebase`."""
         self._unfit = {name for name in self._unfit if stored.get(name) == self._stored.get(name)}
         self._stored = stored
+        if self._extra is not None:
+            self._extra.rebase(self._other_fields())
 
     def refresh(self, key: str, stored: Mapping[str, bytes]) -> None:
         """See `Contents.refresh`."""
         self.rebase(stored)
         if self._value is not None and key in self._shape.hints:
             self._value = self._read(self._value, [key])
+        elif self._extra is not None:
+            self._extra.refresh(key, self._other_fields())
 
     def retain(self, keys: Collection[str], stored: Mapping[str, bytes]) -> None:
         """See `Contents.retain`."""
@@ -184,6 +230,8 @@ class TypedContents:
             default = self._shape.default()
             dropped = {name: getattr(default, name) for name in self._shape.hints if name not in keys}
             self._value = self._shape.with_values(self._value, dropped)
+        if self._extra is not None:
+            self._extra.retain(keys, self._other_fields())
 
     def reset(self, stored: Mapping[str, bytes]) -> None:
         """See `Contents.reset`. An instance that the handler holds is filled again."""
@@ -193,6 +241,8 @@ class TypedContents:
             default = self._shape.default()
             defaults = {name: getattr(default, name) for name in self._shape.hints}
             self._value = self._read(self._shape.with_values(self._value, defaults), self._shape.hints)
+        if self._extra is not None:
+            self._extra.reset(self._other_fields())
 
     def decode(self, key: str, raw: bytes) -> Any:
         """See `Contents.decode`."""
@@ -204,12 +254,68 @@ class TypedContents:
 
     def assign(self, key: str, value: Any) -> None:
         """See `Contents.assign`."""
-        self._value = self._shape.with_values(self.value, {key: value})
+        if key in self._shape.hints:
+            self._value = self._shape.with_values(self.value, {key: value})
+        else:
+            self.extra[key] = value
 
     def seal(self, refusal: Refusal | None) -> None:
         """Nothing can refuse a write to an attribute; from now on the instance is one of the reader's own."""
+        self._sealed = refusal
         if refusal is not None:
             self._value = None
+        if self._extra is not None:
+            self._extra.seal(refusal)
+
+
+class TypedMapping(MutableMapping[str, Any]):
+    """The values of typed data by key, for code that knows sessions as mappings.
+
+    A field is always there; to remove it gives it its default again.
+
+    >>> class UserSession(msgspec.Struct):
+    ...     user_id: int | None = None
+    >>> mapping = Shape(UserSession).contents({"user_id": b"7", "_state_google": b"1"}).mapping
+    >>> dict(mapping), mapping.pop("user_id"), mapping["user_id"]
+    ({'user_id': 7, '_state_google': 1}, 7, None)
+    """
+
+    def __init__(self, shape: Shape, contents: TypedContents) -> None:
+        self._shape = shape
+        self._contents = contents
+
+    def __getitem__(self, key: str) -> Any:
+        return getattr(self._contents.value, key) if key in self._shape.hints else self._contents.extra[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key in self._shape.hints:
+            self._contents.set_field(key, value)
+        else:
+            self._contents.extra[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        if key in self._shape.hints:
+            self._contents.set_field(key, getattr(self._shape.default(), key))
+        else:
+            del self._contents.extra[key]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._shape.hints
+        yield from self._contents.extra
+
+    def __len__(self) -> int:
+        return len(self._shape.hints) + len(self._contents.extra)
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the key that was set last and is no field; return it and its value."""
+        return self._contents.extra.popitem()
+
+    def clear(self) -> None:
+        """Give every field its default, and remove everything else."""
+        default = self._shape.default()
+        for name in self._shape.hints:
+            self._contents.set_field(name, getattr(default, name))
+        self._contents.extra.clear()
 
 
 def _field_names(data_type: Any) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Files, downloads and their names."""
 
+import errno
 import os
 import re
 import socket
@@ -7,11 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
+import anyio
 import httpx2
 import pytest
 
 from kick import App, Controller, Get, NotFound, RequestContext
 from kick.http.response.files import below, content_disposition, open_file, ranges, safe_name
+from tests.http.response.conftest import Refuse
 from tests.http.support import Answer, app_of, ask
 from tests.support.serving import Serve
 
@@ -89,6 +92,101 @@ def test_nothing_leads_out_of_the_folder(folder: Path, name: str) -> None:
         open_file(name, root=folder, filename=None, media_type=None, disposition="inline")
 
 
+@pytest.mark.parametrize("ending", ["/", "//", "/.", "/./", "/./."])
+@pytest.mark.parametrize("with_root", [True, False])
+def test_the_name_of_a_folder_is_no_file(folder: Path, ending: str, with_root: bool) -> None:
+    name = f"numbers.txt{ending}" if with_root else f"{folder}/numbers.txt{ending}"
+    with pytest.raises(NotFound):
+        open_file(name, root=folder if with_root else None, filename=None, media_type=None, disposition="inline")
+
+
+@pytest.mark.parametrize("name", [".env", ".git/config", "sub/.hidden", "./.env", ".well-known/.hidden", "..data/x"])
+def test_what_is_hidden_is_not_found_by_a_name_of_the_request(folder: Path, name: str) -> None:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("hidden")
+    with pytest.raises(NotFound):
+        open_file(name, root=folder, filename=None, media_type=None, disposition="inline")
+    assert open_file(path, root=None, filename=None, media_type=None, disposition="inline").status_code == 200
+
+
+def test_well_known_names_and_links_to_what_is_hidden_are_found(folder: Path) -> None:
+    (folder / ".well-known").mkdir()
+    (folder / ".well-known" / "security.txt").write_text("Contact: us")
+    (folder / "..data").mkdir()
+    (folder / "..data" / "settings.json").write_text("{}")
+    (folder / "settings.json").symlink_to("..data/settings.json")
+    assert below(folder, ".well-known/security.txt").is_file()
+    assert below(folder, "settings.json").is_file()
+
+
+def test_a_root_may_be_hidden_itself(tmp_path: Path) -> None:
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "a.txt").write_text("a")
+    assert below(tmp_path / ".cache", "a.txt").is_file()
+
+
+# What the system refuses
+
+
+class TestErrorsOfTheSystem:
+    @pytest.mark.parametrize("code", [errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP])
+    async def test_what_is_not_there_is_a_404(self, folder: Path, refuse: Refuse, code: int) -> None:
+        refuse("stat", "numbers.txt", code)
+        assert (await get(folder)).status == 404
+
+    @pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOMEM])
+    async def test_a_look_up_that_fails_is_a_logged_500(
+        self, folder: Path, refuse: Refuse, code: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        refuse("stat", "numbers.txt", code)
+        assert (await get(folder)).status == 500
+        assert os.strerror(code) in caplog.text
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    @pytest.mark.parametrize(
+        ("code", "status"),
+        [(errno.EACCES, 404), (errno.EPERM, 404), (errno.ENOENT, 404), (errno.EMFILE, 500), (errno.EIO, 500)],
+    )
+    async def test_a_file_that_cannot_be_opened_is_no_200(
+        self, folder: Path, refuse: Refuse, code: int, status: int, method: str
+    ) -> None:
+        refuse("open", "numbers.txt", code)
+        answer = await get(folder, method=method)
+        assert answer.status == status
+        assert answer.header("content-type") == "application/problem+json"
+
+    async def test_a_file_that_may_not_be_read_is_logged(
+        self, folder: Path, refuse: Refuse, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        refuse("open", "numbers.txt", errno.EACCES)
+        await get(folder)
+        assert "numbers.txt cannot be opened: Permission denied" in caplog.text
+
+    @pytest.mark.parametrize("field", [None, "bytes=1-2", "bytes=0-0,5-6"])
+    async def test_nothing_is_sent_of_a_file_that_goes_between_look_up_and_sending(
+        self, folder: Path, field: str | None
+    ) -> None:
+        def act(ctx: RequestContext) -> Any:
+            response = ctx.send_file(folder / "numbers.txt")
+            (folder / "numbers.txt").unlink()
+            return response
+
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            await anyio.sleep_forever()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [] if field is None else [(b"range", field.encode())]
+        scope = {"type": "http", "asgi": {"spec_version": "2.4"}, "method": "GET", "path": "/", "headers": headers}
+        with pytest.raises(FileNotFoundError):
+            await doing(act)({**scope, "query_string": b"", "scheme": "http"}, receive, send)
+        assert sent == []
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -158,8 +256,28 @@ def test_ranges_are_read(field: str, found: Any) -> None:
     assert ranges(field, len(TEXT)) == found
 
 
-def test_no_range_is_in_an_empty_file() -> None:
-    assert ranges("bytes=0-", 0) == ranges("bytes=-5", 0) == []
+def test_no_range_but_its_end_is_in_an_empty_file() -> None:
+    assert ranges("bytes=0-", 0) == ranges("bytes=-0", 0) == []
+    assert ranges("bytes=-5", 0) is ranges("bytes=0-, -1", 0) is None
+
+
+async def test_the_end_of_an_empty_file_is_the_whole_of_it(folder: Path) -> None:
+    for field in ("bytes=-5", "bytes=-1", "bytes=0-,-5"):
+        answer = await get(folder, "empty.txt", range=field)
+        assert (answer.status, answer.body, answer.header("content-length")) == (200, b"", "0")
+    assert (await get(folder, "empty.txt", range="bytes=-0")).status == 416
+
+
+async def test_an_error_has_no_header_of_the_file(folder: Path) -> None:
+    def act(ctx: RequestContext) -> Any:
+        ctx.set_header("cache-control", "public, max-age=31536000, immutable")
+        ctx.set_header("expires", "Fri, 01 Jan 2100 00:00:00 GMT")
+        return ctx.send_file(folder / "numbers.txt", disposition="attachment")
+
+    answer = await ask(doing(act), "/", headers={"range": "bytes=50-"})
+    assert answer.status == 416
+    of_the_file = {"cache-control", "expires", "etag", "last-modified", "content-disposition"}
+    assert not of_the_file & {name for name, _ in answer.headers}
 
 
 async def get(folder: Path, name: str = "numbers.txt", method: str = "GET", **headers: str) -> Answer:

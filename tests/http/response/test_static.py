@@ -1,5 +1,6 @@
 """Static files, and the page of a single-page application."""
 
+import errno
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,6 +12,7 @@ import pytest
 
 from kick import App, Controller, Get, Module, RequestContext, bootstrap
 from kick.http import CallNext, Response, StaticFiles
+from tests.http.response.conftest import Refuse
 from tests.http.support import ask
 from tests.support.setup_errors import raises_code
 
@@ -54,6 +56,37 @@ async def test_a_file_is_sent_with_its_type_and_validators(dist: Path) -> None:
     assert answer.header("etag")
     assert answer.header("last-modified")
     assert answer.header("cache-control") == "no-cache"
+
+
+class TestErrorsOfTheSystem:
+    @pytest.mark.parametrize("path", ["loop", "x" * 300, "index.html/", "index.html/x", "assets", "%00", "x" * 5000])
+    async def test_what_is_not_there_is_a_404_that_nobody_keeps(self, dist: Path, path: str) -> None:
+        (dist / "loop").symlink_to(dist / "loop")
+        answer = await ask(app_of("/static", dist, immutable=["*"]), f"/static/{path}")
+        assert (answer.status, answer.header("cache-control")) == (404, None)
+
+    @pytest.mark.parametrize(
+        ("call", "code", "status"),
+        [
+            ("stat", errno.EACCES, 500),
+            ("stat", errno.EIO, 500),
+            ("open", errno.EACCES, 404),
+            ("open", errno.ENOENT, 404),
+            ("open", errno.EMFILE, 500),
+        ],
+    )
+    async def test_what_the_system_refuses_is_sent_as_no_200(
+        self, dist: Path, refuse: Refuse, call: str, code: int, status: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        refuse(call, "app-B3x9.js", code)
+        answer = await ask(app_of("/static", dist, immutable=["assets/*"]), "/static/assets/app-B3x9.js")
+        assert (answer.status, answer.header("cache-control")) == (status, None)
+        assert (os.strerror(code) in caplog.text) is (code != errno.ENOENT)
+
+    async def test_an_unsatisfiable_range_is_not_kept(self, dist: Path) -> None:
+        app = app_of("/static", dist, immutable=["assets/*"])
+        answer = await ask(app, "/static/assets/app-B3x9.js", headers={"range": "bytes=500-"})
+        assert (answer.status, answer.header("cache-control")) == (416, None)
 
 
 async def test_names_are_decoded_once(dist: Path) -> None:

@@ -206,7 +206,6 @@ asyncio.run(fill(int(sys.argv[1])))
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux: /proc says what a process takes")
 @pytest.mark.process
 @pytest.mark.parametrize("sessions", [100_000, pytest.param(1_000_000, marks=pytest.mark.nightly)])
-@pytest.mark.process
 def test_as_the_system_sees_it_many_sessions_take_less_than_700_bytes_each(sessions: int) -> None:
     command = [sys.executable, "-c", MANY, str(sessions)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -174,7 +174,7 @@ async def test_a_client_has_no_say_in_it() -> None:
 
 
 async def test_the_prefix_takes_the_place_of_the_root_path_of_the_server() -> None:
-    scope = {"path": "/old/path/where/x", "raw_path": b"/old/path/where/x", "root_path": "/old/path"}
+    scope: dict[str, Any] = {"path": "/old/path/where/x", "raw_path": b"/old/path/where/x", "root_path": "/old/path"}
     assert await where("/shop", **scope) == ["/shop", "/shop/where/x", "x"]
 
 

@@ -45,6 +45,7 @@ FILES = {
     "cli/test_serving.py": ("process",),
     "cli/test_sessions.py": ("process",),
     "cli/test_shell.py": ("process",),
+    "cli/test_signals.py": ("process",),
     "cli/test_start.py": ("process",),
     "cli/generate/test_errors.py": ("slow",),
     "examples": ("process",),

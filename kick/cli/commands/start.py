@@ -106,8 +106,10 @@ def command(
       $ kick start --host 0.0.0.0
       $ kick start shop.main:app --port 8080 --workers 4
     """
+    from kick.cli.server.processes import Child, interruptible
+
+    ctx.with_resource(interruptible())
     from kick.cli.server import uvicorn_server as serving
-    from kick.cli.server.processes import Child
     from kick.cli.server.workers import Team
 
     folder = Path.cwd()

@@ -26,7 +26,9 @@ STORES = {"redis": "redis", "cluster": "redis", "sentinel": "redis"}
 
 FILES = {
     "cli/generate/test_generate.py": ("project", "long"),
+    "benchmarks/test_growth.py": ("slow",),
     "cli/test_checks.py": ("process",),
+    "cli/test_collector.py": ("process",),
     "cli/test_completion.py": ("process",),
     "cli/test_cork.py": ("process",),
     "cli/test_dev.py": ("process",),
@@ -46,19 +48,24 @@ FILES = {
     "cli/test_shell.py": ("process",),
     "cli/test_signals.py": ("process",),
     "cli/test_start.py": ("process",),
+    "cli/generate/test_errors.py": ("slow",),
     "examples": ("process",),
     "examples/test_auth_page.py": ("browser", "long"),
     "http/request/test_upload_memory.py": ("process", "long"),
     "http/routing/test_scale.py": ("long",),
+    "http/validation/test_errors.py": ("slow",),
     "middleware/test_csrf_browser.py": ("browser", "long"),
+    "session/stores/test_memory.py": ("slow",),
     "session/stores/test_redis": ("redis",),
     "session/stores/test_redis_cluster.py": ("long",),
     "session/stores/test_redis_express.py": ("process", "long"),
     "session/stores/test_redis_sentinel.py": ("chaos", "long"),
+    "session/test_cost.py": ("slow",),
     "session/test_crashes.py": ("process", "redis", "chaos", "long"),
     "session/test_store_contract.py": ("process",),
     "session/test_failover.py": ("process", "redis", "chaos", "long"),
     "session/test_interleavings.py": ("long",),
+    "session/test_model.py": ("slow",),
     "session/test_processes.py": ("process", "long"),
     "session/test_races.py": ("process", "long", "exhaustive"),
     "support/test_browser.py": ("browser",),
@@ -66,6 +73,8 @@ FILES = {
     "support/test_programs.py": ("process",),
     "support/test_redis_servers.py": ("redis",),
     "support/test_serving.py": ("process",),
+    "support/test_starts.py": ("process",),
+    "test_versions.py": ("process",),
 }
 """Beginning of a path below `tests`: the tiers of the tests there."""
 

@@ -40,7 +40,7 @@ def http_protocol() -> type[asyncio.Protocol]:
 def _counting(base: Any) -> Any:
     class Counting(base):  # type: ignore[misc]
         pieces = 0
-        """How often data came; `RequestTimeouts` looks at it."""
+        """The number of times that data came, for `RequestTimeouts`."""
 
         def data_received(self, data: bytes) -> None:
             self.pieces += 1

@@ -20,16 +20,13 @@ from kick.session.data.reserved import OWED_FIELD, TOKEN_FIELD
 from kick.session.errors import SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.ids import key_of, successor_id
-from kick.session.operations import Operations
+from kick.session.operations import MOST_HOPS, Operations
 from kick.session.options import SessionOptions, check_options, tick_of
 from kick.session.session import ContextSession, Session
 from kick.session.state import CookieAction, SessionState, Status
 from kick.session.stores.base import KEEP, AtomicStore, Change, Record, Superseded
 from kick.session.stores.url import open_store
 from kick.signing import Secret
-
-MOST_HOPS: Final = 16
-"""The number of rotations through which an old id is followed."""
 
 _NOTHING: Final = Change()
 

@@ -1274,6 +1274,7 @@ def test_codes_are_different() -> None:
     assert shared == set()
 
 
+@pytest.mark.process
 def test_kick_secret_draws_one_that_is_long_enough(load: Load) -> None:
     command = re.findall(r"`([^`]+)`", missing_secret("session()").fix)[0].split()
     assert command[0] == "kick"

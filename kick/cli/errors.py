@@ -75,6 +75,17 @@ def import_failed(target: str, error: BaseException) -> KickError:
     )
 
 
+def import_exited(target: str, code: object) -> KickError:
+    """Return the error for a target whose import calls `sys.exit()`; the `SystemExit` is the `__cause__`."""
+    said = f": {code}" if isinstance(code, str) else f", with the status {code}" if code else ""
+    return KickError(
+        "target-exit",
+        cause=f"Importing {target} ended the program by sys.exit(){said}.",
+        fix="Raise an exception there, or do what ends the program below `if __name__ == '__main__':`; "
+        "`--trace` shows how the place was reached.",
+    )
+
+
 def missing_variable(variable: str) -> KickError:
     """Return the error for a missing environment variable of the application."""
     own = f"`kick secret --env` draws one and writes it there. Or write `{variable}=...` into it yourself."

@@ -48,7 +48,7 @@ class SessionLayer(PerRoute):
     The layer of a module takes the place of that of the application on the routes of the module.
     """
 
-    def __init__(self, manager: SessionManager, use: Use = Use.FULL) -> None:
+    def __init__(self, manager: SessionManager, use: Use = Use.FULL, *, for_mount: bool = False) -> None:
         self.manager = manager
         self.providers = (Provider(Sessions, value=Sessions(manager)),)
         self.health = {"session store": self._ask_store}
@@ -57,6 +57,7 @@ class SessionLayer(PerRoute):
         always = options.rolling or options.save_uninitialized or options.rotate_after is not None
         self.optional = use is not Use.FULL or not always
         self._use = use
+        self._for_mount = for_mount
         self._everywhere = manager.options.path == "/"
 
     def for_route(self, route: Route | None) -> SessionLayer | None:
@@ -68,7 +69,10 @@ class SessionLayer(PerRoute):
             return SessionLayer(chosen.manager, Use.LOOK)
         if route.session is False:
             return None
-        return SessionLayer(chosen.manager, Use.PASSIVE) if route.session == "passive" else chosen
+        use = Use.PASSIVE if route.session == "passive" else Use.FULL
+        if route.is_mount or use is Use.PASSIVE:
+            return SessionLayer(chosen.manager, use, for_mount=route.is_mount)
+        return chosen
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
         """Return the mistakes in its place among the middleware."""
@@ -102,7 +106,7 @@ class SessionLayer(PerRoute):
         except Exception as error:
             await self._close_after(error, state, ctx)
             raise
-        if isinstance(response, MountedResponse):
+        if self._for_mount and isinstance(response, MountedResponse):
             response.app = self._around(response.app, state)
             return response
         try:

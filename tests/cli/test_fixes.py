@@ -99,6 +99,15 @@ def import_failed(folder: Path) -> None:
     assert works(ROUTES, folder)
 
 
+def import_that_exits(folder: Path) -> None:
+    ending = "import sys\nsys.exit('not today')\n"
+    (folder / "app.py").write_text(f"{APP}{ending}")
+    below, option = quoted(refused(ROUTES, folder, "target-exit"))
+    assert "Traceback" in run(f"{ROUTES} {option}", folder).stderr
+    (folder / "app.py").write_text(f"{APP}{below}\n    import sys\n    sys.exit('not today')\n")
+    assert works(ROUTES, folder)
+
+
 def variable_not_set(folder: Path) -> None:
     named(folder / "app.py", 'os.environ.get("SESSION_SECRET", "a secret of at least thirty-two bytes")', "SECRET")
     named(folder / "app.py", "import os\n", 'import os\nSECRET = os.environ["SESSION_SECRET"]\n')
@@ -240,6 +249,7 @@ FIXES: dict[str, Callable[[Path], None]] = {
     "target-attribute": attribute_not_there,
     "target-type": not_an_application,
     "target-import": import_failed,
+    "target-exit": import_that_exits,
     "environment-missing": variable_not_set,
     "project-file": bad_project_file,
     "port-taken": port_taken,

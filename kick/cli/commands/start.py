@@ -21,7 +21,14 @@ from kick.environment import in_production
 from kick.errors import raise_all
 from kick.middleware.access_log.log import VARIABLE
 from kick.middleware.asgi_stack import PROXIES_VARIABLE
-from kick.middleware.proxies import TrustedProxies
+from kick.middleware.proxies import TrustedProxies, parse_prefix
+
+
+def _root_path(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    path = parse_prefix(value)
+    if (path is None and value.strip("/")) or "%" in value:
+        raise click.BadParameter(f"{value!r} is not a path such as /shop.", ctx, parameter)
+    return path or ""
 
 
 @click.command("start")
@@ -42,6 +49,15 @@ from kick.middleware.proxies import TrustedProxies
     envvar=PROXIES_VARIABLE,
     help="Whose word on the client, scheme and host is believed, where the application does not say it: how many "
     f"proxies there are, or their networks with commas between them. [env: {PROXIES_VARIABLE}]",
+)
+@click.option(
+    "--root-path",
+    metavar="PATH",
+    default="",
+    callback=_root_path,
+    envvar="KICK_ROOT_PATH",
+    help="The path below which a proxy has the application, if the proxy takes it away and does not say it. "
+    "[env: KICK_ROOT_PATH]",
 )
 @click.option(
     "--graceful-timeout",
@@ -74,6 +90,7 @@ def command(
     workers: int,
     force: bool,
     trusted_proxies: str | None,
+    root_path: str,
     graceful_timeout: int,
     drain: int,
     access_log: str | None,
@@ -89,14 +106,21 @@ def command(
       $ kick start --host 0.0.0.0
       $ kick start shop.main:app --port 8080 --workers 4
     """
+    from kick.cli.server.processes import Child, interruptible
+
+    ctx.with_resource(interruptible())
     from kick.cli.server import uvicorn_server as serving
-    from kick.cli.server.processes import Child
     from kick.cli.server.workers import Team
 
     folder = Path.cwd()
     found = find_target(target, folder)
     trace = bool(ctx.meta.get(TRACE))
-    options: dict[str, Any] = {"timeout_graceful_shutdown": graceful_timeout, "drain": drain, "trace": trace}
+    options: dict[str, Any] = {
+        "timeout_graceful_shutdown": graceful_timeout,
+        "drain": drain,
+        "trace": trace,
+        "root_path": root_path,
+    }
     _say({PROXIES_VARIABLE: trusted_proxies, VARIABLE: access_log})
     app = _load(found, folder)
     _refuse_weaknesses(app, workers, force=force)

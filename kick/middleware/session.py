@@ -18,7 +18,7 @@ from kick.http.mounts import MountedResponse
 from kick.http.response.sse import EventStream
 from kick.middleware.cookie_parser import CookieParserLayer
 from kick.middleware.per_route import PerRoute
-from kick.session.asgi import serve_with_session
+from kick.session.asgi.middleware import serve_with_session
 from kick.session.cookie import CookieOptions
 from kick.session.devices import Sessions
 from kick.session.errors import session_name_taken

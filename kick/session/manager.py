@@ -5,7 +5,7 @@
     close     commit what has changed, prolong, decide about the cookie
 
 Of requests it knows the ASGI scope, of responses the status. `kick.middleware.session` connects it to kick's pipeline,
-`kick.session.asgi` to every other ASGI application.
+`kick.session.asgi.middleware` to every other ASGI application.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ class SessionManager:
             adds = self._prolongs if state.status is Status.STORED else self._stores_all and state.status is Status.NEW
             if not (adds and is_kept) or state.is_passive:
                 return None
-        if self.operations.is_withheld(state):
+        if state.status is Status.NEW and self.operations.is_withheld(state):
             self._drop(state, change)
             return None
         return self._settle(state, change, is_kept)
@@ -242,6 +242,8 @@ class SessionManager:
         The id is sent only when the store has confirmed it in this request: a request that has lost a race must not
         overwrite the cookie that the winner has just set.
         """
+        if state.cookie is CookieAction.KEEP and not state.replaced:
+            return ()
         cookie = self.options.cookie
         own: tuple[bytes, ...] = ()
         match state.cookie, state.status:

@@ -11,10 +11,10 @@ import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kick.exceptions import PROBLEM_JSON
-from kick.session.errors import SessionUnavailable, session_name_taken
+from kick.session.asgi.request_session import RequestSession, replace_session
+from kick.session.errors import SessionUnavailable
 from kick.session.headers import RawHeaders, finish_headers
 from kick.session.manager import SessionManager
-from kick.session.request_session import RequestSession, replace_session
 from kick.session.session import Session
 from kick.session.state import SessionState
 from kick.signing import Secret
@@ -68,15 +68,8 @@ class SessionMiddleware:
             await serve_with_session(self.manager, state, self.app, dict(scope), receive, send)
 
     def _is_inside(self, around: object) -> bool:
-        """Return whether the session around is that of this middleware. Raises `KickError` for two of one cookie."""
-        if not isinstance(around, Session):
-            return False
-        if around.belongs_to(self.manager.operations):
-            return True
-        name = self.manager.options.cookie.name
-        if around.cookie_name == name:
-            raise session_name_taken(name)
-        return False
+        """Return whether the session around has the cookie of this middleware, which then has nothing to do."""
+        return isinstance(around, Session) and around.cookie_name == self.manager.options.cookie.name
 
 
 async def serve_with_session(

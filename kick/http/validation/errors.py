@@ -20,7 +20,7 @@ MOST_CHARACTERS: Final = 100_000
 BLOCK: Final = 256
 """Items that are converted in one call; after an error, the rest of a block is converted again."""
 MOST_KEYS: Final = 5000
-"""The most keys of a dictionary that are checked one by one, unless any text is a key: parsing them again costs most."""
+"""The most keys that are checked one by one, unless any text is a key: parsing them again costs most."""
 MOST_REPEATS: Final = 3
 """Dictionaries within dictionaries that are searched for an error: msgspec does not name their keys."""
 
@@ -288,7 +288,7 @@ class _Walk:
         if is_inside and len(keys) == 1:
             known = failure._replace(way="[0]" + failure.way[len(_ANY_KEY) :])
             self._items(list(value.values()), keys, info.value_type, place, known)
-        elif failure.is_key and is_large:
+        elif failure.is_key and is_large and not is_inside:
             self._note(place, f"{failure.text}, as a key")
         elif not is_inside or self._repeats < MOST_REPEATS:
             self._repeats += is_inside

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from kick.concurrency import Threads
-from kick.di import Container
+from kick.di import Container, Provider
 from kick.di.generics import type_arguments
 from kick.di.naming import place_of
 from kick.errors import KickError
@@ -19,6 +19,7 @@ from kick.http.errors import (
     bad_body_limit,
     bad_file_limit,
     bad_route_path,
+    bad_session_use,
     bad_status,
     duplicate_route,
     listed_twice,
@@ -36,6 +37,7 @@ from kick.http.response.static import StaticFiles
 from kick.http.routing.decorators import (
     ControllerInfo,
     RouteInfo,
+    SessionUse,
     SocketInfo,
     controller_info,
     handlers_of,
@@ -58,7 +60,7 @@ class ModuleLike(Protocol):
     controllers: tuple[type, ...]
     prefix: str
     middleware: tuple[Any, ...]
-    session: bool | None
+    session: SessionUse | None
     version: str | None
     mounts: Mapping[str, Any]
 
@@ -149,7 +151,11 @@ class Assembly:
     @property
     def providers(self) -> list[Any]:
         """The providers of the middleware."""
-        return [each for layer in self._objects for each in layer.providers]
+        found: dict[Any, Any] = {}
+        for layer in self._objects:
+            for each in layer.providers:  # of two session() layers, the first provides its sessions
+                found.setdefault(each.key if isinstance(each, Provider) else each, each)
+        return list(found.values())
 
     @property
     def health(self) -> list[tuple[str, Callable[[], Any]]]:
@@ -173,13 +179,15 @@ class Assembly:
         for layer in self._objects:
             layer.configure(settings)
         settings.urls = self.urls
-        self._unmatched = self._chosen(self.middleware, None)
+        self._unmatched = _without_idle_session(self._chosen(self.middleware, None))
         for chain in self.chains:
             chain.threads = settings.threads
         all_served: list[Chain | Mount] = [*self.chains, *self.mounts]
         for served in all_served:
             served.outer = self._chosen(self.middleware, served.route)
             served.inner = self._chosen(served.route.middleware, served.route)
+            if served.route.is_mount and served.route.session is None:
+                served.outer = _without_idle_session(served.outer, served.inner)
 
     def unmatched(self, endpoint: Endpoint) -> Endpoint:
         """Return the endpoint of requests that match no route."""
@@ -278,7 +286,7 @@ class Assembly:
             module=module.name,
             place=place,
             info=mount_info(below),
-            session=module.session or False,
+            session=module.session,
             max_body=None,
             middleware=tuple(self._usable(module.middleware)),
             endpoint=_not_linked,
@@ -367,6 +375,8 @@ def _option_problems(info: RouteInfo, place: str) -> list[KickError]:
     files: Any = info.files
     if files is not None and not isinstance(files, File):
         problems.append(bad_file_limit(f"files={files!r} of {place} is no File(...)", "files=File(max_size=5 << 20)"))
+    if info.session not in (True, False, None, "passive"):
+        problems.append(bad_session_use(info.session, place))
     if info.cancel_on_disconnect and info.stream:
         problems.append(watched_stream(info.method, place))
     return problems
@@ -385,7 +395,7 @@ def _version_of(module: ModuleLike, info: ControllerInfo) -> str:
     return str(info.version or module.version or "")
 
 
-def _first(*choices: bool | None) -> bool | None:
+def _first(*choices: SessionUse | None) -> SessionUse | None:
     return next((each for each in choices if each is not None), None)
 
 
@@ -396,6 +406,12 @@ def _head_of(route: Route) -> Route:
         return await route.endpoint(ctx)
 
     return msgspec.structs.replace(route, method="HEAD", endpoint=without_body(served))
+
+
+def _without_idle_session(outer: list[Any], inner: Sequence[Any] = ()) -> list[Any]:
+    """Return the middleware without that which serves only others that may use the session, if none of them may."""
+    needed = any(map(uses_session, (*outer, *inner)))
+    return outer if needed else [layer for layer in outer if not is_optional(layer)]
 
 
 async def _not_linked(ctx: Any) -> Response:

@@ -11,6 +11,7 @@ from kick.http.errors import list_problem, not_a_module
 from kick.http.middleware import AnyMiddleware
 from kick.http.mounts import mapping_problem
 from kick.http.response.static import StaticFiles
+from kick.http.routing.decorators import SessionUse
 from kick.lifecycle import lifespan_problem
 
 _NONE: Final[Mapping[str, Any]] = {}
@@ -49,7 +50,7 @@ class Module:
         providers: Sequence[Any] = (),
         prefix: str = "",
         middleware: Sequence[AnyMiddleware] = (),
-        session: bool | None = None,
+        session: SessionUse | None = None,
         version: str | None = None,
         mounts: Mapping[str, Callable[..., Awaitable[Any]] | StaticFiles] = _NONE,
         lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None = None,

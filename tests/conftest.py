@@ -1,7 +1,11 @@
 """The fixtures every test may ask for. What stands behind them is in `tests/support`."""
 
+import asyncio
 import compileall
+import gc
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from selenium.webdriver import Chrome
@@ -10,6 +14,7 @@ from tests.support import programs, serving
 from tests.support.browser import open_browser
 from tests.support.leftovers import Leftovers, interrupt_on_signals
 from tests.support.redis import RedisCluster, RedisSentinel, RedisServer
+from tests.support.starts import Starts
 from tests.support.tiers import pytest_collection_modifyitems
 
 __all__ = ["pytest_collection_modifyitems"]
@@ -18,9 +23,12 @@ pytest.register_assert_rewrite("kick.testing")
 
 
 @pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    """What async tests run on. No mark is needed: `async def test_...` is enough."""
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """What async tests run on. No mark is needed: `async def test_...` is enough.
+
+    The loop is named because uvicorn before 0.36 puts uvloop in place of it, for the whole process.
+    """
+    return "asyncio", {"loop_factory": asyncio.SelectorEventLoop}
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +82,7 @@ def serve_process() -> serving.ServeProcess:
 
 def pytest_configure(config: pytest.Config) -> None:
     interrupt_on_signals()
+    config.pluginmanager.register(Starts(), "starts")
     if hasattr(config, "workerinput"):
         return  # a worker of pytest-xdist: what follows is done once for the whole run
     config.pluginmanager.register(Leftovers(config), "leftovers")
@@ -83,6 +92,13 @@ def pytest_configure(config: pytest.Config) -> None:
         programs.left_out()
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_collection_finish() -> None:
+    """Keep what the modules of tests hold out of the collector's way: many tests run it."""
+    if "hypothesis" in sys.modules:  # its import looks at referrers, which the collector does not find afterwards
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -934,6 +934,20 @@ ROWS = [
         {'store="mongodb://x"': "{0:options}"},
     ),
     Row(
+        "session-cookie-twice",
+        app(SIMPLE)
+        .replace("controllers=[XController])", "controllers=[XController], middleware=[session(secret)])")
+        .replace("bootstrap(modules)", "bootstrap(modules, [session(secret)])"),
+        "Two session() layers on one route have the cookie 'kick.sid'",
+        {"middleware=[session(secret)]": "middleware=[{0}]"},
+    ),
+    Row(
+        "session-use",
+        handler("async def show(self) -> str", "@Get(session='quiet')"),
+        "session='quiet' of",
+        {"session='quiet'": "{0}"},
+    ),
+    Row(
         "session-store-method",
         f"{STORE}\n{sessions('secret=secret, store=Store()')}",
         "Store has no coroutine method 'destroy'",
@@ -1260,6 +1274,7 @@ def test_codes_are_different() -> None:
     assert shared == set()
 
 
+@pytest.mark.process
 def test_kick_secret_draws_one_that_is_long_enough(load: Load) -> None:
     command = re.findall(r"`([^`]+)`", missing_secret("session()").fix)[0].split()
     assert command[0] == "kick"

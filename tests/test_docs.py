@@ -11,10 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 from click.testing import CliRunner
 
-from kick import Controller, Get, RequestContext
+from kick import Controller, Get, Module, Post, RequestContext, Response
+from kick.auth import login
 from kick.cli.program import program
 from kick.session import session
 from tests.http.support import app_of, ask
@@ -31,11 +33,11 @@ def blocks(page: str, language: str) -> list[str]:
 def test_no_other_page_has_code_that_no_test_runs() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
     counted = {str(page.relative_to(ROOT)): len(blocks(str(page), "python")) for page in pages}
-    assert {page: count for page, count in counted.items() if count} == {"README.md": 1, SESSIONS: 2}
+    assert {page: count for page, count in counted.items() if count} == {"README.md": 1, SESSIONS: 6}
 
 
 async def test_what_a_handler_does_with_a_session() -> None:
-    in_a_handler, _ = blocks(SESSIONS, "python")
+    in_a_handler, *_ = blocks(SESSIONS, "python")
     code = compile(in_a_handler, SESSIONS, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     visits: list[int] = []
 
@@ -43,17 +45,66 @@ async def test_what_a_handler_does_with_a_session() -> None:
     class Pages:
         @Get()
         async def page(self, ctx: RequestContext) -> None:
-            ctx.session.data["cart"] = []
+            ctx.session.data.update(cart=[], address={})
             names: dict[str, Any] = {"ctx": ctx, "user": SimpleNamespace(id=7), "item": "tea"}
             await eval(code, names)
             visits.append(names["visits"])
+            assert names["cart"] == ["tea"]
 
     answer = await ask(app_of(Pages, middleware=[session(SECRET)]), "/")
     assert (answer.status, visits) == (204, [1])
 
 
+def controller_of(*methods: str, **given: Any) -> type:
+    """Return a controller with the methods that a page shows."""
+    names: dict[str, Any] = {"Get": Get, "Post": Post, "RequestContext": RequestContext, "Any": Any, "login": login}
+    body = "\n".join(methods).replace("\n", "\n    ")
+    exec(f"class Shown:\n    {body}", {**names, **given, "Response": Response}, names)
+    shown: type = Controller()(names["Shown"])
+    return shown
+
+
+async def test_handlers_that_the_page_on_sessions_shows_run() -> None:
+    class Item(msgspec.Struct):
+        id: int
+
+    _, add, remember, paid, *_ = blocks(SESSIONS, "python")
+    log_in = f'@Post("/login")\nasync def log_in(self, ctx: RequestContext, body: Remember) -> None:\n    {remember}'
+
+    class Remember(msgspec.Struct):
+        remember: bool
+
+    done: list[Any] = []
+
+    async def confirm(form: Any) -> None:
+        done.append(form["order"])
+
+    given = {"Item": Item, "Remember": Remember, "user": SimpleNamespace(id=7)}
+    shown = controller_of(add, log_in, paid, **given)
+    shown.payments = SimpleNamespace(confirm=confirm)  # type: ignore[attr-defined]
+    app = app_of(shown, middleware=[session(SECRET, save_uninitialized=False)])
+    assert (await ask(app, "/cart", method="POST", json={"id": 7})).json() == [7]
+    answer = await ask(app, "/login", method="POST", json={"remember": True})
+    assert "Max-Age=2592000" in str(answer.header("set-cookie"))
+    answer = await ask(app, "/payment/return", method="POST", form="order=5")
+    assert (answer.status, answer.header("location"), done) == (303, "/orders", ["5"])
+
+
+def test_a_module_has_a_session_of_its_own() -> None:
+    *_, own, _ = blocks(SESSIONS, "python")
+    names: dict[str, Any] = {
+        "Module": Module,
+        "Admin": controller_of("x = 1"),
+        "session": session,
+        "ADMIN_SECRET": SECRET,
+    }
+    exec(own, names)
+    (layer,) = names["admin"].middleware
+    assert (layer.manager.options.cookie.name, layer.manager.options.max_age) == ("admin.sid", 900.0)
+
+
 def test_the_session_of_an_express_application_is_taken_over() -> None:
-    _, moving_in = blocks(SESSIONS, "python")
+    *_, moving_in = blocks(SESSIONS, "python")
     layer = eval(moving_in, {"session": session, "SECRET": SECRET})
     assert layer.manager.options.cookie.name == "connect.sid"
 

@@ -31,7 +31,7 @@ MINORS: Final = ("3.11", "3.12", "3.13", "3.14", "3.15")
 KINDS: Final = ("lowest", "newest")
 SUITE: Final = ("-q", "-p", "no:cacheprovider", "-n", "2", "-m", "not long and not nightly")
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kick-test-versions"
-PROGRAMS: Final = ("redis-server", "git", "make", "curl", "openssl", "zsh", "fish", "faketime")
+PROGRAMS: Final = ("redis-server", "git", "make", "curl", "nginx", "openssl", "zsh", "fish", "faketime")
 """The packages of Debian that the tests need, but for a browser: `KICK_WITHOUT` leaves its tests out."""
 
 _MOUNTED: Final = 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"'
@@ -51,9 +51,10 @@ class Python:
     version: str
     root: Path | None = None
 
-    def run(self, command: Sequence[str], *, cwd: Path, log: Path) -> int:
+    def run(self, command: Sequence[str], *, cwd: Path, log: Path, **variables: str) -> int:
         """The exit status of a command; what it prints is added to `log`."""
         env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYENV_"))}
+        env |= variables
         inside: Sequence[str] = command
         if self.root is not None:
             # What pip is told of folders is about the system outside.
@@ -187,9 +188,9 @@ def test(python: Python, kind: str, *, wheel: Path, work: Path, arguments: Seque
     # The folder with the sources comes first on the path of the tests; the dependencies are those of the wheel.
     # The lowest anyio does not know `anyio_mode`, with which the tests do without marks; what old libraries think is
     # outdated in one another is not for kick to fix.
-    plugin = ("-p", "tools.anyio_auto", "-W", "ignore::DeprecationWarning") if kind == "lowest" else ()
-    command = [f"{bin_folder}/python", "-m", "pytest", *plugin, *arguments]
-    status = python.run(command, cwd=folder, log=log)
+    options = "-p tools.anyio_auto -W ignore::DeprecationWarning" if kind == "lowest" else ""
+    command = [f"{bin_folder}/python", "-m", "pytest", *arguments]
+    status = python.run(command, cwd=folder, log=log, PYTEST_ADDOPTS=options)  # for those that tests start, too
     return Result(python.version, kind, _last(log, " in "), ok=status == 0)
 
 

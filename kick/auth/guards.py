@@ -16,7 +16,7 @@ from kick.http.errors import middleware_order
 from kick.http.request.target import sent_path
 from kick.http.response.redirects import is_local
 from kick.http.routing.decorators import Use
-from kick.http.routing.route import ANY_METHOD
+from kick.http.routing.urls import below_root
 from kick.middleware.session import SessionLayer
 from kick.session.errors import session_needed
 
@@ -43,10 +43,9 @@ class GuardLayer(Middleware):
 
     def for_route(self, route: Route | None) -> GuardLayer | None:
         """Return this guard. Raises `KickError`: `session-needed` for a route whose session is switched off."""
-        if route is not None and route.session is False:
-            is_mount = route.method == ANY_METHOD
-            what = "what is mounted at" if is_mount else route.method
-            place = "its module" if is_mount else "the route"
+        if route is not None and (route.session is False or (route.is_mount and route.session is None)):
+            what = "what is mounted at" if route.is_mount else route.method
+            place = "its module" if route.is_mount else "the route"
             raise session_needed(self.name, switched_off=f"{what} {route.path}", place=place)
         return None if route is None else self
 
@@ -78,7 +77,8 @@ class GuardLayer(Middleware):
         here = sent_path(ctx.scope) + (f"?{query}" if query else "")
         # A cached redirect would send the user to the login page again after the login.
         ctx.set_header("cache-control", "no-store")
-        return ctx.redirect(f"{self._login_page}?next={quote(here, safe='/')}")
+        login_page = below_root(ctx.scope.get("root_path", ""), self._login_page)
+        return ctx.redirect(f"{login_page}?next={quote(here, safe='/')}")
 
 
 def authenticated(*, max_age: timedelta | float | None = None, login_page: str | None = None) -> GuardLayer:

@@ -75,6 +75,17 @@ def import_failed(target: str, error: BaseException) -> KickError:
     )
 
 
+def import_exited(target: str, code: object) -> KickError:
+    """Return the error for a target whose import calls `sys.exit()`; the `SystemExit` is the `__cause__`."""
+    said = f": {code}" if isinstance(code, str) else f", with the status {code}" if code else ""
+    return KickError(
+        "target-exit",
+        cause=f"Importing {target} ended the program by sys.exit(){said}.",
+        fix="Raise an exception there, or do what ends the program below `if __name__ == '__main__':`; "
+        "`--trace` shows how the place was reached.",
+    )
+
+
 def missing_variable(variable: str) -> KickError:
     """Return the error for a missing environment variable of the application."""
     own = f"`kick secret --env` draws one and writes it there. Or write `{variable}=...` into it yourself."
@@ -108,6 +119,35 @@ def bad_address(command: str, host: str, port: int, problem: str) -> KickError:
         "address",
         cause=f"Cannot listen on {host}, port {port}: {problem}.",
         fix=f"Take an address of this machine, and a port from 1024 on: `kick {command} --host 127.0.0.1`.",
+    )
+
+
+def bad_unix_socket(path: Path, problem: str) -> KickError:
+    """Return the error for a path at which no Unix socket can be made."""
+    return KickError(
+        "unix-socket",
+        cause=f"Cannot listen on the Unix socket {path}: {problem}.",
+        fix="Take a new name, in a folder that is there and that you may write to: "
+        f"`kick start --uds {shlex.quote(f'{path.name}.sock')}`.",
+    )
+
+
+def unix_socket_taken(path: Path) -> KickError:
+    """Return the error for a Unix socket on which another server listens."""
+    return KickError(
+        "unix-socket-taken",
+        cause=f"Something listens on the Unix socket {path} already.",
+        fix=f"End it, or take another name: `kick start --uds {shlex.quote(f'{path}.2')}`.",
+    )
+
+
+def bad_certificate(problem: str) -> KickError:
+    """Return the error for a certificate that cannot be used."""
+    return KickError(
+        "tls-certificate",
+        cause=f"Cannot use the certificate: {problem}.",
+        fix="Name the certificate with its chain and its key, both in PEM and without a password: "
+        "`kick start --ssl-certfile fullchain.pem --ssl-keyfile privkey.pem`.",
     )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from kick.cli.errors import (
     bad_project_file,
     bad_target,
+    import_exited,
     import_failed,
     missing_attribute,
     missing_module,
@@ -22,6 +23,7 @@ from kick.cli.errors import (
     missing_variable,
     not_an_application,
 )
+from kick.cli.server.processes import Interrupted
 from kick.di.hints import takes
 from kick.errors import KickError, missing_extra
 
@@ -143,6 +145,10 @@ def _imported(target: Target, folder: Path) -> ModuleType:
     except KeyError as error:
         variable = _missing_variable(error)
         raise (import_failed(str(target), error) if variable is None else missing_variable(variable)) from error
+    except Interrupted:
+        raise
+    except SystemExit as error:
+        raise import_exited(str(target), error.code) from error
     except Exception as error:  # the user's own module may raise anything
         raise import_failed(str(target), error) from error
 

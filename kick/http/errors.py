@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeGuard
@@ -294,14 +295,37 @@ def several_bodies(place: str, names: Iterable[str]) -> KickError:
     )
 
 
-def missing_session(place: str, switched_off: bool) -> KickError:
-    """`ctx.session` where there is none."""
-    if switched_off:
-        fix = "Switch it on again: `session=True` on the route."
-    else:
-        fix = 'Add it: `bootstrap(modules, middleware=[session(secret=os.environ["SESSION_SECRET"])])`.'
+class NoSession(enum.Enum):
+    """The reasons why a request has no session, and how to change it."""
+
+    NO_MIDDLEWARE = (
+        "no session() middleware runs for it",
+        'Add it: `bootstrap(modules, middleware=[session(secret=os.environ["SESSION_SECRET"])])`.',
+    )
+    OUTSIDE_PATH = (
+        "the path is outside of that of the session's cookie",
+        'Let the cookie be sent there too: `cookie={"path": "/"}`.',
+    )
+    SWITCHED_OFF = ("the route says session=False", "Switch it on again: `session=True` on the route.")
+    MOUNT = (
+        "the application is mounted in another one, and has no session() of its own",
+        'Add it: `bootstrap(modules, middleware=[session(secret=os.environ["SESSION_SECRET"])])`. Or let it use the '
+        'other one: `Module("shop", mounts={"/shop": app}, session=True)`, and `ctx.request.session`.',
+    )
+
+
+def missing_session(place: str, why: NoSession) -> KickError:
+    """Return the error of `ctx.session` where there is none."""
+    cause, fix = why.value
+    return KickError("session-missing", cause=f"{place} uses ctx.session, but {cause}.", fix=fix)
+
+
+def bad_session_use(given: object, place: str) -> KickError:
+    """Return the error of a route's `session=` that means nothing."""
     return KickError(
-        "session-missing", cause=f"{place} uses ctx.session, but no session() middleware runs for it.", fix=fix
+        "session-use",
+        cause=f"session={given!r} of {place} is neither True nor False nor 'passive'.",
+        fix='Take one of them: `session="passive"`.',
     )
 
 

@@ -106,6 +106,7 @@ class Mount(msgspec.Struct, eq=False, kw_only=True):
         if params:
             inner["path_params"] = params
         inner["state"] = dict(self.state)
+        inner["kick.mount"] = self.path
         return inner
 
 

@@ -142,6 +142,7 @@ def cors(
     allow_headers: Sequence[str] = (),
     expose_headers: Sequence[str] = (),
     max_age: timedelta | float = 600,
+    allow_private_network: bool = False,
 ) -> CorsLayer:
     """Middleware that lets other sites read responses (Fetch Living Standard, section 3.2); it stands first.
 
@@ -155,6 +156,8 @@ def cors(
         allow_headers: request headers beyond those that are always allowed; `["*"]` for all.
         expose_headers: response headers that scripts may read, such as `["ratelimit", "retry-after"]`.
         max_age: how long browsers remember the preflight, a `timedelta` or seconds.
+        allow_private_network: let those sites, which are public, reach an application in a private network or on the
+            user's own machine (Private Network Access, section 2.2.1).
 
     >>> cors(allow_origins=["https://app.example.com"], allow_credentials=True).rules.allow_credentials
     True
@@ -174,6 +177,13 @@ def cors(
     _check_tokens("expose_headers", expose_headers, '["x-total-count"]')
     if allow_credentials and "*" in expose_headers:
         raise bad_cors_option("expose_headers", ["*"], "understood with credentials", '["x-total-count"]')
+    if not isinstance(allow_private_network, bool):
+        raise bad_cors_option("allow_private_network", allow_private_network, "True or False", "True")
+    if allow_private_network and "*" in allow_origins:
+        raise dangerous_cors(
+            "every site on the internet may reach into the private network of the user",
+            'Name the sites: `allow_origins=["https://app.example.com"]`.',
+        )
     seconds: Any = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
         raise bad_cors_option("max_age", max_age, "a number of seconds", "600")
@@ -187,6 +197,7 @@ def cors(
             allow_headers=tuple(allow_headers),
             expose_headers=tuple(expose_headers),
             max_age=int(seconds),
+            allow_private_network=allow_private_network,
         )
     )
 

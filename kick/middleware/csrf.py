@@ -57,6 +57,8 @@ class CsrfLayer(Middleware):
         """Itself where something can be forged: not on safe methods, without a session, or where it is exempt."""
         if route is None or route.method in SAFE_METHODS or route.session is False:
             return None
+        if route.is_mount and route.session is None:
+            return None
         if getattr(route.handler, _EXEMPT, False) or getattr(route.controller, _EXEMPT, False):
             return None
         return MountCsrfLayer(self._trusted) if route.method == ANY_METHOD else self

@@ -12,10 +12,12 @@ from functools import lru_cache
 from ipaddress import ip_network
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.errors import KickError, raise_all
+from kick.http.routing.paths import root_in
 from kick.middleware.hosts import parse_host
 
 Headers: TypeAlias = Literal["x-forwarded", "forwarded"]
@@ -32,6 +34,10 @@ _MAPPED: Final = bytes(10) + b"\xff\xff"
 """The prefix of IPv4 addresses written as IPv6 (RFC 4291, section 2.5.5.2)."""
 _LONGEST: Final = 64
 """More characters than any address with a port has."""
+
+_is_prefix: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*/?", re.ASCII).fullmatch
+_LONGEST_PREFIX: Final = 512
+_DOTS: Final = frozenset({".", ".."})
 
 _PAIR: Final = re.compile(
     r"""[ \t]*+([!#$%&'*+.^_`|~0-9A-Za-z-]++)=(?:([^\s;,"]++)|"((?:[^"\\]|\\.)*+)")[ \t]*+([;,]|$)"""
@@ -71,6 +77,7 @@ class Hop(NamedTuple):
     port: int = 0
     scheme: str | None = None
     host: str | None = None
+    prefix: str | None = None
 
 
 class TrustedProxies:
@@ -79,8 +86,8 @@ class TrustedProxies:
     Arguments:
         trusted: how many proxies every request passes, or their networks and addresses: `["10.0.0.0/8", "::1"]`;
             `"unix"` stands for one on a Unix socket.
-        headers: `"x-forwarded"` for `X-Forwarded-For`, `-Proto` and `-Host`; `"forwarded"` for `Forwarded` (RFC 7239).
-            One of them, because most proxies write one and hand the other on as the client sent it.
+        headers: `"x-forwarded"` for `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`; `"forwarded"` for `Forwarded`
+            (RFC 7239). One of them, because most proxies write one and hand the other on as the client sent it.
 
     >>> TrustedProxies(["10.0.0.0/8"], headers="forwarded")
     TrustedProxies(['10.0.0.0/8'], headers='forwarded')
@@ -213,7 +220,20 @@ def seen_through(proxies: TrustedProxies, scope: Scope) -> Scope:
     if hop.host is not None:
         others = [header for header in scope["headers"] if header[0] != b"host"]
         scope["headers"] = [(b"host", hop.host.encode("ascii")), *others]
+    if hop.prefix is not None:
+        _put_below(scope, hop.prefix)
     return scope
+
+
+def _put_below(scope: Scope, prefix: str) -> None:
+    """Give a path back the prefix that the proxy has taken away: `path` begins with `root_path` (ASGI, HTTP scope)."""
+    path, raw_path = scope["path"], scope.get("raw_path")
+    root = root_in(path, scope.get("root_path", ""))  # what the server has put there, such as `kick start --root-path`
+    scope["root_path"] = unquote(prefix)
+    scope["path"] = unquote(prefix) + path[len(root) :]
+    if raw_path is not None:
+        below = raw_path if not root else b"/" + raw_path.split(b"/", root.count("/") + 1)[-1]
+        scope["raw_path"] = prefix.encode("ascii") + below
 
 
 def parse_address(text: str) -> tuple[Address, int] | None:
@@ -251,7 +271,7 @@ def text_of(address: Address) -> str:
 def _x_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Hop]:
     """Return the entries of `X-Forwarded-For`, the last one first; scheme and host are what the nearest proxy says."""
     lines: list[bytes] = []
-    proto = told = own = b""
+    proto = told = own = prefixed = b""
     for name, value in headers:
         if name == b"x-forwarded-for":
             lines.append(value)
@@ -259,17 +279,20 @@ def _x_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Hop]:
             proto = value
         elif name == b"x-forwarded-host":
             told = value
+        elif name == b"x-forwarded-prefix":
+            prefixed = value
         elif name == b"host":
             own = value
+    prefix = parse_prefix(_last(prefixed))
     scheme = _scheme(_last(proto))
     host = None if told == own else _host(_last(told))
     nothing = True
     for line in reversed(lines):
         for entry in reversed(line.decode("latin-1").split(",")):
             nothing = False
-            yield _hop(entry.strip(" \t"), scheme, host)
-    if nothing and (scheme or host):
-        yield Hop(None, 0, scheme, host)
+            yield _hop(entry.strip(" \t"), scheme, host, prefix)
+    if nothing and (scheme or host or prefix):
+        yield Hop(None, 0, scheme, host, prefix)
 
 
 def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Hop]:
@@ -312,9 +335,9 @@ def forwarded_elements(line: str) -> list[dict[str, str]] | None:
     return None if element else elements
 
 
-def _hop(entry: str, scheme: str | None, host: str | None) -> Hop:
-    found = parse_address(entry)
-    return Hop(None, 0, scheme, host) if found is None else Hop(*found, scheme, host)
+def _hop(entry: str, scheme: str | None, host: str | None, prefix: str | None = None) -> Hop:
+    address, port = parse_address(entry) or (None, 0)
+    return Hop(address, port, scheme, host, prefix)
 
 
 def _last(line: bytes) -> str:
@@ -325,6 +348,24 @@ def _last(line: bytes) -> str:
 def _scheme(text: str | None) -> str | None:
     lowered = None if text is None else text.lower()
     return lowered if lowered in _SCHEMES else None
+
+
+def parse_prefix(text: str) -> str | None:
+    """Return the path below which a proxy has the application, percent-encoded; `None` without a usable one.
+
+    What a browser would read as another host or path is not usable.
+
+    >>> parse_prefix("/shop/"), parse_prefix("/a%20b/c"), parse_prefix("/"), parse_prefix("")
+    ('/shop', '/a%20b/c', None, None)
+    >>> [parse_prefix(text) for text in ("//evil.test", "shop", "/a/../b", "/a?b", "/%2e%2e", "/a%2fb", "/%00")]
+    [None, None, None, None, None, None, None]
+    """
+    if not text or len(text) > _LONGEST_PREFIX or _is_prefix(text) is None:
+        return None
+    plain = unquote(text, errors="replace")
+    if not plain.isprintable() or "\ufffd" in plain or "\\" in plain or plain.count("/") != text.count("/"):
+        return None
+    return text.rstrip("/") or None if _DOTS.isdisjoint(plain.split("/")) else None
 
 
 def _host(text: str | None) -> str | None:

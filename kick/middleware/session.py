@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -11,13 +12,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kick.di import Provider
 from kick.errors import KickError
 from kick.exceptions import HTTPError
-from kick.http import CallNext, Middleware, RequestContext, Response, Route
+from kick.http import CallNext, RequestContext, Response, Route
 from kick.http.errors import middleware_order
 from kick.http.mounts import MountedResponse
 from kick.middleware.cookie_parser import CookieParserLayer
+from kick.middleware.per_route import PerRoute
 from kick.session.asgi import serve_with_session
 from kick.session.cookie import CookieOptions
 from kick.session.devices import Sessions
+from kick.session.errors import session_name_taken
 from kick.session.events import Listener
 from kick.session.headers import finish_headers
 from kick.session.ids import draw_id, key_of
@@ -28,45 +31,81 @@ from kick.session.state import SessionState
 from kick.signing import Secret
 
 
-class SessionLayer(Middleware):
-    """Middleware that `session()` returns: middleware that gives each request its session."""
+class Use(enum.Enum):
+    """What requests to a route do with their session."""
 
-    def __init__(self, manager: SessionManager) -> None:
+    FULL = "full"
+    PASSIVE = "passive"
+    """The route reads the session and prolongs nothing; what its handler writes is written."""
+    LOOK = "look"
+    """No handler runs: middleware may look, and no session is begun."""
+
+
+class SessionLayer(PerRoute):
+    """Middleware that `session()` returns: it gives each request its session.
+
+    The layer of a module takes the place of that of the application on the routes of the module.
+    """
+
+    def __init__(self, manager: SessionManager, use: Use = Use.FULL, *, for_mount: bool = False) -> None:
         self.manager = manager
         self.providers = (Provider(Sessions, value=Sessions(manager)),)
         self.health = {"session store": self._ask_store}
         options = manager.options
         # Where every request prolongs, rotates or stores the session, it is opened for each.
-        self.optional = not (options.rolling or options.save_uninitialized or options.rotate_after is not None)
+        always = options.rolling or options.save_uninitialized or options.rotate_after is not None
+        self.optional = use is not Use.FULL or not always
+        self._use = use
+        self._for_mount = for_mount
         self._everywhere = manager.options.path == "/"
 
     def for_route(self, route: Route | None) -> SessionLayer | None:
-        """Itself; nothing where no route matched, and where the session is switched off."""
-        return None if route is None or route.session is False else self
+        """Return the layer of the route, or that of the application; `None` where the session is switched off."""
+        chosen = super().for_route(route)
+        if not isinstance(chosen, SessionLayer):
+            return None
+        if route is None or (route.is_mount and route.session is None):
+            return SessionLayer(chosen.manager, Use.LOOK)
+        if route.session is False:
+            return None
+        use = Use.PASSIVE if route.session == "passive" else Use.FULL
+        if route.is_mount or use is Use.PASSIVE:
+            return SessionLayer(chosen.manager, use, for_mount=route.is_mount)
+        return chosen
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
         """Return the mistakes in its place among the middleware."""
+        problems = []
         if any(isinstance(layer, CookieParserLayer) for layer in after):
-            return [
+            problems.append(
                 middleware_order(
                     "cookie_parser() stands after session(), which needs the cookies.",
                     "cookie_parser(), session(secret=secret)",
                 )
-            ]
-        return []
+            )
+        name = self.manager.options.cookie.name
+        others = [layer.manager for layer in before if isinstance(layer, SessionLayer)]
+        if any(other is not self.manager and other.options.cookie.name == name for other in others):
+            problems.append(session_name_taken(name))
+        return problems
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Open the session, hand the request on, and close the session before the response leaves."""
-        if ctx.opened_session is not None or not (self._everywhere or self.manager.is_within(ctx.path)):
+        if ctx.opened_session is not None:
+            return await call_next(ctx)
+        if not (self._everywhere or self.manager.is_within(ctx.path)):
+            ctx.session_path = self.manager.options.path
             return await call_next(ctx)
         state = await self.manager.open(ctx.scope)
+        if self._use is not Use.FULL:
+            state.restricted(begins=self._use is not Use.LOOK)
         ctx.opened_session = ContextSession(state, self.manager.operations)
         try:
             response = await call_next(ctx)
         except Exception as error:
             await self._close_after(error, state, ctx)
             raise
-        if isinstance(response, MountedResponse):
+        if self._for_mount and isinstance(response, MountedResponse):
             response.app = self._around(response.app, state)
             return response
         try:

@@ -60,6 +60,15 @@ def store_without_index(store: object) -> KickError:
     )
 
 
+def session_name_taken(name: str) -> KickError:
+    """Return the error of two `session()` layers with one cookie."""
+    return KickError(
+        "session-cookie-twice",
+        cause=f"Two session() layers on one route have the cookie {name!r}: each would overwrite that of the other.",
+        fix='Give the second one a name of its own: `session(secret=secret, cookie_name="admin.sid")`.',
+    )
+
+
 def session_needed(
     user: str, middleware: str = "", *, switched_off: str | None = None, place: str = "the route"
 ) -> KickError:

@@ -329,12 +329,18 @@ class Operations:
         return float(state.life.get("max_age") or self.options.max_age)
 
     def is_withheld(self, state: SessionState) -> bool:
-        """Return whether the cookie of a session that this request does not know may have been withheld from it.
+        """Return whether no session may begin in this request.
+
+        That is so where no handler runs, and where the cookie of a session may have been withheld from the request.
 
         A new cookie would then replace that of a session which is alive, so nothing is stored and none is sent, unless
         the handler asks for a new session.
         """
-        if state.status is not Status.NEW or state.cookie_came or state.is_deliberate:
+        if state.status is not Status.NEW:
+            return False
+        if state.begins_none:
+            return True
+        if state.cookie_came or state.is_deliberate:
             return False
         return is_withheld(state.scope, self.options.cookie.same_site)
 

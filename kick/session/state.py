@@ -97,6 +97,8 @@ class SessionState:
     """A `create` under this id was sent; whether the store carried it out is not known."""
     is_passive: bool = False
     """The route reads the session and prolongs nothing."""
+    begins_none: bool = False
+    """No handler runs, so no session begins."""
     is_deliberate: bool = False
     """The handler has asked for a new session, by `regenerate()` or a login."""
     rivals: Collection[str] = ()
@@ -247,9 +249,10 @@ class SessionState:
         """Note that cookies came that the session cookie replaces."""
         self.replaced = names
 
-    def is_read_only(self) -> None:
-        """Prolong nothing in this request."""
+    def restricted(self, *, begins: bool) -> None:
+        """Prolong nothing in this request; `begins=False` also begins no session."""
         self.is_passive = True
+        self.begins_none = not begins
 
     def found(self, claim: Claim, record: Record) -> None:
         """Take over the record that the store has under the id of a claim, or under the id it was rotated to."""

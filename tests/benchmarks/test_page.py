@@ -86,6 +86,7 @@ def test_every_picture_of_the_page_is_there_and_stays_within_its_frame(written: 
     assert len(list((written / "images").iterdir())) == 3
 
 
+@pytest.mark.process
 def test_results_are_read_as_they_were_written(found: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "FILE", tmp_path / "results" / "latest.json")
     assert results.load() == Results()

@@ -57,6 +57,7 @@ def test_every_version_of_the_peers_is_pinned() -> None:
     assert not list((ROOT / "benchmarks/apps/node").glob("*lock*"))
 
 
+@pytest.mark.process
 def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "raise RuntimeError('no such framework')"]
     server = listening(*command, cores="0", port=free_port(), folder=tmp_path)

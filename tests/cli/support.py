@@ -24,6 +24,7 @@ NOT_HANDED_ON = frozenset(
             "FORCE_COLOR",
             "KICK_ACCESS_LOG",
             "KICK_ENV",
+            "KICK_ROOT_PATH",
             "KICK_TRUSTED_PROXIES",
             "MAKEFLAGS",
             "MAKELEVEL",
@@ -139,7 +140,7 @@ class Running:
             return self.output.count(text) >= times
 
         try:
-            wait_until(is_there, f"{text!r} in the output", timeout=30)
+            wait_until(is_there, f"{text!r} in the output")
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.output}") from None
 
@@ -147,9 +148,9 @@ class Running:
         """What a terminal does: the signal goes to every process of the group."""
         os.killpg(self.process.pid, signal.SIGINT)
 
-    def end(self, *, seconds: float = 10) -> int:
-        """The exit code; raises `TimeoutExpired` when it takes longer."""
-        return self.process.wait(seconds)
+    def end(self) -> int:
+        """The exit code; raises `TimeoutExpired` after a minute."""
+        return self.process.wait(60)
 
 
 @contextmanager

@@ -1,11 +1,9 @@
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from typing import BinaryIO
 
 import pytest
@@ -119,6 +117,28 @@ def test_a_mistake_in_the_set_up_is_shown_with_its_fix_until_it_is_mended(projec
         process.wait_for(GREETING)
 
 
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [
+        ("import sys\nsys.exit('DATABASE_URL is not set')\n", "DATABASE_URL is not set"),
+        ("raise SystemExit(3)\n", "with the status 3"),
+        ("exit()\n", "ended the program"),
+        ("import argparse\nargparse.ArgumentParser().parse_args(['--unknown'])\n", "with the status 2"),
+    ],
+)
+def test_an_import_that_ends_the_program_is_a_page_until_it_is_mended(project: Path, ending: str, said: str) -> None:
+    (project / "settings.py").write_text(ending)
+    save(project, f"import settings\n{APP}")
+    with dev(project) as (process, url):
+        process.wait_for("error  target-exit")
+        page = wait_for_answer(f"{url}/hello/Ada", said)
+        assert page.status == 500
+        assert "settings.py" in page.text or "argparse" in ending
+        assert "Traceback" not in process.output
+        save(project, APP)
+        wait_for_answer(f"{url}/hello/Ada", '"hello":"Ada"')
+
+
 def test_an_application_that_does_not_start_is_started_by_the_next_save(project: Path) -> None:
     save(project, APP + FAILING)
     with dev(project) as (process, url):
@@ -147,7 +167,7 @@ def test_an_exception_is_one_trace_of_the_applications_own_code(project: Path) -
         assert '"trace":["LookupError: no such name"' in answer.text
         process.wait_for('raise LookupError("no such name")')
         process.press_ctrl_c()
-        process.end(seconds=5)
+        process.end()
         assert process.output.count("LookupError: no such name") == 1
         assert "HelloController.hello" in process.output
         assert "Traceback" not in process.output
@@ -166,7 +186,7 @@ def test_ctrl_c_ends_it_at_once_and_quietly(project: Path) -> None:
     with dev(project) as (process, url):
         process.wait_for(GREETING)
         process.press_ctrl_c()
-        assert process.end(seconds=5) == 0
+        assert process.end() == 0
         assert "Traceback" not in process.output
         with pytest.raises(OSError, match="refused"):
             get(url)
@@ -178,7 +198,7 @@ def test_ctrl_c_does_not_wait_for_a_stream(project: Path) -> None:
         process.wait_for(GREETING)
         with stream(f"{url}/events"):
             process.press_ctrl_c()
-            assert process.end(seconds=5) == 0
+            assert process.end() == 0
 
 
 def test_ctrl_c_while_nothing_can_be_served_ends_it_too(project: Path) -> None:
@@ -186,7 +206,7 @@ def test_ctrl_c_while_nothing_can_be_served_ends_it_too(project: Path) -> None:
     with dev(project) as (process, _):
         process.wait_for("SyntaxError")
         process.press_ctrl_c()
-        assert process.end(seconds=5) == 0
+        assert process.end() == 0
         assert "Traceback" not in process.output
 
 
@@ -212,7 +232,7 @@ def test_without_reload_there_is_one_process(project: Path) -> None:
         process.wait_for(GREETING)
         assert get(f"{url}/hello/Ada").json["pid"] == process.process.pid
         process.process.send_signal(signal.SIGTERM)
-        assert process.end(seconds=5) == 0
+        assert process.end() == 0
 
 
 def test_without_reload_a_mistake_ends_it(project: Path) -> None:
@@ -254,38 +274,26 @@ def variables(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(hidden), str(ROOT)])}
 
 
-def test_a_save_is_served_within_a_second_with_streams_and_sockets_open(
-    project: Path, variables: dict[str, str]
-) -> None:
-    """0.35 s with watchfiles, 0.45 s without. On a machine where the first start takes long, twice as long as that."""
+def test_a_save_is_served_with_streams_and_sockets_open(project: Path, variables: dict[str, str]) -> None:
     save(project, APP + OPEN)
     with dev(project, **variables) as (process, url):
-        start = seconds_until(f"{url}/visits", '"version":0')
         process.wait_for(GREETING)
-        browser, took = Browser(url), []
+        browser = Browser(url)
         assert browser.get("/visits").json == {"version": 0, "visits": 1}
         for version in (1, 2, 3):
             with client(f"{url}/socket") as open_socket, stream(f"{url}/events") as events:
                 open_socket.send("hello")
-                assert open_socket.recv(timeout=10) == "hello"
+                assert open_socket.recv(timeout=30) == "hello"
                 save(project, APP + OPEN.replace('"version": 0', f'"version": {version}'))
-                took.append(seconds_until(f"{url}/visits", f'"version":{version}'))
+                wait_for_answer(f"{url}/visits", f'"version":{version}')
                 with pytest.raises(ConnectionClosed) as caught:
-                    open_socket.recv(timeout=10)
+                    open_socket.recv(timeout=30)
                 assert caught.value.rcvd is not None
                 assert caught.value.rcvd.code in (1001, 1012)
                 assert events.read().endswith(b"0\r\n\r\n")
             assert browser.get("/visits").json == {"version": version, "visits": version + 1}
         process.wait_for("reloaded  app.py", times=3)
         assert "Traceback" not in process.output
-    assert median(took) < max(1, 2 * start), (took, start)
-
-
-def seconds_until(url: str, part: str) -> float:
-    """How long it takes from now until this is answered."""
-    began = time.monotonic()
-    wait_for_answer(url, part)
-    return time.monotonic() - began
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.support import APP, KICK, environment
+from tests.support.certificates import certify
 from tests.support.redis import RedisServer
 from tests.support.serving import ROOT
 from tests.support.setup_errors import codes_in
@@ -99,6 +100,15 @@ def import_failed(folder: Path) -> None:
     assert works(ROUTES, folder)
 
 
+def import_that_exits(folder: Path) -> None:
+    ending = "import sys\nsys.exit('not today')\n"
+    (folder / "app.py").write_text(f"{APP}{ending}")
+    below, option = quoted(refused(ROUTES, folder, "target-exit"))
+    assert "Traceback" in run(f"{ROUTES} {option}", folder).stderr
+    (folder / "app.py").write_text(f"{APP}{below}\n    import sys\n    sys.exit('not today')\n")
+    assert works(ROUTES, folder)
+
+
 def variable_not_set(folder: Path) -> None:
     named(folder / "app.py", 'os.environ.get("SESSION_SECRET", "a secret of at least thirty-two bytes")', "SECRET")
     named(folder / "app.py", "import os\n", 'import os\nSECRET = os.environ["SESSION_SECRET"]\n')
@@ -147,6 +157,27 @@ def listens_after(command: str, folder: Path, code: str) -> bool:
     server.terminate()
     server.communicate(timeout=30)
     return code in first
+
+
+def socket_at_a_file(folder: Path) -> None:
+    (folder / "file").touch()
+    (command,) = quoted(refused("kick start --uds file", folder, "unix-socket"))
+    assert not listens_after(f"{command}.new", folder, "unix-socket")
+
+
+def socket_taken(folder: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(str(folder / "kick.sock"))
+        taken.listen()
+        (command,) = quoted(refused("kick start --uds kick.sock", folder, "unix-socket-taken"))
+        assert not listens_after(command, folder, "unix-socket-taken")
+
+
+def certificate(folder: Path) -> None:
+    (folder / "fullchain.pem").write_text("none")
+    (command,) = quoted(refused("kick start --ssl-certfile fullchain.pem", folder, "tls-certificate"))
+    certify(folder / "fullchain.pem", folder / "privkey.pem")
+    assert not listens_after(f"{command} --port 0", folder, "tls-certificate")
 
 
 def sessions_not_shared(folder: Path) -> None:
@@ -240,10 +271,14 @@ FIXES: dict[str, Callable[[Path], None]] = {
     "target-attribute": attribute_not_there,
     "target-type": not_an_application,
     "target-import": import_failed,
+    "target-exit": import_that_exits,
     "environment-missing": variable_not_set,
     "project-file": bad_project_file,
     "port-taken": port_taken,
     "address": bad_address,
+    "unix-socket": socket_at_a_file,
+    "unix-socket-taken": socket_taken,
+    "tls-certificate": certificate,
     "session-store-not-shared": sessions_not_shared,
     "project-name": bad_name,
     "project-folder": folder_taken,

@@ -58,7 +58,7 @@ def test_a_page_loads_itself_anew_after_a_save_and_after_a_mistake(project: Path
         heading(browser, "VERSION 3")
         assert browser.find_element(By.TAG_NAME, "p").text == "3"
         process.press_ctrl_c()
-        assert process.end(seconds=5) == 0
+        assert process.end() == 0
 
 
 def test_the_page_for_a_mistake_gives_way_without_live_too(project: Path, browser: Chrome) -> None:

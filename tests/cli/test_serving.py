@@ -129,7 +129,7 @@ def test_a_stream_that_heeds_the_end_ends_well_and_nobody_waits_for_the_grace(fo
         received = client.read()
         assert b"goodbye" in received
         assert is_whole(received)
-        assert process.end(seconds=10) == 0
+        assert process.end() == 0
         assert "Traceback" not in process.output
 
 
@@ -140,7 +140,7 @@ def test_a_stream_that_does_not_is_cut_off_after_the_grace_without_a_trace(folde
     ):
         process.process.terminate()
         assert not is_whole(client.read())
-        assert process.end(seconds=10) == 0
+        assert process.end() == 0
         assert "Cancel 1 running task(s)" in process.output
         assert "Traceback" not in process.output
         assert "CancelledError" not in process.output
@@ -150,7 +150,7 @@ def test_requests_that_are_cancelled_clean_up_before_what_they_use_is_closed(fol
     with start(folder, "--graceful-timeout", "0") as (process, url), Client(url, "/hangs"):
         process.wait_for("hangs")
         process.process.terminate()
-        assert process.end(seconds=10) == 0
+        assert process.end() == 0
         assert [line for line in process.output.splitlines() if line.endswith(" closed")] == [
             "held closed",
             "pool closed",
@@ -162,7 +162,7 @@ def test_a_handler_that_hangs_in_its_thread_keeps_nothing_from_ending(folder: Pa
     with start(folder, "--graceful-timeout", "1") as (process, url), Client(url, "/wedged"):
         process.wait_for("wedged")
         process.process.terminate()
-        assert process.end(seconds=10) == 0
+        assert process.end() == 0
         assert "pool closed" in process.output
         assert "Ends.wedged() at" in process.output
         assert "Traceback" not in process.output
@@ -182,7 +182,7 @@ def test_while_it_drains_it_is_alive_and_not_ready_and_still_serves(folder: Path
             while b"goodbye" not in client.received:
                 client.received += client.socket.recv(4096)
         process.process.send_signal(signal.SIGINT)  # the second asks for an end at once
-        assert process.end(seconds=10) == 0
+        assert process.end() == 0
 
 
 def test_a_save_ends_streams_and_leaves_no_trace_in_the_log(folder: Path) -> None:
@@ -206,7 +206,7 @@ def test_hypercorn_whose_process_gets_the_signal_ends_streams_too(folder: Path) 
         with Client(f"http://{HOST}:{port}", "/heeds", until=b"begun") as client:
             process.process.terminate()
             assert is_whole(client.read())
-        assert process.end(seconds=10) == 0
+        assert process.end() == 0
         assert "pool closed" in process.output
         assert "Traceback" not in process.output
 

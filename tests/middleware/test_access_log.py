@@ -324,6 +324,7 @@ asyncio.run(ask(app, "/lost"))
 
 
 @pytest.mark.parametrize("end", ["raise SystemExit(3)", "raise RuntimeError('crash')", ""])
+@pytest.mark.process
 def test_a_process_that_ends_has_written_all(end: str, tmp_path: Path) -> None:
     script = CRASH.format(how="json", end=end)
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -344,3 +344,43 @@ def test_a_browser_lets_the_site_read_and_no_other(browser: Chrome, serve: Serve
             browser.get(stranger)
             assert "Failed to fetch" in fetch("/api")
             assert "Failed to fetch" in fetch("/api", body='{"a":1}', **as_json)
+
+
+# Private networks
+
+
+PRIVATE = {**ASKS, "access-control-request-private-network": "true"}
+
+
+@pytest.mark.parametrize("sites", [{}, {"allow_origins": [], "allow_origin_regex": r"https://[a-z]+\.example\.com"}])
+async def test_a_site_may_reach_a_private_network_if_it_is_allowed_to(sites: dict[str, Any]) -> None:
+    allowed = await ask(app(allow_private_network=True, **sites), "/x", method="OPTIONS", headers=PRIVATE)
+    assert (allowed.status, allowed.header("access-control-allow-private-network")) == (204, "true")
+    refused = await ask(app(**sites), "/x", method="OPTIONS", headers=PRIVATE)
+    assert (refused.status, refused.header("access-control-allow-private-network")) == (400, None)
+    assert "private-network" in refused.json()["detail"]
+
+
+async def test_private_networks_are_spoken_of_to_those_who_ask_and_are_listed() -> None:
+    layer = {"allow_private_network": True}
+    for headers, status in ((ASKS, 204), ({**PRIVATE, "origin": "https://evil.test"}, 400)):
+        answer = await ask(app(**layer), "/x", method="OPTIONS", headers=headers)
+        assert answer.status == status
+        assert answer.header("access-control-allow-origin") == (SITE if status == 204 else None)
+    plain = await ask(app(**layer), "/x", headers=FROM_SITE)
+    assert plain.header("access-control-allow-private-network") is None
+    assert (await ask(app(**layer), "/x", method="OPTIONS", headers=ASKS)).header(
+        "access-control-allow-private-network"
+    ) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"allow_origins": ["*"], "allow_private_network": True}, "cors-dangerous"),
+        ({"allow_origins": [SITE], "allow_private_network": "yes"}, "cors-option"),
+    ],
+)
+def test_a_private_network_is_not_opened_to_every_site(options: dict[str, Any], code: str) -> None:
+    with raises_code(code):
+        cors(**options)

@@ -46,7 +46,7 @@ def make_store(kind: str, request: pytest.FixtureRequest) -> Any:
         case "redis":
             from kick.session.stores.redis import RedisStore
 
-            return RedisStore(request.getfixturevalue("redis_url"))
+            return RedisStore(request.getfixturevalue("redis_url"), timeout=30)
         case "cluster":
             from kick.session.stores.redis import RedisStore
 

@@ -6,6 +6,8 @@ import copy
 import json
 import pickle
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -15,6 +17,7 @@ from litestar import Request as LitestarRequest
 from litestar import get as litestar_get
 from litestar import post as litestar_post
 from litestar.middleware import DefineMiddleware
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -24,6 +27,7 @@ from starlette.testclient import TestClient
 from kick import Controller, Module, RequestContext, bootstrap
 from kick.http import Get
 from kick.session import MemoryStore, RequestSession, Session, SessionClosed, SessionMiddleware, session
+from kick.session.stores.base import Record
 from tests.session.harness import SECRET
 from tests.session.test_order import BrokenStore
 
@@ -34,9 +38,17 @@ ACTIONS: dict[str, Action] = {}
 
 
 class CountingStore(MemoryStore):
-    """Counts what is written."""
+    """Counts what is written, and damages what is read."""
 
     writes = 0
+    damages: str | None = None
+    """The key whose value is no longer readable."""
+
+    async def load(self, key: str) -> Any:
+        found = await super().load(key)
+        if self.damages is None or not isinstance(found, Record):
+            return found
+        return replace(found, fields={**found.fields, self.damages: b"\xff"})
 
     async def create(self, *args: Any, **kwargs: Any) -> Any:
         self.writes += 1
@@ -47,12 +59,19 @@ class CountingStore(MemoryStore):
         return await super().commit(*args, **kwargs)
 
 
+class AnyJSONResponse(JSONResponse):
+    """Writes what JSON lacks as text."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, default=repr).encode()
+
+
 async def show(request: Request) -> Response:
     """Do one of the actions, and show the session after it, as tests of Starlette do."""
     done = ACTIONS[request.path_params["name"]](request.session)
     if hasattr(done, "__await__"):
         done = await done
-    return JSONResponse({"session": request.session, "done": done})
+    return AnyJSONResponse({"session": request.session, "done": done})
 
 
 def under_session_middleware(**options: Any) -> Any:
@@ -208,8 +227,10 @@ class TestWhatASessionDoes:
                     data["cart"] = cart = data.pop("cart")
                 case _:
                     match data:
-                        case {"cart": cart}:
-                            pass
+                        case {"cart": found}:
+                            cart = found
+                        case _:
+                            raise AssertionError("the session is no mapping")
             cart["items"].append(2)
 
         visit = Visitor(site(store=store))
@@ -267,6 +288,24 @@ class TestWhatASessionDoes:
         assert visit(destroy)["done"] == ["{}", "{}"]
         assert "Max-Age=0" in visit.response.headers["set-cookie"]
         assert visit(nothing)["session"] == {}
+
+    def test_values_keep_their_types_and_damaged_ones_are_missing(self, site: Any, store: CountingStore) -> None:
+        values = {"at": datetime(2026, 1, 2, tzinfo=UTC), "price": Decimal("1.50"), "raw": b"\x00", "n": [{"$": 1}]}
+
+        def write(data: Any) -> None:
+            data |= {**values, "last": 2}
+
+        def read_by_c(data: Any) -> Any:
+            return [repr(list(dict.items(data))), list(data)]
+
+        visit = Visitor(site(store=store))
+        visit(write)
+        expected = {**values, "last": 2}
+        assert visit(read_by_c)["done"] == [repr(list(expected.items())), list(expected)]
+        store.damages = "price"
+        del expected["price"]
+        assert visit(read_by_c)["done"] == [repr(list(expected.items())), list(expected)]
+        assert list(visit(nothing)["session"]) == list(expected)
 
     def test_a_misspelt_verb_is_an_error(self, site: Any, store: CountingStore) -> None:
         def misspell(data: Any) -> str:
@@ -339,6 +378,42 @@ class TestTypedData:
             "_state_google": {"data": {"nonce": "n", "seen": True}},
         }
 
+    def test_what_does_not_fit_a_field_is_refused(self, site: Any, store: CountingStore) -> None:
+        def misfit(data: Any) -> Any:
+            with pytest.raises(TypeError, match="user_id"):
+                data["user_id"] = "seven"
+            with pytest.raises(TypeError, match="_state_x"):
+                data["_state_x"] = object()
+            data["cart"] = ("tea",)
+            with pytest.raises(KeyError):
+                del data["missing"]
+            data["_a"], data["_b"] = 1, 2
+            return [data.popitem(), data == {"user_id": None, "cart": ["tea"], "_a": 1}]
+
+        def clear(data: Any) -> Any:
+            data.clear()
+            with pytest.raises(KeyError):
+                data.popitem()
+
+        visit = Visitor(site(store=store, data=UserSession))
+        assert visit(misfit)["done"] == [["_b", 2], True]
+        assert visit(nothing)["session"] == {"user_id": None, "cart": ["tea"], "_a": 1}
+        assert visit(clear)["session"] == {"user_id": None, "cart": []}
+        assert visit(look)["done"] == {"user_id": None, "cart": []}
+
+    def test_keys_beside_the_fields_have_the_verbs_too(self, site: Any, store: CountingStore) -> None:
+        async def use_the_verbs(data: Any) -> Any:
+            counted = [await data.increment("_n"), await data.increment("_n"), data["_n"]]
+            counted.append(await data.modify("_list", lambda held: [*held, 1], []))
+            data["_other"] = True
+            await data.regenerate(keep=["_n", "cart"])
+            return [counted, dict(data)]
+
+        visit = Visitor(site(store=store, data=UserSession))
+        expected: dict[str, Any] = {"user_id": None, "cart": [], "_n": 2}
+        assert visit(use_the_verbs)["done"] == [[1, 2, 2, [1]], expected]
+        assert visit(look)["done"] == expected
+
 
 class TestInKickItself:
     def test_ctx_session_and_request_session_are_one(self) -> None:
@@ -399,12 +474,18 @@ class TestInKickItself:
             assert client.get("/looks").json() == {"n": 1}
             assert made == [1]
 
-    def test_a_mount_without_a_session_has_none(self) -> None:
+    @pytest.mark.parametrize("looks", [False, True])
+    def test_a_mount_without_a_session_has_none(self, looks: bool) -> None:
+        async def looking(ctx: RequestContext, call_next: Any) -> Any:
+            if looks:
+                ctx.session["seen"] = True
+            return await call_next(ctx)
+
         async def has_one(scope: Any, receive: Any, send: Any) -> None:
             await JSONResponse("session" in scope)(scope, receive, send)
 
         modules = [Module("no", mounts={"/no": has_one}), Module("yes", mounts={"/yes": has_one}, session=True)]
-        with TestClient(bootstrap(modules, [session(**OPTIONS)])) as client:
+        with TestClient(bootstrap(modules, [session(**OPTIONS), looking])) as client:
             assert (client.get("/no/").json(), client.get("/yes/").json()) == (False, True)
 
     def test_what_a_mount_writes_before_it_fails_is_not_saved(self) -> None:

@@ -1,5 +1,6 @@
 """A plugin of pytest that fails a run which leaves processes behind, and ends them."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -8,25 +9,35 @@ import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
 import pytest
 
 from tests.support.processes import VARIABLE, Process, wait_for_their_end
 
 ROOT = Path(__file__).parents[2]
+PREFIX = "kick-tests-"
+LOCK = "in-use"
+"""The name of the file that a run has locked as long as it goes on."""
 
 
 class Leftovers:
-    """Gives the run its folder, and looks for its processes at the end. Removes the folder when all went well."""
+    """Gives the run its folder, and looks for its processes at the end.
+
+    The folder of a run that failed stays until the next run begins, to be looked at.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         given: str | None = config.option.basetemp
         outer = os.environ.get(VARIABLE)  # a test that runs pytest: the outer run sees what the inner one started
-        self.folder = str(Path(given).resolve()) if given else tempfile.mkdtemp(prefix="kick-tests-", dir=outer)
+        if not given and outer is None:
+            remove_old_folders(Path(tempfile.gettempdir()))
+        self.folder = str(Path(given).resolve()) if given else tempfile.mkdtemp(prefix=PREFIX, dir=outer)
         self._is_to_be_removed = False
         self._may_be_removed = not given
         if not given:
             config.option.basetemp = f"{self.folder}/files"
+            self._lock = hold(Path(self.folder))
         environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
         os.environ[VARIABLE] = self.folder
         self._guard = subprocess.Popen(
@@ -63,6 +74,24 @@ class Leftovers:
         session.config.hook.pytest_runtest_logreport(report=report)
         if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def hold(folder: Path) -> BinaryIO:
+    """Lock the folder of a run, until the file is closed or the process ends."""
+    lock = (folder / LOCK).open("wb")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def remove_old_folders(parent: Path) -> None:
+    """Remove the folders of runs that have ended; those that nobody has locked yet are left alone."""
+    for folder in parent.glob(f"{PREFIX}*"):
+        try:
+            with (folder / LOCK).open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:  # it has no lock, another run has it, or has just removed it
+            continue
 
 
 def interrupt_on_signals() -> None:

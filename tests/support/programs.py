@@ -12,6 +12,7 @@ import pytest
 PROGRAMS = {
     "redis": (("redis-server",), "redis-server"),
     "curl": (("curl",), "curl"),
+    "nginx": (("nginx",), "nginx"),
     "openssl": (("openssl",), "openssl"),
     "chromium": (("chromium", "chromium-browser", "google-chrome"), "chromium"),
     "zsh": (("zsh",), "zsh"),

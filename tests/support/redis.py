@@ -144,10 +144,10 @@ class RedisServer:
         process.send_signal(how)
         process.send_signal(signal.SIGCONT)
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(timeout=10)
+            process.wait(timeout=60)
 
 
 class RedisCluster:

@@ -79,13 +79,13 @@ class ServedProcess:
         """What the process wrote so far."""
         return self._log.read_text(errors="replace")
 
-    def stop(self, *, timeout: float = 10.0) -> int:
+    def stop(self, *, timeout: float = 60.0) -> int:
         """Ask the process to shut down (SIGTERM), wait for it and return its exit code."""
         return self._end(signal.SIGTERM, timeout)
 
     def kill(self) -> int:
         """End the process at once, as a crash would."""
-        return self._end(signal.SIGKILL, 10.0)
+        return self._end(signal.SIGKILL, 60.0)
 
     def wait_for_start(self) -> None:
         """Return when the application has started and the port is open."""
@@ -94,7 +94,7 @@ class ServedProcess:
     def _is_open(self) -> bool:
         if self.process.poll() is not None:
             raise RuntimeError(f"the server process ended with {self.process.returncode}\n{self.output}")
-        with socket.create_connection(self._address, timeout=1):
+        with socket.create_connection(self._address, timeout=30):
             return True
 
     def _end(self, how: signal.Signals, timeout: float) -> int:
@@ -142,9 +142,9 @@ def _run(server: uvicorn.Server, sock: socket.socket) -> None:
 
 def _stop(server: uvicorn.Server, thread: threading.Thread) -> None:
     server.should_exit = True
-    thread.join(timeout=10)
+    thread.join(timeout=30)
     if thread.is_alive():
         server.force_exit = True
-        thread.join(timeout=5)
+        thread.join(timeout=30)
     if thread.is_alive():
         raise RuntimeError("the server did not shut down")

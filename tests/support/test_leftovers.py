@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.leftovers import hold, remove_old_folders
 from tests.support.processes import alive
 from tests.support.serving import ROOT
 from tests.support.waiting import wait_until
@@ -16,11 +17,14 @@ LEAVES = """
 import os, subprocess, sys, time
 from pathlib import Path
 
+import pytest
+
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 def leave(**options):
     subprocess.Popen(SLEEPS, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
 
+@pytest.mark.process
 def test_leaves(tmp_path):
     leave(start_new_session=True)
     leave(env={}, cwd=tmp_path)  # as Redis, which overwrites its environment
@@ -71,3 +75,15 @@ def test_nothing_is_left_of_a_run_that_is_ended_from_outside(
         run.communicate(timeout=300)
     assert run.returncode == (-how if how == signal.SIGKILL else 2)
     wait_until(lambda: alive(str(tmp_path / "run")) == [], "the end of all processes", timeout=120)
+
+
+def test_the_folder_of_a_failed_run_stays_until_the_next_run(tmp_path: Path) -> None:
+    for name in ("ended", "goes on"):
+        (tmp_path / f"kick-tests-{name}/files").mkdir(parents=True)
+    (tmp_path / "kick-tests-begins").mkdir()
+    (tmp_path / "of-others").mkdir()
+    hold(tmp_path / "kick-tests-ended").close()
+    with hold(tmp_path / "kick-tests-goes on"):
+        remove_old_folders(tmp_path)
+    left = {each.name for each in tmp_path.iterdir()}
+    assert left == {"kick-tests-begins", "kick-tests-goes on", "of-others"}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 PAUSE = 0.02
 
 
-def wait_until(condition: Callable[[], object], what: str, *, timeout: float = 15.0) -> None:
+def wait_until(condition: Callable[[], object], what: str, *, timeout: float = 60.0) -> None:
     """Return as soon as `condition()` is true; raise `TimeoutError` when it is not within `timeout` seconds.
 
     An `OSError` of the condition (nobody listens yet, a connection was reset) counts as not yet.

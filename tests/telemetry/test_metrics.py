@@ -145,6 +145,7 @@ print(asyncio.run(ask(app, "/metrics")).text)
 """
 
 
+@pytest.mark.process
 def test_each_of_several_processes_serves_what_all_have_counted(tmp_path: Path) -> None:
     outputs = [
         subprocess.run(

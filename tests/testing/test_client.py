@@ -94,6 +94,7 @@ def test_an_application_that_does_not_start_fails_the_test() -> None:
         pass
 
 
+@pytest.mark.process
 def test_without_httpx2_the_error_says_what_to_install() -> None:
     script = (
         "import sys; sys.modules['httpx2'] = None\n"
@@ -105,6 +106,7 @@ def test_without_httpx2_the_error_says_what_to_install() -> None:
     assert run.stdout == "Install it: `pip install 'kick-framework[testing]'`.\n"
 
 
+@pytest.mark.process
 def test_nothing_is_imported_before_it_is_asked_for() -> None:
     script = "import sys, kick.testing; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -49,6 +49,9 @@ def command(ctx: click.Context, target: str | None, host: str, port: int, reload
       $ kick dev shop.main:app --port 8080
       $ kick dev --live
     """
+    from kick.cli.server.processes import interruptible
+
+    ctx.with_resource(interruptible())
     from kick.cli.server.uvicorn_server import listen
 
     folder = Path.cwd()

@@ -74,6 +74,40 @@ class Child:
         self._leash.close()
 
 
+class Interrupted(SystemExit):
+    """A signal that ends a process before it serves; the exit code is that of a shell, 128 and its number.
+
+    >>> Interrupted(signal.SIGTERM).code
+    143
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+
+
+@contextmanager
+def interruptible() -> Generator[None]:
+    """Let a signal end this process while it starts: the first by an exception, the second at once.
+
+    Without a handler, a signal does nothing to the first process of a container (PID 1).
+    """
+    came = False
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        if came:
+            os._exit(128 + number)
+        came = True
+        raise Interrupted(number)
+
+    before = {each: signal.signal(each, hear) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
 class StopSignals:
     """Hears Ctrl-C and SIGTERM while it is entered: the first asks for an end, the second for one at once."""
 

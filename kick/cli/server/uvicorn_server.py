@@ -9,8 +9,10 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from time import monotonic
 from types import FrameType
 from typing import Any, Final
@@ -22,6 +24,7 @@ from kick.app import App
 from kick.cli import terminal
 from kick.cli.errors import bad_address, port_taken
 from kick.cli.report import start_report
+from kick.cli.server.processes import Interrupted
 from kick.cli.server.protocol import http_protocol
 from kick.middleware.access_log.log import VARIABLE
 from kick.middleware.asgi_stack import trusted
@@ -38,6 +41,9 @@ Ready = Callable[[], None]
 CLEANUP: Final = 5.0
 """Seconds that requests get to clean up which were cancelled, before what they use is closed."""
 
+FORCED: Final = 1.0
+"""Seconds from a second signal to the end of the process."""
+
 _TICK: Final = 0.1
 
 
@@ -49,21 +55,66 @@ class Server(uvicorn.Server):
     in addition:
 
     * the application hears of it first, so that its streams end, and no one waits for them;
+    * a signal that comes while the application starts ends the start;
+    * a second signal ends the process, whatever it is busy with, unless another process watches over this one;
     * for `drain` seconds the server goes on listening, so that a load balancer can see that it is no longer ready;
     * requests that were cancelled clean up before the application closes what they use.
     """
 
-    def __init__(self, config: uvicorn.Config, ready: Ready, *, begin_shutdown: Ready, drain: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        ready: Ready,
+        *,
+        begin_shutdown: Ready,
+        cancel_start: Callable[[], None],
+        drain: float,
+    ) -> None:
         super().__init__(config)
         self._ready = ready
         self._begin_shutdown = begin_shutdown
+        self._cancel_start = cancel_start
         self._drain = drain
+        self.signal = 0
+        """The number of the first signal, if one has come."""
+        self._deadline: threading.Timer | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take note of a signal: the first one asks for an end, the second one forces it."""
+        if self.signal and parent_process() is None:  # Ctrl-C and a parent's signal would be two
+            self.force_exit = True
+            end_soon(128 + sig, FORCED)
+        self.take(sig)
+        super().handle_exit(sig, frame)
+
+    def take(self, sig: int) -> None:
+        """Take note of the first signal; a start that it cannot end within `CLEANUP` seconds ends with the process."""
+        if self.signal:
+            return
+        self.signal = sig
+        self.should_exit = True
+        if not self.started:
+            self._deadline = end_soon(128 + sig, CLEANUP)
+
+    def forget_deadline(self) -> None:
+        """Let the process go on: the start has ended in time."""
+        if self._deadline is not None:
+            self._deadline.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application and the listening."""
-        await super().startup(sockets=sockets)
+        watching = asyncio.ensure_future(self._watch_start())
+        try:
+            await super().startup(sockets=sockets)
+        finally:
+            watching.cancel()
         if self.started and not self.should_exit:
             self._ready()
+
+    async def _watch_start(self) -> None:
+        while not self.should_exit:  # noqa: ASYNC110  # a signal is no event of the loop
+            await asyncio.sleep(_TICK)
+        self._cancel_start()
 
     async def requests_ended(self) -> None:
         """Wait until the requests that were cancelled have cleaned up, for at most `CLEANUP` seconds."""
@@ -87,6 +138,15 @@ class Lifespan:
         self._requests_ended = requests_ended
         self.failure: BaseException | None = None
         """The exception of a failed start."""
+        self.was_cancelled = False
+        """True if the start was cancelled."""
+        self._starting: asyncio.Task[Any] | None = None
+
+    def cancel_start(self) -> None:
+        """Cancel the start of the application, if it goes on; what has started already is closed."""
+        if self._starting is not None:
+            self.was_cancelled = True
+            self._starting.cancel()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve a request; nothing is put around it."""
@@ -100,13 +160,20 @@ class Lifespan:
             return message
 
         async def keep_failure(message: Message) -> None:
+            self._starting = None
             if message["type"] == "lifespan.startup.failed":
                 self.failure = sys.exc_info()[1]  # an application says so while it handles the exception
                 if self.failure is not None:
                     message = {**message, "message": ""}  # the log has no need of its trace then
             await send(message)
 
-        await self.app(scope, receive_in_order, keep_failure)
+        self._starting = asyncio.current_task()
+        try:
+            await self.app(scope, receive_in_order, keep_failure)
+        except asyncio.CancelledError:
+            if not self.was_cancelled:
+                raise
+            await send({"type": "lifespan.startup.failed", "message": ""})
 
 
 Around = Callable[[Any, Callable[[], bool]], Any]
@@ -144,13 +211,18 @@ def run(
         served = around(served, lambda: server.should_exit)
     lifespan = Lifespan(served, lambda: server.requests_ended())
     config = uvicorn.Config(lifespan, **settings)
-    server = Server(config, ready, begin_shutdown=app.begin_shutdown if own else _nothing, drain=drain)
+    begin_shutdown = app.begin_shutdown if own else _nothing
+    server = Server(config, ready, begin_shutdown=begin_shutdown, cancel_start=lifespan.cancel_start, drain=drain)
     try:
         with _heard_by(server), _without_cancellations(server):
             server.run(sockets=[sock])
     except SystemExit:  # how uvicorn says that the application did not start
         if server.started:
             raise
+    finally:
+        server.forget_deadline()
+    if server.signal and not server.started:
+        raise Interrupted(server.signal)
     if lifespan.failure is not None:
         terminal.say(start_report(lifespan.failure, trace=trace), err=True)
     if own:
@@ -169,23 +241,25 @@ def listen(host: str, port: int, command: str) -> socket.socket:
         raise bad_address(command, host, port, error.strerror or str(error)) from None
 
 
-def address_of(sock: socket.socket) -> str:
+def address_of(sock: socket.socket, scheme: str = "http") -> str:
     """Return the URL of the server on a socket.
 
     >>> with listen("127.0.0.1", 0, "dev") as sock:
     ...     address_of(sock)
     'http://127.0.0.1:...'
     """
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 @contextmanager
-def _heard_by(server: uvicorn.Server) -> Generator[None]:
+def _heard_by(server: Server) -> Generator[None]:
     """Let a signal end a server well that comes before uvicorn hears it, or that uvicorn raises again at the end."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        server.should_exit = True
+        server.take(number)
 
     before = {each: signal.signal(each, end) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -196,12 +270,13 @@ def _heard_by(server: uvicorn.Server) -> Generator[None]:
 
 
 @contextmanager
-def _without_cancellations(server: uvicorn.Server) -> Generator[None]:
+def _without_cancellations(server: Server) -> Generator[None]:
     """Keep the traces out of the log of requests that the server itself cancelled when it ended; it says how many."""
 
     def is_news(record: logging.LogRecord) -> bool:
         cancelled = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
-        return not (cancelled and server.should_exit)
+        is_start = server.signal != 0 and not server.started
+        return not ((cancelled or is_start) and server.should_exit)
 
     log = logging.getLogger("uvicorn.error")
     log.addFilter(is_news)
@@ -220,6 +295,20 @@ def _leave_threads(app: App) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+
+
+def end_soon(code: int, seconds: float) -> threading.Timer:
+    """End this process after a time, even if its event loop is blocked or it waits for threads."""
+
+    def end() -> None:
+        logger.error("the process ends by force: it has not ended %g seconds after a signal", seconds)
+        logging.shutdown()
+        os._exit(code)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def _nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 from kick.cli.server.processes import PAUSE, Child, StopSignals
@@ -15,10 +16,17 @@ MARGIN: Final = 5
 """Seconds that a process gets to end, on top of those for its requests."""
 
 
+FIRST_PAUSE: Final = 1.0
+"""Seconds before a process is replaced that could not begin; they double each time."""
+
+LONGEST_PAUSE: Final = 30.0
+
+
 class Team:
     """So many processes, made by `hire`, that serve a socket until a signal comes.
 
-    One that ends is replaced. One that cannot begin ends them all: its successor could not begin either.
+    One that ends is replaced. If one cannot begin before all have begun, all end: the application is at fault. Later,
+    what it needs may be down for a while; then its place is filled again after a pause, and the others go on serving.
     """
 
     def __init__(self, hire: Callable[[], Child], size: int, sock: socket.socket, grace: float) -> None:
@@ -26,13 +34,13 @@ class Team:
         self._socket = sock
         self._size = size
         self._grace = grace
-        self._members: list[Child] = []
+        self._places: list[Place] = []
 
     def serve(self, ready: Callable[[], None]) -> bool:
         """Serve; `False` if one could not begin. `ready` is called when all have begun."""
         with StopSignals().heard() as signals:
             try:
-                self._members = [self._hire() for _ in range(self._size)]
+                self._places = [Place(self._hire) for _ in range(self._size)]
                 return self._watch(signals, ready)
             finally:
                 self._end(signals)
@@ -40,23 +48,51 @@ class Team:
     def _watch(self, signals: StopSignals, ready: Callable[[], None]) -> bool:
         waiting = True
         while not signals.wait(PAUSE):
-            if waiting and all(member.started for member in self._members):
+            if waiting and all(place.child.started for place in self._places):
                 ready()
                 waiting = False
-            for index, member in enumerate(self._members):
-                if member.alive:
-                    continue
-                if not member.started:
-                    logger.error("worker %s could not begin; all end", member.pid)
+            for place in self._places:
+                if waiting and not place.child.started and not place.child.alive:
+                    logger.error("worker %s could not begin; all end", place.child.pid)
                     return False
-                logger.error("worker %s has ended; another takes its place", member.pid)
-                member.wait(0)
-                self._members[index] = self._hire()
+                place.fill()
         return True
 
     def _end(self, signals: StopSignals) -> None:
         self._socket.close()  # or new connections would wait for somebody who takes them, and nobody does
-        for member in self._members:
-            member.terminate()
-        for member in self._members:
-            member.wait(self._grace + MARGIN, unless=lambda: signals.urgent)
+        for place in self._places:
+            place.child.terminate()
+        for place in self._places:
+            place.child.wait(self._grace + MARGIN, unless=lambda: signals.urgent)
+
+
+class Place:
+    """The place of one process: filled again when the process has ended."""
+
+    def __init__(self, hire: Callable[[], Child]) -> None:
+        self._hire = hire
+        self._failures = 0
+        self._due: float | None = None
+        self.child = hire()
+
+    def fill(self) -> None:
+        """Replace the process if it has ended: at once if it had begun, otherwise after a pause."""
+        if self.child.alive:
+            return
+        if self._due is None:
+            self._plan()
+        if self._due is not None and monotonic() >= self._due:
+            self._due = None
+            self.child.wait(0)
+            self.child = self._hire()
+
+    def _plan(self) -> None:
+        if self.child.started:
+            self._failures = 0
+            logger.error("worker %s has ended; another takes its place", self.child.pid)
+            pause = 0.0
+        else:
+            pause = min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)
+            self._failures += 1
+            logger.error("worker %s could not begin; another tries in %g seconds", self.child.pid, pause)
+        self._due = monotonic() + pause

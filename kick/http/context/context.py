@@ -10,7 +10,7 @@ from typing_extensions import TypeVar
 import kick.session  # exports `Session` when somebody asks for it: not every application has sessions
 from kick.http.context.request import SharedRequest
 from kick.http.context.responses import ResponseHelpers
-from kick.http.errors import missing_session
+from kick.http.errors import NoSession, missing_session
 from kick.http.routing.urls import URLs, below_root
 
 if TYPE_CHECKING:
@@ -44,11 +44,14 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
     opened_session: kick.session.Session[Any] | None = None
     """The session, for middleware: `None` where `session()` does not run. Handlers use `session`."""
 
+    session_path: str | None = None
+    """The path of the session's cookie, where the request is outside of it."""
+
     @property
     def session(self) -> kick.session.Session[DataT]:
         """The session. Raises a `KickError` that says what to add where `session()` does not run."""
         if self.opened_session is None:
-            raise missing_session(f"{self.method} {self.path}", self.route is not None and self.route.session is False)
+            raise missing_session(self._place, self._why_no_session)
         return self.opened_session
 
     @session.setter
@@ -65,6 +68,18 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
         if opened is not None and request.find_session is None:
             request.find_session = lambda: kick.session.RequestSession(opened.state, opened.operations)
         return request
+
+    @property
+    def _place(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def _why_no_session(self) -> NoSession:
+        if self.session_path is not None:
+            return NoSession.OUTSIDE_PATH
+        if self.route is not None and self.route.session is False:
+            return NoSession.SWITCHED_OFF
+        return NoSession.MOUNT if "kick.mount" in self.scope else NoSession.NO_MIDDLEWARE
 
     @property
     def csp_nonce(self) -> str:

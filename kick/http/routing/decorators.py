@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -21,12 +21,15 @@ C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
+SessionUse: TypeAlias = bool | Literal["passive"]
+"""The session of a route: on, off, or `"passive"`: read, and not prolonged."""
+
 
 class ControllerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The options of `@Controller`."""
 
     prefix: str
-    session: bool | None
+    session: SessionUse | None
     version: str | None = None
 
 
@@ -36,7 +39,7 @@ class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     path: str
     status: int | None = None
-    session: bool | None = None
+    session: SessionUse | None = None
     stream: bool = False
     max_body: int | None = None
     files: File | None = None
@@ -52,7 +55,7 @@ class SocketInfo(RouteInfo, frozen=True, kw_only=True):
     on_invalid: Literal["close", "reply"] = "close"
 
 
-def Controller(prefix: str = "", *, session: bool | None = None, version: str | None = None) -> Callable[[C], C]:
+def Controller(prefix: str = "", *, session: SessionUse | None = None, version: str | None = None) -> Callable[[C], C]:
     """Make a class a controller: its methods that `@Get` and the like decorate handle requests below `prefix`.
 
     The class is built once, when the application starts; what its constructor asks for by type comes from the
@@ -84,7 +87,8 @@ class Verb:
         path: appended to the prefixes of the module and the controller; `{name}` takes one segment, `{name:path}`
             the rest. The type of the parameter `name` of the handler, or `{name:int}`, says what it is converted to.
         status: the status of a returned value; 200, or 204 for `None`, when nothing is said.
-        session: `False` switches the session off: no store call, no cookie.
+        session: `False` switches the session off: no store call, no cookie. `"passive"` reads it and prolongs nothing,
+            for polling; what the handler writes is written.
         stream: the handler reads the body itself, from `ctx.body_stream()`.
         max_body: the most bytes a body may have, in place of the limit of the application.
         files: what is allowed of the files of a form, each of them, where their own type says nothing.
@@ -107,7 +111,7 @@ class Verb:
         path: str = "",
         *,
         status: int | None = None,
-        session: bool | None = None,
+        session: SessionUse | None = None,
         stream: bool = False,
         max_body: int | None = None,
         files: File | None = None,
@@ -153,7 +157,7 @@ Options: Final = Verb("OPTIONS")
 def WebSocket(
     path: str = "",
     *,
-    session: bool | None = None,
+    session: SessionUse | None = None,
     origins: Sequence[str] = (),
     max_message: int = 1 << 20,
     on_invalid: Literal["close", "reply"] = "close",
@@ -163,7 +167,8 @@ def WebSocket(
 
     Arguments:
         path: as for `@Get`; a page and a WebSocket may share one.
-        session: `False` switches the session off: no store call, no cookie.
+        session: `False` switches the session off: no store call, no cookie. `"passive"` reads it and prolongs nothing,
+            for polling; what the handler writes is written.
         origins: the sites whose pages may connect, beside the application's own: `"https://app.example.com"`;
             `"*"` for all of them. Cookies come with a connection from anywhere.
         max_message: the most bytes that a message of the client may have; a longer one closes the connection with 1009.

@@ -9,7 +9,7 @@ import msgspec
 
 from kick.http.request.upload_limits import UploadLimits
 from kick.http.response.base import Response
-from kick.http.routing.decorators import RouteInfo, SocketInfo
+from kick.http.routing.decorators import RouteInfo, SessionUse, SocketInfo
 
 ANY_METHOD: Final = "*"
 """The method of the route of a mounted application."""
@@ -41,8 +41,11 @@ class Route(msgspec.Struct, kw_only=True, eq=False):
     place: str
     """Where the handler is defined, for error messages."""
     info: RouteInfo
-    session: bool | None
-    """`False` where the session is switched off."""
+    session: SessionUse | None
+    """`False` where the session is switched off, `"passive"` where a request prolongs nothing.
+
+    `None` where nothing was said: a handler has the session, and what is mounted has none.
+    """
     max_body: int | None
     upload_limits: UploadLimits | None = None
     """Limits of uploaded files; `None` where the handler declares no files."""
@@ -50,6 +53,11 @@ class Route(msgspec.Struct, kw_only=True, eq=False):
     """That of the module, the controller and the method, outermost first."""
     endpoint: Callable[[Any], Awaitable[Response]]
     """Serves a request: takes its `RequestContext`."""
+
+    @property
+    def is_mount(self) -> bool:
+        """True if an application or a folder is mounted there."""
+        return self.controller is None
 
     @property
     def is_websocket(self) -> bool:

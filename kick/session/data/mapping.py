@@ -147,7 +147,7 @@ class SessionData(MutableMapping[str, Any]):
         live = self._live
         if live and key in live:
             return live[key]
-        if self._view is not None and not self._view_is_stale:
+        if self._view is not None:
             return self._from_view(self._view, key, default)
         raw = self._stored.get(key)
         if raw is None or key[0:1] == RESERVED or (self._dropped is not None and key in self._dropped):
@@ -283,10 +283,11 @@ class SessionData(MutableMapping[str, Any]):
     def rebase(self, stored: Mapping[str, bytes]) -> None:
         """See `Contents.rebase`."""
         self._stored = stored
-        self._moved = None
         if self._dropped is not None:
             self._dropped.intersection_update(stored)
-        self._update_view()
+            self._moved = None
+        if self._view is not None:
+            self._update_view()
 
     def refresh(self, key: str, stored: Mapping[str, bytes]) -> None:
         """See `Contents.refresh`."""
@@ -302,14 +303,16 @@ class SessionData(MutableMapping[str, Any]):
         self._moved = None
         if self._dropped is not None:
             self._dropped.intersection_update(keys)
-        self._update_view()
+        if self._view is not None:
+            self._update_view()
 
     def reset(self, stored: Mapping[str, bytes]) -> None:
         """See `Contents.reset`."""
         self._stored = stored
         self._live.clear()
         self._dropped = self._moved = None
-        self._update_view()
+        if self._view is not None:
+            self._update_view()
 
     def decode(self, key: str, raw: bytes) -> Any:
         """See `Contents.decode`."""
@@ -328,7 +331,8 @@ class SessionData(MutableMapping[str, Any]):
         self._sealed = refusal
         self._live.clear()
         self._dropped = self._moved = None
-        self._update_view()
+        if self._view is not None:
+            self._update_view()
 
     # A plain dict with the same values
 
@@ -339,6 +343,8 @@ class SessionData(MutableMapping[str, Any]):
 
     def _from_view(self, view: dict[str, Any], key: str, default: Any) -> Any:
         """Return a value of the view; from now on it is compared, where it can be changed in place."""
+        if self._view_is_stale:
+            self._fill(view)
         value = dict.get(view, key, default)
         if type(value) not in _SCALARS and value is not default and self._sealed is None:
             self._live[key] = value
@@ -346,14 +352,37 @@ class SessionData(MutableMapping[str, Any]):
 
     def _update_view(self) -> None:
         """Fill the view again; once sealed, only when somebody looks: usually nobody does."""
-        if self._view is not None:
-            if self._sealed is None:
-                self._fill(self._view)
-            else:
-                self._view_is_stale = True
+        if self._view is not None and self._sealed is None:
+            self._fill(self._view)
+        else:
+            self._view_is_stale = True
 
     def _fill(self, view: dict[str, Any]) -> None:
         """Decode everything into the view. What nobody has looked at is not compared at the end."""
+        values = self._plain_values()
+        if values is None:
+            values = self._all_values()
+        dict.clear(view)  # not `view.clear()`, which is a write of the session's
+        dict.update(view, values)
+        self._view, self._view_is_stale = view, False
+
+    def _plain_values(self) -> dict[str, Any] | None:
+        """Return the stored values, where all of them are plain JSON that nobody has touched, as in most requests."""
+        if self._live or self._dropped is not None or self._sealed is not None:
+            return None
+        values: dict[str, Any] = {}
+        try:
+            for key, raw in self._stored.items():
+                if key[0:1] != RESERVED:
+                    if MARK in raw:
+                        return None
+                    values[key] = decode_json(raw)
+        except (ValueError, RecursionError):
+            return None
+        return values
+
+    def _all_values(self) -> dict[str, Any]:
+        """Return the values, changed or not."""
         moved, live = self._moved or (), self._live
         self._view, self._live = None, {}
         try:
@@ -361,10 +390,8 @@ class SessionData(MutableMapping[str, Any]):
         finally:
             self._live = live
         values = {key: each for key, each in values.items() if each is not _MISSING and key not in moved}
-        dict.clear(view)
-        dict.update(view, values)
-        dict.update(view, {key: each for key, each in live.items() if key not in values})
-        self._view, self._view_is_stale = view, False
+        values.update({key: each for key, each in live.items() if key not in values})
+        return values
 
 
 def check_key(key: object) -> None:

@@ -1,4 +1,4 @@
-"""What a store of sessions promises.
+"""Protocols of session stores.
 
 Two protocols. `SessionStore` is the small one that anybody can write in a dozen lines: `get`, `set`,
 `destroy` and, optionally, `touch`. `AtomicStore` is the rich one that the built-in stores speak: each of its
@@ -42,7 +42,7 @@ class Record(msgspec.Struct, frozen=True):
     """The encoded value of each key; keys that start with `$` are kick's own."""
     created_at: float
     issued_at: float
-    """When the current id was drawn."""
+    """The time at which the current id was generated."""
     seen_at: float
     """The last create, commit, touch or move."""
     expires_at: float
@@ -52,7 +52,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What one commit does to a record, all of it or nothing: it deletes, then sets, then increments.
+    """A change of a record, made as a whole or not at all: first deletions, then values, then increments.
 
     With `expect`, it is applied only to a record whose fields are as expected: compare and set.
 
@@ -124,7 +124,7 @@ class Superseded(msgspec.Struct, frozen=True):
 
 
 class Refused(enum.Enum):
-    """Why a store did nothing."""
+    """Reasons why a store did nothing."""
 
     GONE = "gone"
     """The record was destroyed, has expired or never was."""
@@ -168,7 +168,7 @@ class AtomicStore(Protocol):
     """
 
     async def load(self, key: str) -> Record | Superseded | None:
-        """The record of `key`; `None` when there is none."""
+        """Return the record of `key`; `None` when there is none."""
         ...
 
     async def create(
@@ -221,7 +221,7 @@ class AtomicStore(Protocol):
         ...
 
     async def find(self, principal: str) -> Sequence[tuple[str, Record]]:
-        """The live sessions of a principal, as pairs of key and record, in no particular order."""
+        """Return the live sessions of a principal, as pairs of key and record, in no particular order."""
         ...
 
     async def revoke(self, principal: str, *, keep: str | None = None) -> int:
@@ -267,7 +267,7 @@ class SessionStore(Protocol):
     """
 
     async def get(self, sid: str) -> dict[str, Any] | None:
-        """The data of a session; `None` when there is none or it has expired."""
+        """Return the data of a session; `None` when there is none or it has expired."""
         ...
 
     async def set(self, sid: str, data: dict[str, Any], max_age: float) -> None:

@@ -35,11 +35,11 @@ _META: Final = "$kick"
 
 
 LEAST_LIFE: Final = 1.0
-"""What `set` and `touch` are given at least, in seconds: databases refuse an expiry of 0."""
+"""The shortest life that `set` and `touch` are given, in seconds: databases refuse an expiry of 0."""
 
 
 MOST_TOUCHES: Final = 10_000
-"""For how many sessions it is remembered when they were touched last."""
+"""Sessions whose last touch is remembered."""
 
 
 class _Meta(msgspec.Struct, omit_defaults=True):
@@ -184,11 +184,11 @@ class BasicStore:
             return True
 
     async def find(self, principal: str) -> Sequence[tuple[str, Record]]:
-        """Raises `KickError`: `session-store-no-index`."""
+        """Raise `KickError` (`session-store-no-index`)."""
         self._refuse()
 
     async def revoke(self, principal: str, *, keep: str | None = None) -> int:
-        """Raises `KickError`: `session-store-no-index`."""
+        """Raise `KickError` (`session-store-no-index`)."""
         self._refuse()
 
     async def purge(self) -> int:
@@ -202,7 +202,7 @@ class BasicStore:
             await close()
 
     def _remember_touch(self, key: str, now: float) -> None:
-        """The class has no place for when a session was touched, and it is not to be touched again at once."""
+        """Remember the time of a touch, for which the class has no place, so that the next one comes when it is due."""
         self._touched.pop(key, None)
         self._touched[key] = now
         if len(self._touched) > MOST_TOUCHES:

@@ -27,7 +27,7 @@ from kick.session.stores.base import (
 )
 
 SWEEP_AT_ONCE: Final = 32
-"""How many due entries one operation looks at, so that no request pays for a crowd that expired together.
+"""Due entries that one operation looks at, so that no request pays for a crowd that expired together.
 
 Of a million sessions one takes 2 to 5 µs, which is the way through memory. A create adds one, so a few are enough.
 """
@@ -40,7 +40,7 @@ SWEEP_EVERY: Final = 60.0
 
 
 class _Marker(msgspec.Struct, frozen=True):
-    """What stays at a key whose session has moved away."""
+    """The marker at a key whose session has moved away."""
 
     superseded: Superseded
     expires_at: float
@@ -82,11 +82,11 @@ class MemoryStore:
         self._timer: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
 
     def __len__(self) -> int:
-        """How many sessions and markers are held, expired ones that are still to be freed included."""
+        """Return the number of sessions and markers, expired ones that are still to be freed included."""
         return len(self._entries)
 
     def now(self) -> float:
-        """The store's clock: the Unix time, in seconds, as it was at the start and has gone on since."""
+        """Return the Unix time, in seconds, as it was at the start and has gone on since."""
         return self._clock() + self._epoch
 
     async def load(self, key: str) -> Record | Superseded | None:

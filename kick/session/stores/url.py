@@ -31,7 +31,7 @@ _BASIC: Final = {
 
 
 def open_store(store: object, *, timeout: float = 1.0) -> AtomicStore:
-    """The store that a URL, a store of either protocol, or `None` (memory) stands for.
+    """Return the store that a URL, a store of either protocol, or `None` (memory) stands for.
 
     >>> open_store("memory://?max_sessions=10").max_sessions
     10
@@ -59,7 +59,7 @@ def open_store(store: object, *, timeout: float = 1.0) -> AtomicStore:
 
 
 def scheme_of(url: str) -> str:
-    """The scheme of a URL in lower case, or an empty text (RFC 3986, section 3.1); the rest may be broken.
+    """Return the scheme of a URL in lower case, or an empty text (RFC 3986, section 3.1); the rest may be broken.
 
     >>> scheme_of("redis+sentinel://one,[::1]:2/service"), scheme_of("sessions.db")
     ('redis+sentinel', '')
@@ -92,7 +92,7 @@ def _max_sessions(url: str) -> dict[str, Any]:
 
 
 def _sqlite_path(url: str) -> str:
-    """The path in an SQLite URL: three slashes before a relative one, four before an absolute one."""
+    """Return the path in an SQLite URL: three slashes before a relative one, four before an absolute one."""
     rest = url.partition("://")[2]
     if not rest.startswith("/") or rest == "/":
         raise bad_session_option(

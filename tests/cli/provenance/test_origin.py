@@ -91,6 +91,7 @@ def test_a_range_ends_before_what_may_break(version: str, wanted: str) -> None:
 
 @pytest.mark.parametrize("name", ["kick", "a folder's $HOME `name` #1"])
 @pytest.mark.parametrize("editable", [True, False])
+@pytest.mark.process
 def test_where_the_source_has_gone_make_says_what_to_write(tmp_path: Path, name: str, *, editable: bool) -> None:
     gone = tmp_path / name
     line = f"--editable {gone.as_uri()}" if editable else f"kick-framework @ git+{gone.as_uri()}@{COMMIT}"

@@ -24,6 +24,7 @@ def test_ids_are_32_hexadecimal_digits_and_different() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is there on POSIX systems only")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+@pytest.mark.process
 def test_a_forked_process_draws_others() -> None:
     draw_request_id()
     reading, writing = os.pipe()

@@ -41,13 +41,13 @@ class TestRedisStore(StoreContract):
         self.url = redis_url
 
         async def make() -> AtomicStore:
-            return RedisStore(redis_url, prefix=f"{secrets.token_hex(8)}:")
+            return RedisStore(redis_url, prefix=f"{secrets.token_hex(8)}:", timeout=30)
 
         return make
 
     async def second_client(self, store: AtomicStore) -> AtomicStore:
         assert isinstance(store, RedisStore)
-        return RedisStore(self.url, prefix=store.prefix)
+        return RedisStore(self.url, prefix=store.prefix, timeout=30)
 
 
 class TestRedisStoreWithResp3(TestRedisStore):
@@ -56,7 +56,7 @@ class TestRedisStoreWithResp3(TestRedisStore):
         self.url = f"{redis_url}?protocol=3"
 
         async def make() -> AtomicStore:
-            return RedisStore(self.url, prefix=f"{secrets.token_hex(8)}:")
+            return RedisStore(self.url, prefix=f"{secrets.token_hex(8)}:", timeout=30)
 
         return make
 

@@ -88,7 +88,7 @@ async def test_the_cookie_ends_with_the_deadline(store: RedisStore) -> None:
     for act in (setting(a=1), lambda session: session.regenerate()):
         (cookie,) = (await browser.visit(act)).cookies
         age = int(cookie.partition("Max-Age=")[2].partition(";")[0])
-        assert 1790 <= age <= 1800
+        assert 1740 <= age <= 1860  # the clocks are compared over a connection that may be slow
 
 
 async def test_a_process_that_starts_later_knows_the_time_with_its_first_load(

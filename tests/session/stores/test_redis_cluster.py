@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -243,6 +244,21 @@ async def test_a_node_that_hangs_disturbs_only_its_own_sessions(redis_cluster: R
         assert isinstance(result, (TookTooLong, LostConnection) if hangs else Record)
     assert all(isinstance(record, Record) for record in await asyncio.gather(*(store.load(key) for key in keys)))
     await store.aclose()
+
+
+@pytest.mark.parametrize("turns", [4, 8, 12, 16])
+async def test_a_process_that_stands_still_while_it_asks_for_the_slots_blames_nobody(
+    redis_cluster: RedisCluster, turns: int
+) -> None:
+    store = RedisStore(f"redis+cluster://127.0.0.1:{redis_cluster.nodes[0].port}", timeout=0.9)
+    try:
+        load = asyncio.ensure_future(store.load(new_key()))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        time.sleep(0.5)  # noqa: ASYNC251 (the delay is the point)
+        assert await load is None
+    finally:
+        await store.aclose()
 
 
 async def test_one_seed_that_answers_is_enough(redis_cluster: RedisCluster) -> None:

@@ -1,6 +1,7 @@
 """Connections of the Redis store: outages, slow servers, queues, and waiters that give up."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -256,6 +257,53 @@ async def test_a_connection_that_cannot_be_opened_fails_those_who_waited_for_it_
     with pytest.raises(LostConnection, match="second"):
         await late.answer
     await client.aclose()
+
+
+# Delays of the event loop
+
+
+async def keep_busy(seconds: float) -> None:
+    """Let no turn of the event loop be shorter."""
+    while True:
+        time.sleep(seconds)  # noqa: ASYNC251 (the delay is the point)
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("act", [lambda store: store.load("any"), lambda store: change(store)], ids=["load", "change"])
+async def test_a_silent_server_is_given_up_by_a_process_that_is_always_late(
+    act: Callable[[RedisStore], Awaitable[object]],
+) -> None:
+    is_silent = False
+
+    async def answer(number: int, words: list[bytes]) -> bytes | None:
+        if is_silent:
+            await asyncio.Event().wait()
+        return array(*RECORD)
+
+    async with fake_redis(answer) as fake, store_at(fake.url, timeout=0.2) as store:
+        await store.load("connected")
+        is_silent = True
+        busy = asyncio.ensure_future(keep_busy(0.06))
+        try:
+            async with asyncio.timeout(20):
+                with pytest.raises(TookTooLong, match="did not answer"):
+                    await act(store)
+        finally:
+            busy.cancel()
+
+
+async def change(store: RedisStore) -> None:
+    await store.commit("any", Change(set={"n": b"8"}), max_age=LONG)
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_process_that_stands_still_while_it_connects_blames_nobody(redis_url: str, turns: int) -> None:
+    async with store_at(redis_url, timeout=0.3) as store:
+        load = asyncio.ensure_future(store.load(new_key()))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        time.sleep(0.8)  # noqa: ASYNC251 (the delay is the point)
+        assert await load is None
 
 
 # Slow servers and queues

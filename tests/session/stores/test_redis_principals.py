@@ -92,7 +92,7 @@ async def stopped(operation: Awaitable[Any], barrier: Barrier) -> "asyncio.Futur
     """The operation, at the barrier."""
     task = asyncio.ensure_future(operation)
     reached = asyncio.ensure_future(barrier.reached.wait())
-    await asyncio.wait([task, reached], return_when=asyncio.FIRST_COMPLETED, timeout=5)
+    await asyncio.wait([task, reached], return_when=asyncio.FIRST_COMPLETED, timeout=30)
     assert reached.done()
     assert not task.done()
     return task

@@ -305,6 +305,7 @@ async def test_a_waiter_that_is_cancelled_spoils_no_other_of_its_batch(store: SQ
     assert [isinstance(result, Committed) for result in results] == [number != 3 for number in range(10)]
 
 
+@pytest.mark.process
 async def test_what_nobody_waits_for_any_more_is_not_done_after_a_lock(store: SQLiteStore, path: Path) -> None:
     key = new_key()
     await store.create(key, Change(), max_age=LONG)
@@ -361,6 +362,7 @@ async def test_writing_frees_what_has_expired_a_bounded_number_at_a_time(path: P
 # the lock of another process
 
 
+@pytest.mark.process
 async def test_the_loop_and_the_readers_go_on_while_another_process_holds_the_lock(path: Path) -> None:
     store = SQLiteStore(path, busy_timeout=60)
     key = new_key()
@@ -377,6 +379,7 @@ async def test_the_loop_and_the_readers_go_on_while_another_process_holds_the_lo
 
 
 @pytest.mark.parametrize("busy_timeout", [0.1, timedelta(milliseconds=100)])
+@pytest.mark.process
 async def test_a_lock_that_is_held_too_long_raises_and_changes_nothing(
     path: Path, busy_timeout: timedelta | float
 ) -> None:
@@ -435,6 +438,7 @@ def test_a_loop_that_ends_without_waiting_does_no_harm(path: Path) -> None:
     asyncio.run(store.aclose())
 
 
+@pytest.mark.process
 def test_a_loop_that_was_closed_with_work_under_way_does_no_harm(path: Path) -> None:
     store, key = SQLiteStore(path), new_key()
     asyncio.run(store.create(key, Change(), max_age=LONG))
@@ -467,6 +471,7 @@ async def test_a_store_that_nobody_holds_any_more_ends_its_thread(path: Path) ->
     wait_until(lambda: threads() == before, "the end of the thread")
 
 
+@pytest.mark.process
 def test_an_open_store_does_not_keep_the_interpreter_from_exiting(path: Path) -> None:
     script = (
         "import asyncio, sys; from kick.session.stores.sqlite import SQLiteStore; "
@@ -478,6 +483,7 @@ def test_an_open_store_does_not_keep_the_interpreter_from_exiting(path: Path) ->
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is there on POSIX systems only")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+@pytest.mark.process
 def test_parent_and_child_of_a_fork_go_on_by_themselves(path: Path) -> None:
     store, key = SQLiteStore(path), new_key()
     asyncio.run(store.create(key, Change(), max_age=LONG))
@@ -500,6 +506,7 @@ def test_parent_and_child_of_a_fork_go_on_by_themselves(path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is there on POSIX systems only")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+@pytest.mark.process
 def test_no_connection_lives_through_a_fork(path: Path) -> None:
     store = SQLiteStore(path)
     asyncio.run(store.load(new_key()))

@@ -36,7 +36,7 @@ class ServerClock:
         self._asked_at = float("-inf")
 
     def now(self) -> float:
-        """The Unix time by the server, in seconds."""
+        """Return the Unix time by the server, in seconds."""
         return self._machine() if self._ahead is None else time.monotonic() + self._ahead
 
     @property

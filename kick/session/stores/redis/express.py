@@ -1,4 +1,4 @@
-"""Moving in: sessions that express-session keeps in Redis through connect-redis.
+"""Migration of the sessions that express-session keeps in Redis through connect-redis.
 
 Theirs is a string, JSON with a member `cookie`, under a name that ends in the session id. It is read once. One script
 writes it in kick's form and takes it away, and does so only if it is still what was read; therefore
@@ -36,10 +36,10 @@ COOKIE: Final = "cookie"
 """The member of a record that is Express's own."""
 
 USUAL_LIFE: Final = 86_400.0
-"""What connect-redis gives a session whose cookie names no age."""
+"""Seconds that connect-redis gives a session whose cookie names no age."""
 
 IN_FLIGHT: Final = 3600.0
-"""How long a request to Express may take that has read a record and is to write it."""
+"""Seconds that a request to Express may take between reading a record and writing it."""
 
 
 class NotOfExpress(ValueError):
@@ -47,17 +47,17 @@ class NotOfExpress(ValueError):
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """What a record comes to."""
+    """A record of Express in the form of kick."""
 
     fields: Mapping[str, bytes]
     dropped: Sequence[str]
-    """Why what is not among the fields could not be kept."""
+    """The reasons why members of the record are not among the fields, one each."""
     usual_life: float
-    """For how long Express stores it whenever it writes it; in seconds."""
+    """Seconds for which Express stores it whenever it writes it."""
 
 
 def read_record(text: bytes) -> Moved:
-    """The fields of a session in a record of connect-redis: all its members but `cookie`.
+    """Return the fields of a session in a record of connect-redis: all its members but `cookie`.
 
     >>> read_record(b'{"cookie":{"originalMaxAge":60000},"user_id":7,"theme":"dark"}')
     Moved(fields={'user_id': b'7', 'theme': b'"dark"'}, dropped=[], usual_life=60.0)
@@ -82,8 +82,8 @@ def read_record(text: bytes) -> Moved:
     return Moved(fields, dropped, age / 1000 if type(age) in (int, float) else USUAL_LIFE)
 
 
-class Legacy:
-    """The records of connect-redis under one prefix."""
+class ExpressMigration:
+    """Moves the records of connect-redis under one prefix to sessions of kick."""
 
     def __init__(self, legacy_prefix: str, prefix: bytes, call: Call) -> None:
         self._legacy_prefix = legacy_prefix.encode()

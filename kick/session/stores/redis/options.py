@@ -10,7 +10,7 @@ OWN: Final = frozenset({"prefix", "legacy_prefix", "max_connections"})
 
 
 def split_options(url: str) -> tuple[str, dict[str, str]]:
-    """A URL without the options that are the store's own, and those.
+    """Return a URL without the options of the store, and those options.
 
     >>> split_options("redis://localhost/0?legacy_prefix=sess:&socket_timeout=2")
     ('redis://localhost/0?socket_timeout=2', {'legacy_prefix': 'sess:'})

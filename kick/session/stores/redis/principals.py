@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     name: bytes
     until: bytes
-    """When it lapses, in milliseconds."""
+    """The time at which it lapses, in milliseconds."""
 
 
 class Principals:
@@ -67,11 +67,11 @@ class Principals:
 
     @property
     def pattern(self) -> bytes:
-        """What SCAN finds all the sets by."""
+        """The pattern by which SCAN finds all the sets."""
         return b"".join(b"\\" + each if each in b"*?[]\\" else each for each in _letters(self._prefix)) + b"principal:*"
 
     def forbids(self, key: bytes, entry: bytes) -> bytes:
-        """The key next to a session that forbids to give it away by an entry."""
+        """Return the key next to a session that forbids to give it away by an entry."""
         return b"%b%b:revoked:%b" % (self._prefix, key, entry)
 
     async def enter(
@@ -99,12 +99,12 @@ class Principals:
         return until
 
     def remove(self, principal: bytes, key: bytes, name: bytes) -> tuple[bytes, bytes]:
-        """The command that takes an entry out again, for a session that is no longer the principal's, and its key."""
+        """Return a key, and the command that removes the entry of a session which left the principal."""
         index = self._keys(principal)[0]
         return index, pack(b"ZREM", index, b"%b %b" % (name, key))
 
     async def keys_of(self, principal: bytes) -> list[bytes]:
-        """The keys of all sessions that may be the principal's, those that are being revoked too."""
+        """Return the keys of all sessions that may be the principal's, those that are being revoked too."""
         keys: dict[bytes, None] = {}
         for index in self._keys(principal):
             members = await self._call(index, pack(b"ZRANGE", index, b"0", b"-1"), None)
@@ -132,7 +132,7 @@ class Principals:
             await self._call(aside, pack(b"ZREM", aside, *members), None)
 
     def _keys(self, principal: bytes) -> tuple[bytes, bytes]:
-        """The keys of the index of a principal and of the entries set aside; both in one slot."""
+        """Return the keys of the index of a principal and of the entries set aside; both in one slot."""
         index = b"%bprincipal:{%b}" % (self._prefix, sha256(principal).hexdigest().encode())
         return index, index + b":revoking"
 

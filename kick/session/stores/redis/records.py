@@ -1,4 +1,4 @@
-"""How a session looks in Redis, and how it is read back. `lua/session.lua` is the other half."""
+"""The form of a session in Redis. `lua/session.lua` is the other half."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def milliseconds(seconds: float) -> bytes:
 
 
 def record_of(answer: Sequence[bytes] | Mapping[bytes, bytes]) -> Record | Superseded | None:
-    """The record that an answer to HGETALL holds; `None` for a hash that is no session.
+    """Return the record that an answer to HGETALL holds; `None` for a hash that is no session.
 
     >>> facts = b"1000 +0 +1500 +59000 - - - "
     >>> record_of([b"name", b'"ann"', FACTS, facts])
@@ -71,12 +71,12 @@ def _seconds(time: bytes, began: int) -> float:
 
 
 def superseded_of(mark: bytes) -> Superseded:
-    """What the mark at a key whose session moved away says."""
+    """Return where the mark at a key says that its session moved."""
     return Superseded(mark[1:] if mark[:1] == b">" else None)
 
 
 def mark_of(successor: bytes | None) -> bytes:
-    """The mark to leave at a key whose session moves away.
+    """Return the mark to leave at a key whose session moves away.
 
     >>> mark_of(b"sealed"), mark_of(None)
     (b'>sealed', b'!')

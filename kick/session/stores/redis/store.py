@@ -29,7 +29,7 @@ from kick.session.stores.redis.client.node import Limits
 from kick.session.stores.redis.client.protocol import pack
 from kick.session.stores.redis.clock import ServerClock
 from kick.session.stores.redis.errors import legacy_in_cluster
-from kick.session.stores.redis.express import Legacy
+from kick.session.stores.redis.express import ExpressMigration
 from kick.session.stores.redis.options import split_options
 from kick.session.stores.redis.principals import Call, Entry, Principals
 from kick.session.stores.redis.purge import Purge
@@ -122,7 +122,7 @@ class RedisStore:
         self._purge = Purge(self._principals.pattern)
 
     def now(self) -> float:
-        """The clock of the Redis server, in seconds, to a few milliseconds: see `ServerClock`."""
+        """Return the time of the Redis server, in seconds, to a few milliseconds: see `ServerClock`."""
         loop, client = self._loop, self._client
         if self._clock.is_due and client is not None and loop is not None and loop is _running_loop():
             self._clock.ask(client, loop)
@@ -391,12 +391,12 @@ def _max_connections(url: str, text: str) -> int:
     return int(text)
 
 
-def _legacy(client: object, legacy_prefix: str | None, prefix: bytes, call: Call) -> Legacy | None:
+def _legacy(client: object, legacy_prefix: str | None, prefix: bytes, call: Call) -> ExpressMigration | None:
     if legacy_prefix is None:
         return None
     if is_cluster(client):
         raise legacy_in_cluster(legacy_prefix)
-    return Legacy(legacy_prefix, prefix, call)
+    return ExpressMigration(legacy_prefix, prefix, call)
 
 
 def _pairs(fields: Any) -> list[bytes]:

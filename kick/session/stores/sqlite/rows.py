@@ -54,13 +54,13 @@ _DUE: Final = "SELECT key, expires, expires <= :now FROM sessions WHERE due <= :
 _POSTPONE: Final = "UPDATE sessions SET due = ? WHERE key = ?"
 
 KEYS_AT_ONCE: Final = 256
-"""How many keys one query asks for."""
+"""Keys that one query asks for."""
 
 UPDATES_AT_ONCE: Final = 64
-"""How many rows one statement updates."""
+"""Rows that one statement updates."""
 
 SWEEP_AT_ONCE: Final = 256
-"""How many due rows one transaction looks at, so that no request waits for a crowd that expired together."""
+"""Due rows that one transaction looks at, so that no request waits for a crowd that expired together."""
 
 Entry: TypeAlias = Record | Superseded
 
@@ -88,7 +88,7 @@ class Rows:
         self._fetch(list(dict.fromkeys(keys)))
 
     def live(self, key: str) -> Entry | None:
-        """What is at `key` and has not expired."""
+        """Return the entry of `key`, unless it has expired."""
         if key not in self._rows:
             self._fetch([key])
         row = self._rows[key]
@@ -121,7 +121,7 @@ class Rows:
         self._changed[key] = True
 
     def find(self, principal: str) -> list[tuple[str, Record]]:
-        """The live records of a principal, with what this batch has done to them."""
+        """Return the live records of a principal, with what this batch has done to them."""
         self.flush()
         query = f"{_SELECT} WHERE principal = ? AND expires > ?"
         rows = _read(self._connection.execute(query, (principal, self.now)))
@@ -172,7 +172,7 @@ class Rows:
 
 
 def _read(cursor: sqlite3.Cursor) -> Mapping[str, _Row]:
-    """The rows by their keys, without those that cannot be read."""
+    """Return the rows by their keys, without those that cannot be read."""
     rows: dict[str, _Row] = {}
     for key, fields, created, issued, seen, expires, deadline, principal, successor, due in cursor.fetchall():
         try:
@@ -189,7 +189,7 @@ def _read(cursor: sqlite3.Cursor) -> Mapping[str, _Row]:
 
 
 def _columns(key: str, row: _Row) -> tuple[Any, ...]:
-    """The parameters of `_REPLACE`."""
+    """Return the parameters of `_REPLACE`."""
     entry, due = row.entry, row.due
     if isinstance(entry, Superseded):
         return key, None, 0.0, 0.0, 0.0, row.expires_at, None, None, entry.successor, due

@@ -44,7 +44,7 @@ class Worker:
         self.in_use = threading.Lock()
         """Held by the thread while it works with the file."""
         self.lost = False
-        """Whether this is the copy that a fork has made, which has no thread."""
+        """True in the copy that a fork has made, which has no thread."""
         self._busy_timeout = busy_timeout
         self._locked_since: float | None = None
         self._ending = False

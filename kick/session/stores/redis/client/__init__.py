@@ -4,6 +4,7 @@
     cluster      commands to the node that has the slot of their key
     single       commands to one node
     node         the queue of commands for one server, and its connections
+    time_limit   time limits that disregard delays of this process
     handshake    opens a connection: TLS, credentials, database
     connection   commands in flight on one transport
 

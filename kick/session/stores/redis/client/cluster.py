@@ -15,6 +15,7 @@ from kick.session.stores.redis.client.errors import error_of, plain_error
 from kick.session.stores.redis.client.node import Limits, Node
 from kick.session.stores.redis.client.protocol import pack
 from kick.session.stores.redis.client.settings import Address
+from kick.session.stores.redis.client.time_limit import time_limit
 
 SLOTS: Final = 16_384
 MOST_TRIES: Final = 8
@@ -147,7 +148,7 @@ class Cluster:
             command = Command(b"", pack(b"CLUSTER", b"SLOTS"), self._loop.create_future(), repeatable=True)
             node.submit(command)
             try:
-                async with asyncio.timeout(self._limits.timeout / ASKED_IN_TIME):
+                async with time_limit(self._limits.timeout / ASKED_IN_TIME):
                     self._map(await command.answer, node)
             except (RedisError, TimeoutError) as failed:
                 error = failed

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kick.session.stores.redis.client.protocol import pack
+from kick.session.stores.redis.client.protocol import pack, pack_command
 
 ASKING: Final = pack(b"ASKING")
 
@@ -75,7 +75,7 @@ class Script:
 
     def call(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> bytes:
         """Return the packed command that runs the script."""
-        return pack(b"EVALSHA", self._hash, b"%d" % len(keys), *keys, *arguments)
+        return pack_command((b"EVALSHA", self._hash, b"%d" % len(keys), *keys, *arguments))
 
     def in_full(self, payload: bytes) -> bytes:
         """Return the same call with the text of the script, which the server runs and remembers."""

@@ -28,15 +28,15 @@ class Owner(Protocol):
     """The object that gives a connection its commands."""
 
     def refused(self, command: Command, text: str) -> None:
-        """The server answered with an error."""
+        """Take note that the server answered with an error."""
         ...
 
     def progressed(self) -> None:
-        """Answers have come, so there is room for further commands."""
+        """Take note that answers have come, so there is room for further commands."""
         ...
 
     def lost(self, connection: Connection, error: Exception, unanswered: Sequence[Command]) -> None:
-        """The connection is gone; whether the `unanswered` commands were carried out is unknown."""
+        """Take note that the connection is gone, and that nobody knows whether the `unanswered` commands were run."""
         ...
 
 
@@ -155,11 +155,11 @@ class Connection(asyncio.Protocol):
         self._owner.progressed()
 
     def pause_writing(self) -> None:
-        """The server reads more slowly than we write."""
+        """Take no more commands: the server reads more slowly than we write."""
         self._is_full = True
 
     def resume_writing(self) -> None:
-        """The server has caught up."""
+        """Take commands again: the server has caught up."""
         self._is_full = False
         self._owner.progressed()
 

@@ -17,6 +17,7 @@ from kick.session.stores.redis.client.connection import Connection
 from kick.session.stores.redis.client.errors import error_of
 from kick.session.stores.redis.client.protocol import pack
 from kick.session.stores.redis.client.settings import Settings
+from kick.session.stores.redis.client.time_limit import time_limit
 
 INTRODUCTION: Final = (b"CLIENT", b"SETINFO", b"LIB-NAME", b"kick")
 """Always sent, so that a server which accepts connections and answers nothing gets no command that changes data."""
@@ -44,7 +45,7 @@ async def open_connection(settings: Settings, *, primary: bool = False) -> Conne
     limit = settings.connect_timeout + settings.answer_timeout
     try:
         # A policy may pause for longer than anybody waits, and the server is back meanwhile.
-        async with asyncio.timeout(limit):
+        async with time_limit(limit):
             opened = await settings.retry.call_with_retry(attempt, note)
     except TimeoutError:
         raise failed[-1] if failed else RedisTimeoutError(f"no connection to {settings.name} in {limit:g} s") from None
@@ -56,7 +57,7 @@ async def open_connection(settings: Settings, *, primary: bool = False) -> Conne
 async def _attempt(settings: Settings, primary: bool) -> Connection:
     connection = await _connect(settings)
     try:
-        async with asyncio.timeout(settings.answer_timeout):
+        async with time_limit(settings.answer_timeout):
             await _greet(connection, settings, primary)
     except TimeoutError:
         connection.abort()
@@ -70,7 +71,7 @@ async def _attempt(settings: Settings, primary: bool) -> Connection:
 async def _connect(settings: Settings) -> Connection:
     loop, address = asyncio.get_running_loop(), settings.address
     try:
-        async with asyncio.timeout(settings.connect_timeout):
+        async with time_limit(settings.connect_timeout):
             if isinstance(address, str):
                 _, connection = await loop.create_unix_connection(_new_connection, address)
             else:

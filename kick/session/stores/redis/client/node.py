@@ -22,12 +22,10 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kick.session.stores.redis.client.commands import Command
 from kick.session.stores.redis.client.connection import Connection
+from kick.session.stores.redis.client.time_limit import CHECKS
 
 BATCH: Final = 16
 """Commands that are not kept waiting for the end of a turn."""
-
-CHECKS: Final = 8
-"""Looks at the clock within the time limit."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -43,11 +41,11 @@ class Refusals(Protocol):
     """The object that decides about commands which a node refused, and hears of nodes that are out of reach."""
 
     def refused(self, node: Node, command: Command, text: str) -> None:
-        """The server answered with an error."""
+        """Take note that the server answered with an error."""
         ...
 
     def unreachable(self, node: Node) -> None:
-        """A connection broke, or could not be made."""
+        """Take note that a connection broke, or could not be made."""
         ...
 
 
@@ -68,6 +66,7 @@ class Node:
         self._connections: list[Connection] = []
         self._connecting: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._was_late = False
 
     def submit(self, command: Command) -> None:
         """Send a command with all the others of this turn."""
@@ -216,8 +215,11 @@ class Node:
         """Give up commands that have waited for too long. Runs as long as any command waits."""
         self._watch = None
         now = self._loop.time()
-        if now - due > self._limits.timeout / CHECKS:
-            self._watch_the_clock()  # it was this process that stood still: the answers may be there, unread
+        # If it was this process that stood still, the answers may be there, unread. A process that is always late has
+        # read them until the next look.
+        self._was_late = not self._was_late and now - due > self._limits.timeout / CHECKS
+        if self._was_late:
+            self._watch_the_clock()
             return
         self._give_up(now)
         if self._queue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
 import hiredis
@@ -33,14 +34,17 @@ class Reader(Protocol):
         ...
 
 
+pack_command: Final = cast(Callable[[tuple[bytes, ...]], bytes], hiredis.pack_command)
+"""Return the words of a command as they are sent. For long commands it is quicker than `pack`."""
+
+
 def pack(*words: bytes) -> bytes:
     r"""Return a command as it is sent.
 
     >>> pack(b"GET", b"key")
     b'*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n'
     """
-    packed: bytes = hiredis.pack_command(cast(Any, words))
-    return packed
+    return pack_command(words)
 
 
 def new_reader() -> Reader:

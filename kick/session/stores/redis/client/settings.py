@@ -31,7 +31,7 @@ class Settings(msgspec.Struct, frozen=True):
     keepalive: Mapping[int, int | bytes] | None
     """Options of the TCP socket; `None` if keep-alive is off."""
     retry: Retry
-    """How often, and after which pauses, opening a connection is tried again."""
+    """The policy by which opening a connection is tried again: number of tries, and pauses."""
     connect_timeout: float
     """Seconds until the transport must be there."""
     answer_timeout: float

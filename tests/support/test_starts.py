@@ -1,0 +1,64 @@
+"""A test that starts a process and does not say so fails; one that says so passes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.serving import ROOT
+
+STARTS = """
+import asyncio, os, subprocess, sys
+import pytest
+
+HELLO = [sys.executable, "-c", "print('hello')"]
+
+def test_nothing():
+    pass
+
+def test_run():
+    subprocess.run(HELLO)
+
+async def test_asyncio():
+    await (await asyncio.create_subprocess_exec(*HELLO)).wait()
+
+def test_system():
+    os.system("true")
+
+def test_hidden():
+    try:
+        subprocess.run(HELLO)
+    except Exception:
+        pass
+
+@pytest.fixture
+def hello():
+    subprocess.run(HELLO)
+
+def test_fixture(hello):
+    pass
+
+@pytest.mark.process
+def test_marked(hello):
+    subprocess.run(HELLO)
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "1"]], ids=["alone", "in a worker"])
+def test_only_tests_that_say_so_start_processes(tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "test_starts.py").write_text(STARTS)
+    (tmp_path / "conftest.py").write_text("from tests.conftest import anyio_backend, pytest_configure\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "-W", "ignore", "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [*command, "-o", "anyio_mode=auto", "--rootdir", tmp_path, *options, tmp_path / "test_starts.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    failed = {line.split()[1].rpartition("::")[2] for line in run.stdout.splitlines() if line.startswith("FAILED")}
+    assert failed == {"test_run", "test_asyncio", "test_system", "test_hidden", "test_fixture"}, run.stdout
+    assert "2 passed" in run.stdout
+    assert run.stdout.count("mark it with `process`") >= 5

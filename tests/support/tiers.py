@@ -36,6 +36,7 @@ FILES = {
     "cli/test_fixes.py": ("process", "long"),
     "cli/test_info.py": ("process",),
     "cli/test_live.py": ("process", "browser", "long"),
+    "cli/test_listening.py": ("process",),
     "cli/test_logs.py": ("process",),
     "cli/test_new.py": ("process",),
     "cli/test_program.py": ("process",),

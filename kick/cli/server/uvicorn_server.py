@@ -241,15 +241,17 @@ def listen(host: str, port: int, command: str) -> socket.socket:
         raise bad_address(command, host, port, error.strerror or str(error)) from None
 
 
-def address_of(sock: socket.socket) -> str:
+def address_of(sock: socket.socket, scheme: str = "http") -> str:
     """Return the URL of the server on a socket.
 
     >>> with listen("127.0.0.1", 0, "dev") as sock:
     ...     address_of(sock)
     'http://127.0.0.1:...'
     """
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -1214,8 +1215,9 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     def run(source: str) -> ModuleType:
         path = tmp_path / f"source_{len([*tmp_path.glob('*.py')])}.py"
         path.write_text(HEADER + source)
-        module = ModuleType(path.stem)
-        module.__file__ = str(path)
+        spec = spec_from_file_location(path.stem, path)
+        assert spec is not None
+        module = module_from_spec(spec)
         monkeypatch.setitem(sys.modules, path.stem, module)
         exec(compile(path.read_text(), path, "exec", dont_inherit=True), module.__dict__)
         return module

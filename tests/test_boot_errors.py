@@ -446,6 +446,13 @@ ROWS = [
         ask={"method": "POST"},
     ),
     Row(
+        "route-path-errors",
+        handler("async def create(self)", "@Post(path_errors=400)"),
+        "has path_errors=400",
+        {"@Post(path_errors=400)": "{0}"},
+        ask={"method": "POST"},
+    ),
+    Row(
         "handler-bodies",
         handler("async def create(self, item: Body[dict[str, int]], also: Body[dict[str, int]])", "@Post()"),
         "takes the body as item and as also",

@@ -223,6 +223,21 @@ def role_of(hint: Any) -> Role:
     return Role.DATA if _is_data(origin or hint) else Role.SERVICE
 
 
+def is_constrained(hint: Any) -> bool:
+    """Return whether a plain type has constraints of msgspec's: `Annotated[int, Meta(ge=1)]`.
+
+    >>> is_constrained(Annotated[int, msgspec.Meta(ge=1)] | None), is_constrained(int)
+    (True, False)
+    """
+    if isinstance(hint, NewType):
+        return is_constrained(hint.__supertype__)
+    if get_origin(hint) in (Union, UnionType):
+        return any(map(is_constrained, get_args(hint)))
+    if get_origin(hint) is not Annotated:
+        return False
+    return any(isinstance(each, msgspec.Meta) for each in hint.__metadata__) or is_constrained(hint.__origin__)
+
+
 def _first(roles: list[Role]) -> Role:
     return next((each for each in roles if each is not Role.SERVICE), Role.SERVICE)
 

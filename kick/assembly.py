@@ -200,7 +200,10 @@ class Assembly:
         except KickError as problem:
             self._note(problem)
             return []
-        self._usable(chosen)
+        for layer in chosen:  # a layer may make another one for a route, which is none of the application's own
+            mistake = None if id(layer) in self.layers else middleware_problem(layer)
+            if mistake is not None:
+                self._note(mistake)
         return chosen
 
     def _add_controller(self, module: ModuleLike, controller: Any, prefix: str) -> None:

@@ -55,7 +55,7 @@ async def test_the_nearest_word_on_sessions_counts() -> None:
     layer = session(secret="a secret of at least thirty-two bytes")
     app = bootstrap([Module("off", controllers=[Things], session=False)], [layer])
     assert [route.session for route in app.routes] == [False, True]
-    assert (await ask(app, "/things/session")).json() == "Session"
+    assert (await ask(app, "/things/session")).json() == "ContextSession"
     assert (await ask(app, "/things")).all("set-cookie") == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, Final, Generic
 
+from starlette.requests import Request
 from typing_extensions import TypeVar
 
 import kick.session  # exports `Session` when somebody asks for it: not every application has sessions
@@ -61,11 +62,11 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
             raise AttributeError("ctx.session cannot be replaced: assign to ctx.session.data")
 
     @property
-    def request(self) -> SharedRequest:
+    def request(self) -> Request:
         """The Starlette request, for everything else. `ctx.request.session` is the session, as a `dict`."""
         request = super().request
         opened = self.opened_session
-        if opened is not None and request.find_session is None:
+        if isinstance(request, SharedRequest) and opened is not None and request.find_session is None:
             request.find_session = lambda: kick.session.RequestSession(opened.state, opened.operations)
         return request
 

@@ -256,7 +256,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
         return self._state
 
     @property
-    def request(self) -> SharedRequest:
+    def request(self) -> Request:
         """The Starlette request, for everything else. `ctx.request.session` is the session, as a `dict`."""
         if self._request is None:
             self._request = SharedRequest(self.scope, self.replay(), self.send)

@@ -77,6 +77,7 @@ def test_a_version_that_is_no_text_is_refused_beside_mounts_too() -> None:
         bootstrap([Module("a", version=version, mounts={"/old": StaticFiles(".")})])
 
 
+@pytest.mark.process
 def test_kick_routes_shows_versions_and_mounts(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "from kick import *\n"

@@ -60,11 +60,11 @@ def handler_problems(handlers: object, on_error: object) -> list[KickError]:
     """
     problems: list[KickError] = []
     if not isinstance(handlers, Mapping):
-        problems.append(_not_a_class(handlers, "`exception_handlers={OutOfStock: out_of_stock}`"))
+        problems.append(_not_a_class(handlers))
     else:
         for kind, handler in handlers.items():
             if not (isinstance(kind, type) and issubclass(kind, Exception)):
-                problems.append(_not_a_class(kind, "`{NotFound: not_found}` for a 404"))
+                problems.append(_not_a_class(kind))
             elif not (_is_async(handler) and takes(handler, 2)):
                 problems.append(_not_a_handler(kind, handler))
     if on_error is not None and (not callable(on_error) or _is_async(on_error) or not takes(on_error, 2)):
@@ -77,11 +77,11 @@ def _is_async(function: Any) -> bool:
     return inspect.iscoroutinefunction(call)
 
 
-def _not_a_class(given: object, example: str) -> KickError:
+def _not_a_class(given: object) -> KickError:
     return KickError(
         "exception-class",
         cause=f"exception_handlers= of bootstrap() was given {given!r}, where a class of exceptions belongs.",
-        fix=f"Use the exception class as the key: {example}.",
+        fix="Use the exception class as the key: `exception_handlers={NotFound: not_found}`.",
     )
 
 
@@ -97,5 +97,5 @@ def _not_on_error(given: object) -> KickError:
     return KickError(
         "on-error",
         cause=f"on_error={given!r} of bootstrap() is no plain function of two arguments.",
-        fix="Write it as `def on_error(ctx, error): tracker.capture(error)`.",
+        fix="Write it as `def on_error(ctx, error): print(repr(error))`.",
     )

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -96,6 +97,9 @@ class ShopController:
     @Get("/stream")
     async def stream(self, ctx: RequestContext) -> Response:
         return ctx.stream(broken_stream())
+
+
+async def forgetful(ctx: RequestContext, error: Exception) -> None: ...
 
 
 async def fail() -> None:
@@ -196,22 +200,19 @@ class TestHandlers:
     async def test_a_handler_that_returns_no_response_is_a_500_that_names_it(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async def forgetful(ctx: RequestContext, error: Exception) -> None: ...
-
-        answer = await ask(shop(exception_handlers={OutOfStock: forgetful}), "/shop/exact")
+        handlers: Any = {OutOfStock: forgetful}
+        answer = await ask(shop(exception_handlers=handlers), "/shop/exact")
 
         assert answer.status == 500
-        assert "forgetful" in caplog.text or "a_handler_that_returns" in caplog.text
+        assert "forgetful returned a NoneType" in caplog.text
 
 
 class TestOnError:
     async def told(self, path: str, **options: Any) -> list[str]:
         told: list[str] = []
         app = shop(on_error=lambda ctx, error: told.append(f"{ctx.path}: {error}"), **options)
-        try:
+        with suppress(RuntimeError):  # the stream, which breaks off
             await ask(app, path)
-        except Exception as error:  # noqa: BLE001  # a stream that breaks off
-            assert str(error) == "in a stream"
         return told
 
     @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from kick.http.context.context import RequestContext
 from kick.http.errors import (
     bad_body_limit,
     bad_file_limit,
+    bad_path_errors,
     bad_route_path,
     bad_session_use,
     bad_status,
@@ -372,6 +373,8 @@ def _option_problems(info: RouteInfo, place: str) -> list[KickError]:
     status: Any = info.status
     if status is not None and not (isinstance(status, int) and 200 <= status <= 599):
         problems.append(bad_status(status, info.method, place))
+    if info.path_errors not in (404, 422):
+        problems.append(bad_path_errors(info.path_errors, info.method, place))
     files: Any = info.files
     if files is not None and not isinstance(files, File):
         problems.append(bad_file_limit(f"files={files!r} of {place} is no File(...)", "files=File(max_size=5 << 20)"))

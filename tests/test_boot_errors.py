@@ -8,6 +8,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -442,6 +443,13 @@ ROWS = [
         handler("async def create(self)", "@Post(status=1)"),
         "XController.create() at",
         {"@Post(status=1)": "{0}"},
+        ask={"method": "POST"},
+    ),
+    Row(
+        "route-path-errors",
+        handler("async def create(self)", "@Post(path_errors=400)"),
+        "has path_errors=400",
+        {"@Post(path_errors=400)": "{0}"},
         ask={"method": "POST"},
     ),
     Row(
@@ -1230,8 +1238,9 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     def run(source: str) -> ModuleType:
         path = tmp_path / f"source_{len([*tmp_path.glob('*.py')])}.py"
         path.write_text(HEADER + source)
-        module = ModuleType(path.stem)
-        module.__file__ = str(path)
+        spec = spec_from_file_location(path.stem, path)
+        assert spec is not None
+        module = module_from_spec(spec)
         monkeypatch.setitem(sys.modules, path.stem, module)
         exec(compile(path.read_text(), path, "exec", dont_inherit=True), module.__dict__)
         return module

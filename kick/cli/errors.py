@@ -122,6 +122,35 @@ def bad_address(command: str, host: str, port: int, problem: str) -> KickError:
     )
 
 
+def bad_unix_socket(path: Path, problem: str) -> KickError:
+    """Return the error for a path at which no Unix socket can be made."""
+    return KickError(
+        "unix-socket",
+        cause=f"Cannot listen on the Unix socket {path}: {problem}.",
+        fix="Take a new name, in a folder that is there and that you may write to: "
+        f"`kick start --uds {shlex.quote(f'{path.name}.sock')}`.",
+    )
+
+
+def unix_socket_taken(path: Path) -> KickError:
+    """Return the error for a Unix socket on which another server listens."""
+    return KickError(
+        "unix-socket-taken",
+        cause=f"Something listens on the Unix socket {path} already.",
+        fix=f"End it, or take another name: `kick start --uds {shlex.quote(f'{path}.2')}`.",
+    )
+
+
+def bad_certificate(problem: str) -> KickError:
+    """Return the error for a certificate that cannot be used."""
+    return KickError(
+        "tls-certificate",
+        cause=f"Cannot use the certificate: {problem}.",
+        fix="Name the certificate with its chain and its key, both in PEM and without a password: "
+        "`kick start --ssl-certfile fullchain.pem --ssl-keyfile privkey.pem`.",
+    )
+
+
 def sessions_not_shared(workers: int) -> KickError:
     """Several workers, each of which would have sessions of its own."""
     return KickError(

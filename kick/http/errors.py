@@ -186,6 +186,15 @@ def bad_status(status: object, method: str, place: str) -> KickError:
     )
 
 
+def bad_path_errors(status: object, method: str, place: str) -> KickError:
+    """Return the error for a status that path parameters outside of their constraints cannot have."""
+    return KickError(
+        "route-path-errors",
+        cause=f"{place} has path_errors={status!r}; 404 and 422 are possible.",
+        fix=f"Use one of them, as in `@{method.capitalize()}(path_errors=422)`, or leave it out for 404.",
+    )
+
+
 def bad_body_limit(given: object, place: str) -> KickError:
     """`max_body=` that is no number of bytes."""
     return KickError(
@@ -256,6 +265,8 @@ def unsupported_type(part: str, type_name: str, place: str, reason: str, *, name
     """Return the error for a type that nothing can be validated as."""
     if part in ("header", "cookie"):
         fix = f"Give it a plain type, as in `{name}: {part.capitalize()}[str]`."
+    elif part == "path":
+        fix = f"Use constraints that fit the type, as in `{name}: Annotated[int, Meta(ge=1)]`."
     elif part == "file":
         fix = f"Declare files as `{name}: UploadFile`, or as `{name}: list[UploadFile]`."
     else:

@@ -15,9 +15,10 @@ from kick.exceptions import HTTPError
 from kick.http import CallNext, RequestContext, Response, Route
 from kick.http.errors import middleware_order
 from kick.http.mounts import MountedResponse
+from kick.http.response.sse import EventStream
 from kick.middleware.cookie_parser import CookieParserLayer
 from kick.middleware.per_route import PerRoute
-from kick.session.asgi import serve_with_session
+from kick.session.asgi.middleware import serve_with_session
 from kick.session.cookie import CookieOptions
 from kick.session.devices import Sessions
 from kick.session.errors import session_name_taken
@@ -27,7 +28,7 @@ from kick.session.ids import draw_id, key_of
 from kick.session.manager import SessionManager
 from kick.session.options import DEADLINE, Duration, OnStoreError
 from kick.session.session import ContextSession
-from kick.session.state import SessionState
+from kick.session.state import SessionState, Status
 from kick.signing import Secret
 
 
@@ -116,6 +117,8 @@ class SessionLayer(PerRoute):
             raise
         if cookies:
             cookies = self.manager.options.cookie.for_scheme(cookies, ctx.scope.get("scheme", "http"))
+        if isinstance(response, EventStream) and state.status is Status.STORED:
+            response.watch = ctx.opened_session.on_end
         if cookies or state.accessed:
             finish_headers(response.raw_headers, accessed=state.accessed, cookies=cookies)
         return response
@@ -158,6 +161,7 @@ def session(
     max_age: Duration = timedelta(hours=24),
     absolute_max_age: Duration | None = DEADLINE,
     remember_max_age: Duration = timedelta(days=30),
+    session_check: Duration = 30.0,
     rolling: bool = False,
     save_uninitialized: bool = True,
     rotate_after: Duration | None = None,
@@ -180,6 +184,7 @@ def session(
         absolute_max_age: the deadline that nothing extends but a login, which starts a new one. By default 30 days, or
             `max_age` where that is longer; `None` for no deadline.
         remember_max_age: how long a session lives that `login(..., remember=True)` began.
+        session_check: how soon an open WebSocket or event stream hears that its session has ended in another process.
         rolling: every request restarts `max_age`, of the cookie and in the store alike; both at most once in a tenth
             of it, and at most once a minute.
         save_uninitialized: store sessions that nobody wrote to, and set their cookie. `False` is recommended.
@@ -208,6 +213,7 @@ def session(
         max_age=max_age,
         absolute_max_age=absolute_max_age,
         remember_max_age=remember_max_age,
+        session_check=session_check,
         rolling=rolling,
         save_uninitialized=save_uninitialized,
         rotate_after=rotate_after,

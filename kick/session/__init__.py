@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from kick.middleware.csrf import csrf as csrf
     from kick.middleware.session import SessionLayer as SessionLayer
     from kick.middleware.session import session as session
-    from kick.session.asgi import SessionMiddleware as SessionMiddleware
+    from kick.session.asgi.middleware import SessionMiddleware as SessionMiddleware
+    from kick.session.asgi.request_session import RequestSession as RequestSession
     from kick.session.cookie import CookieOptions as CookieOptions
     from kick.session.devices import SessionInfo as SessionInfo
     from kick.session.devices import Sessions as Sessions
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from kick.session.errors import SessionUnavailable as SessionUnavailable
     from kick.session.events import Event as Event
     from kick.session.events import SessionEvent as SessionEvent
-    from kick.session.request_session import RequestSession as RequestSession
     from kick.session.session import Session as Session
     from kick.session.stores.base import AtomicStore as AtomicStore
     from kick.session.stores.base import SessionStore as SessionStore
@@ -34,12 +34,12 @@ else:
         {
             "kick.middleware.csrf": ("CsrfExempt", "CsrfLayer", "csrf"),
             "kick.middleware.session": ("SessionLayer", "session"),
-            "kick.session.asgi": ("SessionMiddleware",),
+            "kick.session.asgi.middleware": ("SessionMiddleware",),
             "kick.session.cookie": ("CookieOptions",),
             "kick.session.devices": ("SessionInfo", "Sessions"),
             "kick.session.errors": ("SessionClosed", "SessionEnded", "SessionTooLarge", "SessionUnavailable"),
             "kick.session.events": ("Event", "SessionEvent"),
-            "kick.session.request_session": ("RequestSession",),
+            "kick.session.asgi.request_session": ("RequestSession",),
             "kick.session.session": ("Session",),
             "kick.session.stores.base": ("AtomicStore", "SessionStore"),
             "kick.session.stores.memory": ("MemoryStore",),

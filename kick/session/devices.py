@@ -12,7 +12,8 @@ from kick.session.data.reserved import CLIENT_FIELD
 from kick.session.data.values import UnreadableValue, decode
 from kick.session.events import SessionEvent
 from kick.session.ids import fingerprint, key_of, successor_key
-from kick.session.manager import MOST_HOPS, SessionManager
+from kick.session.manager import SessionManager
+from kick.session.operations import MOST_HOPS
 from kick.session.stores.base import Record, Superseded
 
 
@@ -64,22 +65,14 @@ class Sessions:
         Like all here, raises `SessionUnavailable` when the store does not answer.
         """
         keep = None if except_id is None else await self._present_key(key_of(except_id))
-        ended = await self._operations.ask(self._operations.store.revoke(str(principal), keep=keep))
+        ended = await self._operations.revoke(str(principal), keep=keep)
         if ended:
             self._events.emit(SessionEvent.REVOKED, keep)
         return ended
 
     async def end(self, info: SessionInfo) -> bool:
         """End the session that a list shows, under whichever id it is by now; whether it was still there."""
-        key: str | None = info.key
-        for _ in range(MOST_HOPS):
-            if key is None:
-                break
-            ended = await self._operations.ask(self._operations.store.destroy(key))
-            if not isinstance(ended, Superseded):
-                return ended
-            key = successor_key(ended.successor)
-        return False
+        return await self._operations.end(info.key)
 
     async def purge(self) -> int:
         """Free what has expired; how many records."""

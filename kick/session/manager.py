@@ -5,7 +5,7 @@
     close     commit what has changed, prolong, decide about the cookie
 
 Of requests it knows the ASGI scope, of responses the status. `kick.middleware.session` connects it to kick's pipeline,
-`kick.session.asgi` to every other ASGI application.
+`kick.session.asgi.middleware` to every other ASGI application.
 """
 
 from __future__ import annotations
@@ -20,16 +20,13 @@ from kick.session.data.reserved import OWED_FIELD, TOKEN_FIELD
 from kick.session.errors import SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.ids import key_of, successor_id
-from kick.session.operations import Operations
+from kick.session.operations import MOST_HOPS, Operations
 from kick.session.options import SessionOptions, check_options, tick_of
 from kick.session.session import ContextSession, Session
 from kick.session.state import CookieAction, SessionState, Status
 from kick.session.stores.base import KEEP, AtomicStore, Change, Record, Superseded
 from kick.session.stores.url import open_store
 from kick.signing import Secret
-
-MOST_HOPS: Final = 16
-"""The number of rotations through which an old id is followed."""
 
 _NOTHING: Final = Change()
 
@@ -190,7 +187,7 @@ class SessionManager:
             adds = self._prolongs if state.status is Status.STORED else self._stores_all and state.status is Status.NEW
             if not (adds and is_kept) or state.is_passive:
                 return None
-        if self.operations.is_withheld(state):
+        if state.status is Status.NEW and self.operations.is_withheld(state):
             self._drop(state, change)
             return None
         return self._settle(state, change, is_kept)
@@ -245,6 +242,8 @@ class SessionManager:
         The id is sent only when the store has confirmed it in this request: a request that has lost a race must not
         overwrite the cookie that the winner has just set.
         """
+        if state.cookie is CookieAction.KEEP and not state.replaced:
+            return ()
         cookie = self.options.cookie
         own: tuple[bytes, ...] = ()
         match state.cookie, state.status:

@@ -23,6 +23,7 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from kick.errors import KickError
+from kick.session.connections import connections_of
 from kick.session.data.mapping import check_key
 from kick.session.data.reserved import CLIENT_FIELD, LIFE_FIELD, OWED_FIELD
 from kick.session.data.values import encode
@@ -52,6 +53,9 @@ from kick.session.stores.base import (
 )
 from kick.session.stores.memory import MemoryStore
 
+MOST_HOPS: Final = 16
+"""The number of rotations through which an old id is followed."""
+
 MARKER_SECONDS: Final = 60.0
 """How long a store knows that an id was given up by a regenerate: requests that began before it are in flight."""
 
@@ -70,6 +74,9 @@ class Operations:
         self.events = events
         self._rolls = options.rolling
         self.use(store)
+        self.connections = connections_of(
+            store, lambda key: self.ask(self.store.load(key)), lambda: self.now(), options.session_check
+        )
 
     def use(self, store: AtomicStore) -> None:
         """Send operations to this store from now on."""
@@ -271,6 +278,10 @@ class Operations:
                 now = self.now()
                 new = None if absolute is None else now + absolute
                 state.moved(new_id, new_key, answer, keep=keep, now=now, new_deadline=new)
+                if leads_on:
+                    self.connections.renamed(old_key, new_id)
+                else:
+                    self.connections.ended(old_key)
                 self.events.emit(SessionEvent.ROTATED if leads_on else SessionEvent.REGENERATED, new_key)
                 return
             if isinstance(answer, Superseded):
@@ -297,13 +308,32 @@ class Operations:
             answer = False if key is None else await self.ask(self.store.destroy(key))
             if isinstance(answer, Superseded):
                 key = successor_key(answer.successor)
-            elif answer:
+            elif answer and key is not None:
                 self.events.emit(SessionEvent.DESTROYED, key)
+                self.connections.ended(key)
                 state.destroyed()
             else:
                 self._lose(state, Status.GONE)
         if state.rivals:
-            await asyncio.gather(*(self.ask(self.store.destroy(key)) for key in state.rivals))
+            await asyncio.gather(*(self.end(key) for key in state.rivals))
+
+    async def end(self, key: str | None) -> bool:
+        """End the session of a key, under whichever id it has by now; return whether it was still there."""
+        for _ in range(MOST_HOPS):
+            if key is None:
+                break
+            ended = await self.ask(self.store.destroy(key))
+            if not isinstance(ended, Superseded):
+                self.connections.ended(key)
+                return ended
+            key = successor_key(ended.successor)
+        return False
+
+    async def revoke(self, principal: str, *, keep: str | None) -> int:
+        """End the sessions of a principal but the one with the key `keep`; return how many were ended."""
+        ended = await self.ask(self.store.revoke(principal, keep=keep))
+        await self.connections.check(principal)
+        return ended
 
     # Time: never revives, never shortens (5.7)
 

@@ -32,6 +32,7 @@ class SessionOptions:
     max_age: float
     absolute_max_age: float | None
     remember_max_age: float
+    session_check: float
     rolling: bool
     save_uninitialized: bool
     rotate_after: float | None
@@ -59,6 +60,7 @@ def check_options(
     max_age: Duration = timedelta(hours=24),
     absolute_max_age: Duration | None = DEADLINE,
     remember_max_age: Duration = timedelta(days=30),
+    session_check: Duration = 30.0,
     rolling: bool = False,
     save_uninitialized: bool = True,
     rotate_after: Duration | None = None,
@@ -78,6 +80,7 @@ def check_options(
     ages = {
         "max_age": seconds.positive("max_age", max_age, "timedelta(hours=24)"),
         "remember_max_age": seconds.positive("remember_max_age", remember_max_age, "timedelta(days=30)"),
+        "session_check": seconds.positive("session_check", session_check, "30.0"),
         "grace": seconds.positive("grace", grace, "timedelta(seconds=30)"),
         "store_timeout": seconds.positive("store_timeout", store_timeout, "1.0"),
     }

@@ -271,6 +271,29 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         async with self._state.lock():
             return await self._operations.reload(self._state)
 
+    @property
+    def cookie_name(self) -> str:
+        """The name of its cookie."""
+        return self._operations.options.cookie.name
+
+    def on_end(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Call a function once when the session has ended, and return a function that takes this back.
+
+        For connections that stay open. An end in this process is told at once, one elsewhere within `session_check`.
+        A rotation is no end, and neither is a store that does not answer. A session that is not stored has no end, and
+        a connection that has destroyed its session itself is not told.
+        """
+        record = self._state.record
+        if record is None or self._state.status is not Status.STORED:
+            return lambda: None
+        state = self._state
+
+        def end() -> None:
+            if state.status is not Status.DESTROYED:
+                call()
+
+        return self._operations.connections.add(state.require_id(), record, end)
+
     # A mapping over `data`, for code written for Starlette's `request.session`
 
     def __getitem__(self, key: str) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.support import APP, KICK, environment
+from tests.support.certificates import certify
 from tests.support.redis import RedisServer
 from tests.support.serving import ROOT
 from tests.support.setup_errors import codes_in
@@ -158,6 +159,27 @@ def listens_after(command: str, folder: Path, code: str) -> bool:
     return code in first
 
 
+def socket_at_a_file(folder: Path) -> None:
+    (folder / "file").touch()
+    (command,) = quoted(refused("kick start --uds file", folder, "unix-socket"))
+    assert not listens_after(f"{command}.new", folder, "unix-socket")
+
+
+def socket_taken(folder: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(str(folder / "kick.sock"))
+        taken.listen()
+        (command,) = quoted(refused("kick start --uds kick.sock", folder, "unix-socket-taken"))
+        assert not listens_after(command, folder, "unix-socket-taken")
+
+
+def certificate(folder: Path) -> None:
+    (folder / "fullchain.pem").write_text("none")
+    (command,) = quoted(refused("kick start --ssl-certfile fullchain.pem", folder, "tls-certificate"))
+    certify(folder / "fullchain.pem", folder / "privkey.pem")
+    assert not listens_after(f"{command} --port 0", folder, "tls-certificate")
+
+
 def sessions_not_shared(folder: Path) -> None:
     fix = refused("kick start --workers 2 --port 0", folder, "session-store-not-shared")
     sqlite, redis, single = quoted(fix)
@@ -254,6 +276,9 @@ FIXES: dict[str, Callable[[Path], None]] = {
     "project-file": bad_project_file,
     "port-taken": port_taken,
     "address": bad_address,
+    "unix-socket": socket_at_a_file,
+    "unix-socket-taken": socket_taken,
+    "tls-certificate": certificate,
     "session-store-not-shared": sessions_not_shared,
     "project-name": bad_name,
     "project-folder": folder_taken,

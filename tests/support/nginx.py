@@ -1,5 +1,6 @@
 """nginx in front of an application, as a proxy that takes a prefix away."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from tests.support.waiting import wait_until
 CONFIGURATION = """
 daemon off;
 worker_processes 1;
+{user}
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{}}
@@ -46,7 +48,16 @@ def nginx(folder: Path, upstream: str, prefix: str, *, more: str = "") -> Iterat
     `upstream` is a URL, or `http://unix:/path/to/socket:`; `more` are further lines of the configuration.
     """
     port = free_port()
-    values = {"folder": folder, "host": HOST, "port": port, "prefix": prefix, "upstream": upstream, "more": more}
+    user = "user root;" if os.geteuid() == 0 else ""  # or its worker could not enter the folders of the tests
+    values = {
+        "user": user,
+        "folder": folder,
+        "host": HOST,
+        "port": port,
+        "prefix": prefix,
+        "upstream": upstream,
+        "more": more,
+    }
     path = folder / "nginx.conf"
     path.write_text(CONFIGURATION.format(**values))
     with (folder / "error.log").open("wb") as log:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -22,6 +22,8 @@ from kick.errors import raise_all
 from kick.middleware.access_log.log import VARIABLE
 from kick.middleware.asgi_stack import PROXIES_VARIABLE
 from kick.middleware.proxies import TrustedProxies, parse_prefix
+
+_DEFAULT: Final = click.core.ParameterSource.DEFAULT
 
 
 def _root_path(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -49,6 +51,48 @@ def _root_path(ctx: click.Context, parameter: click.Parameter, value: str) -> st
     envvar=PROXIES_VARIABLE,
     help="Whose word on the client, scheme and host is believed, where the application does not say it: how many "
     f"proxies there are, or their networks with commas between them. [env: {PROXIES_VARIABLE}]",
+)
+@click.option(
+    "--uds",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Listen on a Unix socket in place of a port. It is removed at the end.",
+)
+@click.option(
+    "--ssl-certfile",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The certificate with its chain, in PEM, to speak TLS.",
+)
+@click.option(
+    "--ssl-keyfile",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The key of the certificate, in PEM, if it is in a file of its own.",
+)
+@click.option(
+    "--keep-alive",
+    metavar="SECONDS",
+    type=click.IntRange(1, 86_400),
+    default=75,
+    show_default=True,
+    help="How long a connection stays open without a request: longer than the load balancer keeps it.",
+)
+@click.option(
+    "--head-timeout",
+    metavar="SECONDS",
+    type=click.IntRange(1, 3600),
+    default=30,
+    show_default=True,
+    help="How long a client may take to send the head of a request.",
+)
+@click.option(
+    "--body-timeout",
+    metavar="SECONDS",
+    type=click.IntRange(1, 3600),
+    default=60,
+    show_default=True,
+    help="How long a client may pause in the body of a request.",
 )
 @click.option(
     "--root-path",
@@ -90,6 +134,12 @@ def command(
     workers: int,
     force: bool,
     trusted_proxies: str | None,
+    uds: Path | None,
+    ssl_certfile: Path | None,
+    ssl_keyfile: Path | None,
+    keep_alive: int,
+    head_timeout: int,
+    body_timeout: int,
     root_path: str,
     graceful_timeout: int,
     drain: int,
@@ -105,11 +155,14 @@ def command(
     Examples:
       $ kick start --host 0.0.0.0
       $ kick start shop.main:app --port 8080 --workers 4
+      $ kick start --uds /run/shop/kick.sock --trusted-proxies unix
     """
     from kick.cli.server.processes import Child, interruptible
 
     ctx.with_resource(interruptible())
     from kick.cli.server import uvicorn_server as serving
+    from kick.cli.server.tls import tls_options
+    from kick.cli.server.unix_sockets import listening_at
     from kick.cli.server.workers import Team
 
     folder = Path.cwd()
@@ -120,12 +173,17 @@ def command(
         "drain": drain,
         "trace": trace,
         "root_path": root_path,
+        "timeout_keep_alive": keep_alive,
+        "timeouts": (head_timeout, body_timeout),
+        **tls_options(ssl_certfile, ssl_keyfile),
     }
+    if uds is not None and any(ctx.get_parameter_source(name) is not _DEFAULT for name in ("host", "port")):
+        raise click.UsageError("--uds takes the place of --host and --port.", ctx)
     _say({PROXIES_VARIABLE: trusted_proxies, VARIABLE: access_log})
     app = _load(found, folder)
     _refuse_weaknesses(app, workers, force=force)
-    with serving.listen(host, port, "start") as sock:
-        where = serving.address_of(sock)
+    with listening_at(uds, serving.BACKLOG) if uds is not None else serving.listen(host, port, "start") as sock:
+        where = serving.address_of(sock, "http" if ssl_certfile is None else "https")
 
         def ready() -> None:
             many = f"{workers} worker{'s' * (workers > 1)}"

@@ -42,7 +42,7 @@ from kick.shutdown import Shutdown
 from kick.signing import Signer
 
 if TYPE_CHECKING:
-    from kick.session.request_session import RequestSession
+    from kick.session.asgi.request_session import RequestSession
 
 Cleanup = Callable[[BaseException | None], Awaitable[None]]
 """A callback for the end of a request; it is given the exception that ended it."""

@@ -71,7 +71,7 @@ def _endpoint_of(plan: CallPlan, container: Container, call: Call, *, in_layers:
     sources = [argument.source for argument in by_position]
     if sources == [Source.CONTEXT]:
         return _with_context(call, respond)
-    if sources == [Source.PATH]:
+    if sources == [Source.PATH] and not plan.readers:
         return _with_parameter(call, respond, by_position[0].name)
     return _by_position(call, respond, getters)
 
@@ -268,7 +268,7 @@ def _getter(plan: CallPlan, argument: Argument, container: Container) -> Getter:
     match argument.source:
         case Source.CONTEXT:
             return lambda ctx: ctx
-        case Source.PATH:
+        case Source.PATH if name not in plan.readers:
             return lambda ctx: ctx.params[name]
         case Source.CONTAINER:
             instance = container.instance(argument.hint)

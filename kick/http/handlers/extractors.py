@@ -6,13 +6,21 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from kick.exceptions import FieldError, UnprocessableEntity, UnsupportedMediaType
+from kick.exceptions import FieldError, NotFound, UnprocessableEntity, UnsupportedMediaType
 from kick.http.context.context import RequestContext
 from kick.http.request.body import FORM, JSON, MULTIPART, accepted, is_json
 from kick.http.request.upload_limits import file_fields
 from kick.http.validation.errors import pointer
 from kick.http.validation.fields import Texts, collector, has_items, has_names
-from kick.http.validation.serialization import Role, converter, invalid, json_decoder, malformed, role_of
+from kick.http.validation.serialization import (
+    Role,
+    converter,
+    invalid,
+    is_constrained,
+    json_decoder,
+    malformed,
+    role_of,
+)
 
 Getter = Callable[[RequestContext[Any]], Any]
 
@@ -128,6 +136,26 @@ def cookie_reader(name: str, hint: Any, default: Any) -> Getter:
         if default is NO_DEFAULT:
             raise invalid([_missing(location, "This cookie is required")])
         return default
+
+    return read
+
+
+def path_reader(name: str, hint: Any, status: int) -> Getter | None:
+    """Return a function that checks the constraints of a path parameter; `None` where its type has none.
+
+    What they exclude is a 404, or a 422 with the errors. Raises `TypeError` for constraints that do not fit the type.
+    """
+    if not is_constrained(hint):
+        return None
+    convert = converter(hint, pointer("path", name))
+
+    def read(ctx: RequestContext[Any]) -> Any:
+        try:
+            return convert(ctx.params[name])
+        except UnprocessableEntity:
+            if status == 422:
+                raise
+            raise NotFound(f"There is nothing at {ctx.path}.") from None
 
     return read
 

@@ -3,7 +3,7 @@
 | parameter | gets |
 |---|---|
 | of type `RequestContext` | the context |
-| a name in the path | the path parameter, converted |
+| a name in the path | the path parameter, converted, within its constraints |
 | `body: T`, `name: Body[T]` | the body, validated as `T` |
 | `query: T`, `name: Query[T]` | the query string, validated as `T` |
 | `name: Header[T]`, `name: Cookie[T]` | the header or cookie of that name, validated as `T` |
@@ -48,6 +48,7 @@ from kick.http.handlers.extractors import (
     file_reader,
     gathering,
     header_reader,
+    path_reader,
     query_reader,
 )
 from kick.http.handlers.parameters import FromBody, FromCookie, FromHeader, FromQuery, marker_of, unmarked
@@ -248,6 +249,8 @@ class CallPlan:
             return file_reader(name, hint, default) if source is Source.FILE else body_reader(hint, default, files)
         if source is Source.QUERY:
             return query_reader(hint, default)
+        if source is Source.PATH:
+            return path_reader(name, hint, self.info.path_errors)
         marker = marker_of(hint)
         if isinstance(marker, FromHeader):
             return header_reader(marker.wire_name(name), unmarked(hint), default)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from functools import partial
 from itertools import takewhile
 from typing import Any, Final, TypeAlias
@@ -56,7 +56,13 @@ Events: TypeAlias = AsyncIterable[Event] | Iterable[Event]
 
 
 class EventStream(StreamResponse):
-    """A stream of events, with a comment now and then where there are none; it ends when the application stops."""
+    """A stream of events, with a comment now and then where there are none.
+
+    It ends when the application stops, and with the session that it was opened with.
+    """
+
+    watch: Callable[[Callable[[], None]], Callable[[], None]] | None = None
+    """Takes what ends the stream with its session, and returns what takes that back: `Session.on_end`."""
 
     def __init__(
         self,
@@ -91,6 +97,7 @@ class EventStream(StreamResponse):
         events = self._pieces()
         heart = None if self._heartbeat is None else self._hearts.of(self._heartbeat)
         line = Line(send, ending, heart)
+        unwatch = None if self.watch is None else self.watch(partial(ending.end, Reason.SESSION_ENDED))
         try:
             with self._shutdown.telling(partial(ending.end, Reason.SHUTDOWN)):
                 if self._first:
@@ -102,6 +109,8 @@ class EventStream(StreamResponse):
             raise
         finally:
             line.close()
+            if unwatch is not None:
+                unwatch()
 
 
 class Line:

@@ -31,6 +31,8 @@ class Reason(Enum):
 
     CLIENT_GONE = auto()
     SHUTDOWN = auto()
+    SESSION_ENDED = auto()
+    """The session with which an event stream was opened has ended, by a logout for example."""
 
 
 class Ending:

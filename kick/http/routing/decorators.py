@@ -45,6 +45,7 @@ class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
     files: File | None = None
     name: str | None = None
     cancel_on_disconnect: bool = False
+    path_errors: Literal[404, 422] = 404
 
 
 class SocketInfo(RouteInfo, frozen=True, kw_only=True):
@@ -95,6 +96,8 @@ class Verb:
         name: how `kick routes` and `ctx.route` name it, in place of `Controller.method`.
         cancel_on_disconnect: cancel the handler when the client goes away. A handler in a thread cannot be cancelled:
             it goes on, and nobody waits for it.
+        path_errors: the status for a path parameter outside of its constraints, `Annotated[int, Meta(ge=1)]`: 404, or
+            422 with the errors. A segment that cannot be converted at all is always a 404.
 
     >>> @Post("/notes", status=201)
     ... async def create(body: dict[str, str]) -> dict[str, str]:
@@ -117,6 +120,7 @@ class Verb:
         files: File | None = None,
         name: str | None = None,
         cancel_on_disconnect: bool = False,
+        path_errors: Literal[404, 422] = 404,
     ) -> Callable[[F], F]:
         """Return the decorator; the function keeps its type.
 
@@ -135,6 +139,7 @@ class Verb:
             files=files,
             name=name,
             cancel_on_disconnect=cancel_on_disconnect,
+            path_errors=path_errors,
         )
 
         def decorate(func: F) -> F:

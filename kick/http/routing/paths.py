@@ -35,7 +35,10 @@ def _to_int(text: str) -> int:
     digits = text if text.isdigit() else text.removeprefix("-")
     if not digits.isdigit() or not digits.isascii() or len(digits) > 19:
         raise ValueError(text)
-    return int(text)
+    value = int(text)
+    if len(digits) == 19 and not -(1 << 63) <= value < 1 << 63:  # databases take no more
+        raise ValueError(text)
+    return value
 
 
 def _to_float(text: str) -> float:

@@ -1,13 +1,13 @@
-"""All that is wrong with a value, not only the first thing: the second walk, taken only when there is an error.
+"""Errors of an invalid value: all of them, with their locations, found only after msgspec has refused the value.
 
-The walk looks at each piece of the value once, whatever the value is, and stops when there is more to report than
-anybody reads: an invalid body must not cost more than it weighs.
+msgspec names the place of the first error. Whatever it has passed on its way there is valid, so that only what lies
+behind that place is validated again, in blocks. An invalid value costs a small multiple of a valid one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_origin
 
 import msgspec
@@ -15,8 +15,14 @@ from msgspec import inspect as types
 
 from kick.exceptions import FieldError
 
-MOST_ERRORS: Final = 1000
+MOST_ERRORS: Final = 100
 MOST_CHARACTERS: Final = 100_000
+BLOCK: Final = 256
+"""Items that are converted in one call; after an error, the rest of a block is converted again."""
+MOST_KEYS: Final = 5000
+"""The most keys that are checked one by one, unless any text is a key: parsing them again costs most."""
+MOST_REPEATS: Final = 3
+"""Dictionaries within dictionaries that are searched for an error: msgspec does not name their keys."""
 
 _CODES: Final = (
     ("missing required", "missing"),
@@ -34,9 +40,11 @@ _CODES: Final = (
     ("Expected", "type"),
 )
 _CONSTRAINTS: Final = ("ge", "gt", "le", "lt", "multiple_of", "pattern", "min_length", "max_length", "tz")
-_PATH: Final = re.compile(r"(.*) - at `\$(.*)`", re.DOTALL)
-_STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
-_INVALID: Final = object()
+_AT: Final = re.compile(r"(.*) - at (`key` in )?`\$(.*)`", re.DOTALL)
+_INDEX: Final = re.compile(r"\[(\d+)\]")
+_ANY_KEY: Final = "[...]"
+
+_MISSING: Final = object()
 
 _PLAIN: Final[dict[type[types.Type], Any]] = {
     types.AnyType: Any,
@@ -65,25 +73,35 @@ class Place(NamedTuple):
     step: object
 
 
-def errors_in(value: Any, hint: Any, location: str, fallback: str, *, strict: bool = True) -> list[FieldError]:
-    """Every place where `value` does not fit `hint`, up to `MOST_ERRORS`.
+class ErrorFinder:
+    """Finds every place where values do not fit a type. What it needs of the type is worked out once.
 
     >>> class Item(msgspec.Struct):
     ...     name: str
     ...     price: int
-    >>> for error in errors_in({"items": [{"name": 1}]}, dict[str, list[Item]], "/body", ""):
+    >>> finder = ErrorFinder(dict[str, list[Item]])
+    >>> for error in finder.errors({"items": [{"name": 1}]}, "/body", "Expected `str` - at `$[...][0].name`"):
     ...     print(error["location"], error["code"])
     /body/items/0/name type
     /body/items/0/price missing
-
-    `fallback` is what msgspec said, in case the walk finds nothing.
     """
-    walk = _Walk(location, strict)
-    try:
-        walk.into(value, types.type_info(hint), None)
-    except (_Enough, RecursionError):
-        pass
-    return walk.errors or [_as_error(location, fallback)]
+
+    def __init__(self, hint: Any, *, strict: bool = True) -> None:
+        self._hint = hint
+        self._strict = strict
+        self._root: types.Type | None = None
+        self._hints: dict[int, Any] = {}
+
+    def errors(self, value: Any, location: str, message: str) -> list[FieldError]:
+        """Return the errors in a value, up to `MOST_ERRORS`; `message` is what msgspec said of the first one."""
+        if self._root is None:
+            self._root = types.type_info(self._hint)
+        walk = _Walk(location, self._strict, self._hints)
+        try:
+            walk.into(value, self._root, None, Failure.of(message))
+        except (_Enough, RecursionError):
+            pass
+        return walk.errors or [_as_error(location, Failure.of(message).text)]
 
 
 def pointer(start: str, *steps: object) -> str:
@@ -99,141 +117,195 @@ class _Enough(Exception):
     """Nobody reads further errors."""
 
 
-class _Walk:
-    """Converts a value piece by piece, and notes each piece that cannot be converted."""
+class Failure(NamedTuple):
+    """The first error in a value: its message, and the way to it from the value on."""
 
-    def __init__(self, start: str, strict: bool) -> None:
+    text: str
+    way: str
+    is_key: bool = False
+
+    @classmethod
+    def of(cls, message: str) -> Failure:
+        """Take the message of a `ValidationError` apart.
+
+        >>> Failure.of("Expected `int`, got `str` - at `$.items[3]`")
+        Failure(text='Expected `int`, got `str`', way='.items[3]', is_key=False)
+        """
+        match = _AT.fullmatch(message)
+        return cls(match[1], match[3], match[2] is not None) if match else cls(message, "")
+
+    def behind(self, step: str) -> Failure:
+        """Return the failure as it is told from behind the next step."""
+        return self._replace(way=self.way[len(step) :])
+
+
+class _Walk:
+    """Goes to each error in one value. Each part is converted once, as part of the largest that is not yet known."""
+
+    def __init__(self, start: str, strict: bool, hints: dict[int, Any]) -> None:
         self.errors: list[FieldError] = []
         self._start = start
         self._strict = strict
+        self._hints = hints
         self._room = MOST_CHARACTERS
+        self._repeats = 0
 
-    def into(self, value: Any, info: types.Type, place: Place | None) -> Any:
-        """Return the converted value, or `_INVALID`."""
+    def into(self, value: Any, info: types.Type, place: Place | None, failure: Failure) -> None:
+        """Note the errors in a value that msgspec has refused with `failure`."""
+        before = len(self.errors)
+        self._search(value, info, place, failure)
+        if len(self.errors) == before:  # no part is wrong: it is the whole
+            cls = getattr(info, "cls", None)
+            checks = hasattr(cls, "__post_init__") or hasattr(cls, "__attrs_attrs__")
+            self._note(place, failure.text, "invalid" if checks and isinstance(value, Mapping) else None)
+
+    def _search(self, value: Any, info: types.Type, place: Place | None, failure: Failure) -> None:
         while isinstance(info, types.Metadata):
             info = info.type
         if isinstance(info, types.UnionType):
-            return self._union(value, info, place)
-        if isinstance(value, Mapping):
-            if isinstance(info, types.StructType | types.DataclassType | types.TypedDictType) and not _by_position(
-                info
-            ):
-                return self._fields(value, info, place)
-            if isinstance(info, types.DictType):
-                return self._dict(value, info, place)
+            self._union(value, info, place, failure)
+        elif isinstance(value, Mapping):
+            if isinstance(info, _CLASSES) and not _by_position(info):
+                self._fields(value, info, place, failure)
+            elif isinstance(info, types.DictType):
+                self._dict(value, info, place, failure)
         elif isinstance(value, list | tuple):
             if isinstance(info, types.CollectionType):
-                return self._items(value, [info.item_type] * len(value), info, place)
-            if isinstance(info, types.TupleType) and len(info.item_types) == len(value):
-                return self._items(value, [*info.item_types], info, place)
-            if _by_position(info):
-                return self._positions(value, info, place)
-        return self._piece(value, _hint_of(info), place)
+                self._items(value, range(len(value)), info.item_type, place, failure)
+            elif isinstance(info, types.TupleType) and len(info.item_types) == len(value):
+                self._parts(value, dict(enumerate(info.item_types)), place, failure)
+            elif _by_position(info):
+                self._positions(value, info, place, failure)
 
-    def _piece(self, value: Any, hint: Any, place: Place | None) -> Any:
+    def _check(self, value: Any, info: types.Type, place: Place | None) -> None:
+        failure = self._failure(value, self._hint(info))
+        if failure is not None:
+            self.into(value, info, place, failure)
+
+    def _failure(self, value: Any, hint: Any) -> Failure | None:
         try:
-            return msgspec.convert(value, hint, strict=self._strict, str_keys=True)
+            msgspec.convert(value, hint, strict=self._strict, str_keys=True)
         except (msgspec.ValidationError, TypeError) as error:
-            return self._note(place, str(error))
+            return Failure.of(str(error))
+        return None
 
-    def _union(self, value: Any, info: types.UnionType, place: Place | None) -> Any:
+    def _hint(self, info: types.Type) -> Any:
+        hint = self._hints.get(id(info), _MISSING)
+        if hint is _MISSING:
+            hint = self._hints[id(info)] = _hint_of(info)
+        return hint
+
+    def _union(self, value: Any, info: types.UnionType, place: Place | None, failure: Failure) -> None:
         kinds = info.types
         if isinstance(value, Mapping):
             objects = [kind for kind in kinds if isinstance(kind, _OBJECTS) and not _by_position(kind)]
             if len(objects) == 1:
-                return self.into(value, objects[0], place)
-            if objects:
-                return self._tagged(value, objects, place)
+                self.into(value, objects[0], place, failure)
+            elif objects:
+                self._tagged(value, objects, place, failure)
         elif isinstance(value, list):
             arrays = [kind for kind in kinds if isinstance(kind, _ARRAYS) or _by_position(kind)]
-            if len(arrays) == 1:
-                return self.into(value, arrays[0], place)
             chosen = next((kind for kind in arrays if value and getattr(kind, "tag", None) == value[0]), None)
-            if chosen is not None:
-                return self.into(value, chosen, place)
-        return self._piece(value, _hint_of(info), place)
+            if chosen is not None or len(arrays) == 1:
+                self.into(value, chosen or arrays[0], place, failure)
 
-    def _tagged(self, value: Mapping[Any, Any], kinds: list[Any], place: Place | None) -> Any:
+    def _tagged(self, value: Mapping[Any, Any], kinds: list[Any], place: Place | None, failure: Failure) -> None:
         """One of several Structs, which a field tells apart."""
         field = next((kind.tag_field for kind in kinds if getattr(kind, "tag_field", None)), None)
         if field is None:
-            return self._piece(value, _any_of(kinds), place)
+            return
+        chosen = [kind for kind in kinds if getattr(kind, "tag", _MISSING) == value.get(field)]
         if field not in value:
-            return self._note(Place(place, field), "This field is required", "missing")
-        for kind in kinds:
-            if getattr(kind, "tag", None) == value[field]:
-                return self.into(value, kind, place)
-        return self._note(Place(place, field), f"Invalid value {value[field]!r}")
+            self._note(Place(place, field), "This field is required", "missing")
+        elif chosen:
+            self.into(value, chosen[0], place, failure)
+        else:
+            self._note(Place(place, field), f"Invalid value {value[field]!r}")
 
-    def _fields(self, value: Mapping[Any, Any], info: Any, place: Place | None) -> Any:
-        before = len(self.errors)
-        found: dict[str, Any] = {}
+    def _fields(self, value: Mapping[Any, Any], info: Any, place: Place | None, failure: Failure) -> None:
         tag_field = getattr(info, "tag_field", None)
         if tag_field is not None and value.get(tag_field, info.tag) != info.tag:
             self._note(Place(place, tag_field), f"Invalid value {value[tag_field]!r}")
-        for field in info.fields:
-            if field.encode_name in value:
-                inner = Place(place, field.encode_name)
-                found[field.name] = self.into(value[field.encode_name], field.type, inner)
-            elif field.required:
-                self._note(Place(place, field.encode_name), "This field is required", "missing")
+        fields = {field.encode_name: field for field in info.fields}
+        valid = self._parts(value, {name: field.type for name, field in fields.items()}, place, failure)
+        for name, field in fields.items():
+            if field.required and name not in value:
+                self._note(Place(place, name), "This field is required", "missing")
         if getattr(info, "forbid_unknown_fields", False):
-            known = {tag_field, *(field.encode_name for field in info.fields)}
             for name in value:
-                if name not in known:
+                if name not in fields and name != tag_field:
                     self._note(Place(place, name), "There is no such field", "unknown")
-        self._attrs_checks(info, {name: each for name, each in found.items() if each is not _INVALID}, place)
-        return _INVALID if len(self.errors) > before else self._made(info, found, place)
+        self._attrs_checks(info, {name: value[name] for name in valid}, place)
 
-    def _positions(self, value: list[Any] | tuple[Any, ...], info: Any, place: Place | None) -> Any:
-        """Return a Struct that is sent as an array, and a named tuple."""
-        before = len(self.errors)
+    def _positions(self, value: Any, info: Any, place: Place | None, failure: Failure) -> None:
+        """Note the errors of a Struct that is sent as an array, or of a named tuple."""
         first = 0 if getattr(info, "tag", None) is None else 1
-        found: dict[str, Any] = {}
-        for index, field in enumerate(info.fields, first):
-            if index < len(value):
-                found[field.name] = self.into(value[index], field.type, Place(place, index))
-            elif field.required:
+        fields = dict(enumerate(info.fields, first))
+        self._parts(value, {index: field.type for index, field in fields.items()}, place, failure)
+        for index, field in fields.items():
+            if field.required and index >= len(value):
                 self._note(Place(place, index), "This field is required", "missing")
-        if len(self.errors) > before:
-            return _INVALID
-        return self._piece(value, _hint_of(info), place) if first else self._made(info, found, place)
 
-    def _items(self, value: Any, kinds: list[types.Type], info: Any, place: Place | None) -> Any:
-        before = len(self.errors)
-        items = [
-            self.into(each, kind, Place(place, index))
-            for index, (each, kind) in enumerate(zip(value, kinds, strict=True))
-        ]
-        if len(self.errors) > before:
-            return _INVALID
-        if isinstance(info, types.TupleType):
-            return tuple(items)
-        return self._piece(items, _hint_of(info), place)
+    def _parts(self, value: Any, kinds: Mapping[Any, types.Type], place: Place | None, failure: Failure) -> list[Any]:
+        """Check parts that have a type each, in the order of the value; return the names of those that fit."""
+        names = [name for name in (value if isinstance(value, Mapping) else range(len(value))) if name in kinds]
+        ways = {name: _step_to(name) for name in names}
+        leading = [name for name in names if _leads_to(failure.way, ways[name])]
+        failed = max(leading, key=lambda name: len(ways[name]), default=_MISSING)
+        is_known, valid = bool(leading), []
+        for name in names:
+            before = len(self.errors)
+            if name == failed:
+                is_known = False
+                self.into(value[name], kinds[name], Place(place, name), failure.behind(ways[name]))
+            elif not is_known:
+                self._check(value[name], kinds[name], Place(place, name))
+            if len(self.errors) == before:
+                valid.append(name)
+        return valid
 
-    def _dict(self, value: Mapping[Any, Any], info: types.DictType, place: Place | None) -> Any:
-        before = len(self.errors)
-        found: dict[Any, Any] = {}
-        key_hint: Any = dict.__class_getitem__((_hint_of(info.key_type), Any))
-        for key, each in value.items():
-            inner = Place(place, key)
-            known = self._piece({key: None}, key_hint, inner)
-            converted = self.into(each, info.value_type, inner)
-            if known is not _INVALID:
-                found[next(iter(known))] = converted
-        return _INVALID if len(self.errors) > before else self._piece(found, _hint_of(info), place)
+    def _items(
+        self, items: Any, steps: Sequence[object], info: types.Type, place: Place | None, failure: Failure | None
+    ) -> None:
+        """Check items of one type, from the first error on, block by block; `steps` has what leads to each."""
+        hint, start = list.__class_getitem__(self._hint(info)), 0
+        if failure is not None and not _INDEX.match(failure.way):
+            failure = None
+        while start < len(items):
+            failure = failure or self._failure(items[start : start + BLOCK], hint)
+            match = _INDEX.match(failure.way) if failure is not None else None
+            at = start + int(match[1]) if match is not None else len(items)
+            if failure is None or match is None or at >= len(items):
+                start += BLOCK
+            else:
+                self.into(items[at], info, Place(place, steps[at]), failure.behind(match[0]))
+                start = at + 1
+            failure = None
 
-    def _made(self, info: Any, found: dict[str, Any], place: Place | None) -> Any:
-        """Return an instance, so that what its class has to say about the whole is heard."""
-        cls: Any = get_origin(info.cls) or info.cls
-        attributes = getattr(cls, "__attrs_attrs__", ())
-        if attributes:
-            found = {each.alias: found[each.name] for each in attributes if each.init and each.name in found}
-        try:
-            return cls(**found)
-        except (TypeError, ValueError) as error:
-            checks = attributes or hasattr(cls, "__post_init__")
-            return self._note(place, _said(error), "invalid") if checks else found
+    def _dict(self, value: Mapping[Any, Any], info: types.DictType, place: Place | None, failure: Failure) -> None:
+        keys, is_inside = list(value), failure.way.startswith(_ANY_KEY)
+        is_large = len(keys) > MOST_KEYS
+        if is_inside and len(keys) == 1:
+            known = failure._replace(way="[0]" + failure.way[len(_ANY_KEY) :])
+            self._items(list(value.values()), keys, info.value_type, place, known)
+        elif failure.is_key and is_large and not is_inside:
+            self._note(place, f"{failure.text}, as a key")
+        elif not is_inside or self._repeats < MOST_REPEATS:
+            self._repeats += is_inside
+            if not is_large and self._hint(info.key_type) is not str:
+                self._keys(keys, dict.__class_getitem__((self._hint(info.key_type), Any)), place)
+            self._items(list(value.values()), keys, info.value_type, place, None)
+            self._repeats -= is_inside
+
+    def _keys(self, keys: list[Any], hint: Any, place: Place | None) -> None:
+        for start in range(0, len(keys), BLOCK):
+            block = keys[start : start + BLOCK]
+            if self._failure(dict.fromkeys(block), hint) is None:
+                continue
+            for key in block:
+                failure = self._failure({key: None}, hint)
+                if failure is not None:
+                    self._note(Place(place, key), failure.text)
 
     def _attrs_checks(self, info: Any, found: dict[str, Any], place: Place | None) -> None:
         """Ask each validator of an attrs class: its constructor stops at the first one that objects."""
@@ -241,20 +313,22 @@ class _Walk:
         attributes = [each for each in getattr(cls, "__attrs_attrs__", ()) if each.validator is not None]
         if not attributes:
             return
-        names = {field.name: field.encode_name for field in info.fields}
+        fields = {field.name: field for field in info.fields if field.encode_name in found}
         instance = object.__new__(cls)
-        for name, value in found.items():
-            object.__setattr__(instance, name, value)
+        for name, field in fields.items():
+            value = found[field.encode_name]
+            converted = msgspec.convert(value, self._hint(field.type), strict=self._strict, str_keys=True)
+            object.__setattr__(instance, name, converted)
         for each in attributes:
-            if each.name in found:
+            if each.name in fields:
                 try:
-                    each.validator(instance, each, found[each.name])
+                    each.validator(instance, each, getattr(instance, each.name))
                 except (TypeError, ValueError) as error:
-                    self._note(Place(place, names[each.name]), _said(error), "invalid")
+                    self._note(Place(place, fields[each.name].encode_name), _said(error), "invalid")
                 except AttributeError:
                     continue  # it looks at a field that is missing, or wrong itself
 
-    def _note(self, place: Place | None, message: str, code: str | None = None) -> Any:
+    def _note(self, place: Place | None, message: str, code: str | None = None) -> None:
         steps: list[object] = []
         while place is not None:
             steps.append(place.step)
@@ -264,10 +338,10 @@ class _Walk:
         self.errors.append(error)
         if len(self.errors) >= MOST_ERRORS or self._room < 0:
             raise _Enough
-        return _INVALID
 
 
-_OBJECTS: Final = (types.StructType, types.DataclassType, types.TypedDictType, types.DictType)
+_CLASSES: Final = (types.StructType, types.DataclassType, types.TypedDictType)
+_OBJECTS: Final = (*_CLASSES, types.DictType)
 _ARRAYS: Final = (types.CollectionType, types.TupleType)
 
 
@@ -275,23 +349,34 @@ def _by_position(info: Any) -> bool:
     return isinstance(info, types.NamedTupleType) or getattr(info, "array_like", False)
 
 
-def _any_of(kinds: Iterable[types.Type]) -> Any:
-    return Union[tuple(map(_hint_of, kinds))]  # noqa: UP007  # made of what is known at run time only
+def _step_to(name: object) -> str:
+    return f"[{name}]" if isinstance(name, int) else f".{name}"
+
+
+def _leads_to(way: str, step: str) -> bool:
+    """Return whether a way begins with a step; the name of a field may have dots in it."""
+    return way.startswith(step) and way[len(step) :][:1] in ("", ".", "[")
 
 
 def _hint_of(info: Any) -> Any:
-    """Return a type that stands for a kind: with its constraints, and without what is inside of it."""
+    """Return the type that a kind describes, with its constraints."""
     while isinstance(info, types.Metadata):
         info = info.type
     if isinstance(info, types.UnionType):
-        return _any_of(info.types)
+        return Union[tuple(map(_hint_of, info.types))]  # noqa: UP007  # made of what is known at run time only
     if isinstance(info, types.LiteralType):
         return Literal[info.values]
     if isinstance(info, types.TupleType):
-        return tuple[(Any,) * len(info.item_types)]  # type: ignore[misc]
+        return tuple.__class_getitem__(tuple(map(_hint_of, info.item_types)))
     plain = _PLAIN.get(type(info), _PLAIN)
     if plain is _PLAIN:
         plain = getattr(info, "cls", None) or _standard(type(info).__name__)
+    elif isinstance(info, types.VarTupleType):
+        plain = tuple.__class_getitem__((_hint_of(info.item_type), ...))
+    elif isinstance(info, types.CollectionType):
+        plain = plain.__class_getitem__(_hint_of(info.item_type))
+    elif isinstance(info, types.DictType):
+        plain = dict.__class_getitem__((_hint_of(info.key_type), _hint_of(info.value_type)))
     said = {name: getattr(info, name, None) for name in _CONSTRAINTS}
     said = {name: value for name, value in said.items() if value is not None}
     return Annotated[plain, msgspec.Meta(**said)] if said else plain
@@ -315,13 +400,6 @@ def _said(error: Exception) -> str:
 
 
 def _as_error(location: str, message: str, code: str | None = None) -> FieldError:
-    match = _PATH.fullmatch(message)
-    if match is not None:
-        message, way = match.groups()
-        steps = _STEP.match(way)
-        while steps is not None:
-            location = pointer(location, steps[1] or steps[2])
-            steps = _STEP.match(way, steps.end())
     if code is None:
         code = next((code for sign, code in _CODES if sign in message), "invalid")
     return {"location": location, "message": message, "code": code}

@@ -24,7 +24,7 @@ from starlette.requests import HTTPConnection
 from kick.exceptions import BadRequest, FieldError, UnprocessableEntity
 from kick.http.uploads import is_upload
 from kick.http.validation.dataclass_defaults import filler
-from kick.http.validation.errors import MOST_ERRORS, errors_in, pointer
+from kick.http.validation.errors import MOST_ERRORS, ErrorFinder, pointer
 
 Decode = Callable[[bytes], Any]
 Convert = Callable[[Any], Any]
@@ -122,13 +122,13 @@ def json_decoder(hint: Any) -> Decode:
     """
     if needs_pydantic(hint):
         return _pydantic_decoder(hint)
-    decode = msgspec.json.Decoder(hint).decode
+    decode, finder = msgspec.json.Decoder(hint).decode, ErrorFinder(hint)
 
     def decode_body(body: bytes) -> Any:
         try:
             return decode(body)
         except msgspec.ValidationError as error:
-            raise invalid(errors_in(decode_json(body), hint, "/body", str(error))) from None
+            raise invalid(finder.errors(decode_json(body), "/body", str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _malformed(error, body) from None
 
@@ -148,12 +148,13 @@ def converter(hint: Any, part: str) -> Convert:
     if needs_pydantic(hint):
         adapter = _adapter(hint)
         return lambda value: _validated(adapter.validate_python, value, part, value)
+    finder = ErrorFinder(hint, strict=False)
 
     def convert(value: Any) -> Any:
         try:
             return msgspec.convert(value, hint, strict=False, str_keys=True)
         except msgspec.ValidationError as error:
-            raise invalid(errors_in(value, hint, f"/{part}", str(error), strict=False)) from None
+            raise invalid(finder.errors(value, f"/{part}", str(error))) from None
 
     fill = filler(hint)
     return convert if fill is None else lambda value: fill(convert(value))
@@ -222,6 +223,21 @@ def role_of(hint: Any) -> Role:
     return Role.DATA if _is_data(origin or hint) else Role.SERVICE
 
 
+def is_constrained(hint: Any) -> bool:
+    """Return whether a plain type has constraints of msgspec's: `Annotated[int, Meta(ge=1)]`.
+
+    >>> is_constrained(Annotated[int, msgspec.Meta(ge=1)] | None), is_constrained(int)
+    (True, False)
+    """
+    if isinstance(hint, NewType):
+        return is_constrained(hint.__supertype__)
+    if get_origin(hint) in (Union, UnionType):
+        return any(map(is_constrained, get_args(hint)))
+    if get_origin(hint) is not Annotated:
+        return False
+    return any(isinstance(each, msgspec.Meta) for each in hint.__metadata__) or is_constrained(hint.__origin__)
+
+
 def _first(roles: list[Role]) -> Role:
     return next((each for each in roles if each is not Role.SERVICE), Role.SERVICE)
 
@@ -246,7 +262,7 @@ def invalid(errors: list[FieldError]) -> UnprocessableEntity:
     '1 thing is wrong with the request.'
     """
     things = "1 thing is" if len(errors) == 1 else f"{len(errors)} things are"
-    more = " There may be more." if len(errors) >= MOST_ERRORS else ""
+    more = f" Validation stopped after {MOST_ERRORS} errors." if len(errors) >= MOST_ERRORS else ""
     return UnprocessableEntity(f"{things} wrong with the request.{more}", errors=errors)
 
 

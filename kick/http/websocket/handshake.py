@@ -32,7 +32,15 @@ from kick.http.response.base import Response, empty_response, header_line
 from kick.http.routing.decorators import SocketInfo
 from kick.http.websocket.messages import Frames, InvalidMessage, short_reason
 from kick.http.websocket.scope import as_request
-from kick.http.websocket.socket import ABNORMAL, GOING_AWAY, INTERNAL_ERROR, POLICY_VIOLATION, Socket, SocketClosed
+from kick.http.websocket.socket import (
+    ABNORMAL,
+    GOING_AWAY,
+    INTERNAL_ERROR,
+    POLICY_VIOLATION,
+    SESSION_ENDED,
+    Socket,
+    SocketClosed,
+)
 from kick.shutdown import Shutdown
 
 logger: Final = logging.getLogger("kick.http")
@@ -65,6 +73,9 @@ class Handshake:
         self._answered = anyio.Event()
         self._is_open = False
         self._watching: anyio.CancelScope | None = None
+        self._watching_session: anyio.CancelScope | None = None
+        self._session_ended = anyio.Event()
+        self._unwatch: Callable[[], None] = lambda: None
 
     async def serve(self, ctx: RequestContext[Any], endpoint: Endpoint, shutdown: Shutdown) -> None:
         """Take the request to the end of its chain, answer it, and wait for the end of the connection."""
@@ -77,6 +88,7 @@ class Handshake:
                 if self._accepted is not None and response.status_code == SWITCHING_PROTOCOLS:
                     await self._open(response, ctx)
                     self._tasks.start_soon(self._close_at, shutdown)
+                    self._tasks.start_soon(self._close_with_session)
                 else:
                     await refuse(response, self.scope, self.send)
             except OSError:
@@ -134,14 +146,22 @@ class Handshake:
                 await socket.close()
         finally:
             self._is_open = False
-            if self._watching is not None:
-                self._watching.cancel()
+            self._unwatch()
+            for watching in (self._watching, self._watching_session):
+                if watching is not None:
+                    watching.cancel()
 
     async def _close_at(self, shutdown: Shutdown) -> None:
         if self._is_open and self._socket is not None:
             with anyio.CancelScope() as self._watching:
                 await shutdown.wait()
                 await self._socket.close(GOING_AWAY, "The server is stopping.")
+
+    async def _close_with_session(self) -> None:
+        if self._is_open and self._socket is not None:
+            with anyio.CancelScope() as self._watching_session:
+                await self._session_ended.wait()
+                await self._socket.close(SESSION_ENDED, "The session has ended.")
 
     def _refuse(self, error: Exception) -> None:
         if not self._decided.is_set():
@@ -157,6 +177,7 @@ class Handshake:
         await self.send({"type": "websocket.accept", "subprotocol": self._subprotocol, "headers": headers})
         if ctx.opened_session is not None:
             ctx.opened_session.state.accepted()
+            self._unwatch = ctx.opened_session.on_end(self._session_ended.set)
         self._is_open = True
 
 

@@ -22,6 +22,9 @@ In = TypeVar("In", default=Any)
 Out = TypeVar("Out", default=Any)
 
 NORMAL: Final = 1000
+SESSION_ENDED: Final = 4401
+"""The code of a connection that is closed because its session has ended: by a logout, a revocation or with time."""
+
 GOING_AWAY: Final = 1001
 NO_STATUS: Final = 1005
 ABNORMAL: Final = 1006

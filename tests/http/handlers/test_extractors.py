@@ -321,15 +321,15 @@ async def test_an_error_says_what_was_expected() -> None:
     ]
 
 
-async def test_two_hundred_errors_are_two_hundred() -> None:
-    answer = await post(list[int], ["x"] * 200)
-    assert answer.locations == [f"/body/{index}" for index in range(200)]
+async def test_ninety_nine_errors_are_ninety_nine() -> None:
+    answer = await post(list[int], ["x"] * 99)
+    assert answer.locations == [f"/body/{index}" for index in range(99)]
 
 
 async def test_an_invalid_body_never_makes_a_response_much_larger_than_itself() -> None:
     many = await post(list[int], ["x"] * 100_000)
-    assert len(many.json()["errors"]) == 1000
-    assert many.json()["detail"] == "1000 things are wrong with the request. There may be more."
+    assert len(many.json()["errors"]) == 100
+    assert many.json()["detail"] == "100 things are wrong with the request. Validation stopped after 100 errors."
     body = msgspec.json.encode({"k" * 200_000: ["x"] * 10_000})
     long = await ask(
         app_taking(dict[str, list[int]]), "/", method="POST", body=body, headers={"content-type": "application/json"}

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kick.http.validation.errors import MOST_ERRORS, errors_in, pointer
+from kick.exceptions import FieldError
+from kick.http.validation.errors import MOST_ERRORS, ErrorFinder, pointer
 from tests.http.handlers.test_extractors import Card, Circle, Item, Order, Page, Parcel, Point, Range, Row, Square, Tree
 
 HINTS = [
@@ -83,7 +84,7 @@ def test_errors_are_found_where_and_only_where_there_are_some(hint: Any, value: 
     try:
         msgspec.json.decode(body, type=hint)
     except msgspec.ValidationError as error:
-        errors = errors_in(value, hint, "/body", str(error))
+        errors = ErrorFinder(hint).errors(value, "/body", str(error))
         assert errors
         assert all(is_there(value, each["location"], "/body") for each in errors), errors
         assert len({(each["location"], each["message"]) for each in errors}) == len(errors)
@@ -93,14 +94,14 @@ def test_errors_are_found_where_and_only_where_there_are_some(hint: Any, value: 
 @pytest.mark.parametrize(
     ("message", "location"),
     [
-        ("Expected `int`, got `str` - at `$.items[3].name`", "/body/items/3/name"),
+        ("Expected `int`, got `str` - at `$.items[3].name`", "/body"),
         ("Expected `int`, got `str` - at `$[...].name`", "/body"),
         ("Expected `int`, got `str` - at `$`", "/body"),
         ("Something else", "/body"),
     ],
 )
 def test_what_the_walk_does_not_find_is_said_as_it_was(message: str, location: str) -> None:
-    (error,) = errors_in(1, int, "/body", message)
+    (error,) = ErrorFinder(int).errors(1, "/body", message)
     assert error["location"] == location
     assert error["message"] == message.partition(" - at")[0]
 
@@ -109,10 +110,16 @@ def test_a_pointer_escapes_its_steps() -> None:
     assert pointer("/body", "a/b~c", 0, "") == "/body/a~1b~0c/0/"
 
 
+def errors_in(value: Any, hint: Any) -> list[FieldError]:
+    with pytest.raises(msgspec.ValidationError) as error:
+        msgspec.convert(value, hint)
+    return ErrorFinder(hint).errors(value, "/body", str(error.value))
+
+
 def fastest(value: Any, hint: Any) -> float:
     def once() -> float:
         begun = time.thread_time()
-        errors_in(value, hint, "/body", "")
+        errors_in(value, hint)
         return time.thread_time() - begun
 
     return min(once() for _ in range(5))
@@ -126,7 +133,7 @@ def nested(depth: int, width: int) -> Any:
 
 
 def test_depth_does_not_multiply_the_time() -> None:
-    assert fastest(nested(100, 3000), Tree) < 4 * fastest(nested(1, 3000), Tree)
+    assert fastest(nested(100, 30_000), Tree) < 4 * fastest(nested(1, 30_000), Tree)
 
 
 def test_length_does_not_multiply_the_time() -> None:
@@ -135,5 +142,5 @@ def test_length_does_not_multiply_the_time() -> None:
 
 
 def test_no_more_is_reported_than_anybody_reads() -> None:
-    assert len(errors_in(["x"] * 5000, list[int], "/body", "")) == MOST_ERRORS
-    assert len(errors_in({"k" * 60_000: ["x"] * 500}, dict[str, list[int]], "/body", "")) == 2
+    assert len(errors_in(["x"] * 5000, list[int])) == MOST_ERRORS
+    assert len(errors_in({"k" * 60_000: ["x"] * 500}, dict[str, list[int]])) == 2

@@ -1,7 +1,6 @@
 """What a `RedisStore` can be made from."""
 
 import asyncio
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from redis.backoff import ConstantBackoff, NoBackoff
 from kick.session.stores.redis import RedisStore
 from kick.session.stores.redis.client import connection
 from kick.testing.store_contract.base import record_of, started
+from tests.support.certificates import certify
 from tests.support.ports import free_port
-from tests.support.programs import program
 from tests.support.redis import RedisCluster, RedisServer
 from tests.support.setup_errors import raises_code
 
@@ -275,10 +274,7 @@ async def test_a_server_is_reached_by_a_unix_socket(tmp_path: Path) -> None:
 def certificate(tmp_path: Path) -> Path:
     """A certificate for this machine, with its key beside it in `key.pem`."""
     certificate = tmp_path / "certificate.pem"
-    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(certificate)]
-    command = [program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *name, *files]
-    subprocess.run(command, check=True, capture_output=True)
+    certify(certificate, tmp_path / "key.pem")
     return certificate
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
 
+import anyio
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kick.exceptions import PROBLEM_JSON
+from kick.session.asgi.request_session import RequestSession, replace_session
 from kick.session.errors import SessionUnavailable
 from kick.session.headers import RawHeaders, finish_headers
 from kick.session.manager import SessionManager
-from kick.session.request_session import RequestSession, replace_session
 from kick.session.session import Session
 from kick.session.state import SessionState
 from kick.signing import Secret
+
+SESSION_ENDED: Final = 4401
+"""The code of a WebSocket that is closed because its session has ended."""
+
+ENDED: Final = "The session has ended."
 
 
 class SessionMiddleware:
@@ -49,14 +57,19 @@ class SessionMiddleware:
                 await self.app(scope, receive, send)
             finally:
                 await self.manager.store.aclose()
-        elif isinstance(scope.get("session"), Session) or not self.manager.is_within(scope["path"]):
+        elif self._is_inside(scope.get("session")) or not self.manager.is_within(scope["path"]):
             await self.app(scope, receive, send)
         else:
             # Not the whole scope, which leads back to the session: only the garbage collector would free the two.
             state = await self.manager.open(
                 {name: scope[name] for name in ("client", "headers", "method") if name in scope}
             )
-            await serve_with_session(self.manager, state, self.app, scope, receive, send)
+            # The scope of what is around keeps its own session.
+            await serve_with_session(self.manager, state, self.app, dict(scope), receive, send)
+
+    def _is_inside(self, around: object) -> bool:
+        """Return whether the session around has the cookie of this middleware, which then has nothing to do."""
+        return isinstance(around, Session) and around.cookie_name == self.manager.options.cookie.name
 
 
 async def serve_with_session(
@@ -76,6 +89,7 @@ class _Connection:
         self._state = state
         self._send = send
         self._scheme: str = scope.get("scheme", "http")
+        self._session: Session[Any] = scope["session"]
         self._started = False
 
     def finish(self, headers: RawHeaders, *, accessed: bool, cookies: tuple[bytes, ...]) -> None:
@@ -88,20 +102,57 @@ class _Handshake(_Connection):
     """The opening of a WebSocket, whose acceptance is the last message that can carry a cookie."""
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
+        self._unwatch: Callable[[], None] | None = None
         try:
-            await app(scope, receive, self.send)
+            await app(scope, self.receive, self.send)
         except SessionUnavailable as error:
             if self._started:
                 raise
             await self._refuse(error, "websocket.http.response" in scope.get("extensions", {}))
+        finally:
+            if self._unwatch is not None:
+                self._unwatch()
+
+    async def receive(self) -> Message:
+        """Receive a message; a disconnect, with the code 4401, as soon as the session has ended."""
+        if self._unwatch is None:
+            return await self._receive()
+        message = asyncio.ensure_future(self._receive())
+        ended = asyncio.ensure_future(self._ended.wait())
+        try:
+            await asyncio.wait([message, ended], return_when=asyncio.FIRST_COMPLETED)
+            if not message.done():
+                await self._close()
+                return {"type": "websocket.disconnect", "code": SESSION_ENDED, "reason": ENDED}
+            return message.result()
+        finally:
+            for task in (message, ended):
+                task.cancel()
+
+    async def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            await self._send({"type": "websocket.close", "code": SESSION_ENDED, "reason": ENDED})
+
+    _closed = False
 
     async def send(self, message: Message) -> None:
         self._started = True
+        if self._closed:
+            return
+        if message["type"] == "websocket.close":
+            self._closed = True
         if message["type"] == "websocket.accept":
             headers = list(message.get("headers", ()))
             self.finish(headers, accessed=False, cookies=self._manager.cookies_of(self._state))
             message = {**message, "headers": headers}
             self._state.accepted()
+            await self._send(message)
+            self._unwatch = self._session.on_end(self._ended.set)
+            return
         await self._send(message)
 
     async def _refuse(self, error: SessionUnavailable, with_a_response: bool) -> None:
@@ -120,12 +171,15 @@ class _Exchange(_Connection):
     def __init__(self, manager: SessionManager, state: SessionState, send: Send, scope: Scope) -> None:
         super().__init__(manager, state, send, scope)
         self._scope = scope
-        self._session: Session[Any] = scope["session"]
         self._refused = False
+        self._streaming: anyio.CancelScope | None = None
+        self._unwatch: Callable[[], None] | None = None
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
         try:
-            await app(scope, receive, self.send)
+            with anyio.CancelScope() as streaming:
+                self._streaming = streaming
+                await app(scope, receive, self.send)
         except SessionUnavailable as error:
             if self._started:
                 raise
@@ -134,6 +188,11 @@ class _Exchange(_Connection):
             if not self._started:
                 await self._save_cookie()
             raise
+        finally:
+            if self._unwatch is not None:
+                self._unwatch()
+        if streaming.cancelled_caught:  # an event stream whose session has ended
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def send(self, message: Message) -> None:
         if self._refused:
@@ -154,6 +213,8 @@ class _Exchange(_Connection):
             headers = list(message.get("headers", ()))
             self.finish(headers, accessed=self._state.accessed, cookies=cookies)
             message = {**message, "headers": headers}
+            if self._streaming is not None and any(_is_event_stream(*header) for header in headers):
+                self._unwatch = self._session.on_end(self._streaming.cancel)
         await self._send(message)
 
     async def _refuse(self, error: SessionUnavailable) -> None:
@@ -174,6 +235,10 @@ class _Exchange(_Connection):
             self.finish(headers, accessed=True, cookies=cookies)
             await self._send({"type": "http.response.start", "status": 500, "headers": headers})
             await self._send({"type": "http.response.body", "body": b"Internal Server Error"})
+
+
+def _is_event_stream(name: bytes, value: bytes) -> bool:
+    return name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
 
 
 def _problem(error: SessionUnavailable) -> tuple[RawHeaders, bytes]:

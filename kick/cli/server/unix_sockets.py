@@ -1,0 +1,57 @@
+"""Unix sockets: for a proxy on the same machine, in place of a port."""
+
+from __future__ import annotations
+
+import socket
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from kick.cli.errors import bad_unix_socket, unix_socket_taken
+
+MODE: Final = 0o666
+"""Everybody who may enter the folder may connect: the proxy is another user, most often."""
+
+
+@contextmanager
+def listening_at(path: Path, backlog: int) -> Generator[socket.socket]:
+    """Listen on a Unix socket, which is removed at the end. One that nobody listens on any more is replaced.
+
+    Raises `KickError`: `unix-socket` and `unix-socket-taken`.
+    """
+    _remove_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with sock:
+        try:
+            sock.bind(str(path))
+            path.chmod(MODE)
+            sock.listen(backlog)
+        except OSError as error:
+            raise bad_unix_socket(path, error.strerror or str(error)) from None
+        own = path.stat().st_ino
+        try:
+            yield sock
+        finally:
+            with suppress(FileNotFoundError):
+                if path.stat().st_ino == own:  # a server that was started later may have put its own there
+                    path.unlink()
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return  # binding says what is wrong with the folder
+    if not stat.S_ISSOCK(mode):
+        raise bad_unix_socket(path, "There is a file of this name")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        try:
+            trial.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+        except OSError as error:
+            raise bad_unix_socket(path, error.strerror or str(error)) from None
+        else:
+            raise unix_socket_taken(path)

@@ -1,0 +1,1 @@
+"""Sessions in ASGI applications that are not written with kick."""

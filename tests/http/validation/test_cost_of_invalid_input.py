@@ -1,0 +1,143 @@
+"""An invalid value costs at most five times the processor time of a valid one of the same size."""
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+from msgspec import Meta
+from starlette.datastructures import QueryParams
+
+from kick.exceptions import HTTPError
+from kick.http.validation.errors import MOST_ERRORS
+from kick.http.validation.fields import collector
+from kick.http.validation.serialization import converter, json_decoder
+
+MOST_TIMES = 5
+
+
+class Cat(msgspec.Struct, tag="cat"):
+    lives: int
+
+
+class Dog(msgspec.Struct, tag="dog"):
+    tricks: list[str]
+
+
+class Row(msgspec.Struct):
+    number: int
+    name: str = ""
+    tags: list[str] = []
+
+
+class Node(msgspec.Struct):
+    items: list[int] = []
+    child: "Node | None" = None
+    named: "dict[str, Node]" = {}
+
+
+class Search(msgspec.Struct):
+    number: list[int]
+
+
+def list_of(valid: str, invalid: str, size: int, where: str) -> tuple[str, str]:
+    items = [valid] * size
+    wrong = {"last": [size - 1], "first": [0], "spread": range(0, size, size // 50), "all": range(size)}[where]
+    broken = items.copy()
+    for index in wrong:
+        broken[index] = invalid
+    return f"[{','.join(items)}]", f"[{','.join(broken)}]"
+
+
+def dict_of(valid: str, invalid: str, size: int, where: str) -> tuple[str, str]:
+    good, bad = (texts[1:-1].split(",") for texts in list_of(valid, invalid, size, where))
+    both = ("{" + ",".join(f'"{index}":{each}' for index, each in enumerate(texts)) + "}" for texts in (good, bad))
+    return next(both), next(both)
+
+
+def wrong_key(size: int) -> tuple[str, str]:
+    valid, _ = dict_of("1", "1", size, "last")
+    return valid, valid[:-1] + ',"x":1}'
+
+
+def nested(start: str, end: str, depth: int, size: int) -> tuple[str, str]:
+    good, bad = list_of("1", '"x"', size, "last")
+    return (start * depth + f'{{"items":{good}}}' + end * depth, start * depth + f'{{"items":{bad}}}' + end * depth)
+
+
+LISTS: dict[str, tuple[Any, str, str]] = {
+    "optional numbers": (list[int | None], "1", '""'),
+    "constrained": (list[Annotated[int, Meta(ge=0)]], "1", "-1"),
+    "union of five": (list[int | str | bool | dict[str, int] | None], "1", "1.5"),
+    "tagged union": (list[Cat | Dog], '{"type":"dog","tricks":["t"]}', '{"type":"dog","tricks":[1]}'),
+    "structs": (list[Row], '{"number":1,"name":"n","tags":["t"]}', '{"number":"x","name":"n","tags":["t"]}'),
+    "missing": (list[Row], '{"number":1,"name":"n"}', '{"name":"n"}'),
+    "set": (set[int], "1", '""'),
+    "tuples": (list[tuple[int, int]], "[1,2]", '[1,"x"]'),
+    "lists": (list[list[int]], "[1]", '["x"]'),
+}
+BODIES: dict[str, Callable[[], tuple[Any, tuple[str, str]]]] = {
+    f"{name}, {where}": lambda name=name, where=where: (  # type: ignore[misc]
+        LISTS[name][0],
+        list_of(*LISTS[name][1:], 20_000 if len(LISTS[name][1]) > 5 else 200_000, where),
+    )
+    for name in LISTS
+    for where in ("last", "first", "spread", "all")
+}
+BODIES |= {
+    "dictionary, last": lambda: (dict[str, int], dict_of("1", '"x"', 200_000, "last")),
+    "dictionary, spread": lambda: (dict[str, int | None], dict_of("1", '"x"', 200_000, "spread")),
+    "dictionary with keys, spread": lambda: (dict[int, int], dict_of("1", '"x"', 200_000, "spread")),
+    "dictionary with a wrong key": lambda: (dict[int, int], wrong_key(200_000)),
+    "dictionary with keys, last": lambda: (dict[int, int], dict_of("1", '"x"', 200_000, "last")),
+    "deep Structs": lambda: (Node, nested('{"items":[1],"child":', "}", 50, 300_000)),
+    "deep dictionaries": lambda: (Node, nested('{"named":{"a":', "}}", 50, 300_000)),
+    "deep dictionaries of two": lambda: (Node, nested('{"named":{"a":{},"b":', "}}", 50, 300_000)),
+}
+
+
+def fastest(call: Callable[[], object]) -> float:
+    def once() -> float:
+        begun = time.thread_time()
+        call()
+        return time.thread_time() - begun
+
+    gc.collect()
+    gc.freeze()  # what other tests left behind is not gone through again
+    try:
+        return min(once() for _ in range(3))
+    finally:
+        gc.unfreeze()
+
+
+def refused(call: Callable[[], object]) -> Callable[[], object]:
+    def run() -> None:
+        with pytest.raises(HTTPError) as error:
+            call()
+        assert 0 < len(error.value.extensions["errors"]) <= MOST_ERRORS
+
+    return run
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_an_invalid_body_costs_little_more_than_a_valid_one(name: str) -> None:
+    hint, (valid, invalid) = BODIES[name]()
+    decode = json_decoder(hint)
+    good, bad = fastest(lambda: decode(valid.encode())), fastest(refused(lambda: decode(invalid.encode())))
+    assert bad < MOST_TIMES * good, f"{bad / good:.1f}"
+
+
+@pytest.mark.parametrize("part", ["query", "body"])
+@pytest.mark.parametrize("hint", [Search, dict[str, list[int]]], ids=["Struct", "dictionary"])
+def test_an_invalid_query_or_form_costs_little_more_than_a_valid_one(part: str, hint: Any) -> None:
+    convert, collect = converter(hint, part), collector(hint)
+    texts = [urlencode([("number", 1)] * 20_000 + [("number", end)]) for end in ("1", "x")]
+
+    def read(text: str) -> Any:
+        return convert(collect(QueryParams(text)))
+
+    good, bad = fastest(lambda: read(texts[0])), fastest(refused(lambda: read(texts[1])))
+    assert bad < MOST_TIMES * good, f"{bad / good:.1f}"

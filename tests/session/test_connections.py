@@ -1,0 +1,366 @@
+"""Logout reaches what is open: WebSockets and event streams end with the session they were opened with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+
+from kick import Controller, Get, Module, Post, RequestContext, Sessions, Socket, WebSocket, bootstrap
+from kick.auth import login
+from kick.session import SessionMiddleware, session
+from tests.session.conftest import make_store
+from tests.session.harness import SECRET, calls_to
+
+QUICKLY = 20.0
+"""Seconds within which what is to happen at once has to happen, on a slow machine too."""
+
+
+@Controller("")
+class Site:
+    @Post("/in")
+    async def enter(self, ctx: RequestContext) -> None:
+        await login(ctx, 7)
+
+    @Post("/act/{verb}")
+    async def act(self, ctx: RequestContext, verb: str) -> None:
+        await getattr(ctx.session, verb)()
+
+    @Post("/revoke")
+    async def revoke(self, ctx: RequestContext, sessions: Sessions) -> None:
+        await sessions.revoke(7)
+
+    @Post("/others")
+    async def others(self, ctx: RequestContext, sessions: Sessions) -> None:
+        await sessions.revoke(7, except_id=ctx.session.id)
+
+    @Post("/end")
+    async def end(self, ctx: RequestContext, sessions: Sessions) -> None:
+        for info in await sessions.of(7):
+            await sessions.end(info)
+
+    @Get("/events")
+    async def events(self, ctx: RequestContext) -> Any:
+        async def ticks() -> AsyncIterator[str]:
+            yield "begun"
+            await anyio.sleep_forever()
+
+        return ctx.sse(ticks())
+
+    @WebSocket("/socket")
+    async def socket(self, socket: Socket[str, str]) -> None:
+        await socket.accept()
+        async for message in socket:
+            await socket.send(message)
+
+
+async def starlette_socket(socket: Any) -> None:
+    await socket.accept()
+    async for message in socket.iter_text():
+        await socket.send_text(message)
+
+
+async def starlette_events(request: Request) -> StreamingResponse:
+    async def ticks() -> AsyncIterator[str]:
+        yield "data: begun\n\n"
+        await anyio.sleep_forever()
+
+    return StreamingResponse(ticks(), media_type="text/event-stream")
+
+
+async def starlette_in(request: Request) -> JSONResponse:
+    await request.session.regenerate()  # type: ignore[attr-defined]
+    request.session.principal = 7  # type: ignore[attr-defined]
+    return JSONResponse(None)
+
+
+async def starlette_act(request: Request) -> JSONResponse:
+    await getattr(request.session, request.path_params["verb"])()
+    return JSONResponse(None)
+
+
+def kick_app(store: Any, **options: Any) -> Any:
+    layers = [session(SECRET, store=store, save_uninitialized=False, **options)]
+    return bootstrap([Module("site", controllers=[Site])], layers)
+
+
+def starlette_app(store: Any, **options: Any) -> Any:
+    routes = [
+        Route("/in", starlette_in, methods=["POST"]),
+        Route("/act/{verb}", starlette_act, methods=["POST"]),
+        Route("/events", starlette_events),
+        WebSocketRoute("/socket", starlette_socket),
+    ]
+    return SessionMiddleware(Starlette(routes=routes), SECRET, store=store, save_uninitialized=False, **options)
+
+
+class Client:
+    """Talks ASGI to an application, in the loop of the test."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.cookie = b""
+
+    def scope(self, kind: str, path: str, method: str) -> dict[str, Any]:
+        headers = [(b"host", b"shop.test"), *([(b"cookie", self.cookie)] if self.cookie else [])]
+        scope = {"type": kind, "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": ""}
+        scope |= {"headers": headers, "client": ("192.0.2.1", 1), "server": ("shop.test", 80), "http_version": "1.1"}
+        scope["asgi"] = {"version": "3.0", "spec_version": "2.3"}
+        return scope | (
+            {"method": method, "scheme": "http"} if kind == "http" else {"scheme": "ws", "subprotocols": []}
+        )
+
+    async def post(self, path: str) -> None:
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            if sent:
+                await anyio.sleep_forever()
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self.app(self.scope("http", path, "POST"), receive, send)
+        assert sent[0]["status"] < 300, sent
+        for name, value in sent[0]["headers"]:
+            if name == b"set-cookie":
+                self.cookie = value.partition(b";")[0]
+
+    def open(self, path: str) -> Opened:
+        kind = "http" if path == "/events" else "websocket"
+        return Opened(self.app, self.scope(kind, path, "GET"))
+
+
+class Opened:
+    """An open connection."""
+
+    def __init__(self, app: Any, scope: Any) -> None:
+        self.inbox: asyncio.Queue[Any] = asyncio.Queue()
+        self.sent: list[Any] = []
+        self.news = asyncio.Event()
+        first = {"type": "websocket.connect"} if scope["type"] == "websocket" else {"type": "http.request", "body": b""}
+        self.inbox.put_nowait(first)
+        self.task = asyncio.ensure_future(app(scope, self.inbox.get, self.send))
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+        self.news.set()
+
+    async def until(self, what: Any) -> None:
+        async with asyncio.timeout(QUICKLY):
+            while not what(self.sent):
+                self.news.clear()
+                await self.news.wait()
+
+    async def begun(self) -> Opened:
+        await self.until(lambda sent: len(sent) > (1 if sent and sent[0]["type"].startswith("http") else 0))
+        return self
+
+    async def ended(self) -> Any:
+        """The last message, once the application has returned."""
+        async with asyncio.timeout(QUICKLY):
+            await self.task
+        return self.sent[-1]
+
+    async def echo(self) -> None:
+        before = len(self.sent)
+        await self.inbox.put({"type": "websocket.receive", "text": "still there?"})
+        await self.until(lambda sent: len(sent) > before)
+        assert self.sent[-1].get("text") == "still there?"
+
+    async def leave(self) -> None:
+        gone = "websocket.disconnect" if self.sent[0]["type"].startswith("websocket") else "http.disconnect"
+        await self.inbox.put({"type": gone, "code": 1001})
+        async with asyncio.timeout(QUICKLY):
+            await asyncio.gather(self.task, return_exceptions=True)
+
+
+def has_ended(path: str, message: Any) -> bool:
+    if path == "/socket":
+        return (message["type"], message.get("code")) == ("websocket.close", 4401)
+    return message["type"] == "http.response.body" and not message.get("more_body")
+
+
+APPS = {"kick": kick_app, "starlette": starlette_app}
+
+
+@pytest.mark.parametrize("path", ["/socket", "/events"])
+@pytest.mark.parametrize("framework", APPS)
+class TestInTheSameProcess:
+    @pytest.mark.parametrize("verb", ["destroy", "regenerate"])
+    async def test_it_ends_at_once(self, store: Any, framework: str, path: str, verb: str) -> None:
+        client = Client(APPS[framework](store))
+        await client.post("/in")
+        opened = await client.open(path).begun()
+        await client.post(f"/act/{verb}")
+        assert has_ended(path, await opened.ended())
+
+    async def test_a_rotation_is_followed(self, store: Any, framework: str, path: str) -> None:
+        client = Client(APPS[framework](store))
+        await client.post("/in")
+        opened = await client.open(path).begun()
+        await client.post("/act/rotate")
+        if path == "/socket":
+            await opened.echo()
+        await client.post("/act/destroy")
+        assert has_ended(path, await opened.ended())
+
+    async def test_another_session_ends_nothing(self, store: Any, framework: str, path: str) -> None:
+        app = APPS[framework](store)
+        client, other = Client(app), Client(app)
+        await client.post("/in")
+        await other.post("/in")
+        opened = await client.open(path).begun()
+        await other.post("/act/destroy")
+        if path == "/socket":
+            await opened.echo()
+        assert not opened.task.done()
+        await opened.leave()
+
+    async def test_it_ends_when_the_session_expires(self, store: Any, framework: str, path: str) -> None:
+        client = Client(APPS[framework](store, max_age=1.0))
+        await client.post("/in")
+        opened = await client.open(path).begun()
+        assert has_ended(path, await opened.ended())
+
+    async def test_nothing_is_left_behind(self, store: Any, framework: str, path: str) -> None:
+        app = APPS[framework](store)
+        layers = [app] if framework == "starlette" else app.middleware
+        manager = next(each.manager for each in layers if hasattr(each, "manager"))
+        client = Client(app)
+        await client.post("/in")
+        before = len(asyncio.all_tasks())
+        for _ in range(3):
+            opened = await client.open(path).begun()
+            assert manager.operations.connections.count == 1
+            await opened.leave()
+        await asyncio.sleep(0)
+        assert manager.operations.connections.count == 0
+        assert len(asyncio.all_tasks()) == before
+
+
+@pytest.mark.parametrize("path", ["/socket", "/events"])
+class TestElsewhere:
+    """Two applications, as in two processes, with one store."""
+
+    @pytest.fixture(params=["memory", "sqlite", "redis"])
+    async def two(self, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Client, Client]]:
+        store = make_store(request.param, request)
+        yield Client(kick_app(store, session_check=0.2)), Client(kick_app(store, session_check=0.2))
+        await store.aclose()
+
+    @pytest.mark.parametrize("way", ["/act/destroy", "/act/regenerate", "/revoke", "/end"])
+    async def test_it_ends_within_the_time_of_a_check(self, two: Any, path: str, way: str) -> None:
+        here, there = two
+        await here.post("/in")
+        there.cookie = here.cookie
+        opened = await here.open(path).begun()
+        await there.post(way)
+        assert has_ended(path, await opened.ended())
+
+    async def test_a_rotation_elsewhere_is_followed(self, two: Any, path: str) -> None:
+        here, there = two
+        await here.post("/in")
+        there.cookie = here.cookie
+        opened = await here.open(path).begun()
+        await there.post("/act/rotate")
+        await anyio.sleep(1.0)  # several checks: none of them may end it
+        assert not opened.task.done()
+        await there.post("/act/destroy")
+        assert has_ended(path, await opened.ended())
+
+    async def test_my_other_devices_end_and_mine_stays(self, two: Any, path: str) -> None:
+        here, there = two
+        await here.post("/in")
+        await there.post("/in")
+        mine, other = await there.open(path).begun(), await here.open(path).begun()
+        await there.post("/others")
+        assert has_ended(path, await other.ended())
+        assert not mine.task.done()
+        await mine.leave()
+
+
+async def test_revoke_in_the_same_process_asks_at_once(atomic_store: Any) -> None:
+    client = Client(kick_app(atomic_store, session_check=3600))
+    await client.post("/in")
+    opened = await client.open("/socket").begun()
+    await client.post("/revoke")
+    assert has_ended("/socket", await opened.ended())
+
+
+async def test_an_outage_ends_nothing(store: Any) -> None:
+    client = Client(kick_app(store, session_check=0.1))
+    await client.post("/in")
+    opened = await client.open("/socket").begun()
+    load, asked = store.load, asyncio.Event()
+
+    async def down(key: str) -> Any:
+        asked.set()
+        raise OSError("the store is down")
+
+    store.load = down
+    async with asyncio.timeout(QUICKLY):
+        await asked.wait()
+    await opened.echo()
+    store.load = load
+    await client.post("/act/destroy")
+    assert has_ended("/socket", await opened.ended())
+
+
+async def test_many_sockets_of_a_session_cost_one_call(store: Any) -> None:
+    client = Client(kick_app(store, session_check=0.1))
+    await client.post("/in")
+    sockets = [await client.open("/socket").begun() for _ in range(10)]
+    calls, load, third = calls_to(store), store.load, asyncio.Event()
+
+    def counted(key: str) -> Any:
+        if len(calls) >= 2:
+            third.set()
+        return load(key)
+
+    store.load = counted
+    async with asyncio.timeout(QUICKLY):
+        await third.wait()
+    assert len(calls) < 10
+    for each in sockets:
+        await each.leave()
+
+
+async def test_a_session_that_is_not_stored_has_no_end_and_costs_nothing(store: Any) -> None:
+    client = Client(kick_app(store, session_check=0.05))
+    calls = calls_to(store)
+    opened = await client.open("/socket").begun()
+    await opened.echo()
+    assert calls == []
+    await opened.leave()
+
+
+async def test_of_two_nested_layers_the_inner_is_the_session_and_both_commit(store: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"]["inner"] = 1
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def between(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"]["outer"] = 1
+        await inner(scope, receive, send)
+
+    inner = SessionMiddleware(app, SECRET, cookie_name="inner.sid", save_uninitialized=False)
+    outer = SessionMiddleware(between, SECRET, store=store, save_uninitialized=False)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = Client(outer).scope("http", "/", "GET")
+    await outer(scope, asyncio.Queue().get, send)
+    cookies = [value.partition(b"=")[0] for name, value in sent[0]["headers"] if name == b"set-cookie"]
+    assert sorted(cookies) == [b"inner.sid", b"kick.sid"]

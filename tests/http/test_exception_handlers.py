@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+import anyio
 import pytest
 from starlette.middleware import Middleware as ASGIMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kick import (
     Controller,
@@ -17,7 +18,9 @@ from kick import (
     Provider,
     RequestContext,
     Response,
+    Socket,
     Use,
+    WebSocket,
     bootstrap,
 )
 from kick.http import CallNext
@@ -97,6 +100,26 @@ class ShopController:
     @Get("/stream")
     async def stream(self, ctx: RequestContext) -> Response:
         return ctx.stream(broken_stream())
+
+
+@Controller("/socket")
+class SocketController:
+    @WebSocket("/")
+    async def open(self, socket: Socket) -> None:
+        await socket.accept()
+        raise RuntimeError("in a socket")
+
+
+async def cleaned_up() -> AsyncIterator[complex]:
+    yield 1j
+    raise RuntimeError("in a clean-up")
+
+
+@Controller("/held")
+class HeldController:
+    @Get("/")
+    async def held(self, ctx: RequestContext, number: complex) -> Response:
+        return ctx.stream([b"a"])
 
 
 async def forgetful(ctx: RequestContext, error: Exception) -> None: ...
@@ -230,6 +253,35 @@ class TestOnError:
     @pytest.mark.parametrize("path", ["/shop/exact", "/nothing", "/shop/typed/x"])
     async def test_it_is_not_told_of_what_is_handled(self, path: str) -> None:
         assert await self.told(path, exception_handlers=HANDLERS) == []
+
+    async def test_it_is_told_of_what_ends_a_websocket(self) -> None:
+        told: list[str] = []
+        sent: list[str] = []
+        app = app_of(SocketController, on_error=lambda ctx, error: told.append(str(error)))
+        scope = {"type": "websocket", "path": "/socket", "query_string": b"", "headers": [], "scheme": "ws"}
+        messages = [{"type": "websocket.connect"}]
+
+        async def receive() -> Message:
+            if not messages:
+                await anyio.sleep_forever()
+            return messages.pop()
+
+        async def send(message: Message) -> None:
+            sent.append(message["type"])
+
+        await app(scope, receive, send)
+
+        assert (told, sent) == (["in a socket"], ["websocket.accept", "websocket.close"])
+
+    async def test_it_is_told_of_a_clean_up_that_fails_after_a_stream(self) -> None:
+        told: list[Exception] = []
+        provider = Provider(complex, cleaned_up, scope="request")
+        app = app_of(HeldController, providers=[provider], on_error=lambda ctx, error: told.append(error))
+        with suppress(ExceptionGroup):
+            await ask(app, "/held")
+
+        assert "in a clean-up" in repr(told)
+        assert len(told) == 1
 
     async def test_an_error_of_its_own_is_logged_and_changes_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
         def broken(ctx: RequestContext, error: Exception) -> None:

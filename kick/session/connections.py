@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from kick.session.errors import SessionUnavailable
 from kick.session.ids import key_of, successor_id
@@ -138,6 +138,22 @@ class Connections:
         if other is not watched:  # connections were opened under the new id, too
             other.ends.update(watched.ends)
             watched.ends = other.ends
+
+
+def connections_of(store: Any, load: Load, now: Callable[[], float], interval: float) -> Connections:
+    """Return the connections of a store: several `session()` or `SessionMiddleware` with one store share them.
+
+    A framework may make a middleware for each of its routes; a logout on one of them ends the sockets of all. They are
+    kept in the attribute `open_connections` of the store, where it takes one.
+    """
+    connections = getattr(store, "open_connections", None)
+    if not isinstance(connections, Connections):
+        connections = Connections(load, now, interval)
+        try:
+            store.open_connections = connections
+        except AttributeError:  # a class with slots: each of its users has connections of its own
+            pass
+    return connections
 
 
 def _tell(watched: _Watched) -> None:

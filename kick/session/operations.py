@@ -23,7 +23,7 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from kick.errors import KickError
-from kick.session.connections import Connections
+from kick.session.connections import connections_of
 from kick.session.data.mapping import check_key
 from kick.session.data.reserved import CLIENT_FIELD, LIFE_FIELD, OWED_FIELD
 from kick.session.data.values import encode
@@ -74,8 +74,8 @@ class Operations:
         self.events = events
         self._rolls = options.rolling
         self.use(store)
-        self.connections = Connections(
-            lambda key: self.ask(self.store.load(key)), lambda: self.now(), options.session_check
+        self.connections = connections_of(
+            store, lambda key: self.ask(self.store.load(key)), lambda: self.now(), options.session_check
         )
 
     def use(self, store: AtomicStore) -> None:

@@ -40,7 +40,7 @@ class TestUnixSockets:
             assert ask(path)["hello"] == "Ada"
             assert path.stat().st_mode & 0o777 == 0o666
             process.process.terminate()
-            assert process.end(seconds=30) == 0
+            assert process.end() == 0
         assert not path.exists()
 
     def test_one_that_a_server_left_behind_is_replaced(self, project: Path) -> None:
@@ -59,7 +59,7 @@ class TestUnixSockets:
             with socket.socket(socket.AF_UNIX) as other:
                 other.bind(str(path))
                 process.process.terminate()
-                assert process.end(seconds=30) == 0
+                assert process.end() == 0
                 assert path.is_socket()
 
     def test_a_trusted_proxy_on_it_says_who_the_client_is(self, project: Path, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ class TestTLS:
             assert answer.json()["hello"] == "Ada"
             assert "Secure" in answer.headers["set-cookie"]
             process.process.terminate()
-            assert process.end(seconds=30) == 0
+            assert process.end() == 0
 
     @pytest.mark.parametrize(
         "options",

@@ -138,7 +138,7 @@ class TestBeforeItServes:
         with start(project, "--workers", workers) as (process, _):
             waits(project, process)
             process.process.send_signal(number)
-            assert process.end(seconds=30) == 128 + number
+            assert process.end() == 128 + number
             assert "Traceback" not in process.output
 
     @SIGNALS
@@ -151,7 +151,7 @@ class TestBeforeItServes:
             process.process.send_signal(number)
             wait_until((project / "heard").exists, "the first signal", timeout=30)
             process.process.send_signal(number)
-            assert process.end(seconds=30) == 128 + number
+            assert process.end() == 128 + number
 
     @SIGNALS
     def test_a_signal_during_a_start_that_hangs_closes_what_has_started(
@@ -161,7 +161,7 @@ class TestBeforeItServes:
         with start(project) as (process, _):
             waits(project, process)
             process.process.send_signal(number)
-            assert process.end(seconds=30) == 128 + number
+            assert process.end() == 128 + number
             assert (project / "closed").exists()
             assert "Traceback" not in process.output
             assert "failed" not in process.output
@@ -171,7 +171,7 @@ class TestBeforeItServes:
         with start(project) as (process, _):
             waits(project, process)
             process.process.terminate()
-            assert process.end(seconds=60) == 143
+            assert process.end() == 143
             assert "ends by force" in process.output
 
     def test_workers_that_hang_in_their_start_end_with_their_parent(self, project: Path) -> None:
@@ -180,7 +180,7 @@ class TestBeforeItServes:
         with start(project, "--workers", "2") as (process, _):
             waits(project, process)
             process.process.terminate()
-            process.end(seconds=30)
+            process.end()
             assert "Traceback" not in process.output
 
     def test_an_application_of_another_framework_is_no_different(self, project: Path) -> None:
@@ -188,7 +188,7 @@ class TestBeforeItServes:
         with start(project) as (process, _):
             waits(project, process)
             process.process.terminate()
-            assert process.end(seconds=30) == 143
+            assert process.end() == 143
 
 
 class TestTheSecondSignal:
@@ -223,7 +223,7 @@ class TestTheSecondSignal:
             (project / "may-end").touch()
             asking.join(30)
             assert answers == [204]
-            assert process.end(seconds=30) == 0
+            assert process.end() == 0
 
 
 WAITS_FOR_FILE = """while not Path("may-end").exists():
@@ -252,13 +252,13 @@ class TestAWorkerThatCannotBegin:
 
             wait_until(is_answered, "a new worker", timeout=60)
             process.process.terminate()
-            assert process.end(seconds=30) == 0
+            assert process.end() == 0
 
     def test_at_the_first_start_it_ends_all(self, project: Path) -> None:
         (project / "app.py").write_text(APP + DATABASE)
         (project / "down").touch()
         with start(project, "--workers", "2") as (process, _):
-            assert process.end(seconds=60) == 1
+            assert process.end() == 1
             assert "could not begin; all end" in process.output
 
 

@@ -49,6 +49,7 @@ FILES = {
     "cli/test_signals.py": ("process",),
     "cli/test_start.py": ("process",),
     "cli/generate/test_errors.py": ("slow",),
+    "cli/test_timeouts.py": ("process",),
     "examples": ("process",),
     "examples/test_auth_page.py": ("browser", "long"),
     "http/request/test_upload_memory.py": ("process", "long"),

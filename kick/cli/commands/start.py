@@ -79,6 +79,22 @@ def _root_path(ctx: click.Context, parameter: click.Parameter, value: str) -> st
     help="How long a connection stays open without a request: longer than the load balancer keeps it.",
 )
 @click.option(
+    "--head-timeout",
+    metavar="SECONDS",
+    type=click.IntRange(1, 3600),
+    default=30,
+    show_default=True,
+    help="How long a client may take to send the head of a request.",
+)
+@click.option(
+    "--body-timeout",
+    metavar="SECONDS",
+    type=click.IntRange(1, 3600),
+    default=60,
+    show_default=True,
+    help="How long a client may pause in the body of a request.",
+)
+@click.option(
     "--root-path",
     metavar="PATH",
     default="",
@@ -122,6 +138,8 @@ def command(
     ssl_certfile: Path | None,
     ssl_keyfile: Path | None,
     keep_alive: int,
+    head_timeout: int,
+    body_timeout: int,
     root_path: str,
     graceful_timeout: int,
     drain: int,
@@ -156,6 +174,7 @@ def command(
         "trace": trace,
         "root_path": root_path,
         "timeout_keep_alive": keep_alive,
+        "timeouts": (head_timeout, body_timeout),
         **tls_options(ssl_certfile, ssl_keyfile),
     }
     if uds is not None and any(ctx.get_parameter_source(name) is not _DEFAULT for name in ("host", "port")):

@@ -26,6 +26,7 @@ from kick.cli.errors import bad_address, port_taken
 from kick.cli.report import start_report
 from kick.cli.server.processes import Interrupted
 from kick.cli.server.protocol import http_protocol
+from kick.cli.server.timeouts import INTERVAL, RequestTimeouts
 from kick.middleware.access_log.log import VARIABLE
 from kick.middleware.asgi_stack import trusted
 from kick.middleware.proxies import ProxiedApp
@@ -69,12 +70,14 @@ class Server(uvicorn.Server):
         begin_shutdown: Ready,
         cancel_start: Callable[[], None],
         drain: float,
+        timeouts: RequestTimeouts | None,
     ) -> None:
         super().__init__(config)
         self._ready = ready
         self._begin_shutdown = begin_shutdown
         self._cancel_start = cancel_start
         self._drain = drain
+        self._timeouts = timeouts
         self.signal = 0
         """The number of the first signal, if one has come."""
         self._deadline: threading.Timer | None = None
@@ -108,8 +111,15 @@ class Server(uvicorn.Server):
             await super().startup(sockets=sockets)
         finally:
             watching.cancel()
+        if self.started and self._timeouts is not None:
+            self._watching = asyncio.ensure_future(self._watch_clients(self._timeouts))
         if self.started and not self.should_exit:
             self._ready()
+
+    async def _watch_clients(self, timeouts: RequestTimeouts) -> None:
+        while True:
+            await asyncio.sleep(INTERVAL)
+            timeouts.check(self.server_state.connections, monotonic())
 
     async def _watch_start(self) -> None:
         while not self.should_exit:  # noqa: ASYNC110  # a signal is no event of the loop
@@ -186,13 +196,15 @@ def run(
     ready: Ready,
     *,
     drain: float = 0,
+    timeouts: tuple[float, float] | None = None,
     around: Around | None = None,
     trace: bool = False,
     **options: Any,
 ) -> bool:
     """Serve an application on a socket until a signal comes; whether it ever began to.
 
-    `options` are those of `uvicorn.Config`. Why it did not begin is in the log.
+    `timeouts` are the seconds for the head of a request, and for a pause in its body. `options` are those
+    of `uvicorn.Config`. Why it did not begin is in the log.
     """
     own = isinstance(app, App)  # it reads the headers of proxies and writes its access log itself
     settings = {
@@ -212,7 +224,14 @@ def run(
     lifespan = Lifespan(served, lambda: server.requests_ended())
     config = uvicorn.Config(lifespan, **settings)
     begin_shutdown = app.begin_shutdown if own else _nothing
-    server = Server(config, ready, begin_shutdown=begin_shutdown, cancel_start=lifespan.cancel_start, drain=drain)
+    server = Server(
+        config,
+        ready,
+        begin_shutdown=begin_shutdown,
+        cancel_start=lifespan.cancel_start,
+        drain=drain,
+        timeouts=None if timeouts is None else RequestTimeouts(*timeouts),
+    )
     try:
         with _heard_by(server), _without_cancellations(server):
             server.run(sockets=[sock])

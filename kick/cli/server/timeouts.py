@@ -1,0 +1,69 @@
+"""Time limits for clients that send a request slowly, or never finish it.
+
+The connections are looked through once a second, so a request pays nothing but a counter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+INTERVAL: Final = 1.0
+"""Seconds between two looks; a time limit is exceeded by at most as much."""
+
+TIMEOUT_RESPONSE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+"""RFC 9110, section 15.5.9."""
+
+
+class Wait(NamedTuple):
+    """A connection on which something of a request is missing."""
+
+    since: float
+    limit: float
+    awaited: tuple[Any, ...]
+    """Another value means that something has come."""
+
+
+class RequestTimeouts:
+    """Closes connections whose request does not arrive.
+
+    Arguments:
+        head: seconds from the first byte of a request, or from the start of a connection, to the end of the head.
+        body: seconds without a byte of a body that is not complete. Time in which the application does not read, or has
+            not asked for the body of `Expect: 100-continue`, does not count.
+    """
+
+    def __init__(self, head: float, body: float) -> None:
+        self._head = head
+        self._body = body
+        self._waits: WeakKeyDictionary[Any, Wait] = WeakKeyDictionary()
+
+    def check(self, connections: Iterable[Any], now: float) -> None:
+        """Close the connections, protocols of uvicorn, that have waited for too long."""
+        for connection in list(connections):
+            found = self._wait_of(connection, now)
+            known = self._waits.get(connection)
+            if found is None:
+                self._waits.pop(connection, None)
+            elif known is None or known.awaited != found.awaited:
+                self._waits[connection] = found
+            elif now - known.since >= known.limit:
+                self._close(connection)
+
+    def _wait_of(self, connection: Any, now: float) -> Wait | None:
+        cycle = connection.cycle
+        if cycle is not None and cycle.more_body:
+            if connection.flow.read_paused or cycle.waiting_for_100_continue:
+                return None
+            return Wait(now, self._body, (id(cycle), connection.pieces))
+        if cycle is None or (cycle.response_complete and connection.timeout_keep_alive_task is None):
+            return Wait(now, self._head, (id(cycle),))
+        return None
+
+    def _close(self, connection: Any) -> None:
+        self._waits.pop(connection, None)
+        cycle = connection.cycle
+        if connection.pieces and (cycle is None or cycle.response_complete or not cycle.response_started):
+            connection.transport.write(TIMEOUT_RESPONSE)
+        connection.transport.close()

@@ -1,0 +1,165 @@
+"""Clients that send a request slowly, or never finish it."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kick.cli.server.timeouts import TIMEOUT_RESPONSE, RequestTimeouts
+from tests.cli.support import APP, running
+from tests.support.ports import HOST, free_port
+from tests.support.serving import ROOT
+
+READING = """
+@Controller("/size")
+class SizeController:
+    @Post("/")
+    async def size(self, ctx: RequestContext) -> int:
+        return len(await ctx.read())
+
+app = bootstrap([Module("size", controllers=[SizeController])])
+"""
+
+HEAD = b"POST /size HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 4\r\n"
+
+
+@pytest.fixture(scope="module", params=["httptools", "h11", "workers"])
+def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """The address of `kick start`, with each of uvicorn's parsers."""
+    project, hidden = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("hidden")
+    (project / "app.py").write_text("from kick import Post\n" + APP + READING)
+    if request.param == "h11":
+        (hidden / "httptools.py").write_text("raise ImportError\n")
+    port = free_port()
+    options: tuple[str, ...] = (
+        "--port",
+        str(port),
+        "--head-timeout",
+        "1",
+        "--body-timeout",
+        "1",
+        "--keep-alive",
+        "600",
+    )
+    options += ("--workers", "2") if request.param == "workers" else ()
+    with running("start", *options, cwd=project, PYTHONPATH=os.pathsep.join([str(hidden), str(ROOT)])) as process:
+        process.wait_for("kick serves")
+        yield HOST, port
+
+
+@contextmanager
+def connected(address: tuple[str, int]) -> Iterator[socket.socket]:
+    with socket.create_connection(address, timeout=60) as connection:
+        yield connection
+
+
+def rest(connection: socket.socket) -> bytes:
+    received = b""
+    while data := connection.recv(65_536):
+        received += data
+    return received
+
+
+class TestClients:
+    @pytest.mark.parametrize(
+        "sent", [b"P", b"POST /size HTTP/1.1\r\nho", HEAD, HEAD + b"\r\n", HEAD + b"\r\nabc"], ids=range(5)
+    )
+    def test_a_request_that_does_not_arrive_is_a_408(self, address: tuple[str, int], sent: bytes) -> None:
+        with connected(address) as connection:
+            connection.sendall(sent)
+            assert rest(connection) == TIMEOUT_RESPONSE
+
+    def test_a_connection_without_a_byte_is_closed(self, address: tuple[str, int]) -> None:
+        with connected(address) as connection:
+            assert rest(connection) == b""
+
+    def test_the_second_head_has_the_same_limit_and_no_idle_connection_has_one(self, address: tuple[str, int]) -> None:
+        with connected(address) as idle, connected(address) as connection:
+            for each in (idle, connection):
+                each.sendall(HEAD + b"\r\nabcd")
+                assert each.recv(65_536).startswith(b"HTTP/1.1 200")
+            connection.sendall(b"GET / HT")
+            assert rest(connection) == TIMEOUT_RESPONSE
+            idle.sendall(HEAD + b"\r\nabcd")
+            assert idle.recv(65_536).startswith(b"HTTP/1.1 200")
+
+    def test_a_head_that_comes_byte_by_byte_is_cut_off(self, address: tuple[str, int]) -> None:
+        with connected(address) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nx: ")
+            connection.settimeout(0.1)
+            while True:
+                try:
+                    assert rest(connection) == TIMEOUT_RESPONSE
+                    break
+                except TimeoutError:
+                    connection.sendall(b"x")
+
+
+class Connection:
+    """A protocol as the time limits see it."""
+
+    def __init__(self, **cycle: Any) -> None:
+        states = {"more_body": False, "waiting_for_100_continue": False, "response_started": False}
+        self.cycle: Any = SimpleNamespace(**{**states, "response_complete": False, **cycle}) if cycle else None
+        self.flow = SimpleNamespace(read_paused=False)
+        self.timeout_keep_alive_task: Any = None
+        self.pieces = 1
+        self.sent = b""
+        self.closed = False
+        self.transport = self
+
+    def write(self, data: bytes) -> None:
+        self.sent += data
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class TestWhatCounts:
+    @pytest.fixture
+    def timeouts(self) -> RequestTimeouts:
+        return RequestTimeouts(head=10, body=20)
+
+    def test_each_piece_of_a_body_gives_time_for_the_next(self, timeouts: RequestTimeouts) -> None:
+        connection = Connection(more_body=True)
+        for now in range(0, 200, 15):
+            connection.pieces += 1
+            timeouts.check({connection}, now)
+        assert not connection.closed
+        timeouts.check({connection}, 230)
+        assert (connection.closed, connection.sent) == (True, TIMEOUT_RESPONSE)
+
+    @pytest.mark.parametrize("cause", ["paused", "continue", "handler", "idle"])
+    def test_time_of_others_does_not_count(self, timeouts: RequestTimeouts, cause: str) -> None:
+        connection = Connection(
+            more_body=cause in ("paused", "continue"),
+            waiting_for_100_continue=cause == "continue",
+            response_complete=cause == "idle",
+        )
+        connection.flow.read_paused = cause == "paused"
+        connection.timeout_keep_alive_task = "a timer" if cause == "idle" else None
+        for now in (0, 100, 200):
+            timeouts.check({connection}, now)
+        assert not connection.closed
+
+    def test_a_response_that_has_begun_is_not_followed_by_another(self, timeouts: RequestTimeouts) -> None:
+        connection = Connection(more_body=True, response_started=True)
+        for now in (0, 20):
+            timeouts.check({connection}, now)
+        assert (connection.closed, connection.sent) == (True, b"")
+
+    def test_another_request_in_between_is_another_wait(self, timeouts: RequestTimeouts) -> None:
+        connection = Connection()
+        timeouts.check({connection}, 0)
+        first = connection.cycle = Connection(response_complete=True).cycle
+        timeouts.check({connection}, 9)
+        assert not connection.closed
+        timeouts.check({connection}, 18)
+        assert not connection.closed
+        timeouts.check({connection}, 19)
+        assert connection.closed
+        assert first is connection.cycle

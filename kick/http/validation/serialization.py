@@ -1,7 +1,7 @@
 """The one place that knows how values become JSON and how requests become values: msgspec, and pydantic if asked.
 
-msgspec stops at the first error. When it finds one, `kick.http.validation.errors` walks the value once more, so that a
-client hears of all of them.
+msgspec stops at the first error. When it finds one, `kick.http.validation.errors` looks for the others behind it, so
+that a client hears of all of them, up to a limit.
 """
 
 from __future__ import annotations

@@ -18,16 +18,17 @@ from kick.di import Container, Provider
 from kick.di import Scope as Resources
 from kick.environment import in_development
 from kick.errors import KickError, raise_all
-from kick.exceptions import HTTPError, MethodNotAllowed, NotFound
+from kick.exceptions import HTTPError
 from kick.http.context.context import RequestContext
 from kick.http.errors import list_problem, not_asgi_middleware, plain_values
+from kick.http.exception_handlers import ExceptionHandler, OnError, handler_problems, reraising
 from kick.http.middleware import AnyMiddleware, Endpoint, Middleware
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.observers import KEY as EXCHANGE
 from kick.http.observers import Observer
-from kick.http.pipeline import finished, guarded, response_to, settled
+from kick.http.pipeline import answer_error, finished, guarded, settled
 from kick.http.request.body import DEFAULT_LIMIT
-from kick.http.response.base import ReadyResponse, Response, empty_response
+from kick.http.response.base import ReadyResponse, Response
 from kick.http.routing.paths import PERCENT, root_in, split_path
 from kick.http.routing.route import Route
 from kick.http.routing.router import Miss
@@ -35,6 +36,7 @@ from kick.http.routing.trailing_slash import TrailingSlash, finder, slash_proble
 from kick.http.sending import end_request, send_response
 from kick.http.settings import Settings
 from kick.http.templates import JinjaTemplates
+from kick.http.unmatched import unmatched
 from kick.http.websocket.scope import as_request
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
 from kick.middleware.access_log.log import AccessLog, LogFormat
@@ -86,7 +88,7 @@ class App:
         self._chains: tuple[Chain | Mount, ...] = (*assembly.chains, *assembly.mounts)
         self._parts = tuple(parts)
         self._started = False
-        self._unmatched = self._with_page(assembly.unmatched(_unmatched))
+        self._unmatched = self._with_page(assembly.unmatched(unmatched))
         self._socket_router = assembly.sockets
         self._unlink()
 
@@ -202,7 +204,7 @@ class App:
             if response is not ctx.response:
                 response = settled(ctx, response)
         except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
-            response = response_to(ctx, error)
+            response = await answer_error(ctx, error)
         except BaseException as error:
             await end_request(ctx, error)
             raise
@@ -378,6 +380,9 @@ def bootstrap(
     trusted_proxies: int | Sequence[str] | kick.http.TrustedProxies | None = None,
     allowed_hosts: Sequence[str] | None = None,
     access_log: bool | LogFormat | AccessLog | None = None,
+    exception_handlers: Mapping[type[Exception], ExceptionHandler] | None = None,
+    on_error: OnError | None = None,
+    reraise_errors: bool = False,
 ) -> App:
     """Assemble an application, and check its whole set-up.
 
@@ -400,6 +405,11 @@ def bootstrap(
             client, scheme and host are used. `None` reads `KICK_TRUSTED_PROXIES`; by default no proxy is trusted.
         allowed_hosts: the hosts of the application, such as `"*.example.com"`. Other hosts get a 400.
         access_log: a line for each request: `True`, `"text"`, `"json"`, an `AccessLog`; `None` reads `KICK_ACCESS_LOG`.
+        exception_handlers: `{OutOfStock: handler}` with `async def handler(ctx, error) -> Response`, for a class and
+            its subclasses; the nearest class counts. It runs inside the middleware of the application.
+        on_error: `def on_error(ctx, error)`, told of every exception that becomes a 500 or ends a response, a WebSocket
+            or a background task.
+        reraise_errors: raise such an exception again after the 500, for `asgi_middleware` that reports errors.
 
     >>> from kick.http import Controller, Get
     >>> @Controller("/hello")
@@ -421,6 +431,7 @@ def bootstrap(
         trusted_proxies=trusted_proxies, allowed_hosts=allowed_hosts, access_log=access_log, modules=usable
     )
     options = [slash_problem(trailing_slash), lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)]
+    problems += handler_problems(exception_handlers or {}, on_error)
     problems += filter(None, [body_limit_problem(max_body, "bootstrap()"), *stack.problems, *options])
     assembly = Assembly(usable, with_standard(middleware), prefix)
     http_settings = Settings(
@@ -429,6 +440,9 @@ def bootstrap(
         threads=threads_of(threads),
         debug=in_development(),
         layers=tuple(assembly.middleware),
+        exception_handlers=exception_handlers or {},
+        on_error=on_error,
+        reraise_errors=reraise_errors,
     )
     http_settings.templates = pages = _templates(templates, problems)
     assembly.configure(http_settings)
@@ -441,7 +455,8 @@ def bootstrap(
     raise_all(problems)
     http_settings.health = lambda: [*container.health_checks(), *assembly.health]
     parts = parts_of(usable, lifespan, assembly.mounts)
-    return _built(stack, stack.wraps(asgi_middleware), (assembly, container, http_settings, parts))
+    wraps = [*stack.wraps(asgi_middleware), *([reraising] if reraise_errors else [])]
+    return _built(stack, wraps, (assembly, container, http_settings, parts))
 
 
 def _built(stack: ASGIStack, wraps: Sequence[Wrap], parts: tuple[Assembly, Container, Settings, Sequence[Part]]) -> App:
@@ -461,23 +476,6 @@ def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]
         return [*given]
     problems.append(problem)
     return ()
-
-
-async def _unmatched(ctx: RequestContext[Any]) -> Response:
-    """Answer a request that matches no route: a 404, a 405, a redirect, or OPTIONS."""
-    miss = ctx.miss or Miss()
-    if ctx.method == "OPTIONS" and ctx.path == "*":
-        return empty_response(204)
-    if miss.error is not None:
-        raise miss.error
-    if miss.location is not None:
-        return empty_response(301 if ctx.method in ("GET", "HEAD") else 308, (b"location", miss.location))
-    if not miss.allowed:
-        raise NotFound(f"There is nothing at {ctx.path}.")
-    allow = sorted({*miss.allowed, "OPTIONS"})
-    if ctx.method == "OPTIONS":
-        return empty_response(204, (b"allow", ", ".join(allow).encode("ascii")))
-    raise MethodNotAllowed(f"{ctx.method} is not possible at {ctx.path}.", allow=allow)
 
 
 def _provided(modules: Sequence[Module], providers: Sequence[Any], problems: list[KickError]) -> list[Any]:

@@ -607,6 +607,29 @@ ROWS = [
         {"threads=0": "{0}"},
     ),
     Row(
+        "exception-class",
+        "async def not_found(ctx, error): return ctx.json('works')\n"
+        + app(SIMPLE, "bootstrap(modules, exception_handlers={404: not_found})"),
+        "was given 404",
+        {"exception_handlers={404: not_found}": "{0}"},
+    ),
+    Row(
+        "exception-handler",
+        "def handler(ctx, error): return ctx.text('sync')\n"
+        + app(
+            SIMPLE.replace('return "works"', "raise ValueError('works')"),
+            "bootstrap(modules, exception_handlers={ValueError: handler})",
+        ),
+        "the exception handler of ValueError",
+        {"def handler(ctx, error): return ctx.text('sync')": "{0}", "raise ValueError('works')": "return 'works'"},
+    ),
+    Row(
+        "on-error",
+        "async def on_error(ctx, error): ...\n" + app(SIMPLE, "bootstrap(modules, on_error=on_error)"),
+        "of bootstrap() is no plain function",
+        {"async def on_error(ctx, error): ...": "{0}"},
+    ),
+    Row(
         "handler-watched-stream",
         handler("async def upload(self)", "@Post(stream=True, cancel_on_disconnect=True)"),
         "XController.upload() at",

@@ -15,7 +15,7 @@ from kick.di.hints import takes
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
 from kick.http.middleware import Endpoint
-from kick.http.pipeline import around, finished, guarded, response_to
+from kick.http.pipeline import answer_error, around, finished, guarded
 from kick.http.response.base import Response, add_vary
 from kick.http.response.static import StaticFiles
 from kick.http.routing.decorators import RouteInfo
@@ -155,7 +155,7 @@ class MountedResponse(Response):
         except Exception as error:
             if begun:
                 raise
-            await response_to(ctx, error)(scope, receive, send)
+            await (await answer_error(ctx, error))(scope, receive, send)
         if self.background is not None:
             await self.background()
 
@@ -196,7 +196,7 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
     try:
         response = await mount.route.endpoint(ctx)
     except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
-        response = response_to(ctx, error)
+        response = await answer_error(ctx, error)
     if ctx.added_headers is not None:
         response = finished(ctx)
     if isinstance(response, MountedResponse):

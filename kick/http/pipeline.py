@@ -17,6 +17,7 @@ from kick.exceptions import HTTPError, InternalServerError
 from kick.http.context.context import RequestContext
 from kick.http.context.responses import NOT_BUILT
 from kick.http.errors import not_middleware
+from kick.http.exception_handlers import find_handler, mark_unhandled
 from kick.http.log_text import shown
 from kick.http.middleware import HOOKS, AnyMiddleware, Endpoint, Middleware
 from kick.http.response.background import Background
@@ -146,14 +147,42 @@ def response_to(ctx: RequestContext[Any], error: Exception) -> Response:
     except Exception as failure:  # noqa: BLE001  # an HTTPError that cannot be sent: its extensions are no JSON
         failure.__context__ = error
         response, error = None, failure
-    for cleanup in ctx.cleanups or ():
-        if isinstance(getattr(cleanup, "__self__", None), Background):
-            cleanup.__self__.drop()  # type: ignore[attr-defined]
+    _drop_background(ctx)
     if response is None:
+        mark_unhandled(ctx, error)
         logger.error("%s %s failed, request id %s", ctx.method, shown(ctx.path), ctx.request_id, exc_info=error)
         response = _explained(ctx, error) if ctx.settings.debug else ctx.problem_response(_opaque())
     ctx.response = response = head_of(response) if ctx.method == "HEAD" else response
     return response
+
+
+async def answer_error(ctx: RequestContext[Any], error: Exception) -> Response:
+    """Return the response of the application's handler for an exception; without one, that of `response_to`.
+
+    What the handler raises is answered as if the request had raised it.
+    """
+    handler = find_handler(ctx.settings.exception_handlers, error)
+    if handler is None:
+        return response_to(ctx, error)
+    _drop_background(ctx)
+    ctx.response = NOT_BUILT
+    try:
+        returned = await handler(ctx, error)
+        if not isinstance(returned, Response):
+            kind = type(returned).__qualname__
+            raise TypeError(f"the exception handler {name_of(handler)} returned a {kind} in place of a response")
+        response = ctx.adopt_response(returned)
+    except Exception as failure:  # noqa: BLE001  # whatever it is becomes a response
+        return response_to(ctx, failure)
+    ctx.response = response = head_of(response) if ctx.method == "HEAD" else response
+    return response
+
+
+def _drop_background(ctx: RequestContext[Any]) -> None:
+    """Forget the background tasks of a handler that failed."""
+    for cleanup in ctx.cleanups or ():
+        if isinstance(getattr(cleanup, "__self__", None), Background):
+            cleanup.__self__.drop()  # type: ignore[attr-defined]
 
 
 def _opaque(**extensions: Any) -> HTTPError:
@@ -196,7 +225,7 @@ def _answering(endpoint: Endpoint) -> Endpoint:
         try:
             response = await endpoint(ctx)
         except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
-            return response_to(ctx, error)
+            return await answer_error(ctx, error)
         return response if response is ctx.response else settled(ctx, response)
 
     return answer

@@ -23,6 +23,8 @@ async def send_response(ctx: RequestContext[Any], response: Response, send: Send
     except ClientDisconnect as error:
         await end_request(ctx, error)
     except BaseException as error:
+        if isinstance(error, Exception):
+            ctx.settings.report(ctx, error)
         await end_request(ctx, error)
         raise
     else:
@@ -35,7 +37,11 @@ async def end_request(ctx: RequestContext[Any], error: BaseException | None) -> 
     while ctx.cleanups:  # the work of one may name another
         cleanups, ctx.cleanups = ctx.cleanups, None
         with shielded_from(error):
-            await _clean_up(cleanups, error)
+            try:
+                await _clean_up(cleanups, error)
+            except Exception as failure:
+                ctx.settings.report(ctx, failure)
+                raise
 
 
 async def _clean_up(cleanups: list[Cleanup], error: BaseException | None) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -14,6 +15,8 @@ from kick.http.routing.trailing_slash import TrailingSlash
 from kick.http.routing.urls import URLs
 from kick.shutdown import Shutdown
 from kick.signing import Signer
+
+logger: Final = logging.getLogger("kick.http")
 
 
 class Templates(Protocol):
@@ -35,7 +38,8 @@ class Settings(msgspec.Struct):
     silent event streams alive. Sync handlers run in `threads`; `health` names the parts that can be asked how they are,
     each with what asks it. `page_values` are called with the context for each page, and return what its template sees.
     `debug` says that errors are to be explained to whoever makes the requests; `layers` is the middleware of the
-    application; `shared` is for what several middleware of one application share.
+    application; `exception_handlers`, `on_error` and `reraise_errors` are those of `bootstrap()`; `shared` is for what
+    several middleware of one application share.
 
     >>> Settings(max_body=10 << 20).trailing_slash
     'strict'
@@ -54,4 +58,20 @@ class Settings(msgspec.Struct):
     page_values: list[Callable[[Any], Mapping[str, Any]]] = []
     debug: bool = False
     layers: tuple[Any, ...] = ()
+    exception_handlers: Mapping[type[Exception], Callable[[Any, Any], Awaitable[Any]]] = {}
+    on_error: Callable[[Any, Exception], object] | None = None
+    reraise_errors: bool = False
     shared: dict[str, Any] = {}
+
+    def report(self, ctx: Any, error: Exception) -> None:
+        """Tell `on_error` of an exception that nothing handled. An error of its own is logged.
+
+        >>> Settings(on_error=lambda ctx, error: print(repr(error))).report(None, ValueError())
+        ValueError()
+        """
+        if self.on_error is None:
+            return
+        try:
+            self.on_error(ctx, error)
+        except Exception:
+            logger.exception("on_error failed")

@@ -78,7 +78,7 @@ def is_served(project: Path) -> None:
         served.wait_for(f":{port}")
         assert Browser(f"http://{HOST}:{port}").get("/health/live").status == 200
         served.press_ctrl_c()
-        served.end(seconds=60)
+        served.end()
         assert "Traceback" not in served.output
 
 

@@ -18,6 +18,13 @@ def test_errors_are_problem_details() -> None:
         assert client.get("/errors/mistake").json().keys() == {"type", "title", "status", "detail", "request_id"}
 
 
+def test_exceptions_of_the_application_have_a_handler(capsys: pytest.CaptureFixture[str]) -> None:
+    with TestClient(application("errors.md", "Exception handlers")) as client:
+        answer = client.get("/shop/bread")
+        assert (answer.status_code, answer.json()["item"]) == (409, "bread")
+        assert capsys.readouterr().out == ""  # on_error is told of what nothing handles
+
+
 def test_in_development_they_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KICK_ENV", "development")
     with TestClient(application("errors.md", "Responses to errors")) as client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from os import PathLike
 from types import AsyncGeneratorType
 from typing import Any, Final, ParamSpec
@@ -370,6 +371,8 @@ class ResponseHelpers(IncomingRequest, eq=False):
             background = getattr(cleanup, "__self__", None)
             if isinstance(background, Background):
                 return background
-        background = Background(f"{self.method} {repr(self.path)[1:-1]}", self.request_id, self.settings.threads)
+        of = f"{self.method} {repr(self.path)[1:-1]}"
+        report = partial(self.settings.report, self)
+        background = Background(of, self.request_id, self.settings.threads, report=report)
         self.on_end(background.run)
         return background

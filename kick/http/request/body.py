@@ -148,7 +148,7 @@ def parse_form(body: bytes) -> FormData:
     Raises `BadRequest` for what is not UTF-8, and for too many fields.
     """
     try:
-        text = body.decode()
+        text = body.decode().removeprefix("\ufeff")  # a byte order mark is no part of the first name
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FORM_FIELDS, errors="strict")
     except UnicodeDecodeError:
         raise malformed("body", "The form is not UTF-8.", "Expected UTF-8", "encoding") from None

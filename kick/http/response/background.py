@@ -20,7 +20,7 @@ class Background:
     """Background tasks of one request, called after its response in the order in which they were added.
 
     One that fails is logged and stops no other. `of` describes the request, for the log; what is no coroutine function
-    runs in `threads`.
+    runs in `threads`. `report` is told of each failure.
 
     >>> import anyio
     >>> background = Background("GET /", "0123", Threads())
@@ -29,9 +29,12 @@ class Background:
     after, that
     """
 
-    __slots__ = ("_calls", "_of", "_request_id", "_threads")
+    __slots__ = ("_calls", "_of", "_report", "_request_id", "_threads")
 
-    def __init__(self, of: str, request_id: str, threads: Threads) -> None:
+    def __init__(
+        self, of: str, request_id: str, threads: Threads, *, report: Callable[[Exception], None] | None = None
+    ) -> None:
+        self._report = report
         self._of = of
         self._request_id = request_id
         self._threads = threads
@@ -59,8 +62,10 @@ class Background:
                     await call()
                 else:
                     await self._threads.run(call, f"{name}()")
-            except Exception:
+            except Exception as failure:
                 logger.exception("%s failed, after the response to %s, request id %s", name, self._of, self._request_id)
+                if self._report is not None:
+                    self._report(failure)
 
 
 def _is_async(function: Any) -> bool:

@@ -1,15 +1,17 @@
 """The one place that knows how values become JSON and how requests become values: msgspec, and pydantic if asked.
 
-msgspec stops at the first error. When it finds one, `kick.http.validation.errors` walks the value once more, so that a
-client hears of all of them.
+msgspec stops at the first error. When it finds one, `kick.http.validation.errors` looks for the others behind it, so
+that a client hears of all of them, up to a limit.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 import sys
 from abc import ABCMeta
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Mapping, Set
 from datetime import date, datetime, time, timedelta
@@ -30,6 +32,7 @@ Decode = Callable[[bytes], Any]
 Convert = Callable[[Any], Any]
 
 _SCALARS: Final = (str, int, float, bool, bytes, UUID, datetime, date, time, timedelta, Decimal)
+_HIGH_SURROGATE: Final = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u?[dD]?[c-fC-F]?[0-9a-fA-F]*$)")
 _LISTS: Final = (list, tuple, set, frozenset)
 
 
@@ -108,6 +111,8 @@ def decode_json(body: bytes) -> Any:
     try:
         return _decode_any(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if _has_mark(body):
+            return decode_json(body[len(BOM_UTF8) :])
         raise _malformed(error, body) from None
 
 
@@ -130,6 +135,8 @@ def json_decoder(hint: Any) -> Decode:
         except msgspec.ValidationError as error:
             raise invalid(finder.errors(decode_json(body), "/body", str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            if _has_mark(body):
+                return decode_body(body[len(BOM_UTF8) :])
             raise _malformed(error, body) from None
 
     fill = filler(hint)
@@ -283,12 +290,34 @@ def _is_utf8(body: bytes | str) -> bool:
     return True
 
 
+def _has_mark(body: bytes | str) -> bool:
+    """Return whether JSON begins with one byte order mark, which may be ignored (RFC 8259, section 8.1)."""
+    return isinstance(body, bytes) and body.startswith(BOM_UTF8) and not body.startswith(BOM_UTF8 * 2)
+
+
+def _ends_in_half_a_pair(body: bytes | str) -> bool:
+    r"""Return whether the last bytes have a high surrogate without a low one behind it (RFC 8259, section 7).
+
+    >>> _ends_in_half_a_pair(rb'"\ud800"'), _ends_in_half_a_pair(rb'"\ud83d\ude')
+    (True, False)
+    """
+    raw = body.encode("utf-8", "replace") if isinstance(body, str) else body
+    for match in _HIGH_SURROGATE.finditer(raw, max(0, len(raw) - 12)):
+        before = raw[: match.start()]
+        is_escaped = (len(before) - len(before.rstrip(b"\\"))) % 2
+        if not is_escaped and match.end() < len(raw):
+            return True
+    return False
+
+
 def _malformed(error: Exception, body: bytes | str) -> BadRequest:
     if isinstance(error, RecursionError):
         return malformed("body", "The body is nested too deeply.", "Nested too deeply", "nesting")
     if not _is_utf8(body):  # msgspec says so in one way or another, and in some places not at all
         return malformed("body", "The body is not UTF-8.", "Expected UTF-8", "encoding")
     reason = str(error).replace("(byte ", "(at byte ").replace("Input data was truncated", "it ends too early")
+    if _ends_in_half_a_pair(body):  # msgspec calls it truncated where fewer bytes are left than the other half has
+        reason = "an escape is only one half of a surrogate pair"
     return malformed("body", f"The body is not valid JSON: {reason}.", "Expected JSON", "json")
 
 
@@ -324,7 +353,7 @@ def _pydantic_decoder(hint: Any) -> Decode:
 
     def decode_body(body: bytes) -> Any:
         value = decode_json(body)  # what is no JSON is said in the same words, whatever the type
-        return _validated(validate, body, "body", value)
+        return _validated(validate, body.removeprefix(BOM_UTF8) if _has_mark(body) else body, "body", value)
 
     return decode_body
 

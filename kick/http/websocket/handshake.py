@@ -27,7 +27,7 @@ from kick.exceptions import Forbidden, HTTPError
 from kick.http.context.context import RequestContext
 from kick.http.context.request import HANDSHAKE
 from kick.http.middleware import Endpoint
-from kick.http.pipeline import finished, response_to, settled
+from kick.http.pipeline import answer_error, finished, settled
 from kick.http.response.base import Response, empty_response, header_line
 from kick.http.routing.decorators import SocketInfo
 from kick.http.websocket.messages import Frames, InvalidMessage, short_reason
@@ -213,7 +213,7 @@ async def _answer(ctx: RequestContext[Any], endpoint: Endpoint) -> Response:
         if response is not ctx.response:
             response = settled(ctx, response)
     except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
-        response = response_to(ctx, error)
+        response = await answer_error(ctx, error)
     return response if ctx.added_headers is None else finished(ctx)
 
 
@@ -241,6 +241,7 @@ def _closing(error: Exception, ctx: RequestContext[Any]) -> tuple[int, str]:
         case HTTPException():
             return _code_of(error.status_code), short_reason(str(error.detail))
         case _:
+            ctx.settings.report(ctx, error)
             logger.error("WebSocket %r failed, request id %s", ctx.path, ctx.request_id, exc_info=error)
             return INTERNAL_ERROR, "The server made a mistake; it has been noted."
 

@@ -356,7 +356,7 @@ async def test_deep_nesting_is_answered_whatever_is_in_it() -> None:
         (b"[1] x", "trailing characters (at byte 5)"),
         (b"NaN", "invalid character (at byte 0)"),
         (b"Infinity", "(at byte 0)"),
-        (b"\xef\xbb\xbf[]", "(at byte 0)"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf[]", "(at byte 0)"),
         (b'"\xff"', "The body is not UTF-8."),
         (b"\xff", "The body is not UTF-8."),
         (b'{"a": "\xed\xa0\x80"}', "The body is not UTF-8."),

@@ -1,0 +1,101 @@
+"""Exception handlers of an application, and the exceptions that nothing handles."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kick.di.hints import takes
+from kick.errors import KickError
+from kick.http.context.context import RequestContext
+from kick.http.response.base import Response
+
+ExceptionHandler: TypeAlias = Callable[[RequestContext[Any], Any], Awaitable[Response]]
+"""`async def handler(ctx, error) -> Response`."""
+
+OnError: TypeAlias = Callable[[RequestContext[Any], Exception], object]
+"""`def on_error(ctx, error)`, which only takes note."""
+
+_UNHANDLED: Final = "kick.unhandled"
+
+
+def find_handler(handlers: Mapping[type[Exception], ExceptionHandler], error: Exception) -> ExceptionHandler | None:
+    """Return the handler of the nearest class of an exception, or `None`.
+
+    >>> async def failed_look_up(ctx, error): return ctx.text("missing")
+    >>> find_handler({LookupError: failed_look_up}, KeyError()) is failed_look_up
+    True
+    >>> find_handler({LookupError: failed_look_up}, ValueError())
+    """
+    return next((handlers[kind] for kind in type(error).__mro__ if kind in handlers), None)
+
+
+def mark_unhandled(ctx: RequestContext[Any], error: Exception) -> None:
+    """Tell `on_error` of an exception that becomes a 500, and keep it for `reraising` if that is wanted."""
+    if ctx.settings.reraise_errors:
+        ctx.scope.setdefault(_UNHANDLED, error)
+    ctx.settings.report(ctx, error)
+
+
+def reraising(app: ASGIApp) -> ASGIApp:
+    """Return an application that raises an unhandled exception again after the response, as Starlette does."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+        error = scope.pop(_UNHANDLED, None)
+        if error is not None:
+            raise error
+
+    return serve
+
+
+def handler_problems(handlers: object, on_error: object) -> list[KickError]:
+    """Return the set-up mistakes in `exception_handlers` and `on_error` of `bootstrap()`.
+
+    >>> [each.code for each in handler_problems({KeyError: print, 404: None}, "sentry")]
+    ['exception-handler', 'exception-class', 'on-error']
+    """
+    problems: list[KickError] = []
+    if not isinstance(handlers, Mapping):
+        problems.append(_not_a_class(handlers))
+    else:
+        for kind, handler in handlers.items():
+            if not (isinstance(kind, type) and issubclass(kind, Exception)):
+                problems.append(_not_a_class(kind))
+            elif not (_is_async(handler) and takes(handler, 2)):
+                problems.append(_not_a_handler(kind, handler))
+    if on_error is not None and (not callable(on_error) or _is_async(on_error) or not takes(on_error, 2)):
+        problems.append(_not_on_error(on_error))
+    return problems
+
+
+def _is_async(function: Any) -> bool:
+    call = function if inspect.isroutine(function) else getattr(function, "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(call)
+
+
+def _not_a_class(given: object) -> KickError:
+    return KickError(
+        "exception-class",
+        cause=f"exception_handlers= of bootstrap() was given {given!r}, where a class of exceptions belongs.",
+        fix="Use the exception class as the key: `exception_handlers={NotFound: not_found}`.",
+    )
+
+
+def _not_a_handler(kind: type, given: object) -> KickError:
+    return KickError(
+        "exception-handler",
+        cause=f"{given!r}, the exception handler of {kind.__qualname__}, is no coroutine function of two arguments.",
+        fix="Write it as `async def handler(ctx, error): return ctx.problem(409, str(error))`.",
+    )
+
+
+def _not_on_error(given: object) -> KickError:
+    return KickError(
+        "on-error",
+        cause=f"on_error={given!r} of bootstrap() is no plain function of two arguments.",
+        fix="Write it as `def on_error(ctx, error): print(repr(error))`.",
+    )

@@ -25,6 +25,7 @@ FIXTURES = {
 STORES = {"redis": "redis", "cluster": "redis", "sentinel": "redis"}
 
 FILES = {
+    "cli/generate/test_errors.py": ("process",),
     "cli/generate/test_generate.py": ("project", "long"),
     "benchmarks/test_growth.py": ("slow",),
     "cli/test_checks.py": ("process",),

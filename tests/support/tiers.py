@@ -25,7 +25,6 @@ FIXTURES = {
 STORES = {"redis": "redis", "cluster": "redis", "sentinel": "redis"}
 
 FILES = {
-    "cli/generate/test_errors.py": ("process",),
     "cli/generate/test_generate.py": ("project", "long"),
     "benchmarks/test_growth.py": ("slow",),
     "cli/test_checks.py": ("process",),
@@ -49,7 +48,7 @@ FILES = {
     "cli/test_shell.py": ("process",),
     "cli/test_signals.py": ("process",),
     "cli/test_start.py": ("process",),
-    "cli/generate/test_errors.py": ("slow",),
+    "cli/generate/test_errors.py": ("process", "slow"),
     "cli/test_timeouts.py": ("process",),
     "examples": ("process",),
     "examples/test_auth_page.py": ("browser", "long"),

@@ -171,7 +171,7 @@ class Operations:
 
     async def increment(self, state: SessionState, key: str, by: int) -> int:
         """Add to a whole number in the store itself; return the sum."""
-        check_key(key)
+        key = check_key(key)
         if type(by) is not int:
             raise TypeError(f"a count goes up or down by an int, not by {by!r}")
         shape = self.options.shape
@@ -193,7 +193,7 @@ class Operations:
 
     async def modify(self, state: SessionState, key: str, function: Callable[[Any], Any], default: Any) -> Any:
         """Read a value, change it and store it, again and again until no other request was faster."""
-        check_key(key)
+        key = check_key(key)
         contents = state.open()
         changed, dropped = contents.pending(key)
         if state.status is Status.NEW:

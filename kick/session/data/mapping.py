@@ -18,6 +18,7 @@ from kick.session.data.values import (
     decode_json,
     encode,
     encode_json,
+    plain_text,
     same,
 )
 
@@ -171,7 +172,7 @@ class SessionData(MutableMapping[str, Any]):
         if self._sealed is not None:
             raise self._sealed()
         if type(key) is not str or key[0:1] == RESERVED or not key.isascii():
-            check_key(key)
+            key = check_key(key)
         if type(value) not in PLAIN_TYPES:
             encode(key, value)  # a mistake shows here, where it is made
         self._live[key] = value
@@ -186,6 +187,8 @@ class SessionData(MutableMapping[str, Any]):
             raise self._sealed()
         if key not in self:
             raise KeyError(key)
+        if type(key) is not str:
+            key = plain_text(key)
         self._live.pop(key, None)
         if key in self._stored:
             if self._dropped is None:
@@ -255,8 +258,7 @@ class SessionData(MutableMapping[str, Any]):
             return
         new = dict(value)
         for key, each in new.items():
-            check_key(key)
-            encode(key, each)
+            encode(check_key(key), each)
         self.clear()
         self.update(new)
 
@@ -394,10 +396,11 @@ class SessionData(MutableMapping[str, Any]):
         return values
 
 
-def check_key(key: object) -> None:
-    """Raise `UnstorableValue` for what cannot be a key of a session's data."""
-    if type(key) is not str:
+def check_key(key: object) -> str:
+    """Return a key as a plain `str`. Raises `UnstorableValue` for what cannot be a key of a session's data."""
+    if not isinstance(key, str):
         raise UnstorableValue("data", f"the key {key!r} is not a str")
+    key = plain_text(key)
     if key[0:1] == RESERVED:
         raise UnstorableValue(f"data[{key!r}]", f"keys that begin with {RESERVED!r} are kick's own")
     if not key.isascii():
@@ -405,6 +408,7 @@ def check_key(key: object) -> None:
             key.encode()
         except UnicodeEncodeError:
             raise UnstorableValue(f"data[{key!r}]", "a key with a lone surrogate has no UTF-8 form") from None
+    return key
 
 
 class _FrozenList(list[Any]):

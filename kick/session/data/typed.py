@@ -15,7 +15,7 @@ import msgspec
 from kick.di.errors import unresolved_hint
 from kick.di.hints import Unresolved, hints_of
 from kick.session.data.mapping import RESERVED, Refusal, SessionData
-from kick.session.data.values import UnreadableValue, decode, encode, same
+from kick.session.data.values import UnreadableValue, decode, encode, same, underneath
 from kick.session.errors import bad_session_option
 
 logger: Final = logging.getLogger("kick.session")
@@ -70,7 +70,13 @@ class Shape:
     def encode(self, name: str, value: Any, *, sort: bool = False) -> bytes:
         """The bytes of one field; `sort` puts sets and dicts into an order that equal ones share."""
         order: Any = "deterministic" if sort else None
-        plain = msgspec.to_builtins(value, builtin_types=_STORED_AS_THEY_ARE, str_keys=True, order=order)
+        plain = msgspec.to_builtins(
+            value,
+            builtin_types=_STORED_AS_THEY_ARE,
+            str_keys=True,
+            order=order,
+            enc_hook=lambda each: underneath(each, f"data.{name}"),
+        )
         return encode(name, plain)
 
     def decode(self, name: str, raw: bytes) -> Any:

@@ -2,7 +2,9 @@
 
 A value is what JSON holds (`None`, `bool`, `int`, finite `float`, `str`, lists, dicts with `str` keys), or a
 `datetime`, `UUID`, `Decimal` or `bytes`, nested as deep as one likes. Everything comes back equal and of the same
-type, on every store, with one exception: a tuple comes back as a list.
+type, on every store, with one exception: a tuple comes back as a list. A value of a subclass of these is stored as
+what it is underneath, as JSON encoders do, and comes back as that: an `OrderedDict` as a dict, a named tuple as a
+list, an enum as its value.
 
 The bytes are JSON. A value that JSON lacks is an object with the single key `$`: `{"$": ["uuid", "..."]}`; a
 dict of the user's that has a key `$` is wrapped likewise.
@@ -11,6 +13,7 @@ dict of the user's that has a key `$` is wrapped likewise.
 from __future__ import annotations
 
 import base64
+import enum
 import math
 from collections.abc import Callable
 from datetime import datetime
@@ -130,16 +133,65 @@ def _plain(value: Any, place: str, depth: int) -> Any:
         return _plain_dict(value, place, depth)
     tag = _TAGS.get(kind)
     if tag is None:
-        raise UnstorableValue(place, f"a value of type {kind.__qualname__} cannot be stored")
+        return _plain(underneath(value, place), place, depth)
     return tag(value)
+
+
+def underneath(value: Any, place: str) -> Any:
+    """Return the value of an enum, or an object of a subclass as one of its base. Raises `UnstorableValue`."""
+    if isinstance(value, enum.Enum):  # before its other bases: an enum may be a str, too
+        return value.value
+    for base, reduce in _BASES.items():
+        if isinstance(value, base):
+            return reduce(value)
+    raise UnstorableValue(place, f"a value of type {type(value).__qualname__} cannot be stored")
+
+
+def plain_text(text: str) -> str:
+    """Return a `str` subclass as the `str` that it is underneath; an enum, that of its value.
+
+    >>> plain_text(enum.StrEnum("Role", {"ADMIN": "admin"}).ADMIN)
+    'admin'
+    """
+    return str.__str__(text)
+
+
+# The methods are those of the base: what a subclass makes of them is how it is shown, not what it holds. An exception
+# is `items`, because an `OrderedDict` has an order of its own; it is looked up on the class, because some dicts show
+# their keys as attributes.
+_BASES: Final[dict[type, Callable[[Any], Any]]] = {
+    str: plain_text,
+    int: int.__int__,
+    float: float.__float__,
+    dict: lambda value: dict(type(value).items(value)),
+    list: lambda value: [*list.__iter__(value)],
+    tuple: lambda value: [*tuple.__iter__(value)],
+    datetime: lambda value: datetime.combine(datetime.date(value), datetime.timetz(value)),
+    UUID: lambda value: UUID(int=value.int),
+    Decimal: Decimal,
+    bytes: lambda value: b"".join([value]),
+}
 
 
 def _plain_dict(value: dict[Any, Any], place: str, depth: int) -> dict[str, Any]:
     for key in value:
         if type(key) is not str:
-            raise UnstorableValue(place, f"the key {key!r} is not a str")
+            value = _with_plain_keys(value, place)
+            break
     plain = {key: _plain(each, f"{place}[{key!r}]", depth - 1) for key, each in value.items()}
     return {"$": ["dict", plain]} if "$" in plain else plain
+
+
+def _with_plain_keys(value: dict[Any, Any], place: str) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for key, each in value.items():
+        if not isinstance(key, str):
+            raise UnstorableValue(place, f"the key {key!r} is not a str")
+        text = plain_text(key)
+        if text in plain:
+            raise UnstorableValue(place, f"the key {text!r} is there twice")
+        plain[text] = each
+    return plain
 
 
 def _revive(value: Any) -> Any:

@@ -33,7 +33,7 @@ from kick.signing import Secret
 
 
 class Use(enum.Enum):
-    """What requests to a route do with their session."""
+    """The use that requests to a route make of their session."""
 
     FULL = "full"
     PASSIVE = "passive"

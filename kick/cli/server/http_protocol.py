@@ -8,7 +8,7 @@ fails where one of them is another:
 | `uvicorn.protocols.http.auto.AutoHTTPProtocol` | here | the class that `http="auto"` stands for, to be subclassed |
 | its `connection_made()`, and its attribute `transport` | here | putting the cork on |
 | its `data_received()`, `cycle`, `flow.read_paused`, `timeout_keep_alive_task` | here, `request_timeouts` | timeouts |
-| a cycle's `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` | `request_timeouts` | the same |
+| `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | there | the same |
 | its `on_response_complete()` | here | writing a response when it is complete, before its background tasks |
 | its `handle_websocket_upgrade()` | here | taking the cork off |
 | `uvicorn.Server.startup()`, `shutdown()`, `started`, `should_exit`, `force_exit` | `uvicorn_server` | the end |

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kick.cli.project import TEMPLATES
+from kick.cli.project_templates import TEMPLATES
 from tests.cli.support import Browser, environment, running
 from tests.cli.test_project import build, run
 from tests.support.ports import HOST, free_port

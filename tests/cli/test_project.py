@@ -23,8 +23,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from kick.cli.commands.start import command as start
-from kick.cli.naming import LONGEST
-from kick.cli.project import SESSIONS, TEMPLATES, contents_of
+from kick.cli.project_name import LONGEST
+from kick.cli.project_templates import SESSIONS, TEMPLATES, contents_of
 from tests.cli.container import Container
 from tests.cli.support import Browser, environment, kick, running
 from tests.support.browser import open_browser

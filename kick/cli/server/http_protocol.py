@@ -7,13 +7,13 @@ fails where one of them is another:
 |---|---|---|
 | `uvicorn.protocols.http.auto.AutoHTTPProtocol` | here | the class that `http="auto"` stands for, to be subclassed |
 | its `connection_made()`, and its attribute `transport` | here | putting the cork on |
-| its `data_received()`, `cycle`, `flow.read_paused`, `timeout_keep_alive_task` | here, `timeouts` | slow clients |
-| `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | `timeouts` | the same |
+| its `data_received()`, `cycle`, `flow.read_paused`, `timeout_keep_alive_task` | here, `request_timeouts` | timeouts |
+| `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | there | the same |
 | its `on_response_complete()` | here | writing a response when it is complete, before its background tasks |
 | its `handle_websocket_upgrade()` | here | taking the cork off |
 | `uvicorn.Server.startup()`, `shutdown()`, `started`, `should_exit`, `force_exit` | `uvicorn_server` | the end |
 | `uvicorn.Server.handle_exit()` | `uvicorn_server` | signals |
-| `uvicorn.Server.server_state.connections` | `uvicorn_server` | slow clients |
+| `uvicorn.Server.server_state.connections` | `uvicorn_server` | timeouts |
 | `uvicorn.Server.server_state.tasks` | `uvicorn_server` | waiting for requests that were cancelled |
 | the logger `uvicorn.error`, and `SystemExit` of `Server.run()` | `uvicorn_server` | a start that fails, told once |
 

@@ -45,7 +45,7 @@ def begun(folder: Path) -> Iterator[list[Path]]:
 
 def seen(looks: Iterator[list[Path]]) -> set[str]:
     """What is saved, as the next look sees it that sees something."""
-    deadline = monotonic() + 10
+    deadline = monotonic() + 60
     for saved in looks:
         names = {str(path) for path in saved} - {POKE}
         if names:

@@ -14,8 +14,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from kick.session.data.mapping import OpenContents, SessionData
+from kick.session.data.mapping import SessionData
 from kick.session.data.reserved import OWED_FIELD, TOKEN_FIELD
+from kick.session.data.typed import OpenContents
 from kick.session.errors import SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.headers import is_withheld

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
-from typing import Any, Final, NoReturn, Protocol, Self, TypeAlias
+from typing import Any, Final, NoReturn, Self, TypeAlias
 
 from kick.session.data.values import (
     MARK,
@@ -37,76 +37,6 @@ _MISSING: Final = object()
 
 Refusal: TypeAlias = Callable[[], Exception]
 """Makes the error that a write gets."""
-
-
-class Contents(Protocol):
-    """What `Session` needs of the thing behind `session.data`."""
-
-    @property
-    def value(self) -> Any:
-        """What `session.data` is."""
-        ...
-
-    @property
-    def mapping(self) -> MutableMapping[str, Any]:
-        """The values by key, whatever `session.data` is."""
-        ...
-
-    def show_in(self, view: dict[str, Any]) -> None:
-        """Let a plain dict hold the values, now and after every change."""
-        ...
-
-    def replace(self, value: Any) -> None:
-        """`session.data = value`."""
-        ...
-
-    def changes(self) -> tuple[dict[str, bytes], list[str]] | None:
-        """The encoded values of the keys that changed since `rebase`, and the keys that are no longer there, if any."""
-        ...
-
-    def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
-        """What `changes` has to say of one key."""
-        ...
-
-    def rebase(self, stored: Mapping[str, bytes]) -> None:
-        """The store now has `stored`; what is different here remains a change."""
-        ...
-
-    def refresh(self, key: str, stored: Mapping[str, bytes]) -> None:
-        """The store now has `stored`, and what is here under `key` counts no more."""
-        ...
-
-    def retain(self, keys: Collection[str], stored: Mapping[str, bytes]) -> None:
-        """Forget all but these keys, changes included; the store now has `stored`."""
-        ...
-
-    def reset(self, stored: Mapping[str, bytes]) -> None:
-        """Forget every change; the store now has `stored`."""
-        ...
-
-    def decode(self, key: str, raw: bytes) -> Any:
-        """Return the value of the bytes that the store has under a key."""
-        ...
-
-    def encode(self, key: str, value: Any) -> bytes:
-        """Return the bytes of a value that is to be stored under a key."""
-        ...
-
-    def assign(self, key: str, value: Any) -> None:
-        """Set the value of a key."""
-        ...
-
-    def default(self, key: str, given: Any) -> Any:
-        """Return a copy of the value that a key has while nothing is stored; `given` where the type says nothing."""
-        ...
-
-    def seal(self, refusal: Refusal | None) -> None:
-        """Refuse every further write with what `refusal` returns, or no more."""
-        ...
-
-
-OpenContents: TypeAlias = Callable[[Mapping[str, bytes]], Contents]
-"""Makes the contents of a session from the fields that the store has."""
 
 
 class SessionData(MutableMapping[str, Any]):
@@ -268,7 +198,7 @@ class SessionData(MutableMapping[str, Any]):
         self.update(new)
 
     def changes(self) -> tuple[dict[str, bytes], list[str]] | None:
-        """See `Contents.changes`."""
+        """The encoded values of the keys that changed since `rebase`, and the keys that are no longer there, if any."""
         if not self._live and not self._dropped:
             return None
         changed: dict[str, bytes] = {}
@@ -281,14 +211,14 @@ class SessionData(MutableMapping[str, Any]):
         return changed, [*self._dropped] if self._dropped else []
 
     def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
-        """See `Contents.pending`."""
+        """What `changes` has to say of one key."""
         if key in self._live:
             encoded, stored = encode(key, self._live[key]), self._stored.get(key)
             return ({}, []) if stored is not None and same(stored, encoded) else ({key: encoded}, [])
         return {}, [key] if self._dropped is not None and key in self._dropped else []
 
     def rebase(self, stored: Mapping[str, bytes]) -> None:
-        """See `Contents.rebase`."""
+        """The store now has `stored`; what is different here remains a change."""
         self._stored = stored
         if self._dropped is not None:
             self._dropped.intersection_update(stored)
@@ -297,14 +227,14 @@ class SessionData(MutableMapping[str, Any]):
             self._update_view()
 
     def refresh(self, key: str, stored: Mapping[str, bytes]) -> None:
-        """See `Contents.refresh`."""
+        """The store now has `stored`, and what is here under `key` counts no more."""
         self._live.pop(key, None)
         if self._dropped is not None:
             self._dropped.discard(key)
         self.rebase(stored)
 
     def retain(self, keys: Collection[str], stored: Mapping[str, bytes]) -> None:
-        """See `Contents.retain`."""
+        """Forget all but these keys, changes included; the store now has `stored`."""
         self._stored = stored
         self._live = {key: value for key, value in self._live.items() if key in keys}
         self._moved = None
@@ -314,7 +244,7 @@ class SessionData(MutableMapping[str, Any]):
             self._update_view()
 
     def reset(self, stored: Mapping[str, bytes]) -> None:
-        """See `Contents.reset`."""
+        """Forget every change; the store now has `stored`."""
         self._stored = stored
         self._live.clear()
         self._dropped = self._moved = None
@@ -322,23 +252,23 @@ class SessionData(MutableMapping[str, Any]):
             self._update_view()
 
     def decode(self, key: str, raw: bytes) -> Any:
-        """See `Contents.decode`."""
+        """Return the value of the bytes that the store has under a key."""
         return decode(raw)
 
     def encode(self, key: str, value: Any) -> bytes:
-        """See `Contents.encode`."""
+        """Return the bytes of a value that is to be stored under a key."""
         return encode(key, value)
 
     def assign(self, key: str, value: Any) -> None:
-        """See `Contents.assign`."""
+        """Set the value of a key."""
         self[key] = value
 
     def default(self, key: str, given: Any) -> Any:
-        """See `Contents.default`."""
+        """Return a copy of the value that a key has while nothing is stored; `given` where the type says nothing."""
         return copy.deepcopy(given)
 
     def seal(self, refusal: Refusal | None) -> None:
-        """See `Contents.seal`."""
+        """Refuse every further write with what `refusal` returns, or no more."""
         self._sealed = refusal
         self._live.clear()
         self._dropped = self._moved = None
@@ -348,7 +278,7 @@ class SessionData(MutableMapping[str, Any]):
     # A plain dict with the same values
 
     def show_in(self, view: dict[str, Any]) -> None:
-        """See `Contents.show_in`."""
+        """Let a plain dict hold the values, now and after every change."""
         if self._view is not view or self._view_is_stale:
             self._fill(view)
 

@@ -375,6 +375,7 @@ def bootstrap(
     settings: object | None = None,
     templates: str | os.PathLike[str] | JinjaTemplates | None = None,
     max_body: int | None = DEFAULT_LIMIT,
+    decompress: bool = False,
     trailing_slash: TrailingSlash = "strict",
     threads: int = DEFAULT_THREADS,
     trusted_proxies: int | Sequence[str] | kick.http.TrustedProxies | None = None,
@@ -398,6 +399,7 @@ def bootstrap(
         settings: your settings object, injected by its type.
         templates: the folder of the Jinja2 templates for `ctx.render()`, or `JinjaTemplates(...)`.
         max_body: the size limit of a request body in bytes; `None` for no limit.
+        decompress: decode bodies with `Content-Encoding: gzip`, `deflate` or `zstd`. Otherwise they get a 415.
         trailing_slash: the response to `/notes/` if there is a route `/notes`: `"strict"` is a 404, `"redirect"`
             redirects to `/notes`, and `"ignore"` serves it.
         threads: the number of synchronous handlers that run at a time, each in a thread; others wait.
@@ -436,6 +438,7 @@ def bootstrap(
     assembly = Assembly(usable, with_standard(middleware), prefix)
     http_settings = Settings(
         max_body=max_body,
+        decompress=decompress,
         trailing_slash=trailing_slash,
         threads=threads_of(threads),
         debug=in_development(),

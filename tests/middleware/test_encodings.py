@@ -7,7 +7,8 @@ from time import thread_time
 
 import pytest
 
-from kick.middleware.compression.encodings import CODINGS, preferred, zstd_module
+from kick.http.request.content_codings import zstd_module
+from kick.middleware.compression.encodings import CODINGS, preferred
 
 zstd = zstd_module()
 

@@ -17,7 +17,7 @@ from kick.http.request.content_codings import has_zstd
 from kick.http.response.base import HeadResponse, ReadyResponse, add_vary
 from kick.http.response.streaming import StreamResponse
 from kick.middleware.compression.encodings import CODINGS, Encoder, preferred
-from kick.middleware.ownership import own_response
+from kick.middleware.own_response import own_response
 from kick.middleware.per_route import PerRoute
 
 Coding: TypeAlias = Literal["gzip", "zstd"]

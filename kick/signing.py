@@ -67,10 +67,14 @@ _DRAW_ONE: Final = (
 )
 
 
-def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 5) -> list[KickError]:
+def secret_problems(
+    secret: Secret | None, user: str, *, stacklevel: int = 5, only_first_signs: bool = False
+) -> list[KickError]:
     """Return the errors of the secret of `user`: missing, empty, or too short.
 
-    Outside of production a short secret is only a warning; `stacklevel` is that of `warnings.warn`.
+    Outside of production a short secret is only a warning; `stacklevel` is that of `warnings.warn`. It always is where
+    `only_first_signs` and the first one is long enough: then whoever guesses a former one still has to guess what it
+    signed.
 
     >>> [problem.code for problem in secret_problems(["a secret of at least thirty-two bytes", ""], "session()")]
     ['secret-missing']
@@ -85,7 +89,7 @@ def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 5) ->
     if shortest >= MIN_SECRET_BYTES:
         return []
     weak = weak_secret(user, shortest)
-    if in_production():
+    if in_production() and not (only_first_signs and len(listed[0]) >= MIN_SECRET_BYTES):
         return [weak]
     warnings.warn(str(weak), stacklevel=stacklevel)
     return []

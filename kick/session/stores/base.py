@@ -160,11 +160,13 @@ class AtomicStore(Protocol):
     * A key that was moved away stays superseded for `grace` seconds, then it is as if it had never been.
     * An operation that cannot be carried out raises, and has changed nothing or everything.
 
-    Four attributes are optional. `keeps_time = True` says that the store gives up by itself after a second or so; any
+    Some attributes are optional. `keeps_time = True` says that the store gives up by itself after a second or so; any
     other is given up by the engine. `now()` is the store's clock, where it is not that of the machine. A store that
     takes sessions over from another framework has `adopt(session_id, key, *, max_age, absolute_max_age)`, which is
     asked when `load(key)` found nothing and answers likewise, and `disown(session_id)`, which ends the session there
     before `destroy(key)` ends it here. They alone are told an id: that is what the other framework finds it by.
+    `explain(error)` says in a few words that clients may read how it stands with a store that raised: "is full"; `None`
+    for one that does not answer.
     """
 
     async def load(self, key: str) -> Record | Superseded | None:

@@ -2,7 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
+
 from kick.errors import KickError
+
+_STATES: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (OutOfMemoryError, "is full"),
+    (ReadOnlyError, "takes no changes"),
+    (BusyLoadingError, "is starting"),
+    (AuthenticationError, "refuses this application"),
+    (NoPermissionError, "refuses this application"),
+    (ResponseError, "answers with an error"),
+)
+
+
+def explain(error: Exception) -> str | None:
+    """Return how it stands with a server that answered an error; `None` for one that did not answer.
+
+    >>> explain(OutOfMemoryError("OOM command not allowed")), explain(TimeoutError())
+    ('is full', None)
+    """
+    return next((state for kind, state in _STATES if isinstance(error, kind)), None)
 
 
 def legacy_in_cluster(legacy_prefix: str) -> KickError:

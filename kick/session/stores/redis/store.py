@@ -28,7 +28,7 @@ from kick.session.stores.redis.client.errors import bad_redis_url
 from kick.session.stores.redis.client.node import Limits
 from kick.session.stores.redis.client.protocol import pack
 from kick.session.stores.redis.clock import ServerClock
-from kick.session.stores.redis.errors import legacy_in_cluster
+from kick.session.stores.redis.errors import explain, legacy_in_cluster
 from kick.session.stores.redis.express import ExpressMigration
 from kick.session.stores.redis.options import split_options
 from kick.session.stores.redis.principals import Call, Entry, Principals
@@ -307,6 +307,10 @@ class RedisStore:
         info = await self._submit(key, pack(b"INFO", b"server"), None, repeatable=True)
         time = await self._submit(key, pack(b"TIME"), None, repeatable=True)
         return server_info_of(info, time)
+
+    def explain(self, error: Exception) -> str | None:
+        """See `AtomicStore`."""
+        return explain(error)
 
     async def aclose(self) -> None:
         """Wait for answers that are due, and close the connections of this event loop."""

@@ -28,7 +28,7 @@ from kick.session.stores.base import (
     Refused,
     Superseded,
 )
-from kick.session.stores.sqlite.file import SessionFile
+from kick.session.stores.sqlite.file import SessionFile, explain
 from kick.session.stores.sqlite.rows import Rows
 from kick.session.stores.sqlite.worker import Job, Work, Worker
 
@@ -154,6 +154,10 @@ class SQLiteStore:
             gone, more = cast("tuple[int, bool]", await self._submit((), Rows.sweep, writes=True))
             freed += gone
         return freed
+
+    def explain(self, error: Exception) -> str | None:
+        """See `AtomicStore`."""
+        return explain(error)
 
     async def aclose(self) -> None:
         """Finish what was begun, close the file and end the thread. The next operation opens it again."""

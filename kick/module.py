@@ -65,7 +65,7 @@ class Module:
         self.providers = tuple(providers)
         self.prefix = prefix
         self.middleware = tuple(middleware)
-        self.session = session
+        self.session: SessionUse | None = session
         self.version = version
         self.mounts: Mapping[str, Any] = dict(mounts)
         self.lifespan = lifespan

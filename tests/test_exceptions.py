@@ -11,9 +11,7 @@ from kick.http import HTTPError, MethodNotAllowed, ServiceUnavailable, TooManyRe
 PHRASES = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
 """What Python says only since 3.13 (RFC 9110, section 15)."""
 
-FAMILY = [
-    each for name in http.__all__ if isinstance(each := getattr(http, name), type) and issubclass(each, HTTPError)
-]
+FAMILY = [each for name in dir(http) if isinstance(each := getattr(http, name), type) and issubclass(each, HTTPError)]
 
 
 @pytest.mark.parametrize("kind", [each for each in FAMILY if each not in (HTTPError, MethodNotAllowed)])

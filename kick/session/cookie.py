@@ -133,7 +133,7 @@ class SessionCookie:
         self._claims: dict[bytes, tuple[Claim, ...]] = {}
         self._names = (name, *options.replaces)
         self.persistent = options.persistent
-        self.same_site = options.same_site
+        self.same_site: SameSite = options.same_site
         self._attributes = "; ".join(
             attributes(
                 path=options.path,

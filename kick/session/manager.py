@@ -88,11 +88,11 @@ class SessionManager:
         When the store does not answer, using the session raises `SessionUnavailable`; opening it does not.
         """
         claims = self.options.cookie.read(scope["headers"])
-        if not claims:
+        if len(claims) == 0:
             return self._without_claim(scope)
-        if len(claims) > 1 or claims[0].rank > 0:
-            return await self._open_one_of(claims, scope)
         claim = claims[0]
+        if len(claims) > 1 or claim.rank > 0:
+            return await self._open_one_of(claims, scope)
         operations = self.operations
         try:
             call = operations.store.load(claim.key)

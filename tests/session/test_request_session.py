@@ -430,7 +430,7 @@ class TestInKickItself:
                 as_dict["by_kick"].append(4)
                 ctx.session |= {"c": 5}
                 ctx.session.data |= {"d": 6}
-                ctx.request.session |= {"e": 7}
+                ctx.request.session |= {"e": 7}  # pyright: ignore[reportAttributeAccessIssue]
                 assert ctx.session == as_dict == ctx.session.data
                 assert ctx.session | {"x": 1} == {**as_dict, "x": 1}
                 with pytest.raises(AttributeError):

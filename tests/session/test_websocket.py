@@ -209,15 +209,22 @@ def test_what_is_not_saved_is_dropped(client: TestClient, store: CountingStore) 
     assert client.get("/read").json() == {"user": "Ada"}
 
 
-def test_save_says_that_the_session_has_ended_meanwhile(client: TestClient) -> None:
+def test_save_says_that_the_session_has_ended_until_the_socket_is_closed(client: TestClient) -> None:
     client.get("/login")
     with client.websocket_connect("/after") as socket:
         client.get("/logout")
-        socket.send_text("write")
-        socket.receive_json()
-        socket.send_text("save")
-        assert socket.receive_json() == "False"
+        answers: list[Any] = []
+        with pytest.raises(WebSocketDisconnect) as closed:
+            talk_until_closed(socket, "save", answers)
+    assert closed.value.code == 4401
+    assert set(answers) <= {"False"}
     assert client.get("/read").json() == {}
+
+
+def talk_until_closed(socket: Any, word: str, answers: list[Any]) -> None:
+    while True:
+        socket.send_text(word)
+        answers.append(socket.receive_json())
 
 
 def test_a_destroyed_session_refuses_writes(client: TestClient) -> None:

@@ -48,7 +48,7 @@ FILES = {
     "cli/test_shell.py": ("process",),
     "cli/test_signals.py": ("process",),
     "cli/test_start.py": ("process",),
-    "cli/generate/test_errors.py": ("slow",),
+    "cli/generate/test_errors.py": ("process", "slow"),
     "cli/test_timeouts.py": ("process",),
     "examples": ("process",),
     "examples/test_auth_page.py": ("browser", "long"),

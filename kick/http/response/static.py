@@ -140,6 +140,7 @@ class StaticFiles:
         return not_modified(response) if unchanged else response
 
     def _look_up(self, name: str) -> tuple[Path, os.stat_result]:
+        path = ""
         try:
             path, status = self._files.lookup_path(name)
         except ValueError:  # a NUL, or half of a surrogate pair

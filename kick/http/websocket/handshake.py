@@ -153,14 +153,19 @@ class Handshake:
 
     async def _close_at(self, shutdown: Shutdown) -> None:
         if self._is_open and self._socket is not None:
+            stops = False
             with anyio.CancelScope() as self._watching:
                 await shutdown.wait()
+                stops = True
+            if stops:
                 await self._socket.close(GOING_AWAY, "The server is stopping.")
 
     async def _close_with_session(self) -> None:
         if self._is_open and self._socket is not None:
             with anyio.CancelScope() as self._watching_session:
                 await self._session_ended.wait()
+            # Not within the scope: the handler ends as soon as the socket is closed, and cancels it.
+            if self._session_ended.is_set():
                 await self._socket.close(SESSION_ENDED, "The session has ended.")
 
     def _refuse(self, error: Exception) -> None:

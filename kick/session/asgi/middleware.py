@@ -176,9 +176,9 @@ class _Exchange(_Connection):
         self._unwatch: Callable[[], None] | None = None
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
+        self._streaming = streaming = anyio.CancelScope()
         try:
-            with anyio.CancelScope() as streaming:
-                self._streaming = streaming
+            with streaming:
                 await app(scope, receive, self.send)
         except SessionUnavailable as error:
             if self._started:

@@ -493,7 +493,7 @@ async def test_what_is_not_set_up_says_what_to_add() -> None:
         lambda ctx: ctx.set_cookie("a", "1", signed=True),
     ):
         assert (await get(trying(act))).status == 500
-    assert [error.code for error in raised] == [
+    assert [error.code for error in raised if isinstance(error, KickError)] == [
         "session-missing",
         "templates-missing",
         "cookie-secret-missing",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import redis.asyncio
 
@@ -47,8 +47,8 @@ def test_a_client_that_only_redis_py_can_connect_is_refused_and_one_with_the_opt
     options = quoted(caught.value.fix)
     assert options == ["username", "password", "credential_provider"]
     provider = redis.UsernamePasswordCredentialProvider("ann", "secret")
-    assert RedisStore(redis.asyncio.Redis(**{options[0]: "ann", options[1]: "secret"}))
-    assert RedisStore(redis.asyncio.Redis(**{options[2]: provider}))
+    assert RedisStore(redis.asyncio.Redis(**cast(Any, {options[0]: "ann", options[1]: "secret"})))
+    assert RedisStore(redis.asyncio.Redis(**cast(Any, {options[2]: provider})))
 
 
 def test_sessions_of_express_are_taken_over_from_one_server() -> None:

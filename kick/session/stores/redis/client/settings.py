@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ssl import SSLContext
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
@@ -71,7 +71,9 @@ def settings_of(kind: type, options: Mapping[str, Any], *, timeout: float) -> Se
         database=int(connection.db or 0),
         client_name=connection.client_name,
         protocol=int(options.get("protocol") or 2),  # 2 needs no command of its own
-        keepalive=connection.socket_keepalive_options if not is_unix and connection.socket_keepalive else None,
+        keepalive=cast(Any, connection.socket_keepalive_options)
+        if not is_unix and connection.socket_keepalive
+        else None,
         retry=connection.retry,
         connect_timeout=options.get("socket_connect_timeout") or timeout,
         answer_timeout=options.get("socket_timeout") or timeout,

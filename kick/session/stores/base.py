@@ -28,6 +28,10 @@ class Keep(enum.Enum):
 KEEP: Final = Keep.PRINCIPAL
 
 
+REMEMBERED: Final = 30 * 86_400.0
+"""Seconds for which a store knows an application that does not start again."""
+
+
 _LEAST_COUNTER: Final = -(1 << 63)
 _MOST_COUNTER: Final = (1 << 63) - 1
 
@@ -167,6 +171,11 @@ class AtomicStore(Protocol):
     before `destroy(key)` ends it here. They alone are told an id: that is what the other framework finds it by.
     `explain(error)` says in a few words that clients may read how it stands with a store that raised: "is full"; `None`
     for one that does not answer.
+
+    Two more are called when an application starts. `recognize(secrets, *, remember)` is given the fingerprints of the
+    application's secrets as a `frozenset[str]`, keeps this set for `REMEMBERED` seconds if it is to, and returns all
+    the sets that it has: so an application hears of others in the same place. `review()` returns a `KickError` for
+    each thing about the server that endangers a promise, and raises one that is to stop the start.
     """
 
     async def load(self, key: str) -> Record | Superseded | None:

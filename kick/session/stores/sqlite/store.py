@@ -147,6 +147,11 @@ class SQLiteStore:
         """See `AtomicStore.revoke`."""
         return cast(int, await self._submit((), partial(_revoke, principal=principal, keep=keep), writes=True))
 
+    async def recognize(self, secrets: frozenset[str], *, remember: bool = True) -> list[frozenset[str]]:
+        """See `AtomicStore`."""
+        work = partial(Rows.recognize, secrets=secrets, remember=remember)
+        return cast("list[frozenset[str]]", await self._submit((), work, writes=remember))
+
     async def purge(self) -> int:
         """See `AtomicStore.purge`. It takes as many transactions as it needs: other writes get in between."""
         freed, more = 0, True

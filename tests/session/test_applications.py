@@ -90,16 +90,6 @@ class TestOverEveryStore:
         for secret in (FORMER, [OURS, FORMER], FORMER, OURS, [THIRD, OURS], THIRD):
             assert await started(atomic_store, secret, caplog) == []
 
-    async def test_the_order_of_the_secrets_does_not_count(self, atomic_store: Any) -> None:
-        await atomic_store.recognize(frozenset({"aaaa", "bbbb"}))
-        assert set(await atomic_store.recognize(frozenset({"bbbb", "aaaa"}))) == {frozenset({"aaaa", "bbbb"})}
-
-    async def test_whoever_only_looks_leaves_nothing(self, atomic_store: Any) -> None:
-        assert list(await atomic_store.recognize(frozenset({"bbbb"}))) == [frozenset({"bbbb"})]
-        seen = await atomic_store.recognize(frozenset({"cccc"}), remember=False)
-        assert frozenset({"bbbb"}) in seen
-        assert list(await atomic_store.recognize(frozenset({"bbbb"}))) == [frozenset({"bbbb"})]
-
     async def test_no_session_is_touched(self, atomic_store: Any, caplog: pytest.LogCaptureFixture) -> None:
         site = Site(atomic_store, secret=OURS)
         answer = await site.request(lambda session: session.data.update(a=1))

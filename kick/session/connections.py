@@ -26,12 +26,107 @@ Load: TypeAlias = Callable[[str], Awaitable[Record | Superseded | None]]
 class _Watched:
     """A session with open connections: one for each, however many there are."""
 
-    def __init__(self, session_id: str, key: str, record: Record) -> None:
+    def __init__(self, session_id: str, record: Record) -> None:
         self.session_id = session_id
-        self.key = key
+        self.key = key_of(session_id)
         self.principal = record.principal
         self.expires_at = record.expires_at
         self.ends: dict[object, End] = {}
+        self.merged_into: _Watched | None = None
+        """The one that has its connections, where some were opened under the old id and some under the new."""
+
+    def tell(self) -> None:
+        """Tell all connections that the session has ended; an error of one is logged and disturbs no other."""
+        ends, self.ends = list(self.ends.values()), {}
+        for end in ends:
+            try:
+                end()
+            except Exception:
+                logger.exception("a connection could not be told that its session has ended")
+
+
+class _InLoop:
+    """The sessions with connections in one event loop. Everything here runs in that loop."""
+
+    def __init__(self, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.sessions: dict[str, _Watched] = {}
+        self._connections = connections
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, session_id: str, record: Record, end: End) -> Callable[[], None]:
+        watched = self.sessions.setdefault(key_of(session_id), _Watched(session_id, record))
+        token = object()
+        watched.ends[token] = end
+        if self._task is None or self._task.done():
+            self._task = self.loop.create_task(self._check_again_and_again())
+        return lambda: self._remove(watched, token)
+
+    def _remove(self, watched: _Watched, token: object) -> None:
+        while watched.merged_into is not None:
+            watched = watched.merged_into
+        watched.ends.pop(token, None)
+        if not watched.ends and self.sessions.get(watched.key) is watched:
+            del self.sessions[watched.key]
+        if not self.sessions and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def end(self, key: str) -> None:
+        """Tell the connections of a session that has ended."""
+        watched = self.sessions.pop(key, None)
+        if watched is not None:
+            watched.tell()
+
+    def follow(self, key: str, session_id: str) -> None:
+        """Go on under the id that a rotation has given to a session."""
+        watched = self.sessions.pop(key, None)
+        if watched is None:
+            return
+        watched.session_id, watched.key = session_id, key_of(session_id)
+        other = self.sessions.setdefault(watched.key, watched)
+        if other is not watched:
+            other.ends.update(watched.ends)
+            watched.merged_into = other
+
+    async def check(self, sessions: Iterable[_Watched]) -> None:
+        """Ask the store whether sessions live."""
+        rest = list(sessions)
+        while rest:
+            now, rest = rest[:AT_ONCE], rest[AT_ONCE:]
+            await asyncio.gather(*map(self._check_one, now))
+
+    async def _check_again_and_again(self) -> None:
+        while True:
+            await asyncio.sleep(self._wait())
+            try:
+                await self.check(self.sessions.values())
+            except Exception:  # whatever it is, the connections of others go on being checked
+                logger.exception("the sessions of open connections could not be checked")
+
+    def _wait(self) -> float:
+        soonest = min((each.expires_at for each in self.sessions.values()), default=float("inf"))
+        return max(LEAST_WAIT, min(self._connections.interval, soonest - self._connections.now() + LEAST_WAIT))
+
+    async def _check_one(self, watched: _Watched) -> None:
+        key, session_id = watched.key, watched.session_id
+        later = self._connections.now() + self._connections.interval
+        try:
+            found = await self._connections.load(key)
+        except SessionUnavailable:
+            watched.expires_at = max(watched.expires_at, later)
+            return
+        if self.sessions.get(key) is not watched:  # it was moved, ended or left while the store was asked
+            return
+        if isinstance(found, Record):
+            watched.principal = found.principal
+            watched.expires_at = found.expires_at if found.expires_at > self._connections.now() else later
+            return
+        successor = successor_id(found.successor, session_id) if isinstance(found, Superseded) else None
+        if successor is None:
+            self.end(key)
+        else:
+            self.follow(key, successor)
 
 
 class Connections:
@@ -43,108 +138,61 @@ class Connections:
     """
 
     def __init__(self, load: Load, now: Callable[[], float], interval: float) -> None:
-        self._load = load
-        self._now = now
-        self._interval = interval
-        self._sessions: dict[asyncio.AbstractEventLoop, dict[str, _Watched]] = {}
-        self._tasks: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
+        self.load = load
+        self.now = now
+        self.interval = interval
+        self._loops: dict[asyncio.AbstractEventLoop, _InLoop] = {}
 
     @property
     def count(self) -> int:
         """The number of sessions that have open connections."""
-        return sum(map(len, self._sessions.values()))
+        return sum(len(each.sessions) for each in list(self._loops.values()))
 
     def add(self, session_id: str, record: Record, end: End) -> Callable[[], None]:
         """Call `end` once when the session has ended; return a function that takes this back."""
         loop = asyncio.get_running_loop()
-        for other in [each for each in self._sessions if each.is_closed()]:
-            del self._sessions[other]
-            self._tasks.pop(other, None)
-        here = self._sessions.setdefault(loop, {})
-        key = key_of(session_id)
-        watched = here.get(key)
-        if watched is None:
-            watched = here[key] = _Watched(session_id, key, record)
-        token = object()
-        watched.ends[token] = end
-        if loop not in self._tasks:
-            self._tasks[loop] = loop.create_task(self._check_again_and_again(here))
-
-        def remove() -> None:
-            watched.ends.pop(token, None)
-            if not watched.ends and here.get(watched.key) is watched:
-                del here[watched.key]
-            if not here and self._sessions.get(loop) is here:
-                del self._sessions[loop]
-                task = self._tasks.pop(loop, None)
-                if task is not None:
-                    task.cancel()
-
-        return remove
+        here = self._loops.get(loop)
+        if here is None:
+            here = self._loops[loop] = _InLoop(self, loop)
+        return here.add(session_id, record, end)
 
     def ended(self, key: str) -> None:
         """Tell the connections of a session that this process has ended."""
-        for loop, here in list(self._sessions.items()):
-            watched = here.pop(key, None)
-            if watched is not None:
-                loop.call_soon_threadsafe(_tell, watched)
+        for here in self._open_loops():
+            self._post(here, here.end, key)
 
     def renamed(self, key: str, session_id: str) -> None:
         """Go on under the id that this process has given to a session by a rotation."""
-        for here in self._sessions.values():
-            if key in here:
-                self._follow(here, here[key], session_id)
+        for here in self._open_loops():
+            self._post(here, here.follow, key, session_id)
 
     async def check(self, principal: str) -> None:
         """Ask the store at once for the sessions of a principal."""
-        here = self._sessions.get(asyncio.get_running_loop(), {})
-        await self._check(here, [each for each in here.values() if each.principal == principal])
+        here = self._loops.get(asyncio.get_running_loop())
+        if here is not None:
+            await here.check([each for each in here.sessions.values() if each.principal == principal])
 
-    async def _check_again_and_again(self, here: dict[str, _Watched]) -> None:
-        while True:
-            soonest = min((each.expires_at for each in here.values()), default=float("inf")) - self._now()
-            await asyncio.sleep(max(LEAST_WAIT, min(self._interval, soonest + LEAST_WAIT)))
-            try:
-                await self._check(here, list(here.values()))
-            except Exception:  # whatever it is, the connections of others go on being checked
-                logger.exception("the sessions of open connections could not be checked")
+    def _open_loops(self) -> list[_InLoop]:
+        for loop in [each for each in list(self._loops) if each.is_closed()]:
+            self._loops.pop(loop, None)
+        return list(self._loops.values())
 
-    async def _check(self, here: dict[str, _Watched], sessions: Iterable[_Watched]) -> None:
-        rest = list(sessions)
-        while rest:
-            now, rest = rest[:AT_ONCE], rest[AT_ONCE:]
-            await asyncio.gather(*(self._check_one(here, each) for each in now))
-
-    async def _check_one(self, here: dict[str, _Watched], watched: _Watched) -> None:
+    def _post(self, here: _InLoop, call: Callable[..., None], *arguments: str) -> None:
+        """Call a function in the loop that it belongs to: at once if that is the one that runs."""
         try:
-            found = await self._load(watched.key)
-        except SessionUnavailable:
-            watched.expires_at = max(watched.expires_at, self._now() + self._interval)
-            return
-        if isinstance(found, Record):
-            watched.principal, watched.expires_at = found.principal, found.expires_at
-            return
-        successor = successor_id(found.successor, watched.session_id) if isinstance(found, Superseded) else None
-        if successor is not None:
-            self._follow(here, watched, successor)
-        elif here.get(watched.key) is watched:
-            del here[watched.key]
-            _tell(watched)
-
-    def _follow(self, here: dict[str, _Watched], watched: _Watched, session_id: str) -> None:
-        here.pop(watched.key, None)
-        watched.session_id, watched.key = session_id, key_of(session_id)
-        other = here.setdefault(watched.key, watched)
-        if other is not watched:  # connections were opened under the new id, too
-            other.ends.update(watched.ends)
-            watched.ends = other.ends
+            if asyncio.get_running_loop() is here.loop:
+                call(*arguments)
+            else:
+                here.loop.call_soon_threadsafe(call, *arguments)
+        except RuntimeError:  # the other loop was closed in this moment, and its connections with it
+            self._loops.pop(here.loop, None)
 
 
 def connections_of(store: Any, load: Load, now: Callable[[], float], interval: float) -> Connections:
     """Return the connections of a store: several `session()` or `SessionMiddleware` with one store share them.
 
     A framework may make a middleware for each of its routes; a logout on one of them ends the sockets of all. They are
-    kept in the attribute `open_connections` of the store, where it takes one.
+    kept in the attribute `open_connections` of the store, where it takes one. The shortest interval counts.
     """
     connections = getattr(store, "open_connections", None)
     if not isinstance(connections, Connections):
@@ -153,10 +201,5 @@ def connections_of(store: Any, load: Load, now: Callable[[], float], interval: f
             store.open_connections = connections
         except AttributeError:  # a class with slots: each of its users has connections of its own
             pass
+    connections.interval = min(connections.interval, interval)
     return connections
-
-
-def _tell(watched: _Watched) -> None:
-    ends, watched.ends = list(watched.ends.values()), {}
-    for end in ends:
-        end()

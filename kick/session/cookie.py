@@ -174,8 +174,9 @@ class SessionCookie:
         return claims
 
     def came(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        """Return whether there is a cookie of the name, or of one that it replaces, at all."""
-        return any(name == b"cookie" and self._values(line) for name, line in headers)
+        """Return whether there is a cookie of the name at all, signed or not."""
+        lines = (line for name, line in headers if name == b"cookie")
+        return any(name == self.name for line in lines for name, _ in self._values(line))
 
     def replaced(self, headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
         """Return the names of the cookies that came and that this one replaces."""

@@ -53,7 +53,7 @@ def _is_of_another_site(origin: bytes | None, host: bytes) -> bool:
 
     A host and its sub-domains are taken for one site; so are two sub-domains of one name with at least two labels.
     """
-    if origin is None:
+    if origin is None or origin == b"null":  # a page with `Referrer-Policy: no-referrer` sends it to its own site, too
         return False
     theirs, ours = (_host_of(each.rpartition(b"//")[2]) for each in (origin, host))
     if theirs == ours or theirs.endswith(b"." + ours) or ours.endswith(b"." + theirs):

@@ -21,6 +21,7 @@ from kick.session.data.mapping import OpenContents, SessionData
 from kick.session.data.reserved import OWED_FIELD, TOKEN_FIELD
 from kick.session.errors import SessionUnavailable
 from kick.session.events import Events, SessionEvent
+from kick.session.headers import is_withheld
 from kick.session.ids import key_of, successor_id
 from kick.session.operations import MOST_HOPS, Operations
 from kick.session.options import SessionOptions, check_options, tick_of
@@ -146,7 +147,13 @@ class SessionManager:
     async def _open_one_of(self, claims: Sequence[Claim], scope: Mapping[str, Any]) -> SessionState:
         """Open the first living session of several that the cookies of a request claim."""
         operations = self.operations
-        state = SessionState(self._open_contents, scope, claims[0])
+        if claims[0].rank > 0 and is_withheld(scope, self.options.cookie.same_site):
+            # The own cookie may be there, and withheld: one of a former name must not take its place.
+            return SessionState(
+                self._open_contents, scope, None, cookie_came=self.options.cookie.came(scope["headers"])
+            )
+        own_came = claims[0].rank == 0 or self.options.cookie.came(scope["headers"])
+        state = SessionState(self._open_contents, scope, claims[0], cookie_came=own_came)
         state.is_to_replace(self.options.cookie.replaced(scope["headers"]))
         try:
             answers = await asyncio.gather(*(operations.ask(operations.store.load(claim.key)) for claim in claims))
@@ -177,8 +184,9 @@ class SessionManager:
         if came:
             self.events.emit(SessionEvent.BAD_SIGNATURE, None)
         state = SessionState(self._open_contents, scope, None, cookie_came=came)
-        if came:
-            state.is_to_replace(self.options.cookie.replaced(scope["headers"]))
+        replaced = self.options.cookie.replaced(scope["headers"])
+        if replaced and not is_withheld(scope, self.options.cookie.same_site):
+            state.is_to_replace(replaced)
         return state
 
     async def _resolve(self, claim: Claim, found: Record | Superseded | None) -> Found:
@@ -293,7 +301,7 @@ class SessionManager:
             return own
         # Cookies of former names go as soon as they are not needed: the own one is sent, or lives, or none lives.
         is_own = state.claim is not None and state.claim.rank == 0 and state.status is Status.STORED
-        if own or is_own or state.status is Status.NEW:
+        if own or is_own or state.status in (Status.NEW, Status.DESTROYED):
             return own + tuple(cookie.remove(name) for name in state.replaced)
         return ()
 

@@ -15,7 +15,7 @@ operation atomic. What is left to decide here is what a request does when the an
 from __future__ import annotations
 
 import asyncio
-import copy
+import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from time import time
 from typing import Any, Final, TypeVar
@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from kick.errors import KickError
 from kick.session.connections import connections_of
-from kick.session.data.mapping import check_key
+from kick.session.data.mapping import Contents, check_key
 from kick.session.data.reserved import CLIENT_FIELD, LIFE_FIELD, OWED_FIELD
 from kick.session.data.values import encode
 from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailable
@@ -53,6 +53,8 @@ from kick.session.stores.base import (
 )
 from kick.session.stores.memory import MemoryStore
 
+logger: Final = logging.getLogger("kick.session")
+
 MOST_HOPS: Final = 16
 """The number of rotations through which an old id is followed."""
 
@@ -75,7 +77,10 @@ class Operations:
         self._rolls = options.rolling
         self.use(store)
         self.connections = connections_of(
-            store, lambda key: self.ask(self.store.load(key)), lambda: self.now(), options.session_check
+            store,
+            lambda key: self.ask(self.store.load(key)),
+            lambda: self.now(),
+            min(options.session_check, options.grace / 2),  # the old id leads to the new one for `grace`
         )
 
     def use(self, store: AtomicStore) -> None:
@@ -198,7 +203,7 @@ class Operations:
         contents = state.open()
         changed, dropped = contents.pending(key)
         if state.status is Status.NEW:
-            value = contents.decode(key, changed[key]) if key in changed else copy.deepcopy(default)
+            value = contents.decode(key, changed[key]) if key in changed else contents.default(key, default)
             value = _applied(function, value, key)
             contents.assign(key, value)
             await self.save(state)
@@ -207,7 +212,7 @@ class Operations:
             await self.commit(state, Change(set=changed, delete=dropped), only=key)
         while state.status is Status.STORED:
             raw = state.fields.get(key)
-            value = _applied(function, copy.deepcopy(default) if raw is None else contents.decode(key, raw), key)
+            value = _applied(function, _value_of(contents, key, raw, default), key)
             encoded = contents.encode(key, value)
             change = Change(set={} if encoded == raw else {key: encoded}, expect={key: raw})
             if await self.commit(state, change, only=key) is None:
@@ -239,7 +244,7 @@ class Operations:
             if keep is not None:
                 state.forgot_all_but(keep)
         elif state.status is Status.STORED:
-            age = self.max_age_of(state)
+            age = self.max_age_of(state) if keep is None else self.options.max_age
             await self._move(state, keep, max_age=age, leads_on=False, new_deadline=new_deadline)
         elif state.status is not Status.SUPERSEDED or state.record is None:
             state.restarted()
@@ -311,8 +316,8 @@ class Operations:
                 key = successor_key(answer.successor)
             elif answer and key is not None:
                 self.events.emit(SessionEvent.DESTROYED, key)
-                self.connections.ended(key)
                 state.destroyed()
+                self.connections.ended(key)
             else:
                 self._lose(state, Status.GONE)
         if state.rivals:
@@ -457,6 +462,16 @@ class Operations:
         elif OWED_FIELD in state.fields:
             return replace(change, delete=[*change.delete, OWED_FIELD])
         return change
+
+
+def _value_of(contents: Contents, key: str, raw: bytes | None, default: Any) -> Any:
+    """Return the value of stored bytes, or the default where there are none, or none that can be read."""
+    if raw is not None:
+        try:
+            return contents.decode(key, raw)
+        except ValueError as error:
+            logger.warning("a stored value of the key %r cannot be read and counts as missing: %s", key, error)
+    return contents.default(key, default)
 
 
 def _applied(function: Callable[[Any], Any], value: Any, key: str) -> Any:

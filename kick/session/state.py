@@ -267,7 +267,8 @@ class SessionState:
         """Take over the record that `create` has made under the present id."""
         self.key, self.record = key, record
         self.status = Status.STORED
-        self.new_principal = KEEP
+        if self.new_principal == record.principal:  # else another one was set meanwhile
+            self.new_principal = KEEP
         self._rebase(record.fields)
         self.cookie = CookieAction.SEND
 
@@ -303,7 +304,7 @@ class SessionState:
                 expires_at=answer.expires_at,
                 principal=self.record.principal if principal is KEEP else principal,
             )
-            if principal is not KEEP:  # else one may have been set meanwhile, and is still to be stored
+            if principal is not KEEP and principal == self.new_principal:  # else another one was set meanwhile
                 self.new_principal = KEEP
         fields = {**self.fields, **change.set}
         for name in change.delete:
@@ -328,9 +329,9 @@ class SessionState:
         if self.contents is not None:
             self.contents.reset(record.fields)
         if self.flash is not None:
-            self.flash.rebase(record.fields)
+            self.flash.reset(record.fields)
         if self.reserved is not None:
-            self.reserved.rebase(record.fields)
+            self.reserved.reset(record.fields)
 
     def moved(
         self,
@@ -453,9 +454,9 @@ class SessionState:
         if self.contents is not None:
             self.contents.retain(keys, fields)
         if self.flash is not None:
-            self.flash.rebase(fields)
+            self.flash.reset(fields)
         if self.reserved is not None:
-            self.reserved.rebase(fields)
+            self.reserved.reset(fields)
 
     def _refuse_writes(self, refusal: Refusal) -> None:
         self.refusal = refusal

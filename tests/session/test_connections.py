@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,7 +16,10 @@ from starlette.routing import Route, WebSocketRoute
 
 from kick import Controller, Get, Module, Post, RequestContext, Sessions, Socket, WebSocket, bootstrap
 from kick.auth import login
-from kick.session import SessionMiddleware, session
+from kick.session import SessionClosed, SessionMiddleware, session
+from kick.session.connections import Connections
+from kick.session.ids import draw_successor, forward_to_id, key_of
+from kick.session.stores.base import Record, Superseded
 from tests.session.conftest import make_store
 from tests.session.harness import SECRET, calls_to
 
@@ -364,3 +368,105 @@ async def test_of_two_nested_layers_the_inner_is_the_session_and_both_commit(sto
     await outer(scope, asyncio.Queue().get, send)
     cookies = [value.partition(b"=")[0] for name, value in sent[0]["headers"] if name == b"set-cookie"]
     assert sorted(cookies) == [b"inner.sid", b"kick.sid"]
+
+
+class TestTheRegistry:
+    """What a connection, a loop or a store may do to the others."""
+
+    def make(self, answers: dict[str, Any]) -> tuple[Connections, Record]:
+        async def load(key: str) -> Any:
+            answer = answers[key]
+            return await answer if asyncio.isfuture(answer) else answer
+
+        record = Record(fields={}, created_at=0.0, issued_at=0.0, seen_at=0.0, expires_at=2e9, principal="7")
+        return Connections(load, time.time, 3600), record
+
+    async def test_an_error_of_one_connection_disturbs_no_other(self) -> None:
+        connections, record = self.make({})
+
+        def failing() -> None:
+            raise LookupError("a mistake of the connection")
+
+        told: list[int] = []
+        connections.add("a" * 36, record, failing)
+        connections.add("a" * 36, record, lambda: told.append(1))
+        connections.ended(key_of("a" * 36))
+        assert told == [1]
+
+    async def test_a_rotation_while_the_store_is_asked_is_no_end(self) -> None:
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        connections, record = self.make({key_of("a" * 36): answer})
+        told: list[int] = []
+        connections.add("a" * 36, record, lambda: told.append(1))
+        checking = asyncio.ensure_future(connections.check("7"))
+        for _ in range(5):  # until the store has been asked
+            await asyncio.sleep(0)
+        new = draw_successor("a" * 36)
+        connections.renamed(key_of("a" * 36), new)
+        answer.set_result(Superseded(forward_to_id(new, "a" * 36)))
+        await checking
+        assert (told, connections.count) == ([], 1)
+        connections.ended(key_of(new))
+        assert told == [1]
+
+    async def test_connections_under_the_old_and_the_new_id_leave_nothing_behind(self) -> None:
+        new = draw_successor("a" * 36)
+        connections, record = self.make({})
+        removes = [connections.add(each, record, lambda: None) for each in ("a" * 36, new)]
+        connections.renamed(key_of("a" * 36), new)
+        assert connections.count == 1
+        for remove in reversed(removes):
+            remove()
+        assert connections.count == 0
+
+    async def test_a_loop_that_is_closed_disturbs_nobody(self) -> None:
+        connections, record = self.make({})
+
+        async def elsewhere() -> None:
+            connections.add("a" * 36, record, lambda: None)
+
+        await asyncio.to_thread(asyncio.run, elsewhere())
+        connections.ended(key_of("a" * 36))
+        connections.renamed(key_of("a" * 36), draw_successor("a" * 36))
+        assert connections.count == 0
+
+
+async def test_a_socket_of_another_framework_that_only_sends_is_closed(store: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            session = scope["session"]
+            await (session.destroy() if scope["path"] == "/out" else session.regenerate())
+            session["user"] = 7 if scope["path"] != "/out" else session.get("user")
+        await send_all(scope, receive, send)
+
+    async def send_all(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            await gone.wait()
+            await send({"type": "websocket.send", "text": "too late"})
+        else:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    gone = asyncio.Event()
+    client = Client(SessionMiddleware(logout_aware(app), SECRET, store=store, save_uninitialized=False))
+    await client.post("/in")
+    opened = await client.open("/socket").begun()
+    await client.post("/out")
+    await opened.until(lambda sent: sent[-1]["type"] == "websocket.close")
+    gone.set()
+    assert has_ended("/socket", await opened.ended())
+
+
+def logout_aware(app: Any) -> Any:
+    """Leave the session alone once it is destroyed."""
+
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await app(scope, receive, send)
+        except SessionClosed:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    return wrapped

@@ -119,6 +119,13 @@ class TestRememberMe:
         answer = await browser.visit(lambda session: session.regenerate())
         assert attributes_of(answer)["Max-Age"] == "7200"
 
+    async def test_a_regenerate_that_leaves_the_data_behind_ends_it(self, store: Any) -> None:
+        browser = Browser(Site(store, max_age=3600))
+        await browser.visit(log_in(remember=True), wants_context=True)
+        answer = await browser.visit(lambda session: session.regenerate(keep=False))
+        assert attributes_of(answer)["Max-Age"] == "3600"
+        assert (await browser.visit(left)).value == pytest.approx(3600, abs=5)
+
     async def test_it_needs_no_data_of_the_application(self, store: Any) -> None:
         browser = Browser(Site(store))
         await browser.visit(log_in(remember=True), wants_context=True)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from kick.session import SessionEnded
+from kick.session.stores.base import Change
 from tests.session.harness import Browser, Site, calls_to, setting
 
 
@@ -19,6 +20,11 @@ class Item(msgspec.Struct):
 class Shop(msgspec.Struct):
     cart: list[Item] = []
     n: int = 0
+
+
+class Basket(msgspec.Struct):
+    items: list[int] = msgspec.field(default_factory=lambda: [7])
+    other: int = 0
 
 
 def added(item: Any) -> Any:
@@ -191,6 +197,22 @@ class TestModify:
         answer = await browser.visit(lambda session: session.data)
         assert answer.value == Shop([Item("x"), Item("x")], 1)
 
+    async def test_a_typed_field_begins_with_its_own_default(self, store: Any) -> None:
+        browser = Browser(Site(store, data=Basket))
+        await browser.visit(lambda session: setattr(session.data, "other", 1))
+        assert (await browser.visit(lambda session: session.modify("items", added(2)))).value == [7, 2]
+
+    async def test_a_stored_value_that_cannot_be_read_counts_as_missing(self, atomic_store: Any) -> None:
+        _, browser = await begun(atomic_store)
+
+        async def damage(session: Any) -> None:
+            change = Change(set={"cart": b"{broken"})
+            await atomic_store.commit(session.state.key, change, max_age=60)
+
+        await browser.visit(damage)
+        assert (await browser.visit(lambda session: session.modify("cart", added(1), []))).value == [1]
+        assert (await browser.data())["cart"] == [1]
+
     async def test_it_costs_one_store_call_when_nobody_is_in_the_way(self, store: Any) -> None:
         _, browser = await begun(store, cart=[1])
         calls = calls_to(store)
@@ -260,6 +282,32 @@ class TestReload:
 
 
 class TestSave:
+    async def test_what_is_written_while_a_save_is_under_way_is_saved_afterwards(self, store: Any) -> None:
+        _, browser = await begun(store)
+        commit, under_way, go_on = store.commit, asyncio.Event(), asyncio.Event()
+
+        async def slow(*given: Any, **options: Any) -> Any:
+            under_way.set()
+            await go_on.wait()
+            return await commit(*given, **options)
+
+        async def act(session: Any) -> None:
+            session["a"], session.principal = 1, 1
+            store.commit = slow
+            saving = asyncio.ensure_future(session.save())
+            await under_way.wait()
+            session["b"], session.principal = 2, 2
+            session.flash["status"], session.reserved["shop.x"] = "Saved", 3
+            go_on.set()
+            await saving
+
+        await browser.visit(act)
+        store.commit = commit
+        answer = await browser.visit(
+            lambda session: (session["a"], session["b"], session.principal, session.flash.pop("status"))
+        )
+        assert answer.value == (1, 2, "2", "Saved")
+
     async def test_it_says_that_an_ended_session_is_not_there_even_if_nothing_changed(self, store: Any) -> None:
         _, browser = await begun(store)
 

@@ -24,7 +24,6 @@ WITHHELD = [
     ("lax", "GET", FRAME),
     ("lax", "GET", SUBRESOURCE),
     ("lax", "POST", OLD_BROWSER),
-    ("lax", "POST", {"origin": "null", "host": "shop.test"}),
     ("strict", "GET", NAVIGATION),
     ("strict", "POST", NAVIGATION),
     ("strict", "GET", OLD_BROWSER),
@@ -42,6 +41,7 @@ SENT = [
     ("lax", "POST", {"origin": "https://shop.test", "host": "shop.test:8443"}),
     ("lax", "POST", {"origin": "https://www.shop.test", "host": "shop.test"}),
     ("lax", "POST", {"origin": "https://a.shop.test:444", "host": "b.shop.test"}),
+    ("lax", "POST", {"origin": "null", "host": "shop.test"}),
     ("none", "POST", CROSS),
     ("none", "POST", OLD_BROWSER),
 ]

@@ -106,6 +106,7 @@ class _Handshake(_Connection):
         self._receive = receive
         self._ended = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
+        self._message: asyncio.Future[Message] | None = None
         self._unwatch: Callable[[], None] | None = None
         try:
             await app(scope, self.receive, self.send)
@@ -116,22 +117,32 @@ class _Handshake(_Connection):
         finally:
             if self._unwatch is not None:
                 self._unwatch()
+            if self._message is not None:
+                self._message.cancel()
+            if self._closing is not None:
+                await asyncio.wait([self._closing])
 
     async def receive(self) -> Message:
         """Receive a message; a disconnect, with the code 4401, as soon as the session has ended."""
         if self._unwatch is None:
             return await self._receive()
-        message = asyncio.ensure_future(self._receive())
+        if self._message is None:  # one that was waited for and cancelled is still to come
+            self._message = asyncio.ensure_future(self._receive())
         ended = asyncio.ensure_future(self._ended.wait())
         try:
-            await asyncio.wait([message, ended], return_when=asyncio.FIRST_COMPLETED)
-            if not message.done():
-                await self._close()
-                return {"type": "websocket.disconnect", "code": SESSION_ENDED, "reason": ENDED}
-            return message.result()
+            both: list[asyncio.Future[Any]] = [self._message, ended]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (message, ended):
-                task.cancel()
+            ended.cancel()
+        if not self._message.done():
+            await self._close()
+            return {"type": "websocket.disconnect", "code": SESSION_ENDED, "reason": ENDED}
+        message, self._message = self._message, None
+        return message.result()
+
+    def _session_ended(self) -> None:
+        self._ended.set()
+        self._closing = asyncio.ensure_future(self._close())
 
     async def _close(self) -> None:
         if not self._closed:
@@ -152,7 +163,7 @@ class _Handshake(_Connection):
             message = {**message, "headers": headers}
             self._state.accepted()
             await self._send(message)
-            self._unwatch = self._session.on_end(self._ended.set)
+            self._unwatch = self._session.on_end(self._session_ended)
             return
         await self._send(message)
 
@@ -216,6 +227,8 @@ class _Exchange(_Connection):
             message = {**message, "headers": headers}
             if self._streaming is not None and any(_is_event_stream(*header) for header in headers):
                 self._unwatch = self._session.on_end(self._streaming.cancel)
+        elif self._unwatch is not None and not message.get("more_body"):
+            self._unwatch()  # the stream is complete: what runs after it is not ended
         await self._send(message)
 
     async def _refuse(self, error: SessionUnavailable) -> None:

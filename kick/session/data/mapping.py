@@ -6,6 +6,7 @@ once more at the end; the keys whose bytes differ from those in the store have c
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from typing import Any, Final, NoReturn, Protocol, Self, TypeAlias
@@ -93,6 +94,10 @@ class Contents(Protocol):
 
     def assign(self, key: str, value: Any) -> None:
         """Set the value of a key."""
+        ...
+
+    def default(self, key: str, given: Any) -> Any:
+        """Return a copy of the value that a key has while nothing is stored; `given` where the type says nothing."""
         ...
 
     def seal(self, refusal: Refusal | None) -> None:
@@ -327,6 +332,10 @@ class SessionData(MutableMapping[str, Any]):
     def assign(self, key: str, value: Any) -> None:
         """See `Contents.assign`."""
         self[key] = value
+
+    def default(self, key: str, given: Any) -> Any:
+        """See `Contents.default`."""
+        return copy.deepcopy(given)
 
     def seal(self, refusal: Refusal | None) -> None:
         """See `Contents.seal`."""

@@ -70,7 +70,12 @@ class ReservedFields:
         return changed, [name for name, raw in self._changed.items() if raw is None and name in self._stored]
 
     def rebase(self, stored: Mapping[str, bytes]) -> None:
-        """Note that the store has `stored`; pending changes are part of it or dropped."""
+        """Note that the store has `stored`. A change that was made meanwhile is still pending."""
+        self._stored = stored
+        self._changed = {name: raw for name, raw in self._changed.items() if stored.get(name) != raw}
+
+    def reset(self, stored: Mapping[str, bytes]) -> None:
+        """Note that the store has `stored`, and drop every pending change."""
         self._stored = stored
         self._changed.clear()
 

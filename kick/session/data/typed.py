@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping
@@ -264,6 +265,10 @@ class TypedContents:
             self._value = self._shape.with_values(self.value, {key: value})
         else:
             self.extra[key] = value
+
+    def default(self, key: str, given: Any) -> Any:
+        """See `Contents.default`."""
+        return getattr(self._shape.default(), key) if key in self._shape.hints else copy.deepcopy(given)
 
     def seal(self, refusal: Refusal | None) -> None:
         """Nothing can refuse a write to an attribute; from now on the instance is one of the reader's own."""

@@ -81,7 +81,7 @@ def entry_of(facts: bytes | None) -> tuple[bytes, bytes, bytes] | None:
 
 def _seconds(time: bytes, began: int) -> float:
     """Return a Unix time in seconds; one that begins with "+" is counted from `began`, and older ones from 1970."""
-    return (began + int(time) if time[:1] == b"+" else int(time)) / 1000
+    return (began + int(time[1:]) if time[:1] == b"+" else int(time)) / 1000
 
 
 def superseded_of(mark: bytes) -> Superseded:

@@ -42,6 +42,9 @@ local function read(key)
   local facts = {}
   facts.created, facts.issued, facts.seen, facts.expires, facts.deadline, facts.till, facts.entry, facts.principal =
     string.match(text, FORM)
+  if not facts.created then -- damaged: it counts as missing
+    return nil, {'gone'}
+  end
   for _, name in ipairs(TIMES) do
     if string.sub(facts[name], 1, 1) == '+' then
       facts[name] = digits(facts.created + string.sub(facts[name], 2))

@@ -23,9 +23,12 @@ class Applications:
         self._key = prefix + b"applications"
         self._call = call
 
-    async def recognize(self, secrets: frozenset[str], now: float, *, remember: bool) -> list[frozenset[str]]:
+    async def recognize(self, secrets: frozenset[str], *, remember: bool) -> list[frozenset[str]]:
         """Return the applications that started lately, this one included if it is to be remembered."""
-        key, oldest = self._key, b"%d" % ((now - REMEMBERED) * 1000)
+        key = self._key
+        seconds, _ = await self._call(key, pack(b"TIME"), None)  # the clock of the store may not be set yet
+        now = int(seconds)
+        oldest = b"%d" % ((now - REMEMBERED) * 1000)
         if remember:
             # Written before it is read: of two applications that start at the same time, one sees the other.
             name = " ".join(sorted(secrets)).encode()

@@ -321,7 +321,7 @@ class RedisStore:
 
     async def recognize(self, secrets: frozenset[str], *, remember: bool = True) -> list[frozenset[str]]:
         """See `AtomicStore`."""
-        return await self._applications.recognize(secrets, self.now(), remember=remember)
+        return await self._applications.recognize(secrets, remember=remember)
 
     async def review(self) -> list[KickError]:
         """Return a warning if Redis removes keys when it is short of memory.

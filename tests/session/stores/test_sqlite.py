@@ -196,6 +196,10 @@ async def test_a_store_recovers_as_soon_as_its_file_does(store: SQLiteStore, pat
 class TestTheFileIsGone:
     """Removed or replaced by a deploy script, while processes have it open."""
 
+    @pytest.fixture(autouse=True)
+    def looks_always(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(file, "LOOK_EVERY", 0.0)
+
     @staticmethod
     def remove(path: Path) -> None:
         path.unlink()
@@ -265,6 +269,20 @@ class TestTheFileIsGone:
         key = new_key()
         await store.create(key, Change(set={"a": b"2"}), max_age=LONG)
         assert await fields_of(store, key) == {"a": b"2"}
+
+    async def test_it_is_noticed_now_and_then(
+        self, store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = 1000.0
+        monkeypatch.setattr(file, "LOOK_EVERY", 0.1)
+        monkeypatch.setattr(file.time, "monotonic", lambda: clock)
+        key = new_key()
+        await store.create(key, Change(set={"a": b"1"}), max_age=LONG)
+        await store.load(key)
+        self.remove_all(path)
+        assert await fields_of(store, key) == {"a": b"1"}
+        clock += 0.11
+        assert await store.load(key) is None
 
     async def test_a_file_that_stays_is_opened_once(
         self, store: SQLiteStore, statements: list[str], caplog: pytest.LogCaptureFixture

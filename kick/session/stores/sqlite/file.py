@@ -25,6 +25,9 @@ PATIENCE: Final = 0.02
 SWEEP_EVERY: Final = 60.0
 """Seconds between the sweeps that writing brings along."""
 
+LOOK_EVERY: Final = 0.1
+"""Seconds between two looks at whether the file at the path is still the one that is open."""
+
 CHECKPOINT_PAGES: Final = 4000
 """Pages in the write-ahead log before they are copied into the file: 16 MiB."""
 
@@ -85,6 +88,7 @@ class SessionFile:
         self._identity: tuple[int, int] | None = None
         """Device and inode of the file that the connection has open."""
         self._sweep_at = 0.0
+        self._look_at = 0.0
 
     def read(self, jobs: Sequence[Job]) -> None:
         """Work out the values of `jobs`, which change nothing."""
@@ -158,7 +162,7 @@ class SessionFile:
 
     def _open(self) -> sqlite3.Connection:
         """Return a connection to the file that is at the path now."""
-        if self._connection is not None and _identity_of(self.path) != self._identity:
+        if self._connection is not None and self._is_gone():
             # Other processes work with the new file: a revocation there would not be seen here.
             logger.warning(
                 "the session database %s was removed or replaced while it was in use: "
@@ -169,6 +173,14 @@ class SessionFile:
         if self._connection is None:
             self._connection = self._connected()
         return self._connection
+
+    def _is_gone(self) -> bool:
+        """Look now and then whether there is another file at the path, or none."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return False
+        self._look_at = now + LOOK_EVERY
+        return _identity_of(self.path) != self._identity
 
     def _connected(self) -> sqlite3.Connection:
         while True:

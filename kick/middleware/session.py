@@ -36,7 +36,7 @@ _SECRETS: Final = "secrets of sessions"
 
 
 class Use(enum.Enum):
-    """What requests to a route do with their session."""
+    """The use that requests to a route make of their session."""
 
     FULL = "full"
     PASSIVE = "passive"

@@ -102,12 +102,16 @@ class _Connection:
 class _Handshake(_Connection):
     """The opening of a WebSocket, whose acceptance is the last message that can carry a cookie."""
 
-    async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
-        self._receive = receive
+    def __init__(self, manager: SessionManager, state: SessionState, send: Send, scope: Scope) -> None:
+        super().__init__(manager, state, send, scope)
+        self._closed = False
         self._ended = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._message: asyncio.Future[Message] | None = None
         self._unwatch: Callable[[], None] | None = None
+
+    async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
         try:
             await app(scope, self.receive, self.send)
         except SessionUnavailable as error:
@@ -148,8 +152,6 @@ class _Handshake(_Connection):
         if not self._closed:
             self._closed = True
             await self._send({"type": "websocket.close", "code": SESSION_ENDED, "reason": ENDED})
-
-    _closed = False
 
     async def send(self, message: Message) -> None:
         self._started = True

@@ -41,7 +41,7 @@ from kick.http.websocket.scope import as_request
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
 from kick.middleware.access_log.log import AccessLog, LogFormat
 from kick.middleware.asgi_stack import ASGIStack, Wrap
-from kick.middleware.standard import with_standard
+from kick.middleware.defaults import with_standard
 from kick.module import Module, modules_of
 from kick.shutdown import Shutdown
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from kick.cli import terminal
+from kick.cli.error_report import error_report
 from kick.cli.errors import system_refusal
 from kick.cli.options import TRACE
-from kick.cli.report import error_report
 from kick.errors import KickError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from kick.cli.environment import ENV_FILE, replace_private
+from kick.cli.env_file import ENV_FILE, replace_private
 from kick.cli.errors import folder_exists
 
 _MARKER: Final = re.compile(r"\{\{ (\w+) \}\}")

@@ -16,7 +16,7 @@ from kick.exceptions import BadRequest
 from kick.http import CallNext, Middleware, RequestContext, Response, Route
 from kick.http.response.base import add_vary, empty_response, header_line
 from kick.http.routing.route import ANY_METHOD
-from kick.middleware.ownership import own_response
+from kick.middleware.own_response import own_response
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _PROBES: Final = ("null", "https://evil.test", "http://evil.test", "https://example.com.evil.test", "https://e")

@@ -23,7 +23,6 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from kick.errors import KickError
-from kick.session.connections import connections_of
 from kick.session.data.mapping import Contents, check_key
 from kick.session.data.reserved import CLIENT_FIELD, LIFE_FIELD, OWED_FIELD
 from kick.session.data.values import encode
@@ -38,6 +37,7 @@ from kick.session.ids import (
     successor_id,
     successor_key,
 )
+from kick.session.open_connections import connections_of
 from kick.session.options import SessionOptions, tick_of
 from kick.session.state import CookieAction, SessionState, Status
 from kick.session.stores.base import (

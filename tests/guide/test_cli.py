@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from kick.cli.checks import session_layers
 from kick.cli.generate.fields import KINDS
+from kick.cli.production_checks import session_layers
 from kick.cli.program import COMMANDS
 from tests.guide.pages import GUIDE, application
 

@@ -26,7 +26,7 @@ from kick import App, Controller, Get, Module, Post, RequestContext, Response, b
 from kick.http.log_text import shown
 from kick.http.observers import ASK_AFTER
 from kick.middleware import AccessLog, request_id
-from kick.middleware.access_log.lines import Entry, JSONLines, TextLines
+from kick.middleware.access_log.formats import Entry, JSONLines, TextLines
 from kick.session import session
 from tests.http.support import ask
 from tests.support.serving import ROOT, ServeProcess, serve

@@ -17,8 +17,8 @@ from starlette.routing import Route, WebSocketRoute
 from kick import Controller, Get, Module, Post, RequestContext, Sessions, Socket, WebSocket, bootstrap
 from kick.auth import login
 from kick.session import SessionClosed, SessionMiddleware, session
-from kick.session.connections import Connections
 from kick.session.ids import draw_successor, forward_to_id, key_of
+from kick.session.open_connections import Connections
 from kick.session.stores.base import Record, Superseded
 from tests.session.conftest import make_store
 from tests.session.harness import SECRET, calls_to

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +16,7 @@ from kick.session.stores.base import Change
 from kick.session.stores.redis import RedisStore
 from tests.session.harness import Answer, Browser, Site, calls_to, setting
 from tests.session.test_expiry import Clock
+from tests.support.costs import ATTEMPTS
 from tests.support.redis import RedisServer
 
 # Calls of the store
@@ -247,6 +249,12 @@ async def seconds_of(work: Awaitable[None]) -> float:
     return time.thread_time() - before
 
 
+async def best_seconds(site: Site, clock: Clock) -> dict[str, float]:
+    """The least processor time of each step, of several attempts."""
+    measured = [await costs(site, clock, seconds_of) for _ in range(3)]
+    return {name: min(each[name] for each in measured) for name in measured[0]}
+
+
 async def costs(site: Site, clock: Clock, measure: Callable[[Awaitable[None]], Awaitable[float]]) -> dict[str, float]:
     """What creating, reading and expiring sessions costs in this store."""
     browsers: list[Browser] = []
@@ -260,16 +268,26 @@ async def test_creating_reading_and_expiring_cost_the_same_however_many_sessions
     sizes: tuple[int, ...],
 ) -> None:
     calls: dict[int, dict[str, float]] = {}
-    seconds: dict[int, dict[str, float]] = {}
+    sites: dict[int, tuple[Site, Clock]] = {}
     for size in sizes:
         clock = Clock()
         site = await filled(size, clock)
         await costs(site, clock, seconds_of)  # whatever is worked out at the first request is worked out here
         calls[size] = await costs(site, clock, calls_of)
-        measured = [await costs(site, clock, seconds_of) for _ in range(5)]
-        seconds[size] = {name: min(each[name] for each in measured) for name in measured[0]}
+        sites[size] = site, clock
     few, *more = sizes
     for size in more:
         for name in (work.__name__ for work in STEPS):
             assert calls[size][name] < 1.1 * calls[few][name], (name, calls)
-            assert seconds[size][name] < 5 * seconds[few][name], (name, seconds)
+        await assert_steps_cost_at_most(5, sites[size], sites[few])
+
+
+async def assert_steps_cost_at_most(most: float, large: tuple[Site, Clock], small: tuple[Site, Clock]) -> None:
+    """Measure both until each step was cheap enough once: a neighbour on the machine slows one of them alone."""
+    lowest: dict[str, float] = {}
+    for _ in range(ATTEMPTS):
+        base, found = await best_seconds(*small), await best_seconds(*large)
+        lowest = {name: min(found[name] / base[name], lowest.get(name, math.inf)) for name in found}
+        if max(lowest.values()) < most:
+            return
+    raise AssertionError(f"times as much as among few sessions: {lowest}")

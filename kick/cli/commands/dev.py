@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from kick.cli import terminal
-from kick.cli.environment import ENVIRONMENT, enter
+from kick.cli.env_file import ENVIRONMENT, enter
+from kick.cli.error_report import error_report, show_warnings
 from kick.cli.options import TRACE, address_options, target_argument
-from kick.cli.report import error_report, show_warnings
 from kick.cli.target import Target, find_target, load_served
 from kick.errors import KickError
 from kick.middleware.access_log.log import VARIABLE
@@ -70,8 +70,8 @@ def command(ctx: click.Context, target: str | None, host: str, port: int, reload
 
 
 def _serve_and_reload(target: Target, folder: Path, sock: socket.socket, trace: bool, live: bool) -> None:
+    from kick.cli.server.file_watching import Watch
     from kick.cli.server.processes import Child, StopSignals
-    from kick.cli.server.watching import Watch
 
     saved: list[Path] = []
     greeted = False
@@ -145,7 +145,7 @@ def _serve(
     saved: Sequence[Path] | None = None,
 ) -> None:
     from kick.cli.server import uvicorn_server as serving
-    from kick.cli.server.live import LiveReload
+    from kick.cli.server.live_reload import LiveReload
 
     def say_so() -> None:
         terminal.say(_greeting(app, target, serving.address_of(sock)) if saved is None else _reloaded(saved))
@@ -159,7 +159,7 @@ def _serve_report(report: str, sock: socket.socket) -> None:
     from functools import partial
 
     from kick.cli.server import uvicorn_server as serving
-    from kick.cli.server.live import LiveReload, error_page
+    from kick.cli.server.live_reload import LiveReload, error_page
 
     serving.run(
         error_page(report),

@@ -13,11 +13,11 @@ import click
 
 from kick.cli import terminal
 from kick.cli.commands.info import version_rows, versions
-from kick.cli.environment import ENVIRONMENT, enter
+from kick.cli.doctor_checks import Finding, Severity, of_folder, of_machine, of_parts
+from kick.cli.env_file import ENVIRONMENT, enter
+from kick.cli.error_report import place_of, show_warnings, shown
 from kick.cli.errors import start_failed
-from kick.cli.findings import Finding, Severity, of_folder, of_machine, of_parts
 from kick.cli.options import target_argument
-from kick.cli.report import place_of, show_warnings, shown
 from kick.cli.target import find_target, load_served
 from kick.errors import KickError, SetupErrors
 
@@ -58,7 +58,7 @@ def command(ctx: click.Context, target: str | None, as_json: bool, workers: int)
 
 def _of_application(target: str | None, folder: Path, workers: int) -> list[Finding]:
     from kick.app import App
-    from kick.cli.checks import weaknesses
+    from kick.cli.production_checks import weaknesses
 
     try:
         app = load_served(find_target(target, folder), folder)

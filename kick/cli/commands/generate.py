@@ -9,13 +9,13 @@ from typing import Any, Final, TypeVar
 import click
 
 from kick.cli import terminal
-from kick.cli.generate import pieces
+from kick.cli.generate import components
 from kick.cli.generate.changes import Changes, Edit
+from kick.cli.generate.components import Component, Mount
 from kick.cli.generate.errors import bad_name
 from kick.cli.generate.fields import parse_fields
-from kick.cli.generate.pieces import Mount, Piece
-from kick.cli.generate.places import Place, find_bootstrap, line_width, place_of
-from kick.cli.generate.words import LONGEST, Name, parse_name, plural_of
+from kick.cli.generate.names import LONGEST, Name, parse_name, plural_of
+from kick.cli.generate.project_layout import Place, find_bootstrap, line_width, place_of
 from kick.cli.options import trace_option
 from kick.cli.target import Target, find_target
 
@@ -42,7 +42,7 @@ def _mount_option(command: Decorated) -> Decorated:
 
 @click.group("generate")
 def command() -> None:
-    """Write a piece of an application, with its test, into the project in this folder.
+    """Write a component of an application, with its test, into the project in this folder.
 
     Nothing is overwritten, and what is edited is shown. `kick g` is short for it.
 
@@ -79,21 +79,21 @@ def resource(
     rule = plural is None
     text = plural_of(singular).snake if plural is None else plural
     many = parse_name("resource", text, top_level=place.is_flat, longest=LONGEST + len("es"))
-    piece = pieces.resource(place, singular, many, parse_fields(fields))
+    component = components.resource(place, singular, many, parse_fields(fields))
     if rule and singular.snake.endswith("s"):
         terminal.warn(f"NAME is one of them; the plural of {singular.snake} is taken to be {many.snake} (--plural)")
-    _carry_out(piece, found, place, mount=mount, dry_run=dry_run)
+    _carry_out(component, found, place, mount=mount, dry_run=dry_run)
 
 
-def _of_one_name(kind: str, about: str, story: str, make: Callable[[Place, Name], Piece], *, mounts: bool) -> None:
+def _of_one_name(kind: str, about: str, story: str, make: Callable[[Place, Name], Component], *, mounts: bool) -> None:
     """Add a command that takes a name."""
 
     @_options
     def callback(name: str, target: str | None, dry_run: bool, mount: bool = True) -> None:
         found, place = _project(target)
         flat = place.is_flat and kind in ("module", "controller", "service")
-        piece = make(place, parse_name(kind, name, top_level=flat))
-        _carry_out(piece, found, place, mount=mount, dry_run=dry_run)
+        component = make(place, parse_name(kind, name, top_level=flat))
+        _carry_out(component, found, place, mount=mount, dry_run=dry_run)
 
     callback.__doc__ = f"""{story}
 
@@ -107,41 +107,41 @@ def _of_one_name(kind: str, about: str, story: str, make: Callable[[Place, Name]
 
 
 _of_one_name(
-    "module", "A module, mounted.", "Write a module and mount it in the application.", pieces.module, mounts=True
+    "module", "A module, mounted.", "Write a module and mount it in the application.", components.module, mounts=True
 )
 _of_one_name(
     "controller",
     "A controller in the module of its name.",
     "Write a controller, and list it in the module of the same name; where there is none, that is written and mounted.",
-    pieces.controller,
+    components.controller,
     mounts=True,
 )
 _of_one_name(
     "service",
     "A service, which is provided by its type.",
     "Write a class that is marked @Service: handlers and constructors get it by its type.",
-    pieces.service,
+    components.service,
     mounts=False,
 )
 _of_one_name(
     "middleware",
     "Middleware.",
     "Write middleware. Its place among the others matters, so putting it there is left to you.",
-    pieces.middleware,
+    components.middleware,
     mounts=False,
 )
 _of_one_name(
     "guard",
     "Middleware that lets some in and others not.",
     "Write middleware for @Use(...) that decides who may call a handler.",
-    pieces.guard,
+    components.guard,
     mounts=False,
 )
 _of_one_name(
     "provider",
     "A provider function that cleans up after itself.",
     "Write a class, and the function that opens one when the application needs it and closes it at the end.",
-    pieces.provider,
+    components.provider,
     mounts=False,
 )
 
@@ -157,8 +157,8 @@ def test(name: str, target: str | None, dry_run: bool) -> None:
       $ kick generate test shop
     """
     found, place = _project(target)
-    piece = pieces.test(place, parse_name("test", name, top_level=False), found)
-    _carry_out(piece, found, place, mount=False, dry_run=dry_run)
+    component = components.test(place, parse_name("test", name, top_level=False), found)
+    _carry_out(component, found, place, mount=False, dry_run=dry_run)
 
 
 def _project(target: str | None) -> tuple[Target, Place]:
@@ -167,12 +167,12 @@ def _project(target: str | None) -> tuple[Target, Place]:
     return found, place_of(found, folder)
 
 
-def _carry_out(piece: Piece, target: Target, place: Place, *, mount: bool, dry_run: bool) -> None:
+def _carry_out(component: Component, target: Target, place: Place, *, mount: bool, dry_run: bool) -> None:
     edits: Sequence[Edit] = ()
-    changes = Changes(place.folder, piece.new)
+    changes = Changes(place.folder, component.new)
     changes.check()
-    if mount and piece.mount is not None:
-        edits = [_edit(piece.mount, target, place)]
+    if mount and component.mount is not None:
+        edits = [_edit(component.mount, target, place)]
     changes = changes._replace(edits=tuple(edits))
     if not dry_run:
         changes.write()
@@ -180,15 +180,15 @@ def _carry_out(piece: Piece, target: Target, place: Place, *, mount: bool, dry_r
     if dry_run:
         terminal.say(f"  {terminal.yellow('dry run')}  Nothing was written.\n")
         return
-    steps = [piece.then] if piece.then else []
-    if piece.mount is not None and not edits:
-        steps.append(f"list {piece.mount.entry} of {piece.mount.module}: bootstrap(modules=[...])")
+    steps = [component.then] if component.then else []
+    if component.mount is not None and not edits:
+        steps.append(f"list {component.mount.entry} of {component.mount.module}: bootstrap(modules=[...])")
     steps.append("run the tests: make test" if (place.folder / "Makefile").is_file() else "run the tests: pytest")
     terminal.say("\n".join(f"  {terminal.green('next')}  {step}" for step in steps) + "\n")
 
 
 def _edit(mount: Mount, target: Target, place: Place) -> Edit:
-    from kick.cli.generate.lists import Addition, add_to_list
+    from kick.cli.generate.list_editor import Addition, add_to_list
 
     if mount.controllers_of is None:
         path = find_bootstrap(target, place.folder)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from kick.cli import terminal
-from kick.cli.environment import enter
+from kick.cli.env_file import enter
+from kick.cli.error_report import show_warnings
 from kick.cli.options import target_argument
-from kick.cli.report import show_warnings
 from kick.cli.target import find_target, load_app
 
 if TYPE_CHECKING:

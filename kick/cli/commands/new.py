@@ -11,11 +11,11 @@ from typing import Final
 import click
 
 from kick.cli import terminal
-from kick.cli.naming import package_name
+from kick.cli.git import make_repository
 from kick.cli.options import trace_option
-from kick.cli.project import SESSIONS, TEMPLATES, contents_of
+from kick.cli.project_name import package_name
+from kick.cli.project_templates import SESSIONS, TEMPLATES, contents_of
 from kick.cli.provenance import provenance
-from kick.cli.repository import make_repository
 from kick.cli.scaffold import check_folder, write_project
 
 TEMPLATE: Final = "api"

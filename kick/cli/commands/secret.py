@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from kick.cli import terminal
-from kick.cli.environment import ENV_FILE, draw_secret, read_variable, write_variable
+from kick.cli.env_file import ENV_FILE, draw_secret, read_variable, write_variable
 from kick.cli.errors import missing_old_secret
 from kick.cli.options import trace_option
 from kick.signing import MIN_SECRET_BYTES

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 import click
 
 from kick.cli import terminal
-from kick.cli.environment import enter
+from kick.cli.env_file import enter
+from kick.cli.error_report import show_warnings
 from kick.cli.options import trace_option
-from kick.cli.report import show_warnings
 from kick.cli.target import Target, find_target, load_app
 from kick.errors import KickError
 

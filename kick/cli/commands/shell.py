@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from kick.cli import terminal
-from kick.cli.environment import enter
+from kick.cli.env_file import enter
+from kick.cli.error_report import show_warnings
 from kick.cli.errors import start_failed
 from kick.cli.options import target_argument
-from kick.cli.report import show_warnings
 from kick.cli.target import Target, find_target, load_app
 from kick.errors import KickError
 

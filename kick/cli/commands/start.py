@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 
 from kick.cli import terminal
-from kick.cli.environment import ENVIRONMENT, enter
+from kick.cli.env_file import ENVIRONMENT, enter
 from kick.cli.options import TRACE, address_options, target_argument
 from kick.cli.server.gc import settled
 from kick.cli.target import Target, find_target, load_served
@@ -216,7 +216,7 @@ def _load(target: Target, folder: Path) -> Any:
 
 def _refuse_weaknesses(app: Any, workers: int, *, force: bool) -> None:
     """Raise what is weak about the set-up, or with `force` print it as a warning."""
-    from kick.cli.checks import weaknesses
+    from kick.cli.production_checks import weaknesses
 
     problems = weaknesses(app, workers=workers)
     if not in_production():

@@ -1,1 +1,1 @@
-"""`kick generate`: pieces of an application, and whole resources, written and mounted."""
+"""`kick generate`: components of an application, and whole resources, written and mounted."""

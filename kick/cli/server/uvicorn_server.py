@@ -22,11 +22,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kick.app import App
 from kick.cli import terminal
+from kick.cli.error_report import start_report
 from kick.cli.errors import bad_address, port_taken
-from kick.cli.report import start_report
+from kick.cli.server.http_protocol import http_protocol
 from kick.cli.server.processes import Interrupted
-from kick.cli.server.protocol import http_protocol
-from kick.cli.server.timeouts import INTERVAL, RequestTimeouts
+from kick.cli.server.request_timeouts import INTERVAL, RequestTimeouts
 from kick.middleware.access_log.log import VARIABLE
 from kick.middleware.asgi_stack import trusted
 from kick.middleware.proxies import ProxiedApp

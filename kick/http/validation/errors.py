@@ -104,6 +104,47 @@ class ErrorFinder:
         return walk.errors or [_as_error(location, Failure.of(message).text)]
 
 
+def hint_of(info: Any) -> Any:
+    """Return the type that an entry of `msgspec.inspect` describes, with its constraints.
+
+    >>> hint_of(types.type_info(dict[str, Annotated[int, msgspec.Meta(ge=0)]]))
+    dict[str, typing.Annotated[int, msgspec.Meta(ge=0)]]
+    """
+    while isinstance(info, types.Metadata):
+        info = info.type
+    if isinstance(info, types.UnionType):
+        return Union[tuple(map(hint_of, info.types))]  # noqa: UP007  # made of what is known at run time only
+    if isinstance(info, types.LiteralType):
+        return Literal[info.values]
+    if isinstance(info, types.TupleType):
+        return tuple.__class_getitem__(tuple(map(hint_of, info.item_types)))
+    plain = _PLAIN.get(type(info), _PLAIN)
+    if plain is _PLAIN:
+        plain = getattr(info, "cls", None) or _standard(type(info).__name__)
+    elif isinstance(info, types.VarTupleType):
+        plain = tuple.__class_getitem__((hint_of(info.item_type), ...))
+    elif isinstance(info, types.CollectionType):
+        plain = plain.__class_getitem__(hint_of(info.item_type))
+    elif isinstance(info, types.DictType):
+        plain = dict.__class_getitem__((hint_of(info.key_type), hint_of(info.value_type)))
+    said = {name: getattr(info, name, None) for name in _CONSTRAINTS}
+    said = {name: value for name, value in said.items() if value is not None}
+    return Annotated[plain, msgspec.Meta(**said)] if said else plain
+
+
+def error_of_key(location: str, failure: Failure) -> FieldError:
+    """Return the error of a dictionary for a key that does not fit.
+
+    >>> error_of_key("/body", Failure("Expected `int`, got `str`", "", is_key=True))["message"]
+    'Expected `int`, got `str`, as a key'
+    """
+    return _as_error(location, _said_of_key(failure))
+
+
+def _said_of_key(failure: Failure) -> str:
+    return f"{failure.text}, as a key"
+
+
 def pointer(start: str, *steps: object) -> str:
     """Return a JSON Pointer (RFC 6901) from `start` on.
 
@@ -192,7 +233,7 @@ class _Walk:
     def _hint(self, info: types.Type) -> Any:
         hint = self._hints.get(id(info), _MISSING)
         if hint is _MISSING:
-            hint = self._hints[id(info)] = _hint_of(info)
+            hint = self._hints[id(info)] = hint_of(info)
         return hint
 
     def _union(self, value: Any, info: types.UnionType, place: Place | None, failure: Failure) -> None:
@@ -289,7 +330,7 @@ class _Walk:
             known = failure._replace(way="[0]" + failure.way[len(_ANY_KEY) :])
             self._items(list(value.values()), keys, info.value_type, place, known)
         elif failure.is_key and is_large and not is_inside:
-            self._note(place, f"{failure.text}, as a key")
+            self._note(place, _said_of_key(failure))
         elif not is_inside or self._repeats < MOST_REPEATS:
             self._repeats += is_inside
             if not is_large and self._hint(info.key_type) is not str:
@@ -356,30 +397,6 @@ def _step_to(name: object) -> str:
 def _leads_to(way: str, step: str) -> bool:
     """Return whether a way begins with a step; the name of a field may have dots in it."""
     return way.startswith(step) and way[len(step) :][:1] in ("", ".", "[")
-
-
-def _hint_of(info: Any) -> Any:
-    """Return the type that a kind describes, with its constraints."""
-    while isinstance(info, types.Metadata):
-        info = info.type
-    if isinstance(info, types.UnionType):
-        return Union[tuple(map(_hint_of, info.types))]  # noqa: UP007  # made of what is known at run time only
-    if isinstance(info, types.LiteralType):
-        return Literal[info.values]
-    if isinstance(info, types.TupleType):
-        return tuple.__class_getitem__(tuple(map(_hint_of, info.item_types)))
-    plain = _PLAIN.get(type(info), _PLAIN)
-    if plain is _PLAIN:
-        plain = getattr(info, "cls", None) or _standard(type(info).__name__)
-    elif isinstance(info, types.VarTupleType):
-        plain = tuple.__class_getitem__((_hint_of(info.item_type), ...))
-    elif isinstance(info, types.CollectionType):
-        plain = plain.__class_getitem__(_hint_of(info.item_type))
-    elif isinstance(info, types.DictType):
-        plain = dict.__class_getitem__((_hint_of(info.key_type), _hint_of(info.value_type)))
-    said = {name: getattr(info, name, None) for name in _CONSTRAINTS}
-    said = {name: value for name, value in said.items() if value is not None}
-    return Annotated[plain, msgspec.Meta(**said)] if said else plain
 
 
 def _standard(kind: str) -> Any:

@@ -27,6 +27,7 @@ from kick.exceptions import BadRequest, FieldError, UnprocessableEntity
 from kick.http.uploads import is_upload
 from kick.http.validation.dataclass_defaults import filler
 from kick.http.validation.errors import MOST_ERRORS, ErrorFinder, pointer
+from kick.http.validation.integer_keys import finder_by_integer
 
 Decode = Callable[[bytes], Any]
 Convert = Callable[[Any], Any]
@@ -128,12 +129,14 @@ def json_decoder(hint: Any) -> Decode:
     if needs_pydantic(hint):
         return _pydantic_decoder(hint)
     decode, finder = msgspec.json.Decoder(hint).decode, ErrorFinder(hint)
+    by_integer = finder_by_integer(hint, finder)
 
     def decode_body(body: bytes) -> Any:
         try:
             return decode(body)
         except msgspec.ValidationError as error:
-            raise invalid(finder.errors(decode_json(body), "/body", str(error))) from None
+            found = by_integer(body, str(error)) if by_integer is not None else None
+            raise invalid(found or finder.errors(decode_json(body), "/body", str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             if _has_mark(body):
                 return decode_body(body[len(BOM_UTF8) :])

@@ -18,7 +18,7 @@ from kick.errors import KickError
 from kick.http.observers import ObservedRequest
 from kick.http.request.target import sent_path
 from kick.http.routing.paths import PERCENT
-from kick.middleware.access_log.lines import Entry, Format, JSONLines, TextLines
+from kick.middleware.access_log.formats import Entry, Format, JSONLines, TextLines
 
 logger: Final = logging.getLogger("kick.access")
 

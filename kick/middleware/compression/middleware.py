@@ -16,7 +16,7 @@ from kick.http import CallNext, RequestContext, Response
 from kick.http.response.base import HeadResponse, ReadyResponse, add_vary
 from kick.http.response.streaming import StreamResponse
 from kick.middleware.compression.encodings import CODINGS, Encoder, has_zstd, preferred
-from kick.middleware.ownership import own_response
+from kick.middleware.own_response import own_response
 from kick.middleware.per_route import PerRoute
 
 Coding: TypeAlias = Literal["gzip", "zstd"]

@@ -17,7 +17,7 @@ from kick.exceptions import ServiceUnavailable, TooManyRequests
 from kick.http import CallNext, Middleware, RequestContext, Response, Route, Settings
 from kick.http.errors import middleware_order
 from kick.middleware.cors import CorsLayer
-from kick.middleware.ownership import own_response
+from kick.middleware.own_response import own_response
 from kick.middleware.rate_limit.clients import KEYS, KeyOf, plain_key
 from kick.middleware.rate_limit.options import (
     CostOf,

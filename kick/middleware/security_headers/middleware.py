@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from kick.errors import KickError
 from kick.http import CallNext, MountedResponse, RequestContext, Response
 from kick.http.response.base import JSON
-from kick.middleware.ownership import own_response
+from kick.middleware.own_response import own_response
 from kick.middleware.per_route import PerRoute
 from kick.middleware.security_headers.csp import Directives, Policy, policy_of
 

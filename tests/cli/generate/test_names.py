@@ -1,7 +1,7 @@
 import pytest
 
 from kick.cli.generate.fields import parse_fields
-from kick.cli.generate.words import LONGEST, Name, parse_name, plural_of
+from kick.cli.generate.names import LONGEST, Name, parse_name, plural_of
 from tests.support.setup_errors import raises_code
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kick.cli.project import contents_of
+from kick.cli.project_templates import contents_of
 from kick.cli.provenance import Provenance, provenance
 from kick.cli.provenance.origin import version_range
 from kick.cli.provenance.wheel import PACKAGE

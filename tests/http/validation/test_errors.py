@@ -1,6 +1,5 @@
 """The second walk: whatever the value, it ends, it finds something, and what it finds is there."""
 
-import time
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from kick.exceptions import FieldError
 from kick.http.validation.errors import MOST_ERRORS, ErrorFinder, pointer
 from tests.http.handlers.test_extractors import Card, Circle, Item, Order, Page, Parcel, Point, Range, Row, Square, Tree
+from tests.support.costs import assert_costs_at_most
 
 HINTS = [
     Item,
@@ -116,15 +116,6 @@ def errors_in(value: Any, hint: Any) -> list[FieldError]:
     return ErrorFinder(hint).errors(value, "/body", str(error.value))
 
 
-def fastest(value: Any, hint: Any) -> float:
-    def once() -> float:
-        begun = time.thread_time()
-        errors_in(value, hint)
-        return time.thread_time() - begun
-
-    return min(once() for _ in range(5))
-
-
 def nested(depth: int, width: int) -> Any:
     value: Any = {"value": 0, "children": [{"value": 1, "children": []}] * width + [{"value": "x"}]}
     for _ in range(depth):
@@ -133,12 +124,13 @@ def nested(depth: int, width: int) -> Any:
 
 
 def test_depth_does_not_multiply_the_time() -> None:
-    assert fastest(nested(100, 30_000), Tree) < 4 * fastest(nested(1, 30_000), Tree)
+    deep, flat = nested(100, 30_000), nested(1, 30_000)
+    assert_costs_at_most(4, lambda: errors_in(deep, Tree), lambda: errors_in(flat, Tree))
 
 
 def test_length_does_not_multiply_the_time() -> None:
-    small, large = (fastest([1] * size + ["x"], list[int]) for size in (5_000, 40_000))
-    assert large < 8 * 6 * small
+    small, large = ([1] * size + ["x"] for size in (5_000, 40_000))
+    assert_costs_at_most(20, lambda: errors_in(large, list[int]), lambda: errors_in(small, list[int]))
 
 
 def test_no_more_is_reported_than_anybody_reads() -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import subprocess
 import sys
-import time
 import tracemalloc
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +15,7 @@ from kick.session.stores import memory
 from kick.session.stores.base import Change, Record
 from kick.session.stores.memory import MemoryStore
 from kick.testing.store_contract import fields_of, new_key
+from tests.support.costs import assert_awaiting_costs_at_most
 
 LONG = 3600.0
 
@@ -257,16 +258,15 @@ async def test_freeing_looks_at_what_has_expired_and_not_at_what_is_stored(
 
 
 async def test_an_operation_takes_no_longer_when_a_hundred_times_as_much_is_stored(clock: Clock) -> None:
-    async def best_of_three(sessions: int) -> float:
+    async def full(sessions: int) -> Callable[[], Awaitable[None]]:
         store = MemoryStore(max_sessions=sessions, clock=clock)
         await filled(store, sessions)
-        times: list[float] = []
-        for _ in range(3):
-            before = time.thread_time()
+
+        async def use() -> None:
             for key in await filled(store, 3000):
                 await store.commit(key, Change(set={"a": b"2"}), max_age=LONG)
                 await store.destroy(key)
-            times.append(time.thread_time() - before)
-        return min(times)
 
-    assert await best_of_three(100_000) < 10 * await best_of_three(1000)
+        return use
+
+    await assert_awaiting_costs_at_most(6, await full(100_000), await full(1000))

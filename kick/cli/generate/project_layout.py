@@ -19,7 +19,7 @@ WIDTH: Final = 88
 
 
 class Place(NamedTuple):
-    """A project: its folder, the folder that new pieces go to, and what their modules' names begin with."""
+    """A project: its folder, the folder that new components go to, and what their modules' names begin with."""
 
     folder: Path
     root: Path
@@ -27,7 +27,7 @@ class Place(NamedTuple):
 
     @property
     def is_flat(self) -> bool:
-        """True if new pieces are created beside pyproject.toml instead of in a package."""
+        """True if new components are created beside pyproject.toml instead of in a package."""
         return not self.prefix
 
     def is_local(self, module: str) -> bool:

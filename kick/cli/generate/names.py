@@ -1,4 +1,4 @@
-"""Names of pieces: `blog-post` as a module, a class, a path, and in the plural.
+"""Names of components: `blog-post` as a module, a class, a path, and in the plural.
 
 The rules of the plural are few: `-s`; `-es` after s, x, z, ch and sh; `-ies` for a consonant and y. For what they get
 wrong there is `--plural`.
@@ -12,10 +12,10 @@ import sys
 from typing import Final, NamedTuple
 
 from kick.cli.generate.errors import bad_name
-from kick.cli.naming import taken_by_packages
+from kick.cli.project_name import taken_by_packages
 
 LONGEST: Final = 24
-"""Characters. The lines of a piece have its name in them several times, and have to stay below 100."""
+"""Characters. The lines of a component have its name in them several times, and have to stay below 100."""
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

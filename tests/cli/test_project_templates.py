@@ -23,8 +23,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from kick.cli.commands.start import command as start
-from kick.cli.naming import LONGEST
-from kick.cli.project import SESSIONS, TEMPLATES, contents_of
+from kick.cli.project_name import LONGEST
+from kick.cli.project_templates import SESSIONS, TEMPLATES, contents_of
 from kick.session.stores.url import open_store
 from tests.cli.container import Container
 from tests.cli.support import Browser, environment, kick, running
@@ -120,7 +120,7 @@ def hide_what_is_not_asked_for(project: Path) -> Path:
 @every_store
 @every_template
 def test_a_project_passes_its_own_tests(template: str, store: str, tmp_path: Path, installed: Path) -> None:
-    """`make test` checks the types too, once for each template: `test_door.py`."""
+    """`make test` checks the types too, once for each template: `test_first_steps.py`."""
     project = place(tmp_path, template, store, installed)
     for check in (("ruff", "check"), ("ruff", "format", "--check"), ("pytest",)):
         run([f".venv/bin/{check[0]}", *check[1:]], cwd=project, env=environment(PYTHONPATH=""))

@@ -9,7 +9,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import ASGIApp
 
-from kick.cli.server.live import PATH, SCRIPT_PATH, TAG, LiveReload, error_page
+from kick.cli.server.live_reload import PATH, SCRIPT_PATH, TAG, LiveReload, error_page
 from kick.testing import TestClient
 from tests.cli.support import APP, get, running
 from tests.support.ports import HOST, free_port

@@ -10,7 +10,7 @@ import httptools
 import pytest
 import uvloop
 
-from kick.cli.server.protocol import http_protocol
+from kick.cli.server.http_protocol import http_protocol
 from kick.cli.server.write_coalescing import MOST, Cork, Turn
 from tests.cli.support import running
 from tests.support.ports import HOST, free_port

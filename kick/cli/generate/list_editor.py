@@ -19,7 +19,7 @@ except ModuleNotFoundError:
     raise missing_extra("`kick generate`, to edit a list of modules,", "libcst", "generate") from None
 
 if TYPE_CHECKING:
-    from kick.cli.generate.places import Locals
+    from kick.cli.generate.project_layout import Locals
 
 _STEP: Final = "    "
 

@@ -1,4 +1,4 @@
-"""The pieces of an application: their files, and the lists that mount them."""
+"""The components of an application: their files, and the lists that mount them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from kick.cli.generate.fields import Field, imports_of
-from kick.cli.generate.places import Place
-from kick.cli.generate.words import Name
+from kick.cli.generate.names import Name
+from kick.cli.generate.project_layout import Place
 from kick.cli.scaffold import fill
 from kick.cli.target import Target
 
@@ -18,22 +18,22 @@ _CLIENT: Final = re.compile(r"^def client\(", re.MULTILINE)
 
 
 class Mount(NamedTuple):
-    """The list that mounts a piece: modules of the application, or controllers of a module."""
+    """The list that mounts a component: modules of the application, or controllers of a module."""
 
     module: str
     entry: str
     controllers_of: Path | None = None
 
 
-class Piece(NamedTuple):
-    """The texts of new files by their paths, where the piece is mounted, and what is left for the user to do."""
+class Component(NamedTuple):
+    """The texts of new files by their paths, where the component is mounted, and what is left for the user to do."""
 
     new: dict[Path, str]
     mount: Mount | None = None
     then: str = ""
 
 
-def resource(place: Place, name: Name, plural: Name, fields: Sequence[Field]) -> Piece:
+def resource(place: Place, name: Name, plural: Name, fields: Sequence[Field]) -> Component:
     """Models, a repository, a controller, a module and tests."""
     required = [field.name for field in fields if not field.is_optional]
     imports = "\n".join(imports_of(fields))
@@ -54,20 +54,20 @@ def resource(place: Place, name: Name, plural: Name, fields: Sequence[Field]) ->
     new = {place.root / plural.snake / f"{part}.py": _text("resource", part, values) for part in parts}
     new |= _test(place, plural.snake, _text("resource", "test", values))
     module = f"{place.prefix}{plural.snake}.module"
-    return Piece(_with_packages(new, place), Mount(module, f"{plural.title}Module"))
+    return Component(_with_packages(new, place), Mount(module, f"{plural.title}Module"))
 
 
-def module(place: Place, name: Name) -> Piece:
+def module(place: Place, name: Name) -> Component:
     """Return the files of a module without controllers."""
     new = {place.root / name.snake / "module.py": _text("module", "module", _values(place, name))}
-    return Piece(
+    return Component(
         _with_packages(new, place),
         Mount(f"{place.prefix}{name.snake}.module", f"{name.title}Module"),
         f"kick generate controller {name.path}",
     )
 
 
-def controller(place: Place, name: Name) -> Piece:
+def controller(place: Place, name: Name) -> Component:
     """Return the files of a controller and its test, and of its module if that does not exist."""
     values = _values(place, name)
     folder = place.root / name.snake
@@ -78,35 +78,35 @@ def controller(place: Place, name: Name) -> Piece:
     else:
         new[folder / "module.py"] = _text("controller", "module", values)
         mount = Mount(f"{place.prefix}{name.snake}.module", f"{name.title}Module")
-    return Piece(_with_packages(new, place), mount)
+    return Component(_with_packages(new, place), mount)
 
 
-def service(place: Place, name: Name) -> Piece:
+def service(place: Place, name: Name) -> Component:
     """Return the files of a service and its test. A `@Service` need not be listed."""
     values = _values(place, name)
     new = {place.root / name.snake / "service.py": _text("service", "service", values)}
     new |= _test(place, f"{name.snake}_service", _text("service", "test", values))
-    return Piece(
+    return Component(
         _with_packages(new, place), then=f"ask for it by type, as in `def __init__(self, it: {name.title}Service)`"
     )
 
 
-def middleware(place: Place, name: Name) -> Piece:
+def middleware(place: Place, name: Name) -> Component:
     """Middleware with its test. Where it stands among the others is for the user to say."""
     return _single(place, "middleware", "middleware", name, f"put {name.snake} into bootstrap(middleware=[...])")
 
 
-def guard(place: Place, name: Name) -> Piece:
+def guard(place: Place, name: Name) -> Component:
     """Middleware that lets some in and others not, with its test."""
     return _single(place, "guard", "guards", name, f"put @Use({name.snake}) on a handler or a controller")
 
 
-def provider(place: Place, name: Name) -> Piece:
+def provider(place: Place, name: Name) -> Component:
     """Return the files of a class with its provider function and its test."""
     return _single(place, "provider", "providers", name, f"put open_{name.snake} into bootstrap(providers=[...])")
 
 
-def test(place: Place, name: Name, target: Target) -> Piece:
+def test(place: Place, name: Name, target: Target) -> Component:
     """A test of the whole application, with the `client` of tests/conftest.py, where there is one."""
     values = _values(place, name) | {
         "target_module": target.module,
@@ -115,14 +115,14 @@ def test(place: Place, name: Name, target: Target) -> Piece:
     conftest = place.folder / "tests" / "conftest.py"
     has_client = conftest.is_file() and _CLIENT.search(conftest.read_text(encoding="utf-8")) is not None
     text = _text("test", "test_with_client" if has_client else "test", values)
-    return Piece(_test(place, name.snake, text), then="make it say what the application is to do")
+    return Component(_test(place, name.snake, text), then="make it say what the application is to do")
 
 
-def _single(place: Place, kind: str, folder: str, name: Name, then: str) -> Piece:
+def _single(place: Place, kind: str, folder: str, name: Name, then: str) -> Component:
     values = _values(place, name)
     new = {place.root / folder / f"{name.snake}.py": _text(kind, kind, values)}
     new |= _test(place, f"{name.snake}_{kind}", _text(kind, "test", values))
-    return Piece(_with_packages(new, place), then=then)
+    return Component(_with_packages(new, place), then=then)
 
 
 def _values(place: Place, name: Name) -> dict[str, str]:

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from dotenv import dotenv_values
 
 from kick.cli.program import program
-from kick.cli.project import SESSIONS, TEMPLATES
+from kick.cli.project_templates import SESSIONS, TEMPLATES
 from kick.cli.provenance.origin import version_range
 from tests.cli.support import KICK, environment
 from tests.support.terminal import Terminal

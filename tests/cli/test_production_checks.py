@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kick.cli.checks import guessable
-from kick.cli.environment import draw_secret
+from kick.cli.env_file import draw_secret
+from kick.cli.production_checks import guessable
 from tests.cli.support import APP, get, kick, running
 from tests.support.ports import HOST, free_port
 from tests.support.setup_errors import codes_in
@@ -62,7 +62,7 @@ def insecure_cookie(folder: Path) -> None:
         ("http_only", "True", "CookieOptions(http_only=False)"),
     ):
         source = APP.replace('store=os.environ.get("SESSION_STORE")', f"cookie={given}")
-        source = source.replace("from kick.session import", "from kick.session import CookieOptions,")
+        source = source.replace("from kick.session import", "from kick.session import CookieOptions, ")
         (folder / "app.py").write_text(source)
         option, call, mend, made = refused(folder, "session-cookie-open")
         assert (option, mend) == (name, f"{name}={default}")
@@ -91,7 +91,7 @@ def test_the_fix_works(code: str, project: Path) -> None:
 
 
 def test_every_weakness_is_here() -> None:
-    assert set(codes_in("cli/checks.py")) == FIXES.keys()
+    assert set(codes_in("cli/production_checks.py")) == FIXES.keys()
 
 
 def test_all_weaknesses_are_listed_and_force_serves_all_the_same(project: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import Final, NamedTuple
 
-from kick.cli.environment import draw_secret
-from kick.cli.naming import package_name
+from kick.cli.env_file import draw_secret
+from kick.cli.project_name import package_name
 from kick.cli.provenance import Provenance, provenance
 from kick.cli.scaffold import render
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import kick.cli.findings as findings
-from kick.cli.environment import draw_secret
+import kick.cli.doctor_checks as findings
+from kick.cli.env_file import draw_secret
 from kick.session.manager import SessionManager
 from tests.cli.support import APP, environment, kick
 from tests.support.redis import RedisServer
@@ -196,4 +196,4 @@ def test_a_finding_is_made_and_gone_once_it_is_mended(code: str, project: Path) 
 
 
 def test_every_finding_is_here() -> None:
-    assert set(codes_in("cli/findings.py")) == FINDINGS.keys()
+    assert set(codes_in("cli/doctor_checks.py")) == FINDINGS.keys()

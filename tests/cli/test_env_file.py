@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from kick.cli.environment import ENVIRONMENT, enter, write_variable
+from kick.cli.env_file import ENVIRONMENT, enter, write_variable
 
 
 @pytest.fixture(autouse=True)

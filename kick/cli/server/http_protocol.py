@@ -1,19 +1,19 @@
-"""uvicorn's protocol for HTTP, with a cork on each connection.
+"""HTTP protocol of uvicorn, with write coalescing.
 
-The places at which kick needs more of uvicorn than its documentation promises; `tests/cli/test_uvicorn_contract.py`
-fails where one of them is another:
+kick uses these names of uvicorn, beyond what uvicorn documents. `tests/cli/server/test_uvicorn_contract.py` fails if
+one of them changes:
 
 | what | where | for |
 |---|---|---|
 | `uvicorn.protocols.http.auto.AutoHTTPProtocol` | here | the class that `http="auto"` stands for, to be subclassed |
 | its `connection_made()`, and its attribute `transport` | here | putting the cork on |
-| its `data_received()`, `cycle`, `flow.read_paused`, `timeout_keep_alive_task` | here, `timeouts` | slow clients |
-| `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | `timeouts` | the same |
+| its `data_received()`, `cycle`, `flow.read_paused`, `timeout_keep_alive_task` | here, `request_timeouts` | timeouts |
+| `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | there | the same |
 | its `on_response_complete()` | here | writing a response when it is complete, before its background tasks |
 | its `handle_websocket_upgrade()` | here | taking the cork off |
 | `uvicorn.Server.startup()`, `shutdown()`, `started`, `should_exit`, `force_exit` | `uvicorn_server` | the end |
 | `uvicorn.Server.handle_exit()` | `uvicorn_server` | signals |
-| `uvicorn.Server.server_state.connections` | `uvicorn_server` | slow clients |
+| `uvicorn.Server.server_state.connections` | `uvicorn_server` | timeouts |
 | `uvicorn.Server.server_state.tasks` | `uvicorn_server` | waiting for requests that were cancelled |
 | the logger `uvicorn.error`, and `SystemExit` of `Server.run()` | `uvicorn_server` | a start that fails, told once |
 

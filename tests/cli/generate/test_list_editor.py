@@ -1,6 +1,6 @@
 import pytest
 
-from kick.cli.generate.lists import Addition, add_to_list
+from kick.cli.generate.list_editor import Addition, add_to_list
 from tests.support.setup_errors import raises_code
 
 BOOKS = Addition("bootstrap", "modules", 0, "shop.books", "Books")

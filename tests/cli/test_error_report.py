@@ -3,7 +3,7 @@ from pathlib import Path
 import click
 import pytest
 
-from kick.cli.report import error_report, is_users, place_of
+from kick.cli.error_report import error_report, is_users, place_of
 from kick.errors import KickError, SetupErrors
 
 

@@ -1,4 +1,4 @@
-"""The parts of uvicorn that kick needs beyond its documentation; `kick.cli.server.protocol` lists them."""
+"""The parts of uvicorn that kick needs beyond its documentation; `kick.cli.server.http_protocol` lists them."""
 
 import asyncio
 import inspect
@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from kick.cli.server.protocol import http_protocol
+from kick.cli.server.http_protocol import http_protocol
 from kick.cli.server.uvicorn_server import Server, listen, run
 from kick.cli.server.write_coalescing import Cork
 from tests.support.servers import WEBSOCKETS
@@ -33,7 +33,9 @@ class Seen:
         self.transports: list[Any] = []
         self.tasks: list[int] = []
         self.servers: list[Server] = []
-        monkeypatch.setattr("kick.cli.server.protocol._loop_writes_at_once", lambda: True)  # uvloop < 0.23 does not
+        monkeypatch.setattr(
+            "kick.cli.server.http_protocol._loop_writes_at_once", lambda: True
+        )  # uvloop < 0.23 does not
         protocol = http_protocol()
         for name in ("connection_made", "on_response_complete", "handle_websocket_upgrade"):
             self._watch(monkeypatch, protocol, name)

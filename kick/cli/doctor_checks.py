@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import anyio
 
-from kick.cli.checks import session_layers
-from kick.cli.environment import ENV_FILE, ENVIRONMENT
+from kick.cli.env_file import ENV_FILE, ENVIRONMENT
+from kick.cli.production_checks import session_layers
 from kick.errors import KickError
 
 if TYPE_CHECKING:

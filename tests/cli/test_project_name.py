@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from kick.cli.errors import bad_name
-from kick.cli.naming import LONGEST, package_name
+from kick.cli.project_name import LONGEST, package_name
 from tests.support.setup_errors import raises_code
 
 

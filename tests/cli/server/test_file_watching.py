@@ -8,8 +8,8 @@ from time import monotonic
 
 import pytest
 
-from kick.cli.server import watching
-from kick.cli.server.watching import Watch
+from kick.cli.server import file_watching
+from kick.cli.server.file_watching import Watch
 
 POKE = "poke.py"
 
@@ -17,7 +17,7 @@ POKE = "poke.py"
 @pytest.fixture(params=["watchfiles", "without"])
 def with_and_without_watchfiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "watchfiles":
-        monkeypatch.setattr(watching, "_ANYWAY", 60)  # nothing is found by looking every now and then
+        monkeypatch.setattr(file_watching, "_ANYWAY", 60)  # nothing is found by looking every now and then
     else:
         monkeypatch.setitem(sys.modules, "watchfiles", None)  # as if it were not installed
 
@@ -45,7 +45,7 @@ def begun(folder: Path) -> Iterator[list[Path]]:
 
 def seen(looks: Iterator[list[Path]]) -> set[str]:
     """What is saved, as the next look sees it that sees something."""
-    deadline = monotonic() + 10
+    deadline = monotonic() + 60
     for saved in looks:
         names = {str(path) for path in saved} - {POKE}
         if names:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kick.cli.server.timeouts import TIMEOUT_RESPONSE, RequestTimeouts
+from kick.cli.server.request_timeouts import TIMEOUT_RESPONSE, RequestTimeouts
 from tests.cli.support import APP, running
 from tests.support.ports import HOST, free_port
 from tests.support.serving import ROOT

@@ -1,4 +1,4 @@
-"""The session cookie: the only place that knows what it looks like."""
+"""The session cookie: its attributes, how it is read and written, and which response sends it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import dataclasses
 from collections.abc import Collection, Iterable
 from typing import Final, Literal
 
-import msgspec
-
 from kick.cookies import SameSite, attribute_problem, attributes, decode_value, parse_cookies
 from kick.environment import in_production
 from kick.errors import KickError
 from kick.session.errors import bad_session_cookie
-from kick.session.ids import fingerprint, is_well_formed, key_of
+from kick.session.ids import Claim, is_well_formed, key_of
+from kick.session.state import CookieAction, SessionState, Status
 from kick.signing import Signer
 
 _PREFIX: Final = "s:"
@@ -96,21 +95,6 @@ class CookieOptions:
             partitioned=self.partitioned,
         )
         return [] if problem is None else [bad_session_cookie(*problem)]
-
-
-class Claim(msgspec.Struct, frozen=True):
-    """The id that a request came with, signed by us."""
-
-    session_id: str
-    key: str
-    """Under which stores know it."""
-    is_current: bool
-    """`False` for a cookie of an older secret or name: it is issued again."""
-    rank: int = 0
-    """0 for the cookie's own name; then the position among the names that it replaces, from 1."""
-
-    def __repr__(self) -> str:
-        return f"<Claim {fingerprint(self.key)}>"
 
 
 class SessionCookie:
@@ -205,6 +189,29 @@ class SessionCookie:
         if not any(name.encode() in line for name in self._names):
             return []
         return [pair for pair in parse_cookies(line.decode("latin-1")) if pair[0] in self._names]
+
+    def decide(self, state: SessionState, *, max_age: float, now: float) -> tuple[bytes, ...]:
+        """Decide about the cookie of the response, from the final state; return the `Set-Cookie` values.
+
+        The id is sent only if the store has confirmed it in this request: a request that has lost a race must not
+        overwrite the cookie that the winner has just set. `max_age` is that of the session, in seconds.
+        """
+        own: tuple[bytes, ...] = ()
+        match state.cookie, state.status:
+            case CookieAction.SEND, Status.STORED:
+                deadline = None if state.record is None else state.record.deadline
+                age = max_age if deadline is None else max(1.0, min(max_age, deadline - now))
+                own = (self.issue(state.require_id(), age, persistent=state.life.get("persistent")),)
+            case CookieAction.REMOVE, Status.DESTROYED | Status.NEW:
+                own = (self.remove(),)
+        if not state.replaced:
+            return own
+        # Cookies of former names are removed when they are no longer needed: this response sends the own cookie, the
+        # browser has it already, or no session lives.
+        is_own = state.claim is not None and state.claim.rank == 0 and state.status is Status.STORED
+        if own or is_own or state.status in (Status.NEW, Status.DESTROYED):
+            return own + tuple(self.remove(name) for name in state.replaced)
+        return ()
 
     def issue(self, session_id: str, max_age: float, *, persistent: bool | None = None) -> bytes:
         """Return the `Set-Cookie` value for an id.

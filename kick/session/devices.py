@@ -11,10 +11,10 @@ import msgspec
 from kick.session.data.reserved import CLIENT_FIELD
 from kick.session.data.values import UnreadableValue, decode
 from kick.session.events import SessionEvent
-from kick.session.ids import fingerprint, key_of, successor_key
+from kick.session.ids import fingerprint, key_of
 from kick.session.manager import SessionManager
-from kick.session.operations import MOST_HOPS
-from kick.session.stores.base import Record, Superseded
+from kick.session.races import ask_latest
+from kick.session.stores.base import Record
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +69,10 @@ class Sessions:
         """
         if principal is None:
             return 0
-        keep = None if except_id is None else await self._present_key(key_of(except_id))
+        keep = None
+        if except_id is not None:  # a parallel request may have rotated it
+            load = self._operations.store.load
+            keep, _ = await ask_latest(key_of(except_id), lambda key: self._operations.ask(load(key)))
         ended = await self._operations.revoke(str(principal), keep=keep)
         if ended:
             self._events.emit(SessionEvent.REVOKED, keep)
@@ -82,16 +85,6 @@ class Sessions:
     async def purge(self) -> int:
         """Free what has expired; how many records."""
         return await self._operations.ask(self._operations.store.purge())
-
-    async def _present_key(self, key: str) -> str:
-        """The key of a session by now: a parallel request may have rotated it."""
-        for _ in range(MOST_HOPS):
-            found = await self._operations.ask(self._operations.store.load(key))
-            successor = successor_key(found.successor) if isinstance(found, Superseded) else None
-            if successor is None:
-                break
-            key = successor
-        return key
 
 
 def info_of(key: str, record: Record) -> SessionInfo:

@@ -13,6 +13,8 @@ import secrets
 from hashlib import sha256
 from typing import Final
 
+import msgspec
+
 from kick.signing import base64url
 
 TAG_LENGTH: Final = 4
@@ -56,6 +58,21 @@ def key_of(session_id: str) -> str:
 def fingerprint(key: str) -> str:
     """A short name of a session for log lines: the first 8 characters of the digest in its key."""
     return key[7:15]
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Session id from a cookie with a valid signature."""
+
+    session_id: str
+    key: str
+    """The key under which stores know it."""
+    is_current: bool
+    """`False` for a cookie of an older secret or name: it is issued again."""
+    rank: int = 0
+    """0 for the cookie's own name; then the position among the names that it replaces, from 1."""
+
+    def __repr__(self) -> str:
+        return f"<Claim {fingerprint(self.key)}>"
 
 
 def forward_to_id(new_id: str, old_id: str) -> bytes:

@@ -2,7 +2,7 @@
 
     open      verify the cookie, load the record, follow rotations
       handler: reads and writes the session; `operations.py` has what it may ask for
-    close     commit what has changed, prolong, decide about the cookie
+    close     commit what has changed, prolong; `cookie.py` decides about the cookie
 
 Of requests it knows the ASGI scope, of responses the status. `kick.middleware.session` connects it to kick's pipeline,
 `kick.session.asgi.middleware` to every other ASGI application.
@@ -16,15 +16,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from kick.errors import KickError
-from kick.session.cookie import Claim
 from kick.session.data.mapping import OpenContents, SessionData
 from kick.session.data.reserved import OWED_FIELD, TOKEN_FIELD
 from kick.session.errors import SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.headers import is_withheld
-from kick.session.ids import key_of, successor_id
-from kick.session.operations import MOST_HOPS, Operations
+from kick.session.ids import Claim, key_of, successor_id
+from kick.session.operations import Operations
 from kick.session.options import SessionOptions, check_options, tick_of
+from kick.session.races import MOST_HOPS
 from kick.session.session import ContextSession, Session
 from kick.session.state import CookieAction, SessionState, Status
 from kick.session.stores.applications import others, shared_store
@@ -279,34 +279,9 @@ class SessionManager:
         except SessionUnavailable:
             pass
 
-    # The cookie
-
     def cookies_of(self, state: SessionState) -> tuple[bytes, ...]:
-        """Decide about the cookie of the response, from the final state; return the `Set-Cookie` values.
-
-        The id is sent only when the store has confirmed it in this request: a request that has lost a race must not
-        overwrite the cookie that the winner has just set.
-        """
+        """Return the `Set-Cookie` values for the response, from the final state: see `SessionCookie.decide`."""
         if state.cookie is CookieAction.KEEP and not state.replaced:
             return ()
-        cookie = self.options.cookie
-        own: tuple[bytes, ...] = ()
-        match state.cookie, state.status:
-            case CookieAction.SEND, Status.STORED:
-                persistent = state.life.get("persistent")
-                own = (cookie.issue(state.require_id(), self._cookie_age(state), persistent=persistent),)
-            case CookieAction.REMOVE, Status.DESTROYED | Status.NEW:
-                own = (cookie.remove(),)
-        if not state.replaced:
-            return own
-        # Cookies of former names go as soon as they are not needed: the own one is sent, or lives, or none lives.
-        is_own = state.claim is not None and state.claim.rank == 0 and state.status is Status.STORED
-        if own or is_own or state.status in (Status.NEW, Status.DESTROYED):
-            return own + tuple(cookie.remove(name) for name in state.replaced)
-        return ()
-
-    def _cookie_age(self, state: SessionState) -> float:
-        record, max_age = state.record, self.operations.max_age_of(state)
-        if record is None or record.deadline is None:
-            return max_age
-        return max(1.0, min(max_age, record.deadline - self.operations.now()))
+        operations = self.operations
+        return self.options.cookie.decide(state, max_age=operations.max_age_of(state), now=operations.now())

@@ -1,15 +1,6 @@
-"""Operations on a session in its store, and their outcome when another request was first.
+"""Operations on a session in its store, in the order of section 5 of the contract (`docs/sessions.md`).
 
-This file has the rules of races, in the order of section 5 of the contract (`docs/sessions.md`). The store makes each
-operation atomic. What is left to decide here is what a request does when the answer is not the one it hoped for:
-
-| the store answers | the session of this request |
-|---|---|
-| `Committed` | has what was written, and may send its cookie |
-| `Superseded`, by a rotation | goes on under the new id, and the operation is tried again |
-| `Superseded`, by a regenerate | is lost: the new id is not for this request |
-| `GONE` | is lost: destroyed or expired, and never written again |
-| an error | is as it was, and `SessionUnavailable` is raised |
+The store makes each operation atomic. `kick.session.races` decides what happens if another request was first.
 """
 
 from __future__ import annotations
@@ -34,11 +25,11 @@ from kick.session.ids import (
     forward_to_id,
     forward_to_key,
     key_of,
-    successor_id,
     successor_key,
 )
 from kick.session.open_connections import connections_of
 from kick.session.options import SessionOptions, tick_of
+from kick.session.races import MARKER_SECONDS, Races, ask_latest
 from kick.session.state import CookieAction, SessionState, Status
 from kick.session.stores.base import (
     CHANGED,
@@ -55,12 +46,6 @@ from kick.session.stores.memory import MemoryStore
 
 logger: Final = logging.getLogger("kick.session")
 
-MOST_HOPS: Final = 16
-"""The number of rotations through which an old id is followed."""
-
-MARKER_SECONDS: Final = 60.0
-"""How long a store knows that an id was given up by a regenerate: requests that began before it are in flight."""
-
 T = TypeVar("T")
 
 
@@ -74,6 +59,7 @@ class Operations:
     def __init__(self, options: SessionOptions, store: AtomicStore, events: Events) -> None:
         self.options = options
         self.events = events
+        self.races = Races(events)
         self._rolls = options.rolling
         self.use(store)
         self.connections = connections_of(
@@ -165,14 +151,14 @@ class Operations:
                 self._committed(state, change, answer, max_age, only)
                 return answer.counters
             if isinstance(answer, Superseded):
-                self._follow(state, answer)
+                self.races.follow(state, answer, now=self.now())
             elif answer is NOT_A_COUNTER:
                 (name,) = change.increment
                 raise TypeError(f"session.data[{name!r}] does not hold a whole number of 64 bits")
             elif answer is CHANGED:
                 return None
             else:
-                self._lose(state, Status.GONE)
+                self.races.lose(state, Status.GONE)
         return {}
 
     async def increment(self, state: SessionState, key: str, by: int) -> int:
@@ -230,7 +216,7 @@ class Operations:
             if isinstance(found, Record):
                 state.reloaded(found)
                 return True
-            self._follow_or_lose(state, found)
+            self.races.follow_or_lose(state, found, now=self.now())
         return False
 
     # A new id: one change wins (5.5, 5.6)
@@ -291,11 +277,11 @@ class Operations:
                 self.events.emit(SessionEvent.ROTATED if leads_on else SessionEvent.REGENERATED, new_key)
                 return
             if isinstance(answer, Superseded):
-                self._follow(state, answer)
+                self.races.follow(state, answer, now=self.now())
                 if leads_on:  # the other request has done what this one wanted
                     return
             elif answer is not TAKEN:
-                self._lose(state, Status.GONE)
+                self.races.lose(state, Status.GONE)
                 if not leads_on:
                     state.restarted()
         if state.status is Status.SUPERSEDED and keep is not None:
@@ -319,21 +305,17 @@ class Operations:
                 state.destroyed()
                 self.connections.ended(key)
             else:
-                self._lose(state, Status.GONE)
+                self.races.lose(state, Status.GONE)
         if state.rivals:
             await asyncio.gather(*(self.end(key) for key in state.rivals))
 
-    async def end(self, key: str | None) -> bool:
-        """End the session of a key, under whichever id it has by now; return whether it was still there."""
-        for _ in range(MOST_HOPS):
-            if key is None:
-                break
-            ended = await self.ask(self.store.destroy(key))
-            if not isinstance(ended, Superseded):
-                self.connections.ended(key)
-                return ended
-            key = successor_key(ended.successor)
-        return False
+    async def end(self, key: str) -> bool:
+        """End the session of a key, under whichever id it is by now; return whether it was still there."""
+        key, ended = await ask_latest(key, lambda key: self.ask(self.store.destroy(key)))
+        if not isinstance(ended, bool):  # too many rotations at once
+            return False
+        self.connections.ended(key)
+        return ended
 
     async def revoke(self, principal: str, *, keep: str | None) -> int:
         """End the sessions of a principal but the one with the key `keep`; return how many were ended."""
@@ -358,7 +340,7 @@ class Operations:
                 if sends_cookie:
                     state.confirmed()
                 return
-            self._follow_or_lose(state, found)
+            self.races.follow_or_lose(state, found, now=self.now())
 
     def max_age_of(self, state: SessionState) -> float:
         """Return how long a session lives, in seconds: by its own `max_age`, or by that of all sessions."""
@@ -414,24 +396,6 @@ class Operations:
         settles = OWED_FIELD in change.delete or LIFE_FIELD in change.set or LIFE_FIELD in change.delete
         if is_later or settles or state.cookie is CookieAction.CONFIRM:
             state.confirmed()
-
-    def _follow(self, state: SessionState, answer: Superseded) -> None:
-        """Go on under the id that another request has given the session, if this request may know it."""
-        successor = successor_id(answer.successor, state.require_id())
-        if successor is None:
-            self._lose(state, Status.SUPERSEDED)
-        else:
-            state.followed(successor, now=self.now())
-
-    def _follow_or_lose(self, state: SessionState, answer: Superseded | None) -> None:
-        if isinstance(answer, Superseded):
-            self._follow(state, answer)
-        else:
-            self._lose(state, Status.GONE)
-
-    def _lose(self, state: SessionState, status: Status) -> None:
-        self.events.emit(SessionEvent.GONE, state.key)
-        state.lost(status)
 
     # Changes on their way to the store
 

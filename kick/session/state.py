@@ -9,12 +9,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from kick.session.cookie import Claim
 from kick.session.data.flash import Flash
 from kick.session.data.mapping import Contents, OpenContents, Refusal
 from kick.session.data.reserved import LIFE, LIFE_FIELD, Reserved
 from kick.session.errors import SessionClosed, SessionUnavailable
-from kick.session.ids import draw_id, key_of
+from kick.session.ids import Claim, draw_id, key_of
 from kick.session.stores.base import KEEP, Change, Committed, Keep, Record
 
 

@@ -283,6 +283,9 @@ class App:
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(self.aclose)
                 await self.start()
+                for layer in self._layers:
+                    if isinstance(layer, Middleware):
+                        await layer.start()
                 for part in self._parts:
                     await stack.enter_async_context(Named(part.name, part.lifespan(self)))
                 stack.enter_context(told_by_signals(self.stopping))

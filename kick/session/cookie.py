@@ -134,6 +134,11 @@ class SessionCookie:
         """How many secrets its signatures are verified with."""
         return len(self._signer)
 
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """See `Signer.fingerprints`."""
+        return self._signer.fingerprints
+
     def read(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Claim, ...]:
         """Return what the cookies of the request claim that have a valid signature and hold what can be an id.
 

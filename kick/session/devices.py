@@ -52,7 +52,9 @@ class Sessions:
         self._operations = manager.operations
 
     async def of(self, principal: object) -> list[SessionInfo]:
-        """The live sessions of a principal, the one seen last first."""
+        """The live sessions of a principal, the one seen last first; none of `None`, who is nobody."""
+        if principal is None:
+            return []
         found = await self._operations.ask(self._operations.store.find(str(principal)))
         infos = [info_of(key, record) for key, record in found]
         return sorted(infos, key=lambda info: info.last_seen_at, reverse=True)
@@ -62,8 +64,11 @@ class Sessions:
 
         Requests that are in flight under one of them can no longer write, and none is given to the principal
         by a login that was already on its way when this was called and has not been answered when it returns.
+        `None` is nobody, and has no sessions.
         Like all here, raises `SessionUnavailable` when the store does not answer.
         """
+        if principal is None:
+            return 0
         keep = None
         if except_id is not None:  # a parallel request may have rotated it
             load = self._operations.store.load

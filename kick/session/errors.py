@@ -94,13 +94,15 @@ def bad_trusted_origin(given: object) -> KickError:
 
 
 class SessionUnavailable(ServiceUnavailable, HTTPException):  # type: ignore[misc]
-    """The store did not answer, so this request cannot know its session.
+    """The store did not answer, or could not do what it was asked, so this request cannot know its session.
+
+    `state` is what clients are told of the store.
 
     It is an exception of Starlette too, so that an application of Starlette, FastAPI or Litestar answers 503.
     """
 
-    def __init__(self) -> None:
-        super().__init__("The session store does not answer.", retry_after=1)
+    def __init__(self, state: str = "does not answer") -> None:
+        super().__init__(f"The session store {state}.", retry_after=1)
         self.status_code = self.status
 
 

@@ -35,7 +35,7 @@ from kick.http.routing.router import Miss
 from kick.http.routing.trailing_slash import TrailingSlash, finder, slash_problem
 from kick.http.sending import end_request, send_response
 from kick.http.settings import Settings
-from kick.http.templates import JinjaTemplates
+from kick.http.templates import JinjaTemplates, templates_of
 from kick.http.unmatched import unmatched
 from kick.http.websocket.scope import as_request
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
@@ -450,7 +450,7 @@ def bootstrap(
         on_error=on_error,
         reraise_errors=reraise_errors,
     )
-    http_settings.templates = pages = _templates(templates, problems)
+    http_settings.templates = pages = templates_of(templates, problems)
     assembly.configure(http_settings)
     http_settings.page_values += [] if pages is None else pages.context
     own = [*providers, *([] if settings is None else [settings])]
@@ -490,14 +490,3 @@ def _provided(modules: Sequence[Module], providers: Sequence[Any], problems: lis
     for module in modules:
         problems += plain_values(module.providers, repr(module))
     return [each for module in modules for each in module.providers]
-
-
-def _templates(
-    given: str | os.PathLike[str] | JinjaTemplates | None, problems: list[KickError]
-) -> JinjaTemplates | None:
-    """Return the templates, or record the error if they cannot be loaded."""
-    try:
-        return given if given is None or isinstance(given, JinjaTemplates) else JinjaTemplates(given)
-    except KickError as problem:
-        problems.append(problem)
-        return None

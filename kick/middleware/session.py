@@ -5,14 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.di import Provider
 from kick.errors import KickError
 from kick.exceptions import HTTPError
-from kick.http import CallNext, RequestContext, Response, Route
+from kick.http import CallNext, RequestContext, Response, Route, Settings
 from kick.http.errors import middleware_order
 from kick.http.mounts import MountedResponse
 from kick.http.response.sse import EventStream
@@ -30,6 +30,9 @@ from kick.session.options import DEADLINE, Duration, OnStoreError
 from kick.session.session import ContextSession
 from kick.session.state import SessionState, Status
 from kick.signing import Secret
+
+_SECRETS: Final = "secrets of sessions"
+"""The fingerprints of all secrets of an application, among what its layers share."""
 
 
 class Use(enum.Enum):
@@ -145,9 +148,29 @@ class SessionLayer(PerRoute):
         if cookies:
             ctx.add_raw_header(b"cache-control", b"no-store")
 
-    async def _ask_store(self) -> None:
-        """Look up a session that does not exist. Raises `SessionUnavailable` if the store does not answer."""
-        await self.manager.store.load(key_of(draw_id()))
+    def configure(self, settings: Settings) -> None:
+        """Add the secrets to those of the application, which may have several layers and one store."""
+        super().configure(settings)
+        settings.shared.setdefault(_SECRETS, set()).update(self.manager.options.cookie.fingerprints)
+
+    async def start(self) -> None:
+        """Log the problems of the store for this application."""
+        await self.manager.start(self._secrets)
+
+    async def review(self) -> list[KickError]:
+        """Return the problems of the store for this application; nothing is written to the store."""
+        return await self.manager.review(self._secrets, remember=False)
+
+    @property
+    def _secrets(self) -> frozenset[str]:
+        return frozenset(({} if self._shared is None else self._shared).get(_SECRETS, ()))
+
+    async def _ask_store(self) -> KickError | None:
+        """Look up a session that does not exist; return a warning of the store. Raises `SessionUnavailable`."""
+        store: Any = self.manager.store
+        await store.load(key_of(draw_id()))
+        review = getattr(store, "review", None)
+        return next(iter(await review()), None) if review is not None else None
 
     async def aclose(self) -> None:
         """Close the store."""

@@ -134,6 +134,11 @@ class SessionCookie:
         """The number of secrets with which signatures are verified."""
         return len(self._signer)
 
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """See `Signer.fingerprints`."""
+        return self._signer.fingerprints
+
     def read(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Claim, ...]:
         """Return the ids from the cookies of a request that have a valid signature.
 

@@ -52,7 +52,9 @@ class Sessions:
         self._operations = manager.operations
 
     async def of(self, principal: object) -> list[SessionInfo]:
-        """Return the living sessions of a principal, the last used one first."""
+        """Return the living sessions of a principal, the last used one first. `None` has none."""
+        if principal is None:
+            return []
         found = await self._operations.ask(self._operations.store.find(str(principal)))
         infos = [info_of(key, record) for key, record in found]
         return sorted(infos, key=lambda info: info.last_seen_at, reverse=True)
@@ -60,10 +62,13 @@ class Sessions:
     async def revoke(self, principal: object, *, except_id: str | None = None) -> int:
         """End all sessions of a principal except the one with this id; return the number of sessions ended.
 
-        Requests that use one of these sessions at the moment can no longer write to it. A login that is not complete
-        when this method is called gets no session either. Like all methods here, it raises `SessionUnavailable` if the
-        store does not answer.
+        Requests that use one of these sessions at the moment can no longer write to it. A login that has begun before
+        this call, and is not complete when it returns, gets no session either. `None` has no sessions.
+
+        Like all methods here, it raises `SessionUnavailable` if the store does not answer.
         """
+        if principal is None:
+            return 0
         keep = None
         if except_id is not None:  # a parallel request may have rotated it
             load = self._operations.store.load

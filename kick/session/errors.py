@@ -94,13 +94,15 @@ def bad_trusted_origin(given: object) -> KickError:
 
 
 class SessionUnavailable(ServiceUnavailable, HTTPException):  # type: ignore[misc]
-    """The store did not answer, so the session of this request is not known.
+    """The store did not answer or failed, so the session of this request is not known.
+
+    `state` says for clients what is wrong with the store.
 
     It is also an exception of Starlette, so an application of Starlette, FastAPI or Litestar responds with 503.
     """
 
-    def __init__(self) -> None:
-        super().__init__("The session store does not answer.", retry_after=1)
+    def __init__(self, state: str = "does not answer") -> None:
+        super().__init__(f"The session store {state}.", retry_after=1)
         self.status_code = self.status
 
 

@@ -11,9 +11,11 @@ pipeline of kick, and `kick.session.asgi.middleware` to other ASGI applications.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from kick.errors import KickError
 from kick.session.data.mapping import OpenContents, SessionData
 from kick.session.data.reserved import OWED_FIELD, TOKEN_FIELD
 from kick.session.errors import SessionUnavailable
@@ -25,9 +27,12 @@ from kick.session.options import SessionOptions, check_options, tick_of
 from kick.session.races import MOST_HOPS
 from kick.session.session import ContextSession, Session
 from kick.session.state import CookieAction, SessionState, Status
+from kick.session.stores.applications import others, shared_store
 from kick.session.stores.base import KEEP, AtomicStore, Change, Record, Superseded
 from kick.session.stores.url import open_store
 from kick.signing import Secret
+
+logger: Final = logging.getLogger("kick.session")
 
 _NOTHING: Final = Change()
 
@@ -80,6 +85,38 @@ class SessionManager:
         """Return true if browsers send the cookie to a path (RFC 6265, section 5.1.4). Other paths have no session."""
         prefix = self.options.path
         return prefix == "/" or path == prefix or path.startswith(prefix if prefix.endswith("/") else prefix + "/")
+
+    # Start
+
+    async def start(self, secrets: frozenset[str] | None = None) -> None:
+        """Log what is wrong with the store for this application, when it starts. See `review`.
+
+        Raises the `KickError` of a store that must not be used so. One that does not answer stops no start.
+        """
+        try:
+            found = await self.review(secrets)
+        except SessionUnavailable:
+            return  # with an event; requests find out for themselves
+        for each in found:
+            logger.warning("%s", each)
+
+    async def review(self, secrets: frozenset[str] | None = None, *, remember: bool = True) -> list[KickError]:
+        """Return what is wrong with the store for this application: it is shared with others, it loses sessions.
+
+        `secrets` are the fingerprints of all secrets of the application, if it has more than those of this cookie; with
+        `remember` the store will know them. Raises `SessionUnavailable`.
+        """
+        found: list[KickError] = []
+        store: Any = self.store
+        recognize = getattr(store, "recognize", None)
+        if recognize is not None:
+            own = secrets or self.options.cookie.fingerprints
+            number = others(own, await self.operations.ask(recognize(own, remember=remember)))
+            found += [shared_store(number)] if number else []
+        review = getattr(store, "review", None)
+        if review is not None:
+            found += await self.operations.ask(review())
+        return found
 
     # Open
 

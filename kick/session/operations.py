@@ -75,6 +75,7 @@ class Operations:
         """A store in memory never fails or waits, so it needs no time limit."""
         self.now: Callable[[], float] = getattr(store, "now", time)
         self._disown: Callable[[str], Awaitable[None]] | None = getattr(store, "disown", None)
+        self._explain: Callable[[Exception], str | None] = getattr(store, "explain", lambda _: None)
         self._time_limit = None if getattr(store, "keeps_time", False) else self.options.store_timeout
 
     # Writes: all or nothing, key by key, and never to a session that has ended (5.1 to 5.4)
@@ -375,7 +376,8 @@ class Operations:
             raise
         except Exception as error:
             self.events.emit(SessionEvent.STORE_ERROR, None, error)
-            raise SessionUnavailable from error
+            state = self._explain(error)
+            raise (SessionUnavailable() if state is None else SessionUnavailable(state)) from error
 
     # Outcomes
 

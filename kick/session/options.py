@@ -73,7 +73,7 @@ def check_options(
     on_event: Listener | None = None,
 ) -> SessionOptions:
     """Check the options of `session()`. Raises a `KickError` for all that is wrong with them at once."""
-    problems: list[KickError] = [*secret_problems(secret, "session()")]
+    problems: list[KickError] = [*secret_problems(secret, "session()", only_first_signs=True)]
     attributes = _cookie_options(cookie, problems)
     problems += attributes.problems(cookie_name)
     seconds = _Seconds(problems)

@@ -53,6 +53,7 @@ class SessionMiddleware:
         """Serve one ASGI connection."""
         if scope["type"] == "lifespan":
             try:
+                await self.manager.start()
                 await self.app(scope, receive, send)
             finally:
                 await self.manager.store.aclose()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import warnings
-from binascii import b2a_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -26,6 +26,7 @@ SIGNATURE_LENGTH: Final = 43
 
 _TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_FINGERPRINTED: Final = "kick: which application is this?"
 _BLOCK_SIZE: Final = 64
 _INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
@@ -67,10 +68,14 @@ _DRAW_ONE: Final = (
 )
 
 
-def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 5) -> list[KickError]:
+def secret_problems(
+    secret: Secret | None, user: str, *, stacklevel: int = 5, only_first_signs: bool = False
+) -> list[KickError]:
     """Return the errors of the secret of `user`: missing, empty, or too short.
 
-    Outside of production a short secret is only a warning; `stacklevel` is that of `warnings.warn`.
+    Outside of production a short secret is only a warning; `stacklevel` is that of `warnings.warn`. It always is where
+    `only_first_signs` and the first one is long enough: then whoever guesses a former one still has to guess what it
+    signed.
 
     >>> [problem.code for problem in secret_problems(["a secret of at least thirty-two bytes", ""], "session()")]
     ['secret-missing']
@@ -85,7 +90,7 @@ def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 5) ->
     if shortest >= MIN_SECRET_BYTES:
         return []
     weak = weak_secret(user, shortest)
-    if in_production():
+    if in_production() and not (only_first_signs and len(listed[0]) >= MIN_SECRET_BYTES):
         return [weak]
     warnings.warn(str(weak), stacklevel=stacklevel)
     return []
@@ -140,6 +145,17 @@ class Signer:
     def __len__(self) -> int:
         """Return the number of secrets."""
         return len(self._keys)
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """16 bits of an HMAC for each secret, in hexadecimal digits.
+
+        They tell applications apart. One secret of 65,536 has the same, so that a guess cannot be verified with it.
+
+        >>> Signer("a secret of at least thirty-two bytes").fingerprints
+        frozenset({'c856'})
+        """
+        return frozenset(a2b_base64(key.signature(_FINGERPRINTED)[:4])[:2].hex() for key in self._keys)
 
     def sign(self, text: str) -> str:
         """Return `text`, a dot, and its signature of 43 characters."""

@@ -1,7 +1,7 @@
-"""uvicorn's protocol for HTTP, with a cork on each connection.
+"""HTTP protocol of uvicorn, with write coalescing.
 
-The places at which kick needs more of uvicorn than its documentation promises; `tests/cli/test_uvicorn_contract.py`
-fails where one of them is another:
+kick uses these names of uvicorn, beyond what uvicorn documents. `tests/cli/server/test_uvicorn_contract.py` fails if
+one of them changes:
 
 | what | where | for |
 |---|---|---|

@@ -42,23 +42,25 @@ def endpoint_of(
 
     `in_layers` says that there is middleware around it. Handlers that are no coroutine functions run in `threads`.
     """
-    endpoint = _endpoint_of(plan, container, _call_of(plan, instance, threads), in_layers=in_layers)
-    return _watching(endpoint, reads=_may_read(plan)) if plan.info.cancel_on_disconnect else endpoint
-
-
-def _may_read(plan: CallPlan) -> bool:
-    """Return whether there may be a body that is read before the handler is called."""
-    return not plan.info.stream and plan.info.method not in WITHOUT_BODY
-
-
-def _endpoint_of(plan: CallPlan, container: Container, call: Call, *, in_layers: bool) -> Endpoint:
+    call = _call_of(plan, instance, threads)
     respond = responder(plan.info.status, plan.place, in_layers=in_layers)
     scoped = [_resolved(argument, container) for argument in plan.arguments if _is_scoped(argument, container)]
     takes_body = any(map(plan.takes, (Source.BODY, Source.FILE, Source.CONTEXT)))
-    reads = (takes_body or bool(scoped)) and _may_read(plan)
+    may_read = not plan.info.stream and plan.info.method not in WITHOUT_BODY
+    watches = plan.info.cancel_on_disconnect  # which drops what has not been read
+    reads = may_read and (takes_body or bool(scoped) or watches)
+    if scoped and reads:
+        return _with_scope(plan, container, call, respond, scoped, reads=True, watches=watches)
     if scoped:
-        endpoint = _with_scope(plan, container, call, respond, scoped)
-        return _reading(endpoint) if reads else endpoint
+        endpoint = _with_scope(plan, container, call, respond, scoped, reads=False, watches=False)
+    else:
+        endpoint = _without_scope(plan, container, call, respond, reads=reads and not watches)
+    if watches:
+        endpoint = _watched(endpoint)
+    return _reading(endpoint) if reads and watches else endpoint
+
+
+def _without_scope(plan: CallPlan, container: Container, call: Call, respond: Respond, *, reads: bool) -> Endpoint:
     by_position = [each for each in plan.arguments if each.kind is not Parameter.KEYWORD_ONLY]
     by_name = [each for each in plan.arguments if each.kind is Parameter.KEYWORD_ONLY]
     getters = [_getter(plan, argument, container) for argument in by_position]
@@ -135,11 +137,31 @@ def _by_name(call: Call, respond: Respond, getters: list[Getter], named: dict[st
     return endpoint
 
 
-def _with_scope(plan: CallPlan, container: Container, call: Call, respond: Respond, scoped: list[Resolved]) -> Endpoint:
-    """With a scope of its own, which ends before the response leaves, or after the last byte of a stream."""
+def _with_scope(
+    plan: CallPlan,
+    container: Container,
+    call: Call,
+    respond: Respond,
+    scoped: list[Resolved],
+    *,
+    reads: bool,
+    watches: bool,
+) -> Endpoint:
+    """With a scope of its own, which ends before the response leaves, or after the last byte of a stream.
+
+    What is resolved in it may refuse the request, so the body is read after that.
+    """
     names = {each.name for each in scoped}
     others = {each.name: _getter(plan, each, container) for each in plan.arguments if each.name not in names}
     by_position = [each.name for each in plan.arguments if each.kind is Parameter.POSITIONAL_ONLY]
+
+    async def handle(ctx: RequestContext[Any], arguments: dict[str, Any]) -> Response:
+        for name, get in others.items():
+            arguments[name] = get(ctx)
+        first = [arguments.pop(name) for name in by_position]
+        return respond(ctx, await call(*first, **arguments))
+
+    run = _watched(handle) if watches else handle
 
     async def endpoint(ctx: RequestContext[Any]) -> Response:
         scope = container.new_scope({RequestContext: ctx})
@@ -147,10 +169,9 @@ def _with_scope(plan: CallPlan, container: Container, call: Call, respond: Respo
             arguments: dict[str, Any] = {}
             for name, resolve, awaits in scoped:
                 arguments[name] = await resolve(scope) if awaits else resolve(scope)
-            for name, get in others.items():
-                arguments[name] = get(ctx)
-            first = [arguments.pop(name) for name in by_position]
-            response = respond(ctx, await call(*first, **arguments))
+            if reads:
+                await ctx.read()
+            response = await run(ctx, arguments)
         except BaseException as error:
             await scope.aclose(error)
             raise
@@ -171,12 +192,10 @@ def _reading(endpoint: Endpoint) -> Endpoint:
     return read_first
 
 
-def _watching(endpoint: Endpoint, *, reads: bool) -> Endpoint:
-    """Cancel the handler when the client goes away; `reads` says that its body has to be read before."""
+def _watched(handle: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+    """Cancel the handler when the client goes away. The body has been read, for nobody gets it afterwards."""
 
-    async def endpoint_watched(ctx: RequestContext[Any]) -> Response:
-        if reads:
-            await ctx.read()
+    async def handle_watched(ctx: RequestContext[Any], *arguments: Any) -> Response:
         response: Response | None = None
         failure: Exception | None = None
 
@@ -187,7 +206,7 @@ def _watching(endpoint: Endpoint, *, reads: bool) -> Endpoint:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch)
             try:
-                response = await endpoint(ctx)
+                response = await handle(ctx, *arguments)
             except Exception as error:  # noqa: BLE001  # raised again, outside of the task group, which would wrap it
                 failure = error
             tasks.cancel_scope.cancel()
@@ -197,7 +216,7 @@ def _watching(endpoint: Endpoint, *, reads: bool) -> Endpoint:
             raise ClientDisconnect
         return response
 
-    return endpoint_watched
+    return handle_watched
 
 
 def without_body(endpoint: Endpoint) -> Endpoint:

@@ -47,7 +47,7 @@ def test_while_an_application_is_written_its_own_code_is_shown() -> None:
     assert first.endswith("on fire")
     assert error.strip().startswith("JSONDecodeError: Expecting property name")
     assert re.fullmatch(
-        r" +tests/cli/test_logs\.py:\d+  test_while_an_application_is_written_its_own_code_is_shown", here
+        r" +tests/cli/server/test_logs\.py:\d+  test_while_an_application_is_written_its_own_code_is_shown", here
     )
     assert (code.strip(), folded.strip()) == ('json.loads("{")', "... 2 steps in Python")
 

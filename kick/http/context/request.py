@@ -136,6 +136,8 @@ class IncomingRequest(msgspec.Struct, eq=False):
     params: dict[str, Any]
     """The path parameters, converted."""
 
+    rolled_back: bool = False
+    """True if a clean-up of a provider failed: what the request wrote is not kept, and the session is not saved."""
     cleanups: list[Cleanup] | None = None
     """Callbacks of `on_end()`."""
     miss: Miss | None = None

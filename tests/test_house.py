@@ -17,9 +17,9 @@ from tests.support.layout import questions, rooms, sibling_circles
 ROOT = Path(__file__).parents[1]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("environment", "errors", "lazy_exports", "optional_types", "shutdown", "signing"),
+    ("environment", "errors", "exceptions", "lazy_exports", "optional_types", "shutdown", "signing"),
     ("di",),
-    ("concurrency", "cookies", "exceptions"),
+    ("concurrency", "cookies"),
     ("session",),
     ("http",),
     ("middleware",),

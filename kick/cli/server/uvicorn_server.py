@@ -27,6 +27,7 @@ from kick.cli.errors import bad_address, port_taken
 from kick.cli.server.http_protocol import http_protocol
 from kick.cli.server.processes import Interrupted
 from kick.cli.server.request_timeouts import INTERVAL, RequestTimeouts
+from kick.cli.server.websocket_limits import largest_message
 from kick.middleware.access_log.log import VARIABLE
 from kick.middleware.asgi_stack import trusted
 from kick.middleware.proxies import ProxiedApp
@@ -216,6 +217,8 @@ def run(
         "log_config": None,
         "server_header": False,
         "proxy_headers": False,
+        "ws_max_size": largest_message(app),
+        "ws_per_message_deflate": False,  # a few bytes that inflate to a whole message are an attack
         "access_log": not own and os.environ.get(VARIABLE) != "off",
         **options,
     }

@@ -29,7 +29,7 @@ UNIX: Final = "unix"
 """Among the networks: a proxy on a Unix socket, which has no address."""
 
 OPTIONAL: Final = ("host", "prefix")
-"""What is read only where the application says that its proxies set it."""
+"""Values that are read only if the application says that its proxies set them."""
 
 _SCHEMES: Final = {"http": ("http", "ws"), "https": ("https", "wss"), "ws": ("http", "ws"), "wss": ("https", "wss")}
 _WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?").fullmatch

@@ -459,7 +459,7 @@ def _pairs(fields: Any) -> list[bytes]:
 
 
 def _expected(fields: Mapping[str, bytes | None]) -> Iterator[bytes]:
-    """The arguments of `expect.lua`."""
+    """Return the arguments of `expect.lua`."""
     yield b"%d" % len(fields)
     for name, raw in fields.items():
         yield from (name.encode(), b"-", b"") if raw is None else (name.encode(), b"=", raw)

@@ -14,7 +14,7 @@ from kick.http.response.sse import Hearts
 from kick.http.routing.trailing_slash import TrailingSlash
 from kick.http.routing.urls import URLs
 from kick.shutdown import Shutdown
-from kick.signing import Signer
+from kick.signing import CookieSigner
 
 logger: Final = logging.getLogger("kick.http")
 
@@ -48,7 +48,7 @@ class Settings(msgspec.Struct):
 
     max_body: int | None = DEFAULT_LIMIT
     decompress: bool = False
-    cookie_signer: Signer | None = None
+    cookie_signer: CookieSigner | None = None
     templates: Templates | None = None
     trailing_slash: TrailingSlash = "strict"
     urls: URLs | None = None

@@ -113,7 +113,7 @@ class SessionLayer(PerRoute):
             response.app = self._around(response.app, state)
             return response
         try:
-            closing = self.manager.close(state, response.status_code)
+            closing = self.manager.close(state, 500 if ctx.rolled_back else response.status_code)
             cookies = () if closing is None else await closing
         except Exception:
             self._send_cookies(self.manager.cookies_of(state), ctx)
@@ -136,7 +136,7 @@ class SessionLayer(PerRoute):
 
     async def _close_after(self, error: Exception, state: SessionState, ctx: RequestContext[Any]) -> None:
         """Close the session after an exception that was not made into a response yet."""
-        status = error.status if isinstance(error, HTTPError) else 500
+        status = error.status if isinstance(error, HTTPError) and not ctx.rolled_back else 500
         closing = self.manager.close(state, status)
         if closing is not None:
             self._send_cookies(await closing, ctx)

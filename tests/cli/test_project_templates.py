@@ -158,7 +158,8 @@ def test_the_api_is_used_by_somebody_with_two_devices(
         first = register_and_write(laptop)
         assert phone.post("/auth/login", ADA).status == 200
         assert [each["is_this"] for each in phone.get("/auth/devices").json].count(True) == 1
-        assert phone.delete("/auth/devices").json == {"ended": 1}
+        assert phone.post("/auth/devices/end-others", {"password": "guessed"}).status == 403
+        assert phone.post("/auth/devices/end-others", {"password": ADA["password"]}).json == {"ended": 1}
         assert laptop.get("/auth/me").status == 401
         assert phone.get("/notes").json == [{**MILK, "id": 1}]
         kept = phone.cookies[COOKIE]
@@ -247,7 +248,7 @@ def end_other_devices(page: "Page", phone: Browser) -> None:
     assert "No notes yet." in phone.post("/login", ADA).text
     page.open("/devices")
     assert page.text("mark") == "this one"
-    page.click("main button")
+    page.send(password=ADA["password"])
     assert page.text(".message") == "Logged out on 1 other device."
     assert "Log in" in phone.get("/notes").text
 

@@ -41,7 +41,7 @@ from kick.http.uploads import UploadFile
 from kick.http.validation.fields import query_of
 from kick.http.validation.serialization import decode_json, malformed
 from kick.shutdown import Shutdown
-from kick.signing import Signer
+from kick.signing import CookieSigner
 
 if TYPE_CHECKING:
     from kick.session.asgi.request_session import RequestSession
@@ -137,6 +137,8 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
     params: dict[str, Any]
     """The path parameters, converted."""
 
+    rolled_back: bool = False
+    """True if a clean-up of a provider failed: what the request wrote is not kept, and the session is not saved."""
     cleanups: list[Cleanup] | None = None
     """Callbacks of `on_end()`."""
     miss: Miss | None = None
@@ -213,13 +215,13 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
 
     @property
     def signed_cookies(self) -> dict[str, str]:
-        """The cookies that `set_cookie(..., signed=True)` made, checked; all others are left out."""
+        """The cookies that `set_cookie(..., signed=True)` made for these names; all others are left out."""
         signer = self._cookie_signer()
         found: dict[str, str] = {}
         for name, value in self.cookies.items():
-            verified = signer.verify(value[2:]) if value.startswith("s:") else None
+            verified = signer.verify(name, value)
             if verified is not None:
-                found[name] = verified[0]
+                found[name] = verified
         return found
 
     @property
@@ -486,7 +488,7 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
             self._cookie_pairs = pairs
         return pairs
 
-    def _cookie_signer(self) -> Signer:
+    def _cookie_signer(self) -> CookieSigner:
         if self.settings.cookie_signer is None:
             raise missing_cookie_secret()
         return self.settings.cookie_signer

@@ -33,6 +33,8 @@ from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, TypedDict
 
+from kick.errors import PicklableError
+
 PROBLEM_JSON: Final = "application/problem+json"
 
 _PHRASES: Final = {each.value: each.phrase for each in HTTPStatus} | {
@@ -57,7 +59,7 @@ class FieldError(TypedDict):
     code: str
 
 
-class HTTPError(Exception):
+class HTTPError(PicklableError):
     """A response with an error status, to be raised.
 
     Arguments:

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple, TypeVar, get_origin, overload
 
 from kick.di.check import Check
 from kick.di.errors import outside_scope, override_by_class, undeclared_seed
-from kick.di.graph import Found, Graph
+from kick.di.graph import Found, Graph, shortest
 from kick.di.naming import type_name
 from kick.di.plan import Plan, Planner
 from kick.di.provider import Provider, hashed
 from kick.di.recipe import Recipe
-from kick.di.scope import Scope
+from kick.di.scope import Scope, Scopes
 from kick.di.service import Lifetime
 from kick.di.singletons import Singletons, State
 from kick.errors import KickError, raise_all
@@ -39,7 +39,7 @@ class Container:
     `providers` are classes (registered under themselves), provider functions (under the type that they return or
     yield), `Provider`s, and any other objects (under their type). `seeds` are types that each scope receives from
     outside, such as the context of the request. `inner` are keys that no error message suggests. `advice` returns the
-    fix for a type that has no provider. A class with `@Service` need not be listed.
+    fix for a type that has no provider. A class with `@Service` need not be listed. `Scopes` is always provided.
 
     Keys are types: `X` or `Annotated[X, "qualifier"]`. `X | None` is `None` if nobody provides X. `list[X]` has an
     instance of every provider of X, in the order of registration.
@@ -66,7 +66,8 @@ class Container:
         inner: Iterable[Any] = (),
         advice: Callable[[Any], str | None] | None = None,
     ) -> None:
-        self._graph = Graph(providers, seeds, inner)
+        own = Provider(Scopes, value=Scopes(self.scope))
+        self._graph = Graph([*providers, own], seeds, [*inner, Scopes])
         self._advice = advice
         self._required: dict[tuple[str, str | None], list[Any]] = {}  # by place, because a key need not be hashable
         self._problems: list[KickError] | None = None
@@ -182,8 +183,8 @@ class Container:
     async def aclose(self) -> None:
         """Await the clean-ups of the singletons in reverse order.
 
-        A failed clean-up does not stop the next one. All exceptions are raised at the end as an `ExceptionGroup`.
-        The container can be started again.
+        A failed clean-up does not stop the next one. Its exception is raised at the end, several as an
+        `ExceptionGroup`. The container can be started again.
 
         >>> import asyncio
         >>> asyncio.run(Container().aclose())
@@ -358,9 +359,10 @@ class Container:
 
     def _lifetime(self, found: Found) -> Lifetime:
         lifetimes = {self._graph.lifetime(recipe) for recipe in found.recipes}
-        if len(lifetimes) > 1 and any(map(self._graph.request_scoped, found.recipes)):
-            return Lifetime.REQUEST
-        return next((each for each in (Lifetime.REQUEST, Lifetime.TRANSIENT) if each in lifetimes), Lifetime.SINGLETON)
+        if lifetimes == {Lifetime.TRANSIENT}:
+            return Lifetime.TRANSIENT
+        limit = shortest(map(self._graph.shortest, found.recipes))
+        return Lifetime.TRANSIENT if limit is Lifetime.SINGLETON and Lifetime.TRANSIENT in lifetimes else limit
 
     def _swap(self, key: Any, recipe: Recipe | None) -> Recipe | None:
         before = self._graph.swap(key, recipe)

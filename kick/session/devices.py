@@ -1,4 +1,4 @@
-"""Whose sessions there are: "log out my other devices"."""
+"""The sessions of one user on several devices: `Sessions`."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from kick.session.stores.base import Record
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One session of somebody, as shown in a list of devices. `key` names it and opens nothing."""
+    """One session of a user, for a list of devices. `key` identifies it and gives no access to it."""
 
     key: str
     created_at: datetime
     last_seen_at: datetime
     expires_at: datetime
     client: Mapping[str, Any]
-    """Where it was started: `ip` and `user_agent`, as far as they were known."""
+    """`ip` and `user_agent` of the device that started the session, if they were known."""
 
     @property
     def fingerprint(self) -> str:
-        """What `session.fingerprint` is in that session: so one finds the present one in the list."""
+        """Equal to `session.fingerprint` of that session, so a handler finds its own session in the list."""
         return fingerprint(self.key)
 
 
 class Sessions:
-    """The sessions of people, found by `session.principal`.
+    """Finds and ends sessions by `session.principal`.
 
     A handler asks for it by type:
 
@@ -52,18 +52,23 @@ class Sessions:
         self._operations = manager.operations
 
     async def of(self, principal: object) -> list[SessionInfo]:
-        """The live sessions of a principal, the one seen last first."""
+        """Return the living sessions of a principal, the last used one first. `None` has none."""
+        if principal is None:
+            return []
         found = await self._operations.ask(self._operations.store.find(str(principal)))
         infos = [info_of(key, record) for key, record in found]
         return sorted(infos, key=lambda info: info.last_seen_at, reverse=True)
 
     async def revoke(self, principal: object, *, except_id: str | None = None) -> int:
-        """End all sessions of a principal but the one with this id; how many were ended.
+        """End all sessions of a principal except the one with this id; return the number of sessions ended.
 
-        Requests that are in flight under one of them can no longer write, and none is given to the principal
-        by a login that was already on its way when this was called and has not been answered when it returns.
-        Like all here, raises `SessionUnavailable` when the store does not answer.
+        Requests that use one of these sessions at the moment can no longer write to it. A login that has begun before
+        this call, and is not complete when it returns, gets no session either. `None` has no sessions.
+
+        Like all methods here, it raises `SessionUnavailable` if the store does not answer.
         """
+        if principal is None:
+            return 0
         keep = None
         if except_id is not None:  # a parallel request may have rotated it
             load = self._operations.store.load
@@ -74,16 +79,16 @@ class Sessions:
         return ended
 
     async def end(self, info: SessionInfo) -> bool:
-        """End the session that a list shows, under whichever id it is by now; whether it was still there."""
+        """End a session of the list, even if its id has changed; return true if it still existed."""
         return await self._operations.end(info.key)
 
     async def purge(self) -> int:
-        """Free what has expired; how many records."""
+        """Delete expired records from the store; return their number."""
         return await self._operations.ask(self._operations.store.purge())
 
 
 def info_of(key: str, record: Record) -> SessionInfo:
-    """What a list of devices shows of a record."""
+    """Return the part of a record that a list of devices shows."""
     try:
         client = decode(record.fields[CLIENT_FIELD])
     except (KeyError, UnreadableValue):

@@ -51,10 +51,9 @@ T = TypeVar("T")
 
 
 class Operations:
-    """Carries out the operations of sessions: create, commit, increment, move, destroy, touch, confirm.
+    """Operations of sessions: create, commit, increment, move, destroy, touch, confirm.
 
-    After each, one of two things is true: the session is as it was and an exception is raised, or its status says how
-    it stands with the store.
+    If an operation raises, the session has not changed. Otherwise its status tells the result.
     """
 
     def __init__(self, options: SessionOptions, store: AtomicStore, events: Events) -> None:
@@ -74,15 +73,16 @@ class Operations:
         """Send operations to this store from now on."""
         self.store = store
         self.is_in_memory = type(store) is MemoryStore
-        """A store in memory neither fails nor keeps anybody waiting."""
+        """A store in memory never fails or waits, so it needs no time limit."""
         self.now: Callable[[], float] = getattr(store, "now", time)
         self._disown: Callable[[str], Awaitable[None]] | None = getattr(store, "disown", None)
+        self._explain: Callable[[Exception], str | None] = getattr(store, "explain", lambda _: None)
         self._time_limit = None if getattr(store, "keeps_time", False) else self.options.store_timeout
 
-    # Writing: all or nothing, key by key, and never to a session that has ended (5.1 to 5.4)
+    # Writes: all or nothing, key by key, and never to a session that has ended (5.1 to 5.4)
 
     async def save(self, state: SessionState) -> bool:
-        """Write what has changed; return whether the session is in the store."""
+        """Write the changes; return true if the session is in the store."""
         if self.is_withheld(state):
             return False
         if state.status is Status.NEW:
@@ -96,7 +96,7 @@ class Operations:
         return state.status is Status.STORED
 
     async def create(self, state: SessionState, change: Change) -> None:
-        """Store a new session, under an id that nobody else has."""
+        """Store a new session, under an id that no other session has."""
         change = self._prepared(state, change)
         while True:
             session_id = state.require_id()
@@ -106,7 +106,7 @@ class Operations:
             answer = await self.ask(self.store.create(key, change, max_age=age, absolute_max_age=deadline))
             if isinstance(answer, Committed):
                 break
-            if was_sent:  # the first create, whose answer was lost, was carried out
+            if was_sent:  # the answer to the first create was lost, but the store has carried it out
                 found = await self.ask(self.store.load(key))
                 if isinstance(found, Record):
                     state.recreated(key, found)
@@ -127,17 +127,17 @@ class Operations:
         self.events.emit(SessionEvent.CREATED, key)
 
     async def commit(self, state: SessionState, change: Change, *, only: str | None = None) -> Mapping[str, int] | None:
-        """Commit under whichever id the session has by now; return the counters that were incremented.
+        """Commit a change under the current id of the session; return the counters that were incremented.
 
-        Returns `None` when the change expects something else than the store has. `only` is the key of a change that is
-        about one key, while others may be pending.
+        Return `None` if the store does not have the values that the change expects. `only` is the key of a change of
+        one key, while changes of other keys may be pending.
         """
         fields = state.fields
         grows = change.principal is not KEEP
         for name, raw in change.set.items():
             if len(raw) > len(fields.get(name, b"")):
                 grows = True
-        if grows:  # only then its size is added up
+        if grows:  # only then the size can exceed its limit
             change = self._prepared(state, change)
         if state.is_accepted or OWED_FIELD in fields:
             change = self._with_owed_cookie(state, change)
@@ -162,14 +162,14 @@ class Operations:
         return {}
 
     async def increment(self, state: SessionState, key: str, by: int) -> int:
-        """Add to a whole number in the store itself; return the sum."""
+        """Add to an integer in the store itself; return the sum."""
         key = check_key(key)
         if type(by) is not int:
-            raise TypeError(f"a count goes up or down by an int, not by {by!r}")
+            raise TypeError(f"increment() needs an int, not {by!r}")
         shape = self.options.shape
         if shape is not None and shape.defaults.get(key, b"0") not in (b"0", b"null"):
-            raise TypeError(f"counting begins at 0: give the field {key!r} the default 0")
-        if self.is_withheld(state):  # dropped at the end of the request, like all that is written here
+            raise TypeError(f"increment() counts from 0: give the field {key!r} the default 0")
+        if self.is_withheld(state):  # dropped at the end of the request, like every write of it
             contents = state.open()
             held = contents.value.get(key, 0) if shape is None else getattr(contents.value, key)
             contents.assign(key, (held or 0) + by)
@@ -184,7 +184,7 @@ class Operations:
         return counters[key]
 
     async def modify(self, state: SessionState, key: str, function: Callable[[Any], Any], default: Any) -> Any:
-        """Read a value, change it and store it, again and again until no other request was faster."""
+        """Read, change and store a value; repeat this if another request has changed it meanwhile."""
         key = check_key(key)
         contents = state.open()
         changed, dropped = contents.pending(key)
@@ -210,7 +210,7 @@ class Operations:
         raise SessionEnded
 
     async def reload(self, state: SessionState) -> bool:
-        """Read the session again and drop what is not stored; return whether it is still there."""
+        """Load the session again and drop unsaved changes; return true if it still exists."""
         while state.status is Status.STORED:
             found = await self.ask(self.store.load(state.require_key()))
             if isinstance(found, Record):
@@ -219,12 +219,12 @@ class Operations:
             self.races.follow_or_lose(state, found, now=self.now())
         return False
 
-    # A new id: one change wins (5.5, 5.6)
+    # A new id: of several requests, one succeeds (5.5, 5.6)
 
     async def regenerate(
         self, state: SessionState, keep: Collection[str] | None, *, new_deadline: bool = False
     ) -> None:
-        """Draw a new id and end the old one; `keep` names the keys that go along, `None` all of them."""
+        """Generate a new id and end the old one. `keep` names the keys that are kept; `None` keeps all."""
         if state.status is Status.NEW:
             state.renewed()
             if keep is not None:
@@ -236,7 +236,7 @@ class Operations:
             state.restarted()
 
     async def rotate(self, state: SessionState, *, max_age: float | None = None) -> None:
-        """Draw a new id to which the old one leads for `grace`; the session then lives for `max_age` seconds."""
+        """Generate a new id, to which the old one leads for `grace`. The session then lives for `max_age` seconds."""
         if state.status is Status.STORED:
             await self._move(state, None, max_age=max_age or self.max_age_of(state), leads_on=True)
 
@@ -278,7 +278,7 @@ class Operations:
                 return
             if isinstance(answer, Superseded):
                 self.races.follow(state, answer, now=self.now())
-                if leads_on:  # the other request has done what this one wanted
+                if leads_on:  # the other request has already rotated the id
                     return
             elif answer is not TAKEN:
                 self.races.lose(state, Status.GONE)
@@ -287,10 +287,10 @@ class Operations:
         if state.status is Status.SUPERSEDED and keep is not None:
             state.forgot_all_but(keep)
 
-    # The end, for every request (5.3)
+    # The end of a session, for every request (5.3)
 
     async def destroy(self, state: SessionState) -> None:
-        """End the session, under whichever id a parallel request has given it."""
+        """End the session, even if a parallel request has given it a new id."""
         if state.status is Status.NEW:
             state.destroyed()
         elif state.status is Status.STORED and self._disown is not None:
@@ -310,7 +310,7 @@ class Operations:
             await asyncio.gather(*(self.end(key) for key in state.rivals))
 
     async def end(self, key: str) -> bool:
-        """End the session of a key, under whichever id it is by now; return whether it was still there."""
+        """End the session of a key, even if its id has changed; return true if it still existed."""
         key, ended = await ask_latest(key, lambda key: self.ask(self.store.destroy(key)))
         if not isinstance(ended, bool):  # too many rotations at once
             return False
@@ -318,22 +318,22 @@ class Operations:
         return ended
 
     async def revoke(self, principal: str, *, keep: str | None) -> int:
-        """End the sessions of a principal but the one with the key `keep`; return how many were ended."""
+        """End all sessions of a principal except the one with the key `keep`; return the number of sessions ended."""
         ended = await self.ask(self.store.revoke(principal, keep=keep))
         await self.connections.check(principal)
         return ended
 
-    # Time: never revives, never shortens (5.7)
+    # Lifetime: an operation never revives a session or shortens its life (5.7)
 
     async def touch(self, state: SessionState) -> None:
-        """Let the session live for `max_age` from now, and its cookie with it."""
+        """Let the session and its cookie live for `max_age` from now."""
         if await self.ask(self.store.touch(state.require_key(), max_age=self.max_age_of(state))):
             state.confirmed()
         else:
             await self.confirm(state)
 
     async def confirm(self, state: SessionState, *, sends_cookie: bool = True) -> None:
-        """Check that the session is still there, and under which id, before its cookie is sent."""
+        """Check that the session still exists, and find its current id, before its cookie is sent."""
         while state.status is Status.STORED:
             found = await self.ask(self.store.load(state.require_key()))
             if isinstance(found, Record):
@@ -343,16 +343,14 @@ class Operations:
             self.races.follow_or_lose(state, found, now=self.now())
 
     def max_age_of(self, state: SessionState) -> float:
-        """Return how long a session lives, in seconds: by its own `max_age`, or by that of all sessions."""
+        """Return the lifetime of a session in seconds: its own `max_age`, or that of the application."""
         return float(state.life.get("max_age") or self.options.max_age)
 
     def is_withheld(self, state: SessionState) -> bool:
-        """Return whether no session may begin in this request.
+        """Return true if this request must not store a new session.
 
-        That is so where no handler runs, and where the cookie of a session may have been withheld from the request.
-
-        A new cookie would then replace that of a session which is alive, so nothing is stored and none is sent, unless
-        the handler asks for a new session.
+        It must not if no handler runs, or if `SameSite` may have withheld a cookie. A new cookie would then replace the
+        one of a living session. An exception is a handler that asks for a new session.
         """
         if state.status is not Status.NEW:
             return False
@@ -365,11 +363,11 @@ class Operations:
     # The store and its time limit
 
     def ask(self, call: Awaitable[T]) -> Awaitable[T]:
-        """Return what the store answers, within the time limit; `SessionUnavailable` for every failure of it."""
+        """Await an answer of the store within the time limit. Raises `SessionUnavailable` for every failure."""
         return call if self.is_in_memory else self.guarded(call)
 
     async def guarded(self, call: Awaitable[T]) -> T:
-        """Return the answer of a store that is known not to be in memory, as `ask` does."""
+        """Do the same as `ask`, for a store that is not in memory."""
         try:
             if self._time_limit is None:
                 return await call
@@ -379,7 +377,8 @@ class Operations:
             raise
         except Exception as error:
             self.events.emit(SessionEvent.STORE_ERROR, None, error)
-            raise SessionUnavailable from error
+            state = self._explain(error)
+            raise (SessionUnavailable() if state is None else SessionUnavailable(state)) from error
 
     # Outcomes
 
@@ -390,16 +389,16 @@ class Operations:
         before, tick = state.record.expires_at, tick_of(max_age)
         counts_as_seen = self._rolls or change.principal is not KEEP
         state.committed(change, answer, now=self.now() if counts_as_seen else None, only=only)
-        # The browser's cookie is prolonged along with the session, now and then: not with every write.
+        # The cookie of the browser is extended together with the session, but not with every write.
         is_later = before // tick != answer.expires_at // tick
         settles = OWED_FIELD in change.delete or LIFE_FIELD in change.set or LIFE_FIELD in change.delete
         if is_later or settles or state.cookie is CookieAction.CONFIRM:
             state.confirmed()
 
-    # Changes on their way to the store
+    # Changes before they are sent to the store
 
     def _prepared(self, state: SessionState, change: Change) -> Change:
-        """Return the change as it goes to the store. Raises `SessionTooLarge`."""
+        """Return the change as the store gets it. Raises `SessionTooLarge`."""
         fields, most = state.fields, self.options.max_size
         if sum(map(len, fields.values())) + sum(map(len, change.set.values())) > most and change.set:
             after = {**{name: raw for name, raw in fields.items() if name not in change.delete}, **change.set}
@@ -413,10 +412,10 @@ class Operations:
         return replace(change, set={**change.set, CLIENT_FIELD: client})
 
     def _with_owed_cookie(self, state: SessionState, change: Change) -> Change:
-        """Return the change with a note of the cookie that a WebSocket owes, or without the note that is settled now.
+        """Add the note that a WebSocket has extended the session, or remove the note in a response with a cookie.
 
-        A WebSocket can send no cookie. Without the note, its writes would keep every other request from sending one:
-        for the store, the session has just been prolonged.
+        A WebSocket cannot send a cookie. Without the note, other requests would not send one either after its writes,
+        because the store has just extended the session.
         """
         if state.is_accepted:
             turn = b"%d" % ((self.now() + self.options.max_age) // tick_of(self.options.max_age))
@@ -428,7 +427,7 @@ class Operations:
 
 
 def _value_of(contents: Contents, key: str, raw: bytes | None, default: Any) -> Any:
-    """Return the value of stored bytes, or the default where there are none, or none that can be read."""
+    """Return the value of stored bytes; the default if there are none that can be read."""
     if raw is not None:
         try:
             return contents.decode(key, raw)
@@ -438,8 +437,8 @@ def _value_of(contents: Contents, key: str, raw: bytes | None, default: Any) -> 
 
 
 def _applied(function: Callable[[Any], Any], value: Any, key: str) -> Any:
-    """Return what a function makes of a value. Raises `TypeError` when it seems to have changed the value in place."""
+    """Call a function with a value. Raises `TypeError` if the function seems to have changed the value in place."""
     changed = function(value)
     if changed is None and isinstance(value, list | dict):
-        raise TypeError(f"the function that modifies {key!r} returned None: it has to return the new value")
+        raise TypeError(f"the function that modifies {key!r} returned None; it must return the new value")
     return changed

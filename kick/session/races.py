@@ -28,7 +28,7 @@ MOST_HOPS: Final = 16
 """The number of rotations through which an old id is followed."""
 
 MARKER_SECONDS: Final = 60.0
-"""How long a store remembers that a regenerate gave up an id: requests that began before it may still run."""
+"""The time for which a store remembers that a regenerate gave up an id: earlier requests may still run."""
 
 T = TypeVar("T")
 

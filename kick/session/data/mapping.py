@@ -40,7 +40,37 @@ Refusal: TypeAlias = Callable[[], Exception]
 """Returns the error that a write raises."""
 
 
-class SessionData(MutableMapping[str, Any]):
+class DictLike(MutableMapping[str, Any]):
+    """What a dict has and a `MutableMapping` lacks."""
+
+    __slots__ = ()
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self))
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return dict(self) == dict(other) if isinstance(other, Mapping) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # as a dict
+
+    def __or__(self, other: object) -> dict[str, Any]:
+        return {**self, **other} if isinstance(other, Mapping) else NotImplemented
+
+    def __ror__(self, other: object) -> dict[str, Any]:
+        return {**other, **self} if isinstance(other, Mapping) else NotImplemented
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # takes pairs too, as a dict does
+        self.update(other)
+        return self
+
+    def copy(self) -> dict[str, Any]:
+        """Return all values as a plain dict. Changes of this dict do not change the session."""
+        return dict(self)
+
+
+class SessionData(DictLike):
     """`session.data`: a dict of the session's values. Each value is decoded when it is first read.
 
     >>> data = SessionData({"cart": b'{"items":[1]}', "theme": b'"dark"'})
@@ -145,37 +175,17 @@ class SessionData(MutableMapping[str, Any]):
             if key not in self._stored or key in moved:
                 yield key
 
-    def __reversed__(self) -> Iterator[str]:
-        return reversed(list(self))
-
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def __repr__(self) -> str:
         return f"SessionData({dict(self)!r})"
 
-    def __eq__(self, other: object) -> bool:
-        return dict(self) == other if isinstance(other, Mapping) else NotImplemented
-
-    def __or__(self, other: object) -> dict[str, Any]:
-        return {**self, **other} if isinstance(other, Mapping) else NotImplemented
-
-    def __ror__(self, other: object) -> dict[str, Any]:
-        return {**other, **self} if isinstance(other, Mapping) else NotImplemented
-
-    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # takes pairs too, as a dict does
-        self.update(other)
-        return self
-
     def popitem(self) -> tuple[str, Any]:
         """Remove the key that was set last; return it and its value."""
         for key in reversed(self):
             return key, self.pop(key)
         raise KeyError("popitem(): the session is empty")
-
-    def copy(self) -> dict[str, Any]:
-        """Return all values as a plain dict. Changes of this dict do not change the session."""
-        return dict(self)
 
     def clear(self) -> None:
         """Remove all values."""

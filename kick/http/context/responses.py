@@ -31,7 +31,7 @@ from kick.http.response.files import Disposition, content_disposition, media_typ
 from kick.http.response.redirects import as_location, is_local
 from kick.http.response.sse import HEARTBEAT, Events, EventStream
 from kick.http.response.streaming import Chunks, StreamResponse
-from kick.http.validation.serialization import encode_json, unencodable
+from kick.http.validation.encoding import encode_json, unencodable
 
 P = ParamSpec("P")
 

@@ -21,7 +21,7 @@ from kick.http.handlers.plan import Argument, CallPlan, Source
 from kick.http.middleware import Endpoint
 from kick.http.request.body import WITHOUT_BODY
 from kick.http.response.base import JSON, ReadyResponse, Response, empty_response, head_of, own_copy
-from kick.http.validation.serialization import encode_json, unencodable
+from kick.http.validation.encoding import encode_json, unencodable
 
 Respond = Callable[[RequestContext[Any], Any], Response]
 Call = Callable[..., Awaitable[Any]]

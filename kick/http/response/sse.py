@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from kick.concurrency import Threads
 from kick.http.response.streaming import Ending, Reason, StreamResponse, close
-from kick.http.validation.serialization import encode_json
+from kick.http.validation.encoding import encode_json
 from kick.shutdown import Shutdown
 
 HEARTBEAT: Final = 15.0

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origi
 from msgspec import Meta
 
 from kick.exceptions import FieldError, HTTPError
-from kick.http.validation.serialization import encode_json, json_decoder
+from kick.http.validation.encoding import encode_json
+from kick.http.validation.serialization import json_decoder
 
 MOST_REASON: Final = 123
 """The bytes that the reason of a closing may have (RFC 6455, section 5.5)."""

@@ -35,7 +35,7 @@ from kick.http.routing.router import Miss
 from kick.http.routing.trailing_slash import TrailingSlash, finder, slash_problem
 from kick.http.sending import end_request, send_response
 from kick.http.settings import Settings
-from kick.http.templates import JinjaTemplates
+from kick.http.templates import JinjaTemplates, templates_of
 from kick.http.unmatched import unmatched
 from kick.http.websocket.scope import as_request
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
@@ -283,6 +283,9 @@ class App:
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(self.aclose)
                 await self.start()
+                for layer in self._layers:
+                    if isinstance(layer, Middleware):
+                        await layer.start()
                 for part in self._parts:
                     await stack.enter_async_context(Named(part.name, part.lifespan(self)))
                 stack.enter_context(told_by_signals(self.stopping))
@@ -375,6 +378,7 @@ def bootstrap(
     settings: object | None = None,
     templates: str | os.PathLike[str] | JinjaTemplates | None = None,
     max_body: int | None = DEFAULT_LIMIT,
+    decompress: bool = False,
     trailing_slash: TrailingSlash = "strict",
     threads: int = DEFAULT_THREADS,
     trusted_proxies: int | Sequence[str] | kick.http.TrustedProxies | None = None,
@@ -398,6 +402,7 @@ def bootstrap(
         settings: your settings object, injected by its type.
         templates: the folder of the Jinja2 templates for `ctx.render()`, or `JinjaTemplates(...)`.
         max_body: the size limit of a request body in bytes; `None` for no limit.
+        decompress: decode bodies with `Content-Encoding: gzip`, `deflate` or `zstd`. Otherwise they get a 415.
         trailing_slash: the response to `/notes/` if there is a route `/notes`: `"strict"` is a 404, `"redirect"`
             redirects to `/notes`, and `"ignore"` serves it.
         threads: the number of synchronous handlers that run at a time, each in a thread; others wait.
@@ -436,6 +441,7 @@ def bootstrap(
     assembly = Assembly(usable, with_standard(middleware), prefix)
     http_settings = Settings(
         max_body=max_body,
+        decompress=decompress,
         trailing_slash=trailing_slash,
         threads=threads_of(threads),
         debug=in_development(),
@@ -444,7 +450,7 @@ def bootstrap(
         on_error=on_error,
         reraise_errors=reraise_errors,
     )
-    http_settings.templates = pages = _templates(templates, problems)
+    http_settings.templates = pages = templates_of(templates, problems)
     assembly.configure(http_settings)
     http_settings.page_values += [] if pages is None else pages.context
     own = [*providers, *([] if settings is None else [settings])]
@@ -484,14 +490,3 @@ def _provided(modules: Sequence[Module], providers: Sequence[Any], problems: lis
     for module in modules:
         problems += plain_values(module.providers, repr(module))
     return [each for module in modules for each in module.providers]
-
-
-def _templates(
-    given: str | os.PathLike[str] | JinjaTemplates | None, problems: list[KickError]
-) -> JinjaTemplates | None:
-    """Return the templates, or record the error if they cannot be loaded."""
-    try:
-        return given if given is None or isinstance(given, JinjaTemplates) else JinjaTemplates(given)
-    except KickError as problem:
-        problems.append(problem)
-        return None

@@ -84,7 +84,7 @@ class Chain(msgspec.Struct, eq=False):
         handler = endpoint_of(
             self.plan,
             container,
-            container.instance(self.route.controller),
+            self.route.controller,
             in_layers=bool(self.outer or self.inner),
             threads=self.threads,
         )
@@ -96,9 +96,9 @@ class Chain(msgspec.Struct, eq=False):
         """Return true if the route declares a session, or if its handler, a provider or middleware may use one."""
         if self.route.session is True or any(map(uses_session, (*self.outer, *self.inner))):
             return True
+        injected = [each.hint for each in self.plan.arguments if each.source is Source.CONTAINER]
         return self.plan.takes(Source.CONTEXT) or any(
-            argument.source is Source.CONTAINER and container.needs(argument.hint, RequestContext)
-            for argument in self.plan.arguments
+            container.needs(each, RequestContext) for each in (self.route.controller, *injected)
         )
 
 
@@ -110,7 +110,7 @@ class SocketChain(Chain):
         from kick.http.websocket.plan import SocketPlan, socket_endpoint
 
         assert isinstance(self.plan, SocketPlan)
-        handler = socket_endpoint(self.plan, container, container.instance(self.route.controller))
+        handler = socket_endpoint(self.plan, container, self.route.controller)
         return guarded(self.outer, around(self.inner, handler))
 
 

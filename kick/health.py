@@ -26,7 +26,7 @@ logger: Final = logging.getLogger("kick.health")
 HEALTH_JSON: Final = b"application/health+json"
 
 Ask = Callable[[], Any]
-"""A function that fails by raising or by returning `False`."""
+"""A function that fails by raising or by returning `False`. A `KickError` that it returns is a warning."""
 
 
 class Health(Module):
@@ -38,7 +38,7 @@ class Health(Module):
     can do its work. It is 503 if a check fails, or if the shutdown has begun. Then send no requests to it.
 
     The checks are those of every `Provider` with a `health`, the session stores, and `checks`. They run at the same
-    time.
+    time. A check that returns a `KickError` works, and warns: *ready* is 200 with the status `warn`.
 
     Arguments:
         prefix: the path before `/live` and `/ready`.
@@ -78,7 +78,7 @@ class Finding(msgspec.Struct, omit_defaults=True):
     observedValue: float  # noqa: N815  # as the draft has it
     observedUnit: str  # noqa: N815
     output: str = ""
-    """The error, if the check failed."""
+    """The error, if the check failed, or the warning."""
 
 
 class Rounds:
@@ -105,21 +105,23 @@ class Rounds:
 
     async def _ask(self, name: str, check: Ask, findings: dict[str, Finding]) -> None:
         begun = monotonic()
-        output = f"It took longer than {self._timeout:g} s."
+        status, output = "fail", f"It took longer than {self._timeout:g} s."
         with anyio.move_on_after(self._timeout):
-            output = await self._outcome(name, check)
+            status, output = await self._outcome(name, check)
         took = round((monotonic() - begun) * 1000, 1)
-        findings[name] = Finding("fail" if output else "pass", took, "ms", output)
+        findings[name] = Finding(status, took, "ms", output)
 
-    async def _outcome(self, name: str, check: Ask) -> str:
-        """Run a check, and return its error or an empty string."""
+    async def _outcome(self, name: str, check: Ask) -> tuple[str, str]:
+        """Run a check, and return its status and its error or warning."""
         try:
             answer = check() if _is_async(check) else await self._in_thread(name, check)
             if inspect.isawaitable(answer):
                 answer = await answer
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the finding
-            return f"{type(error).__name__}: {error}"
-        return "It says that it is not well." if answer is False else ""
+            return "fail", f"{type(error).__name__}: {error}"
+        if isinstance(answer, KickError):
+            return "warn", answer.cause
+        return ("fail", "It says that it is not well.") if answer is False else ("pass", "")
 
     async def _in_thread(self, name: str, check: Ask) -> Any:
         """Run a check in a thread. A check that hangs is not started a second time."""
@@ -138,7 +140,7 @@ class Rounds:
             if finding.status == "fail" and name not in self._failing:
                 self._failing.add(name)
                 logger.warning("%s fails its health check: %s", name, finding.output)
-            elif finding.status == "pass" and name in self._failing:
+            elif finding.status != "fail" and name in self._failing:
                 self._failing.discard(name)
                 logger.warning("%s passes its health check again", name)
 
@@ -189,8 +191,9 @@ def _controller(rounds: Rounds, *, details: bool) -> type:
             if ctx.settings.shutdown.is_set:
                 return _response({"status": "fail", "output": "The application is about to stop."}, 503)
             findings = await rounds.ask(ctx.settings.health())
-            fails = any(finding.status == "fail" for finding in findings.values())
-            said: dict[str, Any] = {"status": "fail" if fails else "pass"}
+            statuses = {finding.status for finding in findings.values()}
+            fails = "fail" in statuses
+            said: dict[str, Any] = {"status": "fail" if fails else "warn" if "warn" in statuses else "pass"}
             if details:
                 said["checks"] = {name: [finding] for name, finding in findings.items()}
             return _response(said, 503 if fails else 200)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import warnings
-from binascii import b2a_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -26,7 +26,9 @@ SIGNATURE_LENGTH: Final = 43
 
 _TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_FINGERPRINTED: Final = "kick: which application is this?"
 _BLOCK_SIZE: Final = 64
+_SIGNED: Final = "s:"
 _INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 
@@ -67,10 +69,14 @@ _DRAW_ONE: Final = (
 )
 
 
-def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 5) -> list[KickError]:
+def secret_problems(
+    secret: Secret | None, user: str, *, stacklevel: int = 5, only_first_signs: bool = False
+) -> list[KickError]:
     """Return the errors of the secret of `user`: missing, empty, or too short.
 
-    Outside of production a short secret is only a warning; `stacklevel` is that of `warnings.warn`.
+    Outside of production a short secret is only a warning; `stacklevel` is that of `warnings.warn`. It always is where
+    `only_first_signs` and the first one is long enough: then whoever guesses a former one still has to guess what it
+    signed.
 
     >>> [problem.code for problem in secret_problems(["a secret of at least thirty-two bytes", ""], "session()")]
     ['secret-missing']
@@ -85,7 +91,7 @@ def secret_problems(secret: Secret | None, user: str, *, stacklevel: int = 5) ->
     if shortest >= MIN_SECRET_BYTES:
         return []
     weak = weak_secret(user, shortest)
-    if in_production():
+    if in_production() and not (only_first_signs and len(listed[0]) >= MIN_SECRET_BYTES):
         return [weak]
     warnings.warn(str(weak), stacklevel=stacklevel)
     return []
@@ -124,6 +130,8 @@ def base64url(digest: bytes) -> str:
 class Signer:
     """Signs with the first of its secrets and verifies with all of them.
 
+    With a `purpose`, the keys are derived from the secrets, so that a signature is worth nothing for any other purpose.
+
     >>> signer = Signer(["a new secret of at least 32 bytes!", "the secret that it takes over from"])
     >>> signer.verify(signer.sign("cart-42"))
     ('cart-42', True)
@@ -133,13 +141,28 @@ class Signer:
 
     __slots__ = ("_current", "_keys")
 
-    def __init__(self, secret: Secret) -> None:
-        self._keys = [_Key(each) for each in secrets_of(secret)]
+    def __init__(self, secret: Secret, *, purpose: str = "") -> None:
+        secrets = secrets_of(secret)
+        if purpose:
+            # Derived by a hash, not by an HMAC with the secret: that is what signatures without a purpose show.
+            secrets = tuple(hashlib.sha256(f"kick: {purpose}\0".encode() + each).digest() for each in secrets)
+        self._keys = [_Key(each) for each in secrets]
         self._current = self._keys[0]
 
     def __len__(self) -> int:
         """Return the number of secrets."""
         return len(self._keys)
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """16 bits of an HMAC for each secret, in hexadecimal digits.
+
+        They tell applications apart. One secret of 65,536 has the same, so that a guess cannot be verified with it.
+
+        >>> Signer("a secret of at least thirty-two bytes").fingerprints
+        frozenset({'c856'})
+        """
+        return frozenset(a2b_base64(key.signature(_FINGERPRINTED)[:4])[:2].hex() for key in self._keys)
 
     def sign(self, text: str) -> str:
         """Return `text`, a dot, and its signature of 43 characters."""
@@ -158,3 +181,42 @@ class Signer:
             if hmac.compare_digest(key.signature(text), given):
                 return text, key is self._current
         return None
+
+
+class CookieSigner:
+    """Signs the values of cookies together with their names.
+
+    `accept_express` also accepts what the npm package cookie-parser signed with the same secret, which is the value
+    alone: every such cookie passes under every name, the cookie of a session included.
+
+    >>> signer = CookieSigner("a secret of at least thirty-two bytes")
+    >>> signed = signer.sign("nick", "admin")
+    >>> signer.verify("nick", signed), signer.verify("role", signed)
+    ('admin', None)
+    """
+
+    __slots__ = ("_express", "_signer")
+
+    def __init__(self, secret: Secret, *, accept_express: bool = False) -> None:
+        self._signer = Signer(secret, purpose="signed cookie")
+        self._express = Signer(secret) if accept_express else None
+
+    def sign(self, name: str, value: str) -> str:
+        """Return the value of the cookie `name`: `s:`, the value, a dot, and the signature."""
+        named = _named(name)
+        return f"{_SIGNED}{self._signer.sign(named + value)[len(named) :]}"
+
+    def verify(self, name: str, signed: str) -> str | None:
+        """Return the value in the cookie `name`; `None` if it was not signed for this name. Nothing raises."""
+        if not signed.startswith(_SIGNED):
+            return None
+        text, named = signed[len(_SIGNED) :], _named(name)
+        verified = self._signer.verify(named + text)
+        if verified is not None:
+            return verified[0][len(named) :]
+        express = None if self._express is None else self._express.verify(text)
+        return None if express is None else express[0]
+
+
+def _named(name: str) -> str:
+    return f"{len(name)}:{name}:"  # no part of a value can pass for a part of the name

@@ -99,11 +99,13 @@ def traced(trail: list[str], **options: Any) -> App:
 
     class Cache: ...
 
+    @Service(scope="singleton")
     async def database() -> AsyncIterator[Database]:
         trail.append("database opens")
         yield Database()
         trail.append("database closes")
 
+    @Service(scope="singleton")
     async def cache(database: Database) -> AsyncIterator[Cache]:
         trail.append("cache opens")
         yield Cache()

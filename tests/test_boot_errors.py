@@ -276,7 +276,7 @@ ROWS = [
     Row(
         "middleware-order",
         app(WITH_SESSION, "bootstrap(modules, middleware=[session(secret=secret), cookie_parser()])"),
-        "cookie_parser() stands after session()",
+        "cookie_parser() is listed after session()",
         {"middleware=[session(secret=secret), cookie_parser()]": "{0}"},
     ),
     Row(
@@ -940,7 +940,7 @@ ROWS = [
             'cookie={"same_site": "Lax"}': "not 'Lax'",
             'cookie={"same_site": "none"}': "same_site='none' goes with secure=True only",
             'cookie={"same_site": "none", "secure": "auto"}': "same_site='none' goes with secure=True only",
-            'cookie={"secure": "maybe"}': "secure is True, False, None or 'auto', not 'maybe'",
+            'cookie={"secure": "maybe"}': "secure must be True, False, None or 'auto', not 'maybe'",
         }.items()
     ],
     *[

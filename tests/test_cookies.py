@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from kick import Controller, Get, RequestContext
 from kick.cookies import attribute_problem, cookies_by_name, decode_value, format_cookie, is_token, parse_cookies
 from kick.http import cookie_parser
-from kick.signing import Signer
+from kick.session import session
+from kick.signing import CookieSigner, Signer
 from tests.http.support import app_of, ask
 from tests.support.costs import assert_costs_at_most
 from tests.support.setup_errors import raises_code
@@ -224,13 +225,13 @@ class Signed:
         return ctx.signed_cookies
 
 
-async def signed_cookies(cookie: str, secret: Any = SECRET) -> Any:
-    app = app_of(Signed, middleware=[cookie_parser(secret=secret)])
+async def signed_cookies(cookie: str, secret: Any = SECRET, *, accept_express: bool = False) -> Any:
+    app = app_of(Signed, middleware=[cookie_parser(secret=secret, accept_express=accept_express)])
     return (await ask(app, "/", headers=[("cookie", cookie)])).json()
 
 
 async def test_signed_cookies_are_checked() -> None:
-    signed = f"s:{Signer(SECRET).sign('42')}"
+    signed = CookieSigner(SECRET).sign("cart", "42")
     assert await signed_cookies(f"cart={signed}") == {"cart": "42"}
     assert await signed_cookies(f"cart={signed.replace(':', '%3A')}; plain=1") == {"cart": "42"}
     for tampered in (
@@ -243,24 +244,56 @@ async def test_signed_cookies_are_checked() -> None:
         "s:.",
         "s:42.",
         "s:42." + "é" * 43,
-        f"s:{Signer(OLD).sign('42')}",
+        f"s:{Signer(SECRET).sign('42')}",
+        f"s:{Signer(SECRET).sign('4:cart:42')[7:]}",
+        CookieSigner(OLD).sign("cart", "42"),
     ):
         assert await signed_cookies(f"cart={tampered}") == {}, tampered
 
 
 async def test_the_secret_may_change() -> None:
-    old = f"cart=s:{Signer(OLD).sign('42')}"
+    old = f"cart={CookieSigner(OLD).sign('cart', '42')}"
     assert await signed_cookies(old, [SECRET, OLD]) == {"cart": "42"}
     assert await signed_cookies(old, SECRET) == {}
 
 
-async def test_cookies_of_the_npm_package_are_read() -> None:
+@pytest.mark.parametrize("accept_express", [False, True])
+async def test_a_signed_cookie_is_worth_nothing_under_another_name(accept_express: bool) -> None:
+    signed = CookieSigner(SECRET).sign("nick", "admin")
+    for name in ("role", "NICK", "nick2", "nic", "nickadmin", "__Host-nick"):
+        assert await signed_cookies(f"{name}={signed}", accept_express=accept_express) == {}, name
+    # No part of the value makes up for the name, and none of the name for the value.
+    assert CookieSigner(SECRET).verify("a", CookieSigner(SECRET).sign("a\0b", "c").replace("s:", "s:b\0")) is None
+    assert CookieSigner(SECRET).verify("a\0b", CookieSigner(SECRET).sign("a", "b\0c").replace("b\0", "")) is None
+
+
+async def test_the_cookie_of_a_session_is_no_signed_cookie_and_the_other_way_round() -> None:
+    @Controller()
+    class Both:
+        @Get("/log-in")
+        async def log_in(self, ctx: RequestContext) -> None:
+            ctx.session.data["user"] = "eve"
+            ctx.set_cookie("chosen", ctx.session.id, signed=True)
+
+        @Get("/me")
+        async def me(self, ctx: RequestContext) -> Any:
+            return [ctx.session.data.get("user"), ctx.signed_cookies]
+
+    app = app_of(Both, middleware=[cookie_parser(SECRET), session(SECRET, save_uninitialized=False)])
+    cookies = dict(each.partition(";")[0].split("=", 1) for each in (await ask(app, "/log-in")).all("set-cookie"))
+    assert (await ask(app, "/me", headers={"cookie": f"kick.sid={cookies['kick.sid']}"})).json() == ["eve", {}]
+    assert (await ask(app, "/me", headers={"cookie": f"role={cookies['kick.sid']}"})).json() == [None, {}]
+    assert (await ask(app, "/me", headers={"cookie": f"kick.sid={cookies['chosen']}"})).json() == [None, {}]
+
+
+async def test_cookies_of_the_npm_package_are_read_where_that_is_asked_for() -> None:
     # encodeURIComponent("s:" + require("cookie-signature").sign(value, SECRET)), as cookie-parser and express write it
     for value, sent in {
         "42": "s%3A42.kkIq5qJu6qqLb4qqzlpIB8vY%2FxH31BvNKIyYZeb0%2F%2BA",
         "Käse": "s%3AK%C3%A4se.5ys5Nf6M5ELqqI5od3kkfZNpgsPEcBSDL%2FE9qDq8z9o",
     }.items():
-        assert await signed_cookies(f"cart={sent}") == {"cart": value}
+        assert await signed_cookies(f"cart={sent}", accept_express=True) == {"cart": value}
+        assert await signed_cookies(f"cart={sent}") == {}
 
 
 def test_a_parser_without_a_good_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

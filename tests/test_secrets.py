@@ -168,7 +168,7 @@ async def test_nothing_secret_comes_out(
     "mistake",
     [
         lambda: session("CANARY"),
-        lambda: session(["CANARY" * 10, "CANARY"]),
+        lambda: session(["CANARY", "CANARY" * 10]),
         lambda: cookie_parser("CANARY"),
         lambda: session(SECRET, store="mysql://user:CANARY@db/sessions"),
         lambda: session(SECRET, store="redis://user:CANARY@db:notaport/0"),
@@ -183,3 +183,10 @@ def test_mistakes_in_the_set_up_quote_no_secrets(mistake: Any, monkeypatch: pyte
         traceback.format_exception_only(caught.value)  # the lines of a trace quote this very file
     )
     assert re.search("CANARY", text) is None
+
+
+def test_the_warning_of_a_short_former_secret_quotes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KICK_ENV", "production")
+    with pytest.warns(UserWarning, match="6 bytes") as caught:
+        session(["CANARY" * 10, "CANARY"])
+    assert "CANARY" not in str(caught[0].message)

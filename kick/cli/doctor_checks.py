@@ -178,6 +178,7 @@ async def of_parts(app: App) -> list[Finding]:
             found.append(Finding(Severity.ERROR, unhealthy(name, error)))
     if not found:
         for layer in session_layers(app):
+            found += [Finding(Severity.WARNING, problem) for problem in await layer.review()]
             found += await _of_redis(layer.manager.store)
     return found
 

@@ -24,7 +24,10 @@ class Template(NamedTuple):
 
 
 class Sessions(NamedTuple):
-    """A place to keep sessions: its URL here and in a container, and the extras of kick that it takes."""
+    """A place to keep sessions: its URL here and in a container, and the extras of kick that it takes.
+
+    Applications share a Redis by a prefix of their own: without one, a logout everywhere in one is one in the others.
+    """
 
     about: str
     url: str
@@ -72,8 +75,8 @@ SESSIONS: Final = {
     ),
     "redis": Sessions(
         about="in Redis, which must be running: they survive restarts, and many machines can share them",
-        url="redis://localhost:6379/0",
-        container_url="redis://redis:6379/0",
+        url="redis://localhost:6379/0?prefix={{ package }}:",
+        container_url="redis://redis:6379/0?prefix={{ package }}:",
         extras=("redis",),
     ),
 }
@@ -100,9 +103,9 @@ def contents_of(name: str, template: str, store: str, *, kick: Provenance | None
         "package": package,
         "description": chosen.description,
         "secret": draw_secret(),
-        "session_url": sessions.url,
+        "session_url": sessions.url.replace("{{ package }}", package),
         "session_about": sessions.about,
-        "container_session_url": sessions.container_url,
+        "container_session_url": sessions.container_url.replace("{{ package }}", package),
         "extras": ",".join(sorted(["fast", *chosen.extras, *sessions.extras])),
     }
     values.update(_kick_values(source))

@@ -8,6 +8,7 @@ from typing import Any, get_origin
 from typing_extensions import get_protocol_members, is_protocol
 
 from kick.di.errors import (
+    Lived,
     ambiguous_provider,
     dependency_cycle,
     health_check_of_scoped,
@@ -23,7 +24,7 @@ from kick.di.graph import Found, Graph, Step, is_hashable
 from kick.di.hints import Unresolved
 from kick.di.naming import core, type_name
 from kick.di.recipe import Recipe
-from kick.di.service import Lifetime
+from kick.di.service import Lifetime, is_service
 from kick.di.signature import Need, Unhinted
 from kick.errors import KickError, similar
 
@@ -102,8 +103,22 @@ class Check:
             lifetime = self._graph.lifetime(recipe).value
             scope = f', scope="{provider.scope.value}"' if provider.scope else ""
             without = f"Provider({type_name(recipe.key)}, {recipe.code}{scope})"
+            longer: str | None = f'Provider({type_name(recipe.key)}, {recipe.code}, scope="singleton", health=...)'
             where = f"The provider at {provider.place}"
-            self._problems.append(health_check_of_scoped(recipe.key, lifetime, where, without))
+            longer = longer if self._may_stay(recipe) else None
+            self._problems.append(health_check_of_scoped(recipe.key, lifetime, where, without, longer=longer))
+
+    def _may_stay(self, recipe: Recipe) -> bool:
+        """Return true for a generator without a scope that could live as long as the application."""
+        below = map(self._graph.shortest, self._graph.below(recipe))
+        return recipe.stated is None and all(each is Lifetime.SINGLETON for each in below)
+
+    def _lived(self, recipe: Recipe, lifetime: Lifetime) -> Lived:
+        provider = recipe.provider
+        is_marked = recipe.factory is not None and is_service(core(recipe.factory))
+        decorated = provider.scope is None and (is_marked or provider.written is None)
+        factory = None if decorated else recipe.code
+        return Lived(type_name(recipe.key), lifetime.value, factory, may_stay=self._may_stay(recipe))
 
     def _follow(self, found: Found, path: tuple[Step, ...], parameter: str | None) -> None:
         has_default = bool(path) and path[-1][1].has_default
@@ -115,12 +130,17 @@ class Check:
             self._visit(recipe, path)
 
     def _compare_lifetimes(self, recipe: Recipe, need: Need, found: Found) -> None:
-        shorter = next(filter(self._graph.request_scoped, found.recipes), None)
-        if recipe.declared is Lifetime.SINGLETON and shorter is not None:
-            way, held = self._graph.path_to_request(shorter)
-            chain = [above.asks(each) for above, each in [(recipe, need), *way]]
-            factory = recipe.code if recipe.provider.scope else None
-            self._problems.append(scope_violation(type_name(recipe.key), type_name(held.key), chain, factory=factory))
+        lifetime = recipe.declared
+        if lifetime is None or lifetime is Lifetime.TRANSIENT:
+            return
+        for held in found.recipes:
+            shorter = self._graph.shortest(held)
+            if shorter.length < lifetime.length:
+                way, below = self._graph.path_to(shorter, held)
+                chain = [above.asks(each) for above, each in [(recipe, need), *way]]
+                holder = self._lived(recipe, lifetime)
+                self._problems.append(scope_violation(holder, self._lived(below, shorter), chain))
+                return
 
     def _report_missing(self, found: Found, path: tuple[Step, ...], parameter: str | None) -> None:
         key = found.keys[-1]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar, get_origin, overload
 
 from kick.di.check import Check
 from kick.di.errors import outside_scope, override_by_class, undeclared_seed
-from kick.di.graph import Found, Graph
+from kick.di.graph import Found, Graph, shortest
 from kick.di.naming import type_name
 from kick.di.plan import Plan, Planner
 from kick.di.provider import Provider, hashed
@@ -182,8 +182,8 @@ class Container:
     async def aclose(self) -> None:
         """Await the clean-ups of the singletons in reverse order.
 
-        A failed clean-up does not stop the next one. All exceptions are raised at the end as an `ExceptionGroup`.
-        The container can be started again.
+        A failed clean-up does not stop the next one. Its exception is raised at the end, several as an
+        `ExceptionGroup`. The container can be started again.
 
         >>> import asyncio
         >>> asyncio.run(Container().aclose())
@@ -358,9 +358,10 @@ class Container:
 
     def _lifetime(self, found: Found) -> Lifetime:
         lifetimes = {self._graph.lifetime(recipe) for recipe in found.recipes}
-        if len(lifetimes) > 1 and any(map(self._graph.request_scoped, found.recipes)):
-            return Lifetime.REQUEST
-        return next((each for each in (Lifetime.REQUEST, Lifetime.TRANSIENT) if each in lifetimes), Lifetime.SINGLETON)
+        if lifetimes == {Lifetime.TRANSIENT}:
+            return Lifetime.TRANSIENT
+        limit = shortest(map(self._graph.shortest, found.recipes))
+        return Lifetime.TRANSIENT if limit is Lifetime.SINGLETON and Lifetime.TRANSIENT in lifetimes else limit
 
     def _swap(self, key: Any, recipe: Recipe | None) -> Recipe | None:
         before = self._graph.swap(key, recipe)

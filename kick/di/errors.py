@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Annotated, Any, get_origin
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, get_origin
 
 from typing_extensions import is_protocol
 
@@ -74,18 +75,53 @@ def dependency_cycle(chain: Sequence[str], names: Sequence[str]) -> KickError:
     )
 
 
-def scope_violation(holder: str, held: str, chain: Sequence[str], *, factory: str | None = None) -> KickError:
-    """Return the error for a singleton with a request-scoped dependency; `factory` is the code in its `Provider`.
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """A type with its lifetime, for messages.
 
-    >>> scope_violation("Mailer", "User", ["Mailer(user) at app.py:3"]).fix
+    `factory` is the code in its `Provider`, or `None` if `@Service` belongs on the class or function. `may_stay` is
+    true if it could live as long as the application.
+    """
+
+    name: str
+    lifetime: str
+    factory: str | None = None
+    may_stay: bool = False
+
+    def scoped(self, scope: str) -> str:
+        """Return the code that states a scope.
+
+        >>> Lived("User", "request").scoped("handler"), Lived("User", "request", "load").scoped("handler")
+        ('@Service(scope="handler")', 'Provider(User, load, scope="handler")')
+        """
+        stated = f'scope="{scope}"'
+        return f"Provider({self.name}, {self.factory}, {stated})" if self.factory else f"@Service({stated})"
+
+
+_LIVES: Final = {
+    "singleton": "as long as the app",
+    "request": "as long as a request",
+    "handler": "until the handler has returned",
+}
+
+
+def scope_violation(holder: Lived, held: Lived, chain: Sequence[str]) -> KickError:
+    """Return the error for a type with a dependency that lives shorter.
+
+    >>> scope_violation(Lived("Mailer", "singleton"), Lived("User", "request"), ["Mailer(user) at app.py:3"]).fix
     'Let Mailer live as long: `@Service(scope="request")`; or take User as a parameter of the handler: `user: User`.'
     """
-    shorter = f'Provider({holder}, {factory}, scope="request")' if factory else '@Service(scope="request")'
+    fixes = [
+        f"Let {holder.name} live as long: `{holder.scoped(held.lifetime)}`",
+        f"or take {held.name} as a parameter of the handler: `{snake_name(held.name)}: {held.name}`",
+    ]
+    if held.may_stay and holder.lifetime == "singleton":
+        fixes.append(f"or let {held.name} live as long as the app: `{held.scoped('singleton')}`")
     return KickError(
         "di-scope",
-        f"{holder} lives as long as the app, but {held} only as long as a request:{_arrows([*chain, held])}",
-        f"Let {holder} live as long: `{shorter}`; or take {held} as a parameter of the handler: "
-        f"`{snake_name(held)}: {held}`.",
+        f"{holder.name} lives {_LIVES[holder.lifetime]}, but {held.name} only {_LIVES[held.lifetime]}:"
+        f"{_arrows([*chain, held.name])}",
+        f"{'; '.join(fixes)}.",
     )
 
 
@@ -389,8 +425,12 @@ def bad_health(key: Any, given: object) -> KickError:
     )
 
 
-def health_check_of_scoped(key: Any, lifetime: str, provider: str, without: str) -> KickError:
-    """Return the error for a `health` of a type that lives shorter than the application; `code` is its provider.
+def health_check_of_scoped(
+    key: Any, lifetime: str, provider: str, without: str, *, longer: str | None = None
+) -> KickError:
+    """Return the error for a `health` of a type that lives shorter than the application.
+
+    `without` is the code of the provider without it, `longer` that of one that lives as long as the application.
 
     >>> health_check_of_scoped(int, "request", "Provider(int) at app.py:3", "Provider(int, int)").fix
     'Leave it out: `Provider(int, int)`. Ask what it is made from, if that lives as long as the app.'
@@ -399,5 +439,7 @@ def health_check_of_scoped(key: Any, lifetime: str, provider: str, without: str)
         "di-health-scope",
         f"{provider} has health=, but its {type_name(key)} has the scope {lifetime!r}: between requests there is "
         "none that could be asked.",
-        f"Leave it out: `{without}`. Ask what it is made from, if that lives as long as the app.",
+        f"Let it live as long as the app: `{longer}`."
+        if longer
+        else f"Leave it out: `{without}`. Ask what it is made from, if that lives as long as the app.",
     )

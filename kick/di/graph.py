@@ -12,7 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from kick.di.hints import Unresolved
 from kick.di.provider import Provider, hashed, provider_of
 from kick.di.recipe import Recipe, Seed
-from kick.di.service import Lifetime, lifetime_mark
+from kick.di.service import Lifetime, is_service
 from kick.di.signature import Kind, Need, Unhinted
 from kick.errors import KickError
 
@@ -72,13 +72,13 @@ class Graph:
         providers = list(found)
         built_as_themselves = {id(each.key) for each in providers if each.factory is each.key}
         for each in providers:
-            known = id(each.factory) in built_as_themselves or lifetime_mark(each.factory) is not None
+            known = id(each.factory) in built_as_themselves or is_service(each.factory)
             self._registered.setdefault(each.key, []).append(Recipe(each, shares=known and _may_share(each)))
 
     def forget(self) -> None:
         """Clear the caches after a change."""
         self._edges: dict[Recipe, tuple[tuple[Need, Found], ...]] = {}
-        self._request_scoped: dict[Recipe, bool] = {}
+        self._shortest: dict[Recipe, Lifetime] = {}
 
     def swap(self, key: Any, recipe: Recipe | None) -> Recipe | None:
         """Set or remove the override of a key, and return the previous one."""
@@ -109,7 +109,7 @@ class Graph:
         if registered := self._registered.get(key):
             return tuple(registered)
         marked = get_origin(key) or key
-        if key not in self._implicit and isinstance(marked, type) and lifetime_mark(marked):
+        if key not in self._implicit and isinstance(marked, type) and is_service(marked):
             self._implicit[key] = Recipe(Provider(key))
         return (self._implicit[key],) if key in self._implicit else ()
 
@@ -137,17 +137,20 @@ class Graph:
 
     def lifetime(self, recipe: Recipe) -> Lifetime:
         """Return the declared lifetime, or that of the shortest-lived dependency."""
-        if recipe.declared is not None:
-            return recipe.declared
-        return Lifetime.REQUEST if self.request_scoped(recipe) else Lifetime.SINGLETON
+        return recipe.declared or self.shortest(recipe)
 
-    def request_scoped(self, recipe: Recipe) -> bool:
-        """Return true if a recipe has a request-scoped dependency, at any depth."""
-        known = self._request_scoped
+    def shortest(self, recipe: Recipe) -> Lifetime:
+        """Return the lifetime that limits whoever holds an instance: singleton, request or handler.
+
+        It is the declared one. If there is none, or it is transient, it is the shortest of the dependencies.
+        """
+        known = self._shortest
         if recipe not in known:
-            known[recipe] = recipe.declared is Lifetime.REQUEST
+            known[recipe] = Lifetime.SINGLETON  # for a circular dependency, which is reported elsewhere
             if recipe.declared in (None, Lifetime.TRANSIENT):
-                known[recipe] = any(self.request_scoped(below) for below in self.below(recipe))
+                known[recipe] = shortest(self.shortest(below) for below in self.below(recipe))
+            else:
+                known[recipe] = recipe.declared or Lifetime.SINGLETON
         return known[recipe]
 
     def below(self, recipe: Recipe) -> Iterator[Recipe]:
@@ -155,10 +158,10 @@ class Graph:
         for _, found in self.edges(recipe):
             yield from found.recipes
 
-    def path_to_request(self, start: Recipe) -> tuple[list[Step], Recipe]:
-        """Return the shortest path to a recipe that is declared as request-scoped, and this recipe."""
-        ways = self._ways(start, self.request_scoped)
-        return next((way, recipe) for recipe, way in ways if recipe.declared is Lifetime.REQUEST)
+    def path_to(self, lifetime: Lifetime, start: Recipe) -> tuple[list[Step], Recipe]:
+        """Return the shortest path to a recipe with this declared lifetime, and this recipe."""
+        ways = self._ways(start, lambda recipe: self.shortest(recipe) is lifetime)
+        return next((way, recipe) for recipe, way in ways if recipe.declared is lifetime)
 
     def path_back(self, start: Recipe, end: Recipe) -> list[Step] | None:
         """Return the shortest path from one recipe to another, if there is one."""
@@ -207,6 +210,15 @@ class Graph:
             return known[recipe]
 
         return [recipe for recipe in recipes if reaches(recipe)]
+
+
+def shortest(lifetimes: Iterable[Lifetime]) -> Lifetime:
+    """Return the shortest of several lifetimes; a singleton's for none.
+
+    >>> shortest([Lifetime.SINGLETON, Lifetime.HANDLER, Lifetime.REQUEST]), shortest([])
+    (<Lifetime.HANDLER: 'handler'>, <Lifetime.SINGLETON: 'singleton'>)
+    """
+    return min(lifetimes, key=lambda each: each.length, default=Lifetime.SINGLETON)
 
 
 def is_hashable(key: Any) -> bool:

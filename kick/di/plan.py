@@ -15,6 +15,7 @@ from kick.di.service import Lifetime
 from kick.di.signature import Kind
 
 Run = Callable[[Scope], Any]
+Defer = Callable[[Scope, Any], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,17 @@ class Planner:
         call = _call(recipe.factory, positional, keyword)
         match recipe.kind:
             case Kind.GENERATOR:
-                return _first_of_generator(call, recipe)
+                return _first_of_generator(call, recipe, self._deferred(recipe))
             case Kind.ASYNC_GENERATOR:
-                return _first_of_async_generator(call, recipe)
+                return _first_of_async_generator(call, recipe, self._deferred(recipe))
             case Kind.AWAIT:
                 return _awaited(call)
             case _:
                 return call
+
+    def _deferred(self, recipe: Recipe) -> Defer:
+        is_brief = self._graph.shortest(recipe) is Lifetime.HANDLER
+        return Scope.defer_briefly if is_brief else Scope.defer
 
     def _injected(self, recipe: Recipe) -> Plan:
         if recipe not in self._plans:
@@ -76,7 +81,7 @@ class Planner:
         match self._graph.lifetime(recipe):
             case Lifetime.SINGLETON:
                 return _singleton(recipe, self._instances)
-            case Lifetime.REQUEST:
+            case Lifetime.REQUEST | Lifetime.HANDLER:
                 return _once(recipe, self.build(recipe))
             case Lifetime.TRANSIENT:
                 return self.build(recipe)
@@ -198,7 +203,7 @@ def _awaited(call: Plan) -> Plan:
     return Plan(run, awaits=True)
 
 
-def _first_of_generator(call: Plan, recipe: Recipe) -> Plan:
+def _first_of_generator(call: Plan, recipe: Recipe, defer: Defer) -> Plan:
     make = call.run
 
     def begin(scope: Scope, generator: Any) -> Any:
@@ -206,7 +211,7 @@ def _first_of_generator(call: Plan, recipe: Recipe) -> Plan:
             value = next(generator)
         except StopIteration:
             raise did_not_yield(recipe.factory) from None
-        scope.defer(generator)
+        defer(scope, generator)
         return value
 
     async def run(scope: Scope) -> Any:
@@ -215,7 +220,7 @@ def _first_of_generator(call: Plan, recipe: Recipe) -> Plan:
     return Plan(run, awaits=True) if call.awaits else Plan(lambda scope: begin(scope, make(scope)))
 
 
-def _first_of_async_generator(call: Plan, recipe: Recipe) -> Plan:
+def _first_of_async_generator(call: Plan, recipe: Recipe, defer: Defer) -> Plan:
     make, awaits = call.run, call.awaits
 
     async def run(scope: Scope) -> Any:
@@ -224,7 +229,7 @@ def _first_of_async_generator(call: Plan, recipe: Recipe) -> Plan:
             value = await anext(generator)
         except StopAsyncIteration:
             raise did_not_yield(recipe.factory) from None
-        scope.defer(generator)
+        defer(scope, generator)
         return value
 
     return Plan(run, awaits=True)

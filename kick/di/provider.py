@@ -29,11 +29,12 @@ class Provider:
     | `Provider(Settings, value=settings)` | this object |
     | `Provider(Annotated[Database, "replica"], connect_replica)` | a second `Database` with a qualifier |
     | `Provider(Basket, scope="request")` | an instance of the class for each request |
+    | `Provider(Pool, open_pool, scope="singleton")` | what the generator yields, once for the application |
     | `Provider(Database, connect, health=Database.ping)` | as above, and `/health/ready` checks it |
 
-    Without `scope`, the scope of `@Service` on the factory applies. Without that, a class lives as long as the
-    application, and the result of a function as long as its shortest-lived dependency. If a class is also registered
-    under its own type, both share one instance, unless the key has a qualifier or `scope` is given.
+    Without `scope`, the scope of `@Service` on the factory applies. Without that, what a generator yields lives as long
+    as a request, and anything else as long as its shortest-lived dependency. If a class is also registered under its
+    own type, both share one instance, unless the key has a qualifier or `scope` is given.
 
     `health` is called with the instance, which must live as long as the application. It may be async. It fails by
     raising or by returning `False`.
@@ -96,11 +97,10 @@ class Provider:
 
     @property
     def lifetime(self) -> Lifetime | None:
-        """The lifetime of its instances, or `None` if the dependencies decide."""
+        """The lifetime that was stated for its instances, or `None`."""
         if self.factory is None:
             return Lifetime.SINGLETON
-        inferred = Lifetime.SINGLETON if isinstance(core(self.factory), type) else None
-        return self.scope or lifetime_mark(self.factory) or lifetime_mark(core(self.factory)) or inferred
+        return self.scope or lifetime_mark(self.factory) or lifetime_mark(core(self.factory))
 
     @property
     def identity(self) -> tuple[Any, ...]:

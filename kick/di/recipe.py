@@ -29,12 +29,18 @@ class Recipe:
         self.value = provider.value
         self.shares = shares
         self.factory: Callable[..., Any] | None = _same if shares else _called(provider.factory)
-        self.declared: Lifetime | None = None if shares else provider.lifetime
+        self.stated: Lifetime | None = None if shares else provider.lifetime
 
     @cached_property
     def kind(self) -> Kind:
         """The way to get the instance."""
         return Kind.VALUE if self.factory is None else kind_of(self.factory)
+
+    @cached_property
+    def declared(self) -> Lifetime | None:
+        """The lifetime that was stated, that of a generator, or `None` if the dependencies decide."""
+        is_generator = not self.shares and self.kind in (Kind.GENERATOR, Kind.ASYNC_GENERATOR)
+        return self.stated or (Lifetime.REQUEST if is_generator else None)
 
     @cached_property
     def needs(self) -> tuple[Need, ...]:
@@ -77,7 +83,7 @@ class Seed(Recipe):
 
     def __init__(self, key: Any) -> None:
         super().__init__(Provider(key, value=None))
-        self.declared = Lifetime.REQUEST
+        self.stated = Lifetime.REQUEST
 
     @cached_property
     def kind(self) -> Kind:

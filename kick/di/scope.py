@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from types import AsyncGeneratorType, GeneratorType, TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar, overload
 
 import anyio
 
 from kick.di.errors import closed_scope, yielded_twice
 from kick.di.naming import place
+from kick.exceptions import HTTPError
 
 T = TypeVar("T")
+
+logger: Final = logging.getLogger("kick.di")
 
 if TYPE_CHECKING:
     Cleanup: TypeAlias = GeneratorType[Any, None, Any] | AsyncGeneratorType[Any, None]
@@ -35,7 +39,8 @@ class Scope:
 
     Leaving the `async with` block awaits the clean-ups in reverse order. An exception of the block is thrown into each
     generator at its `yield`, so that a transaction can roll back. It is raised again afterwards, even if a generator
-    catches it. A generator that must always clean up needs a `finally`.
+    catches it; if a generator raises another one, that one takes its place. A generator that must always clean up needs
+    a `finally`.
 
     Synchronous factories and generators run on the event loop, so they must not block.
 
@@ -51,7 +56,7 @@ class Scope:
     """
 
     # Used by plans; not public.
-    __slots__ = ("cleanups", "closed", "container", "pending", "seeds", "values")
+    __slots__ = ("brief", "cleanups", "closed", "container", "pending", "seeds", "values")
 
     def __init__(self, container: Resolving, seeds: Mapping[Any, Any] | None = None) -> None:
         self.container = container
@@ -59,6 +64,7 @@ class Scope:
         self.values: dict[Any, Any] = {}
         self.pending: dict[Any, anyio.Event | None] | None = None
         self.cleanups: list[Cleanup] | None = None
+        self.brief: list[Cleanup] | None = None
         self.closed = False
 
     @overload
@@ -78,17 +84,29 @@ class Scope:
     async def aclose(self, error: BaseException | None = None) -> None:
         """Await the clean-ups in reverse order. `error` is thrown into the generators.
 
-        A failed clean-up does not stop the next one. All exceptions are raised at the end as an `ExceptionGroup`.
-        A second call does nothing.
+        As with nested `async with` blocks, a clean-up that fails does not stop those around it, and its exception is
+        thrown into them. If one fails, its exception is raised. Of several, an `HTTPError` is raised; if there is none,
+        an `ExceptionGroup`. A second call does nothing.
         """
         # Closed before the first clean-up, so that a clean-up cannot build new instances in this scope.
         self.closed = True
         if self.cleanups is None:
             return
-        cleanups, self.cleanups = self.cleanups, None
+        cleanups, self.cleanups, self.brief = self.cleanups, None, None
         with shielded_from(error):
             failures = await unwind(cleanups, error)
-        raise_failures("Clean-ups failed.", failures)
+        raise_failures(failures)
+
+    async def end_handler(self) -> None:
+        """Await the clean-ups of the scope `handler`. The other instances stay until `aclose`.
+
+        Raises what `aclose` raises.
+        """
+        if self.brief is None or self.cleanups is None:
+            return
+        brief, self.brief = self.brief, None
+        self.cleanups = [each for each in self.cleanups if each not in brief] or None
+        raise_failures(await unwind(brief, None))
 
     async def __aenter__(self) -> Self:
         return self
@@ -103,6 +121,13 @@ class Scope:
         if self.cleanups is None:
             self.cleanups = []
         self.cleanups.append(cleanup)
+
+    def defer_briefly(self, cleanup: Cleanup) -> None:
+        """Register a generator that is finished when the handler has returned."""
+        self.defer(cleanup)
+        if self.brief is None:
+            self.brief = []
+        self.brief.append(cleanup)
 
     def claim(self, recipe: Any) -> None:
         """Declare that this task builds an instance; other tasks wait with `built`."""
@@ -138,11 +163,14 @@ def shielded_from(error: BaseException | None) -> AbstractContextManager[Any]:
     return anyio.CancelScope(shield=True) if cancelled else nullcontext()
 
 
-async def unwind(cleanups: list[Cleanup], error: BaseException | None) -> list[BaseException]:
-    """Finish generators, the last one first, and return their exceptions."""
+async def unwind(cleanups: list[Cleanup], error: BaseException | None, *, nested: bool = True) -> list[BaseException]:
+    """Finish generators, the last one first, and return their exceptions.
+
+    If they are `nested`, the exception of one is thrown into those around it: a transaction must not commit then.
+    """
     failures: list[BaseException] = []
-    trace = error.__traceback__ if error else None
     for cleanup in reversed(cleanups):
+        trace = error.__traceback__ if error else None
         try:
             await _finish(cleanup, error)
         except BaseException as raised:  # noqa: BLE001  # collected, and raised at the end
@@ -151,19 +179,46 @@ async def unwind(cleanups: list[Cleanup], error: BaseException | None) -> list[B
             else:
                 raised.add_note(f"kick: in the clean-up of {cleanup.__qualname__} at {_place(cleanup)}")
                 failures.append(raised)
+                error = raised if nested else error
     return failures
 
 
-def raise_failures(message: str, failures: list[BaseException]) -> None:
-    """Raise the exceptions of clean-ups as a group. A cancellation among them is raised as a cancellation."""
+def raise_failures(failures: list[BaseException]) -> None:
+    """Raise the exception of a clean-up. Of several, raise an `HTTPError`; if there is none, all as a group.
+
+    A cancellation among them is raised as a cancellation.
+
+    >>> raise_failures([ValueError("the only one")])
+    Traceback (most recent call last):
+    ValueError: the only one
+    """
+    if not failures:
+        return
     ordinary = [each for each in failures if isinstance(each, Exception)]
-    group = ExceptionGroup(message, ordinary) if ordinary else None
+    raised = ordinary[-1] if len(ordinary) == 1 else None
+    if len(ordinary) > 1:
+        answers = [each for each in ordinary if isinstance(each, HTTPError)]
+        raised = answers[-1] if answers else ExceptionGroup("Clean-ups failed.", ordinary)
+        if answers:
+            _log_lost(ordinary, answers[-1])
     for each in failures:
         # A cancellation inside of a group would not reach the cancel scope that caused it.
         if not isinstance(each, Exception):
-            raise each from group
-    if group:
-        raise group
+            raise each from raised
+    if raised is not None:
+        raise raised
+
+
+def _log_lost(failures: list[Exception], raised: Exception) -> None:
+    """Log the exceptions that the raised one does not have in its own traceback."""
+    seen: BaseException | None = raised
+    shown: list[BaseException] = []
+    while seen is not None and seen not in shown:
+        shown.append(seen)
+        seen = seen.__cause__ or seen.__context__
+    for each in failures:
+        if each not in shown:
+            logger.error("a clean-up failed", exc_info=each)
 
 
 async def _finish(cleanup: Cleanup, error: BaseException | None) -> None:

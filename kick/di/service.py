@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from kick.di.errors import service_not_called, unknown_scope
 
 T = TypeVar("T")
 
-ScopeName = Literal["singleton", "request", "transient"]
+ScopeName = Literal["singleton", "request", "handler", "transient"]
 
-_MARK = "__kick_service__"
+_MARK: Final = "__kick_service__"
 
 
 class Lifetime(Enum):
@@ -25,19 +25,43 @@ class Lifetime(Enum):
     SINGLETON = "singleton"
     """One instance for the application, built at start-up."""
     REQUEST = "request"
-    """One instance for each scope: a request or a job."""
+    """One instance for each scope: a request, a WebSocket or a job. It ends after the last byte of a stream."""
+    HANDLER = "handler"
+    """One instance for each scope. It ends when the handler has returned, or when the WebSocket is accepted."""
     TRANSIENT = "transient"
     """A new instance for each parameter."""
 
+    @property
+    def length(self) -> int:
+        """A number for comparisons: a singleton lives longest. A transient instance lives as long as its holder.
 
-def Service(scope: ScopeName = "singleton") -> Callable[[T], T]:
+        >>> Lifetime.HANDLER.length < Lifetime.REQUEST.length < Lifetime.SINGLETON.length
+        True
+        """
+        return _LENGTHS[self]
+
+
+_LENGTHS: Final = {Lifetime.HANDLER: 0, Lifetime.REQUEST: 1, Lifetime.SINGLETON: 2, Lifetime.TRANSIENT: 2}
+
+
+def Service(scope: ScopeName | None = None) -> Callable[[T], T]:
     """Mark a class or provider function, and set its scope.
 
     A marked class is provided without being listed. A marked function must be listed in `providers`. The mark is not
     inherited by subclasses. The decorator returns the object unchanged.
 
-    A `request` service is built once in each scope, and a `transient` service for each parameter. Constructors and
-    synchronous functions run on the event loop, so they must not block.
+    | scope | instances |
+    |---|---|
+    | `"singleton"` | one for the application, built at start-up |
+    | `"request"` | one for each request, until its response is complete: for a stream after the last byte |
+    | `"handler"` | one for each request, until its handler has returned: for a stream before the first byte |
+    | `"transient"` | one for each parameter |
+
+    Without a scope, a generator lives as long as a request, and anything else as long as its shortest-lived dependency:
+    as long as the application if all of them do. For a plain response, `request` and `handler` end at the same time:
+    before the session is saved and the response is sent.
+
+    Constructors and synchronous functions run on the event loop, so they must not block.
 
     Raises `KickError`: `di-service-not-called` for `@Service` without parentheses, `di-unknown-scope` for any other
     scope.
@@ -49,11 +73,11 @@ def Service(scope: ScopeName = "singleton") -> Callable[[T], T]:
     ...     def __init__(self, clock: Clock) -> None:
     ...         self.clock = clock
     >>> lifetime_mark(Clock), lifetime_mark(Basket)
-    (<Lifetime.SINGLETON: 'singleton'>, <Lifetime.REQUEST: 'request'>)
+    (None, <Lifetime.REQUEST: 'request'>)
     """
     if callable(scope):
         raise service_not_called(scope)
-    lifetime = lifetime_named(scope)
+    lifetime = None if scope is None else lifetime_named(scope)
 
     def mark(service: T) -> T:
         setattr(service, _MARK, lifetime)
@@ -73,14 +97,26 @@ def lifetime_named(scope: str) -> Lifetime:
     return Lifetime(scope)
 
 
-def lifetime_mark(service: Any) -> Lifetime | None:
-    """Return the lifetime that `@Service` set on this object. It is not inherited.
+def is_service(service: Any) -> bool:
+    """Return true if `@Service` marked this object. The mark is not inherited.
 
     >>> @Service()
     ... class Clock: ...
     >>> class BetterClock(Clock): ...
-    >>> lifetime_mark(BetterClock) is None
-    True
+    >>> is_service(Clock), is_service(BetterClock)
+    (True, False)
+    """
+    return _MARK in getattr(service, "__dict__", {})
+
+
+def lifetime_mark(service: Any) -> Lifetime | None:
+    """Return the lifetime that `@Service` set on this object, or `None`. It is not inherited.
+
+    >>> @Service(scope="request")
+    ... class Basket: ...
+    >>> class BigBasket(Basket): ...
+    >>> lifetime_mark(Basket), lifetime_mark(BigBasket)
+    (<Lifetime.REQUEST: 'request'>, None)
     """
     mark = getattr(service, "__dict__", {}).get(_MARK)
     return mark if isinstance(mark, Lifetime) else None

@@ -15,7 +15,7 @@ from kick.di.graph import Graph
 from kick.di.naming import type_name
 from kick.di.plan import Planner
 from kick.di.recipe import Recipe
-from kick.di.scope import Resolving, Scope, shielded_from, unwind
+from kick.di.scope import Resolving, Scope, raise_failures, shielded_from, unwind
 
 
 class State(Enum):
@@ -91,7 +91,7 @@ class Singletons:
         del (self.root.cleanups or [])[mark:]
         with shielded_from(error):
             # The generators do not see the error: it is not theirs, and their code after the `yield` must run.
-            for failure in await unwind(cleanups, None):
+            for failure in await unwind(cleanups, None, nested=False):
                 error.add_note("kick: and then in a clean-up\n" + "".join(format_exception(failure)))
 
     def build_now(self, key: Any, recipes: Iterable[Recipe], planner: Planner) -> None:
@@ -127,12 +127,14 @@ class Singletons:
             del self.instances[recipe]
 
     async def aclose(self) -> None:
-        """Drop all singletons and await the clean-ups. Raises their exceptions as an `ExceptionGroup`."""
+        """Drop all singletons and await the clean-ups. Raises one exception, or several as an `ExceptionGroup`."""
         # A new root first: the container may be started again, even after a clean-up has failed.
         root, self.root, self.state = self.root, Scope(self._container), State.CLOSED
         for instances in (self.instances, *self._set_aside):
             instances.clear()
-        await root.aclose()
+        root.closed = True
+        cleanups, root.cleanups = root.cleanups or [], None
+        raise_failures(await unwind(cleanups, None, nested=False))
 
 
 def _failed(recipe: Recipe) -> str:

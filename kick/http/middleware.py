@@ -67,6 +67,9 @@ class Middleware:
     def configure(self, settings: Settings) -> None:
         """Change the settings of the application; called once, at start-up, before `for_route()`."""
 
+    async def start(self) -> None:
+        """Do what comes before the first request, when a server starts the application. An error stops the start."""
+
     async def aclose(self) -> None:
         """Release what it holds, when the application stops."""
 
@@ -74,5 +77,5 @@ class Middleware:
 AnyMiddleware: TypeAlias = Middleware | Callable[[RequestContext[Any], CallNext], Awaitable[Response]]
 """Whatever can stand in a list of middleware."""
 
-HOOKS = ("uses_session", "optional", "providers", "health", "for_route", "check", "configure", "aclose")
+HOOKS = ("uses_session", "optional", "providers", "health", "for_route", "check", "configure", "start", "aclose")
 """Names that count on a `Middleware` only."""

@@ -6,8 +6,9 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Send
+from starlette.types import Message, Send
 
+from kick.di import Scope as Resources
 from kick.di.scope import shielded_from
 from kick.http.context.context import RequestContext
 from kick.http.context.request import Cleanup
@@ -18,6 +19,8 @@ async def send_response(ctx: RequestContext[Any], response: Response, send: Send
     """Send what is more than a few bytes, and clean up after its last one."""
     if ctx.scope["method"] == "HEAD":
         response = head_of(response)
+    if ctx.cleanups is not None and any(map(_is_of_scope, ctx.cleanups)):
+        send = _after_scopes(ctx, send)
     try:
         await response(ctx.scope, ctx.receive, send)
     except ClientDisconnect as error:
@@ -30,6 +33,29 @@ async def send_response(ctx: RequestContext[Any], response: Response, send: Send
     else:
         if ctx.cleanups is not None:
             await end_request(ctx, None)
+
+
+def _after_scopes(ctx: RequestContext[Any], send: Send) -> Send:
+    """Return a `send` that ends the scope of a stream between its last byte and its end.
+
+    If a clean-up fails, the end is not sent, so the server cuts the connection and the client notices.
+    """
+
+    async def send_then_end(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            if message.get("body"):
+                await send({**message, "more_body": True})
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
+            cleanups = [*(ctx.cleanups or ())]
+            ctx.cleanups = [each for each in cleanups if not _is_of_scope(each)] or None
+            await _clean_up([each for each in cleanups if _is_of_scope(each)], None)
+        await send(message)
+
+    return send_then_end
+
+
+def _is_of_scope(cleanup: Cleanup) -> bool:
+    return isinstance(getattr(cleanup, "__self__", None), Resources)
 
 
 async def end_request(ctx: RequestContext[Any], error: BaseException | None) -> None:

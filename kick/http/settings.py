@@ -14,7 +14,7 @@ from kick.http.response.sse import Hearts
 from kick.http.routing.trailing_slash import TrailingSlash
 from kick.http.routing.urls import URLs
 from kick.shutdown import Shutdown
-from kick.signing import Signer
+from kick.signing import CookieSigner
 
 logger: Final = logging.getLogger("kick.http")
 
@@ -34,9 +34,10 @@ class Templates(Protocol):
 class Settings(msgspec.Struct):
     """HTTP settings of an application, as `Middleware.configure()` may change them.
 
-    `max_body` is in bytes; `None` is no limit. `shutdown` says whether the application is about to stop, `hearts` keep
-    silent event streams alive. Sync handlers run in `threads`; `health` names the parts that can be asked how they are,
-    each with what asks it. `page_values` are called with the context for each page, and return what its template sees.
+    `max_body` is in bytes; `None` is no limit. `decompress` says that bodies with a `Content-Encoding` are decoded.
+    `shutdown` says whether the application is about to stop, `hearts` keep silent event streams alive. Sync handlers
+    run in `threads`; `health` names the parts that can be asked how they are, each with what asks it. `page_values` are
+    called with the context for each page, and return what its template sees.
     `debug` says that errors are to be explained to whoever makes the requests; `layers` is the middleware of the
     application; `exception_handlers`, `on_error` and `reraise_errors` are those of `bootstrap()`; `shared` is for what
     several middleware of one application share.
@@ -46,7 +47,8 @@ class Settings(msgspec.Struct):
     """
 
     max_body: int | None = DEFAULT_LIMIT
-    cookie_signer: Signer | None = None
+    decompress: bool = False
+    cookie_signer: CookieSigner | None = None
     templates: Templates | None = None
     trailing_slash: TrailingSlash = "strict"
     urls: URLs | None = None

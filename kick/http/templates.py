@@ -91,3 +91,14 @@ class JinjaTemplates:
         from jinja2 import pass_context
 
         self._environment.globals.update({name: pass_context(function) for name, function in functions.items()})
+
+
+def templates_of(
+    given: str | os.PathLike[str] | JinjaTemplates | None, problems: list[KickError]
+) -> JinjaTemplates | None:
+    """Return the templates, or record the error if they cannot be loaded."""
+    try:
+        return given if given is None or isinstance(given, JinjaTemplates) else JinjaTemplates(given)
+    except KickError as problem:
+        problems.append(problem)
+        return None

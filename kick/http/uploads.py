@@ -97,6 +97,8 @@ class File(msgspec.Struct, frozen=True):
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise bad_file_limit(f"File({name}={value!r}) is no number of {unit}", f"File({name}={example})")
         types: Any = self.types
+        if isinstance(types, list):  # a tuple can be hashed, as `Annotated[UploadFile, File(...)] | None` has to be
+            msgspec.structs.force_setattr(self, "types", tuple(types))
         if not isinstance(types, list | tuple) or not all(isinstance(each, str) and "/" in each for each in types):
             example = 'File(types=["image/png", "image/*"])'
             raise bad_file_limit(f"File(types={types!r}) is no list of media types", example)

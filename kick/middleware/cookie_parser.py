@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kick.errors import raise_all
 from kick.http import Middleware, Route, Settings
-from kick.signing import Secret, Signer, secret_problems
+from kick.signing import CookieSigner, Secret, secret_problems
 
 
 class CookieParserLayer(Middleware):
@@ -12,7 +12,7 @@ class CookieParserLayer(Middleware):
 
     uses_session = False
 
-    def __init__(self, signer: Signer | None) -> None:
+    def __init__(self, signer: CookieSigner | None) -> None:
         self.signer = signer
 
     def configure(self, settings: Settings) -> None:
@@ -23,12 +23,15 @@ class CookieParserLayer(Middleware):
         """Run nowhere: a context parses its cookies when they are first asked for, once."""
 
 
-def cookie_parser(secret: Secret | None = None) -> CookieParserLayer:
+def cookie_parser(secret: Secret | None = None, *, accept_express: bool = False) -> CookieParserLayer:
     """Middleware that gives the application the secret of its signed cookies.
 
     `ctx.cookies` works without it. `secret` is what `ctx.set_cookie(..., signed=True)` signs with and
-    `ctx.signed_cookies` verifies with: one, or several, of which the first signs and all verify. The form is that of
-    the npm package cookie-parser.
+    `ctx.signed_cookies` verifies with: one, or several, of which the first signs and all verify. The signature is over
+    the name and the value, so that a cookie is worth nothing under another name.
+
+    `accept_express=True` also reads what the npm package cookie-parser signed, while users move from Express: there the
+    signature is over the value alone, and whoever has one signed value may send it under any name.
 
     >>> cookie_parser(secret="a secret of at least thirty-two bytes").signer is not None
     True
@@ -36,4 +39,4 @@ def cookie_parser(secret: Secret | None = None) -> CookieParserLayer:
     if secret is None:
         return CookieParserLayer(None)
     raise_all(secret_problems(secret, "cookie_parser()", stacklevel=3))
-    return CookieParserLayer(Signer(secret))
+    return CookieParserLayer(CookieSigner(secret, accept_express=accept_express))

@@ -28,6 +28,9 @@ RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 UNIX: Final = "unix"
 """Among the networks: a proxy on a Unix socket, which has no address."""
 
+OPTIONAL: Final = ("host", "prefix")
+"""Values that are read only if the application says that its proxies set them."""
+
 _SCHEMES: Final = {"http": ("http", "ws"), "https": ("https", "wss"), "ws": ("http", "ws"), "wss": ("https", "wss")}
 _WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?").fullmatch
 _MAPPED: Final = bytes(10) + b"\xff\xff"
@@ -86,19 +89,34 @@ class TrustedProxies:
     Arguments:
         trusted: how many proxies every request passes, or their networks and addresses: `["10.0.0.0/8", "::1"]`;
             `"unix"` stands for one on a Unix socket.
-        headers: `"x-forwarded"` for `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`; `"forwarded"` for `Forwarded`
-            (RFC 7239). One of them, because most proxies write one and hand the other on as the client sent it.
+        headers: `"x-forwarded"` for `X-Forwarded-For` and `-Proto`; `"forwarded"` for `Forwarded` (RFC 7239). Only one
+            of them is read, because most proxies write one and forward the other as the client sent it.
+        host: read `X-Forwarded-Host` too. Only for proxies that always set it: most do not, and forward the one of the
+            client, who would then choose the host in links and redirects. (In `Forwarded`, the host is a part of what
+            the proxy itself writes, so it is always read.)
+        prefix: read `X-Forwarded-Prefix` too, on the same condition.
 
     >>> TrustedProxies(["10.0.0.0/8"], headers="forwarded")
     TrustedProxies(['10.0.0.0/8'], headers='forwarded')
+    >>> TrustedProxies(1, host=True)
+    TrustedProxies(1, headers='x-forwarded', host=True)
 
     Raises `KickError`: `trusted-proxies` and `trusted-proxies-headers`.
     """
 
-    def __init__(self, trusted: int | Sequence[str], *, headers: Headers = "x-forwarded") -> None:
+    def __init__(
+        self,
+        trusted: int | Sequence[str],
+        *,
+        headers: Headers = "x-forwarded",
+        host: bool = False,
+        prefix: bool = False,
+    ) -> None:
         problems: list[KickError] = [] if headers in ("x-forwarded", "forwarded") else [bad_forwarded_headers(headers)]
         self.trusted = trusted
         self.headers = headers
+        self.host = host
+        self.prefix = prefix
         self.count = 0
         self.networks: list[Network] = []
         self.by_socket = False
@@ -112,7 +130,8 @@ class TrustedProxies:
         self._trusts_peer = lru_cache(1024)(self._trusts_text)  # peers are the proxies: a few
 
     def __repr__(self) -> str:
-        return f"TrustedProxies({self.trusted!r}, headers={self.headers!r})"
+        more = "".join(f", {name}=True" for name in OPTIONAL if getattr(self, name))
+        return f"TrustedProxies({self.trusted!r}, headers={self.headers!r}{more})"
 
     def __bool__(self) -> bool:
         return bool(self.count or self.networks or self.by_socket)
@@ -131,13 +150,20 @@ class TrustedProxies:
     def of_text(cls, text: str) -> TrustedProxies | None:
         """Return the same, of an environment variable: a number, or networks with commas between them.
 
+        The words `host` and `prefix` among them stand for the arguments of these names.
+
         >>> TrustedProxies.of_text("10.0.0.0/8, unix"), TrustedProxies.of_text("2"), TrustedProxies.of_text("")
         (TrustedProxies(['10.0.0.0/8', 'unix'], headers='x-forwarded'), TrustedProxies(2, headers='x-forwarded'), None)
+        >>> TrustedProxies.of_text("1, host")
+        TrustedProxies(1, headers='x-forwarded', host=True)
         """
-        text = text.strip()
-        if text.isascii() and text.isdigit():
-            return cls.of(int(text))
-        return cls.of([each.strip() for each in text.split(",") if each.strip()])
+        entries = [each.strip() for each in text.split(",") if each.strip()]
+        networks = [each for each in entries if each not in OPTIONAL]
+        if entries and not networks:
+            raise bad_trusted_proxies(text)
+        is_number = len(networks) == 1 and networks[0].isascii() and networks[0].isdigit()
+        trusted = int(networks[0]) if is_number else networks
+        return cls.of(cls(trusted, host="host" in entries, prefix="prefix" in entries))
 
     def client_of(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> Hop | None:
         """Return the client of a request that `peer` sent, and its target; `None` if `peer` is the client.
@@ -147,7 +173,7 @@ class TrustedProxies:
         """
         if not (self.count or (self.by_socket if peer is None else self._trusts_peer(peer))):
             return None
-        hops = _forwarded(headers) if self.headers == "forwarded" else _x_forwarded(headers)
+        hops = _forwarded(headers) if self.headers == "forwarded" else self._x_forwarded(headers)
         found: Hop | None = None
         known: Hop | None = None
         for passed, hop in enumerate(hops, 1):
@@ -160,6 +186,32 @@ class TrustedProxies:
         if found is None or known is None or found is known:
             return found
         return found._replace(address=known.address, port=known.port)
+
+    def _x_forwarded(self, headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Hop]:
+        """Return the entries of `X-Forwarded-For`, the last one first; the rest is what the nearest proxy says."""
+        lines: list[bytes] = []
+        proto = told = own = prefixed = b""
+        for name, value in headers:
+            if name == b"x-forwarded-for":
+                lines.append(value)
+            elif name == b"x-forwarded-proto":
+                proto = value
+            elif name == b"x-forwarded-host" and self.host:
+                told = value
+            elif name == b"x-forwarded-prefix" and self.prefix:
+                prefixed = value
+            elif name == b"host":
+                own = value
+        prefix = parse_prefix(_last(prefixed))
+        scheme = _scheme(_last(proto))
+        host = None if told == own else _host(_last(told))
+        nothing = True
+        for line in reversed(lines):
+            for entry in reversed(line.decode("latin-1").split(",")):
+                nothing = False
+                yield _hop(entry.strip(" \t"), scheme, host, prefix)
+        if nothing and (scheme or host or prefix):
+            yield Hop(None, 0, scheme, host, prefix)
 
     def _read(self, given: list[Any], problems: list[KickError]) -> None:
         for each in given:
@@ -266,33 +318,6 @@ def parse_address(text: str) -> tuple[Address, int] | None:
 def text_of(address: Address) -> str:
     """Return an address as it is written (RFC 5952)."""
     return inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)
-
-
-def _x_forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Hop]:
-    """Return the entries of `X-Forwarded-For`, the last one first; scheme and host are what the nearest proxy says."""
-    lines: list[bytes] = []
-    proto = told = own = prefixed = b""
-    for name, value in headers:
-        if name == b"x-forwarded-for":
-            lines.append(value)
-        elif name == b"x-forwarded-proto":
-            proto = value
-        elif name == b"x-forwarded-host":
-            told = value
-        elif name == b"x-forwarded-prefix":
-            prefixed = value
-        elif name == b"host":
-            own = value
-    prefix = parse_prefix(_last(prefixed))
-    scheme = _scheme(_last(proto))
-    host = None if told == own else _host(_last(told))
-    nothing = True
-    for line in reversed(lines):
-        for entry in reversed(line.decode("latin-1").split(",")):
-            nothing = False
-            yield _hop(entry.strip(" \t"), scheme, host, prefix)
-    if nothing and (scheme or host or prefix):
-        yield Hop(None, 0, scheme, host, prefix)
 
 
 def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Hop]:

@@ -1,18 +1,18 @@
-"""`session()`: the manager in kick's pipeline."""
+"""`session()`: sessions in the pipeline of kick."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.di import Provider
 from kick.errors import KickError
 from kick.exceptions import HTTPError
-from kick.http import CallNext, RequestContext, Response, Route
+from kick.http import CallNext, RequestContext, Response, Route, Settings
 from kick.http.errors import middleware_order
 from kick.http.mounts import MountedResponse
 from kick.http.response.sse import EventStream
@@ -31,21 +31,24 @@ from kick.session.session import ContextSession
 from kick.session.state import SessionState, Status
 from kick.signing import Secret
 
+_SECRETS: Final = "secrets of sessions"
+"""The fingerprints of all secrets of an application, among what its layers share."""
+
 
 class Use(enum.Enum):
-    """The use that requests to a route make of their session."""
+    """The use of the session on a route."""
 
     FULL = "full"
     PASSIVE = "passive"
-    """The route reads the session and prolongs nothing; what its handler writes is written."""
+    """Requests do not extend the session; a write of the handler is stored."""
     LOOK = "look"
-    """No handler runs: middleware may look, and no session is begun."""
+    """No handler runs. Middleware may read the session, and no new one is stored."""
 
 
 class SessionLayer(PerRoute):
-    """Middleware that `session()` returns: it gives each request its session.
+    """The middleware that `session()` returns: it gives each request its session.
 
-    The layer of a module takes the place of that of the application on the routes of the module.
+    On the routes of a module, `session()` of the module replaces that of the application.
     """
 
     def __init__(self, manager: SessionManager, use: Use = Use.FULL, *, for_mount: bool = False) -> None:
@@ -53,7 +56,7 @@ class SessionLayer(PerRoute):
         self.providers = (Provider(Sessions, value=Sessions(manager)),)
         self.health = {"session store": self._ask_store}
         options = manager.options
-        # Where every request prolongs, rotates or stores the session, it is opened for each.
+        # If each request may extend, rotate or store the session, it is opened on routes that do not use it, too.
         always = options.rolling or options.save_uninitialized or options.rotate_after is not None
         self.optional = use is not Use.FULL or not always
         self._use = use
@@ -61,7 +64,7 @@ class SessionLayer(PerRoute):
         self._everywhere = manager.options.path == "/"
 
     def for_route(self, route: Route | None) -> SessionLayer | None:
-        """Return the layer of the route, or that of the application; `None` where the session is switched off."""
+        """Return the middleware of the route, or that of the application; `None` for `session=False`."""
         chosen = super().for_route(route)
         if not isinstance(chosen, SessionLayer):
             return None
@@ -75,12 +78,12 @@ class SessionLayer(PerRoute):
         return chosen
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
-        """Return the mistakes in its place among the middleware."""
+        """Return the mistakes in the order of the middleware."""
         problems = []
         if any(isinstance(layer, CookieParserLayer) for layer in after):
             problems.append(
                 middleware_order(
-                    "cookie_parser() stands after session(), which needs the cookies.",
+                    "cookie_parser() is listed after session(), which needs the cookies.",
                     "cookie_parser(), session(secret=secret)",
                 )
             )
@@ -91,7 +94,7 @@ class SessionLayer(PerRoute):
         return problems
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
-        """Open the session, hand the request on, and close the session before the response leaves."""
+        """Open the session, call the next middleware, and close the session before the response is sent."""
         if ctx.opened_session is not None:
             return await call_next(ctx)
         if not (self._everywhere or self.manager.is_within(ctx.path)):
@@ -110,7 +113,7 @@ class SessionLayer(PerRoute):
             response.app = self._around(response.app, state)
             return response
         try:
-            closing = self.manager.close(state, response.status_code)
+            closing = self.manager.close(state, 500 if ctx.rolled_back else response.status_code)
             cookies = () if closing is None else await closing
         except Exception:
             self._send_cookies(self.manager.cookies_of(state), ctx)
@@ -124,7 +127,7 @@ class SessionLayer(PerRoute):
         return response
 
     def _around(self, app: ASGIApp, state: SessionState) -> ASGIApp:
-        """Return a mounted application with the session in its scope, to be closed when its response begins."""
+        """Return a mounted application with the session in its scope, which closes it when the response starts."""
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             await serve_with_session(self.manager, state, app, scope, receive, send)
@@ -132,22 +135,42 @@ class SessionLayer(PerRoute):
         return serve
 
     async def _close_after(self, error: Exception, state: SessionState, ctx: RequestContext[Any]) -> None:
-        """Close the session of a handler that raised, when nothing further in has made a response of it."""
-        status = error.status if isinstance(error, HTTPError) else 500
+        """Close the session after an exception that was not made into a response yet."""
+        status = error.status if isinstance(error, HTTPError) and not ctx.rolled_back else 500
         closing = self.manager.close(state, status)
         if closing is not None:
             self._send_cookies(await closing, ctx)
 
     def _send_cookies(self, cookies: tuple[bytes, ...], ctx: RequestContext[Any]) -> None:
-        """Send the cookie with whatever response is sent: the store knows the session by this id, and by no other."""
+        """Send the cookie with any response, because the store knows the session only by this id."""
         for cookie in self.manager.options.cookie.for_scheme(cookies, ctx.scope.get("scheme", "http")):
             ctx.add_raw_header(b"set-cookie", cookie)
         if cookies:
             ctx.add_raw_header(b"cache-control", b"no-store")
 
-    async def _ask_store(self) -> None:
-        """Raise when the store does not answer: a session that does not exist is looked up."""
-        await self.manager.store.load(key_of(draw_id()))
+    def configure(self, settings: Settings) -> None:
+        """Add the secrets to those of the application, which may have several layers and one store."""
+        super().configure(settings)
+        settings.shared.setdefault(_SECRETS, set()).update(self.manager.options.cookie.fingerprints)
+
+    async def start(self) -> None:
+        """Log the problems of the store for this application."""
+        await self.manager.start(self._secrets)
+
+    async def review(self) -> list[KickError]:
+        """Return the problems of the store for this application; nothing is written to the store."""
+        return await self.manager.review(self._secrets, remember=False)
+
+    @property
+    def _secrets(self) -> frozenset[str]:
+        return frozenset(({} if self._shared is None else self._shared).get(_SECRETS, ()))
+
+    async def _ask_store(self) -> KickError | None:
+        """Look up a session that does not exist; return a warning of the store. Raises `SessionUnavailable`."""
+        store: Any = self.manager.store
+        await store.load(key_of(draw_id()))
+        review = getattr(store, "review", None)
+        return next(iter(await review()), None) if review is not None else None
 
     async def aclose(self) -> None:
         """Close the store."""
@@ -177,34 +200,37 @@ def session(
     """Middleware that gives every request a session: `ctx.session`.
 
     Arguments:
-        secret: signs the cookie; at least 32 bytes. Of several, the first signs and all verify; a cookie that was
-            signed with an older one is issued anew.
+        secret: signs the cookie; at least 32 bytes. In a list, the first signs and all verify. A cookie that was
+            signed with an older secret is issued again.
         cookie_name: an RFC 6265 token.
-        max_age: how long a session lives without a write (rolling: without a request); a `timedelta` or seconds.
-        absolute_max_age: the deadline that nothing extends but a login, which starts a new one. By default 30 days, or
-            `max_age` where that is longer; `None` for no deadline.
-        remember_max_age: how long a session lives that `login(..., remember=True)` began.
-        session_check: how soon an open WebSocket or event stream hears that its session has ended in another process.
-        rolling: every request restarts `max_age`, of the cookie and in the store alike; both at most once in a tenth
-            of it, and at most once a minute.
-        save_uninitialized: store sessions that nobody wrote to, and set their cookie. `False` is recommended.
-        rotate_after: draw a new id this long after the last one.
-        grace: how long the old id leads to the new one after such a rotation.
+        max_age: the lifetime of a session without a write (rolling: without a request), as a `timedelta` or in seconds.
+        absolute_max_age: the longest lifetime since the last login; requests and writes do not extend it. By default
+            30 days, or `max_age` if that is longer; `None` for no limit.
+        remember_max_age: the lifetime of a session that `login(..., remember=True)` has begun.
+        session_check: the most seconds until an open WebSocket or event stream is told that its session has ended in
+            another process.
+        rolling: every request restarts `max_age` in the store and in the cookie, but at most once in a tenth of it and
+            once a minute.
+        save_uninitialized: store each new session and set its cookie, even if nothing was written. This costs a record
+            for each client without a cookie. `False` is recommended.
+        rotate_after: the age at which an id is replaced by a new one.
+        grace: the time for which the old id leads to the new one after such a rotation.
         cookie: a `CookieOptions`, or a mapping with the same keys: `{"secure": True, "same_site": "strict"}`.
-        store: where sessions are; `None` for the memory of this process, a URL (`sqlite:///sessions.db`,
-            `redis://host:6379/0`), an `AtomicStore`, or any object with `get`, `set`, `destroy` and perhaps `touch`.
+        store: the place of the sessions: `None` for the memory of this process, a URL (`sqlite:///sessions.db`,
+            `redis://host:6379/0`), an `AtomicStore`, or any object with the coroutine methods `get`, `set` and
+            `destroy`, and perhaps `touch`.
         data: a msgspec Struct or dataclass: the type of `ctx.session.data`.
-        on_store_error: `"error"` answers 503 where the session is used while the store is down; `"anonymous"`
-            gives an empty session that refuses writes.
-        store_timeout: how long the store may take, in seconds or as a `timedelta`.
-        max_size: the most bytes that a session may have, encoded; to grow beyond raises `SessionTooLarge`.
-        on_event: called with each `Event`: created, destroyed, bad signature, ...
+        on_store_error: the result of using the session while the store is down: `"error"` is a 503, `"anonymous"` an
+            empty session that refuses writes.
+        store_timeout: the time limit of a store call, in seconds or as a `timedelta`.
+        max_size: the most bytes of a session, encoded. A write that exceeds it raises `SessionTooLarge`.
+        on_event: a function that is called with each `Event`: created, destroyed, bad signature, ...
 
     >>> session(secret="a secret of at least thirty-two bytes", max_age=timedelta(hours=8)).manager.options.max_age
     28800.0
 
-    Raises `KickError` for a missing or weak secret, a cookie that browsers refuse, an unknown store, a duration
-    that is not above 0; all that is wrong at once.
+    Raises one `KickError` with all mistakes: a missing or weak secret, a cookie that browsers reject, an unknown store,
+    a duration that is not above 0.
     """
     manager = SessionManager.configured(
         secret,

@@ -1,6 +1,6 @@
 """Server-side sessions.
 
-`session()` is the middleware; `ctx.session` is a `Session`; `Sessions` finds those of a person.
+`session()` is the middleware, `ctx.session` is a `Session`, and `Sessions` finds the sessions of a user.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The session cookie: the only place that knows what it looks like."""
+"""The session cookie: its attributes, how it is read and written, and which response sends it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ import dataclasses
 from collections.abc import Collection, Iterable
 from typing import Final, Literal
 
-import msgspec
-
 from kick.cookies import SameSite, attribute_problem, attributes, decode_value, parse_cookies
 from kick.environment import in_production
 from kick.errors import KickError
 from kick.session.errors import bad_session_cookie
-from kick.session.ids import fingerprint, is_well_formed, key_of
+from kick.session.ids import Claim, is_well_formed, key_of
+from kick.session.state import CookieAction, SessionState, Status
 from kick.signing import Signer
 
 _PREFIX: Final = "s:"
-"""Says "signed", in the manner of express-session."""
+"""Means "signed", as in express-session."""
 
 REMEMBERED: Final = 4096
-"""How many `Cookie` headers with a valid signature are remembered: a browser sends the same one again and again."""
+"""The number of verified `Cookie` headers in the cache: a browser sends the same header again and again."""
 
 MOST_CLAIMS: Final = 4
-"""The number of cookies of one request whose sessions are looked up."""
+"""The number of session cookies of one request that are looked up in the store."""
 
 LONGEST_REMEMBERED: Final = 1024
-"""Bytes. What is remembered never takes more than a few MiB, whatever clients send."""
+"""The most bytes of a header in the cache. So the cache stays below a few MiB, whatever clients send."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +32,17 @@ class CookieOptions:
     """The attributes of the session cookie (RFC 6265, section 4.1.2).
 
     Arguments:
-        http_only: out of reach of scripts.
-        secure: over https only; `None` means that it is so in production (`KICK_ENV=production`), `"auto"` that it is
-            so for requests that came over https, as trusted proxies tell it.
-        same_site: `"lax"`, `"strict"` or `"none"`; `"none"` goes with `secure` only.
-        path: below which path the cookie is sent; outside of it there is no session.
-        domain: for which hosts; `None` for the host that set it, and no other.
-        partitioned: one cookie jar for each top-level site (CHIPS).
-        persistent: `False` leaves out `Max-Age`: the cookie ends with the browser.
-        prefix: `"__Host-"` or `"__Secure-"` in front of the name, which browsers then guard (RFC 6265bis, section
-            4.1.3); `"auto"` takes `"__Host-"` wherever secure, path and domain allow it.
-        replaces: names of cookies that are read after the own one, and then removed: for a change of name or prefix.
+        http_only: scripts cannot read the cookie.
+        secure: browsers send it over https only. `None` means true in production (`KICK_ENV=production`); `"auto"`
+            means true for requests over https, also behind a trusted proxy.
+        same_site: `"lax"`, `"strict"` or `"none"`; `"none"` needs `secure`.
+        path: browsers send the cookie to paths below this one; requests to other paths have no session.
+        domain: browsers send it to this host and its sub-domains; `None` means only the host that has set it.
+        partitioned: browsers keep a separate cookie for each top-level site (CHIPS).
+        persistent: `False` omits `Max-Age`, so the cookie is deleted when the browser is closed.
+        prefix: `"__Host-"` or `"__Secure-"` before the name, for which browsers enforce rules (RFC 6265bis, section
+            4.1.3). `"auto"` means `"__Host-"` if secure, path and domain allow it.
+        replaces: former names of the cookie. They are read after the current name, and then removed.
 
     >>> CookieOptions(same_site="strict").http_only
     True
@@ -73,19 +72,19 @@ class CookieOptions:
 
     @property
     def is_secure(self) -> bool:
-        """Whether it is so always: `None` is decided by the environment, and `"auto"` by each request."""
+        """True if all requests get a `Secure` cookie. With `None` the environment decides; `"auto"` is false here."""
         return in_production() if self.secure is None else self.secure != "auto" and bool(self.secure)
 
     def problems(self, name: str) -> list[KickError]:
-        """Why a session cookie of this name could not be set."""
+        """Return the reasons why a session cookie with this name cannot be set."""
         if self.secure not in (True, False, None, "auto"):
-            cause = f"secure is True, False, None or 'auto', not {self.secure!r}"
-            return [bad_session_cookie(cause, 'Take one of them: `cookie={"secure": "auto"}`.')]
+            cause = f"secure must be True, False, None or 'auto', not {self.secure!r}"
+            return [bad_session_cookie(cause, 'Use one of them: `cookie={"secure": "auto"}`.')]
         if self.prefix not in ("", "auto", "__Host-", "__Secure-"):
-            cause = f"prefix is '', 'auto', '__Host-' or '__Secure-', not {self.prefix!r}"
-            return [bad_session_cookie(cause, 'Take one of them: `cookie={"prefix": "auto"}`.')]
+            cause = f"prefix must be '', 'auto', '__Host-' or '__Secure-', not {self.prefix!r}"
+            return [bad_session_cookie(cause, 'Use one of them: `cookie={"prefix": "auto"}`.')]
         if isinstance(self.replaces, str) or self.full_name(name) in self.replaces:
-            cause = f"replaces is a list of names other than {self.full_name(name)!r}, not {self.replaces!r}"
+            cause = f"replaces must be a list of names other than {self.full_name(name)!r}, not {self.replaces!r}"
             return [bad_session_cookie(cause, 'List the former names: `cookie={"replaces": ["old.sid"]}`.')]
         problem = attribute_problem(
             self.full_name(name),
@@ -98,23 +97,8 @@ class CookieOptions:
         return [] if problem is None else [bad_session_cookie(*problem)]
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """The id that a request came with, signed by us."""
-
-    session_id: str
-    key: str
-    """Under which stores know it."""
-    is_current: bool
-    """`False` for a cookie of an older secret or name: it is issued again."""
-    rank: int = 0
-    """0 for the cookie's own name; then the position among the names that it replaces, from 1."""
-
-    def __repr__(self) -> str:
-        return f"<Claim {fingerprint(self.key)}>"
-
-
 class SessionCookie:
-    """Reads and writes the cookie.
+    """Reads and writes the session cookie.
 
     >>> cookie = SessionCookie("kick.sid", Signer("a secret of at least thirty-two bytes"), CookieOptions())
     >>> header = cookie.issue("abcdefghijklmnopqrstuvwxyz0123456789", 60.0).decode()
@@ -147,14 +131,19 @@ class SessionCookie:
 
     @property
     def secrets(self) -> int:
-        """How many secrets its signatures are verified with."""
+        """The number of secrets with which signatures are verified."""
         return len(self._signer)
 
-    def read(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Claim, ...]:
-        """Return what the cookies of the request claim that have a valid signature and hold what can be an id.
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """See `Signer.fingerprints`."""
+        return self._signer.fingerprints
 
-        Those of the own name come first, in the order of the header; then those of the names that it replaces. After a
-        change of domain or path, browsers send two cookies of one name. Of more than four the rest is left out.
+    def read(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Claim, ...]:
+        """Return the ids from the cookies of a request that have a valid signature.
+
+        Cookies with the current name come first, in the order of the header, then those with former names. Browsers
+        send two cookies with one name after a change of the domain or path. Only the first four are returned.
         """
         claims: tuple[Claim, ...] = ()
         for name, line in headers:
@@ -169,12 +158,12 @@ class SessionCookie:
         return claims
 
     def came(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        """Return whether there is a cookie of the name at all, signed or not."""
+        """Return true if the request has a cookie with the name, with or without a valid signature."""
         lines = (line for name, line in headers if name == b"cookie")
         return any(name == self.name for line in lines for name, _ in self._values(line))
 
     def replaced(self, headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
-        """Return the names of the cookies that came and that this one replaces."""
+        """Return the former names of this cookie with which the request has cookies."""
         if len(self._names) == 1:
             return []
         came = {each for name, line in headers if name == b"cookie" for each, _ in self._values(line)}
@@ -201,10 +190,33 @@ class SessionCookie:
             return []
         return [pair for pair in parse_cookies(line.decode("latin-1")) if pair[0] in self._names]
 
+    def decide(self, state: SessionState, *, max_age: float, now: float) -> tuple[bytes, ...]:
+        """Decide about the cookie of the response, from the final state; return the `Set-Cookie` values.
+
+        The id is sent only if the store has confirmed it in this request: a request that has lost a race must not
+        overwrite the cookie that the winner has just set. `max_age` is that of the session, in seconds.
+        """
+        own: tuple[bytes, ...] = ()
+        match state.cookie, state.status:
+            case CookieAction.SEND, Status.STORED:
+                deadline = None if state.record is None else state.record.deadline
+                age = max_age if deadline is None else max(1.0, min(max_age, deadline - now))
+                own = (self.issue(state.require_id(), age, persistent=state.life.get("persistent")),)
+            case CookieAction.REMOVE, Status.DESTROYED | Status.NEW:
+                own = (self.remove(),)
+        if not state.replaced:
+            return own
+        # Cookies of former names are removed when they are no longer needed: this response sends the own cookie, the
+        # browser has it already, or no session lives.
+        is_own = state.claim is not None and state.claim.rank == 0 and state.status is Status.STORED
+        if own or is_own or state.status in (Status.NEW, Status.DESTROYED):
+            return own + tuple(self.remove(name) for name in state.replaced)
+        return ()
+
     def issue(self, session_id: str, max_age: float, *, persistent: bool | None = None) -> bytes:
         """Return the `Set-Cookie` value for an id.
 
-        `max_age` is in seconds and is rounded up. A cookie that is not `persistent` has none: it ends with the browser.
+        `max_age` is in seconds and is rounded up. A cookie that is not `persistent` has no `Max-Age`.
         """
         signed = self._signer.sign(session_id)
         keeps = self.persistent if persistent is None else persistent
@@ -212,15 +224,12 @@ class SessionCookie:
         return f"{self.name}={_PREFIX}{signed}; {age}{self._attributes}".encode("ascii")
 
     def remove(self, name: str | None = None) -> bytes:
-        """Return the `Set-Cookie` value that removes the cookie, or that of a name that it replaces.
-
-        It has the same attributes, and no life left.
-        """
+        """Return the `Set-Cookie` value that removes the cookie, or one with a former name."""
         name = self.name if name is None else name
         return f"{name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {self._attributes}".encode("ascii")
 
     def for_scheme(self, cookies: tuple[bytes, ...], scheme: str) -> tuple[bytes, ...]:
-        """Return `Set-Cookie` values as they go out over a scheme: with `Secure` over https, where `secure="auto"`."""
+        """Return the `Set-Cookie` values for a scheme: with `secure="auto"`, add `Secure` for https."""
         if not self._by_scheme or scheme not in ("https", "wss"):
             return cookies
         return tuple(cookie + b"; Secure" for cookie in cookies)

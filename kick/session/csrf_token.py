@@ -1,11 +1,11 @@
-"""The token against forged requests (CSRF) of a session.
+"""CSRF tokens of a session. `kick.middleware.csrf` compares them.
 
-It is worked out from the session id, so it costs no write, changes whenever the id does, and needs no secret of its
-own: HMAC-SHA256 (RFC 2104) with the id as its key. Neither the id nor another token follows from it, and a store, which
-knows the SHA-256 of the id only, cannot make it.
+A token is derived from the session id: HMAC-SHA256 (RFC 2104) with the id as the key. So it costs no write, changes
+with the id, and needs no secret of its own. Neither the id nor another token can be derived from it. A store knows only
+the SHA-256 of the id, so it cannot make a token.
 
-What is handed out is masked with fresh random bytes: two tokens of one session share nothing, and compression of the
-page tells nobody anything of it (BREACH).
+Each token is masked with new random bytes. So two tokens of one session have nothing in common, and the compressed size
+of a page reveals nothing about the token (BREACH).
 """
 
 from __future__ import annotations
@@ -24,28 +24,29 @@ _PURPOSE: Final = b"kick: csrf"
 
 
 def draw_token(session_id: str) -> str:
-    """A token of a session, another one at each call; 86 characters of the URL-safe base64 alphabet.
+    """Return a token of a session, another one at each call: 86 characters of the URL-safe base64 alphabet.
 
     >>> first, second = draw_token("an id"), draw_token("an id")
-    >>> first == second, is_token_of("an id", first), is_token_of("an id", second), is_token_of("another id", first)
-    (False, True, True, False)
+    >>> first == second, unmasked(first) == unmasked(second) == digest_of("an id")
+    (False, True)
     """
     mask = secrets.token_bytes(_BYTES)
-    return base64url(mask + _xor(mask, _expected(session_id)))
+    return base64url(mask + _xor(mask, digest_of(session_id)))
 
 
-def is_token_of(session_id: str, token: str) -> bool:
-    """Whether a token is of this session. Compares in constant time; takes any text at all and never raises."""
+def unmasked(token: str) -> bytes | None:
+    """Return the digest in a token, to be compared with that of the session; `None` for a text that is no token."""
     if len(token) != TOKEN_LENGTH or not token.isascii():
-        return False
+        return None
     try:
         raw = urlsafe_b64decode(token + "==")
     except NotBase64:
-        return False
-    return len(raw) == 2 * _BYTES and hmac.compare_digest(_xor(raw[:_BYTES], raw[_BYTES:]), _expected(session_id))
+        return None
+    return _xor(raw[:_BYTES], raw[_BYTES:]) if len(raw) == 2 * _BYTES else None
 
 
-def _expected(session_id: str) -> bytes:
+def digest_of(session_id: str) -> bytes:
+    """Return the part of its tokens that belongs to the session, without a mask."""
     return hmac.digest(session_id.encode(), _PURPOSE, "sha256")
 
 

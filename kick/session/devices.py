@@ -1,4 +1,4 @@
-"""Whose sessions there are: "log out my other devices"."""
+"""The sessions of one user on several devices: `Sessions`."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ import msgspec
 from kick.session.data.reserved import CLIENT_FIELD
 from kick.session.data.values import UnreadableValue, decode
 from kick.session.events import SessionEvent
-from kick.session.ids import fingerprint, key_of, successor_key
+from kick.session.ids import fingerprint, key_of
 from kick.session.manager import SessionManager
-from kick.session.operations import MOST_HOPS
-from kick.session.stores.base import Record, Superseded
+from kick.session.races import ask_latest
+from kick.session.stores.base import Record
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One session of somebody, as shown in a list of devices. `key` names it and opens nothing."""
+    """One session of a user, for a list of devices. `key` identifies it and gives no access to it."""
 
     key: str
     created_at: datetime
     last_seen_at: datetime
     expires_at: datetime
     client: Mapping[str, Any]
-    """Where it was started: `ip` and `user_agent`, as far as they were known."""
+    """`ip` and `user_agent` of the device that started the session, if they were known."""
 
     @property
     def fingerprint(self) -> str:
-        """What `session.fingerprint` is in that session: so one finds the present one in the list."""
+        """Equal to `session.fingerprint` of that session, so a handler finds its own session in the list."""
         return fingerprint(self.key)
 
 
 class Sessions:
-    """The sessions of people, found by `session.principal`.
+    """Finds and ends sessions by `session.principal`.
 
     A handler asks for it by type:
 
@@ -52,45 +52,43 @@ class Sessions:
         self._operations = manager.operations
 
     async def of(self, principal: object) -> list[SessionInfo]:
-        """The live sessions of a principal, the one seen last first."""
+        """Return the living sessions of a principal, the last used one first. `None` has none."""
+        if principal is None:
+            return []
         found = await self._operations.ask(self._operations.store.find(str(principal)))
         infos = [info_of(key, record) for key, record in found]
         return sorted(infos, key=lambda info: info.last_seen_at, reverse=True)
 
     async def revoke(self, principal: object, *, except_id: str | None = None) -> int:
-        """End all sessions of a principal but the one with this id; how many were ended.
+        """End all sessions of a principal except the one with this id; return the number of sessions ended.
 
-        Requests that are in flight under one of them can no longer write, and none is given to the principal
-        by a login that was already on its way when this was called and has not been answered when it returns.
-        Like all here, raises `SessionUnavailable` when the store does not answer.
+        Requests that use one of these sessions at the moment can no longer write to it. A login that has begun before
+        this call, and is not complete when it returns, gets no session either. `None` has no sessions.
+
+        Like all methods here, it raises `SessionUnavailable` if the store does not answer.
         """
-        keep = None if except_id is None else await self._present_key(key_of(except_id))
+        if principal is None:
+            return 0
+        keep = None
+        if except_id is not None:  # a parallel request may have rotated it
+            load = self._operations.store.load
+            keep, _ = await ask_latest(key_of(except_id), lambda key: self._operations.ask(load(key)))
         ended = await self._operations.revoke(str(principal), keep=keep)
         if ended:
             self._events.emit(SessionEvent.REVOKED, keep)
         return ended
 
     async def end(self, info: SessionInfo) -> bool:
-        """End the session that a list shows, under whichever id it is by now; whether it was still there."""
+        """End a session of the list, even if its id has changed; return true if it still existed."""
         return await self._operations.end(info.key)
 
     async def purge(self) -> int:
-        """Free what has expired; how many records."""
+        """Delete expired records from the store; return their number."""
         return await self._operations.ask(self._operations.store.purge())
-
-    async def _present_key(self, key: str) -> str:
-        """The key of a session by now: a parallel request may have rotated it."""
-        for _ in range(MOST_HOPS):
-            found = await self._operations.ask(self._operations.store.load(key))
-            successor = successor_key(found.successor) if isinstance(found, Superseded) else None
-            if successor is None:
-                break
-            key = successor
-        return key
 
 
 def info_of(key: str, record: Record) -> SessionInfo:
-    """What a list of devices shows of a record."""
+    """Return the part of a record that a list of devices shows."""
     try:
         client = decode(record.fields[CLIENT_FIELD])
     except (KeyError, UnreadableValue):

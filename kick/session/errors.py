@@ -19,12 +19,12 @@ from kick.exceptions import Conflict, ServiceUnavailable
 
 
 def bad_session_cookie(problem: str, fix: str) -> KickError:
-    """A cookie that browsers would refuse, or that would break the header."""
+    """Return the error of a cookie that browsers would reject, or that would break the header."""
     return KickError("session-cookie", cause=f"The session cookie cannot be set: {problem}.", fix=fix)
 
 
 def bad_session_option(name: str, value: object, expected: str, example: str) -> KickError:
-    """An option of `session()` whose value makes no sense."""
+    """Return the error of an option of `session()` with an invalid value."""
     return KickError(
         "session-option",
         cause=f"session({name}={value!r}): expected {expected}.",
@@ -33,7 +33,7 @@ def bad_session_option(name: str, value: object, expected: str, example: str) ->
 
 
 def unknown_store(shown: str, known: Sequence[str]) -> KickError:
-    """`store=` is neither a URL that kick knows nor a store."""
+    """Return the error of a `store=` that is neither a URL that kick knows nor a store."""
     return KickError(
         "session-store-unknown",
         cause=f"session(store={shown}) is no store. URLs begin with: {', '.join(known)}.",
@@ -43,7 +43,7 @@ def unknown_store(shown: str, known: Sequence[str]) -> KickError:
 
 
 def missing_store_method(store: object, method: str, signature: str) -> KickError:
-    """A store of the user's own that lacks a method, or has it as a plain function."""
+    """Return the error of a custom store that lacks a method, or has it as a plain function."""
     return KickError(
         "session-store-method",
         cause=f"{type(store).__qualname__} has no coroutine method {method!r}.",
@@ -52,7 +52,7 @@ def missing_store_method(store: object, method: str, signature: str) -> KickErro
 
 
 def store_without_index(store: object) -> KickError:
-    """`sessions.of()` or `sessions.revoke()` on a store that has no index by principal."""
+    """Return the error of `sessions.of()` or `sessions.revoke()` on a store without an index by principal."""
     return KickError(
         "session-store-no-index",
         cause=f"{type(store).__qualname__} cannot find sessions by principal: get/set/destroy give no index.",
@@ -72,7 +72,7 @@ def session_name_taken(name: str) -> KickError:
 def session_needed(
     user: str, middleware: str = "", *, switched_off: str | None = None, place: str = "the route"
 ) -> KickError:
-    """`csrf()`, `@Authenticated` and the like where no `session()` runs."""
+    """Return the error of `csrf()`, `@Authenticated` and the like if no `session()` runs."""
     listed = ", ".join(filter(None, ['session(secret=os.environ["SESSION_SECRET"])', middleware]))
     if switched_off is None:
         cause = f"{user} works over the session, and there is no session()."
@@ -84,7 +84,7 @@ def session_needed(
 
 
 def bad_trusted_origin(given: object) -> KickError:
-    """`csrf(trusted_origins=...)` with something that no browser sends as an `Origin`."""
+    """Return the error of a text in `csrf(trusted_origins=...)` that no browser sends as an `Origin`."""
     return KickError(
         "csrf-trusted-origin",
         cause=f"csrf(trusted_origins=[{given!r}]) is no origin: it is a scheme, a host in lower case and a port "
@@ -94,13 +94,15 @@ def bad_trusted_origin(given: object) -> KickError:
 
 
 class SessionUnavailable(ServiceUnavailable, HTTPException):  # type: ignore[misc]
-    """The store did not answer, so this request cannot know its session.
+    """The store did not answer or failed, so the session of this request is not known.
 
-    It is an exception of Starlette too, so that an application of Starlette, FastAPI or Litestar answers 503.
+    `state` says for clients what is wrong with the store.
+
+    It is also an exception of Starlette, so an application of Starlette, FastAPI or Litestar responds with 503.
     """
 
-    def __init__(self) -> None:
-        super().__init__("The session store does not answer.", retry_after=1)
+    def __init__(self, state: str = "does not answer") -> None:
+        super().__init__(f"The session store {state}.", retry_after=1)
         self.status_code = self.status
 
 
@@ -113,7 +115,7 @@ class SessionEnded(Conflict, HTTPException):  # type: ignore[misc]
 
 
 class SessionTooLarge(ValueError):
-    """More data than a session may have. Nothing of the commit was written."""
+    """The session has more data than `max_size` allows. Nothing was written."""
 
     def __init__(self, size: int, limit: int, largest: str) -> None:
         super().__init__(
@@ -123,7 +125,7 @@ class SessionTooLarge(ValueError):
 
 
 class SessionClosed(RuntimeError):
-    """A write that could no longer reach the store, refused where it happens."""
+    """A write to a session that can no longer be stored. It is raised by the write itself."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The session takes no more writes: {reason}")

@@ -1,4 +1,4 @@
-"""What happens to sessions, for logs and for whoever wants to know."""
+"""Events of sessions, for logs and listeners."""
 
 from __future__ import annotations
 
@@ -23,19 +23,23 @@ class SessionEvent(enum.Enum):
     DESTROYED = "destroyed"
     REVOKED = "revoked"
     GONE = "gone"
-    """A request wanted to write to a session that another one had ended."""
+    """A request tried to write to a session that another request had ended."""
     BAD_SIGNATURE = "bad_signature"
     UNKNOWN_ID = "unknown_id"
-    """A signed id that the store does not know: expired, logged out, or stolen and used too late."""
+    """The store does not know the id of a valid cookie: the session has expired or was logged out."""
     AMBIGUOUS_COOKIE = "ambiguous_cookie"
-    """Cookies of several living sessions came. Only `__Host-` keeps out the cookies of a sibling sub-domain."""
+    """A request had cookies of several living sessions. Only the prefix `__Host-` keeps out cookies of sub-domains."""
     WITHHELD = "withheld"
     """A cross-site request wrote to a session whose cookie `SameSite` had withheld. What it wrote was dropped."""
     STORE_ERROR = "store_error"
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One event. `session` is a short hash that tells sessions apart and opens none; `None` where there is none."""
+    """One event.
+
+    `session` is a short hash that identifies the session in logs. It gives no access, and is `None` if no session is
+    known.
+    """
 
     kind: SessionEvent
     session: str | None
@@ -55,7 +59,7 @@ _LEVELS: Final = {
 
 
 class Events:
-    """Hands each event to the logger `kick.session` and to the listener, if there is one.
+    """Passes each event to the logger `kick.session`, and to the listener if there is one.
 
     >>> seen = []
     >>> Events(seen.append).emit(SessionEvent.CREATED, "{abcd}:0123456789abcdef")
@@ -69,7 +73,7 @@ class Events:
         self._listener = listener
 
     def also(self, listener: Listener) -> None:
-        """Tell another listener of every event, before the one there is; it must not raise.
+        """Add a listener that is called before the existing one. It must not raise.
 
         >>> seen = []
         >>> events = Events()
@@ -90,7 +94,7 @@ class Events:
         self._listener = both
 
     def emit(self, kind: SessionEvent, key: str | None, error: BaseException | None = None) -> None:
-        """Tell of one event; an error of the listener is logged and disturbs no request."""
+        """Report one event. An error of the listener is logged and does not affect the request."""
         level = _LEVELS.get(kind, logging.DEBUG)
         listener = self._listener
         if listener is None and not logger.isEnabledFor(level):

@@ -1,4 +1,4 @@
-"""What a session reads in the headers of a request, and changes in those of a response."""
+"""Headers that a session reads from a request and changes in a response."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Final, TypeAlias
 from kick.cookies import SameSite
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
-"""Header names, in lower case, and values, as ASGI has them."""
+"""Header names in lower case, and their values, as in ASGI."""
 
 
 def client_of(scope: Mapping[str, Any]) -> dict[str, Any]:
-    """Where a request comes from, by its ASGI scope, for the list of a person's devices.
+    """Return the IP address and user agent in an ASGI scope, for the list of a user's devices.
 
     >>> client_of({"client": ("192.0.2.1", 50000), "headers": [(b"user-agent", b"curl/8")]})
     {'ip': '192.0.2.1', 'user_agent': 'curl/8'}
@@ -23,10 +23,10 @@ def client_of(scope: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_withheld(scope: Mapping[str, Any], same_site: SameSite | None) -> bool:
-    """Return whether browsers withhold a cookie from a request, by its ASGI scope.
+    """Return true if `SameSite` makes browsers send no cookie with a request, given by its ASGI scope.
 
-    That is so for requests that another site has caused (RFC 6265bis, section 5.2): with `strict` all of them, with
-    `lax` all but top-level navigations by GET or HEAD. `Sec-Fetch-Site` tells, in older browsers `Origin`.
+    They send none if another site has caused the request (RFC 6265bis, section 5.2). With `lax`, top-level navigations
+    by GET or HEAD are an exception. The header `Sec-Fetch-Site` names the site, in older browsers `Origin`.
 
     >>> mode, dest = (b"sec-fetch-mode", b"navigate"), (b"sec-fetch-dest", b"document")
     >>> scope = {"method": "GET", "headers": [(b"sec-fetch-site", b"cross-site"), mode, dest]}
@@ -49,11 +49,11 @@ _TELLING: Final = frozenset({b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-d
 
 
 def _is_of_another_site(origin: bytes | None, host: bytes) -> bool:
-    """Return whether an `Origin` is of another site, as far as that can be told without a list of public suffixes.
+    """Return true if an `Origin` is of another site, as far as this is known without a list of public suffixes.
 
-    A host and its sub-domains are taken for one site; so are two sub-domains of one name with at least two labels.
+    A host and its sub-domains count as one site, and so do two sub-domains of one name with at least two labels.
     """
-    if origin is None or origin == b"null":  # a page with `Referrer-Policy: no-referrer` sends it to its own site, too
+    if origin is None or origin == b"null":  # a page with `Referrer-Policy: no-referrer` sends this to its own site too
         return False
     theirs, ours = (_host_of(each.rpartition(b"//")[2]) for each in (origin, host))
     if theirs == ours or theirs.endswith(b"." + ours) or ours.endswith(b"." + theirs):
@@ -68,7 +68,7 @@ def _host_of(authority: bytes) -> bytes:
 
 
 def finish_headers(headers: RawHeaders, *, accessed: bool, cookies: Collection[bytes]) -> None:
-    """Add the cookie, and say to caches what depends on it (RFC 9110, section 12.5.5; RFC 9111, section 5.2.2.5).
+    """Add the cookie, and the headers for caches (RFC 9110, section 12.5.5; RFC 9111, section 5.2.2.5).
 
     >>> headers = [(b"vary", b"Accept"), (b"cache-control", b"public")]
     >>> finish_headers(headers, accessed=True, cookies=[b"kick.sid=s:..."])

@@ -1,9 +1,9 @@
 """Session ids, and the keys under which stores know them.
 
-An id is 36 characters of the URL-safe base64 alphabet. The first four (24 bits) are its tag and stay the same for as
-long as the session lives; the other 32 (192 random bits) are drawn anew whenever the id changes. A store sees
-the tag, which keeps the old and the new id of a session on one node of a Redis cluster, and the SHA-256 of the
-whole id, from which nobody gets back to the id.
+An id has 36 characters of the URL-safe base64 alphabet. The first four (24 bits) are its tag, which does not change
+while the session lives. The other 32 (192 random bits) are generated again whenever the id changes. A store sees the
+tag and the SHA-256 of the whole id, from which the id cannot be computed. Because of the tag, the old and the new id of
+a session are on the same node of a Redis Cluster.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import secrets
 from hashlib import sha256
 from typing import Final
 
+import msgspec
+
 from kick.signing import base64url
 
 TAG_LENGTH: Final = 4
@@ -21,11 +23,11 @@ _TAG_BYTES: Final = 3
 _KEY_LENGTH: Final = TAG_LENGTH + 3 + 43
 
 is_well_formed: Final = re.compile(r"[A-Za-z0-9_-]{20,128}", re.ASCII).fullmatch
-"""Whether a text can be a session id at all: ours, one of express-session (32 characters) or a UUID."""
+"""Matches a text that can be a session id: one of kick, one of express-session (32 characters) or a UUID."""
 
 
 def draw_id() -> str:
-    """A new id with a tag of its own.
+    """Generate an id with a new tag.
 
     >>> len(draw_id())
     36
@@ -34,7 +36,7 @@ def draw_id() -> str:
 
 
 def draw_successor(session_id: str) -> str:
-    """A new id for the same session: the tag stays, the 192 random bits do not.
+    """Generate a new id for the same session: the same tag, and 192 new random bits.
 
     >>> old = draw_id()
     >>> new = draw_successor(old)
@@ -45,7 +47,7 @@ def draw_successor(session_id: str) -> str:
 
 
 def key_of(session_id: str) -> str:
-    """The key under which stores know a session: `{tag}:` and the SHA-256 of the id, base64url, 43 characters.
+    """Return the key under which stores know a session: `{tag}:`, then the SHA-256 of the id in base64url.
 
     >>> key_of("abcdefghijklmnopqrstuvwxyz0123456789")
     '{abcd}:AR_CmU450lEUFUD4emkJKz8iqGdn9yg95-7ts4l77fY'
@@ -54,26 +56,41 @@ def key_of(session_id: str) -> str:
 
 
 def fingerprint(key: str) -> str:
-    """A short name of a session for log lines: the first 8 characters of the digest in its key."""
+    """Return a short name of a session for logs: the first 8 characters of the digest in its key."""
     return key[7:15]
 
 
-def forward_to_id(new_id: str, old_id: str) -> bytes:
-    """What a store keeps at the old key after a rotation: the new key, and the new id for the holder of the old.
+class Claim(msgspec.Struct, frozen=True):
+    """Session id from a cookie with a valid signature."""
 
-    The id is under a one-time pad: its 32 random characters against 32 bytes drawn from the old id by SHA-256. An old
-    id has at most one successor, so no pad is used twice.
+    session_id: str
+    key: str
+    """The key under which stores know it."""
+    is_current: bool
+    """`False` for a cookie with an older secret or name, which is issued again."""
+    rank: int = 0
+    """0 for the cookie's own name; otherwise the position among the names that it replaces, from 1."""
+
+    def __repr__(self) -> str:
+        return f"<Claim {fingerprint(self.key)}>"
+
+
+def forward_to_id(new_id: str, old_id: str) -> bytes:
+    """Return the marker for the old key after a rotation: the new key, and the new id, encrypted with the old one.
+
+    The new id is encrypted with a one-time pad: the SHA-256 of the old id. An old id has at most one successor, so no
+    pad is used twice.
     """
     return key_of(new_id).encode() + _pad(new_id[TAG_LENGTH:].encode(), old_id)
 
 
 def forward_to_key(new_key: str) -> bytes:
-    """What a store keeps at the old key after a regeneration: the new key, which opens nothing."""
+    """Return the marker for the old key after a regenerate: the new key, from which no id can be computed."""
     return new_key.encode()
 
 
 def successor_id(forward: bytes | None, old_id: str) -> str | None:
-    """The new id, if one was left for the holder of the old one.
+    """Return the new id in a marker, or `None` after a regenerate.
 
     >>> old = draw_id()
     >>> new = draw_successor(old)
@@ -90,7 +107,7 @@ def successor_id(forward: bytes | None, old_id: str) -> str | None:
 
 
 def successor_key(forward: bytes | None) -> str | None:
-    """The key under which the session goes on, whichever way it went.
+    """Return the new key of the session, after a rotation or a regenerate.
 
     >>> successor_key(forward_to_key("{abcd}:0123456789012345678901234567890123456789012"))
     '{abcd}:0123456789012345678901234567890123456789012'

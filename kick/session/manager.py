@@ -1,50 +1,55 @@
-"""`SessionManager`: the way of a session through one request, from the cookie that comes to the cookie that goes.
+"""`SessionManager`: the steps of a session during one request.
 
     open      verify the cookie, load the record, follow rotations
-      handler: reads and writes the session; `operations.py` has what it may ask for
-    close     commit what has changed, prolong, decide about the cookie
+      handler: reads and writes the session (`operations.py`)
+    close     commit the changes, extend the session; `cookie.py` decides about the cookie
 
-Of requests it knows the ASGI scope, of responses the status. `kick.middleware.session` connects it to kick's pipeline,
-`kick.session.asgi.middleware` to every other ASGI application.
+It uses only the ASGI scope of the request and the status of the response. `kick.middleware.session` connects it to the
+pipeline of kick, and `kick.session.asgi.middleware` to other ASGI applications.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from kick.session.cookie import Claim
+from kick.errors import KickError
 from kick.session.data.mapping import OpenContents, SessionData
 from kick.session.data.reserved import OWED_FIELD, TOKEN_FIELD
 from kick.session.errors import SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.headers import is_withheld
-from kick.session.ids import key_of, successor_id
-from kick.session.operations import MOST_HOPS, Operations
+from kick.session.ids import Claim, key_of, successor_id
+from kick.session.operations import Operations
 from kick.session.options import SessionOptions, check_options, tick_of
+from kick.session.races import MOST_HOPS
 from kick.session.session import ContextSession, Session
 from kick.session.state import CookieAction, SessionState, Status
+from kick.session.stores.applications import others, shared_store
 from kick.session.stores.base import KEEP, AtomicStore, Change, Record, Superseded
 from kick.session.stores.url import open_store
 from kick.signing import Secret
+
+logger: Final = logging.getLogger("kick.session")
 
 _NOTHING: Final = Change()
 
 
 class Found(NamedTuple):
-    """The session to which a cookie leads, if it leads to one."""
+    """Result of looking up the session of a cookie."""
 
     claim: Claim
     record: Record | None
     is_superseded: bool = False
-    """The id was given up by a regenerate, whose new id is not for this request."""
+    """A regenerate has replaced the id, and this request must not learn the new one."""
 
 
 class SessionManager:
     """Opens and closes the sessions of an application.
 
-    `open()` before the handler, `close()` before the first byte of the response.
+    Call `open()` before the handler, and `close()` before the first byte of the response.
     """
 
     def __init__(self, options: SessionOptions, store: AtomicStore) -> None:
@@ -64,12 +69,12 @@ class SessionManager:
 
     @classmethod
     def configured(cls, secret: Secret | None, *, store: object = None, **options: Any) -> SessionManager:
-        """Return a manager for the options of `session()`. Raises a `KickError` for all that is wrong with them."""
+        """Return a manager for the options of `session()`. Raises a `KickError` with all mistakes in them."""
         checked = check_options(secret, **options)
         return cls(checked, open_store(store, timeout=checked.store_timeout))
 
     def use(self, store: AtomicStore) -> None:
-        """Keep the sessions in this store from now on, which stands for the one before: timed, say."""
+        """Replace the store, for example by a wrapper that measures time."""
         self.operations.use(store)
 
     def session(self, state: SessionState) -> Session[Any]:
@@ -77,16 +82,48 @@ class SessionManager:
         return ContextSession(state, self.operations)
 
     def is_within(self, path: str) -> bool:
-        """Return whether browsers send the cookie to a path (RFC 6265, section 5.1.4); elsewhere is no session."""
+        """Return true if browsers send the cookie to a path (RFC 6265, section 5.1.4). Other paths have no session."""
         prefix = self.options.path
         return prefix == "/" or path == prefix or path.startswith(prefix if prefix.endswith("/") else prefix + "/")
+
+    # Start
+
+    async def start(self, secrets: frozenset[str] | None = None) -> None:
+        """Log what is wrong with the store for this application, when it starts. See `review`.
+
+        Raises the `KickError` of a store that must not be used so. One that does not answer stops no start.
+        """
+        try:
+            found = await self.review(secrets)
+        except SessionUnavailable:
+            return  # with an event; requests find out for themselves
+        for each in found:
+            logger.warning("%s", each)
+
+    async def review(self, secrets: frozenset[str] | None = None, *, remember: bool = True) -> list[KickError]:
+        """Return what is wrong with the store for this application: it is shared with others, it loses sessions.
+
+        `secrets` are the fingerprints of all secrets of the application, if it has more than those of this cookie; with
+        `remember` the store will know them. Raises `SessionUnavailable`.
+        """
+        found: list[KickError] = []
+        store: Any = self.store
+        recognize = getattr(store, "recognize", None)
+        if recognize is not None:
+            own = secrets or self.options.cookie.fingerprints
+            number = others(own, await self.operations.ask(recognize(own, remember=remember)))
+            found += [shared_store(number)] if number else []
+        review = getattr(store, "review", None)
+        if review is not None:
+            found += await self.operations.ask(review())
+        return found
 
     # Open
 
     async def open(self, scope: Mapping[str, Any]) -> SessionState:
-        """Open the session of a request, by its ASGI scope. Never raises for what a client sent.
+        """Open the session of a request, given by its ASGI scope. Nothing that a client sends makes this raise.
 
-        When the store does not answer, using the session raises `SessionUnavailable`; opening it does not.
+        If the store does not answer, this does not raise either; using the session raises `SessionUnavailable`.
         """
         claims = self.options.cookie.read(scope["headers"])
         if len(claims) == 0:
@@ -108,10 +145,10 @@ class SessionManager:
         return state
 
     async def _open_one_of(self, claims: Sequence[Claim], scope: Mapping[str, Any]) -> SessionState:
-        """Open the first living session of several that the cookies of a request claim."""
+        """Open the first living session of several cookies."""
         operations = self.operations
         if claims[0].rank > 0 and is_withheld(scope, self.options.cookie.same_site):
-            # The own cookie may be there, and withheld: one of a former name must not take its place.
+            # `SameSite` may withhold the current cookie. One with a former name must not replace it then.
             return SessionState(
                 self._open_contents, scope, None, cookie_came=self.options.cookie.came(scope["headers"])
             )
@@ -127,7 +164,7 @@ class SessionManager:
         return state
 
     def _take(self, state: SessionState, found: Sequence[Found]) -> None:
-        """Take over the first session that lives. An id that leads nowhere is not adopted: a new one is drawn."""
+        """Take over the first living session. An id without a session is never adopted: a new session gets a new id."""
         living = {each.claim.key: each for each in reversed(found) if each.record is not None}
         if living:
             first, *others = reversed(living.values())
@@ -142,7 +179,7 @@ class SessionManager:
             self.events.emit(SessionEvent.UNKNOWN_ID, found[0].claim.key)
 
     def _without_claim(self, scope: Mapping[str, Any]) -> SessionState:
-        """Begin a new session, for a client that came without a cookie that this application has signed."""
+        """Begin a new session, for a request without a valid cookie."""
         came = self.options.cookie.came(scope["headers"])
         if came:
             self.events.emit(SessionEvent.BAD_SIGNATURE, None)
@@ -153,7 +190,7 @@ class SessionManager:
         return state
 
     async def _resolve(self, claim: Claim, found: Record | Superseded | None) -> Found:
-        """Take over what another framework has stored under an id, or follow the rotations of the id."""
+        """Follow the rotations of an id. If the id is unknown, take over a session of another framework."""
         if isinstance(found, Record):
             return Found(claim, found)
         operations, options = self.operations, self.options
@@ -178,13 +215,13 @@ class SessionManager:
     # Close
 
     def close(self, state: SessionState, status: int) -> Awaitable[tuple[bytes, ...]] | None:
-        """Seal a session; return what is to be awaited, if the store or the browser has to hear of it.
+        """Seal a session; return an awaitable that saves it, or `None` if there is nothing to save or send.
 
-        Awaiting it saves what is to be saved, and gives the `Set-Cookie` values for the response. `status` is that of
-        the response: from 500 on, nothing is saved that was not saved explicitly.
+        The awaitable returns the `Set-Cookie` values for the response. `status` is that of the response: from 500 on,
+        nothing is saved that was not saved explicitly.
 
-        Raises `SessionUnavailable` when the store fails, and the error of data that cannot be stored; then the response
-        must not be sent, and `cookies_of` says what the one in its place does about the cookie.
+        Raises `SessionUnavailable` if the store fails, and the error of data that cannot be stored. Then this response
+        must not be sent, and `cookies_of` returns the cookies for the error response.
         """
         is_kept = status < 500
         try:
@@ -217,12 +254,12 @@ class SessionManager:
         return self.cookies_of(state)
 
     def _drop(self, state: SessionState, change: Change | None) -> None:
-        """Store nothing of a request from which the cookie was withheld; tell of what a handler wrote."""
+        """Drop the changes of a request from which the cookie was withheld; emit an event if a handler has written."""
         if change is not None and (change.principal is not KEEP or change.set.keys() - {TOKEN_FIELD}):
             self.events.emit(SessionEvent.WITHHELD, None)
 
     async def _prolong(self, state: SessionState) -> None:
-        """Do what time brings: touch a rolling session, draw a new id after `rotate_after`."""
+        """Do what is due: touch a rolling session, or rotate the id after `rotate_after`."""
         options, operations, record = self.options, self.operations, state.record
         if record is None or state.status is not Status.STORED:
             return
@@ -236,40 +273,15 @@ class SessionManager:
             await operations.touch(state)
 
     async def _unasked(self, call: Awaitable[None]) -> None:
-        """Do what no handler has asked for. No request fails because of it: the failure is an event."""
+        """Await a call that no handler has asked for. If it fails, the request does not; there is only an event."""
         try:
             await call
         except SessionUnavailable:
             pass
 
-    # The cookie
-
     def cookies_of(self, state: SessionState) -> tuple[bytes, ...]:
-        """Decide about the cookie of the response, from the final state; return the `Set-Cookie` values.
-
-        The id is sent only when the store has confirmed it in this request: a request that has lost a race must not
-        overwrite the cookie that the winner has just set.
-        """
+        """Return the `Set-Cookie` values for the response, from the final state: see `SessionCookie.decide`."""
         if state.cookie is CookieAction.KEEP and not state.replaced:
             return ()
-        cookie = self.options.cookie
-        own: tuple[bytes, ...] = ()
-        match state.cookie, state.status:
-            case CookieAction.SEND, Status.STORED:
-                persistent = state.life.get("persistent")
-                own = (cookie.issue(state.require_id(), self._cookie_age(state), persistent=persistent),)
-            case CookieAction.REMOVE, Status.DESTROYED | Status.NEW:
-                own = (cookie.remove(),)
-        if not state.replaced:
-            return own
-        # Cookies of former names go as soon as they are not needed: the own one is sent, or lives, or none lives.
-        is_own = state.claim is not None and state.claim.rank == 0 and state.status is Status.STORED
-        if own or is_own or state.status in (Status.NEW, Status.DESTROYED):
-            return own + tuple(cookie.remove(name) for name in state.replaced)
-        return ()
-
-    def _cookie_age(self, state: SessionState) -> float:
-        record, max_age = state.record, self.operations.max_age_of(state)
-        if record is None or record.deadline is None:
-            return max_age
-        return max(1.0, min(max_age, record.deadline - self.operations.now()))
+        operations = self.operations
+        return self.options.cookie.decide(state, max_age=operations.max_age_of(state), now=operations.now())

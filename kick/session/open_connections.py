@@ -1,4 +1,4 @@
-"""Connections that stay open - WebSockets and event streams - and the end of the session they were opened with."""
+"""Open connections (WebSockets and event streams), which are told when their session ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kick.session.stores.base import Record, Superseded
 logger: Final = logging.getLogger("kick.session")
 
 AT_ONCE: Final = 64
-"""The number of sessions that are looked up side by side."""
+"""The number of sessions that are loaded at the same time."""
 
 LEAST_WAIT: Final = 0.05
 """The shortest time between two checks, in seconds."""
@@ -24,7 +24,7 @@ Load: TypeAlias = Callable[[str], Awaitable[Record | Superseded | None]]
 
 
 class _Watched:
-    """A session with open connections: one for each, however many there are."""
+    """A session with its open connections."""
 
     def __init__(self, session_id: str, record: Record) -> None:
         self.session_id = session_id
@@ -33,10 +33,10 @@ class _Watched:
         self.expires_at = record.expires_at
         self.ends: dict[object, End] = {}
         self.merged_into: _Watched | None = None
-        """The one that has its connections, where some were opened under the old id and some under the new."""
+        """The object that has taken over the connections: some were opened under the old id, some under the new."""
 
     def tell(self) -> None:
-        """Tell all connections that the session has ended; an error of one is logged and disturbs no other."""
+        """Tell all connections that the session has ended. An error of one is logged and does not affect the others."""
         ends, self.ends = list(self.ends.values()), {}
         for end in ends:
             try:
@@ -46,7 +46,7 @@ class _Watched:
 
 
 class _InLoop:
-    """The sessions with connections in one event loop. Everything here runs in that loop."""
+    """The sessions with connections in one event loop. All methods run in that loop."""
 
     def __init__(self, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -90,7 +90,7 @@ class _InLoop:
             watched.merged_into = other
 
     async def check(self, sessions: Iterable[_Watched]) -> None:
-        """Ask the store whether sessions live."""
+        """Ask the store which sessions still exist."""
         rest = list(sessions)
         while rest:
             now, rest = rest[:AT_ONCE], rest[AT_ONCE:]
@@ -101,7 +101,7 @@ class _InLoop:
             await asyncio.sleep(self._wait())
             try:
                 await self.check(self.sessions.values())
-            except Exception:  # whatever it is, the connections of others go on being checked
+            except Exception:  # of any kind: the other connections must still be checked
                 logger.exception("the sessions of open connections could not be checked")
 
     def _wait(self) -> float:
@@ -116,7 +116,7 @@ class _InLoop:
         except SessionUnavailable:
             watched.expires_at = max(watched.expires_at, later)
             return
-        if self.sessions.get(key) is not watched:  # it was moved, ended or left while the store was asked
+        if self.sessions.get(key) is not watched:  # it was moved or ended, or its connections closed, meanwhile
             return
         if isinstance(found, Record):
             watched.principal = found.principal
@@ -132,9 +132,9 @@ class _InLoop:
 class Connections:
     """Tells open connections that their session has ended: destroyed, revoked, regenerated or expired.
 
-    An end in this process is told at once. One elsewhere is found by asking the store, every `interval` seconds and
-    when a session should have expired: one call for each session. A rotation is followed, and a store that does not
-    answer ends nothing. Without open connections nothing runs.
+    If a session ends in this process, its connections are told immediately. For sessions that end elsewhere, the store
+    is asked every `interval` seconds, and when a session should have expired: one call for each session. A rotation
+    ends no connection, and neither does a store that does not answer. Without open connections nothing runs.
     """
 
     def __init__(self, load: Load, now: Callable[[], float], interval: float) -> None:
@@ -149,7 +149,7 @@ class Connections:
         return sum(len(each.sessions) for each in list(self._loops.values()))
 
     def add(self, session_id: str, record: Record, end: End) -> Callable[[], None]:
-        """Call `end` once when the session has ended; return a function that takes this back."""
+        """Call `end` once when the session has ended; return a function that cancels this."""
         loop = asyncio.get_running_loop()
         here = self._loops.get(loop)
         if here is None:
@@ -167,7 +167,7 @@ class Connections:
             self._post(here, here.follow, key, session_id)
 
     async def check(self, principal: str) -> None:
-        """Ask the store at once for the sessions of a principal."""
+        """Ask the store now for the sessions of a principal."""
         here = self._loops.get(asyncio.get_running_loop())
         if here is not None:
             await here.check([each for each in here.sessions.values() if each.principal == principal])
@@ -178,28 +178,29 @@ class Connections:
         return list(self._loops.values())
 
     def _post(self, here: _InLoop, call: Callable[..., None], *arguments: str) -> None:
-        """Call a function in the loop that it belongs to: at once if that is the one that runs."""
+        """Call a function in its event loop: immediately if this loop is running."""
         try:
             if asyncio.get_running_loop() is here.loop:
                 call(*arguments)
             else:
                 here.loop.call_soon_threadsafe(call, *arguments)
-        except RuntimeError:  # the other loop was closed in this moment, and its connections with it
+        except RuntimeError:  # the other loop was just closed, and its connections with it
             self._loops.pop(here.loop, None)
 
 
 def connections_of(store: Any, load: Load, now: Callable[[], float], interval: float) -> Connections:
-    """Return the connections of a store: several `session()` or `SessionMiddleware` with one store share them.
+    """Return the connections of a store. Several `session()` or `SessionMiddleware` with one store share them.
 
-    A framework may make a middleware for each of its routes; a logout on one of them ends the sockets of all. They are
-    kept in the attribute `open_connections` of the store, where it takes one. The shortest interval counts.
+    A framework may create a middleware for each of its routes. A logout on one route then ends the sockets of all. The
+    connections are kept in the attribute `open_connections` of the store, if it can have one. The shortest interval
+    counts.
     """
     connections = getattr(store, "open_connections", None)
     if not isinstance(connections, Connections):
         connections = Connections(load, now, interval)
         try:
             store.open_connections = connections
-        except AttributeError:  # a class with slots: each of its users has connections of its own
+        except AttributeError:  # a class with slots: each user of the store has its own connections
             pass
     connections.interval = min(connections.interval, interval)
     return connections

@@ -1,15 +1,6 @@
-"""Operations on a session in its store, and their outcome when another request was first.
+"""Operations on a session in its store, in the order of section 5 of the contract (`docs/sessions.md`).
 
-This file has the rules of races, in the order of section 5 of the contract (`docs/sessions.md`). The store makes each
-operation atomic. What is left to decide here is what a request does when the answer is not the one it hoped for:
-
-| the store answers | the session of this request |
-|---|---|
-| `Committed` | has what was written, and may send its cookie |
-| `Superseded`, by a rotation | goes on under the new id, and the operation is tried again |
-| `Superseded`, by a regenerate | is lost: the new id is not for this request |
-| `GONE` | is lost: destroyed or expired, and never written again |
-| an error | is as it was, and `SessionUnavailable` is raised |
+The store makes each operation atomic. `kick.session.races` decides what happens if another request was first.
 """
 
 from __future__ import annotations
@@ -34,11 +25,11 @@ from kick.session.ids import (
     forward_to_id,
     forward_to_key,
     key_of,
-    successor_id,
     successor_key,
 )
 from kick.session.open_connections import connections_of
 from kick.session.options import SessionOptions, tick_of
+from kick.session.races import MARKER_SECONDS, Races, ask_latest
 from kick.session.state import CookieAction, SessionState, Status
 from kick.session.stores.base import (
     CHANGED,
@@ -55,25 +46,19 @@ from kick.session.stores.memory import MemoryStore
 
 logger: Final = logging.getLogger("kick.session")
 
-MOST_HOPS: Final = 16
-"""The number of rotations through which an old id is followed."""
-
-MARKER_SECONDS: Final = 60.0
-"""How long a store knows that an id was given up by a regenerate: requests that began before it are in flight."""
-
 T = TypeVar("T")
 
 
 class Operations:
-    """Carries out the operations of sessions: create, commit, increment, move, destroy, touch, confirm.
+    """Operations of sessions: create, commit, increment, move, destroy, touch, confirm.
 
-    After each, one of two things is true: the session is as it was and an exception is raised, or its status says how
-    it stands with the store.
+    If an operation raises, the session has not changed. Otherwise its status tells the result.
     """
 
     def __init__(self, options: SessionOptions, store: AtomicStore, events: Events) -> None:
         self.options = options
         self.events = events
+        self.races = Races(events)
         self._rolls = options.rolling
         self.use(store)
         self.connections = connections_of(
@@ -87,15 +72,16 @@ class Operations:
         """Send operations to this store from now on."""
         self.store = store
         self.is_in_memory = type(store) is MemoryStore
-        """A store in memory neither fails nor keeps anybody waiting."""
+        """A store in memory never fails or waits, so it needs no time limit."""
         self.now: Callable[[], float] = getattr(store, "now", time)
         self._disown: Callable[[str], Awaitable[None]] | None = getattr(store, "disown", None)
+        self._explain: Callable[[Exception], str | None] = getattr(store, "explain", lambda _: None)
         self._time_limit = None if getattr(store, "keeps_time", False) else self.options.store_timeout
 
-    # Writing: all or nothing, key by key, and never to a session that has ended (5.1 to 5.4)
+    # Writes: all or nothing, key by key, and never to a session that has ended (5.1 to 5.4)
 
     async def save(self, state: SessionState) -> bool:
-        """Write what has changed; return whether the session is in the store."""
+        """Write the changes; return true if the session is in the store."""
         if self.is_withheld(state):
             return False
         if state.status is Status.NEW:
@@ -109,7 +95,7 @@ class Operations:
         return state.status is Status.STORED
 
     async def create(self, state: SessionState, change: Change) -> None:
-        """Store a new session, under an id that nobody else has."""
+        """Store a new session, under an id that no other session has."""
         change = self._prepared(state, change)
         while True:
             session_id = state.require_id()
@@ -119,7 +105,7 @@ class Operations:
             answer = await self.ask(self.store.create(key, change, max_age=age, absolute_max_age=deadline))
             if isinstance(answer, Committed):
                 break
-            if was_sent:  # the first create, whose answer was lost, was carried out
+            if was_sent:  # the answer to the first create was lost, but the store has carried it out
                 found = await self.ask(self.store.load(key))
                 if isinstance(found, Record):
                     state.recreated(key, found)
@@ -140,17 +126,17 @@ class Operations:
         self.events.emit(SessionEvent.CREATED, key)
 
     async def commit(self, state: SessionState, change: Change, *, only: str | None = None) -> Mapping[str, int] | None:
-        """Commit under whichever id the session has by now; return the counters that were incremented.
+        """Commit a change under the current id of the session; return the counters that were incremented.
 
-        Returns `None` when the change expects something else than the store has. `only` is the key of a change that is
-        about one key, while others may be pending.
+        Return `None` if the store does not have the values that the change expects. `only` is the key of a change of
+        one key, while changes of other keys may be pending.
         """
         fields = state.fields
         grows = change.principal is not KEEP
         for name, raw in change.set.items():
             if len(raw) > len(fields.get(name, b"")):
                 grows = True
-        if grows:  # only then its size is added up
+        if grows:  # only then the size can exceed its limit
             change = self._prepared(state, change)
         if state.is_accepted or OWED_FIELD in fields:
             change = self._with_owed_cookie(state, change)
@@ -164,25 +150,25 @@ class Operations:
                 self._committed(state, change, answer, max_age, only)
                 return answer.counters
             if isinstance(answer, Superseded):
-                self._follow(state, answer)
+                self.races.follow(state, answer, now=self.now())
             elif answer is NOT_A_COUNTER:
                 (name,) = change.increment
                 raise TypeError(f"session.data[{name!r}] does not hold a whole number of 64 bits")
             elif answer is CHANGED:
                 return None
             else:
-                self._lose(state, Status.GONE)
+                self.races.lose(state, Status.GONE)
         return {}
 
     async def increment(self, state: SessionState, key: str, by: int) -> int:
-        """Add to a whole number in the store itself; return the sum."""
+        """Add to an integer in the store itself; return the sum."""
         key = check_key(key)
         if type(by) is not int:
-            raise TypeError(f"a count goes up or down by an int, not by {by!r}")
+            raise TypeError(f"increment() needs an int, not {by!r}")
         shape = self.options.shape
         if shape is not None and shape.defaults.get(key, b"0") not in (b"0", b"null"):
-            raise TypeError(f"counting begins at 0: give the field {key!r} the default 0")
-        if self.is_withheld(state):  # dropped at the end of the request, like all that is written here
+            raise TypeError(f"increment() counts from 0: give the field {key!r} the default 0")
+        if self.is_withheld(state):  # dropped at the end of the request, like every write of it
             contents = state.open()
             held = contents.value.get(key, 0) if shape is None else getattr(contents.value, key)
             contents.assign(key, (held or 0) + by)
@@ -197,7 +183,7 @@ class Operations:
         return counters[key]
 
     async def modify(self, state: SessionState, key: str, function: Callable[[Any], Any], default: Any) -> Any:
-        """Read a value, change it and store it, again and again until no other request was faster."""
+        """Read, change and store a value; repeat this if another request has changed it meanwhile."""
         key = check_key(key)
         contents = state.open()
         changed, dropped = contents.pending(key)
@@ -223,21 +209,21 @@ class Operations:
         raise SessionEnded
 
     async def reload(self, state: SessionState) -> bool:
-        """Read the session again and drop what is not stored; return whether it is still there."""
+        """Load the session again and drop unsaved changes; return true if it still exists."""
         while state.status is Status.STORED:
             found = await self.ask(self.store.load(state.require_key()))
             if isinstance(found, Record):
                 state.reloaded(found)
                 return True
-            self._follow_or_lose(state, found)
+            self.races.follow_or_lose(state, found, now=self.now())
         return False
 
-    # A new id: one change wins (5.5, 5.6)
+    # A new id: of several requests, one succeeds (5.5, 5.6)
 
     async def regenerate(
         self, state: SessionState, keep: Collection[str] | None, *, new_deadline: bool = False
     ) -> None:
-        """Draw a new id and end the old one; `keep` names the keys that go along, `None` all of them."""
+        """Generate a new id and end the old one. `keep` names the keys that are kept; `None` keeps all."""
         if state.status is Status.NEW:
             state.renewed()
             if keep is not None:
@@ -249,7 +235,7 @@ class Operations:
             state.restarted()
 
     async def rotate(self, state: SessionState, *, max_age: float | None = None) -> None:
-        """Draw a new id to which the old one leads for `grace`; the session then lives for `max_age` seconds."""
+        """Generate a new id, to which the old one leads for `grace`. The session then lives for `max_age` seconds."""
         if state.status is Status.STORED:
             await self._move(state, None, max_age=max_age or self.max_age_of(state), leads_on=True)
 
@@ -290,20 +276,20 @@ class Operations:
                 self.events.emit(SessionEvent.ROTATED if leads_on else SessionEvent.REGENERATED, new_key)
                 return
             if isinstance(answer, Superseded):
-                self._follow(state, answer)
-                if leads_on:  # the other request has done what this one wanted
+                self.races.follow(state, answer, now=self.now())
+                if leads_on:  # the other request has already rotated the id
                     return
             elif answer is not TAKEN:
-                self._lose(state, Status.GONE)
+                self.races.lose(state, Status.GONE)
                 if not leads_on:
                     state.restarted()
         if state.status is Status.SUPERSEDED and keep is not None:
             state.forgot_all_but(keep)
 
-    # The end, for every request (5.3)
+    # The end of a session, for every request (5.3)
 
     async def destroy(self, state: SessionState) -> None:
-        """End the session, under whichever id a parallel request has given it."""
+        """End the session, even if a parallel request has given it a new id."""
         if state.status is Status.NEW:
             state.destroyed()
         elif state.status is Status.STORED and self._disown is not None:
@@ -318,58 +304,52 @@ class Operations:
                 state.destroyed()
                 self.connections.ended(key)
             else:
-                self._lose(state, Status.GONE)
+                self.races.lose(state, Status.GONE)
         if state.rivals:
             await asyncio.gather(*(self.end(key) for key in state.rivals))
 
-    async def end(self, key: str | None) -> bool:
-        """End the session of a key, under whichever id it has by now; return whether it was still there."""
-        for _ in range(MOST_HOPS):
-            if key is None:
-                break
-            ended = await self.ask(self.store.destroy(key))
-            if not isinstance(ended, Superseded):
-                self.connections.ended(key)
-                return ended
-            key = successor_key(ended.successor)
-        return False
+    async def end(self, key: str) -> bool:
+        """End the session of a key, even if its id has changed; return true if it still existed."""
+        key, ended = await ask_latest(key, lambda key: self.ask(self.store.destroy(key)))
+        if not isinstance(ended, bool):  # too many rotations at once
+            return False
+        self.connections.ended(key)
+        return ended
 
     async def revoke(self, principal: str, *, keep: str | None) -> int:
-        """End the sessions of a principal but the one with the key `keep`; return how many were ended."""
+        """End all sessions of a principal except the one with the key `keep`; return the number of sessions ended."""
         ended = await self.ask(self.store.revoke(principal, keep=keep))
         await self.connections.check(principal)
         return ended
 
-    # Time: never revives, never shortens (5.7)
+    # Lifetime: an operation never revives a session or shortens its life (5.7)
 
     async def touch(self, state: SessionState) -> None:
-        """Let the session live for `max_age` from now, and its cookie with it."""
+        """Let the session and its cookie live for `max_age` from now."""
         if await self.ask(self.store.touch(state.require_key(), max_age=self.max_age_of(state))):
             state.confirmed()
         else:
             await self.confirm(state)
 
     async def confirm(self, state: SessionState, *, sends_cookie: bool = True) -> None:
-        """Check that the session is still there, and under which id, before its cookie is sent."""
+        """Check that the session still exists, and find its current id, before its cookie is sent."""
         while state.status is Status.STORED:
             found = await self.ask(self.store.load(state.require_key()))
             if isinstance(found, Record):
                 if sends_cookie:
                     state.confirmed()
                 return
-            self._follow_or_lose(state, found)
+            self.races.follow_or_lose(state, found, now=self.now())
 
     def max_age_of(self, state: SessionState) -> float:
-        """Return how long a session lives, in seconds: by its own `max_age`, or by that of all sessions."""
+        """Return the lifetime of a session in seconds: its own `max_age`, or that of the application."""
         return float(state.life.get("max_age") or self.options.max_age)
 
     def is_withheld(self, state: SessionState) -> bool:
-        """Return whether no session may begin in this request.
+        """Return true if this request must not store a new session.
 
-        That is so where no handler runs, and where the cookie of a session may have been withheld from the request.
-
-        A new cookie would then replace that of a session which is alive, so nothing is stored and none is sent, unless
-        the handler asks for a new session.
+        It must not if no handler runs, or if `SameSite` may have withheld a cookie. A new cookie would then replace the
+        one of a living session. An exception is a handler that asks for a new session.
         """
         if state.status is not Status.NEW:
             return False
@@ -382,11 +362,11 @@ class Operations:
     # The store and its time limit
 
     def ask(self, call: Awaitable[T]) -> Awaitable[T]:
-        """Return what the store answers, within the time limit; `SessionUnavailable` for every failure of it."""
+        """Await an answer of the store within the time limit. Raises `SessionUnavailable` for every failure."""
         return call if self.is_in_memory else self.guarded(call)
 
     async def guarded(self, call: Awaitable[T]) -> T:
-        """Return the answer of a store that is known not to be in memory, as `ask` does."""
+        """Do the same as `ask`, for a store that is not in memory."""
         try:
             if self._time_limit is None:
                 return await call
@@ -396,7 +376,8 @@ class Operations:
             raise
         except Exception as error:
             self.events.emit(SessionEvent.STORE_ERROR, None, error)
-            raise SessionUnavailable from error
+            state = self._explain(error)
+            raise (SessionUnavailable() if state is None else SessionUnavailable(state)) from error
 
     # Outcomes
 
@@ -407,34 +388,16 @@ class Operations:
         before, tick = state.record.expires_at, tick_of(max_age)
         counts_as_seen = self._rolls or change.principal is not KEEP
         state.committed(change, answer, now=self.now() if counts_as_seen else None, only=only)
-        # The browser's cookie is prolonged along with the session, now and then: not with every write.
+        # The cookie of the browser is extended together with the session, but not with every write.
         is_later = before // tick != answer.expires_at // tick
         settles = OWED_FIELD in change.delete or LIFE_FIELD in change.set or LIFE_FIELD in change.delete
         if is_later or settles or state.cookie is CookieAction.CONFIRM:
             state.confirmed()
 
-    def _follow(self, state: SessionState, answer: Superseded) -> None:
-        """Go on under the id that another request has given the session, if this request may know it."""
-        successor = successor_id(answer.successor, state.require_id())
-        if successor is None:
-            self._lose(state, Status.SUPERSEDED)
-        else:
-            state.followed(successor, now=self.now())
-
-    def _follow_or_lose(self, state: SessionState, answer: Superseded | None) -> None:
-        if isinstance(answer, Superseded):
-            self._follow(state, answer)
-        else:
-            self._lose(state, Status.GONE)
-
-    def _lose(self, state: SessionState, status: Status) -> None:
-        self.events.emit(SessionEvent.GONE, state.key)
-        state.lost(status)
-
-    # Changes on their way to the store
+    # Changes before they are sent to the store
 
     def _prepared(self, state: SessionState, change: Change) -> Change:
-        """Return the change as it goes to the store. Raises `SessionTooLarge`."""
+        """Return the change as the store gets it. Raises `SessionTooLarge`."""
         fields, most = state.fields, self.options.max_size
         if sum(map(len, fields.values())) + sum(map(len, change.set.values())) > most and change.set:
             after = {**{name: raw for name, raw in fields.items() if name not in change.delete}, **change.set}
@@ -448,10 +411,10 @@ class Operations:
         return replace(change, set={**change.set, CLIENT_FIELD: client})
 
     def _with_owed_cookie(self, state: SessionState, change: Change) -> Change:
-        """Return the change with a note of the cookie that a WebSocket owes, or without the note that is settled now.
+        """Add the note that a WebSocket has extended the session, or remove the note in a response with a cookie.
 
-        A WebSocket can send no cookie. Without the note, its writes would keep every other request from sending one:
-        for the store, the session has just been prolonged.
+        A WebSocket cannot send a cookie. Without the note, other requests would not send one either after its writes,
+        because the store has just extended the session.
         """
         if state.is_accepted:
             turn = b"%d" % ((self.now() + self.options.max_age) // tick_of(self.options.max_age))
@@ -463,7 +426,7 @@ class Operations:
 
 
 def _value_of(contents: Contents, key: str, raw: bytes | None, default: Any) -> Any:
-    """Return the value of stored bytes, or the default where there are none, or none that can be read."""
+    """Return the value of stored bytes; the default if there are none that can be read."""
     if raw is not None:
         try:
             return contents.decode(key, raw)
@@ -473,8 +436,8 @@ def _value_of(contents: Contents, key: str, raw: bytes | None, default: Any) -> 
 
 
 def _applied(function: Callable[[Any], Any], value: Any, key: str) -> Any:
-    """Return what a function makes of a value. Raises `TypeError` when it seems to have changed the value in place."""
+    """Call a function with a value. Raises `TypeError` if the function seems to have changed the value in place."""
     changed = function(value)
     if changed is None and isinstance(value, list | dict):
-        raise TypeError(f"the function that modifies {key!r} returned None: it has to return the new value")
+        raise TypeError(f"the function that modifies {key!r} returned None; it must return the new value")
     return changed

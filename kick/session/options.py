@@ -1,4 +1,4 @@
-"""The options of `session()`, checked."""
+"""Checked options of `session()`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Duration: TypeAlias = timedelta | float
 OnStoreError: TypeAlias = Literal["error", "anonymous"]
 
 DEADLINE: Final = timedelta(days=30)
-"""The default of `absolute_max_age`: without a deadline, a stolen cookie that is used is good for ever."""
+"""The default of `absolute_max_age`. Without a deadline, a stolen cookie could be used forever."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOptions:
-    """What `session()` was told, in seconds and checked; what each means stands in its docstring."""
+    """The options of `session()`, checked and in seconds. Its docstring explains each of them."""
 
     cookie: SessionCookie
     path: str
@@ -73,7 +73,7 @@ def check_options(
     on_event: Listener | None = None,
 ) -> SessionOptions:
     """Check the options of `session()`. Raises a `KickError` for all that is wrong with them at once."""
-    problems: list[KickError] = [*secret_problems(secret, "session()")]
+    problems: list[KickError] = [*secret_problems(secret, "session()", only_first_signs=True)]
     attributes = _cookie_options(cookie, problems)
     problems += attributes.problems(cookie_name)
     seconds = _Seconds(problems)
@@ -131,7 +131,7 @@ def _cookie_options(cookie: CookieOptions | Mapping[str, Any] | None, problems: 
 
 
 class _Seconds:
-    """Turns durations into seconds and collects those that make no sense."""
+    """Converts durations to seconds and collects the errors of those that are invalid."""
 
     def __init__(self, problems: list[KickError]) -> None:
         self._problems = problems

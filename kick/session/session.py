@@ -1,4 +1,4 @@
-"""`ctx.session`: the session as a handler sees it."""
+"""`Session`, the class of `ctx.session`."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
     | | |
     |---|---|
     | `session.data` | the values; also `session["key"]` |
-    | `await session.regenerate()` | a new id, the old one ended at once: after a login or a change of rights |
-    | `await session.destroy()` | ended for good: a logout |
-    | `await session.save()` | in the store now; otherwise it is saved before the response leaves |
-    | `await session.increment("n")` | counted in the store, whatever other requests do |
-    | `await session.modify("cart", function, [])` | changed together with other requests |
-    | `await session.reload()` | what other requests have written |
-    | `session.max_age`, `session.persistent` | the life of this session alone |
-    | `session.principal = user_id` | can be found and revoked by `Sessions` |
-    | `session.flash["status"] = "Saved"` | for the next page |
+    | `await session.regenerate()` | replaces the id and ends the old one: after a login or a change of rights |
+    | `await session.destroy()` | ends the session: a logout |
+    | `await session.save()` | saves now; otherwise the session is saved before the response is sent |
+    | `await session.increment("n")` | counts in the store, so parallel requests lose no count |
+    | `await session.modify("cart", function, [])` | changes a value; no change of a parallel request is lost |
+    | `await session.reload()` | reads what other requests have written |
+    | `session.max_age`, `session.persistent` | the lifetime of this session only |
+    | `session.principal = user_id` | `Sessions` finds and revokes the session by this id |
+    | `session.flash["status"] = "Saved"` | a value for the next page |
     | `session.csrf_token` | the token that `csrf()` expects with a request |
 
-    Nothing need be declared as changed, and what has not changed is not written.
+    Changes are found automatically, and only changed values are written.
     """
 
     __slots__ = ()  # for subclasses that are dicts: those of a base class would be in the way
@@ -52,19 +52,19 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
     @property
     def id(self) -> str:
-        """The session id. Whoever has it, signed, has the session: never log it."""
+        """The session id. Never log it: together with the signature it gives access to the session."""
         self._state.touch()
         return self._state.require_id()
 
     @property
     def fingerprint(self) -> str:
-        """A short name of the session, 8 characters, to show and to log: it opens nothing."""
+        """A short name of the session for pages and logs, 8 characters. It gives no access to the session."""
         self._state.touch()
         return fingerprint(self._state.require_key())
 
     @property
     def data(self) -> DataT:
-        """The values of the session: a mapping, or an instance of the type that `session(data=...)` names."""
+        """The values of the session: a mapping, or an instance of the type in `session(data=...)`."""
         contents = self._state.contents
         if contents is None or not self._state.accessed:
             contents = self._state.look()
@@ -96,16 +96,16 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
     @property
     def reserved(self) -> Reserved:
-        """Values that kick and other libraries keep beside the application's data, by name."""
+        """Values of kick and other libraries by name, separate from the application's data."""
         self._state.touch()
         return self._state.open_reserved()
 
     @property
     def csrf_token(self) -> str:
-        """The token that `csrf()` expects with a request of this session, for the pages and clients it is sent to.
+        """The CSRF token of this session: put it into pages, so that their requests can send it to `csrf()`.
 
-        Every reading gives another one, and all of them are good until the id changes: with `regenerate()`, `rotate()`,
-        a login. Reading it writes nothing, except that a new session is stored.
+        Each read returns another token. All of them are valid until the id changes, by `regenerate()`, `rotate()` or a
+        login. Reading it writes nothing, except that a new session is stored.
         """
         self._state.touch()
         if self._state.status is Status.NEW:
@@ -114,20 +114,20 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
     @property
     def is_new(self) -> bool:
-        """`True` when this request began the session."""
+        """`True` if this request has created the session."""
         self._state.touch()
         return self._state.is_new
 
     @property
     def created_at(self) -> datetime | None:
-        """The moment when the session was first stored; `None` when it is not stored yet."""
+        """The time at which the session was first stored; `None` if it is not stored yet."""
         self._state.touch()
         record = self._state.record
         return None if record is None else datetime.fromtimestamp(record.created_at, UTC)
 
     @property
     def expires_at(self) -> datetime | None:
-        """The moment when it ends if nothing prolongs it; `None` when it is not stored yet."""
+        """The time at which the session ends if nothing extends it; `None` if it is not stored yet."""
         self._state.touch()
         record = self._state.record
         return None if record is None else datetime.fromtimestamp(record.expires_at, UTC)
@@ -144,10 +144,10 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
     @property
     def max_age(self) -> float:
-        """How long this session lives without a write (rolling: without a request), in seconds.
+        """The lifetime of this session without a write (rolling: without a request), in seconds.
 
-        Set it, in seconds or as a `timedelta`, for this session alone; `None` gives it the life of all sessions again.
-        It never passes the absolute deadline. The cookie follows.
+        Set it in seconds or as a `timedelta`, for this session only. `None` restores the `max_age` of the application.
+        The session never lives longer than its absolute deadline. Its cookie gets the same lifetime.
         """
         self._state.touch()
         return self._operations.max_age_of(self._state)
@@ -161,7 +161,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
     @property
     def persistent(self) -> bool:
-        """`True` when the cookie outlives the browser. Set it for this session alone."""
+        """`True` if the cookie stays when the browser is closed. Set it for this session only."""
         self._state.touch()
         return bool(self._state.life.get("persistent", self._operations.options.cookie.persistent))
 
@@ -170,9 +170,9 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         self._set_life(persistent=bool(value))
 
     def remember(self, remember: bool = True) -> None:  # `remember(body.remember)` reads well
-        """Let the session live for `remember_max_age`, with a cookie that outlives the browser: "remember me".
+        """Let the session live for `remember_max_age`, with a cookie that stays when the browser is closed.
 
-        `remember(False)` gives it the life of all sessions again.
+        `remember(False)` restores the lifetime of the application's sessions.
         """
         if remember:
             self._set_life(max_age=self._operations.options.remember_max_age, persistent=True)
@@ -187,18 +187,17 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         else:
             self._state.open_reserved().remove(LIFE)
 
-    # What goes to the store at once
+    # Methods that write to the store immediately
 
     async def regenerate(self, *, keep: bool | Collection[str] = True, new_deadline: bool = False) -> None:
-        """Draw a new id and end the old one at once; nothing leads from the old to the new.
+        """Generate a new id and end the old one immediately. The old id does not lead to the new one.
 
-        Call it after a login and after every change of rights, so that an id that somebody else planted or saw
-        before is worth nothing after. `keep=False` leaves the data behind, `keep=["cart"]` takes only those keys
-        along; with either, the principal stays behind too. `new_deadline=True` starts `absolute_max_age` again, as a
-        login does.
+        Call it after a login and after every change of rights, so that an id that somebody else knows becomes
+        worthless (session fixation). `keep=False` drops the data, `keep=["cart"]` keeps only these keys; both drop the
+        principal. `new_deadline=True` restarts `absolute_max_age`, as a login does.
 
-        A session that another request destroyed meanwhile starts empty. When the store fails, `SessionUnavailable`
-        is raised, and the id, the data and the cookie are as they were.
+        If another request has destroyed the session meanwhile, a new, empty session begins. If the store fails,
+        `SessionUnavailable` is raised, and the id, the data and the cookie do not change.
         """
         self._state.require_new_id()
         if isinstance(keep, str):
@@ -208,35 +207,35 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
             await self._operations.regenerate(self._state, kept, new_deadline=new_deadline)
 
     async def rotate(self) -> None:
-        """Draw a new id as `regenerate()` does, but let the old one lead to it for a while (`grace`).
+        """Generate a new id as `regenerate()` does, but let the old one lead to it for the time of `grace`.
 
-        For a change of id by time, under requests that are in flight. Not for a login.
+        It is for a change of the id by time, while other requests still use the old one. Do not use it for a login.
         """
         self._state.require_new_id()
         async with self._state.lock():
             await self._operations.rotate(self._state)
 
     async def destroy(self) -> None:
-        """End the session in the store, for every request, and remove the cookie. Twice is as good as once."""
+        """End the session in the store, for every request, and remove the cookie. A second call does nothing."""
         self._state.require_usable()
         async with self._state.lock():
             await self._operations.destroy(self._state)
 
     async def save(self) -> bool:
-        """Write what has changed to the store now; return whether the session is there.
+        """Write all changes to the store now; return true if the session is in the store.
 
-        `False` when another request has ended the session meanwhile, or this one has destroyed it: then
-        nothing was written. When nothing has changed, the store is asked whether the session is still there.
+        Return false if another request has ended the session meanwhile, or this one has destroyed it. Then nothing was
+        written. If nothing has changed, the store is only asked for the session.
         """
         self._state.require_usable()
         async with self._state.lock():
             return await self._operations.save(self._state)
 
     async def increment(self, key: str, by: int = 1) -> int:
-        """Add to a whole number in the store itself and return the sum; a key that is not there counts from 0.
+        """Add to an integer in the store itself and return the sum. A missing key counts from 0.
 
-        Parallel requests lose no count. Raises `TypeError` when the key holds something else, and
-        `SessionEnded`, a 409, when another request has ended the session.
+        Parallel requests lose no count. Raises `TypeError` if the value is not an integer, and `SessionEnded` (409) if
+        another request has ended the session.
         """
         self._state.touch()
         self._state.require_writable()
@@ -244,14 +243,14 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
             return await self._operations.increment(self._state, key, by)
 
     async def modify(self, key: str, function: Callable[[Any], Any], default: Any = None) -> Any:
-        """Change a value together with other requests: none of the changes is lost. Return the new value.
+        """Change a value so that no change of a parallel request is lost; return the new value.
 
-        `function` gets the value that the store has (`default` where there is none) and returns the new one. It is
-        called again when another request has changed the value meanwhile, so it should do nothing else. A value that
-        this request has assigned to the key is stored first.
+        `function` gets the value in the store, or `default` if there is none, and returns the new value. It is called
+        again if another request has changed the value meanwhile, so it should have no side effects. A value that this
+        request has assigned to the key is stored first.
 
-        Raises `SessionEnded`, a 409, when another request has ended the session, and `TypeError` for a function that
-        returns `None` in place of a list or dict.
+        Raises `SessionEnded` (409) if another request has ended the session, and `TypeError` for a function that
+        returns `None` instead of a list or dict.
 
         >>> from kick import RequestContext
         >>> async def add(ctx: RequestContext, item: str) -> list[str]:
@@ -263,9 +262,9 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
             return await self._operations.modify(self._state, key, function, default)
 
     async def reload(self) -> bool:
-        """Read what other requests have written meanwhile; drop changes that are not saved.
+        """Read what other requests have written meanwhile, and drop changes that are not saved.
 
-        Return `False` when the session has ended, or was never stored.
+        Return false if the session has ended, or was never stored.
         """
         self._state.require_usable()
         async with self._state.lock():
@@ -273,15 +272,16 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
     @property
     def cookie_name(self) -> str:
-        """The name of its cookie."""
+        """The name of the session cookie."""
         return self._operations.options.cookie.name
 
     def on_end(self, call: Callable[[], None]) -> Callable[[], None]:
-        """Call a function once when the session has ended, and return a function that takes this back.
+        """Call a function once when the session has ended; return a function that cancels this.
 
-        For connections that stay open. An end in this process is told at once, one elsewhere within `session_check`.
-        A rotation is no end, and neither is a store that does not answer. A session that is not stored has no end, and
-        a connection that has destroyed its session itself is not told.
+        It is for connections that stay open. The function is called immediately if the session ends in this process,
+        and within `session_check` if it ends in another one. A rotation or a store that does not answer does not end
+        the session. The function is not called for a session that was never stored, or that this connection has
+        destroyed itself.
         """
         record = self._state.record
         if record is None or self._state.status is not Status.STORED:
@@ -294,7 +294,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
 
         return self._operations.connections.add(state.require_id(), record, end)
 
-    # A mapping over `data`, for code written for Starlette's `request.session`
+    # Mapping methods over `data`, for code that was written for Starlette's `request.session`
 
     def __getitem__(self, key: str) -> Any:
         return self._mapping()[key]
@@ -335,7 +335,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         return self
 
     def copy(self) -> dict[str, Any]:
-        """Return all values as a plain dict; a change of the dict itself changes nothing here."""
+        """Return all values as a plain dict. Changes of this dict do not change the session."""
         return dict(self)
 
     def popitem(self) -> tuple[str, Any]:
@@ -343,7 +343,7 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         return self._mapping().popitem()
 
     def clear(self) -> None:
-        """Remove all values, or give the fields of typed data their defaults; the session stays."""
+        """Remove all values, or reset the fields of typed data to their defaults. The session stays."""
         self._mapping().clear()
 
     def __repr__(self) -> str:

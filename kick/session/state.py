@@ -1,4 +1,4 @@
-"""The state of a session within one request: `SessionState` is the only object that changes it."""
+"""`SessionState`: the state of a session in one request. No other object changes it."""
 
 from __future__ import annotations
 
@@ -9,67 +9,66 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from kick.session.cookie import Claim
 from kick.session.data.flash import Flash
 from kick.session.data.mapping import Contents, OpenContents, Refusal
 from kick.session.data.reserved import LIFE, LIFE_FIELD, Reserved
 from kick.session.errors import SessionClosed, SessionUnavailable
-from kick.session.ids import draw_id, key_of
+from kick.session.ids import Claim, draw_id, key_of
 from kick.session.stores.base import KEEP, Change, Committed, Keep, Record
 
 
 class Status(enum.Enum):
-    """The relation between a session and its store."""
+    """The status of a session in its store."""
 
     NEW = "new"
-    """Nothing is stored under its id."""
+    """It is not stored."""
     STORED = "stored"
     DESTROYED = "destroyed"
     """This request ended it."""
     GONE = "gone"
     """Another request ended it, or it has expired."""
     SUPERSEDED = "superseded"
-    """Another request gave it a new id that this request must not learn."""
+    """Another request has given it a new id, which this request must not learn."""
     UNAVAILABLE = "unavailable"
-    """The store did not answer: using the session is a 503."""
+    """The store did not answer. Using the session raises `SessionUnavailable` (503)."""
     ANONYMOUS = "anonymous"
-    """The store did not answer: an empty session that refuses writes takes its place."""
+    """The store did not answer. The request gets an empty session that refuses writes."""
 
 
 class CookieAction(enum.Enum):
-    """What the response does about the session cookie."""
+    """The action of the response for the session cookie."""
 
     KEEP = "keep"
-    """Nothing: the browser keeps what it has."""
+    """Send no cookie; the browser keeps the one it has."""
     CONFIRM = "confirm"
-    """Send it, but only after the store has confirmed that the id is still good."""
+    """Send it after the store has confirmed that the id is still valid."""
     SEND = "send"
-    """Send it: the store has confirmed the id in this request."""
+    """Send it. The store has confirmed the id in this request."""
     REMOVE = "remove"
 
 
 class SessionState:
-    """Everything that one request knows about its session.
+    """State of the session of one request.
 
-    Everybody may read the attributes. Only the methods change them, and each is named after what happened:
+    Other objects may read the attributes, but only the methods change them. Each method is named after an event:
 
     | method | event |
     |---|---|
-    | `found` | the store has a record under the id that the cookie carries |
+    | `found` | the store has a record under the id in the cookie |
     | `created` | the store has a record for a new session |
     | `committed` | the store has applied a change |
     | `moved` | the store has moved the record to a new id, for this request |
-    | `followed` | another request rotated the id, and this one goes on under the new id |
-    | `reloaded` | the store was asked for the record once more |
+    | `followed` | another request rotated the id, and this one continues with the new id |
+    | `reloaded` | the record was loaded again |
     | `lost` | another request ended the session, or it expired |
     | `destroyed` | this request ended the session |
-    | `restarted` | a new, empty session takes the place of one that has ended |
+    | `restarted` | a new, empty session replaces one that has ended |
     | `confirmed` | the store has confirmed the id, so its cookie may be sent |
-    | `sealed` | the response is on its way |
+    | `sealed` | the response has started |
     | `accepted` | the handshake of a WebSocket is over |
     """
 
-    # Defaults are class attributes: an instance holds only what differs, so it is made quickly.
+    # Defaults are class attributes, so a new instance has few attributes to set.
 
     status: Status = Status.NEW
     cookie: CookieAction = CookieAction.KEEP
@@ -79,32 +78,32 @@ class SessionState:
     """The key under which the store knows the id."""
     record: Record | None = None
     fields: Mapping[str, bytes] = {}
-    """The encoded values that the store has."""
+    """The encoded values in the store."""
     contents: Contents | None = None
-    """The decoded values, once somebody has looked."""
+    """The decoded values; `None` until they are first used."""
     flash: Flash | None = None
     reserved: Reserved | None = None
     new_principal: str | Keep | None = KEEP
     """A principal that is not stored yet."""
     accessed: bool = False
-    """The request has looked at the session, so the response depends on its cookie."""
+    """The request has used the session, so the response depends on the cookie (`Vary`)."""
     refusal: Refusal | None = None
-    """Makes the error that a write gets, while writes are refused."""
+    """Returns the error that a write raises; `None` while writes are accepted."""
     is_sealed: bool = False
     is_accepted: bool = False
-    """The handshake of a WebSocket is over: no cookie can be sent any more, so the id can no longer change."""
+    """The handshake of a WebSocket is over, so no cookie can be sent, and the id can no longer change."""
     create_sent: bool = False
-    """A `create` under this id was sent; whether the store carried it out is not known."""
+    """A `create` with this id was sent; its result is not known."""
     is_passive: bool = False
-    """The route reads the session and prolongs nothing."""
+    """The route does not extend the session."""
     begins_none: bool = False
-    """No handler runs, so no session begins."""
+    """No handler runs, so no new session is stored."""
     is_deliberate: bool = False
     """The handler has asked for a new session, by `regenerate()` or a login."""
     rivals: Collection[str] = ()
-    """The keys of other living sessions whose cookies came, too."""
+    """The keys of other living sessions whose cookies the request has."""
     replaced: Collection[str] = ()
-    """The names of cookies that came and that the session cookie replaces."""
+    """The former names of the session cookie with which the request has cookies."""
     _lock: asyncio.Lock | None = None
 
     def __init__(
@@ -118,11 +117,11 @@ class SessionState:
     ) -> None:
         self.open_contents = open_contents
         self.scope = scope
-        """The ASGI scope of the request, or the part of it that describes the client."""
+        """The ASGI scope of the request, or only its parts about the client."""
         self.claim = claim
-        """The id that the cookie carries, if it is signed; whether it leads anywhere is another question."""
+        """The id from a cookie with a valid signature. A session with this id may not exist."""
         self.cookie_came = cookie_came
-        if claim is not None and record is not None:  # as `found` does: one call less on nearly every request
+        if claim is not None and record is not None:  # the same as `found`, without a call for nearly every request
             self.id, self.key, self.record = claim.session_id, claim.key, record
             self.fields = record.fields
             self.status = Status.STORED
@@ -133,23 +132,23 @@ class SessionState:
     # Access
 
     def look(self) -> Contents:
-        """Return the decoded values, and note that the response depends on the cookie of the session."""
+        """Return the decoded values, and note that the response depends on the session."""
         self.accessed = True
         return self.open()
 
     def touch(self) -> None:
-        """Note that the request uses the session. Raises `SessionUnavailable` when the store did not answer."""
+        """Note that the request uses the session. Raises `SessionUnavailable` if the store did not answer."""
         self.accessed = True
         if self.status is Status.UNAVAILABLE:
             raise SessionUnavailable
 
     def require_writable(self) -> None:
-        """Raise the error that a write gets now, if it gets one."""
+        """Raise an error if writes are refused."""
         if self.refusal is not None:
             raise self.refusal()
 
     def require_usable(self) -> None:
-        """Raise unless the session may ask the store for something."""
+        """Raise an error if no operation can reach the store any more."""
         self.touch()
         if self.is_sealed:
             raise (self.refusal or response_started)()
@@ -157,13 +156,13 @@ class SessionState:
             raise SessionUnavailable
 
     def require_new_id(self) -> None:
-        """Raise unless the session may get a new id, whose cookie the response has to carry."""
+        """Raise an error if the session can no longer get a new id, because no cookie can be sent."""
         self.require_usable()
         if self.is_accepted:
             raise handshake_over()
 
     def require_id(self) -> str:
-        """Return the id; draw one if there is none yet."""
+        """Return the id; generate one if there is none yet."""
         if self.id is None:
             self.id = draw_id()
             self.create_sent = False
@@ -204,21 +203,21 @@ class SessionState:
         return None if self.record is None else self.record.principal
 
     def set_principal(self, value: object) -> None:
-        """Note a principal that the next commit stores."""
+        """Set the principal, which the next commit stores."""
         text = None if value is None else str(value)
         held = None if self.record is None else self.record.principal
         self.new_principal = KEEP if text == held else text
 
     @property
     def life(self) -> Mapping[str, Any]:
-        """The `max_age` and the `persistent` of this session alone, as far as it has its own."""
+        """The own `max_age` and `persistent` of this session, if it has any."""
         if self.reserved is None and LIFE_FIELD not in self.fields:
             return {}
         held = self.open_reserved().get(LIFE)
         return held if isinstance(held, dict) else {}
 
     def pending(self) -> Change | None:
-        """Return all that differs from the store; `None` when nothing does."""
+        """Return all differences from the store; `None` if there are none."""
         contents, flash, reserved, principal = self.contents, self.flash, self.reserved, self.new_principal
         found = None if contents is None else contents.changes()
         if found is None and flash is None and reserved is None and principal is KEEP:
@@ -242,20 +241,20 @@ class SessionState:
     # Events
 
     def came_with(self, rivals: Collection[str]) -> None:
-        """Note that cookies of other living sessions came, too."""
+        """Note that the request has cookies of other living sessions."""
         self.rivals = rivals
 
     def is_to_replace(self, names: Collection[str]) -> None:
-        """Note that cookies came that the session cookie replaces."""
+        """Note that the request has cookies with former names."""
         self.replaced = names
 
     def restricted(self, *, begins: bool) -> None:
-        """Prolong nothing in this request; `begins=False` also begins no session."""
+        """Do not extend the session in this request. With `begins=False`, store no new session either."""
         self.is_passive = True
         self.begins_none = not begins
 
     def found(self, claim: Claim, record: Record) -> None:
-        """Take over the record that the store has under the id of a claim, or under the id it was rotated to."""
+        """Take over the record under the id of a claim."""
         self.id, self.key, self.record = claim.session_id, claim.key, record
         self.fields = record.fields
         self.status = Status.STORED
@@ -264,7 +263,7 @@ class SessionState:
             self.cookie = CookieAction.CONFIRM
 
     def created(self, key: str, record: Record) -> None:
-        """Take over the record that `create` has made under the present id."""
+        """Take over the record that `create` has stored under the current id."""
         self.key, self.record = key, record
         self.status = Status.STORED
         if self.new_principal == record.principal:  # else another one was set meanwhile
@@ -273,17 +272,17 @@ class SessionState:
         self.cookie = CookieAction.SEND
 
     def recreated(self, key: str, record: Record) -> None:
-        """Take over the record of an earlier `create` whose answer was lost; its changes are still to be committed."""
+        """Take over the record of an earlier `create` whose answer was lost. The changes must still be committed."""
         self.key, self.record, self.fields = key, record, record.fields
         self.status = Status.STORED
         self.cookie = CookieAction.CONFIRM
 
     def collided(self) -> None:
-        """Give up an id that another session has."""
+        """Drop an id that another session has."""
         self.id = None
 
     def sent_create(self) -> bool:
-        """Note that a `create` is sent under the present id; return whether one was sent before."""
+        """Note that a `create` with the current id is sent; return true if one was sent before."""
         before, self.create_sent = self.create_sent, True
         return before
 
@@ -317,13 +316,13 @@ class SessionState:
             self.open().refresh(only, fields)
 
     def refreshed(self, key: str, raw: bytes | None) -> None:
-        """Note what another request has stored under one key; other changes of this request are still pending."""
+        """Take over the value that another request has stored under one key. Other changes are still pending."""
         fields = {name: held for name, held in self.fields.items() if name != key}
         self.fields = fields if raw is None else {**fields, key: raw}
         self.open().refresh(key, self.fields)
 
     def reloaded(self, record: Record) -> None:
-        """Take over what the store has by now, and drop every change that is not stored."""
+        """Take over the current record of the store, and drop every change that is not stored."""
         self.record, self.fields = record, record.fields
         self.new_principal = KEEP
         if self.contents is not None:
@@ -358,16 +357,16 @@ class SessionState:
             self._retain(keep, {name: raw for name, raw in self.fields.items() if name in keep})
 
     def followed(self, new_id: str, *, now: float) -> None:
-        """Go on under the id that another request has given the session; its cookie is sent once it is confirmed."""
+        """Continue with the id that another request has given to the session. Its cookie needs a confirmation."""
         assert self.record is not None
         self.id, self.key = new_id, key_of(new_id)
         self.record = replace(self.record, issued_at=now)
         self.cookie = CookieAction.CONFIRM
 
     def lost(self, status: Status, *, keep: Collection[str] | None = None) -> None:
-        """Note that another request was first. This one may go on reading and writing; none of it is stored.
+        """Note that another request was first. The handler may still read and write, but nothing is stored.
 
-        It sends no cookie: that would overwrite the one that the winner has just set.
+        The response sends no cookie, because it would overwrite the one that the other request has set.
         """
         self.status = status
         self.cookie = CookieAction.KEEP
@@ -375,11 +374,11 @@ class SessionState:
             self._retain(keep, {})
 
     def superseded(self) -> None:
-        """Note that the id of the cookie was given up by a regenerate, whose new id is not for this request."""
+        """Note that a regenerate has replaced the id, and that this request must not learn the new one."""
         self.status = Status.SUPERSEDED
 
     def destroyed(self) -> None:
-        """Drop all data, refuse new data, and remove the cookie if one came."""
+        """Drop all data, refuse writes, and remove the cookie if the request has one."""
         self.restarted()
         self.status = Status.DESTROYED
         self.cookie = CookieAction.REMOVE if self.cookie_came else CookieAction.KEEP
@@ -398,35 +397,35 @@ class SessionState:
         self._allow_writes()
 
     def forgot_all_but(self, keep: Collection[str]) -> None:
-        """Keep only these keys of a session that is not stored, and no principal."""
+        """Keep only these keys of a session that is not stored, and drop the principal."""
         self.new_principal = KEEP
         self._retain(keep, {})
 
     def renewed(self) -> None:
-        """Give up the id of a session that is not stored: the handler asks for a new one."""
+        """Drop the id of a session that is not stored, because the handler asks for a new one."""
         self.id, self.create_sent = None, False
         self.is_deliberate = True
 
     def confirmed(self) -> None:
-        """Let the cookie be sent: the store has just confirmed the id."""
+        """Note that the store has confirmed the id, so the cookie may be sent."""
         self.cookie = CookieAction.SEND
 
     def unavailable(self, *, anonymous: bool) -> None:
-        """Note that the store did not answer when the session was to be loaded."""
+        """Note that the store did not answer when the session was loaded."""
         self.status = Status.UNAVAILABLE
         if anonymous:
             self.status = Status.ANONYMOUS
             self._refuse_writes(SessionUnavailable)
 
     def sealed(self) -> None:
-        """Refuse every further write: the response is on its way."""
+        """Refuse every further write, because the response has started."""
         self.is_sealed = True
         self.refusal = response_started
         if self.contents is not None:
             self.contents.seal(response_started)
 
     def accepted(self) -> None:
-        """Take writes again, for `save()`: a WebSocket outlives its handshake. No cookie is sent any more."""
+        """Accept writes again, for the `save()` of a WebSocket after its handshake. No cookie can be sent any more."""
         self.is_accepted = True
         self.is_sealed = self.status in (Status.ANONYMOUS, Status.NEW)
         if self.status is Status.NEW:
@@ -436,7 +435,7 @@ class SessionState:
         elif self.status not in (Status.UNAVAILABLE, Status.ANONYMOUS):
             self._allow_writes()
 
-    # The objects that a handler may hold follow the state
+    # Update the objects that a handler may hold
 
     def _rebase(self, fields: Mapping[str, bytes]) -> None:
         """Note that the store has `fields`, all changes included."""
@@ -449,7 +448,7 @@ class SessionState:
             self.reserved.rebase(fields)
 
     def _retain(self, keys: Collection[str], fields: Mapping[str, bytes]) -> None:
-        """Forget all keys but these; the store has `fields`."""
+        """Keep only these keys. The store has `fields`."""
         self.fields = fields
         if self.contents is not None:
             self.contents.retain(keys, fields)
@@ -476,10 +475,10 @@ def session_destroyed() -> Exception:
 
 
 def handshake_over() -> Exception:
-    """Return the error of what would need a cookie after the handshake of a WebSocket."""
+    """Return the error of an action that needs a cookie after the handshake of a WebSocket."""
     return SessionClosed("the handshake is over, and no cookie can be sent any more. Do it before `socket.accept()`.")
 
 
 def response_started() -> Exception:
-    """Return the error of a write when the response is on its way."""
+    """Return the error of a write after the response has started."""
     return SessionClosed("the response has started. Write before the handler returns.")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from time import time
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -143,6 +144,16 @@ def test_a_browser_that_asks_for_a_page_is_sent_to_the_login(client: TestClient,
     assert again.headers["location"] == "/login?next=/things/fresh-page/caf%25C3%25A9%3Fa%3D%2526"
     encoded = client.get("/things/fresh-page/a%2Fb", headers=PAGE)
     assert encoded.headers["location"] == "/login?next=/things/fresh-page/a%252Fb"
+
+
+@pytest.mark.parametrize(
+    ("root_path", "root"), [("", ""), ("/api", "/api"), ("/api/", "/api"), ("/a b/\u00e9", "/a%20b/%C3%A9")]
+)
+def test_the_login_page_is_below_the_root_path(client: TestClient, root_path: str, root: str) -> None:
+    below = TestClient(client.app, root_path=root_path, follow_redirects=False)
+    answer = below.get(f"{root_path.rstrip('/')}/things/page", headers=PAGE)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith(f"{root}/login?next={quote(root)}/things/page")
 
 
 @pytest.mark.parametrize(

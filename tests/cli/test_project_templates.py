@@ -25,6 +25,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from kick.cli.commands.start import command as start
 from kick.cli.project_name import LONGEST
 from kick.cli.project_templates import SESSIONS, TEMPLATES, contents_of
+from kick.session.stores.url import open_store
 from tests.cli.container import Container
 from tests.cli.support import Browser, environment, kick, running
 from tests.support.browser import open_browser
@@ -157,7 +158,8 @@ def test_the_api_is_used_by_somebody_with_two_devices(
         first = register_and_write(laptop)
         assert phone.post("/auth/login", ADA).status == 200
         assert [each["is_this"] for each in phone.get("/auth/devices").json].count(True) == 1
-        assert phone.delete("/auth/devices").json == {"ended": 1}
+        assert phone.post("/auth/devices/end-others", {"password": "guessed"}).status == 403
+        assert phone.post("/auth/devices/end-others", {"password": ADA["password"]}).json == {"ended": 1}
         assert laptop.get("/auth/me").status == 401
         assert phone.get("/notes").json == [{**MILK, "id": 1}]
         kept = phone.cookies[COOKIE]
@@ -246,7 +248,7 @@ def end_other_devices(page: "Page", phone: Browser) -> None:
     assert "No notes yet." in phone.post("/login", ADA).text
     page.open("/devices")
     assert page.text("mark") == "this one"
-    page.click("main button")
+    page.send(password=ADA["password"])
     assert page.text(".message") == "Logged out on 1 other device."
     assert "Log in" in phone.get("/notes").text
 
@@ -336,6 +338,18 @@ def test_the_steps_of_the_dockerfile_make_what_serves_and_keeps_its_data(tmp_pat
     assert {path.name for path in (root / "data").glob("*.db")} == {"notes.db", "sessions.db"}
 
 
+@every_template
+def test_projects_that_share_a_redis_have_prefixes_of_their_own(template: str) -> None:
+    prefixes = set()
+    for name in ("my-app", "other"):
+        contents = contents_of(name, template, "redis")
+        compose = yaml.safe_load(contents["compose.yaml"])
+        env = dict(line.split("=", 1) for line in str(contents[".env"]).splitlines() if "=" in line and line[0] != "#")
+        for url in (env["SESSION_STORE"], compose["services"]["app"]["environment"]["SESSION_STORE"]):
+            prefixes.add(open_store(url).prefix)  # type: ignore[attr-defined]
+    assert prefixes == {"my_app:", "other:"}
+
+
 @every_store
 @every_template
 def test_the_compose_file_has_what_the_application_needs(template: str, store: str) -> None:
@@ -349,7 +363,7 @@ def test_the_compose_file_has_what_the_application_needs(template: str, store: s
     assert ("data" in volumes) is keeps_data
     assert ("/data" in contents["Dockerfile"]) is keeps_data
     told: dict[str, str] = services["app"]["environment"]
-    assert told["SESSION_STORE"] == SESSIONS[store].container_url
+    assert told["SESSION_STORE"] == SESSIONS[store].container_url.replace("{{ package }}", "my_app")
     assert told.get("DATABASE") == (None if template == "minimal" else "/data/notes.db")
     assert services["app"]["env_file"] == ".env"  # the secret is there
     assert contents[".dockerignore"].splitlines()[0] == ".env"  # and not in the image

@@ -40,6 +40,7 @@ def test_all_that_is_wrong_is_found_at_once() -> None:
 
     Chicken.__init__.__annotations__["egg"] = Egg
 
+    @Service(scope="singleton")
     class Greeter:
         def __init__(self, user: str, unhinted, unknown: "Nobody") -> None: ...  # type: ignore[no-untyped-def, name-defined]  # noqa: F821
 
@@ -182,6 +183,7 @@ def test_nothing_lives_as_long_as_the_app() -> None:
 
 @pytest.mark.parametrize("hint", [str, str | None, list[str]])
 def test_a_singleton_that_needs_something_of_a_request_is_an_error_in_every_shape(hint: object) -> None:
+    @Service(scope="singleton")
     class Greeter:
         def __init__(self, user: hint) -> None: ...  # type: ignore[valid-type]
 
@@ -190,7 +192,7 @@ def test_a_singleton_that_needs_something_of_a_request_is_an_error_in_every_shap
 
 
 def test_only_the_singleton_that_holds_it_is_blamed() -> None:
-    @Service()
+    @Service(scope="singleton")
     class Holder:
         def __init__(self, user: str) -> None: ...
 
@@ -202,6 +204,7 @@ def test_only_the_singleton_that_holds_it_is_blamed() -> None:
 
 
 def test_a_default_does_not_excuse_a_singleton() -> None:
+    @Service(scope="singleton")
     class Greeter:
         def __init__(self, user: str = "nobody") -> None: ...
 

@@ -28,16 +28,19 @@ class Log(list[str]):
 def events(log: Log) -> list[object]:
     """Three providers, each needing the one before, that write what happens to them."""
 
+    @Service(scope="singleton")
     async def database() -> AsyncIterator[Database]:
         log.append("open database")
         yield Database()
         log.append("close database")
 
+    @Service(scope="singleton")
     def users(database: Database) -> Iterator[Users]:
         log.append("open users")
         yield Users(database)
         log.append("close users")
 
+    @Service(scope="singleton")
     async def report(users: Users) -> AsyncIterator[str]:
         log.append("open report")
         yield "report"
@@ -183,6 +186,7 @@ async def test_a_failed_start_may_be_tried_again() -> None:
 
 
 async def test_what_fails_while_a_failed_start_is_unwound_is_noted() -> None:
+    @Service(scope="singleton")
     def database() -> Iterator[Database]:
         yield Database()
         raise OSError("cannot close")
@@ -201,6 +205,7 @@ async def test_a_start_that_is_cancelled_is_unwound() -> None:
         await anyio.sleep_forever()
         return 1
 
+    @Service(scope="singleton")
     async def database() -> AsyncIterator[Database]:
         yield Database()
         await anyio.lowlevel.checkpoint()
@@ -217,11 +222,13 @@ async def test_a_start_that_is_cancelled_is_unwound() -> None:
 async def test_a_failing_clean_up_does_not_stop_the_next() -> None:
     log = Log()
 
+    @Service(scope="singleton")
     def database() -> Iterator[Database]:
         yield Database()
         log.append("close database")
         raise OSError("database")
 
+    @Service(scope="singleton")
     async def users(database: Database) -> AsyncIterator[Users]:
         yield Users(database)
         log.append("close users")
@@ -240,6 +247,7 @@ async def test_a_failing_clean_up_does_not_stop_the_next() -> None:
 async def test_a_provider_may_hold_a_task_group() -> None:
     log = Log()
 
+    @Service(scope="singleton")
     async def tasks() -> AsyncIterator[anyio.abc.TaskGroup]:
         async with anyio.create_task_group() as group:
             yield group

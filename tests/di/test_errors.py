@@ -217,7 +217,7 @@ async def test_a_scope_violation_is_mended_by_the_shorter_scope(load: Load) -> N
         @Service(scope="transient")
         class Greeting:
             def __init__(self, user: str) -> None: self.user = user
-        @Service()
+        @Service(scope="singleton")
         class Greeter:
             def __init__(self, greeting: Greeting) -> None: self.greeting = greeting
         container = Container([current_user, Greeter], seeds=[Context])
@@ -231,7 +231,7 @@ async def test_a_scope_violation_is_mended_by_the_shorter_scope(load: Load) -> N
         "    -> current_user(context) at pasted_0.py:3\n    -> Context"
     )
     assert code(problem)[1] == "context: Context"
-    fixed = load(source.replace("@Service()", code(problem)[0]))
+    fixed = load(source.replace('@Service(scope="singleton")', code(problem)[0]))
     async with fixed.container.scope({fixed.Context: fixed.Context()}) as scope:
         assert (await scope.get(fixed.Greeter)).greeting.user == "ada"
 
@@ -425,9 +425,8 @@ async def test_a_generator_that_names_what_it_yields_is_mended_by_an_iterator(
     assert "connect at pasted_0.py:3 is a generator, and Database does not say" in problem.cause
     assert code(problem) == [f"{prefix}def connect(...) -> {iterator}[Database]"]
     fixed = load(source.replace(f"{prefix}def connect() -> Database", code(problem)[0].replace("...", "")))
-    await fixed.container.start()
-    assert isinstance(fixed.container.instance(fixed.Database), fixed.Database)
-    await fixed.container.aclose()
+    async with fixed.container.scope() as scope:
+        assert isinstance(await scope.get(fixed.Database), fixed.Database)
 
 
 # What is written on services and providers
@@ -584,13 +583,12 @@ async def test_a_generator_that_yields_nothing_is_mended_by_a_yield(load: Load, 
         container = Container([greeting])
     """
     with raises_code("di-did-not-yield") as caught:
-        await load(source).container.start()
+        await load(source).container.scope().get(str)
     assert caught.value.code == "di-did-not-yield"
     assert caught.value.cause == "The provider greeting at pasted_0.py:2 ended without a yield."
     fixed = load(source.replace("if not value: yield value", code(caught.value)[0]))
-    await fixed.container.start()
-    assert fixed.container.instance(str) == "hello"
-    await fixed.container.aclose()
+    async with fixed.container.scope() as scope:
+        assert await scope.get(str) == "hello"
 
 
 @pytest.mark.parametrize(("prefix", "iterator"), [("", "Iterator"), ("async ", "AsyncIterator")])
@@ -601,14 +599,12 @@ async def test_a_generator_that_yields_twice_is_mended_by_one_yield(load: Load, 
             yield value; yield "bye"
         container = Container([greeting])
     """
-    container = load(source).container
-    await container.start()
-    with pytest.raises(ExceptionGroup) as caught:
-        await container.aclose()
-    (problem,) = caught.value.exceptions
-    assert isinstance(problem, KickError)
+    with raises_code("di-yielded-twice") as caught:
+        async with load(source).container.scope() as scope:
+            await scope.get(str)
+    problem = caught.value
     assert problem.code == "di-yielded-twice"
     assert problem.cause == "The provider greeting at pasted_0.py:2 yielded a second time."
     fixed = load(source.replace('yield value; yield "bye"', code(problem)[0]))
-    await fixed.container.start()
-    await fixed.container.aclose()
+    async with fixed.container.scope() as scope:
+        assert await scope.get(str) == "hello"

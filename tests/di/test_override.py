@@ -192,10 +192,12 @@ async def test_a_resolver_taken_inside_gives_the_fake(container: Container) -> N
 async def test_what_was_built_inside_is_cleaned_up_at_the_end() -> None:
     log: list[str] = []
 
+    @Service(scope="singleton")
     async def users(database: Database) -> AsyncIterator[Users]:
         yield Users(database)
         log.append(f"close users of {database.name}")
 
+    @Service(scope="singleton")
     def fake() -> Iterator[Database]:
         yield FakeDatabase()
         log.append("close fake")
@@ -233,7 +235,7 @@ async def test_an_override_by_something_of_a_request_is_a_scope_violation() -> N
     def database(context: Context) -> Database:
         return Database()
 
-    container = Container([Controller, Users, Database], seeds=[Context])
+    container = Container([Controller, Provider(Users, scope="singleton"), Database], seeds=[Context])
     await container.start()
     with raises_code("di-scope"), container.override(Database, Provider(Database, database)):
         pass

@@ -40,7 +40,8 @@ class SqlUsers:
 async def built(container: Container, key: Any) -> Any:
     assert container.check() == []
     await container.start()
-    return container.instance(key)
+    async with container.scope() as scope:
+        return await scope.get(key)
 
 
 # Entries
@@ -218,7 +219,7 @@ async def test_hints_may_be_text() -> None:
     planner = container.instance(postponed.Planner)
     assert (planner.calendar, planner.pages) == (diary.calendar, 12)
     assert container.instance(postponed.Entry) == (diary.given, 1)
-    assert container.instance(str) == "hello from Clock"
+    assert await built(container, str) == "hello from Clock"
     await container.aclose()
 
 

@@ -8,6 +8,7 @@ import anyio.lowlevel
 import pytest
 
 from kick.di import Container, Provider, Scope, Service
+from kick.exceptions import Conflict
 
 
 class Context:
@@ -220,8 +221,10 @@ async def test_a_cancelled_body_may_still_await_its_clean_ups() -> None:
 
 async def test_failing_clean_ups_do_not_stop_each_other_and_are_all_raised() -> None:
     def number(context: Context) -> Iterator[int]:
-        yield 1
-        raise OSError("number")
+        try:
+            yield 1
+        finally:
+            raise OSError("number")
 
     async def name(number: int) -> AsyncIterator[str]:
         yield "ada"
@@ -234,13 +237,69 @@ async def test_failing_clean_ups_do_not_stop_each_other_and_are_all_raised() -> 
     assert [repr(each) for each in caught.value.exceptions] == ["ValueError('name')", "OSError('number')"]
 
 
+async def test_one_failing_clean_up_is_raised_as_itself_and_the_transaction_around_it_rolls_back() -> None:
+    log: list[str] = []
+
+    async def outbox(database: Database) -> AsyncIterator[str]:
+        yield "mails"
+        raise OSError("no mail server")
+
+    container = Container([*recording(log), outbox], seeds=[Context])
+    with pytest.raises(OSError, match="no mail server") as caught:
+        async with container.scope({Context: Context()}) as scope:
+            await scope.get(str)
+    assert log == ["database rolls back: OSError"]
+    assert "in the clean-up of" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("answers_first", [True, False])
+async def test_of_several_failing_clean_ups_the_answer_is_raised(
+    answers_first: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    inner, outer = (Conflict("taken"), OSError("lost")) if answers_first else (OSError("lost"), Conflict("taken"))
+
+    def number(context: Context) -> Iterator[int]:
+        try:
+            yield 1
+        finally:
+            raise outer
+
+    async def name(number: int) -> AsyncIterator[str]:
+        yield "ada"
+        raise inner
+
+    container = Container([number, name], seeds=[Context])
+    with pytest.raises(Conflict, match="taken"):
+        async with container.scope({Context: Context()}) as scope:
+            await scope.get(str)
+    # The other one is either in the traceback of the answer, or in the log.
+    assert ("lost" in caplog.text) is answers_first
+
+
+async def test_an_exception_of_the_block_may_become_another_one() -> None:
+    async def repository(context: Context) -> AsyncIterator[str]:
+        try:
+            yield "users"
+        except KeyError as error:
+            raise Conflict("There is a user of this name.") from error
+
+    container = Container([repository], seeds=[Context])
+    scope = container.scope({Context: Context()})
+    await scope.get(str)
+    with pytest.raises(Conflict) as caught:
+        await scope.aclose(KeyError("unique"))
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
 async def test_a_cancellation_in_a_clean_up_stays_one_and_the_others_run() -> None:
     log: list[str] = []
 
     def number(context: Context) -> Iterator[int]:
-        yield 1
-        log.append("number is done")
-        raise OSError("number")
+        try:
+            yield 1
+        finally:
+            log.append("number is done")
+            raise OSError("number")
 
     async def name(number: int) -> AsyncIterator[str]:
         yield "ada"
@@ -251,7 +310,7 @@ async def test_a_cancellation_in_a_clean_up_stays_one_and_the_others_run() -> No
     with pytest.raises(asyncio.CancelledError) as caught:
         await scope.aclose()
     assert log == ["number is done"]
-    assert isinstance(caught.value.__cause__, ExceptionGroup)
+    assert isinstance(caught.value.__cause__, OSError)
 
 
 async def test_what_was_built_before_a_failure_is_cleaned_up() -> None:

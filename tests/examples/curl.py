@@ -68,6 +68,7 @@ class Curl:
             "*",
             "--max-time",
             "30",
+            *(() if any("sec-fetch-site" in each for each in options) else ("-H", "sec-fetch-site: same-origin")),
             *options,
         ]
         run = subprocess.run([*command, f"{self.url}{path}"], capture_output=True, text=True, timeout=60, check=True)

@@ -1,5 +1,6 @@
 """`examples/auth` over a real socket, with curl and its cookie jar."""
 
+import json
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -111,7 +112,7 @@ def test_the_session_is_shown_without_what_opens_it(curl: Curl, ada: Person) -> 
 
     assert answer.json["session"]["values"]["user_id"] == answer.json["account"]["id"]
     assert session_id not in answer.body
-    assert "scrypt" not in answer.body
+    assert "argon2" not in answer.body
 
 
 def test_visits_at_the_same_moment_are_all_counted(curl: Curl, ada: Person) -> None:
@@ -240,24 +241,37 @@ def test_what_is_no_email_is_invalid(curl: Curl, email: str, ada: Person) -> Non
     assert [error["location"] for error in answer.json["errors"]] == ["/body/email"]
 
 
-@pytest.mark.parametrize("media_type", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"])
-def test_what_a_form_on_another_site_can_send_is_refused(curl: Curl, media_type: str, ada: Person) -> None:
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("media_type", ["application/x-www-form-urlencoded", "text/plain", "application/json"])
+def test_what_a_page_of_another_site_sends_is_refused(curl: Curl, media_type: str, site: str, ada: Person) -> None:
     curl.post("/auth/register", ada.registration)
-    form = urlencode(ada.credentials)
-    assert curl.another()("/auth/login", ("-H", f"content-type: {media_type}", "-d", form)).status == 415
-    assert curl("/auth/logout", ("-H", f"content-type: {media_type}", "-d", "x=y")).status == 415
+    body = json.dumps(ada.credentials) if media_type == "application/json" else urlencode(ada.credentials)
+    foreign = ("-H", f"content-type: {media_type}", "-H", f"sec-fetch-site: {site}")
+    stranger = curl.another()
+    assert stranger("/auth/login", (*foreign, "-d", body)).status == 403
+    assert stranger.cookie is None
+    assert curl("/auth/logout", (*foreign, "-X", "POST")).status == 403
     assert curl.get("/auth/me").status == 200
+
+
+def test_an_email_with_a_line_break_is_the_email_without_it(curl: Curl, ada: Person) -> None:
+    curl.post("/auth/register", ada.registration)
+    again = curl.another().post("/auth/register", {**ada.registration, "email": f"{ada.email}\n"})
+    assert again.status == 409
 
 
 # Headers and files
 
 
-@pytest.mark.parametrize("path", ["/", "/static/page.js", "/auth/session", "/auth/me", "/nothing-here"])
-def test_every_response_tells_the_browser_to_be_careful(curl: Curl, path: str) -> None:
-    headers = curl.get(path).headers
+def test_the_page_runs_the_scripts_of_its_own_origin_only(curl: Curl) -> None:
+    headers = curl.get("/").headers
     policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
-    assert (policy["default-src"], policy["script-src"], policy["frame-ancestors"]) == ("'none'", "'self'", "'none'")
-    assert headers["x-content-type-options"] == "nosniff"
+    assert (policy["default-src"], policy["script-src"], policy["frame-ancestors"]) == ("'self'", "'self'", "'none'")
+
+
+@pytest.mark.parametrize("path", ["/", "/static/page.js", "/auth/session", "/auth/me", "/nothing-here"])
+def test_every_response_tells_the_browser_not_to_guess_its_type(curl: Curl, path: str) -> None:
+    assert curl.get(path).headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize("path", ["/", "/auth/session", "/auth/me"])

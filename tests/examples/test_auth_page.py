@@ -172,7 +172,7 @@ def test_a_wrong_password_is_said_and_can_be_corrected(member: AuthPage, ada: Pe
 
 
 def test_the_other_devices_are_logged_out(member: AuthPage, ada: Person) -> None:
-    with httpx2.Client(base_url=member.url) as phone:
+    with httpx2.Client(base_url=member.url, headers={"sec-fetch-site": "same-origin"}) as phone:
         phone.post("/auth/login", json=ada.credentials).raise_for_status()
         member.count()
         assert len(member.browser.find_elements(By.CSS_SELECTOR, "#devices li")) == 2
@@ -186,7 +186,7 @@ def test_the_other_devices_are_logged_out(member: AuthPage, ada: Person) -> None
 
 
 def test_a_session_that_was_ended_elsewhere_ends_here_with_the_next_click(member: AuthPage, ada: Person) -> None:
-    with httpx2.Client(base_url=member.url) as phone:
+    with httpx2.Client(base_url=member.url, headers={"sec-fetch-site": "same-origin"}) as phone:
         phone.post("/auth/login", json=ada.credentials).raise_for_status()
         phone.post("/auth/logout-others").raise_for_status()
     member.one("#count").click()

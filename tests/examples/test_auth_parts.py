@@ -1,44 +1,12 @@
 """The parts of `examples/auth` that are shown best by themselves."""
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from examples.auth import settings
 from examples.auth.accounts.devices import device_name
-from examples.auth.accounts.passwords import hash_password, is_right
-
-
-async def test_a_password_is_right_or_wrong() -> None:
-    stored = await hash_password("analytical engine")
-    assert await is_right("analytical engine", stored)
-    assert not await is_right("analytical engin", stored)
-    assert not await is_right("", stored)
-
-
-async def test_what_is_stored_of_a_password_differs_each_time_and_does_not_show_it() -> None:
-    one, two = await hash_password("analytical engine"), await hash_password("analytical engine")
-    assert one != two
-    assert "analytical" not in one
-
-
-async def test_an_unknown_user_takes_the_same_work_as_a_wrong_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    stored = await hash_password("analytical engine")
-    work: list[dict[str, Any]] = []
-    scrypt = hashlib.scrypt
-
-    def counting(password: bytes, **parameters: Any) -> bytes:
-        work.append({"password": password, **parameters, "salt": len(parameters["salt"])})
-        return scrypt(password, **parameters)
-
-    monkeypatch.setattr(hashlib, "scrypt", counting)
-    assert not await is_right("difference engine", stored)
-    assert not await is_right("difference engine", None)
-    assert len(work) == 2
-    assert work[0] == work[1]
 
 
 def test_of_several_first_starts_at_once_all_have_one_secret(tmp_path: Path) -> None:

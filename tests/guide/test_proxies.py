@@ -12,13 +12,13 @@ TOLD = {"x-forwarded-for": "1.2.3.4, 203.0.113.9", "x-forwarded-proto": "https",
 async def test_the_client_is_the_first_address_that_is_not_trusted() -> None:
     app = application("proxies.md", "Trusted proxies")
     behind = await ask(app, "/me", headers=TOLD, client=("10.0.0.1", 4711))
-    assert behind.json() == {"ip": "203.0.113.9", "url": "https://shop.example/me"}
+    assert behind.json() == {"ip": "203.0.113.9", "url": "https://example.com/me"}
     direct = await ask(app, "/me", headers=TOLD, client=("192.0.2.7", 4711))
     assert direct.json() == {"ip": "192.0.2.7", "url": "http://example.com/me"}
 
 
 async def test_the_other_applications_start_and_answer() -> None:
-    for heading in ("The Forwarded header", "Secure cookies"):
+    for heading in ("Host and prefix", "The Forwarded header", "Secure cookies"):
         assert (await ask(application("proxies.md", heading), "/")).status == 404
 
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 import anyio
 import msgspec
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Send
 
 from kick import App, Module, bootstrap
 from kick.middleware import security_headers
@@ -76,6 +76,7 @@ async def ask(
     form: str | None = None,
     headers: Headers = (),
     disconnects: bool = False,
+    sends: Send | None = None,
     **scope: Any,
 ) -> Answer:
     """Send a request; `body` may be chunks, after which the client goes away if it `disconnects`."""
@@ -116,7 +117,7 @@ async def ask(
     async def send(message: Message) -> None:
         answer.messages.append(message)
 
-    await app(connection, receive, send)
+    await app(connection, receive, sends or send)
     return answer
 
 

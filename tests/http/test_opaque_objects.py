@@ -23,7 +23,7 @@ OBJECTS: dict[str, Callable[[RequestContext], Any]] = {
     "RequestContext": lambda ctx: ctx,
     "Route": lambda ctx: ctx.route,
     "Settings": lambda ctx: ctx.settings,
-    "Signer": lambda ctx: ctx.settings.cookie_signer,
+    "CookieSigner": lambda ctx: ctx.settings.cookie_signer,
     "Shutdown": lambda ctx: ctx.stopping,
     "Threads": lambda ctx: ctx.settings.threads,
     "URLs": lambda ctx: ctx.settings.urls,

@@ -17,8 +17,8 @@ from starlette.responses import FileResponse, StreamingResponse
 
 from kick import App, Controller, Get, RequestContext, Response, Use
 from kick.http import CallNext
+from kick.http.request.content_codings import zstd_module
 from kick.middleware import compression
-from kick.middleware.compression.encodings import zstd_module
 from kick.middleware.conditional import conditional
 from kick.session import session
 from tests.http.support import Answer, app_of, ask

@@ -21,8 +21,9 @@ from websockets.typing import Origin
 from kick import App, Controller, Delete, Get, Head, Module, Options, Patch, Post, Put, RequestContext, Use, bootstrap
 from kick.http import Response, StaticFiles
 from kick.middleware import csrf
+from kick.middleware.csrf import is_token_of
 from kick.session import CsrfExempt, CsrfLayer, MemoryStore, session
-from kick.session.csrf_token import draw_token, is_token_of
+from kick.session.csrf_token import draw_token
 from kick.testing import TestClient
 from tests.http.support import ask
 from tests.session.harness import calls_to

@@ -6,7 +6,8 @@ import zlib
 
 import pytest
 
-from kick.middleware.compression.encodings import CODINGS, preferred, zstd_module
+from kick.http.request.content_codings import zstd_module
+from kick.middleware.compression.encodings import CODINGS, preferred
 from tests.support.costs import assert_costs_at_most
 
 zstd = zstd_module()

@@ -14,6 +14,7 @@ from starlette.types import Message
 
 from kick import App, Controller, Get
 from kick.middleware.hosts import HostPatterns, parse_host
+from kick.middleware.proxies import TrustedProxies
 from tests.http.support import Answer, app_of, ask
 from tests.support.setup_errors import raises_code
 
@@ -79,7 +80,7 @@ async def test_none_and_several_are_refused(hosts: tuple[str, ...]) -> None:
 
 
 async def test_the_host_that_a_trusted_proxy_tells_counts() -> None:
-    behind = app(trusted_proxies=1)
+    behind = app(trusted_proxies=TrustedProxies(1, host=True))
     told = [("x-forwarded-for", "203.0.113.9"), ("x-forwarded-host", "evil.test")]
     assert (await ask(behind, "/", headers=told)).status == 400
     assert (await ask(behind, "/", headers=[told[0], ("x-forwarded-host", "a.example.org")])).status == 200

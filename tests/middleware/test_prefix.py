@@ -67,7 +67,7 @@ def make(**options: Any) -> App:
 def by_header(tmp_path: Path, serve: Serve) -> Iterator[str]:
     """The URL of nginx, which says what it has taken away."""
     with (
-        serve(make(trusted_proxies=[HOST])) as url,
+        serve(make(trusted_proxies=TrustedProxies([HOST], prefix=True))) as url,
         nginx(tmp_path, url, "/shop", more=PREFIXED.format(prefix="/shop")) as outside,
     ):
         yield outside
@@ -128,6 +128,9 @@ class TestBehindNginx:
 # Who may say it, and what
 
 
+BEHIND = TrustedProxies(1, prefix=True)
+
+
 @Controller("/where")
 class Where:
     @Get("/{rest:path}")
@@ -135,7 +138,7 @@ class Where:
         return [ctx.scope["root_path"], ctx.url.path, rest]
 
 
-async def where(prefix: str, target: str = "/where/x", trusted: Any = 1, **options: Any) -> list[str]:
+async def where(prefix: str, target: str = "/where/x", trusted: Any = BEHIND, **options: Any) -> list[str]:
     headers = [("x-forwarded-for", "203.0.113.9"), ("x-forwarded-prefix", prefix)]
     answer = await ask(app_of(Where, trusted_proxies=trusted), target, headers=headers, **options)
     found: list[str] = answer.json()
@@ -167,8 +170,15 @@ async def test_what_is_no_path_does_not_count(prefix: str) -> None:
     assert await where(prefix) == ["", "/where/x", "x"]
 
 
+@pytest.mark.parametrize(
+    "trusted", [1, ["192.0.2.0/24"], TrustedProxies(1, host=True), TrustedProxies.of_text("1, host")]
+)
+async def test_a_proxy_that_is_not_said_to_set_it_hands_on_what_the_client_wrote(trusted: Any) -> None:
+    assert await where("/evil", trusted=trusted, client=("192.0.2.7", 1)) == ["", "/where/x", "x"]
+
+
 async def test_a_client_has_no_say_in_it() -> None:
-    assert await where("/evil", trusted=["10.0.0.0/8"]) == ["", "/where/x", "x"]
+    assert await where("/evil", trusted=TrustedProxies(["10.0.0.0/8"], prefix=True)) == ["", "/where/x", "x"]
     assert await where("/evil", trusted=None) == ["", "/where/x", "x"]
     assert await where("/evil", trusted=TrustedProxies(1, headers="forwarded")) == ["", "/where/x", "x"]
 
@@ -185,5 +195,5 @@ async def test_a_prefix_is_seen_of_sockets_and_without_an_address_of_the_client(
         "path": "/x",
         "headers": [(b"x-forwarded-prefix", b"/shop")],
     }
-    seen = seen_through(TrustedProxies(1), scope)
+    seen = seen_through(BEHIND, scope)
     assert (seen["root_path"], seen["path"], seen["client"]) == ("/shop", "/shop/x", ("10.0.0.1", 1))

@@ -22,6 +22,7 @@ from kick.middleware.proxies import ProxiedApp, TrustedProxies, forwarded_elemen
 from kick.session import SessionMiddleware, session
 from tests.http.support import Answer, app_of, ask
 from tests.support.costs import assert_costs_at_most
+from tests.support.setup_errors import raises_code
 
 SECRET = "a secret of at least thirty-two bytes"
 PEER = "192.0.2.7"
@@ -33,6 +34,10 @@ class Where:
     @Get("/")
     async def where(self, ctx: RequestContext) -> dict[str, Any]:
         return {"ip": ctx.client_ip, "url": str(ctx.url)}
+
+    @Get("/reset")
+    async def reset(self, ctx: RequestContext) -> Any:
+        return ctx.redirect(str(ctx.url.replace(path="/login")))
 
     @Get("/login")
     async def login(self, ctx: RequestContext) -> None:
@@ -136,7 +141,38 @@ async def test_a_proxy_on_a_unix_socket_has_no_address(trusted: Any, client: str
 )
 async def test_scheme_and_host_are_those_of_the_nearest_proxy(proto: str, host: str, url: str) -> None:
     headers = [*xff("203.0.113.9"), ("X-Forwarded-Proto", proto), ("X-Forwarded-Host", host)]
-    assert await where(NETWORKS, *headers) == ("203.0.113.9", url)
+    assert await where(TrustedProxies(NETWORKS, host=True), *headers) == ("203.0.113.9", url)
+
+
+@pytest.mark.parametrize("trusted", [1, NETWORKS, TrustedProxies(1, prefix=True), TrustedProxies.of_text("1, prefix")])
+async def test_the_host_is_not_read_of_a_proxy_that_is_not_said_to_set_it(trusted: Any) -> None:
+    """Most proxies set `-For` and `-Proto`, and forward the `-Host` of the client: links would lead to `evil.test`."""
+    told = [*xff("203.0.113.9"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil.test")]
+    assert await where(trusted, *told) == ("203.0.113.9", "https://example.com/")
+    app = app_of(Where, trusted_proxies=trusted, middleware=[session(SECRET)])
+    (location,) = (await ask(app, "/reset", headers=told, client=(PEER, 1))).all("location")
+    assert location == "https://example.com/login"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1, host", TrustedProxies(1, host=True)),
+        ("host,1,prefix", TrustedProxies(1, host=True, prefix=True)),
+        ("10.0.0.0/8, unix , prefix", TrustedProxies(["10.0.0.0/8", "unix"], prefix=True)),
+        ("1", TrustedProxies(1)),
+        (" , ", None),
+        ("0", None),
+    ],
+)
+def test_the_environment_says_it_in_words(text: str, expected: TrustedProxies | None) -> None:
+    assert repr(TrustedProxies.of_text(text)) == repr(expected)
+
+
+@pytest.mark.parametrize("text", ["host", "host, prefix", "1, 10.0.0.0/8", "1 host", "Host, 1", "-1"])
+def test_words_without_a_proxy_stop_the_start(text: str) -> None:
+    with raises_code("trusted-proxies"):
+        TrustedProxies.of_text(text)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +279,7 @@ def test_whatever_is_sent_the_client_is_an_address_and_the_host_a_host(
 ) -> None:
     raw = [(name, value.encode("latin-1", "replace")) for name, value in told]
     scope: Scope = {"type": "http", "scheme": "http", "client": (PEER, 1), "headers": [(b"host", b"example.com"), *raw]}
-    seen = seen_through(TrustedProxies(trusted, headers=headers), scope)
+    seen = seen_through(TrustedProxies(trusted, headers=headers, host=True, prefix=True), scope)
     assert "%" not in str(ip_address(seen["client"][0]))
     assert 0 <= seen["client"][1] <= 65535
     assert seen["scheme"] in ("http", "https")

@@ -48,6 +48,17 @@ async def test_a_principals_sessions_are_listed_with_where_and_when(site: Site, 
     assert await sessions.of(9) == []
 
 
+async def test_none_is_nobody(site: Site, sessions: Sessions) -> None:
+    """A handler passes `ctx.session.principal` of somebody who has not logged in; a user may have the name "None"."""
+    await Browser(site).visit(logging_in("None"))
+    await Browser(site).visit(setting(a=1))
+    assert await sessions.of(None) == []
+    assert await sessions.revoke(None) == 0
+    assert await sessions.revoke(None, except_id="x" * 36) == 0
+    assert len(await sessions.of("None")) == 1
+    assert await sessions.revoke("None") == 1
+
+
 async def test_the_list_opens_no_session(site: Site, sessions: Sessions) -> None:
     browser = Browser(site)
     session_id = (await browser.visit(logging_in(7))).value

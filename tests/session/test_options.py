@@ -91,6 +91,36 @@ def test_a_short_secret_is_warned_of_in_development() -> None:
         session("x" * 31)
 
 
+class TestShortSecretsOfBefore:
+    """Express takes secrets of any length; whoever moves in keeps them behind a long one."""
+
+    OLD = "keyboard cat"
+
+    @pytest.mark.parametrize("environment", ["production", "development"])
+    async def test_a_cookie_that_one_signed_is_taken_and_signed_again(
+        self, store: Any, environment: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with pytest.warns(UserWarning, match="12 bytes"):
+            browser = Browser(Site(store, secret=self.OLD))
+        await browser.visit(setting(user_id=7))
+        monkeypatch.setenv("KICK_ENV", environment)
+        with pytest.warns(UserWarning, match="12 bytes"):
+            browser = browser.twin(Site(store, secret=[SECRET, self.OLD]))
+        before = browser.cookie
+        assert await browser.data() == {"user_id": 7}
+        assert before != browser.cookie
+        assert await browser.twin(Site(store)).data() == {"user_id": 7}
+
+    @pytest.mark.parametrize(
+        "secret", [OLD, [OLD], [OLD, SECRET], ["x" * 31, SECRET], [SECRET, ""], [SECRET, OLD, b""]], ids=repr
+    )
+    def test_the_first_is_long_and_none_is_empty(self, secret: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("KICK_ENV", "production")
+        with pytest.raises(KickError) as caught:
+            session(secret)
+        assert caught.value.code == ("secret-missing" if {"", b""} & set(secret) else "secret-weak")
+
+
 @pytest.mark.parametrize(
     ("name", "cookie", "cause"),
     [

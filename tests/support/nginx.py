@@ -33,7 +33,7 @@ http {{
             proxy_set_header Connection $http_connection;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
             proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header X-Forwarded-Host $http_host;
+            proxy_set_header Host $http_host;
             {more}
         }}
     }}

@@ -2,11 +2,11 @@ from functools import partial
 from pathlib import Path
 
 from kick import Module
-from kick.auth import authentication
+from kick.auth import Passwords, authentication
 
+from .caching import no_store
 from .controller import AuthController
 from .current import load_account
-from .guards import no_store, refuse_forms
 from .users import open_users
 
 
@@ -15,6 +15,6 @@ def accounts_module(database: Path) -> Module:
     return Module(
         "accounts",
         controllers=[AuthController],
-        providers=[partial(open_users, database)],
-        middleware=[authentication(load_account), no_store, refuse_forms],
+        providers=[partial(open_users, database), Passwords],
+        middleware=[authentication(load_account), no_store],
     )

@@ -1,7 +1,7 @@
 from kick import Conflict, Service, Unauthorized
+from kick.auth import Passwords
 
 from .models import Account, Credentials, Registration
-from .passwords import hash_password, is_right
 from .users import EmailTaken, Users
 
 
@@ -9,12 +9,13 @@ from .users import EmailTaken, Users
 class Accounts:
     """Registration and authentication."""
 
-    def __init__(self, users: Users) -> None:
+    def __init__(self, users: Users, passwords: Passwords) -> None:
         self.users = users
+        self.passwords = passwords
 
     async def register(self, registration: Registration) -> Account:
         """Add an account. Raises `Conflict` if the email is taken."""
-        password = await hash_password(registration.password)
+        password = await self.passwords.hash(registration.password)
         try:
             return await self.users.add(_same(registration.email), registration.name.strip(), password)
         except EmailTaken:
@@ -25,7 +26,7 @@ class Accounts:
         """Return the account of the credentials. Raises `Unauthorized`, with the same message for every cause."""
         found = await self.users.find_by_email(_same(credentials.email))
         account, stored = found or (None, None)
-        if not await is_right(credentials.password, stored) or account is None:
+        if not await self.passwords.verify(credentials.password, stored) or account is None:
             raise Unauthorized("The email or the password is wrong.")
         return account
 

@@ -10,6 +10,8 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
+from kick import Service
+
 from .models import Account
 
 SCHEMA = """
@@ -53,6 +55,7 @@ class Users:
         return await anyio.to_thread.run_sync(work, self._connection, limiter=self._one_at_a_time)
 
 
+@Service(scope="singleton")
 def open_users(database: Path) -> Iterator[Users]:
     """Provide `Users`. The code before the `yield` runs at start-up, the rest at shutdown."""
     with closing(sqlite3.connect(database, check_same_thread=False)) as connection:

@@ -95,6 +95,11 @@ def _root_path(ctx: click.Context, parameter: click.Parameter, value: str) -> st
     help="How long a client may pause in the body of a request.",
 )
 @click.option(
+    "--websocket-compression",
+    is_flag=True,
+    help="Let clients compress the messages of WebSockets (permessage-deflate). A small one may become a large one.",
+)
+@click.option(
     "--root-path",
     metavar="PATH",
     default="",
@@ -140,6 +145,7 @@ def command(
     keep_alive: int,
     head_timeout: int,
     body_timeout: int,
+    websocket_compression: bool,
     root_path: str,
     graceful_timeout: int,
     drain: int,
@@ -163,6 +169,7 @@ def command(
     from kick.cli.server import uvicorn_server as serving
     from kick.cli.server.tls import tls_options
     from kick.cli.server.unix_sockets import listening_at
+    from kick.cli.server.websocket_limits import compression_options
     from kick.cli.server.workers import Team
 
     folder = Path.cwd()
@@ -175,6 +182,7 @@ def command(
         "root_path": root_path,
         "timeout_keep_alive": keep_alive,
         "timeouts": (head_timeout, body_timeout),
+        **compression_options(websocket_compression),
         **tls_options(ssl_certfile, ssl_keyfile),
     }
     if uds is not None and any(ctx.get_parameter_source(name) is not _DEFAULT for name in ("host", "port")):

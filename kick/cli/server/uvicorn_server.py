@@ -27,6 +27,7 @@ from kick.cli.errors import bad_address, port_taken
 from kick.cli.server.http_protocol import http_protocol
 from kick.cli.server.processes import Interrupted
 from kick.cli.server.request_timeouts import INTERVAL, RequestTimeouts
+from kick.cli.server.websocket_limits import largest_message
 from kick.middleware.access_log.log import VARIABLE
 from kick.middleware.asgi_stack import trusted
 from kick.middleware.proxies import ProxiedApp
@@ -83,12 +84,14 @@ class Server(uvicorn.Server):
         self._deadline: threading.Timer | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take note of a signal: the first one asks for an end, the second one forces it."""
+        """Take note of a signal, in place of uvicorn: the first one asks for an end, the second one forces it.
+
+        uvicorn drops the requests, and does not close the application, at a SIGINT after `should_exit` is set.
+        """
         if self.signal and parent_process() is None:  # Ctrl-C and a parent's signal would be two
             self.force_exit = True
             end_soon(128 + sig, FORCED)
         self.take(sig)
-        super().handle_exit(sig, frame)
 
     def take(self, sig: int) -> None:
         """Take note of the first signal; a start that it cannot end within `CLEANUP` seconds ends with the process."""
@@ -214,6 +217,8 @@ def run(
         "log_config": None,
         "server_header": False,
         "proxy_headers": False,
+        "ws_max_size": largest_message(app),
+        "ws_per_message_deflate": False,  # a few bytes that inflate to a whole message are an attack
         "access_log": not own and os.environ.get(VARIABLE) != "off",
         **options,
     }

@@ -27,6 +27,7 @@ from kick.http.request.body import (
     stream_body,
     too_large,
 )
+from kick.http.request.content_codings import DecodedReceive, coding_of, most_encoded, unsupported_coding
 from kick.http.request.multipart import close_files, parse_multipart
 from kick.http.request.request_id import draw_request_id
 from kick.http.request.target import sent_url
@@ -39,7 +40,7 @@ from kick.http.uploads import UploadFile
 from kick.http.validation.fields import query_of
 from kick.http.validation.json_text import decode_json, malformed
 from kick.shutdown import Shutdown
-from kick.signing import Signer
+from kick.signing import CookieSigner
 
 if TYPE_CHECKING:
     from kick.session.asgi.request_session import RequestSession
@@ -135,6 +136,8 @@ class IncomingRequest(msgspec.Struct, eq=False):
     params: dict[str, Any]
     """The path parameters, converted."""
 
+    rolled_back: bool = False
+    """True if a clean-up of a provider failed: what the request wrote is not kept, and the session is not saved."""
     cleanups: list[Cleanup] | None = None
     """Callbacks of `on_end()`."""
     miss: Miss | None = None
@@ -216,13 +219,13 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     @property
     def signed_cookies(self) -> dict[str, str]:
-        """The cookies that `set_cookie(..., signed=True)` made, checked; all others are left out."""
+        """The cookies that `set_cookie(..., signed=True)` made for these names; all others are left out."""
         signer = self._cookie_signer()
         found: dict[str, str] = {}
         for name, value in self.cookies.items():
-            verified = signer.verify(value[2:]) if value.startswith("s:") else None
+            verified = signer.verify(name, value)
             if verified is not None:
-                found[name] = verified[0]
+                found[name] = verified
         return found
 
     @property
@@ -295,7 +298,8 @@ class IncomingRequest(msgspec.Struct, eq=False):
     def form(self) -> FormData:
         """The fields and files of a form; empty when the body is none."""
         if self._form is None:
-            self._form = parse_form(self.raw_body) if self.media_type == FORM else FormData()
+            raw = self.raw_body if self.media_type in (FORM, MULTIPART) else b""
+            self._form = parse_form(raw) if self.media_type == FORM else FormData()
         return self._form
 
     @property
@@ -311,9 +315,11 @@ class IncomingRequest(msgspec.Struct, eq=False):
         said = self.announced
         if said is None:
             said = self.announced = announced(self.scope)
+        if said.coding:
+            said = self._decode(said)
         if said.media_type == MULTIPART:
             if self._form is None:
-                await self._read_multipart()
+                await self._read_multipart(said.length)
             return b""
         raw = self.received
         if raw is None:
@@ -324,7 +330,10 @@ class IncomingRequest(msgspec.Struct, eq=False):
         """Return the body piece by piece, for handlers declared with `stream=True`; the limit holds here too."""
         if self.received is not None:
             return one_chunk(self.received)
-        return stream_body(self.scope, self.receive, self._limit())
+        said = self.announced or announced(self.scope)
+        if said.coding:
+            said = self._decode(said)
+        return stream_body(self.scope, self.receive, self._limit(), said.length)
 
     # The client, and the end
 
@@ -381,6 +390,9 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
         async def receive() -> Message:
             nonlocal told
+            said = self.announced = self.announced or announced(self.scope)
+            if said.coding:
+                self._decode(said)
             if self.received is not None and not told:
                 told = True
                 return {"type": "http.request", "body": self.received, "more_body": False}
@@ -392,12 +404,28 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
         return receive
 
-    async def _read_multipart(self) -> None:
-        limit, route, text_limit = self._limit(), self.route, self.settings.max_body
+    def _decode(self, said: BodyHeaders) -> BodyHeaders:
+        """Decode the body from here on, if it has a content coding. Raises the 415 where that is not wanted.
+
+        What is mounted gets the body as it was sent, with the header that says so.
+        """
+        coding, route, length = coding_of(said.coding), self.route, said.length
+        if coding and self.method not in WITHOUT_BODY and not (route is not None and route.is_mount):
+            here = None if route is None else route.info.decompress
+            if not (self.settings.decompress if here is None else here):
+                raise unsupported_coding(self.scope, coding, "identity")
+            limit = self._form_limit() if said.media_type == MULTIPART else self._limit()
+            if limit is not None and length > most_encoded(limit):
+                raise too_large(self.scope, limit)
+            self.receive, length = DecodedReceive(self.scope, self.receive, coding, limit), 0
+        self.announced = said = BodyHeaders(said.media_type, length)
+        return said
+
+    async def _read_multipart(self, length: int) -> None:
+        limit, route, text_limit = self._form_limit(), self.route, self.settings.max_body
         upload_limits = (route and route.upload_limits) or ANY_FILES
-        if limit is not None and (route is None or route.max_body is None):
-            limit += upload_limits.room
-        chunks = stream_body(self.scope, self.receive, limit) if self.received is None else one_chunk(self.received)
+        raw = self.received
+        chunks = one_chunk(raw) if raw is not None else stream_body(self.scope, self.receive, limit, length)
         self._form = await parse_multipart(self.scope, chunks, upload_limits, text_limit=text_limit)
         files = self.files
         self.received = self.received or b""
@@ -431,6 +459,13 @@ class IncomingRequest(msgspec.Struct, eq=False):
         route = self.route
         return self.settings.max_body if route is None or route.max_body is None else route.max_body
 
+    def _form_limit(self) -> int | None:
+        """Return the limit of a multipart form: that of bodies, and the room that files have beyond it."""
+        limit, route = self._limit(), self.route
+        if limit is None or route is None or route.max_body is not None or route.upload_limits is None:
+            return limit
+        return limit + route.upload_limits.room
+
     def _keep(self, message: Message) -> None:
         """Remember a piece of the body that the Starlette request takes, unless the handler streams it."""
         chunk: bytes = message.get("body", b"")
@@ -457,7 +492,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
             self._cookie_pairs = pairs
         return pairs
 
-    def _cookie_signer(self) -> Signer:
+    def _cookie_signer(self) -> CookieSigner:
         if self.settings.cookie_signer is None:
             raise missing_cookie_secret()
         return self.settings.cookie_signer

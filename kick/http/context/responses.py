@@ -288,7 +288,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
         Raises `ValueError` for what browsers refuse, and for a cookie over 4,096 bytes.
         """
         if signed:
-            value = f"s:{self._cookie_signer().sign(value)}"
+            value = self._cookie_signer().sign(name, value)
         header = format_cookie(
             name,
             value,

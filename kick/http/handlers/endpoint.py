@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import Parameter
 from types import MethodType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import anyio
 from starlette.requests import ClientDisconnect
+from starlette.responses import FileResponse
 
 from kick.concurrency import Threads
 from kick.di import Container, Lifetime, Scope
@@ -27,6 +28,10 @@ Respond = Callable[[RequestContext[Any], Any], Response]
 Call = Callable[..., Awaitable[Any]]
 
 
+_SELF: Final = ""
+"""The name of the argument for the controller, which no parameter has."""
+
+
 class Resolved(NamedTuple):
     """An argument that is resolved in the scope of each request."""
 
@@ -36,29 +41,34 @@ class Resolved(NamedTuple):
 
 
 def endpoint_of(
-    plan: CallPlan, container: Container, instance: object, *, in_layers: bool, threads: Threads
+    plan: CallPlan, container: Container, controller: Any, *, in_layers: bool, threads: Threads
 ) -> Endpoint:
     """Return the endpoint of a handler: it extracts the arguments, calls the handler, and makes the response.
 
-    `in_layers` says that there is middleware around it. Handlers that are no coroutine functions run in `threads`.
+    A `controller` that does not live as long as the application is built for each request. `in_layers` says that there
+    is middleware around it. Handlers that are no coroutine functions run in `threads`.
     """
-    endpoint = _endpoint_of(plan, container, _call_of(plan, instance, threads), in_layers=in_layers)
-    return _watching(endpoint, reads=_may_read(plan)) if plan.info.cancel_on_disconnect else endpoint
-
-
-def _may_read(plan: CallPlan) -> bool:
-    """Return whether there may be a body that is read before the handler is called."""
-    return not plan.info.stream and plan.info.method not in WITHOUT_BODY
-
-
-def _endpoint_of(plan: CallPlan, container: Container, call: Call, *, in_layers: bool) -> Endpoint:
+    built = controller_of(controller, container)
+    handler = plan.handler if built is not None else MethodType(plan.handler, container.instance(controller))
+    call = _call_of(handler, plan.place, threads)
     respond = responder(plan.info.status, plan.place, in_layers=in_layers)
-    scoped = [_resolved(argument, container) for argument in plan.arguments if _is_scoped(argument, container)]
+    scoped = scoped_arguments(plan, container, built)
     takes_body = any(map(plan.takes, (Source.BODY, Source.FILE, Source.CONTEXT)))
-    reads = (takes_body or bool(scoped)) and _may_read(plan)
+    may_read = not plan.info.stream and plan.info.method not in WITHOUT_BODY
+    watches = plan.info.cancel_on_disconnect  # which drops what has not been read
+    reads = may_read and (takes_body or bool(scoped) or watches)
+    if scoped and reads:
+        return _with_scope(plan, container, call, respond, scoped, reads=True, watches=watches)
     if scoped:
-        endpoint = _with_scope(plan, container, call, respond, scoped)
-        return _reading(endpoint) if reads else endpoint
+        endpoint = _with_scope(plan, container, call, respond, scoped, reads=False, watches=False)
+    else:
+        endpoint = _without_scope(plan, container, call, respond, reads=reads and not watches)
+    if watches:
+        endpoint = _watched(endpoint)
+    return _reading(endpoint) if reads and watches else endpoint
+
+
+def _without_scope(plan: CallPlan, container: Container, call: Call, respond: Respond, *, reads: bool) -> Endpoint:
     by_position = [each for each in plan.arguments if each.kind is not Parameter.KEYWORD_ONLY]
     by_name = [each for each in plan.arguments if each.kind is Parameter.KEYWORD_ONLY]
     getters = [_getter(plan, argument, container) for argument in by_position]
@@ -135,11 +145,31 @@ def _by_name(call: Call, respond: Respond, getters: list[Getter], named: dict[st
     return endpoint
 
 
-def _with_scope(plan: CallPlan, container: Container, call: Call, respond: Respond, scoped: list[Resolved]) -> Endpoint:
-    """With a scope of its own, which ends before the response leaves, or after the last byte of a stream."""
+def _with_scope(
+    plan: CallPlan,
+    container: Container,
+    call: Call,
+    respond: Respond,
+    scoped: list[Resolved],
+    *,
+    reads: bool,
+    watches: bool,
+) -> Endpoint:
+    """With a scope of its own, which ends before the response leaves, or after the last byte of a stream.
+
+    What is resolved in it may refuse the request, so the body is read after that.
+    """
     names = {each.name for each in scoped}
     others = {each.name: _getter(plan, each, container) for each in plan.arguments if each.name not in names}
-    by_position = [each.name for each in plan.arguments if each.kind is Parameter.POSITIONAL_ONLY]
+    by_position = positional_names(plan, scoped)
+
+    async def handle(ctx: RequestContext[Any], arguments: dict[str, Any]) -> Response:
+        for name, get in others.items():
+            arguments[name] = get(ctx)
+        first = [arguments.pop(name) for name in by_position]
+        return respond(ctx, await call(*first, **arguments))
+
+    run = _watched(handle) if watches else handle
 
     async def endpoint(ctx: RequestContext[Any]) -> Response:
         scope = container.new_scope({RequestContext: ctx})
@@ -147,20 +177,38 @@ def _with_scope(plan: CallPlan, container: Container, call: Call, respond: Respo
             arguments: dict[str, Any] = {}
             for name, resolve, awaits in scoped:
                 arguments[name] = await resolve(scope) if awaits else resolve(scope)
-            for name, get in others.items():
-                arguments[name] = get(ctx)
-            first = [arguments.pop(name) for name in by_position]
-            response = respond(ctx, await call(*first, **arguments))
+            if reads:
+                await ctx.read()
+            response = await run(ctx, arguments)
         except BaseException as error:
-            await scope.aclose(error)
+            await end_scope(scope.aclose(error), ctx)
             raise
-        if isinstance(response, ReadyResponse) or type(response).__call__ is Response.__call__:
-            await scope.aclose()
-        else:
-            ctx.on_end(scope.aclose)
+        if _is_plain(response):
+            await end_scope(scope.aclose(), ctx)
+            return response
+        try:
+            await end_scope(scope.end_handler(), ctx)
+        except BaseException as error:
+            await end_scope(scope.aclose(error), ctx)
+            raise
+        ctx.on_end(scope.aclose)
         return response
 
     return endpoint
+
+
+def _is_plain(response: Response) -> bool:
+    """Return true if no code of the application runs while the response is sent."""
+    return isinstance(response, ReadyResponse | FileResponse) or type(response).__call__ is Response.__call__
+
+
+async def end_scope(ending: Awaitable[None], ctx: RequestContext[Any]) -> None:
+    """Await clean-ups. If one fails, tell the context: what else the request wrote must not be kept either."""
+    try:
+        await ending
+    except BaseException:
+        ctx.rolled_back = True
+        raise
 
 
 def _reading(endpoint: Endpoint) -> Endpoint:
@@ -171,12 +219,10 @@ def _reading(endpoint: Endpoint) -> Endpoint:
     return read_first
 
 
-def _watching(endpoint: Endpoint, *, reads: bool) -> Endpoint:
-    """Cancel the handler when the client goes away; `reads` says that its body has to be read before."""
+def _watched(handle: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+    """Cancel the handler when the client goes away. The body has been read, for nobody gets it afterwards."""
 
-    async def endpoint_watched(ctx: RequestContext[Any]) -> Response:
-        if reads:
-            await ctx.read()
+    async def handle_watched(ctx: RequestContext[Any], *arguments: Any) -> Response:
         response: Response | None = None
         failure: Exception | None = None
 
@@ -187,7 +233,7 @@ def _watching(endpoint: Endpoint, *, reads: bool) -> Endpoint:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch)
             try:
-                response = await endpoint(ctx)
+                response = await handle(ctx, *arguments)
             except Exception as error:  # noqa: BLE001  # raised again, outside of the task group, which would wrap it
                 failure = error
             tasks.cancel_scope.cancel()
@@ -197,7 +243,7 @@ def _watching(endpoint: Endpoint, *, reads: bool) -> Endpoint:
             raise ClientDisconnect
         return response
 
-    return endpoint_watched
+    return handle_watched
 
 
 def without_body(endpoint: Endpoint) -> Endpoint:
@@ -240,9 +286,29 @@ def responder(status: int | None, place: str, *, in_layers: bool) -> Respond:
     return respond
 
 
-def _call_of(plan: CallPlan, instance: object, threads: Threads) -> Call:
-    function, place = plan.handler, plan.place
-    handler = MethodType(function, instance)
+def controller_of(controller: Any, container: Container) -> Resolved | None:
+    """Return the argument `self` of a handler whose controller is built for each request; `None` for a singleton."""
+    return None if container.lifetime(controller) is Lifetime.SINGLETON else _resolved(_SELF, controller, container)
+
+
+def scoped_arguments(plan: CallPlan, container: Container, built: Resolved | None) -> list[Resolved]:
+    """Return the arguments that are resolved in a scope: the controller first, if it is `built` for each request."""
+    scoped = [
+        _resolved(argument.name, argument.hint, container)
+        for argument in plan.arguments
+        if argument.source is Source.CONTAINER and container.lifetime(argument.hint) is not Lifetime.SINGLETON
+    ]
+    return scoped if built is None else [built, *scoped]
+
+
+def positional_names(plan: CallPlan, scoped: list[Resolved]) -> list[str]:
+    """Return the names of the arguments that are passed by position."""
+    own = [_SELF] if scoped and scoped[0].name == _SELF else []
+    return own + [each.name for each in plan.arguments if each.kind is Parameter.POSITIONAL_ONLY]
+
+
+def _call_of(handler: Call, place: str, threads: Threads) -> Call:
+    function = getattr(handler, "__func__", handler)
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inspect.unwrap(function)):
         return handler
 
@@ -252,15 +318,11 @@ def _call_of(plan: CallPlan, instance: object, threads: Threads) -> Call:
     return call_in_thread
 
 
-def _is_scoped(argument: Argument, container: Container) -> bool:
-    return argument.source is Source.CONTAINER and container.lifetime(argument.hint) is not Lifetime.SINGLETON
-
-
-def _resolved(argument: Argument, container: Container) -> Resolved:
-    direct = container.direct_resolver(argument.hint)
+def _resolved(name: str, hint: Any, container: Container) -> Resolved:
+    direct = container.direct_resolver(hint)
     if direct is not None:
-        return Resolved(argument.name, direct, awaits=False)
-    return Resolved(argument.name, container.resolver(argument.hint), awaits=True)
+        return Resolved(name, direct, awaits=False)
+    return Resolved(name, container.resolver(hint), awaits=True)
 
 
 def _getter(plan: CallPlan, argument: Argument, container: Container) -> Getter:

@@ -33,26 +33,29 @@ class BodyHeaders(msgspec.Struct, frozen=True):
     """The headers of a request about its body.
 
     `media_type` is in lower case and without parameters, and empty when there is none; `length` is in bytes, and 0
-    when the request does not say.
+    when the request does not say. `coding` is the content coding, as it was sent.
     """
 
     media_type: str
     length: int
+    coding: bytes = b""
 
 
 def announced(scope: Scope) -> BodyHeaders:
     """Read the headers about the body, in one pass.
 
     >>> announced({"headers": [(b"content-type", b"Text/HTML; charset=utf-8"), (b"content-length", b"7")]})
-    BodyHeaders(media_type='text/html', length=7)
+    BodyHeaders(media_type='text/html', length=7, coding=b'')
     """
-    media_type, length = "", 0
+    media_type, length, coding = "", 0, b""
     for name, value in scope["headers"]:
         if name == b"content-type":
             media_type = JSON if value == b"application/json" else media_type_of(value)
         elif name == b"content-length" and value.isdigit():
             length = int(value) if len(value) < 20 else _ENDLESS
-    return BodyHeaders(media_type, length)
+        elif name == b"content-encoding":
+            coding = coding + b", " + value if coding else value
+    return BodyHeaders(media_type, length, coding)
 
 
 def media_type_of(value: bytes) -> str:
@@ -73,14 +76,14 @@ def is_json(media_type: str) -> bool:
     return media_type == JSON or (media_type.startswith("application/") and media_type.endswith("+json"))
 
 
-async def stream_body(scope: Scope, receive: Receive, limit: int | None) -> AsyncGenerator[bytes, None]:
-    """Return the body piece by piece; `limit` is in bytes, `None` is no limit.
+async def stream_body(scope: Scope, receive: Receive, limit: int | None, length: int) -> AsyncGenerator[bytes, None]:
+    """Return the body piece by piece; `limit` is in bytes, `None` is no limit, `length` is what `Content-Length` says.
 
     Raises `PayloadTooLarge` before anything is read when `Content-Length` says that it is too long, and as soon as
     it is when nothing says so; `ClientDisconnect` when the client has gone.
     """
     left = _ENDLESS if limit is None else limit
-    if announced(scope).length > left:
+    if length > left:
         raise too_large(scope, limit)
     more = True
     while more:

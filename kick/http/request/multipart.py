@@ -8,10 +8,12 @@ python-multipart, which bounds boundaries (256 bytes) and the headers of parts (
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from tempfile import SpooledTemporaryFile
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 import anyio.to_thread
 import msgspec
@@ -35,6 +37,8 @@ SPOOL: Final = 1 << 20
 _WRITE: Final = 1 << 18  # as much is gathered before a thread writes it: a thread for each message costs more than this
 _BUFFER: Final = 1 << 13  # of a file on disk; Python's own choice is 128 KiB from 3.14 on
 _PIECE_COST: Final = 128  # what a piece takes beside its bytes: a client may send them one by one
+_PARAMETER: Final = re.compile(rb';[ \t]*([^ \t=;]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;]*)')
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 _NO_MULTIPART: Final = missing_extra("Reading multipart forms", "python-multipart", "uploads")
 
 
@@ -114,7 +118,7 @@ class _Receiver:
         self._text_limit = text_limit
         self._items: list[tuple[str, Any]] = []
         self._counts: dict[str, int] = {}
-        self._text = self._fields = self._held = self._waiting = 0
+        self._text = self._fields = self._held = self._waiting = self._parts = 0
         self._to_write: list[tuple[UploadFile, bytes]] = []
         self._header = [bytearray(), bytearray()]
         self._part = _Part()
@@ -161,6 +165,10 @@ class _Receiver:
 
     def _begin(self) -> None:
         self._part = _Part()
+        self._parts += 1
+        most = MOST_FORM_FIELDS + self._limits.most_files
+        if self._parts > most:  # fields in which no file was chosen are neither fields nor files
+            raise malformed("body", f"The form has more than {most} parts.", "Too many parts", "length")
 
     def _end_header(self) -> None:
         name, value = self._header
@@ -177,9 +185,13 @@ class _Receiver:
         if b"name" not in options:
             raise _malformed('The Content-Disposition header field "name" must be provided.')
         part.name = _decoded(options[b"name"])
-        filename = options.get(b"filename")
+        if self._parts == 1:
+            part.name = part.name.removeprefix("\ufeff")  # a byte order mark is no part of the first name
+        filename = options[b"filename"].decode("utf-8", "replace") if b"filename" in options else None
+        if filename is None and disposition is not None and b"*" in disposition:
+            filename = extended_filename(disposition)
         if filename is not None and not self._is_object(part):
-            self._open_file(part, filename.decode("utf-8", "replace"))
+            self._open_file(part, filename)
             return
         self._fields += 1
         if self._fields > MOST_FORM_FIELDS:
@@ -265,6 +277,26 @@ class _Receiver:
         errors = [{"location": location, "message": f"Expected a file of the type {taken}", "code": "media-type"}]
         detail = f"{location} is a file of the type {media_type!r}; send one of {taken}."
         raise UnsupportedMediaType(detail, headers=closing(self._scope), errors=errors)
+
+
+def extended_filename(disposition: bytes) -> str | None:
+    """Return the name in `filename*` of a Content-Disposition (RFC 6266, section 4.3; RFC 8187, section 3.2).
+
+    Forms ought to have none (RFC 7578, section 4.2), but some clients send no other name. Control characters, which
+    only this spelling can bring, are replaced.
+
+    >>> extended_filename(b"form-data; name=f; filename*=UTF-8'en'na%C3%AFve.txt")
+    'naïve.txt'
+    >>> extended_filename(b'form-data; name="a; filename*=b"') is None
+    True
+    """
+    for name, value in _PARAMETER.findall(disposition):
+        if name.lower() == b"filename*":
+            charset, _, rest = value.strip().strip(b'"').partition(b"'")
+            encoding = "latin-1" if charset.lower() == b"iso-8859-1" else "utf-8"
+            text = unquote_to_bytes(rest.partition(b"'")[2]).decode(encoding, "replace")
+            return _CONTROLS.sub("\ufffd", text)
+    return None
 
 
 def _decoded(text: bytes | bytearray) -> str:

@@ -42,6 +42,7 @@ class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionUse | None = None
     stream: bool = False
     max_body: int | None = None
+    decompress: bool | None = None
     files: File | None = None
     name: str | None = None
     cancel_on_disconnect: bool = False
@@ -92,6 +93,8 @@ class Verb:
             for polling; what the handler writes is written.
         stream: the handler reads the body itself, from `ctx.body_stream()`.
         max_body: the most bytes a body may have, in place of the limit of the application.
+        decompress: decode bodies that come with `Content-Encoding: gzip`, `deflate` or `zstd`, or refuse them with 415;
+            what the application says, where nothing is said. `max_body` limits the decoded body.
         files: what is allowed of the files of a form, each of them, where their own type says nothing.
         name: how `kick routes` and `ctx.route` name it, in place of `Controller.method`.
         cancel_on_disconnect: cancel the handler when the client goes away. A handler in a thread cannot be cancelled:
@@ -117,6 +120,7 @@ class Verb:
         session: SessionUse | None = None,
         stream: bool = False,
         max_body: int | None = None,
+        decompress: bool | None = None,
         files: File | None = None,
         name: str | None = None,
         cancel_on_disconnect: bool = False,
@@ -136,6 +140,7 @@ class Verb:
             session=session,
             stream=stream,
             max_body=max_body,
+            decompress=decompress,
             files=files,
             name=name,
             cancel_on_disconnect=cancel_on_disconnect,

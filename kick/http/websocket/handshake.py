@@ -76,6 +76,7 @@ class Handshake:
         self._watching_session: anyio.CancelScope | None = None
         self._session_ended = anyio.Event()
         self._unwatch: Callable[[], None] = lambda: None
+        self.before_accept: Callable[[], Awaitable[None]] | None = None
 
     async def serve(self, ctx: RequestContext[Any], endpoint: Endpoint, shutdown: Shutdown) -> None:
         """Take the request to the end of its chain, answer it, and wait for the end of the connection."""
@@ -114,7 +115,10 @@ class Handshake:
     # What the socket asks for
 
     async def accept(self, subprotocol: str | None, headers: Mapping[str, str]) -> None:
-        """Let the chain go on, with a 101, and wait until it is sent."""
+        """Let the chain go on, with a 101, and wait until it is sent. Raises what the clean-ups before it raise."""
+        if self.before_accept is not None and not self._decided.is_set():
+            end_handler, self.before_accept = self.before_accept, None
+            await end_handler()
         if not self._decided.is_set():
             lines = [header_line(name, value) for name, value in headers.items()]
             self._subprotocol = subprotocol

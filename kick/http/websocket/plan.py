@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from inspect import Parameter
 from types import MethodType
 from typing import Annotated, Any, get_args, get_origin
 
@@ -14,7 +13,7 @@ from kick.di.naming import type_name
 from kick.di.signature import Need, Unhinted
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
-from kick.http.handlers.endpoint import _getter, _is_scoped, _resolved
+from kick.http.handlers.endpoint import _getter, controller_of, end_scope, positional_names, scoped_arguments
 from kick.http.handlers.parameters import is_socket
 from kick.http.handlers.plan import Argument, CallPlan, Source
 from kick.http.middleware import Endpoint
@@ -77,9 +76,9 @@ class SocketPlan(CallPlan):
         """Nothing: the socket has the parameters of the path too."""
 
 
-def socket_endpoint(plan: SocketPlan, container: Container, instance: object) -> Endpoint:
+def socket_endpoint(plan: SocketPlan, container: Container, controller: Any) -> Endpoint:
     """Return the end of the chain of a handshake: it starts the handler, and answers when it accepts."""
-    handle, frames, info = _handle(plan, container, instance), plan.frames, plan.options
+    handle, frames, info = _handle(plan, container, controller), plan.frames, plan.options
 
     async def endpoint(ctx: RequestContext[Any]) -> Response:
         return await handshake_of(ctx).begin(ctx, handle, frames, info)
@@ -119,17 +118,23 @@ def _listed(origins: Any) -> list[Any]:
     return list(origins) if isinstance(origins, list | tuple) else [origins]
 
 
-def _handle(plan: SocketPlan, container: Container, instance: object) -> Handle:
-    """Return the handler with its arguments; what they are resolved in lives as long as the connection."""
-    handler = MethodType(plan.handler, instance)
-    scoped = [_resolved(argument, container) for argument in plan.arguments if _is_scoped(argument, container)]
+def _handle(plan: SocketPlan, container: Container, controller: Any) -> Handle:
+    """Return the handler with its arguments.
+
+    The scope that they are resolved in ends with the connection; instances of the scope `handler` end before it is
+    accepted.
+    """
+    built = controller_of(controller, container)
+    handler: Any = plan.handler if built is not None else MethodType(plan.handler, container.instance(controller))
+    scoped = scoped_arguments(plan, container, built)
     sockets = [each.name for each in plan.arguments if each.source is Source.SOCKET]
     known = {*sockets, *(each.name for each in scoped)}
     others = {each.name: _getter(plan, each, container) for each in plan.arguments if each.name not in known}
-    by_position = [each.name for each in plan.arguments if each.kind is Parameter.POSITIONAL_ONLY]
+    by_position = positional_names(plan, scoped)
 
     async def handle(ctx: RequestContext[Any], socket: Any) -> None:
         scope = container.new_scope({RequestContext: ctx})
+        handshake_of(ctx).before_accept = lambda: end_scope(scope.end_handler(), ctx)
         try:
             arguments: dict[str, Any] = dict.fromkeys(sockets, socket)
             for name, resolve, awaits in scoped:
@@ -139,7 +144,7 @@ def _handle(plan: SocketPlan, container: Container, instance: object) -> Handle:
             first = [arguments.pop(name) for name in by_position]
             await handler(*first, **arguments)
         except BaseException as error:
-            await scope.aclose(error)
+            await end_scope(scope.aclose(error), ctx)
             raise
         await scope.aclose()
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
+
+from kick.http.request.content_codings import zstd_module
 
 _quality: Final = re.compile(rb"[ \t]*[qQ][ \t]*=[ \t]*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*").fullmatch
 
@@ -69,24 +70,6 @@ class Zstd:
     def whole(body: bytes, level: int) -> bytes:
         """Return a body that is there already."""
         return bytes(zstd_module().compress(body, level))
-
-
-def has_zstd() -> bool:
-    """Return whether zstd can be made here."""
-    try:
-        zstd_module()
-    except ImportError:
-        return False
-    return True
-
-
-def zstd_module() -> Any:
-    """Return the module that makes zstd: of Python 3.14, or of `backports.zstd`."""
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-    return zstd
 
 
 def preferred(accepted: bytes, offered: Sequence[bytes]) -> bytes | None:

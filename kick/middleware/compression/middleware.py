@@ -13,9 +13,10 @@ from starlette.types import Receive, Scope, Send
 
 from kick.errors import KickError, missing_extra
 from kick.http import CallNext, RequestContext, Response
+from kick.http.request.content_codings import has_zstd
 from kick.http.response.base import HeadResponse, ReadyResponse, add_vary
 from kick.http.response.streaming import StreamResponse
-from kick.middleware.compression.encodings import CODINGS, Encoder, has_zstd, preferred
+from kick.middleware.compression.encodings import CODINGS, Encoder, preferred
 from kick.middleware.own_response import own_response
 from kick.middleware.per_route import PerRoute
 

@@ -20,7 +20,7 @@ from kick.session.state import SessionState
 from kick.signing import Secret
 
 SESSION_ENDED: Final = 4401
-"""The code of a WebSocket that is closed because its session has ended."""
+"""The close code of a WebSocket whose session has ended."""
 
 ENDED: Final = "The session has ended."
 
@@ -33,17 +33,16 @@ class SessionMiddleware:
         secret: signs the cookie.
         options: those of `kick.session.session`.
 
-    For an application of Starlette or FastAPI: `app.add_middleware(SessionMiddleware, secret=secret)`; code that was
-    written for Starlette's own sessions runs as it is: `request.session` is a `dict`, and a `Session` with all its
-    verbs. `Sessions(middleware.manager)` finds those of a user.
+    In an application of Starlette or FastAPI: `app.add_middleware(SessionMiddleware, secret=secret)`. Code for the
+    sessions of Starlette works unchanged, because `request.session` is a `dict`. It also has all methods of a
+    `Session`. `Sessions(middleware.manager)` finds the sessions of a user.
 
-    What an application puts into `scope["session"]` in place of the session becomes its data, as with the
-    `set_session()` of Litestar; `clear_session()` destroys the session.
+    If an application replaces `scope["session"]`, as `set_session()` of Litestar does, the new value becomes the data
+    of the session. `clear_session()` destroys the session.
 
-    A WebSocket gets the session as it is at the handshake. Nothing is saved by itself there: `await session.save()`
-    writes what has changed, and answers `False` when the session has ended meanwhile. The acceptance carries the
-    cookie, if there is one to send; after it no id can be drawn, and a session that is not stored by then takes no
-    writes.
+    A WebSocket gets the session of its handshake. Nothing is saved automatically: `await session.save()` writes the
+    changes, and returns `False` if the session has ended meanwhile. The cookie can only be sent with the acceptance.
+    After it the session gets no new id, and a session that is not stored by then refuses writes.
     """
 
     def __init__(self, app: ASGIApp, secret: Secret | None = None, **options: Any) -> None:
@@ -54,28 +53,29 @@ class SessionMiddleware:
         """Serve one ASGI connection."""
         if scope["type"] == "lifespan":
             try:
+                await self.manager.start()
                 await self.app(scope, receive, send)
             finally:
                 await self.manager.store.aclose()
         elif self._is_inside(scope.get("session")) or not self.manager.is_within(scope["path"]):
             await self.app(scope, receive, send)
         else:
-            # Not the whole scope, which leads back to the session: only the garbage collector would free the two.
+            # Not the whole scope, which refers to the session: a reference cycle would need the garbage collector.
             state = await self.manager.open(
                 {name: scope[name] for name in ("client", "headers", "method") if name in scope}
             )
-            # The scope of what is around keeps its own session.
+            # A copy, because middleware outside may have a session of its own in its scope.
             await serve_with_session(self.manager, state, self.app, dict(scope), receive, send)
 
     def _is_inside(self, around: object) -> bool:
-        """Return whether the session around has the cookie of this middleware, which then has nothing to do."""
+        """Return true if middleware outside has opened the session with this cookie, so nothing is left to do."""
         return isinstance(around, Session) and around.cookie_name == self.manager.options.cookie.name
 
 
 async def serve_with_session(
     manager: SessionManager, state: SessionState, app: ASGIApp, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Let an application answer with an open session in its scope; close the session when the response begins."""
+    """Run an application with an open session in its scope; close the session when the response starts."""
     scope["session"] = RequestSession(state, manager.operations)
     connection = _Handshake if scope["type"] == "websocket" else _Exchange
     await connection(manager, state, send, scope).run(app, scope, receive)
@@ -99,7 +99,7 @@ class _Connection:
 
 
 class _Handshake(_Connection):
-    """The opening of a WebSocket, whose acceptance is the last message that can carry a cookie."""
+    """A WebSocket. Its acceptance is the last message that can carry a cookie."""
 
     def __init__(self, manager: SessionManager, state: SessionState, send: Send, scope: Scope) -> None:
         super().__init__(manager, state, send, scope)
@@ -126,10 +126,10 @@ class _Handshake(_Connection):
                 await asyncio.wait([self._closing])
 
     async def receive(self) -> Message:
-        """Receive a message; a disconnect, with the code 4401, as soon as the session has ended."""
+        """Receive a message. As soon as the session has ended, this is a disconnect with the code 4401."""
         if self._unwatch is None:
             return await self._receive()
-        if self._message is None:  # one that was waited for and cancelled is still to come
+        if self._message is None:  # keep the message of a cancelled `receive()`
             self._message = asyncio.ensure_future(self._receive())
         ended = asyncio.ensure_future(self._ended.wait())
         try:
@@ -169,7 +169,7 @@ class _Handshake(_Connection):
         await self._send(message)
 
     async def _refuse(self, error: SessionUnavailable, with_a_response: bool) -> None:
-        """Send a 503, or what the server makes of a socket that is closed before it was accepted, which is a 403."""
+        """Send a 503. If the server cannot do this for a WebSocket, close it, which is a 403 for the client."""
         if not with_a_response:
             await self._send({"type": "websocket.close", "code": 1013})
             return
@@ -179,7 +179,7 @@ class _Handshake(_Connection):
 
 
 class _Exchange(_Connection):
-    """One request and its response, on whose first message the session is closed."""
+    """One request and its response. The session is closed with the first message of the response."""
 
     def __init__(self, manager: SessionManager, state: SessionState, send: Send, scope: Scope) -> None:
         super().__init__(manager, state, send, scope)
@@ -229,11 +229,11 @@ class _Exchange(_Connection):
             if self._streaming is not None and any(_is_event_stream(*header) for header in headers):
                 self._unwatch = self._session.on_end(self._streaming.cancel)
         elif self._unwatch is not None and not message.get("more_body"):
-            self._unwatch()  # the stream is complete: what runs after it is not ended
+            self._unwatch()  # the stream is complete; code that runs after it is not cancelled
         await self._send(message)
 
     async def _refuse(self, error: SessionUnavailable) -> None:
-        """Send the 503 in place of the application's response."""
+        """Send a 503 instead of the application's response."""
         self._started = self._refused = True
         headers, body = _problem(error)
         self.finish(headers, accessed=True, cookies=self._manager.cookies_of(self._state))
@@ -241,7 +241,7 @@ class _Exchange(_Connection):
         await self._send({"type": "http.response.body", "body": body})
 
     async def _save_cookie(self) -> None:
-        """Send a 500 of our own when the session has a new id and the application fails: the old id is dead."""
+        """Send a 500 with the cookie if the application fails after the session has got a new id."""
         closing = self._manager.close(self._state, 500)
         cookies = () if closing is None else await closing
         if cookies:

@@ -1,6 +1,6 @@
-"""`RequestSession`: the session as a real `dict`, for code that was written for `request.session`.
+"""`RequestSession`: the session as a real `dict`, for code that uses `request.session`.
 
-Some applications put a dict of their own into the scope in its place; `replace_session()` takes over its data.
+Some applications replace it in the scope by a dict of their own; `replace_session()` takes over the data of this dict.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from kick.session.state import SessionState, Status
 
 
 class RequestSession(Session[Any], dict[str, Any]):  # type: ignore[misc]  # both say what a mapping has
-    """A `Session` that is a `dict` as well: `request.session`.
+    """A `Session` that is also a `dict`: `request.session`.
 
-    `isinstance(request.session, dict)` holds, and `json.dumps()` and `JSONResponse` write the values. Everything that
-    a `Session` can do is there too: `await request.session.regenerate()`.
+    `isinstance(request.session, dict)` is true, and `json.dumps()` and `JSONResponse` write the values. It has all
+    methods of a `Session` too: `await request.session.regenerate()`.
 
-    Code in C reads the values of a dict without asking the dict, so all of them are decoded when it is made. A list or
-    dict is compared with what is stored only if somebody has taken it out.
+    C code reads the values of a dict without calling its methods, so all values are decoded when the object is created.
+    A list or dict is compared with the stored one only if it was read.
     """
 
     __slots__ = ("_operations", "_state")
@@ -33,7 +33,7 @@ class RequestSession(Session[Any], dict[str, Any]):  # type: ignore[misc]  # bot
     def __init__(self, state: SessionState, operations: Operations) -> None:
         self._state = state
         self._operations = operations
-        if state.status is not Status.UNAVAILABLE:  # then using it is the error, not looking
+        if state.status is not Status.UNAVAILABLE:  # only a use of the session is an error then
             state.open().show_in(self)
 
     def mark_accessed(self) -> None:
@@ -51,10 +51,11 @@ class RequestSession(Session[Any], dict[str, Any]):  # type: ignore[misc]  # bot
 
 
 async def replace_session(scope: Scope, session: Session[Any], *, is_kept: bool) -> None:
-    """Give a session the data that took its place in the scope, and put it back; destroy it if none did.
+    """Take over the data that an application has put into the scope in place of its session.
 
-    Nothing changes for another `Session`, which whoever put it there saves, and with `is_kept=False`: the response is
-    an error. Raises `TypeError` for what holds no data.
+    If it has put none there, the session is destroyed. If it has put another `Session` there, nothing happens, because
+    the middleware of that session saves it. With `is_kept=False`, for a response that is an error, the data is dropped.
+    Raises `TypeError` for an object without data.
     """
     value = scope.get("session")
     if isinstance(value, Session):
@@ -78,7 +79,7 @@ def _assign(session: Session[Any], values: dict[str, Any]) -> None:
 
 
 def _is_none(value: object) -> bool:
-    """Return whether this stands for no session: `None`, or a sentinel such as the `Empty` of Litestar."""
+    """Return true for a value that means "no session": `None`, or a sentinel such as `Empty` of Litestar."""
     return value is None or isinstance(value, type | Enum)
 
 
@@ -90,4 +91,4 @@ def _fields_of(value: Any) -> dict[str, Any]:
         return msgspec.structs.asdict(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    raise TypeError(f"a {type(value).__name__} in scope['session'] holds no data of a session")
+    raise TypeError(f"a {type(value).__name__} in scope['session'] has no data for a session")

@@ -1,1 +1,1 @@
-"""The values of a session: decoded when they are read, compared when the request ends."""
+"""Values of a session, decoded when they are read and compared when the request ends."""

@@ -11,14 +11,14 @@ PREFIX: Final = "$flash:"
 
 
 class Flash(ReservedFields):
-    """`session.flash`: values that are read once, by whichever request asks for them first.
+    """`session.flash`: values that are read once, by the first request that pops them.
 
     >>> flash = Flash({}, lambda: None)
     >>> flash["status"] = "Saved"
     >>> "status" in flash, flash.pop("status"), flash.pop("status")
     (True, 'Saved', None)
 
-    A request that does not ask, such as one for an image, takes nothing away.
+    A request that pops nothing, such as one for an image, removes nothing.
     """
 
     __slots__ = ()
@@ -27,7 +27,7 @@ class Flash(ReservedFields):
         super().__init__(PREFIX, stored, before_write)
 
     def pop(self, key: str, default: Any = None) -> Any:
-        """Return the value and remove it for the next request; `default` when there is none."""
+        """Return the value and remove it for the next request. Return `default` if there is none."""
         value = self.peek(key, default)
         self.remove(key)
         return value
@@ -37,7 +37,7 @@ class Flash(ReservedFields):
         return {key: self.pop(key) for key in list(self)}
 
     def keep(self, *keys: str) -> None:
-        """Let the next request have these too, though this one has popped them; without a key, all of them."""
+        """Keep these values for the next request too, although this one has popped them; without a key, all of them."""
         for name in [PREFIX + key for key in keys] or list(self._changed):
             if self._changed.get(name, b"") is None and name in self._stored:
                 del self._changed[name]

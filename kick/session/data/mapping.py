@@ -1,7 +1,8 @@
-"""The data of one session in one request: decoded when read, compared when the request ends.
+"""The data of one session in one request: decoded when it is read, compared when the request ends.
 
-Nobody declares a change. What was assigned and what was read and can be changed in place (lists and dicts) is encoded
-once more at the end; the keys whose bytes differ from those in the store have changed.
+Changes need not be declared. At the end of the request, values that were assigned are encoded again, and so are lists
+and dicts that were read, because they can be changed in place. A key has changed if its bytes differ from those in the
+store.
 """
 
 from __future__ import annotations
@@ -26,70 +27,70 @@ from kick.session.data.values import (
 logger: Final = logging.getLogger("kick.session")
 
 RESERVED: Final = "$"
-"""Keys of a record that begin so are kick's own, and no user's."""
+"""Keys of a record that begin with this are reserved for kick."""
 
 _SCALARS: Final = frozenset({str, int, bool, float, type(None)})
 _PLAINEST: Final = frozenset({int, bool, type(None)})
-"""What JSON holds as it is, whatever its value."""
+"""Types whose values JSON holds unchanged."""
 
 _MISSING: Final = object()
 
 
 Refusal: TypeAlias = Callable[[], Exception]
-"""Makes the error that a write gets."""
+"""Returns the error that a write raises."""
 
 
 class Contents(Protocol):
-    """What `Session` needs of the thing behind `session.data`."""
+    """Interface between `Session` and the object behind `session.data`."""
 
     @property
     def value(self) -> Any:
-        """What `session.data` is."""
+        """The value of `session.data`."""
         ...
 
     @property
     def mapping(self) -> MutableMapping[str, Any]:
-        """The values by key, whatever `session.data` is."""
+        """The values by key, for typed and untyped data."""
         ...
 
     def show_in(self, view: dict[str, Any]) -> None:
-        """Let a plain dict hold the values, now and after every change."""
+        """Keep a plain dict equal to the values, now and after every change."""
         ...
 
     def replace(self, value: Any) -> None:
-        """`session.data = value`."""
+        """Carry out `session.data = value`."""
         ...
 
     def changes(self) -> tuple[dict[str, bytes], list[str]] | None:
-        """The encoded values of the keys that changed since `rebase`, and the keys that are no longer there, if any."""
+        """Return the encoded values that have changed since `rebase`, and the removed keys; `None` for no change."""
         ...
 
     def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
-        """What `changes` has to say of one key."""
+        """Return the part of `changes` that is about one key."""
         ...
 
     def rebase(self, stored: Mapping[str, bytes]) -> None:
-        """The store now has `stored`; what is different here remains a change."""
+        """Note that the store now has `stored`. Values that differ from it are still changes."""
         ...
 
     def refresh(self, key: str, stored: Mapping[str, bytes]) -> None:
-        """The store now has `stored`, and what is here under `key` counts no more."""
+        """Note that the store now has `stored`, and drop the value under `key`."""
         ...
 
     def retain(self, keys: Collection[str], stored: Mapping[str, bytes]) -> None:
-        """Forget all but these keys, changes included; the store now has `stored`."""
+        """Keep only these keys, with their changes. The store now has `stored`."""
         ...
 
     def reset(self, stored: Mapping[str, bytes]) -> None:
-        """Forget every change; the store now has `stored`."""
+        """Drop every change. The store now has `stored`."""
         ...
 
     def decode(self, key: str, raw: bytes) -> Any:
-        """Return the value of the bytes that the store has under a key."""
+        """Decode the bytes that the store has under a key."""
         ...
 
     def encode(self, key: str, value: Any) -> bytes:
-        """Return the bytes of a value that is to be stored under a key."""
+        """Encode a value that is to be stored under a key."""
         ...
 
     def assign(self, key: str, value: Any) -> None:
@@ -97,20 +98,20 @@ class Contents(Protocol):
         ...
 
     def default(self, key: str, given: Any) -> Any:
-        """Return a copy of the value that a key has while nothing is stored; `given` where the type says nothing."""
+        """Return a copy of the default of a key; `given` if its type has none."""
         ...
 
     def seal(self, refusal: Refusal | None) -> None:
-        """Refuse every further write with what `refusal` returns, or no more."""
+        """Refuse every further write with the error that `refusal` returns; with `None`, accept writes again."""
         ...
 
 
 OpenContents: TypeAlias = Callable[[Mapping[str, bytes]], Contents]
-"""Makes the contents of a session from the fields that the store has."""
+"""Creates the contents of a session from the fields in the store."""
 
 
 class SessionData(MutableMapping[str, Any]):
-    """`session.data`: a dict of the session's values, each decoded when it is first read.
+    """`session.data`: a dict of the session's values. Each value is decoded when it is first read.
 
     >>> data = SessionData({"cart": b'{"items":[1]}', "theme": b'"dark"'})
     >>> data["cart"]["items"].append(2)
@@ -121,16 +122,16 @@ class SessionData(MutableMapping[str, Any]):
 
     _dropped: set[str] | None = None
     _moved: set[str] | None = None
-    """Stored keys that were removed and set again, and so come last."""
+    """Stored keys that were removed and set again, so they are last in the order."""
     _sealed: Refusal | None = None
     _view: dict[str, Any] | None = None
-    """A dict that holds the same values, for code that reads dicts from C."""
+    """A dict with the same values, for C code that reads dicts directly."""
     _view_is_stale: bool = False
 
     def __init__(self, stored: Mapping[str, bytes]) -> None:
         self._stored = stored
         self._live: dict[str, Any] = {}
-        """Values that were assigned, and those that were read and can be changed in place."""
+        """Values that were assigned, and values that were read and can be changed in place."""
 
     @property
     def value(self) -> SessionData:
@@ -149,7 +150,7 @@ class SessionData(MutableMapping[str, Any]):
         return value
 
     def get(self, key: str, default: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The value of `key`, or `default`."""
+        """Return the value of `key`, or `default`."""
         live = self._live
         if live and key in live:
             return live[key]
@@ -179,7 +180,7 @@ class SessionData(MutableMapping[str, Any]):
         if type(key) is not str or key[0:1] == RESERVED or not key.isascii():
             key = check_key(key)
         if type(value) not in PLAIN_TYPES:
-            encode(key, value)  # a mistake shows here, where it is made
+            encode(key, value)  # a value that cannot be stored raises here, at the assignment
         self._live[key] = value
         if self._dropped is not None and key in self._dropped:
             self._dropped.remove(key)
@@ -243,11 +244,11 @@ class SessionData(MutableMapping[str, Any]):
         raise KeyError("popitem(): the session is empty")
 
     def copy(self) -> dict[str, Any]:
-        """All of it as a plain dict; a change of the dict itself changes nothing here."""
+        """Return all values as a plain dict. Changes of this dict do not change the session."""
         return dict(self)
 
     def clear(self) -> None:
-        """Remove everything that is there."""
+        """Remove all values."""
         if self._sealed is not None:
             raise self._sealed()
         self._live.clear()
@@ -256,10 +257,10 @@ class SessionData(MutableMapping[str, Any]):
             dict.clear(self._view)
 
     def replace(self, value: Mapping[str, Any]) -> None:
-        """Become `value`: what it lacks is removed. Nothing happens when some of it cannot be stored."""
+        """Take over the values of `value` and remove all others. If one cannot be stored, nothing changes."""
         if self._sealed is not None:
             raise self._sealed()
-        if value is self:  # `session.data |= {...}` assigns what it has changed
+        if value is self:  # `session.data |= {...}` assigns the changed object itself
             return
         new = dict(value)
         for key, each in new.items():
@@ -353,7 +354,7 @@ class SessionData(MutableMapping[str, Any]):
             self._fill(view)
 
     def _from_view(self, view: dict[str, Any], key: str, default: Any) -> Any:
-        """Return a value of the view; from now on it is compared, where it can be changed in place."""
+        """Return a value of the view. If it can be changed in place, it is compared at the end."""
         if self._view_is_stale:
             self._fill(view)
         value = dict.get(view, key, default)
@@ -362,23 +363,23 @@ class SessionData(MutableMapping[str, Any]):
         return value
 
     def _update_view(self) -> None:
-        """Fill the view again; once sealed, only when somebody looks: usually nobody does."""
+        """Fill the view again. After the session is sealed, this waits for the next read, which is rare."""
         if self._view is not None and self._sealed is None:
             self._fill(self._view)
         else:
             self._view_is_stale = True
 
     def _fill(self, view: dict[str, Any]) -> None:
-        """Decode everything into the view. What nobody has looked at is not compared at the end."""
+        """Decode all values into the view. Values that were not read are not compared at the end."""
         values = self._plain_values()
         if values is None:
             values = self._all_values()
-        dict.clear(view)  # not `view.clear()`, which is a write of the session's
+        dict.clear(view)  # not `view.clear()`, which would write to the session
         dict.update(view, values)
         self._view, self._view_is_stale = view, False
 
     def _plain_values(self) -> dict[str, Any] | None:
-        """Return the stored values, where all of them are plain JSON that nobody has touched, as in most requests."""
+        """Return the stored values if all are unchanged and plain JSON, as in most requests."""
         if self._live or self._dropped is not None or self._sealed is not None:
             return None
         values: dict[str, Any] = {}
@@ -406,7 +407,7 @@ class SessionData(MutableMapping[str, Any]):
 
 
 def check_key(key: object) -> str:
-    """Return a key as a plain `str`. Raises `UnstorableValue` for what cannot be a key of a session's data."""
+    """Return a key as a plain `str`. Raises `UnstorableValue` for an invalid key."""
     if not isinstance(key, str):
         raise UnstorableValue("data", f"the key {key!r} is not a str")
     key = plain_text(key)
@@ -421,13 +422,13 @@ def check_key(key: object) -> str:
 
 
 class _FrozenList(list[Any]):
-    """A list of a session that takes no more writes."""
+    """A list of a session that is sealed."""
 
     refusal: Refusal
 
 
 class _FrozenDict(dict[str, Any]):
-    """A dict of a session that takes no more writes."""
+    """A dict of a session that is sealed."""
 
     refusal: Refusal
 

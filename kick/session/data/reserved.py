@@ -1,4 +1,4 @@
-"""Values that kick and other libraries keep in a session, beside the data of the application."""
+"""Values of kick and other libraries in a session, separate from the data of the application."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ LOGIN: Final = "login"
 """The user who is logged in, since when and with which roles: see `kick.auth`."""
 
 TOKEN: Final = "csrf"
-"""A CSRF token was given out for the session, which therefore has to be stored."""
+"""Notes that a CSRF token of the session was read, so the session must be stored."""
 
 TOKEN_FIELD: Final = "$csrf"
 
 LIFE: Final = "life"
-"""The life of this session alone, in seconds, and whether its cookie outlives the browser: `session.max_age`."""
+"""The own lifetime of a session in seconds, and of its cookie: `session.max_age`, `session.persistent`."""
 
 LIFE_FIELD: Final = "$life"
 
@@ -24,7 +24,7 @@ CLIENT_FIELD: Final = "$client"
 """The field with the address and user agent from which a principal's session was started."""
 
 OWED_FIELD: Final = "$cookie"
-"""The field in which a WebSocket that prolonged the session notes that the browser's cookie has to follow."""
+"""The field in which a WebSocket notes that it has extended the session, so the next response sends the cookie."""
 
 
 class ReservedFields:
@@ -51,7 +51,7 @@ class ReservedFields:
         self._changed[self._prefix + key] = encode(key, value)
 
     def peek(self, key: str, default: Any = None) -> Any:
-        """Return the value and leave it there; `default` when there is none, or none that can be read."""
+        """Return the value without removing it; `default` if there is none that can be read."""
         raw = self._raw(self._prefix + key)
         try:
             return default if raw is None else decode(raw)
@@ -70,7 +70,7 @@ class ReservedFields:
         return changed, [name for name, raw in self._changed.items() if raw is None and name in self._stored]
 
     def rebase(self, stored: Mapping[str, bytes]) -> None:
-        """Note that the store has `stored`. A change that was made meanwhile is still pending."""
+        """Note that the store has `stored`. Changes that were made meanwhile are still pending."""
         self._stored = stored
         self._changed = {name: raw for name, raw in self._changed.items() if stored.get(name) != raw}
 
@@ -84,10 +84,9 @@ class ReservedFields:
 
 
 class Reserved(ReservedFields):
-    """`session.reserved`: values by name that no handler finds among its data, typed or not.
+    """`session.reserved`: values by name that are not a part of `session.data`.
 
-    `kick.auth` keeps the login there. A library that keeps something of its own in sessions uses a name with its own
-    name in it, such as `"billing.customer"`.
+    `kick.auth` keeps the login here. A library uses names that begin with its own name, such as `"billing.customer"`.
 
     >>> reserved = Reserved({"$login": b'{"user":7}'}, lambda: None)
     >>> reserved.get("login"), reserved.get("csrf")
@@ -99,7 +98,7 @@ class Reserved(ReservedFields):
     >>> "login" in reserved
     False
 
-    `reserved[name] = value` raises `UnstorableValue` for a value that no store can hold.
+    `reserved[name] = value` raises `UnstorableValue` for a value that cannot be stored.
     """
 
     __slots__ = ()
@@ -108,5 +107,5 @@ class Reserved(ReservedFields):
         super().__init__("$", stored, before_write)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return the value; `default` when there is none, or none that can be read."""
+        """Return the value; `default` if there is none that can be read."""
         return self.peek(key, default)

@@ -1,4 +1,4 @@
-"""Session data with a type of its own: `session(..., data=UserSession)`."""
+"""Typed session data: `session(..., data=UserSession)`."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _STORED_AS_THEY_ARE: Final = (datetime, UUID, Decimal, bytes)
 
 
 class Shape:
-    """What there is to know of a session's data type, worked out once.
+    """The type of a session's data, analysed once at start-up.
 
-    A stored record need not fit: a field that is not stored has its default; what is stored and is no field
-    is kept; a stored value that the field's type does not take is dropped, with one line in the log.
+    A stored record may differ from the type. A field that is not stored has its default. A stored key that is not a
+    field is kept. A stored value that the type of its field rejects is dropped, with one line in the log.
 
     >>> class UserSession(msgspec.Struct):
     ...     user_id: int | None = None
@@ -37,8 +37,8 @@ class Shape:
     UserSession(user_id=7, cart=[])
 
     Raises `KickError`: `session-option` for a type that is neither a msgspec Struct nor a dataclass, or that has a
-    field without a default: a new session starts with all of them; `di-unresolved-hint` for a field whose type is not
-    there at run time.
+    field without a default, because a new session needs all of them; `di-unresolved-hint` for a field whose type does
+    not exist at run time.
     """
 
     def __init__(self, data_type: type) -> None:
@@ -65,11 +65,11 @@ class Shape:
         self.defaults: dict[str, bytes] = {name: self.encode(name, getattr(default, name)) for name in names}
 
     def contents(self, stored: Mapping[str, bytes]) -> TypedContents:
-        """The data of one request."""
+        """Return the data of one request."""
         return TypedContents(self, stored)
 
     def encode(self, name: str, value: Any, *, sort: bool = False) -> bytes:
-        """The bytes of one field; `sort` puts sets and dicts into an order that equal ones share."""
+        """Encode one field. With `sort`, equal sets and dicts have the same order."""
         order: Any = "deterministic" if sort else None
         plain = msgspec.to_builtins(
             value,
@@ -81,18 +81,18 @@ class Shape:
         return encode(name, plain)
 
     def decode(self, name: str, raw: bytes) -> Any:
-        """The value of one field. Raises `Unfit` for bytes that are none."""
+        """Decode one field. Raises `Unfit` for bytes that its type rejects."""
         try:
             return msgspec.convert(decode(raw), self.hints[name], str_keys=True)
         except (UnreadableValue, msgspec.ValidationError) as error:
             raise Unfit(str(error)) from error
 
     def default(self) -> Any:
-        """A new instance."""
+        """Return a new instance."""
         return self.type()
 
     def with_values(self, instance: Any, values: Mapping[str, Any]) -> Any:
-        """The instance with these values in it, or, where it is frozen, another one."""
+        """Set these values in the instance and return it; if it is frozen, return a new instance with them."""
         try:
             for name, value in values.items():
                 setattr(instance, name, value)
@@ -122,7 +122,7 @@ class TypedContents:
 
     @property
     def value(self) -> Any:
-        """The instance, made when it is first asked for."""
+        """The instance, created at the first access."""
         self._is_looked_at = True
         if self._value is None:
             self._value = self._read(self._shape.default(), self._shape.hints)
@@ -130,19 +130,19 @@ class TypedContents:
 
     @property
     def mapping(self) -> TypedMapping:
-        """The fields by name, and after them the keys that are no fields."""
+        """The fields by name, and then the keys that are not fields."""
         return TypedMapping(self._shape, self)
 
     @property
     def extra(self) -> SessionData:
-        """The values under keys that are no fields: those of other libraries, and of other releases."""
+        """The values under keys that are not fields: those of other libraries and other releases."""
         if self._extra is None:
             self._extra = SessionData(self._other_fields())
             self._extra.seal(self._sealed)
         return self._extra
 
     def show_in(self, view: dict[str, Any]) -> None:
-        """See `Contents.show_in`. An attribute may have been assigned: all of them are read again."""
+        """See `Contents.show_in`. All attributes are read again, because each may have been assigned."""
         is_looked_at = self._is_looked_at
         values = dict(self.mapping)
         self._is_looked_at = is_looked_at
@@ -150,7 +150,7 @@ class TypedContents:
         dict.update(view, values)
 
     def set_field(self, name: str, value: Any) -> None:
-        """Assign to a field. Raises `TypeError` for what its type does not take."""
+        """Assign to a field. Raises `TypeError` for a value that its type rejects."""
         if self._sealed is not None:
             raise self._sealed()
         try:
@@ -163,7 +163,7 @@ class TypedContents:
         return {name: raw for name, raw in self._stored.items() if name not in self._shape.hints}
 
     def _read(self, instance: Any, names: Iterable[str]) -> Any:
-        """The instance with what is stored under these names; what does not fit is left as it is, with a log line."""
+        """Set the stored values of these names in the instance. Those that do not fit are skipped, with a log line."""
         values: dict[str, Any] = {}
         for name in names:
             raw = self._stored.get(name)
@@ -207,7 +207,7 @@ class TypedContents:
         before = shape.defaults[key] if key in self._unfit else self._stored.get(key, shape.defaults[key])
         if same(before, encoded):
             return {}, []
-        if len(before) == len(encoded):  # a set may only have come in another order
+        if len(before) == len(encoded):  # perhaps only the order of a set differs
             try:
                 if shape.encode(key, shape.decode(key, before), sort=True) == shape.encode(key, value, sort=True):
                     return {}, []
@@ -271,7 +271,7 @@ class TypedContents:
         return getattr(self._shape.default(), key) if key in self._shape.hints else copy.deepcopy(given)
 
     def seal(self, refusal: Refusal | None) -> None:
-        """Nothing can refuse a write to an attribute; from now on the instance is one of the reader's own."""
+        """Separate the instance from the session, because a write to an attribute cannot be refused."""
         self._sealed = refusal
         if refusal is not None:
             self._value = None
@@ -280,9 +280,9 @@ class TypedContents:
 
 
 class TypedMapping(MutableMapping[str, Any]):
-    """The values of typed data by key, for code that knows sessions as mappings.
+    """The values of typed data by key, for code that uses sessions as mappings.
 
-    A field is always there; to remove it gives it its default again.
+    A field cannot be removed. `del` and `pop()` reset it to its default.
 
     >>> class UserSession(msgspec.Struct):
     ...     user_id: int | None = None
@@ -318,11 +318,11 @@ class TypedMapping(MutableMapping[str, Any]):
         return len(self._shape.hints) + len(self._contents.extra)
 
     def popitem(self) -> tuple[str, Any]:
-        """Remove the key that was set last and is no field; return it and its value."""
+        """Remove the last key that is not a field; return it and its value."""
         return self._contents.extra.popitem()
 
     def clear(self) -> None:
-        """Give every field its default, and remove everything else."""
+        """Reset every field to its default, and remove all other keys."""
         default = self._shape.default()
         for name in self._shape.hints:
             self._contents.set_field(name, getattr(default, name))

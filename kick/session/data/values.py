@@ -1,13 +1,12 @@
-"""How the values of a session become bytes, and come back as they were.
+"""Encoding and decoding of the values of a session.
 
-A value is what JSON holds (`None`, `bool`, `int`, finite `float`, `str`, lists, dicts with `str` keys), or a
-`datetime`, `UUID`, `Decimal` or `bytes`, nested as deep as one likes. Everything comes back equal and of the same
-type, on every store, with one exception: a tuple comes back as a list. A value of a subclass of these is stored as
-what it is underneath, as JSON encoders do, and comes back as that: an `OrderedDict` as a dict, a named tuple as a
-list, an enum as its value.
+A value has a type of JSON (`None`, `bool`, `int`, finite `float`, `str`, lists, dicts with `str` keys), or is a
+`datetime`, `UUID`, `Decimal` or `bytes`. On every store, a decoded value equals the original and has the same type,
+with one exception: a tuple becomes a list. A value of a subclass is stored as its base type, as JSON encoders do: an
+`OrderedDict` becomes a dict, a named tuple a list, and an enum its value.
 
-The bytes are JSON. A value that JSON lacks is an object with the single key `$`: `{"$": ["uuid", "..."]}`; a
-dict of the user's that has a key `$` is wrapped likewise.
+The bytes are JSON. A value of a type that JSON lacks becomes an object with the single key `$`:
+`{"$": ["uuid", "..."]}`. A dict that has a key `$` itself is wrapped in the same way.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from uuid import UUID
 import msgspec
 
 MAX_DEPTH: Final = 64
-"""How deep lists and dicts may be nested."""
+"""The number of levels to which lists and dicts may be nested."""
 
 PLAIN_TYPES: Final = frozenset({str, int, bool, type(None)})
 
@@ -32,33 +31,33 @@ _encoder: Final = msgspec.json.Encoder()
 encode_json: Final = _encoder.encode
 _sorting_encoder: Final = msgspec.json.Encoder(order="sorted")
 decode_json: Final = msgspec.json.Decoder().decode
-"""The value of bytes that do not hold `MARK`. Raises `ValueError`: `msgspec.DecodeError` or `UnicodeDecodeError`."""
+"""Decodes bytes without `MARK`. Raises `ValueError`: `msgspec.DecodeError` or `UnicodeDecodeError`."""
 
 MARK: Final = b'"$"'
-"""Stands in the encoding of what JSON lacks."""
+"""Marks the encoding of a type that JSON lacks."""
 
 
 class UnstorableValue(TypeError):
-    """A value that no store can hold. The message names the place: `data['cart'][0]`."""
+    """A value that cannot be stored. The message names its place: `data['cart'][0]`."""
 
     def __init__(self, place: str, reason: str) -> None:
         self.place = place
         super().__init__(
-            f"session.{place}: {reason}. A session holds what JSON holds, and datetime, UUID, Decimal and bytes."
+            f"session.{place}: {reason}. A session can hold the types of JSON, and datetime, UUID, Decimal and bytes."
         )
 
 
 class UnreadableValue(ValueError):
-    """Stored bytes that are no value of ours."""
+    """Stored bytes that kick has not encoded."""
 
 
 def encode(key: str, value: Any) -> bytes:
-    """The bytes of `value`, which is stored under `key`.
+    """Encode `value`, which is stored under `key`.
 
     >>> encode("cart", {"items": [1, 2], "since": datetime(2026, 1, 1)})
     b'{"items":[1,2],"since":{"$":["datetime","2026-01-01T00:00:00"]}}'
 
-    Raises `UnstorableValue`, which names the place.
+    Raises `UnstorableValue`, whose message names the place.
     """
     plain = value if type(value) in PLAIN_TYPES else _plain(value, f"data[{key!r}]", MAX_DEPTH)
     try:
@@ -70,7 +69,7 @@ def encode(key: str, value: Any) -> bytes:
 
 
 def decode(raw: bytes) -> Any:
-    """The value again.
+    """Decode what `encode` has returned.
 
     >>> decode(b'{"items":[1,2],"since":{"$":["datetime","2026-01-01T00:00:00"]}}')
     {'items': [1, 2], 'since': datetime.datetime(2026, 1, 1, 0, 0)}
@@ -85,7 +84,7 @@ def decode(raw: bytes) -> Any:
 
 
 def same(left: bytes, right: bytes) -> bool:
-    """Whether two encodings hold equal values: the keys of dicts may come in another order.
+    """Return true if two encodings have equal values; the order of the keys of dicts does not matter.
 
     >>> same(b'{"a":1,"b":2}', b'{"b":2,"a":1}'), same(b"1", b"1.0")
     (True, False)
@@ -117,7 +116,7 @@ _REVIVERS: Final[dict[str, Callable[[Any], Any]]] = {
 
 
 def _plain(value: Any, place: str, depth: int) -> Any:
-    """`value` made of JSON's types alone; a copy wherever there is something to change."""
+    """Return `value` with types of JSON only; a copy where something has to change."""
     if depth == 0:
         raise UnstorableValue(place, f"nested deeper than {MAX_DEPTH} levels, or holding itself")
     kind = type(value)
@@ -138,8 +137,8 @@ def _plain(value: Any, place: str, depth: int) -> Any:
 
 
 def underneath(value: Any, place: str) -> Any:
-    """Return the value of an enum, or an object of a subclass as one of its base. Raises `UnstorableValue`."""
-    if isinstance(value, enum.Enum):  # before its other bases: an enum may be a str, too
+    """Return the value of an enum, or an object of a subclass as its base type. Raises `UnstorableValue`."""
+    if isinstance(value, enum.Enum):  # before the other bases: an enum may also be a str
         return value.value
     for base, reduce in _BASES.items():
         if isinstance(value, base):
@@ -148,7 +147,7 @@ def underneath(value: Any, place: str) -> Any:
 
 
 def plain_text(text: str) -> str:
-    """Return a `str` subclass as the `str` that it is underneath; an enum, that of its value.
+    """Return the plain `str` of a `str` subclass; for an enum, that of its value.
 
     >>> plain_text(enum.StrEnum("Role", {"ADMIN": "admin"}).ADMIN)
     'admin'

@@ -28,6 +28,10 @@ class Keep(enum.Enum):
 KEEP: Final = Keep.PRINCIPAL
 
 
+REMEMBERED: Final = 30 * 86_400.0
+"""Seconds for which a store knows an application that does not start again."""
+
+
 _LEAST_COUNTER: Final = -(1 << 63)
 _MOST_COUNTER: Final = (1 << 63) - 1
 
@@ -160,11 +164,18 @@ class AtomicStore(Protocol):
     * A key that was moved away stays superseded for `grace` seconds, then it is as if it had never been.
     * An operation that cannot be carried out raises, and has changed nothing or everything.
 
-    Four attributes are optional. `keeps_time = True` says that the store gives up by itself after a second or so; any
+    Some attributes are optional. `keeps_time = True` says that the store gives up by itself after a second or so; any
     other is given up by the engine. `now()` is the store's clock, where it is not that of the machine. A store that
     takes sessions over from another framework has `adopt(session_id, key, *, max_age, absolute_max_age)`, which is
     asked when `load(key)` found nothing and answers likewise, and `disown(session_id)`, which ends the session there
     before `destroy(key)` ends it here. They alone are told an id: that is what the other framework finds it by.
+    `explain(error)` says in a few words that clients may read how it stands with a store that raised: "is full"; `None`
+    for one that does not answer.
+
+    Two more are called when an application starts. `recognize(secrets, *, remember)` is given the fingerprints of the
+    application's secrets as a `frozenset[str]`, keeps this set for `REMEMBERED` seconds if it is to, and returns all
+    the sets that it has: so an application hears of others in the same place. `review()` returns a `KickError` for
+    each thing about the server that endangers a promise, and raises one that is to stop the start.
     """
 
     async def load(self, key: str) -> Record | Superseded | None:

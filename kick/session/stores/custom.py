@@ -66,6 +66,8 @@ class BasicStore:
     def __init__(self, store: SessionStore) -> None:
         self._store = store
         self._touch_of_store = getattr(store, "touch", None)
+        self.recognize: Any = getattr(store, "recognize", None)
+        self.review: Any = getattr(store, "review", None)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._touched: dict[str, float] = {}
 

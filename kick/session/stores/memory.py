@@ -16,6 +16,7 @@ from kick.session.stores.base import (
     GONE,
     KEEP,
     NOT_A_COUNTER,
+    REMEMBERED,
     TAKEN,
     Change,
     CommitResult,
@@ -79,6 +80,7 @@ class MemoryStore:
         self._entries: dict[str, Record | _Marker] = {}
         self._due: list[tuple[float, str]] = []
         self._keys_of: dict[str, set[str]] = {}
+        self._applications: dict[frozenset[str], float] = {}
         self._timer: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
 
     def __len__(self) -> int:
@@ -208,6 +210,14 @@ class MemoryStore:
         for key, record in doomed:
             self._remove(key, record)
         return len(doomed)
+
+    async def recognize(self, secrets: frozenset[str], *, remember: bool = True) -> list[frozenset[str]]:
+        """See `AtomicStore`."""
+        now = self.now()
+        if remember:
+            self._applications[secrets] = now
+        self._applications = {each: seen for each, seen in self._applications.items() if seen > now - REMEMBERED}
+        return list(self._applications)
 
     async def purge(self) -> int:
         """See `AtomicStore.purge`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kick.testing.store_contract.applications import ApplicationCases
 from kick.testing.store_contract.commits import CommitCases
 from kick.testing.store_contract.comparisons import ComparisonCases
 from kick.testing.store_contract.endings import EndingCases
@@ -13,6 +14,14 @@ from kick.testing.store_contract.values import ValueCases
 
 
 class StoreContract(
-    CommitCases, ComparisonCases, MoveCases, EndingCases, PrincipalCases, ValueCases, RaceCases, ModelCases
+    CommitCases,
+    ComparisonCases,
+    MoveCases,
+    EndingCases,
+    PrincipalCases,
+    ApplicationCases,
+    ValueCases,
+    RaceCases,
+    ModelCases,
 ):
     """All contract tests. Subclass it with a name that starts with `Test`; see the docstring of the package."""

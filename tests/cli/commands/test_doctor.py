@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import pytest
 
 import kick.cli.doctor_checks as findings
 from kick.cli.env_file import draw_secret
+from kick.session.manager import SessionManager
 from tests.cli.support import APP, environment, kick
 from tests.support.redis import RedisServer
 from tests.support.serving import ROOT
@@ -69,6 +71,35 @@ def test_an_application_that_does_not_start_is_a_finding(project: Path) -> None:
     assert run.returncode == 1
     assert "no database" in run.stdout
     assert "at     app.py:" in run.stdout
+
+
+def test_applications_that_share_a_store_are_a_warning(project: Path, tmp_path: Path) -> None:
+    """One that was served with another secret; the doctor itself leaves nothing behind."""
+    with RedisServer(tmp_path / "redis") as redis:
+        for url in (redis.url, "sqlite:///sessions.db"):
+            for _ in range(2):
+                assert found(project, SESSION_STORE=url, SESSION_SECRET=draw_secret()) == {}
+            asyncio.run(serve_once(url if url.startswith("redis") else f"sqlite:///{project}/sessions.db"))
+            assert found(project, SESSION_STORE=url) == {"session-store-shared": "warning"}
+            prefix = f"{url}?prefix=shop:" if url.startswith("redis") else "sqlite:///other.db"
+            assert found(project, SESSION_STORE=prefix) == {}
+
+
+async def serve_once(url: str) -> None:
+    """Start and stop another application over a store."""
+    manager = SessionManager.configured(draw_secret(), store=url)
+    await manager.start()
+    await manager.store.aclose()
+
+
+def test_a_redis_that_evicts_is_a_warning(project: Path, tmp_path: Path) -> None:
+    with RedisServer(tmp_path / "redis", config=["--maxmemory", "100mb"]) as redis:
+        for policy in ("noeviction", "allkeys-lru", "volatile-ttl"):
+            redis.command("CONFIG", "SET", "maxmemory-policy", policy)
+            wanted = {} if policy == "noeviction" else {"redis-evicts": "warning"}
+            assert found(project, SESSION_STORE=redis.url) == wanted
+        url = f"{redis.url}?require_noeviction=yes"
+        assert found(project, SESSION_STORE=url) == {"part-unwell": "error"}
 
 
 # Each finding, and its fix

@@ -147,8 +147,9 @@ def test_sessions_are_where_they_were_wanted(folder: Path, template: str, sessio
     project = folder / "my-app"
     assert f"sessions in {session}" in result.output
     assert ("docker run" in result.output) is (session == "redis")
-    assert dotenv_values(project / ".env")["SESSION_STORE"] == SESSIONS[session].url
-    assert dotenv_values(project / ".env.example")["SESSION_STORE"] == SESSIONS[session].url
+    url = SESSIONS[session].url.replace("{{ package }}", "my_app")
+    assert dotenv_values(project / ".env")["SESSION_STORE"] == url
+    assert dotenv_values(project / ".env.example")["SESSION_STORE"] == url
     assert tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"] == [
         f"kick-framework[{extras}]{version_range(version('kick-framework'))}"
     ]

@@ -255,8 +255,9 @@ async def test_a_provider_that_refuses_comes_before_validation() -> None:
     assert (await ask(app, "/", method="POST", json={"wrong": 1})).status == 401
 
 
-async def test_a_provider_may_look_at_the_body() -> None:
+async def test_a_provider_may_read_the_body() -> None:
     async def tenant(ctx: RequestContext) -> Tenant:
+        await ctx.read()
         return Tenant(ctx.body["tenant"])
 
     @Controller()

@@ -78,6 +78,54 @@ async def test_names_of_files_and_fields_may_be_of_any_language() -> None:
     assert answer.json() == [["größe", ["naïve 写真.png", "image/png", ""]], ['a"b', "1"]]
 
 
+def named(disposition: str, content: bytes = b"x") -> bytes:
+    """A part whose Content-Disposition is written out."""
+    return f"--xx\r\nContent-Disposition: form-data; {disposition}\r\n\r\n".encode() + content + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("disposition", "expected"),
+    [
+        ("name=\"f\"; filename*=utf-8''na%C3%AFve%20%E5%86%99.txt", "naïve 写.txt"),
+        ("filename*=UTF-8'en'a.txt; name=f", "a.txt"),
+        ("name=f; FileName*=utf-8''a.txt", "a.txt"),
+        ("name=f; filename* = \"utf-8''a;b.txt\"", "a;b.txt"),
+        ("name=f; filename*=iso-8859-1''%E4.txt", "ä.txt"),
+        ("name=f; filename*=utf-8''%FF.txt", "\ufffd.txt"),
+        ("name=f; filename*=utf-8''a%0D%0AX: 1%00", "a\ufffd\ufffdX: 1\ufffd"),
+        ("name=f; filename=\"plain.txt\"; filename*=utf-8''other.txt", "plain.txt"),  # RFC 7578, section 4.2
+        ("name=f; filename*=utf-8''other.txt; filename=plain.txt", "plain.txt"),
+    ],
+)
+async def test_an_upload_may_have_an_extended_name_alone(disposition: str, expected: str) -> None:
+    assert (await post(app_of(Taking), named(disposition))).json() == [["f", [expected, None, b"x".hex()]]]
+
+
+async def test_an_extended_name_within_another_value_is_none() -> None:
+    part = named("name=\"f; filename*=utf-8''a.txt\"")
+    assert (await post(app_of(Taking), part)).json() == [["f; filename*=utf-8''a.txt", "x"]]
+
+
+async def test_files_with_extended_names_count_among_the_files() -> None:
+    parts = [named(f"name=f{n}; filename*=utf-8''a.txt") for n in range(101)]
+    assert (await post(app_of(Taking), *parts)).status == 413
+
+
+@pytest.mark.parametrize("kind", [text, lambda name, _: file(name, b"")], ids=["text", "file"])
+async def test_a_byte_order_mark_is_no_part_of_the_first_name(kind: Any) -> None:
+    names = [name for name, _ in (await post(app_of(Taking), kind("\ufeffa", "1"), text("\ufeffb", "2"))).json()]
+    assert names == ["a", "\ufeffb"]
+
+
+async def test_the_parts_of_a_form_are_limited_in_which_nothing_is() -> None:
+    nothing = [file(f"f{n}", b"", filename="") for n in range(3000)]
+    body = form(*nothing)
+    sent = pieces(body, 1000)
+    answer = await post(app_of(Taking), body=sent)
+    assert (answer.status, answer.errors) == (400, {"/body": "length"})
+    assert answer.read < len(body) // 2000
+
+
 async def test_the_charset_a_client_asks_for_is_not_used() -> None:
     """Some of Python's codecs take quadratic time; a form is UTF-8 (RFC 7578, section 4.6)."""
     headers = {"content-type": "multipart/form-data; boundary=xx; charset=punycode"}

@@ -390,6 +390,31 @@ async def test_an_optional_file_leaves_the_body_to_json_too() -> None:
     assert (await post(app, text("name", "Ada"))).json() == wanted
 
 
+async def test_limits_of_a_file_may_stand_within_an_optional_type() -> None:
+    class Profile(msgspec.Struct):
+        avatar: Annotated[UploadFile, File(types=["image/*"])] | None = None
+
+    @Controller()
+    class Optional:
+        @Post("/parameter")
+        async def parameter(self, avatar: Annotated[UploadFile, File(types=["image/*"])] | None = None) -> Any:
+            return [avatar and avatar.filename]
+
+        @Post("/several")
+        async def several(self, avatar: list[Annotated[UploadFile, File(types=["image/*"])]] | None = None) -> Any:
+            return [each.filename for each in avatar or []]
+
+        @Post("/field")
+        async def field(self, body: Profile) -> Any:
+            return [body.avatar and body.avatar.filename]
+
+    app = app_of(Optional)
+    for target in ("/parameter", "/several", "/field"):
+        assert (await post(app, file("avatar", b"x"), target=target)).json() == ["a.bin"]
+        assert (await post(app, file("avatar", b"x", media_type="text/html"), target=target)).status == 415
+        assert (await post(app, text("other", "x"), target=target)).json() in ([None], [])
+
+
 class Strict(msgspec.Struct, forbid_unknown_fields=True):
     title: str
 

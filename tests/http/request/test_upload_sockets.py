@@ -11,11 +11,14 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from kick import Controller, File, Post, UploadFile
+from kick import Controller, File, Post, Provider, RequestContext, Unauthorized, UploadFile
+from kick.auth import Authenticated
+from kick.session import session
 from tests.http.forms import file, form, no_leak, open_temporary_files, pieces, text
 from tests.http.support import app_of
 from tests.support.serving import Serve
 from tests.support.waiting import wait_until
+from tests.support.wire import Wire
 
 MiB = 1 << 20
 
@@ -29,6 +32,37 @@ class Pictures:
         return [picture.filename, picture.safe_name, picture.content_type, picture.size]
 
 
+class User: ...
+
+
+async def current_user(ctx: RequestContext) -> User:
+    if "authorization" not in ctx.headers:
+        raise Unauthorized("Log in first.")
+    return User()
+
+
+@Controller(session=False)
+class Protected:
+    """Whoever says who they are may upload."""
+
+    @Post("/file")
+    async def file(self, picture: UploadFile, user: User) -> Any:
+        return picture.size
+
+    @Post("/watched", cancel_on_disconnect=True)
+    async def watched(self, body: bytes, user: User) -> Any:
+        return len(body)
+
+    @Post("/body", decompress=True)
+    async def body(self, *, user: User, ctx: RequestContext) -> Any:
+        return len(ctx.raw_body)
+
+    @Post("/guarded", session=True)
+    @Authenticated
+    async def guarded(self, picture: UploadFile) -> Any:
+        return picture.size
+
+
 @pytest.fixture(params=["httptools", "h11"])
 def url(serve: Serve, request: pytest.FixtureRequest) -> Iterator[str]:
     with serve(app_of(Pictures), http=request.param) as url:
@@ -39,7 +73,7 @@ def url(serve: Serve, request: pytest.FixtureRequest) -> Iterator[str]:
 def sending(url: str, length: int) -> Iterator[socket.socket]:
     """A connection on which the headers of an upload have been sent."""
     address = urlsplit(url)
-    with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as connection:
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=60) as connection:
         connection.sendall(
             f"POST /picture HTTP/1.1\r\nhost: {address.netloc}\r\ncontent-length: {length}\r\n"
             "content-type: multipart/form-data; boundary=xx\r\n\r\n".encode()
@@ -91,3 +125,56 @@ def test_a_client_that_goes_away_in_the_middle_leaves_no_file(no_leak: None, url
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     wait_until(lambda: not open_temporary_files() - before, "the end of the temporary file")
     assert httpx2.post(f"{url}/picture", files={"picture": ("a.png", b"x", "image/png")}).status_code == 200
+
+
+# Refused by a guard or a provider
+
+
+@pytest.fixture(params=["httptools", "h11"])
+def protected(serve: Serve, request: pytest.FixtureRequest) -> Iterator[str]:
+    app = app_of(
+        Protected,
+        middleware=[session("a secret of at least thirty-two bytes", save_uninitialized=False)],
+        providers=[Provider(User, current_user, scope="request")],
+        max_body=64 * MiB,
+    )
+    with serve(app, http=request.param) as url:
+        yield url
+
+
+AUTHORIZED = {"authorization": "Basic YTpi"}
+EXPECTING = {"expect": "100-continue", "content-type": "multipart/form-data; boundary=xx"}
+
+
+@pytest.mark.parametrize("target", ["/file", "/watched", "/body", "/guarded"])
+@pytest.mark.parametrize("size", [f"content-length: {48 * MiB}", "transfer-encoding: chunked"])
+def test_whoever_is_refused_is_not_asked_for_the_upload(protected: str, target: str, size: str) -> None:
+    with Wire(protected) as wire:
+        lines = f"{size}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in EXPECTING.items())
+        wire.say(f"POST {target} HTTP/1.1\r\nhost: kick.test\r\nconnection: close\r\n{lines}\r\n".encode())
+        received = wire.rest()  # nothing of the body is ever sent
+    assert received.startswith(b"HTTP/1.1 401 ")
+
+
+def test_whoever_may_upload_is_asked_for_it(protected: str) -> None:
+    body = form(file("picture", b"x" * 5 * MiB))
+    for target, size in (("/file", 5 * MiB), ("/watched", len(body)), ("/body", 0)):
+        with Wire(protected) as wire:
+            headers = {**EXPECTING, "content-length": str(len(body)), **AUTHORIZED}
+            if target == "/watched":
+                headers["content-type"] = "application/octet-stream"
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            wire.say(f"POST {target} HTTP/1.1\r\nhost: kick.test\r\n{lines}\r\n".encode())
+            wire.read_until(b"HTTP/1.1 100 ")
+            wire.read_until(b"\r\n\r\n")
+            wire.say(body)
+            assert json.loads(wire.reply("POST").body) == size
+
+
+def test_a_coding_that_is_not_decoded_is_refused_before_the_upload(protected: str) -> None:
+    for target in ("/watched", "/body"):
+        with Wire(protected) as wire:
+            headers = {"expect": "100-continue", "content-length": "1000", "content-encoding": "br", **AUTHORIZED}
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            wire.say(f"POST {target} HTTP/1.1\r\nhost: kick.test\r\n{lines}\r\n".encode())
+            assert wire.rest().startswith(b"HTTP/1.1 415 ")

@@ -214,7 +214,7 @@ async def test_a_field_with_another_default_than_0_is_not_counted(store: Any) ->
 
     answer = await browser.visit(act)
     assert isinstance(answer.error, TypeError)
-    assert "counting begins at 0" in str(answer.error)
+    assert "increment() counts from 0" in str(answer.error)
     assert "tries_left" in str(answer.error)
     assert (answer.cookies, site.events) == ([], [])
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import json
 import math
 import os
 import re
@@ -25,6 +26,7 @@ from kick.session.stores.redis.client.node import BATCH
 from kick.session.stores.url import open_store
 from kick.testing.store_contract import MakeStore, StoreContract, fields_of, new_key
 from kick.testing.store_contract.base import LONG, started
+from tests.session.harness import Browser, Site, setting
 from tests.support.ports import HOST
 from tests.support.redis import RedisServer
 from tests.support.setup_errors import raises_code
@@ -176,7 +178,7 @@ async def store(redis_url: str) -> AsyncIterator[RedisStore]:
 def commands_to(server: RedisServer) -> Iterator[Counter[str]]:
     """The commands that clients send within the block, by name; not those that scripts run."""
     seen: Counter[str] = Counter()
-    with socket.create_connection((HOST, server.port), timeout=5) as connection, connection.makefile("r") as lines:
+    with socket.create_connection((HOST, server.port), timeout=60) as connection, connection.makefile("r") as lines:
         connection.sendall(b"MONITOR\r\n")
         assert lines.readline() == "+OK\n"
         yield seen
@@ -433,6 +435,23 @@ async def test_without_memory_a_change_fails_as_a_whole(store: RedisStore, redis
         assert await store.destroy(key) is True
     finally:
         redis_server.command("CONFIG", "SET", "maxmemory", 0)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_a_full_server_is_a_503_that_says_so(
+    store: RedisStore, redis_server: RedisServer, *, is_new: bool
+) -> None:
+    browser = Browser(Site(store))
+    if not is_new:
+        await browser.visit(setting(a=1))
+    redis_server.command("CONFIG", "SET", "maxmemory", 1)
+    try:
+        answer = await browser.visit(setting(a=2))
+    finally:
+        redis_server.command("CONFIG", "SET", "maxmemory", 0)
+    assert answer.status == 503
+    assert json.loads(answer.body)["detail"] == "The session store is full."
+    assert (await browser.visit(setting(a=3))).status == 200
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """What is special about the SQLite store: the file, the thread, the lock, the batches."""
 
 import asyncio
+import json
 import logging
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -19,6 +21,7 @@ import pytest
 from kick.session.stores.base import GONE, Change, Committed, Record, Superseded
 from kick.session.stores.sqlite import DatabaseLocked, DatabaseUnusable, SQLiteStore, file
 from kick.testing.store_contract import fields_of, new_key
+from tests.session.harness import Browser, Site, setting
 from tests.support.waiting import wait_until
 
 THREAD = "kick-sessions-sqlite"
@@ -188,6 +191,133 @@ async def test_a_store_recovers_as_soon_as_its_file_does(store: SQLiteStore, pat
     assert [type(result) for result in results] == [DatabaseUnusable] * 5
     write(path, b"")
     assert await store.load(new_key()) is None
+
+
+class TestTheFileIsGone:
+    """Removed or replaced by a deploy script, while processes have it open."""
+
+    @pytest.fixture(autouse=True)
+    def looks_always(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(file, "LOOK_EVERY", 0.0)
+
+    @staticmethod
+    def remove(path: Path) -> None:
+        path.unlink()
+
+    @staticmethod
+    def remove_all(path: Path) -> None:
+        for each in files_beside(path):
+            each.unlink()
+
+    @staticmethod
+    def move(path: Path) -> None:
+        path.rename(path.with_name("former.db"))
+
+    @staticmethod
+    def replace(path: Path) -> None:
+        """By an empty database of another process, with its companions."""
+        TestTheFileIsGone.remove_all(path)
+        script = "import asyncio, sys; from kick.session.stores.sqlite import SQLiteStore as S; s = S(sys.argv[1])"
+        run = "async def main(): await s.load('{abcd}:x'); await s.aclose()\nasyncio.run(main())"
+        subprocess.run([sys.executable, "-c", f"{script}\n{run}", str(path)], check=True, env=os.environ)
+
+    @staticmethod
+    def remove_folder(path: Path) -> None:
+        shutil.rmtree(path.parent)
+        path.parent.mkdir()
+
+    @pytest.mark.parametrize(
+        "way",
+        ["remove", "remove_all", "move", pytest.param("replace", marks=pytest.mark.process), "remove_folder"],
+    )
+    async def test_everybody_goes_on_in_the_new_file(
+        self, store: SQLiteStore, path: Path, way: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        old = new_key()
+        await store.create(old, Change(set={"a": b"1"}), max_age=LONG)
+        getattr(self, way)(path)
+        other = SQLiteStore(path)
+        key = new_key()
+        await other.create(key, Change(set={"a": b"2"}, principal="ann"), max_age=LONG)
+        assert await fields_of(store, key) == {"a": b"2"}
+        assert await store.load(old) is None
+        assert await store.revoke("ann") == 1
+        assert await other.load(key) is None
+        await store.create(old, Change(set={"a": b"3"}), max_age=LONG)
+        assert await fields_of(other, old) == {"a": b"3"}
+        await other.aclose()
+        lines = [record.getMessage() for record in caplog.records if record.name == "kick.session"]
+        assert len(lines) == 1
+        assert str(path) in lines[0]
+        assert "removed or replaced" in lines[0]
+
+    async def test_one_process_alone_begins_a_new_file(self, store: SQLiteStore, path: Path) -> None:
+        await store.create(new_key(), Change(set={"a": b"1"}), max_age=LONG)
+        self.remove_all(path)
+        key = new_key()
+        await store.create(key, Change(set={"a": b"2"}), max_age=LONG)
+        assert rows(path) == 1
+        await store.aclose()
+        assert await fields_of(store, key) == {"a": b"2"}
+
+    async def test_without_its_folder_it_says_so_and_recovers(self, store: SQLiteStore, path: Path) -> None:
+        await store.create(new_key(), Change(set={"a": b"1"}), max_age=LONG)
+        shutil.rmtree(path.parent)
+        with pytest.raises(FileNotFoundError, match="the folder of the session database is not there"):
+            await store.load(new_key())
+        path.parent.mkdir()
+        key = new_key()
+        await store.create(key, Change(set={"a": b"2"}), max_age=LONG)
+        assert await fields_of(store, key) == {"a": b"2"}
+
+    async def test_it_is_noticed_now_and_then(
+        self, store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = 1000.0
+        monkeypatch.setattr(file, "LOOK_EVERY", 0.1)
+        monkeypatch.setattr(file.time, "monotonic", lambda: clock)
+        key = new_key()
+        await store.create(key, Change(set={"a": b"1"}), max_age=LONG)
+        await store.load(key)
+        self.remove_all(path)
+        assert await fields_of(store, key) == {"a": b"1"}
+        clock += 0.11
+        assert await store.load(key) is None
+
+    async def test_a_file_that_stays_is_opened_once(
+        self, store: SQLiteStore, statements: list[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for _ in range(3):
+            await store.create(new_key(), Change(set={"a": b"1"}), max_age=LONG)
+        assert sum("synchronous" in each for each in statements) == 1
+        assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("pragma", "state"),
+    [("max_page_count = 1", "is full"), ("query_only = 1", "takes no changes"), ("no_such_pragma", None)],
+)
+async def test_a_store_that_cannot_write_says_why(
+    store: SQLiteStore, path: Path, pragma: str, state: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key()
+    await store.create(key, Change(set={"a": b"1"}), max_age=LONG)
+    await store.aclose()
+    connect = sqlite3.connect
+
+    def connected(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*args, **options)
+        connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connected)
+    answer = await Browser(Site(store)).visit(setting(a="x" * 100_000))
+    if state is None:
+        assert answer.status == 200
+    else:
+        assert answer.status == 503
+        assert json.loads(answer.body)["detail"] == f"The session store {state}."
+    assert await fields_of(store, key) == {"a": b"1"}
 
 
 async def test_a_record_that_cannot_be_read_counts_as_missing_and_is_logged(

@@ -2,7 +2,61 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
+
 from kick.errors import KickError
+
+_STATES: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (OutOfMemoryError, "is full"),
+    (ReadOnlyError, "takes no changes"),
+    (BusyLoadingError, "is starting"),
+    (AuthenticationError, "refuses this application"),
+    (NoPermissionError, "refuses this application"),
+    (ResponseError, "answers with an error"),
+)
+
+
+def explain(error: Exception) -> str | None:
+    """Return how it stands with a server that answered an error; `None` for one that did not answer.
+
+    >>> explain(OutOfMemoryError("OOM command not allowed")), explain(TimeoutError())
+    ('is full', None)
+    """
+    return next((state for kind, state in _STATES if isinstance(error, kind)), None)
+
+
+def evicting_redis(policy: str) -> KickError:
+    """Return the warning of a server that removes keys when it is short of memory.
+
+    >>> evicting_redis("allkeys-lru").code
+    'redis-evicts'
+    """
+    return KickError(
+        "redis-evicts",
+        cause=f"Redis has the maxmemory-policy {policy}: short of memory, it removes sessions, and the index that "
+        "finds those of a user. Users are logged out early, and `sessions.revoke()` is not guaranteed to end all.",
+        fix="`redis-cli CONFIG SET maxmemory-policy noeviction`, and the same in redis.conf. Give a cache that needs "
+        "another policy a Redis of its own.",
+    )
+
+
+def unknown_eviction(error: Exception) -> KickError:
+    """Return the error for a server that must not remove keys, and does not tell."""
+    return KickError(
+        "redis-eviction-unknown",
+        cause=f"RedisStore(require_noeviction=True), and Redis does not tell its maxmemory-policy: {error}.",
+        fix="See that Redis runs and that the user may use INFO: `ACL SETUSER kick +info`. Or leave out "
+        "`require_noeviction`.",
+    )
 
 
 def legacy_in_cluster(legacy_prefix: str) -> KickError:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote
 
-OWN: Final = frozenset({"prefix", "legacy_prefix", "max_connections"})
+from kick.session.stores.redis.client.errors import bad_redis_url
+
+OWN: Final = frozenset({"prefix", "legacy_prefix", "max_connections", "require_noeviction"})
 """Those that are the store's; all others are redis-py's."""
 
 
@@ -25,3 +28,23 @@ def split_options(url: str) -> tuple[str, dict[str, str]]:
         else:
             others.append(pair)
     return (f"{address}?{'&'.join(others)}" if others else address) if options else url, options
+
+
+def number_of(url: str, options: Mapping[str, str], name: str) -> int:
+    """Return an option that is a number of at least 1. Raises the `KickError` `redis-url`."""
+    text = options[name]
+    if not text.isdecimal() or int(text) < 1:
+        raise bad_redis_url(url, f"{name} must be a whole number of at least 1, not {text!r}")
+    return int(text)
+
+
+def switch_of(url: str, options: Mapping[str, str], name: str) -> bool:
+    """Return an option that is switched on or off. Raises the `KickError` `redis-url`.
+
+    >>> switch_of("redis://localhost?require_noeviction=yes", {"require_noeviction": "yes"}, "require_noeviction")
+    True
+    """
+    text = options[name]
+    if text not in ("yes", "no"):
+        raise bad_redis_url(url, f"{name} must be yes or no, not {text!r}")
+    return text == "yes"

@@ -30,8 +30,8 @@ class Purge:
     async def _run(self, node: Node) -> int:
         freed = 0
         for _ in range(MOST_STEPS):
-            cursor, indexes = await _call(node, b"", pack(*self._scan(self._cursors.pop(node.name, b"0"))))
-            answers = [_call(node, index, TRIM.call([index], []), TRIM) for index in indexes]
+            cursor, indexes = await ask_node(node, b"", pack(*self._scan(self._cursors.pop(node.name, b"0"))))
+            answers = [ask_node(node, index, TRIM.call([index], []), TRIM) for index in indexes]
             freed += sum(await asyncio.gather(*answers))
             if cursor == b"0":
                 break
@@ -42,7 +42,8 @@ class Purge:
         return b"SCAN", cursor, b"MATCH", self._pattern, b"COUNT", KEYS_AT_ONCE, b"TYPE", b"zset"
 
 
-def _call(node: Node, key: bytes, payload: bytes, script: Script | None = None) -> asyncio.Future[Any]:
+def ask_node(node: Node, key: bytes, payload: bytes, script: Script | None = None) -> asyncio.Future[Any]:
+    """Send a command to one node, whatever its key."""
     answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     node.submit(Command(key, payload, answer, script))
     return answer

@@ -65,6 +65,20 @@ def record_of(answer: Sequence[bytes] | Mapping[bytes, bytes]) -> Record | Super
     )
 
 
+def entry_of(facts: bytes | None) -> tuple[bytes, bytes, bytes] | None:
+    """Return the entry of a session in the index, its principal, and when it expires in milliseconds.
+
+    >>> entry_of(b"1000 +0 +1500 +59000 - +9 name ann"), entry_of(b"1000 +0 +1500 +59000 - - - "), entry_of(b"!")
+    ((b'name', b'ann', b'60000'), None, None)
+    """
+    if facts is None or facts[0] in b">!":
+        return None
+    created, _, _, expires, _, _, entry, principal = facts.split(b" ", 7)
+    if entry == NOTHING:
+        return None
+    return entry, principal, b"%d" % round(_seconds(expires, int(created)) * 1000)
+
+
 def _seconds(time: bytes, began: int) -> float:
     """Return a Unix time in seconds; one that begins with "+" is counted from `began`, and older ones from 1970."""
     return (began + int(time[1:]) if time[:1] == b"+" else int(time)) / 1000

@@ -8,6 +8,9 @@ from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Literal
 
+from redis.exceptions import RedisError, ResponseError
+
+from kick.errors import KickError
 from kick.session.stores.base import (
     CHANGED,
     GONE,
@@ -22,18 +25,19 @@ from kick.session.stores.base import (
     Refused,
     Superseded,
 )
+from kick.session.stores.redis.applications import Applications
 from kick.session.stores.redis.client.commands import Command, Script
 from kick.session.stores.redis.client.connect import Client, is_cluster, opener_of
-from kick.session.stores.redis.client.errors import bad_redis_url
 from kick.session.stores.redis.client.node import Limits
 from kick.session.stores.redis.client.protocol import pack
 from kick.session.stores.redis.clock import ServerClock
-from kick.session.stores.redis.errors import legacy_in_cluster
+from kick.session.stores.redis.errors import evicting_redis, explain, legacy_in_cluster, unknown_eviction
+from kick.session.stores.redis.eviction import evicting_policy
 from kick.session.stores.redis.express import ExpressMigration
-from kick.session.stores.redis.options import split_options
+from kick.session.stores.redis.options import number_of, split_options, switch_of
 from kick.session.stores.redis.principals import Call, Entry, Principals
 from kick.session.stores.redis.purge import Purge
-from kick.session.stores.redis.records import mark_of, milliseconds, record_of, superseded_of
+from kick.session.stores.redis.records import FACTS, entry_of, mark_of, milliseconds, record_of, superseded_of
 from kick.session.stores.redis.scripts import COMMIT, COMMIT_IF, CREATE, DESTROY, MOVE, TOUCH
 from kick.session.stores.redis.server_info import ServerInfo, server_info_of
 
@@ -60,6 +64,8 @@ class RedisStore:
             (`"sess:"` unless it was told otherwise); in a URL, `?legacy_prefix=sess:`. Each is taken over, with the
             rest of its life, by the first request that comes with its cookie. Not in a Cluster.
         timeout: how long to wait for a connection, and again for an answer: a `timedelta` or seconds.
+        require_noeviction: stop the start of an application if Redis removes keys when it is short of memory, or does
+            not tell. Otherwise this is a warning. In a URL, `?require_noeviction=yes`.
         max_connections: the most connections to each node. Commands share one; there are more only while Redis is slow.
             In a URL, `?max_connections=4` comes first; the limit of a client's pool is not exceeded.
 
@@ -77,7 +83,9 @@ class RedisStore:
     Redis bound the moment for a primary that is cut off from its replicas.
 
     Redis must not evict (`maxmemory-policy noeviction`, or memory enough): a session that is evicted is a user who is
-    logged out, and an index that is evicted is a revocation that does not find what it should.
+    logged out, and an index that is evicted is a revocation that does not find what it should. `review()`, which an
+    application calls when it starts, finds this out. From then on, every commit and touch of a session that belongs to
+    a principal enters it into the index again, for two more commands.
 
     Connects to nothing before it is used. Raises `KickError`: `redis-url`, `redis-client`, `redis-connection` or
     `redis-legacy-cluster`.
@@ -96,6 +104,7 @@ class RedisStore:
         *,
         prefix: str = "kick:",
         legacy_prefix: str | None = None,
+        require_noeviction: bool = False,
         timeout: timedelta | float = 1.0,
         max_connections: int = 8,
     ) -> None:
@@ -108,7 +117,9 @@ class RedisStore:
         if isinstance(client, str):
             url, (client, options) = client, split_options(client)
             if "max_connections" in options:
-                max_connections = _max_connections(url, options["max_connections"])
+                max_connections = number_of(url, options, "max_connections")
+            if "require_noeviction" in options:
+                require_noeviction = switch_of(url, options, "require_noeviction")
         self.prefix = options.get("prefix", prefix)
         self.timeout = seconds
         self._prefix = self.prefix.encode()
@@ -120,6 +131,9 @@ class RedisStore:
         self._clock = ServerClock()
         self._principals = Principals(self._prefix, self._call)
         self._purge = Purge(self._principals.pattern)
+        self._applications = Applications(self._prefix, self._call)
+        self._must_not_evict = require_noeviction
+        self._evicts = False
 
     def now(self) -> float:
         """Return the time of the Redis server, in seconds, to a few milliseconds: see `ServerClock`."""
@@ -189,6 +203,8 @@ class RedisStore:
             case b"ok":
                 if answer[3]:
                     self._forget(key.encode(), answer[3])
+                if self._evicts:
+                    await self._enter_again(name, key.encode(), age)
                 return Committed(_seconds(answer[1]), _counters(change, answer[2]) if steps else {})
             case b"moved":
                 return superseded_of(answer[1])
@@ -208,6 +224,8 @@ class RedisStore:
             if entry is None:
                 return False
             answer = await self._run(TOUCH, [name], [age, entry.name, entry.until])
+        if self._evicts and answer[0] == b"ok":
+            await self._enter_again(name, key.encode(), age)
         return bool(answer[0] == b"ok")
 
     async def move(
@@ -301,12 +319,41 @@ class RedisStore:
         """Free entries of the index that have lapsed; how many. Sessions that have expired Redis frees by itself."""
         return await self._purge.run(await self._here().nodes())
 
+    async def recognize(self, secrets: frozenset[str], *, remember: bool = True) -> list[frozenset[str]]:
+        """See `AtomicStore`."""
+        return await self._applications.recognize(secrets, remember=remember)
+
+    async def review(self) -> list[KickError]:
+        """Return a warning if Redis removes keys when it is short of memory.
+
+        Raises `KickError`: it, or `redis-eviction-unknown`, with `require_noeviction`.
+        """
+        try:
+            policy = await evicting_policy(await self._here().nodes())
+        except RedisError as error:
+            if self._must_not_evict:
+                raise unknown_eviction(error) from error
+            if isinstance(error, ResponseError):  # it is there, and this user may not ask
+                logger.info("Redis does not tell whether it evicts keys: %s", error)
+                return []
+            raise
+        self._evicts = policy is not None
+        if policy is None:
+            return []
+        if self._must_not_evict:
+            raise evicting_redis(policy)
+        return [evicting_redis(policy)]
+
     async def server_info(self) -> ServerInfo:
         """Ask the server, in a Cluster one of the nodes, for its version and its clock."""
         key = b"kick"  # in a Cluster the node of any key may answer
         info = await self._submit(key, pack(b"INFO", b"server"), None, repeatable=True)
         time = await self._submit(key, pack(b"TIME"), None, repeatable=True)
         return server_info_of(info, time)
+
+    def explain(self, error: Exception) -> str | None:
+        """See `AtomicStore`."""
+        return explain(error)
 
     async def aclose(self) -> None:
         """Wait for answers that are due, and close the connections of this event loop."""
@@ -339,6 +386,16 @@ class RedisStore:
         if entry is None:
             await self._principals.end(principal, b"%b %b" % (name, key))
         return entry
+
+    async def _enter_again(self, name: bytes, key: bytes, age: bytes) -> None:
+        """Enter a session into the index from which Redis may have evicted it. The change itself has been made."""
+        try:
+            found = entry_of(await self._submit(name, pack(b"HGET", name, FACTS), None, repeatable=True))
+            if found is not None:
+                entry, principal, expires = found
+                await self._keep_entry((b"", entry, principal, expires), key, age)
+        except RedisError as error:
+            logger.warning("the index of sessions could not be renewed, the next write tries again: %s", error)
 
     def _forget(self, key: bytes, former: Sequence[bytes]) -> None:
         """Take an entry out of the index that no session needs any more. Nobody waits: left there, it does no harm."""
@@ -385,12 +442,6 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _max_connections(url: str, text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise bad_redis_url(url, f"max_connections must be a whole number of at least 1, not {text!r}")
-    return int(text)
-
-
 def _legacy(client: object, legacy_prefix: str | None, prefix: bytes, call: Call) -> ExpressMigration | None:
     if legacy_prefix is None:
         return None
@@ -408,7 +459,7 @@ def _pairs(fields: Any) -> list[bytes]:
 
 
 def _expected(fields: Mapping[str, bytes | None]) -> Iterator[bytes]:
-    """The arguments of `expect.lua`."""
+    """Return the arguments of `expect.lua`."""
     yield b"%d" % len(fields)
     for name, raw in fields.items():
         yield from (name.encode(), b"-", b"") if raw is None else (name.encode(), b"=", raw)

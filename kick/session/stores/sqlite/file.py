@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import sqlite3
+import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from kick.session.stores.sqlite.rows import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, Rows
+
+logger: Final = logging.getLogger("kick.session")
 
 PATIENCE: Final = 0.02
 """Seconds that an attempt waits for the lock of another process. Between attempts there is time to read."""
 
 SWEEP_EVERY: Final = 60.0
 """Seconds between the sweeps that writing brings along."""
+
+LOOK_EVERY: Final = 0.1
+"""Seconds between two looks at whether the file at the path is still the one that is open."""
 
 CHECKPOINT_PAGES: Final = 4000
 """Pages in the write-ahead log before they are copied into the file: 16 MiB."""
@@ -40,6 +48,17 @@ class DatabaseLocked(TimeoutError):
     def __init__(self, path: Path, waited: float) -> None:
         self.path = path
         super().__init__(f"another process has kept the session database {path} locked for {waited:g} seconds")
+
+
+_STATES: Final = {sqlite3.SQLITE_FULL: "is full", sqlite3.SQLITE_READONLY: "takes no changes"}
+
+
+def explain(error: Exception) -> str | None:
+    """Return how it stands with a file that cannot be used; `None` for one that is locked."""
+    if isinstance(error, DatabaseLocked):
+        return None
+    code = getattr(error.__cause__, "sqlite_errorcode", None)
+    return "cannot be used" if code is None else _STATES.get(code & 0xFF, "cannot be used")
 
 
 class Busy(Exception):
@@ -66,7 +85,10 @@ class SessionFile:
         self._durable = durable
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        """Device and inode of the file that the connection has open."""
         self._sweep_at = 0.0
+        self._look_at = 0.0
 
     def read(self, jobs: Sequence[Job]) -> None:
         """Work out the values of `jobs`, which change nothing."""
@@ -139,16 +161,41 @@ class SessionFile:
         connection.execute("COMMIT")
 
     def _open(self) -> sqlite3.Connection:
+        """Return a connection to the file that is at the path now."""
+        if self._connection is not None and self._is_gone():
+            # Other processes work with the new file: a revocation there would not be seen here.
+            logger.warning(
+                "the session database %s was removed or replaced while it was in use: "
+                "sessions that only the old file has are lost",
+                self.path,
+            )
+            self.close()
         if self._connection is None:
+            self._connection = self._connected()
+        return self._connection
+
+    def _is_gone(self) -> bool:
+        """Look now and then whether there is another file at the path, or none."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return False
+        self._look_at = now + LOOK_EVERY
+        return _identity_of(self.path) != self._identity
+
+    def _connected(self) -> sqlite3.Connection:
+        while True:
             _create(self.path)
+            identity = _identity_of(self.path)
             connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
             try:
                 self._prepare(connection)
+                if _identity_of(self.path) == identity:
+                    self._identity = identity
+                    return connection
             except BaseException:
                 connection.close()
                 raise
-            self._connection = connection
-        return self._connection
+            connection.close()  # replaced in this moment, so nobody knows which of the files is open
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         if self._is_new(connection):
@@ -186,16 +233,45 @@ def _is_busy(error: Exception) -> bool:
     return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of the file at a path; `None` where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _create(path: Path) -> None:
     """Create the file, for nobody but its owner; SQLite gives its companions the same mode.
 
     A file that is there is not opened here: closing it again would drop the locks that SQLite holds on it.
     """
-    with _creating:
-        try:
+    if path.exists():
+        return
+    with _creating, _locked_folder(path.parent):
+        if not path.exists():
+            # Companions of a file that was removed alone. A new file would take them for its own, and share their locks
+            # and pages with the processes that still have the old file open.
+            for suffix in ("-wal", "-shm", "-journal"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except FileExistsError:
-            pass
-        except FileNotFoundError:
-            missing = "the folder of the session database is not there"
-            raise FileNotFoundError(errno.ENOENT, missing, str(path.parent)) from None
+
+
+@contextmanager
+def _locked_folder(folder: Path) -> Iterator[None]:
+    """Keep out other processes that are about to create the file: they would remove the companions of the new one."""
+    if not folder.is_dir():
+        missing = "the folder of the session database is not there"
+        raise FileNotFoundError(errno.ENOENT, missing, str(folder))
+    if sys.platform == "win32":  # where a file that is open cannot be removed
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

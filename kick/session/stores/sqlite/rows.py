@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, cast
 import msgspec
 
 from kick.session.ids import fingerprint
-from kick.session.stores.base import Record, Superseded
+from kick.session.stores.base import REMEMBERED, Record, Superseded
 
 logger: Final = logging.getLogger("kick.session")
 
@@ -40,6 +40,8 @@ SCHEMA: Final = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
+
+_APPLICATIONS: Final = "CREATE TABLE IF NOT EXISTS applications (secrets TEXT PRIMARY KEY, seen REAL NOT NULL)"
 
 _COLUMNS: Final = "key, fields, created, issued, seen, expires, deadline, principal, successor, due"
 _SELECT: Final = f"SELECT {_COLUMNS} FROM sessions"
@@ -126,6 +128,17 @@ class Rows:
         query = f"{_SELECT} WHERE principal = ? AND expires > ?"
         rows = _read(self._connection.execute(query, (principal, self.now)))
         return [(key, cast(Record, row.entry)) for key, row in rows.items()]
+
+    def recognize(self, secrets: frozenset[str], *, remember: bool) -> list[frozenset[str]]:
+        """Return the applications that the file knows, this one included if it is to be remembered."""
+        if remember:
+            self._connection.execute(_APPLICATIONS)
+            self._connection.execute("REPLACE INTO applications VALUES (?, ?)", (" ".join(sorted(secrets)), self.now))
+            self._connection.execute("DELETE FROM applications WHERE seen <= ?", (self.now - REMEMBERED,))
+        elif not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'applications'").fetchone():
+            return []  # a file from before there was such a table
+        query = "SELECT secrets FROM applications WHERE seen > ?"
+        return [frozenset(text.split()) for (text,) in self._connection.execute(query, (self.now - REMEMBERED,))]
 
     def sweep(self) -> tuple[int, bool]:
         """Free some of what has expired: how many rows, and whether there is more to look at."""

@@ -28,7 +28,7 @@ from kick.session.stores.base import (
     Refused,
     Superseded,
 )
-from kick.session.stores.sqlite.file import SessionFile
+from kick.session.stores.sqlite.file import SessionFile, explain
 from kick.session.stores.sqlite.rows import Rows
 from kick.session.stores.sqlite.worker import Job, Work, Worker
 
@@ -147,6 +147,11 @@ class SQLiteStore:
         """See `AtomicStore.revoke`."""
         return cast(int, await self._submit((), partial(_revoke, principal=principal, keep=keep), writes=True))
 
+    async def recognize(self, secrets: frozenset[str], *, remember: bool = True) -> list[frozenset[str]]:
+        """See `AtomicStore`."""
+        work = partial(Rows.recognize, secrets=secrets, remember=remember)
+        return cast("list[frozenset[str]]", await self._submit((), work, writes=remember))
+
     async def purge(self) -> int:
         """See `AtomicStore.purge`. It takes as many transactions as it needs: other writes get in between."""
         freed, more = 0, True
@@ -154,6 +159,10 @@ class SQLiteStore:
             gone, more = cast("tuple[int, bool]", await self._submit((), Rows.sweep, writes=True))
             freed += gone
         return freed
+
+    def explain(self, error: Exception) -> str | None:
+        """See `AtomicStore`."""
+        return explain(error)
 
     async def aclose(self) -> None:
         """Finish what was begun, close the file and end the thread. The next operation opens it again."""

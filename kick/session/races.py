@@ -1,0 +1,71 @@
+"""Races between requests to one session: the rules for the request that was not the first.
+
+The store makes each operation atomic, so it answers each request how the race ended (section 5 of the contract,
+`docs/sessions.md`):
+
+| the store answers | the session of this request |
+|---|---|
+| `Committed` | has what was written, and may send its cookie |
+| `Superseded`, by a rotation | goes on under the new id, and the operation is tried again |
+| `Superseded`, by a regenerate | is lost: the new id is not for this request |
+| `GONE` | is lost: destroyed or expired, and never written again |
+| an error | is as it was, and `SessionUnavailable` is raised |
+
+A session that is lost can be read and written by its handler, but nothing of it is stored, and no cookie is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from kick.session.events import Events, SessionEvent
+from kick.session.ids import successor_id, successor_key
+from kick.session.state import SessionState, Status
+from kick.session.stores.base import Superseded
+
+MOST_HOPS: Final = 16
+"""The number of rotations through which an old id is followed."""
+
+MARKER_SECONDS: Final = 60.0
+"""The time for which a store remembers that a regenerate gave up an id: earlier requests may still run."""
+
+T = TypeVar("T")
+
+
+class Races:
+    """Applies the rules to the state of the request that was not the first."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+
+    def follow(self, state: SessionState, answer: Superseded, *, now: float) -> None:
+        """Go on under the id that another request has given the session, if this request may know it."""
+        successor = successor_id(answer.successor, state.require_id())
+        if successor is None:
+            self.lose(state, Status.SUPERSEDED)
+        else:
+            state.followed(successor, now=now)
+
+    def follow_or_lose(self, state: SessionState, answer: Superseded | None, *, now: float) -> None:
+        """Go on under the new id if there is one; without one, the session has ended."""
+        if isinstance(answer, Superseded):
+            self.follow(state, answer, now=now)
+        else:
+            self.lose(state, Status.GONE)
+
+    def lose(self, state: SessionState, status: Status) -> None:
+        """Give the session up: another request was first."""
+        self._events.emit(SessionEvent.GONE, state.key)
+        state.lost(status)
+
+
+async def ask_latest(key: str, ask: Callable[[str], Awaitable[T | Superseded]]) -> tuple[str, T | Superseded | None]:
+    """Ask the store about a key, and then about each key to which it leads; return the last one and its answer."""
+    for _ in range(MOST_HOPS):
+        answer = await ask(key)
+        successor = successor_key(answer.successor) if isinstance(answer, Superseded) else None
+        if successor is None:
+            return key, answer
+        key = successor
+    return key, None

@@ -607,6 +607,12 @@ ROWS = [
         {"threads=0": "{0}"},
     ),
     Row(
+        "encoders",
+        app(SIMPLE, "bootstrap(modules, encoders={'Money': str})"),
+        "was given 'Money'",
+        {"encoders={'Money': str}": "encoders={Exception: str}"},
+    ),
+    Row(
         "exception-class",
         "async def not_found(ctx, error): return ctx.json('works')\n"
         + app(SIMPLE, "bootstrap(modules, exception_handlers={404: not_found})"),

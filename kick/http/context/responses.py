@@ -68,7 +68,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
     def json(self, data: Any, status: int = 200) -> Response:
         """Return a JSON response. Raises `TypeError` for a value that has no JSON form."""
         try:
-            self.response = response = ReadyResponse(encode_json(data), status, JSON)
+            self.response = response = ReadyResponse(self.settings.encode(data), status, JSON)
         except TypeError as error:
             raise unencodable(data, error) from error
         return response
@@ -179,6 +179,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
             retry=retry,
             threads=settings.threads,
         )
+        response.encode = settings.encode
         return response
 
     @property

@@ -170,7 +170,7 @@ def _fields_of(hint: Any) -> dict[str, list[types.Type]] | None:
         inner = plain(member)
         if is_model(inner):
             root = root_of(inner)
-            named = _of_model(inner) if root is inner else (_fields_of(root) or {}).items()
+            named = list(_of_model(inner)) if root is inner else list((_fields_of(root) or {}).items())
         else:
             named = [(field.wire_name, kinds_of(field.hint)) for field in _fields_in(inner)]
         for name, kinds in named:
@@ -215,7 +215,7 @@ def _kinds_of_member(hint: Any) -> list[types.Type]:
         inner = plain(hint)
         origin, args = get_origin(inner), [types.UnionType(tuple(kinds_of(each))) for each in get_args(inner)]
         if isinstance(origin, type) and issubclass(origin, Mapping):
-            return [types.DictType(*args)]
+            return [types.DictType(_TEXT, args[-1])]
         if isinstance(origin, type) and issubclass(origin, Collection):
             return [types.ListType(args[0])]
         return [types.DataclassType(inner, ()) if _fields_in(inner) else types.AnyType()]

@@ -55,7 +55,7 @@ def has_own_schema(hint: Any) -> bool:
     >>> has_own_schema(str)
     False
     """
-    return hasattr(hint, "__get_pydantic_core_schema__") and not is_upload(hint)
+    return is_model(hint) or (hasattr(hint, "__get_pydantic_core_schema__") and not is_upload(hint))
 
 
 def is_of_pydantic(hint: Any) -> bool:

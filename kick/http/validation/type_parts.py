@@ -125,7 +125,7 @@ def fields_of(hint: Any) -> tuple[Field, ...] | None:
         made = [(each, _maker(each, dataclasses.MISSING)) for each in dataclasses.fields(cls)]
         return tuple(Field(each.name, each.name, hints[each.name], make is None, make) for each, make in made)
     if is_typeddict(cls):
-        required = cls.__required_keys__
+        required: Any = getattr(cls, "__required_keys__", ())
         return tuple(Field(name, name, unqualified(each), name in required) for name, each in hints.all().items())
     if attributes is not None:
         # msgspec leaves out the names with an underscore

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kick import optional_types
 from kick.errors import KickError
@@ -146,8 +146,8 @@ class RouteRateLimitLayer(Middleware):
         if not self._has_warned and has_ignored_headers(ctx.scope):
             self._has_warned = True
             logger.warning(
-                "rate_limit() refuses %s, which says that it forwards requests and is not trusted: if it is your proxy, "
-                "all of its clients are counted as one; see bootstrap(trusted_proxies=...) and KICK_TRUSTED_PROXIES",
+                "rate_limit() refuses %s, which forwards requests and is not trusted. If it is your proxy, "
+                "all of its clients are counted as one: see bootstrap(trusted_proxies=...) and KICK_TRUSTED_PROXIES",
                 ctx.client_ip,
             )
 

@@ -15,7 +15,7 @@ ARGUMENTS: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "rate_limit": (["9/minute"], {}),
     "session": (["a secret of at least thirty-two bytes"], {"save_uninitialized": False}),
 }
-FACTORIES = [name for name in kick.middleware.__all__ if name.islower()]
+FACTORIES = [name for name in vars(kick.middleware)["__all__"] if name.islower()]
 
 
 @pytest.mark.parametrize("name", [*FACTORIES, "authentication"])

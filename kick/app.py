@@ -456,13 +456,17 @@ def bootstrap(
     own = [*providers, *([] if settings is None else [settings])]
     provided = [*own, *assembly.providers, *_provided(usable, providers, problems)]
     controllers = dict.fromkeys(chain.route.controller for chain in assembly.chains)
-    container = Container([*provided, *controllers], seeds=[RequestContext], inner=controllers, advice=advice_for)
+    built: list[App] = []
+    itself = Provider(App, lambda: built[0], scope="singleton")
+    inner = [*controllers, App]
+    container = Container([*provided, *controllers, itself], seeds=[RequestContext], inner=inner, advice=advice_for)
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
     raise_all(problems)
     http_settings.health = lambda: [*container.health_checks(), *assembly.health]
     parts = parts_of(usable, lifespan, assembly.mounts)
     wraps = [*stack.wraps(asgi_middleware), *([reraising] if reraise_errors else [])]
-    return _built(stack, wraps, (assembly, container, http_settings, parts))
+    built.append(_built(stack, wraps, (assembly, container, http_settings, parts)))
+    return built[0]
 
 
 def _built(stack: ASGIStack, wraps: Sequence[Wrap], parts: tuple[Assembly, Container, Settings, Sequence[Part]]) -> App:

@@ -15,7 +15,7 @@ from kick.di.naming import type_name
 from kick.di.plan import Plan, Planner
 from kick.di.provider import Provider, hashed
 from kick.di.recipe import Recipe
-from kick.di.scope import Scope
+from kick.di.scope import Scope, Scopes
 from kick.di.service import Lifetime
 from kick.di.singletons import Singletons, State
 from kick.errors import KickError, raise_all
@@ -39,7 +39,7 @@ class Container:
     `providers` are classes (registered under themselves), provider functions (under the type that they return or
     yield), `Provider`s, and any other objects (under their type). `seeds` are types that each scope receives from
     outside, such as the context of the request. `inner` are keys that no error message suggests. `advice` returns the
-    fix for a type that has no provider. A class with `@Service` need not be listed.
+    fix for a type that has no provider. A class with `@Service` need not be listed. `Scopes` is always provided.
 
     Keys are types: `X` or `Annotated[X, "qualifier"]`. `X | None` is `None` if nobody provides X. `list[X]` has an
     instance of every provider of X, in the order of registration.
@@ -66,7 +66,8 @@ class Container:
         inner: Iterable[Any] = (),
         advice: Callable[[Any], str | None] | None = None,
     ) -> None:
-        self._graph = Graph(providers, seeds, inner)
+        own = Provider(Scopes, value=Scopes(self.scope))
+        self._graph = Graph([*providers, own], seeds, [*inner, Scopes])
         self._advice = advice
         self._required: dict[tuple[str, str | None], list[Any]] = {}  # by place, because a key need not be hashable
         self._problems: list[KickError] | None = None

@@ -68,6 +68,7 @@ FILES = {
     "session/test_failover.py": ("process", "redis", "chaos", "long"),
     "session/test_interleavings.py": ("long",),
     "session/test_model.py": ("slow",),
+    "session/test_modify_races.py": ("process",),
     "session/test_processes.py": ("process", "long"),
     "session/test_races.py": ("process", "long", "exhaustive"),
     "support/test_browser.py": ("browser",),

@@ -245,7 +245,7 @@ MADE: dict[str, Callable[[Any], Exception]] = {
 }
 
 
-@pytest.mark.parametrize("kind", sorted(exceptions(), key=lambda kind: kind.__name__), ids=str)
+@pytest.mark.parametrize("kind", sorted(exceptions(), key=str), ids=str)
 def test_an_exception_can_be_pickled_and_copied(kind: type[Exception]) -> None:
     """An exception of a worker process reaches the one that waits for it as a pickle."""
     if kind.__name__ == "_Fixed":

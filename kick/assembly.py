@@ -109,7 +109,7 @@ class SocketChain(Chain):
         """Compose the whole chain. The container must have started."""
         from kick.http.websocket.plan import SocketPlan, socket_endpoint
 
-        assert isinstance(self.plan, SocketPlan)
+        assert isinstance(self.plan, SocketPlan)  # noqa: S101  # what the type checker cannot see
         handler = socket_endpoint(self.plan, container, self.route.controller)
         return guarded(self.outer, around(self.inner, handler))
 

@@ -6,6 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& echo $$python && break; done)
 ARGS ?=
+TIMES ?= 3
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
@@ -18,10 +19,17 @@ QUICK := not process and not redis and not browser and not project and not chaos
 BENCH := .venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --constraint benchmarks/constraints.txt
 DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
 
+# Tests import hundreds of files: each process that may not keep their bytecode compiles them again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
+# Make runs one target after another, but for the parts of `check` and `types`, which run side by side.
+ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
+endif
 .DELETE_ON_ERROR:
-.PHONY: help demo dev test test-long test-all check nightly test-versions dist lint types unit format programs clean \
+.PHONY: help demo dev test test-long test-all test-busy check quick nightly test-versions dist lint types mypy pyright \
+	unit format programs clean \
 	bench bench-session bench-micro bench-growth
 
 help: ## list the targets
@@ -40,8 +48,14 @@ test-long: programs .venv/.dev ## the long tests: with `make test`, everything b
 
 test-all: test test-long ## both
 
-check: lint types ## for in between: lint, types, the tests that need no server, browser or process (a minute)
+check: .venv/.dev ## for in between: lint, types, the tests that need no server, browser or process (a minute)
+	@$(MAKE) --no-print-directory --jobs 4 SIDE_BY_SIDE=1 quick pyright mypy lint
+
+quick: .venv/.dev
 	$(PYTEST) $(PARALLEL) -m "$(QUICK)" $(ARGS)
+
+test-busy: programs .venv/.dev ## `make test` and `make test-long` three times, while two busy loops run on each core (TIMES=1)
+	$(BIN)/python -m tools.busy --times $(TIMES) -- $(MAKE) --no-print-directory test test-long
 
 nightly: programs .venv/.dev ## what takes more than two minutes by itself: soaks, fuzzing, every order of four requests
 	KICK_EXHAUSTIVE=1 $(PYTEST) $(PARALLEL) -m "nightly or exhaustive" $(ARGS)
@@ -57,10 +71,15 @@ lint: .venv/.dev ## check style with ruff
 	$(BIN)/ruff format --check
 
 types: .venv/.dev ## check types with mypy and pyright
+	@$(MAKE) --no-print-directory --jobs 2 SIDE_BY_SIDE=1 pyright mypy
+
+mypy: .venv/.dev
 	$(BIN)/mypy --strict kick tools tests/typing
 	$(BIN)/mypy --strict examples/*.py
 	cd examples/auth && ../../$(BIN)/mypy --strict .
 	cd examples/chat && ../../$(BIN)/mypy --strict .
+
+pyright: .venv/.dev
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 
 unit: .venv/.dev ## tests of your choice, one after another: ARGS="tests/http -k cookies -x"

@@ -31,7 +31,7 @@ async def test_no_more_than_so_many_run_at_a_time(gate: threading.Event) -> None
 
     def call(number: int) -> int:
         begun.append(number)
-        gate.wait(10)
+        gate.wait(60)
         return number
 
     results: list[int] = []
@@ -57,7 +57,7 @@ async def test_who_is_cancelled_goes_on_at_once_and_the_call_keeps_its_place_unt
 
     def hang() -> None:
         begun.set()
-        gate.wait(10)
+        gate.wait(60)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(threads.run, hang, "hang")
@@ -92,7 +92,7 @@ async def test_what_fails_when_nobody_waits_any_more_is_in_the_log(
 
     def fail() -> None:
         begun.set()
-        gate.wait(10)
+        gate.wait(60)
         raise LookupError("too late")
 
     async with anyio.create_task_group() as tasks:
@@ -129,7 +129,7 @@ async def test_sync_handlers_have_a_limit_of_their_own_and_may_await_through_any
 
         @Get("/hang")
         def hang(self) -> None:
-            gate.wait(10)
+            gate.wait(60)
 
     app = app_of(Sync, threads=2)
     assert app.settings.threads.size == 2
@@ -164,7 +164,7 @@ async def test_what_is_slow_in_a_thread_keeps_no_handler_and_no_file_waiting(
 
     def wait() -> str:
         begun.release()
-        gate.wait(10)
+        gate.wait(60)
         return "b"
 
     @Controller()
@@ -195,7 +195,7 @@ async def test_what_is_slow_in_a_thread_keeps_no_handler_and_no_file_waiting(
         for _ in range(many):
             tasks.start_soon(ask, app, target)
         for _ in range(many):
-            await anyio.to_thread.run_sync(partial(begun.acquire, timeout=10), limiter=anyio.CapacityLimiter(1))
+            await anyio.to_thread.run_sync(partial(begun.acquire, timeout=60), limiter=anyio.CapacityLimiter(1))
         with anyio.fail_after(60):
             assert (await ask(app, "/file")).body == b"a"
             if target != "/background":
@@ -208,12 +208,12 @@ def test_an_application_may_be_served_by_several_event_loops_at_once() -> None:
     class Meeting:
         @Get("/thread")
         def thread(self) -> str:
-            barrier.wait(10)
+            barrier.wait(60)
             return "served"
 
         @Get("/stream")
         async def stream(self, ctx: RequestContext) -> Response:
-            return ctx.stream(str(barrier.wait(10) * 0) for _ in range(1))
+            return ctx.stream(str(barrier.wait(60) * 0) for _ in range(1))
 
     barrier = threading.Barrier(2)  # one call of each loop, as each has a limit of one
     app = app_of(Meeting, threads=1)

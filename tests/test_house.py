@@ -207,26 +207,6 @@ def test_signatures_and_hints_are_read_in_one_place(sources: list[Source]) -> No
     assert found == []
 
 
-def test_nothing_private_of_other_packages_is_used(sources: list[Source]) -> None:
-    # A private name that kick itself defines nowhere belongs to somebody else. `os._exit` is documented, and a
-    # Starlette `State` holds whatever it is given.
-    trees = [source.tree for source in sources]
-    own = {name for tree in trees for node in ast.walk(tree) for name in _defined(node)} | {"_exit", "_csp_nonce"}
-    foreign = [
-        f"{source.name}:{node.lineno}: {node.attr}"
-        for source in sources
-        for node in ast.walk(source.tree)
-        if isinstance(node, ast.Attribute) and _is_private(node.attr) and node.attr not in own
-    ]
-    imported = [
-        f"{source.name}:{node.lineno}: {ast.unparse(node)}"
-        for source in sources
-        for node in source.imports
-        if any(_is_private(part) for part in _imported(node))
-    ]
-    assert foreign + imported == []
-
-
 # The public face
 
 
@@ -282,30 +262,6 @@ def test_constraints_are_names_and_versions_only() -> None:
 
 
 # What the rules are made of
-
-
-def _is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")
-
-
-def _defined(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name, ctx=ast.Store()):
-            yield name
-        case ast.Name(id=name, ctx=ast.Store()):
-            yield name
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-        case _:
-            return
-
-
-def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
-    """The parts of the modules and names of other packages that are imported."""
-    if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("kick")):
-        return
-    for each in node.names:
-        yield from f"{getattr(node, 'module', None) or ''}.{each.name}".split(".")
 
 
 def _called(call: ast.Call) -> str:

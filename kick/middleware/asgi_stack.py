@@ -60,9 +60,9 @@ class ASGIStack:
             wraps.append(lambda app: Observed(app, finished))
             wraps += [each.around for each in self.observers if hasattr(each, "around")]
         if hosts is not None:
-            from kick.middleware.hosts import AllowedHosts
+            from kick.middleware.hosts import AllowedHosts, HostPatterns
 
-            wraps.append(lambda app: AllowedHosts(app, hosts))
+            wraps.append(lambda app: AllowedHosts(app, HostPatterns(hosts).allow))
         return wraps + [_wrap(each) for each in asgi_middleware]
 
     def attach(self, layers: Iterable[Any]) -> None:

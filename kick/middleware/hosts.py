@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import AddressValueError, IPv6Address
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +18,8 @@ from kick.http.validation.serialization import encode_json
 _SHAPE: Final = re.compile(r"([A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{0,5}))?").fullmatch
 _LABELS: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*").fullmatch
 _MOST_PORTS: Final = 65535
+
+REFUSAL: Final = "This server does not answer for the host that the request names."
 
 
 class Host(NamedTuple):
@@ -113,11 +115,16 @@ class AllowedHosts:
     """ASGI middleware that answers 400 where a request names another host, none, or several.
 
     A WebSocket is refused before it is accepted.
+
+    Arguments:
+        allow: returns whether the value of a `Host` header is allowed, such as `HostPatterns([...]).allow`.
+        detail: the text of the answer.
     """
 
-    def __init__(self, app: ASGIApp, patterns: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, allow: Callable[[bytes], bool], *, detail: str = REFUSAL) -> None:
         self._app = app
-        self._patterns = HostPatterns(patterns)
+        self._allow = allow
+        self._detail = detail
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -125,7 +132,7 @@ class AllowedHosts:
         if kind not in ("http", "websocket") or self._is_allowed(scope):
             await self._app(scope, receive, send)
         elif kind == "http":
-            await _refusal()(scope, receive, send)
+            await _refusal(self._detail)(scope, receive, send)
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
@@ -137,9 +144,9 @@ class AllowedHosts:
                 if found is not None:
                     return False
                 found = value
-        return found is not None and self._patterns.allow(found)
+        return found is not None and self._allow(found)
 
 
-def _refusal() -> ReadyResponse:
-    error = BadRequest("This server does not answer for the host that the request names.")
+def _refusal(detail: str) -> ReadyResponse:
+    error = BadRequest(detail)
     return ReadyResponse(encode_json(error.problem(draw_request_id())), 400, PROBLEM_JSON.encode("ascii"))

@@ -177,7 +177,7 @@ class SessionCookie:
             if verified is not None and is_well_formed(verified[0]):
                 session_id, is_current = verified
                 rank = self._names.index(name)
-                claims.append(Claim(session_id, key_of(session_id), is_current and rank == 0, rank))
+                claims.append(Claim(session_id, key_of(session_id), is_current=is_current and rank == 0, rank=rank))
         found = tuple(claims)
         if found and len(line) <= LONGEST_REMEMBERED:
             if len(self._claims) >= REMEMBERED:

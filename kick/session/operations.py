@@ -272,10 +272,11 @@ class Operations:
                 now = self.now()
                 new = None if absolute is None else now + absolute
                 state.moved(new_id, new_key, answer, keep=keep, now=now, new_deadline=new)
-                if leads_on:
-                    self.connections.renamed(old_key, new_id)
-                else:
-                    self.connections.ended(old_key)
+                if self.connections.loops:
+                    if leads_on:
+                        self.connections.renamed(old_key, new_id)
+                    else:
+                        self.connections.ended(old_key)
                 self.events.emit(SessionEvent.ROTATED if leads_on else SessionEvent.REGENERATED, new_key)
                 return
             if isinstance(answer, Superseded):

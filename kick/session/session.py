@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 
 from typing_extensions import TypeVar
 
+from kick.errors import OfRequest
 from kick.session.csrf_token import digest_of, draw_token, masked
 from kick.session.data.flash import Flash
 from kick.session.data.mapping import SessionData
@@ -23,7 +24,7 @@ else:
     DataT = TypeVar("DataT", default=Any)
 
 
-class Session(MutableMapping[str, Any], Generic[DataT]):
+class Session(OfRequest, MutableMapping[str, Any], Generic[DataT]):
     """The session of a request: `ctx.session`.
 
     | | |

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from kick.errors import OfRequest
 from kick.session.data.flash import Flash
 from kick.session.data.mapping import Contents, OpenContents, Refusal
 from kick.session.data.reserved import LIFE, LIFE_FIELD, Reserved
@@ -47,7 +48,7 @@ class CookieAction(enum.Enum):
     REMOVE = "remove"
 
 
-class SessionState:
+class SessionState(OfRequest):
     """State of the session of one request.
 
     Other objects may read the attributes, but only the methods change them. Each method is named after an event:

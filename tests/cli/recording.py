@@ -111,7 +111,7 @@ def record(command: str, folder: Path, env: dict[str, str]) -> str:
     while chunk := read(ours, 120):
         shown += chunk
     os.close(ours)
-    if process.wait(10) != 0:
+    if process.wait(60) != 0:
         raise RuntimeError(f"{command} ended with {process.returncode}\n{shown}")
     return f"{PROMPT}{command}\n{shown.rstrip()}\n\n"
 
@@ -127,7 +127,7 @@ def serving(folder: Path, env: dict[str, str]) -> Iterator[str]:
         yield f"\n{shown.strip(chr(10))}\n"
     finally:
         os.write(ours, b"\x03")
-        process.wait(20)
+        process.wait(60)
         os.close(ours)
 
 

@@ -52,7 +52,7 @@ def test_every_command_explains_itself_with_an_example(path: tuple[str, ...]) ->
 def test_every_command_refuses_what_it_does_not_know_and_says_where_to_look(path: tuple[str, ...]) -> None:
     result = CliRunner().invoke(program, [*path, "--nonsense"])
     assert result.exit_code == 2
-    assert "--help' for help." in result.output
+    assert re.search(r"^Try 'program .*(--help|-h)' for help\.$", result.output, re.M)  # click 8.2 names the shorter
     assert "No such option" in result.output
 
 

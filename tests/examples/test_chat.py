@@ -38,7 +38,7 @@ def enter(url: str, room: str, name: str) -> ClientConnection:
 
 
 def heard(socket: ClientConnection) -> dict[str, Any]:
-    message: dict[str, Any] = msgspec.json.decode(socket.recv(timeout=10))
+    message: dict[str, Any] = msgspec.json.decode(socket.recv(timeout=60))
     return message
 
 

@@ -332,7 +332,7 @@ def test_a_graceful_end_ends_events_and_lets_requests_finish(
         @Get("/slow")
         def slow(self) -> str:
             trail.append("handled")
-            wedge.wait(10)
+            wedge.wait(60)
             return "finished"
 
     providers = [trail, Provider(Held, resource, scope="request")]

@@ -116,7 +116,7 @@ class Reply:
 
 def send(address: tuple[str, int], raw: bytes) -> Reply:
     """Send bytes and read until the server closes the connection."""
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=60) as connection:
         connection.sendall(raw)
         received = b""
         while chunk := connection.recv(65_536):
@@ -297,7 +297,7 @@ def refused(address: tuple[str, int], head: bytes, piece: bytes, pieces: int) ->
     """Send a body piece by piece until the server has had enough; the reply, and how much of it left here."""
     sent = 0
     received = b""
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=60) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
         connection.sendall(head)
         try:
@@ -342,7 +342,7 @@ def test_a_body_at_the_limit_is_taken(address: tuple[str, int]) -> None:
 def test_a_client_that_leaves_amid_its_body_leaves_nothing_in_the_log(
     address: tuple[str, int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=60) as connection:
         connection.sendall(b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
     assert send(address, request(b"/item/7")).status == 200
     assert [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []

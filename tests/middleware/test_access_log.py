@@ -483,6 +483,6 @@ async def _one(app: App) -> None:
 def _connection(url: str, path: str) -> socket.socket:
     """A connection on which a request was sent."""
     parts = urlsplit(url)
-    client = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10)
+    client = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=60)
     client.sendall(f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
     return client

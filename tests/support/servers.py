@@ -63,7 +63,7 @@ def serve_with_hypercorn(app: Any) -> Iterator[str]:
         yield f"http://{HOST}:{port}"
     finally:
         ends.set()
-        thread.join(timeout=15)
+        thread.join(timeout=60)
         if thread.is_alive():
             raise RuntimeError("the server did not shut down")
 

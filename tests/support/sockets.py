@@ -21,4 +21,4 @@ def client(
     address = url.replace("http", "ws", 1)
     given = [*headers.items()] if isinstance(headers, Mapping) else [*headers]
     extra: Any = [*given, *([] if origin is None else [("Origin", origin)])]
-    return connect(address, additional_headers=extra, open_timeout=10, close_timeout=10, **_DIRECT, **options)
+    return connect(address, additional_headers=extra, open_timeout=60, close_timeout=60, **_DIRECT, **options)

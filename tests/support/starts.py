@@ -2,11 +2,15 @@
 
 import sys
 from collections.abc import Generator
+from multiprocessing.process import BaseProcess
 
 import pytest
 
-EVENTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system"})
-"""Events of `sys.addaudithook` that say that a process is started."""
+MULTIPROCESSING = "multiprocessing.Process.start"
+EVENTS = frozenset(
+    {MULTIPROCESSING, "subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system"}
+)
+"""Events of `sys.addaudithook` that say that a process is started, and one of this module's own."""
 
 TIERS = frozenset({"process", "redis", "browser", "project", "chaos", "long", "nightly"})
 """The tiers of tests that may."""
@@ -18,7 +22,21 @@ class Starts:
     def __init__(self) -> None:
         self._is_watching = False
         self._started: list[str] = []
+        self._start = BaseProcess.start
         sys.addaudithook(self._note)
+
+    def pytest_configure(self) -> None:
+        """Wrap the public `Process.start`: methods of multiprocessing other than `fork` have no audit event."""
+        start, note = self._start, self._note
+
+        def noted(process: BaseProcess) -> None:
+            note(MULTIPROCESSING, (process.name,))
+            start(process)
+
+        BaseProcess.start = noted  # type: ignore[method-assign]
+
+    def pytest_unconfigure(self) -> None:
+        BaseProcess.start = self._start  # type: ignore[method-assign]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:

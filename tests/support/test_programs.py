@@ -1,5 +1,6 @@
 """A test whose program is missing is never passed over in silence."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ def run_pytest(**environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", TEST],
         cwd=ROOT,
-        env=environment,
+        env={"PYTEST_ADDOPTS": os.environ.get("PYTEST_ADDOPTS", ""), **environment},
         capture_output=True,
         text=True,
         timeout=60,

@@ -10,7 +10,8 @@ import pytest
 from tests.support.serving import ROOT
 
 STARTS = """
-import asyncio, os, subprocess, sys
+import asyncio, multiprocessing, os, subprocess, sys
+from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 HELLO = [sys.executable, "-c", "print('hello')"]
@@ -26,6 +27,16 @@ async def test_asyncio():
 
 def test_system():
     os.system("true")
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_multiprocessing(method):
+    process = multiprocessing.get_context(method).Process(target=print)
+    process.start()
+    process.join()
+
+def test_pool():
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        pool.submit(print).result()
 
 def test_hidden():
     try:
@@ -59,6 +70,8 @@ def test_only_tests_that_say_so_start_processes(tmp_path: Path, options: list[st
         check=False,
     )
     failed = {line.split()[1].rpartition("::")[2] for line in run.stdout.splitlines() if line.startswith("FAILED")}
-    assert failed == {"test_run", "test_asyncio", "test_system", "test_hidden", "test_fixture"}, run.stdout
+    methods = {f"test_multiprocessing[{method}]" for method in ("fork", "forkserver", "spawn")}
+    others = {"test_run", "test_asyncio", "test_system", "test_pool", "test_hidden", "test_fixture"}
+    assert failed == methods | others, run.stdout
     assert "2 passed" in run.stdout
-    assert run.stdout.count("mark it with `process`") >= 5
+    assert run.stdout.count("mark it with `process`") >= 9

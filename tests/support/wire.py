@@ -38,7 +38,7 @@ class Wire:
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
-        self._socket = socket.create_connection((address.hostname, address.port or 80), timeout=10)
+        self._socket = socket.create_connection((address.hostname, address.port or 80), timeout=60)
         self._received = b""
 
     def __enter__(self) -> Self:

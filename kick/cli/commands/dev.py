@@ -6,10 +6,10 @@ import logging.config
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -18,10 +18,12 @@ from kick.cli.env_file import ENVIRONMENT, enter
 from kick.cli.error_report import error_report, show_warnings
 from kick.cli.options import TRACE, address_options, target_argument
 from kick.cli.target import Target, find_target, load_served
-from kick.errors import KickError
+from kick.errors import KickError, raise_all
 from kick.middleware.access_log.log import VARIABLE
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from kick.cli.server.processes import Child
 
 GRACE: Final = 0.5
@@ -31,13 +33,36 @@ _MOST_NAMED: Final = 3
 _WAITING: Final = "The next save starts it again."
 
 
+class Options(NamedTuple):
+    """The options that go to the process that serves."""
+
+    trace: bool
+    live: bool
+    hosts: tuple[str, ...]
+
+
 @click.command("dev")
 @target_argument
 @address_options
 @click.option("--reload/--no-reload", default=True, show_default=True, help="Start anew when a file is saved.")
+@click.option(
+    "--allowed-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A host to answer for besides localhost and addresses, such as that of a tunnel; may be repeated.",
+)
 @click.option("--live", is_flag=True, help="Have the pages in a browser load themselves anew after a save, too.")
 @click.pass_context
-def command(ctx: click.Context, target: str | None, host: str, port: int, reload: bool, live: bool) -> None:
+def command(
+    ctx: click.Context,
+    target: str | None,
+    host: str,
+    port: int,
+    reload: bool,
+    hosts: tuple[str, ...],
+    live: bool,
+) -> None:
     """Serve an application while it is being written.
 
     TARGET is the module and the application in it; without one, it is what pyproject.toml says in [tool.kick],
@@ -50,26 +75,28 @@ def command(ctx: click.Context, target: str | None, host: str, port: int, reload
       $ kick dev --live
     """
     from kick.cli.server.processes import interruptible
+    from kick.middleware.hosts import host_problems
 
+    raise_all(host_problems(hosts))
     ctx.with_resource(interruptible())
     from kick.cli.server.uvicorn_server import listen
 
     folder = Path.cwd()
     found = find_target(target, folder)
-    trace = bool(ctx.meta.get(TRACE))
+    options = Options(bool(ctx.meta.get(TRACE)), live, hosts)
     with listen(host, port, "dev") as sock:
         if reload:
-            _serve_and_reload(found, folder, sock, trace, live)
+            _serve_and_reload(found, folder, sock, options)
         else:
             _prepare(folder)
-            _serve(load_served(found, folder), found, sock, lambda: None, live=live, trace=trace)
+            _serve(load_served(found, folder), found, sock, lambda: None, options)
     terminal.say()
 
 
 # The process that the user started: watches, and starts another for each state of the files.
 
 
-def _serve_and_reload(target: Target, folder: Path, sock: socket.socket, trace: bool, live: bool) -> None:
+def _serve_and_reload(target: Target, folder: Path, sock: socket.socket, options: Options) -> None:
     from kick.cli.server.file_watching import Watch
     from kick.cli.server.processes import Child, StopSignals
 
@@ -78,7 +105,7 @@ def _serve_and_reload(target: Target, folder: Path, sock: socket.socket, trace: 
     with StopSignals().heard() as signals:
         looks = Watch(folder).looks(signals.first)
         while True:
-            child = Child(_serve_once, target, folder, sock, trace, live, saved, greeted)
+            child = Child(_serve_once, target, folder, sock, options, saved, greeted)
             saved = _until_saved(child, looks)
             greeted = greeted or child.started
             child.terminate()
@@ -107,8 +134,7 @@ def _serve_once(
     target: Target,
     folder: Path,
     sock: socket.socket,
-    trace: bool,
-    live: bool,
+    options: Options,
     saved: Sequence[Path],
     greeted: bool,
 ) -> None:
@@ -118,11 +144,11 @@ def _serve_once(
     try:
         app = load_served(target, folder)
     except KickError as error:
-        report = error_report(error, trace=trace)
+        report = error_report(error, trace=options.trace)
         terminal.say(f"{report}  {terminal.dim(_WAITING)}\n", err=True)
-        _serve_report(click.unstyle(report), sock)
+        _serve_report(click.unstyle(report), sock, options)
         return
-    _serve(app, target, sock, ready, live=live, trace=trace, saved=saved if greeted else None)
+    _serve(app, target, sock, ready, options, saved=saved if greeted else None)
 
 
 def _prepare(folder: Path) -> None:
@@ -139,33 +165,38 @@ def _serve(
     target: Target,
     sock: socket.socket,
     ready: Any,
+    options: Options,
     *,
-    live: bool,
-    trace: bool,
     saved: Sequence[Path] | None = None,
 ) -> None:
     from kick.cli.server import uvicorn_server as serving
+    from kick.cli.server.dev_hosts import guarded
     from kick.cli.server.live_reload import LiveReload
 
     def say_so() -> None:
         terminal.say(_greeting(app, target, serving.address_of(sock)) if saved is None else _reloaded(saved))
         ready()
 
-    serving.run(app, sock, say_so, around=LiveReload if live else None, trace=trace, timeout_graceful_shutdown=GRACE)
+    def around(app: ASGIApp, stopping: Callable[[], bool]) -> ASGIApp:
+        return guarded(LiveReload(app, stopping) if options.live else app, options.hosts)
+
+    serving.run(app, sock, say_so, around=around, trace=options.trace, timeout_graceful_shutdown=GRACE)
 
 
-def _serve_report(report: str, sock: socket.socket) -> None:
+def _serve_report(report: str, sock: socket.socket, options: Options) -> None:
     """Answer every request with what is wrong."""
-    from functools import partial
-
     from kick.cli.server import uvicorn_server as serving
+    from kick.cli.server.dev_hosts import guarded
     from kick.cli.server.live_reload import LiveReload, error_page
+
+    def around(app: ASGIApp, stopping: Callable[[], bool]) -> ASGIApp:
+        return guarded(LiveReload(app, stopping, inject=False), options.hosts)
 
     serving.run(
         error_page(report),
         sock,
         lambda: None,
-        around=partial(LiveReload, inject=False),
+        around=around,
         lifespan="off",
         timeout_graceful_shutdown=GRACE,
     )

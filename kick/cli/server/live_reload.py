@@ -78,7 +78,7 @@ class LiveReload:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif scope["path"] == PATH:
-            await self._serve_events(send)
+            await self._serve_events(receive, send)
         elif scope["path"] == SCRIPT_PATH:
             await _answer(send, 200, "text/javascript", SCRIPT.encode())
         elif self._inject and scope["method"] == "GET":
@@ -87,14 +87,22 @@ class LiveReload:
         else:
             await self._app(scope, receive, send)
 
-    async def _serve_events(self, send: Send) -> None:
+    async def _serve_events(self, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         event = f"retry: {RETRY}\nevent: process\ndata: {os.getpid()}\n\n".encode()
         await send({"type": "http.response.body", "body": event, "more_body": True})
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._wait_for_the_end, tasks.cancel_scope)
+            while (await receive())["type"] != "http.disconnect":
+                pass  # a body, of which nothing is expected
+            tasks.cancel_scope.cancel()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _wait_for_the_end(self, scope: anyio.CancelScope) -> None:
         while not self._stopping():  # noqa: ASYNC110  # what stops is a server, which has no event
             await anyio.sleep(_TICK)
-        await send({"type": "http.response.body", "body": b""})
+        scope.cancel()
 
 
 class _Injected:

@@ -84,12 +84,14 @@ class Server(uvicorn.Server):
         self._deadline: threading.Timer | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take note of a signal: the first one asks for an end, the second one forces it."""
+        """Take note of a signal, in place of uvicorn: the first one asks for an end, the second one forces it.
+
+        uvicorn drops the requests, and does not close the application, at a SIGINT after `should_exit` is set.
+        """
         if self.signal and parent_process() is None:  # Ctrl-C and a parent's signal would be two
             self.force_exit = True
             end_soon(128 + sig, FORCED)
         self.take(sig)
-        super().handle_exit(sig, frame)
 
     def take(self, sig: int) -> None:
         """Take note of the first signal; a start that it cannot end within `CLEANUP` seconds ends with the process."""

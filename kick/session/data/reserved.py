@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from kick.errors import OfRequest
 from kick.session.data.values import UnreadableValue, decode, encode
 
 LOGIN: Final = "login"
@@ -22,7 +23,7 @@ OWED_FIELD: Final = "$cookie"
 """The field in which a WebSocket notes that it has extended the session, so the next response sends the cookie."""
 
 
-class ReservedFields:
+class ReservedFields(OfRequest):
     """Fields of a record whose names begin with a prefix; the application does not see them among its data."""
 
     __slots__ = ("_before_write", "_changed", "_prefix", "_stored")

@@ -89,6 +89,31 @@ def test_it_shows_the_address_and_the_routes_and_serves(project: Path) -> None:
         process.wait_for("200  GET      /hello/Ada")
 
 
+@pytest.mark.parametrize("broken", [False, True], ids=["works", "cannot be imported"])
+def test_a_page_of_another_host_reads_nothing_through_a_name_that_leads_here(project: Path, broken: bool) -> None:
+    """DNS rebinding: the browser takes `evil.test`, whose address is now 127.0.0.1, for the origin of the page."""
+    if broken:
+        (project / "app.py").write_text(APP + "x = (\n")
+    with dev(project, "--live", "--allowed-host", "*.tunnel.example") as (process, url):
+        process.wait_for("error  target-import" if broken else GREETING)
+        served = 500 if broken else 200
+        for path in ("/hello/Ada", "/__kick__/live.js"):
+            for host in ("evil.test", "localhost.evil.test", ""):
+                answer = get(url + path, Host=host)
+                assert answer.status == 400
+                assert "Ada" not in answer.text
+                assert "SyntaxError" not in answer.text
+        assert "--allowed-host" in get(f"{url}/hello/Ada", Host="evil.test").text
+        for host in ("localhost:8000", "127.0.0.1", "[::1]", "shop.localhost", "192.168.0.7", "a.tunnel.example"):
+            assert get(f"{url}/hello/Ada", Host=host).status == served
+
+
+def test_a_host_that_is_none_is_named(project: Path) -> None:
+    refused = kick("dev", "--allowed-host", "https://evil.test/", cwd=project)
+    assert refused.returncode == 1
+    assert "error  allowed-host" in refused.stderr
+
+
 def test_a_save_is_served_and_a_mistake_waits_for_the_next(project: Path) -> None:
     with dev(project) as (process, url):
         process.wait_for(GREETING)

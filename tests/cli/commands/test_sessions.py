@@ -1,6 +1,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,11 +15,11 @@ from kick.session.data.reserved import CLIENT_FIELD as CLIENT
 from kick.session.data.values import encode
 from kick.session.ids import draw_id, fingerprint, key_of
 from kick.session.stores.base import Change, Record
+from kick.session.stores.sqlite import SQLiteStore
 from kick.session.stores.url import open_store
 from tests.cli.support import APP, kick
 from tests.support.ports import free_port
 from tests.support.redis import RedisServer
-from tests.support.waiting import wait_until
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64)"
 
@@ -46,15 +47,15 @@ def log_in(url: str, principal: str, *, agent: str = AGENT) -> str:
     return key
 
 
-def create(url: str, *changes: Change, max_age: float) -> list[str]:
+def create(store: object, *changes: Change, max_age: float) -> list[str]:
     """Store sessions, all at once; their keys."""
     keys = [key_of(draw_id()) for _ in changes]
 
     async def run() -> None:
-        store = open_store(url)
-        calls = [store.create(key, change, max_age=max_age) for key, change in zip(keys, changes, strict=True)]
+        opened = open_store(store)
+        calls = [opened.create(key, change, max_age=max_age) for key, change in zip(keys, changes, strict=True)]
         await asyncio.gather(*calls)
-        await store.aclose()
+        await opened.aclose()
 
     asyncio.run(run())
     return keys
@@ -153,8 +154,8 @@ def test_with_yes_and_with_nothing_to_end_it_does_not_ask(url: str, monkeypatch:
 def test_purge_frees_what_has_expired(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "sessions.db")
     long = log_in(url, "ann")
-    short = create(url, *[Change()] * 3, max_age=0.05)
-    wait_until(lambda: not any(is_alive(url, key) for key in short), "the end of the sessions")
+    an_hour_ago = SQLiteStore(tmp_path / "sessions.db", clock=lambda: time.time() - 3600)  # frees none of them itself
+    create(an_hour_ago, *[Change()] * 3, max_age=60.0)
     assert run("purge", "--store", url).output.strip() == f"freed  3 expired records in {url}"
     assert run("purge", "--store", url).output.strip() == f"freed  0 expired records in {url}"
     assert is_alive(url, long)

@@ -1,5 +1,7 @@
 """`kick dev --live`, and the page for a mistake, in a real browser and over real sockets."""
 
+import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 from starlette.responses import HTMLResponse, Response, StreamingResponse
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Scope
 
 from kick.cli.server.live_reload import PATH, SCRIPT_PATH, TAG, LiveReload, error_page
 from kick.testing import TestClient
@@ -122,6 +124,24 @@ def test_the_events_and_the_script_are_served_and_kept_by_nobody() -> None:
     assert script.headers["content-type"].startswith("text/javascript")
     assert f'new EventSource("{PATH}")' in script.text
     assert {events.headers["cache-control"], script.headers["cache-control"]} == {"no-store"}
+
+
+async def test_a_page_that_is_gone_leaves_no_task_behind() -> None:
+    """A page that loads itself anew every moment would else leave one that looks 20 times a second, for ever."""
+    app = LiveReload(HTMLResponse(""), lambda: False)
+    scope: Scope = {"type": "http", "path": PATH, "method": "GET", "headers": []}
+    before = len(asyncio.all_tasks())
+    for _ in range(50):
+        messages = iter([{"type": "http.request", "body": b"", "more_body": False}, {"type": "http.disconnect"}])
+
+        async def receive(messages: Iterator[Message] = messages) -> Message:
+            return next(messages)
+
+        async def send(message: Message) -> None:
+            """The client is gone."""
+
+        await app(scope, receive, send)
+    assert len(asyncio.all_tasks()) == before
 
 
 def test_a_mistake_is_a_page_for_browsers_and_text_for_others_and_nothing_in_it_is_markup() -> None:

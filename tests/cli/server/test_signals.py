@@ -191,6 +191,32 @@ class TestBeforeItServes:
             assert process.end() == 143
 
 
+class TestTheFirstSignal:
+    @SIGNALS
+    @pytest.mark.parametrize("workers", ["1", "2"])
+    @pytest.mark.parametrize("whole_group", [False, True], ids=["process", "group"])
+    def test_it_lets_requests_end_and_closes_the_application(
+        self, project: Path, number: signal.Signals, workers: str, *, whole_group: bool
+    ) -> None:
+        (project / "app.py").write_text(APP + CLOSES)
+        with start(project, "--workers", workers, "--graceful-timeout", "600") as (process, url):
+            process.wait_for("kick serves")
+            answers: list[int] = []
+            asking = threading.Thread(target=lambda: answers.append(get(f"{url}/busy/waiting").status))
+            asking.start()
+            waits(project, process)
+            if whole_group:
+                os.killpg(process.process.pid, number)
+            else:
+                process.process.send_signal(number)
+            wait_until(lambda: _refuses(url), "the end of new connections", timeout=30)
+            (project / "may-end").touch()
+            asking.join(30)
+            assert process.end() == 0
+            assert answers == [204]
+            assert len(list(project.glob("closed-*"))) == int(workers)
+
+
 class TestTheSecondSignal:
     @pytest.mark.parametrize("path", ["/busy/waiting", "/busy/blocking", "/busy/stubborn"])
     @SIGNALS
@@ -228,6 +254,19 @@ class TestTheSecondSignal:
 
 WAITS_FOR_FILE = """while not Path("may-end").exists():
             await anyio.sleep(0.02)"""
+
+CLOSES = (
+    """
+import os
+from contextlib import asynccontextmanager
+
+@asynccontextmanager
+async def lifespan(app):
+    yield
+    Path(f"closed-{os.getpid()}").touch()
+"""
+    + BUSY.replace("await anyio.sleep_forever()", WAITS_FOR_FILE)
+).replace("controllers=[BusyController])]", "controllers=[BusyController])], lifespan=lifespan")
 
 
 class TestAWorkerThatCannotBegin:

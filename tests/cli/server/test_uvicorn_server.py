@@ -178,7 +178,7 @@ def test_while_it_drains_it_is_alive_and_not_ready_and_still_serves(folder: Path
                 503, '{"status":"fail","output":"The application is about to stop."}'
             )
             assert get(f"{url}/health/live").status == 200
-            client.socket.settimeout(10)
+            client.socket.settimeout(60)
             while b"goodbye" not in client.received:
                 client.received += client.socket.recv(4096)
         process.process.send_signal(signal.SIGINT)  # the second asks for an end at once
@@ -215,6 +215,6 @@ def test_under_uvicorn_itself_the_signal_ends_streams_too(folder: Path, serve_pr
     with serve_process("app:app", cwd=folder) as server, Client(server.url, "/heeds", until=b"begun") as client:
         server.process.send_signal(signal.SIGTERM)
         assert is_whole(client.read())
-        server.process.wait(10)
+        server.process.wait(60)
         assert "pool closed" in server.output
         assert "Traceback" not in server.output

@@ -73,7 +73,7 @@ def url(serve: Serve, request: pytest.FixtureRequest) -> Iterator[str]:
 def sending(url: str, length: int) -> Iterator[socket.socket]:
     """A connection on which the headers of an upload have been sent."""
     address = urlsplit(url)
-    with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as connection:
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=60) as connection:
         connection.sendall(
             f"POST /picture HTTP/1.1\r\nhost: {address.netloc}\r\ncontent-length: {length}\r\n"
             "content-type: multipart/form-data; boundary=xx\r\n\r\n".encode()

@@ -189,7 +189,7 @@ def test_a_server_that_stops_waits_for_it_and_the_client_does_not(serve: Serve) 
     go_on, done = threading.Event(), threading.Event()
 
     def work() -> None:
-        assert go_on.wait(5)
+        assert go_on.wait(60)
         done.set()
 
     def act(ctx: RequestContext) -> Any:

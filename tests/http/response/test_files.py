@@ -205,7 +205,7 @@ class TestErrorsOfTheSystem:
 def test_a_client_cannot_leave_it_either(folder: Path, serve: Serve, target: str) -> None:
     with serve(sending(folder)) as url:
         address = urlsplit(url)
-        with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as connection:
+        with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=60) as connection:
             connection.sendall(f"GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
             received = b""
             while piece := connection.recv(4096):

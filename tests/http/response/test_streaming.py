@@ -36,7 +36,7 @@ def app_doing(act: Callable[[RequestContext], Any], **options: Any) -> App:
 def requesting(url: str, *, method: str = "GET") -> Iterator[socket.socket]:
     """A connection on which a request was sent, and the head of its response read."""
     address = urlsplit(url)
-    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as connection:
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=60) as connection:
         connection.sendall(f"{method} / HTTP/1.1\r\nhost: x\r\n\r\n".encode())
         head = b""
         while not head.endswith(b"\r\n\r\n"):
@@ -87,7 +87,7 @@ def test_a_generator_is_closed_when_the_client_goes_away(
     with serve(app_doing(lambda ctx: ctx.stream(getattr(watched, kind)()))) as url:
         with requesting(url) as connection:
             assert connection.recv(5)
-        assert watched.closed.wait(5)
+        assert watched.closed.wait(60)
     assert caplog.records == []
 
 
@@ -100,7 +100,7 @@ def test_nothing_is_made_that_the_client_does_not_take(kind: str, serve: Serve) 
             made = watched.made
             assert not watched.closed.wait(0.3)
         assert made < 1000
-    assert watched.closed.wait(5)
+    assert watched.closed.wait(60)
 
 
 def test_a_stream_that_fails_ends_the_connection_at_once(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
@@ -247,7 +247,7 @@ async def test_a_plain_generator_that_runs_while_the_client_leaves_is_closed_whe
     def slow() -> Iterator[bytes]:
         try:
             running.set()
-            go_on.wait(5)
+            go_on.wait(60)
             yield b"x"
         finally:
             closed.set()

@@ -224,10 +224,10 @@ def test_a_handshake_is_sent_nowhere_and_served_with_the_slash(
 
     with serve(app_of(Echo, trailing_slash=slash)) as url:
         with client(f"{url}/echo/a") as socket:
-            assert socket.recv(timeout=10) == "a"
+            assert socket.recv(timeout=60) == "a"
         if is_served:
             with client(f"{url}/echo/a/") as socket:
-                assert socket.recv(timeout=10) == "a"
+                assert socket.recv(timeout=60) == "a"
             assert httpx2.get(f"{url}/echo/a/").status_code == 426
         else:
             with pytest.raises(InvalidStatus), client(f"{url}/echo/a/"):

@@ -16,6 +16,7 @@ from kick.http.validation.serialization import converter, json_decoder
 from tests.support.costs import assert_costs_at_most
 
 MOST_TIMES = 5
+MOST_WITH_INTEGER_KEYS = 3.5
 
 
 class Cat(msgspec.Struct, tag="cat"):
@@ -113,7 +114,8 @@ def test_an_invalid_body_costs_little_more_than_a_valid_one(name: str) -> None:
     hint, (valid, invalid) = BODIES[name]()
     decode = json_decoder(hint)
     good, bad = valid.encode(), invalid.encode()
-    assert_costs_at_most(MOST_TIMES, refused(lambda: decode(bad)), lambda: decode(good))
+    most = MOST_WITH_INTEGER_KEYS if hint == dict[int, int] else MOST_TIMES
+    assert_costs_at_most(most, refused(lambda: decode(bad)), lambda: decode(good))
 
 
 @pytest.mark.parametrize("part", ["query", "body"])

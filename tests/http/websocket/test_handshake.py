@@ -361,12 +361,12 @@ def test_a_server_that_stops_closes_its_sockets_and_takes_no_more(serves: Serves
     )
     with serves(app) as url, client(f"{url}/echo") as socket, client(f"{url}/closed-by-another") as other:
         socket.send("a")
-        assert socket.recv(timeout=10) == "a"
+        assert socket.recv(timeout=60) == "a"
         with pytest.raises(ConnectionClosed):
-            other.recv(timeout=10)
+            other.recv(timeout=60)
         app.settings.shutdown.begin()
         with pytest.raises(ConnectionClosed) as caught:
-            socket.recv(timeout=10)
+            socket.recv(timeout=60)
         assert caught.value.rcvd is not None
         assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (1001, "The server is stopping.")
         with pytest.raises(InvalidStatus) as refused, client(f"{url}/echo"):

@@ -178,7 +178,7 @@ async def store(redis_url: str) -> AsyncIterator[RedisStore]:
 def commands_to(server: RedisServer) -> Iterator[Counter[str]]:
     """The commands that clients send within the block, by name; not those that scripts run."""
     seen: Counter[str] = Counter()
-    with socket.create_connection((HOST, server.port), timeout=5) as connection, connection.makefile("r") as lines:
+    with socket.create_connection((HOST, server.port), timeout=60) as connection, connection.makefile("r") as lines:
         connection.sendall(b"MONITOR\r\n")
         assert lines.readline() == "+OK\n"
         yield seen

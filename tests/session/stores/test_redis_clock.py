@@ -116,7 +116,7 @@ async def test_the_server_is_asked_once_a_minute_and_never_waited_for(
     for _ in range(20):
         await browser.visit()
     assert len(asked) == 1
-    store._clock._asked_at -= clocks.ASK_EVERY
+    store._clock.due_at -= clocks.ASK_EVERY
     for _ in range(20):
         await browser.visit()
     assert len(asked) == 2
@@ -125,10 +125,10 @@ async def test_the_server_is_asked_once_a_minute_and_never_waited_for(
 
 async def test_until_redis_answers_it_is_the_time_of_this_machine(redis_server: RedisServer, redis_url: str) -> None:
     redis_server.pause()
-    store = RedisStore(redis_url, timeout=0.2)
+    store = RedisStore(redis_url, timeout=2)
     try:
         assert (await Browser(Site(store)).visit(setting(a=1))).status == 503
-        assert abs(store.now() - time.time()) < 5
+        assert abs(store.now() - time.time()) < 60
     finally:
         redis_server.resume()
     browser = Browser(Site(store))
@@ -140,4 +140,4 @@ async def test_until_redis_answers_it_is_the_time_of_this_machine(redis_server: 
 
 
 def test_outside_of_a_loop_nobody_is_asked() -> None:
-    assert abs(RedisStore("redis://localhost:1").now() - time.time()) < 5
+    assert abs(RedisStore("redis://localhost:1").now() - time.time()) < 60

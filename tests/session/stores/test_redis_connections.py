@@ -138,7 +138,7 @@ async def test_a_server_that_does_not_answer_is_given_up_in_time_and_asked_again
             return_exceptions=True,
         )
         assert {type(result) for result in results} == {TookTooLong}
-        assert 1 <= loop.time() - before < 5
+        assert 1 <= loop.time() - before < 30
         with pytest.raises((TookTooLong, LostConnection)):
             await store.load(key)
         own_server.resume()
@@ -285,7 +285,7 @@ async def test_a_silent_server_is_given_up_by_a_process_that_is_always_late(
         is_silent = True
         busy = asyncio.ensure_future(keep_busy(0.06))
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 with pytest.raises(TookTooLong, match="did not answer"):
                     await act(store)
         finally:

@@ -338,7 +338,7 @@ class InFlight:
 
     def let_go(self) -> None:
         self._shop.ask("POST", "/release")
-        self._thread.join(10)
+        self._thread.join(60)
 
 
 async def test_what_an_express_in_flight_writes_again_is_not_read_again(

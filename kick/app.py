@@ -12,7 +12,7 @@ from starlette.middleware import Middleware as ASGIMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import kick.http
-from kick.assembly import Assembly, Chain, advice_for, body_limit_problem, collector_paused
+from kick.assembly import Assembly, Chain, body_limit_problem, collector_paused
 from kick.concurrency import DEFAULT_THREADS, threads_of, threads_problem
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
@@ -461,14 +461,15 @@ def bootstrap(
     http_settings.page_values += [] if pages is None else pages.context
     own = [*providers, *([] if settings is None else [settings])]
     provided = [*own, *assembly.providers, *_provided(usable, providers, problems)]
-    controllers = dict.fromkeys(chain.route.controller for chain in assembly.chains)
-    container = Container([*provided, *controllers], seeds=[RequestContext], inner=controllers, advice=advice_for)
+    built: list[App] = []
+    container = assembly.container([*provided, Provider(App, lambda: built[0], scope="singleton")], inner=[App])
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
     raise_all(problems)
     http_settings.health = lambda: [*container.health_checks(), *assembly.health]
     parts = parts_of(usable, lifespan, assembly.mounts)
     wraps = [*stack.wraps(asgi_middleware), *([reraising] if reraise_errors else [])]
-    return _built(stack, wraps, (assembly, container, http_settings, parts))
+    built.append(_built(stack, wraps, (assembly, container, http_settings, parts)))
+    return built[0]
 
 
 def _built(stack: ASGIStack, wraps: Sequence[Wrap], parts: tuple[Assembly, Container, Settings, Sequence[Part]]) -> App:

@@ -141,19 +141,20 @@ class Connections:
         self.load = load
         self.now = now
         self.interval = interval
-        self._loops: dict[asyncio.AbstractEventLoop, _InLoop] = {}
+        self.loops: dict[asyncio.AbstractEventLoop, _InLoop] = {}
+        """Empty while no connection was ever opened, so nothing is to be told."""
 
     @property
     def count(self) -> int:
         """The number of sessions that have open connections."""
-        return sum(len(each.sessions) for each in list(self._loops.values()))
+        return sum(len(each.sessions) for each in list(self.loops.values()))
 
     def add(self, session_id: str, record: Record, end: End) -> Callable[[], None]:
         """Call `end` once when the session has ended; return a function that cancels this."""
         loop = asyncio.get_running_loop()
-        here = self._loops.get(loop)
+        here = self.loops.get(loop)
         if here is None:
-            here = self._loops[loop] = _InLoop(self, loop)
+            here = self.loops[loop] = _InLoop(self, loop)
         return here.add(session_id, record, end)
 
     def ended(self, key: str) -> None:
@@ -168,14 +169,14 @@ class Connections:
 
     async def check(self, principal: str) -> None:
         """Ask the store now for the sessions of a principal."""
-        here = self._loops.get(asyncio.get_running_loop())
+        here = self.loops.get(asyncio.get_running_loop())
         if here is not None:
             await here.check([each for each in here.sessions.values() if each.principal == principal])
 
     def _open_loops(self) -> list[_InLoop]:
-        for loop in [each for each in list(self._loops) if each.is_closed()]:
-            self._loops.pop(loop, None)
-        return list(self._loops.values())
+        for loop in [each for each in list(self.loops) if each.is_closed()]:
+            self.loops.pop(loop, None)
+        return list(self.loops.values())
 
     def _post(self, here: _InLoop, call: Callable[..., None], *arguments: str) -> None:
         """Call a function in its event loop: immediately if this loop is running."""
@@ -185,7 +186,7 @@ class Connections:
             else:
                 here.loop.call_soon_threadsafe(call, *arguments)
         except RuntimeError:  # the other loop was just closed, and its connections with it
-            self._loops.pop(here.loop, None)
+            self.loops.pop(here.loop, None)
 
 
 def connections_of(store: Any, load: Load, now: Callable[[], float], interval: float) -> Connections:

@@ -10,6 +10,7 @@ import pytest
 
 from kick.session import MemoryStore
 from kick.session.stores.custom import BasicStore
+from kick.session.stores.url import open_store
 from tests.session.harness import Browser, Site
 
 ATOMIC = ["memory", "sqlite", "redis", "cluster", "sentinel"]
@@ -31,35 +32,34 @@ class DictStore:
         self.rows.pop(sid, None)
 
 
-def make_store(kind: str, request: pytest.FixtureRequest) -> Any:
-    """A store of a kind, with nothing in it."""
+def url_of(kind: str, request: pytest.FixtureRequest) -> str:
+    """The URL of an empty store of a kind that several processes can share."""
     match kind:
-        case "memory":
-            return MemoryStore()
-        case "basic":
-            return BasicStore(DictStore())
         case "sqlite":
-            from kick.session.stores.sqlite import SQLiteStore
-
             folder: Path = request.getfixturevalue("tmp_path")
-            return SQLiteStore(folder / "sessions.db")
+            return f"sqlite:///{folder}/sessions.db"
         case "redis":
-            from kick.session.stores.redis import RedisStore
-
-            return RedisStore(request.getfixturevalue("redis_url"), timeout=30)
+            return str(request.getfixturevalue("redis_url"))
         case "cluster":
-            from kick.session.stores.redis import RedisStore
-
             cluster = request.getfixturevalue("redis_cluster")
             cluster.flush()
-            return RedisStore(cluster.url.replace("redis://", "redis+cluster://"))
+            return str(cluster.url.replace("redis://", "redis+cluster://"))
         case _:
-            from kick.session.stores.redis import RedisStore
-
             sentinel = request.getfixturevalue("redis_sentinel")
             sentinel.flush()
             hosts = ",".join(f"{host}:{port}" for host, port in sentinel.sentinels)
-            return RedisStore(f"redis+sentinel://{hosts}/{sentinel.service}/0")
+            return f"redis+sentinel://{hosts}/{sentinel.service}/0"
+
+
+def make_store(kind: str, request: pytest.FixtureRequest) -> Any:
+    """A store of a kind, with nothing in it."""
+    if kind == "memory":
+        return MemoryStore()
+    if kind == "basic":
+        return BasicStore(DictStore())
+    if kind == "redis":
+        return open_store(url_of(kind, request), timeout=30)
+    return open_store(url_of(kind, request))
 
 
 @pytest.fixture(params=["memory", "basic", "sqlite", "redis"])

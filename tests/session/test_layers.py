@@ -87,8 +87,10 @@ async def cookie_of(app: App, path: str = "/in") -> dict[str, str]:
 
 @pytest.mark.parametrize(("method", "path", "status"), UNHANDLED)
 class TestRequestsWithoutAHandler:
-    async def test_middleware_sees_the_session(self, tmp_path: Path, method: str, path: str, status: int) -> None:
-        store, looking = MemoryStore(), Looking()
+    async def test_middleware_sees_the_session(
+        self, tmp_path: Path, store: Any, method: str, path: str, status: int
+    ) -> None:
+        looking = Looking()
         app = site(tmp_path, store, looking)
         cookie = await cookie_of(app)
         calls = calls_to(store)
@@ -96,18 +98,17 @@ class TestRequestsWithoutAHandler:
         assert (answer.status, looking.seen[-1], calls) == (status, {"user": 7}, ["load"])
 
     async def test_without_a_cookie_it_is_empty_and_costs_nothing(
-        self, tmp_path: Path, method: str, path: str, status: int
+        self, tmp_path: Path, store: Any, method: str, path: str, status: int
     ) -> None:
-        store, looking = MemoryStore(), Looking()
+        looking = Looking()
         app = site(tmp_path, store, looking)
         calls = calls_to(store)
         answer = await ask(app, path, method=method)
         assert (answer.status, looking.seen, calls) == (status, [{}], [])
 
     async def test_nothing_is_loaded_where_nobody_looks(
-        self, tmp_path: Path, method: str, path: str, status: int
+        self, tmp_path: Path, store: Any, method: str, path: str, status: int
     ) -> None:
-        store = MemoryStore()
         app = site(tmp_path, store, rolling=True, save_uninitialized=True)
         cookie = await cookie_of(app)
         calls = calls_to(store)
@@ -116,18 +117,16 @@ class TestRequestsWithoutAHandler:
 
     @pytest.mark.parametrize("save_uninitialized", [True, False])
     async def test_no_session_begins_whatever_middleware_writes(
-        self, tmp_path: Path, method: str, path: str, status: int, save_uninitialized: bool
+        self, tmp_path: Path, store: Any, method: str, path: str, status: int, save_uninitialized: bool
     ) -> None:
-        store = MemoryStore()
         app = site(tmp_path, store, Writing(), save_uninitialized=save_uninitialized)
         calls = calls_to(store)
         answer = await ask(app, path, method=method)
         assert (answer.status, answer.header("set-cookie"), calls) == (status, None, [])
 
     async def test_a_living_session_takes_what_middleware_writes(
-        self, tmp_path: Path, method: str, path: str, status: int
+        self, tmp_path: Path, store: Any, method: str, path: str, status: int
     ) -> None:
-        store = MemoryStore()
         app = site(tmp_path, store, Writing())
         cookie = await cookie_of(app)
         calls = calls_to(store)
@@ -136,8 +135,7 @@ class TestRequestsWithoutAHandler:
 
 
 class TestPassiveRoutes:
-    async def test_it_reads_and_prolongs_nothing(self, tmp_path: Path) -> None:
-        store = MemoryStore()
+    async def test_it_reads_and_prolongs_nothing(self, tmp_path: Path, store: Any) -> None:
         app = site(tmp_path, store, rolling=True, rotate_after=60)
         cookie = await cookie_of(app)
         layer = next(layer for layer in app.middleware if hasattr(layer, "manager"))
@@ -150,8 +148,7 @@ class TestPassiveRoutes:
         assert answer.header("set-cookie") is not None
         assert calls == ["load", "load", "move"]
 
-    async def test_a_cookie_of_an_older_secret_is_not_signed_again(self, tmp_path: Path) -> None:
-        store = MemoryStore()
+    async def test_a_cookie_of_an_older_secret_is_not_signed_again(self, tmp_path: Path, store: Any) -> None:
         before = site(tmp_path, store)
         cookie = await cookie_of(before)
         layers = [session([OTHER, SECRET], store=store, save_uninitialized=False)]
@@ -160,14 +157,13 @@ class TestPassiveRoutes:
         assert (answer.json(), answer.header("set-cookie")) == (7, None)
         assert (await ask(after, "/who", headers=cookie)).header("set-cookie") is not None
 
-    async def test_a_write_is_a_write(self, tmp_path: Path) -> None:
-        app = site(tmp_path, MemoryStore())
+    async def test_a_write_is_a_write(self, tmp_path: Path, store: Any) -> None:
+        app = site(tmp_path, store)
         cookie = await cookie_of(app)
         await ask(app, "/poll", method="POST", headers=cookie)
         assert (await ask(app, "/who", headers=cookie)).json() == 8
 
-    async def test_an_untouched_session_is_not_stored(self, tmp_path: Path) -> None:
-        store = MemoryStore()
+    async def test_an_untouched_session_is_not_stored(self, tmp_path: Path, store: Any) -> None:
         app = site(tmp_path, store, save_uninitialized=True)
         calls = calls_to(store)
         assert (await ask(app, "/poll")).header("set-cookie") is None
@@ -186,14 +182,18 @@ class Admin:
 
 
 class TestASecondSession:
-    def app(self, own: Any, *before: Any) -> App:
-        layers = [*before, session(SECRET, save_uninitialized=False, max_age=3600)]
+    @pytest.fixture(params=["the same store", "a store of its own"])
+    def first(self, request: pytest.FixtureRequest, store: Any) -> Any:
+        return store if request.param == "the same store" else MemoryStore()
+
+    def app(self, own: Any, *, store: Any = None) -> App:
+        layers = [session(SECRET, store=store, save_uninitialized=False, max_age=3600)]
         admin = Module("admin", controllers=[Admin], middleware=[own])
         return bootstrap([Module("page", controllers=[Page]), admin], layers)
 
-    async def test_it_takes_the_place_of_the_first_on_the_routes_of_its_module(self) -> None:
-        own = session(OTHER, cookie_name="admin.sid", max_age=900, save_uninitialized=False)
-        app = self.app(own)
+    async def test_it_takes_the_place_of_the_first_on_the_routes_of_its_module(self, store: Any, first: Any) -> None:
+        own = session(OTHER, store=store, cookie_name="admin.sid", max_age=900, save_uninitialized=False)
+        app = self.app(own, store=first)
         answer = await ask(app, "/admin/in")
         assert answer.all("set-cookie")[0].startswith("admin.sid=")
         assert "Max-Age=900" in answer.all("set-cookie")[0]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kick.auth import login
-from kick.session import CookieOptions, MemoryStore
+from kick.session import CookieOptions
 from tests.session.harness import Browser, Site, later, setting
 
 DAY = 86_400
@@ -88,8 +88,8 @@ async def test_cookies_can_end_with_the_browser(store: Any) -> None:
     assert attributes_of(answer)["Max-Age"] == str(DAY)
 
 
-async def test_a_rolling_session_of_its_own_life_is_prolonged_by_it() -> None:
-    browser = Browser(Site(MemoryStore(), rolling=True, max_age=3600))
+async def test_a_rolling_session_of_its_own_life_is_prolonged_by_it(store: Any) -> None:
+    browser = Browser(Site(store, rolling=True, max_age=3600))
     await browser.visit(lambda session: setattr(session, "max_age", 20))
     later(browser.site, 5)
     answer = await browser.visit()

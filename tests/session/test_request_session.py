@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -26,9 +27,10 @@ from starlette.testclient import TestClient
 
 from kick import Controller, Module, RequestContext, bootstrap
 from kick.http import Get
-from kick.session import MemoryStore, RequestSession, Session, SessionClosed, SessionMiddleware, session
+from kick.session import RequestSession, Session, SessionClosed, SessionMiddleware, session
 from kick.session.stores.base import Record
-from tests.session.harness import SECRET
+from tests.session.conftest import make_store
+from tests.session.harness import SECRET, calls_to
 from tests.session.test_order import BrokenStore
 
 Action = Callable[[Any], Any]
@@ -37,26 +39,28 @@ ACTIONS: dict[str, Action] = {}
 """Functions of a session, by the name that the path has."""
 
 
-class CountingStore(MemoryStore):
-    """Counts what is written, and damages what is read."""
+class Watched:
+    """A store that counts what is written, and can damage what is read."""
 
-    writes = 0
     damages: str | None = None
     """The key whose value is no longer readable."""
 
-    async def load(self, key: str) -> Any:
-        found = await super().load(key)
-        if self.damages is None or not isinstance(found, Record):
-            return found
-        return replace(found, fields={**found.fields, self.damages: b"\xff"})
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self._calls = calls_to(store, ["create", "commit"])
+        load = store.load
 
-    async def create(self, *args: Any, **kwargs: Any) -> Any:
-        self.writes += 1
-        return await super().create(*args, **kwargs)
+        async def damaging(key: str) -> Any:
+            found = await load(key)
+            if self.damages is None or not isinstance(found, Record):
+                return found
+            return replace(found, fields={**found.fields, self.damages: b"\xff"})
 
-    async def commit(self, *args: Any, **kwargs: Any) -> Any:
-        self.writes += 1
-        return await super().commit(*args, **kwargs)
+        store.load = damaging
+
+    @property
+    def writes(self) -> int:
+        return len(self._calls)
 
 
 class AnyJSONResponse(JSONResponse):
@@ -97,22 +101,33 @@ def in_a_mount(**options: Any) -> Any:
 EVERYWHERE = pytest.mark.parametrize("site", [under_session_middleware, in_a_kick_handler, in_a_mount])
 
 
-@pytest.fixture
-def store() -> CountingStore:
-    return CountingStore()
+@pytest.fixture(params=["memory", "basic", "sqlite", "redis"])
+def watched(request: pytest.FixtureRequest) -> Watched:
+    """An empty store of each kind, and what happens to it."""
+    return Watched(make_store(request.param, request))  # the application that uses it closes it
 
 
 class Visitor:
     """A browser that does one thing after the other."""
 
-    def __init__(self, app: Any) -> None:
-        self.client = TestClient(app, raise_server_exceptions=False)
+    def __init__(self, client: TestClient) -> None:
+        self.client = client
 
     def __call__(self, what: Action) -> Any:
         ACTIONS[what.__name__] = what
         self.response = self.client.get(f"/app/{what.__name__}")
         assert self.response.status_code == 200, self.response.text
         return self.response.json()
+
+
+Visiting = Callable[[Any], Visitor]
+
+
+@pytest.fixture
+def visiting() -> Iterator[Visiting]:
+    """Makes visitors of applications, all of whose requests run in one event loop."""
+    with ExitStack() as clients:
+        yield lambda app: Visitor(clients.enter_context(TestClient(app, raise_server_exceptions=False)))
 
 
 def look(data: Any) -> Any:
@@ -134,26 +149,28 @@ FILLED = {"a": 1, "cart": {"items": [1]}, "z": 26}
 
 @EVERYWHERE
 class TestWhatADictDoes:
-    def test_it_is_written_as_json_whether_empty_or_filled(self, site: Any, store: CountingStore) -> None:
-        visit = Visitor(site(store=store))
+    def test_it_is_written_as_json_whether_empty_or_filled(
+        self, site: Any, watched: Watched, visiting: Visiting
+    ) -> None:
+        visit = visiting(site(store=watched.store))
         assert visit(nothing) == {"session": {}, "done": None}
         assert "set-cookie" not in visit.response.headers
         assert visit(fill)["session"] == FILLED
         assert visit(nothing) == {"session": FILLED, "done": None}
         assert visit.response.headers["vary"] == "Cookie"
 
-    def test_it_is_read_by_c_code_as_well(self, site: Any, store: CountingStore) -> None:
+    def test_it_is_read_by_c_code_as_well(self, site: Any, watched: Watched, visiting: Visiting) -> None:
         def encode(data: Any) -> Any:
             return [isinstance(data, dict), isinstance(data, Session), msgspec.json.encode(data).decode()]
 
-        visit = Visitor(site(store=store))
+        visit = visiting(site(store=watched.store))
         assert visit(encode)["done"] == [True, True, "{}"]
         visit(fill)
         assert visit(encode)["done"] == [True, True, json.dumps(FILLED, separators=(",", ":"))]
 
-    def test_operators_and_copies(self, site: Any, store: CountingStore) -> None:
+    def test_operators_and_copies(self, site: Any, watched: Watched, visiting: Visiting) -> None:
         def operate(data: Any) -> Any:
-            duplicates = [data.copy(), copy.copy(data), copy.deepcopy(data), pickle.loads(pickle.dumps(data)), {**data}]
+            duplicates = [data.copy(), copy.copy(data), copy.deepcopy(data), pickle.loads(pickle.dumps(data)), {**data}]  # noqa: S301  # what the test itself has pickled
             duplicates[2]["cart"]["items"].append("only here")
             assert [type(each) for each in duplicates] == [dict] * 5
             both = data | {"b": 2}, {"z": 0, "b": 2} | data
@@ -164,26 +181,26 @@ class TestWhatADictDoes:
             assert data == data.copy()
             return both
 
-        visit = Visitor(site(store=store))
+        visit = visiting(site(store=watched.store))
         visit(fill)
-        writes = store.writes
+        writes = watched.writes
         assert visit(operate)["done"] == [{**FILLED, "b": 2}, {"b": 2, **FILLED}]
         assert visit(nothing)["session"] == FILLED
-        assert store.writes == writes
+        assert watched.writes == writes
 
-    def test_it_is_updated_in_place(self, site: Any, store: CountingStore) -> None:
+    def test_it_is_updated_in_place(self, site: Any, watched: Watched, visiting: Visiting) -> None:
         def update_in_place(data: Any) -> None:
             data |= {"a": 2, "b": [3]}
             data.setdefault("c", {})["deep"] = True
             data["b"].append(4)
 
-        visit = Visitor(site(store=store))
+        visit = visiting(site(store=watched.store))
         visit(fill)
         expected = {**FILLED, "a": 2, "b": [3, 4], "c": {"deep": True}}
         assert visit(update_in_place)["session"] == expected
         assert visit(look)["done"] == expected
 
-    def test_items_are_popped_last_first(self, site: Any, store: CountingStore) -> None:
+    def test_items_are_popped_last_first(self, site: Any, watched: Watched, visiting: Visiting) -> None:
         def pop_items(data: Any) -> Any:
             del data["a"]
             data["a"] = "again"
@@ -196,14 +213,14 @@ class TestWhatADictDoes:
             with pytest.raises(KeyError):
                 data.pop("a")
 
-        visit = Visitor(site(store=store))
+        visit = visiting(site(store=watched.store))
         visit(fill)
         assert visit(pop_items)["done"] == [[["a", "again"], ["z", 26]], {"items": [1]}, "gone", []]
         assert visit(nothing)["session"] == {}
         assert visit(pop_of_nothing)["session"] == {}
 
-    def test_clear_removes_all_of_it(self, site: Any, store: CountingStore) -> None:
-        visit = Visitor(site(store=store))
+    def test_clear_removes_all_of_it(self, site: Any, watched: Watched, visiting: Visiting) -> None:
+        visit = visiting(site(store=watched.store))
         visit(fill)
         assert visit(lambda data: data.clear())["session"] == {}
         assert visit(nothing)["session"] == {}
@@ -212,7 +229,7 @@ class TestWhatADictDoes:
 @EVERYWHERE
 class TestWhatASessionDoes:
     @pytest.mark.parametrize("way", ["subscript", "get", "values", "items", "pop and set", "a mapping pattern"])
-    def test_nested_changes_are_found(self, site: Any, store: CountingStore, way: str) -> None:
+    def test_nested_changes_are_found(self, site: Any, watched: Watched, way: str, visiting: Visiting) -> None:
         def change(data: Any) -> None:
             match way:
                 case "subscript":
@@ -233,26 +250,28 @@ class TestWhatASessionDoes:
                             raise AssertionError("the session is no mapping")
             cart["items"].append(2)
 
-        visit = Visitor(site(store=store))
+        visit = visiting(site(store=watched.store))
         visit(fill)
         assert visit(change)["session"]["cart"] == {"items": [1, 2]}
         assert visit(nothing)["session"]["cart"] == {"items": [1, 2]}
 
-    def test_nothing_changed_nothing_written(self, site: Any, store: CountingStore) -> None:
+    def test_nothing_changed_nothing_written(self, site: Any, watched: Watched, visiting: Visiting) -> None:
         def same_again(data: Any) -> None:
             data["cart"] = {"items": [1]}
             data |= FILLED
             list(data.values())
 
-        visit = Visitor(site(store=store))
+        visit = visiting(site(store=watched.store))
         visit(fill)
-        writes = store.writes
+        writes = watched.writes
         for each in (look, nothing, same_again):
             visit(each)
             assert "set-cookie" not in visit.response.headers
-        assert store.writes == writes
+        assert watched.writes == writes
 
-    def test_the_verbs_are_there_and_the_dict_follows_them(self, site: Any, store: CountingStore) -> None:
+    def test_the_verbs_are_there_and_the_dict_follows_them(
+        self, site: Any, watched: Watched, visiting: Visiting
+    ) -> None:
         async def use_the_verbs(data: Any) -> Any:
             was = data.id
             await data.increment("n", 3)
@@ -272,7 +291,7 @@ class TestWhatASessionDoes:
             await data.destroy()
             return [json.dumps(data), msgspec.json.encode(data).decode()]
 
-        visit = Visitor(site(store=store))
+        visit = visiting(site(store=watched.store))
         visit(fill)
         seen = visit(use_the_verbs)["done"]
         assert json.loads(seen[0]) == {**FILLED, "n": 3}
@@ -289,7 +308,9 @@ class TestWhatASessionDoes:
         assert "Max-Age=0" in visit.response.headers["set-cookie"]
         assert visit(nothing)["session"] == {}
 
-    def test_values_keep_their_types_and_damaged_ones_are_missing(self, site: Any, store: CountingStore) -> None:
+    def test_values_keep_their_types_and_damaged_ones_are_missing(
+        self, site: Any, watched: Watched, visiting: Visiting
+    ) -> None:
         values = {"at": datetime(2026, 1, 2, tzinfo=UTC), "price": Decimal("1.50"), "raw": b"\x00", "n": [{"$": 1}]}
 
         def write(data: Any) -> None:
@@ -298,26 +319,26 @@ class TestWhatASessionDoes:
         def read_by_c(data: Any) -> Any:
             return [repr(list(dict.items(data))), list(data)]
 
-        visit = Visitor(site(store=store))
+        visit = visiting(site(store=watched.store))
         visit(write)
         expected = {**values, "last": 2}
         assert visit(read_by_c)["done"] == [repr(list(expected.items())), list(expected)]
-        store.damages = "price"
+        watched.damages = "price"
         del expected["price"]
         assert visit(read_by_c)["done"] == [repr(list(expected.items())), list(expected)]
         assert list(visit(nothing)["session"]) == list(expected)
 
-    def test_a_misspelt_verb_is_an_error(self, site: Any, store: CountingStore) -> None:
+    def test_a_misspelt_verb_is_an_error(self, site: Any, watched: Watched, visiting: Visiting) -> None:
         def misspell(data: Any) -> str:
             with pytest.raises(AttributeError):
                 data.user_id = 7
             return type(data).__name__
 
-        assert Visitor(site(store=store))(misspell)["done"] == "RequestSession"
+        assert visiting(site(store=watched.store))(misspell)["done"] == "RequestSession"
 
-    def test_writes_after_the_response_raise(self, site: Any, store: CountingStore) -> None:
+    def test_writes_after_the_response_raise(self, site: Any, watched: Watched, visiting: Visiting) -> None:
         kept: list[Any] = []
-        visit = Visitor(site(store=store))
+        visit = visiting(site(store=watched.store))
         visit(fill)
         visit(kept.append)
         (data,) = kept
@@ -338,12 +359,13 @@ class TestWhatASessionDoes:
         assert data == FILLED
         assert visit(nothing)["session"] == FILLED
 
-    def test_a_store_that_is_down_is_a_503(self, site: Any, store: CountingStore) -> None:
+    def test_a_store_that_is_down_is_a_503(self, site: Any, visiting: Visiting) -> None:
         broken: Any = BrokenStore()
-        visit = Visitor(site(store=broken))
+        visit = visiting(site(store=broken))
         visit(fill)
         broken.broken = frozenset({"load", "create", "commit"})
         for each in (nothing, look, fill):
+            ACTIONS[each.__name__] = each
             assert visit.client.get(f"/app/{each.__name__}").status_code == 503
 
 
@@ -354,7 +376,9 @@ class UserSession(msgspec.Struct):
 
 @EVERYWHERE
 class TestTypedData:
-    def test_other_libraries_keys_stand_beside_the_fields(self, site: Any, store: CountingStore) -> None:
+    def test_other_libraries_keys_stand_beside_the_fields(
+        self, site: Any, watched: Watched, visiting: Visiting
+    ) -> None:
         def write(data: Any) -> None:
             data["_state_google"] = {"data": {"nonce": "n"}}
             data["user_id"] = 7
@@ -364,13 +388,13 @@ class TestTypedData:
             data["_state_google"]["data"]["seen"] = True
             return [data.data.user_id, data.pop("user_id"), data.data.user_id, list(data)]
 
-        visit = Visitor(site(store=store, data=UserSession))
+        visit = visiting(site(store=watched.store, data=UserSession))
         assert visit(look)["done"] == {"user_id": None, "cart": []}
         assert "set-cookie" not in visit.response.headers
         both = {"user_id": 7, "cart": ["tea"], "_state_google": {"data": {"nonce": "n"}}}
         assert visit(write)["session"] == both
-        writes = store.writes
-        assert [visit(look)["done"], visit(nothing)["session"], store.writes] == [both, both, writes]
+        writes = watched.writes
+        assert [visit(look)["done"], visit(nothing)["session"], watched.writes] == [both, both, writes]
         assert visit(pop)["done"] == [7, 7, None, ["user_id", "cart", "_state_google"]]
         assert visit(look)["done"] == {
             "user_id": None,
@@ -378,7 +402,7 @@ class TestTypedData:
             "_state_google": {"data": {"nonce": "n", "seen": True}},
         }
 
-    def test_what_does_not_fit_a_field_is_refused(self, site: Any, store: CountingStore) -> None:
+    def test_what_does_not_fit_a_field_is_refused(self, site: Any, watched: Watched, visiting: Visiting) -> None:
         def misfit(data: Any) -> Any:
             with pytest.raises(TypeError, match="user_id"):
                 data["user_id"] = "seven"
@@ -395,13 +419,13 @@ class TestTypedData:
             with pytest.raises(KeyError):
                 data.popitem()
 
-        visit = Visitor(site(store=store, data=UserSession))
+        visit = visiting(site(store=watched.store, data=UserSession))
         assert visit(misfit)["done"] == [["_b", 2], True]
         assert visit(nothing)["session"] == {"user_id": None, "cart": ["tea"], "_a": 1}
         assert visit(clear)["session"] == {"user_id": None, "cart": []}
         assert visit(look)["done"] == {"user_id": None, "cart": []}
 
-    def test_keys_beside_the_fields_have_the_verbs_too(self, site: Any, store: CountingStore) -> None:
+    def test_keys_beside_the_fields_have_the_verbs_too(self, site: Any, watched: Watched, visiting: Visiting) -> None:
         async def use_the_verbs(data: Any) -> Any:
             counted = [await data.increment("_n"), await data.increment("_n"), data["_n"]]
             counted.append(await data.modify("_list", lambda held: [*held, 1], []))
@@ -409,7 +433,7 @@ class TestTypedData:
             await data.regenerate(keep=["_n", "cart"])
             return [counted, dict(data)]
 
-        visit = Visitor(site(store=store, data=UserSession))
+        visit = visiting(site(store=watched.store, data=UserSession))
         expected: dict[str, Any] = {"user_id": None, "cart": [], "_n": 2}
         assert visit(use_the_verbs)["done"] == [[1, 2, 2, [1]], expected]
         assert visit(look)["done"] == expected
@@ -488,14 +512,16 @@ class TestInKickItself:
         with TestClient(bootstrap(modules, [session(**OPTIONS), looking])) as client:
             assert (client.get("/no/").json(), client.get("/yes/").json()) == (False, True)
 
-    def test_what_a_mount_writes_before_it_fails_is_not_saved(self) -> None:
+    def test_what_a_mount_writes_before_it_fails_is_not_saved(self, watched: Watched, visiting: Visiting) -> None:
         async def crash(request: Request) -> Response:
             request.session["a"] = 2
             raise RuntimeError("a mistake")
 
         mounted = Starlette(routes=[Route("/crash", crash), Route("/{name}", show)])
-        app = bootstrap([Module("app", mounts={"/app": mounted}, session=True)], [session(**OPTIONS)])
-        visit = Visitor(app)
+        app = bootstrap(
+            [Module("app", mounts={"/app": mounted}, session=True)], [session(store=watched.store, **OPTIONS)]
+        )
+        visit = visiting(app)
         visit(fill)
         assert visit.client.get("/app/crash").status_code == 500
         assert visit(nothing)["session"] == FILLED
@@ -523,21 +549,23 @@ async def litestar_me(request: LitestarRequest[Any, Any, Any]) -> Any:
 
 class TestLitestar:
     @pytest.fixture
-    def client(self, store: CountingStore) -> Iterator[TestClient]:
+    def client(self, watched: Watched) -> Iterator[TestClient]:
         middleware: Any = SessionMiddleware
-        layer = DefineMiddleware(middleware, store=store, **OPTIONS)
+        layer = DefineMiddleware(middleware, store=watched.store, **OPTIONS)
         app: Any = Litestar([set_whole, clear_whole, clear_and_fail, litestar_me], middleware=[layer])
         with TestClient(app) as client:
             yield client
+            assert client.portal is not None
+            client.portal.call(watched.store.aclose)  # Litestar tells its middleware nothing of the end
 
-    def test_set_session_replaces_what_is_there(self, client: TestClient, store: CountingStore) -> None:
+    def test_set_session_replaces_what_is_there(self, client: TestClient, watched: Watched) -> None:
         client.post("/set", json={"user": 7, "role": "admin"})
         assert client.get("/me").json()["session"] == {"user": 7, "role": "admin"}
         client.post("/set", json={"user": 8})
         assert client.get("/me").json() == {"session": {"user": 8}, "same": {"user": 8}}
-        writes = store.writes
+        writes = watched.writes
         client.post("/set", json={"user": 8})
-        assert store.writes == writes
+        assert watched.writes == writes
 
     def test_clear_session_ends_the_session_for_every_request(self, client: TestClient) -> None:
         client.post("/set", json={"user": 7})
@@ -570,35 +598,37 @@ class TestReplacedInTheScope:
         ],
         ids=str,
     )
-    def test_the_data_are_those_that_were_put_there(self, value: Any, data: Any, after: Any) -> None:
-        async def replace(request: Request) -> Response:
+    def test_the_data_are_those_that_were_put_there(
+        self, watched: Watched, value: Any, data: Any, after: Any, visiting: Visiting
+    ) -> None:
+        async def put(request: Request) -> Response:
             request.scope["session"] = value
             return Response()
 
-        app = Starlette(routes=[Route("/replace", replace), Route("/app/{name}", show)])
-        visit = Visitor(SessionMiddleware(app, **OPTIONS, data=data))
+        app = Starlette(routes=[Route("/replace", put), Route("/app/{name}", show)])
+        visit = visiting(SessionMiddleware(app, store=watched.store, **OPTIONS, data=data))
         visit(lambda data: data.update(z=1))
         assert visit.client.get("/replace").status_code == 200
         assert visit(look)["done"] == after
 
-    def test_what_holds_no_data_is_an_error_and_changes_nothing(self) -> None:
-        async def replace(request: Request) -> Response:
+    def test_what_holds_no_data_is_an_error_and_changes_nothing(self, watched: Watched, visiting: Visiting) -> None:
+        async def put(request: Request) -> Response:
             request.scope["session"] = 7
             return Response()
 
-        app = Starlette(routes=[Route("/replace", replace), Route("/app/{name}", show)])
-        visit = Visitor(SessionMiddleware(app, **OPTIONS))
+        app = Starlette(routes=[Route("/replace", put), Route("/app/{name}", show)])
+        visit = visiting(SessionMiddleware(app, store=watched.store, **OPTIONS))
         visit(fill)
         assert visit.client.get("/replace").status_code == 500
         assert visit(nothing)["session"] == FILLED
 
-    def test_removed_from_the_scope_it_is_destroyed(self) -> None:
+    def test_removed_from_the_scope_it_is_destroyed(self, watched: Watched, visiting: Visiting) -> None:
         async def remove(request: Request) -> Response:
             del request.scope["session"]
             return Response()
 
         app = Starlette(routes=[Route("/remove", remove), Route("/app/{name}", show)])
-        visit = Visitor(SessionMiddleware(app, **OPTIONS))
+        visit = visiting(SessionMiddleware(app, store=watched.store, **OPTIONS))
         visit(fill)
         assert "Max-Age=0" in visit.client.get("/remove").headers["set-cookie"]
         assert visit(nothing)["session"] == {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import msgspec
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from kick.cookies import cookies_by_name, parse_cookies
+from kick.errors import OfRequest
 from kick.http.errors import missing_cookie_secret
 from kick.http.log_text import shown
 from kick.http.request.body import (
@@ -58,7 +59,7 @@ async def _gone() -> Message:
     return {"type": "http.disconnect"}
 
 
-class SharedRequest(Request):
+class SharedRequest(OfRequest, Request):
     """The request as Starlette has it; a form that was taken apart already is found there too, for its body is gone."""
 
     parsed_form: FormData | None = None
@@ -118,7 +119,7 @@ class _Parsed:
         await self._form.close()
 
 
-class IncomingRequest(msgspec.Struct, eq=False):
+class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
     """The request: base class of `RequestContext`."""
 
     # A Struct, because one is made for every request, and nothing in Python is made as quickly.
@@ -161,11 +162,6 @@ class IncomingRequest(msgspec.Struct, eq=False):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {shown(self.path)}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            f"a {type(self).__name__} cannot be pickled: it belongs to a request. Take from it what you need"
-        )
 
     @property
     def method(self) -> str:

@@ -24,6 +24,7 @@ import msgspec
 from kick.di import Container
 from kick.di.errors import unresolved_hint
 from kick.di.generics import NO_TYPES, filled, has_variables
+from kick.di.graph import is_hashable
 from kick.di.hints import Unresolved, import_within, signature_of
 from kick.di.naming import type_name
 from kick.di.signature import Need, Unhinted, needs_of
@@ -52,6 +53,7 @@ from kick.http.handlers.extractors import (
     query_reader,
 )
 from kick.http.handlers.parameters import FromBody, FromCookie, FromHeader, FromQuery, marker_of, unmarked
+from kick.http.handlers.provider_parameters import PATH, PartOfRequest
 from kick.http.request.body import WITHOUT_BODY, reads_multipart
 from kick.http.request.upload_limits import UploadLimits, file_fields, file_of, upload_limits_of
 from kick.http.routing.decorators import RouteInfo
@@ -128,6 +130,7 @@ class CallPlan:
         self.readers: dict[str, Getter] = {}
         self.upload_limits: UploadLimits | None = None
         self._unreadable: set[str] = set()
+        self._path_names: Sequence[str] = ()
         problem = handler_problem(handler, place)
         if problem is not None:
             self.problems.append(problem)
@@ -136,7 +139,7 @@ class CallPlan:
             argument = self._argument(dataclasses.replace(need, hint=filled(need.hint, types)), path_names)
             if argument is not None:
                 self.arguments.append(argument)
-        self._check_path(path_names)
+        self._path_names = path_names
         self._make_readers()
 
     def takes(self, source: Source) -> bool:
@@ -169,6 +172,13 @@ class CallPlan:
             else:
                 container.require(hint, self.place, parameter=name)
 
+    def check_parts(self, container: Container, controller: Any) -> None:
+        """Check the parts of the request that the handler's providers take, and the names in its path."""
+        hints = [each.hint for each in self.arguments if each.source is Source.CONTAINER]
+        parts: list[PartOfRequest] = container.parts_of([controller, *filter(is_hashable, hints)])
+        self.problems += filter(None, [each.problem(self.info, self._path_names, self.place) for each in parts])
+        self._check_path({each.name for each in parts if each.source == PATH})
+
     def _argument(self, need: Need, path_names: Sequence[str]) -> Argument | None:
         hint, name = need.hint, need.name
         if isinstance(hint, Unresolved):
@@ -200,14 +210,12 @@ class CallPlan:
                 return None
         return Argument(name, source, hint, need.parameter.default, need.parameter.kind)
 
-    def _check_path(self, path_names: Sequence[str]) -> None:
+    def _check_path(self, taken_by_providers: Collection[str]) -> None:
         if self.takes(Source.CONTEXT):
             return
-        taken = {argument.name for argument in self.arguments} | self._unreadable
-        problems = [
-            unbound_path_parameter(name, self.info.path, self.place) for name in path_names if name not in taken
-        ]
-        self.problems += problems
+        taken = {*(argument.name for argument in self.arguments), *self._unreadable, *taken_by_providers}
+        free = [name for name in self._path_names if name not in taken]
+        self.problems += [unbound_path_parameter(name, self.info.path, self.place) for name in free]
 
     def _make_readers(self) -> None:
         """Make the readers of the parts of a request. Where there are several, each reports its errors."""

@@ -67,7 +67,8 @@ def field_names(cls: Any) -> tuple[str, ...] | None:
     (('title',), None)
     """
     if issubclass(cls, msgspec.Struct):
-        return cls.__struct_fields__
+        names: tuple[str, ...] = cls.__struct_fields__
+        return names
     fields: Any = getattr(cls, "__dataclass_fields__", None)
     if fields is not None:
         return tuple(each.name for each in dataclasses.fields(cls))

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origi
 
 from msgspec import Meta
 
+from kick.errors import PicklableError
 from kick.exceptions import FieldError, HTTPError
 from kick.http.validation.encoding import Encode, encode_json
 from kick.http.validation.serialization import json_decoder
@@ -22,7 +23,7 @@ TOO_BIG: Final = 1009
 Frame = str | bytes
 
 
-class InvalidMessage(Exception):
+class InvalidMessage(PicklableError):
     """A message of the client that does not fit: what `Socket.receive()` raises for it.
 
     A handler that does not catch it closes the connection, with `code` and `reason`.

@@ -57,12 +57,9 @@ def endpoint_of(
     may_read = not plan.info.stream and plan.info.method not in WITHOUT_BODY
     watches = plan.info.cancel_on_disconnect  # which drops what has not been read
     reads = may_read and (takes_body or bool(scoped) or watches)
-    if scoped and reads:
-        return _with_scope(plan, container, call, respond, scoped, reads=True, watches=watches)
     if scoped:
-        endpoint = _with_scope(plan, container, call, respond, scoped, reads=False, watches=False)
-    else:
-        endpoint = _without_scope(plan, container, call, respond, reads=reads and not watches)
+        return _with_scope(plan, container, call, respond, scoped, reads=reads, watches=watches)
+    endpoint = _without_scope(plan, container, call, respond, reads=reads and not watches)
     if watches:
         endpoint = _watched(endpoint)
     return _reading(endpoint) if reads and watches else endpoint

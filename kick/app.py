@@ -12,7 +12,7 @@ from starlette.middleware import Middleware as ASGIMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import kick.http
-from kick.assembly import Assembly, Chain, advice_for, body_limit_problem, collector_paused
+from kick.assembly import Assembly, Chain, body_limit_problem, collector_paused
 from kick.concurrency import DEFAULT_THREADS, threads_of, threads_problem
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
@@ -455,11 +455,8 @@ def bootstrap(
     http_settings.page_values += [] if pages is None else pages.context
     own = [*providers, *([] if settings is None else [settings])]
     provided = [*own, *assembly.providers, *_provided(usable, providers, problems)]
-    controllers = dict.fromkeys(chain.route.controller for chain in assembly.chains)
     built: list[App] = []
-    itself = Provider(App, lambda: built[0], scope="singleton")
-    inner = [*controllers, App]
-    container = Container([*provided, *controllers, itself], seeds=[RequestContext], inner=inner, advice=advice_for)
+    container = assembly.container([*provided, Provider(App, lambda: built[0], scope="singleton")], inner=[App])
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
     raise_all(problems)
     http_settings.health = lambda: [*container.health_checks(), *assembly.health]

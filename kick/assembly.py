@@ -30,6 +30,7 @@ from kick.http.errors import (
 from kick.http.handlers.endpoint import endpoint_of, without_body
 from kick.http.handlers.parameters import is_socket
 from kick.http.handlers.plan import CallPlan, Source
+from kick.http.handlers.provider_parameters import ProviderParameters
 from kick.http.middleware import Endpoint, Middleware
 from kick.http.mounts import BELOW_MOUNT, Mount, duplicate_mount, mount_info, mount_problem
 from kick.http.pipeline import around, for_route, guarded, is_optional, middleware_problem, uses_session
@@ -163,6 +164,17 @@ class Assembly:
         """The health checks of the middleware."""
         return [item for layer in self._objects for item in layer.health.items()]
 
+    def container(self, providers: Iterable[Any], inner: Iterable[Any]) -> Container:
+        """Return the container of the providers and of all controllers."""
+        controllers = dict.fromkeys(chain.route.controller for chain in self.chains)
+        return Container(
+            [*providers, *controllers],
+            seeds=[RequestContext],
+            inner=[*inner, *controllers],
+            advice=advice_for,
+            parts=ProviderParameters({name for chain in self.chains for name in path_names(chain.route.path)}),
+        )
+
     def require(self, container: Container) -> list[KickError]:
         """Declare the dependencies of controllers and handlers to the container, and return the errors of handlers."""
         first_of = {chain.route.controller: chain.route for chain in reversed(self.chains)}
@@ -173,6 +185,7 @@ class Assembly:
             names_of.setdefault(chain.route.handler, set()).update(path_names(chain.route.path))
         for chain in self.chains:
             chain.plan.require(container, names_of[chain.route.handler])
+            chain.plan.check_parts(container, chain.route.controller)
         return list({str(each): each for chain in self.chains for each in chain.plan.problems}.values())
 
     def configure(self, settings: Settings) -> None:
@@ -433,6 +446,7 @@ def advice_for(key: Any) -> str | None:
     """
     from starlette.requests import Request  # on first use, all of them: only a mistake needs them
 
+    from kick.http.uploads import UploadFile
     from kick.http.websocket.socket import Socket
     from kick.session import Session, Sessions
 
@@ -440,5 +454,6 @@ def advice_for(key: Any) -> str | None:
         Sessions: 'Add the middleware that provides it: `middleware=[session(secret=os.environ["SESSION_SECRET"])]`.',
         Session: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.session`.",
         Request: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.request`.",
+        UploadFile: "It belongs to a form: take it as a parameter of the handler, `upload: UploadFile`.",
         Socket: "It belongs to the handler of a WebSocket: take `socket: Socket` where `@WebSocket` decorates.",
     }.get(key)

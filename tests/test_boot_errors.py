@@ -695,6 +695,25 @@ ROWS = [
         ask={"target": "/x/ada"},
     ),
     Row(
+        "provider-path",
+        app(
+            """
+class User: ...
+def user(number: int) -> User: return User()
+@Controller("/x")
+class XController:
+    @Get("/{number}/all")
+    async def all(self, user: User): return "all"
+    @Get()
+    async def show(self, user: User): return "works"
+""",
+            "bootstrap(modules, providers=[user])",
+        ),
+        "takes the path parameter 'number', but XController.show()",
+        {"@Get()": '@Get("{0}")'},
+        ask={"target": "/x/7"},
+    ),
+    Row(
         "handler-untyped",
         handler("async def show(self, thing)", before="@Service()\nclass YourService: ..."),
         "The parameter 'thing' of XController.show()",

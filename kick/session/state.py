@@ -101,6 +101,10 @@ class SessionState(OfRequest):
     """No handler runs, so no new session is stored."""
     is_deliberate: bool = False
     """The handler has asked for a new session, by `regenerate()` or a login."""
+    token: bytes | None = None
+    """The digest of the CSRF tokens that were handed out while the request had no session."""
+    token_is_new: bool = False
+    """No cookie of the request has this digest."""
     rivals: Collection[str] = ()
     """The keys of other living sessions whose cookies the request has."""
     replaced: Collection[str] = ()
@@ -248,6 +252,10 @@ class SessionState(OfRequest):
     def is_to_replace(self, names: Collection[str]) -> None:
         """Note that the request has cookies with former names."""
         self.replaced = names
+
+    def handed_out(self, token: bytes, *, is_new: bool) -> None:
+        """Note that a page has a CSRF token that belongs to no session."""
+        self.token, self.token_is_new = token, is_new
 
     def restricted(self, *, begins: bool) -> None:
         """Do not extend the session in this request. With `begins=False`, store no new session either."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MethodType
 from typing import Annotated, Any, get_args, get_origin
 
@@ -72,7 +72,7 @@ class SocketPlan(CallPlan):
         except (TypeError, NameError) as error:
             self.problems.append(bad_message_type(type_name(incoming), self.place, str(error)))
 
-    def _check_path(self, path_names: Sequence[str]) -> None:
+    def _check_path(self, taken_by_providers: Collection[str]) -> None:
         """Nothing: the socket has the parameters of the path too."""
 
 

@@ -39,7 +39,7 @@ from kick.http.routing.router import Miss
 from kick.http.settings import Settings
 from kick.http.uploads import UploadFile
 from kick.http.validation.fields import query_of
-from kick.http.validation.serialization import decode_json, malformed
+from kick.http.validation.json_text import decode_json, malformed
 from kick.shutdown import Shutdown
 from kick.signing import CookieSigner
 

@@ -31,7 +31,7 @@ from kick.http.response.files import Disposition, content_disposition, media_typ
 from kick.http.response.redirects import as_location, is_local
 from kick.http.response.sse import HEARTBEAT, Events, EventStream
 from kick.http.response.streaming import Chunks, StreamResponse
-from kick.http.validation.serialization import encode_json, unencodable
+from kick.http.validation.encoding import encode_json, unencodable
 
 P = ParamSpec("P")
 
@@ -68,7 +68,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
     def json(self, data: Any, status: int = 200) -> Response:
         """Return a JSON response. Raises `TypeError` for a value that has no JSON form."""
         try:
-            self.response = response = ReadyResponse(encode_json(data), status, JSON)
+            self.response = response = ReadyResponse(self.settings.encode(data), status, JSON)
         except TypeError as error:
             raise unencodable(data, error) from error
         return response
@@ -179,6 +179,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
             retry=retry,
             threads=settings.threads,
         )
+        response.encode = settings.encode
         return response
 
     @property
@@ -247,8 +248,8 @@ class ResponseHelpers(IncomingRequest, eq=False):
         """Add a background task: call a function after the response has been sent, in the order of the calls.
 
         A coroutine function is awaited, a plain one runs in a worker thread. An error is logged with the request id,
-        and the other tasks still run. They also run if the client has disconnected, but not if the handler raises. A server
-        that stops waits for them. The session is closed at that time, so pass values instead of the context.
+        and the other tasks still run. They also run if the client has disconnected, but not if the handler raises. A
+        server that stops waits for them. The session is closed at that time, so pass values instead of the context.
 
         `ctx.background(mailer.send, user.email, subject="Welcome")`
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 from inspect import Parameter
 from types import MethodType
@@ -22,7 +22,7 @@ from kick.http.handlers.plan import Argument, CallPlan, Source
 from kick.http.middleware import Endpoint
 from kick.http.request.body import WITHOUT_BODY
 from kick.http.response.base import JSON, ReadyResponse, Response, empty_response, head_of, own_copy
-from kick.http.validation.serialization import encode_json, unencodable
+from kick.http.validation.encoding import Encode, unencodable
 
 Respond = Callable[[RequestContext[Any], Any], Response]
 Call = Callable[..., Awaitable[Any]]
@@ -41,7 +41,13 @@ class Resolved(NamedTuple):
 
 
 def endpoint_of(
-    plan: CallPlan, container: Container, controller: Any, *, in_layers: bool, threads: Threads
+    plan: CallPlan,
+    container: Container,
+    controller: Any,
+    *,
+    in_layers: bool,
+    threads: Threads,
+    encode: Encode,
 ) -> Endpoint:
     """Return the endpoint of a handler: it extracts the arguments, calls the handler, and makes the response.
 
@@ -51,7 +57,7 @@ def endpoint_of(
     built = controller_of(controller, container)
     handler = plan.handler if built is not None else MethodType(plan.handler, container.instance(controller))
     call = _call_of(handler, plan.place, threads)
-    respond = responder(plan.info.status, plan.place, in_layers=in_layers)
+    respond = responder(plan.info.status, plan.place, encode=encode, in_layers=in_layers)
     scoped = scoped_arguments(plan, container, built)
     takes_body = any(map(plan.takes, (Source.BODY, Source.FILE, Source.CONTEXT)))
     may_read = not plan.info.stream and plan.info.method not in WITHOUT_BODY
@@ -256,7 +262,7 @@ def without_body(endpoint: Endpoint) -> Endpoint:
     return head
 
 
-def responder(status: int | None, place: str, *, in_layers: bool) -> Respond:
+def responder(status: int | None, place: str, *, encode: Encode, in_layers: bool) -> Respond:
     """Return a function that makes a response from the value that a handler returns.
 
     Middleware may change the response, and the handler may return the same object again. So middleware gets a copy.
@@ -276,7 +282,7 @@ def responder(status: int | None, place: str, *, in_layers: bool) -> Respond:
         if isinstance(value, Response):
             return ctx.adopt_response(value)
         try:
-            ctx.response = response = ReadyResponse(encode_json(value), with_value, JSON)
+            ctx.response = response = ReadyResponse(encode(value), with_value, JSON)
         except (TypeError, ValueError, RecursionError) as error:
             named = unencodable(value, error) if isinstance(error, TypeError) else error
             named.add_note(f"kick: in what {place} returned")
@@ -313,9 +319,15 @@ def _call_of(handler: Call, place: str, threads: Threads) -> Call:
         return handler
 
     async def call_in_thread(*args: Any, **kwargs: Any) -> Any:
-        return await threads.run(partial(handler, *args, **kwargs), place)
+        return await threads.run(partial(_drained, handler, *args, **kwargs), place)
 
     return call_in_thread
+
+
+def _drained(handler: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a handler, and a generator that it returns, in the same thread."""
+    value = handler(*args, **kwargs)
+    return list(value) if isinstance(value, Generator) else value
 
 
 def _resolved(name: str, hint: Any, container: Container) -> Resolved:

@@ -607,6 +607,13 @@ ROWS = [
         {"threads=0": "{0}"},
     ),
     Row(
+        "encoders",
+        "class Money: amount = 'works'\n"
+        + app(SIMPLE.replace('return "works"', "return Money()"), "bootstrap(modules, encoders={'Money': str})"),
+        "was given 'Money'",
+        {"encoders={'Money': str}": "{0}"},
+    ),
+    Row(
         "exception-class",
         "async def not_found(ctx, error): return ctx.json('works')\n"
         + app(SIMPLE, "bootstrap(modules, exception_handlers={404: not_found})"),

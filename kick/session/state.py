@@ -101,6 +101,10 @@ class SessionState(OfRequest):
     """No handler runs, so no new session is stored."""
     is_deliberate: bool = False
     """The handler has asked for a new session, by `regenerate()` or a login."""
+    token: bytes | None = None
+    """The digest of the CSRF tokens that were handed out while the request had no session."""
+    token_is_new: bool = False
+    """No cookie of the request has this digest."""
     rivals: Collection[str] = ()
     """The keys of other living sessions whose cookies the request has."""
     replaced: Collection[str] = ()
@@ -249,6 +253,10 @@ class SessionState(OfRequest):
         """Note that the request has cookies with former names."""
         self.replaced = names
 
+    def handed_out(self, token: bytes, *, is_new: bool) -> None:
+        """Note that a page has a CSRF token that belongs to no session."""
+        self.token, self.token_is_new = token, is_new
+
     def restricted(self, *, begins: bool) -> None:
         """Do not extend the session in this request. With `begins=False`, store no new session either."""
         self.is_passive = True
@@ -293,7 +301,7 @@ class SessionState(OfRequest):
         `now` is the new time of last use, or `None` to keep the old. `only` is the key that the change was about; other
         changes of the request are still pending then.
         """
-        assert self.record is not None
+        assert self.record is not None  # noqa: S101  # what the type checker cannot see
         principal = change.principal
         if principal is KEEP and now is None:
             self.record = replace(self.record, expires_at=answer.expires_at)
@@ -344,7 +352,7 @@ class SessionState(OfRequest):
         new_deadline: float | None,
     ) -> None:
         """Note that the store has moved the record to a new id, with the fields of `keep` or all of them."""
-        assert self.record is not None
+        assert self.record is not None  # noqa: S101  # what the type checker cannot see
         self.id, self.key, self.cookie = new_id, new_key, CookieAction.SEND
         self.record = replace(
             self.record,
@@ -359,7 +367,7 @@ class SessionState(OfRequest):
 
     def followed(self, new_id: str, *, now: float) -> None:
         """Continue with the id that another request has given to the session. Its cookie needs a confirmation."""
-        assert self.record is not None
+        assert self.record is not None  # noqa: S101  # what the type checker cannot see
         self.id, self.key = new_id, key_of(new_id)
         self.record = replace(self.record, issued_at=now)
         self.cookie = CookieAction.CONFIRM

@@ -283,7 +283,8 @@ class ResponseHelpers(IncomingRequest, eq=False):
 
         Arguments:
             max_age: a `timedelta` or seconds; `None` for as long as the browser runs.
-            secure: over https only; `None` for what the request came by.
+            secure: over https only. `None` means true, unless `KICK_ENV` is `development` or `test` and the request
+                came over http.
 
         Raises `ValueError` for what browsers refuse, and for a cookie over 4,096 bytes.
         """
@@ -295,12 +296,16 @@ class ResponseHelpers(IncomingRequest, eq=False):
             max_age=max_age,
             path=path,
             domain=domain,
-            secure=self.scope.get("scheme") == "https" if secure is None else secure,
+            secure=self._is_secure if secure is None else secure,
             http_only=http_only,
             same_site=same_site,
             partitioned=partitioned,
         )
         self.add_raw_header(b"set-cookie", header.encode("ascii"))
+
+    @property
+    def _is_secure(self) -> bool:
+        return self.settings.secure_cookies or self.scope.get("scheme") == "https"
 
     def delete_cookie(
         self,

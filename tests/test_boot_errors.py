@@ -607,6 +607,13 @@ ROWS = [
         {"threads=0": "{0}"},
     ),
     Row(
+        "encoders",
+        "class Money: amount = 'works'\n"
+        + app(SIMPLE.replace('return "works"', "return Money()"), "bootstrap(modules, encoders={'Money': str})"),
+        "was given 'Money'",
+        {"encoders={'Money': str}": "{0}"},
+    ),
+    Row(
         "exception-class",
         "async def not_found(ctx, error): return ctx.json('works')\n"
         + app(SIMPLE, "bootstrap(modules, exception_handlers={404: not_found})"),
@@ -693,6 +700,38 @@ ROWS = [
         "has {name}, but XController.show()",
         {"show(self)": "show(self, {0})"},
         ask={"target": "/x/ada"},
+    ),
+    Row(
+        "background-parameter",
+        handler(
+            "async def show(self, ctx: RequestContext)",
+            before="async def record(name: str): ...",
+            body='ctx.background(record); return "works"',
+        ),
+        "does not pass 'name', and nobody provides str.",
+        {"ctx.background(record)": "{0}"},
+    ),
+    Row(
+        "background-resource",
+        app(
+            """
+from collections.abc import Iterator
+class Db: ...
+def open_db() -> Iterator[Db]: yield Db()
+class Users:
+    def __init__(self, db: Db) -> None: self.db = db
+async def task(users: Users): ...
+@Controller("/x")
+class XController:
+    @Get()
+    async def show(self, ctx: RequestContext, users: Users):
+        ctx.background(task, users)
+        return "works"
+""",
+            "bootstrap(modules, providers=[open_db, Users])",
+        ),
+        "ctx.background(task, ...) is given Users of this request, which is closed before the task runs",
+        {"async def task(users: Users)": "{0}", "ctx.background(task, users)": "{1}"},
     ),
     Row(
         "provider-path",

@@ -9,11 +9,13 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from kick.concurrency import Threads
+from kick.di import Container
 from kick.environment import in_production
 from kick.http.request.body import DEFAULT_LIMIT
 from kick.http.response.sse import Hearts
 from kick.http.routing.trailing_slash import TrailingSlash
 from kick.http.routing.urls import URLs
+from kick.http.validation.encoding import Encode, encode_json
 from kick.shutdown import Shutdown
 from kick.signing import CookieSigner
 
@@ -66,7 +68,11 @@ class Settings(msgspec.Struct):
     exception_handlers: Mapping[type[Exception], Callable[[Any, Any], Awaitable[Any]]] = {}
     on_error: Callable[[Any, Exception], object] | None = None
     reraise_errors: bool = False
+    encode: Encode = encode_json
+    """Writes values as JSON, with the encoders of the application."""
     shared: dict[str, Any] = {}
+    container: Container | None = None
+    """The container of the application, for background tasks."""
 
     def report(self, ctx: Any, error: Exception) -> None:
         """Tell `on_error` of an exception that nothing handled. An error of its own is logged.

@@ -168,7 +168,7 @@ class SessionManager:
         living = {each.claim.key: each for each in reversed(found) if each.record is not None}
         if living:
             first, *others = reversed(living.values())
-            assert first.record is not None
+            assert first.record is not None  # noqa: S101  # what the type checker cannot see
             state.found(first.claim, first.record)
             if others:
                 state.came_with([each.claim.key for each in others])

@@ -404,7 +404,7 @@ class Operations:
     def _committed(
         self, state: SessionState, change: Change, answer: Committed, max_age: float, only: str | None
     ) -> None:
-        assert state.record is not None
+        assert state.record is not None  # noqa: S101  # what the type checker cannot see
         before, tick = state.record.expires_at, tick_of(max_age)
         counts_as_seen = self._rolls or change.principal is not KEEP
         state.committed(change, answer, now=self.now() if counts_as_seen else None, only=only)

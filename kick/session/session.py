@@ -117,7 +117,7 @@ class Session(OfRequest, MutableMapping[str, Any], Generic[DataT]):
             came = self._operations.options.token.read(state.scope["headers"])
             # The id is the one that the session gets if this request stores it after all.
             state.handed_out(digest_of(self.id) if came is None else came, is_new=came is None)
-            assert state.token is not None
+            assert state.token is not None  # noqa: S101  # what the type checker cannot see
         return masked(state.token)
 
     @property

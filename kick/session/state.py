@@ -301,7 +301,7 @@ class SessionState(OfRequest):
         `now` is the new time of last use, or `None` to keep the old. `only` is the key that the change was about; other
         changes of the request are still pending then.
         """
-        assert self.record is not None
+        assert self.record is not None  # noqa: S101  # what the type checker cannot see
         principal = change.principal
         if principal is KEEP and now is None:
             self.record = replace(self.record, expires_at=answer.expires_at)
@@ -352,7 +352,7 @@ class SessionState(OfRequest):
         new_deadline: float | None,
     ) -> None:
         """Note that the store has moved the record to a new id, with the fields of `keep` or all of them."""
-        assert self.record is not None
+        assert self.record is not None  # noqa: S101  # what the type checker cannot see
         self.id, self.key, self.cookie = new_id, new_key, CookieAction.SEND
         self.record = replace(
             self.record,
@@ -367,7 +367,7 @@ class SessionState(OfRequest):
 
     def followed(self, new_id: str, *, now: float) -> None:
         """Continue with the id that another request has given to the session. Its cookie needs a confirmation."""
-        assert self.record is not None
+        assert self.record is not None  # noqa: S101  # what the type checker cannot see
         self.id, self.key = new_id, key_of(new_id)
         self.record = replace(self.record, issued_at=now)
         self.cookie = CookieAction.CONFIRM

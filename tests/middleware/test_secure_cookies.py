@@ -1,4 +1,4 @@
-"""Cookies are `Secure` unless the environment is development or a test; on the loopback, clients keep them over http."""
+"""Cookies are `Secure` outside of development and tests; on the loopback, clients keep them over http too."""
 
 import subprocess
 from collections.abc import Callable

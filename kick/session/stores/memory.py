@@ -183,7 +183,7 @@ class MemoryStore:
             return record.superseded
         if self._live(new_key, now) is not None:
             return TAKEN
-        assert type(record) is Record
+        assert type(record) is Record  # noqa: S101  # what the type checker cannot see
         deadline = record.deadline if absolute_max_age is None else now + absolute_max_age
         expires_at = _expiry(now, max_age, deadline)
         moved = replace(record, issued_at=now, seen_at=now, expires_at=expires_at, deadline=deadline)

@@ -373,7 +373,7 @@ class RedisStore:
         expires = b"0"
         while True:
             entry = await self._principals.enter(whose, key, max_age=age, expires=expires)
-            assert entry is not None  # it takes the place of none that could be set aside
+            assert entry is not None  # noqa: S101  # it takes the place of none that could be set aside
             keys = [*names, self._principals.forbids(key, entry.name)]
             answer = await self._run(script, keys, [*arguments, entry.name, entry.until, whose])
             if answer[0] != b"index":

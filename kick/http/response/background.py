@@ -1,4 +1,4 @@
-"""Work that is done after the response: a mail, a thumbnail, a line in a log of what happened."""
+"""Background tasks: functions that are called after the response, for example to send a mail."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ logger: Final = logging.getLogger("kick.http")
 class Background:
     """Background tasks of one request, called after its response in the order in which they were added.
 
-    One that fails is logged and stops no other. `of` describes the request, for the log; what is no coroutine function
-    runs in `threads`. `report` is told of each failure.
+    If one fails, this is logged, `report` is called, and the others still run. `of` describes the request for the log.
+    A function that is not a coroutine function runs in `threads`.
 
     >>> import anyio
     >>> background = Background("GET /", "0123", Threads())
@@ -41,17 +41,17 @@ class Background:
         self._calls: deque[partial[Any]] = deque()
 
     def add(self, function: Callable[..., Any], *args: Any, **options: Any) -> None:
-        """Call a function later: a coroutine function is awaited, another runs in a worker thread."""
+        """Add a function. A coroutine function is awaited, a plain one runs in a worker thread."""
         if not callable(function):
             raise TypeError(f"ctx.background() takes a function and its arguments, not {function!r}: do not call it")
         self._calls.append(partial(function, *args, **options))
 
     def drop(self) -> None:
-        """Forget what was named so far: the handler that named it has failed."""
+        """Drop the tasks that were added so far, because the handler has failed."""
         self._calls.clear()
 
     async def run(self, error: BaseException | None = None) -> None:
-        """Do it all; nothing where the response was ended by an `error`, other than a client that went away."""
+        """Run all tasks. After an `error` run none, unless the error is that the client has disconnected."""
         if error is not None and not isinstance(error, ClientDisconnect):
             self.drop()
         while self._calls:

@@ -20,7 +20,9 @@ from kick.session import SessionClosed, SessionMiddleware, session
 from kick.session.ids import draw_successor, forward_to_id, key_of
 from kick.session.open_connections import Connections
 from kick.session.stores.base import Record, Superseded
-from tests.session.conftest import make_store
+from kick.session.stores.custom import BasicStore
+from kick.session.stores.url import open_store
+from tests.session.conftest import DictStore, url_of
 from tests.session.harness import SECRET, calls_to
 
 QUICKLY = 20.0
@@ -253,13 +255,15 @@ class TestInTheSameProcess:
 
 @pytest.mark.parametrize("path", ["/socket", "/events"])
 class TestElsewhere:
-    """Two applications, as in two processes, with one store."""
+    """Two applications with a store each, as in two processes: what both use is the file or the server."""
 
-    @pytest.fixture(params=["memory", "sqlite", "redis"])
+    @pytest.fixture(params=["sqlite", "redis", "cluster", "sentinel"])
     async def two(self, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Client, Client]]:
-        store = make_store(request.param, request)
-        yield Client(kick_app(store, session_check=0.2)), Client(kick_app(store, session_check=0.2))
-        await store.aclose()
+        url = url_of(request.param, request)
+        stores = [open_store(url, timeout=30) for _ in range(2)]
+        yield Client(kick_app(stores[0], session_check=0.2)), Client(kick_app(stores[1], session_check=0.2))
+        for store in stores:
+            await store.aclose()
 
     @pytest.mark.parametrize("way", ["/act/destroy", "/act/regenerate", "/revoke", "/end"])
     async def test_it_ends_within_the_time_of_a_check(self, two: Any, path: str, way: str) -> None:
@@ -290,6 +294,18 @@ class TestElsewhere:
         assert has_ended(path, await other.ended())
         assert not mine.task.done()
         await mine.leave()
+
+
+@pytest.mark.parametrize("path", ["/socket", "/events"])
+@pytest.mark.parametrize("way", ["/act/destroy", "/act/regenerate"])
+async def test_over_a_custom_store_it_ends_within_the_time_of_a_check(path: str, way: str) -> None:
+    rows = DictStore()
+    here, there = (Client(kick_app(BasicStore(rows), session_check=0.2)) for _ in range(2))
+    await here.post("/in")
+    there.cookie = here.cookie
+    opened = await here.open(path).begun()
+    await there.post(way)
+    assert has_ended(path, await opened.ended())
 
 
 async def test_revoke_in_the_same_process_asks_at_once(atomic_store: Any) -> None:

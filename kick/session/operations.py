@@ -318,8 +318,9 @@ class Operations:
 
     async def revoke(self, principal: str, *, keep: str | None) -> int:
         """End all sessions of a principal except the one with the key `keep`; return the number of sessions ended."""
+        keys = [key for key, _ in await self.ask(self.store.find(principal))]
         ended = await self.ask(self.store.revoke(principal, keep=keep))
-        await self.connections.check(principal)
+        await self.connections.revoked(principal, keys)
         return ended
 
     # Lifetime: an operation never revives a session or shortens its life (5.7)

@@ -7,7 +7,40 @@ function for each mistake, which takes the facts and returns the error.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
+
+Raised = TypeVar("Raised", bound=BaseException)
+
+
+class PicklableError(Exception):
+    """Base of exceptions whose constructors take other arguments than `args`, so that they can be pickled and copied.
+
+    An exception of a worker process reaches the process that waits for it only if it can be pickled.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[Raised], args: tuple[Any, ...], attributes: dict[str, Any]) -> Raised:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
+
+class OfRequest:
+    """Base of objects that belong to a request, so they can be neither pickled nor copied.
+
+    A pickle of them would contain the headers of the request and the id of its session.
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled: it belongs to a request. Take from it what you need"
+        )
 
 
 class KickError(Exception):
@@ -32,7 +65,7 @@ class KickError(Exception):
         return f"[{self.code}] {self.cause}\n  Fix: {self.fix}"
 
 
-class SetupErrors(KickError):
+class SetupErrors(PicklableError, KickError):
     """Several set-up mistakes, reported together; `problems` holds each."""
 
     def __init__(self, problems: Iterable[KickError]) -> None:
@@ -42,9 +75,6 @@ class SetupErrors(KickError):
             cause=f"{len(self.problems)} mistakes in the set-up.",
             fix="Fix each of them; none hides another.",
         )
-
-    def __reduce__(self) -> tuple[type[SetupErrors], tuple[tuple[KickError, ...]], dict[str, Any]]:
-        return type(self), (self.problems,), self.__dict__
 
     def __str__(self) -> str:
         listed = "\n".join(f"{number}. {problem}" for number, problem in enumerate(self.problems, 1))

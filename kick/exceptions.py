@@ -32,6 +32,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Final, TypedDict
 
+from kick.errors import PicklableError
+
 PROBLEM_JSON: Final = "application/problem+json"
 
 _PHRASES: Final = {
@@ -90,7 +92,7 @@ class FieldError(TypedDict):
     code: str
 
 
-class HTTPError(Exception):
+class HTTPError(PicklableError):
     """A response with an error status, to be raised.
 
     Arguments:

@@ -607,6 +607,13 @@ ROWS = [
         {"threads=0": "{0}"},
     ),
     Row(
+        "encoders",
+        "class Money: amount = 'works'\n"
+        + app(SIMPLE.replace('return "works"', "return Money()"), "bootstrap(modules, encoders={'Money': str})"),
+        "was given 'Money'",
+        {"encoders={'Money': str}": "{0}"},
+    ),
+    Row(
         "exception-class",
         "async def not_found(ctx, error): return ctx.json('works')\n"
         + app(SIMPLE, "bootstrap(modules, exception_handlers={404: not_found})"),
@@ -693,6 +700,25 @@ ROWS = [
         "has {name}, but XController.show()",
         {"show(self)": "show(self, {0})"},
         ask={"target": "/x/ada"},
+    ),
+    Row(
+        "provider-path",
+        app(
+            """
+class User: ...
+def user(number: int) -> User: return User()
+@Controller("/x")
+class XController:
+    @Get("/{number}/all")
+    async def all(self, user: User): return "all"
+    @Get()
+    async def show(self, user: User): return "works"
+""",
+            "bootstrap(modules, providers=[user])",
+        ),
+        "takes the path parameter 'number', but XController.show()",
+        {"@Get()": '@Get("{0}")'},
+        ask={"target": "/x/7"},
     ),
     Row(
         "handler-untyped",

@@ -5,8 +5,21 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from starlette.testclient import WebSocketDenialResponse
 
-from kick import Conflict, Controller, Get, Module, Post, Provider, RequestContext, Response, bootstrap
+from kick import (
+    Conflict,
+    Controller,
+    Get,
+    Module,
+    Post,
+    Provider,
+    RequestContext,
+    Response,
+    Socket,
+    WebSocket,
+    bootstrap,
+)
 from kick.session import session
 from kick.testing import TestClient
 from tests.http.support import Answer, app_of, ask
@@ -71,6 +84,15 @@ class UnitController:
     @Get("/seen")
     async def seen(self, ctx: RequestContext) -> int:
         return int(ctx.session.get("visits", 0))
+
+    @WebSocket("/socket")
+    async def socket(self, socket: Socket[str, str], unit: Unit) -> None:
+        trail.append("handler")
+        await socket.accept()
+        trail.append("accepted")
+        async for message in socket:
+            await socket.send(message)
+        trail.append("closed")
 
     @Post("/visit")
     async def visit(self, ctx: RequestContext, unit: Unit) -> str:
@@ -257,3 +279,43 @@ async def test_a_failure_beside_the_answer_is_logged(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.ERROR):
         assert (await ask(app_of(TwoController, providers=providers), "/two")).status == 409
     assert "the connection is lost" in caplog.text
+
+
+class TestSockets:
+    @pytest.mark.parametrize(
+        ("scope", "expected"),
+        [("handler", ["handler", "ends", "accepted", "closed"]), (None, ["handler", "accepted", "closed", "ends"])],
+    )
+    def test_a_handler_ends_at_the_acceptance_and_a_request_with_the_connection(
+        self, scope: Any, expected: list[str]
+    ) -> None:
+        app = application(None, scope=scope)
+        with TestClient(app) as client, client.websocket_connect("/units/socket") as socket:
+            socket.send_text("hello")
+            assert socket.receive_text() == "hello"
+        assert trail == expected
+
+    def test_a_failure_at_the_acceptance_refuses_it(self) -> None:
+        app = application(Duplicate("x"), scope="handler", translated=True)
+        with TestClient(app) as client, pytest.raises(WebSocketDenialResponse) as refused:
+            client.websocket_connect("/units/socket").__enter__()
+        assert refused.value.status_code == 409
+        assert trail == ["handler", "ends"]
+
+    def test_a_failure_at_the_end_closes_it_as_failed(self, caplog: pytest.LogCaptureFixture) -> None:
+        class Late: ...
+
+        async def late() -> AsyncIterator[Late]:
+            yield Late()
+            raise Duplicate("late")
+
+        @Controller("/late")
+        class LateController:
+            @WebSocket("/")
+            async def socket(self, socket: Socket[str, str], late: Late) -> None:
+                await socket.accept()
+
+        app = app_of(LateController, providers=[late])
+        with TestClient(app) as client, client.websocket_connect("/late") as socket:
+            assert socket.receive()["code"] == 1011
+        assert "Duplicate: late" in caplog.text

@@ -50,7 +50,8 @@ def authentication(load_user: Callable[..., Any] | None = None) -> Authenticatio
     | `user: User \\| None` | the user, or `None` |
     | `who: Identity`, `who: Identity \\| None` | the id, the roles and the time of the login; nothing is loaded |
 
-    The user is loaded at most once for each request, and only if a handler or dependency asks for it.
+    The user is loaded at most once for each request, and only if a handler or dependency asks for it. It has the scope
+    `handler`: a stream or WebSocket does not hold what the loader needed, if that has this scope too.
 
     Raises `KickError`: `auth-loader` if `load_user` takes no id or has no return type.
 
@@ -96,7 +97,7 @@ def _providers_of(load_user: Callable[..., Any]) -> list[Provider]:
     # The parameters of the loader are known only now, and the container reads them from the signature.
     _say(load, [_parameter("ctx", RequestContext), *(_passed_on(each, load_user) for each in needs[1:])])
     _say(present, [_parameter("user", user_type | None)])
-    return [Provider(user_type | None, load), Provider(user_type, present)]
+    return [Provider(user_type | None, load, scope="handler"), Provider(user_type, present)]
 
 
 def _user_type(load_user: Any) -> Any:

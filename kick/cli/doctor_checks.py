@@ -201,7 +201,7 @@ def _is_tracked(path: Path) -> bool:
     if git is None:
         return False
     listed = [git, "ls-files", "--error-unmatch", "--", path.name]
-    return subprocess.run(listed, cwd=path.parent, capture_output=True, check=False).returncode == 0
+    return subprocess.run(listed, cwd=path.parent, capture_output=True, check=False).returncode == 0  # noqa: S603  # a fixed program, and no shell
 
 
 def _version(name: str) -> str | None:

@@ -6,14 +6,15 @@
 | `Provider` | registers a factory or value for a type |
 | `Container` | checks the dependency graph, builds instances, overrides them |
 | `Scope` | the instances of one request or job |
-| `Lifetime` | singleton, request or transient |
+| `Scopes` | opens scopes for streams, WebSockets and background work |
+| `Lifetime` | singleton, request, handler or transient |
 
 Its errors are in `kick.di.errors`.
 """
 
 from kick.di.container import Container, Resolver
 from kick.di.provider import Provider
-from kick.di.scope import Scope
+from kick.di.scope import Scope, Scopes
 from kick.di.service import Lifetime, ScopeName, Service
 
-__all__ = ["Container", "Lifetime", "Provider", "Resolver", "Scope", "ScopeName", "Service"]
+__all__ = ["Container", "Lifetime", "Provider", "Resolver", "Scope", "ScopeName", "Scopes", "Service"]

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple, TypeVar, get_origin, overload
 
 from kick.di.check import Check
 from kick.di.errors import outside_scope, override_by_class, undeclared_seed
-from kick.di.graph import Found, Graph, shortest
+from kick.di.graph import FindPart, Found, Graph, shortest
 from kick.di.naming import type_name
 from kick.di.plan import Plan, Planner
 from kick.di.provider import Provider, hashed
 from kick.di.recipe import Recipe
-from kick.di.scope import Scope
+from kick.di.scope import Scope, Scopes
 from kick.di.service import Lifetime
 from kick.di.singletons import Singletons, State
 from kick.errors import KickError, raise_all
@@ -39,7 +39,8 @@ class Container:
     `providers` are classes (registered under themselves), provider functions (under the type that they return or
     yield), `Provider`s, and any other objects (under their type). `seeds` are types that each scope receives from
     outside, such as the context of the request. `inner` are keys that no error message suggests. `advice` returns the
-    fix for a type that has no provider. A class with `@Service` need not be listed.
+    fix for a type that has no provider. A class with `@Service` need not be listed. `Scopes` is always provided.
+    `parts` finds parameters of providers that are filled with a part of a seed, such as the query of the request.
 
     Keys are types: `X` or `Annotated[X, "qualifier"]`. `X | None` is `None` if nobody provides X. `list[X]` has an
     instance of every provider of X, in the order of registration.
@@ -65,8 +66,10 @@ class Container:
         seeds: Iterable[Any] = (),
         inner: Iterable[Any] = (),
         advice: Callable[[Any], str | None] | None = None,
+        parts: FindPart | None = None,
     ) -> None:
-        self._graph = Graph(providers, seeds, inner)
+        own = Provider(Scopes, value=Scopes(self.scope))
+        self._graph = Graph([*providers, own], seeds, [*inner, Scopes], parts)
         self._advice = advice
         self._required: dict[tuple[str, str | None], list[Any]] = {}  # by place, because a key need not be hashable
         self._problems: list[KickError] | None = None
@@ -154,6 +157,15 @@ class Container:
         (True, False)
         """
         return bool(self._graph.dependents(self._graph.find(key).recipes, needed))
+
+    def parts_of(self, keys: Iterable[Any]) -> list[Any]:
+        """Return the `detail` of each part of a seed that some types need, at any depth.
+
+        >>> Container([Provider(int, value=1)]).parts_of([int])
+        []
+        """
+        recipes = [recipe for key in keys for recipe in self._graph.find(key).recipes]
+        return [part.detail for part in dict.fromkeys(part for recipe in recipes for part in self._graph.parts(recipe))]
 
     async def start(self) -> None:
         """Build all registered and required singletons, each after its dependencies.

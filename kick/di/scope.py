@@ -1,9 +1,9 @@
-"""Scope: the instances of one request or job, and their clean-ups."""
+"""Scope: the instances of one request or job, and their clean-ups. `Scopes` opens scopes."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from types import AsyncGeneratorType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar, overload
@@ -149,6 +149,52 @@ class Scope:
             if waiting is None:
                 waiting = self.pending[recipe] = anyio.Event()
             await waiting.wait()
+
+
+class Scopes:
+    """Opens scopes of their own for streams, WebSockets and background work. Every application provides it.
+
+    A stream or WebSocket may last for hours. It should not hold a database session for that long, but open a scope for
+    each piece of work:
+
+    >>> from kick import Controller, RequestContext, Response, ServerSentEvent, Get
+    >>> class Orders:
+    ...     async def changed(self) -> list[int]: ...
+    >>> @Controller("/orders")
+    ... class OrderController:
+    ...     @Get("/events")
+    ...     async def events(self, ctx: RequestContext, scopes: Scopes) -> Response:
+    ...         async def events():
+    ...             while True:
+    ...                 async with scopes.open() as scope:
+    ...                     orders = await scope.get(Orders)
+    ...                     changed = await orders.changed()
+    ...                 yield ServerSentEvent(data=changed)
+    ...         return ctx.sse(events())
+    """
+
+    def __init__(self, open_scope: Callable[[Mapping[Any, Any] | None], Scope]) -> None:
+        self._open = open_scope
+
+    def open(self, seeds: Mapping[Any, Any] | None = None) -> Scope:
+        """Open a scope with `async with`. Everything in it ends with the block, with scope `handler` too.
+
+        `seeds` are values from outside. Providers that need the request get it with `{RequestContext: ctx}`.
+
+        Raises `KickError`: `di-undeclared-seed` for any other type.
+
+        >>> import asyncio
+        >>> from kick.di import Container
+        >>> async def job(scopes: Scopes) -> str:
+        ...     async with scopes.open() as scope:
+        ...         return await scope.get(str)
+        >>> async def main() -> str:
+        ...     container = Container(["hello"])
+        ...     return await job(await container.get(Scopes))
+        >>> asyncio.run(main())
+        'hello'
+        """
+        return self._open(seeds)
 
 
 def shielded_from(error: BaseException | None) -> AbstractContextManager[Any]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from kick.exceptions import UnsupportedMediaType as UnsupportedMediaType
     from kick.exceptions import URITooLong as URITooLong
     from kick.http.context.context import RequestContext as RequestContext
+    from kick.http.exception_handlers import ExceptionHandler as ExceptionHandler
+    from kick.http.exception_handlers import OnError as OnError
     from kick.http.handlers.parameters import Body as Body
     from kick.http.handlers.parameters import Cookie as Cookie
     from kick.http.handlers.parameters import FromBody as FromBody
@@ -95,6 +97,7 @@ else:
                 "UnsupportedMediaType",
             ),
             "kick.http.context.context": ("RequestContext",),
+            "kick.http.exception_handlers": ("ExceptionHandler", "OnError"),
             "kick.http.handlers.parameters": (
                 "Body",
                 "Cookie",

@@ -228,6 +228,16 @@ def unbound_path_parameter(name: str, path: str, place: str) -> KickError:
     )
 
 
+def provider_path_parameter(name: str, path: str, place: str, provider: str) -> KickError:
+    """Return the error for a provider that takes a path parameter which the route does not have."""
+    below = f"{path.rstrip('/')}/{{{name}}}"
+    return KickError(
+        "provider-path",
+        cause=f"{provider} takes the path parameter {name!r}, but {place} needs it, whose path {path!r} has none.",
+        fix=f"Name it in the path: `{below}`; or give the parameter a default.",
+    )
+
+
 def untyped_parameter(name: str, place: str) -> KickError:
     """Return the error for a handler parameter without a type."""
     hint = {"body": "dict[str, str]", "query": "dict[str, str]"}.get(name, "YourService")

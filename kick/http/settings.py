@@ -13,6 +13,7 @@ from kick.http.request.body import DEFAULT_LIMIT
 from kick.http.response.sse import Hearts
 from kick.http.routing.trailing_slash import TrailingSlash
 from kick.http.routing.urls import URLs
+from kick.http.validation.encoding import Encode, encode_json
 from kick.shutdown import Shutdown
 from kick.signing import CookieSigner
 
@@ -63,6 +64,8 @@ class Settings(msgspec.Struct):
     exception_handlers: Mapping[type[Exception], Callable[[Any, Any], Awaitable[Any]]] = {}
     on_error: Callable[[Any, Exception], object] | None = None
     reraise_errors: bool = False
+    encode: Encode = encode_json
+    """Writes values as JSON, with the encoders of the application."""
     shared: dict[str, Any] = {}
 
     def report(self, ctx: Any, error: Exception) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from starlette.exceptions import HTTPException
 
-from kick.errors import KickError
+from kick.errors import KickError, PicklableError
 from kick.exceptions import Conflict, ServiceUnavailable
 
 
@@ -114,7 +114,7 @@ class SessionEnded(Conflict, HTTPException):  # type: ignore[misc]
         self.status_code = self.status
 
 
-class SessionTooLarge(ValueError):
+class SessionTooLarge(PicklableError, ValueError):
     """The session has more data than `max_size` allows. Nothing was written."""
 
     def __init__(self, size: int, limit: int, largest: str) -> None:
@@ -124,7 +124,7 @@ class SessionTooLarge(ValueError):
         )
 
 
-class SessionClosed(RuntimeError):
+class SessionClosed(PicklableError, RuntimeError):
     """A write to a session that can no longer be stored. It is raised by the write itself."""
 
     def __init__(self, reason: str) -> None:

@@ -13,8 +13,6 @@ import secrets
 from hashlib import sha256
 from typing import Final
 
-import msgspec
-
 from kick.signing import base64url
 
 TAG_LENGTH: Final = 4
@@ -60,16 +58,28 @@ def fingerprint(key: str) -> str:
     return key[7:15]
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """Session id from a cookie with a valid signature."""
+class Claim:
+    """Session id from a cookie with a valid signature. It is not a Struct, so no encoder writes the id."""
 
-    session_id: str
-    key: str
-    """The key under which stores know it."""
-    is_current: bool
-    """`False` for a cookie with an older secret or name, which is issued again."""
-    rank: int = 0
-    """0 for the cookie's own name; otherwise the position among the names that it replaces, from 1."""
+    __slots__ = ("is_current", "key", "rank", "session_id")
+
+    def __init__(self, session_id: str, key: str, *, is_current: bool, rank: int = 0) -> None:
+        self.session_id = session_id
+        self.key = key
+        """The key under which stores know the session."""
+        self.is_current = is_current
+        """`False` for a cookie with an older secret or name, which is issued again."""
+        self.rank = rank
+        """0 for the cookie's own name; otherwise the position among the names that it replaces, from 1."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Claim) and self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self.session_id)
+
+    def _fields(self) -> tuple[object, ...]:
+        return (self.session_id, self.is_current, self.rank)
 
     def __repr__(self) -> str:
         return f"<Claim {fingerprint(self.key)}>"

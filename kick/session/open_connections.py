@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, Final, TypeAlias
 
@@ -64,7 +65,9 @@ class _InLoop:
         watched.ends[token] = end
         if self._task is None or self._task.done():
             self._task = self.loop.create_task(self._check_again_and_again())
-        if self._connections.is_recent(watched.key):  # between the load and now: ended, or given another id
+        if (
+            watched.key in self._connections.recent or watched.principal in self._connections.recent
+        ):  # between the load and now: ended, or given another id
             self.check_soon([watched])
         return lambda: self._remove(watched, token)
 
@@ -166,32 +169,32 @@ class Connections:
         self.load = load
         self.now = now
         self.interval = interval
-        self._loops: dict[asyncio.AbstractEventLoop, _InLoop] = {}
-        self._recent: dict[str, None] = {}
-        """The keys that this process has ended or renamed, the last `RECENT` of them."""
+        self.loops: dict[asyncio.AbstractEventLoop, _InLoop] = {}
+        """Empty while no connection was ever opened, so nothing is to be told."""
+        self.recent: deque[str] = deque(maxlen=RECENT)
+        """Keys that this process has ended or renamed, and principals that it has revoked, for connections that are
+        just being opened."""
 
     @property
     def count(self) -> int:
         """The number of sessions that have open connections."""
-        return sum(len(each.sessions) for each in list(self._loops.values()))
+        return sum(len(each.sessions) for each in list(self.loops.values()))
 
     def add(self, session_id: str, record: Record, end: End) -> Callable[[], None]:
         """Call `end` once when the session has ended; return a function that cancels this."""
         loop = asyncio.get_running_loop()
-        here = self._loops.get(loop)
+        here = self.loops.get(loop)
         if here is None:
-            here = self._loops[loop] = _InLoop(self, loop)
+            here = self.loops[loop] = _InLoop(self, loop)
         return here.add(session_id, record, end)
 
     def ended(self, key: str) -> None:
         """Tell the connections of a session that this process has ended."""
-        self._remember(key)
         for here in self._open_loops():
             self._post(here, here.end, key)
 
     def renamed(self, key: str, session_id: str) -> None:
         """Go on under the id that this process has given to a session by a rotation."""
-        self._remember(key)
         for here in self._open_loops():
             self._post(here, here.follow, key, session_id)
 
@@ -200,28 +203,17 @@ class Connections:
 
         `keys` are those that the store had under this principal: a login may be younger than a connection.
         """
-        for key in keys:
-            self._remember(key)
+        self.recent.extend([principal, *keys])
         for here in self._open_loops():
             if here.loop is asyncio.get_running_loop():
                 await here.check(here.of(principal, keys))
             else:
                 self._post(here, here.check_of, principal, keys)
 
-    def is_recent(self, key: str) -> bool:
-        """Return whether this process may just have ended or renamed a session."""
-        return key in self._recent
-
-    def _remember(self, key: str) -> None:
-        self._recent.pop(key, None)
-        self._recent[key] = None
-        while len(self._recent) > RECENT:
-            self._recent.pop(next(iter(self._recent)), None)
-
     def _open_loops(self) -> list[_InLoop]:
-        for loop in [each for each in list(self._loops) if each.is_closed()]:
-            self._loops.pop(loop, None)
-        return list(self._loops.values())
+        for loop in [each for each in list(self.loops) if each.is_closed()]:
+            self.loops.pop(loop, None)
+        return list(self.loops.values())
 
     def _post(self, here: _InLoop, call: Callable[..., None], *arguments: Any) -> None:
         """Call a function in its event loop: immediately if this loop is running."""
@@ -231,7 +223,7 @@ class Connections:
             else:
                 here.loop.call_soon_threadsafe(call, *arguments)
         except RuntimeError:  # the other loop was just closed, and its connections with it
-            self._loops.pop(here.loop, None)
+            self.loops.pop(here.loop, None)
 
 
 def connections_of(store: Any, load: Load, now: Callable[[], float], interval: float) -> Connections:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 
 from typing_extensions import TypeVar
 
-from kick.session.csrf_token import draw_token
+from kick.errors import OfRequest
+from kick.session.csrf_token import digest_of, draw_token, masked
 from kick.session.data.flash import Flash
 from kick.session.data.mapping import SessionData
-from kick.session.data.reserved import LIFE, TOKEN, Reserved
+from kick.session.data.reserved import LIFE, Reserved
 from kick.session.ids import fingerprint
 from kick.session.operations import Operations
 from kick.session.options import Duration
@@ -24,7 +25,7 @@ else:
     DataT = TypeVar("DataT", default=Any)
 
 
-class Session(MutableMapping[str, Any], Generic[DataT]):
+class Session(OfRequest, MutableMapping[str, Any], Generic[DataT]):
     """The session of a request: `ctx.session`.
 
     | | |
@@ -106,12 +107,19 @@ class Session(MutableMapping[str, Any], Generic[DataT]):
         """The CSRF token of this session: put it into pages, so that their requests can send it to `csrf()`.
 
         Each read returns another token. All of them are valid until the id changes, by `regenerate()`, `rotate()` or a
-        login. Reading it writes nothing, except that a new session is stored.
+        login. Reading it writes nothing. Without a session, the token belongs to a cookie of its own, and is valid
+        until a session begins.
         """
-        self._state.touch()
-        if self._state.status is Status.NEW:
-            self.reserved[TOKEN] = True
-        return draw_token(self.id)
+        state = self._state
+        state.touch()
+        if state.status is not Status.NEW or self._operations.will_store(state):
+            return draw_token(self.id)
+        if state.token is None:
+            came = self._operations.options.token.read(state.scope["headers"])
+            # The id is the one that the session gets if this request stores it after all.
+            state.handed_out(digest_of(self.id) if came is None else came, is_new=came is None)
+            assert state.token is not None  # noqa: S101  # what the type checker cannot see
+        return masked(state.token)
 
     @property
     def is_new(self) -> bool:

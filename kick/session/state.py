@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from kick.errors import OfRequest
 from kick.session.data.flash import Flash
 from kick.session.data.mapping import Contents, OpenContents, Refusal
 from kick.session.data.reserved import LIFE, LIFE_FIELD, Reserved
@@ -47,7 +48,7 @@ class CookieAction(enum.Enum):
     REMOVE = "remove"
 
 
-class SessionState:
+class SessionState(OfRequest):
     """State of the session of one request.
 
     Other objects may read the attributes, but only the methods change them. Each method is named after an event:
@@ -100,6 +101,10 @@ class SessionState:
     """No handler runs, so no new session is stored."""
     is_deliberate: bool = False
     """The handler has asked for a new session, by `regenerate()` or a login."""
+    token: bytes | None = None
+    """The digest of the CSRF tokens that were handed out while the request had no session."""
+    token_is_new: bool = False
+    """No cookie of the request has this digest."""
     rivals: Collection[str] = ()
     """The keys of other living sessions whose cookies the request has."""
     replaced: Collection[str] = ()
@@ -254,6 +259,10 @@ class SessionState:
         """Note that the request has cookies with former names."""
         self.replaced = names
 
+    def handed_out(self, token: bytes, *, is_new: bool) -> None:
+        """Note that a page has a CSRF token that belongs to no session."""
+        self.token, self.token_is_new = token, is_new
+
     def restricted(self, *, begins: bool) -> None:
         """Do not extend the session in this request. With `begins=False`, store no new session either."""
         self.is_passive = True
@@ -298,7 +307,7 @@ class SessionState:
         `now` is the new time of last use, or `None` to keep the old. `only` is the key that the change was about; other
         changes of the request are still pending then.
         """
-        assert self.record is not None
+        assert self.record is not None  # noqa: S101  # what the type checker cannot see
         principal = change.principal
         if principal is KEEP and now is None:
             self.record = replace(self.record, expires_at=answer.expires_at)
@@ -349,7 +358,7 @@ class SessionState:
         new_deadline: float | None,
     ) -> None:
         """Note that the store has moved the record to a new id, with the fields of `keep` or all of them."""
-        assert self.record is not None
+        assert self.record is not None  # noqa: S101  # what the type checker cannot see
         self.id, self.key, self.cookie = new_id, new_key, CookieAction.SEND
         self.record = replace(
             self.record,
@@ -364,7 +373,7 @@ class SessionState:
 
     def followed(self, new_id: str, *, now: float) -> None:
         """Continue with the id that another request has given to the session. Its cookie needs a confirmation."""
-        assert self.record is not None
+        assert self.record is not None  # noqa: S101  # what the type checker cannot see
         self.id, self.key = new_id, key_of(new_id)
         self.record = replace(self.record, issued_at=now)
         self.cookie = CookieAction.CONFIRM

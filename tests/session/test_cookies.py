@@ -195,6 +195,7 @@ NASTY: list[Callable[[int], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("header", NASTY)
 async def test_reading_is_linear_in_the_length_of_the_header(header: Callable[[int], str]) -> None:
     site = Site()

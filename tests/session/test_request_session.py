@@ -171,7 +171,7 @@ class TestWhatADictDoes:
 
     def test_operators_and_copies(self, site: Any, watched: Watched, visiting: Visiting) -> None:
         def operate(data: Any) -> Any:
-            duplicates = [data.copy(), copy.copy(data), copy.deepcopy(data), pickle.loads(pickle.dumps(data)), {**data}]
+            duplicates = [data.copy(), copy.copy(data), copy.deepcopy(data), pickle.loads(pickle.dumps(data)), {**data}]  # noqa: S301  # what the test itself has pickled
             duplicates[2]["cart"]["items"].append("only here")
             assert [type(each) for each in duplicates] == [dict] * 5
             both = data | {"b": 2}, {"z": 0, "b": 2} | data

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from kick.concurrency import Threads
 from kick.http.response.streaming import Ending, Reason, StreamResponse, close
-from kick.http.validation.serialization import encode_json
+from kick.http.validation.encoding import Encode, encode_json
 from kick.shutdown import Shutdown
 
 HEARTBEAT: Final = 15.0
@@ -37,8 +37,11 @@ class ServerSentEvent(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None
     retry: int | None = None
 
-    def encode(self) -> bytes:
-        """Return the event as it is sent. A line break in `event` or `id` is left out: it would end the field."""
+    def encode(self, to_json: Encode = encode_json) -> bytes:
+        """Return the event as it is sent, its data written by `to_json`.
+
+        A line break in `event` or `id` is left out: it would end the field.
+        """
         lines: list[str] = []
         if self.event is not None:
             lines.append(f"event: {_one_line(self.event)}")
@@ -46,7 +49,7 @@ class ServerSentEvent(msgspec.Struct, frozen=True, kw_only=True):
             lines.append(f"id: {_one_line(self.id)}")
         if self.retry is not None:
             lines.append(f"retry: {int(self.retry)}")
-        text = self.data if isinstance(self.data, str) else encode_json(self.data).decode()
+        text = self.data if isinstance(self.data, str) else to_json(self.data).decode()
         lines += [f"data: {line}" for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
         return ("\n".join(lines) + "\n\n").encode("utf-8", "replace")
 
@@ -63,6 +66,8 @@ class EventStream(StreamResponse):
 
     watch: Callable[[Callable[[], None]], Callable[[], None]] | None = None
     """Takes what ends the stream with its session, and returns what takes that back: `Session.on_end`."""
+    encode: Encode = staticmethod(encode_json)
+    """Writes the data of an event as JSON."""
 
     def __init__(
         self,
@@ -103,7 +108,7 @@ class EventStream(StreamResponse):
                 if self._first:
                     await line.send(self._first)
                 async for event in events:
-                    await line.send(_encoded(event))
+                    await line.send(_encoded(event, self.encode))
         except BaseException:
             await close(events)
             raise
@@ -216,8 +221,8 @@ class Hearts:
         return heart
 
 
-def _encoded(event: Event) -> bytes:
-    return event.encode() if isinstance(event, ServerSentEvent) else ServerSentEvent(data=event).encode()
+def _encoded(event: Any, to_json: Encode) -> bytes:
+    return (event if isinstance(event, ServerSentEvent) else ServerSentEvent(data=event)).encode(to_json)
 
 
 def _one_line(text: str) -> str:

@@ -108,7 +108,7 @@ class Handshake:
         await self._decided.wait()
         if self._refusal is not None:
             raise self._refusal
-        assert self._accepted is not None
+        assert self._accepted is not None  # noqa: S101  # what the type checker cannot see
         ctx.response = self._accepted
         return self._accepted
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from kick.errors import OfRequest
 from kick.session.data.values import UnreadableValue, decode, encode
 
 LOGIN: Final = "login"
 """The user who is logged in, since when and with which roles: see `kick.auth`."""
-
-TOKEN: Final = "csrf"
-"""Notes that a CSRF token of the session was read, so the session must be stored."""
-
-TOKEN_FIELD: Final = "$csrf"
 
 LIFE: Final = "life"
 """The own lifetime of a session in seconds, and of its cookie: `session.max_age`, `session.persistent`."""
@@ -27,7 +23,7 @@ OWED_FIELD: Final = "$cookie"
 """The field in which a WebSocket notes that it has extended the session, so the next response sends the cookie."""
 
 
-class ReservedFields:
+class ReservedFields(OfRequest):
     """Fields of a record whose names begin with a prefix; the application does not see them among its data."""
 
     __slots__ = ("_before_write", "_changed", "_prefix", "_stored")

@@ -22,6 +22,8 @@ from uuid import UUID
 
 import msgspec
 
+from kick.errors import PicklableError
+
 MAX_DEPTH: Final = 64
 """The number of levels to which lists and dicts may be nested."""
 
@@ -37,7 +39,7 @@ MARK: Final = b'"$"'
 """Marks the encoding of a type that JSON lacks."""
 
 
-class UnstorableValue(TypeError):
+class UnstorableValue(PicklableError, TypeError):
     """A value that cannot be stored. The message names its place: `data['cart'][0]`."""
 
     def __init__(self, place: str, reason: str) -> None:

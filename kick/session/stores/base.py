@@ -54,6 +54,9 @@ class Record(msgspec.Struct, frozen=True):
     """The moment that nothing extends; `None` for no such moment."""
     principal: str | None = None
 
+    def __repr__(self) -> str:  # without the values: it may be logged
+        return f"<Record {sorted(self.fields)} until {self.expires_at:.0f}>"
+
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """A change of a record, made as a whole or not at all: first deletions, then values, then increments.
@@ -71,6 +74,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     principal: str | Keep | None = KEEP
     expect: Mapping[str, bytes | None] = {}
     """The encoded value that each of these keys must have in the store; `None` for a key that must not be there."""
+
+    def __repr__(self) -> str:  # without the values, as of a record
+        return f"<Change sets {sorted(self.set)}, deletes {sorted(self.delete)}, increments {sorted(self.increment)}>"
 
     def fits(self, fields: Mapping[str, bytes]) -> bool:
         """Return whether the fields of a record are as expected.

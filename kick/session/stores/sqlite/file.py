@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from kick.errors import PicklableError
 from kick.session.stores.sqlite.rows import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, Rows
 
 logger: Final = logging.getLogger("kick.session")
@@ -34,7 +35,7 @@ CHECKPOINT_PAGES: Final = 4000
 _creating: Final = threading.Lock()
 
 
-class DatabaseUnusable(OSError):
+class DatabaseUnusable(PicklableError, OSError):
     """A file that cannot be used as a store of sessions."""
 
     def __init__(self, path: Path, reason: object) -> None:
@@ -42,7 +43,7 @@ class DatabaseUnusable(OSError):
         super().__init__(f"the session database {path} cannot be used: {reason}")
 
 
-class DatabaseLocked(TimeoutError):
+class DatabaseLocked(PicklableError, TimeoutError):
     """Another process holds the lock of the file, and has held it for longer than `busy_timeout`."""
 
     def __init__(self, path: Path, waited: float) -> None:
@@ -211,10 +212,12 @@ class SessionFile:
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
     def _is_new(self, connection: sqlite3.Connection) -> bool:
+        # The tables come first: another process may write them, and with them both numbers, between two of these reads.
+        has_tables = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if application_id != APPLICATION_ID:
-            if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            if has_tables:
                 raise DatabaseUnusable(self.path, "it holds something else; give the sessions a file of their own")
             return True
         if version != SCHEMA_VERSION:

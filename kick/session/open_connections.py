@@ -65,9 +65,8 @@ class _InLoop:
         watched.ends[token] = end
         if self._task is None or self._task.done():
             self._task = self.loop.create_task(self._check_again_and_again())
-        if (
-            watched.key in self._connections.recent or watched.principal in self._connections.recent
-        ):  # between the load and now: ended, or given another id
+        recent = self._connections.recent
+        if watched.key in recent or watched.principal in recent:  # it may have ended between its load and now
             self.check_soon([watched])
         return lambda: self._remove(watched, token)
 

@@ -702,6 +702,38 @@ ROWS = [
         ask={"target": "/x/ada"},
     ),
     Row(
+        "background-parameter",
+        handler(
+            "async def show(self, ctx: RequestContext)",
+            before="async def record(name: str): ...",
+            body='ctx.background(record); return "works"',
+        ),
+        "does not pass 'name', and nobody provides str.",
+        {"ctx.background(record)": "{0}"},
+    ),
+    Row(
+        "background-resource",
+        app(
+            """
+from collections.abc import Iterator
+class Db: ...
+def open_db() -> Iterator[Db]: yield Db()
+class Users:
+    def __init__(self, db: Db) -> None: self.db = db
+async def task(users: Users): ...
+@Controller("/x")
+class XController:
+    @Get()
+    async def show(self, ctx: RequestContext, users: Users):
+        ctx.background(task, users)
+        return "works"
+""",
+            "bootstrap(modules, providers=[open_db, Users])",
+        ),
+        "ctx.background(task, ...) is given Users of this request, which is closed before the task runs",
+        {"async def task(users: Users)": "{0}", "ctx.background(task, users)": "{1}"},
+    ),
+    Row(
         "provider-path",
         app(
             """

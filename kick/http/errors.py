@@ -10,6 +10,7 @@ from typing import Final, TypeGuard
 from starlette.middleware import Middleware as ASGIMiddleware
 
 from kick.di.hints import takes
+from kick.di.naming import snake_name
 from kick.errors import KickError
 
 _PLAIN: Final = (str, int, float, bool, bytes, dict, list, tuple, set, frozenset, type(None))
@@ -235,6 +236,28 @@ def provider_path_parameter(name: str, path: str, place: str, provider: str) -> 
         "provider-path",
         cause=f"{provider} takes the path parameter {name!r}, but {place} needs it, whose path {path!r} has none.",
         fix=f"Name it in the path: `{below}`; or give the parameter a default.",
+    )
+
+
+def background_parameter(function: str, parameter: str, hint: str | None) -> KickError:
+    """Return the error for a parameter of a background task that is neither passed nor provided."""
+    provide = f"; or provide its type: `providers=[{hint}]`" if hint else "; or give it the type of something provided"
+    return KickError(
+        "background-parameter",
+        cause=f"ctx.background({function}, ...) does not pass {parameter!r}, and nobody provides {hint or 'it'}.",
+        fix=f"Pass it: `ctx.background({function}, {parameter}=...)`{provide}.",
+    )
+
+
+def closed_resource(name: str, function: str) -> KickError:
+    """Return the error for a background task that is given something of the request that is closed by then."""
+    parameter = snake_name(name)
+    return KickError(
+        "background-resource",
+        cause=f"ctx.background({function}, ...) is given {name} of this request, which is closed before the task runs: "
+        "what the task writes to it would be lost.",
+        fix=f"Let the function take its own, which is passed to it: `async def task({parameter}: {name})` and "
+        "`ctx.background(task)`.",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from kick.concurrency import Threads
+from kick.di import Container
 from kick.http.request.body import DEFAULT_LIMIT
 from kick.http.response.sse import Hearts
 from kick.http.routing.trailing_slash import TrailingSlash
@@ -67,6 +68,8 @@ class Settings(msgspec.Struct):
     encode: Encode = encode_json
     """Writes values as JSON, with the encoders of the application."""
     shared: dict[str, Any] = {}
+    container: Container | None = None
+    """The container of the application, for background tasks."""
 
     def report(self, ctx: Any, error: Exception) -> None:
         """Call `on_error` with an exception that nothing has handled. If `on_error` fails, this is logged.

@@ -63,12 +63,9 @@ def endpoint_of(
     may_read = not plan.info.stream and plan.info.method not in WITHOUT_BODY
     watches = plan.info.cancel_on_disconnect  # which drops an unread body
     reads = may_read and (takes_body or bool(scoped) or watches)
-    if scoped and reads:
-        return _with_scope(plan, container, call, respond, scoped, reads=True, watches=watches)
     if scoped:
-        endpoint = _with_scope(plan, container, call, respond, scoped, reads=False, watches=False)
-    else:
-        endpoint = _without_scope(plan, container, call, respond, reads=reads and not watches)
+        return _with_scope(plan, container, call, respond, scoped, reads=reads, watches=watches)
+    endpoint = _without_scope(plan, container, call, respond, reads=reads and not watches)
     if watches:
         endpoint = _watched(endpoint)
     return _reading(endpoint) if reads and watches else endpoint
@@ -178,7 +175,7 @@ def _with_scope(
     run = _watched(handle) if watches else handle
 
     async def endpoint(ctx: RequestContext[Any]) -> Response:
-        scope = container.new_scope({RequestContext: ctx})
+        ctx.resources = scope = container.new_scope({RequestContext: ctx})
         try:
             arguments: dict[str, Any] = {}
             for name, resolve, awaits in scoped:
@@ -187,8 +184,10 @@ def _with_scope(
                 await ctx.read()
             response = await run(ctx, arguments)
         except BaseException as error:
+            ctx.resources = None  # a reference in a circle would wait for the garbage collector
             await end_scope(scope.aclose(error), ctx)
             raise
+        ctx.resources = None
         if _is_plain(response):
             await end_scope(scope.aclose(), ctx)
             return response

@@ -850,7 +850,7 @@ class XController:
         handler("async def show(self, ctx: RequestContext)", body='return ctx.render("works.html")').replace(
             "bootstrap(modules)", 'bootstrap(modules, templates="pages")'
         ),
-        "bootstrap(templates='pages'): there is no such folder",
+        "bootstrap(templates='pages'): this folder does not exist",
         {'templates="pages"': "{0}"},
     ),
     *[

@@ -30,7 +30,7 @@ class Templates(Protocol):
         ...
 
     def add_functions(self, functions: Mapping[str, Callable[[Mapping[str, Any]], Any]]) -> None:
-        """Let all templates call these; each is given the values of the page."""
+        """Add functions to all templates. Each is called with the values of the page."""
         ...
 
 
@@ -55,7 +55,7 @@ class Settings(msgspec.Struct):
     templates: Templates | None = None
     trailing_slash: TrailingSlash = "strict"
     urls: URLs | None = None
-    """The addresses of the routes by name, for `ctx.url_for()`."""
+    """The URLs of the routes by name, for `ctx.url_for()`."""
     shutdown: Shutdown = msgspec.field(default_factory=Shutdown)
     threads: Threads = msgspec.field(default_factory=Threads)
     health: Callable[[], list[tuple[str, Callable[[], Any]]]] = list
@@ -75,7 +75,7 @@ class Settings(msgspec.Struct):
     """The container of the application, for background tasks."""
 
     def report(self, ctx: Any, error: Exception) -> None:
-        """Tell `on_error` of an exception that nothing handled. An error of its own is logged.
+        """Call `on_error` with an exception that nothing has handled. If `on_error` fails, this is logged.
 
         >>> Settings(on_error=lambda ctx, error: print(repr(error))).report(None, ValueError())
         ValueError()

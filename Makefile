@@ -28,7 +28,7 @@ ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
-.PHONY: help demo dev test test-long test-all test-busy check quick nightly test-versions dist lint types mypy pyright \
+.PHONY: help demo dev test test-long test-all test-busy audit check quick nightly test-versions dist lint types mypy pyright \
 	unit format programs clean \
 	bench bench-session bench-micro bench-growth
 
@@ -46,7 +46,10 @@ test: programs lint types ## lint, types, and all tests but the long ones (5 min
 test-long: programs .venv/.dev ## the long tests: with `make test`, everything but the nightly ones
 	$(PYTEST) $(PARALLEL) -m "long and not nightly" $(ARGS)
 
-test-all: test test-long ## both
+test-all: test test-long audit ## both, and the audit
+
+audit: .venv-audit/.ready ## look up the pinned dependencies in the advisories of Python packages
+	.venv-audit/bin/python -m tools.audit
 
 check: .venv/.dev ## for in between: lint, types, the tests that need no server, browser or process (a minute)
 	@$(MAKE) --no-print-directory --jobs 4 SIDE_BY_SIDE=1 quick pyright mypy lint
@@ -105,7 +108,7 @@ programs: ## see that redis-server and chromium are there, install them where th
 	@sh tests/support/system_packages.sh
 
 clean: ## remove the virtual environment and what the tools left behind
-	rm -rf .venv .venv-bench benchmarks/apps/node/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-audit .venv-bench benchmarks/apps/node/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.pip: constraints.txt
@@ -127,6 +130,11 @@ clean: ## remove the virtual environment and what the tools left behind
 
 .venv/.dev: .venv/.pip pyproject.toml constraints.txt
 	$(KICK) --editable '.[all]' --group dev
+	@touch $@
+
+.venv-audit/.ready: .venv/.pip constraints.txt
+	"$(PYTHON)" -m venv .venv-audit
+	.venv-audit/bin/python -m pip --disable-pip-version-check install --quiet pip-audit==2.10.1
 	@touch $@
 
 .venv-bench/.peers: .venv/.pip pyproject.toml benchmarks/constraints.txt benchmarks/apps/node/package.json

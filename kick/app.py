@@ -12,7 +12,7 @@ from starlette.middleware import Middleware as ASGIMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import kick.http
-from kick.assembly import Assembly, Chain, advice_for, body_limit_problem, collector_paused
+from kick.assembly import Assembly, Chain, body_limit_problem, collector_paused
 from kick.concurrency import DEFAULT_THREADS, threads_of, threads_problem
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
@@ -37,6 +37,7 @@ from kick.http.sending import end_request, send_response
 from kick.http.settings import Settings
 from kick.http.templates import JinjaTemplates, templates_of
 from kick.http.unmatched import unmatched
+from kick.http.validation.encoding import Encoders, JSONEncoder, encode_json, encoder_problem
 from kick.http.websocket.scope import as_request
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
 from kick.middleware.access_log.log import AccessLog, LogFormat
@@ -387,6 +388,7 @@ def bootstrap(
     exception_handlers: Mapping[type[Exception], ExceptionHandler] | None = None,
     on_error: OnError | None = None,
     reraise_errors: bool = False,
+    encoders: Encoders | None = None,
 ) -> App:
     """Assemble an application, and check its whole set-up.
 
@@ -415,6 +417,8 @@ def bootstrap(
         on_error: `def on_error(ctx, error)`, told of every exception that becomes a 500 or ends a response, a WebSocket
             or a background task.
         reraise_errors: raise such an exception again after the 500, for `asgi_middleware` that reports errors.
+        encoders: `{Money: lambda money: str(money.amount)}`: functions that return the JSON form of a value, each for a
+            class and its subclasses; the nearest class counts. What they return is encoded in turn.
 
     >>> from kick.http import Controller, Get
     >>> @Controller("/hello")
@@ -437,7 +441,8 @@ def bootstrap(
     )
     options = [slash_problem(trailing_slash), lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)]
     problems += handler_problems(exception_handlers or {}, on_error)
-    problems += filter(None, [body_limit_problem(max_body, "bootstrap()"), *stack.problems, *options])
+    wrong_encoders = encoder_problem(encoders)
+    problems += filter(None, [wrong_encoders, body_limit_problem(max_body, "bootstrap()"), *stack.problems, *options])
     assembly = Assembly(usable, with_standard(middleware), prefix)
     http_settings = Settings(
         max_body=max_body,
@@ -449,19 +454,18 @@ def bootstrap(
         exception_handlers=exception_handlers or {},
         on_error=on_error,
         reraise_errors=reraise_errors,
+        encode=JSONEncoder({} if wrong_encoders else encoders).encode if encoders else encode_json,
     )
     http_settings.templates = pages = templates_of(templates, problems)
     assembly.configure(http_settings)
     http_settings.page_values += [] if pages is None else pages.context
     own = [*providers, *([] if settings is None else [settings])]
     provided = [*own, *assembly.providers, *_provided(usable, providers, problems)]
-    controllers = dict.fromkeys(chain.route.controller for chain in assembly.chains)
     built: list[App] = []
-    itself = Provider(App, lambda: built[0], scope="singleton")
-    inner = [*controllers, App]
-    container = Container([*provided, *controllers, itself], seeds=[RequestContext], inner=inner, advice=advice_for)
+    container = assembly.container([*provided, Provider(App, lambda: built[0], scope="singleton")], inner=[App])
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
     raise_all(problems)
+    http_settings.container = container
     http_settings.health = lambda: [*container.health_checks(), *assembly.health]
     parts = parts_of(usable, lifespan, assembly.mounts)
     wraps = [*stack.wraps(asgi_middleware), *([reraising] if reraise_errors else [])]

@@ -30,6 +30,7 @@ from kick.http.errors import (
 from kick.http.handlers.endpoint import endpoint_of, without_body
 from kick.http.handlers.parameters import is_socket
 from kick.http.handlers.plan import CallPlan, Source
+from kick.http.handlers.provider_parameters import ProviderParameters
 from kick.http.middleware import Endpoint, Middleware
 from kick.http.mounts import BELOW_MOUNT, Mount, duplicate_mount, mount_info, mount_problem
 from kick.http.pipeline import around, for_route, guarded, is_optional, middleware_problem, uses_session
@@ -51,6 +52,7 @@ from kick.http.routing.urls import URLs
 from kick.http.routing.versions import version_problem
 from kick.http.settings import Settings
 from kick.http.uploads import File
+from kick.http.validation.encoding import Encode, encode_json
 from kick.http.websocket.errors import duplicate_socket, socket_in_http_handler
 
 
@@ -78,6 +80,7 @@ class Chain(msgspec.Struct, eq=False):
     outer: list[Any] = []
     inner: list[Any] = []
     threads: Threads = _THREADS
+    encode: Encode = encode_json
 
     def link(self, container: Container) -> Endpoint:
         """Compose the whole chain. The container must have started."""
@@ -87,6 +90,7 @@ class Chain(msgspec.Struct, eq=False):
             self.route.controller,
             in_layers=bool(self.outer or self.inner),
             threads=self.threads,
+            encode=self.encode,
         )
         outer = [layer for layer in self.outer if not is_optional(layer) or self.uses_session(container)]
         endpoint = guarded(outer, around(self.inner, handler))
@@ -109,8 +113,8 @@ class SocketChain(Chain):
         """Compose the whole chain. The container must have started."""
         from kick.http.websocket.plan import SocketPlan, socket_endpoint
 
-        assert isinstance(self.plan, SocketPlan)
-        handler = socket_endpoint(self.plan, container, self.route.controller)
+        assert isinstance(self.plan, SocketPlan)  # noqa: S101  # what the type checker cannot see
+        handler = socket_endpoint(self.plan, container, self.route.controller, to_json=self.encode)
         return guarded(self.outer, around(self.inner, handler))
 
 
@@ -163,6 +167,17 @@ class Assembly:
         """The health checks of the middleware."""
         return [item for layer in self._objects for item in layer.health.items()]
 
+    def container(self, providers: Iterable[Any], inner: Iterable[Any]) -> Container:
+        """Return the container of the providers and of all controllers."""
+        controllers = dict.fromkeys(chain.route.controller for chain in self.chains)
+        return Container(
+            [*providers, *controllers],
+            seeds=[RequestContext],
+            inner=[*inner, *controllers],
+            advice=advice_for,
+            parts=ProviderParameters({name for chain in self.chains for name in path_names(chain.route.path)}),
+        )
+
     def require(self, container: Container) -> list[KickError]:
         """Declare the dependencies of controllers and handlers to the container, and return the errors of handlers."""
         first_of = {chain.route.controller: chain.route for chain in reversed(self.chains)}
@@ -173,6 +188,7 @@ class Assembly:
             names_of.setdefault(chain.route.handler, set()).update(path_names(chain.route.path))
         for chain in self.chains:
             chain.plan.require(container, names_of[chain.route.handler])
+            chain.plan.check_parts(container, chain.route.controller)
         return list({str(each): each for chain in self.chains for each in chain.plan.problems}.values())
 
     def configure(self, settings: Settings) -> None:
@@ -182,7 +198,7 @@ class Assembly:
         settings.urls = self.urls
         self._unmatched = _without_idle_session(self._chosen(self.middleware, None))
         for chain in self.chains:
-            chain.threads = settings.threads
+            chain.threads, chain.encode = settings.threads, settings.encode
         all_served: list[Chain | Mount] = [*self.chains, *self.mounts]
         for served in all_served:
             served.outer = self._chosen(self.middleware, served.route)
@@ -433,6 +449,7 @@ def advice_for(key: Any) -> str | None:
     """
     from starlette.requests import Request  # on first use, all of them: only a mistake needs them
 
+    from kick.http.uploads import UploadFile
     from kick.http.websocket.socket import Socket
     from kick.session import Session, Sessions
 
@@ -440,5 +457,6 @@ def advice_for(key: Any) -> str | None:
         Sessions: 'Add the middleware that provides it: `middleware=[session(secret=os.environ["SESSION_SECRET"])]`.',
         Session: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.session`.",
         Request: "It belongs to a request: take `ctx: RequestContext`, and use `ctx.request`.",
+        UploadFile: "It belongs to a form: take it as a parameter of the handler, `upload: UploadFile`.",
         Socket: "It belongs to the handler of a WebSocket: take `socket: Socket` where `@WebSocket` decorates.",
     }.get(key)

@@ -18,7 +18,7 @@ from kick.http.context.context import RequestContext
 from kick.http.errors import list_problem
 from kick.http.response.base import ReadyResponse, Response
 from kick.http.routing.decorators import Controller, Get
-from kick.http.validation.serialization import encode_json
+from kick.http.validation.encoding import encode_json
 from kick.module import Module
 
 logger: Final = logging.getLogger("kick.health")

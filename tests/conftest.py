@@ -81,6 +81,7 @@ def serve_process() -> serving.ServeProcess:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # until all tests are collected: they stay
     interrupt_on_signals()
     config.pluginmanager.register(Starts(), "starts")
     if hasattr(config, "workerinput"):
@@ -96,6 +97,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish() -> None:
     """Keep what the modules of tests hold out of the collector's way: many tests run it."""
+    gc.enable()
     if "hypothesis" in sys.modules:  # its import looks at referrers, which the collector does not find afterwards
         gc.collect()
         gc.freeze()

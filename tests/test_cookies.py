@@ -91,6 +91,7 @@ def test_neighbours_are_not_disturbed(garbage: str) -> None:
     assert parse_cookies(f"kick.sid=mine;{garbage}")[0] == ("kick.sid", "mine")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     ["a=1;", ";", "=", '"', "a=\\", 'a="\\', "%", "a=%41", " ", "\t ;", "a", "\\011", 'a="b\\";', "é=é;"],

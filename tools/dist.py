@@ -31,7 +31,7 @@ from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 
 ROOT: Final = Path(__file__).parents[1]
-SECRET: Final = "a secret of the smoke test, longer than 32 bytes"
+SECRET: Final = "a secret of the smoke test, longer than 32 bytes"  # noqa: S105  # made up for the check
 IN_WHEEL: Final = ("kick/__init__.py", "kick/py.typed")
 IN_SDIST: Final = ("README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md", "pyproject.toml", "kick/py.typed", "tests")
 STARTED_WITHIN: Final = 60.0

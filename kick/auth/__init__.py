@@ -7,6 +7,7 @@ logged-in user. `Passwords` hashes passwords.
 from kick.auth.guards import Authenticated, GuardLayer, Roles, authenticated, next_page, roles
 from kick.auth.identities import Identity, identity
 from kick.auth.login import login, logout, set_roles
+from kick.auth.login_limit import LoginLimit
 from kick.auth.passwords import Passwords
 from kick.auth.user import AuthenticationLayer, authentication
 
@@ -15,6 +16,7 @@ __all__ = [
     "AuthenticationLayer",
     "GuardLayer",
     "Identity",
+    "LoginLimit",
     "Passwords",
     "Roles",
     "authenticated",

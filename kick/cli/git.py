@@ -42,6 +42,6 @@ def _succeeds(git: str, folder: Path, *arguments: str, identity: Mapping[str, st
 
 
 def _run(git: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return subprocess.run(  # noqa: S603  # a fixed program, and no shell
         [git, *arguments], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kick.app import App
     from kick.session import SessionLayer
 
-SECRET: Final = "SESSION_SECRET"
+SECRET: Final = "SESSION_SECRET"  # noqa: S105  # a name, and no secret
 
 FEWEST_CHARACTERS: Final = 10
 """Different ones in a secret; 32 random bytes have more in whatever alphabet, with all but certainty."""

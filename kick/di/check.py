@@ -23,7 +23,7 @@ from kick.di.errors import (
 from kick.di.graph import Found, Graph, Step, is_hashable
 from kick.di.hints import Unresolved
 from kick.di.naming import core, type_name
-from kick.di.recipe import Recipe
+from kick.di.recipe import Part, Recipe
 from kick.di.service import Lifetime, is_service
 from kick.di.signature import Need, Unhinted
 from kick.errors import KickError, similar
@@ -75,6 +75,8 @@ class Check:
         if recipe in self._seen:
             return
         self._seen[recipe] = None
+        if isinstance(recipe, Part) and recipe.problem is not None:
+            self._problems.append(recipe.problem)
         if recipe.factory is not None and is_abstract(core(recipe.factory)):
             self._problems.append(not_constructible(core(recipe.factory)))
             return
@@ -118,7 +120,8 @@ class Check:
         is_marked = recipe.factory is not None and is_service(core(recipe.factory))
         decorated = provider.scope is None and (is_marked or provider.written is None)
         factory = None if decorated else recipe.code
-        return Lived(type_name(recipe.key), lifetime.value, factory, may_stay=self._may_stay(recipe))
+        name = recipe.name if isinstance(recipe, Part) else type_name(recipe.key)
+        return Lived(name, lifetime.value, factory, may_stay=self._may_stay(recipe))
 
     def _follow(self, found: Found, path: tuple[Step, ...], parameter: str | None) -> None:
         has_default = bool(path) and path[-1][1].has_default

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar, get_origin, overload
 
 from kick.di.check import Check
 from kick.di.errors import outside_scope, override_by_class, undeclared_seed
-from kick.di.graph import Found, Graph, shortest
+from kick.di.graph import FindPart, Found, Graph, shortest
 from kick.di.naming import type_name
 from kick.di.plan import Plan, Planner
 from kick.di.provider import Provider, hashed
@@ -40,6 +40,7 @@ class Container:
     yield), `Provider`s, and any other objects (under their type). `seeds` are types that each scope receives from
     outside, such as the context of the request. `inner` are keys that no error message suggests. `advice` returns the
     fix for a type that has no provider. A class with `@Service` need not be listed. `Scopes` is always provided.
+    `parts` finds parameters of providers that are filled with a part of a seed, such as the query of the request.
 
     Keys are types: `X` or `Annotated[X, "qualifier"]`. `X | None` is `None` if nobody provides X. `list[X]` has an
     instance of every provider of X, in the order of registration.
@@ -65,9 +66,10 @@ class Container:
         seeds: Iterable[Any] = (),
         inner: Iterable[Any] = (),
         advice: Callable[[Any], str | None] | None = None,
+        parts: FindPart | None = None,
     ) -> None:
         own = Provider(Scopes, value=Scopes(self.scope))
-        self._graph = Graph([*providers, own], seeds, [*inner, Scopes])
+        self._graph = Graph([*providers, own], seeds, [*inner, Scopes], parts)
         self._advice = advice
         self._required: dict[tuple[str, str | None], list[Any]] = {}  # by place, because a key need not be hashable
         self._problems: list[KickError] | None = None
@@ -155,6 +157,15 @@ class Container:
         (True, False)
         """
         return bool(self._graph.dependents(self._graph.find(key).recipes, needed))
+
+    def parts_of(self, keys: Iterable[Any]) -> list[Any]:
+        """Return the `detail` of each part of a seed that some types need, at any depth.
+
+        >>> Container([Provider(int, value=1)]).parts_of([int])
+        []
+        """
+        recipes = [recipe for key in keys for recipe in self._graph.find(key).recipes]
+        return [part.detail for part in dict.fromkeys(part for recipe in recipes for part in self._graph.parts(recipe))]
 
     async def start(self) -> None:
         """Build all registered and required singletons, each after its dependencies.
@@ -294,6 +305,15 @@ class Container:
             async with self._singletons.lock:
                 await self._singletons.build(answer.singletons, self._planner)
         return await answer.plan.run(scope) if answer.plan.awaits else answer.plan.run(scope)
+
+    def resource_among(self, scope: Scope, objects: Iterable[Any]) -> Any | None:
+        """Return the type of the first object that is closed at the end of a scope, or `None`.
+
+        That is what a generator yielded in this scope, or an instance of a class that was built with it.
+        """
+        ids = {id(each) for each in objects if each is not None}
+        recipes = (recipe for recipe, value in scope.values.items() if id(value) in ids)
+        return next((recipe.key for recipe in recipes if self._graph.closes(recipe)), None)
 
     def health_checks(self) -> list[tuple[str, Callable[[], Any]]]:
         """Return the health checks of providers by name. The result of a check may have to be awaited.

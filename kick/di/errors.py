@@ -111,9 +111,10 @@ def scope_violation(holder: Lived, held: Lived, chain: Sequence[str]) -> KickErr
     >>> scope_violation(Lived("Mailer", "singleton"), Lived("User", "request"), ["Mailer(user) at app.py:3"]).fix
     'Let Mailer live as long: `@Service(scope="request")`; or take User as a parameter of the handler: `user: User`.'
     """
+    parameter = held.name if ": " in held.name else f"{snake_name(held.name)}: {held.name}"
     fixes = [
         f"Let {holder.name} live as long: `{holder.scoped(held.lifetime)}`",
-        f"or take {held.name} as a parameter of the handler: `{snake_name(held.name)}: {held.name}`",
+        f"or take {held.name} as a parameter of the handler: `{parameter}`",
     ]
     if held.may_stay and holder.lifetime == "singleton":
         fixes.append(f"or let {held.name} live as long as the app: `{held.scoped('singleton')}`")

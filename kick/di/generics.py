@@ -24,15 +24,30 @@ def type_arguments(cls: Any, member: Any) -> Mapping[Any, Any]:
     >>> type_arguments(OwnNotes, OwnNotes.create)[T]
     <class 'int'>
     """
+    known = arguments_of_bases(cls)
+    for base in cls.__mro__:
+        if any(each is member for each in vars(base).values()):
+            return known.get(base, NO_TYPES)
+    return NO_TYPES
+
+
+def arguments_of_bases(cls: Any) -> Mapping[Any, Mapping[Any, Any]]:
+    """Return the type arguments that a class gives to each of its generic base classes.
+
+    >>> from typing import Generic
+    >>> T = TypeVar("T")
+    >>> class Crud(Generic[T]): ...
+    >>> class Notes(Crud[int]): ...
+    >>> arguments_of_bases(Notes)[Crud][T]
+    <class 'int'>
+    """
     known: dict[Any, dict[Any, Any]] = {}
     for base in cls.__mro__:
         for written in vars(base).get("__orig_bases__", ()):
             origin = get_origin(written)
             pairs = zip(getattr(origin, "__parameters__", ()), get_args(written), strict=False)
             known.setdefault(origin, {name: filled(given, known.get(base, NO_TYPES)) for name, given in pairs})
-        if any(each is member for each in vars(base).values()):
-            return known.get(base, NO_TYPES)
-    return NO_TYPES
+    return known
 
 
 def filled(hint: Any, types: Mapping[Any, Any]) -> Any:

@@ -7,17 +7,25 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Protocol, Union, get_args, get_origin
 
 from kick.di.hints import Unresolved
 from kick.di.provider import Provider, hashed, provider_of
-from kick.di.recipe import Recipe, Seed
+from kick.di.recipe import Part, Recipe, Seed
 from kick.di.service import Lifetime, is_service
 from kick.di.signature import Kind, Need, Unhinted
 from kick.errors import KickError
 
 Step = tuple[Recipe, Need]
 """A recipe and its parameter that leads to the next recipe."""
+
+
+class FindPart(Protocol):
+    """Finds the part of a seed that a parameter gets, or returns `None` if the container has to provide it."""
+
+    def __call__(self, need: Need, where: str, *, is_provided: bool) -> Part | None:
+        """`where` is the parameter and its place, for messages."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,14 @@ class Graph:
     ((), True)
     """
 
-    def __init__(self, entries: Iterable[Any], seeds: Iterable[Any], inner: Iterable[Any] = ()) -> None:
+    def __init__(
+        self,
+        entries: Iterable[Any],
+        seeds: Iterable[Any],
+        inner: Iterable[Any] = (),
+        parts: FindPart | None = None,
+    ) -> None:
+        self._find_part = parts
         self.problems: list[KickError] = []
         self._inner = frozenset(inner)
         self.seeds = frozenset(seeds)
@@ -79,6 +94,8 @@ class Graph:
         """Clear the caches after a change."""
         self._edges: dict[Recipe, tuple[tuple[Need, Found], ...]] = {}
         self._shortest: dict[Recipe, Lifetime] = {}
+        self._parts: dict[Recipe, tuple[Part, ...]] = {}
+        self._closing: dict[Recipe, bool] = {}
 
     def swap(self, key: Any, recipe: Recipe | None) -> Recipe | None:
         """Set or remove the override of a key, and return the previous one."""
@@ -114,7 +131,8 @@ class Graph:
         return (self._implicit[key],) if key in self._implicit else ()
 
     def find(self, hint: Any) -> Found:
-        """Look up a type hint: as a key, then as `list[T]`, then as `T | None`."""
+        """Look up a type hint: as a key, then as `list[T]`, then as `T | None`. `Seed[T]` is the seed."""
+        hint = get_origin(hint) if get_origin(hint) in self.seeds else hint
         if recipes := self.recipes(hint):
             return Found((hint,), recipes)
         origin, args = get_origin(hint), get_args(hint)
@@ -128,12 +146,27 @@ class Graph:
     def edges(self, recipe: Recipe) -> tuple[tuple[Need, Found], ...]:
         """Return the look-up of each parameter of a recipe."""
         if recipe not in self._edges:
-            self._edges[recipe] = tuple((need, self._filled(need)) for need in recipe.needs)
+            self._edges[recipe] = tuple((need, self._filled(recipe, need)) for need in recipe.needs)
         return self._edges[recipe]
 
-    def _filled(self, need: Need) -> Found:
-        unusable = isinstance(need.hint, Unhinted | Unresolved) or not is_hashable(need.hint)
-        return NOTHING if unusable else self.find(need.hint)
+    def _filled(self, recipe: Recipe, need: Need) -> Found:
+        if isinstance(need.hint, Unhinted | Unresolved) or not is_hashable(need.hint):
+            return NOTHING
+        found = self.find(need.hint)
+        if self._find_part is not None:
+            part = self._find_part(need, recipe.asks(need), is_provided=bool(found.recipes))
+            if part is not None:
+                return Found((need.hint,), (part,))
+        return found
+
+    def parts(self, recipe: Recipe) -> tuple[Part, ...]:
+        """Return the parts of seeds that a recipe needs, at any depth."""
+        if isinstance(recipe, Part):
+            return (recipe,)
+        if recipe not in self._parts:
+            self._parts[recipe] = ()  # for a circular dependency, which is reported elsewhere
+            self._parts[recipe] = tuple(dict.fromkeys(chain(*map(self.parts, self.below(recipe)))))
+        return self._parts[recipe]
 
     def lifetime(self, recipe: Recipe) -> Lifetime:
         """Return the declared lifetime, or that of the shortest-lived dependency."""
@@ -152,6 +185,15 @@ class Graph:
             else:
                 known[recipe] = recipe.declared or Lifetime.SINGLETON
         return known[recipe]
+
+    def closes(self, recipe: Recipe) -> bool:
+        """Return true for what a generator yields until its scope ends, and for objects that are made with it."""
+        if recipe not in self._closing:
+            self._closing[recipe] = recipe.kind in (Kind.GENERATOR, Kind.ASYNC_GENERATOR)
+            if recipe.shares or isinstance(recipe.factory, type):
+                below = [each for each in self.below(recipe) if self.lifetime(each) is not Lifetime.SINGLETON]
+                self._closing[recipe] = any(map(self.closes, below))
+        return self._closing[recipe]
 
     def below(self, recipe: Recipe) -> Iterator[Recipe]:
         """Return the direct dependencies of a recipe."""

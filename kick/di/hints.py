@@ -81,7 +81,7 @@ def hints_of(annotated: Any) -> dict[str, Any]:
     hints = found or {}
     for holder in reversed(annotated.__mro__) if isinstance(annotated, type) else (annotated,):
         texts, variables, methods = _texts(holder), *_around(holder)
-        for name, hint in _annotations(holder).items():
+        for name, hint in annotations_of(holder).items():
             text = texts.get(name, hint)
             if found is None or (isinstance(text, str) and methods & _names_in(text)):
                 hints[name] = _evaluated(annotated, name, text, _globals(holder), variables)
@@ -98,14 +98,19 @@ def import_within(hint: Any, name: str) -> str | None:
     return import_line(hint, name) if isinstance(hint, type) else next(filter(None, statements), None)
 
 
-def _annotations(holder: Any) -> dict[str, Any]:
+def annotations_of(holder: Any) -> dict[str, Any]:
+    """Return the annotations in a class or function itself, as they are written.
+
+    >>> annotations_of(Unresolved)["text"]
+    'str'
+    """
     return inspect.get_annotations(holder, **_late_annotations)
 
 
 def _texts(holder: Any) -> dict[str, str]:
     """Return deferred annotations as source text."""
     if sys.version_info >= (3, 14) and getattr(holder, "__annotate__", None) is not None:
-        return inspect.get_annotations(holder, format=Format.STRING)
+        return inspect.getannotations_of(holder, format=Format.STRING)
     return {}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kick.di.errors import did_not_yield, missing_seed, not_started
 from kick.di.graph import Found, Graph
-from kick.di.recipe import Recipe
+from kick.di.recipe import Part, Recipe
 from kick.di.scope import Scope
 from kick.di.service import Lifetime
 from kick.di.signature import Kind
@@ -78,6 +78,8 @@ class Planner:
             return _constant(recipe.value)
         if recipe.kind is Kind.SEED:
             return _seed(recipe.key)
+        if isinstance(recipe, Part):
+            return _once(recipe, _part(recipe))
         match self._graph.lifetime(recipe):
             case Lifetime.SINGLETON:
                 return _singleton(recipe, self._instances)
@@ -122,6 +124,11 @@ def _seed(key: Any) -> Plan:
             raise missing_seed(key) from None
 
     return Plan(run)
+
+
+def _part(part: Part) -> Plan:
+    get, read = _seed(part.seed).run, part.read
+    return Plan(lambda scope: read(get(scope)), awaits=part.awaits)
 
 
 def _singleton(recipe: Recipe, instances: dict[Recipe, Any]) -> Plan:

@@ -12,6 +12,11 @@ from kick.di.naming import core, factory_name, place_of, type_name
 from kick.di.provider import Provider
 from kick.di.service import Lifetime
 from kick.di.signature import Kind, Need, constructor_of, kind_of, needs_of
+from kick.errors import KickError
+
+
+def _same_value(value: Any) -> Any:
+    return value
 
 
 class Recipe:
@@ -94,6 +99,48 @@ class Seed(Recipe):
     def name(self) -> str:
         """The name of the seed in messages."""
         return f"{type_name(self.key)}, handed to every scope,"
+
+
+class Part(Recipe):
+    """A part of what each scope receives from outside, read for parameters of providers.
+
+    `shown` is the parameter in messages, `detail` is for whoever created it. `read` is called with the value of `seed`.
+    If it `awaits`, the result must be awaited. `problem` is the reason why it cannot be read.
+
+    >>> part = Part(int, "page: Query[int]", None, seed=dict, read=len)
+    >>> part.declared, part.name
+    (<Lifetime.REQUEST: 'request'>, 'page: Query[int]')
+    """
+
+    def __init__(
+        self,
+        key: Any,
+        shown: str,
+        detail: Any,
+        *,
+        seed: Any = None,
+        read: Callable[[Any], Any] = _same_value,
+        awaits: bool = False,
+        problem: KickError | None = None,
+    ) -> None:
+        super().__init__(Provider(key, value=None))
+        self.stated = Lifetime.REQUEST
+        self.shown = shown
+        self.detail = detail
+        self.seed = seed
+        self.read = read
+        self.awaits = awaits
+        self.problem = problem
+
+    @cached_property
+    def kind(self) -> Kind:
+        """The way to get the value."""
+        return Kind.PART
+
+    @property
+    def name(self) -> str:
+        """The parameter in messages."""
+        return self.shown
 
 
 def _same(shared: Any, /) -> Any:

@@ -30,6 +30,7 @@ class Kind(Enum):
     GENERATOR = "generator"
     ASYNC_GENERATOR = "async generator"
     SEED = "seed"
+    PART = "part of a seed"
 
 
 class Unhinted(Enum):

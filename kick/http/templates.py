@@ -12,13 +12,13 @@ from kick.http.context.context import RequestContext
 
 
 class JinjaTemplates:
-    """Renders the Jinja2 templates of a folder; what they show is escaped for HTML, whatever their name ends in.
+    """Renders the Jinja2 templates of a folder. Values are escaped for HTML in all of them.
 
-    A template sees what `ctx.render(name, **values)` was given, `ctx`, `url_for`, and what is added here.
+    A template can use the values of `ctx.render(name, **values)`, `ctx`, `url_for`, and what is added here.
 
     Arguments:
-        folder: where the templates are.
-        globals: values and functions that every template sees, and macros in other files too.
+        folder: the folder of the templates.
+        globals: values and functions for all templates, also for macros in other files.
         filters: functions for `{{ value | name }}`.
         context: functions that are called with the context of each request and return values for its page.
 
@@ -29,7 +29,7 @@ class JinjaTemplates:
     >>> templates.render("hello.html", {"name": "<Ada>"})
     '<p>Hello, &lt;ADA&gt;'
 
-    Raises `KickError` where the folder is not there, and where Jinja2 is not installed. Hand it to
+    Raises `KickError` if the folder does not exist, or if Jinja2 is not installed. Pass it to
     `bootstrap(templates=...)`.
     """
 
@@ -50,8 +50,8 @@ class JinjaTemplates:
         if not self.folder.is_dir():
             raise KickError(
                 "templates-folder",
-                cause=f"bootstrap(templates={str(self.folder)!r}): there is no such folder.",
-                fix='Name a folder that is there, from the code: `templates=Path(__file__).parent / "templates"`.',
+                cause=f"bootstrap(templates={str(self.folder)!r}): this folder does not exist.",
+                fix='Use a path relative to the code: `templates=Path(__file__).parent / "templates"`.',
             )
         self._environment = jinja2.Environment(loader=jinja2.FileSystemLoader(self.folder), autoescape=True)
         self._environment.globals.update(globals or {})
@@ -61,7 +61,7 @@ class JinjaTemplates:
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """Return the page of a template.
 
-        Raises `KickError`: `template-missing`, with the nearest names, where there is none.
+        Raises `KickError`: `template-missing`, with similar names, if there is none.
         """
         try:
             return self._environment.get_template(template).render(values)

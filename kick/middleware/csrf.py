@@ -137,10 +137,14 @@ async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None
     page was made for another one. With no session cookie, nothing is done in anybody's name.
     """
     session = ctx.opened_session
-    is_stored = session is not None and session.state.status is Status.STORED
-    if proof is Proof.SAME_ORIGIN and (token is None or not is_stored):
+    if session is None:
         return
-    if session is None or (proof is Proof.SILENT and not session.state.cookie_came):
+    is_stored = session.state.status is Status.STORED
+    # The token of a visitor without a session belongs to a cookie of its own, which counts for nobody else.
+    own = None if session.state.cookie_came else session.operations.options.token.read(ctx.scope["headers"])
+    if proof is Proof.SAME_ORIGIN and (token is None or not (is_stored or own)):
+        return
+    if proof is Proof.SILENT and not session.state.cookie_came and own is None:
         return
     session.state.touch()  # a store that is down is a 503
     if not is_stored and session.state.cookie_came:
@@ -149,21 +153,26 @@ async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None
             "The session that this request belongs to is not there (any more), and neither is its token. Ask for a new "
             "one, or send the request without the cookie.",
         )
-    if token is None and is_stored:
+    if token is None and (is_stored or own is not None):
         token = await _token_in_form(ctx)
     if token is None:
         raise _refused(
             "csrf-token-missing",
             f"Send ctx.session.csrf_token, in the header {HEADER} or the form field {FIELD}.",
         )
-    if not _is_right(token, session, ctx):
+    if not (_is_right(token, session) if is_stored else _is_of(token, own)):
         raise _refused(
             "csrf-token-invalid",
             "The token is not of this session. It changes with the session id, as at a login: ask for a new one.",
         )
 
 
-def _is_right(token: str, session: Session[Any], ctx: RequestContext[Any]) -> bool:
+def _is_of(token: str, digest: bytes | None) -> bool:
+    sent = unmasked(token)
+    return sent is not None and digest is not None and hmac.compare_digest(sent, digest)
+
+
+def _is_right(token: str, session: Session[Any]) -> bool:
     """Return whether a token is of the session, or of the id in the cookie, which a rotation has just replaced."""
     if is_token_of(session.id, token):
         return True

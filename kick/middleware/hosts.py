@@ -13,7 +13,7 @@ from kick.errors import KickError
 from kick.exceptions import PROBLEM_JSON, BadRequest
 from kick.http.request.request_id import draw_request_id
 from kick.http.response.base import ReadyResponse
-from kick.http.validation.serialization import encode_json
+from kick.http.validation.encoding import encode_json
 
 _SHAPE: Final = re.compile(r"([A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{0,5}))?").fullmatch
 _LABELS: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*").fullmatch

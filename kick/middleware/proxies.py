@@ -28,9 +28,13 @@ RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 UNIX: Final = "unix"
 """Among the networks: a proxy on a Unix socket, which has no address."""
 
+PEER: Final = "kick.peer"
+"""In the scope of a request that came through a trusted proxy: the address and the port of the proxy."""
+
 OPTIONAL: Final = ("host", "prefix")
 """Values that are read only if the application says that its proxies set them."""
 
+_FORWARDED: Final = frozenset({b"x-forwarded-for", b"forwarded"})
 _SCHEMES: Final = {"http": ("http", "ws"), "https": ("https", "wss"), "ws": ("http", "ws"), "wss": ("https", "wss")}
 _WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?").fullmatch
 _MAPPED: Final = bytes(10) + b"\xff\xff"
@@ -264,7 +268,7 @@ def seen_through(proxies: TrustedProxies, scope: Scope) -> Scope:
     hop = proxies.client_of(None if client is None else client[0], scope["headers"])
     if hop is None:
         return scope
-    scope = dict(scope)
+    scope = {**scope, PEER: client}
     if hop.address is not None:
         scope["client"] = (text_of(hop.address), hop.port)
     if hop.scheme is not None:
@@ -286,6 +290,16 @@ def _put_below(scope: Scope, prefix: str) -> None:
     if raw_path is not None:
         below = raw_path if not root else b"/" + raw_path.split(b"/", root.count("/") + 1)[-1]
         scope["raw_path"] = prefix.encode("ascii") + below
+
+
+def has_ignored_headers(scope: Scope) -> bool:
+    """Return true if a request says whom it was forwarded for, and the one who says it is not trusted.
+
+    >>> scope = {"type": "http", "client": ("10.0.0.1", 4711), "headers": [(b"x-forwarded-for", b"203.0.113.9")]}
+    >>> has_ignored_headers(scope), has_ignored_headers(seen_through(TrustedProxies(1), {**scope, "scheme": "http"}))
+    (True, False)
+    """
+    return PEER not in scope and any(name in _FORWARDED for name, _ in scope["headers"])
 
 
 def parse_address(text: str) -> tuple[Address, int] | None:

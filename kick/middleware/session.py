@@ -28,7 +28,7 @@ from kick.session.ids import draw_id, key_of
 from kick.session.manager import SessionManager
 from kick.session.options import DEADLINE, Duration, OnStoreError
 from kick.session.session import ContextSession
-from kick.session.state import SessionState, Status
+from kick.session.state import SessionState
 from kick.signing import Secret
 
 _SECRETS: Final = "secrets of sessions"
@@ -120,10 +120,11 @@ class SessionLayer(PerRoute):
             raise
         if cookies:
             cookies = self.manager.options.cookie.for_scheme(cookies, ctx.scope.get("scheme", "http"))
-        if isinstance(response, EventStream) and state.status is Status.STORED:
+        if isinstance(response, EventStream):
             response.watch = ctx.opened_session.on_end
         if cookies or state.accessed:
-            finish_headers(response.raw_headers, accessed=state.accessed, cookies=cookies)
+            private = state.principal is not None
+            finish_headers(response.raw_headers, accessed=state.accessed, cookies=cookies, private=private)
         return response
 
     def _around(self, app: ASGIApp, state: SessionState) -> ASGIApp:
@@ -183,6 +184,7 @@ def session(
     cookie_name: str = "kick.sid",
     max_age: Duration = timedelta(hours=24),
     absolute_max_age: Duration | None = DEADLINE,
+    anonymous_max_age: Duration | None = None,
     remember_max_age: Duration = timedelta(days=30),
     session_check: Duration = 30.0,
     rolling: bool = False,
@@ -206,6 +208,8 @@ def session(
         max_age: the lifetime of a session without a write (rolling: without a request), as a `timedelta` or in seconds.
         absolute_max_age: the longest lifetime since the last login; requests and writes do not extend it. By default
             30 days, or `max_age` if that is longer; `None` for no limit.
+        anonymous_max_age: the longest lifetime of a session without a principal, that is before the login, without a
+            write. `None` for `max_age`, because an application may keep its user in the data alone.
         remember_max_age: the lifetime of a session that `login(..., remember=True)` has begun.
         session_check: the most seconds until an open WebSocket or event stream is told that its session has ended in
             another process.
@@ -238,6 +242,7 @@ def session(
         cookie_name=cookie_name,
         max_age=max_age,
         absolute_max_age=absolute_max_age,
+        anonymous_max_age=anonymous_max_age,
         remember_max_age=remember_max_age,
         session_check=session_check,
         rolling=rolling,

@@ -33,8 +33,8 @@ class CookieOptions:
 
     Arguments:
         http_only: scripts cannot read the cookie.
-        secure: browsers send it over https only. `None` means true in production (`KICK_ENV=production`); `"auto"`
-            means true for requests over https, also behind a trusted proxy.
+        secure: browsers send it over https only. `None` means true unless `KICK_ENV` is `development` or `test`;
+            `"auto"` means true for requests over https, also behind a trusted proxy.
         same_site: `"lax"`, `"strict"` or `"none"`; `"none"` needs `secure`.
         path: browsers send the cookie to paths below this one; requests to other paths have no session.
         domain: browsers send it to this host and its sub-domains; `None` means only the host that has set it.
@@ -108,7 +108,7 @@ class SessionCookie:
     'abcdefghijklmnopqrstuvwxyz0123456789'
     """
 
-    __slots__ = ("_attributes", "_by_scheme", "_claims", "_names", "_signer", "name", "persistent", "same_site")
+    __slots__ = ("_by_scheme", "_claims", "_names", "_signer", "attribute_text", "name", "persistent", "same_site")
 
     def __init__(self, name: str, signer: Signer, options: CookieOptions) -> None:
         self.name = name
@@ -118,7 +118,7 @@ class SessionCookie:
         self._names = (name, *options.replaces)
         self.persistent = options.persistent
         self.same_site: SameSite = options.same_site
-        self._attributes = "; ".join(
+        self.attribute_text = "; ".join(
             attributes(
                 path=options.path,
                 domain=options.domain,
@@ -204,6 +204,8 @@ class SessionCookie:
                 own = (self.issue(state.require_id(), age, persistent=state.life.get("persistent")),)
             case CookieAction.REMOVE, Status.DESTROYED | Status.NEW:
                 own = (self.remove(),)
+            case CookieAction.KEEP, Status.NEW if state.token is not None and state.cookie_came:
+                own = (self.remove(),)  # it leads nowhere, and `csrf()` would refuse the token beside it
         if not state.replaced:
             return own
         # Cookies of former names are removed when they are no longer needed: this response sends the own cookie, the
@@ -221,12 +223,12 @@ class SessionCookie:
         signed = self._signer.sign(session_id)
         keeps = self.persistent if persistent is None else persistent
         age = f"Max-Age={-int(-max_age // 1)}; " if keeps else ""
-        return f"{self.name}={_PREFIX}{signed}; {age}{self._attributes}".encode("ascii")
+        return f"{self.name}={_PREFIX}{signed}; {age}{self.attribute_text}".encode("ascii")
 
     def remove(self, name: str | None = None) -> bytes:
         """Return the `Set-Cookie` value that removes the cookie, or one with a former name."""
         name = self.name if name is None else name
-        return f"{name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {self._attributes}".encode("ascii")
+        return f"{name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {self.attribute_text}".encode("ascii")
 
     def for_scheme(self, cookies: tuple[bytes, ...], scheme: str) -> tuple[bytes, ...]:
         """Return the `Set-Cookie` values for a scheme: with `secure="auto"`, add `Secure` for https."""

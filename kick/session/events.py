@@ -31,6 +31,8 @@ class SessionEvent(enum.Enum):
     """A request had cookies of several living sessions. Only the prefix `__Host-` keeps out cookies of sub-domains."""
     WITHHELD = "withheld"
     """A cross-site request wrote to a session whose cookie `SameSite` had withheld. What it wrote was dropped."""
+    EVICTED = "evicted"
+    """The memory store was full and has dropped a living session, to make room for a new one."""
     STORE_ERROR = "store_error"
 
 
@@ -53,6 +55,7 @@ _LEVELS: Final = {
     SessionEvent.BAD_SIGNATURE: logging.INFO,
     SessionEvent.UNKNOWN_ID: logging.INFO,
     SessionEvent.GONE: logging.INFO,
+    SessionEvent.EVICTED: logging.INFO,
     SessionEvent.AMBIGUOUS_COOKIE: logging.WARNING,
     SessionEvent.WITHHELD: logging.WARNING,
 }

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from kick.errors import KickError
 from kick.session.data.mapping import SessionData
-from kick.session.data.reserved import OWED_FIELD, TOKEN_FIELD
+from kick.session.data.reserved import OWED_FIELD
 from kick.session.data.typed import OpenContents
 from kick.session.errors import SessionUnavailable
 from kick.session.events import Events, SessionEvent
@@ -169,7 +169,7 @@ class SessionManager:
         living = {each.claim.key: each for each in reversed(found) if each.record is not None}
         if living:
             first, *others = reversed(living.values())
-            assert first.record is not None
+            assert first.record is not None  # noqa: S101  # what the type checker cannot see
             state.found(first.claim, first.record)
             if others:
                 state.came_with([each.claim.key for each in others])
@@ -229,7 +229,7 @@ class SessionManager:
             change = state.pending() if is_kept else None
         finally:
             state.sealed()
-        if change is None and state.cookie is CookieAction.KEEP and not state.replaced:
+        if change is None and state.cookie is CookieAction.KEEP and not state.replaced and state.token is None:
             adds = self._prolongs if state.status is Status.STORED else self._stores_all and state.status is Status.NEW
             if not (adds and is_kept) or state.is_passive:
                 return None
@@ -256,7 +256,7 @@ class SessionManager:
 
     def _drop(self, state: SessionState, change: Change | None) -> None:
         """Drop the changes of a request from which the cookie was withheld; emit an event if a handler has written."""
-        if change is not None and (change.principal is not KEEP or change.set.keys() - {TOKEN_FIELD}):
+        if change is not None and (change.principal is not KEEP or change.set):
             self.events.emit(SessionEvent.WITHHELD, None)
 
     async def _prolong(self, state: SessionState) -> None:
@@ -281,8 +281,12 @@ class SessionManager:
             pass
 
     def cookies_of(self, state: SessionState) -> tuple[bytes, ...]:
-        """Return the `Set-Cookie` values for the response, from the final state: see `SessionCookie.decide`."""
-        if state.cookie is CookieAction.KEEP and not state.replaced:
+        """Return the `Set-Cookie` values for the response, from the final state.
+
+        `SessionCookie.decide` and `TokenCookie.decide` have the rules.
+        """
+        if state.cookie is CookieAction.KEEP and not state.replaced and state.token is None:
             return ()
-        operations = self.operations
-        return self.options.cookie.decide(state, max_age=operations.max_age_of(state), now=operations.now())
+        operations, options = self.operations, self.options
+        own = options.cookie.decide(state, max_age=operations.max_age_of(state), now=operations.now())
+        return own + options.token.decide(state)

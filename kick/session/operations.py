@@ -61,6 +61,7 @@ class Operations:
         self.events = events
         self.races = Races(events)
         self._rolls = options.rolling
+        self._has_ages = options.anonymous_max_age is not None
         self.use(store)
         self.connections = connections_of(
             store,
@@ -74,6 +75,8 @@ class Operations:
         self.store = store
         self.is_in_memory = type(store) is MemoryStore
         """A store in memory never fails or waits, so it needs no time limit."""
+        if isinstance(store, MemoryStore):
+            store.on_eviction = lambda key: self.events.emit(SessionEvent.EVICTED, key)
         self.now: Callable[[], float] = getattr(store, "now", time)
         self._disown: Callable[[str], Awaitable[None]] | None = getattr(store, "disown", None)
         self._explain: Callable[[Exception], str | None] = getattr(store, "explain", lambda _: None)
@@ -142,7 +145,7 @@ class Operations:
         if state.is_accepted or OWED_FIELD in fields:
             change = self._with_owed_cookie(state, change)
         max_age = self.options.max_age
-        if LIFE_FIELD in fields or LIFE_FIELD in change.set:
+        if self._has_ages or LIFE_FIELD in fields or LIFE_FIELD in change.set:
             max_age = self.max_age_of(state)
         while state.status is Status.STORED:
             call = self.store.commit(state.key or state.require_key(), change, max_age=max_age)
@@ -230,7 +233,7 @@ class Operations:
             if keep is not None:
                 state.forgot_all_but(keep)
         elif state.status is Status.STORED:
-            age = self.max_age_of(state) if keep is None else self.options.max_age
+            age = self.max_age_of(state) if keep is None else self._least_age
             await self._move(state, keep, max_age=age, leads_on=False, new_deadline=new_deadline)
         elif state.status is not Status.SUPERSEDED or state.record is None:
             state.restarted()
@@ -270,10 +273,7 @@ class Operations:
                 now = self.now()
                 new = None if absolute is None else now + absolute
                 state.moved(new_id, new_key, answer, keep=keep, now=now, new_deadline=new)
-                if leads_on:
-                    self.connections.renamed(old_key, new_id)
-                else:
-                    self.connections.ended(old_key)
+                self._tell_connections(old_key, new_id if leads_on else None)
                 self.events.emit(SessionEvent.ROTATED if leads_on else SessionEvent.REGENERATED, new_key)
                 return
             if isinstance(answer, Superseded):
@@ -303,7 +303,7 @@ class Operations:
             elif answer and key is not None:
                 self.events.emit(SessionEvent.DESTROYED, key)
                 state.destroyed()
-                self.connections.ended(key)
+                self._tell_connections(key)
             else:
                 self.races.lose(state, Status.GONE)
         if state.rivals:
@@ -314,13 +314,27 @@ class Operations:
         key, ended = await ask_latest(key, lambda key: self.ask(self.store.destroy(key)))
         if not isinstance(ended, bool):  # too many rotations at once
             return False
-        self.connections.ended(key)
+        self._tell_connections(key)
         return ended
+
+    def _tell_connections(self, key: str, new_id: str | None = None) -> None:
+        """Tell open connections that their session has ended, or that it goes on under a new id."""
+        connections = self.connections
+        connections.recent.append(key)
+        if not connections.loops:
+            return
+        if new_id is None:
+            connections.ended(key)
+        else:
+            connections.renamed(key, new_id)
 
     async def revoke(self, principal: str, *, keep: str | None) -> int:
         """End all sessions of a principal except the one with the key `keep`; return the number of sessions ended."""
+        keys = []
+        if self.connections.loops:
+            keys = [key for key, _ in await self.ask(self.store.find(principal))]
         ended = await self.ask(self.store.revoke(principal, keep=keep))
-        await self.connections.check(principal)
+        await self.connections.revoked(principal, keys)
         return ended
 
     # Lifetime: an operation never revives a session or shortens its life (5.7)
@@ -343,8 +357,18 @@ class Operations:
             self.races.follow_or_lose(state, found, now=self.now())
 
     def max_age_of(self, state: SessionState) -> float:
-        """Return the lifetime of a session in seconds: its own `max_age`, or that of the application."""
-        return float(state.life.get("max_age") or self.options.max_age)
+        """Return the lifetime of a session in seconds: its own `max_age`, or that of the application.
+
+        Without a principal, `anonymous_max_age` is the most.
+        """
+        age = float(state.life.get("max_age") or self.options.max_age)
+        most = self.options.anonymous_max_age
+        return min(age, most) if most is not None and state.principal is None else age
+
+    @property
+    def _least_age(self) -> float:
+        """The lifetime of a session without a principal, in seconds."""
+        return min(self.options.max_age, self.options.anonymous_max_age or self.options.max_age)
 
     def is_withheld(self, state: SessionState) -> bool:
         """Return true if this request must not store a new session.
@@ -359,6 +383,12 @@ class Operations:
         if state.cookie_came or state.is_deliberate:
             return False
         return is_withheld(state.scope, self.options.cookie.same_site)
+
+    def will_store(self, state: SessionState) -> bool:
+        """Return true if this request stores a new session, as far as is known."""
+        if self.options.save_uninitialized and not state.is_passive and not state.begins_none:
+            return True
+        return state.pending() is not None
 
     # The store and its time limit
 
@@ -385,7 +415,7 @@ class Operations:
     def _committed(
         self, state: SessionState, change: Change, answer: Committed, max_age: float, only: str | None
     ) -> None:
-        assert state.record is not None
+        assert state.record is not None  # noqa: S101  # what the type checker cannot see
         before, tick = state.record.expires_at, tick_of(max_age)
         counts_as_seen = self._rolls or change.principal is not KEEP
         state.committed(change, answer, now=self.now() if counts_as_seen else None, only=only)

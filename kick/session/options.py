@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from kick.errors import KickError, raise_all
 from kick.session.cookie import CookieOptions, SessionCookie
+from kick.session.csrf_token import TokenCookie
 from kick.session.data.typed import Shape
 from kick.session.errors import bad_session_option
 from kick.session.events import Listener
@@ -28,9 +29,11 @@ class SessionOptions:
     """The options of `session()`, checked and in seconds. Its docstring explains each of them."""
 
     cookie: SessionCookie
+    token: TokenCookie
     path: str
     max_age: float
     absolute_max_age: float | None
+    anonymous_max_age: float | None
     remember_max_age: float
     session_check: float
     rolling: bool
@@ -59,6 +62,7 @@ def check_options(
     cookie_name: str = "kick.sid",
     max_age: Duration = timedelta(hours=24),
     absolute_max_age: Duration | None = DEADLINE,
+    anonymous_max_age: Duration | None = None,
     remember_max_age: Duration = timedelta(days=30),
     session_check: Duration = 30.0,
     rolling: bool = False,
@@ -87,6 +91,7 @@ def check_options(
     deadline = seconds.optional("absolute_max_age", absolute_max_age, "timedelta(days=30)")
     if absolute_max_age is DEADLINE and deadline is not None:
         deadline = max(deadline, ages["max_age"])
+    anonymous = seconds.optional("anonymous_max_age", anonymous_max_age, "timedelta(hours=1)")
     rotation = seconds.optional("rotate_after", rotate_after, "timedelta(minutes=15)")
     if on_store_error not in ("error", "anonymous"):
         problems.append(
@@ -100,10 +105,15 @@ def check_options(
     except KickError as problem:
         problems.append(problem)
     raise_all(problems)
+    name, checked = attributes.full_name(cookie_name), cast(Secret, secret)
+    own = SessionCookie(name, Signer(checked), attributes)
+    purpose = f"CSRF token beside {name}"
     return SessionOptions(
-        cookie=SessionCookie(attributes.full_name(cookie_name), Signer(cast(Secret, secret)), attributes),
+        cookie=own,
+        token=TokenCookie(f"{name}.csrf", Signer(checked, purpose=purpose), own.attribute_text),
         path=attributes.path,
         absolute_max_age=deadline,
+        anonymous_max_age=anonymous,
         rolling=rolling,
         save_uninitialized=save_uninitialized,
         rotate_after=rotation,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterator, MutableMapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic
 from typing_extensions import TypeVar
 
 from kick.errors import OfRequest
-from kick.session.csrf_token import draw_token
+from kick.session.csrf_token import digest_of, draw_token, masked
 from kick.session.data.flash import Flash
 from kick.session.data.mapping import DictLike, SessionData
-from kick.session.data.reserved import LIFE, TOKEN, Reserved
+from kick.session.data.reserved import LIFE, Reserved
 from kick.session.ids import fingerprint
 from kick.session.operations import Operations
 from kick.session.options import Duration
@@ -106,12 +107,19 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         """The CSRF token of this session: put it into pages, so that their requests can send it to `csrf()`.
 
         Each read returns another token. All of them are valid until the id changes, by `regenerate()`, `rotate()` or a
-        login. Reading it writes nothing, except that a new session is stored.
+        login. Reading it writes nothing. Without a session, the token belongs to a cookie of its own, and is valid
+        until a session begins.
         """
-        self._state.touch()
-        if self._state.status is Status.NEW:
-            self.reserved[TOKEN] = True
-        return draw_token(self.id)
+        state = self._state
+        state.touch()
+        if state.status is not Status.NEW or self._operations.will_store(state):
+            return draw_token(self.id)
+        if state.token is None:
+            came = self._operations.options.token.read(state.scope["headers"])
+            # The id is the one that the session gets if this request stores it after all.
+            state.handed_out(digest_of(self.id) if came is None else came, is_new=came is None)
+            assert state.token is not None  # noqa: S101  # what the type checker cannot see
+        return masked(state.token)
 
     @property
     def is_new(self) -> bool:
@@ -284,15 +292,16 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         the session. The function is not called for a session that was never stored, or that this connection has
         destroyed itself.
         """
-        record = self._state.record
-        if record is None or self._state.status is not Status.STORED:
+        state, record = self._state, self._state.record
+        if record is None or state.status not in (Status.STORED, Status.GONE, Status.SUPERSEDED):
             return lambda: None
-        state = self._state
 
         def end() -> None:
             if state.status is not Status.DESTROYED:
                 call()
 
+        if state.status is not Status.STORED:  # it has ended before the connection was open
+            return asyncio.get_running_loop().call_soon(end).cancel
         return self._operations.connections.add(state.require_id(), record, end)
 
     # Mapping methods over `data`, for code that was written for Starlette's `request.session`

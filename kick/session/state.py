@@ -102,6 +102,10 @@ class SessionState(OfRequest):
     """No handler runs, so no new session is stored."""
     is_deliberate: bool = False
     """The handler has asked for a new session, by `regenerate()` or a login."""
+    token: bytes | None = None
+    """The digest of the CSRF tokens that were handed out while the request had no session."""
+    token_is_new: bool = False
+    """No cookie of the request has this digest."""
     rivals: Collection[str] = ()
     """The keys of other living sessions whose cookies the request has."""
     replaced: Collection[str] = ()
@@ -202,13 +206,17 @@ class SessionState(OfRequest):
         """The principal, stored or not yet."""
         if self.new_principal is not KEEP:
             return self.new_principal
+        return self._held_principal
+
+    @property
+    def _held_principal(self) -> str | None:
         return None if self.record is None else self.record.principal
 
     def set_principal(self, value: object) -> None:
         """Set the principal, which the next commit stores."""
         text = None if value is None else str(value)
-        held = None if self.record is None else self.record.principal
-        self.new_principal = KEEP if text == held else text
+        # One that is pending may be on its way to the store, so taking it back is a change, too.
+        self.new_principal = KEEP if text == self._held_principal and self.new_principal is KEEP else text
 
     @property
     def life(self) -> Mapping[str, Any]:
@@ -222,6 +230,8 @@ class SessionState(OfRequest):
         """Return all differences from the store; `None` if there are none."""
         contents, flash, reserved, principal = self.contents, self.flash, self.reserved, self.new_principal
         found = None if contents is None else contents.changes()
+        if principal is not KEEP and principal == self._held_principal:
+            principal = KEEP
         if found is None and flash is None and reserved is None and principal is KEEP:
             return None
         changed, dropped = found or ({}, [])
@@ -249,6 +259,10 @@ class SessionState(OfRequest):
     def is_to_replace(self, names: Collection[str]) -> None:
         """Note that the request has cookies with former names."""
         self.replaced = names
+
+    def handed_out(self, token: bytes, *, is_new: bool) -> None:
+        """Note that a page has a CSRF token that belongs to no session."""
+        self.token, self.token_is_new = token, is_new
 
     def restricted(self, *, begins: bool) -> None:
         """Do not extend the session in this request. With `begins=False`, store no new session either."""
@@ -294,7 +308,7 @@ class SessionState(OfRequest):
         `now` is the new time of last use, or `None` to keep the old. `only` is the key that the change was about; other
         changes of the request are still pending then.
         """
-        assert self.record is not None
+        assert self.record is not None  # noqa: S101  # what the type checker cannot see
         principal = change.principal
         if principal is KEEP and now is None:
             self.record = replace(self.record, expires_at=answer.expires_at)
@@ -345,7 +359,7 @@ class SessionState(OfRequest):
         new_deadline: float | None,
     ) -> None:
         """Note that the store has moved the record to a new id, with the fields of `keep` or all of them."""
-        assert self.record is not None
+        assert self.record is not None  # noqa: S101  # what the type checker cannot see
         self.id, self.key, self.cookie = new_id, new_key, CookieAction.SEND
         self.record = replace(
             self.record,
@@ -360,7 +374,7 @@ class SessionState(OfRequest):
 
     def followed(self, new_id: str, *, now: float) -> None:
         """Continue with the id that another request has given to the session. Its cookie needs a confirmation."""
-        assert self.record is not None
+        assert self.record is not None  # noqa: S101  # what the type checker cannot see
         self.id, self.key = new_id, key_of(new_id)
         self.record = replace(self.record, issued_at=now)
         self.cookie = CookieAction.CONFIRM

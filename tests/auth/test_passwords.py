@@ -69,6 +69,7 @@ async def test_nobody_has_a_password(passwords: Passwords) -> None:
         await passwords.verify_dummy(password)
 
 
+@pytest.mark.slow
 async def test_nobody_is_as_dear_as_somebody() -> None:
     passwords = Passwords(memory=16 << 20, passes=2, lanes=1)
     stored = await passwords.hash("correct horse")

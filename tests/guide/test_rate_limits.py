@@ -23,3 +23,15 @@ def test_keys_are_counted_apart_and_deep_searches_cost_more() -> None:
             found = [client.get("/search?deep=1", headers={"x-api-key": key}).status_code for _ in range(3)]
             assert found == [200, 200, 429]
         assert [client.get("/search?deep=1").status_code for _ in range(3)] == [200] * 3
+
+
+def test_an_account_has_ten_attempts_an_hour_and_its_owner_gets_in_on_a_known_device() -> None:
+    right = {"email": "ada@example.com", "password": "correct horse"}
+    wrong = {**right, "password": "wrong"}
+    with TestClient(application(PAGE, "Logins")) as client:
+        assert client.post("/auth/login", json=right).status_code == 204
+        device = client.cookies["kick.device"]
+        client.cookies.clear()
+        assert [client.post("/auth/login", json=wrong).status_code for _ in range(11)] == [401] * 9 + [429] * 2
+        client.cookies.set("kick.device", device)
+        assert client.post("/auth/login", json=right).status_code == 204

@@ -52,6 +52,7 @@ def test_quality_decides_and_then_the_order_of_the_server(accepted: str, coding:
     assert found == (coding.encode() if coding else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [b"gzip,", b";", b",", b"gzip;q=0.", b" \t", b"q=0" * 3])
 def test_a_header_takes_time_in_proportion_to_its_length(unit: bytes) -> None:
     long, short = unit * 100_000, unit * 12_500

@@ -287,6 +287,7 @@ def test_whatever_is_sent_the_client_is_an_address_and_the_host_a_host(
     assert set(host.decode()) <= set(string.ascii_letters + string.digits + "._-:[]")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("headers", "beginning", "piece", "end"),
     [

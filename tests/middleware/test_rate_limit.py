@@ -452,3 +452,25 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "limits", None)
     with raises_code("missing-extra", match=r"kick-framework\[limits\]"):
         rate_limit("5/minute")
+
+
+# Behind a proxy that nobody has named
+
+
+@pytest.mark.parametrize("header", [("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=203.0.113.9")])
+async def test_a_proxy_that_is_not_trusted_is_told_of_once_when_its_clients_are_refused_as_one(
+    header: tuple[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    app = limited(rate_limit("1/hour", store=still()))
+    assert [(await ask(app, "/a", headers=[header], **FROM_HERE)).status for _ in range(3)] == [200, 429, 429]
+    [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "198.51.100.1" in warning
+    assert "KICK_TRUSTED_PROXIES" in warning
+
+
+async def test_a_trusted_proxy_and_a_client_without_one_are_not_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    behind = limited(rate_limit("1/hour", store=still()), trusted_proxies=1)
+    forwarded = [("x-forwarded-for", "203.0.113.9")]
+    assert [(await ask(behind, "/a", headers=forwarded, **FROM_HERE)).status for _ in range(2)] == [200, 429]
+    assert await statuses(limited(rate_limit("1/hour", store=still())), "/a", "/a", **FROM_HERE) == [200, 429]
+    assert caplog.records == []

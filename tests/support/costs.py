@@ -28,7 +28,7 @@ def assert_costs_at_most(
 
     ratios: list[float] = []
     while len(ratios) < ATTEMPTS and (not ratios or ratios[-1] > most):
-        with _old_garbage_kept():
+        with _no_collections():
             times = [(took(work), took(base)) for _ in range(REPEATS)]
         ratios.append(_ratio(times))
     _check(ratios, most)
@@ -50,21 +50,21 @@ async def assert_awaiting_costs_at_most(
 
     ratios: list[float] = []
     while len(ratios) < ATTEMPTS and (not ratios or ratios[-1] > most):
-        with _old_garbage_kept():
+        with _no_collections():
             times = [(await took(work), await took(base)) for _ in range(REPEATS)]
         ratios.append(_ratio(times))
     _check(ratios, most)
 
 
 @contextmanager
-def _old_garbage_kept() -> Iterator[None]:
-    """Keep what other tests left behind out of the collections that happen meanwhile."""
+def _no_collections() -> Iterator[None]:
+    """Collect no garbage meanwhile: it takes longer the more objects other tests have left behind."""
     gc.collect()
-    gc.freeze()
+    gc.disable()
     try:
         yield
     finally:
-        gc.unfreeze()
+        gc.enable()
 
 
 def _ratio(times: list[tuple[float, float]]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def codes_in(*paths: str) -> list[str]:
     return [code for file in files for code in _codes(file)]
 
 
+@cache
 def _codes(file: Path) -> list[str]:
     calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     codes = []

@@ -54,6 +54,7 @@ FILES = {
     "examples/test_auth_page.py": ("browser", "long"),
     "http/request/test_upload_memory.py": ("process", "long"),
     "http/routing/test_scale.py": ("long",),
+    "http/validation/test_cost_of_invalid_input.py": ("slow",),
     "http/validation/test_errors.py": ("slow",),
     "middleware/test_csrf_browser.py": ("browser", "long"),
     "session/stores/test_memory.py": ("slow",),

@@ -13,7 +13,7 @@ from kick.cli.options import trace_option
 from kick.errors import KickError
 from kick.signing import MIN_SECRET_BYTES
 
-SECRET: Final = "SESSION_SECRET"
+SECRET: Final = "SESSION_SECRET"  # noqa: S105  # a name, and no secret
 
 
 @click.command("secret")

@@ -117,7 +117,7 @@ def _formatted(text: str, path: Path, folder: Path) -> str:
     ruff = shutil.which("ruff", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if ruff is None:
         return text
-    run = subprocess.run(
+    run = subprocess.run(  # noqa: S603  # a fixed program, and no shell
         [ruff, "format", "--stdin-filename", str(path), "-"],
         cwd=folder,
         input=text,

@@ -61,7 +61,7 @@ def add_to_list(source: bytes, path: str, addition: Addition, *, width: int, loc
     room = width - len(line) - (len(", ") if found.elements else 0)
     longer = _extended(found, addition.entry, indent=indent, fits=len(addition.entry) <= room)
     edited = module.deep_replace(found, longer)
-    assert isinstance(edited, cst.Module)
+    assert isinstance(edited, cst.Module)  # noqa: S101  # what the type checker cannot see
     return _with_import(edited, addition, local).bytes
 
 
@@ -190,7 +190,7 @@ def _end_of(found: cst.List) -> cst.BaseParenthesizableWhitespace:
 def _on_one_more_line(found: cst.List, one: cst.Element, indent: str) -> cst.List:
     """Add a line at the end of a list. Comments stay in place."""
     end = _end_of(found)
-    assert isinstance(end, cst.ParenthesizedWhitespace)
+    assert isinstance(end, cst.ParenthesizedWhitespace)  # noqa: S101  # what the type checker cannot see
     margin = cst.SimpleWhitespace(_margin(found, end, indent))
     before = end.with_changes(indent=False, last_line=margin)
     new_end = end.with_changes(first_line=cst.TrailingWhitespace(), empty_lines=[])
@@ -243,7 +243,7 @@ def _bound(alias: cst.ImportAlias) -> str:
 def _with_import(module: cst.Module, addition: Addition, local: Locals) -> cst.Module:
     """Add an import to a module at the position of isort: among those of the project, by name."""
     line = cst.parse_statement(addition.line, config=module.config_for_parsing)
-    assert isinstance(line, cst.SimpleStatementLine)
+    assert isinstance(line, cst.SimpleStatementLine)  # noqa: S101  # what the type checker cannot see
     body = list(module.body)
     ours = [(index, name) for index, name in _from_imports(module) if local(name)]
     after = [index for index, name in ours if name < addition.module]
@@ -252,7 +252,7 @@ def _with_import(module: cst.Module, addition: Addition, local: Locals) -> cst.M
     elif ours:
         first = ours[0][0]
         statement = body[first]
-        assert isinstance(statement, cst.SimpleStatementLine)
+        assert isinstance(statement, cst.SimpleStatementLine)  # noqa: S101  # what the type checker cannot see
         blank = [each for each in statement.leading_lines if each.comment is None]
         rest = [each for each in statement.leading_lines if each.comment is not None]
         body[first] = statement.with_changes(leading_lines=rest)
@@ -267,7 +267,7 @@ def _from_imports(module: cst.Module) -> Iterator[tuple[int, str]]:
     """Return the absolute `from ... import` lines of a module, and their modules."""
     for index, _ in _imported(module):
         statement = module.body[index]
-        assert isinstance(statement, cst.SimpleStatementLine)
+        assert isinstance(statement, cst.SimpleStatementLine)  # noqa: S101  # what the type checker cannot see
         small = statement.body[0]
         if isinstance(small, cst.ImportFrom) and small.module is not None and not small.relative:
             yield index, get_full_name_for_node_or_raise(small.module)

@@ -1,9 +1,9 @@
-"""From a call plan to an endpoint: the closures that a request runs through, none longer than it has to be."""
+"""Endpoints: functions made from call plans at start-up, each with only the steps that its route needs."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 from inspect import Parameter
 from types import MethodType
@@ -22,7 +22,7 @@ from kick.http.handlers.plan import Argument, CallPlan, Source
 from kick.http.middleware import Endpoint
 from kick.http.request.body import WITHOUT_BODY
 from kick.http.response.base import JSON, ReadyResponse, Response, empty_response, head_of, own_copy
-from kick.http.validation.serialization import encode_json, unencodable
+from kick.http.validation.encoding import Encode, unencodable
 
 Respond = Callable[[RequestContext[Any], Any], Response]
 Call = Callable[..., Awaitable[Any]]
@@ -41,28 +41,31 @@ class Resolved(NamedTuple):
 
 
 def endpoint_of(
-    plan: CallPlan, container: Container, controller: Any, *, in_layers: bool, threads: Threads
+    plan: CallPlan,
+    container: Container,
+    controller: Any,
+    *,
+    in_layers: bool,
+    threads: Threads,
+    encode: Encode,
 ) -> Endpoint:
     """Return the endpoint of a handler: it extracts the arguments, calls the handler, and makes the response.
 
-    A `controller` that does not live as long as the application is built for each request. `in_layers` says that there
-    is middleware around it. Handlers that are no coroutine functions run in `threads`.
+    A `controller` that is not a singleton is created for each request. `in_layers` is true if middleware is around it.
+    Handlers that are not coroutine functions run in `threads`.
     """
     built = controller_of(controller, container)
     handler = plan.handler if built is not None else MethodType(plan.handler, container.instance(controller))
     call = _call_of(handler, plan.place, threads)
-    respond = responder(plan.info.status, plan.place, in_layers=in_layers)
+    respond = responder(plan.info.status, plan.place, encode=encode, in_layers=in_layers)
     scoped = scoped_arguments(plan, container, built)
     takes_body = any(map(plan.takes, (Source.BODY, Source.FILE, Source.CONTEXT)))
     may_read = not plan.info.stream and plan.info.method not in WITHOUT_BODY
-    watches = plan.info.cancel_on_disconnect  # which drops what has not been read
+    watches = plan.info.cancel_on_disconnect  # which drops an unread body
     reads = may_read and (takes_body or bool(scoped) or watches)
-    if scoped and reads:
-        return _with_scope(plan, container, call, respond, scoped, reads=True, watches=watches)
     if scoped:
-        endpoint = _with_scope(plan, container, call, respond, scoped, reads=False, watches=False)
-    else:
-        endpoint = _without_scope(plan, container, call, respond, reads=reads and not watches)
+        return _with_scope(plan, container, call, respond, scoped, reads=reads, watches=watches)
+    endpoint = _without_scope(plan, container, call, respond, reads=reads and not watches)
     if watches:
         endpoint = _watched(endpoint)
     return _reading(endpoint) if reads and watches else endpoint
@@ -155,9 +158,9 @@ def _with_scope(
     reads: bool,
     watches: bool,
 ) -> Endpoint:
-    """With a scope of its own, which ends before the response leaves, or after the last byte of a stream.
+    """Return an endpoint with a scope, which ends before the response is sent, or after the last byte of a stream.
 
-    What is resolved in it may refuse the request, so the body is read after that.
+    Dependencies may reject the request, so the body is read after they are resolved.
     """
     names = {each.name for each in scoped}
     others = {each.name: _getter(plan, each, container) for each in plan.arguments if each.name not in names}
@@ -172,7 +175,7 @@ def _with_scope(
     run = _watched(handle) if watches else handle
 
     async def endpoint(ctx: RequestContext[Any]) -> Response:
-        scope = container.new_scope({RequestContext: ctx})
+        ctx.resources = scope = container.new_scope({RequestContext: ctx})
         try:
             arguments: dict[str, Any] = {}
             for name, resolve, awaits in scoped:
@@ -181,8 +184,10 @@ def _with_scope(
                 await ctx.read()
             response = await run(ctx, arguments)
         except BaseException as error:
+            ctx.resources = None  # a reference in a circle would wait for the garbage collector
             await end_scope(scope.aclose(error), ctx)
             raise
+        ctx.resources = None
         if _is_plain(response):
             await end_scope(scope.aclose(), ctx)
             return response
@@ -220,7 +225,7 @@ def _reading(endpoint: Endpoint) -> Endpoint:
 
 
 def _watched(handle: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
-    """Cancel the handler when the client goes away. The body has been read, for nobody gets it afterwards."""
+    """Cancel the handler when the client disconnects. The body was read before, because it cannot be read later."""
 
     async def handle_watched(ctx: RequestContext[Any], *arguments: Any) -> Response:
         response: Response | None = None
@@ -234,7 +239,7 @@ def _watched(handle: Callable[..., Awaitable[Response]]) -> Callable[..., Awaita
             tasks.start_soon(watch)
             try:
                 response = await handle(ctx, *arguments)
-            except Exception as error:  # noqa: BLE001  # raised again, outside of the task group, which would wrap it
+            except Exception as error:  # noqa: BLE001  # raised again outside of the task group, which would wrap it
                 failure = error
             tasks.cancel_scope.cancel()
         if failure is not None:
@@ -256,10 +261,10 @@ def without_body(endpoint: Endpoint) -> Endpoint:
     return head
 
 
-def responder(status: int | None, place: str, *, in_layers: bool) -> Respond:
-    """Return a function that makes a response of the value that a handler returns.
+def responder(status: int | None, place: str, *, encode: Encode, in_layers: bool) -> Respond:
+    """Return a function that makes a response from the value that a handler returns.
 
-    Layers may change the response. The handler may have kept it, to return it again: they are given a copy.
+    Middleware may change the response, and the handler may return the same object again. So middleware gets a copy.
     """
     with_value = status or 200
     without_value = status or 204
@@ -276,7 +281,7 @@ def responder(status: int | None, place: str, *, in_layers: bool) -> Respond:
         if isinstance(value, Response):
             return ctx.adopt_response(value)
         try:
-            ctx.response = response = ReadyResponse(encode_json(value), with_value, JSON)
+            ctx.response = response = ReadyResponse(encode(value), with_value, JSON)
         except (TypeError, ValueError, RecursionError) as error:
             named = unencodable(value, error) if isinstance(error, TypeError) else error
             named.add_note(f"kick: in what {place} returned")
@@ -287,12 +292,12 @@ def responder(status: int | None, place: str, *, in_layers: bool) -> Respond:
 
 
 def controller_of(controller: Any, container: Container) -> Resolved | None:
-    """Return the argument `self` of a handler whose controller is built for each request; `None` for a singleton."""
+    """Return the argument `self` of a handler whose controller is created for each request; `None` for a singleton."""
     return None if container.lifetime(controller) is Lifetime.SINGLETON else _resolved(_SELF, controller, container)
 
 
 def scoped_arguments(plan: CallPlan, container: Container, built: Resolved | None) -> list[Resolved]:
-    """Return the arguments that are resolved in a scope: the controller first, if it is `built` for each request."""
+    """Return the arguments that are resolved in a scope, beginning with the controller if it is `built` there."""
     scoped = [
         _resolved(argument.name, argument.hint, container)
         for argument in plan.arguments
@@ -313,9 +318,15 @@ def _call_of(handler: Call, place: str, threads: Threads) -> Call:
         return handler
 
     async def call_in_thread(*args: Any, **kwargs: Any) -> Any:
-        return await threads.run(partial(handler, *args, **kwargs), place)
+        return await threads.run(partial(_drained, handler, *args, **kwargs), place)
 
     return call_in_thread
+
+
+def _drained(handler: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a handler, and a generator that it returns, in the same thread."""
+    value = handler(*args, **kwargs)
+    return list(value) if isinstance(value, Generator) else value
 
 
 def _resolved(name: str, hint: Any, container: Container) -> Resolved:

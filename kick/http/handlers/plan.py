@@ -1,6 +1,6 @@
-"""From the signature of a handler to a plan of how it is called, made once.
+"""Call plans: the source of each handler parameter, derived from the signature at start-up.
 
-| parameter | gets |
+| parameter | value |
 |---|---|
 | of type `RequestContext` | the context |
 | a name in the path | the path parameter, converted, within its constraints |
@@ -8,7 +8,7 @@
 | `query: T`, `name: Query[T]` | the query string, validated as `T` |
 | `name: Header[T]`, `name: Cookie[T]` | the header or cookie of that name, validated as `T` |
 | `name: UploadFile`, `name: list[UploadFile]` | the files in that field of a multipart form |
-| any other | what the container provides for its type |
+| any other | the dependency of its type, from the container |
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import msgspec
 from kick.di import Container
 from kick.di.errors import unresolved_hint
 from kick.di.generics import NO_TYPES, filled, has_variables
+from kick.di.graph import is_hashable
 from kick.di.hints import Unresolved, import_within, signature_of
 from kick.di.naming import type_name
 from kick.di.signature import Need, Unhinted, needs_of
@@ -52,6 +53,7 @@ from kick.http.handlers.extractors import (
     query_reader,
 )
 from kick.http.handlers.parameters import FromBody, FromCookie, FromHeader, FromQuery, marker_of, unmarked
+from kick.http.handlers.provider_parameters import PATH, PartOfRequest
 from kick.http.request.body import WITHOUT_BODY, reads_multipart
 from kick.http.request.upload_limits import UploadLimits, file_fields, file_of, upload_limits_of
 from kick.http.routing.decorators import RouteInfo
@@ -64,7 +66,7 @@ _REST: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Source(enum.Enum):
-    """Where an argument comes from."""
+    """The source of an argument."""
 
     CONTEXT = "context"
     PATH = "path"
@@ -107,8 +109,9 @@ class Argument(msgspec.Struct):
 class CallPlan:
     """The plan of a handler's call: a source for each parameter.
 
-    `problems` has what is wrong with its signature, `readers` how the arguments are read that are part of the request,
-    `upload_limits` what it takes of files. `types` has what stands for the type variables of the controller's bases.
+    `problems` has the mistakes in its signature, `readers` the functions that read arguments from the request,
+    `upload_limits` the limits of files, and `types` the types of the type variables in generic base classes of the
+    controller.
     """
 
     def __init__(
@@ -128,6 +131,7 @@ class CallPlan:
         self.readers: dict[str, Getter] = {}
         self.upload_limits: UploadLimits | None = None
         self._unreadable: set[str] = set()
+        self._path_names: Sequence[str] = ()
         problem = handler_problem(handler, place)
         if problem is not None:
             self.problems.append(problem)
@@ -136,11 +140,11 @@ class CallPlan:
             argument = self._argument(dataclasses.replace(need, hint=filled(need.hint, types)), path_names)
             if argument is not None:
                 self.arguments.append(argument)
-        self._check_path(path_names)
+        self._path_names = path_names
         self._make_readers()
 
     def takes(self, source: Source) -> bool:
-        """Return whether any argument comes from there."""
+        """Return true if any argument has this source."""
         return any(argument.source is source for argument in self.arguments)
 
     def hints(self) -> dict[str, Any]:
@@ -148,9 +152,9 @@ class CallPlan:
         return {argument.name: argument.hint for argument in self.arguments if argument.source is Source.PATH}
 
     def require(self, container: Container, elsewhere: Collection[str] = ()) -> None:
-        """Tell the container what the handler asks it for.
+        """Register the dependencies of the handler in the container.
 
-        `elsewhere` has the names in the paths of all its routes: here it may do without those of the others.
+        `elsewhere` has the names in the paths of all routes of the handler. Those of other routes are optional.
         """
         for argument in self.arguments:
             if argument.source is not Source.CONTAINER:
@@ -168,6 +172,13 @@ class CallPlan:
                 self.problems.append(data_parameter(name, type_name(hint), self.place, has_names=has_names(hint)))
             else:
                 container.require(hint, self.place, parameter=name)
+
+    def check_parts(self, container: Container, controller: Any) -> None:
+        """Check the parts of the request that the handler's providers take, and the names in its path."""
+        hints = [each.hint for each in self.arguments if each.source is Source.CONTAINER]
+        parts: list[PartOfRequest] = container.parts_of([controller, *filter(is_hashable, hints)])
+        self.problems += filter(None, [each.problem(self.info, self._path_names, self.place) for each in parts])
+        self._check_path({each.name for each in parts if each.source == PATH})
 
     def _argument(self, need: Need, path_names: Sequence[str]) -> Argument | None:
         hint, name = need.hint, need.name
@@ -200,17 +211,15 @@ class CallPlan:
                 return None
         return Argument(name, source, hint, need.parameter.default, need.parameter.kind)
 
-    def _check_path(self, path_names: Sequence[str]) -> None:
+    def _check_path(self, taken_by_providers: Collection[str]) -> None:
         if self.takes(Source.CONTEXT):
             return
-        taken = {argument.name for argument in self.arguments} | self._unreadable
-        problems = [
-            unbound_path_parameter(name, self.info.path, self.place) for name in path_names if name not in taken
-        ]
-        self.problems += problems
+        taken = {*(argument.name for argument in self.arguments), *self._unreadable, *taken_by_providers}
+        free = [name for name in self._path_names if name not in taken]
+        self.problems += [unbound_path_parameter(name, self.info.path, self.place) for name in free]
 
     def _make_readers(self) -> None:
-        """Make the readers of the parts of a request. Where there are several, each reports its errors."""
+        """Create the readers of the parts of a request. If there are several, each reports its errors."""
         files = {each.name: each.hint for each in self.arguments if each.source is Source.FILE}
         for argument in self.arguments:
             source, hint = argument.source, argument.hint
@@ -308,7 +317,7 @@ def _is_provided(container: Container, hint: Any) -> bool:
     try:
         return container.provides(hint)
     except (KickError, TypeError):
-        return True  # the container says what is wrong with it
+        return True  # the container reports this error
 
 
 def _is_context(hint: Any) -> bool:

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
 from kick.exceptions import PayloadTooLarge
-from kick.http.validation.serialization import malformed
+from kick.http.validation.json_text import malformed
 
 DEFAULT_LIMIT: Final = 1 << 20
 """The most bytes a body may have when nothing else is said: 1 MiB."""

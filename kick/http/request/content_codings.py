@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope
 
 from kick.exceptions import UnsupportedMediaType
 from kick.http.request.body import closing, too_large
-from kick.http.validation.serialization import malformed
+from kick.http.validation.json_text import malformed
 
 PIECE: Final = 1 << 16
 """The most bytes that are decoded at a time: 64 KiB, so that a small body never becomes a large one in memory."""

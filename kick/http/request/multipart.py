@@ -27,7 +27,7 @@ from kick.http.request.body import MOST_FORM_FIELDS, accepted, closing, is_json,
 from kick.http.request.upload_limits import MOST_FILES, UploadLimits
 from kick.http.uploads import File, UploadFile
 from kick.http.validation.errors import pointer
-from kick.http.validation.serialization import malformed
+from kick.http.validation.json_text import malformed
 
 logger: Final = logging.getLogger("kick.http")
 

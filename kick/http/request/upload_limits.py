@@ -11,7 +11,8 @@ from typing_extensions import ReadOnly
 
 from kick.di.hints import hints_of
 from kick.http.uploads import File, is_upload
-from kick.http.validation.fields import kinds_of, names_of_model, object_fields
+from kick.http.validation.fields import kinds_of, object_fields
+from kick.http.validation.pydantic_types import Shape, is_model, wire_names
 from kick.http.validation.serialization import holds_uploads
 
 MOST_FILES: Final = 100
@@ -103,7 +104,7 @@ def file_fields(hint: Any) -> dict[str, File]:
     found: dict[str, File] = {}
     for cls, names in _classes_of(hint):
         hints = hints_of(cls)
-        for name, wire_name in names.items():
+        for name, wire_name in names:
             hint = hints.get(name)
             file = file_of(hint)
             if file is not None:
@@ -119,15 +120,14 @@ def _says_file(hint: Any) -> bool:
     return isinstance(hint, File) or any(map(_says_file, (*getattr(hint, "__metadata__", ()), *get_args(hint))))
 
 
-def _classes_of(hint: Any) -> Iterable[tuple[Any, dict[str, str]]]:
+def _classes_of(hint: Any) -> Iterable[tuple[Any, list[tuple[str, str]]]]:
     """Return the classes with fields that a value may be of, and the names of the fields on the wire."""
     for kind in kinds_of(hint):
         cls = getattr(kind, "cls", None)
-        model: Any = getattr(cls, "model_fields", None)
-        if model is not None:
-            yield cls, names_of_model(model)
+        if is_model(cls):
+            yield cls, [(each.field, each.name) for each in wire_names(cls) if each.shape is Shape.WHOLE]
         elif cls is not None:
-            yield get_origin(cls) or cls, {each.name: each.encode_name for each in getattr(kind, "fields", ())}
+            yield get_origin(cls) or cls, [(each.name, each.encode_name) for each in getattr(kind, "fields", ())]
 
 
 def _first(files: Iterable[File | None]) -> File | None:

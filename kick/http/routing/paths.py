@@ -13,7 +13,7 @@ from uuid import UUID
 
 from kick.exceptions import NotFound
 from kick.http.errors import bad_route_path
-from kick.http.validation.serialization import malformed
+from kick.http.validation.json_text import malformed
 
 Convert: TypeAlias = Callable[[str], Any]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol, get_args, get_origin
 from urllib.parse import parse_qsl
 
 from msgspec import DecodeError, json
@@ -11,7 +11,9 @@ from msgspec import inspect as types
 from starlette.datastructures import QueryParams
 from starlette.types import Scope
 
-from kick.http.validation.serialization import malformed
+from kick.http.validation.json_text import malformed
+from kick.http.validation.pydantic_types import Shape, is_model, root_of, wire_names
+from kick.http.validation.type_parts import Field, fields_of, members_of, plain
 
 _SEVERAL: Final = (
     types.ListType,
@@ -123,15 +125,6 @@ def object_fields(hint: Any) -> frozenset[str]:
     return frozenset(name for name, kinds in (_fields_of(hint) or {}).items() if _holds_objects(kinds))
 
 
-def names_of_model(fields: Any) -> dict[str, str]:
-    """Return the names on the wire of the fields of a pydantic model, by their own names."""
-    names: dict[str, str] = {}
-    for name, field in fields.items():
-        alias = field.validation_alias
-        names[name] = alias if isinstance(alias, str) else field.alias or name
-    return names
-
-
 def has_items(hint: Any) -> bool:
     """Return whether a type is one of several values: lists, tuples, sets.
 
@@ -172,18 +165,38 @@ def _all_lists(texts: Texts) -> dict[str, Any]:
 
 def _fields_of(hint: Any) -> dict[str, list[types.Type]] | None:
     """Return the kinds of each field by its name on the wire; `None` for what has no fields."""
-    model: Any = getattr(hint, "model_fields", None)
-    if model is not None:
-        return {wire_name: kinds_of(model[name].annotation) for name, wire_name in names_of_model(model).items()}
     fields: dict[str, list[types.Type]] = {}
-    for kind in kinds_of(hint):
-        for field in getattr(kind, "fields", ()):
-            fields.setdefault(field.encode_name, []).extend(_flat(field.type))
+    for member in members_of(hint):
+        inner = plain(member)
+        if is_model(inner):
+            root = root_of(inner)
+            named = list(_of_model(inner)) if root is inner else list((_fields_of(root) or {}).items())
+        else:
+            named = [(field.wire_name, kinds_of(field.hint)) for field in _fields_in(inner)]
+        for name, kinds in named:
+            fields.setdefault(name, []).extend(kinds)
     return fields or None
 
 
+def _fields_in(hint: Any) -> Iterable[Field]:
+    try:
+        return fields_of(hint) or ()
+    except (TypeError, NameError):
+        return ()
+
+
+def _of_model(cls: Any) -> Iterator[tuple[str, list[types.Type]]]:
+    """Return the fields of a model by their names on the wire, with the kinds in which they are sent."""
+    for field, name, shape in wire_names(cls):
+        if shape is Shape.WHOLE:
+            yield name, kinds_of(cls.__pydantic_fields__[field].annotation)
+        else:
+            yield name, [types.ListType(_TEXT) if shape is Shape.ITEM else types.DictType(_TEXT, types.AnyType())]
+
+
 def _holds_lists(hint: Any) -> bool:
-    return any(isinstance(kind, types.DictType) and _any(_flat(kind.value_type), _SEVERAL) for kind in kinds_of(hint))
+    kinds = [kind for member in members_of(hint) for kind in kinds_of(root_of(plain(member)))]
+    return any(isinstance(kind, types.DictType) and _any(_flat(kind.value_type), _SEVERAL) for kind in kinds)
 
 
 def kinds_of(hint: Any) -> list[types.Type]:
@@ -192,10 +205,20 @@ def kinds_of(hint: Any) -> list[types.Type]:
     >>> [type(kind).__name__ for kind in kinds_of(int | None)]
     ['IntType', 'NoneType']
     """
+    return [kind for member in members_of(hint) for kind in _kinds_of_member(member)]
+
+
+def _kinds_of_member(hint: Any) -> list[types.Type]:
     try:
         return _flat(types.type_info(hint))
-    except (TypeError, NameError):
-        return [types.AnyType()]
+    except (TypeError, NameError):  # unions of models, and whatever holds one, are beyond msgspec
+        inner = plain(hint)
+        origin, args = get_origin(inner), [types.UnionType(tuple(kinds_of(each))) for each in get_args(inner)]
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return [types.DictType(_TEXT, args[-1])]
+        if isinstance(origin, type) and issubclass(origin, Collection):
+            return [types.ListType(args[0])]
+        return [types.DataclassType(inner, ()) if _fields_in(inner) else types.AnyType()]
 
 
 def _flat(kind: types.Type) -> list[types.Type]:

@@ -108,7 +108,7 @@ class Handshake:
         await self._decided.wait()
         if self._refusal is not None:
             raise self._refusal
-        assert self._accepted is not None
+        assert self._accepted is not None  # noqa: S101  # what the type checker cannot see
         ctx.response = self._accepted
         return self._accepted
 
@@ -252,7 +252,7 @@ def _closing(error: Exception, ctx: RequestContext[Any]) -> tuple[int, str]:
         case _:
             ctx.settings.report(ctx, error)
             logger.error("WebSocket %r failed, request id %s", ctx.path, ctx.request_id, exc_info=error)
-            return INTERNAL_ERROR, "The server made a mistake; it has been noted."
+            return INTERNAL_ERROR, "The server had an unexpected error, which was logged."
 
 
 def _code_of(status: int) -> int:

@@ -10,7 +10,8 @@ from msgspec import Meta
 
 from kick.errors import PicklableError
 from kick.exceptions import FieldError, HTTPError
-from kick.http.validation.serialization import encode_json, json_decoder
+from kick.http.validation.encoding import Encode, encode_json
+from kick.http.validation.serialization import json_decoder
 
 MOST_REASON: Final = 123
 """The bytes that the reason of a closing may have (RFC 6455, section 5.5)."""
@@ -61,7 +62,7 @@ class Frames(NamedTuple):
     encode: Callable[[Any], Frame]
 
 
-def frames_of(incoming: Any, outgoing: Any) -> Frames:
+def frames_of(incoming: Any, outgoing: Any, *, to_json: Encode = encode_json) -> Frames:
     """Return the codec for messages of these types: `str` and `bytes` as they are, all others as JSON.
 
     In a union with `bytes`, messages of bytes are taken and sent as they are, and texts as the rest of the union says.
@@ -74,7 +75,7 @@ def frames_of(incoming: Any, outgoing: Any) -> Frames:
 
     Raises `TypeError` when nothing can be validated as `incoming`.
     """
-    return Frames(_decoder(incoming), _encoder(outgoing))
+    return Frames(_decoder(incoming), _encoder(outgoing, to_json))
 
 
 def short_reason(text: str) -> str:
@@ -123,11 +124,13 @@ def _plain(kind: Any) -> Any:
             return kind
 
 
-def _encoder(outgoing: Any) -> Callable[[Any], Frame]:
+def _encoder(outgoing: Any, to_json: Encode) -> Callable[[Any], Frame]:
     others = _without_bytes(outgoing)
     if others is not None and _plain(others) is not str:
-        return lambda value: value if isinstance(value, bytes) else _encode(value)
-    return _encode if others is None and _plain(outgoing) not in (str, bytes) else _unchanged
+        return lambda value: value if isinstance(value, bytes) else to_json(value).decode()
+    if others is None and _plain(outgoing) not in (str, bytes):
+        return lambda value: to_json(value).decode()
+    return _unchanged
 
 
 def _decoder(incoming: Any) -> Callable[[Frame], Any]:
@@ -176,7 +179,3 @@ def _unchanged(value: Any) -> Frame:
     if not isinstance(value, str | bytes):
         raise TypeError(f"this socket sends text or bytes as they are, not a value of type {type(value).__qualname__}")
     return value
-
-
-def _encode(value: Any) -> Frame:
-    return encode_json(value).decode()

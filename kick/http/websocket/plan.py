@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MethodType
 from typing import Annotated, Any, get_args, get_origin
 
@@ -19,6 +19,7 @@ from kick.http.handlers.plan import Argument, CallPlan, Source
 from kick.http.middleware import Endpoint
 from kick.http.response.base import Response
 from kick.http.routing.decorators import SocketInfo
+from kick.http.validation.encoding import Encode
 from kick.http.websocket.errors import (
     bad_message_type,
     bad_origin,
@@ -45,6 +46,7 @@ class SocketPlan(CallPlan):
         types: Mapping[Any, Any] = NO_TYPES,
     ) -> None:
         self.options = info
+        self.messages: tuple[Any, Any] = Any, Any
         self.frames: Frames = frames_of(Any, Any)
         super().__init__(handler, info, path_names, place, types=types)
         if self.problems:
@@ -68,17 +70,18 @@ class SocketPlan(CallPlan):
         hint = hint.__origin__ if get_origin(hint) is Annotated else hint
         incoming, outgoing = (*get_args(hint), Any, Any)[:2]
         try:
-            self.frames = frames_of(incoming, outgoing)
+            self.frames, self.messages = frames_of(incoming, outgoing), (incoming, outgoing)
         except (TypeError, NameError) as error:
             self.problems.append(bad_message_type(type_name(incoming), self.place, str(error)))
 
-    def _check_path(self, path_names: Sequence[str]) -> None:
+    def _check_path(self, taken_by_providers: Collection[str]) -> None:
         """Nothing: the socket has the parameters of the path too."""
 
 
-def socket_endpoint(plan: SocketPlan, container: Container, controller: Any) -> Endpoint:
+def socket_endpoint(plan: SocketPlan, container: Container, controller: Any, *, to_json: Encode) -> Endpoint:
     """Return the end of the chain of a handshake: it starts the handler, and answers when it accepts."""
-    handle, frames, info = _handle(plan, container, controller), plan.frames, plan.options
+    handle, info = _handle(plan, container, controller), plan.options
+    frames = frames_of(*plan.messages, to_json=to_json)
 
     async def endpoint(ctx: RequestContext[Any]) -> Response:
         return await handshake_of(ctx).begin(ctx, handle, frames, info)

@@ -24,6 +24,17 @@ def by_ip(ctx: RequestContext[Any]) -> str:
     return network_of(address) if ":" in address else address
 
 
+def by_site(ctx: RequestContext[Any]) -> str:
+    """Return the address of the client, and of an IPv6 address the first 48 bits, which are those of a site (RFC 6177).
+
+    Who has a site has 65,536 networks of 64 bits.
+    """
+    address = ctx.client_ip
+    if address is None:
+        return "unknown"
+    return network_of(address, bits=48) if ":" in address else address
+
+
 def by_principal(ctx: RequestContext[Any]) -> str:
     """Return the principal of the session, or else the address."""
     session = ctx.opened_session
@@ -31,14 +42,16 @@ def by_principal(ctx: RequestContext[Any]) -> str:
     return f"ip:{by_ip(ctx)}" if principal is None else f"user:{principal}"
 
 
-KEYS: Final[dict[str, KeyOf]] = {"ip": by_ip, "principal": by_principal}
+KEYS: Final[dict[str, KeyOf]] = {"ip": by_ip, "site": by_site, "principal": by_principal}
 
 
-def network_of(address: str) -> str:
-    """Return the 64-bit network of an IPv6 address, which belongs to one client (RFC 6177).
+def network_of(address: str, *, bits: int = 64) -> str:
+    """Return the network of an IPv6 address; one of 64 bits belongs to one client (RFC 6177).
 
     >>> network_of("2001:db8:1:2:3:4:5:6"), network_of("::ffff:192.0.2.1"), network_of("fe80::1%eth0")
     ('2001:db8:1:2::', '192.0.2.1', 'fe80::')
+    >>> network_of("2001:db8:1:2:3:4:5:6", bits=48)
+    '2001:db8:1::'
     """
     try:
         parsed = IPv6Address(address.partition("%")[0])
@@ -46,7 +59,7 @@ def network_of(address: str) -> str:
         return address
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
-    return str(IPv6Address(int(parsed) >> 64 << 64))
+    return str(IPv6Address(int(parsed) >> 128 - bits << 128 - bits))
 
 
 def plain_key(key: str) -> str:

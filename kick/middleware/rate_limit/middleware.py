@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import logging
-import math
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
-
-import anyio
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kick import optional_types
 from kick.errors import KickError
-from kick.exceptions import ServiceUnavailable, TooManyRequests
+from kick.exceptions import TooManyRequests
 from kick.http import CallNext, Middleware, RequestContext, Response, Route, Settings
 from kick.http.errors import middleware_order
 from kick.middleware.cors import CorsLayer
 from kick.middleware.own_response import own_response
+from kick.middleware.proxies import has_ignored_headers
 from kick.middleware.rate_limit.clients import KEYS, KeyOf, plain_key
+from kick.middleware.rate_limit.limiter import Limiter
 from kick.middleware.rate_limit.options import (
     CostOf,
     OnError,
@@ -31,19 +29,10 @@ from kick.middleware.rate_limit.options import (
 from kick.middleware.session import SessionLayer
 
 if TYPE_CHECKING:
-    from limits import RateLimitItem
-    from limits.aio.strategies import RateLimiter
-
     from kick.middleware.rate_limit.counters import Counters  # it imports limits
 
+
 logger: Final = logging.getLogger("kick.http")
-
-
-class Verdict(NamedTuple):
-    """The result of counting a request: the seconds to wait if there are too many, and the headers."""
-
-    wait: int | None
-    headers: list[tuple[bytes, bytes]]
 
 
 class RateLimitLayer(Middleware):
@@ -89,7 +78,8 @@ class RateLimitLayer(Middleware):
             method = "WEBSOCKET" if route.is_websocket else route.method
             scope = f"{method} {route.path} {places[0]}" if places else scope
         name = self.options.name
-        return RouteRateLimitLayer(self.options, scope if name is None else f"name {name}", self._counters())
+        limiter = Limiter(self.options, scope if name is None else f"name {name}", self._counters())
+        return RouteRateLimitLayer(self.options, limiter)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Count as for a whole application: this is for chains that are composed by hand."""
@@ -118,22 +108,12 @@ class RateLimitLayer(Middleware):
 class RouteRateLimitLayer(Middleware):
     """The limits of one `rate_limit()` in one place."""
 
-    def __init__(self, options: Options, scope: str, counters: Counters) -> None:
-        from limits.aio.strategies import STRATEGIES as LIMITERS
-
+    def __init__(self, options: Options, limiter: Limiter) -> None:
         self.uses_session = options.uses_session
-        kind = "sliding-window-counter" if options.strategy == "sliding-window" else options.strategy
-        limiter: Callable[..., RateLimiter] = LIMITERS[kind]
-        self._limiter = limiter(counters.storage)
-        self._counters = counters
-        self._timeout = counters.timeout
-        self._closed = options.on_error == "closed"
-        self._scope = f"{options.strategy} {scope}"  # what one strategy has stored, another cannot read
+        self._limiter = limiter
         self._key = options.key
         self._cost = options.cost
-        self._limits = [(item, _policy_name(item, options.name)) for item in options.limits]
-        policies = [f'"{name}";q={item.amount};w={item.get_expiry()}' for item, name in self._limits]
-        self._policy = (b"ratelimit-policy", ", ".join(policies).encode("ascii"))
+        self._has_warned = False
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Count the request; hand it on, or refuse it."""
@@ -143,10 +123,11 @@ class RouteRateLimitLayer(Middleware):
         cost = self._cost if isinstance(self._cost, int) else await _cost_of(self._cost, ctx)
         if key is None or cost < 1:
             return await call_next(ctx)
-        verdict = await self._verdict(plain_key(str(key)), cost)
+        verdict = await self._limiter.hit(plain_key(str(key)), cost=cost)
         if verdict is None:
             return await call_next(ctx)
         if verdict.wait is not None:
+            self._warn_of_proxies(ctx)
             _tell(ctx, None, verdict.headers)
             raise TooManyRequests(f"Too many requests. Try again in {verdict.wait} s.", retry_after=verdict.wait)
         try:
@@ -160,51 +141,21 @@ class RouteRateLimitLayer(Middleware):
         _tell(ctx, mine, verdict.headers)
         return mine
 
-    async def _verdict(self, key: str, cost: int) -> Verdict | None:
-        """Count the request. Returns `None` where the store failed, and requests are let through then."""
-        try:
-            if self._timeout is None:
-                verdict = await self._count(key, cost)
-            else:
-                with anyio.fail_after(self._timeout):
-                    verdict = await self._count(key, cost)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the policy for a store that is down says what follows
-            self._note_failure(error)
-            if self._closed:
-                raise ServiceUnavailable("Try again in a moment.", retry_after=1) from None
-            return None
-        if self._counters.failing:
-            self._counters.failing = False
-            logger.warning("the store of rate_limit() works again")
-        return verdict
-
-    async def _count(self, key: str, cost: int) -> Verdict:
-        limiter, scope = self._limiter, self._scope
-        told: list[str] = []
-        wait: int | None = None
-        for item, name in self._limits:
-            allowed = await limiter.hit(item, scope, key, cost=cost)
-            reset, remaining = await limiter.get_window_stats(item, scope, key)
-            left = reset - time.time()
-            seconds = math.ceil(left) if left > 0 else item.get_expiry()  # the library reads a window just begun as 0
-            told.append(f'"{name}";r={max(0, remaining) if allowed else 0};t={seconds}')
-            if not allowed:
-                wait = seconds
-                break
-        return Verdict(wait, [self._policy, (b"ratelimit", ", ".join(told).encode("ascii"))])
-
-    def _note_failure(self, error: Exception) -> None:
-        """One entry in the log when it begins, not one for each request."""
-        if not self._counters.failing:
-            self._counters.failing = True
-            meanwhile = "refused" if self._closed else "let through without a limit"
-            logger.error("the store of rate_limit() failed; requests are %s", meanwhile, exc_info=error)
+    def _warn_of_proxies(self, ctx: RequestContext[Any]) -> None:
+        """Say once that all clients of a proxy are counted as one, if it looks so."""
+        if not self._has_warned and has_ignored_headers(ctx.scope):
+            self._has_warned = True
+            logger.warning(
+                "rate_limit() refuses %s, which forwards requests and is not trusted. If it is your proxy, "
+                "all of its clients are counted as one: see bootstrap(trusted_proxies=...) and KICK_TRUSTED_PROXIES",
+                ctx.client_ip,
+            )
 
 
 def rate_limit(
     limits: str,
     *,
-    key: Literal["ip", "principal"] | KeyOf = "ip",
+    key: Literal["ip", "site", "principal"] | KeyOf = "ip",
     store: str | optional_types.Storage | None = None,
     name: str | None = None,
     cost: int | CostOf = 1,
@@ -219,9 +170,9 @@ def rate_limit(
 
     Arguments:
         limits: how many in what time, `"100/minute"`; several `"5/second; 100 per 2 hours"`, all of which hold.
-        key: whose requests are counted together: `"ip"` (`ctx.client_ip`; of IPv6 the first 64 bits), `"principal"`
-            (that of the session; the address where nobody is logged in), or a function of the context, `async` or
-            not. Requests for which it returns `None` are not counted.
+        key: whose requests are counted together: `"ip"` (`ctx.client_ip`; of IPv6 the first 64 bits), `"site"` (of IPv6
+            the first 48 bits), `"principal"` (that of the session; the address where nobody is logged in), or a
+            function of the context, `async` or not. Requests for which it returns `None` are not counted.
         store: `None` for the memory of this process, a URL (`redis://host:6379/0`), or an asynchronous storage of
             the library `limits`.
         name: limits of one name share their counters. Without, each route and each `rate_limit()` counts by itself.
@@ -253,7 +204,7 @@ def rate_limit(
             on_error=on_error,
             timeout=seconds,
             by_principal=key == "principal",
-            uses_session=key != "ip" or not isinstance(cost, int),
+            uses_session=key not in ("ip", "site") or not isinstance(cost, int),
         )
     )
 
@@ -261,12 +212,6 @@ def rate_limit(
 async def _cost_of(function: CostOf, ctx: RequestContext[Any]) -> int:
     cost = function(ctx)
     return await cost if isinstance(cost, Awaitable) else cost
-
-
-def _policy_name(item: RateLimitItem, name: str | None) -> str:
-    unit = item.GRANULARITY.name
-    text = f"{item.amount}/{unit}" if item.multiples == 1 else f"{item.amount}/{item.multiples} {unit}s"
-    return text if name is None else f"{name} {text}"
 
 
 def _tell(ctx: RequestContext[Any], response: Response | None, headers: list[tuple[bytes, bytes]]) -> None:

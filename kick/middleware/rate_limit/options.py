@@ -94,8 +94,8 @@ def parse_limits(text: object) -> tuple[RateLimitItem, ...]:
 
 def check_options(key: Any, store: Any, name: Any, strategy: Any, on_error: Any, timeout: Any) -> None:
     """Raise `rate-limit-option` for what makes no sense."""
-    if not (key in ("ip", "principal") if isinstance(key, str) else callable(key)):
-        raise bad_rate_limit_option("key", key, '"ip", "principal" or a function of the context', 'key="ip"')
+    if not (key in ("ip", "site", "principal") if isinstance(key, str) else callable(key)):
+        raise bad_rate_limit_option("key", key, '"ip", "site", "principal" or a function of the context', 'key="ip"')
     if name is not None and not (isinstance(name, str) and _is_name(name)):
         raise bad_rate_limit_option("name", name, "a name of letters, digits and _.:-", 'name="login"')
     if strategy not in STRATEGIES:

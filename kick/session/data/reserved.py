@@ -11,11 +11,6 @@ from kick.session.data.values import UnreadableValue, decode, encode
 LOGIN: Final = "login"
 """The user who is logged in, since when and with which roles: see `kick.auth`."""
 
-TOKEN: Final = "csrf"
-"""Notes that a CSRF token of the session was read, so the session must be stored."""
-
-TOKEN_FIELD: Final = "$csrf"
-
 LIFE: Final = "life"
 """The own lifetime of a session in seconds, and of its cookie: `session.max_age`, `session.persistent`."""
 

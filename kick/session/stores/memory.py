@@ -50,7 +50,9 @@ class MemoryStore:
     """An `AtomicStore` in a dictionary.
 
     Arguments:
-        max_sessions: how many sessions are held; beyond that, the one nearest to its expiry goes first.
+        max_sessions: how many sessions are held. Beyond that, the one nearest to its expiry goes first, of those
+            without a principal as long as there are any: visitors without a login, of whom anybody can make as many as
+            he likes, log nobody out. `on_eviction` is told of each key.
         clock: seconds that never go back. The default starts at the Unix time and follows the monotonic clock, so
             that setting the clock of the machine revives nothing.
 
@@ -78,6 +80,8 @@ class MemoryStore:
         self._clock, self._epoch = (time.monotonic, time.time() - time.monotonic()) if clock is None else (clock, 0.0)
         self._entries: dict[str, Record | _Marker] = {}
         self._due: list[tuple[float, str]] = []
+        self._anonymous: list[tuple[float, str]] = []
+        self.on_eviction: Callable[[str], None] | None = None
         self._keys_of: dict[str, set[str]] = {}
         self._applications: dict[frozenset[str], float] = {}
         self._timer: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
@@ -161,7 +165,7 @@ class MemoryStore:
             return record.superseded
         if self._live(new_key, now) is not None:
             return TAKEN
-        assert type(record) is Record
+        assert type(record) is Record  # noqa: S101  # what the type checker cannot see
         after = moved(record, now=now, max_age=max_age, keep=keep, absolute_max_age=absolute_max_age)
         self._remove(key, record)
         self._put(new_key, after, None)
@@ -233,8 +237,12 @@ class MemoryStore:
             if after is not None:
                 self._keys_of.setdefault(after, set()).add(key)
         self._entries[key] = entry
-        if replaced is None or entry.expires_at < replaced.expires_at:
-            heapq.heappush(self._due, (entry.expires_at, key))
+        is_sooner = replaced is None or entry.expires_at < replaced.expires_at
+        pair = entry.expires_at, key  # one object in both heaps, for the sake of memory
+        if after is None and (is_sooner or before is not None):
+            heapq.heappush(self._anonymous, pair)
+        if is_sooner:
+            heapq.heappush(self._due, pair)
             self._thin_out()
             self._watch(entry.expires_at)
 
@@ -246,9 +254,13 @@ class MemoryStore:
 
     def _thin_out(self) -> None:
         """Drop the pairs of entries that are gone or end sooner now, once they are the larger part of the heap."""
-        if len(self._due) > 2 * len(self._entries) + SWEEP_AT_ONCE:
+        most = 2 * len(self._entries) + SWEEP_AT_ONCE
+        if len(self._due) > most:
             self._due = [(entry.expires_at, key) for key, entry in self._entries.items()]
             heapq.heapify(self._due)
+        if len(self._anonymous) > most:
+            self._anonymous = [(entry.expires_at, key) for key, entry in self._entries.items() if not _is_owned(entry)]
+            heapq.heapify(self._anonymous)
 
     def _forget_principal(self, key: str, principal: str | None) -> None:
         if principal is None:
@@ -259,9 +271,28 @@ class MemoryStore:
             del self._keys_of[principal]
 
     def _make_room(self) -> None:
+        now = self.now()
         while len(self._entries) >= self.max_sessions:
+            if self._anonymous and self._due[0][0] > now:
+                due, key = heapq.heappop(self._anonymous)
+                entry = self._entries.get(key)
+                if entry is not None and not _is_owned(entry):
+                    if entry.expires_at > due:
+                        heapq.heappush(self._anonymous, (entry.expires_at, key))
+                    else:
+                        self._evict(key, entry)
+                continue
             due, key = heapq.heappop(self._due)
-            self._settle(due, key, due)
+            entry = self._entries.get(key)
+            if entry is not None and now < entry.expires_at <= due:
+                self._evict(key, entry)
+            else:
+                self._settle(due, key, due)
+
+    def _evict(self, key: str, entry: Record | _Marker) -> None:
+        self._remove(key, entry)
+        if self.on_eviction is not None and type(entry) is Record:
+            self.on_eviction(key)
 
     def _sweep(self, now: float, at_most: int | None) -> int:
         freed = 0
@@ -300,3 +331,7 @@ class MemoryStore:
         if self._due:
             due = self._due[0][0]
             self._watch(due, pause=SWEEP_PAUSE if due <= now else 1.0)
+
+
+def _is_owned(entry: Record | _Marker) -> bool:
+    return type(entry) is Record and entry.principal is not None

@@ -202,6 +202,7 @@ async def test_small_files_stay_in_memory_and_what_is_beyond_goes_to_disk() -> N
     assert answer.json() == [[half, True], [half, True], [1, False], [SPOOL, False]]
 
 
+@pytest.mark.slow
 async def test_many_files_hold_no_more_memory_than_one(no_leak: None) -> None:
     """Each of them would fit into memory by itself."""
     parts = [file(f"f{each}", b"x" * (MiB // 2)) for each in range(60)]
@@ -236,6 +237,7 @@ async def _stream(app: Any, chunks: Iterator[bytes]) -> Any:
     return msgspec.json.decode(b"".join(sent))
 
 
+@pytest.mark.slow
 async def test_bytes_that_come_two_by_two_cost_no_more_memory() -> None:
     content = b"x" * 40_000
     chunks = (piece for part in (file("f", content), END) for piece in pieces(part, 2))
@@ -257,6 +259,7 @@ def attack(body: bytes) -> Callable[[], object]:
     return lambda: anyio.run(lambda: ask(app_of(Taking), "/", method="POST", body=pieces(body, 65536), headers=TYPE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "unit"),
     [

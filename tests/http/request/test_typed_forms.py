@@ -262,7 +262,7 @@ class Home(BaseModel):
     [
         ({"pet": {"kind": "dog", "owner": {}}}, {"/body/pet/owner/city", "/body/pet/kind", "/body/pet/lives"}),
         ({"pet": {"kind": "cat", "lives": 1}, "best": {"kind": "dog", "owner": {}}}, {"/body/best/owner/city"}),
-        ({"pet": {"kind": "cat", "lives": 1}, "best": {"kind": "cow"}}, {"/body/best"}),
+        ({"pet": {"kind": "cat", "lives": 1}, "best": {"kind": "cow"}}, {"/body/best/kind"}),
         ({"pet": {"kind": "cat", "lives": 1}, "size": "x"}, {"/body/size"}),
         ({"pet": {"kind": "cat", "lives": 1}, "named": {"x": 1, "2": "y"}}, {"/body/named/x", "/body/named/2"}),
         ({"pet": {"kind": "cat", "lives": 1}, "streetName": "abc"}, {"/body/streetName"}),

@@ -116,7 +116,7 @@ async def test_the_server_is_asked_once_a_minute_and_never_waited_for(
     for _ in range(20):
         await browser.visit()
     assert len(asked) == 1
-    store._clock._asked_at -= clocks.ASK_EVERY
+    store._clock.due_at -= clocks.ASK_EVERY
     for _ in range(20):
         await browser.visit()
     assert len(asked) == 2

@@ -33,26 +33,23 @@ class ServerClock:
         self._machine = machine
         self._ahead: float | None = None
         """Seconds that the server is ahead of the monotonic clock."""
-        self._asked_at = float("-inf")
+        self.due_at = float("-inf")
+        """The monotonic time from which on the server should be asked again."""
 
     def now(self) -> float:
         """Return the Unix time by the server, in seconds."""
         return self._machine() if self._ahead is None else time.monotonic() + self._ahead
 
-    @property
-    def is_due(self) -> bool:
-        """True if the server should be asked again."""
-        return time.monotonic() - self._asked_at >= ASK_EVERY
-
     def ask(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
         """Ask for the time, and let nobody wait for the answer."""
-        self._asked_at = asked_at = time.monotonic()
+        asked_at = time.monotonic()
+        self.due_at = asked_at + ASK_EVERY
         command = Command(b"", _TIME, loop.create_future(), repeatable=True)
         command.answer.add_done_callback(lambda answer: self._answered(answer, asked_at))
         client.submit(command)
 
     def _answered(self, answer: asyncio.Future[Any], asked_at: float) -> None:
-        self._asked_at = float("-inf")  # if this was no answer, ask with what is sent next
+        self.due_at = float("-inf")  # if this was no answer, ask with what is sent next
         if answer.cancelled() or answer.exception() is not None:
             return
         try:
@@ -61,4 +58,4 @@ class ServerClock:
         except (ValueError, TypeError):
             return
         self._ahead = server - (asked_at + time.monotonic()) / 2
-        self._asked_at = asked_at
+        self.due_at = asked_at + ASK_EVERY

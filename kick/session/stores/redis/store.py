@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
+from time import monotonic
 from typing import Any, Final, Literal
 
 from redis.exceptions import RedisError, ResponseError
@@ -138,7 +139,7 @@ class RedisStore:
     def now(self) -> float:
         """Return the time of the Redis server, in seconds, to a few milliseconds: see `ServerClock`."""
         loop, client = self._loop, self._client
-        if self._clock.is_due and client is not None and loop is not None and loop is _running_loop():
+        if monotonic() >= self._clock.due_at and client is not None and loop is not None and loop is _running_loop():
             self._clock.ask(client, loop)
         return self._clock.now()
 
@@ -372,7 +373,7 @@ class RedisStore:
         expires = b"0"
         while True:
             entry = await self._principals.enter(whose, key, max_age=age, expires=expires)
-            assert entry is not None  # it takes the place of none that could be set aside
+            assert entry is not None  # noqa: S101  # it takes the place of none that could be set aside
             keys = [*names, self._principals.forbids(key, entry.name)]
             answer = await self._run(script, keys, [*arguments, entry.name, entry.until, whose])
             if answer[0] != b"index":

@@ -1,0 +1,130 @@
+"""A limit for guesses at the password of one account, from whatever addresses they come."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from hashlib import blake2b
+from typing import Any, Final
+
+from kick import optional_types
+from kick.environment import in_production
+from kick.errors import raise_all
+from kick.exceptions import TooManyRequests
+from kick.http import RequestContext
+from kick.middleware.rate_limit.limiter import Limiter
+from kick.middleware.rate_limit.options import OnError, Options, check_options, parse_limits
+from kick.signing import Secret, Signer, secret_problems
+
+COOKIE: Final = "kick.device"
+REMEMBERED: Final = timedelta(days=180)
+
+
+class LoginLimit:
+    """At most so many attempts to log in to one account, however many addresses they come from.
+
+    A limit for addresses does not stop somebody who has many of them. A limit for the account alone would let anybody
+    lock its owner out. So a successful login gives the browser a signed cookie: a device that the account knows. Its
+    attempts are counted apart, so the owner gets in while strangers guess (OWASP, "Slow Down Online Guessing Attacks
+    with Device Cookies").
+
+    Arguments:
+        limits: how many attempts in what time: `"10/hour"`, or several with semicolons in between.
+        secret: signs the cookie; the one of the session is right, since its purpose is signed too.
+        store: as for `rate_limit()`: the memory of this process, a URL of Redis, or a storage of the library `limits`.
+        on_error: when the store fails, `"open"` lets attempts through and `"closed"` answers 503.
+        timeout: how long the store may take, a `timedelta` or seconds.
+        cookie: the name of the cookie.
+        remember: how long a device is known after its last login.
+
+    >>> from kick import Post, RequestContext
+    >>> class AuthController:
+    ...     def __init__(self, accounts: Any, limit: LoginLimit) -> None:
+    ...         self.accounts, self.limit = accounts, limit
+    ...     @Post("/login")
+    ...     async def log_in(self, ctx: RequestContext, body: dict[str, str]) -> None:
+    ...         async with self.limit.attempt(ctx, body["email"]):
+    ...             user = await self.accounts.authenticate(body)  # raises if the password is wrong
+    ...         await login(ctx, user.id)
+
+    Raises `KickError` for a missing or weak secret, and as `rate_limit()` does.
+    """
+
+    def __init__(
+        self,
+        limits: str = "10/hour",
+        *,
+        secret: Secret,
+        store: str | optional_types.Storage | None = None,
+        on_error: OnError = "open",
+        timeout: timedelta | float = 0.25,
+        cookie: str = COOKIE,
+        remember: timedelta = REMEMBERED,
+    ) -> None:
+        raise_all(secret_problems(secret, "LoginLimit()", stacklevel=4))
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        items = parse_limits(limits)
+        check_options("ip", store, None, "sliding-window", on_error, seconds)
+        from kick.middleware.rate_limit.counters import open_counters
+
+        self._counters = open_counters(None if store == "memory://" else store, timeout=seconds)
+        options = Options(
+            limits=items,
+            key=_nobody,
+            store=store,
+            name="login",
+            cost=1,
+            strategy="sliding-window",
+            on_error=on_error,
+            timeout=seconds,
+            by_principal=False,
+            uses_session=False,
+        )
+        self._limiter = Limiter(options, "login", self._counters)
+        self._signer = Signer(secret, purpose="login device")
+        self._cookie = cookie
+        self._remembered = remember
+
+    @asynccontextmanager
+    async def attempt(self, ctx: RequestContext[Any], account: str) -> AsyncIterator[None]:
+        """Count an attempt; if the block raises nothing, remember the device.
+
+        Arguments:
+            account: what the account is called at the login, such as the email. Upper and lower case do not matter.
+
+        Raises `TooManyRequests` (429, with `Retry-After`) instead of running the block.
+        """
+        name = _digest(account)
+        known = self._device_of(ctx, name)
+        verdict = await self._limiter.hit(name if known is None else f"{name}:{known}")
+        if verdict is not None and verdict.wait is not None:
+            raise TooManyRequests(f"Too many attempts. Try again in {verdict.wait} s.", retry_after=verdict.wait)
+        yield
+        self.remember(ctx, account)
+
+    def remember(self, ctx: RequestContext[Any], account: str) -> None:
+        """Make the browser a device that the account knows: for a registration, whose owner is proven otherwise."""
+        name = _digest(account)
+        device = self._device_of(ctx, name) or secrets.token_urlsafe(16)
+        value = self._signer.sign(f"{name}:{device}")
+        ctx.set_cookie(self._cookie, value, max_age=self._remembered, secure=in_production() or None)
+
+    async def aclose(self) -> None:
+        """Close the connections to the store."""
+        await self._counters.aclose()
+
+    def _device_of(self, ctx: RequestContext[Any], name: str) -> str | None:
+        """Return the id of the device, if it is known to this account."""
+        verified = self._signer.verify(ctx.cookies.get(self._cookie, ""))
+        known_to, _, device = (verified[0] if verified else "").partition(":")
+        return device if device and known_to == name else None
+
+
+def _digest(account: str) -> str:
+    return blake2b(account.strip().casefold().encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _nobody(ctx: RequestContext[Any]) -> None:
+    """Return nothing: the key is the account."""

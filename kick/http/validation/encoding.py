@@ -1,0 +1,245 @@
+"""JSON texts of values, by msgspec. What has a serializer of its own is written by it, at any depth."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import io
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence, Set, ValuesView
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from pathlib import PurePath
+from re import Pattern
+from types import NoneType
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+import msgspec
+from starlette.requests import HTTPConnection
+
+from kick.errors import KickError
+from kick.http.validation.pydantic_types import adapter_of, has_own_schema
+from kick.http.validation.records import field_names, record_of
+
+Encode: TypeAlias = Callable[[Any], bytes]
+Encoders: TypeAlias = Mapping[type, Callable[[Any], Any]]
+
+_PLAIN: Final = frozenset(
+    {str, int, float, bool, NoneType, bytes, bytearray, datetime, date, time, timedelta, UUID, Decimal, msgspec.Raw}
+)
+_NATIVE: Final[tuple[Any, ...]] = (
+    *_PLAIN - {NoneType, bool},
+    msgspec.Struct,
+    dict,
+    list,
+    tuple,
+    set,
+    frozenset,
+    enum.Enum,
+)
+_AS_TEXT: Final = (
+    *(PurePath, UUID, IPv4Address, IPv6Address, IPv4Network, IPv6Network),
+    *(IPv4Interface, IPv6Interface),
+)
+_AS_LIST: Final = (Set, Sequence, ValuesView, deque, Iterator)
+_SERIALIZING: Final = "pydantic.dataclasses"
+"""The module that has to be loaded for dataclasses with a serializer of their own to exist."""
+
+
+class JSONEncoder:
+    """Writes values as JSON; `encoders` has functions for types, each valid for subclasses too.
+
+    >>> class Money:
+    ...     amount = 5
+    >>> JSONEncoder({Money: lambda money: {"cents": money.amount}}).encode([Money()])
+    b'[{"cents":5}]'
+    """
+
+    def __init__(self, encoders: Encoders | None = None) -> None:
+        self._encoders = dict(encoders or {})
+        self._looks_within = any(map(_is_written_by_msgspec, self._encoders))
+        self._write: Encode = msgspec.json.Encoder(enc_hook=self._encode_other).encode
+
+    def encode(self, value: Any) -> bytes:
+        """Return the JSON of a value. Raises `TypeError` for one that has none."""
+        if self._looks_within or _SERIALIZING in sys.modules:
+            value = self._replaced(value)
+        return self._write(value)
+
+    def _replaced(self, value: Any) -> Any:
+        """Return a value in which other encoders have written what msgspec would write in its own way."""
+        kind: Any = type(value)
+        if self._looks_within:
+            encode = self._encoder_of(kind)
+            if encode is not None:
+                encoded = encode(value)
+                return encoded if type(encoded) is kind else self._replaced(encoded)
+        if kind in _PLAIN:
+            return value
+        if isinstance(value, dict):
+            members = {self._replaced(key): self._replaced(each) for key, each in value.items()}
+            return value if all(members.get(key, members) is value[key] for key in value) else members
+        if isinstance(value, list | tuple | set | frozenset):
+            items = [self._replaced(each) for each in value]
+            return value if all(map(_is, items, value)) else items
+        names = field_names(kind)
+        if names is None:
+            return value
+        if has_own_schema(kind):
+            return self._by_pydantic(value)
+        found = [getattr(value, name, msgspec.UNSET) for name in names]
+        fields = [self._replaced(each) for each in found]
+        return value if all(map(_is, fields, found)) else record_of(kind)(**dict(zip(names, fields, strict=True)))
+
+    def _encoder_of(self, kind: type) -> Callable[[Any], Any] | None:
+        return next((self._encoders[base] for base in kind.__mro__ if base in self._encoders), None)
+
+    def _encode_other(self, value: Any) -> Any:
+        """Encode types that msgspec does not know: mappings, pydantic models, subclasses of builtins."""
+        if self._encoders:
+            encode = self._encoder_of(type(value))
+            if encode is not None:
+                encoded = encode(value)
+                return self._replaced(encoded) if self._looks_within and type(encoded) is not type(value) else encoded
+        if has_own_schema(type(value)):
+            return self._by_pydantic(value)
+        encoded = _standard(value)
+        return self._replaced(encoded) if self._looks_within or _SERIALIZING in sys.modules else encoded
+
+    def _by_pydantic(self, value: Any) -> msgspec.Raw:
+        kind: Any = type(value)
+        return msgspec.Raw(_serializer(kind).dump_json(value, by_alias=True, fallback=self.builtins))
+
+    def builtins(self, value: Any) -> Any:
+        """Return a value as builtins that have the same JSON."""
+        return msgspec.json.decode(self.encode(value))
+
+
+def encoder_problem(encoders: Any) -> KickError | None:
+    """Return what is wrong with `encoders=` of `bootstrap()`.
+
+    >>> encoder_problem({"Money": str}).code
+    'encoders'
+    """
+    if encoders is None:
+        return None
+    entries = list(encoders.items()) if isinstance(encoders, Mapping) else [(encoders, None)]
+    for kind, function in entries:
+        if not isinstance(kind, type) or kind is object or not callable(function):
+            return KickError(
+                "encoders",
+                cause=f"encoders= of bootstrap() was given {kind!r}: {function!r}, no class and function.",
+                fix="Give a function for each class: `encoders={Money: lambda money: str(money.amount)}`.",
+            )
+    return None
+
+
+def _is(one: object, other: object) -> bool:
+    return one is other
+
+
+def _is_written_by_msgspec(kind: type) -> bool:
+    """Return whether msgspec writes a class or one of its subclasses by itself, and asks nobody."""
+    has_fields = dataclasses.is_dataclass(kind) or hasattr(kind, "__attrs_attrs__")
+    return has_fields or issubclass(kind, _NATIVE) or any(map(_is_written_by_msgspec, kind.__subclasses__()))
+
+
+@lru_cache(maxsize=1024)
+def _serializer(kind: Any) -> Any:
+    return adapter_of(kind)
+
+
+def _standard(value: Any) -> Any:
+    """Return a value that msgspec knows, for one of a type of the standard library or of numpy."""
+    if isinstance(value, Mapping) and not isinstance(value, HTTPConnection):  # a request is a mapping: of its scope
+        return dict(value)
+    for plain in (str, int, float, Decimal):
+        if isinstance(value, plain):
+            return plain(value)
+    if isinstance(value, _AS_TEXT):
+        return str(value)
+    if isinstance(value, Pattern):
+        return value.pattern
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, _AS_LIST) and not isinstance(value, tuple | io.IOBase):  # a tuple is a key
+        return list(value)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
+        plain_value = value.tolist()
+        if type(plain_value) is not type(value):
+            return plain_value
+    raise _no_json_form(value)
+
+
+def _no_json_form(value: Any) -> TypeError:
+    kind = type_path(type(value))
+    if isinstance(value, AsyncGenerator):
+        return TypeError(f"a value of type {kind} has no JSON form: send what it yields with ctx.stream() or ctx.sse()")
+    if isinstance(value, Coroutine):
+        value.close()
+        return TypeError("a coroutine has no JSON form: await it")
+    return TypeError(f"a value of type {kind} has no JSON form: encoders= of bootstrap() can give it one")
+
+
+def type_path(kind: type) -> str:
+    """Return the name of a class with its module.
+
+    >>> type_path(Decimal), type_path(int)
+    ('decimal.Decimal', 'int')
+    """
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def unencodable(value: Any, error: TypeError) -> TypeError:
+    """Return the exception for a value that `encode_json` refused: it names the object of kick's that is in it.
+
+    msgspec encodes the fields of a Struct without a hook, so that its error names one of the fields.
+
+    >>> from kick.http import Settings
+    >>> given = TypeError("a value of type Shutdown has no JSON form")
+    >>> str(unencodable({"settings": Settings()}, given)).partition(":")[0]
+    'a value of type kick.http.settings.Settings has no JSON form'
+    """
+    culprit = next((each for each in _objects_in(value, depth=8) if not _is_encodable(each)), None)
+    if culprit is None:
+        return error
+    return _no_json_form(culprit)
+
+
+def _objects_in(value: Any, *, depth: int) -> Iterator[object]:
+    """Return the objects of kick's own in a value, the outermost first."""
+    if type(value).__module__.partition(".")[0] == "kick":
+        yield value
+    elif depth and isinstance(value, Mapping):
+        for each in value.values():
+            yield from _objects_in(each, depth=depth - 1)
+    elif depth and isinstance(value, list | tuple | Set | deque):
+        for each in value:
+            yield from _objects_in(each, depth=depth - 1)
+    elif depth and isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _objects_in(getattr(value, name), depth=depth - 1)
+
+
+def _is_encodable(value: object) -> bool:
+    try:
+        encode_json(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+encode_json: Final = JSONEncoder().encode
+"""The JSON of a value, where the application has no encoders of its own."""

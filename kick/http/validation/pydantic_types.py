@@ -1,0 +1,229 @@
+"""Types that pydantic validates: models, its dataclasses, and what is annotated with its `Field`.
+
+pydantic is never imported here, except to validate a type of its own: whoever has such a type has loaded it.
+"""
+
+from __future__ import annotations
+
+import sys
+from codecs import BOM_UTF8
+from collections.abc import Callable, Collection, Iterator, Mapping
+from enum import Enum, auto
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from kick.exceptions import FieldError
+from kick.http.uploads import is_upload
+from kick.http.validation.errors import MOST_ERRORS, pointer
+from kick.http.validation.json_text import decode_json, has_mark, invalid
+from kick.http.validation.type_parts import metadata_of, plain, types_within
+
+_FOREIGN: Final = ("pydantic", "annotated_types")
+_MOST_WAYS: Final = 16
+
+
+class Shape(Enum):
+    """The form in which a field is sent: as it is, or as a step of an `AliasPath`."""
+
+    WHOLE = auto()
+    ITEM = auto()
+    MEMBER = auto()
+
+
+class WireName(NamedTuple):
+    """A name under which a field of a model may be sent."""
+
+    field: str
+    name: str
+    shape: Shape
+
+
+def is_model(hint: Any) -> bool:
+    """Return whether a type is a model or a dataclass of pydantic's.
+
+    >>> is_model(dict)
+    False
+    """
+    return isinstance(hint, type) and hasattr(hint, "__pydantic_validator__")
+
+
+def has_own_schema(hint: Any) -> bool:
+    """Return whether a class tells pydantic how to validate it: models, `SecretStr`, `AnyUrl`.
+
+    >>> has_own_schema(str)
+    False
+    """
+    return is_model(hint) or (hasattr(hint, "__get_pydantic_core_schema__") and not is_upload(hint))
+
+
+def is_of_pydantic(hint: Any) -> bool:
+    """Return whether a type, or what is said about it, is pydantic's; its parts are not looked at.
+
+    >>> is_of_pydantic(str)
+    False
+    """
+    return has_own_schema(plain(hint)) or any(map(is_foreign, metadata_of(hint)))
+
+
+def is_foreign(metadata: Any) -> bool:
+    """Return whether what is said about a type is for pydantic: `Field(ge=1)`, `Discriminator("kind")`.
+
+    >>> is_foreign(msgspec.Meta(ge=1))
+    False
+    """
+    return type(metadata).__module__.partition(".")[0] in _FOREIGN or has_own_schema(metadata)
+
+
+def holds_pydantic(hint: Any) -> bool:
+    """Return whether a type or any part of it is pydantic's.
+
+    >>> holds_pydantic(dict[str, int])
+    False
+    """
+    return any(map(is_of_pydantic, types_within(hint)))
+
+
+def adapter_of(hint: Any) -> Any:
+    """Return pydantic's `TypeAdapter` of a type. Raises `TypeError` where pydantic does not know the type."""
+    pydantic = sys.modules.get("pydantic")
+    if pydantic is None:
+        raise TypeError("pydantic reads what annotated-types say: import it, or write msgspec.Meta(ge=1)")
+    try:
+        return pydantic.TypeAdapter(hint)
+    except pydantic.errors.PydanticUserError as error:
+        structs = [each for each in types_within(hint) if _is_struct(plain(each))]
+        if structs:
+            raise TypeError(
+                f"{structs[0]!r} is a Struct, which pydantic does not know, and something in it is pydantic's: "
+                "make a model of it, or keep to msgspec within it"
+            ) from None
+        raise TypeError(f"pydantic cannot validate it: {error.message}") from None
+
+
+def model_decoder(hint: Any) -> Callable[[bytes], Any]:
+    """Return a function from JSON to a value of a type of pydantic's; it raises as `json_decoder()` says."""
+    validate, paths = adapter_of(hint).validate_json, _alias_paths(hint)
+
+    def decode_body(body: bytes) -> Any:
+        value = decode_json(body)  # what is no JSON is said in the same words, whatever the type
+        given = body.removeprefix(BOM_UTF8) if has_mark(body) else body
+        return _validated(partial(validate, given), "body", value, paths)
+
+    return decode_body
+
+
+def model_converter(hint: Any, part: str) -> Callable[[Any], Any]:
+    """Return a function from texts to a value of a type of pydantic's; it raises as `converter()` says."""
+    validate, paths = adapter_of(hint).validate_python, _alias_paths(hint)
+    return lambda value: _validated(partial(validate, value), part, value, paths)
+
+
+def wire_names(cls: Any) -> list[WireName]:
+    """Return the names under which the fields of a model or dataclass of pydantic's may be sent."""
+    config = getattr(cls, "model_config", None) or getattr(cls, "__pydantic_config__", None) or {}
+    by_name = config.get("populate_by_name") or config.get("validate_by_name")
+    found: list[WireName] = []
+    for name, field in cls.__pydantic_fields__.items():
+        alias = field.validation_alias or field.alias
+        if alias is None or by_name:
+            found.append(WireName(name, name, Shape.WHOLE))
+        if alias is not None and config.get("validate_by_alias") is not False:
+            found += [_wire_name(name, each) for each in getattr(alias, "choices", (alias,))]
+    return found
+
+
+def root_of(cls: Any) -> Any:
+    """Return the type in a `RootModel`; the class itself if it is none."""
+    return cls.__pydantic_fields__["root"].annotation if getattr(cls, "__pydantic_root_model__", False) else cls
+
+
+def _wire_name(field: str, alias: Any) -> WireName:
+    path = getattr(alias, "path", None)
+    if path is None:
+        return WireName(field, alias, Shape.WHOLE)
+    if len(path) == 1:
+        return WireName(field, path[0], Shape.WHOLE)
+    return WireName(field, path[0], Shape.ITEM if isinstance(path[1], int) else Shape.MEMBER)
+
+
+def _alias_paths(hint: Any) -> frozenset[tuple[object, ...]]:
+    """Return the paths by which models within a type find their fields, where they have more than one step."""
+    models = {id(plain(each)): plain(each) for each in types_within(hint) if is_model(plain(each))}
+    fields = [field for model in models.values() for field in model.__pydantic_fields__.values()]
+    aliases = [
+        each for field in fields for each in getattr(field.validation_alias, "choices", (field.validation_alias,))
+    ]
+    paths = [tuple(each.path) for each in aliases if hasattr(each, "path")]
+    return frozenset(path for path in paths if len(path) > 1)
+
+
+def _is_struct(hint: Any) -> bool:
+    hint = getattr(hint, "__origin__", hint)
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+
+
+def _validated(validate: Callable[[], Any], part: str, value: Any, paths: Collection[tuple[object, ...]]) -> Any:
+    """Validate `value` with pydantic, or its JSON."""
+    from pydantic import ValidationError
+
+    try:
+        return validate()
+    except ValidationError as error:
+        found = error.errors(include_url=False)[:MOST_ERRORS]
+        raise invalid([_as_error(each, f"/{part}", value, paths) for each in found]) from None
+
+
+def _as_error(error: Any, location: str, value: Any, paths: Collection[tuple[object, ...]]) -> FieldError:
+    """Return pydantic's error in kick's form: its way names members of unions too, which are no part of the value."""
+    steps, given = error["loc"], error.get("input")
+    hidden = 0
+    if error["type"] == "missing":  # its input is the object in which the last step is missing
+        hidden = next((len(path) for path in paths if steps[-len(path) :] == path), 1)
+    seen, rest = steps[: len(steps) - hidden], steps[len(steps) - hidden :]
+    location = pointer(location, *_best_way(seen, value, given), *rest)
+    if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        field = error.get("ctx", {}).get("discriminator", "").split("'")
+        if len(field) > 1:  # one that a function works out has no name in quotes
+            location = pointer(location, field[1])
+    return {"location": location, "message": error["msg"], "code": error["type"]}
+
+
+class _Way(NamedTuple):
+    """A way into a value, along some of the steps of an error."""
+
+    steps: tuple[object, ...]
+    value: Any
+    took_last: bool = True
+
+
+def _best_way(steps: tuple[object, ...], value: Any, given: Any) -> tuple[object, ...]:
+    """Return the steps that are parts of the value; `given` is what the error is about.
+
+    A tag of a union may have the name of a field.
+    """
+    ways = [_Way((), value)]
+    for step in steps:
+        ways = [next_way for way in ways for next_way in _next_ways(way, step)][:_MOST_WAYS]
+    return max(ways, key=lambda way: (_is_like(way.value, given), way.took_last, len(way.steps))).steps
+
+
+def _next_ways(way: _Way, step: object) -> Iterator[_Way]:
+    value = way.value
+    is_there = isinstance(value, Mapping) and step in value
+    if is_there or (isinstance(value, list | tuple) and isinstance(step, int) and step < len(value)):
+        yield _Way((*way.steps, step), value[step])
+    if not is_there or isinstance(step, str):
+        yield way._replace(took_last=False)
+
+
+def _is_like(found: Any, given: Any) -> bool:
+    """Return whether two values may be the same; objects and arrays are compared by their size only."""
+    if found is given:
+        return True
+    if isinstance(found, Mapping) and isinstance(given, Mapping):
+        return found.keys() == given.keys()
+    if isinstance(found, list) and isinstance(given, list):
+        return len(found) == len(given)
+    return isinstance(given, str | int | float | None) and type(found) is type(given) and found == given

@@ -1,0 +1,191 @@
+"""The parts of a type: members of unions, items of containers, fields of classes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from types import UnionType
+from typing import Annotated, Any, Final, NewType, Union, get_args, get_origin, is_typeddict
+
+import msgspec
+
+from kick.di.generics import NO_TYPES, arguments_of_bases, filled
+from kick.di.hints import Unresolved, annotations_of, hints_of
+
+
+class Field(msgspec.Struct, frozen=True):
+    """A field of a class, with its name in Python and on the wire."""
+
+    name: str
+    wire_name: str
+    hint: Any
+    required: bool = True
+    make_default: Callable[[], Any] | None = None
+
+
+def plain(hint: Any) -> Any:
+    """Return a type without what is only said about it: annotations and names of its own.
+
+    >>> plain(Annotated[int, msgspec.Meta(ge=1)]), plain(NewType("Number", int))
+    (<class 'int'>, <class 'int'>)
+    """
+    while True:
+        if get_origin(hint) is Annotated:
+            hint = hint.__origin__
+        elif isinstance(hint, NewType):
+            hint = hint.__supertype__
+        elif hasattr(hint, "__value__"):  # of the statement `type`, with arguments or not
+            hint = filled(hint.__value__, dict(zip(hint.__type_params__, get_args(hint), strict=False)))
+        else:
+            return hint
+
+
+def metadata_of(hint: Any) -> tuple[Any, ...]:
+    """Return what is said about a type, however many names it has.
+
+    >>> metadata_of(Annotated[int, "page"]), metadata_of(int)
+    (('page',), ())
+    """
+    found: tuple[Any, ...] = ()
+    while True:
+        if get_origin(hint) is Annotated:
+            found, hint = (*found, *hint.__metadata__), hint.__origin__
+        elif isinstance(hint, NewType):
+            hint = hint.__supertype__
+        elif hasattr(hint, "__value__"):
+            hint = hint.__value__
+        else:
+            return found
+
+
+def members_of(hint: Any) -> tuple[Any, ...]:
+    """Return the members of a union, those of unions within it too; the type itself if it is none.
+
+    >>> members_of(int | str | None), members_of(int)
+    ((<class 'int'>, <class 'str'>, <class 'NoneType'>), (<class 'int'>,))
+    """
+    inner = plain(hint)
+    if get_origin(inner) in (Union, UnionType):
+        return tuple(member for each in get_args(inner) for member in members_of(each))
+    return (hint,)
+
+
+def types_within(hint: Any) -> Iterator[Any]:
+    """Return a type and all its parts: members, items, fields of fields; each class once.
+
+    >>> class Note(msgspec.Struct):
+    ...     tags: list[str]
+    >>> list(types_within(Note | None))[2:]
+    [list[str], <class 'str'>, <class 'NoneType'>]
+    """
+    seen: set[Any] = set()
+    left = [hint]
+    while left:
+        each = left.pop()
+        yield each
+        inner = plain(each)
+        cls = get_origin(inner) or inner
+        try:
+            is_known = inner in seen
+        except TypeError:  # of an argument that cannot be hashed
+            is_known = False
+        if is_known:
+            continue
+        if isinstance(cls, type):
+            seen.add(inner)
+        parts = [part for part in get_args(inner) if part is not Ellipsis]
+        left += reversed([*parts, *(field.hint for field in fields_of(inner) or ())])
+
+
+def fields_of(hint: Any) -> tuple[Field, ...] | None:
+    """Return the fields of a class, those of a generic one with its arguments; `None` for what has none.
+
+    Known are Structs, dataclasses, TypedDicts, named tuples and attrs classes, not models, which have their own rules.
+
+    >>> [(field.name, field.hint) for field in fields_of(dataclasses.make_dataclass("Page", [("number", int, 1)]))]
+    [('number', <class 'int'>)]
+    """
+    hint = plain(hint)
+    cls: Any = get_origin(hint) or hint
+    if not isinstance(cls, type):
+        return None
+    if issubclass(cls, msgspec.Struct):
+        return tuple(
+            Field(each.name, each.encode_name, each.type, each.required, _maker(each, msgspec.NODEFAULT))
+            for each in msgspec.structs.fields(hint)
+        )
+    if hasattr(cls, "__pydantic_fields__"):
+        return tuple(Field(name, name, each.annotation) for name, each in cls.__pydantic_fields__.items())
+    attributes = getattr(cls, "__attrs_attrs__", None)
+    names = getattr(cls, "_fields", ()) if issubclass(cls, tuple) else ()
+    if not (dataclasses.is_dataclass(cls) or is_typeddict(cls) or names or attributes is not None):
+        return None
+    hints = _Hints(hint, cls)
+    if dataclasses.is_dataclass(cls):
+        made = [(each, _maker(each, dataclasses.MISSING)) for each in dataclasses.fields(cls)]
+        return tuple(Field(each.name, each.name, hints[each.name], make is None, make) for each, make in made)
+    if is_typeddict(cls):
+        required: Any = getattr(cls, "__required_keys__", ())
+        return tuple(Field(name, name, unqualified(each), name in required) for name, each in hints.all().items())
+    if attributes is not None:
+        # msgspec leaves out the names with an underscore
+        return tuple(_of_attribute(each, hints) for each in attributes if not each.name.startswith("_"))
+    return tuple(Field(name, name, hints[name]) for name in names)
+
+
+def unqualified(hint: Any) -> Any:
+    """Return the type of a key of a TypedDict without `Required`, `NotRequired` and `ReadOnly`.
+
+    >>> from typing import NotRequired
+    >>> unqualified(NotRequired[int])
+    <class 'int'>
+    """
+    while str(get_origin(hint)) in _QUALIFIERS:
+        hint = get_args(hint)[0]
+    return hint
+
+
+_QUALIFIERS: Final = frozenset(
+    f"{module}.{name}"
+    for module in ("typing", "typing_extensions")
+    for name in ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
+)
+
+
+class _Hints:
+    """The types of the fields of a class, worked out for its type arguments."""
+
+    def __init__(self, hint: Any, cls: type) -> None:
+        self._cls: Any = cls
+        self._own = dict(zip(getattr(cls, "__parameters__", ()), get_args(hint), strict=False))
+        self._bases = arguments_of_bases(cls)
+        self._hints = hints_of(cls)
+
+    def all(self) -> Mapping[str, Any]:
+        return {name: self[name] for name in self._hints}
+
+    def __getitem__(self, name: str) -> Any:
+        hint = self._hints.get(name, Any)
+        if isinstance(hint, Unresolved):
+            raise NameError(f"{hint.text}: {hint.reason}", name=hint.text)
+        base = next((each for each in self._cls.__mro__ if name in annotations_of(each)), None)
+        return filled(filled(hint, self._bases.get(base, NO_TYPES)), self._own)
+
+
+def _of_attribute(each: Any, hints: _Hints) -> Field:
+    default: Any = each.default
+    if hasattr(default, "takes_self"):  # of a factory; one that takes the instance is no default of its own
+        make = None if default.takes_self else default.factory
+        return Field(each.name, each.name, hints[each.name], make is None, make)
+    if type(default).__name__ == "_Nothing":
+        return Field(each.name, each.name, hints[each.name])
+    return Field(each.name, each.name, hints[each.name], False, lambda: default)
+
+
+def _maker(field: Any, missing: object) -> Callable[[], Any] | None:
+    """Return a function that makes the default of a field."""
+    if field.default_factory is not missing:
+        factory: Callable[[], Any] = field.default_factory
+        return factory
+    default = field.default
+    return None if default is missing else lambda: default

@@ -1,0 +1,96 @@
+"""The limits of `rate_limit()` and `LoginLimit`, applied to one client after the other."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import anyio
+
+from kick.exceptions import ServiceUnavailable
+from kick.middleware.rate_limit.options import Options
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+    from limits.aio.strategies import RateLimiter
+
+    from kick.middleware.rate_limit.counters import Counters  # it imports limits
+
+logger: Final = logging.getLogger("kick.http")
+
+
+class Verdict(NamedTuple):
+    """The result of counting a request: the seconds to wait if there are too many, and the headers."""
+
+    wait: int | None
+    headers: list[tuple[bytes, bytes]]
+
+
+class Limiter:
+    """Limits, and where they are counted."""
+
+    def __init__(self, options: Options, scope: str, counters: Counters) -> None:
+        from limits.aio.strategies import STRATEGIES as LIMITERS
+
+        kind = "sliding-window-counter" if options.strategy == "sliding-window" else options.strategy
+        limiter: Callable[..., RateLimiter] = LIMITERS[kind]
+        self._limiter = limiter(counters.storage)
+        self._counters = counters
+        self._timeout = counters.timeout
+        self._closed = options.on_error == "closed"
+        self._scope = f"{options.strategy} {scope}"  # what one strategy has stored, another cannot read
+        self._limits = [(item, _policy_name(item, options.name)) for item in options.limits]
+        policies = [f'"{name}";q={item.amount};w={item.get_expiry()}' for item, name in self._limits]
+        self._policy = (b"ratelimit-policy", ", ".join(policies).encode("ascii"))
+
+    async def hit(self, key: str, *, cost: int = 1) -> Verdict | None:
+        """Count a request. Returns `None` where the store failed, and requests are let through then.
+
+        Raises `ServiceUnavailable` where the store failed, and requests are refused then.
+        """
+        try:
+            if self._timeout is None:
+                verdict = await self._count(key, cost)
+            else:
+                with anyio.fail_after(self._timeout):
+                    verdict = await self._count(key, cost)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the policy for a store that is down says what follows
+            self._note_failure(error)
+            if self._closed:
+                raise ServiceUnavailable("Try again in a moment.", retry_after=1) from None
+            return None
+        if self._counters.failing:
+            self._counters.failing = False
+            logger.warning("the store of rate_limit() works again")
+        return verdict
+
+    async def _count(self, key: str, cost: int) -> Verdict:
+        limiter, scope = self._limiter, self._scope
+        told: list[str] = []
+        wait: int | None = None
+        for item, name in self._limits:
+            allowed = await limiter.hit(item, scope, key, cost=cost)
+            reset, remaining = await limiter.get_window_stats(item, scope, key)
+            left = reset - time.time()
+            seconds = math.ceil(left) if left > 0 else item.get_expiry()  # the library reads a window just begun as 0
+            told.append(f'"{name}";r={max(0, remaining) if allowed else 0};t={seconds}')
+            if not allowed:
+                wait = seconds
+                break
+        return Verdict(wait, [self._policy, (b"ratelimit", ", ".join(told).encode("ascii"))])
+
+    def _note_failure(self, error: Exception) -> None:
+        """One entry in the log when it begins, not one for each request."""
+        if not self._counters.failing:
+            self._counters.failing = True
+            meanwhile = "refused" if self._closed else "let through without a limit"
+            logger.error("the store of rate_limit() failed; requests are %s", meanwhile, exc_info=error)
+
+
+def _policy_name(item: RateLimitItem, name: str | None) -> str:
+    unit = item.GRANULARITY.name
+    text = f"{item.amount}/{unit}" if item.multiples == 1 else f"{item.amount}/{item.multiples} {unit}s"
+    return text if name is None else f"{name} {text}"

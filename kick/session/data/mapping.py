@@ -41,7 +41,7 @@ Refusal: TypeAlias = Callable[[], Exception]
 
 
 class DictLike(MutableMapping[str, Any]):
-    """What a dict has and a `MutableMapping` lacks."""
+    """The methods of a dict that `MutableMapping` lacks."""
 
     __slots__ = ()
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import pytest
 from starlette.testclient import WebSocketDenialResponse
 
@@ -23,6 +24,7 @@ from kick import (
 from kick.session import session
 from kick.testing import TestClient
 from tests.http.support import Answer, app_of, ask
+from tests.support.serving import Serve
 
 SECRET = "a secret of at least thirty-two bytes"
 
@@ -230,6 +232,15 @@ class TestStreams:
             await ask(app, "/units/stream", sends=send)
         assert [type(each) for each in told] == [Duplicate]
         assert answer.messages[-1]["more_body"] is True
+
+    @pytest.mark.parametrize("raised", [None, Duplicate("late")])
+    def test_a_client_notices_that_it_was_cut(self, serve: Serve, raised: Exception | None) -> None:
+        with serve(application(raised)) as url, httpx2.stream("GET", f"{url}/units/stream") as response:
+            if raised is None:
+                assert response.read() == b"ab"
+            else:
+                with pytest.raises(httpx2.RemoteProtocolError):
+                    response.read()
 
     async def test_a_failure_at_the_end_of_the_handler_decides_the_answer(self) -> None:
         app = application(Duplicate("x"), scope="handler", translated=True)

@@ -17,7 +17,7 @@ ExceptionHandler: TypeAlias = Callable[[RequestContext[Any], Any], Awaitable[Res
 """`async def handler(ctx, error) -> Response`."""
 
 OnError: TypeAlias = Callable[[RequestContext[Any], Exception], object]
-"""`def on_error(ctx, error)`, which only takes note."""
+"""`def on_error(ctx, error)`, for reports. It does not change the response."""
 
 _UNHANDLED: Final = "kick.unhandled"
 
@@ -34,7 +34,7 @@ def find_handler(handlers: Mapping[type[Exception], ExceptionHandler], error: Ex
 
 
 def mark_unhandled(ctx: RequestContext[Any], error: Exception) -> None:
-    """Tell `on_error` of an exception that becomes a 500, and keep it for `reraising` if that is wanted."""
+    """Call `on_error` with an exception that becomes a 500, and keep it for `reraising` if this is switched on."""
     if ctx.settings.reraise_errors:
         ctx.scope.setdefault(_UNHANDLED, error)
     ctx.settings.report(ctx, error)

@@ -9,6 +9,8 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from kick.concurrency import Threads
+from kick.di import Container
+from kick.environment import in_production
 from kick.http.request.body import DEFAULT_LIMIT
 from kick.http.response.sse import Hearts
 from kick.http.routing.trailing_slash import TrailingSlash
@@ -28,7 +30,7 @@ class Templates(Protocol):
         ...
 
     def add_functions(self, functions: Mapping[str, Callable[[Mapping[str, Any]], Any]]) -> None:
-        """Let all templates call these; each is given the values of the page."""
+        """Add functions to all templates. Each is called with the values of the page."""
         ...
 
 
@@ -53,13 +55,15 @@ class Settings(msgspec.Struct):
     templates: Templates | None = None
     trailing_slash: TrailingSlash = "strict"
     urls: URLs | None = None
-    """The addresses of the routes by name, for `ctx.url_for()`."""
+    """The URLs of the routes by name, for `ctx.url_for()`."""
     shutdown: Shutdown = msgspec.field(default_factory=Shutdown)
     threads: Threads = msgspec.field(default_factory=Threads)
     health: Callable[[], list[tuple[str, Callable[[], Any]]]] = list
     hearts: Hearts = msgspec.field(default_factory=Hearts)
     page_values: list[Callable[[Any], Mapping[str, Any]]] = []
     debug: bool = False
+    secure_cookies: bool = msgspec.field(default_factory=in_production)
+    """Cookies of `ctx.set_cookie()` are `Secure` over http too; a proxy may have ended TLS."""
     layers: tuple[Any, ...] = ()
     exception_handlers: Mapping[type[Exception], Callable[[Any, Any], Awaitable[Any]]] = {}
     on_error: Callable[[Any, Exception], object] | None = None
@@ -67,9 +71,11 @@ class Settings(msgspec.Struct):
     encode: Encode = encode_json
     """Writes values as JSON, with the encoders of the application."""
     shared: dict[str, Any] = {}
+    container: Container | None = None
+    """The container of the application, for background tasks."""
 
     def report(self, ctx: Any, error: Exception) -> None:
-        """Tell `on_error` of an exception that nothing handled. An error of its own is logged.
+        """Call `on_error` with an exception that nothing has handled. If `on_error` fails, this is logged.
 
         >>> Settings(on_error=lambda ctx, error: print(repr(error))).report(None, ValueError())
         ValueError()

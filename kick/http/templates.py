@@ -12,16 +12,16 @@ from kick.http.context.context import RequestContext
 
 
 def missing_folder(folder: Path) -> KickError:
-    """`templates=` names a folder that is not there."""
+    """Return the error of a folder in `templates=` that does not exist."""
     return KickError(
         "templates-folder",
-        cause=f"bootstrap(templates={str(folder)!r}): there is no such folder.",
-        fix='Name a folder that is there, from the code: `templates=Path(__file__).parent / "templates"`.',
+        cause=f"bootstrap(templates={str(folder)!r}): this folder does not exist.",
+        fix='Use a path relative to the code: `templates=Path(__file__).parent / "templates"`.',
     )
 
 
 def missing_template(template: str, folder: Path, known: Iterable[str]) -> KickError:
-    """`ctx.render()` names a template that is not there."""
+    """Return the error of a template in `ctx.render()` that does not exist."""
     known = sorted(known)
     near = similar(template, known) or known[:3]
     names = ", ".join(f"`{name!r}`" for name in near)
@@ -33,13 +33,13 @@ def missing_template(template: str, folder: Path, known: Iterable[str]) -> KickE
 
 
 class JinjaTemplates:
-    """Renders the Jinja2 templates of a folder; what they show is escaped for HTML, whatever their name ends in.
+    """Renders the Jinja2 templates of a folder. Values are escaped for HTML in all of them.
 
-    A template sees what `ctx.render(name, **values)` was given, `ctx`, `url_for`, and what is added here.
+    A template can use the values of `ctx.render(name, **values)`, `ctx`, `url_for`, and what is added here.
 
     Arguments:
-        folder: where the templates are.
-        globals: values and functions that every template sees, and macros in other files too.
+        folder: the folder of the templates.
+        globals: values and functions for all templates, also for macros in other files.
         filters: functions for `{{ value | name }}`.
         context: functions that are called with the context of each request and return values for its page.
 
@@ -50,7 +50,7 @@ class JinjaTemplates:
     >>> templates.render("hello.html", {"name": "<Ada>"})
     '<p>Hello, &lt;ADA&gt;'
 
-    Raises `KickError` where the folder is not there, and where Jinja2 is not installed. Hand it to
+    Raises `KickError` if the folder does not exist, or if Jinja2 is not installed. Pass it to
     `bootstrap(templates=...)`.
     """
 
@@ -78,7 +78,7 @@ class JinjaTemplates:
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """Return the page of a template.
 
-        Raises `KickError`: `template-missing`, with the nearest names, where there is none.
+        Raises `KickError`: `template-missing`, with similar names, if there is none.
         """
         try:
             return self._environment.get_template(template).render(values)

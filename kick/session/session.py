@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Self
@@ -291,15 +292,16 @@ class Session(OfRequest, MutableMapping[str, Any], Generic[DataT]):
         the session. The function is not called for a session that was never stored, or that this connection has
         destroyed itself.
         """
-        record = self._state.record
-        if record is None or self._state.status is not Status.STORED:
+        state, record = self._state, self._state.record
+        if record is None or state.status not in (Status.STORED, Status.GONE, Status.SUPERSEDED):
             return lambda: None
-        state = self._state
 
         def end() -> None:
             if state.status is not Status.DESTROYED:
                 call()
 
+        if state.status is not Status.STORED:  # it has ended before the connection was open
+            return asyncio.get_running_loop().call_soon(end).cancel
         return self._operations.connections.add(state.require_id(), record, end)
 
     # Mapping methods over `data`, for code that was written for Starlette's `request.session`

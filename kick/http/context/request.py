@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from kick.cookies import cookies_by_name, parse_cookies
+from kick.di import Scope as Resources
 from kick.errors import OfRequest
 from kick.http.errors import missing_cookie_secret
 from kick.http.log_text import shown
@@ -139,6 +140,8 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
 
     rolled_back: bool = False
     """True if the clean-up of a provider has failed, so the session must not be saved."""
+    resources: Resources | None = None
+    """The scope with the dependencies of the handler, while it runs."""
     cleanups: list[Cleanup] | None = None
     """Callbacks of `on_end()`."""
     miss: Miss | None = None

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from os import PathLike
 from types import AsyncGeneratorType
-from typing import Any, Final, ParamSpec
+from typing import Any, Final
 
 from kick.cookies import SameSite, format_cookie
 from kick.exceptions import PROBLEM_JSON, HTTPError
@@ -32,8 +32,6 @@ from kick.http.response.redirects import as_location, is_local
 from kick.http.response.sse import HEARTBEAT, Events, EventStream
 from kick.http.response.streaming import Chunks, StreamResponse
 from kick.http.validation.encoding import encode_json, unencodable
-
-P = ParamSpec("P")
 
 
 class _NotBuilt:
@@ -244,16 +242,26 @@ class ResponseHelpers(IncomingRequest, eq=False):
         self.response = response = empty_response(304)
         return response
 
-    def background(self, function: Callable[P, Any], *args: P.args, **options: P.kwargs) -> None:
+    def background(self, function: Callable[..., Any], /, *args: Any, **options: Any) -> None:
         """Add a background task: call a function after the response has been sent, in the order of the calls.
 
         A coroutine function is awaited, a plain one runs in a worker thread. An error is logged with the request id,
         and the other tasks still run. They also run if the client has disconnected, but not if the handler raises. A
         server that stops waits for them. The session is closed at that time, so pass values instead of the context.
 
+        Parameters that are not passed are injected: each task has a scope of its own, with a database session of its
+        own, which is committed when the task has ended.
+
         `ctx.background(mailer.send, user.email, subject="Welcome")`
+
+        Raises `TypeError` for arguments that the function does not take, and `KickError`: `background-parameter` for a
+        parameter that nobody provides, and `background-resource` for a dependency of this request that is closed before
+        the task runs.
         """
-        self._left_to_do().add(function, *args, **options)
+        tasks = self._left_to_do()
+        if self.resources is not None:
+            tasks.check(self.resources, function, [*args, *options.values()])
+        tasks.add(function, *args, **options)
 
     def problem(self, status: int, detail: str | None = None, **extensions: Any) -> Response:
         """Return a response with problem details (RFC 9457). To stop the handler, raise an `HTTPError` instead."""
@@ -284,7 +292,8 @@ class ResponseHelpers(IncomingRequest, eq=False):
 
         Arguments:
             max_age: a `timedelta` or seconds; `None` until the browser is closed.
-            secure: over https only; `None` means true if the request came over https.
+            secure: over https only. `None` means true, unless `KICK_ENV` is `development` or `test` and the request
+                came over http.
 
         Raises `ValueError` for a cookie that browsers reject, and for one of more than 4,096 bytes.
         """
@@ -296,12 +305,16 @@ class ResponseHelpers(IncomingRequest, eq=False):
             max_age=max_age,
             path=path,
             domain=domain,
-            secure=self.scope.get("scheme") == "https" if secure is None else secure,
+            secure=self._is_secure if secure is None else secure,
             http_only=http_only,
             same_site=same_site,
             partitioned=partitioned,
         )
         self.add_raw_header(b"set-cookie", header.encode("ascii"))
+
+    @property
+    def _is_secure(self) -> bool:
+        return self.settings.secure_cookies or self.scope.get("scheme") == "https"
 
     def delete_cookie(
         self,
@@ -374,6 +387,9 @@ class ResponseHelpers(IncomingRequest, eq=False):
                 return background
         of = f"{self.method} {repr(self.path)[1:-1]}"
         report = partial(self.settings.report, self)
-        background = Background(of, self.request_id, self.settings.threads, report=report)
+        settings, seeds = self.settings, {type(self): self}
+        background = Background(
+            of, self.request_id, settings.threads, report=report, container=settings.container, seeds=seeds
+        )
         self.on_end(background.run)
         return background

@@ -175,7 +175,7 @@ def _with_scope(
     run = _watched(handle) if watches else handle
 
     async def endpoint(ctx: RequestContext[Any]) -> Response:
-        scope = container.new_scope({RequestContext: ctx})
+        ctx.resources = scope = container.new_scope({RequestContext: ctx})
         try:
             arguments: dict[str, Any] = {}
             for name, resolve, awaits in scoped:
@@ -184,8 +184,10 @@ def _with_scope(
                 await ctx.read()
             response = await run(ctx, arguments)
         except BaseException as error:
+            ctx.resources = None  # a reference in a circle would wait for the garbage collector
             await end_scope(scope.aclose(error), ctx)
             raise
+        ctx.resources = None
         if _is_plain(response):
             await end_scope(scope.aclose(), ctx)
             return response

@@ -18,7 +18,7 @@ from kick.http.validation.encoding import Encode, encode_json
 from kick.shutdown import Shutdown
 
 HEARTBEAT: Final = 15.0
-"""Seconds of silence after which a comment is sent; proxies close connections that are silent for 30 or 60."""
+"""Seconds without an event after which a comment is sent. Proxies close idle connections after 30 or 60 seconds."""
 
 _COMMENT: Final = b":\n\n"
 
@@ -29,7 +29,7 @@ class ServerSentEvent(msgspec.Struct, frozen=True, kw_only=True):
     >>> ServerSentEvent(data="two\\nlines", event="note", id="7").encode()
     b'event: note\\nid: 7\\ndata: two\\ndata: lines\\n\\n'
 
-    `data` is text, or anything that has a JSON form. `retry` is in milliseconds, as the format has it.
+    `data` is a text or any JSON value. `retry` is in milliseconds.
     """
 
     data: Any = ""
@@ -38,9 +38,9 @@ class ServerSentEvent(msgspec.Struct, frozen=True, kw_only=True):
     retry: int | None = None
 
     def encode(self, to_json: Encode = encode_json) -> bytes:
-        """Return the event as it is sent, its data written by `to_json`.
+        """Return the event as it is sent; `to_json` encodes its data.
 
-        A line break in `event` or `id` is left out: it would end the field.
+        Line breaks in `event` and `id` are removed, because they would end the field.
         """
         lines: list[str] = []
         if self.event is not None:
@@ -59,13 +59,13 @@ Events: TypeAlias = AsyncIterable[Event] | Iterable[Event]
 
 
 class EventStream(StreamResponse):
-    """A stream of events, with a comment now and then where there are none.
+    """A stream of events, with comments as heartbeats.
 
-    It ends when the application stops, and with the session that it was opened with.
+    It ends when the application stops, and when the session of its request ends.
     """
 
     watch: Callable[[Callable[[], None]], Callable[[], None]] | None = None
-    """Takes what ends the stream with its session, and returns what takes that back: `Session.on_end`."""
+    """`Session.on_end`: registers the function that ends the stream, and returns a function that cancels this."""
     encode: Encode = staticmethod(encode_json)
     """Writes the data of an event as JSON."""
 
@@ -80,7 +80,9 @@ class EventStream(StreamResponse):
         threads: Threads | None = None,
     ) -> None:
         if heartbeat is not None and not heartbeat > 0:
-            raise ValueError(f"heartbeat={heartbeat!r}: the seconds have to be above 0, or None for no heartbeat")
+            raise ValueError(
+                f"heartbeat={heartbeat!r}: it must be a number of seconds above 0, or None for no heartbeat"
+            )
         super().__init__(events, 200, "text/event-stream")  # type: ignore[arg-type]
         self.threads = threads
         self.raw_headers += [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
@@ -147,7 +149,7 @@ class Line:
             self._heart.wait_for(self)
 
     def beat(self) -> None:
-        """Send a comment, unless something is being sent: a client that takes nothing needs no more."""
+        """Send a comment, unless an event is being sent: a client that does not read gets no heartbeats."""
         if not self._sends and self._beat is None:
             self._beat = asyncio.ensure_future(self._send_comment())
 
@@ -168,7 +170,7 @@ class Line:
 
 
 class Heart:
-    """Lets each line beat that was silent for `interval` seconds: one timer, however many lines there are."""
+    """Sends a heartbeat on each line without an event for `interval` seconds, with one timer for all lines."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
@@ -177,14 +179,14 @@ class Heart:
         self._timer: asyncio.TimerHandle | None = None
 
     def wait_for(self, line: Line) -> None:
-        """Count the silence of a line from now on."""
+        """Restart the interval of a line."""
         self._due.pop(line, None)
         self._due[line] = self._loop.time() + self._interval
         if self._timer is None:
             self._set_timer()
 
     def forget(self, line: Line) -> None:
-        """Leave a line out; with the last one the timer ends."""
+        """Remove a line. Without lines, the timer stops."""
         self._due.pop(line, None)
         if not self._due and self._timer is not None:
             self._timer.cancel()
@@ -205,13 +207,13 @@ class Heart:
 
 
 class Hearts:
-    """The hearts of an application: one for each interval, in each event loop."""
+    """The timers of an application: a `Heart` for each interval and event loop."""
 
     def __init__(self) -> None:
         self._hearts: dict[tuple[float, asyncio.AbstractEventLoop], Heart] = {}
 
     def of(self, interval: float) -> Heart:
-        """Return the heart of an interval, in the loop that runs."""
+        """Return the heart of an interval in the running loop."""
         key = interval, asyncio.get_running_loop()
         heart = self._hearts.get(key)
         if heart is None:

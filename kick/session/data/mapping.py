@@ -196,10 +196,9 @@ class SessionData(MutableMapping[str, Any]):
         if type(key) is not str:
             key = plain_text(key)
         self._live.pop(key, None)
-        if key in self._stored:
-            if self._dropped is None:
-                self._dropped = set()
-            self._dropped.add(key)
+        if self._dropped is None:
+            self._dropped = set()
+        self._dropped.add(key)  # even if it is not stored: a save may be under way that stores it
         if self._view is not None:
             dict.pop(self._view, key, None)
 
@@ -251,8 +250,8 @@ class SessionData(MutableMapping[str, Any]):
         """Remove all values."""
         if self._sealed is not None:
             raise self._sealed()
+        self._dropped = {key for key in (*self._stored, *self._live, *(self._dropped or ())) if key[0:1] != RESERVED}
         self._live.clear()
-        self._dropped = {key for key in self._stored if key[0:1] != RESERVED}
         if self._view is not None:
             dict.clear(self._view)
 
@@ -279,14 +278,14 @@ class SessionData(MutableMapping[str, Any]):
             stored = self._stored.get(key)
             if stored != encoded and (stored is None or kind in _SCALARS or not same(stored, encoded)):
                 changed[key] = encoded
-        return changed, [*self._dropped] if self._dropped else []
+        return changed, [key for key in self._dropped if key in self._stored] if self._dropped else []
 
     def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
         """See `Contents.pending`."""
         if key in self._live:
             encoded, stored = encode(key, self._live[key]), self._stored.get(key)
             return ({}, []) if stored is not None and same(stored, encoded) else ({key: encoded}, [])
-        return {}, [key] if self._dropped is not None and key in self._dropped else []
+        return {}, [key] if self._dropped is not None and key in self._dropped and key in self._stored else []
 
     def rebase(self, stored: Mapping[str, bytes]) -> None:
         """See `Contents.rebase`."""

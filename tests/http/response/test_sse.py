@@ -236,7 +236,7 @@ async def test_retry_is_said_first_and_the_last_id_is_there() -> None:
 @pytest.mark.parametrize("heartbeat", [0, -1, float("nan")])
 async def test_a_heart_that_could_not_beat_is_refused(heartbeat: float, caplog: pytest.LogCaptureFixture) -> None:
     assert (await ask(app_sending(silent, heartbeat=heartbeat), "/")).status == 500
-    assert "have to be above 0" in caplog.text
+    assert "a number of seconds above 0" in caplog.text
 
 
 async def test_events_of_a_plain_generator_are_sent_too() -> None:

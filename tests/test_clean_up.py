@@ -6,6 +6,9 @@ from typing import Any
 
 import httpx2
 import pytest
+from jinja2 import DictLoader, Environment
+from starlette.responses import StreamingResponse
+from starlette.templating import Jinja2Templates
 from starlette.testclient import WebSocketDenialResponse
 
 from kick import (
@@ -83,6 +86,19 @@ class UnitController:
     async def background(self, ctx: RequestContext, unit: Unit) -> None:
         ctx.background(trail.append, "background")
 
+    @Get("/template")
+    async def template(self, ctx: RequestContext, unit: Unit) -> Response:
+        pages = Jinja2Templates(env=Environment(loader=DictLoader({"page": "done"}), autoescape=True))
+        return pages.TemplateResponse(ctx.request, "page")
+
+    @Get("/starlette")
+    async def starlette(self, unit: Unit) -> StreamingResponse:
+        async def chunks() -> AsyncIterator[bytes]:
+            trail.append("first")
+            yield b"a"
+
+        return StreamingResponse(chunks())
+
     @Get("/seen")
     async def seen(self, ctx: RequestContext) -> int:
         return int(ctx.session.get("visits", 0))
@@ -116,7 +132,7 @@ SCOPES = pytest.mark.parametrize("scope", [None, "request", "handler"])
 
 
 @SCOPES
-@pytest.mark.parametrize("path", ["plain", "file"])
+@pytest.mark.parametrize("path", ["plain", "file", "template"])
 class TestPlainResponses:
     async def test_one_failure_is_raised_as_itself(self, scope: Any, path: str) -> None:
         seen: list[Exception] = []
@@ -215,6 +231,10 @@ class TestStreams:
         assert trail == ["first", "second", "ends"]
         assert answer.body == b"ab"
         assert answer.messages[-1].get("more_body", False) is False
+
+    async def test_a_stream_of_starlette_is_one(self) -> None:
+        assert (await ask(application(None), "/units/starlette")).body == b"a"
+        assert trail == ["first", "ends"]
 
     async def test_a_handler_ends_before_the_first_byte(self) -> None:
         assert (await ask(application(None, scope="handler"), "/units/stream")).body == b"ab"

@@ -1,4 +1,4 @@
-"""A `KickError` as people read it: code, cause, place, fix."""
+"""The text of a `KickError` in a terminal: code, cause, place, fix."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kick.errors import KickError, SetupErrors
 
 _OWN: Final = Path(__file__).parents[1]
 _PLACE: Final = re.compile(r"\.py:\d")
-"""In a cause that names the very place; the trace would only lead to the call of bootstrap()."""
+"""Found in a cause that names the place itself. The traceback would only name the call of bootstrap()."""
 
 
 class Place(NamedTuple):
@@ -84,7 +84,7 @@ def place_of(error: BaseException) -> Place | None:
 
 
 def show_warnings() -> None:
-    """Print the warnings of this process, from now on, as errors are printed."""
+    """From now on, print the warnings of this process in the format of errors."""
     warnings.showwarning = _show_warning
 
 
@@ -106,7 +106,7 @@ def is_users(file: str) -> bool:
 @cache
 def _beginnings_of_others() -> tuple[str, ...]:
     """Return the prefixes of files that do not belong to the user's program."""
-    import sysconfig  # a quarter of a megabyte, and nobody needs it where all is well
+    import sysconfig  # it takes a quarter of a megabyte, and only errors need it
 
     libraries = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
     return ("<", *(f"{folder}{os.sep}" for folder in (_OWN, *libraries)))

@@ -10,7 +10,7 @@ from typing import Final
 from kick.cli.errors import bad_name
 
 LONGEST: Final = 32
-"""Characters; longer names would break the lines of the project that they stand in."""
+"""Characters. Longer names would make lines of the project too long."""
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
 _PACKAGES: Final = """
@@ -35,11 +35,11 @@ def package_name(name: str) -> str:
     if not name:
         raise bad_name(name, "it is empty")
     if _NAME.fullmatch(name) is None:
-        raise bad_name(name, "it has to be a package's name as well")
+        raise bad_name(name, "it must also be the name of a package")
     if len(name) > LONGEST:
         raise bad_name(name, f"it is longer than {LONGEST} characters")
     if keyword.iskeyword(package) or keyword.issoftkeyword(package):
-        raise bad_name(name, f"{package} is a word of the Python language")
+        raise bad_name(name, f"{package} is a keyword of Python")
     if package in sys.stdlib_module_names:
         raise bad_name(name, f"Python's standard library has a module {package!r}, which it would hide")
     if package in _TAKEN:

@@ -1,4 +1,4 @@
-"""Which application a command is about: `module:attribute`, found and imported."""
+"""The application of a command: `module:attribute`, found and imported."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def find_target(named: str | None, folder: Path) -> Target:
 def load_target(target: Target, folder: Path) -> Any:
     """Import the application, any ASGI application.
 
-    Raises a `KickError` for whatever goes wrong on the way: the module is not there, has no such attribute, raises when
-    it is imported, or the attribute cannot be served.
+    Raises a `KickError` if the module does not exist, does not have the attribute or raises when it is imported, or if
+    the attribute cannot be served.
     """
     found: Any = _imported(target, folder)
     for name in target.attribute.split("."):
@@ -91,8 +91,7 @@ def load_target(target: Target, folder: Path) -> Any:
 def load_served(target: Target, folder: Path) -> Any:
     """Import an application that is to be served.
 
-    Raises what `load_target` raises, and `missing-extra` where it has WebSockets and nothing is installed that the
-    server speaks them with.
+    Raises the errors of `load_target`, and `missing-extra` if it has WebSockets and no package for them is installed.
     """
     from kick.app import App
 
@@ -103,7 +102,7 @@ def load_served(target: Target, folder: Path) -> Any:
 
 
 def load_app(target: Target, folder: Path) -> App:
-    """Import a kick application. Raises what `load_target` raises, and `target-type` for any other ASGI one."""
+    """Import a kick application. Raises the errors of `load_target`, and `target-type` for another framework."""
     from kick.app import App
 
     found = load_target(target, folder)

@@ -1,14 +1,14 @@
-"""`kick sessions`: whose sessions there are, on the command line.
+"""`kick sessions`: the sessions of users, on the command line.
 
-What can be wrong with the store:
+Errors of the store:
 
 KickError
-├── no_store            none was named, and none is where one is looked for
+├── no_store            no store was given, and none was found
 ├── no_sessions         the application has no sessions
-├── bad_store_url        a URL that kick does not know
-├── store_in_memory     sessions in the memory of another process
-├── missing_store_file        a file that is not there
-└── store_failed        a store that does not answer, or says no
+├── bad_store_url        kick does not know this URL
+├── store_in_memory     the sessions are in the memory of another process
+├── missing_store_file        the file does not exist
+└── store_failed        the store does not answer, or refuses
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 def no_store() -> KickError:
-    """No store was named, and there is none to be found."""
+    """Return the error of a command without a store."""
     return KickError(
         "session-store-missing",
         cause=f"No store was named, {STORE} is not set, in .env neither, and there is no application here.",
@@ -67,17 +67,17 @@ def bad_store_url(shown: str, schemes: tuple[str, ...]) -> KickError:
     """Return the error for a text that is not the URL of a store."""
     return KickError(
         "session-store-url",
-        cause=f"{shown!r} is no store that kick knows. URLs begin with: {', '.join(schemes)}.",
+        cause=f"{shown!r} is not a store that kick knows. URLs begin with: {', '.join(schemes)}.",
         fix=f"For example `{EXAMPLE}` or `--store redis://localhost:6379/0`.",
     )
 
 
 def store_in_memory(name: str) -> KickError:
-    """Sessions that no other process can see."""
+    """Return the error of sessions in the memory of another process."""
     return KickError(
         "session-store-in-process",
-        cause=f"{name} keeps sessions in the memory of the process that serves; no other process can see them.",
-        fix='Take a store that processes share, `session(store="sqlite:///sessions.db")` or '
+        cause=f"{name} keeps sessions in the memory of the process that serves, so no other process can see them.",
+        fix='Use a store that processes share, `session(store="sqlite:///sessions.db")` or '
         '`session(store="redis://localhost:6379/0")`.',
     )
 
@@ -87,7 +87,7 @@ def missing_store_file(path: Path) -> KickError:
     return KickError(
         "session-store-file",
         cause=f"There is no file {path}, so no session has been stored there.",
-        fix="See that the path is right: three slashes before one that starts in this folder, four before an "
+        fix="Check the path. It has three slashes before a path relative to this folder, and four before an "
         "absolute one: `--store sqlite:////srv/shop/sessions.db`.",
     )
 
@@ -97,7 +97,7 @@ def store_failed(name: str, error: Exception) -> KickError:
     return KickError(
         "session-store-failed",
         cause=f"{name} cannot be used: {str(error) or type(error).__name__}",
-        fix="See that it runs, that it can be reached from here, and that the address is right.",
+        fix="Check that it runs and can be reached from here, and that the address is right.",
     )
 
 
@@ -116,9 +116,9 @@ def _store_option(command: Decorated) -> Decorated:
 
 @click.group("sessions")
 def command() -> None:
-    """See whose sessions there are, end them, and free what has expired.
+    """List sessions of a user, end them, and delete expired ones.
 
-    The store is the one that --store names, or SESSION_STORE, or that of the application in this folder.
+    The store is that of --store, or SESSION_STORE, or that of the application in this folder.
 
     \b
     Examples:
@@ -133,7 +133,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 @_store_option
 def list_sessions(principal: str, as_json: bool, url: str | None) -> None:
-    """List the sessions of PRINCIPAL, the one seen last first. Times are those of this machine's time zone.
+    """List the sessions of PRINCIPAL, the last used first. Times are in the time zone of this machine.
 
     \b
     Examples:
@@ -159,7 +159,7 @@ def list_sessions(principal: str, as_json: bool, url: str | None) -> None:
 @_store_option
 @click.pass_context
 def revoke(ctx: click.Context, principal: str, yes: bool, url: str | None) -> None:
-    """End all sessions of PRINCIPAL, at once and on every device. In a terminal it asks before.
+    """End all sessions of PRINCIPAL immediately, on every device. In a terminal it asks for confirmation.
 
     \b
     Examples:
@@ -177,7 +177,7 @@ def revoke(ctx: click.Context, principal: str, yes: bool, url: str | None) -> No
 @command.command("purge")
 @_store_option
 def purge(url: str | None) -> None:
-    """Free what has expired. Nothing that can be seen changes; stores do it by themselves, a bit at a time.
+    """Delete expired sessions. Stores also do this by themselves, a few at a time.
 
     \b
     Examples:

@@ -1,6 +1,6 @@
-"""Adding an entry to a list in a Python file, and the import that it takes; all else stays as it was written.
+"""Adds an entry to a list in a Python file, with its import. The rest of the file does not change.
 
-The one place that knows LibCST, which comes with the extra `generate`.
+Only this module uses LibCST, which the extra `generate` installs.
 """
 
 from __future__ import annotations

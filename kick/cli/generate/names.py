@@ -71,11 +71,11 @@ def parse_name(kind: str, text: str, *, top_level: bool, longest: int = LONGEST)
     if not text:
         raise bad_name(kind, text, "it is empty")
     if _NAME.fullmatch(text) is None:
-        raise bad_name(kind, text, "it has to be the name of a class and of a module as well")
+        raise bad_name(kind, text, "it must also be the name of a class and of a module")
     if len(snake) > longest:
         raise bad_name(kind, text, f"it is longer than {longest} characters")
     if keyword.iskeyword(snake) or keyword.iskeyword(Name(snake).title):
-        raise bad_name(kind, text, f"{snake} is a word of the Python language")
+        raise bad_name(kind, text, f"{snake} is a keyword of Python")
     if top_level and snake in sys.stdlib_module_names:
         raise bad_name(kind, text, f"Python's standard library has a module {snake!r}, which it would hide")
     if top_level and taken_by_packages(snake):

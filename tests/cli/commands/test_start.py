@@ -144,7 +144,7 @@ def test_a_weak_secret_stops_the_start_and_the_fix_is_printed(project: Path, wor
     run = kick("start", "--workers", workers, "--port", str(free_port()), cwd=project, SESSION_SECRET="weak")
     assert run.returncode == 1
     assert "error  secret-weak" in run.stderr
-    assert "Draw one with `kick secret`" in run.stderr
+    assert "Generate one with `kick secret`" in run.stderr
     assert "Traceback" not in run.stderr
 
 

@@ -1341,7 +1341,7 @@ def mended(row: Row, problem: KickError) -> str:
 async def test_a_mistake_is_named_and_its_fix_mends_it(
     row: Row, load: Load, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"SESSION_SECRET": SECRET, "KICK_ENV": "", **row.env}.items():
+    for name, value in {"SESSION_SECRET": SECRET, "KICK_ENV": "test", **row.env}.items():
         monkeypatch.setenv(name, value)
     problem = await raised_by(row.broken, row, load, caplog)
     assert problem.code == row.code

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, NoReturn, TypeVar, overload
 from urllib.parse import quote
 
-from kick.auth.errors import LoginRequired, LoginTooOld, RoleMissing, bad_login_page, bad_max_age, bad_roles
+from kick.auth.errors import LoginRequired, LoginTooOld, RoleMissing, bad_login_page
 from kick.auth.identities import identity
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError
@@ -103,7 +103,11 @@ def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = N
     given = [*any_of, *([all_of] if isinstance(all_of, str) else all_of)]
     names: list[object] = [*given]
     if not names or isinstance(all_of, str) or not all(isinstance(each, str) and each for each in names):
-        raise bad_roles(given or "nothing")
+        raise KickError(
+            "auth-roles",
+            cause=f"@Roles was given {given or 'nothing'!r}; it takes the names of roles, at least one.",
+            fix='For example `@Roles("admin")`, or `@Roles(all_of=["editor", "author"])`.',
+        )
     raise_all(_page_problems(login_page))
     return GuardLayer("@Roles", any_of=frozenset(any_of), all_of=frozenset(all_of), login_page=login_page)
 
@@ -194,7 +198,11 @@ def _seconds(max_age: timedelta | float | None) -> float | None:
 
 
 def _refuse(max_age: object) -> NoReturn:
-    raise bad_max_age(max_age) from None
+    raise KickError(
+        "auth-max-age",
+        cause=f"@Authenticated(max_age={max_age!r}): expected a timedelta or a number of seconds above 0.",
+        fix="For example `@Authenticated(max_age=timedelta(minutes=10))`.",
+    ) from None
 
 
 def _page_problems(login_page: object) -> list[KickError]:

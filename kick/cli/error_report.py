@@ -63,11 +63,7 @@ def error_report(error: KickError, *, trace: bool = False) -> str:
 
 def start_report(error: BaseException, *, trace: bool = False) -> str:
     """Return the text for a failed start of an application."""
-    if isinstance(error, KickError):
-        return error_report(error, trace=trace)
-    failed = start_failed(error)
-    failed.__cause__ = error
-    return error_report(failed, trace=trace)
+    return error_report(error if isinstance(error, KickError) else start_failed(error), trace=trace)
 
 
 def place_of(error: BaseException) -> Place | None:

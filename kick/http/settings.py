@@ -10,6 +10,7 @@ import msgspec
 
 from kick.concurrency import Threads
 from kick.di import Container
+from kick.environment import in_production
 from kick.http.request.body import DEFAULT_LIMIT
 from kick.http.response.sse import Hearts
 from kick.http.routing.trailing_slash import TrailingSlash
@@ -61,6 +62,8 @@ class Settings(msgspec.Struct):
     hearts: Hearts = msgspec.field(default_factory=Hearts)
     page_values: list[Callable[[Any], Mapping[str, Any]]] = []
     debug: bool = False
+    secure_cookies: bool = msgspec.field(default_factory=in_production)
+    """Cookies of `ctx.set_cookie()` are `Secure` over http too; a proxy may have ended TLS."""
     layers: tuple[Any, ...] = ()
     exception_handlers: Mapping[type[Exception], Callable[[Any, Any], Awaitable[Any]]] = {}
     on_error: Callable[[Any, Exception], object] | None = None

@@ -12,10 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import click
-
 from kick.cli import terminal
-from kick.cli.generate.errors import files_exist
+from kick.errors import KickError
 
 
 class Edit(NamedTuple):
@@ -41,7 +39,12 @@ class Changes(NamedTuple):
                 if path.name != "__init__.py" and rival.exists() and rival not in taken:
                     taken.append(rival)
         if taken:
-            raise files_exist([self._name(path) for path in taken])
+            paths = [self._name(path) for path in taken]
+            raise KickError(
+                "generate-file",
+                cause=f"Nothing was written, because this exists already: {', '.join(paths)}.",
+                fix=f"Use another name, or move it away: `mv {paths[0]} {paths[0]}.old`.",
+            )
 
     def write(self) -> None:
         """Make all changes. If an error occurs, undo them."""
@@ -86,7 +89,7 @@ def _colored(line: str) -> str:
         return terminal.dim(line)
     if line.startswith("+"):
         return terminal.green(line)
-    return click.style(line, fg="red") if line.startswith("-") else line
+    return terminal.red(line) if line.startswith("-") else line
 
 
 def _make_folders(folder: Path) -> list[Path]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kick.errors import KickError
 
 
@@ -33,15 +31,6 @@ def bad_field(field: str, problem: str) -> KickError:
     )
 
 
-def files_exist(paths: Sequence[str]) -> KickError:
-    """Return the error of files that exist already, because nothing is overwritten."""
-    return KickError(
-        "generate-file",
-        cause=f"Nothing was written, because this exists already: {', '.join(paths)}.",
-        fix=f"Use another name, or move it away: `mv {paths[0]} {paths[0]}.old`.",
-    )
-
-
 def missing_module_list(problem: str, line: str, entry: str, wanted: str) -> KickError:
     """Return the error of a missing list that kick can edit; `line` and `entry` are what it would have added."""
     return KickError(
@@ -49,13 +38,4 @@ def missing_module_list(problem: str, line: str, entry: str, wanted: str) -> Kic
         cause=f"Nothing was written, because {problem}.",
         fix=f"Write the list where it is used, `{wanted}=[...]`, and run the command once more. Or take "
         f"`--no-mount`, and add `{line}` and `{entry}` by hand.",
-    )
-
-
-def unreadable_module(path: str, problem: str) -> KickError:
-    """Return the error for a file to edit that is not valid Python."""
-    return KickError(
-        "generate-syntax",
-        cause=f"{path} is to be edited, and cannot be read: {problem}.",
-        fix="Fix the file; `kick routes` shows the error. Then run the command again.",
     )

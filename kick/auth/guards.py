@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar, overload
+from typing import Any, TypeVar, overload
 from urllib.parse import quote
 
 from kick.auth.errors import LoginRequired, LoginTooOld, RoleMissing, bad_login_page
@@ -191,18 +191,14 @@ def _seconds(max_age: timedelta | float | None) -> float | None:
     try:
         seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else float(max_age)
     except (TypeError, ValueError):
-        _refuse(max_age)
+        seconds = 0.0
     if not 0 < seconds < float("inf"):
-        _refuse(max_age)
+        raise KickError(
+            "auth-max-age",
+            cause=f"@Authenticated(max_age={max_age!r}): expected a timedelta or a number of seconds above 0.",
+            fix="For example `@Authenticated(max_age=timedelta(minutes=10))`.",
+        )
     return seconds
-
-
-def _refuse(max_age: object) -> NoReturn:
-    raise KickError(
-        "auth-max-age",
-        cause=f"@Authenticated(max_age={max_age!r}): expected a timedelta or a number of seconds above 0.",
-        fix="For example `@Authenticated(max_age=timedelta(minutes=10))`.",
-    ) from None
 
 
 def _page_problems(login_page: object) -> list[KickError]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging.config
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -23,6 +23,8 @@ from kick.middleware.access_log.log import VARIABLE
 from kick.middleware.asgi_stack import PROXIES_VARIABLE
 from kick.middleware.proxies import TrustedProxies, parse_prefix
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 _DEFAULT: Final = click.core.ParameterSource.DEFAULT
 
 
@@ -31,6 +33,11 @@ def _root_path(ctx: click.Context, parameter: click.Parameter, value: str) -> st
     if (path is None and value.strip("/")) or "%" in value:
         raise click.BadParameter(f"{value!r} is not a path such as /shop.", ctx, parameter)
     return path or ""
+
+
+def _seconds(name: str, default: int, about: str, *, least: int = 0, most: int = 3600) -> Callable[[Command], Command]:
+    kind = click.IntRange(least, most)
+    return click.option(name, metavar="SECONDS", type=kind, default=default, show_default=True, help=about)
 
 
 @click.command("start")
@@ -70,30 +77,15 @@ def _root_path(ctx: click.Context, parameter: click.Parameter, value: str) -> st
     type=click.Path(path_type=Path),
     help="The key of the certificate in PEM, if it is in a separate file.",
 )
-@click.option(
+@_seconds(
     "--keep-alive",
-    metavar="SECONDS",
-    type=click.IntRange(1, 86_400),
-    default=75,
-    show_default=True,
-    help="The seconds for which an idle connection stays open; longer than the timeout of the load balancer.",
+    75,
+    "The time for which an idle connection stays open; longer than the timeout of the load balancer.",
+    least=1,
+    most=86_400,
 )
-@click.option(
-    "--head-timeout",
-    metavar="SECONDS",
-    type=click.IntRange(1, 3600),
-    default=30,
-    show_default=True,
-    help="The most seconds for the head of a request to arrive.",
-)
-@click.option(
-    "--body-timeout",
-    metavar="SECONDS",
-    type=click.IntRange(1, 3600),
-    default=60,
-    show_default=True,
-    help="The most seconds between two pieces of a request body.",
-)
+@_seconds("--head-timeout", 30, "The longest time for the head of a request to arrive.", least=1)
+@_seconds("--body-timeout", 60, "The longest time between two pieces of a request body.", least=1)
 @click.option(
     "--websocket-compression",
     is_flag=True,
@@ -108,21 +100,9 @@ def _root_path(ctx: click.Context, parameter: click.Parameter, value: str) -> st
     help="The path of the application at the proxy, if the proxy removes it and sends no header with it. "
     "[env: KICK_ROOT_PATH]",
 )
-@click.option(
-    "--graceful-timeout",
-    metavar="SECONDS",
-    type=click.IntRange(0, 3600),
-    default=30,
-    show_default=True,
-    help="The most seconds for running requests to finish when the server stops.",
-)
-@click.option(
-    "--drain",
-    metavar="SECONDS",
-    type=click.IntRange(0, 3600),
-    default=0,
-    show_default=True,
-    help="The seconds for which the server still accepts requests before it stops. /health/ready is a 503 then.",
+@_seconds("--graceful-timeout", 30, "The longest time for running requests to finish when the server stops.")
+@_seconds(
+    "--drain", 0, "The time in which the server still accepts requests before it stops; /health/ready is a 503 then."
 )
 @click.option(
     "--access-log",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
-import secrets
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kick.cli import terminal
+from kick.cli.env_file import replace_file
 from kick.errors import KickError
 
 
@@ -103,13 +104,7 @@ def _make_folders(folder: Path) -> list[Path]:
 def _replace(path: Path, content: bytes) -> None:
     """Replace the content of a file atomically. Its permissions do not change, and a link stays a link."""
     path = path.resolve()
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        beside.write_bytes(content)
-        shutil.copymode(path, beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    replace_file(path, content, mode=stat.S_IMODE(path.stat().st_mode))
 
 
 def _formatted(text: str, path: Path, folder: Path) -> str:

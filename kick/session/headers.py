@@ -67,8 +67,11 @@ def _host_of(authority: bytes) -> bytes:
     return (authority.rpartition(b":")[0] if authority[-1:].isdigit() and b":" in authority else authority).lower()
 
 
-def finish_headers(headers: RawHeaders, *, accessed: bool, cookies: Collection[bytes]) -> None:
+def finish_headers(headers: RawHeaders, *, accessed: bool, cookies: Collection[bytes], of_user: bool = False) -> None:
     """Add the cookie, and the headers for caches (RFC 9110, section 12.5.5; RFC 9111, section 5.2.2.5).
+
+    `of_user` means that a principal has the session. Such a response is not stored unless it says `Cache-Control`
+    itself: after the logout, the back button must not bring it back.
 
     >>> headers = [(b"vary", b"Accept"), (b"cache-control", b"public")]
     >>> finish_headers(headers, accessed=True, cookies=[b"kick.sid=s:..."])
@@ -85,6 +88,8 @@ def finish_headers(headers: RawHeaders, *, accessed: bool, cookies: Collection[b
     if cookies:
         headers[:] = [header for header in headers if header[0] != b"cache-control"]
         headers += [(b"set-cookie", cookie) for cookie in cookies]
+        headers.append((b"cache-control", b"no-store"))
+    elif accessed and of_user and not any(name == b"cache-control" for name, _ in headers):
         headers.append((b"cache-control", b"no-store"))
 
 

@@ -211,6 +211,11 @@ class SessionState(OfRequest):
     def _held_principal(self) -> str | None:
         return None if self.record is None else self.record.principal
 
+    @property
+    def is_of_user(self) -> bool:
+        """True if a principal has the session, as it is stored."""
+        return self.record is not None and self.record.principal is not None
+
     def set_principal(self, value: object) -> None:
         """Set the principal, which the next commit stores."""
         text = None if value is None else str(value)

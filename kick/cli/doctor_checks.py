@@ -1,16 +1,4 @@
-"""Further checks of `kick doctor`: the machine, the folder, the store.
-
-KickError
-├── old_package           a package that is older than kick needs
-├── missing_accelerators              uvloop or httptools is not installed
-├── env_file_readable          others on this machine can read .env
-├── env_file_tracked       .env is in git
-├── not_production        .env says that this is another environment than production
-├── unprefixed_cookie     a sub-domain can plant a session cookie
-├── unhealthy               a part of the application that does not answer
-├── old_redis             a Redis that is too old
-└── clock_skew             this machine and Redis do not agree on the time
-"""
+"""Further checks of `kick doctor`: the machine, the folder, the store."""
 
 from __future__ import annotations
 

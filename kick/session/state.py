@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from kick.errors import OfRequest
 from kick.session.data.flash import Flash
-from kick.session.data.mapping import Contents, OpenContents, Refusal
+from kick.session.data.mapping import Refusal
 from kick.session.data.reserved import LIFE, LIFE_FIELD, Reserved
+from kick.session.data.typed import Contents, OpenContents
 from kick.session.errors import SessionClosed, SessionUnavailable
 from kick.session.ids import Claim, draw_id, key_of
 from kick.session.stores.base import KEEP, Change, Committed, Keep, Record
@@ -210,11 +211,6 @@ class SessionState(OfRequest):
     @property
     def _held_principal(self) -> str | None:
         return None if self.record is None else self.record.principal
-
-    @property
-    def is_of_user(self) -> bool:
-        """True if a principal has the session, as it is stored."""
-        return self.record is not None and self.record.principal is not None
 
     def set_principal(self, value: object) -> None:
         """Set the principal, which the next commit stores."""

@@ -187,13 +187,14 @@ def _with_scope(
             ctx.resources = None  # a reference in a circle would wait for the garbage collector
             await end_scope(scope.aclose(error), ctx)
             raise
-        ctx.resources = None
         if _is_plain(response):
+            ctx.resources = None
             await end_scope(scope.aclose(), ctx)
             return response
         try:
             await end_scope(scope.end_handler(), ctx)
         except BaseException as error:
+            ctx.resources = None
             await end_scope(scope.aclose(error), ctx)
             raise
         ctx.on_end(scope.aclose)
@@ -204,7 +205,10 @@ def _with_scope(
 
 def _is_plain(response: Response) -> bool:
     """Return true if no code of the application runs while the response is sent."""
-    return isinstance(response, ReadyResponse | FileResponse) or type(response).__call__ is Response.__call__
+    if isinstance(response, ReadyResponse | FileResponse):
+        return True
+    # One of Starlette's own classes with a body, such as a rendered template; its streams have none.
+    return type(response).__call__.__module__.startswith("starlette.") and hasattr(response, "body")
 
 
 async def end_scope(ending: Awaitable[None], ctx: RequestContext[Any]) -> None:

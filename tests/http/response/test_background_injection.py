@@ -237,6 +237,22 @@ class TestMistakes:
         assert error.code == "background-resource"
         assert re.search("is given (Users|Db|.*Doing) of this request, which is closed", error.cause)
 
+    async def test_it_is_one_in_a_stream_too(self) -> None:
+        errors: list[KickError] = []
+
+        def act(it: Any) -> Response:
+            async def chunks() -> AsyncIterator[bytes]:
+                try:
+                    it.ctx.background(it.users.add, "ada")
+                except KickError as error:
+                    errors.append(error)
+                yield b"a"
+
+            return it.ctx.stream(chunks())  # type: ignore[no-any-return]
+
+        assert (await ask(app_doing(act, Opened()), "/")).body == b"a"
+        assert [each.code for each in errors] == ["background-resource"]
+
     @pytest.mark.parametrize("scope", ["request", "handler"])
     async def test_it_is_one_in_either_scope(self, scope: Any) -> None:
         @Controller()

@@ -41,13 +41,7 @@ class Part(NamedTuple):
 
 
 def bad_lifespan(given: object, owner: str) -> KickError:
-    """Return the error for a lifespan that is not a function that returns an async context manager.
-
-    >>> async def lifespan(app):
-    ...     yield
-    >>> bad_lifespan(lifespan, "Module('shop')").cause
-    "lifespan= of Module('shop') was given lifespan, which is an async generator function."
-    """
+    """Return the error for a lifespan that is not a function that returns an async context manager."""
     name = str(getattr(given, "__name__", repr(given)))
     kind = (
         "which is an async generator function"
@@ -65,10 +59,7 @@ def bad_lifespan(given: object, owner: str) -> KickError:
 
 
 def lifespan_problem(given: object, owner: str) -> KickError | None:
-    """Return the error of a lifespan, or `None` if it is valid or missing.
-
-    >>> lifespan_problem(None, "bootstrap()")
-    """
+    """Return the error of a lifespan, or `None` if it is valid or missing."""
     usable = given is None or (
         callable(given) and not inspect.isasyncgenfunction(given) and not inspect.iscoroutinefunction(given)
     )

@@ -1,4 +1,4 @@
-"""Errors of the command line: one function for each mistake."""
+"""Errors of the command line that several places report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of `kick generate`: one function for each mistake."""
+"""Errors of `kick generate` that several places report."""
 
 from __future__ import annotations
 

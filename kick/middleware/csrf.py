@@ -60,7 +60,8 @@ class CsrfLayer(Middleware):
             return None
         if route.is_mount and route.session is None:
             return None
-        if getattr(route.handler, _EXEMPT, False) or getattr(route.controller, _EXEMPT, False):
+        # Not `getattr` of the controller: a class that is derived from an exempt one may serve browsers.
+        if getattr(route.handler, _EXEMPT, False) or vars(route.controller or object).get(_EXEMPT, False):
             return None
         return MountCsrfLayer(self._trusted) if route.method == ANY_METHOD else self
 
@@ -238,7 +239,8 @@ def CsrfExempt() -> Callable[[Target], Target]: ...
 def CsrfExempt(target: Any = None, /) -> Any:
     """Exempt a handler, or all handlers of a controller, from `csrf()`.
 
-    It is for requests of other servers, which have their own signature. The parentheses may be left out.
+    It is for requests of other servers, which have their own signature. The parentheses may be left out. A controller
+    that inherits from an exempt one is not exempt.
 
     >>> from kick import Controller, Post
     >>> @Controller("/hooks")

@@ -97,6 +97,17 @@ def not_production(environment: str) -> KickError:
     )
 
 
+def unprefixed_cookie(name: str) -> KickError:
+    """Return the finding for a session cookie that could have the prefix `__Host-`, and has none."""
+    return KickError(
+        "session-cookie-prefix",
+        cause=f"The session cookie {name} has no prefix: whoever has a sub-domain of yours can plant a cookie of this "
+        "name, and users then write into a session that is not theirs.",
+        fix=f'Let browsers refuse it: `session(cookie={{"prefix": "auto", "replaces": ["{name}"]}})`. The sessions of '
+        "before go on; take `replaces` away when they have ended.",
+    )
+
+
 def unhealthy(name: str, error: BaseException) -> KickError:
     """Return the finding for a failed health check."""
     said = f"it did not answer within {PATIENCE:g} s" if isinstance(error, TimeoutError) else str(error)
@@ -150,6 +161,16 @@ def of_folder(folder: Path) -> Iterator[Finding]:
             yield Finding(Severity.ERROR, env_file_tracked())
     if not in_production():
         yield Finding(Severity.WARNING, not_production(os.environ[ENVIRONMENT]))
+
+
+def of_cookies(app: Any) -> Iterator[Finding]:
+    """Return the findings about the session cookies of an application."""
+    for layer in session_layers(app):
+        cookie = layer.manager.options.cookie
+        attributes = {each.strip() for each in cookie.attribute_text.split(";")}
+        fits = "Path=/" in attributes and "Secure" in attributes
+        if fits and not cookie.name.startswith("__") and not any(each.startswith("Domain=") for each in attributes):
+            yield Finding(Severity.WARNING, unprefixed_cookie(cookie.name))
 
 
 async def of_parts(app: App) -> list[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -20,6 +20,28 @@ from kick.middleware.own_response import own_response
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _PROBES: Final = ("null", "https://evil.test", "http://evil.test", "https://example.com.evil.test", "https://e")
+_LABELS: Final = ("evil", "attackers-site", "a1b2c3d4e5", "zq")
+_SUFFIXES: Final = (
+    *("app", "at", "biz", "ch", "cloud", "co", "co.jp", "co.uk", "com", "com.au", "com.br", "de", "dev", "es", "eu"),
+    *(
+        "fr",
+        "github.io",
+        "herokuapp.com",
+        "info",
+        "io",
+        "it",
+        "me",
+        "net",
+        "netlify.app",
+        "nl",
+        "online",
+        "org",
+        "pages.dev",
+    ),
+    *("pl", "ru", "se", "shop", "site", "tech", "uk", "us", "vercel.app", "workers.dev", "xyz"),
+)
+"""Public suffixes under which names are registered the most; not all, for a mistake is looked for, no proof."""
+_literal_end: Final = re.compile(r"(?:[a-z0-9-]|\\\.)*\\\.[a-z]+(?=\$?$)").search
 _is_origin: Final = re.compile(r"https?://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?").fullmatch
 _is_scheme: Final = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._-]+").fullmatch
 _begins_with_scheme: Final = re.compile(r"\^?(?:\(\?:)?https?\??(?::|\\:)(?:/|\\/){2}").match
@@ -256,10 +278,26 @@ def _check_regex(pattern: Any, credentials: bool) -> None:
         raise dangerous_cors(f"allow_origin_regex={pattern!r} does not begin with https://", fix)
     if credentials and in_production() and not re.match(r"\^?(?:\(\?:)?https(?!\?)", pattern):
         raise dangerous_cors(f"allow_origin_regex={pattern!r} allows sites without https", fix)
-    if any(map(matches, _PROBES)):
-        raise dangerous_cors(f"allow_origin_regex={pattern!r} allows sites of anybody", fix)
+    probes = (*_PROBES, *(_sites_of_anybody(pattern) if credentials else ()))
+    found = next((each for each in probes if matches(each)), None)
+    if found is not None:
+        raise dangerous_cors(f"allow_origin_regex={pattern!r} allows sites of anybody, such as {found}", fix)
     if _has_bare_dot(pattern):
         raise dangerous_cors(f"a dot in allow_origin_regex={pattern!r} stands for any character", fix)
+
+
+def _sites_of_anybody(pattern: str) -> Iterator[str]:
+    """Return origins that anybody can register: names below public suffixes, and names that end like the own one.
+
+    >>> "https://evilexample.com" in _sites_of_anybody(r"https://[a-z.]*example\\.com")
+    True
+    """
+    for label in _LABELS:
+        for suffix in _SUFFIXES:
+            yield f"https://{label}.{suffix}"
+    tail = _literal_end(pattern)
+    if tail is not None and not tail[0].startswith("\\."):
+        yield "https://evil" + tail[0].replace("\\", "")
 
 
 def _has_bare_dot(pattern: str) -> bool:

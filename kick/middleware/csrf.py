@@ -60,7 +60,8 @@ class CsrfLayer(Middleware):
             return None
         if route.is_mount and route.session is None:
             return None
-        if getattr(route.handler, _EXEMPT, False) or getattr(route.controller, _EXEMPT, False):
+        # Not `getattr` of the controller: a class that is derived from an exempt one may serve browsers.
+        if getattr(route.handler, _EXEMPT, False) or vars(route.controller or object).get(_EXEMPT, False):
             return None
         return MountCsrfLayer(self._trusted) if route.method == ANY_METHOD else self
 
@@ -239,7 +240,7 @@ def CsrfExempt(target: Any = None, /) -> Any:
     """Exempt a handler, or all those of a controller, from `csrf()`.
 
     It is for requests of other servers, which carry a signature of their own. It is written with or without
-    parentheses.
+    parentheses. A controller that is derived from an exempt one is not exempt.
 
     >>> from kick import Controller, Post
     >>> @Controller("/hooks")

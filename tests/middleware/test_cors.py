@@ -233,6 +233,13 @@ def test_origins_that_browsers_send_are_allowed(origin: str) -> None:
         {"allow_origin_regex": r"https?://[^/]+"},
         {"allow_origin_regex": r"https://app\.test|[a-z:/.]+"},
         {"allow_origin_regex": r"(https://app\.test|null)"},
+        {"allow_origin_regex": r"https://[a-z0-9-]+\.com", "allow_credentials": True},
+        {"allow_origin_regex": r"https://[^.]+\.org", "allow_credentials": True},
+        {"allow_origin_regex": r"https://[\w.-]+\.(com|net)", "allow_credentials": True},
+        {"allow_origin_regex": r"https://[a-z.]+\.co\.uk", "allow_credentials": True},
+        {"allow_origin_regex": r"https://[a-z0-9]{5,}\.io", "allow_credentials": True},
+        {"allow_origin_regex": r"https://[a-z0-9-]+\.vercel\.app", "allow_credentials": True},
+        {"allow_origin_regex": r"https://[a-z0-9.-]*example\.com", "allow_credentials": True},
     ],
     ids=str,
 )

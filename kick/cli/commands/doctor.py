@@ -13,7 +13,7 @@ import click
 
 from kick.cli import terminal
 from kick.cli.commands.info import version_rows, versions
-from kick.cli.doctor_checks import Finding, Severity, of_folder, of_machine, of_parts
+from kick.cli.doctor_checks import Finding, Severity, of_cookies, of_folder, of_machine, of_parts
 from kick.cli.env_file import ENVIRONMENT, enter
 from kick.cli.error_report import place_of, show_warnings, shown
 from kick.cli.errors import start_failed
@@ -66,6 +66,7 @@ def _of_application(target: str | None, folder: Path, workers: int) -> list[Find
         problems = error.problems if isinstance(error, SetupErrors) else (error,)
         return [Finding(Severity.ERROR, problem) for problem in problems]
     found = [Finding(Severity.ERROR, problem) for problem in weaknesses(app, workers=workers)]
+    found += of_cookies(app)
     return found + (anyio.run(_asked, app) if isinstance(app, App) else [])
 
 

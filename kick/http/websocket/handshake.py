@@ -26,6 +26,7 @@ from starlette.types import Message, Receive, Scope, Send
 from kick.exceptions import Forbidden, HTTPError
 from kick.http.context.context import RequestContext
 from kick.http.context.request import HANDSHAKE
+from kick.http.log_text import one_line
 from kick.http.middleware import Endpoint
 from kick.http.pipeline import answer_error, finished, settled
 from kick.http.response.base import Response, empty_response, header_line
@@ -245,7 +246,7 @@ def _closing(error: Exception, ctx: RequestContext[Any]) -> tuple[int, str]:
             return error.code, error.reason
         case HTTPError():
             if error.status >= 500 and error.__cause__ is not None:
-                logger.error("WebSocket %r: %s: %r", ctx.path, error, error.__cause__)
+                logger.error("WebSocket %r: %s: %r", ctx.path, one_line(str(error)), error.__cause__)
             return _code_of(error.status), short_reason(error.detail or error.title)
         case HTTPException():
             return _code_of(error.status_code), short_reason(str(error.detail))

@@ -6,12 +6,15 @@ import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import msgspec
 from limits.aio.storage import MovingWindowSupport, SlidingWindowCounterSupport, Storage
 
 Clock: TypeAlias = Callable[[], float]
+
+_LOOKED_AT: Final = 8
 
 MAX_KEYS: Final = 100_000
 """The most clients that are counted in the memory of a process."""
@@ -25,6 +28,11 @@ class Window(msgspec.Struct, eq=False):
     count: int = 0
     previous: int = 0
     entries: list[float] = []
+
+    @property
+    def weight(self) -> int:
+        """The number of requests that it has counted."""
+        return self.count + self.previous + len(self.entries)
 
 
 class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
@@ -162,7 +170,18 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
             else:
                 windows.move_to_end(key)
         if len(windows) >= self._max_keys:
-            windows.popitem(last=False)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Forget, of a few clients, the one that has asked for the least.
+
+        Whoever has used up a limit could otherwise push his own count out, with a request from each of many addresses.
+        """
+        windows = self._windows
+        looked_at = list(islice(windows, _LOOKED_AT))
+        for key in looked_at:
+            windows.move_to_end(key)
+        del windows[min(looked_at, key=lambda key: windows[key].weight)]
 
 
 class Counters:

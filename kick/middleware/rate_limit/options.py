@@ -6,10 +6,11 @@ import math
 import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import msgspec
 
-from kick.errors import KickError, missing_extra
+from kick.errors import KickError, missing_extra, without_secrets
 from kick.http import RequestContext
 from kick.middleware.rate_limit.clients import KeyOf
 
@@ -115,7 +116,8 @@ def _check_store(store: Any, strategy: Strategy) -> None:
         return
     if isinstance(store, str):
         if not store.startswith(SCHEMES):
-            shown = f"{store.partition('://')[0]}://..."
+            scheme, mark, _ = store.partition("://")
+            shown = f"{scheme}://..." if mark else without_secrets(store)
             raise bad_rate_limit_option("store", shown, f"one of {', '.join(SCHEMES)}", example)
         if store != "memory://":
             _require_redis(store)
@@ -128,6 +130,11 @@ def _check_store(store: Any, strategy: Strategy) -> None:
 
 
 def _require_redis(url: str) -> None:
+    try:
+        urlsplit(url).port  # noqa: B018  # raises for what is no port
+    except ValueError:  # its text may quote a part of the password
+        shown = without_secrets(url)
+        raise bad_rate_limit_option("store", shown, "a URL of Redis", 'store="redis://localhost:6379/0"') from None
     try:
         import redis  # noqa: F401
     except ModuleNotFoundError:

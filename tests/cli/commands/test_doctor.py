@@ -143,6 +143,21 @@ def not_production(folder: Path) -> None:
     write_env(folder, "")
 
 
+def unprefixed(folder: Path) -> None:
+    """With `replaces`, as the fix says, and not where the prefix cannot be."""
+    app = (folder / "app.py").read_text()
+    for cookie, wanted in (
+        ("{}", {"session-cookie-prefix": "warning"}),
+        ('{"prefix": "auto", "replaces": ["kick.sid"]}', {}),
+        ('{"prefix": "__Secure-"}', {}),
+        ('{"domain": "example.com"}', {}),
+        ('{"path": "/shop"}', {}),
+    ):
+        (folder / "app.py").write_text(app.replace('{"prefix": "auto"}', cookie))
+        assert found(folder) == wanted, cookie
+    (folder / "app.py").write_text(app)
+
+
 def unwell(folder: Path) -> None:
     with RedisServer(folder) as redis:
         redis.kill()
@@ -182,6 +197,7 @@ FINDINGS: dict[str, Callable[[Path], None]] = {
     "env-file-open": env_file_open,
     "env-file-tracked": env_file_tracked,
     "environment-named": not_production,
+    "session-cookie-prefix": unprefixed,
     "part-unwell": unwell,
     "redis-old": old_redis,
     "clock": clock_off,

@@ -192,15 +192,6 @@ def bad_path_errors(status: object, method: str, place: str) -> KickError:
     )
 
 
-def bad_body_limit(given: object, place: str) -> KickError:
-    """Return the error of an invalid `max_body=`."""
-    return KickError(
-        "body-limit",
-        cause=f"max_body={given!r} of {place} is no number of bytes.",
-        fix="Say how many bytes a body may have: `max_body=10 * 1024 * 1024`.",
-    )
-
-
 def bad_file_limit(cause: str, example: str) -> KickError:
     """Return the error of `File(...)` with invalid limits, or of another object in its place."""
     return KickError("file-limit", cause=f"{cause}.", fix=f"Write it like `{example}`.")

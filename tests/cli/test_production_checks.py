@@ -91,7 +91,8 @@ def test_the_fix_works(code: str, project: Path) -> None:
 
 
 def test_every_weakness_is_here() -> None:
-    assert set(codes_in("cli/production_checks.py")) == FIXES.keys()
+    shared = {"session-store-not-shared"}  # its fix is tested with the mistakes of `kick start`
+    assert set(codes_in("cli/production_checks.py")) - shared == FIXES.keys()
 
 
 def test_all_weaknesses_are_listed_and_force_serves_all_the_same(project: Path) -> None:

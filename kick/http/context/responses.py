@@ -170,12 +170,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
         """
         settings = self.settings
         self.response = response = EventStream(
-            events,
-            settings.shutdown,
-            settings.hearts,
-            heartbeat=heartbeat,
-            retry=retry,
-            threads=settings.threads,
+            events, settings.shutdown, heartbeat=heartbeat, retry=retry, threads=settings.threads
         )
         response.encode = settings.encode
         return response

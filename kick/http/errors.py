@@ -192,15 +192,6 @@ def bad_path_errors(status: object, method: str, place: str) -> KickError:
     )
 
 
-def bad_body_limit(given: object, place: str) -> KickError:
-    """Return the error of an invalid `max_body=`."""
-    return KickError(
-        "body-limit",
-        cause=f"max_body={given!r} of {place} is no number of bytes.",
-        fix="Say how many bytes a body may have: `max_body=10 * 1024 * 1024`.",
-    )
-
-
 def bad_file_limit(cause: str, example: str) -> KickError:
     """Return the error of `File(...)` with invalid limits, or of another object in its place."""
     return KickError("file-limit", cause=f"{cause}.", fix=f"Write it like `{example}`.")
@@ -254,6 +245,18 @@ def closed_resource(name: str, function: str) -> KickError:
         "what the task writes to it would be lost.",
         fix=f"Let the function take its own, which is passed to it: `async def task({parameter}: {name})` and "
         "`ctx.background(task)`.",
+    )
+
+
+def closed_in_stream(name: str, place: str) -> KickError:
+    """Return the error for a stream that uses what ends with the handler."""
+    variable = snake_name(name)
+    return KickError(
+        "stream-resource",
+        cause=f'The stream of {place} uses {name}, which has the scope "handler": it is closed before the stream '
+        "begins.",
+        fix='Hold it until the end of the stream: `scope="request"`; or open a scope in the stream, with the parameter '
+        f"`scopes: Scopes`: `async with scopes.open() as scope: {variable} = await scope.get({name})`.",
     )
 
 

@@ -294,7 +294,7 @@ def test_around_a_route_it_stops_the_start() -> None:
 
 
 def test_a_limit_before_it_stops_the_start() -> None:
-    with pytest.raises(KickError, match="cors\\(\\) stands after rate_limit"):
+    with pytest.raises(KickError, match="cors\\(\\) is listed after rate_limit"):
         app_of(XController, middleware=[rate_limit("5/minute"), cors(allow_origins=["*"])])
 
 

@@ -265,12 +265,12 @@ def listen(host: str, port: int, command: str) -> socket.socket:
             raise KickError(
                 "port-taken",
                 cause=f"Something listens on {host}, port {port} already.",
-                fix=f"End it, or take another port: `kick {command} --port {other}`.",
+                fix=f"Stop it, or use another port: `kick {command} --port {other}`.",
             ) from None
         raise KickError(
             "address",
             cause=f"Cannot listen on {host}, port {port}: {(error.strerror or str(error))}.",
-            fix=f"Take an address of this machine, and a port from 1024 on: `kick {command} --host 127.0.0.1`.",
+            fix=f"Use an address of this machine, and a port from 1024 on: `kick {command} --host 127.0.0.1`.",
         ) from None
 
 

@@ -35,16 +35,16 @@ _is_name: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}").fullmatch
 
 
 def bad_rate_limit(given: object, reason: str) -> KickError:
-    """Return a text that is no limit."""
+    """Return the error of an invalid limit."""
     return KickError(
         "rate-limit",
         cause=f"rate_limit({given!r}): {reason}.",
-        fix='Say how many in what time: `rate_limit("100/minute")`; several go as `"5/second; 100/hour"`.',
+        fix='Write a number and a time: `rate_limit("100/minute")`, or several: `"5/second; 100/hour"`.',
     )
 
 
 def bad_rate_limit_option(option: str, given: object, expected: str, example: str) -> KickError:
-    """Return an option of `rate_limit()` whose value makes no sense."""
+    """Return the error of an invalid option of `rate_limit()`."""
     return KickError(
         "rate-limit-option",
         cause=f"rate_limit({option}={given!r}) is not {expected}.",
@@ -79,7 +79,7 @@ def parse_limits(text: object) -> tuple[RateLimitItem, ...]:
     except ModuleNotFoundError:
         raise missing_extra("rate_limit()", "limits", "limits") from None
     if not isinstance(text, str) or len(text) > 200:
-        raise bad_rate_limit(text, "that is no text such as 100/minute")
+        raise bad_rate_limit(text, "this is not a text such as 100/minute")
     try:
         items = parse_many(text)
     except ValueError:
@@ -87,14 +87,14 @@ def parse_limits(text: object) -> tuple[RateLimitItem, ...]:
     if _has_no_window(text):
         raise bad_rate_limit(text, "a window of no time")
     if any(item.amount < 1 or item.get_expiry() < 1 for item in items):
-        raise bad_rate_limit(text, "nobody could ask even once")
+        raise bad_rate_limit(text, "no request would be accepted")
     if any(max(item.amount, item.get_expiry()) > _LARGEST for item in items):
-        raise bad_rate_limit(text, f"the headers have no number above {_LARGEST}")
+        raise bad_rate_limit(text, f"the headers allow no number above {_LARGEST}")
     return tuple(items)
 
 
 def check_options(key: Any, store: Any, name: Any, strategy: Any, on_error: Any, timeout: Any) -> None:
-    """Raise `rate-limit-option` for what makes no sense."""
+    """Raise `rate-limit-option` for an invalid option."""
     if not (key in ("ip", "site", "principal") if isinstance(key, str) else callable(key)):
         raise bad_rate_limit_option("key", key, '"ip", "site", "principal" or a function of the context', 'key="ip"')
     if name is not None and not (isinstance(name, str) and _is_name(name)):
@@ -142,7 +142,7 @@ def _require_redis(url: str) -> None:
 
 
 def check_cost(cost: Any, smallest: int) -> None:
-    """Raise `rate-limit-option` for a cost that no request could pay; `smallest` is the smallest limit."""
+    """Raise `rate-limit-option` for a cost above `smallest`, the smallest limit."""
     if callable(cost):
         return
     if isinstance(cost, bool) or not isinstance(cost, int) or not 0 < cost <= smallest:

@@ -37,7 +37,7 @@ def test_a_project_of_kick_new_has_nothing_to_mend(tmp_path: Path) -> None:
     kick("new", "my-app", "--yes", "--no-git", cwd=tmp_path)
     run = kick("doctor", cwd=tmp_path / "my-app")
     assert run.returncode == 0, run.stdout
-    assert "Nothing to mend." in run.stdout
+    assert "Nothing to fix." in run.stdout
     assert "production" in run.stdout
     assert "starlette" in run.stdout
 
@@ -46,7 +46,7 @@ def test_findings_are_printed_with_cause_and_fix(project: Path) -> None:
     run = kick("doctor", cwd=project, SESSION_SECRET="x" * 40)
     assert run.returncode == 1
     assert "error  secret-guessable" in run.stdout
-    assert "fix    Draw one" in run.stdout
+    assert "fix    Generate one" in run.stdout
     assert "1 error, no warnings." in run.stdout
     assert "Traceback" not in run.stdout + run.stderr
 

@@ -734,6 +734,33 @@ class XController:
         {"async def task(users: Users)": "{0}", "ctx.background(task, users)": "{1}"},
     ),
     Row(
+        "stream-resource",
+        app(
+            """
+from collections.abc import Iterator
+class Db:
+    is_open = True
+@Service(scope="handler")
+def open_db() -> Iterator[Db]:
+    db = Db()
+    yield db
+    db.is_open = False
+class Users:
+    def __init__(self, db: Db) -> None: self.db = db
+@Controller("/x")
+class XController:
+    @Get()
+    async def show(self, ctx: RequestContext, users: Users):
+        async def rows():
+            yield b'"works"' if users.db.is_open else b'"lost"'
+        return ctx.stream(rows())
+""",
+            "bootstrap(modules, providers=[open_db, Users])",
+        ),
+        'uses Users, which has the scope "handler": it is closed before the stream begins',
+        {'scope="handler"': "{0}"},
+    ),
+    Row(
         "provider-path",
         app(
             """

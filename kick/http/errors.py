@@ -248,6 +248,18 @@ def closed_resource(name: str, function: str) -> KickError:
     )
 
 
+def closed_in_stream(name: str, place: str) -> KickError:
+    """Return the error for a stream that uses what ends with the handler."""
+    variable = snake_name(name)
+    return KickError(
+        "stream-resource",
+        cause=f'The stream of {place} uses {name}, which has the scope "handler": it is closed before the stream '
+        "begins.",
+        fix='Hold it until the end of the stream: `scope="request"`; or open a scope in the stream, with the parameter '
+        f"`scopes: Scopes`: `async with scopes.open() as scope: {variable} = await scope.get({name})`.",
+    )
+
+
 def untyped_parameter(name: str, place: str) -> KickError:
     """Return the error for a handler parameter without a type."""
     hint = {"body": "dict[str, str]", "query": "dict[str, str]"}.get(name, "YourService")

@@ -60,18 +60,29 @@ class GuardLayer(Middleware):
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Pass the request on, or reject it."""
+        refusal = self._refusal(ctx)
+        return await call_next(ctx) if refusal is None else self._ask(ctx, refusal)
+
+    async def admit(self, ctx: RequestContext[Any]) -> None:
+        """Reject a request before another middleware reads its body."""
+        refusal = self._refusal(ctx)
+        if refusal is not None:
+            raise refusal
+
+    def _refusal(self, ctx: RequestContext[Any]) -> HTTPError | None:
         who = identity(ctx)
         if who is None:
-            return self._ask(ctx, LoginRequired())
+            return LoginRequired()
         if self._max_age is not None and not who.is_fresh(self._max_age):
-            return self._ask(ctx, LoginTooOld(self._max_age))
+            return LoginTooOld(self._max_age)
         if (self._any_of and not who.has_any(self._any_of)) or not self._all_of <= who.roles:
-            raise RoleMissing
-        return await call_next(ctx)
+            return RoleMissing()
+        return None
 
     def _ask(self, ctx: RequestContext[Any], error: HTTPError) -> Response:
         """Redirect a browser to the login page, and raise the error for other clients."""
-        if self._login_page is None or ctx.method not in ("GET", "HEAD") or not _shows_pages(ctx):
+        can_log_in = self._login_page is not None and not isinstance(error, RoleMissing)
+        if not can_log_in or ctx.method not in ("GET", "HEAD") or not _shows_pages(ctx):
             raise error
         query = ctx.scope["query_string"].decode("latin-1")
         here = sent_path(ctx.scope) + (f"?{query}" if query else "")

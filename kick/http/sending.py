@@ -46,6 +46,7 @@ def _after_scopes(ctx: RequestContext[Any], send: Send) -> Send:
             if message.get("body"):
                 await send({**message, "more_body": True})
                 message = {"type": "http.response.body", "body": b"", "more_body": False}
+            ctx.resources = None
             cleanups = [*(ctx.cleanups or ())]
             ctx.cleanups = [each for each in cleanups if not _is_of_scope(each)] or None
             await _clean_up([each for each in cleanups if _is_of_scope(each)], None)
@@ -60,6 +61,7 @@ def _is_of_scope(cleanup: Cleanup) -> bool:
 
 async def end_request(ctx: RequestContext[Any], error: BaseException | None) -> None:
     """Await the clean-ups of a request, the last one first. If one fails, the others still run."""
+    ctx.resources = None
     while ctx.cleanups:  # a clean-up may add another one
         cleanups, ctx.cleanups = ctx.cleanups, None
         with shielded_from(error):

@@ -10,8 +10,8 @@ import msgspec
 
 from kick.concurrency import Threads
 from kick.di import Container
+from kick.environment import in_production
 from kick.http.request.body import DEFAULT_LIMIT
-from kick.http.response.sse import Hearts
 from kick.http.routing.trailing_slash import TrailingSlash
 from kick.http.routing.urls import URLs
 from kick.http.validation.encoding import Encode, encode_json
@@ -37,9 +37,9 @@ class Settings(msgspec.Struct):
     """HTTP settings of an application, as `Middleware.configure()` may change them.
 
     `max_body` is in bytes; `None` is no limit. `decompress` says that bodies with a `Content-Encoding` are decoded.
-    `shutdown` says whether the application is about to stop, `hearts` keep silent event streams alive. Sync handlers
-    run in `threads`; `health` names the parts that can be asked how they are, each with what asks it. `page_values` are
-    called with the context for each page, and return what its template sees.
+    `shutdown` says whether the application is about to stop. Sync handlers run in `threads`; `health` names the parts
+    that can be asked how they are, each with what asks it. `page_values` are called with the context for each page, and
+    return what its template sees.
     `debug` says that errors are to be explained to whoever makes the requests; `layers` is the middleware of the
     application; `exception_handlers`, `on_error` and `reraise_errors` are those of `bootstrap()`; `shared` is for what
     several middleware of one application share.
@@ -58,9 +58,10 @@ class Settings(msgspec.Struct):
     shutdown: Shutdown = msgspec.field(default_factory=Shutdown)
     threads: Threads = msgspec.field(default_factory=Threads)
     health: Callable[[], list[tuple[str, Callable[[], Any]]]] = list
-    hearts: Hearts = msgspec.field(default_factory=Hearts)
     page_values: list[Callable[[Any], Mapping[str, Any]]] = []
     debug: bool = False
+    secure_cookies: bool = msgspec.field(default_factory=in_production)
+    """Cookies of `ctx.set_cookie()` are `Secure` over http too; a proxy may have ended TLS."""
     layers: tuple[Any, ...] = ()
     exception_handlers: Mapping[type[Exception], Callable[[Any, Any], Awaitable[Any]]] = {}
     on_error: Callable[[Any, Exception], object] | None = None

@@ -11,27 +11,6 @@ from kick.errors import KickError, missing_extra, similar
 from kick.http.context.context import RequestContext
 
 
-def missing_folder(folder: Path) -> KickError:
-    """Return the error of a folder in `templates=` that does not exist."""
-    return KickError(
-        "templates-folder",
-        cause=f"bootstrap(templates={str(folder)!r}): this folder does not exist.",
-        fix='Use a path relative to the code: `templates=Path(__file__).parent / "templates"`.',
-    )
-
-
-def missing_template(template: str, folder: Path, known: Iterable[str]) -> KickError:
-    """Return the error of a template in `ctx.render()` that does not exist."""
-    known = sorted(known)
-    near = similar(template, known) or known[:3]
-    names = ", ".join(f"`{name!r}`" for name in near)
-    return KickError(
-        "template-missing",
-        cause=f"There is no template {template!r} in {folder}.",
-        fix=f"Take one that is there: {names}." if names else "Write it: the folder is empty.",
-    )
-
-
 class JinjaTemplates:
     """Renders the Jinja2 templates of a folder. Values are escaped for HTML in all of them.
 
@@ -69,7 +48,11 @@ class JinjaTemplates:
         self.folder = Path(folder)
         self.context = list(context)
         if not self.folder.is_dir():
-            raise missing_folder(self.folder)
+            raise KickError(
+                "templates-folder",
+                cause=f"bootstrap(templates={str(self.folder)!r}): this folder does not exist.",
+                fix='Use a path relative to the code: `templates=Path(__file__).parent / "templates"`.',
+            )
         self._environment = jinja2.Environment(loader=jinja2.FileSystemLoader(self.folder), autoescape=True)
         self._environment.globals.update(globals or {})
         self._environment.filters.update(filters or {})
@@ -84,7 +67,14 @@ class JinjaTemplates:
             return self._environment.get_template(template).render(values)
         except self._not_found as error:
             missing = str(error.name or template)
-            raise missing_template(missing, self.folder, self._environment.list_templates()) from None
+            known = sorted(self._environment.list_templates())
+            near = similar(missing, known) or known[:3]
+            names = ", ".join(f"`{name!r}`" for name in near)
+            raise KickError(
+                "template-missing",
+                cause=f"There is no template {missing!r} in {self.folder}.",
+                fix=f"Use one of these: {names}." if names else "Write it: the folder is empty.",
+            ) from None
 
     def add_functions(self, functions: Mapping[str, Callable[[Mapping[str, Any]], Any]]) -> None:
         """Let all templates call these; each is given the values of the page."""

@@ -41,15 +41,6 @@ def missing_files(folder: Path, page: str | None = None) -> KickError:
     )
 
 
-def bad_max_age(given: object) -> KickError:
-    """Return the error of an invalid `StaticFiles(max_age=...)`."""
-    return KickError(
-        "static-max-age",
-        cause=f"StaticFiles(max_age={given!r}): that is neither a timedelta nor a number of seconds.",
-        fix="Say how long clients may use a file without asking: `max_age=3600`.",
-    )
-
-
 class StaticFiles:
     """The files of a folder, to be mounted: `Module("web", mounts={"/assets": StaticFiles("dist/assets")})`.
 
@@ -182,7 +173,11 @@ def _several(given: str | Sequence[str]) -> list[str]:
 def _seconds(given: object) -> int:
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _YEAR * 100:
-        raise bad_max_age(given)
+        raise KickError(
+            "static-max-age",
+            cause=f"StaticFiles(max_age={given!r}): that is neither a timedelta nor a number of seconds.",
+            fix="Say how long clients may use a file without asking: `max_age=3600`.",
+        )
     return int(seconds)
 
 

@@ -214,5 +214,5 @@ async def conflict(ctx: RequestContext, error: LookupError) -> Response:
 def told(ctx: RequestContext, error: Exception) -> None: ...
 
 
-def of_exception_handlers(handler: ExceptionHandler, on_error: OnError) -> App:
-    return bootstrap([], exception_handlers={LookupError: conflict, KeyError: handler}, on_error=on_error or told)
+def of_exception_handlers(handler: ExceptionHandler, on_error: OnError | None = told) -> App:
+    return bootstrap([], exception_handlers={LookupError: conflict, KeyError: handler}, on_error=on_error)

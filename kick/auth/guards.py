@@ -81,14 +81,14 @@ class GuardLayer(Middleware):
 
     def _ask(self, ctx: RequestContext[Any], error: HTTPError) -> Response:
         """Redirect a browser to the login page, and raise the error for other clients."""
-        can_log_in = self._login_page is not None and not isinstance(error, RoleMissing)
-        if not can_log_in or ctx.method not in ("GET", "HEAD") or not _shows_pages(ctx):
+        page = None if isinstance(error, RoleMissing) else self._login_page  # another login would change nothing
+        if page is None or ctx.method not in ("GET", "HEAD") or not _shows_pages(ctx):
             raise error
         query = ctx.scope["query_string"].decode("latin-1")
         here = sent_path(ctx.scope) + (f"?{query}" if query else "")
         # A cached redirect would send the user to the login page again after the login.
         ctx.set_header("cache-control", "no-store")
-        login_page = below_root(ctx.scope.get("root_path", ""), self._login_page)
+        login_page = below_root(ctx.scope.get("root_path", ""), page)
         return ctx.redirect(f"{login_page}?next={quote(here, safe='/')}")
 
 

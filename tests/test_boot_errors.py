@@ -80,6 +80,16 @@ class XController:
         return "works"
 """
 
+TAKES_USERS = """
+@Controller("/x")
+class XController:
+    def __init__(self, users: Users) -> None:
+        self.users = users
+    @Get()
+    async def show(self) -> str:
+        return "works"
+"""
+
 WITH_SESSION = """
 @Controller("/x")
 class XController:
@@ -759,6 +769,57 @@ class XController:
         ),
         'uses Users, which has the scope "handler": it is closed before the stream begins',
         {'scope="handler"': "{0}"},
+    ),
+    Row(
+        "di-missing-provider",
+        app(f"class Users: ...\n{TAKES_USERS}"),
+        "Nobody provides Users",
+        {"bootstrap(modules)": "bootstrap(modules, {0})"},
+    ),
+    Row(
+        "di-missing-provider",
+        app(f"class Users: ...\n{TAKES_USERS}"),
+        "Nobody provides Users",
+        {"class Users": "{1}\nclass Users"},
+        name="marked",
+    ),
+    Row(
+        "di-ambiguous",
+        app(
+            f"class Users: ...\nclass Sql(Users): ...\nclass Memory(Users): ...\n{TAKES_USERS}",
+            "bootstrap(modules, providers=[Provider(Users, Sql), Provider(Users, Memory)])",
+        ),
+        "Users is provided 2 times",
+        {"users: Users": "{0}"},
+    ),
+    Row(
+        "di-missing-hint",
+        app(
+            "@Service()\nclass Clock: ...\n"
+            f"@Service()\nclass Users:\n    def __init__(self, clock): ...\n{TAKES_USERS}",
+            "bootstrap(modules, providers=[Clock])",
+        ),
+        "The parameter clock of Users(clock)",
+        {"(self, clock)": "(self, {0})"},
+    ),
+    Row(
+        "di-missing-return-hint",
+        app(
+            f"class YourType: ...\nUsers = YourType\ndef connect(): return Users()\n{TAKES_USERS}",
+            "bootstrap(modules, providers=[connect])",
+        ),
+        "does not say which type it makes",
+        {"[connect]": "[{1}]"},
+    ),
+    Row(
+        "di-generator-hint",
+        app(
+            "from collections.abc import AsyncIterator\nclass Users: ...\n"
+            f"async def connect() -> Users: yield Users()\n{TAKES_USERS}",
+            "bootstrap(modules, providers=[connect])",
+        ),
+        "does not say what it yields",
+        {"async def connect() -> Users": "{0}", "(...)": "()"},
     ),
     Row(
         "provider-path",

@@ -177,6 +177,7 @@ async def held(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Walk:
         *(Module("m"), Health(), Metrics(), Tracing(), authentication(), authenticated()),
         JinjaTemplates(tmp_path_factory.mktemp("templates")),
         SessionMiddleware(app, SECRETS["secret of the session"]),
+        LoginLimit("10/hour", secret=SECRETS["secret of the session"]),
     ]
     for each in own:
         walk.visit(each, type(each).__name__)

@@ -191,6 +191,9 @@ async def _token_in_form(ctx: RequestContext[Any]) -> str | None:
     forms = (FORM,) if route is not None and route.method == ANY_METHOD else (FORM, MULTIPART)
     if streams or ctx.method in WITHOUT_BODY or ctx.media_type not in forms:
         return None
+    for layer in (*ctx.settings.layers, *(() if route is None else route.middleware)):
+        if isinstance(layer, Middleware):
+            await layer.admit(ctx)
     await ctx.read()
     value = ctx.form.get(FIELD)
     return value if isinstance(value, str) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -46,6 +46,12 @@ class CookieAction(enum.Enum):
     SEND = "send"
     """Send it. The store has confirmed the id in this request."""
     REMOVE = "remove"
+
+
+# An attribute of an enum class costs a request several times what a name of the module costs.
+_STORED: Final = Status.STORED
+_CONFIRM: Final = CookieAction.CONFIRM
+_UNAVAILABLE: Final = Status.UNAVAILABLE
 
 
 class SessionState(OfRequest):
@@ -129,10 +135,10 @@ class SessionState(OfRequest):
         if claim is not None and record is not None:  # the same as `found`, without a call for nearly every request
             self.id, self.key, self.record = claim.session_id, claim.key, record
             self.fields = record.fields
-            self.status = Status.STORED
+            self.status = _STORED
             self.is_new = False
             if not claim.is_current:
-                self.cookie = CookieAction.CONFIRM
+                self.cookie = _CONFIRM
 
     # Access
 
@@ -144,7 +150,7 @@ class SessionState(OfRequest):
     def touch(self) -> None:
         """Note that the request uses the session. Raises `SessionUnavailable` if the store did not answer."""
         self.accessed = True
-        if self.status is Status.UNAVAILABLE:
+        if self.status is _UNAVAILABLE:
             raise SessionUnavailable
 
     def require_writable(self) -> None:
@@ -181,7 +187,7 @@ class SessionState(OfRequest):
         """Return the decoded values of the session."""
         contents = self.contents
         if contents is None:
-            if self.status is Status.UNAVAILABLE:
+            if self.status is _UNAVAILABLE:
                 self.touch()
             contents = self.contents = self.open_contents(self.fields)
             if self.refusal is not None:

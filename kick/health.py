@@ -67,7 +67,7 @@ class Health(Module):
     ) -> None:
         problem = list_problem(checks, "checks", "Health()")
         raise_all([problem] if problem is not None else _problems(checks, timeout))
-        rounds = Rounds([(_name_of(check), check) for check in checks], timeout)
+        rounds = Rounds([(str(getattr(check, "__name__", type(check).__name__)), check) for check in checks], timeout)
         super().__init__("health", controllers=[_controller(rounds, details=details)], prefix=prefix, session=False)
 
 
@@ -146,11 +146,7 @@ class Rounds:
 
 
 def bad_check(given: object) -> KickError:
-    """Return the error for a check that is not callable.
-
-    >>> bad_check(True).cause
-    'checks= of Health() has True, which cannot be called.'
-    """
+    """Return the error for a check that is not callable."""
     return KickError(
         "health-check",
         cause=f"checks= of Health() has {given!r}, which cannot be called.",
@@ -159,23 +155,16 @@ def bad_check(given: object) -> KickError:
     )
 
 
-def bad_timeout(given: object) -> KickError:
-    """Return the error for a `timeout=` that is not above 0.
-
-    >>> bad_timeout(0).fix
-    'Say how many seconds a check may take: `timeout=1.0`.'
-    """
-    return KickError(
-        "health-timeout",
-        cause=f"timeout={given!r} of Health() is no number of seconds above 0.",
-        fix="Say how many seconds a check may take: `timeout=1.0`.",
-    )
-
-
 def _problems(checks: Sequence[Any], timeout: Any) -> list[KickError]:
     problems: list[KickError] = [bad_check(check) for check in checks if not callable(check)]
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
-        problems.append(bad_timeout(timeout))
+        problems.append(
+            KickError(
+                "health-timeout",
+                cause=f"timeout={timeout!r} of Health() is no number of seconds above 0.",
+                fix="Say how many seconds a check may take: `timeout=1.0`.",
+            )
+        )
     return problems
 
 
@@ -224,7 +213,3 @@ def _is_async(check: Ask) -> bool:
     while isinstance(function, partial):
         function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
-
-
-def _name_of(check: Any) -> str:
-    return str(getattr(check, "__name__", type(check).__name__))

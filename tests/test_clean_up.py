@@ -1,16 +1,21 @@
 """The clean-ups of a request: they decide the answer, and when they run."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import httpx2
 import pytest
+from jinja2 import DictLoader, Environment
+from starlette.responses import StreamingResponse
+from starlette.templating import Jinja2Templates
 from starlette.testclient import WebSocketDenialResponse
 
 from kick import (
     Conflict,
     Controller,
     Get,
+    KickError,
     Module,
     Post,
     Provider,
@@ -23,6 +28,7 @@ from kick import (
 from kick.session import session
 from kick.testing import TestClient
 from tests.http.support import Answer, app_of, ask
+from tests.support.serving import Serve
 
 SECRET = "a secret of at least thirty-two bytes"
 
@@ -81,6 +87,19 @@ class UnitController:
     async def background(self, ctx: RequestContext, unit: Unit) -> None:
         ctx.background(trail.append, "background")
 
+    @Get("/template")
+    async def template(self, ctx: RequestContext, unit: Unit) -> Response:
+        pages = Jinja2Templates(env=Environment(loader=DictLoader({"page": "done"}), autoescape=True))
+        return pages.TemplateResponse(ctx.request, "page")
+
+    @Get("/starlette")
+    async def starlette(self, unit: Unit) -> StreamingResponse:
+        async def chunks() -> AsyncIterator[bytes]:
+            trail.append("first")
+            yield b"a"
+
+        return StreamingResponse(chunks())
+
     @Get("/seen")
     async def seen(self, ctx: RequestContext) -> int:
         return int(ctx.session.get("visits", 0))
@@ -114,7 +133,7 @@ SCOPES = pytest.mark.parametrize("scope", [None, "request", "handler"])
 
 
 @SCOPES
-@pytest.mark.parametrize("path", ["plain", "file"])
+@pytest.mark.parametrize("path", ["plain", "file", "template"])
 class TestPlainResponses:
     async def test_one_failure_is_raised_as_itself(self, scope: Any, path: str) -> None:
         seen: list[Exception] = []
@@ -214,6 +233,10 @@ class TestStreams:
         assert answer.body == b"ab"
         assert answer.messages[-1].get("more_body", False) is False
 
+    async def test_a_stream_of_starlette_is_one(self) -> None:
+        assert (await ask(application(None), "/units/starlette")).body == b"a"
+        assert trail == ["first", "ends"]
+
     async def test_a_handler_ends_before_the_first_byte(self) -> None:
         assert (await ask(application(None, scope="handler"), "/units/stream")).body == b"ab"
         assert trail == ["ends", "first", "second"]
@@ -230,6 +253,15 @@ class TestStreams:
             await ask(app, "/units/stream", sends=send)
         assert [type(each) for each in told] == [Duplicate]
         assert answer.messages[-1]["more_body"] is True
+
+    @pytest.mark.parametrize("raised", [None, Duplicate("late")])
+    def test_a_client_notices_that_it_was_cut(self, serve: Serve, raised: Exception | None) -> None:
+        with serve(application(raised)) as url, httpx2.stream("GET", f"{url}/units/stream") as response:
+            if raised is None:
+                assert response.read() == b"ab"
+            else:
+                with pytest.raises(httpx2.RemoteProtocolError):
+                    response.read()
 
     async def test_a_failure_at_the_end_of_the_handler_decides_the_answer(self) -> None:
         app = application(Duplicate("x"), scope="handler", translated=True)
@@ -255,6 +287,75 @@ class TestStreams:
         app = app_of(BothController, providers=[outer, Provider(Unit, unit_of(Duplicate("x")), scope="handler")])
         assert (await ask(app, "/both")).status == 500
         assert trail == ["ends", "rolled back: Duplicate"]
+
+    @pytest.mark.parametrize("kind", ["closure", "argument", "plain", "events", "starlette"])
+    async def test_a_stream_that_uses_what_ends_with_the_handler_is_refused(self, kind: str) -> None:
+        @Controller("/uses")
+        class UsingController:
+            @Get("/")
+            async def stream(self, ctx: RequestContext, unit: Unit) -> Any:
+                async def closure() -> AsyncIterator[bytes]:
+                    yield repr(unit).encode()
+
+                async def argument(of: Unit) -> AsyncIterator[bytes]:
+                    yield repr(of).encode()
+
+                def plain() -> Iterator[bytes]:
+                    yield repr(unit).encode()
+
+                match kind:
+                    case "closure":
+                        return ctx.stream(closure())
+                    case "argument":
+                        return ctx.stream(argument(unit))
+                    case "plain":
+                        return ctx.stream(plain())
+                    case "events":
+                        return ctx.sse(str(each) async for each in closure())
+                    case _:
+                        return StreamingResponse(closure())
+
+        told: list[Exception] = []
+        app = app_of(
+            UsingController,
+            providers=[Provider(Unit, unit_of(None), scope="handler")],
+            on_error=lambda ctx, error: told.append(error),
+        )
+        answer = await ask(app, "/uses")
+        if kind == "events":  # a generator in a generator is not looked into
+            assert answer.status == 200
+            return
+        assert answer.status == 500
+        assert isinstance(told[0], KickError)
+        assert told[0].code == "stream-resource"
+
+    async def test_a_stream_may_use_its_controller_and_data(self) -> None:
+        class User:
+            def __init__(self, unit: Unit) -> None:
+                self.name = "ada"
+
+        def current_user(unit: Unit) -> User:
+            return User(unit)
+
+        @Controller("/fine")
+        class FineController:
+            def __init__(self, unit: Unit) -> None:
+                self.unit = unit
+
+            def name(self) -> str:
+                return "fine"
+
+            @Get("/")
+            async def stream(self, ctx: RequestContext, user: User) -> Any:
+                async def chunks() -> AsyncIterator[str]:
+                    yield f"{self.name()} {user.name}"
+
+                return ctx.stream(chunks())
+
+        for function in (User.__init__, current_user):
+            function.__annotations__["unit"] = Unit
+        app = app_of(FineController, providers=[current_user, Provider(Unit, unit_of(None), scope="handler")])
+        assert (await ask(app, "/fine")).body == b"fine ada"
 
     async def test_head_ends_it_too(self) -> None:
         answer = await ask(application(None), "/units/stream", method="HEAD")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar, overload
+from typing import Any, TypeVar, overload
 from urllib.parse import quote
 
-from kick.auth.errors import LoginRequired, LoginTooOld, RoleMissing, bad_login_page, bad_max_age, bad_roles
+from kick.auth.errors import LoginRequired, LoginTooOld, RoleMissing, bad_login_page
 from kick.auth.identities import identity
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError
@@ -60,24 +60,35 @@ class GuardLayer(Middleware):
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Pass the request on, or reject it."""
+        refusal = self._refusal(ctx)
+        return await call_next(ctx) if refusal is None else self._ask(ctx, refusal)
+
+    async def admit(self, ctx: RequestContext[Any]) -> None:
+        """Reject a request before another middleware reads its body."""
+        refusal = self._refusal(ctx)
+        if refusal is not None:
+            raise refusal
+
+    def _refusal(self, ctx: RequestContext[Any]) -> HTTPError | None:
         who = identity(ctx)
         if who is None:
-            return self._ask(ctx, LoginRequired())
+            return LoginRequired()
         if self._max_age is not None and not who.is_fresh(self._max_age):
-            return self._ask(ctx, LoginTooOld(self._max_age))
+            return LoginTooOld(self._max_age)
         if (self._any_of and not who.has_any(self._any_of)) or not self._all_of <= who.roles:
-            raise RoleMissing
-        return await call_next(ctx)
+            return RoleMissing()
+        return None
 
     def _ask(self, ctx: RequestContext[Any], error: HTTPError) -> Response:
         """Redirect a browser to the login page, and raise the error for other clients."""
-        if self._login_page is None or ctx.method not in ("GET", "HEAD") or not _shows_pages(ctx):
+        page = None if isinstance(error, RoleMissing) else self._login_page  # another login would change nothing
+        if page is None or ctx.method not in ("GET", "HEAD") or not _shows_pages(ctx):
             raise error
         query = ctx.scope["query_string"].decode("latin-1")
         here = sent_path(ctx.scope) + (f"?{query}" if query else "")
         # A cached redirect would send the user to the login page again after the login.
         ctx.set_header("cache-control", "no-store")
-        login_page = below_root(ctx.scope.get("root_path", ""), self._login_page)
+        login_page = below_root(ctx.scope.get("root_path", ""), page)
         return ctx.redirect(f"{login_page}?next={quote(here, safe='/')}")
 
 
@@ -103,7 +114,11 @@ def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = N
     given = [*any_of, *([all_of] if isinstance(all_of, str) else all_of)]
     names: list[object] = [*given]
     if not names or isinstance(all_of, str) or not all(isinstance(each, str) and each for each in names):
-        raise bad_roles(given or "nothing")
+        raise KickError(
+            "auth-roles",
+            cause=f"@Roles was given {given or 'nothing'!r}; it takes the names of roles, at least one.",
+            fix='For example `@Roles("admin")`, or `@Roles(all_of=["editor", "author"])`.',
+        )
     raise_all(_page_problems(login_page))
     return GuardLayer("@Roles", any_of=frozenset(any_of), all_of=frozenset(all_of), login_page=login_page)
 
@@ -187,14 +202,14 @@ def _seconds(max_age: timedelta | float | None) -> float | None:
     try:
         seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else float(max_age)
     except (TypeError, ValueError):
-        _refuse(max_age)
+        seconds = 0.0
     if not 0 < seconds < float("inf"):
-        _refuse(max_age)
+        raise KickError(
+            "auth-max-age",
+            cause=f"@Authenticated(max_age={max_age!r}): expected a timedelta or a number of seconds above 0.",
+            fix="For example `@Authenticated(max_age=timedelta(minutes=10))`.",
+        )
     return seconds
-
-
-def _refuse(max_age: object) -> NoReturn:
-    raise bad_max_age(max_age) from None
 
 
 def _page_problems(login_page: object) -> list[KickError]:

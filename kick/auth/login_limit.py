@@ -35,7 +35,7 @@ class LoginLimit:
         secret: signs the cookie; the one of the session is right, since its purpose is signed too.
         store: as for `rate_limit()`: the memory of this process, a URL of Redis, or a storage of the library `limits`.
         on_error: when the store fails, `"open"` lets attempts through and `"closed"` answers 503.
-        timeout: how long the store may take, a `timedelta` or seconds.
+        timeout: the time limit of the store, as a `timedelta` or in seconds.
         cookie: the name of the cookie.
         remember: how long a device is known after its last login.
 

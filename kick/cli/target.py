@@ -1,4 +1,4 @@
-"""Which application a command is about: `module:attribute`, found and imported."""
+"""The application of a command: `module:attribute`, found and imported."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from kick.cli.env_file import enter
+from kick.cli.error_report import show_warnings
 from kick.cli.errors import (
     bad_project_file,
-    bad_target,
     import_exited,
     import_failed,
     missing_attribute,
     missing_module,
-    missing_target,
     missing_variable,
     not_an_application,
 )
@@ -52,7 +52,13 @@ def parse_target(text: str) -> Target:
     Raises `KickError`: `target-form`.
     """
     if _TARGET.fullmatch(text) is None:
-        raise bad_target(text)
+        module = text.partition(":")[0].removesuffix(".py").replace("/", ".").strip(".")
+        example = f"{module or 'app'}:app"
+        raise KickError(
+            "target-form",
+            cause=f"{text!r} does not name an application.",
+            fix=f"Write the module, a colon, and the name of the application in it: `{example}`.",
+        )
     module, _, attribute = text.partition(":")
     return Target(module, attribute)
 
@@ -67,14 +73,20 @@ def find_target(named: str | None, folder: Path) -> Target:
         return parse_target(text)
     if (folder / "app.py").is_file():
         return Target("app", "app")
-    raise missing_target(folder)
+    raise KickError(
+        "target-missing",
+        cause=f"No application was given, and {folder} has neither a [tool.kick] in pyproject.toml nor an app.py.",
+        fix="Pass it, as in `kick dev package.module:app`, or write it into pyproject.toml:\n"
+        "[tool.kick]\n"
+        'app = "package.module:app"',
+    )
 
 
 def load_target(target: Target, folder: Path) -> Any:
     """Import the application, any ASGI application.
 
-    Raises a `KickError` for whatever goes wrong on the way: the module is not there, has no such attribute, raises when
-    it is imported, or the attribute cannot be served.
+    Raises a `KickError` if the module does not exist, does not have the attribute or raises when it is imported, or if
+    the attribute cannot be served.
     """
     found: Any = _imported(target, folder)
     for name in target.attribute.split("."):
@@ -83,7 +95,7 @@ def load_target(target: Target, folder: Path) -> Any:
         except AttributeError:
             applications = list(_applications(sys.modules[target.module]))
             raise missing_attribute(target.module, target.attribute, applications) from None
-    if not _is_asgi(found):
+    if not (not isinstance(found, type) and callable(found) and takes(found, 3)):
         raise not_an_application(str(target), found, "an application")
     return found
 
@@ -91,8 +103,7 @@ def load_target(target: Target, folder: Path) -> Any:
 def load_served(target: Target, folder: Path) -> Any:
     """Import an application that is to be served.
 
-    Raises what `load_target` raises, and `missing-extra` where it has WebSockets and nothing is installed that the
-    server speaks them with.
+    Raises the errors of `load_target`, and `missing-extra` if it has WebSockets and no package for them is installed.
     """
     from kick.app import App
 
@@ -103,13 +114,22 @@ def load_served(target: Target, folder: Path) -> Any:
 
 
 def load_app(target: Target, folder: Path) -> App:
-    """Import a kick application. Raises what `load_target` raises, and `target-type` for any other ASGI one."""
+    """Import a kick application. Raises the errors of `load_target`, and `target-type` for another framework."""
     from kick.app import App
 
     found = load_target(target, folder)
     if not isinstance(found, App):
         raise not_an_application(str(target), found, "a kick application")
     return found
+
+
+def open_app(named: str | None) -> tuple[Target, App]:
+    """Find and import the kick application of a command that looks into it, in the environment `development`."""
+    folder = Path.cwd()
+    show_warnings()
+    enter(folder, "development")
+    target = find_target(named, folder)
+    return target, load_app(target, folder)
 
 
 def _is_installed(package: str) -> bool:
@@ -179,8 +199,3 @@ def _applications(module: ModuleType) -> Iterator[str]:
     from kick.app import App
 
     return (name for name, value in vars(module).items() if isinstance(value, App))
-
-
-def _is_asgi(found: Any) -> bool:
-    """Return true if an object can be called like an ASGI application."""
-    return not isinstance(found, type) and callable(found) and takes(found, 3)

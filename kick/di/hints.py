@@ -110,7 +110,7 @@ def annotations_of(holder: Any) -> dict[str, Any]:
 def _texts(holder: Any) -> dict[str, str]:
     """Return deferred annotations as source text."""
     if sys.version_info >= (3, 14) and getattr(holder, "__annotate__", None) is not None:
-        return inspect.getannotations_of(holder, format=Format.STRING)
+        return inspect.get_annotations(holder, format=Format.STRING)
     return {}
 
 

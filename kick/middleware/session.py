@@ -124,7 +124,10 @@ class SessionLayer(PerRoute):
         if isinstance(response, EventStream):
             response.watch = ctx.opened_session.on_end
         if cookies or state.accessed:
-            finish_headers(response.raw_headers, accessed=state.accessed, cookies=cookies)
+            private = state.principal is not None and not any(
+                name == b"cache-control" for name, _ in ctx.added_headers or ()
+            )
+            finish_headers(response.raw_headers, accessed=state.accessed, cookies=cookies, private=private)
         return response
 
     def _around(self, app: ASGIApp, state: SessionState) -> ASGIApp:

@@ -14,8 +14,9 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from kick.errors import KickError
-from kick.session.data.mapping import Contents, check_key
+from kick.session.data.mapping import check_key
 from kick.session.data.reserved import CLIENT_FIELD, LIFE_FIELD, OWED_FIELD
+from kick.session.data.typed import Contents
 from kick.session.data.values import encode
 from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailable
 from kick.session.events import Events, SessionEvent

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterator, MutableMapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
 from kick.errors import OfRequest
 from kick.session.csrf_token import digest_of, draw_token, masked
 from kick.session.data.flash import Flash
-from kick.session.data.mapping import SessionData
+from kick.session.data.mapping import DictLike, SessionData
 from kick.session.data.reserved import LIFE, Reserved
 from kick.session.ids import fingerprint
 from kick.session.operations import Operations
@@ -25,7 +25,7 @@ else:
     DataT = TypeVar("DataT", default=Any)
 
 
-class Session(OfRequest, MutableMapping[str, Any], Generic[DataT]):
+class Session(OfRequest, DictLike, Generic[DataT]):
     """The session of a request: `ctx.session`.
 
     | | |
@@ -323,30 +323,6 @@ class Session(OfRequest, MutableMapping[str, Any], Generic[DataT]):
 
     def __contains__(self, key: object) -> bool:
         return key in self._mapping()
-
-    def __reversed__(self) -> Iterator[str]:
-        return reversed(list(self._mapping()))
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        return dict(self) == dict(other) if isinstance(other, Mapping) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]  # as a dict
-
-    def __or__(self, other: object) -> dict[str, Any]:
-        return {**self, **other} if isinstance(other, Mapping) else NotImplemented
-
-    def __ror__(self, other: object) -> dict[str, Any]:
-        return {**other, **self} if isinstance(other, Mapping) else NotImplemented
-
-    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # takes pairs too, as a dict does
-        self.update(other)
-        return self
-
-    def copy(self) -> dict[str, Any]:
-        """Return all values as a plain dict. Changes of this dict do not change the session."""
-        return dict(self)
 
     def popitem(self) -> tuple[str, Any]:
         """Remove the key that was set last; return it and its value."""

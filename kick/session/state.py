@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from kick.errors import OfRequest
 from kick.session.data.flash import Flash
-from kick.session.data.mapping import Contents, OpenContents, Refusal
+from kick.session.data.mapping import Refusal
 from kick.session.data.reserved import LIFE, LIFE_FIELD, Reserved
+from kick.session.data.typed import Contents, OpenContents
 from kick.session.errors import SessionClosed, SessionUnavailable
 from kick.session.ids import Claim, draw_id, key_of
 from kick.session.stores.base import KEEP, Change, Committed, Keep, Record

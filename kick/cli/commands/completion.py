@@ -1,4 +1,4 @@
-"""`kick completion`: what makes a shell complete commands and options of `kick`."""
+"""`kick completion`: scripts with which a shell completes commands and options of `kick`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Final
 import click
 
 from kick.cli import terminal
-from kick.cli.errors import unknown_shell
 from kick.cli.options import trace_option
+from kick.errors import KickError
 
 VARIABLE: Final = "_KICK_COMPLETE"
 """The environment variable with which the script of a shell asks `kick` for completions."""
@@ -25,7 +25,7 @@ def command(shell: str | None) -> None:
     """Print a script that makes SHELL complete commands and options; without SHELL, for the one in $SHELL.
 
     \b
-    Examples, each for the shell's own start-up file:
+    Examples, for the start-up file of each shell:
       $ kick completion bash >> ~/.bashrc
       $ kick completion zsh >> ~/.zshrc
       $ kick completion fish > ~/.config/fish/completions/kick.fish
@@ -51,5 +51,10 @@ def script(shell: str) -> str:
 def _own_shell() -> str:
     name = PurePath(os.environ.get("SHELL", "")).name
     if name not in SHELLS:
-        raise unknown_shell(name)
+        said = f"SHELL says {name!r}" if name else "SHELL is not set"
+        raise KickError(
+            "shell-unknown",
+            cause=f"Completion exists for bash, zsh and fish, and {said}.",
+            fix="Pass the shell: `kick completion bash`.",
+        )
     return name

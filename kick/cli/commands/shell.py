@@ -1,4 +1,4 @@
-"""`kick shell`: Python with the application in it, and `await` at the prompt."""
+"""`kick shell`: a Python prompt with the application, and with `await`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from kick.cli import terminal
-from kick.cli.env_file import enter
-from kick.cli.error_report import show_warnings
 from kick.cli.errors import start_failed
 from kick.cli.options import target_argument
-from kick.cli.target import Target, find_target, load_app
+from kick.cli.target import Target, open_app
 from kick.errors import KickError
 
 if TYPE_CHECKING:
@@ -43,11 +41,11 @@ _LENGTH: Final = 1000
 @click.option("-c", "--command", "source", help="Run this, and end.")
 @click.pass_context
 def command(ctx: click.Context, target: str | None, source: str | None) -> None:
-    """Open a prompt of Python with the application started, and a scope as a request has one.
+    """Start the application, and open a Python prompt with a scope like that of a request.
 
-    `app` is the application, `scope` the scope, and `await get(Service)` what is provided for a type. `await` works at
-    the prompt; what runs in the background goes on meanwhile. Lines are kept for the next time.
-    What comes through a pipe is run as a script.
+    `app` is the application, `scope` the scope, and `await get(Service)` resolves a type. `await` works at the prompt,
+    and background tasks continue to run. The history is kept for the next time.
+    Input from a pipe is run as a script.
 
     \b
     Examples:
@@ -56,11 +54,7 @@ def command(ctx: click.Context, target: str | None, source: str | None) -> None:
     """
     from anyio.from_thread import start_blocking_portal
 
-    folder = Path.cwd()
-    show_warnings()
-    enter(folder, "development")
-    found = find_target(target, folder)
-    app = load_app(found, folder)
+    found, app = open_app(target)
     if source is None and not sys.stdin.isatty():
         source = sys.stdin.read()
     with start_blocking_portal() as portal:

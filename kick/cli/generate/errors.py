@@ -1,8 +1,6 @@
-"""Errors of `kick generate`: one function for each mistake."""
+"""Errors of `kick generate` that several places report."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from kick.errors import KickError
 
@@ -13,7 +11,7 @@ def bad_name(kind: str, name: str, problem: str) -> KickError:
     return KickError(
         "generate-name",
         cause=f"A {kind} cannot be named {name!r}: {problem}.",
-        fix="Take letters, digits, and single hyphens or underscores, a letter first: "
+        fix="Use letters, digits, and single hyphens or underscores, and begin with a letter: "
         f"`kick generate {kind} {example}`.",
     )
 
@@ -33,29 +31,11 @@ def bad_field(field: str, problem: str) -> KickError:
     )
 
 
-def files_exist(paths: Sequence[str]) -> KickError:
-    """Files that are there already; nothing is overwritten."""
-    return KickError(
-        "generate-file",
-        cause=f"Nothing was written, because this is there already: {', '.join(paths)}.",
-        fix=f"Take another name, or move it away: `mv {paths[0]} {paths[0]}.old`.",
-    )
-
-
 def missing_module_list(problem: str, line: str, entry: str, wanted: str) -> KickError:
-    """No list that can be edited by a program; `line` and `entry` are what would have been added."""
+    """Return the error of a missing list that kick can edit; `line` and `entry` are what it would have added."""
     return KickError(
         "generate-list",
         cause=f"Nothing was written, because {problem}.",
         fix=f"Write the list where it is used, `{wanted}=[...]`, and run the command once more. Or take "
         f"`--no-mount`, and add `{line}` and `{entry}` by hand.",
-    )
-
-
-def unreadable_module(path: str, problem: str) -> KickError:
-    """Return the error for a file to edit that is not valid Python."""
-    return KickError(
-        "generate-syntax",
-        cause=f"{path} is to be edited, and cannot be read: {problem}.",
-        fix="Mend the file; `kick routes` shows what is wrong with it. Then run the command once more.",
     )

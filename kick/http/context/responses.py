@@ -170,12 +170,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
         """
         settings = self.settings
         self.response = response = EventStream(
-            events,
-            settings.shutdown,
-            settings.hearts,
-            heartbeat=heartbeat,
-            retry=retry,
-            threads=settings.threads,
+            events, settings.shutdown, heartbeat=heartbeat, retry=retry, threads=settings.threads
         )
         response.encode = settings.encode
         return response
@@ -292,7 +287,8 @@ class ResponseHelpers(IncomingRequest, eq=False):
 
         Arguments:
             max_age: a `timedelta` or seconds; `None` until the browser is closed.
-            secure: over https only; `None` means true if the request came over https.
+            secure: over https only. `None` means true, unless `KICK_ENV` is `development` or `test` and the request
+                came over http.
 
         Raises `ValueError` for a cookie that browsers reject, and for one of more than 4,096 bytes.
         """
@@ -304,12 +300,16 @@ class ResponseHelpers(IncomingRequest, eq=False):
             max_age=max_age,
             path=path,
             domain=domain,
-            secure=self.scope.get("scheme") == "https" if secure is None else secure,
+            secure=self._is_secure if secure is None else secure,
             http_only=http_only,
             same_site=same_site,
             partitioned=partitioned,
         )
         self.add_raw_header(b"set-cookie", header.encode("ascii"))
+
+    @property
+    def _is_secure(self) -> bool:
+        return self.settings.secure_cookies or self.scope.get("scheme") == "https"
 
     def delete_cookie(
         self,

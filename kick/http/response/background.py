@@ -50,9 +50,10 @@ class Task:
 class Background:
     """Background tasks of one request, called after its response in the order in which they were added.
 
-    One that fails is logged and stops no other. `of` describes the request, for the log; what is no coroutine function
-    runs in `threads`. `report` is told of each failure. Parameters that were not passed are resolved from `container`,
-    for each task in a scope of its own, which is given `seeds`.
+    If one fails, this is logged, `report` is called, and the others still run. `of` describes the request for the log.
+    A function that is not a coroutine function runs in `threads`. Parameters that were not passed are resolved from
+    `container`, for each task in its own scope, which gets `seeds`.
+
 
     >>> import anyio
     >>> background = Background("GET /", "0123", Threads())
@@ -82,10 +83,10 @@ class Background:
         self._tasks: deque[Task] = deque()
 
     def add(self, function: Callable[..., Any], *args: Any, **options: Any) -> None:
-        """Call a function later: a coroutine function is awaited, another runs in a worker thread.
+        """Add a function. A coroutine function is awaited, a plain one runs in a worker thread.
 
-        Raises `TypeError` for arguments that it does not take, and `KickError`: `background-parameter` for a parameter
-        that is neither passed nor provided.
+        Raises `TypeError` for arguments that it does not accept, and `KickError`: `background-parameter` for a
+        parameter that is neither passed nor provided.
         """
         if not callable(function):
             raise TypeError(f"ctx.background() takes a function and its arguments, not {function!r}: do not call it")

@@ -96,7 +96,8 @@ class _Connection:
     def finish(self, headers: RawHeaders, *, accessed: bool, cookies: tuple[bytes, ...]) -> None:
         """Add the session's headers to those of a response."""
         cookies = self._manager.options.cookie.for_scheme(cookies, self._scheme)
-        finish_headers(headers, accessed=accessed, cookies=cookies)
+        private = accessed and self._state.principal is not None
+        finish_headers(headers, accessed=accessed, cookies=cookies, private=private)
 
 
 class _Handshake(_Connection):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kick import App, Controller, Get, KickError, Provider, RequestContext, Response, Service
+from kick import App, Controller, Get, KickError, Provider, RequestContext, Response, Scopes, Service
 from tests.http.support import app_of, ask
 
 
@@ -169,6 +169,20 @@ class TestInjection:
         await ask(app, "/", headers={"x-user": "ada"})
         assert seen == ["ada /"]
 
+    async def test_it_may_open_scopes_of_its_own(self) -> None:
+        opened, apps = Opened(), list[App]()
+
+        async def record_all(scopes: Scopes, app: App) -> None:
+            apps.append(app)
+            for name in ("ada", "bob"):
+                async with scopes.open() as scope:
+                    await (await scope.get(Users)).add(name)
+
+        app = app_doing(lambda it: it.ctx.background(record_all), opened)
+        await ask(app, "/")
+        assert [(each.state, each.rows) for each in opened[1:]] == [("committed", ["ada"]), ("committed", ["bob"])]
+        assert apps == [app]
+
     async def test_an_override_is_injected(self) -> None:
         app = app_doing(lambda it: it.ctx.background(record, "ada"), Opened())
         fake = Db()
@@ -236,6 +250,22 @@ class TestMistakes:
         assert isinstance(error, KickError)
         assert error.code == "background-resource"
         assert re.search("is given (Users|Db|.*Doing) of this request, which is closed", error.cause)
+
+    async def test_it_is_one_in_a_stream_too(self) -> None:
+        errors: list[KickError] = []
+
+        def act(it: Any) -> Response:
+            async def chunks() -> AsyncIterator[bytes]:
+                try:
+                    it.ctx.background(it.users.add, "ada")
+                except KickError as error:
+                    errors.append(error)
+                yield b"a"
+
+            return it.ctx.stream(chunks())  # type: ignore[no-any-return]
+
+        assert (await ask(app_doing(act, Opened()), "/")).body == b"a"
+        assert [each.code for each in errors] == ["background-resource"]
 
     @pytest.mark.parametrize("scope", ["request", "handler"])
     async def test_it_is_one_in_either_scope(self, scope: Any) -> None:

@@ -14,7 +14,7 @@ from kick.session.data.flash import Flash
 from kick.session.data.mapping import Refusal
 from kick.session.data.reserved import LIFE, LIFE_FIELD, Reserved
 from kick.session.data.typed import Contents, OpenContents
-from kick.session.errors import SessionClosed, SessionUnavailable
+from kick.session.errors import SessionUnavailable, handshake_over, response_started, session_destroyed
 from kick.session.ids import Claim, draw_id, key_of
 from kick.session.stores.base import KEEP, Change, Committed, Keep, Record
 
@@ -489,18 +489,3 @@ class SessionState(OfRequest):
             self.refusal = None
             if self.contents is not None:
                 self.contents.seal(None)
-
-
-def session_destroyed() -> Exception:
-    """Return the error of a write to a session that this request has destroyed."""
-    return SessionClosed("it was destroyed. For a new one, `await ctx.session.regenerate()`.")
-
-
-def handshake_over() -> Exception:
-    """Return the error of an action that needs a cookie after the handshake of a WebSocket."""
-    return SessionClosed("the handshake is over, and no cookie can be sent any more. Do it before `socket.accept()`.")
-
-
-def response_started() -> Exception:
-    """Return the error of a write after the response has started."""
-    return SessionClosed("the response has started. Write before the handler returns.")

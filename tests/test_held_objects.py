@@ -173,6 +173,7 @@ async def held(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Walk:
     own = [
         *(FromBody(), FromCookie(), FromHeader(), FromQuery(), File(max_size=1), ServerSentEvent(data="x")),
         *(TrustedProxies(["192.0.2.0/24"]), AccessLog(), CookieOptions(), Passwords()),
+        LoginLimit(secret=SECRETS["secret of the session"]),
         *(Module("m"), Health(), Metrics(), Tracing(), authentication(), authenticated()),
         JinjaTemplates(tmp_path_factory.mktemp("templates")),
         SessionMiddleware(app, SECRETS["secret of the session"]),

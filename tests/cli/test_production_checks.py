@@ -61,7 +61,7 @@ def insecure_cookie(folder: Path) -> None:
         ("secure", "None", "{'secure': False}"),
         ("http_only", "True", "CookieOptions(http_only=False)"),
     ):
-        source = APP.replace('store=os.environ.get("SESSION_STORE")', f"cookie={given}")
+        source = APP.replace('cookie={"prefix": "auto"}', f"cookie={given}")
         source = source.replace("from kick.session import", "from kick.session import CookieOptions, ")
         (folder / "app.py").write_text(source)
         option, call, mend, made = refused(folder, "session-cookie-open")

@@ -465,6 +465,7 @@ def bootstrap(
     container = assembly.container([*provided, Provider(App, lambda: built[0], scope="singleton")], inner=[App])
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
     raise_all(problems)
+    http_settings.container = container
     http_settings.health = lambda: [*container.health_checks(), *assembly.health]
     parts = parts_of(usable, lifespan, assembly.mounts)
     wraps = [*stack.wraps(asgi_middleware), *([reraising] if reraise_errors else [])]

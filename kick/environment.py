@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
-from typing import IO, Any
+from typing import IO, Any, Final
+
+_LAX: Final = ("development", "test")
 
 
 def in_production() -> bool:
-    """Return true if `KICK_ENV` is `production`.
+    """Return true unless `KICK_ENV` is `development` or `test`, where cookies and secrets may be weaker.
 
-    >>> in_production()
-    False
+    An environment without a name, or with any other one, is production: it may be a server that somebody forgot to
+    configure.
+
+    >>> os.environ["KICK_ENV"], in_production()
+    ('test', False)
     """
-    return os.environ.get("KICK_ENV", "").strip().lower() == "production"
+    return os.environ.get("KICK_ENV", "").strip().lower() not in _LAX
 
 
 def in_development() -> bool:
     """Return true if `KICK_ENV` is `development`, as under `kick dev`. Then details of errors may be shown.
-
-    An environment without a name is not development: it may be a server that somebody forgot to configure.
 
     >>> in_development()
     False

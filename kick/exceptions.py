@@ -30,54 +30,21 @@ and its traceback is logged.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from http import HTTPStatus
 from typing import Any, ClassVar, Final, TypedDict
 
 from kick.errors import PicklableError
 
 PROBLEM_JSON: Final = "application/problem+json"
 
-_PHRASES: Final = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    402: "Payment Required",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    406: "Not Acceptable",
-    407: "Proxy Authentication Required",
-    408: "Request Timeout",
-    409: "Conflict",
-    410: "Gone",
-    411: "Length Required",
-    412: "Precondition Failed",
+_PHRASES: Final = {each.value: each.phrase for each in HTTPStatus} | {
     413: "Content Too Large",
     414: "URI Too Long",
-    415: "Unsupported Media Type",
     416: "Range Not Satisfiable",
-    417: "Expectation Failed",
-    418: "I'm a Teapot",  # RFC 2324
-    421: "Misdirected Request",
+    418: "I'm a Teapot",
     422: "Unprocessable Content",
-    423: "Locked",  # RFC 4918, as 424 and 507
-    424: "Failed Dependency",
-    425: "Too Early",  # RFC 8470
-    426: "Upgrade Required",
-    428: "Precondition Required",  # RFC 6585, as 429, 431 and 511
-    429: "Too Many Requests",
-    431: "Request Header Fields Too Large",
-    451: "Unavailable For Legal Reasons",  # RFC 7725
-    500: "Internal Server Error",
-    501: "Not Implemented",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-    505: "HTTP Version Not Supported",
-    506: "Variant Also Negotiates",  # RFC 2295
-    507: "Insufficient Storage",
-    508: "Loop Detected",  # RFC 5842
-    510: "Not Extended",  # RFC 2774
-    511: "Network Authentication Required",
 }
+"""The phrases of RFC 9110, section 15, where those of older Pythons are those of RFC 7231."""
 
 
 class FieldError(TypedDict):

@@ -67,7 +67,7 @@ class Health(Module):
     ) -> None:
         problem = list_problem(checks, "checks", "Health()")
         raise_all([problem] if problem is not None else _problems(checks, timeout))
-        rounds = Rounds([(_name_of(check), check) for check in checks], timeout)
+        rounds = Rounds([(str(getattr(check, "__name__", type(check).__name__)), check) for check in checks], timeout)
         super().__init__("health", controllers=[_controller(rounds, details=details)], prefix=prefix, session=False)
 
 
@@ -224,7 +224,3 @@ def _is_async(check: Ask) -> bool:
     while isinstance(function, partial):
         function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
-
-
-def _name_of(check: Any) -> str:
-    return str(getattr(check, "__name__", type(check).__name__))

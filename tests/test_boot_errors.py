@@ -702,6 +702,38 @@ ROWS = [
         ask={"target": "/x/ada"},
     ),
     Row(
+        "background-parameter",
+        handler(
+            "async def show(self, ctx: RequestContext)",
+            before="async def record(name: str): ...",
+            body='ctx.background(record); return "works"',
+        ),
+        "does not pass 'name', and nobody provides str.",
+        {"ctx.background(record)": "{0}"},
+    ),
+    Row(
+        "background-resource",
+        app(
+            """
+from collections.abc import Iterator
+class Db: ...
+def open_db() -> Iterator[Db]: yield Db()
+class Users:
+    def __init__(self, db: Db) -> None: self.db = db
+async def task(users: Users): ...
+@Controller("/x")
+class XController:
+    @Get()
+    async def show(self, ctx: RequestContext, users: Users):
+        ctx.background(task, users)
+        return "works"
+""",
+            "bootstrap(modules, providers=[open_db, Users])",
+        ),
+        "ctx.background(task, ...) is given Users of this request, which is closed before the task runs",
+        {"async def task(users: Users)": "{0}", "ctx.background(task, users)": "{1}"},
+    ),
+    Row(
         "provider-path",
         app(
             """
@@ -818,7 +850,7 @@ class XController:
         handler("async def show(self, ctx: RequestContext)", body='return ctx.render("works.html")').replace(
             "bootstrap(modules)", 'bootstrap(modules, templates="pages")'
         ),
-        "bootstrap(templates='pages'): there is no such folder",
+        "bootstrap(templates='pages'): this folder does not exist",
         {'templates="pages"': "{0}"},
     ),
     *[
@@ -1309,7 +1341,7 @@ def mended(row: Row, problem: KickError) -> str:
 async def test_a_mistake_is_named_and_its_fix_mends_it(
     row: Row, load: Load, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"SESSION_SECRET": SECRET, "KICK_ENV": "", **row.env}.items():
+    for name, value in {"SESSION_SECRET": SECRET, "KICK_ENV": "test", **row.env}.items():
         monkeypatch.setenv(name, value)
     problem = await raised_by(row.broken, row, load, caplog)
     assert problem.code == row.code

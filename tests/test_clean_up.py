@@ -4,7 +4,11 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import pytest
+from jinja2 import DictLoader, Environment
+from starlette.responses import StreamingResponse
+from starlette.templating import Jinja2Templates
 from starlette.testclient import WebSocketDenialResponse
 
 from kick import (
@@ -23,6 +27,7 @@ from kick import (
 from kick.session import session
 from kick.testing import TestClient
 from tests.http.support import Answer, app_of, ask
+from tests.support.serving import Serve
 
 SECRET = "a secret of at least thirty-two bytes"
 
@@ -81,6 +86,19 @@ class UnitController:
     async def background(self, ctx: RequestContext, unit: Unit) -> None:
         ctx.background(trail.append, "background")
 
+    @Get("/template")
+    async def template(self, ctx: RequestContext, unit: Unit) -> Response:
+        pages = Jinja2Templates(env=Environment(loader=DictLoader({"page": "done"}), autoescape=True))
+        return pages.TemplateResponse(ctx.request, "page")
+
+    @Get("/starlette")
+    async def starlette(self, unit: Unit) -> StreamingResponse:
+        async def chunks() -> AsyncIterator[bytes]:
+            trail.append("first")
+            yield b"a"
+
+        return StreamingResponse(chunks())
+
     @Get("/seen")
     async def seen(self, ctx: RequestContext) -> int:
         return int(ctx.session.get("visits", 0))
@@ -114,7 +132,7 @@ SCOPES = pytest.mark.parametrize("scope", [None, "request", "handler"])
 
 
 @SCOPES
-@pytest.mark.parametrize("path", ["plain", "file"])
+@pytest.mark.parametrize("path", ["plain", "file", "template"])
 class TestPlainResponses:
     async def test_one_failure_is_raised_as_itself(self, scope: Any, path: str) -> None:
         seen: list[Exception] = []
@@ -214,6 +232,10 @@ class TestStreams:
         assert answer.body == b"ab"
         assert answer.messages[-1].get("more_body", False) is False
 
+    async def test_a_stream_of_starlette_is_one(self) -> None:
+        assert (await ask(application(None), "/units/starlette")).body == b"a"
+        assert trail == ["first", "ends"]
+
     async def test_a_handler_ends_before_the_first_byte(self) -> None:
         assert (await ask(application(None, scope="handler"), "/units/stream")).body == b"ab"
         assert trail == ["ends", "first", "second"]
@@ -230,6 +252,15 @@ class TestStreams:
             await ask(app, "/units/stream", sends=send)
         assert [type(each) for each in told] == [Duplicate]
         assert answer.messages[-1]["more_body"] is True
+
+    @pytest.mark.parametrize("raised", [None, Duplicate("late")])
+    def test_a_client_notices_that_it_was_cut(self, serve: Serve, raised: Exception | None) -> None:
+        with serve(application(raised)) as url, httpx2.stream("GET", f"{url}/units/stream") as response:
+            if raised is None:
+                assert response.read() == b"ab"
+            else:
+                with pytest.raises(httpx2.RemoteProtocolError):
+                    response.read()
 
     async def test_a_failure_at_the_end_of_the_handler_decides_the_answer(self) -> None:
         app = application(Duplicate("x"), scope="handler", translated=True)

@@ -252,6 +252,19 @@ def _run(source: str) -> Any:
     return module
 
 
+async def test_a_generator_that_says_nothing_is_told_to_say_when_it_ends() -> None:
+    body = """
+        class Mailer: ...
+        async def mailer(user: User) -> AsyncIterator[Mailer]: yield Mailer()
+        providers = [brief_user, mailer]
+    """
+    with raises_code("di-scope") as caught:
+        _run(_source(body))
+    fix = re.findall("`([^`]+)`", caught.value.fix)[0]
+    fixed = textwrap.dedent(body).replace("async def mailer", f"{fix}\nasync def mailer")
+    assert (await ask(_run(_source(fixed)).app, "/mail")).status == 200
+
+
 @pytest.mark.parametrize("name", MISTAKES)
 async def test_the_printed_scope_works_in_a_served_application(name: str) -> None:
     source = _source(MISTAKES[name])

@@ -11,8 +11,19 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.version import Version
 
-from tools.versions import ROOT, Python, Result, copy_checkout, find_pythons, lowest, table, usual_folders
+from tools.versions import (
+    ROOT,
+    WITH_WHEELS,
+    Python,
+    Result,
+    copy_checkout,
+    find_pythons,
+    lowest,
+    table,
+    usual_folders,
+)
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -55,6 +66,18 @@ def test_every_dependency_of_kick_has_a_lower_bound() -> None:
     ]
     names = {Requirement(each).name.lower() for each in texts} - {"kick-framework"}
     assert {each.replace(".", "-") for each in names} <= set(lowest(PROJECT))
+
+
+def test_a_newer_python_gets_the_first_versions_with_wheels_for_it() -> None:
+    project = {"project": {"dependencies": ["anyio>=4.8", "pydantic>=2.10"]}}
+    assert lowest(project, python="3.13") == {"anyio": "4.8", "pydantic": "2.10"}
+    assert lowest(project, python="3.14") == {"anyio": "4.8", "pydantic": "2.12.0"}
+
+
+@pytest.mark.parametrize("python", WITH_WHEELS)
+def test_the_first_versions_with_wheels_are_above_the_bounds_of_dependencies(python: str) -> None:
+    bounds = lowest(PROJECT)
+    assert all(Version(each) > Version(bounds[name]) for name, each in WITH_WHEELS[python].items())
 
 
 def test_the_page_on_releasing_says_what_breaks_below_each_bound_that_it_names() -> None:

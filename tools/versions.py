@@ -34,6 +34,28 @@ CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") 
 PROGRAMS: Final = ("redis-server", "git", "make", "curl", "nginx", "openssl", "zsh", "fish", "faketime")
 """The packages of Debian that the tests need, but for a browser: `KICK_WITHOUT` leaves its tests out."""
 
+WITH_WHEELS: Final[Mapping[str, Mapping[str, str]]] = {
+    "3.14": {
+        "hiredis": "3.3.0",
+        "httptools": "0.7.1",
+        "libcst": "1.8.6",
+        "pydantic": "2.12.0",
+        "typing-extensions": "4.14.1",  # for pydantic
+        "uvloop": "0.22.1",
+        "watchfiles": "1.1.0",
+    },
+    "3.15": {
+        "hiredis": "3.5.0",
+        "httptools": "0.9.0",
+        "libcst": "1.9.0",
+        "pydantic": "2.14.0",
+        "typing-extensions": "4.16.0",  # for pydantic
+        "uvloop": "0.23.0",
+        "watchfiles": "1.2.0",
+    },
+}
+"""The first version of a library that has a wheel for a Python, if the lower bound has none."""
+
 _MOUNTED: Final = 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"'
 
 _ABOUT: Final = (
@@ -79,7 +101,7 @@ class Result:
 
 
 def lowest(project: Mapping[str, Any], *, python: str = "3.11") -> dict[str, str]:
-    """The lowest version that is allowed of each dependency, extras and tools included.
+    """The lowest version of each dependency that is allowed and can be installed, extras and tools included.
 
     >>> lowest({"project": {"dependencies": ["anyio>=4.8", "click"]}, "dependency-groups": {"dev": ["pydantic>=2.10"]}})
     {'anyio': '4.8', 'pydantic': '2.10'}
@@ -93,7 +115,8 @@ def lowest(project: Mapping[str, Any], *, python: str = "3.11") -> dict[str, str
             continue
         bounds = [each.version for each in each.specifier if each.operator == ">="]
         if bounds:
-            found[canonicalize_name(each.name)] = bounds[0]
+            name = canonicalize_name(each.name)
+            found[name] = WITH_WHEELS.get(python, {}).get(name, bounds[0])
     return found
 
 

@@ -77,7 +77,12 @@ async def theme(scope, receive, send):
         if key == b"cookie":
             cookies.load(value.decode("latin-1"))
     body = encode({"theme": cookies["theme"].value})
-    more = ((b"x-request-id", name.encode()), (b"x-content-type-options", b"nosniff"))
+    more = (
+        (b"x-request-id", name.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"cross-origin-resource-policy", b"same-origin"),
+        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    )
     await answer(send, body, 200, more)
     took = (perf_counter() - began) * 1000
     sys.stdout.write(f"{scope['client'][0]} {scope['method']} {scope['path']} 200 {took:.1f} ms {len(body)} {name}\n")

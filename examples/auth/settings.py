@@ -20,14 +20,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Read `SESSION_SECRET`, `SESSION_STORE` and `AUTH_FOLDER`. All of them are optional in development.
+        """Read `SESSION_SECRET`, `SESSION_STORE` and `AUTH_FOLDER`. All of them are optional with `kick dev`.
 
-        In production a missing secret stays `None`, and `session()` raises an error with the fix.
+        In production, that is without `KICK_ENV` too, a missing secret stays `None`, and `session()` raises an error
+        with the fix.
         """
         folder = Path(os.environ.get("AUTH_FOLDER") or HERE / "var").absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         secret = os.environ.get("SESSION_SECRET")
-        if not secret and os.environ.get("KICK_ENV") != "production":
+        if not secret and os.environ.get("KICK_ENV") in ("development", "test"):
             secret = secret_in(folder / "session-secret")
         store = os.environ.get("SESSION_STORE") or f"sqlite:///{quote(str(folder))}/sessions.db"
         return cls(folder=folder, session_secret=secret.split(",") if secret else None, session_store=store)

@@ -20,24 +20,6 @@ SCHEME: Final = "Session"
 describes a login form with a cookie, and browsers show no dialog for an unknown scheme."""
 
 
-def bad_max_age(given: object) -> KickError:
-    """Return the error for a `max_age` of a guard that is not a duration."""
-    return KickError(
-        "auth-max-age",
-        cause=f"@Authenticated(max_age={given!r}): expected a timedelta or a number of seconds above 0.",
-        fix="For example `@Authenticated(max_age=timedelta(minutes=10))`.",
-    )
-
-
-def bad_roles(given: object) -> KickError:
-    """Return the error for a guard without roles, or with a role that is not a string."""
-    return KickError(
-        "auth-roles",
-        cause=f"@Roles was given {given!r}; it takes the names of roles, at least one.",
-        fix='For example `@Roles("admin")`, or `@Roles(all_of=["editor", "author"])`.',
-    )
-
-
 def bad_login_page(given: object) -> KickError:
     """Return the error for a `login_page` that is not a path of this site."""
     return KickError(

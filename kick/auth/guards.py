@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar, overload
+from typing import Any, TypeVar, overload
 from urllib.parse import quote
 
-from kick.auth.errors import LoginRequired, LoginTooOld, RoleMissing, bad_login_page, bad_max_age, bad_roles
+from kick.auth.errors import LoginRequired, LoginTooOld, RoleMissing, bad_login_page
 from kick.auth.identities import identity
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError
@@ -103,7 +103,11 @@ def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = N
     given = [*any_of, *([all_of] if isinstance(all_of, str) else all_of)]
     names: list[object] = [*given]
     if not names or isinstance(all_of, str) or not all(isinstance(each, str) and each for each in names):
-        raise bad_roles(given or "nothing")
+        raise KickError(
+            "auth-roles",
+            cause=f"@Roles was given {given or 'nothing'!r}; it takes the names of roles, at least one.",
+            fix='For example `@Roles("admin")`, or `@Roles(all_of=["editor", "author"])`.',
+        )
     raise_all(_page_problems(login_page))
     return GuardLayer("@Roles", any_of=frozenset(any_of), all_of=frozenset(all_of), login_page=login_page)
 
@@ -187,14 +191,14 @@ def _seconds(max_age: timedelta | float | None) -> float | None:
     try:
         seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else float(max_age)
     except (TypeError, ValueError):
-        _refuse(max_age)
+        seconds = 0.0
     if not 0 < seconds < float("inf"):
-        _refuse(max_age)
+        raise KickError(
+            "auth-max-age",
+            cause=f"@Authenticated(max_age={max_age!r}): expected a timedelta or a number of seconds above 0.",
+            fix="For example `@Authenticated(max_age=timedelta(minutes=10))`.",
+        )
     return seconds
-
-
-def _refuse(max_age: object) -> NoReturn:
-    raise bad_max_age(max_age) from None
 
 
 def _page_problems(login_page: object) -> list[KickError]:

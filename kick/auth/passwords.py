@@ -68,7 +68,7 @@ class Passwords:
         problems = [
             bad_password_option(name, value, "a whole number above 0", f"{name}={_EXAMPLES[name]}")
             for name, value in numbers.items()
-            if not _is_count(value)
+            if not (type(value) is int and value > 0)
         ]
         if not problems and memory < 8 * 1024 * lanes:
             problems = [bad_password_option("memory", memory, "8 KiB for each lane at least", "memory=64 << 20")]
@@ -130,10 +130,6 @@ class Passwords:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(work, limiter=self._limiter)
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value > 0
 
 
 _EXAMPLES: Final = {

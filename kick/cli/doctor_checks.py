@@ -1,15 +1,4 @@
-"""Further checks of `kick doctor`: the machine, the folder, the store.
-
-KickError
-├── old_package           a package that is older than kick needs
-├── missing_accelerators              uvloop or httptools is not installed
-├── env_file_readable          others on this machine can read .env
-├── env_file_tracked       .env is in git
-├── not_production        .env says that this is another environment than production
-├── unhealthy               a part of the application that does not answer
-├── old_redis             a Redis that is too old
-└── clock_skew             this machine and Redis do not agree on the time
-"""
+"""Further checks of `kick doctor`: the machine, the folder, the store."""
 
 from __future__ import annotations
 
@@ -30,6 +19,7 @@ import anyio
 
 from kick.cli.env_file import ENV_FILE, ENVIRONMENT
 from kick.cli.production_checks import session_layers
+from kick.environment import in_production
 from kick.errors import KickError
 
 if TYPE_CHECKING:
@@ -99,7 +89,7 @@ def env_file_tracked() -> KickError:
 
 
 def not_production(environment: str) -> KickError:
-    """Return the finding for a `KICK_ENV` in `.env`, which `kick start` would use."""
+    """Return the finding for a `KICK_ENV` with which `kick start` would not serve by the rules of production."""
     return KickError(
         "environment-named",
         cause=f"{ENVIRONMENT} is {environment}: `kick start` would serve as that, not as production.",
@@ -158,9 +148,8 @@ def of_folder(folder: Path) -> Iterator[Finding]:
             yield Finding(Severity.WARNING, env_file_readable())
         if _is_tracked(path):
             yield Finding(Severity.ERROR, env_file_tracked())
-    environment = os.environ.get(ENVIRONMENT, "production")
-    if environment != "production":
-        yield Finding(Severity.WARNING, not_production(environment))
+    if not in_production():
+        yield Finding(Severity.WARNING, not_production(os.environ[ENVIRONMENT]))
 
 
 async def of_parts(app: App) -> list[Finding]:

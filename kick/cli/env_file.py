@@ -81,10 +81,16 @@ def read_variable(path: Path, name: str) -> str | None:
 
 def replace_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, at no time half of it."""
-    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    replace_file(path, text.encode(), mode=_OWNER_ONLY)
+
+
+def replace_file(path: Path, content: bytes, *, mode: int) -> None:
+    """Put content into a file that is new or there already, at no time half of it."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "w", newline="") as stream:
-            stream.write(text)
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
+            stream.write(content)
+        beside.chmod(mode)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

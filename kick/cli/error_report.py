@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import linecache
-import os
 import re
 import traceback
 import warnings
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, TextIO
@@ -17,7 +15,6 @@ from kick.cli.errors import start_failed
 from kick.cli.terminal import dim, labelled, say
 from kick.errors import KickError, SetupErrors
 
-_OWN: Final = Path(__file__).parents[1]
 _PLACE: Final = re.compile(r"\.py:\d")
 """In a cause that names the very place; the trace would only lead to the call of bootstrap()."""
 
@@ -63,11 +60,7 @@ def error_report(error: KickError, *, trace: bool = False) -> str:
 
 def start_report(error: BaseException, *, trace: bool = False) -> str:
     """Return the text for a failed start of an application."""
-    if isinstance(error, KickError):
-        return error_report(error, trace=trace)
-    failed = start_failed(error)
-    failed.__cause__ = error
-    return error_report(failed, trace=trace)
+    return error_report(error if isinstance(error, KickError) else start_failed(error), trace=trace)
 
 
 def place_of(error: BaseException) -> Place | None:
@@ -100,16 +93,9 @@ def is_users(file: str) -> bool:
     >>> is_users(__file__), is_users(traceback.__file__), is_users("<frozen importlib._bootstrap>")
     (False, False, False)
     """
-    return not file.startswith(_beginnings_of_others()) and "site-packages" not in file
+    from kick.http.debug.traceback import located  # on first use: most commands meet no error
 
-
-@cache
-def _beginnings_of_others() -> tuple[str, ...]:
-    """Return the prefixes of files that do not belong to the user's program."""
-    import sysconfig  # a quarter of a megabyte, and nobody needs it where all is well
-
-    libraries = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-    return ("<", *(f"{folder}{os.sep}" for folder in (_OWN, *libraries)))
+    return not file.startswith("<") and not located(file)[1]
 
 
 def _show_warning(

@@ -9,32 +9,6 @@ from pathlib import Path
 from kick.errors import KickError
 
 
-def missing_target(folder: Path) -> KickError:
-    """No application was named, and none is where one is looked for."""
-    return KickError(
-        "target-missing",
-        cause=f"No application was named, and {folder} has neither a [tool.kick] in pyproject.toml nor an app.py.",
-        fix="Name it, `kick dev package.module:app`, or write it into pyproject.toml:\n"
-        "[tool.kick]\n"
-        'app = "package.module:app"',
-    )
-
-
-def bad_target(target: str) -> KickError:
-    """Return the error for a target that cannot be parsed.
-
-    >>> bad_target("app.py").fix
-    'Write the module, a colon, and the name of the application in it: `app:app`.'
-    """
-    module = target.partition(":")[0].removesuffix(".py").replace("/", ".").strip(".")
-    example = f"{module or 'app'}:app"
-    return KickError(
-        "target-form",
-        cause=f"{target!r} does not name an application.",
-        fix=f"Write the module, a colon, and the name of the application in it: `{example}`.",
-    )
-
-
 def missing_module(module: str, folder: Path, near: Sequence[str]) -> KickError:
     """Return the error for a target whose module does not exist."""
     meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
@@ -103,25 +77,6 @@ def bad_project_file(path: Path, problem: str) -> KickError:
     )
 
 
-def port_taken(command: str, host: str, port: int) -> KickError:
-    """Return the error for a port that is in use."""
-    other = port + 1 if port < 65_535 else 8000
-    return KickError(
-        "port-taken",
-        cause=f"Something listens on {host}, port {port} already.",
-        fix=f"End it, or take another port: `kick {command} --port {other}`.",
-    )
-
-
-def bad_address(command: str, host: str, port: int, problem: str) -> KickError:
-    """Return the error for an address on which this machine cannot listen."""
-    return KickError(
-        "address",
-        cause=f"Cannot listen on {host}, port {port}: {problem}.",
-        fix=f"Take an address of this machine, and a port from 1024 on: `kick {command} --host 127.0.0.1`.",
-    )
-
-
 def bad_unix_socket(path: Path, problem: str) -> KickError:
     """Return the error for a path at which no Unix socket can be made."""
     return KickError(
@@ -129,15 +84,6 @@ def bad_unix_socket(path: Path, problem: str) -> KickError:
         cause=f"Cannot listen on the Unix socket {path}: {problem}.",
         fix="Take a new name, in a folder that is there and that you may write to: "
         f"`kick start --uds {shlex.quote(f'{path.name}.sock')}`.",
-    )
-
-
-def unix_socket_taken(path: Path) -> KickError:
-    """Return the error for a Unix socket on which another server listens."""
-    return KickError(
-        "unix-socket-taken",
-        cause=f"Something listens on the Unix socket {path} already.",
-        fix=f"End it, or take another name: `kick start --uds {shlex.quote(f'{path}.2')}`.",
     )
 
 
@@ -151,44 +97,16 @@ def bad_certificate(problem: str) -> KickError:
     )
 
 
-def sessions_not_shared(workers: int) -> KickError:
-    """Several workers, each of which would have sessions of its own."""
-    return KickError(
-        "session-store-not-shared",
-        cause=f"The sessions are in memory, and each of {workers} workers has a memory of its own: "
-        "who logs in with one is a stranger to the others.",
-        fix='Take a store that processes share, `session(store="sqlite:///sessions.db")` or '
-        '`session(store="redis://localhost:6379/0")`, or one worker: `kick start --workers 1`.',
-    )
-
-
 def start_failed(error: BaseException) -> KickError:
     """Return the error for an exception at the start of the application; it is the `__cause__`."""
     notes = "".join(f" ({note.removeprefix('kick: ')})" for note in getattr(error, "__notes__", ()))
-    return KickError(
+    failed = KickError(
         "start-failed",
         cause=f"The application did not start: {type(error).__name__}: {error}{notes}",
         fix="Mend what is at the place named here; `--trace` shows how it was reached.",
     )
-
-
-def unknown_shell(name: str) -> KickError:
-    """Return the error for a shell in `$SHELL` without completion."""
-    said = f"SHELL says {name!r}" if name else "SHELL is not set"
-    return KickError(
-        "shell-unknown",
-        cause=f"There is completion for bash, zsh and fish, and {said}.",
-        fix="Name the shell: `kick completion bash`.",
-    )
-
-
-def missing_old_secret(variable: str, file: str) -> KickError:
-    """No secret in `.env` that could be rotated."""
-    return KickError(
-        "secret-none",
-        cause=f"There is no {variable} in {file} that another could take over from.",
-        fix="Draw the first one: `kick secret --env`.",
-    )
+    failed.__cause__ = error
+    return failed
 
 
 def system_refusal(error: OSError) -> KickError:
@@ -201,29 +119,10 @@ def system_refusal(error: OSError) -> KickError:
     )
 
 
-def not_installed(folder: Path) -> KickError:
-    """Kick is imported from a folder, and no environment has it."""
-    return KickError(
-        "kick-not-installed",
-        cause=f"kick runs from {folder}, and is not installed: a new project could not get the same.",
-        fix=f"Install it in a virtual environment: `pip install --editable {shlex.quote(str(folder))}`.",
-    )
-
-
 def bad_name(name: str, problem: str) -> KickError:
     """Return the error for an invalid name of a project."""
     return KickError(
         "project-name",
         cause=f"A project cannot be named {name!r}: {problem}.",
         fix="Take letters, digits and single hyphens, a letter first: `kick new my-app`.",
-    )
-
-
-def folder_exists(folder: Path) -> KickError:
-    """Return the error for a folder that is not empty."""
-    what = "a folder with something in it" if folder.is_dir() else "a file"
-    return KickError(
-        "project-folder",
-        cause=f"{folder.name} is there already, and it is {what}.",
-        fix=f"Take another name, or move it away: `mv {folder.name} {folder.name}.old`.",
     )

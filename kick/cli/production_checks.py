@@ -1,12 +1,4 @@
-"""Checks of a set-up for production, used by `kick doctor` and `kick start`.
-
-KickError
-├── guessable_secret      SESSION_SECRET is long enough, and no secret
-├── joined_secrets         SESSION_SECRET holds several secrets, and the application takes them for one
-├── insecure_cookie       the session cookie travels over plain http, or scripts can read it
-├── debug_mode            Python runs in a mode for development
-└── sessions_not_shared    several workers, and sessions in the memory of each (kick.cli.errors)
-"""
+"""Checks of a set-up for production, used by `kick doctor` and `kick start`."""
 
 from __future__ import annotations
 
@@ -15,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from kick.cli.errors import sessions_not_shared
 from kick.errors import KickError
 
 if TYPE_CHECKING:
@@ -83,7 +74,15 @@ def weaknesses(app: Any, *, workers: int) -> list[KickError]:
     for layer in layers:
         found += _of_cookie(layer)
     if workers > 1 and any(map(is_in_process, layers)):
-        found.append(sessions_not_shared(workers))
+        found.append(
+            KickError(
+                "session-store-not-shared",
+                cause=f"The sessions are in memory, and each of {workers} workers has a memory of its own: "
+                "who logs in with one is a stranger to the others.",
+                fix='Take a store that processes share, `session(store="sqlite:///sessions.db")` or '
+                '`session(store="redis://localhost:6379/0")`, or one worker: `kick start --workers 1`.',
+            )
+        )
     return found
 
 

@@ -32,25 +32,32 @@ def package_name(name: str) -> str:
     Raises `KickError`: `project-name` with what is wrong with the name.
     """
     package = name.replace("-", "_").lower()
-    if not name:
-        raise bad_name(name, "it is empty")
-    if _NAME.fullmatch(name) is None:
-        raise bad_name(name, "it has to be a package's name as well")
-    if len(name) > LONGEST:
-        raise bad_name(name, f"it is longer than {LONGEST} characters")
-    if keyword.iskeyword(package) or keyword.issoftkeyword(package):
-        raise bad_name(name, f"{package} is a word of the Python language")
-    if package in sys.stdlib_module_names:
-        raise bad_name(name, f"Python's standard library has a module {package!r}, which it would hide")
-    if package in _TAKEN:
-        raise bad_name(name, f"it would hide the package {package!r}, which the project needs")
+    problem = name_problem(name, package, longest=LONGEST)
+    if problem is None and keyword.issoftkeyword(package):
+        problem = f"{package} is a word of the Python language"
+    if problem is not None:
+        raise bad_name(name, problem)
     return package
 
 
-def taken_by_packages(name: str) -> bool:
-    """Return true if a module of this name would hide a package that a project imports.
+def name_problem(name: str, module: str, *, longest: int, top_level: bool = True) -> str | None:
+    """Return the reason why a name cannot be used, or `None`. `module` is what a module of that name is called.
 
-    >>> taken_by_packages("click"), taken_by_packages("notes")
-    (True, False)
+    `top_level` says that the module stands beside those that are installed, and must not hide one.
+
+    >>> name_problem("click", "click", longest=9), name_problem("notes", "notes", longest=9)
+    ("it would hide the package 'click', which the project needs", None)
     """
-    return name in _TAKEN
+    if not name:
+        return "it is empty"
+    if _NAME.fullmatch(name) is None:
+        return "it has to be the name of a class and of a module as well"
+    if len(module) > longest:
+        return f"it is longer than {longest} characters"
+    if keyword.iskeyword(module):
+        return f"{module} is a word of the Python language"
+    if top_level and module in sys.stdlib_module_names:
+        return f"Python's standard library has a module {module!r}, which it would hide"
+    if top_level and module in _TAKEN:
+        return f"it would hide the package {module!r}, which the project needs"
+    return None

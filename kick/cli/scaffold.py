@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from kick.cli.env_file import ENV_FILE, replace_private
-from kick.cli.errors import folder_exists
+from kick.errors import KickError
 
 _MARKER: Final = re.compile(r"\{\{ (\w+) \}\}")
 _PART: Final = re.compile(r"^\{\{ if (\w+) \}\}\n(.*?)^\{\{ end \}\}\n", re.MULTILINE | re.DOTALL)
@@ -55,7 +55,12 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 def check_folder(folder: Path) -> None:
     """Raise `project-folder` unless the folder is not there, or empty."""
     if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
-        raise folder_exists(folder)
+        what = "a folder with something in it" if folder.is_dir() else "a file"
+        raise KickError(
+            "project-folder",
+            cause=f"{folder.name} is there already, and it is {what}.",
+            fix=f"Take another name, or move it away: `mv {folder.name} {folder.name}.old`.",
+        )
 
 
 def write_project(folder: Path, contents: Mapping[str, str | bytes]) -> None:

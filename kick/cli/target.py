@@ -12,14 +12,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from kick.cli.env_file import enter
+from kick.cli.error_report import show_warnings
 from kick.cli.errors import (
     bad_project_file,
-    bad_target,
     import_exited,
     import_failed,
     missing_attribute,
     missing_module,
-    missing_target,
     missing_variable,
     not_an_application,
 )
@@ -52,7 +52,13 @@ def parse_target(text: str) -> Target:
     Raises `KickError`: `target-form`.
     """
     if _TARGET.fullmatch(text) is None:
-        raise bad_target(text)
+        module = text.partition(":")[0].removesuffix(".py").replace("/", ".").strip(".")
+        example = f"{module or 'app'}:app"
+        raise KickError(
+            "target-form",
+            cause=f"{text!r} does not name an application.",
+            fix=f"Write the module, a colon, and the name of the application in it: `{example}`.",
+        )
     module, _, attribute = text.partition(":")
     return Target(module, attribute)
 
@@ -67,7 +73,13 @@ def find_target(named: str | None, folder: Path) -> Target:
         return parse_target(text)
     if (folder / "app.py").is_file():
         return Target("app", "app")
-    raise missing_target(folder)
+    raise KickError(
+        "target-missing",
+        cause=f"No application was named, and {folder} has neither a [tool.kick] in pyproject.toml nor an app.py.",
+        fix="Name it, `kick dev package.module:app`, or write it into pyproject.toml:\n"
+        "[tool.kick]\n"
+        'app = "package.module:app"',
+    )
 
 
 def load_target(target: Target, folder: Path) -> Any:
@@ -83,7 +95,7 @@ def load_target(target: Target, folder: Path) -> Any:
         except AttributeError:
             applications = list(_applications(sys.modules[target.module]))
             raise missing_attribute(target.module, target.attribute, applications) from None
-    if not _is_asgi(found):
+    if not (not isinstance(found, type) and callable(found) and takes(found, 3)):
         raise not_an_application(str(target), found, "an application")
     return found
 
@@ -110,6 +122,15 @@ def load_app(target: Target, folder: Path) -> App:
     if not isinstance(found, App):
         raise not_an_application(str(target), found, "a kick application")
     return found
+
+
+def open_app(named: str | None) -> tuple[Target, App]:
+    """Find and import the kick application of a command that looks into it, in the environment `development`."""
+    folder = Path.cwd()
+    show_warnings()
+    enter(folder, "development")
+    target = find_target(named, folder)
+    return target, load_app(target, folder)
 
 
 def _is_installed(package: str) -> bool:
@@ -179,8 +200,3 @@ def _applications(module: ModuleType) -> Iterator[str]:
     from kick.app import App
 
     return (name for name, value in vars(module).items() if isinstance(value, App))
-
-
-def _is_asgi(found: Any) -> bool:
-    """Return true if an object can be called like an ASGI application."""
-    return not isinstance(found, type) and callable(found) and takes(found, 3)

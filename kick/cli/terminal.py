@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import click
@@ -34,34 +35,32 @@ def warn(message: str) -> None:
     say(f"{_INDENT}{yellow('note')}   {message}", err=True)
 
 
-def bold(text: str) -> str:
-    """Style the most important text."""
-    return click.style(text, bold=True)
+bold: Final = partial(click.style, bold=True)
+"""Style the most important text."""
+
+dim: Final = partial(click.style, dim=True)
+"""Style less important text."""
+
+accent: Final = partial(click.style, fg="cyan")
+"""Style addresses, and commands to be typed."""
+
+green: Final = partial(click.style, fg="green")
+yellow: Final = partial(click.style, fg="yellow")
+red: Final = partial(click.style, fg="red", bold=True)
 
 
-def dim(text: str) -> str:
-    """Style less important text."""
-    return click.style(text, dim=True)
+def is_interactive() -> bool:
+    """Return true if somebody can be asked something."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def accent(text: str) -> str:
-    """Addresses, and commands to be typed."""
-    return click.style(text, fg="cyan")
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun.
 
-
-def green(text: str) -> str:
-    """Style a success."""
-    return click.style(text, fg="green")
-
-
-def yellow(text: str) -> str:
-    """Style a warning."""
-    return click.style(text, fg="yellow")
-
-
-def red(text: str) -> str:
-    """Style an error."""
-    return click.style(text, fg="red", bold=True)
+    >>> counted(1, "file"), counted(0, "error")
+    ('1 file', '0 errors')
+    """
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def method(name: str) -> str:

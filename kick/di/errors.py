@@ -106,11 +106,7 @@ _LIVES: Final = {
 
 
 def scope_violation(holder: Lived, held: Lived, chain: Sequence[str]) -> KickError:
-    """Return the error for a type with a dependency that lives shorter.
-
-    >>> scope_violation(Lived("Mailer", "singleton"), Lived("User", "request"), ["Mailer(user) at app.py:3"]).fix
-    'Let Mailer live as long: `@Service(scope="request")`; or take User as a parameter of the handler: `user: User`.'
-    """
+    """Return the error for a type with a dependency that lives shorter."""
     parameter = held.name if ": " in held.name else f"{snake_name(held.name)}: {held.name}"
     fixes = [
         f"Let {holder.name} live as long: `{holder.scoped(held.lifetime)}`",
@@ -129,12 +125,7 @@ def scope_violation(holder: Lived, held: Lived, chain: Sequence[str]) -> KickErr
 def ambiguous_provider(
     key: Any, parameter: str | None, providers: Sequence[str], *, chain: Sequence[str], first: str
 ) -> KickError:
-    """Return the error for several providers where one is needed; `first` is the code of one of them.
-
-    >>> ambiguous_provider(int, "port", ["a at x.py:1", "b at y.py:2"], chain=["Server(port)"], first="a").fix
-    'Take all of them: `port: list[int]`; or tell them apart: `Provider(Annotated[int, "a"], a)` and \
-`port: Annotated[int, "a"]`.'
-    """
+    """Return the error for several providers where one is needed; `first` is the code of one of them."""
     name = type_name(key)
     parameter = parameter or snake_name(name)
     own = f'Annotated[{name}, "{snake_name(first)}"]'
@@ -148,11 +139,7 @@ def ambiguous_provider(
 
 
 def missing_hint(where: str, parameter: str, *, guess: str | None) -> KickError:
-    """Return the error for a parameter without type and default; `guess` is a provided type with a fitting name.
-
-    >>> missing_hint("Mailer(clock) at app.py:3", "clock", guess="Clock").fix
-    'Write the type it needs: `clock: Clock`.'
-    """
+    """Return the error for a parameter without type and default; `guess` is a provided type with a fitting name."""
     return KickError(
         "di-missing-hint",
         f"The parameter {parameter} of {where} has no type, so nothing says what to pass.",
@@ -161,11 +148,7 @@ def missing_hint(where: str, parameter: str, *, guess: str | None) -> KickError:
 
 
 def unresolved_hint(where: str, hint: str, reason: str, *, statement: str | None) -> KickError:
-    """Return the error for a type that does not exist at run time; `statement` is its import, if known.
-
-    >>> unresolved_hint("Mailer(clock)", "Clock", "NameError: ...", statement="from clocks import Clock").fix
-    'Import it at run time, not under `if TYPE_CHECKING:` only: `from clocks import Clock`'
-    """
+    """Return the error for a type that does not exist at run time; `statement` is its import, if known."""
     if statement:
         fix = f"Import it at run time, not under `if TYPE_CHECKING:` only: `{statement}`"
     else:
@@ -177,11 +160,7 @@ def unresolved_hint(where: str, hint: str, reason: str, *, statement: str | None
 
 
 def unhashable_key(key: Any, where: str | None = None) -> KickError:
-    """Return the error for a qualifier that is not hashable.
-
-    >>> unhashable_key(Annotated[int, ["port"]]).fix
-    'Qualify it by something hashable, such as a string: `Annotated[int, "port"]`.'
-    """
+    """Return the error for a qualifier that is not hashable."""
     inner = type_name(key.__origin__ if get_origin(key) is Annotated else key)
     words = snake_name("_".join(map(str, getattr(key, "__metadata__", ("name",)))))
     return KickError(
@@ -192,12 +171,7 @@ def unhashable_key(key: Any, where: str | None = None) -> KickError:
 
 
 def not_constructible(key: Any) -> KickError:
-    """Return the error for an abstract class or protocol that should be built.
-
-    >>> from collections.abc import Sized
-    >>> not_constructible(Sized).fix
-    'Name the class that implements it: `Provider(Sized, YourSized)`.'
-    """
+    """Return the error for an abstract class or protocol that should be built."""
     name = type_name(key)
     return KickError(
         "di-not-constructible",
@@ -207,12 +181,7 @@ def not_constructible(key: Any) -> KickError:
 
 
 def missing_return_hint(function: Any) -> KickError:
-    """Return the error for a provider function without a return type.
-
-    >>> def connect(): ...
-    >>> missing_return_hint(connect).fix
-    'Write the type after the arrow, `def connect(...) -> YourType`; or name it: `Provider(YourType, connect)`.'
-    """
+    """Return the error for a provider function without a return type."""
     name = factory_name(function)
     return KickError(
         "di-missing-return-hint",
@@ -222,12 +191,7 @@ def missing_return_hint(function: Any) -> KickError:
 
 
 def generator_hint(function: Any, hint: Any, iterator: str) -> KickError:
-    """Return the error for a generator without a yield type; `iterator` is `Iterator` or `AsyncIterator`.
-
-    >>> def connect() -> int: ...
-    >>> generator_hint(connect, int, "Iterator").fix
-    'Say what it yields: `def connect(...) -> Iterator[int]`.'
-    """
+    """Return the error for a generator without a yield type; `iterator` is `Iterator` or `AsyncIterator`."""
     name = factory_name(function)
     return KickError(
         "di-generator-hint",
@@ -238,11 +202,7 @@ def generator_hint(function: Any, hint: Any, iterator: str) -> KickError:
 
 
 def service_not_called(service: Any) -> KickError:
-    """Return the error for `@Service` without parentheses.
-
-    >>> service_not_called(int).fix
-    'Write the parentheses: `@Service()`.'
-    """
+    """Return the error for `@Service` without parentheses."""
     return KickError(
         "di-service-not-called",
         f"@Service stands without parentheses on {factory_name(service)} at {place_of(service)}.",
@@ -251,21 +211,13 @@ def service_not_called(service: Any) -> KickError:
 
 
 def unknown_scope(scope: Any, known: Sequence[str]) -> KickError:
-    """Return the error for an unknown scope.
-
-    >>> unknown_scope("app", ["singleton", "request"]).fix
-    'Use one of them: `scope="singleton"`, `scope="request"`.'
-    """
+    """Return the error for an unknown scope."""
     names = ", ".join(f'`scope="{name}"`' for name in known)
     return KickError("di-unknown-scope", f"There is no scope {scope!r}.", f"Use one of them: {names}.")
 
 
 def value_and_factory(key: Any, given: int) -> KickError:
-    """Return the error for a `Provider` with a value and a factory, or with neither if the key is not callable.
-
-    >>> value_and_factory(int | str, given=0).fix
-    'Give it one of them: `Provider(int | str, value=...)`.'
-    """
+    """Return the error for a `Provider` with a value and a factory, or with neither if the key is not callable."""
     name = type_name(key)
     return KickError(
         "di-value-and-factory",
@@ -275,11 +227,7 @@ def value_and_factory(key: Any, given: int) -> KickError:
 
 
 def override_by_class(key: Any, replacement: Any) -> KickError:
-    """Return the error for an override by a class, which would be injected instead of an instance.
-
-    >>> override_by_class(float, int).fix
-    'Pass an instance, or have one built: `Provider(float, int)`.'
-    """
+    """Return the error for an override by a class, which would be injected instead of an instance."""
     name = type_name(replacement)
     return KickError(
         "di-override-by-class",
@@ -289,11 +237,7 @@ def override_by_class(key: Any, replacement: Any) -> KickError:
 
 
 def not_started(key: Any) -> KickError:
-    """Return the error for an instance that is requested before the start or after the end.
-
-    >>> not_started(int).fix
-    'Start it first: `await container.start()`.'
-    """
+    """Return the error for an instance that is requested before the start or after the end."""
     return KickError(
         "di-not-started",
         f"{type_name(key)} was asked for, but the app has not started.",
@@ -302,11 +246,7 @@ def not_started(key: Any) -> KickError:
 
 
 def not_built(key: Any) -> KickError:
-    """Return the error for an instance that is not built, and whose construction must be awaited.
-
-    >>> not_built(int).fix
-    'Build what is new: `await container.start()`; or ask for it there: `await container.get(int)`.'
-    """
+    """Return the error for an instance that is not built, and whose construction must be awaited."""
     name = type_name(key)
     return KickError(
         "di-not-built",
@@ -316,11 +256,7 @@ def not_built(key: Any) -> KickError:
 
 
 def outside_scope(key: Any, lifetime: str) -> KickError:
-    """Return the error for a scoped type that is requested from the container.
-
-    >>> outside_scope(int, "request").fix
-    'Ask in a scope: `async with container.scope() as scope: await scope.get(int)`.'
-    """
+    """Return the error for a scoped type that is requested from the container."""
     name = type_name(key)
     return KickError(
         "di-outside-scope",
@@ -330,11 +266,7 @@ def outside_scope(key: Any, lifetime: str) -> KickError:
 
 
 def closed_scope(key: Any) -> KickError:
-    """Return the error for a scope that is used after its end.
-
-    >>> closed_scope(int).fix
-    'Ask while it is open: `async with container.scope() as scope: await scope.get(int)`.'
-    """
+    """Return the error for a scope that is used after its end."""
     name = type_name(key)
     return KickError(
         "di-scope-closed",
@@ -344,11 +276,7 @@ def closed_scope(key: Any) -> KickError:
 
 
 def missing_seed(key: Any) -> KickError:
-    """Return the error for a scope without one of its seeds.
-
-    >>> missing_seed(int).fix
-    'Hand it over when the scope is opened: `container.scope({int: ...})`.'
-    """
+    """Return the error for a scope without one of its seeds."""
     name = type_name(key)
     return KickError(
         "di-seed-missing",
@@ -358,11 +286,7 @@ def missing_seed(key: Any) -> KickError:
 
 
 def undeclared_seed(key: Any) -> KickError:
-    """Return the error for a scope with a seed that the container does not know.
-
-    >>> undeclared_seed(int).fix
-    'Declare it with the container: `Container(seeds=[int])`.'
-    """
+    """Return the error for a scope with a seed that the container does not know."""
     name = type_name(key)
     return KickError(
         "di-undeclared-seed",
@@ -372,12 +296,7 @@ def undeclared_seed(key: Any) -> KickError:
 
 
 def did_not_yield(function: Any) -> KickError:
-    """Return the error for a generator that ended before it yielded.
-
-    >>> def connect(): yield
-    >>> did_not_yield(connect).fix
-    'Yield what it makes, once and on every way through: `yield value`.'
-    """
+    """Return the error for a generator that ended before it yielded."""
     return KickError(
         "di-did-not-yield",
         f"The provider {factory_name(function)} at {place_of(function)} ended without a yield.",
@@ -386,11 +305,7 @@ def did_not_yield(function: Any) -> KickError:
 
 
 def yielded_twice(name: str, place: str) -> KickError:
-    """Return the error for a generator that yields a second time.
-
-    >>> yielded_twice("connect", "app.py:3").cause
-    'The provider connect at app.py:3 yielded a second time.'
-    """
+    """Return the error for a generator that yields a second time."""
     return KickError(
         "di-yielded-twice",
         f"The provider {name} at {place} yielded a second time.",
@@ -413,11 +328,7 @@ def _arrows(steps: Sequence[str]) -> str:
 
 
 def bad_health(key: Any, given: object) -> KickError:
-    """Return the error for a `health` that is not callable.
-
-    >>> bad_health(int, True).cause
-    'health=True of the provider of int cannot be called.'
-    """
+    """Return the error for a `health` that is not callable."""
     name = type_name(key)
     return KickError(
         "di-health",
@@ -432,9 +343,6 @@ def health_check_of_scoped(
     """Return the error for a `health` of a type that lives shorter than the application.
 
     `without` is the code of the provider without it, `longer` that of one that lives as long as the application.
-
-    >>> health_check_of_scoped(int, "request", "Provider(int) at app.py:3", "Provider(int, int)").fix
-    'Leave it out: `Provider(int, int)`. Ask what it is made from, if that lives as long as the app.'
     """
     return KickError(
         "di-health-scope",

@@ -95,6 +95,7 @@ class Graph:
         self._edges: dict[Recipe, tuple[tuple[Need, Found], ...]] = {}
         self._shortest: dict[Recipe, Lifetime] = {}
         self._parts: dict[Recipe, tuple[Part, ...]] = {}
+        self._closing: dict[Recipe, bool] = {}
 
     def swap(self, key: Any, recipe: Recipe | None) -> Recipe | None:
         """Set or remove the override of a key, and return the previous one."""
@@ -184,6 +185,15 @@ class Graph:
             else:
                 known[recipe] = recipe.declared or Lifetime.SINGLETON
         return known[recipe]
+
+    def closes(self, recipe: Recipe) -> bool:
+        """Return true for what a generator yields until its scope ends, and for objects that are made with it."""
+        if recipe not in self._closing:
+            self._closing[recipe] = recipe.kind in (Kind.GENERATOR, Kind.ASYNC_GENERATOR)
+            if recipe.shares or isinstance(recipe.factory, type):
+                below = [each for each in self.below(recipe) if self.lifetime(each) is not Lifetime.SINGLETON]
+                self._closing[recipe] = any(map(self.closes, below))
+        return self._closing[recipe]
 
     def below(self, recipe: Recipe) -> Iterator[Recipe]:
         """Return the direct dependencies of a recipe."""

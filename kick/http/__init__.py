@@ -1,4 +1,4 @@
-"""The HTTP side: controllers, contexts, responses, errors."""
+"""HTTP: controllers, contexts, responses, errors."""
 
 from typing import TYPE_CHECKING
 

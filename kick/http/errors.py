@@ -1,4 +1,4 @@
-"""Mistakes in routes and handlers, found when the application is put together."""
+"""Set-up errors of routes and handlers: one function for each mistake."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final, TypeGuard
 from starlette.middleware import Middleware as ASGIMiddleware
 
 from kick.di.hints import takes
+from kick.di.naming import snake_name
 from kick.errors import KickError
 
 _PLAIN: Final = (str, int, float, bool, bytes, dict, list, tuple, set, frozenset, type(None))
@@ -20,7 +21,7 @@ def _name(given: object) -> str:
 
 
 def not_a_list(option: str, owner: str, given: object) -> KickError:
-    """One thing, or a mapping, where a list has to stand: `Module("shop", controllers=ShopController)`."""
+    """Return the error of an option that needs a list: `Module("shop", controllers=ShopController)`."""
     inside, shown = "...", f"a value of type {type(given).__name__}"
     if isinstance(given, type) or inspect.isroutine(given):
         inside = shown = _name(given)
@@ -64,7 +65,7 @@ def _providers(given: Mapping[type, type]) -> str:
 
 
 def not_a_module(given: object, *, in_list: bool = True) -> KickError:
-    """Something in `modules=` that is no `Module`; `in_list=False` where the list itself is missing."""
+    """Return the error of an object in `modules=` that is not a `Module`; with `in_list=False`, of a missing list."""
     if in_list:
         controller = _name(given if isinstance(given, type) else type(given))
         cause = f"bootstrap(modules=[...]) was given {_name(given)}, which is no Module."
@@ -89,12 +90,12 @@ def not_a_controller(given: object, module: str) -> KickError:
 
 
 def not_a_handler(place: str, problem: str, fix: str) -> KickError:
-    """`@Get` and the like on something that cannot be called as a handler."""
+    """Return the error of `@Get` and the like on an object that cannot be called as a handler."""
     return KickError("handler-kind", cause=f"{place} cannot handle requests: {problem}.", fix=fix)
 
 
 def duplicate_handler_name(name: str, first: str, second: str) -> KickError:
-    """Two handlers of one name in a class: Python keeps the second one only."""
+    """Return the error of two handlers with one name in a class, of which Python keeps only the second."""
     return KickError(
         "handler-twice",
         cause=f"{name} is defined twice, at {first} and at {second}; the second one takes the place of the first, "
@@ -113,7 +114,7 @@ def decorator_not_called(decorator: str, target: object) -> KickError:
 
 
 def not_middleware(given: object, problem: str) -> KickError:
-    """Something in `middleware=` or `@Use(...)` that cannot be called as middleware."""
+    """Return the error of an object in `middleware=` or `@Use(...)` that cannot be called as middleware."""
     name = _name(given)
     return KickError(
         "middleware-signature", cause=f"{name} is no middleware: {problem}.", fix=_middleware_fix(given, name)
@@ -133,7 +134,7 @@ def _middleware_fix(given: object, name: str) -> str:
 
 
 def not_asgi_middleware(given: object) -> KickError:
-    """Something in `asgi_middleware=` that is no `starlette.middleware.Middleware`."""
+    """Return the error of an object in `asgi_middleware=` that is not a `starlette.middleware.Middleware`."""
     name = _name(given if isinstance(given, type) else type(given))
     return KickError(
         "middleware-asgi",
@@ -143,7 +144,7 @@ def not_asgi_middleware(given: object) -> KickError:
 
 
 def middleware_order(problem: str, order: str) -> KickError:
-    """Middleware in an order in which it cannot work."""
+    """Return the error of middleware in the wrong order."""
     return KickError("middleware-order", cause=problem, fix=f"Put them in this order: `middleware=[{order}]`.")
 
 
@@ -157,7 +158,7 @@ def bad_route_path(path: object, place: str, problem: str, fix: str | None = Non
 
 
 def duplicate_route(method: str, path: str, first: str, second: str) -> KickError:
-    """Two handlers for one method and path."""
+    """Return the error of two handlers for one method and path."""
     other = f"{path.rstrip('/')}/other"
     return KickError(
         "route-duplicate",
@@ -196,7 +197,7 @@ def bad_path_errors(status: object, method: str, place: str) -> KickError:
 
 
 def bad_body_limit(given: object, place: str) -> KickError:
-    """`max_body=` that is no number of bytes."""
+    """Return the error of an invalid `max_body=`."""
     return KickError(
         "body-limit",
         cause=f"max_body={given!r} of {place} is no number of bytes.",
@@ -205,12 +206,12 @@ def bad_body_limit(given: object, place: str) -> KickError:
 
 
 def bad_file_limit(cause: str, example: str) -> KickError:
-    """`File(...)` with something that is no limit of files, or something else in its place."""
+    """Return the error of `File(...)` with invalid limits, or of another object in its place."""
     return KickError("file-limit", cause=f"{cause}.", fix=f"Write it like `{example}`.")
 
 
 def watched_stream(method: str, place: str) -> KickError:
-    """`cancel_on_disconnect` on a handler that reads the body itself: two would take its pieces from one another."""
+    """Return the error of `cancel_on_disconnect` on a handler that reads the body itself."""
     return KickError(
         "handler-watched-stream",
         cause=f"{place} has stream=True and cancel_on_disconnect=True. It reads the body itself, and learns there, "
@@ -235,6 +236,28 @@ def provider_path_parameter(name: str, path: str, place: str, provider: str) -> 
         "provider-path",
         cause=f"{provider} takes the path parameter {name!r}, but {place} needs it, whose path {path!r} has none.",
         fix=f"Name it in the path: `{below}`; or give the parameter a default.",
+    )
+
+
+def background_parameter(function: str, parameter: str, hint: str | None) -> KickError:
+    """Return the error for a parameter of a background task that is neither passed nor provided."""
+    provide = f"; or provide its type: `providers=[{hint}]`" if hint else "; or give it the type of something provided"
+    return KickError(
+        "background-parameter",
+        cause=f"ctx.background({function}, ...) does not pass {parameter!r}, and nobody provides {hint or 'it'}.",
+        fix=f"Pass it: `ctx.background({function}, {parameter}=...)`{provide}.",
+    )
+
+
+def closed_resource(name: str, function: str) -> KickError:
+    """Return the error for a background task that is given something of the request that is closed by then."""
+    parameter = snake_name(name)
+    return KickError(
+        "background-resource",
+        cause=f"ctx.background({function}, ...) is given {name} of this request, which is closed before the task runs: "
+        "what the task writes to it would be lost.",
+        fix=f"Let the function take its own, which is passed to it: `async def task({parameter}: {name})` and "
+        "`ctx.background(task)`.",
     )
 
 
@@ -289,7 +312,7 @@ def unsupported_type(part: str, type_name: str, place: str, reason: str, *, name
 
 
 def body_without_method(method: str, place: str) -> KickError:
-    """`body:` on a handler for a method whose requests have none."""
+    """Return the error of `body:` on a handler for a method without request bodies."""
     return KickError(
         "handler-body",
         cause=f"{place} takes a body, but the body of a {method} request means nothing (RFC 9110, section 9.3).",
@@ -298,7 +321,7 @@ def body_without_method(method: str, place: str) -> KickError:
 
 
 def body_with_stream(place: str) -> KickError:
-    """`body:` on a handler that reads the body itself."""
+    """Return the error of `body:` on a handler that reads the body itself."""
     return KickError(
         "handler-stream",
         cause=f"{place} takes a body, but stream=True leaves the reading of it to the handler.",
@@ -307,7 +330,7 @@ def body_with_stream(place: str) -> KickError:
 
 
 def several_bodies(place: str, names: Iterable[str]) -> KickError:
-    """Several parameters of a handler that take the body."""
+    """Return the error of a handler with several parameters for the body."""
     first, *others = names
     return KickError(
         "handler-bodies",
@@ -336,13 +359,13 @@ class NoSession(enum.Enum):
 
 
 def missing_session(place: str, why: NoSession) -> KickError:
-    """Return the error of `ctx.session` where there is none."""
+    """Return the error of `ctx.session` in a request without a session."""
     cause, fix = why.value
     return KickError("session-missing", cause=f"{place} uses ctx.session, but {cause}.", fix=fix)
 
 
 def bad_session_use(given: object, place: str) -> KickError:
-    """Return the error of a route's `session=` that means nothing."""
+    """Return the error of an invalid `session=` of a route."""
     return KickError(
         "session-use",
         cause=f"session={given!r} of {place} is neither True nor False nor 'passive'.",
@@ -351,7 +374,7 @@ def bad_session_use(given: object, place: str) -> KickError:
 
 
 def missing_templates() -> KickError:
-    """`ctx.render` without a folder of templates."""
+    """Return the error of `ctx.render` without a folder of templates."""
     return KickError(
         "templates-missing",
         cause="ctx.render() was called, but the application has no templates.",
@@ -360,7 +383,7 @@ def missing_templates() -> KickError:
 
 
 def missing_cookie_secret() -> KickError:
-    """Signed cookies without a secret."""
+    """Return the error of signed cookies without a secret."""
     return KickError(
         "cookie-secret-missing",
         cause="Signed cookies need a secret.",

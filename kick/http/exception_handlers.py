@@ -17,7 +17,7 @@ ExceptionHandler: TypeAlias = Callable[[RequestContext[Any], Any], Awaitable[Res
 """`async def handler(ctx, error) -> Response`."""
 
 OnError: TypeAlias = Callable[[RequestContext[Any], Exception], object]
-"""`def on_error(ctx, error)`, which only takes note."""
+"""`def on_error(ctx, error)`, for reports. It does not change the response."""
 
 _UNHANDLED: Final = "kick.unhandled"
 
@@ -34,7 +34,7 @@ def find_handler(handlers: Mapping[type[Exception], ExceptionHandler], error: Ex
 
 
 def mark_unhandled(ctx: RequestContext[Any], error: Exception) -> None:
-    """Tell `on_error` of an exception that becomes a 500, and keep it for `reraising` if that is wanted."""
+    """Call `on_error` with an exception that becomes a 500, and keep it for `reraising` if this is switched on."""
     if ctx.settings.reraise_errors:
         ctx.scope.setdefault(_UNHANDLED, error)
     ctx.settings.report(ctx, error)
@@ -66,9 +66,22 @@ def handler_problems(handlers: object, on_error: object) -> list[KickError]:
             if not (isinstance(kind, type) and issubclass(kind, Exception)):
                 problems.append(_not_a_class(kind))
             elif not (_is_async(handler) and takes(handler, 2)):
-                problems.append(_not_a_handler(kind, handler))
+                problems.append(
+                    KickError(
+                        "exception-handler",
+                        cause=f"{handler!r}, the exception handler of {kind.__qualname__}, is no coroutine function "
+                        "of two arguments.",
+                        fix="Write it as `async def handler(ctx, error): return ctx.problem(409, str(error))`.",
+                    )
+                )
     if on_error is not None and (not callable(on_error) or _is_async(on_error) or not takes(on_error, 2)):
-        problems.append(_not_on_error(on_error))
+        problems.append(
+            KickError(
+                "on-error",
+                cause=f"on_error={on_error!r} of bootstrap() is no plain function of two arguments.",
+                fix="Write it as `def on_error(ctx, error): print(repr(error))`.",
+            )
+        )
     return problems
 
 
@@ -82,20 +95,4 @@ def _not_a_class(given: object) -> KickError:
         "exception-class",
         cause=f"exception_handlers= of bootstrap() was given {given!r}, where a class of exceptions belongs.",
         fix="Use the exception class as the key: `exception_handlers={NotFound: not_found}`.",
-    )
-
-
-def _not_a_handler(kind: type, given: object) -> KickError:
-    return KickError(
-        "exception-handler",
-        cause=f"{given!r}, the exception handler of {kind.__qualname__}, is no coroutine function of two arguments.",
-        fix="Write it as `async def handler(ctx, error): return ctx.problem(409, str(error))`.",
-    )
-
-
-def _not_on_error(given: object) -> KickError:
-    return KickError(
-        "on-error",
-        cause=f"on_error={given!r} of bootstrap() is no plain function of two arguments.",
-        fix="Write it as `def on_error(ctx, error): print(repr(error))`.",
     )

@@ -1,4 +1,4 @@
-"""`Middleware`: the base class of middleware that has options, knows its routes, or cleans up."""
+"""`Middleware`: the base class of middleware with options, a choice of routes, or clean-up."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Endpoint: TypeAlias = Callable[[RequestContext[Any]], Awaitable[Response]]
 """Takes a context and returns a response: a handler with everything around it."""
 
 CallNext: TypeAlias = Endpoint
-"""The rest of the chain, as middleware calls it."""
+"""The rest of the chain, which middleware calls."""
 
 
 class Middleware:
     """Base class of middleware that is more than a function `(ctx, call_next) -> Response`.
 
-    A coroutine function is middleware too, with the defaults of this class. Middleware is the same for the
-    application, a module, a controller and a handler. That of the application always sees a response, for 404, 405
-    and 500 too; the others see the exception. It runs for the handshake of a WebSocket as well, a GET request, up to
-    its acceptance, a response with the status 101.
+    A coroutine function is middleware too, with the defaults of this class. The same middleware can be used for the
+    application, a module, a controller or a handler. Middleware of the application always receives a response, also for
+    404, 405 and 500; the others see the exception. Middleware also runs for the handshake of a WebSocket: a GET request
+    whose acceptance is a response with the status 101.
 
     >>> class no_store(Middleware):
     ...     uses_session = False
@@ -37,16 +37,16 @@ class Middleware:
     """
 
     uses_session: bool = True
-    """True if it may read or change the session. Where nothing around a route uses the session, none is loaded."""
+    """True if it may read or change the session. If nothing on a route uses the session, none is loaded."""
 
     optional: bool = False
-    """True if it is left out of routes where nothing uses the session. `session()` sets it."""
+    """True if it is left out of routes that do not use the session. `session()` sets it."""
 
     providers: Sequence[Any] = ()
     """Providers that it adds to the container."""
 
     health: Mapping[str, Callable[[], Any]] = {}
-    """Checks for `Health()`, by name: functions that raise when something is wrong."""
+    """Checks for `Health()`, by name: functions that raise an error if the part is not healthy."""
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Handle a request, or pass it on."""
@@ -61,21 +61,21 @@ class Middleware:
         return self
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> Iterable[KickError]:
-        """Return the mistakes in its place among the middleware of a route; called at start-up."""
+        """Return the mistakes in the order of a route's middleware; called at start-up."""
         return ()
 
     def configure(self, settings: Settings) -> None:
         """Change the settings of the application; called once, at start-up, before `for_route()`."""
 
     async def start(self) -> None:
-        """Do what comes before the first request, when a server starts the application. An error stops the start."""
+        """Prepare for requests, when a server starts the application. An error stops the start."""
 
     async def aclose(self) -> None:
-        """Release what it holds, when the application stops."""
+        """Release resources, when the application stops."""
 
 
 AnyMiddleware: TypeAlias = Middleware | Callable[[RequestContext[Any], CallNext], Awaitable[Response]]
-"""Whatever can stand in a list of middleware."""
+"""The type of the items in a list of middleware."""
 
 HOOKS = ("uses_session", "optional", "providers", "health", "for_route", "check", "configure", "start", "aclose")
-"""Names that count on a `Middleware` only."""
+"""Names of attributes that have a meaning only on a `Middleware`."""

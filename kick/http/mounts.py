@@ -1,4 +1,4 @@
-"""Mounts: other ASGI applications, and files, below a path of this one."""
+"""Mounts: other ASGI applications and folders of files below a path of this application."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ BELOW_MOUNT: Final = Segment(None, "path", BELOW, None)
 """The segments below the path of a mount, for `url_for()`."""
 
 _OF_OTHER_ROUTERS: Final = ("app_root_path", "endpoint", "path_params", "route", "router")
-"""Keys that routers around this application leave in the scope for themselves."""
+"""Keys in the scope that belong to routers outside of this application."""
 
 _OF_THE_BODY: Final = frozenset(
     {b"content-length", b"content-encoding", b"content-range", b"etag", b"transfer-encoding"}
 )
-"""Headers that say how the body is sent: whoever sends it knows."""
+"""Headers about the transfer of the body, which only its sender can set."""
 
 
 def bad_mount(place: str, problem: str, fix: str) -> KickError:
-    """Something in `mounts=` that cannot be mounted."""
+    """Return the error of an object in `mounts=` that cannot be mounted."""
     return KickError("mount", cause=f"{place} {problem}.", fix=fix)
 
 
 def duplicate_mount(path: str, first: str, second: str) -> KickError:
-    """Two things mounted at one path."""
+    """Return the error of two mounts at one path."""
     return KickError(
         "mount-duplicate",
         cause=f"Two things are mounted at {path}: {first} and {second}.",
@@ -51,7 +51,7 @@ def duplicate_mount(path: str, first: str, second: str) -> KickError:
 
 
 class Mount(msgspec.Struct, eq=False, kw_only=True):
-    """An application or files at a path, with the middleware around it. `App.mounts` lists them.
+    """An application or a folder of files at a path, with its middleware. `App.mounts` lists them.
 
     >>> from kick import Module, bootstrap
     >>> async def old(scope, receive, send): ...
@@ -69,12 +69,12 @@ class Mount(msgspec.Struct, eq=False, kw_only=True):
 
     @property
     def path(self) -> str:
-        """Where it is mounted, with the prefixes of the application and the module."""
+        """The path of the mount, with the prefixes of the application and the module."""
         return self.route.path
 
     @property
     def has_lifespan(self) -> bool:
-        """True for an application, which may have a lifespan of its own; false for files, which have none."""
+        """True for an application, which may have its own lifespan; false for files."""
         return not isinstance(self.app, StaticFiles)
 
     def link(self, container: Container) -> Endpoint:
@@ -83,7 +83,7 @@ class Mount(msgspec.Struct, eq=False, kw_only=True):
         return guarded(self.outer, around(self.inner, serve))
 
     def below(self, scope: Scope) -> tuple[list[str], list[str]]:
-        """Return the segments of a request's path up to here, decoded, and those that follow."""
+        """Return the decoded segments of a request's path up to the mount, and those below it."""
         path: str = scope["path"]
         parts = split_path(path, scope.get("raw_path"), root_in(path, scope.get("root_path", "")))
         depth = 1 if self.path == "/" else self.path.count("/") + 1
@@ -97,7 +97,7 @@ class Mount(msgspec.Struct, eq=False, kw_only=True):
         """
         root_path, path = scope.get("root_path", "").rstrip("/"), scope["path"]
         inner = {key: value for key, value in scope.items() if key not in _OF_OTHER_ROUTERS}
-        if root_in(path, root_path) != root_path:  # a server that took the prefix away
+        if root_in(path, root_path) != root_path:  # for a server that has removed the prefix
             inner["path"] = root_path + path
             raw_path = scope.get("raw_path")
             if raw_path is not None:
@@ -111,10 +111,10 @@ class Mount(msgspec.Struct, eq=False, kw_only=True):
 
 
 class MountedResponse(Response):
-    """Placeholder for the response of a mounted application, which answers when it is sent.
+    """Placeholder for the response of a mounted application, which runs when the placeholder is sent.
 
-    Its status is not known before. Headers that middleware adds replace those of the application; `unless_set` has
-    headers that are sent where the application has none of the name.
+    Its status is not known before. Headers that middleware adds replace those of the application. Those in `unless_set`
+    are sent only if the application has not set them.
 
     >>> from kick.http import CallNext
     >>> async def no_referrer(ctx: RequestContext, call_next: CallNext) -> Response:
@@ -126,22 +126,22 @@ class MountedResponse(Response):
 
     background: BackgroundTask | None
     answers_head = True
-    """It is not to be cut short: the application knows what a HEAD is."""
+    """The application answers HEAD itself."""
 
     def __init__(self, mount: Mount, ctx: RequestContext[Any]) -> None:
         self.mount = mount
         self.ctx = ctx
         self.app = _asgi(mount)
-        """The application that answers. Middleware may wrap it, to do something when the response begins."""
+        """The mounted application. Middleware may wrap it, to act when the response starts."""
         self.status_code = 200
         self.background = None
         self.body = b""
         self.raw_headers = []
         self.unless_set: list[tuple[bytes, bytes]] = []
-        """Headers that are sent where the application has none of the name."""
+        """Headers that are sent unless the application has set them."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the application answer. An exception before its first byte is an opaque 500, or what it stands for."""
+        """Run the application. An exception before its first byte becomes a response, as that of a handler does."""
         ctx, begun = self.ctx, False
         send = self.sending(send)
 
@@ -160,7 +160,7 @@ class MountedResponse(Response):
             await self.background()
 
     def sending(self, send: Send) -> Send:
-        """`send`, with the headers that were put here added to those of the response, or of the accepted WebSocket."""
+        """Return a `send` that adds the headers of this object to the response, or to the accepted WebSocket."""
 
         async def send_merged(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.accept"):
@@ -170,7 +170,7 @@ class MountedResponse(Response):
         return send_merged
 
     def _merged(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Return the headers of the application, and those that were put here."""
+        """Return the headers of the application and those of this object."""
         put = [(name, value) for name, value in self.raw_headers if name not in _OF_THE_BODY]
         replaced = {name for name, _ in put} - {b"set-cookie", b"vary"}
         merged = Response()
@@ -188,14 +188,14 @@ class MountedResponse(Response):
 
 
 async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Receive, send: Send) -> None:
-    """Hand a WebSocket on to a mounted application, when the middleware lets its handshake pass.
+    """Pass a WebSocket to a mounted application, if the middleware accepts its handshake.
 
-    The handshake is a GET request (RFC 6455, section 4.1), and the middleware sees it as one; what it answers instead
-    of handing it on is sent as the refusal, by servers that can, and as a 403 by the others.
+    For middleware, the handshake is a GET request (RFC 6455, section 4.1). If it returns another response, this is the
+    response to the handshake. Servers that cannot send one respond with 403.
     """
     try:
         response = await mount.route.endpoint(ctx)
-    except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
+    except Exception as error:  # noqa: BLE001  # any error becomes a response
         response = await answer_error(ctx, error)
     if ctx.added_headers is not None:
         response = finished(ctx)
@@ -277,8 +277,8 @@ def _asgi(mount: Mount) -> ASGIApp:
 
 
 def _body_of(ctx: RequestContext[Any], receive: Receive) -> Receive:
-    """Where the application gets the body from: a body that middleware has read is there once more.
+    """Return a `receive` for the application, which repeats a body that middleware has read.
 
-    A multipart form that it took apart is not, nor what it read of half a body.
+    A multipart form that middleware has parsed cannot be repeated, and neither can a body that it has read in part.
     """
     return receive if ctx.received is None else ctx.replay()

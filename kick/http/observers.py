@@ -1,4 +1,4 @@
-"""One request and its response as they pass the entry of an application, for whoever keeps count of them."""
+"""Observers of requests and their responses, for logs, metrics and traces."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from kick.http.context.context import RequestContext
 
 KEY: Final = "kick.exchange"
-"""Where the exchange stands in the scope."""
+"""The key of the `ObservedRequest` in the scope."""
 
 CLIENT_CLOSED_REQUEST: Final = 499
-"""The status of a request whose client went away before the response was complete."""
+"""The status of a request whose client disconnected before the response was complete."""
 
 ASK_AFTER: Final = 0.01
-"""Seconds; after so long the server is asked whether the client is still there, before the response is completed."""
+"""Seconds after which the server is asked whether the client is still connected, before the end of the response."""
 
 _NOTHING: Final[Scope] = {}
 
@@ -30,25 +30,25 @@ Finished: TypeAlias = Callable[["ObservedRequest"], None]
 
 
 class Observer(Protocol):
-    """Whoever is told of each request; a module names its own as `observers`.
+    """Is called for each request. A module lists its observers in `observers`.
 
-    An observer may also have
+    An observer may also have these methods:
 
-    * `around(app)`: the ASGI application around the one that it is given, inside of the exchange;
-    * `attach(layers)`: told of all the middleware of the application, once, at start-up;
-    * `close()`: called when the application stops.
+    * `around(app)` returns an ASGI application around the given one; the observed request is in its scope.
+    * `attach(layers)` is called once at start-up with all middleware of the application.
+    * `close()` is called when the application stops.
     """
 
     def finished(self, exchange: ObservedRequest) -> None:
-        """Take note of a request, when the last byte of its response is handed to the server."""
+        """Record a request, when the server has got the last byte of its response."""
         ...
 
 
 class ObservedRequest(msgspec.Struct, eq=False, gc=False):
     """A request and its response.
 
-    `status` is 499 for a client that went away, and 500 where the application failed before its response was complete;
-    `size` counts the bytes of the body that were sent.
+    `status` is 499 if the client disconnected, and 500 if the application failed before the end of its response. `size`
+    is the number of bytes sent of the body.
     """
 
     # A Struct, because one is made for every request, and nothing in Python is made as quickly.
@@ -58,12 +58,12 @@ class ObservedRequest(msgspec.Struct, eq=False, gc=False):
     _send: Send
     _finished: Finished
     began: float
-    """When, in seconds of `time.perf_counter`; so is `ended`."""
+    """The start in seconds of `time.perf_counter`; `ended` is the end."""
     ended: float = 0.0
     status: int = 0
     size: int = 0
     context: RequestContext[Any] | None = None
-    """The context of the request; `None` for one that was answered before the router."""
+    """The context of the request; `None` if the response came from before the router."""
     is_done: bool = False
 
     def __repr__(self) -> str:
@@ -72,11 +72,11 @@ class ObservedRequest(msgspec.Struct, eq=False, gc=False):
 
     @property
     def duration(self) -> float:
-        """Seconds from the request's arrival to the end of its response."""
+        """Seconds from the start of the request to the end of its response."""
         return self.ended - self.began
 
     def send(self, message: Message) -> Awaitable[None]:
-        """Send a message, and take note of it."""
+        """Send a message and record it."""
         kind = message["type"]
         if kind == "http.response.body":
             size = len(message.get("body", b""))
@@ -100,12 +100,12 @@ class ObservedRequest(msgspec.Struct, eq=False, gc=False):
         self._finished(self)
 
     def release(self) -> None:
-        """Let go of the request, so that nothing leads back to the scope."""
+        """Drop the request, so that no reference to the scope is left."""
         self.context, self.scope = None, _NOTHING
         self._receive = self._send = _gone
 
     def give_up(self, status: int) -> None:
-        """End it, if it has not been completed."""
+        """End the request, if its response was not completed."""
         if not self.is_done:
             self.is_done = True
             self.status = status
@@ -114,7 +114,7 @@ class ObservedRequest(msgspec.Struct, eq=False, gc=False):
 
 
 class Observed:
-    """ASGI middleware that makes the exchange of each request, and tells of its end."""
+    """ASGI middleware that creates the `ObservedRequest` of each request, and reports its end."""
 
     def __init__(self, app: ASGIApp, finished: Finished) -> None:
         self._app = app
@@ -142,12 +142,12 @@ class Observed:
 
 
 async def _gone(*_: Any) -> Any:
-    """In the place of what a server receives and sends with, when the exchange is over."""
+    """Replace `receive` and `send` of the server after the end of the request."""
     raise RuntimeError("the request is over")
 
 
 def _has_gone(receive: Receive) -> bool:
-    """Return whether the server says at once, without waiting, that the client has gone."""
+    """Return true if the server reports, without waiting, that the client has disconnected."""
     asking = receive()
     if not isinstance(asking, Coroutine):
         return False
@@ -155,7 +155,7 @@ def _has_gone(receive: Receive) -> bool:
         asking.send(None)
     except StopIteration as answer:
         return bool(answer.value["type"] == "http.disconnect")
-    except Exception:  # noqa: BLE001  # whatever is wrong with the server, it is about to show in its send()
+    except Exception:  # noqa: BLE001  # an error of the server will show in its send()
         return False
     asking.close()
     return False

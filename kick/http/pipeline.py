@@ -1,4 +1,4 @@
-"""Middleware around a handler, composed once; and exceptions made into responses."""
+"""Middleware around handlers, composed at start-up, and the responses to exceptions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from kick.http.routing.route import Route
 logger: Final = logging.getLogger("kick.http")
 
 CLIENT_CLOSED_REQUEST: Final = 499
-"""The status in the log for a client that went away; nobody receives it."""
+"""The status in the log if the client has disconnected. It is never sent."""
 
 _word: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -80,7 +80,7 @@ def uses_session(layer: AnyMiddleware) -> bool:
 
 
 def is_optional(layer: AnyMiddleware) -> bool:
-    """Return whether middleware is left out of routes where nothing uses the session."""
+    """Return true if middleware is left out of routes that do not use the session."""
     return isinstance(layer, Middleware) and layer.optional
 
 
@@ -94,16 +94,16 @@ def chain_of(layers: Iterable[Any], route: Route | None) -> list[tuple[str, str]
 
 
 def around(layers: Sequence[Any], endpoint: Endpoint) -> Endpoint:
-    """`endpoint` inside of the layers, the first of which is the outermost; exceptions pass through them."""
+    """Return `endpoint` with middleware around it, the first outermost. Middleware sees the exceptions."""
     for layer in reversed(layers):
         endpoint = _layer(layer, endpoint)
     return endpoint
 
 
 def guarded(layers: Sequence[Any], endpoint: Endpoint) -> Endpoint:
-    """`endpoint` inside of the layers, each of which always sees a response, whatever happens within it.
+    """Return `endpoint` with middleware around it. Exceptions become responses before the next middleware sees them.
 
-    What the outermost raises is for the caller.
+    An exception of the outermost middleware is raised to the caller.
     """
     for layer in reversed(layers):
         endpoint = _layer(layer, _answering(endpoint))
@@ -111,7 +111,7 @@ def guarded(layers: Sequence[Any], endpoint: Endpoint) -> Endpoint:
 
 
 def settled(ctx: RequestContext[Any], returned: Any) -> Response:
-    """Return a copy of the response that middleware returned: one that it keeps may be sent to others too."""
+    """Return a copy of the response that middleware returned, because middleware may return the same object again."""
     if isinstance(returned, Response):
         try:
             return ctx.adopt_response(returned)
@@ -132,19 +132,19 @@ def settled(ctx: RequestContext[Any], returned: Any) -> Response:
 
 
 def finished(ctx: RequestContext[Any]) -> Response:
-    """Return the response with the headers that were set on the context; a 500 where it cannot be sent with its own."""
+    """Return the response with the headers of the context; a 500 if one of its own headers is invalid."""
     try:
         return ctx.finish_response()
-    except ValueError as error:  # middleware has put in a header that breaks out of its line
+    except ValueError as error:  # a header of middleware contains a line break
         response_to(ctx, error)
         return ctx.finish_response()
 
 
 def response_to(ctx: RequestContext[Any], error: Exception) -> Response:
-    """Make a response of an exception: problem details of an `HTTPError`, else an opaque 500 and a log entry."""
+    """Return the response to an exception: problem details of an `HTTPError`, else an opaque 500 with a log entry."""
     try:
         response = _known(ctx, error)
-    except Exception as failure:  # noqa: BLE001  # an HTTPError that cannot be sent: its extensions are no JSON
+    except Exception as failure:  # noqa: BLE001  # an HTTPError whose extensions cannot be encoded as JSON
         failure.__context__ = error
         response, error = None, failure
     _drop_background(ctx)
@@ -159,7 +159,7 @@ def response_to(ctx: RequestContext[Any], error: Exception) -> Response:
 async def answer_error(ctx: RequestContext[Any], error: Exception) -> Response:
     """Return the response of the application's handler for an exception; without one, that of `response_to`.
 
-    What the handler raises is answered as if the request had raised it.
+    An exception of this handler gets the same response as an exception of the request.
     """
     handler = find_handler(ctx.settings.exception_handlers, error)
     if handler is None:
@@ -179,18 +179,18 @@ async def answer_error(ctx: RequestContext[Any], error: Exception) -> Response:
 
 
 def _drop_background(ctx: RequestContext[Any]) -> None:
-    """Forget the background tasks of a handler that failed."""
+    """Drop the background tasks of a handler that failed."""
     for cleanup in ctx.cleanups or ():
         if isinstance(getattr(cleanup, "__self__", None), Background):
             cleanup.__self__.drop()  # type: ignore[attr-defined]
 
 
 def _opaque(**extensions: Any) -> HTTPError:
-    return InternalServerError("The server made a mistake; it has been noted.", **extensions)
+    return InternalServerError("The server had an unexpected error, which was logged.", **extensions)
 
 
 def _explained(ctx: RequestContext[Any], error: Exception) -> Response:
-    """Explain an error to the developer: a page for a browser, extensions for other clients."""
+    """Return a response that explains an error to the developer: a page for a browser, extensions for other clients."""
     try:
         from kick.http.debug.page import error_page, prefers_html, readable_trace
 
@@ -219,7 +219,7 @@ def _known(ctx: RequestContext[Any], error: Exception) -> Response | None:
 
 
 def _answering(endpoint: Endpoint) -> Endpoint:
-    """`endpoint`, with its exceptions made into responses."""
+    """Return `endpoint` with a response for each exception."""
 
     async def answer(ctx: RequestContext[Any]) -> Response:
         try:
@@ -232,7 +232,7 @@ def _answering(endpoint: Endpoint) -> Endpoint:
 
 
 def _layer(layer: Any, inner: Endpoint) -> Endpoint:
-    call = layer if inspect.isfunction(layer) else layer.__call__  # found once, and not at every request
+    call = layer if inspect.isfunction(layer) else layer.__call__  # found once instead of at every request
 
     def run(ctx: RequestContext[Any]) -> Awaitable[Response]:
         return call(ctx, inner)  # type: ignore[no-any-return]

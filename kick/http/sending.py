@@ -1,4 +1,4 @@
-"""The end of a request: its last bytes, and the clean-up after them."""
+"""Sending of responses, and the clean-up of a request after its last byte."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kick.http.response.base import Response, head_of
 
 
 async def send_response(ctx: RequestContext[Any], response: Response, send: Send) -> None:
-    """Send what is more than a few bytes, and clean up after its last one."""
+    """Send a response that is more than one short message, and clean up after its last byte."""
     if ctx.scope["method"] == "HEAD":
         response = head_of(response)
     if ctx.cleanups is not None and any(map(_is_of_scope, ctx.cleanups)):
@@ -46,6 +46,7 @@ def _after_scopes(ctx: RequestContext[Any], send: Send) -> Send:
             if message.get("body"):
                 await send({**message, "more_body": True})
                 message = {"type": "http.response.body", "body": b"", "more_body": False}
+            ctx.resources = None
             cleanups = [*(ctx.cleanups or ())]
             ctx.cleanups = [each for each in cleanups if not _is_of_scope(each)] or None
             await _clean_up([each for each in cleanups if _is_of_scope(each)], None)
@@ -59,8 +60,9 @@ def _is_of_scope(cleanup: Cleanup) -> bool:
 
 
 async def end_request(ctx: RequestContext[Any], error: BaseException | None) -> None:
-    """Await what was to be awaited at the end of a request, the last thing first; one failing stops no other."""
-    while ctx.cleanups:  # the work of one may name another
+    """Await the clean-ups of a request, the last one first. If one fails, the others still run."""
+    ctx.resources = None
+    while ctx.cleanups:  # a clean-up may add another one
         cleanups, ctx.cleanups = ctx.cleanups, None
         with shielded_from(error):
             try:

@@ -11,35 +11,14 @@ from kick.errors import KickError, missing_extra, similar
 from kick.http.context.context import RequestContext
 
 
-def missing_folder(folder: Path) -> KickError:
-    """`templates=` names a folder that is not there."""
-    return KickError(
-        "templates-folder",
-        cause=f"bootstrap(templates={str(folder)!r}): there is no such folder.",
-        fix='Name a folder that is there, from the code: `templates=Path(__file__).parent / "templates"`.',
-    )
-
-
-def missing_template(template: str, folder: Path, known: Iterable[str]) -> KickError:
-    """`ctx.render()` names a template that is not there."""
-    known = sorted(known)
-    near = similar(template, known) or known[:3]
-    names = ", ".join(f"`{name!r}`" for name in near)
-    return KickError(
-        "template-missing",
-        cause=f"There is no template {template!r} in {folder}.",
-        fix=f"Take one that is there: {names}." if names else "Write it: the folder is empty.",
-    )
-
-
 class JinjaTemplates:
-    """Renders the Jinja2 templates of a folder; what they show is escaped for HTML, whatever their name ends in.
+    """Renders the Jinja2 templates of a folder. Values are escaped for HTML in all of them.
 
-    A template sees what `ctx.render(name, **values)` was given, `ctx`, `url_for`, and what is added here.
+    A template can use the values of `ctx.render(name, **values)`, `ctx`, `url_for`, and what is added here.
 
     Arguments:
-        folder: where the templates are.
-        globals: values and functions that every template sees, and macros in other files too.
+        folder: the folder of the templates.
+        globals: values and functions for all templates, also for macros in other files.
         filters: functions for `{{ value | name }}`.
         context: functions that are called with the context of each request and return values for its page.
 
@@ -50,7 +29,7 @@ class JinjaTemplates:
     >>> templates.render("hello.html", {"name": "<Ada>"})
     '<p>Hello, &lt;ADA&gt;'
 
-    Raises `KickError` where the folder is not there, and where Jinja2 is not installed. Hand it to
+    Raises `KickError` if the folder does not exist, or if Jinja2 is not installed. Pass it to
     `bootstrap(templates=...)`.
     """
 
@@ -69,7 +48,11 @@ class JinjaTemplates:
         self.folder = Path(folder)
         self.context = list(context)
         if not self.folder.is_dir():
-            raise missing_folder(self.folder)
+            raise KickError(
+                "templates-folder",
+                cause=f"bootstrap(templates={str(self.folder)!r}): this folder does not exist.",
+                fix='Use a path relative to the code: `templates=Path(__file__).parent / "templates"`.',
+            )
         self._environment = jinja2.Environment(loader=jinja2.FileSystemLoader(self.folder), autoescape=True)
         self._environment.globals.update(globals or {})
         self._environment.filters.update(filters or {})
@@ -78,13 +61,20 @@ class JinjaTemplates:
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """Return the page of a template.
 
-        Raises `KickError`: `template-missing`, with the nearest names, where there is none.
+        Raises `KickError`: `template-missing`, with similar names, if there is none.
         """
         try:
             return self._environment.get_template(template).render(values)
         except self._not_found as error:
             missing = str(error.name or template)
-            raise missing_template(missing, self.folder, self._environment.list_templates()) from None
+            known = sorted(self._environment.list_templates())
+            near = similar(missing, known) or known[:3]
+            names = ", ".join(f"`{name!r}`" for name in near)
+            raise KickError(
+                "template-missing",
+                cause=f"There is no template {missing!r} in {self.folder}.",
+                fix=f"Take one that is there: {names}." if names else "Write it: the folder is empty.",
+            ) from None
 
     def add_functions(self, functions: Mapping[str, Callable[[Mapping[str, Any]], Any]]) -> None:
         """Let all templates call these; each is given the values of the page."""

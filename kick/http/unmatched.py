@@ -11,7 +11,7 @@ from kick.http.routing.router import Miss
 
 
 async def unmatched(ctx: RequestContext[Any]) -> Response:
-    """Answer a request that matches no route: a 404, a 405, a redirect, or OPTIONS."""
+    """Return the response to a request that matches no route: a 404, a 405, a redirect, or that to OPTIONS."""
     miss = ctx.miss or Miss()
     if ctx.method == "OPTIONS" and ctx.path == "*":
         return empty_response(204)

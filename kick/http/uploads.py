@@ -1,4 +1,4 @@
-"""Files that come with a form: `UploadFile`, and `File`, which says how large they may be and of what type."""
+"""Files of a form: `UploadFile`, and `File` with the limits of their size and type."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PIECE: Final = 1 << 16
 """Default size of the pieces in which a file is read: 64 KiB."""
 
 LONGEST_NAME: Final = 255
-"""The most bytes of a file's name on the usual file systems."""
+"""The most bytes of a file name on common file systems."""
 
 _NOT_IN_NAMES: Final = re.compile(r'[<>:"|?*]')
 _RESERVED: Final = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)")
@@ -30,8 +30,8 @@ _RESERVED: Final = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)")
 class UploadFile(StarletteUploadFile):
     """A file of a multipart form: the type of a parameter, or of a field of a body.
 
-    It lies in memory or, when the files of the request are larger than 1 MiB, in a temporary file, which is gone when
-    the request has ended. `filename` and `content_type` are what the client says, and nothing has checked them.
+    It is kept in memory, or in a temporary file if the files of the request have more than 1 MiB. The temporary file is
+    removed when the request has ended. `filename` and `content_type` come from the client and are not checked.
 
     >>> from kick.http import Controller, Post
     >>> @Controller("/avatars")
@@ -43,7 +43,7 @@ class UploadFile(StarletteUploadFile):
 
     @property
     def safe_name(self) -> str:
-        """The name without what makes it dangerous as a name of a file; see `safe_name_of`."""
+        """A safe file name made from `filename`; see `safe_name_of`."""
         return safe_name_of(self.filename or "")
 
     async def chunks(self, size: int = PIECE) -> AsyncIterator[bytes]:
@@ -53,10 +53,10 @@ class UploadFile(StarletteUploadFile):
             yield chunk
 
     async def save_to(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
-        """Copy the content to a file, and return its path; a copy that fails leaves nothing behind.
+        """Copy the content to a file and return its path. If the copy fails, no file is left.
 
-        Raises `FileExistsError` where there is one already, unless `overwrite` is set. Never build `path` from
-        `filename`: `safe_name` stays within its folder, and a name of your own stays there and is not taken yet.
+        Raises `FileExistsError` if the file exists, unless `overwrite` is set. Never use `filename` in `path`.
+        `safe_name` cannot leave the folder. A name that you generate is also unique.
         """
         target = Path(path)
         await anyio.to_thread.run_sync(_copy, self.file, target, overwrite)
@@ -74,14 +74,13 @@ class File(msgspec.Struct, frozen=True):
     """Limits of the files of a parameter or field: `avatar: Annotated[UploadFile, File(max_size=1 << 20)]`.
 
     Arguments:
-        max_size: the most bytes of one file; beyond it, the answer is a 413 while the rest is still on its way. A
-            body may then be larger than the limit of the application by that much; `max_body` of the route, where it
-            is given, is the limit of everything together.
-        types: the media types that are taken, such as `"image/png"` or `"image/*"`; any other is a 415. It is the
-            type that the client says.
-        max_files: the most files of a `list[UploadFile]`; 10 when nothing is said.
+        max_size: the most bytes of one file. A larger file is a 413 before all of it has arrived. The body may exceed
+            the limit of the application by this size. If the route has `max_body`, this limits the whole body.
+        types: the media types that are accepted, such as `"image/png"` or `"image/*"`; others are a 415. The type is
+            the one that the client states.
+        max_files: the most files of a `list[UploadFile]`, by default 10.
 
-    Raises `KickError`: `file-limit` for what is none of these.
+    Raises `KickError`: `file-limit` for invalid limits.
 
     >>> File(max_size=5 << 20, types=["image/*"]).takes("image/png")
     True
@@ -104,7 +103,7 @@ class File(msgspec.Struct, frozen=True):
             raise bad_file_limit(f"File(types={types!r}) is no list of media types", example)
 
     def takes(self, media_type: str) -> bool:
-        """Return whether files of a media type are taken; it is in lower case and without parameters."""
+        """Return true if files of a media type (in lower case, without parameters) are accepted."""
         group = media_type.partition("/")[0] + "/*"
         return not self.types or any(each.lower() in (media_type, group, "*/*") for each in self.types)
 
@@ -136,7 +135,7 @@ def safe_name_of(name: str) -> str:
 
 
 def _shortened(name: str) -> str:
-    """At most so many bytes as a name may have, with its ending."""
+    """Shorten a name to the most bytes that a name may have, but keep its extension."""
     stem, _, ending = name.rpartition(".")
     if not stem or len(ending) > 16:
         stem, ending = name, ""
@@ -160,7 +159,7 @@ def _copy(source: BinaryIO, target: Path, overwrite: bool) -> None:
 
 
 def _new_file(target: Path, overwrite: bool) -> Any:
-    """Open a file to write to; one that is replaced is written beside it first, so that it is always whole."""
+    """Open a file for writing. A replacement is first written under another name, so the file is always complete."""
     if not overwrite:
         return target.open("xb")
     return NamedTemporaryFile(dir=target.parent, prefix=".", suffix=".part", delete=False)  # closed by the caller

@@ -52,15 +52,6 @@ def bad_cors_option(option: str, given: object, expected: str, example: str) -> 
     )
 
 
-def cors_on_route(place: str) -> KickError:
-    """`cors()` around a route, where it would never see the preflight."""
-    return KickError(
-        "cors-route",
-        cause=f"{place} has cors(); a browser asks with OPTIONS first, and that is another route.",
-        fix='Put it around the application: `middleware=[cors(allow_origins=["https://app.example.com"])]`.',
-    )
-
-
 class CorsLayer(Middleware):
     """Middleware that `cors()` returns."""
 
@@ -74,7 +65,11 @@ class CorsLayer(Middleware):
     def for_route(self, route: Route | None) -> CorsLayer | PlainCorsLayer:
         """Itself; something quicker for routes that no preflight can be meant for."""
         if route is not None and any(layer is self for layer in route.middleware):
-            raise cors_on_route(route.place)
+            raise KickError(
+                "cors-route",
+                cause=f"{route.place} has cors(); a browser asks with OPTIONS first, and that is another route.",
+                fix='Put it around the application: `middleware=[cors(allow_origins=["https://app.example.com"])]`.',
+            )
         return self if route is None or route.method in ("OPTIONS", ANY_METHOD) else PlainCorsLayer(self)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:

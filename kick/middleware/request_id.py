@@ -11,15 +11,6 @@ from kick.http.request.request_id import usable_id
 from kick.http.response.base import set_header
 
 
-def bad_request_id_header(given: object) -> KickError:
-    """`request_id(header=...)` with a name that no header has."""
-    return KickError(
-        "request-id-header",
-        cause=f"request_id(header={given!r}): that is no name of a header (RFC 9110, section 5.1).",
-        fix='Take a usual one: `request_id(header="X-Request-ID")`.',
-    )
-
-
 class RequestIdLayer(Middleware):
     """Middleware that `request_id()` returns."""
 
@@ -61,5 +52,9 @@ def request_id(*, header: str = "X-Request-ID", inbound: bool = False) -> Reques
     Raises `KickError`: `request-id-header` for a name that no header has.
     """
     if not is_token(header):
-        raise bad_request_id_header(header)
+        raise KickError(
+            "request-id-header",
+            cause=f"request_id(header={header!r}): that is no name of a header (RFC 9110, section 5.1).",
+            fix='Take a usual one: `request_id(header="X-Request-ID")`.',
+        )
     return RequestIdLayer(header.lower().encode("ascii"), inbound)

@@ -28,7 +28,7 @@ from kick.session.ids import draw_id, key_of
 from kick.session.manager import SessionManager
 from kick.session.options import DEADLINE, Duration, OnStoreError
 from kick.session.session import ContextSession
-from kick.session.state import SessionState, Status
+from kick.session.state import SessionState
 from kick.signing import Secret
 
 _SECRETS: Final = "secrets of sessions"
@@ -120,10 +120,11 @@ class SessionLayer(PerRoute):
             raise
         if cookies:
             cookies = self.manager.options.cookie.for_scheme(cookies, ctx.scope.get("scheme", "http"))
-        if isinstance(response, EventStream) and state.status is Status.STORED:
+        if isinstance(response, EventStream):
             response.watch = ctx.opened_session.on_end
         if cookies or state.accessed:
-            finish_headers(response.raw_headers, accessed=state.accessed, cookies=cookies)
+            private = state.principal is not None
+            finish_headers(response.raw_headers, accessed=state.accessed, cookies=cookies, private=private)
         return response
 
     def _around(self, app: ASGIApp, state: SessionState) -> ASGIApp:

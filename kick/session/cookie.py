@@ -33,8 +33,8 @@ class CookieOptions:
 
     Arguments:
         http_only: scripts cannot read the cookie.
-        secure: browsers send it over https only. `None` means true in production (`KICK_ENV=production`); `"auto"`
-            means true for requests over https, also behind a trusted proxy.
+        secure: browsers send it over https only. `None` means true unless `KICK_ENV` is `development` or `test`;
+            `"auto"` means true for requests over https, also behind a trusted proxy.
         same_site: `"lax"`, `"strict"` or `"none"`; `"none"` needs `secure`.
         path: browsers send the cookie to paths below this one; requests to other paths have no session.
         domain: browsers send it to this host and its sub-domains; `None` means only the host that has set it.

@@ -67,8 +67,11 @@ def _host_of(authority: bytes) -> bytes:
     return (authority.rpartition(b":")[0] if authority[-1:].isdigit() and b":" in authority else authority).lower()
 
 
-def finish_headers(headers: RawHeaders, *, accessed: bool, cookies: Collection[bytes]) -> None:
+def finish_headers(headers: RawHeaders, *, accessed: bool, cookies: Collection[bytes], private: bool = False) -> None:
     """Add the cookie, and the headers for caches (RFC 9110, section 12.5.5; RFC 9111, section 5.2.2.5).
+
+    A `private` response, one for a logged-in user, is not stored if it does not say otherwise: after the logout, the
+    back button shows nothing. It says otherwise by `Cache-Control`, `ETag` or `Last-Modified`.
 
     >>> headers = [(b"vary", b"Accept"), (b"cache-control", b"public")]
     >>> finish_headers(headers, accessed=True, cookies=[b"kick.sid=s:..."])
@@ -82,10 +85,15 @@ def finish_headers(headers: RawHeaders, *, accessed: bool, cookies: Collection[b
                 break
         else:
             headers.append((b"vary", b"Cookie"))
+    if private and not cookies and not any(name in _CACHING for name, _ in headers):
+        headers.append((b"cache-control", b"no-store"))
     if cookies:
         headers[:] = [header for header in headers if header[0] != b"cache-control"]
         headers += [(b"set-cookie", cookie) for cookie in cookies]
         headers.append((b"cache-control", b"no-store"))
+
+
+_CACHING: Final = frozenset({b"cache-control", b"etag", b"last-modified"})
 
 
 def _with_cookie(vary: bytes) -> bytes:

@@ -16,8 +16,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from kick.errors import KickError
-from kick.session.data.mapping import OpenContents, SessionData
+from kick.session.data.mapping import SessionData
 from kick.session.data.reserved import OWED_FIELD
+from kick.session.data.typed import OpenContents
 from kick.session.errors import SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.headers import is_withheld

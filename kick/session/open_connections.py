@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, Final, TypeAlias
 
 from kick.session.errors import SessionUnavailable
@@ -18,6 +19,9 @@ AT_ONCE: Final = 64
 
 LEAST_WAIT: Final = 0.05
 """The shortest time between two checks, in seconds."""
+
+RECENT: Final = 1024
+"""The number of ended and renamed sessions that are remembered for connections that are just being opened."""
 
 End: TypeAlias = Callable[[], None]
 Load: TypeAlias = Callable[[str], Awaitable[Record | Superseded | None]]
@@ -53,6 +57,7 @@ class _InLoop:
         self.sessions: dict[str, _Watched] = {}
         self._connections = connections
         self._task: asyncio.Task[None] | None = None
+        self._checks: set[asyncio.Task[None]] = set()
 
     def add(self, session_id: str, record: Record, end: End) -> Callable[[], None]:
         watched = self.sessions.setdefault(key_of(session_id), _Watched(session_id, record))
@@ -60,6 +65,9 @@ class _InLoop:
         watched.ends[token] = end
         if self._task is None or self._task.done():
             self._task = self.loop.create_task(self._check_again_and_again())
+        recent = self._connections.recent
+        if watched.key in recent or watched.principal in recent:  # it may have ended between its load and now
+            self.check_soon([watched])
         return lambda: self._remove(watched, token)
 
     def _remove(self, watched: _Watched, token: object) -> None:
@@ -96,13 +104,30 @@ class _InLoop:
             now, rest = rest[:AT_ONCE], rest[AT_ONCE:]
             await asyncio.gather(*map(self._check_one, now))
 
+    def check_soon(self, sessions: Iterable[_Watched]) -> None:
+        """Ask the store in a task."""
+        task = self.loop.create_task(self._check_and_log(list(sessions)))
+        self._checks.add(task)
+        task.add_done_callback(self._checks.discard)
+
+    def check_of(self, principal: str, keys: Collection[str]) -> None:
+        """Ask the store in a task for the sessions that `of` returns."""
+        self.check_soon(self.of(principal, keys))
+
+    def of(self, principal: str, keys: Collection[str]) -> list[_Watched]:
+        """Return the sessions of a principal, and those with one of the keys."""
+        return [each for each in self.sessions.values() if each.principal == principal or each.key in keys]
+
     async def _check_again_and_again(self) -> None:
         while True:
             await asyncio.sleep(self._wait())
-            try:
-                await self.check(self.sessions.values())
-            except Exception:  # of any kind: the other connections must still be checked
-                logger.exception("the sessions of open connections could not be checked")
+            await self._check_and_log(self.sessions.values())
+
+    async def _check_and_log(self, sessions: Iterable[_Watched]) -> None:
+        try:
+            await self.check(sessions)
+        except Exception:  # of any kind: the other connections must still be checked
+            logger.exception("the sessions of open connections could not be checked")
 
     def _wait(self) -> float:
         soonest = min((each.expires_at for each in self.sessions.values()), default=float("inf"))
@@ -127,6 +152,8 @@ class _InLoop:
             self.end(key)
         else:
             self.follow(key, successor)
+            if self.sessions.get(watched.key) is watched:  # it may have ended under its new id, too
+                await self._check_one(watched)
 
 
 class Connections:
@@ -143,6 +170,9 @@ class Connections:
         self.interval = interval
         self.loops: dict[asyncio.AbstractEventLoop, _InLoop] = {}
         """Empty while no connection was ever opened, so nothing is to be told."""
+        self.recent: deque[str] = deque(maxlen=RECENT)
+        """Keys that this process has ended or renamed, and principals that it has revoked, for connections that are
+        just being opened."""
 
     @property
     def count(self) -> int:
@@ -167,18 +197,24 @@ class Connections:
         for here in self._open_loops():
             self._post(here, here.follow, key, session_id)
 
-    async def check(self, principal: str) -> None:
-        """Ask the store now for the sessions of a principal."""
-        here = self.loops.get(asyncio.get_running_loop())
-        if here is not None:
-            await here.check([each for each in here.sessions.values() if each.principal == principal])
+    async def revoked(self, principal: str, keys: Collection[str]) -> None:
+        """Ask the store now for the sessions of a principal that this process has revoked.
+
+        `keys` are those that the store had under this principal: a login may be younger than a connection.
+        """
+        self.recent.extend([principal, *keys])
+        for here in self._open_loops():
+            if here.loop is asyncio.get_running_loop():
+                await here.check(here.of(principal, keys))
+            else:
+                self._post(here, here.check_of, principal, keys)
 
     def _open_loops(self) -> list[_InLoop]:
         for loop in [each for each in list(self.loops) if each.is_closed()]:
             self.loops.pop(loop, None)
         return list(self.loops.values())
 
-    def _post(self, here: _InLoop, call: Callable[..., None], *arguments: str) -> None:
+    def _post(self, here: _InLoop, call: Callable[..., None], *arguments: Any) -> None:
         """Call a function in its event loop: immediately if this loop is running."""
         try:
             if asyncio.get_running_loop() is here.loop:

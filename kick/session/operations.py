@@ -14,8 +14,9 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from kick.errors import KickError
-from kick.session.data.mapping import Contents, check_key
+from kick.session.data.mapping import check_key
 from kick.session.data.reserved import CLIENT_FIELD, LIFE_FIELD, OWED_FIELD
+from kick.session.data.typed import Contents
 from kick.session.data.values import encode
 from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailable
 from kick.session.events import Events, SessionEvent
@@ -272,11 +273,7 @@ class Operations:
                 now = self.now()
                 new = None if absolute is None else now + absolute
                 state.moved(new_id, new_key, answer, keep=keep, now=now, new_deadline=new)
-                if self.connections.loops:
-                    if leads_on:
-                        self.connections.renamed(old_key, new_id)
-                    else:
-                        self.connections.ended(old_key)
+                self._tell_connections(old_key, new_id if leads_on else None)
                 self.events.emit(SessionEvent.ROTATED if leads_on else SessionEvent.REGENERATED, new_key)
                 return
             if isinstance(answer, Superseded):
@@ -306,7 +303,7 @@ class Operations:
             elif answer and key is not None:
                 self.events.emit(SessionEvent.DESTROYED, key)
                 state.destroyed()
-                self.connections.ended(key)
+                self._tell_connections(key)
             else:
                 self.races.lose(state, Status.GONE)
         if state.rivals:
@@ -317,13 +314,27 @@ class Operations:
         key, ended = await ask_latest(key, lambda key: self.ask(self.store.destroy(key)))
         if not isinstance(ended, bool):  # too many rotations at once
             return False
-        self.connections.ended(key)
+        self._tell_connections(key)
         return ended
+
+    def _tell_connections(self, key: str, new_id: str | None = None) -> None:
+        """Tell open connections that their session has ended, or that it goes on under a new id."""
+        connections = self.connections
+        connections.recent.append(key)
+        if not connections.loops:
+            return
+        if new_id is None:
+            connections.ended(key)
+        else:
+            connections.renamed(key, new_id)
 
     async def revoke(self, principal: str, *, keep: str | None) -> int:
         """End all sessions of a principal except the one with the key `keep`; return the number of sessions ended."""
+        keys = []
+        if self.connections.loops:
+            keys = [key for key, _ in await self.ask(self.store.find(principal))]
         ended = await self.ask(self.store.revoke(principal, keep=keep))
-        await self.connections.check(principal)
+        await self.connections.revoked(principal, keys)
         return ended
 
     # Lifetime: an operation never revives a session or shortens its life (5.7)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+import asyncio
+from collections.abc import Callable, Collection, Iterator, MutableMapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
 from kick.errors import OfRequest
 from kick.session.csrf_token import digest_of, draw_token, masked
 from kick.session.data.flash import Flash
-from kick.session.data.mapping import SessionData
+from kick.session.data.mapping import DictLike, SessionData
 from kick.session.data.reserved import LIFE, Reserved
 from kick.session.ids import fingerprint
 from kick.session.operations import Operations
@@ -24,7 +25,7 @@ else:
     DataT = TypeVar("DataT", default=Any)
 
 
-class Session(OfRequest, MutableMapping[str, Any], Generic[DataT]):
+class Session(OfRequest, DictLike, Generic[DataT]):
     """The session of a request: `ctx.session`.
 
     | | |
@@ -291,15 +292,16 @@ class Session(OfRequest, MutableMapping[str, Any], Generic[DataT]):
         the session. The function is not called for a session that was never stored, or that this connection has
         destroyed itself.
         """
-        record = self._state.record
-        if record is None or self._state.status is not Status.STORED:
+        state, record = self._state, self._state.record
+        if record is None or state.status not in (Status.STORED, Status.GONE, Status.SUPERSEDED):
             return lambda: None
-        state = self._state
 
         def end() -> None:
             if state.status is not Status.DESTROYED:
                 call()
 
+        if state.status is not Status.STORED:  # it has ended before the connection was open
+            return asyncio.get_running_loop().call_soon(end).cancel
         return self._operations.connections.add(state.require_id(), record, end)
 
     # Mapping methods over `data`, for code that was written for Starlette's `request.session`
@@ -321,30 +323,6 @@ class Session(OfRequest, MutableMapping[str, Any], Generic[DataT]):
 
     def __contains__(self, key: object) -> bool:
         return key in self._mapping()
-
-    def __reversed__(self) -> Iterator[str]:
-        return reversed(list(self._mapping()))
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        return dict(self) == dict(other) if isinstance(other, Mapping) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]  # as a dict
-
-    def __or__(self, other: object) -> dict[str, Any]:
-        return {**self, **other} if isinstance(other, Mapping) else NotImplemented
-
-    def __ror__(self, other: object) -> dict[str, Any]:
-        return {**other, **self} if isinstance(other, Mapping) else NotImplemented
-
-    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # takes pairs too, as a dict does
-        self.update(other)
-        return self
-
-    def copy(self) -> dict[str, Any]:
-        """Return all values as a plain dict. Changes of this dict do not change the session."""
-        return dict(self)
 
     def popitem(self) -> tuple[str, Any]:
         """Remove the key that was set last; return it and its value."""

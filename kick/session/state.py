@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from kick.errors import OfRequest
 from kick.session.data.flash import Flash
-from kick.session.data.mapping import Contents, OpenContents, Refusal
+from kick.session.data.mapping import Refusal
 from kick.session.data.reserved import LIFE, LIFE_FIELD, Reserved
+from kick.session.data.typed import Contents, OpenContents
 from kick.session.errors import SessionClosed, SessionUnavailable
 from kick.session.ids import Claim, draw_id, key_of
 from kick.session.stores.base import KEEP, Change, Committed, Keep, Record
@@ -205,13 +206,17 @@ class SessionState(OfRequest):
         """The principal, stored or not yet."""
         if self.new_principal is not KEEP:
             return self.new_principal
+        return self._held_principal
+
+    @property
+    def _held_principal(self) -> str | None:
         return None if self.record is None else self.record.principal
 
     def set_principal(self, value: object) -> None:
         """Set the principal, which the next commit stores."""
         text = None if value is None else str(value)
-        held = None if self.record is None else self.record.principal
-        self.new_principal = KEEP if text == held else text
+        # One that is pending may be on its way to the store, so taking it back is a change, too.
+        self.new_principal = KEEP if text == self._held_principal and self.new_principal is KEEP else text
 
     @property
     def life(self) -> Mapping[str, Any]:
@@ -225,6 +230,8 @@ class SessionState(OfRequest):
         """Return all differences from the store; `None` if there are none."""
         contents, flash, reserved, principal = self.contents, self.flash, self.reserved, self.new_principal
         found = None if contents is None else contents.changes()
+        if principal is not KEEP and principal == self._held_principal:
+            principal = KEEP
         if found is None and flash is None and reserved is None and principal is KEEP:
             return None
         changed, dropped = found or ({}, [])

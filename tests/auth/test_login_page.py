@@ -8,7 +8,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from kick import Controller, Get, Module, Post, RequestContext, bootstrap
-from kick.auth import Authenticated, Identity, authentication, login, next_page
+from kick.auth import Authenticated, Identity, authentication, login, logout, next_page
 from kick.middleware import csrf
 from kick.session import session
 from tests.auth.support import SECRET
@@ -21,7 +21,13 @@ class Site:
     @Authenticated(login_page="/login")
     @Get("/orders")
     async def orders(self, ctx: RequestContext, who: Identity) -> Any:
-        return ctx.html(f"<p id=who>{who.user_id} sees {ctx.query['tab']}</p>")
+        leave = "<form method=post action=/logout><button>Out</button></form>"
+        return ctx.html(f"<p id=who>{who.user_id} sees {ctx.query['tab']}</p>{leave}")
+
+    @Post("/logout")
+    async def log_out(self, ctx: RequestContext) -> Any:
+        await logout(ctx)
+        return ctx.redirect("/login")
 
     @Get("/login")
     async def form(self, ctx: RequestContext) -> Any:
@@ -45,3 +51,18 @@ def test_a_person_is_asked_to_log_in_and_goes_on_to_where_they_wanted(browser: C
         assert browser.execute_async_script(status) == 200
         browser.delete_all_cookies()
         assert browser.execute_async_script(status) == 401
+
+
+def test_after_the_logout_the_back_button_shows_nothing(browser: Chrome, serve: Serve) -> None:
+    layers = [session(SECRET, save_uninitialized=False), authentication(), csrf()]
+    with serve(bootstrap([Module("site", controllers=[Site])], layers)) as url:
+        browser.get(f"{url}/orders?tab=open")
+        browser.find_element(By.TAG_NAME, "button").click()
+        wait_until(lambda: browser.find_elements(By.ID, "who"), "the page")
+        browser.get(f"{url}/orders?tab=open")  # a page that sends no cookie
+        browser.find_element(By.TAG_NAME, "button").click()
+        wait_until(lambda: browser.current_url == f"{url}/login", "the login")
+        browser.back()
+        wait_until(lambda: browser.current_url != f"{url}/login", "the page before")
+        assert browser.current_url.startswith(f"{url}/login?next=")
+        assert "ada sees" not in browser.page_source

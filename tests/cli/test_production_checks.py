@@ -91,7 +91,8 @@ def test_the_fix_works(code: str, project: Path) -> None:
 
 
 def test_every_weakness_is_here() -> None:
-    assert set(codes_in("cli/production_checks.py")) == FIXES.keys()
+    shared = {"session-store-not-shared"}  # its fix is tested with the mistakes of `kick start`
+    assert set(codes_in("cli/production_checks.py")) - shared == FIXES.keys()
 
 
 def test_all_weaknesses_are_listed_and_force_serves_all_the_same(project: Path) -> None:
@@ -107,7 +108,7 @@ def test_all_weaknesses_are_listed_and_force_serves_all_the_same(project: Path) 
 
 
 def test_outside_of_production_only_what_cannot_work_is_refused(project: Path) -> None:
-    weak = {"SESSION_SECRET": "x" * 40, "KICK_ENV": "staging"}
+    weak = {"SESSION_SECRET": "x" * 40, "KICK_ENV": "test"}
     serves(project, **weak)
     run = kick("start", "--workers", "2", cwd=project, **weak)
     assert run.returncode == 1

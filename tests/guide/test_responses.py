@@ -60,3 +60,4 @@ def test_a_mail_is_sent_afterwards() -> None:
     with TestClient(app) as client:
         assert client.post("/people", json={"email": "ada@example.com"}).status_code == 201
         assert app.container.instance(names["Mailer"]).sent == ["ada@example.com"]
+        assert names["Journal"].lines == ["ada@example.com", "committed"]

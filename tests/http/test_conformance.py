@@ -501,7 +501,7 @@ def test_an_empty_response_leaves_the_connection_usable(wire: Wire, target: str)
 
 def test_an_error_is_opaque(wire: Wire) -> None:
     reply = wire.ask("/fails")
-    assert problem(reply)["detail"] == "The server made a mistake; it has been noted."
+    assert problem(reply)["detail"] == "The server had an unexpected error, which was logged."
     assert b"secret" not in reply.body
 
 

@@ -17,6 +17,17 @@ from kick.telemetry import Metrics
 from tests.session.harness import SECRET
 
 
+class Unit:
+    """Something that each request has."""
+
+
+async def unit_of_work(ctx: RequestContext) -> AsyncIterator[Unit]:
+    yield Unit()
+
+
+async def record(unit: Unit) -> None: ...
+
+
 @Controller("")
 class Page:
     @Get("/plain")
@@ -33,6 +44,19 @@ class Page:
     async def session(self, ctx: RequestContext) -> int:
         ctx.session.data["n"] = n = ctx.session.data.get("n", 0) + 1
         return n
+
+    @Get("/unit")
+    async def unit(self, unit: Unit, ctx: RequestContext) -> str:
+        ctx.background(record)
+        return ctx.path
+
+    @Get("/unit/stream")
+    async def unit_stream(self, ctx: RequestContext, unit: Unit) -> Any:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield str(unit).encode()
+            ctx.background(record)
+
+        return ctx.stream(chunks())
 
     @Get("/fails")
     async def fails(self) -> None:
@@ -75,13 +99,13 @@ class Connection:
 
 
 def plain() -> App:
-    return bootstrap([Module("page", controllers=[Page])], [session(SECRET)])
+    return bootstrap([Module("page", controllers=[Page], providers=[unit_of_work])], [session(SECRET)])
 
 
 def observed() -> App:
     log = AccessLog("json", write=lambda _: None)
     layers = [request_id(), security_headers(), cors(allow_origins=["https://a.example"]), compression()]
-    modules = [Module("page", controllers=[Page]), Metrics()]
+    modules = [Module("page", controllers=[Page], providers=[unit_of_work]), Metrics()]
     return bootstrap(modules, [*layers, cookie_parser(), session(SECRET)], access_log=log, trusted_proxies=1)
 
 
@@ -95,7 +119,7 @@ def without_collector() -> Iterator[None]:
 
 @pytest.mark.usefixtures("without_collector")
 @pytest.mark.parametrize("make", [plain, observed])
-@pytest.mark.parametrize("path", ["/plain", "/context", "/session", "/stream", "/nowhere"])
+@pytest.mark.parametrize("path", ["/plain", "/context", "/session", "/stream", "/unit", "/unit/stream", "/nowhere"])
 async def test_nothing_of_a_request_is_left(make: Callable[[], App], path: str) -> None:
     app = make()
     left: list[weakref.ref[Connection]] = []

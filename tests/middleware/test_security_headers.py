@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from selenium.webdriver import Chrome
+from selenium.webdriver.support.wait import WebDriverWait
 from starlette.types import Receive, Scope, Send
 
 from kick import App, Controller, Get, Module, RequestContext, Response, Use, bootstrap
@@ -23,11 +24,14 @@ NAMES = (
     "content-security-policy",
     "content-security-policy-report-only",
     "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
     "permissions-policy",
     "referrer-policy",
     "strict-transport-security",
     "x-content-type-options",
 )
+EVERYWHERE = {"x-content-type-options": "nosniff", "cross-origin-resource-policy": "same-origin"}
+NOTHING = "default-src 'none'; frame-ancestors 'none'"
 DOCUMENT = {"content-security-policy", "cross-origin-opener-policy", "permissions-policy", "referrer-policy"}
 
 KEPT = Response("<p>kept</p>", media_type="text/html")
@@ -103,14 +107,46 @@ def security(answer: Answer) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("target", ["/x/json", "/x/missing", "/x/broken", "/x/nothing", "/nowhere"])
-async def test_what_is_no_document_gets_the_short_set(target: str) -> None:
-    assert security(await ask(app(), target)) == {"x-content-type-options": "nosniff"}
+async def test_data_has_a_policy_that_allows_nothing(target: str) -> None:
+    assert security(await ask(app(), target)) == {**EVERYWHERE, "content-security-policy": NOTHING}
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/ld+json; charset=utf-8", "APPLICATION/JSON", None])
+async def test_so_has_data_of_other_types_and_a_redirect(media_type: str | None) -> None:
+    @Controller("/y")
+    class YController:
+        @Get()
+        async def show(self) -> Response:
+            return Response("1", media_type=media_type)
+
+        @Get("/away")
+        async def away(self, ctx: RequestContext) -> Response:
+            return ctx.redirect("/y")
+
+    for target in ("/y", "/y/away"):
+        found = security(await ask(app_of(YController, middleware=[security_headers()]), target))
+        assert found == {**EVERYWHERE, "content-security-policy": NOTHING}
+        without = security(await ask(app_of(YController, middleware=[security_headers(csp=None)]), target))
+        assert without == EVERYWHERE
+
+
+@pytest.mark.parametrize("media_type", ["text/javascript", "text/css", "image/png", "application/pdf", "video/mp4"])
+async def test_what_pages_are_made_of_has_none(media_type: str) -> None:
+    """The policy of a script holds for the worker that it becomes, that of a PDF for its viewer."""
+
+    @Controller("/y")
+    class YController:
+        @Get()
+        async def show(self) -> Response:
+            return Response("1", media_type=media_type)
+
+    assert security(await ask(app_of(YController, middleware=[security_headers()]), "/y")) == EVERYWHERE
 
 
 @pytest.mark.parametrize("target", ["/x/page", "/x/svg", "/x/feed", "/x/kept", "/x/nonce"])
 async def test_documents_get_all(target: str) -> None:
     found = security(await ask(app(), target))
-    assert set(found) == DOCUMENT | {"x-content-type-options"}
+    assert set(found) == DOCUMENT | set(EVERYWHERE)
     assert "frame-ancestors 'none'" in found["content-security-policy"]
 
 
@@ -130,8 +166,11 @@ async def test_what_a_mounted_application_says_stays() -> None:
         )
 
     application = bootstrap([Module("old", mounts={"/old": mounted})], [security_headers()])
-    assert security(await ask(application, "/old", scheme="https")) == own
-    assert set(security(await ask(application, "/old/x", scheme="https"))) == set(own)
+    assert security(await ask(application, "/old", scheme="https")) == {
+        **own,
+        "cross-origin-resource-policy": "same-origin",
+    }
+    assert set(security(await ask(application, "/old/x", scheme="https"))) == set(own) | set(EVERYWHERE)
 
 
 async def test_a_response_that_is_kept_does_not_collect_headers() -> None:
@@ -151,7 +190,7 @@ async def test_what_the_handler_set_stays() -> None:
 
 async def test_a_route_may_do_without_or_have_its_own() -> None:
     assert security(await ask(app(), "/x/off")) == {}
-    assert security(await ask(app(), "/x/other")) == {"x-content-type-options": "nosniff"}
+    assert security(await ask(app(), "/x/other")) == {**EVERYWHERE, "content-security-policy": NOTHING}
 
 
 async def test_a_route_may_have_them_alone() -> None:
@@ -203,6 +242,8 @@ async def test_a_policy_may_be_reported_only() -> None:
         ({"referrer_policy": "same-origin"}, "referrer-policy", "same-origin"),
         ({"referrer_policy": None}, "referrer-policy", None),
         ({"opener_policy": None}, "cross-origin-opener-policy", None),
+        ({"resource_policy": "same-site"}, "cross-origin-resource-policy", "same-site"),
+        ({"resource_policy": None}, "cross-origin-resource-policy", None),
         ({"permissions": None}, "permissions-policy", None),
         ({"csp": None}, "content-security-policy", None),
         ({"no_sniff": False}, "x-content-type-options", None),
@@ -322,3 +363,34 @@ def test_a_browser_runs_the_script_with_the_nonce_and_no_other(browser: Chrome, 
         browser.get(f"{url}/frame")
         browser.switch_to.frame(0)
         assert "Hello" not in browser.page_source
+
+
+PIXEL = "<svg xmlns='http://www.w3.org/2000/svg' width='7' height='7'/>"
+
+
+@pytest.mark.parametrize(("policy", "loads"), [("same-origin", False), ("cross-origin", True), (None, True)])
+def test_a_page_of_another_origin_embeds_no_picture(
+    browser: Chrome, serve: Serve, policy: str | None, loads: bool
+) -> None:
+    """A picture that needs a login must not tell another page whether its visitor is logged in."""
+
+    @Controller()
+    class PictureController:
+        @Get("/pixel")
+        async def pixel(self) -> Response:
+            return Response(PIXEL, media_type="image/svg+xml")
+
+        @Get("/page")
+        async def page(self, ctx: RequestContext) -> Response:
+            return ctx.html(f"<!doctype html><img src='{ctx.query['src']}'>")
+
+    def width(page: str, picture: str) -> int:
+        browser.get(f"{page}/page?src={picture}/pixel")
+        WebDriverWait(browser, 30).until(lambda _: browser.execute_script("return document.images[0].complete"))
+        found: int = browser.execute_script("return document.images[0].naturalWidth")
+        return found
+
+    app = app_of(PictureController, middleware=[security_headers(resource_policy=policy, csp=None)])
+    with serve(app) as mine, serve(app) as other:
+        assert width(mine, mine) == 7
+        assert width(other, mine) == (7 if loads else 0)

@@ -20,7 +20,9 @@ from kick.session import SessionClosed, SessionMiddleware, session
 from kick.session.ids import draw_successor, forward_to_id, key_of
 from kick.session.open_connections import Connections
 from kick.session.stores.base import Record, Superseded
-from tests.session.conftest import make_store
+from kick.session.stores.custom import BasicStore
+from kick.session.stores.url import open_store
+from tests.session.conftest import DictStore, url_of
 from tests.session.harness import SECRET, calls_to
 
 QUICKLY = 20.0
@@ -50,6 +52,24 @@ class Site:
         for info in await sessions.of(7):
             await sessions.end(info)
 
+    @Post("/begin")
+    async def begin(self, ctx: RequestContext) -> None:
+        ctx.session["begun"] = True
+
+    @Post("/claim")
+    async def claim(self, ctx: RequestContext) -> None:
+        ctx.session.principal = 7
+
+    @Get("/late-events")
+    async def late_events(self, ctx: RequestContext) -> Any:
+        await ctx.scope["meanwhile"](ctx.session)
+        return await self.events(ctx)
+
+    @WebSocket("/late-socket")
+    async def late_socket(self, socket: Socket[str, str]) -> None:
+        await socket.context.scope["meanwhile"](socket.session)
+        await self.socket(socket)
+
     @Get("/events")
     async def events(self, ctx: RequestContext) -> Any:
         async def ticks() -> AsyncIterator[str]:
@@ -66,12 +86,17 @@ class Site:
 
 
 async def starlette_socket(socket: Any) -> None:
+    if "meanwhile" in socket.scope:
+        await socket.scope["meanwhile"](socket.session)
     await socket.accept()
     async for message in socket.iter_text():
         await socket.send_text(message)
 
 
 async def starlette_events(request: Request) -> StreamingResponse:
+    if "meanwhile" in request.scope:
+        await request.scope["meanwhile"](request.session)
+
     async def ticks() -> AsyncIterator[str]:
         yield "data: begun\n\n"
         await anyio.sleep_forever()
@@ -100,7 +125,9 @@ def starlette_app(store: Any, **options: Any) -> Any:
         Route("/in", starlette_in, methods=["POST"]),
         Route("/act/{verb}", starlette_act, methods=["POST"]),
         Route("/events", starlette_events),
+        Route("/late-events", starlette_events),
         WebSocketRoute("/socket", starlette_socket),
+        WebSocketRoute("/late-socket", starlette_socket),
     ]
     return SessionMiddleware(Starlette(routes=routes), SECRET, store=store, save_uninitialized=False, **options)
 
@@ -138,9 +165,12 @@ class Client:
             if name == b"set-cookie":
                 self.cookie = value.partition(b";")[0]
 
-    def open(self, path: str) -> Opened:
+    def open(self, path: str, *, meanwhile: Any = None) -> Opened:
+        """Open a connection; `meanwhile(session)` is awaited before it is open."""
         kind = "http" if path == "/events" else "websocket"
-        return Opened(self.app, self.scope(kind, path, "GET"))
+        if meanwhile is None:
+            return Opened(self.app, self.scope(kind, path, "GET"))
+        return Opened(self.app, {**self.scope(kind, f"/late-{path[1:]}", "GET"), "meanwhile": meanwhile})
 
 
 class Opened:
@@ -253,13 +283,15 @@ class TestInTheSameProcess:
 
 @pytest.mark.parametrize("path", ["/socket", "/events"])
 class TestElsewhere:
-    """Two applications, as in two processes, with one store."""
+    """Two applications with a store each, as in two processes: what both use is the file or the server."""
 
-    @pytest.fixture(params=["memory", "sqlite", "redis"])
+    @pytest.fixture(params=["sqlite", "redis", "cluster", "sentinel"])
     async def two(self, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Client, Client]]:
-        store = make_store(request.param, request)
-        yield Client(kick_app(store, session_check=0.2)), Client(kick_app(store, session_check=0.2))
-        await store.aclose()
+        url = url_of(request.param, request)
+        stores = [open_store(url, timeout=30) for _ in range(2)]
+        yield Client(kick_app(stores[0], session_check=0.2)), Client(kick_app(stores[1], session_check=0.2))
+        for store in stores:
+            await store.aclose()
 
     @pytest.mark.parametrize("way", ["/act/destroy", "/act/regenerate", "/revoke", "/end"])
     async def test_it_ends_within_the_time_of_a_check(self, two: Any, path: str, way: str) -> None:
@@ -292,12 +324,108 @@ class TestElsewhere:
         await mine.leave()
 
 
+@pytest.mark.parametrize("path", ["/socket", "/events"])
+@pytest.mark.parametrize("way", ["/act/destroy", "/act/regenerate"])
+async def test_over_a_custom_store_it_ends_within_the_time_of_a_check(path: str, way: str) -> None:
+    rows = DictStore()
+    here, there = (Client(kick_app(BasicStore(rows), session_check=0.2)) for _ in range(2))
+    await here.post("/in")
+    there.cookie = here.cookie
+    opened = await here.open(path).begun()
+    await there.post(way)
+    assert has_ended(path, await opened.ended())
+
+
 async def test_revoke_in_the_same_process_asks_at_once(atomic_store: Any) -> None:
     client = Client(kick_app(atomic_store, session_check=3600))
     await client.post("/in")
     opened = await client.open("/socket").begun()
     await client.post("/revoke")
     assert has_ended("/socket", await opened.ended())
+
+
+@pytest.mark.parametrize("path", ["/socket", "/events"])
+class TestWhatHappensAtOnce:
+    """With a check once an hour, so that nothing is found by it."""
+
+    async def test_revoke_reaches_a_user_who_has_logged_in_since(self, atomic_store: Any, path: str) -> None:
+        client = Client(kick_app(atomic_store, session_check=3600))
+        await client.post("/begin")
+        opened = await client.open(path).begun()
+        await client.post("/claim")
+        await client.post("/revoke")
+        assert has_ended(path, await opened.ended())
+
+    @pytest.mark.parametrize("kind", ["sqlite", "redis"])
+    async def test_revoke_reaches_a_user_whom_another_process_has_logged_in(
+        self, kind: str, path: str, request: pytest.FixtureRequest
+    ) -> None:
+        url = url_of(kind, request)
+        stores = [open_store(url, timeout=30) for _ in range(2)]
+        here, there = (Client(kick_app(store, session_check=3600)) for store in stores)
+        await here.post("/begin")
+        there.cookie = here.cookie
+        opened = await here.open(path).begun()
+        await there.post("/claim")
+        await here.post("/revoke")
+        assert has_ended(path, await opened.ended())
+        for store in stores:
+            await store.aclose()
+
+    @pytest.mark.parametrize("way", ["/act/destroy", "/act/regenerate", "/revoke", "/end", "/claim /revoke"])
+    async def test_a_session_that_ends_while_the_connection_opens(self, atomic_store: Any, path: str, way: str) -> None:
+        client = Client(kick_app(atomic_store, session_check=3600))
+        await client.post("/begin" if "claim" in way else "/in")
+        other = Client(client.app)
+        other.cookie = client.cookie
+
+        async def meanwhile(_: Any) -> None:
+            for step in way.split():
+                await other.post(step)
+
+        opened = client.open(path, meanwhile=meanwhile)
+        assert has_ended(path, await opened.ended())
+
+    @pytest.mark.parametrize("saves", [False, True])
+    async def test_a_session_that_ends_while_a_connection_of_another_framework_opens(
+        self, store: Any, path: str, saves: bool
+    ) -> None:
+        client = Client(starlette_app(store, session_check=3600))
+        await client.post("/in")
+        other = Client(client.app)
+        other.cookie = client.cookie
+
+        async def meanwhile(session: Any) -> None:
+            await other.post("/act/destroy")
+            if saves:
+                assert not await session.save()
+
+        assert has_ended(path, await client.open(path, meanwhile=meanwhile).ended())
+
+    async def test_a_rotation_while_the_connection_opens_is_followed(self, store: Any, path: str) -> None:
+        client = Client(kick_app(store, session_check=3600))
+        await client.post("/in")
+        other = Client(client.app)
+        other.cookie = client.cookie
+        opened = await client.open(path, meanwhile=lambda _: other.post("/act/rotate")).begun()
+        if path == "/socket":
+            await opened.echo()
+        assert not opened.task.done()
+        await other.post("/act/destroy")
+        assert has_ended(path, await opened.ended())
+
+    async def test_who_finds_out_before_the_connection_is_open(self, store: Any, path: str) -> None:
+        client = Client(kick_app(store, session_check=3600))
+        await client.post("/in")
+        other = Client(client.app)
+        other.cookie = client.cookie
+
+        async def meanwhile(session: Any) -> None:
+            await other.post("/act/destroy")
+            assert not await session.save()
+
+        opened = client.open(path, meanwhile=meanwhile)
+        assert has_ended(path, await opened.ended())
 
 
 async def test_an_outage_ends_nothing(store: Any) -> None:
@@ -398,7 +526,7 @@ class TestTheRegistry:
         connections, record = self.make({key_of("a" * 36): answer})
         told: list[int] = []
         connections.add("a" * 36, record, lambda: told.append(1))
-        checking = asyncio.ensure_future(connections.check("7"))
+        checking = asyncio.ensure_future(connections.revoked("7", []))
         for _ in range(5):  # until the store has been asked
             await asyncio.sleep(0)
         new = draw_successor("a" * 36)

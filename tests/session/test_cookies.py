@@ -314,6 +314,44 @@ async def test_a_response_that_read_the_session_varies_by_cookie(browser: Browse
     assert answer.all("cache-control") == []
 
 
+async def log_in(browser: Browser) -> None:
+    def act(session: Any) -> None:
+        session.principal = 7
+
+    await browser.visit(act)
+
+
+async def test_a_response_for_a_logged_in_user_is_not_stored(browser: Browser) -> None:
+    """Or the back button would show it after the logout."""
+    await log_in(browser)
+    answer = await browser.visit(lambda session: session.principal)
+    assert answer.all("cache-control") == ["no-store"]
+    anonymous = await browser.visit(lambda ctx: ctx.path, wants_context=True)
+    assert anonymous.all("cache-control") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cache-control", "private, max-age=60"),
+        ("cache-control", "no-cache"),
+        ("etag", '"1"'),
+        ("last-modified", "Mon, 02 Nov 2026 00:00:00 GMT"),
+    ],
+)
+async def test_unless_it_says_how_it_is_stored(browser: Browser, name: str, value: str) -> None:
+    await log_in(browser)
+
+    def act(ctx: Any) -> Any:
+        assert ctx.session.principal == "7"
+        response = ctx.json({})
+        response.headers[name] = value
+        return response
+
+    answer = await browser.visit(act, wants_context=True)
+    assert answer.all("cache-control") == ([value] if name == "cache-control" else [])
+
+
 async def test_a_response_that_did_not_is_left_alone(site: Site, browser: Browser) -> None:
     await login(browser)
     answer = await browser.visit(lambda ctx: ctx.path, wants_context=True)

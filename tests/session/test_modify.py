@@ -281,6 +281,48 @@ class TestReload:
         assert (await browser.visit(act)).value == (2, 0)
 
 
+async def while_saving(store: Any, session: Any, act: Any) -> None:
+    """Do something while a save has sent its write and has no answer yet."""
+    under_way, go_on = asyncio.Event(), asyncio.Event()
+    kept = {name: getattr(store, name) for name in ("create", "commit")}
+
+    def slowed(write: Any) -> Any:
+        async def slow(*given: Any, **options: Any) -> Any:
+            answer = await write(*given, **options)
+            under_way.set()
+            await go_on.wait()
+            return answer
+
+        return slow
+
+    for name, write in kept.items():
+        setattr(store, name, slowed(write))
+    saving = asyncio.ensure_future(session.save())
+    await under_way.wait()
+    act()
+    go_on.set()
+    assert await saving
+    for name, write in kept.items():
+        setattr(store, name, write)
+
+
+def remove_everything(session: Any) -> None:
+    session.clear()
+    session.flash.pop("status")
+    session.reserved.remove("shop.x")
+    session.principal = None
+
+
+REMOVALS = {
+    "del": lambda session: session.__delitem__("a"),
+    "pop": lambda session: session.pop("a"),
+    "clear": lambda session: session.clear(),
+    "replaced": lambda session: setattr(session, "data", {"c": 1}),
+    "popitem": lambda session: [session.popitem(), session.popitem()],
+    "everything": remove_everything,
+}
+
+
 class TestSave:
     async def test_what_is_written_while_a_save_is_under_way_is_saved_afterwards(self, store: Any) -> None:
         _, browser = await begun(store)
@@ -307,6 +349,80 @@ class TestSave:
             lambda session: (session["a"], session["b"], session.principal, session.flash.pop("status"))
         )
         assert answer.value == (1, 2, "2", "Saved")
+
+    @pytest.mark.parametrize("removal", REMOVALS)
+    @pytest.mark.parametrize("begins", [False, True])
+    async def test_what_is_removed_while_a_save_is_under_way_is_removed(
+        self, store: Any, removal: str, begins: bool
+    ) -> None:
+        browser = Browser(Site(store)) if begins else (await begun(store))[1]
+
+        async def act(session: Any) -> None:
+            session.data.update(a=1, b=[2])
+            session.flash["status"], session.reserved["shop.x"], session.principal = "Saved", 3, 7
+            await while_saving(store, session, lambda: REMOVALS[removal](session))
+            assert "a" not in session
+
+        assert (await browser.visit(act)).error is None
+        kept = [2] if removal in ("del", "pop") else None
+        assert (await browser.visit(lambda session: (session.get("a"), session.get("b")))).value == (None, kept)
+        if removal == "everything":
+            answer = await browser.visit(
+                lambda session: (dict(session), session.flash.pop("status"), session.reserved.get("shop.x"))
+            )
+            assert (answer.value, (await browser.visit(lambda session: session.principal)).value) == (
+                ({}, None, None),
+                None,
+            )
+
+    async def test_what_is_set_again_while_a_save_is_under_way_is_there(self, store: Any) -> None:
+        _, browser = await begun(store)
+
+        async def act(session: Any) -> None:
+            session["a"] = 1
+
+            def again() -> None:
+                del session["a"]
+                session["a"] = 2
+
+            await while_saving(store, session, again)
+
+        await browser.visit(act)
+        assert (await browser.data())["a"] == 2
+
+    async def test_a_key_that_was_never_stored_leaves_no_trace_when_it_is_removed(self, store: Any) -> None:
+        _, browser = await begun(store)
+
+        def act(session: Any) -> None:
+            session["a"] = 1
+            del session["a"]
+            session["b"] = 1
+            session.clear()
+            session["there"] = True
+            session.principal = 7
+            session.principal = None
+            session.flash["status"] = "Saved"
+            session.flash.pop("status")
+
+        calls = calls_to(store)
+        assert (await browser.visit(act)).cookies == []
+        assert calls == ["load"]
+
+    async def test_typed_fields_that_are_reset_while_a_save_is_under_way_are_reset(self, store: Any) -> None:
+        browser = Browser(Site(store, data=Shop))
+
+        async def act(session: Any) -> None:
+            session.data.n, session["beside"] = 5, 1
+
+            def reset() -> None:
+                session.data.n = 0
+                del session["beside"]
+
+            await while_saving(store, session, reset)
+
+        await browser.visit(act)
+        answer = await browser.visit(lambda session: (session.data.n, "beside" in session))
+        assert answer.value == (0, False)
 
     async def test_it_says_that_an_ended_session_is_not_there_even_if_nothing_changed(self, store: Any) -> None:
         _, browser = await begun(store)

@@ -63,7 +63,20 @@ def test_cookie_options_can_be_a_mapping_or_an_object() -> None:
     assert as_mapping.issue("i" * 36, 1) == as_object.issue("i" * 36, 1)
 
 
-@pytest.mark.parametrize(("environment", "secure"), [("production", True), ("development", False), (None, False)])
+@pytest.mark.parametrize(
+    ("environment", "secure"),
+    [
+        ("production", True),
+        ("development", False),
+        ("test", False),
+        (" Test ", False),
+        (None, True),
+        ("", True),
+        ("staging", True),
+        ("dev", True),
+        ("testing", True),
+    ],
+)
 def test_secure_follows_the_environment(monkeypatch: pytest.MonkeyPatch, environment: str | None, secure: bool) -> None:
     monkeypatch.delenv("KICK_ENV", raising=False)
     if environment is not None:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
-from litestar import Litestar
+from litestar import Litestar, WebSocket, websocket
 from litestar import Request as LitestarRequest
 from litestar import get as litestar_get
 from litestar import post as litestar_post
@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from kick import Controller, Module, RequestContext, bootstrap
 from kick.http import Get
@@ -545,6 +546,77 @@ async def clear_and_fail(request: LitestarRequest[Any, Any, Any]) -> None:
 @litestar_get("/me")
 async def litestar_me(request: LitestarRequest[Any, Any, Any]) -> Any:
     return {"session": request.session, "same": dict(request.session)}
+
+
+@websocket("/socket")
+async def litestar_socket(socket: WebSocket[Any, Any, Any]) -> None:
+    """Do what the query says, before and after the acceptance."""
+    for moment in ("before", "after"):
+        match socket.query_params.get(moment):
+            case "set":
+                socket.set_session({"user": 9, "when": moment})
+            case "clear":
+                socket.clear_session()
+            case "wrong":
+                socket.set_session(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        if moment == "before":
+            await socket.accept()
+    if socket.query_params.get("sends"):
+        await socket.send_text("done")
+    await socket.close()
+
+
+class TestLitestarSockets:
+    @pytest.fixture
+    def client(self, watched: Watched) -> Iterator[TestClient]:
+        layer = DefineMiddleware(cast(Any, SessionMiddleware), store=watched.store, **OPTIONS)
+        app: Any = Litestar([set_whole, litestar_socket, litestar_me], middleware=[layer])
+        with TestClient(app) as client:
+            client.post("/set", json={"user": 7})
+            yield client
+            assert client.portal is not None
+            client.portal.call(watched.store.aclose)
+
+    def visit(self, client: TestClient, **query: str) -> tuple[dict[str, str], int]:
+        """Return the headers of the acceptance and the code of the closing."""
+        with client.websocket_connect("/socket", params=query) as socket:
+            headers = {name.decode(): value.decode() for name, value in socket.extra_headers or ()}
+            while (message := socket.receive())["type"] != "websocket.close":
+                pass
+        return headers, message["code"]
+
+    @pytest.mark.parametrize("sends", ["", "yes"])
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    def test_set_session_is_the_data(self, client: TestClient, moment: str, sends: str) -> None:
+        self.visit(client, **{moment: "set"}, sends=sends)
+        assert client.get("/me").json()["session"] == {"user": 9, "when": moment}
+
+    @pytest.mark.parametrize("sends", ["", "yes"])
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    def test_clear_session_is_a_logout(self, client: TestClient, moment: str, sends: str) -> None:
+        cookie = {"cookie": f"kick.sid={client.cookies['kick.sid']}"}
+        headers, _ = self.visit(client, **{moment: "clear"}, sends=sends)
+        assert ("Max-Age=0" in headers.get("set-cookie", "")) is (moment == "before")
+        client.cookies.clear()
+        assert client.get("/me", headers=cookie).json()["session"] == {}
+
+    def test_a_session_that_begins_there_is_stored_and_its_cookie_sent(self, client: TestClient) -> None:
+        client.cookies.clear()
+        headers, code = self.visit(client, before="set")
+        assert code == 1000
+        cookie = headers["set-cookie"].partition(";")[0]
+        assert client.get("/me", headers={"cookie": cookie}).json()["session"] == {"user": 9, "when": "before"}
+
+    def test_after_the_acceptance_no_session_begins(self, client: TestClient) -> None:
+        client.cookies.clear()
+        assert self.visit(client, after="set")[1] != 1000
+        assert self.visit(client, after="clear")[1] == 1000
+
+    def test_what_holds_no_data_is_an_error_and_changes_nothing(self, client: TestClient) -> None:
+        with pytest.raises(WebSocketDisconnect):
+            self.visit(client, before="wrong")
+        assert self.visit(client, after="wrong")[1] != 1000
+        assert client.get("/me").json()["session"] == {"user": 7}
 
 
 class TestLitestar:

@@ -9,8 +9,8 @@ from typing import Final
 import click
 
 from kick.cli import terminal
-from kick.cli.errors import unknown_shell
 from kick.cli.options import trace_option
+from kick.errors import KickError
 
 VARIABLE: Final = "_KICK_COMPLETE"
 """The environment variable with which the script of a shell asks `kick` for completions."""
@@ -51,5 +51,10 @@ def script(shell: str) -> str:
 def _own_shell() -> str:
     name = PurePath(os.environ.get("SHELL", "")).name
     if name not in SHELLS:
-        raise unknown_shell(name)
+        said = f"SHELL says {name!r}" if name else "SHELL is not set"
+        raise KickError(
+            "shell-unknown",
+            cause=f"There is completion for bash, zsh and fish, and {said}.",
+            fix="Name the shell: `kick completion bash`.",
+        )
     return name

@@ -76,9 +76,7 @@ async def _asked(app: Any) -> list[Finding]:
     except KickError as error:
         return [Finding(Severity.ERROR, error)]
     except Exception as error:  # noqa: BLE001  # a provider of the user may raise anything
-        failed = start_failed(error)
-        failed.__cause__ = error
-        return [Finding(Severity.ERROR, failed)]
+        return [Finding(Severity.ERROR, start_failed(error))]
     finally:
         await app.aclose()
 
@@ -127,4 +125,4 @@ def _environment() -> dict[str, str]:
 
 
 def _counted(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'s' * (number != 1)}"
+    return terminal.counted(number, noun) if number else f"no {noun}s"

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import platform
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from kick.cli import terminal
-from kick.cli.env_file import enter
-from kick.cli.error_report import show_warnings
 from kick.cli.options import target_argument
-from kick.cli.target import find_target, load_app
+from kick.cli.target import open_app
 
 if TYPE_CHECKING:
     from kick.app import App
@@ -38,11 +35,8 @@ def command(target: str | None, as_json: bool) -> None:
       $ kick info
       $ kick info shop.main:app --json
     """
-    folder = Path.cwd()
-    show_warnings()
-    enter(folder, "development")
-    found = find_target(target, folder)
-    described = {"application": str(found), "versions": versions(), **_described(load_app(found, folder))}
+    found, app = open_app(target)
+    described = {"application": str(found), "versions": versions(), **_described(app)}
     terminal.say(json.dumps(described, indent=2) if as_json else _as_text(described))
 
 

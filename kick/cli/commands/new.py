@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,7 +52,7 @@ def command(name: str, template: str | None, store: str | None, git: bool, yes: 
     kick = provenance()
     folder = Path.cwd() / name
     check_folder(folder)
-    asks = not yes and _in_terminal()
+    asks = not yes and terminal.is_interactive()
     template = template or _choose("template", "Which template?", _abouts(TEMPLATES), TEMPLATE, asks=asks)
     store = store or _choose("sessions", "Where are sessions stored?", _abouts(SESSIONS), STORE, asks=asks)
     contents = contents_of(name, template, store, kick=kick)
@@ -63,10 +62,6 @@ def command(name: str, template: str | None, store: str | None, git: bool, yes: 
     write_project(folder, contents)
     repository = git and make_repository(folder)
     terminal.say(_made(name, sorted(contents), template, store, repository=repository))
-
-
-def _in_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _abouts(choices: Mapping[str, object]) -> dict[str, str]:
@@ -91,8 +86,7 @@ def _planned(name: str, contents: Mapping[str, str | bytes]) -> str:
 def _size(content: str | bytes) -> str:
     if isinstance(content, bytes):
         return f"{len(content) // 1024} KiB"
-    count = content.count("\n")
-    return f"{count} line{'s' * (count != 1)}"
+    return terminal.counted(content.count("\n"), "line")
 
 
 def _made(name: str, paths: list[str], template: str, store: str, *, repository: bool) -> str:
@@ -139,6 +133,6 @@ def _top_level(paths: list[str]) -> dict[str, str]:
     folders = Counter(path.partition("/")[0] + "/" for path in paths if "/" in path)
     files = [path for path in paths if "/" not in path]
     return {
-        **{folder: notes.get(folder, f"{count} file{'s' * (count != 1)}") for folder, count in folders.items()},
+        **{folder: notes.get(folder, terminal.counted(count, "file")) for folder, count in folders.items()},
         **{file: notes.get(file, "") for file in files},
     }

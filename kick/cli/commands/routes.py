@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kick.cli import terminal
-from kick.cli.env_file import enter
-from kick.cli.error_report import show_warnings
 from kick.cli.options import target_argument
-from kick.cli.target import find_target, load_app
+from kick.cli.target import open_app
 
 if TYPE_CHECKING:
     from kick.app import App
@@ -33,10 +30,7 @@ def command(target: str | None, as_json: bool, verbose: bool) -> None:
       $ kick routes -v
       $ kick routes shop.main:app --json
     """
-    folder = Path.cwd()
-    show_warnings()
-    enter(folder, "development")
-    app = load_app(find_target(target, folder), folder)
+    _, app = open_app(target)
     if as_json:
         terminal.say(json.dumps([_described(app, route) for route in _all_routes(app)], indent=2))
     elif _all_routes(app):

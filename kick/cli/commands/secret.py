@@ -9,8 +9,8 @@ import click
 
 from kick.cli import terminal
 from kick.cli.env_file import ENV_FILE, draw_secret, read_variable, write_variable
-from kick.cli.errors import missing_old_secret
 from kick.cli.options import trace_option
+from kick.errors import KickError
 from kick.signing import MIN_SECRET_BYTES
 
 SECRET: Final = "SESSION_SECRET"  # noqa: S105  # a name, and no secret
@@ -51,7 +51,11 @@ def command(to_file: bool, rotate: bool, keep: int) -> None:
 def _rotate(path: Path, secret: str, keep: int) -> None:
     before = read_variable(path, SECRET)
     if before is None:
-        raise missing_old_secret(SECRET, ENV_FILE)
+        raise KickError(
+            "secret-none",
+            cause=f"There is no {SECRET} in {ENV_FILE} that another could take over from.",
+            fix="Draw the first one: `kick secret --env`.",
+        )
     old = before.split(",")
     strong = [each for each in old if len(each.encode()) >= MIN_SECRET_BYTES]
     if len(strong) < len(old):

@@ -1,23 +1,11 @@
-"""`kick sessions`: whose sessions there are, on the command line.
-
-What can be wrong with the store:
-
-KickError
-├── no_store            none was named, and none is where one is looked for
-├── no_sessions         the application has no sessions
-├── bad_store_url        a URL that kick does not know
-├── store_in_memory     sessions in the memory of another process
-├── missing_store_file        a file that is not there
-└── store_failed        a store that does not answer, or says no
-"""
+"""`kick sessions`: whose sessions there are, on the command line."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -28,11 +16,12 @@ from kick.cli import terminal
 from kick.cli.env_file import enter
 from kick.cli.error_report import show_warnings
 from kick.cli.options import trace_option
-from kick.cli.target import Target, find_target, load_app
+from kick.cli.production_checks import session_layers
+from kick.cli.target import find_target, load_app
+from kick.cli.terminal import counted
 from kick.errors import KickError
 
 if TYPE_CHECKING:
-    from kick.app import App
     from kick.session import SessionInfo
     from kick.session.stores.base import AtomicStore
 
@@ -51,53 +40,6 @@ def no_store() -> KickError:
         "session-store-missing",
         cause=f"No store was named, {STORE} is not set, in .env neither, and there is no application here.",
         fix=f"Name it: `kick sessions purge {EXAMPLE}`. Or set {STORE}, or run this in the folder of the project.",
-    )
-
-
-def no_sessions(target: Target) -> KickError:
-    """Return the error for an application without sessions."""
-    return KickError(
-        "session-store-none",
-        cause=f"No store was named, and {target} has no sessions.",
-        fix=f"Name the store: `kick sessions purge {EXAMPLE}`.",
-    )
-
-
-def bad_store_url(shown: str, schemes: tuple[str, ...]) -> KickError:
-    """Return the error for a text that is not the URL of a store."""
-    return KickError(
-        "session-store-url",
-        cause=f"{shown!r} is no store that kick knows. URLs begin with: {', '.join(schemes)}.",
-        fix=f"For example `{EXAMPLE}` or `--store redis://localhost:6379/0`.",
-    )
-
-
-def store_in_memory(name: str) -> KickError:
-    """Sessions that no other process can see."""
-    return KickError(
-        "session-store-in-process",
-        cause=f"{name} keeps sessions in the memory of the process that serves; no other process can see them.",
-        fix='Take a store that processes share, `session(store="sqlite:///sessions.db")` or '
-        '`session(store="redis://localhost:6379/0")`.',
-    )
-
-
-def missing_store_file(path: Path) -> KickError:
-    """Return the error for a missing SQLite file. It is not created: a misspelt path would look like an empty store."""
-    return KickError(
-        "session-store-file",
-        cause=f"There is no file {path}, so no session has been stored there.",
-        fix="See that the path is right: three slashes before one that starts in this folder, four before an "
-        "absolute one: `--store sqlite:////srv/shop/sessions.db`.",
-    )
-
-
-def store_failed(name: str, error: Exception) -> KickError:
-    """Return the error for a store that fails; the exception is its `__cause__`."""
-    return KickError(
-        "session-store-failed",
-        cause=f"{name} cannot be used: {str(error) or type(error).__name__}",
-        fix="See that it runs, that it can be reached from here, and that the address is right.",
     )
 
 
@@ -148,7 +90,8 @@ def list_sessions(principal: str, as_json: bool, url: str | None) -> None:
     if as_json:
         terminal.say(json.dumps([_described(info) for info in infos], indent=2, default=str))
     elif infos:
-        terminal.say(f"\n{_table(infos)}\n\n  {terminal.dim(f'{_many(len(infos))} in {found.name}')}\n")
+        total = f"{counted(len(infos), 'session')} in {found.name}"
+        terminal.say(f"\n{_table(infos)}\n\n  {terminal.dim(total)}\n")
     else:
         terminal.say(terminal.dim(f"\n  no sessions of {principal} in {found.name}\n"))
 
@@ -167,11 +110,11 @@ def revoke(ctx: click.Context, principal: str, yes: bool, url: str | None) -> No
       $ kick sessions revoke ann --yes --store redis://localhost:6379/0
     """
     found = find_store(url, Path.cwd())
-    if not yes and _asks() and not _is_confirmed(found, principal):
+    if not yes and terminal.is_interactive() and not _is_confirmed(found, principal):
         terminal.say("  nothing was ended")
         ctx.exit(1)
     ended = _ask(found, lambda store: store.revoke(principal))
-    terminal.say(f"  {terminal.green('ended')}  {_many(ended)} of {principal} in {found.name}")
+    terminal.say(f"  {terminal.green('ended')}  {counted(ended, 'session')} of {principal} in {found.name}")
 
 
 @command.command("purge")
@@ -186,7 +129,7 @@ def purge(url: str | None) -> None:
     """
     found = find_store(url, Path.cwd())
     freed = _ask(found, lambda store: store.purge())
-    terminal.say(f"  {terminal.green('freed')}  {_many(freed, 'expired record')} in {found.name}")
+    terminal.say(f"  {terminal.green('freed')}  {counted(freed, 'expired record')} in {found.name}")
 
 
 def find_store(url: str | None, folder: Path) -> Found:
@@ -200,7 +143,13 @@ def find_store(url: str | None, folder: Path) -> Found:
         url = os.environ.get(STORE)
     found = _from_url(url) if url else _of_application(folder)
     if getattr(found.store, "in_process", False):
-        raise store_in_memory(found.name)
+        raise KickError(
+            "session-store-in-process",
+            cause=f"{found.name} keeps sessions in the memory of the process that serves; "
+            "no other process can see them.",
+            fix='Take a store that processes share, `session(store="sqlite:///sessions.db")` or '
+            '`session(store="redis://localhost:6379/0")`.',
+        )
     _check_file(found.store)
     return found
 
@@ -222,7 +171,11 @@ def _from_url(url: str) -> Found:
     from kick.session.stores.url import SCHEMES, open_store, scheme_of
 
     if f"{scheme_of(url)}://" not in SCHEMES:
-        raise bad_store_url(shown_url(url), SCHEMES)
+        raise KickError(
+            "session-store-url",
+            cause=f"{shown_url(url)!r} is no store that kick knows. URLs begin with: {', '.join(SCHEMES)}.",
+            fix=f"For example `{EXAMPLE}` or `--store redis://localhost:6379/0`.",
+        )
     return Found(open_store(url, timeout=TIMEOUT), shown_url(url))
 
 
@@ -231,24 +184,26 @@ def _of_application(folder: Path) -> Found:
         target = find_target(None, folder)
     except KickError as problem:
         raise (no_store() if problem.code == "target-missing" else problem) from None
-    for store in _stores_of(load_app(target, folder)):
+    for layer in session_layers(load_app(target, folder)):
+        store = layer.manager.store
         return Found(store, f"the {type(store).__name__} of {target}")
-    raise no_sessions(target)
-
-
-def _stores_of(app: App) -> Iterator[AtomicStore]:
-    from kick.session import SessionLayer
-
-    routes = [*app.routes, *(mount.route for mount in app.mounts)]
-    layers = [*app.middleware, *(layer for route in routes for layer in route.middleware)]
-    return (layer.manager.store for layer in layers if isinstance(layer, SessionLayer))
+    raise KickError(
+        "session-store-none",
+        cause=f"No store was named, and {target} has no sessions.",
+        fix=f"Name the store: `kick sessions purge {EXAMPLE}`.",
+    )
 
 
 def _check_file(store: AtomicStore) -> None:
     from kick.session.stores.sqlite import SQLiteStore
 
     if isinstance(store, SQLiteStore) and not store.path.exists():
-        raise missing_store_file(store.path)
+        raise KickError(
+            "session-store-file",
+            cause=f"There is no file {store.path}, so no session has been stored there.",
+            fix="See that the path is right: three slashes before one that starts in this folder, four before an "
+            "absolute one: `--store sqlite:////srv/shop/sessions.db`.",
+        )
 
 
 def _ask(found: Found, question: Callable[[AtomicStore], Awaitable[Answer]]) -> Answer:
@@ -265,20 +220,16 @@ def _ask(found: Found, question: Callable[[AtomicStore], Awaitable[Answer]]) -> 
     except KickError:
         raise
     except Exception as error:  # a store may raise anything
-        raise store_failed(found.name, error) from error
-
-
-def _asks() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+        raise KickError(
+            "session-store-failed",
+            cause=f"{found.name} cannot be used: {str(error) or type(error).__name__}",
+            fix="See that it runs, that it can be reached from here, and that the address is right.",
+        ) from error
 
 
 def _is_confirmed(found: Found, principal: str) -> bool:
     count = len(_ask(found, lambda store: store.find(principal)))
-    return not count or click.confirm(f"  End {_many(count)} of {principal} in {found.name}?")
-
-
-def _many(count: int, what: str = "session") -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    return not count or click.confirm(f"  End {counted(count, 'session')} of {principal} in {found.name}?")
 
 
 def _table(infos: list[SessionInfo]) -> str:

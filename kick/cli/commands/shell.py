@@ -19,11 +19,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from kick.cli import terminal
-from kick.cli.env_file import enter
-from kick.cli.error_report import show_warnings
 from kick.cli.errors import start_failed
 from kick.cli.options import target_argument
-from kick.cli.target import Target, find_target, load_app
+from kick.cli.target import Target, open_app
 from kick.errors import KickError
 
 if TYPE_CHECKING:
@@ -56,11 +54,7 @@ def command(ctx: click.Context, target: str | None, source: str | None) -> None:
     """
     from anyio.from_thread import start_blocking_portal
 
-    folder = Path.cwd()
-    show_warnings()
-    enter(folder, "development")
-    found = find_target(target, folder)
-    app = load_app(found, folder)
+    found, app = open_app(target)
     if source is None and not sys.stdin.isatty():
         source = sys.stdin.read()
     with start_blocking_portal() as portal:

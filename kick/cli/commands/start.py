@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging.config
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -23,6 +23,8 @@ from kick.middleware.access_log.log import VARIABLE
 from kick.middleware.asgi_stack import PROXIES_VARIABLE
 from kick.middleware.proxies import TrustedProxies, parse_prefix
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 _DEFAULT: Final = click.core.ParameterSource.DEFAULT
 
 
@@ -31,6 +33,11 @@ def _root_path(ctx: click.Context, parameter: click.Parameter, value: str) -> st
     if (path is None and value.strip("/")) or "%" in value:
         raise click.BadParameter(f"{value!r} is not a path such as /shop.", ctx, parameter)
     return path or ""
+
+
+def _seconds(name: str, default: int, about: str, *, least: int = 0, most: int = 3600) -> Callable[[Command], Command]:
+    kind = click.IntRange(least, most)
+    return click.option(name, metavar="SECONDS", type=kind, default=default, show_default=True, help=about)
 
 
 @click.command("start")
@@ -70,30 +77,15 @@ def _root_path(ctx: click.Context, parameter: click.Parameter, value: str) -> st
     type=click.Path(path_type=Path),
     help="The key of the certificate, in PEM, if it is in a file of its own.",
 )
-@click.option(
+@_seconds(
     "--keep-alive",
-    metavar="SECONDS",
-    type=click.IntRange(1, 86_400),
-    default=75,
-    show_default=True,
-    help="How long a connection stays open without a request: longer than the load balancer keeps it.",
+    75,
+    "How long a connection stays open without a request: longer than the load balancer keeps it.",
+    least=1,
+    most=86_400,
 )
-@click.option(
-    "--head-timeout",
-    metavar="SECONDS",
-    type=click.IntRange(1, 3600),
-    default=30,
-    show_default=True,
-    help="How long a client may take to send the head of a request.",
-)
-@click.option(
-    "--body-timeout",
-    metavar="SECONDS",
-    type=click.IntRange(1, 3600),
-    default=60,
-    show_default=True,
-    help="How long a client may pause in the body of a request.",
-)
+@_seconds("--head-timeout", 30, "How long a client may take to send the head of a request.", least=1)
+@_seconds("--body-timeout", 60, "How long a client may pause in the body of a request.", least=1)
 @click.option(
     "--websocket-compression",
     is_flag=True,
@@ -108,22 +100,8 @@ def _root_path(ctx: click.Context, parameter: click.Parameter, value: str) -> st
     help="The path below which a proxy has the application, if the proxy takes it away and does not say it. "
     "[env: KICK_ROOT_PATH]",
 )
-@click.option(
-    "--graceful-timeout",
-    metavar="SECONDS",
-    type=click.IntRange(0, 3600),
-    default=30,
-    show_default=True,
-    help="How long requests in flight may take when the server ends.",
-)
-@click.option(
-    "--drain",
-    metavar="SECONDS",
-    type=click.IntRange(0, 3600),
-    default=0,
-    show_default=True,
-    help="How long to go on listening when the server is to end; /health/ready answers 503 meanwhile.",
-)
+@_seconds("--graceful-timeout", 30, "How long requests in flight may take when the server ends.")
+@_seconds("--drain", 0, "How long to go on listening when the server is to end; /health/ready answers 503 meanwhile.")
 @click.option(
     "--access-log",
     type=click.Choice(["text", "json", "off"]),

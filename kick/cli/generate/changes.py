@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import difflib
 import os
-import secrets
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import click
-
 from kick.cli import terminal
-from kick.cli.generate.errors import files_exist
+from kick.cli.env_file import replace_file
+from kick.errors import KickError
 
 
 class Edit(NamedTuple):
@@ -41,7 +40,12 @@ class Changes(NamedTuple):
                 if path.name != "__init__.py" and rival.exists() and rival not in taken:
                     taken.append(rival)
         if taken:
-            raise files_exist([self._name(path) for path in taken])
+            paths = [self._name(path) for path in taken]
+            raise KickError(
+                "generate-file",
+                cause=f"Nothing was written, because this is there already: {', '.join(paths)}.",
+                fix=f"Take another name, or move it away: `mv {paths[0]} {paths[0]}.old`.",
+            )
 
     def write(self) -> None:
         """Carry all of it out. Whatever goes wrong, everything is as it was before."""
@@ -86,7 +90,7 @@ def _colored(line: str) -> str:
         return terminal.dim(line)
     if line.startswith("+"):
         return terminal.green(line)
-    return click.style(line, fg="red") if line.startswith("-") else line
+    return terminal.red(line) if line.startswith("-") else line
 
 
 def _make_folders(folder: Path) -> list[Path]:
@@ -100,13 +104,7 @@ def _make_folders(folder: Path) -> list[Path]:
 def _replace(path: Path, content: bytes) -> None:
     """Put other content into a file, at no time half of it; who may read it stays as it was, and a link stays one."""
     path = path.resolve()
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        beside.write_bytes(content)
-        shutil.copymode(path, beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    replace_file(path, content, mode=stat.S_IMODE(path.stat().st_mode))
 
 
 def _formatted(text: str, path: Path, folder: Path) -> str:

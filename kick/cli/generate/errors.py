@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kick.errors import KickError
 
 
@@ -33,15 +31,6 @@ def bad_field(field: str, problem: str) -> KickError:
     )
 
 
-def files_exist(paths: Sequence[str]) -> KickError:
-    """Files that are there already; nothing is overwritten."""
-    return KickError(
-        "generate-file",
-        cause=f"Nothing was written, because this is there already: {', '.join(paths)}.",
-        fix=f"Take another name, or move it away: `mv {paths[0]} {paths[0]}.old`.",
-    )
-
-
 def missing_module_list(problem: str, line: str, entry: str, wanted: str) -> KickError:
     """No list that can be edited by a program; `line` and `entry` are what would have been added."""
     return KickError(
@@ -49,13 +38,4 @@ def missing_module_list(problem: str, line: str, entry: str, wanted: str) -> Kic
         cause=f"Nothing was written, because {problem}.",
         fix=f"Write the list where it is used, `{wanted}=[...]`, and run the command once more. Or take "
         f"`--no-mount`, and add `{line}` and `{entry}` by hand.",
-    )
-
-
-def unreadable_module(path: str, problem: str) -> KickError:
-    """Return the error for a file to edit that is not valid Python."""
-    return KickError(
-        "generate-syntax",
-        cause=f"{path} is to be edited, and cannot be read: {problem}.",
-        fix="Mend the file; `kick routes` shows what is wrong with it. Then run the command once more.",
     )

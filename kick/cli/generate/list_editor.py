@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kick.cli.generate.errors import missing_module_list, unreadable_module
+from kick.cli.generate.errors import missing_module_list
 from kick.errors import KickError, missing_extra
 
 try:
@@ -73,7 +73,11 @@ def _parsed(source: bytes, path: str) -> cst.Module:
         return cst.parse_module(source)
     except (cst.ParserSyntaxError, UnicodeDecodeError) as error:
         said = error.message if isinstance(error, cst.ParserSyntaxError) else str(error)
-        raise unreadable_module(path, said.splitlines()[0]) from None
+        raise KickError(
+            "generate-syntax",
+            cause=f"{path} is to be edited, and cannot be read: {said.splitlines()[0]}.",
+            fix="Mend the file; `kick routes` shows what is wrong with it. Then run the command once more.",
+        ) from None
 
 
 def _find_list(module: cst.Module, path: str, addition: Addition) -> cst.List:
@@ -160,7 +164,7 @@ def _binds(module: cst.Module, name: str) -> bool:
 
 def _extended(found: cst.List, entry: str, *, indent: str, fits: bool) -> cst.List:
     one = cst.Element(cst.Name(entry))
-    if _is_on_lines(found):
+    if isinstance(_end_of(found), cst.ParenthesizedWhitespace):
         return _on_one_more_line(found, one, indent)
     if fits:
         return found.with_changes(elements=[*_with_commas(found.elements, " "), one])
@@ -176,10 +180,6 @@ def _extended(found: cst.List, entry: str, *, indent: str, fits: bool) -> cst.Li
 def _with_commas(elements: Sequence[cst.BaseElement], after: str) -> list[cst.BaseElement]:
     comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(after))
     return [*elements[:-1], *(each.with_changes(comma=comma) for each in elements[-1:])]
-
-
-def _is_on_lines(found: cst.List) -> bool:
-    return isinstance(_end_of(found), cst.ParenthesizedWhitespace)
 
 
 def _end_of(found: cst.List) -> cst.BaseParenthesizableWhitespace:

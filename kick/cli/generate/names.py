@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import keyword
 import re
-import sys
 from typing import Final, NamedTuple
 
 from kick.cli.generate.errors import bad_name
-from kick.cli.project_name import taken_by_packages
+from kick.cli.project_name import name_problem
 
 LONGEST: Final = 24
 """Characters. The lines of a component have its name in them several times, and have to stay below 100."""
 
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORDS: Final = re.compile(r"[-_]")
 _ES: Final = re.compile(r"(s|x|z|ch|sh)$")
@@ -68,18 +66,11 @@ def parse_name(kind: str, text: str, *, top_level: bool, longest: int = LONGEST)
     Raises `KickError`: `generate-name`.
     """
     snake = _WORDS.sub("_", _HUMP.sub("_", text)).lower()
-    if not text:
-        raise bad_name(kind, text, "it is empty")
-    if _NAME.fullmatch(text) is None:
-        raise bad_name(kind, text, "it has to be the name of a class and of a module as well")
-    if len(snake) > longest:
-        raise bad_name(kind, text, f"it is longer than {longest} characters")
-    if keyword.iskeyword(snake) or keyword.iskeyword(Name(snake).title):
-        raise bad_name(kind, text, f"{snake} is a word of the Python language")
-    if top_level and snake in sys.stdlib_module_names:
-        raise bad_name(kind, text, f"Python's standard library has a module {snake!r}, which it would hide")
-    if top_level and taken_by_packages(snake):
-        raise bad_name(kind, text, f"it would hide the package {snake!r}, which the project needs")
+    problem = name_problem(text, snake, longest=longest, top_level=top_level)
+    if problem is None and keyword.iskeyword(Name(snake).title):
+        problem = f"{Name(snake).title} is a word of the Python language"
+    if problem is not None:
+        raise bad_name(kind, text, problem)
     return Name(snake)
 
 

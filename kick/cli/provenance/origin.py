@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from kick.cli.errors import not_installed
 from kick.cli.provenance.wheel import PACKAGE, pack_wheel, wheel_name
+from kick.errors import KickError
 
 DISTRIBUTION: Final = "kick-framework"
 WHEELS: Final = "wheels"
@@ -55,7 +56,12 @@ def provenance(distribution: metadata.Distribution | None = None) -> Provenance:
         try:
             distribution = metadata.distribution(DISTRIBUTION)
         except metadata.PackageNotFoundError:
-            raise not_installed(PACKAGE.parent) from None
+            raise KickError(
+                "kick-not-installed",
+                cause=f"kick runs from {PACKAGE.parent}, and is not installed: a new project could not get the same.",
+                fix="Install it in a virtual environment: "
+                f"`pip install --editable {shlex.quote(str(PACKAGE.parent))}`.",
+            ) from None
     versions = version_range(distribution.version)
     described = distribution.read_text("direct_url.json")
     if described is None:

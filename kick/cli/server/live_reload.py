@@ -9,9 +9,10 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,6 +39,7 @@ RETRY: Final = 100
 """Milliseconds until a browser connects again."""
 
 _TICK: Final = 0.05
+_NOT_STORED: Final = {"cache-control": "no-store"}
 _PAGE: Final = """\
 <!doctype html>
 <html lang="en">
@@ -80,7 +82,7 @@ class LiveReload:
         elif scope["path"] == PATH:
             await self._serve_events(receive, send)
         elif scope["path"] == SCRIPT_PATH:
-            await _answer(send, 200, "text/javascript", SCRIPT.encode())
+            await Response(SCRIPT, 200, _NOT_STORED, "text/javascript")(scope, receive, send)
         elif self._inject and scope["method"] == "GET":
             headers = [item for item in scope["headers"] if item[0] != b"accept-encoding"]
             await self._app({**scope, "headers": headers}, receive, _Injected(send))
@@ -134,22 +136,11 @@ def error_page(report: str) -> ASGIApp:
             await send({"type": "websocket.close", "code": 1012})
             return
         accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
-        if b"text/html" in accepted:
-            await _answer(send, 500, "text/html; charset=utf-8", page)
-        else:
-            await _answer(send, 500, "text/plain; charset=utf-8", report.encode())
+        is_browser = b"text/html" in accepted
+        answer = HTMLResponse(page, 500, _NOT_STORED) if is_browser else PlainTextResponse(report, 500, _NOT_STORED)
+        await answer(scope, receive, send)
 
     return app
-
-
-async def _answer(send: Send, status: int, media_type: str, body: bytes) -> None:
-    headers: Any = [
-        (b"content-type", media_type.encode()),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 def _is_html(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -86,6 +86,17 @@ class Interrupted(SystemExit):
 
 
 @contextmanager
+def handled(handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
+    """Handle the signals that end a process, Ctrl-C and SIGTERM, while it is entered."""
+    before = {each: signal.signal(each, handler) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, previous in before.items():
+            signal.signal(each, previous)
+
+
+@contextmanager
 def interruptible() -> Generator[None]:
     """Let a signal end this process while it starts: the first by an exception, the second at once.
 
@@ -100,12 +111,8 @@ def interruptible() -> Generator[None]:
         came = True
         raise Interrupted(number)
 
-    before = {each: signal.signal(each, hear) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(hear):
         yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 class StopSignals:
@@ -119,12 +126,8 @@ class StopSignals:
     @contextmanager
     def heard(self) -> Generator[StopSignals]:
         """Listen for the signals."""
-        before = {each: signal.signal(each, self._hear) for each in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with handled(self._hear):
             yield self
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
 
     @property
     def urgent(self) -> bool:

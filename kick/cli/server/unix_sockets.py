@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import stat
 from collections.abc import Generator
@@ -9,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from kick.cli.errors import bad_unix_socket, unix_socket_taken
+from kick.cli.errors import bad_unix_socket
+from kick.errors import KickError
 
 MODE: Final = 0o666
 """Everybody who may enter the folder may connect: the proxy is another user, most often."""
@@ -54,4 +56,8 @@ def _remove_stale(path: Path) -> None:
         except OSError as error:
             raise bad_unix_socket(path, error.strerror or str(error)) from None
         else:
-            raise unix_socket_taken(path)
+            raise KickError(
+                "unix-socket-taken",
+                cause=f"Something listens on the Unix socket {path} already.",
+                fix=f"End it, or take another name: `kick start --uds {shlex.quote(f'{path}.2')}`.",
+            )

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -23,11 +22,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kick.app import App
 from kick.cli import terminal
 from kick.cli.error_report import start_report
-from kick.cli.errors import bad_address, port_taken
 from kick.cli.server.http_protocol import http_protocol
-from kick.cli.server.processes import Interrupted
+from kick.cli.server.processes import Interrupted, handled
 from kick.cli.server.request_timeouts import INTERVAL, RequestTimeouts
 from kick.cli.server.websocket_limits import largest_message
+from kick.errors import KickError
 from kick.middleware.access_log.log import VARIABLE
 from kick.middleware.asgi_stack import trusted
 from kick.middleware.proxies import ProxiedApp
@@ -228,7 +227,7 @@ def run(
         served = around(served, lambda: server.should_exit)
     lifespan = Lifespan(served, lambda: server.requests_ended())
     config = uvicorn.Config(lifespan, **settings)
-    begin_shutdown = app.begin_shutdown if own else _nothing
+    begin_shutdown = app.begin_shutdown if own else lambda: None
     server = Server(
         config,
         ready,
@@ -238,7 +237,8 @@ def run(
         timeouts=None if timeouts is None else RequestTimeouts(*timeouts),
     )
     try:
-        with _heard_by(server), _without_cancellations(server):
+        # For a signal that comes before uvicorn listens, or that uvicorn raises again at the end.
+        with handled(lambda number, _: server.take(number)), _without_cancellations(server):
             server.run(sockets=[sock])
     except SystemExit:  # how uvicorn says that the application did not start
         if server.started:
@@ -261,8 +261,17 @@ def listen(host: str, port: int, command: str) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise port_taken(command, host, port) from None
-        raise bad_address(command, host, port, error.strerror or str(error)) from None
+            other = port + 1 if port < 65_535 else 8000
+            raise KickError(
+                "port-taken",
+                cause=f"Something listens on {host}, port {port} already.",
+                fix=f"End it, or take another port: `kick {command} --port {other}`.",
+            ) from None
+        raise KickError(
+            "address",
+            cause=f"Cannot listen on {host}, port {port}: {(error.strerror or str(error))}.",
+            fix=f"Take an address of this machine, and a port from 1024 on: `kick {command} --host 127.0.0.1`.",
+        ) from None
 
 
 def address_of(sock: socket.socket, scheme: str = "http") -> str:
@@ -276,21 +285,6 @@ def address_of(sock: socket.socket, scheme: str = "http") -> str:
         return f"unix:{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
-@contextmanager
-def _heard_by(server: Server) -> Generator[None]:
-    """Let a signal end a server well that comes before uvicorn hears it, or that uvicorn raises again at the end."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        server.take(number)
-
-    before = {each: signal.signal(each, end) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 @contextmanager
@@ -333,7 +327,3 @@ def end_soon(code: int, seconds: float) -> threading.Timer:
     timer.daemon = True
     timer.start()
     return timer
-
-
-def _nothing() -> None:
-    pass

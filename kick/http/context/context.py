@@ -31,7 +31,7 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
 
     With `session(data=UserSession)`, write `RequestContext[UserSession]`, and `ctx.session.data` has that type.
 
-    A helper such as `json()` returns the response; the last one built is sent when the handler returns `None`.
+    A helper such as `json()` returns the response. If the handler returns `None`, the last one built is sent.
 
     >>> from kick.http import Controller, Get
     >>> @Controller("/greeting")
@@ -43,14 +43,14 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
     """
 
     opened_session: kick.session.Session[Any] | None = None
-    """The session, for middleware: `None` where `session()` does not run. Handlers use `session`."""
+    """The session, for middleware; `None` if `session()` does not run. Handlers use `session`."""
 
     session_path: str | None = None
-    """The path of the session's cookie, where the request is outside of it."""
+    """The path of the session cookie, if the request is outside of it."""
 
     @property
     def session(self) -> kick.session.Session[DataT]:
-        """The session. Raises a `KickError` that says what to add where `session()` does not run."""
+        """The session. If `session()` does not run, this raises a `KickError` that says what to add."""
         if self.opened_session is None:
             raise missing_session(self._place, self._why_no_session)
         return self.opened_session
@@ -86,7 +86,7 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
     def csp_nonce(self) -> str:
         """The nonce that allows a script or style of this response to run: `<script nonce="{{ ctx.csp_nonce }}">`.
 
-        Drawn when it is first asked for; `security_headers()` names it in the policy then.
+        It is generated at the first access; then `security_headers()` adds it to the policy.
         """
         nonce = self.drawn_csp_nonce
         if nonce is None:
@@ -102,12 +102,12 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
     def url_for(self, name: str, /, **values: Any) -> str:
         """Return the path of a route by its name, percent-encoded, below the server's `root_path`.
 
-        Names are `Controller.method`, or the `name=` of the decorator; `kick routes` lists them. `"module:name"` says
-        which module's route is meant, where several have one name; without it, that of this request's own module. What
-        is mounted at `/assets` in the module `web` is `"web.assets"`, and takes `path=` for what is below it.
+        Names are `Controller.method`, or the `name=` of the decorator; `kick routes` lists them. If several modules
+        have a route with the name, the route of this request's own module is used, or that of `"module:name"`. An
+        application mounted at `/assets` in the module `web` has the name `"web.assets"`, and `path=` for a path in it.
 
-        Values that the path has no place for become the query string: a list once for each of its values, `None`
-        not at all. A handler with several paths gets the one that takes most of the values.
+        Values that are not in the path become the query string: a list once for each of its items, and `None` not at
+        all. If a handler has several paths, the one that uses the most values is returned.
 
         >>> from kick.http import Controller, Get
         >>> @Controller("/users")
@@ -121,8 +121,8 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
         ...     client.get("/users/7").json()
         '/users/8?tab=all%20posts'
 
-        Raises `KickError`: `url-name`, `url-ambiguous`, and `url-value` for a value that is missing, or that the route
-        would not be found by.
+        Raises `KickError`: `url-name`, `url-ambiguous`, and `url-value` for a value that is missing or that the route
+        does not accept.
         """
         urls = self.settings.urls or URLs()
         path = urls.path_for(name, values, module=None if self.route is None else self.route.module)

@@ -1,4 +1,4 @@
-"""The reading half of `RequestContext`: each part of a request is parsed when it is first used."""
+"""The request part of `RequestContext`. Each part of a request is parsed when it is first used."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from kick.cookies import cookies_by_name, parse_cookies
+from kick.di import Scope as Resources
 from kick.errors import OfRequest
 from kick.http.errors import missing_cookie_secret
 from kick.http.log_text import shown
@@ -47,10 +48,10 @@ if TYPE_CHECKING:
     from kick.session.asgi.request_session import RequestSession
 
 Cleanup = Callable[[BaseException | None], Awaitable[None]]
-"""A callback for the end of a request; it is given the exception that ended it."""
+"""A callback for the end of a request. Its argument is the exception that ended the request, or `None`."""
 
 HANDSHAKE: Final = "kick.handshake"
-"""The key of a WebSocket's handshake in the scope of the GET request that it is."""
+"""The key in the scope of the GET request that is the handshake of a WebSocket."""
 
 _NOT_PARSED: Final = object()
 
@@ -60,17 +61,17 @@ async def _gone() -> Message:
 
 
 class SharedRequest(OfRequest, Request):
-    """The request as Starlette has it; a form that was taken apart already is found there too, for its body is gone."""
+    """The Starlette request. It also has a form that kick has already parsed, because its body cannot be read again."""
 
     parsed_form: FormData | None = None
     _sent_url: URL | None = None
     find_session: Callable[[], RequestSession] | None = None
-    """Returns the session of the context; `None` where it has none."""
+    """Returns the session of the context; `None` if there is none."""
     _found_session: RequestSession | None = None
 
     @property
     def session(self) -> dict[str, Any]:
-        """The session of the request; that of the scope where the context has none."""
+        """The session of the context, otherwise that of the scope."""
         if self.find_session is None:
             return super().session
         if self._found_session is None:
@@ -80,7 +81,7 @@ class SharedRequest(OfRequest, Request):
 
     @session.setter
     def session(self, value: object) -> None:
-        # `request.session |= {...}` assigns what it has changed in place.
+        # `request.session |= {...}` assigns the same object.
         if value is not self.session:
             raise AttributeError("request.session cannot be replaced: clear() it, then update() it")
 
@@ -92,7 +93,7 @@ class SharedRequest(OfRequest, Request):
         return self._sent_url
 
     def form(self, **limits: Any) -> Any:
-        """Return the form, to be awaited or entered; `limits` are for one that was not taken apart yet."""
+        """Return the form, for `await` or `async with`. `limits` apply to a form that was not parsed yet."""
         return super().form(**limits) if self.parsed_form is None else _Parsed(self.parsed_form)
 
     async def close(self) -> None:
@@ -104,7 +105,7 @@ class SharedRequest(OfRequest, Request):
 
 
 class _Parsed:
-    """A form that can be awaited, and entered; its files are closed when the request ends."""
+    """A form for `await` or `async with`. Its files are closed when the request ends."""
 
     def __init__(self, form: FormData) -> None:
         self._form = form
@@ -122,33 +123,35 @@ class _Parsed:
 class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
     """The request: base class of `RequestContext`."""
 
-    # A Struct, because one is made for every request, and nothing in Python is made as quickly.
+    # A Struct is created faster than any other Python object, and each request creates one.
 
     scope: Scope
     """The ASGI connection scope."""
     receive: Receive
-    """Receives the next ASGI message of the request. `read()` and `body_stream()` keep to the limits, this does not."""
+    """Receives the next ASGI message, without a limit of the body. Use `read()` or `body_stream()`, which have one."""
     send: Send
-    """Sends an ASGI message. A response is returned instead; this is for what Starlette's `Request` needs."""
+    """Sends an ASGI message, for the `Request` of Starlette. A handler returns a response instead."""
     settings: Settings
     """The HTTP settings of the application."""
     route: Route | None
-    """The route that was found; `None` when the response is a 404 or 405."""
+    """The route of the request; `None` for a 404 or 405."""
     params: dict[str, Any]
     """The path parameters, converted."""
 
     rolled_back: bool = False
-    """True if a clean-up of a provider failed: what the request wrote is not kept, and the session is not saved."""
+    """True if the clean-up of a provider has failed, so the session must not be saved."""
+    resources: Resources | None = None
+    """The scope with the dependencies of the handler, while it runs."""
     cleanups: list[Cleanup] | None = None
     """Callbacks of `on_end()`."""
     miss: Miss | None = None
     """The reason why there is no `route`."""
     known_request_id: str | None = None
-    """The request id, where it has been generated or set. `request_id` generates it."""
+    """The request id; `None` until it is set, or until `request_id` generates it."""
     announced: BodyHeaders | None = None
-    """Media type and length of the body, once somebody has read them in the headers."""
+    """Media type and length of the body; `None` until the headers were parsed."""
     received: bytes | None = None
-    """The body, once it has been read. `raw_body` raises where it has not."""
+    """The body; `None` until it was read."""
     _cookie_pairs: list[tuple[str, str]] | None = None
     _cookies: dict[str, str] | None = None
     _headers: Headers | None = None
@@ -175,19 +178,19 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
 
     @property
     def path(self) -> str:
-        """The path as the client sees it, percent-decoded; it begins with the server's `root_path`, if it has one."""
+        """The path as the client sees it, percent-decoded and including the `root_path` of the server."""
         return self.scope["path"]  # type: ignore[no-any-return]
 
     @property
     def url(self) -> URL:
-        """The whole URL as the client sent it: percent-encoding is kept, for the signatures of webhooks.
+        """The whole URL as the client sent it. Its percent-encoding is kept, for the signatures of webhooks.
 
-        Raises `BadRequest` for one that nobody can read.
+        Raises `BadRequest` for an invalid URL.
         """
         try:
             return self.request.url
         except ValueError:
-            raise malformed("url", "The address cannot be read.", "Expected an address", "url") from None
+            raise malformed("url", "The URL is invalid.", "Expected an address", "url") from None
 
     @property
     def headers(self) -> Headers:
@@ -198,9 +201,9 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
 
     @property
     def query(self) -> QueryParams:
-        """The query string as a multi-dict of texts. Declare `query: T` to have it validated.
+        """The query string as a multi-dict of texts. A parameter `query: T` gets it validated.
 
-        Raises `BadRequest` for one that is not UTF-8.
+        Raises `BadRequest` if it is not UTF-8.
         """
         if self._query is None:
             self._query = query_of(self.scope)
@@ -208,14 +211,14 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies by name, percent-decoded; what is malformed is left out."""
+        """The cookies by name, percent-decoded, without malformed ones."""
         if self._cookies is None:
             self._cookies = cookies_by_name(self._pairs())
         return self._cookies
 
     @property
     def signed_cookies(self) -> dict[str, str]:
-        """The cookies that `set_cookie(..., signed=True)` made for these names; all others are left out."""
+        """The cookies with a valid signature, which `set_cookie(..., signed=True)` has set."""
         signer = self._cookie_signer()
         found: dict[str, str] = {}
         for name, value in self.cookies.items():
@@ -226,13 +229,13 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
 
     @property
     def client_ip(self) -> str | None:
-        """The address of the client: of whoever connected, or what `bootstrap(trusted_proxies=...)` makes of it."""
+        """The IP address of the client. Behind a proxy, it needs `bootstrap(trusted_proxies=...)`."""
         client = self.scope.get("client")
         return None if client is None else client[0]
 
     @property
     def request_id(self) -> str:
-        """A name for this request, for logs and problem details: 32 hexadecimal digits, or what `request_id()` took."""
+        """The id of this request, for logs and problem details: 32 hexadecimal digits, or that of `request_id()`."""
         if self.known_request_id is None:
             self.known_request_id = draw_request_id()
         return self.known_request_id
@@ -243,13 +246,13 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
 
     @property
     def trace(self) -> Trace | None:
-        """The distributed trace that the request came with (`traceparent`); `None` for none and for a malformed one."""
+        """The distributed trace in the header `traceparent`; `None` if it is missing or malformed."""
         parents = self.headers.getlist("traceparent")
         return parse_trace(parents[0], ",".join(self.headers.getlist("tracestate"))) if len(parents) == 1 else None
 
     @property
     def state(self) -> State:
-        """A place for what middleware has to say to handlers: `ctx.state.user = user`."""
+        """Values that middleware passes to handlers: `ctx.state.user = user`."""
         if self._state is None:
             self._state = State()
         return self._state
@@ -266,9 +269,9 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
 
     @property
     def body(self) -> Any:
-        """The body by its media type: the value of JSON, a dict of form fields, text, or bytes; `None` without one.
+        """The body, parsed by its media type: a JSON value, a dict of form fields, text, or bytes; `None` for no body.
 
-        Raises `BadRequest` for JSON that is malformed. Declare `body: T` to have it validated.
+        Raises `BadRequest` for malformed JSON. A parameter `body: T` gets the body validated.
         """
         if self._body is _NOT_PARSED:
             self._body = self._parse()
@@ -276,14 +279,14 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
 
     @property
     def media_type(self) -> str:
-        """The media type of the body, in lower case and without parameters; empty where the request has none."""
+        """The media type of the body, in lower case and without parameters; empty if the request has none."""
         if self.announced is None:
             self.announced = announced(self.scope)
         return self.announced.media_type
 
     @property
     def raw_body(self) -> bytes:
-        """The body as it came. Middleware calls `await ctx.read()` before it."""
+        """The body as bytes. Middleware must call `await ctx.read()` before."""
         if self.received is None:
             if self.method in WITHOUT_BODY:
                 return b""
@@ -292,7 +295,7 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
 
     @property
     def form(self) -> FormData:
-        """The fields and files of a form; empty when the body is none."""
+        """The fields and files of a form; empty if the body is not a form."""
         if self._form is None:
             raw = self.raw_body if self.media_type in (FORM, MULTIPART) else b""
             self._form = parse_form(raw) if self.media_type == FORM else FormData()
@@ -304,9 +307,9 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
         return [value for _, value in self.form.multi_items() if isinstance(value, UploadFile)]
 
     async def read(self) -> bytes:
-        """Read the body, at most as much as the limit allows, and keep it; handlers find it read already.
+        """Read the body up to its limit and keep it for handlers.
 
-        A multipart form is taken apart while it arrives, and `b""` is returned.
+        A multipart form is parsed while it arrives, and `b""` is returned.
         """
         said = self.announced
         if said is None:
@@ -323,7 +326,7 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
         return raw
 
     def body_stream(self) -> AsyncIterator[bytes]:
-        """Return the body piece by piece, for handlers declared with `stream=True`; the limit holds here too."""
+        """Return the body in pieces, for handlers with `stream=True`. The limit applies here too."""
         if self.received is not None:
             return one_chunk(self.received)
         said = self.announced or announced(self.scope)
@@ -339,11 +342,11 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
         return self.settings.shutdown
 
     async def disconnected(self) -> None:
-        """Wait until the client has gone away.
+        """Wait until the client has disconnected.
 
-        For a handler, next to what it is busy with; once the response has begun, the server says so itself. What is
-        left of a body that was not read is dropped: a handler with `stream=True` reads it to its end first. To have
-        the handler cancelled, write `@Get(cancel_on_disconnect=True)` instead.
+        A handler calls it while it does other work, before its response starts. The rest of a body that was not read
+        is dropped, so a handler with `stream=True` must read the body first. To have the handler cancelled, write
+        `@Get(cancel_on_disconnect=True)` instead.
 
         >>> async def report(ctx: IncomingRequest, slow: Callable[[], Awaitable[None]]) -> None:
         ...     async with anyio.create_task_group() as tasks:
@@ -353,10 +356,10 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
         """
         while (await self.receive())["type"] != "http.disconnect":
             pass
-        self.receive = _gone  # some servers say it once only
+        self.receive = _gone  # some servers send this message only once
 
     async def is_disconnected(self) -> bool:
-        """Return whether the client has gone away, without waiting: for a loop that looks from time to time."""
+        """Return true if the client has disconnected, without waiting. A loop can call it from time to time."""
         with anyio.CancelScope() as scope:
             scope.cancel()
             await self.disconnected()
@@ -364,9 +367,9 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
         return False
 
     def on_end(self, cleanup: Cleanup) -> None:
-        """Await a callback when the response has been sent, the last one registered first.
+        """Register a callback that is awaited when the response has been sent. The last one registered is first.
 
-        It is called with the exception that ended the request, or `None`. One that fails stops no other.
+        Its argument is the exception that ended the request, or `None`. If one callback fails, the others still run.
 
         >>> async def timed(ctx: IncomingRequest, watch: Callable[[], float]) -> None:
         ...     async def log(error: BaseException | None) -> None:
@@ -378,9 +381,9 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
         self.cleanups.append(cleanup)
 
     def replay(self) -> Receive:
-        """Return an ASGI `receive` for another application: it gives the body again, if `read()` has consumed it.
+        """Return an ASGI `receive` for another application. It repeats the body if `read()` has consumed it.
 
-        What the other application reads is kept, within the limit, so that `read()` finds it.
+        A body that the other application reads is kept for `read()`, up to the limit.
         """
         told = False
 
@@ -401,9 +404,9 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
         return receive
 
     def _decode(self, said: BodyHeaders) -> BodyHeaders:
-        """Decode the body from here on, if it has a content coding. Raises the 415 where that is not wanted.
+        """Decode the rest of the body, if it has a content coding. Raises the 415 if the route does not allow it.
 
-        What is mounted gets the body as it was sent, with the header that says so.
+        A mounted application gets the encoded body, with its header.
         """
         coding, route, length = coding_of(said.coding), self.route, said.length
         if coding and self.method not in WITHOUT_BODY and not (route is not None and route.is_mount):
@@ -433,7 +436,7 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
         self.on_end(close)
 
     def _share_form(self) -> None:
-        """Let the Starlette request find a form that was taken apart already: its body is gone."""
+        """Give a parsed form to the Starlette request, because its body cannot be read again."""
         if self._request is not None and self._form is not None:
             self._request.parsed_form = self._form
 
@@ -456,14 +459,14 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
         return self.settings.max_body if route is None or route.max_body is None else route.max_body
 
     def _form_limit(self) -> int | None:
-        """Return the limit of a multipart form: that of bodies, and the room that files have beyond it."""
+        """Return the limit of a multipart form: the limit of bodies plus that of the files."""
         limit, route = self._limit(), self.route
         if limit is None or route is None or route.max_body is not None or route.upload_limits is None:
             return limit
         return limit + route.upload_limits.room
 
     def _keep(self, message: Message) -> None:
-        """Remember a piece of the body that the Starlette request takes, unless the handler streams it."""
+        """Keep a piece of the body that the Starlette request reads, unless the handler streams the body."""
         chunk: bytes = message.get("body", b"")
         limit = self._limit()
         self._taken += len(chunk)
@@ -478,7 +481,7 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
             self.received = bytes(self._seen)
 
     def _pairs(self) -> list[tuple[str, str]]:
-        """All the cookies, as they were sent; parsed once."""
+        """All cookies as they were sent, parsed once."""
         pairs = self._cookie_pairs
         if pairs is None:
             pairs = []

@@ -1,4 +1,4 @@
-"""The writing half of `RequestContext`: response helpers, headers and cookies."""
+"""The response part of `RequestContext`: response helpers, headers and cookies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from os import PathLike
 from types import AsyncGeneratorType
-from typing import Any, Final, ParamSpec, Protocol
+from typing import Any, Final, Protocol
 
 from kick.cookies import SameSite, format_cookie
 from kick.exceptions import PROBLEM_JSON, HTTPError
@@ -33,8 +33,6 @@ from kick.http.response.sse import HEARTBEAT, Events, EventStream
 from kick.http.response.streaming import Chunks, StreamResponse
 from kick.http.validation.encoding import Encode, encode_json, unencodable
 
-P = ParamSpec("P")
-
 
 class Promise(Protocol):
     """The encoders of a declared response."""
@@ -51,7 +49,7 @@ class Promise(Protocol):
 
 
 class _NotBuilt:
-    """Stands in the place of the response until one is built."""
+    """Placeholder until a response is built."""
 
     def __bool__(self) -> bool:
         return False
@@ -70,14 +68,14 @@ class ResponseHelpers(IncomingRequest, eq=False):
     """The response: base class of `RequestContext`."""
 
     response: Response = NOT_BUILT
-    """The response under way: the last one that was built. It is false as long as there is none.
+    """The current response: the last one that was built. It is false if there is none yet.
 
-    Middleware that returns another one need not set it.
+    Middleware that returns another response need not set it.
     """
     promise: Promise | None = None
     """The encoders of the declared type of the response, while its handler runs."""
     added_headers: list[tuple[bytes, bytes]] | None = None
-    """Headers set on the context, for the response that is sent in the end, whichever it is."""
+    """Headers set on the context, for the response that is finally sent."""
 
     # The response
 
@@ -110,11 +108,11 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return response
 
     def redirect(self, url: str, status: int = 303, *, external: bool = False, fallback: str | None = None) -> Response:
-        """Send the client elsewhere; 303 makes it a GET.
+        """Redirect the client. After a 303 it sends a GET.
 
-        An address that came with the request must not lead anyone away from this host. `fallback` is where to go in
-        place of one that would; without it, such an address is a `ValueError`. `external=True` says that another host
-        is meant. `status` is 301, 302, 303, 307 or 308.
+        A URL from the request must not lead to another host (open redirect). If `url` does, the client is redirected to
+        `fallback`; without a `fallback`, this is a `ValueError`. `external=True` allows other hosts. `status` is 301,
+        302, 303, 307 or 308.
 
         `ctx.redirect(ctx.query.get("next", "/"), fallback="/")`
         """
@@ -136,16 +134,16 @@ class ResponseHelpers(IncomingRequest, eq=False):
         media_type: str | None = None,
         disposition: Disposition = "inline",
     ) -> Response:
-        """Return a file, with ranges (RFC 9110, section 14), `ETag`, `Last-Modified`, and 304 for a client that has it.
+        """Return a file, with ranges (RFC 9110, section 14), `ETag`, `Last-Modified` and 304 responses.
 
         Arguments:
-            path: the file. Without `root` it is taken as it is: a name that came with the request can lead anywhere.
-            root: the folder in which the file has to be, whatever the name says. Hidden names (`.env`) are not found.
-            filename: the name that a download gets; with `disposition="attachment"`, that of the file if there is none.
-            media_type: by default what the ending of the name stands for.
+            path: the file. Without `root` it is not checked, so a name from the request could be any file.
+            root: the folder that must contain the file. Hidden names (`.env`) are not found.
+            filename: the name of the download. With `disposition="attachment"`, the default is the name of the file.
+            media_type: by default that of the extension of the name.
 
-        Raises `NotFound` where there is no such file, or none that may be read; `OSError` where the system fails to
-        look; and `PreconditionFailed` where the request asks for a version that is no longer there.
+        Raises `NotFound` if the file does not exist or must not be read, `OSError` for other errors of the system, and
+        `PreconditionFailed` if the request asks for a version that no longer exists.
         """
         response = open_file(path, root=root, filename=filename, media_type=media_type, disposition=disposition)
         etag, modified = response.headers["etag"], response.modified
@@ -154,10 +152,10 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return answer
 
     def download(self, content: bytes | str, filename: str, *, media_type: str | None = None) -> Response:
-        """Bytes or a text to be saved as a file; its name may be in any script (RFC 6266).
+        """Return bytes or a text as a download. Its name may be in any script (RFC 6266).
 
-        What is misleading in the name is left out: folders, control characters, text that runs backwards.
-        `media_type` is by default what the ending of the name stands for.
+        Misleading parts of the name are removed: folders, control characters, text with another direction. The default
+        of `media_type` is that of the extension of the name.
         """
         body = content.encode() if isinstance(content, str) else content
         _, media = header_line("content-type", media_type or media_type_of(filename))
@@ -166,10 +164,10 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return response
 
     def stream(self, chunks: Chunks, *, media_type: str = "application/octet-stream", status: int = 200) -> Response:
-        """Return a response piece by piece, as quickly as the client takes them: bytes or texts.
+        """Return a response in pieces (bytes or texts), as fast as the client reads them.
 
-        An async generator is closed at once when the client goes away. A plain one runs in a worker thread. The session
-        is saved before the first piece and takes no writes after.
+        An async generator is closed as soon as the client disconnects. A plain generator runs in a worker thread. The
+        session is saved before the first piece; later writes raise an error.
         """
         self.response = response = StreamResponse(chunks, status, media_type)
         if type(chunks) is not AsyncGeneratorType:
@@ -179,40 +177,35 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return response
 
     def sse(self, events: Events, *, heartbeat: float | None = HEARTBEAT, retry: int | None = None) -> Response:
-        """Server-sent events (HTML Living Standard, section 9.2): `ServerSentEvent`s, texts, or JSON mappings.
+        """Return server-sent events (HTML Living Standard, section 9.2): `ServerSentEvent`s, texts, or JSON mappings.
 
-        The stream ends when the client goes away, and when the application stops: browsers then connect again, and say
-        with `ctx.last_event_id` what they have.
+        The stream ends when the client disconnects, and when the application stops. Browsers then connect again, and
+        `ctx.last_event_id` is the last event that they have received.
 
         Arguments:
-            heartbeat: seconds of silence after which a comment is sent, so that no proxy closes the connection;
-                `None` for none.
-            retry: milliseconds after which a browser connects again; `None` leaves it to the browser.
+            heartbeat: seconds without an event after which a comment is sent, so that no proxy closes the connection;
+                `None` for no comments.
+            retry: milliseconds after which a browser connects again; with `None` the browser decides.
 
         Raises `ValueError` for a heartbeat that is not above 0.
         """
         settings = self.settings
         self.response = response = EventStream(
-            events,
-            settings.shutdown,
-            settings.hearts,
-            heartbeat=heartbeat,
-            retry=retry,
-            threads=settings.threads,
+            events, settings.shutdown, heartbeat=heartbeat, retry=retry, threads=settings.threads
         )
         response.encode = settings.encoder.encode if self.promise is None else self.promise.encode_item
         return response
 
     @property
     def last_event_id(self) -> str | None:
-        """The id of the last event that the client has, when it connects again to a stream of them."""
+        """The id of the last event that the client has received, if it connects again to an event stream."""
         value = self.headers.get("last-event-id")
         return None if value is None else value.encode("latin-1").decode("utf-8", "replace")
 
     def render(self, template: str, /, status: int = 200, **values: Any) -> Response:
         """Return a page from a Jinja2 template in `bootstrap(templates=...)`.
 
-        It sees `values`, `ctx`, and what `JinjaTemplates(globals=..., context=...)` adds.
+        The template can use `values`, `ctx`, and the values of `JinjaTemplates(globals=..., context=...)`.
         """
         if self.settings.templates is None:
             raise missing_templates()
@@ -221,10 +214,10 @@ class ResponseHelpers(IncomingRequest, eq=False):
     def is_not_modified(
         self, etag: str | None = None, *, last_modified: datetime | None = None, weak: bool = False
     ) -> bool:
-        """Return whether the client has the current version; then return `ctx.not_modified()` (RFC 9110, section 13).
+        """Return true if the client has the current version (RFC 9110, section 13). Then return `ctx.not_modified()`.
 
-        `etag` names the version: a number, a digest. `last_modified` is when it was made; without a zone it is UTC. For
-        GET and HEAD they become the `ETag` and `Last-Modified` of the response, whichever it will be.
+        `etag` identifies the version, for example a number or a digest. `last_modified` is its time; without a time
+        zone it is UTC. For GET and HEAD, any response gets them as `ETag` and `Last-Modified`.
 
         ```python
         if ctx.is_not_modified(str(note.version)):
@@ -246,10 +239,10 @@ class ResponseHelpers(IncomingRequest, eq=False):
     def check_preconditions(
         self, etag: str | None = None, *, last_modified: datetime | None = None, weak: bool = False
     ) -> None:
-        """Raise `PreconditionFailed` (412) where a change would undo somebody else's (RFC 9110, section 13.1).
+        """Raise `PreconditionFailed` (412) if a change would overwrite that of another client (RFC 9110, section 13.1).
 
-        `etag` and `last_modified` are those of the current version; without them there is none yet. `If-Match` has to
-        name it, and `If-None-Match: *` asks that there be none.
+        `etag` and `last_modified` are those of the current version; without them, no version exists. `If-Match` must
+        contain the ETag of the current version, and `If-None-Match: *` requires that no version exists.
 
         ```python
         ctx.check_preconditions(str(note.version))
@@ -261,29 +254,39 @@ class ResponseHelpers(IncomingRequest, eq=False):
         self.is_not_modified(etag, last_modified=last_modified, weak=weak)
 
     def not_modified(self) -> Response:
-        """Return a 304: the client has it already."""
+        """Return a 304, for a client that has the current version."""
         self.response = response = empty_response(304)
         return response
 
-    def background(self, function: Callable[P, Any], *args: P.args, **options: P.kwargs) -> None:
-        """Call a function when the response has been sent; several are called in their order.
+    def background(self, function: Callable[..., Any], /, *args: Any, **options: Any) -> None:
+        """Add a background task: call a function after the response has been sent, in the order of the calls.
 
-        A coroutine function is awaited, another runs in a worker thread. One that fails is logged, with the request id,
-        and stops no other. They run even where the client has gone; where the handler raises, they do not. A server
-        that stops waits for them. The session is closed by then: pass values, not the context.
+        A coroutine function is awaited, a plain one runs in a worker thread. An error is logged with the request id,
+        and the other tasks still run. They also run if the client has disconnected, but not if the handler raises. A
+        server that stops waits for them. The session is closed at that time, so pass values instead of the context.
+
+        Parameters that are not passed are injected: each task has a scope of its own, with a database session of its
+        own, which is committed when the task has ended.
 
         `ctx.background(mailer.send, user.email, subject="Welcome")`
+
+        Raises `TypeError` for arguments that the function does not take, and `KickError`: `background-parameter` for a
+        parameter that nobody provides, and `background-resource` for a dependency of this request that is closed before
+        the task runs.
         """
-        self._left_to_do().add(function, *args, **options)
+        tasks = self._left_to_do()
+        if self.resources is not None:
+            tasks.check(self.resources, function, [*args, *options.values()])
+        tasks.add(function, *args, **options)
 
     def problem(self, status: int, detail: str | None = None, **extensions: Any) -> Response:
-        """Problem details (RFC 9457), to be returned; raise an `HTTPError` to break off instead."""
+        """Return a response with problem details (RFC 9457). To stop the handler, raise an `HTTPError` instead."""
         return self.problem_response(HTTPError(status, detail, **extensions))
 
     def set_header(self, name: str, value: str) -> None:
-        """Set a header of the response, whichever response it will be.
+        """Set a header of any response that is sent.
 
-        Raises `ValueError` for a value that would break out of its line (RFC 9110, section 5.5).
+        Raises `ValueError` for a value with a line break or another control character (RFC 9110, section 5.5).
         """
         self.add_raw_header(*header_line(name, value))
 
@@ -301,13 +304,14 @@ class ResponseHelpers(IncomingRequest, eq=False):
         partitioned: bool = False,
         signed: bool = False,
     ) -> None:
-        """Set a cookie with the response, whichever it will be; `signed=True` for `ctx.signed_cookies`.
+        """Set a cookie with any response that is sent. `ctx.signed_cookies` reads a cookie with `signed=True`.
 
         Arguments:
-            max_age: a `timedelta` or seconds; `None` for as long as the browser runs.
-            secure: over https only; `None` for what the request came by.
+            max_age: a `timedelta` or seconds; `None` until the browser is closed.
+            secure: over https only. `None` means true, unless `KICK_ENV` is `development` or `test` and the request
+                came over http.
 
-        Raises `ValueError` for what browsers refuse, and for a cookie over 4,096 bytes.
+        Raises `ValueError` for a cookie that browsers reject, and for one of more than 4,096 bytes.
         """
         if signed:
             value = self._cookie_signer().sign(name, value)
@@ -317,12 +321,16 @@ class ResponseHelpers(IncomingRequest, eq=False):
             max_age=max_age,
             path=path,
             domain=domain,
-            secure=self.scope.get("scheme") == "https" if secure is None else secure,
+            secure=self._is_secure if secure is None else secure,
             http_only=http_only,
             same_site=same_site,
             partitioned=partitioned,
         )
         self.add_raw_header(b"set-cookie", header.encode("ascii"))
+
+    @property
+    def _is_secure(self) -> bool:
+        return self.settings.secure_cookies or self.scope.get("scheme") == "https"
 
     def delete_cookie(
         self,
@@ -333,21 +341,21 @@ class ResponseHelpers(IncomingRequest, eq=False):
         secure: bool | None = None,
         partitioned: bool = False,
     ) -> None:
-        """Remove a cookie; the arguments are those it was set with."""
+        """Remove a cookie. Use the same arguments as for `set_cookie()`."""
         self.set_cookie(name, "", max_age=0, path=path, domain=domain, secure=secure, partitioned=partitioned)
 
     # For middleware
 
     def add_raw_header(self, name: bytes, value: bytes) -> None:
-        """Add a header to the response, whichever it will be: a name in lower case and a value, both unchecked."""
+        """Add a header to any response that is sent. The name must be in lower case; nothing is checked."""
         if self.added_headers is None:
             self.added_headers = []
         self.added_headers.append((name, value))
 
     def finish_response(self) -> Response:
-        """Put the headers that were set on the context into the response that is sent.
+        """Add the headers that were set on the context to the response that is sent.
 
-        Caches are told no more than they were told already: a response with a session's cookie stays where it is.
+        A `Cache-Control` of the context does not replace the stricter one of a response with a session cookie.
         """
         response = self.adopt_response(self.response)
         for name, value in self.added_headers or ():
@@ -361,15 +369,15 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return response
 
     def adopt_response(self, response: Response) -> Response:
-        """Make a copy of a response the response under way: one that a handler keeps is sent to others too.
+        """Make a copy of a response the current response, because a handler may return the same object to others too.
 
-        Raises `ValueError` for a response with headers that break out of their line.
+        Raises `ValueError` for a response whose headers contain line breaks.
         """
         self.response = own = own_copy(response)
         return own
 
     def problem_response(self, error: HTTPError) -> Response:
-        """Problem details for an error, without raising it. `problem()` makes them of a status."""
+        """Return the response with the problem details of an error, without raising it."""
         response = ReadyResponse(
             encode_json(error.problem(self.request_id)), error.status, PROBLEM_JSON.encode("ascii")
         )
@@ -388,13 +396,16 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return {**page, **values}
 
     def _left_to_do(self) -> Background:
-        """Return the background tasks of the request; they are one of its clean-ups, so others pay nothing."""
+        """Return the background tasks of the request. They are a clean-up, so requests without them pay nothing."""
         for cleanup in self.cleanups or ():
             background = getattr(cleanup, "__self__", None)
             if isinstance(background, Background):
                 return background
         of = f"{self.method} {repr(self.path)[1:-1]}"
         report = partial(self.settings.report, self)
-        background = Background(of, self.request_id, self.settings.threads, report=report)
+        settings, seeds = self.settings, {type(self): self}
+        background = Background(
+            of, self.request_id, settings.threads, report=report, container=settings.container, seeds=seeds
+        )
         self.on_end(background.run)
         return background

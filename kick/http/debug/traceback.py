@@ -167,7 +167,7 @@ def _frames(trace: TracebackType | None) -> list[Frame]:
 
 
 def _frame(summary: traceback.FrameSummary, function: str) -> Frame:
-    file, owner = _place(summary.filename)
+    file, owner = located(summary.filename)
     line = summary.lineno or 0
     source = linecache.getlines(summary.filename)
     first = max(line - AROUND, 1)
@@ -185,8 +185,8 @@ def _span(summary: traceback.FrameSummary, text: str) -> tuple[int, int] | None:
     return None if text[slice(*span)] == text.strip() or span[0] >= span[1] else span
 
 
-def _place(filename: str) -> tuple[str, str]:
-    """Return a file as it is shown, and whose it is."""
+def located(filename: str) -> tuple[str, str]:
+    """Return a file as it is shown, and the package that it belongs to; empty for a file of the application."""
     path = Path(filename)
     if path.is_relative_to(_KICK):
         return path.relative_to(_KICK.parent).as_posix(), "kick"

@@ -1,4 +1,4 @@
-"""From a call plan to an endpoint: the closures that a request runs through, none longer than it has to be."""
+"""Endpoints: functions made from call plans at start-up, each with only the steps that its route needs."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def endpoint_of(
 ) -> Endpoint:
     """Return the endpoint of a handler: it extracts the arguments, calls the handler, and makes the response.
 
-    A `controller` that does not live as long as the application is built for each request. `in_layers` says that there
-    is middleware around it. Handlers that are no coroutine functions run in `threads`.
+    A `controller` that is not a singleton is created for each request. `in_layers` is true if middleware is around it.
+    Handlers that are not coroutine functions run in `threads`.
     """
     built = controller_of(controller, container)
     handler = plan.handler if built is not None else MethodType(plan.handler, container.instance(controller))
@@ -64,17 +64,15 @@ def endpoint_of(
     scoped = scoped_arguments(plan, container, built)
     takes_body = any(map(plan.takes, (Source.BODY, Source.FILE, Source.CONTEXT)))
     may_read = not plan.info.stream and plan.info.method not in WITHOUT_BODY
-    watches = plan.info.cancel_on_disconnect  # which drops what has not been read
+    watches = plan.info.cancel_on_disconnect  # which drops an unread body
     reads = may_read and (takes_body or bool(scoped) or watches)
-    if scoped and reads:
-        endpoint = _with_scope(plan, container, call, respond, scoped, reads=True, watches=watches)
-    elif scoped:
-        endpoint = _with_scope(plan, container, call, respond, scoped, reads=False, watches=False)
+    if scoped:
+        endpoint = _with_scope(plan, container, call, respond, scoped, reads=reads, watches=watches)
     else:
         endpoint = _without_scope(plan, container, call, respond, reads=reads and not watches)
-    if watches and not (scoped and reads):
-        endpoint = _watched(endpoint)
-        endpoint = _reading(endpoint) if reads else endpoint
+        if watches:
+            endpoint = _watched(endpoint)
+            endpoint = _reading(endpoint) if reads else endpoint
     return _promising(endpoint, writer) if plan.response.for_context and plan.takes(Source.CONTEXT) else endpoint
 
 
@@ -165,9 +163,9 @@ def _with_scope(
     reads: bool,
     watches: bool,
 ) -> Endpoint:
-    """With a scope of its own, which ends before the response leaves, or after the last byte of a stream.
+    """Return an endpoint with a scope, which ends before the response is sent, or after the last byte of a stream.
 
-    What is resolved in it may refuse the request, so the body is read after that.
+    Dependencies may reject the request, so the body is read after they are resolved.
     """
     names = {each.name for each in scoped}
     others = {each.name: _getter(plan, each, container) for each in plan.arguments if each.name not in names}
@@ -182,7 +180,7 @@ def _with_scope(
     run = _watched(handle) if watches else handle
 
     async def endpoint(ctx: RequestContext[Any]) -> Response:
-        scope = container.new_scope({RequestContext: ctx})
+        ctx.resources = scope = container.new_scope({RequestContext: ctx})
         try:
             arguments: dict[str, Any] = {}
             for name, resolve, awaits in scoped:
@@ -191,14 +189,17 @@ def _with_scope(
                 await ctx.read()
             response = await run(ctx, arguments)
         except BaseException as error:
+            ctx.resources = None  # a reference in a circle would wait for the garbage collector
             await end_scope(scope.aclose(error), ctx)
             raise
         if _is_plain(response):
+            ctx.resources = None
             await end_scope(scope.aclose(), ctx)
             return response
         try:
             await end_scope(scope.end_handler(), ctx)
         except BaseException as error:
+            ctx.resources = None
             await end_scope(scope.aclose(error), ctx)
             raise
         ctx.on_end(scope.aclose)
@@ -209,7 +210,10 @@ def _with_scope(
 
 def _is_plain(response: Response) -> bool:
     """Return true if no code of the application runs while the response is sent."""
-    return isinstance(response, ReadyResponse | FileResponse) or type(response).__call__ is Response.__call__
+    if isinstance(response, ReadyResponse | FileResponse):
+        return True
+    # One of Starlette's own classes with a body, such as a rendered template; its streams have none.
+    return type(response).__call__.__module__.startswith("starlette.") and hasattr(response, "body")
 
 
 async def end_scope(ending: Awaitable[None], ctx: RequestContext[Any]) -> None:
@@ -230,7 +234,7 @@ def _reading(endpoint: Endpoint) -> Endpoint:
 
 
 def _watched(handle: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
-    """Cancel the handler when the client goes away. The body has been read, for nobody gets it afterwards."""
+    """Cancel the handler when the client disconnects. The body was read before, because it cannot be read later."""
 
     async def handle_watched(ctx: RequestContext[Any], *arguments: Any) -> Response:
         response: Response | None = None
@@ -244,7 +248,7 @@ def _watched(handle: Callable[..., Awaitable[Response]]) -> Callable[..., Awaita
             tasks.start_soon(watch)
             try:
                 response = await handle(ctx, *arguments)
-            except Exception as error:  # noqa: BLE001  # raised again, outside of the task group, which would wrap it
+            except Exception as error:  # noqa: BLE001  # raised again outside of the task group, which would wrap it
                 failure = error
             tasks.cancel_scope.cancel()
         if failure is not None:
@@ -280,9 +284,9 @@ def without_body(endpoint: Endpoint) -> Endpoint:
 
 
 def responder(status: int | None, place: str, *, writer: Writer, in_layers: bool) -> Respond:
-    """Return a function that makes a response of the value that a handler returns.
+    """Return a function that makes a response from the value that a handler returns.
 
-    Layers may change the response. The handler may have kept it, to return it again: they are given a copy.
+    Middleware may change the response, and the handler may return the same object again. So middleware gets a copy.
     """
     with_value = status or 200
     without_value = status or 204
@@ -327,12 +331,12 @@ def _noted(value: Any, error: TypeError | ValueError | RecursionError, place: st
 
 
 def controller_of(controller: Any, container: Container) -> Resolved | None:
-    """Return the argument `self` of a handler whose controller is built for each request; `None` for a singleton."""
+    """Return the argument `self` of a handler whose controller is created for each request; `None` for a singleton."""
     return None if container.lifetime(controller) is Lifetime.SINGLETON else _resolved(_SELF, controller, container)
 
 
 def scoped_arguments(plan: CallPlan, container: Container, built: Resolved | None) -> list[Resolved]:
-    """Return the arguments that are resolved in a scope: the controller first, if it is `built` for each request."""
+    """Return the arguments that are resolved in a scope, beginning with the controller if it is `built` there."""
     scoped = [
         _resolved(argument.name, argument.hint, container)
         for argument in plan.arguments

@@ -1,4 +1,4 @@
-"""Extractors: they make arguments of bodies, queries, headers, cookies and files; built once a handler."""
+"""Extractors, which make arguments from bodies, queries, headers, cookies and files. They are built at start-up."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Getter = Callable[[RequestContext[Any]], Any]
 NO_DEFAULT: Final = object()
 
 _LISTED: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
-"""The items of a header that is a list: a comma between quotes is part of one (RFC 9110, section 5.6.4)."""
+"""Finds the items of a header that is a list. A comma in quotes does not separate items (RFC 9110, section 5.6.4)."""
 
 
 def query_reader(hint: Any, default: Any) -> Getter:
-    """Return a function that reads the query string as `hint`; `default` stands in for an empty one.
+    """Return a function that reads the query string as `hint`; `default` replaces an empty one.
 
-    Raises `TypeError` when nothing can be validated as `hint`.
+    Raises `TypeError` if values cannot be validated as `hint`.
     """
     convert, collect = converter(hint, "query"), collector(hint)
     if not has_names(hint):
@@ -43,10 +43,10 @@ def query_reader(hint: Any, default: Any) -> Getter:
 
 
 def body_reader(hint: Any, default: Any, elsewhere: Collection[str] = ()) -> Getter:
-    """Return a function that reads the body as `hint`: JSON or a form; `default` stands in for an empty one.
+    """Return a function that reads the body as `hint`, from JSON or a form; `default` replaces an empty one.
 
-    `bytes` takes any body, `str` any text. `elsewhere` has the fields of a form that are files for other parameters.
-    Raises `TypeError` when nothing can be validated as `hint`.
+    `bytes` accepts any body, `str` any text. `elsewhere` has the form fields with files for other parameters. Raises
+    `TypeError` if values cannot be validated as `hint`.
     """
     if hint is bytes:
         return lambda ctx: ctx.raw_body
@@ -77,7 +77,7 @@ def body_reader(hint: Any, default: Any, elsewhere: Collection[str] = ()) -> Get
 def file_reader(name: str, hint: Any, default: Any) -> Getter:
     """Return a function that reads the file, or the list of files, in the field `name` of a multipart form.
 
-    Raises `TypeError` where `hint` is of something else too.
+    Raises `TypeError` if `hint` also allows other types.
     """
     convert = converter(hint, pointer("body", name))
     several = has_items(hint)
@@ -97,9 +97,9 @@ def file_reader(name: str, hint: Any, default: Any) -> Getter:
 
 
 def header_reader(name: str, hint: Any, default: Any) -> Getter:
-    """Return a function that reads the header `name`, in lower case; several are one list (RFC 9110, 5.3).
+    """Return a function that reads the header `name`, in lower case. Several headers are one list (RFC 9110, 5.3).
 
-    Raises `TypeError` where `hint` is not of a plain value or a list of them.
+    Raises `TypeError` if `hint` is not a plain type or a list of plain types.
     """
     convert, several = _plain_converter(hint, pointer("header", name)), has_items(hint)
     wanted, location = name.encode("latin-1"), pointer("/header", name)
@@ -117,7 +117,7 @@ def header_reader(name: str, hint: Any, default: Any) -> Getter:
 
 
 def cookie_reader(name: str, hint: Any, default: Any) -> Getter:
-    """Return a function that reads the cookie `name`. Raises `TypeError` where `hint` is not of a plain value."""
+    """Return a function that reads the cookie `name`. Raises `TypeError` if `hint` is not a plain type."""
     convert, location = _plain_converter(hint, pointer("cookie", name)), pointer("/cookie", name)
     if has_items(hint):
         raise TypeError("a cookie has one value")
@@ -134,9 +134,10 @@ def cookie_reader(name: str, hint: Any, default: Any) -> Getter:
 
 
 def path_reader(name: str, hint: Any, status: int) -> Getter | None:
-    """Return a function that checks the constraints of a path parameter; `None` where its type has none.
+    """Return a function that checks the constraints of a path parameter; `None` if its type has none.
 
-    What they exclude is a 404, or a 422 with the errors. Raises `TypeError` for constraints that do not fit the type.
+    A value outside of them is a 404, or a 422 with the errors. Raises `TypeError` for constraints that do not fit the
+    type.
     """
     if not is_constrained(hint):
         return None
@@ -154,7 +155,7 @@ def path_reader(name: str, hint: Any, status: int) -> Getter | None:
 
 
 def gathering(getters: Mapping[str, Getter]) -> dict[str, Getter]:
-    """Wrap the getters of a handler, so that the first error reports the errors of the others too."""
+    """Wrap the getters of a handler, so that the response to the first error contains the errors of the others too."""
 
     def gathered(get: Getter) -> Getter:
         def read(ctx: RequestContext[Any]) -> Any:
@@ -163,7 +164,7 @@ def gathering(getters: Mapping[str, Getter]) -> dict[str, Getter]:
             except UnprocessableEntity as error:
                 own = _errors_in(error)
                 if not own:
-                    raise  # somebody else's, such as a `__post_init__`'s
+                    raise  # raised by code of the application, such as a `__post_init__`
                 found = [own if each is get else _errors_of(each, ctx) for each in getters.values()]
                 raise invalid([error for errors in found for error in errors]) from None
 

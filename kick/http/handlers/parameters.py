@@ -1,17 +1,17 @@
-"""Markers of handler parameters: the part of the request that fills them.
+"""Markers for the part of the request that a handler parameter gets.
 
-| a parameter | gets |
+| parameter | value |
 |---|---|
 | `note: Body[Note]` | the body, as `body: Note` does |
 | `page: Query[Page]` | the query string, as `query: Page` does |
 | `user_agent: Header[str]` | the header `User-Agent` |
 | `if_match: Header[str \\| None] = None` | the header `If-Match`, or `None` |
-| `accept: Header[list[str]]` | what the header lists, one by one |
+| `accept: Header[list[str]]` | the items of the header |
 | `token: Annotated[str, FromHeader("X-Token")]` | the header of that name |
 | `theme: Cookie[Literal["dark", "light"]] = "light"` | the cookie `theme` |
 | `seen: Annotated[bool, FromCookie("seen-intro")] = False` | the cookie of that name |
 
-Type checkers take `Header[str]` for `str`. A value is converted and validated as its type says.
+For type checkers, `Header[str]` is `str`. A value is converted to its type and validated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class FromBody(msgspec.Struct, frozen=True):
-    """Marks a parameter that the body fills. `Body[Note]` is `Annotated[Note, FromBody()]`.
+    """Marks a parameter that gets the body. `Body[Note]` is `Annotated[Note, FromBody()]`.
 
     >>> marker_of(Body[int])
     FromBody()
@@ -33,7 +33,7 @@ class FromBody(msgspec.Struct, frozen=True):
 
 
 class FromQuery(msgspec.Struct, frozen=True):
-    """Marks a parameter that the whole query string fills. `Query[Page]` is `Annotated[Page, FromQuery()]`.
+    """Marks a parameter that gets the whole query string. `Query[Page]` is `Annotated[Page, FromQuery()]`.
 
     >>> marker_of(Query[dict[str, int]])
     FromQuery()
@@ -41,9 +41,9 @@ class FromQuery(msgspec.Struct, frozen=True):
 
 
 class FromHeader(msgspec.Struct, frozen=True):
-    """Marks a parameter that a header of the request fills (RFC 9110, section 5).
+    """Marks a parameter that gets a header of the request (RFC 9110, section 5).
 
-    `name` is that of the header, in any case; without one it is the name of the parameter, its underscores made dashes.
+    `name` is the name of the header, in any case. The default is the name of the parameter with dashes for underscores.
 
     >>> FromHeader("X-Token").wire_name("token"), FromHeader().wire_name("user_agent")
     ('x-token', 'user-agent')
@@ -57,7 +57,7 @@ class FromHeader(msgspec.Struct, frozen=True):
 
 
 class FromCookie(msgspec.Struct, frozen=True):
-    """Marks a parameter that a cookie fills (RFC 6265, section 5.4); without a `name`, the cookie of its own name.
+    """Marks a parameter that gets a cookie (RFC 6265, section 5.4). The default `name` is that of the parameter.
 
     >>> FromCookie("seen-intro").wire_name("seen"), FromCookie().wire_name("theme")
     ('seen-intro', 'theme')
@@ -71,23 +71,23 @@ class FromCookie(msgspec.Struct, frozen=True):
 
 
 Body: TypeAlias = Annotated[T, FromBody()]
-"""A parameter that the body fills, whatever its name: `note: Body[Note]`."""
+"""A parameter of any name that gets the body: `note: Body[Note]`."""
 
 Query: TypeAlias = Annotated[T, FromQuery()]
-"""A parameter that the query string fills, whatever its name: `page: Query[Page]`."""
+"""A parameter of any name that gets the query string: `page: Query[Page]`."""
 
 Header: TypeAlias = Annotated[T, FromHeader()]
-"""A parameter that the header of its name fills: `user_agent: Header[str]`."""
+"""A parameter that gets the header of its name: `user_agent: Header[str]`."""
 
 Cookie: TypeAlias = Annotated[T, FromCookie()]
-"""A parameter that the cookie of its name fills: `theme: Cookie[str]`."""
+"""A parameter that gets the cookie of its name: `theme: Cookie[str]`."""
 
 
 Marker: TypeAlias = FromBody | FromQuery | FromHeader | FromCookie
 
 
 def marker_of(hint: Any) -> Marker | None:
-    """Return the marker in a type; the outermost, where there are several.
+    """Return the marker in a type; of several markers, the outermost.
 
     >>> marker_of(Header[str] | None), marker_of(Annotated[Header[str], FromHeader("X-Token")]), marker_of(str)
     (FromHeader(name=None), FromHeader(name='X-Token'), None)
@@ -105,7 +105,7 @@ def unmarked(hint: Any) -> Any:
     (True, True)
     """
     if get_origin(hint) in (Union, UnionType):
-        return Union[tuple(map(unmarked, get_args(hint)))]  # noqa: UP007  # made of what is known at run time only
+        return Union[tuple(map(unmarked, get_args(hint)))]  # noqa: UP007  # its members are known only at run time
     if get_origin(hint) is not Annotated:
         return hint
     others = [each for each in hint.__metadata__ if not isinstance(each, Marker)]
@@ -113,7 +113,7 @@ def unmarked(hint: Any) -> Any:
 
 
 def is_socket(hint: Any) -> bool:
-    """Return whether a type is that of a WebSocket, which says so of itself: it is loaded where there are WebSockets.
+    """Return true if a type is `Socket`. It is recognised by an attribute, so its module need not be imported.
 
     >>> from kick.http import Socket
     >>> is_socket(Socket[str, str]), is_socket(Annotated[Socket, "chat"]), is_socket(str)

@@ -1,6 +1,6 @@
-"""From the signature of a handler to a plan of how it is called, made once.
+"""Call plans: the source of each handler parameter, derived from the signature at start-up.
 
-| parameter | gets |
+| parameter | value |
 |---|---|
 | of type `RequestContext` | the context |
 | a name in the path | the path parameter, converted, within its constraints |
@@ -8,7 +8,7 @@
 | `query: T`, `name: Query[T]` | the query string, validated as `T` |
 | `name: Header[T]`, `name: Cookie[T]` | the header or cookie of that name, validated as `T` |
 | `name: UploadFile`, `name: list[UploadFile]` | the files in that field of a multipart form |
-| any other | what the container provides for its type |
+| any other | the dependency of its type, from the container |
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _REST: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Source(enum.Enum):
-    """Where an argument comes from."""
+    """The source of an argument."""
 
     CONTEXT = "context"
     PATH = "path"
@@ -112,9 +112,9 @@ class Argument(msgspec.Struct):
 class CallPlan:
     """The plan of a handler's call: a source for each parameter.
 
-    `problems` has what is wrong with its signature, `readers` how the arguments are read that are part of the request,
-    `upload_limits` what it takes of files, `response` what it promises of its response. `types` has what stands for the
-    type variables of the controller's bases.
+    `problems` has the mistakes in its signature, `readers` the functions that read arguments from the request,
+    `upload_limits` the limits of files, `response` what it promises of its response, and `types` the types of the type
+    variables in generic base classes of the controller.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class CallPlan:
             self.problems.append(unresolved_hint(f"a field within {where}", missing, str(error), statement=statement))
 
     def takes(self, source: Source) -> bool:
-        """Return whether any argument comes from there."""
+        """Return true if any argument has this source."""
         return any(argument.source is source for argument in self.arguments)
 
     def hints(self) -> dict[str, Any]:
@@ -173,9 +173,9 @@ class CallPlan:
         return {argument.name: argument.hint for argument in self.arguments if argument.source is Source.PATH}
 
     def require(self, container: Container, elsewhere: Collection[str] = ()) -> None:
-        """Tell the container what the handler asks it for.
+        """Register the dependencies of the handler in the container.
 
-        `elsewhere` has the names in the paths of all its routes: here it may do without those of the others.
+        `elsewhere` has the names in the paths of all routes of the handler. Those of other routes are optional.
         """
         for argument in self.arguments:
             if argument.source is not Source.CONTAINER:
@@ -240,7 +240,7 @@ class CallPlan:
         self.problems += [unbound_path_parameter(name, self.info.path, self.place) for name in free]
 
     def _make_readers(self) -> None:
-        """Make the readers of the parts of a request. Where there are several, each reports its errors."""
+        """Create the readers of the parts of a request. If there are several, each reports its errors."""
         files = {each.name: each.hint for each in self.arguments if each.source is Source.FILE}
         for argument in self.arguments:
             source, hint = argument.source, argument.hint
@@ -338,7 +338,7 @@ def _is_provided(container: Container, hint: Any) -> bool:
     try:
         return container.provides(hint)
     except (KickError, TypeError):
-        return True  # the container says what is wrong with it
+        return True  # the container reports this error
 
 
 def _is_context(hint: Any) -> bool:

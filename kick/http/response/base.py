@@ -1,4 +1,4 @@
-"""`Response`: Starlette's, made cheap for bodies that are ready, and safe for headers that carry what clients sent."""
+"""`Response`: that of Starlette, faster for bodies that are complete, and with safe headers."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ HTML: Final = b"text/html; charset=utf-8"
 _new: Final = object.__new__
 _NO_BODY: Final = frozenset({204, 205, 304})
 _breaks_out: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
-"""Finds what no value of a header may hold (RFC 9110, section 5.5): with a line break in it, it would be two."""
+"""Finds characters that a header value must not contain (RFC 9110, section 5.5), such as line breaks."""
 
 
 class HasSafeHeaders(Response):
-    """A `Response` whose headers refuse what would break out of its line; see `SafeHeaders`."""
+    """A `Response` whose headers reject line breaks; see `SafeHeaders`."""
 
     @property
     def headers(self) -> MutableHeaders:
-        """The headers, to be read and changed."""
+        """The headers, for reading and changing."""
         return SafeHeaders(raw=self.raw_headers)
 
 
 class SafeResponse(HasSafeHeaders):
-    """The base of the responses that kick makes."""
+    """Base class of the responses that kick creates."""
 
     background: BackgroundTask | None
 
     def __copy__(self) -> Self:
-        """Return a shallow copy, without the detour that `copy()` takes by way of pickling."""
+        """Return a shallow copy. The default of `copy()` is slower, because it uses the methods for pickling."""
         own = _new(type(self))
         own.__dict__.update(self.__dict__)
         return own
 
 
 class ReadyResponse(SafeResponse):
-    """A `Response` whose body and content type are bytes already, so that nothing is left to work out.
+    """A `Response` whose body and content type are already bytes, so it is created quickly.
 
     >>> ReadyResponse(b"{}", 200, JSON).raw_headers
     [(b'content-length', b'2'), (b'content-type', b'application/json')]
@@ -82,7 +82,7 @@ class HeadResponse(ReadyResponse):
 
 
 class SafeHeaders(MutableHeaders):
-    """Headers of a response that refuse, with a `ValueError`, what would break out of its line.
+    """Headers of a response that raise `ValueError` for line breaks and other invalid characters.
 
     >>> SafeHeaders()["location"] = "/\\r\\nset-cookie: sid=1"
     Traceback (most recent call last):
@@ -94,12 +94,12 @@ class SafeHeaders(MutableHeaders):
         super().__setitem__(key, value)
 
     def setdefault(self, key: str, value: str) -> str:
-        """Return the value of a header, set where it is not there."""
+        """Return the value of a header; set it if it is missing."""
         header_line(key, value)
         return super().setdefault(key, value)
 
     def append(self, key: str, value: str) -> None:
-        """Add a header beside those of its name."""
+        """Add a header, and keep those with the same name."""
         header_line(key, value)
         super().append(key, value)
 
@@ -119,7 +119,7 @@ def header_line(name: str, value: str) -> tuple[bytes, bytes]:
 
 
 def empty_response(status: int, *headers: tuple[bytes, bytes]) -> ReadyResponse:
-    """Return a response that has no body, and says so.
+    """Return a response without a body, with `Content-Length: 0`.
 
     >>> empty_response(303, (b"location", b"/")).raw_headers, empty_response(204).raw_headers
     ([(b'content-length', b'0'), (b'location', b'/')], [])
@@ -132,7 +132,7 @@ def empty_response(status: int, *headers: tuple[bytes, bytes]) -> ReadyResponse:
 def head_of(response: Response) -> Response:
     """Return the response to HEAD for the response to GET.
 
-    A file knows by itself, and may be asked for a range; so does what has `answers_head`.
+    A file, and a response with `answers_head`, answers HEAD by itself.
 
     >>> head_of(ReadyResponse(b"{}", 200, JSON)).body
     b''
@@ -142,9 +142,9 @@ def head_of(response: Response) -> Response:
 
 
 def protected(response: Response) -> Response:
-    """Return the response, its headers looked at, and from now on of the kind that refuses what breaks out of its line.
+    """Check the headers of a response, and return the response with headers that reject line breaks.
 
-    Raises `ValueError` when one does already.
+    Raises `ValueError` if a header already contains one.
     """
     for name, value in response.raw_headers:
         header_line(name.decode("latin-1"), value.decode("latin-1"))
@@ -156,18 +156,18 @@ def protected(response: Response) -> Response:
 
 @lru_cache(maxsize=256)
 def _with_safe_headers(kind: Any) -> Any:
-    """Return the same class of responses with `headers` of the kind that refuses.
+    """Return a subclass of a response class with headers that reject line breaks.
 
-    Starlette makes the object with the headers itself, and keeps it in a private attribute: only a class says which.
+    Starlette creates the headers itself, in a private attribute. So only a subclass can replace them.
     """
     names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
     return type(kind)(kind.__name__, (HasSafeHeaders, kind), names)
 
 
 def own_copy(response: Response) -> Response:
-    """Return a response with the same content and headers of its own.
+    """Return a response with the same content and a copy of the headers.
 
-    One that a handler keeps and returns again and again must not carry the cookies of one client to the next.
+    If a handler returns the same object several times, the cookies of one client must not be sent to the next.
 
     >>> kept = Response("pong")
     >>> own_copy(kept).headers["set-cookie"] = "sid=1"
@@ -187,7 +187,7 @@ def own_copy(response: Response) -> Response:
 
 
 def set_header(response: Response, name: bytes, value: bytes) -> None:
-    """Set a header in place of those of that name; `name` is in lower case."""
+    """Set a header and remove others with its name, which is in lower case."""
     headers = [header for header in response.raw_headers if header[0] != name]
     headers.append((name, value))
     response.raw_headers[:] = headers

@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, section 13): a client that has the current version is not sent it again."""
+"""Conditional requests and ETags (RFC 9110, section 13): a client that has the current version gets a 304."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ class Outcome(Enum):
     """The result of evaluating the preconditions of a request."""
 
     SEND = auto()
-    """The response is to be sent, the change to be made."""
+    """Send the response, or make the change."""
     NOT_MODIFIED = auto()
-    """304: the client has it."""
+    """304: the client has the current version."""
     FAILED = auto()
-    """412: it is no longer what the client thinks it is."""
+    """412: the client has an older version."""
 
 
 def entity_tag(value: str, *, weak: bool = False) -> str:
-    """Return an entity tag as it is sent (section 8.8.3).
+    """Return an ETag as it is sent (section 8.8.3).
 
     >>> entity_tag("v7"), entity_tag("v7", weak=True)
     ('"v7"', 'W/"v7"')
 
-    Raises `ValueError` for what no entity tag may hold: quotes, spaces, control characters, what is not ASCII.
+    Raises `ValueError` for quotes, spaces, control characters, and characters beyond ASCII.
     """
     if not _is_opaque(value):
         raise ValueError(f"not an entity tag: {value!r}")
@@ -50,14 +50,14 @@ def entity_tag(value: str, *, weak: bool = False) -> str:
 def evaluate(method: str, headers: Headers, *, etag: str | None, modified: datetime | None) -> Outcome:
     """Evaluate the preconditions of a request, in the order of section 13.2.2.
 
-    `etag` and `modified` are those of what there is now, both `None` where there is nothing yet.
+    `etag` and `modified` are those of the current version; both are `None` if there is none.
 
     >>> evaluate("GET", Headers({"if-none-match": '"v6", W/"v7"'}), etag='"v7"', modified=None)
     <Outcome.NOT_MODIFIED: 2>
     >>> evaluate("PUT", Headers({"if-match": '"v6"'}), etag='"v7"', modified=None)
     <Outcome.FAILED: 3>
 
-    Dates that cannot be read are as good as none.
+    Malformed dates are ignored.
     """
     if_match, if_none_match = _joined(headers, "if-match"), _joined(headers, "if-none-match")
     exists = etag is not None or modified is not None
@@ -76,21 +76,21 @@ def evaluate(method: str, headers: Headers, *, etag: str | None, modified: datet
 
 
 def client_has_it(method: str, headers: Headers, *, etag: str | None, modified: datetime | None) -> bool:
-    """Return whether a 304 is all that the client needs; the arguments are those of `evaluate`.
+    """Return true if the response is a 304. The arguments are those of `evaluate`.
 
     >>> client_has_it("GET", Headers({"if-none-match": '"v7"'}), etag='"v7"', modified=None)
     True
 
-    Raises `PreconditionFailed` where the request asks for a version that is no longer there.
+    Raises `PreconditionFailed` if the request asks for a version that no longer exists.
     """
     outcome = evaluate(method, headers, etag=etag, modified=modified)
     if outcome is Outcome.FAILED:
-        raise PreconditionFailed("This is no longer the version that the request asks for.")
+        raise PreconditionFailed("The version that the request asks for no longer exists.")
     return outcome is Outcome.NOT_MODIFIED
 
 
 def http_date(moment: datetime) -> str:
-    """Return a moment as `Last-Modified` has it (section 5.6.7); without a zone it is UTC.
+    """Return a time in the format of `Last-Modified` (section 5.6.7); without a time zone it is UTC.
 
     >>> http_date(datetime(2026, 5, 17, 12))
     'Sun, 17 May 2026 12:00:00 GMT'
@@ -99,12 +99,12 @@ def http_date(moment: datetime) -> str:
 
 
 def in_utc(moment: datetime) -> datetime:
-    """Return a moment in UTC; without a zone it is that already."""
+    """Return a time in UTC. A time without a time zone is UTC already."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def not_modified(response: Response) -> Response:
-    """Return the 304 in place of a response: its headers, but for those that describe the body (section 15.4.5)."""
+    """Return the 304 for a response: with its headers, except those that describe the body (section 15.4.5)."""
     kept = [header for header in response.raw_headers if header[0] not in _NOT_OF_304]
     empty = empty_response(304, *kept)
     empty.background = response.background
@@ -112,7 +112,7 @@ def not_modified(response: Response) -> Response:
 
 
 def _listed(field: str, etag: str | None, *, weakly: bool) -> bool:
-    """Return whether an entity tag is in a list of them; `*` stands for any there is."""
+    """Return true if an ETag is in a list; `*` matches any existing one."""
     if field.strip() == "*":
         return True
     if etag is None or (not weakly and etag.startswith("W/")):
@@ -132,7 +132,7 @@ def _is_later(modified: datetime | None, field: str | None) -> bool:
 
 
 def parse_http_date(field: str | None) -> datetime | None:
-    """Return the moment in an HTTP date (RFC 9110, section 5.6.7); `None` for none and for a malformed one."""
+    """Return the time in an HTTP date (RFC 9110, section 5.6.7); `None` if it is missing or malformed."""
     try:
         return in_utc(parsedate_to_datetime(field)) if field else None
     except (ValueError, OverflowError):

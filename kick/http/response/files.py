@@ -28,7 +28,7 @@ logger: Final = logging.getLogger("kick.http")
 Disposition = Literal["inline", "attachment"]
 
 MOST_RANGES: Final = 100
-"""A request for more parts of a file than this is answered with the whole of it (RFC 9110, section 14.2)."""
+"""If a request asks for more parts of a file, it gets the whole file (RFC 9110, section 14.2)."""
 
 _LONGEST_NAME: Final = 200
 _NO_FILE: Final = "There is no such file."
@@ -45,7 +45,7 @@ _not_plain: Final = re.compile(r"[^A-Za-z0-9!#$&+.^_`|~ ()\[\]{}=@,;'-]").sub
 
 _OF_THE_FILE: Final = frozenset(
     {
-        b"cache-control",  # of the file: no cache is to keep an error for as long
+        b"cache-control",  # of the file: caches must not keep an error for as long
         b"content-disposition",
         b"content-length",
         b"content-type",
@@ -54,11 +54,11 @@ _OF_THE_FILE: Final = frozenset(
         b"last-modified",
     }
 )
-"""Headers of a response that describe the file, and are no part of an error."""
+"""Headers that describe the file, and are removed from an error response."""
 
 
 class SentFile(FileResponse):
-    """Starlette's file response, asked only for the ranges that RFC 9110, section 14 has it send."""
+    """The file response of Starlette, with the ranges of RFC 9110, section 14."""
 
     def __init__(self, path: Path, media_type: str, status: os.stat_result) -> None:
         super().__init__(path, media_type=media_type, stat_result=status)
@@ -82,7 +82,7 @@ class SentFile(FileResponse):
         await super().__call__(scope, receive, _delayed(_clipped(send)))
 
     def _range_applies(self, headers: Headers) -> bool:
-        """Return whether `If-Range`, where it was sent, names this very version (section 13.1.5)."""
+        """Return true if `If-Range` is missing or matches the current version (section 13.1.5)."""
         condition = headers.get("if-range")
         return condition is None or condition in (self.headers["etag"], self.headers["last-modified"])
 
@@ -94,7 +94,7 @@ class SentFile(FileResponse):
 
 
 def _delayed(send: Send) -> Send:
-    """`send`, with the head of a response that waits for its first bytes: until then the file may fail to open."""
+    """Return a `send` that holds the head back until the first bytes, because the file may fail to open."""
     head: Message | None = None
 
     async def delayed(message: Message) -> None:
@@ -111,7 +111,7 @@ def _delayed(send: Send) -> Send:
 
 
 def _clipped(send: Send) -> Send:
-    """`send`, for no more than was announced, if anything was: a log may grow while it is sent."""
+    """Return a `send` that stops at the announced length, because a file may grow while it is sent."""
     left = inf
     ended = False
 
@@ -133,9 +133,9 @@ def _clipped(send: Send) -> Send:
 def ranges(field: str, size: int) -> list[tuple[int, int]] | None:
     """Return the parts of a file that `Range` asks for, as first and last byte, in the order of the file.
 
-    Parts that overlap or touch are one. `None` for a field that is to be ignored: another unit, malformed, too many
-    parts, or the end of an empty file, which is the whole of it (RFC 9110, section 14.1.2). An empty list where no part
-    is in the file.
+    Parts that overlap or are adjacent are merged. The result is `None` if the header must be ignored: another unit, a
+    malformed value, too many parts, or the end of an empty file (RFC 9110, section 14.1.2). It is an empty list if no
+    part is in the file.
 
     >>> ranges("bytes=0-4, 3-6, -2", 100), ranges("bytes=200-", 100), ranges("lines=1-2", 100), ranges("bytes=-5", 0)
     ([(0, 6), (98, 99)], [], None, None)
@@ -180,7 +180,7 @@ def open_file(
     media_type: str | None,
     disposition: Disposition,
 ) -> SentFile:
-    """Return the response with a file. Raises what `below` and `readable` raise."""
+    """Return the response with a file. Raises the exceptions of `below` and `readable`."""
     if _is_folder(os.fspath(path)):
         raise NotFound(_NO_FILE)
     found = Path(path) if root is None else below(root, path)
@@ -195,8 +195,8 @@ def open_file(
 def readable(path: Path) -> os.stat_result:
     """Return the status of a file that can be opened.
 
-    Raises `NotFound` for what is not there, is no file, or may not be read, which is logged; and `OSError` for anything
-    else: that a disk fails or that too many files are open does not mean that there is no such file.
+    Raises `NotFound` if the file does not exist, is not a file, or must not be read; the last case is logged. Raises
+    `OSError` for other errors, such as a failing disk or too many open files.
     """
     try:
         status = path.stat()
@@ -219,7 +219,7 @@ def readable(path: Path) -> os.stat_result:
 
 
 def raise_unless_missing(error: OSError) -> None:
-    """Raise `NotFound` for an error of the system that says that there is no such file; return for any other.
+    """Raise `NotFound` if an error of the system means that the file does not exist; return for any other error.
 
     >>> raise_unless_missing(OSError(errno.EIO, "Input/output error"))
     >>> raise_unless_missing(OSError(errno.ENAMETOOLONG, "File name too long"))
@@ -231,17 +231,17 @@ def raise_unless_missing(error: OSError) -> None:
 
 
 def sent_file(path: Path, status: os.stat_result, media_type: str) -> SentFile:
-    """Return the response with an existing file. Raises `ValueError` for a media type that is no header."""
+    """Return the response with an existing file. Raises `ValueError` for an invalid media type."""
     response = SentFile(path, media_type, status)
     protected(response)
     return response
 
 
 def below(root: str | os.PathLike[str], name: str | os.PathLike[str]) -> Path:
-    """Return a file in a folder, by a name that may have come from anywhere: nothing leads out of the folder.
+    """Return the path of a file in a folder, for a name from any source. The path cannot leave the folder.
 
-    Symbolic links are followed, and have to end in the folder too. Raises `NotFound` for a name that leads elsewhere,
-    or to what is hidden: `.env`, `.git/config`.
+    Symbolic links are followed, and must end in the folder too. Raises `NotFound` for a name that leads out of it, and
+    for hidden files such as `.env` and `.git/config`.
 
     >>> below("/srv/files", "../../etc/passwd")
     Traceback (most recent call last):
@@ -256,7 +256,7 @@ def below(root: str | os.PathLike[str], name: str | os.PathLike[str]) -> Path:
     try:
         folder = Path(root).resolve()
         found = (folder / text).resolve()
-    except (ValueError, RuntimeError):  # half of a surrogate pair; links that lead in a circle, before Python 3.13
+    except (ValueError, RuntimeError):  # half of a surrogate pair; a loop of links, before Python 3.13
         raise NotFound(_NO_FILE) from None
     except OSError as error:
         raise_unless_missing(error)
@@ -267,7 +267,7 @@ def below(root: str | os.PathLike[str], name: str | os.PathLike[str]) -> Path:
 
 
 def is_hidden(part: str) -> bool:
-    """Return whether a part of a path is hidden: it begins with a dot, and is not `.well-known` (RFC 8615).
+    """Return true if a part of a path is hidden: it begins with a dot and is not `.well-known` (RFC 8615).
 
     >>> [is_hidden(part) for part in (".git", "..data", ".well-known", ".", "file.txt", "")]
     [True, True, False, False, False, False]
@@ -276,7 +276,7 @@ def is_hidden(part: str) -> bool:
 
 
 def _is_folder(name: str) -> bool:
-    """Return whether a name is that of a folder whatever is there, as systems have it.
+    """Return true if a name is always that of a folder, such as `..` or a name with a slash at the end.
 
     >>> [_is_folder(name) for name in ("page.css/", "page.css/.", ".", "", "page.css", "./page.css")]
     [True, True, True, True, False, False]
@@ -294,14 +294,14 @@ def media_type_of(name: str) -> str:
 
 
 def content_disposition(disposition: Disposition, filename: str) -> bytes:
-    """`Content-Disposition` with the name of a download (RFC 6266), in any script (RFC 8187).
+    """Return a `Content-Disposition` with the name of a download (RFC 6266), in any script (RFC 8187).
 
     >>> content_disposition("attachment", "report.pdf")
     b'attachment; filename="report.pdf"'
     >>> content_disposition("attachment", "Übersicht.pdf")
     b'attachment; filename="Ubersicht.pdf"; filename*=UTF-8\\'\\'%C3%9Cbersicht.pdf'
 
-    What is misleading or dangerous in a name is left out; see `safe_name`.
+    Misleading and dangerous parts of the name are removed; see `safe_name`.
     """
     name = safe_name(filename)
     if _plain_name(name):
@@ -314,10 +314,10 @@ def content_disposition(disposition: Disposition, filename: str) -> bytes:
 
 
 def safe_name(filename: str) -> str:
-    """Return a name that a file may be saved under, of one that came from anywhere.
+    """Return a name under which a file can be saved, made from a name of any source.
 
-    Folders are left out, and so are control characters, line breaks, and the marks that make text run backwards:
-    `invoice\\u202efdp.exe` would look like `invoiceexe.pdf`. A dot or a space at either end goes too.
+    Folders, control characters, line breaks, and marks that reverse the direction of text are removed:
+    `invoice\\u202efdp.exe` would look like `invoiceexe.pdf`. Dots and spaces at both ends are removed too.
 
     >>> safe_name("../../etc/passwd"), safe_name("C:\\\\reports\\\\may.pdf"), safe_name("..")
     ('passwd', 'may.pdf', 'download')

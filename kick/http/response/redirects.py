@@ -1,4 +1,4 @@
-"""Addresses that responses name: which of them stay on this host."""
+"""URLs of redirects, and the check that they stay on this host."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _has_control: Final = re.compile(r"[\x00-\x1f\x7f]").search
 
 
 def is_local(url: str, host: str) -> bool:
-    """Return whether a browser that is sent to `url` stays on `host`, as the `Host` header names it.
+    """Return true if a browser that follows `url` stays on `host`, the value of the `Host` header.
 
-    Browsers read a backslash as a slash, leave out line breaks and tabs, and take the space away at both ends (URL
-    Living Standard, section 4.4). Whatever they could read otherwise than Python does is not local.
+    Browsers read a backslash as a slash, drop line breaks and tabs, and remove spaces at both ends (URL Living
+    Standard, section 4.4). A URL that they might read differently from Python is not local.
 
     >>> is_local("/notes?page=2", "example.com"), is_local("https://example.com/notes", "example.com")
     (True, True)
@@ -34,7 +34,7 @@ def is_local(url: str, host: str) -> bool:
 
 
 def as_location(url: str) -> bytes:
-    """Return the value of `Location` (RFC 9110, section 10.2.2): what is no part of an address is percent-encoded.
+    """Return the value of `Location` (RFC 9110, section 10.2.2), with invalid characters percent-encoded.
 
     >>> as_location("/café?q=a b")
     b'/caf%C3%A9?q=a%20b'

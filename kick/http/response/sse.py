@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from functools import partial
-from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -18,7 +17,7 @@ from kick.http.validation.encoding import Encode, encode_json
 from kick.shutdown import Shutdown
 
 HEARTBEAT: Final = 15.0
-"""Seconds of silence after which a comment is sent; proxies close connections that are silent for 30 or 60."""
+"""Seconds without an event after which a comment is sent. Proxies close idle connections after 30 or 60 seconds."""
 
 _COMMENT: Final = b":\n\n"
 
@@ -29,7 +28,7 @@ class ServerSentEvent(msgspec.Struct, frozen=True, kw_only=True):
     >>> ServerSentEvent(data="two\\nlines", event="note", id="7").encode()
     b'event: note\\nid: 7\\ndata: two\\ndata: lines\\n\\n'
 
-    `data` is text, or anything that has a JSON form. `retry` is in milliseconds, as the format has it.
+    `data` is a text or any JSON value. `retry` is in milliseconds.
     """
 
     data: Any = ""
@@ -38,9 +37,9 @@ class ServerSentEvent(msgspec.Struct, frozen=True, kw_only=True):
     retry: int | None = None
 
     def encode(self, to_json: Encode = encode_json) -> bytes:
-        """Return the event as it is sent, its data written by `to_json`.
+        """Return the event as it is sent; `to_json` encodes its data.
 
-        A line break in `event` or `id` is left out: it would end the field.
+        Line breaks in `event` and `id` are removed, because they would end the field.
         """
         lines: list[str] = []
         if self.event is not None:
@@ -59,13 +58,13 @@ Events: TypeAlias = AsyncIterable[Event] | Iterable[Event]
 
 
 class EventStream(StreamResponse):
-    """A stream of events, with a comment now and then where there are none.
+    """A stream of events, with comments as heartbeats.
 
-    It ends when the application stops, and with the session that it was opened with.
+    It ends when the application stops, and when the session of its request ends.
     """
 
     watch: Callable[[Callable[[], None]], Callable[[], None]] | None = None
-    """Takes what ends the stream with its session, and returns what takes that back: `Session.on_end`."""
+    """`Session.on_end`: registers the function that ends the stream, and returns a function that cancels this."""
     encode: Encode = staticmethod(encode_json)
     """Writes the data of an event as JSON."""
 
@@ -73,19 +72,19 @@ class EventStream(StreamResponse):
         self,
         events: Events,
         shutdown: Shutdown,
-        hearts: Hearts,
         *,
         heartbeat: float | None,
         retry: int | None,
         threads: Threads | None = None,
     ) -> None:
         if heartbeat is not None and not heartbeat > 0:
-            raise ValueError(f"heartbeat={heartbeat!r}: the seconds have to be above 0, or None for no heartbeat")
+            raise ValueError(
+                f"heartbeat={heartbeat!r}: it must be a number of seconds above 0, or None for no heartbeat"
+            )
         super().__init__(events, 200, "text/event-stream")  # type: ignore[arg-type]
         self.threads = threads
         self.raw_headers += [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
         self._shutdown = shutdown
-        self._hearts = hearts
         self._heartbeat = heartbeat
         self._first = b"" if retry is None else b"retry: %d\n\n" % retry
 
@@ -100,8 +99,7 @@ class EventStream(StreamResponse):
     async def _send_events(self, send: Send, ending: Ending) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         events = self._pieces()
-        heart = None if self._heartbeat is None else self._hearts.of(self._heartbeat)
-        line = Line(send, ending, heart)
+        line = Line(send, ending, self._heartbeat)
         unwatch = None if self.watch is None else self.watch(partial(ending.end, Reason.SESSION_ENDED))
         try:
             with self._shutdown.telling(partial(ending.end, Reason.SHUTDOWN)):
@@ -119,18 +117,23 @@ class EventStream(StreamResponse):
 
 
 class Line:
-    """The sender of one stream's events and heartbeats, one at a time."""
+    """The sender of one stream's events and heartbeats, one at a time.
 
-    __slots__ = ("_beat", "_ending", "_heart", "_send", "_sends")
+    A heartbeat is a comment. It is sent after `heartbeat` seconds without an event.
+    """
 
-    def __init__(self, send: Send, ending: Ending, heart: Heart | None) -> None:
+    __slots__ = ("_beat", "_ending", "_last", "_loop", "_send", "_sends", "_timer")
+
+    def __init__(self, send: Send, ending: Ending, heartbeat: float | None) -> None:
         self._send = send
         self._ending = ending
-        self._heart = heart
         self._sends = False
         self._beat: asyncio.Task[None] | None = None
-        if heart is not None:
-            heart.wait_for(self)
+        self._timer: asyncio.TimerHandle | None = None
+        if heartbeat is not None:
+            self._loop = asyncio.get_running_loop()
+            self._last = self._loop.time()
+            self._timer = self._loop.call_later(heartbeat, self._look, heartbeat)
 
     async def send(self, body: bytes) -> None:
         """Send an event. Raises `ClientDisconnect` where the client went away."""
@@ -143,18 +146,23 @@ class Line:
             raise ClientDisconnect from None
         finally:
             self._sends = False
-        if self._heart is not None:
-            self._heart.wait_for(self)
+        if self._timer is not None:
+            self._last = self._loop.time()
 
-    def beat(self) -> None:
-        """Send a comment, unless something is being sent: a client that takes nothing needs no more."""
-        if not self._sends and self._beat is None:
-            self._beat = asyncio.ensure_future(self._send_comment())
+    def _look(self, heartbeat: float) -> None:
+        """Send a comment if the line was silent. An event moves no timer, because there may be many of them."""
+        now = self._loop.time()
+        if now >= self._last + heartbeat:
+            self._last = now
+            # A client that does not read gets no heartbeats.
+            if not self._sends and self._beat is None:
+                self._beat = asyncio.ensure_future(self._send_comment())
+        self._timer = self._loop.call_at(self._last + heartbeat, self._look, heartbeat)
 
     def close(self) -> None:
         """Send nothing more."""
-        if self._heart is not None:
-            self._heart.forget(self)
+        if self._timer is not None:
+            self._timer.cancel()
         if self._beat is not None:
             self._beat.cancel()
 
@@ -165,60 +173,6 @@ class Line:
             self._ending.end(Reason.CLIENT_GONE)
         finally:
             self._beat = None
-
-
-class Heart:
-    """Lets each line beat that was silent for `interval` seconds: one timer, however many lines there are."""
-
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
-        self._loop = asyncio.get_running_loop()
-        self._due: dict[Line, float] = {}  # in the order in which they are due
-        self._timer: asyncio.TimerHandle | None = None
-
-    def wait_for(self, line: Line) -> None:
-        """Count the silence of a line from now on."""
-        self._due.pop(line, None)
-        self._due[line] = self._loop.time() + self._interval
-        if self._timer is None:
-            self._set_timer()
-
-    def forget(self, line: Line) -> None:
-        """Leave a line out; with the last one the timer ends."""
-        self._due.pop(line, None)
-        if not self._due and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _beat(self) -> None:
-        now = self._loop.time()
-        for line in [*takewhile(lambda line: self._due[line] <= now, self._due)]:
-            self.wait_for(line)
-            line.beat()
-        self._timer = None
-        self._set_timer()
-
-    def _set_timer(self) -> None:
-        for first in self._due.values():
-            self._timer = self._loop.call_at(first, self._beat)
-            break
-
-
-class Hearts:
-    """The hearts of an application: one for each interval, in each event loop."""
-
-    def __init__(self) -> None:
-        self._hearts: dict[tuple[float, asyncio.AbstractEventLoop], Heart] = {}
-
-    def of(self, interval: float) -> Heart:
-        """Return the heart of an interval, in the loop that runs."""
-        key = interval, asyncio.get_running_loop()
-        heart = self._hearts.get(key)
-        if heart is None:
-            for other in [each for each in self._hearts if each[1].is_closed()]:
-                del self._hearts[other]
-            heart = self._hearts[key] = Heart(interval)
-        return heart
 
 
 def _encoded(event: Any, to_json: Encode) -> bytes:

@@ -1,4 +1,4 @@
-"""Static files, and the one page of a single-page application."""
+"""Static files, and the page of a single-page application."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from kick.http.response.etags import client_has_it, not_modified
 from kick.http.response.files import is_hidden, media_type_of, raise_unless_missing, readable, sent_file
 
 _YEAR: Final = 31_536_000
-"""In seconds: the longest that caches are asked to keep anything."""
+"""The longest time for which caches may keep a file, in seconds."""
 
 _REVALIDATE: Final = b"no-cache"
-"""Keep it, and ask each time whether it has changed (RFC 9111, section 5.2.2.4)."""
+"""Caches may keep a file, but must ask each time whether it has changed (RFC 9111, section 5.2.2.4)."""
 
 
 def missing_files(folder: Path, page: str | None = None) -> KickError:
-    """`StaticFiles()` of a folder, or with a page, that is not there."""
+    """Return the error of `StaticFiles()` with a folder or page that does not exist."""
     where = str(folder)
     return KickError(
         "static-folder",
@@ -41,31 +41,23 @@ def missing_files(folder: Path, page: str | None = None) -> KickError:
     )
 
 
-def bad_max_age(given: object) -> KickError:
-    """`StaticFiles(max_age=...)` that is no time."""
-    return KickError(
-        "static-max-age",
-        cause=f"StaticFiles(max_age={given!r}): that is neither a timedelta nor a number of seconds.",
-        fix="Say how long clients may use a file without asking: `max_age=3600`.",
-    )
-
-
 class StaticFiles:
     """The files of a folder, to be mounted: `Module("web", mounts={"/assets": StaticFiles("dist/assets")})`.
 
-    They come with `ETag`, `Last-Modified` and ranges; `GET` and `HEAD` are answered. What is not below the folder is a
-    404, wherever `..` and symbolic links lead, and so are names that begin with a dot, other than `.well-known`.
+    They have `ETag`, `Last-Modified` and ranges, for `GET` and `HEAD`. A path that leads out of the folder, by `..` or
+    a symbolic link, is a 404. Names that begin with a dot are a 404 too, except `.well-known`.
 
     Arguments:
-        directory: the folder; a relative one is seen from the working directory.
-        spa: the page of a single-page application, such as `"index.html"`: it answers for the folder itself, and for
-            paths that lead to no file, where the client asks for HTML by that name, as browsers do for pages.
-        spa_except: paths below the mount for which it does not answer: unknown ones are a 404 with problem details.
-        max_age: how long clients may use a file without asking, a `timedelta` or seconds; `None`, they always ask.
-        immutable: patterns of the names of files that never change, because their content is part of the name, such as
-            `["assets/*"]`: clients never ask for them again (RFC 8246).
+        directory: the folder, absolute or relative to the working directory.
+        spa: the page of a single-page application, such as `"index.html"`. It is sent for the folder itself, and for
+            paths without a file if the `Accept` header of the client contains HTML, as it does for pages in browsers.
+        spa_except: paths below the mount for which the page is not sent. Unknown ones are a 404 with problem details.
+        max_age: the time for which clients may use a file without asking, as a `timedelta` or in seconds. With `None`
+            they always ask.
+        immutable: patterns of file names that contain a hash of the content, such as `["assets/*"]`. Clients never ask
+            for these files again (RFC 8246).
 
-    Raises `KickError`: `static-folder` for a folder or page that is not there, and `static-max-age`.
+    Raises `KickError`: `static-folder` for a folder or page that does not exist, and `static-max-age`.
 
     >>> import tempfile
     >>> files = StaticFiles(tempfile.gettempdir(), max_age=timedelta(hours=1), immutable=["assets/*"])
@@ -91,7 +83,7 @@ class StaticFiles:
         self.spa_except = [path.strip("/").split("/") for path in _several(spa_except)]
         self.max_age = None if max_age is None else _seconds(max_age)
         self.immutable = _several(immutable)
-        from starlette.staticfiles import StaticFiles as StarletteFiles  # on first use: it brings WebSockets along
+        from starlette.staticfiles import StaticFiles as StarletteFiles  # on first use, because it imports WebSockets
 
         self._files = StarletteFiles(directory=self.directory)
 
@@ -125,9 +117,9 @@ class StaticFiles:
         raise NotFound(f"There is nothing at {scope['path']}.")
 
     async def _file(self, name: str, scope: Scope) -> Response | None:
-        """Return a file below the folder, or that it has not changed (RFC 9110, section 13); `None` without one.
+        """Return the response with a file or its 304 (RFC 9110, section 13); `None` if there is no such file.
 
-        Raises `PreconditionFailed`, and `OSError` where the system fails to look.
+        Raises `PreconditionFailed`, and `OSError` for errors of the system.
         """
         try:
             path, status = await anyio.to_thread.run_sync(self._look_up, name)
@@ -162,7 +154,7 @@ class StaticFiles:
 
 
 def accepts_html(accept: str) -> bool:
-    """Return whether a client names HTML among what it takes (RFC 9110, section 12.5.1); `*/*` alone does not.
+    """Return true if the `Accept` header of a client contains HTML (RFC 9110, section 12.5.1); `*/*` does not count.
 
     >>> accepts_html("text/html,*/*;q=0.8"), accepts_html("*/*"), accepts_html("text/html;q=0")
     (True, False, False)
@@ -181,7 +173,11 @@ def _several(given: str | Sequence[str]) -> list[str]:
 def _seconds(given: object) -> int:
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _YEAR * 100:
-        raise bad_max_age(given)
+        raise KickError(
+            "static-max-age",
+            cause=f"StaticFiles(max_age={given!r}): that is neither a timedelta nor a number of seconds.",
+            fix="Say how long clients may use a file without asking: `max_age=3600`.",
+        )
     return int(seconds)
 
 
@@ -191,7 +187,7 @@ def _page_in(folder: Path) -> str:
 
 
 def _is_name(part: str) -> bool:
-    """Return whether a segment can be the name of a file that may be seen."""
+    """Return true if a segment can be the name of a file that is not hidden."""
     return part not in ("", ".") and "/" not in part and "\\" not in part and not is_hidden(part)
 
 

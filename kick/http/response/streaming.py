@@ -1,4 +1,4 @@
-"""Responses piece by piece: sent as quickly as the client takes them, ended when it goes away."""
+"""Streams: responses in pieces, sent as fast as the client reads them, and ended when it disconnects."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _IN_ONE_PIECE: Final = (str, bytes, bytearray, memoryview)
 
 
 class Reason(Enum):
-    """The reason why a stream ends before it has come to its end."""
+    """The reason why a stream ends early."""
 
     CLIENT_GONE = auto()
     SHUTDOWN = auto()
     SESSION_ENDED = auto()
-    """The session with which an event stream was opened has ended, by a logout for example."""
+    """The session of an event stream has ended, for example by a logout."""
 
 
 class Ending:
-    """Ends what a task streams, from outside of it.
+    """Ends a stream from outside of its task.
 
-    The task is cancelled, so that a stream ends while it waits too, and the cancellation is taken back: whoever cancels
-    the task for another reason is not mistaken for this. It begins to listen for the client when others have had their
-    turn: a stream that ends before costs no second task.
+    The task is cancelled, so a stream ends while it waits. Then the cancellation is undone, unless other code has
+    cancelled the task too. A second task that listens for the client starts only at the next turn of the event loop, so
+    a stream that ends before it needs no second task.
     """
 
     __slots__ = ("_beginning", "_cancelled_before", "_listening", "_task", "reason")
@@ -62,7 +62,7 @@ class Ending:
             self._task.cancel()
 
     async def around(self, streaming: Awaitable[None]) -> None:
-        """Await what streams, or its end. Raises `ClientDisconnect` where the client went away."""
+        """Await the stream or its early end. Raises `ClientDisconnect` if the client disconnects."""
         try:
             await streaming
         except asyncio.CancelledError:
@@ -74,7 +74,7 @@ class Ending:
             raise ClientDisconnect
 
     def _close(self) -> bool:
-        """Listen no more, and take a cancellation back; whether there was one, and by nobody else."""
+        """Stop listening and undo the cancellation; return true if only this object has cancelled the task."""
         task, self._task = self._task, None
         if self._beginning is not None:
             self._beginning.cancel()
@@ -92,39 +92,38 @@ class Ending:
 
 
 class StreamResponse(SafeResponse):
-    """A response whose body is made while it is sent.
+    """A response whose body is created while it is sent.
 
-    The next piece is asked for when the client has room for it. When the client goes away, or something goes wrong,
-    the generator is closed at once: what is in its `finally` runs. Pieces of a plain iterable are made in a worker
-    thread, except for those of a list or tuple, which are there already.
+    The next piece is created when the client can receive it. If the client disconnects or an error occurs, the
+    generator is closed immediately, so its `finally` runs. A plain iterable runs in a worker thread, except a list or
+    tuple.
 
     >>> StreamResponse([b"a", b"b"], 200, "text/csv").raw_headers
     [(b'content-type', b'text/csv; charset=utf-8')]
 
-    Raises `ValueError` for a media type that would break out of its line, and `TypeError` for one text in place of
-    pieces.
+    Raises `ValueError` for a media type with a line break, and `TypeError` for a single text instead of pieces.
     """
 
     listens = True
     """True if it watches for the client to disconnect. If false, the generator reads what the client sends."""
     threads: Threads | None = None
-    """Limits how many plain iterables do something at a time."""
+    """Limits the number of plain iterables that run at the same time."""
 
-    # They are set on those few that are other: each argument of a constructor costs every stream.
+    # Attributes instead of arguments: the few streams that differ set them, and the others pay nothing.
 
     def __init__(self, chunks: Chunks, status: int, media_type: str) -> None:
         if type(chunks) is not AsyncGeneratorType and isinstance(chunks, _IN_ONE_PIECE):
-            raise TypeError("a stream takes pieces, an iterable of them: send what is in one piece with ctx.text()")
+            raise TypeError("a stream needs an iterable of pieces: send a single text with ctx.text()")
         self.status_code = status
         self.background = None
         self.raw_headers = [_content_type(media_type)]
         self.chunks: Any = chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it. Raises `ClientDisconnect` where the client went away."""
+        """Send the stream. Raises `ClientDisconnect` if the client disconnects."""
         sending = self._send_all(send)
         waits_for = next(sending.__await__(), _END)
-        if waits_for is not _END:  # where all of it was sent in one go, nobody could have ended it
+        if waits_for is not _END:  # a stream that never waited cannot have been ended
             await Ending(receive if self.listens else None).around(_rest_of(sending, waits_for))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         if self.background is not None:
@@ -140,7 +139,7 @@ class StreamResponse(SafeResponse):
                 if chunk:
                     try:
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                    except OSError:  # how servers say it since version 2.4 of the ASGI specification
+                    except OSError:  # servers raise it since version 2.4 of the ASGI specification
                         raise ClientDisconnect from None
         except BaseException:
             await close(chunks)
@@ -160,11 +159,11 @@ def _content_type(media_type: str) -> tuple[bytes, bytes]:
 
 @coroutine
 def _rest_of(begun: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
-    """Return an awaitable for the rest of a coroutine that was begun by hand and waits for something."""
+    """Return an awaitable for the rest of a coroutine whose first step was run by hand."""
     while True:
         try:
             yield waits_for
-        except BaseException as error:  # noqa: BLE001  # what the task is told, most often that it is cancelled
+        except BaseException as error:  # noqa: BLE001  # raised into the task, mostly a cancellation
             try:
                 waits_for = begun.throw(error)
             except StopIteration:
@@ -175,15 +174,15 @@ def _rest_of(begun: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any,
 
 
 async def close(chunks: AsyncIterable[Any]) -> None:
-    """Close a generator, wherever it stands; what is in its `finally` is awaited, in a cancelled task too."""
+    """Close a generator. Its `finally` is awaited, in a cancelled task too."""
     aclose = getattr(chunks, "aclose", None)
-    if aclose is not None:  # where it has come to its end by itself, there is nothing to close
+    if aclose is not None:  # a generator that has ended needs no closing
         with anyio.CancelScope(shield=True):
             await aclose()
 
 
 async def in_threads(chunks: Iterable[Any], threads: Threads | None = None) -> AsyncGenerator[Any]:
-    """Return the pieces of a plain iterable, each made in a worker thread; those of a list or tuple are there already.
+    """Return the pieces of a plain iterable, which runs in a worker thread unless it is a list or tuple.
 
     All steps of a generator run in one context: a `ContextVar` that it sets keeps its value, and can be reset.
 
@@ -224,7 +223,7 @@ class _Steps:
             return self._run(next, self._iterator, _END)
 
     def close(self) -> None:
-        """Close a generator; one that still runs, in the thread of a request that was cancelled, when it gives way."""
+        """Close a generator. If it still runs in the thread of a cancelled request, wait for its next `yield`."""
         with self._lock:
             self._run(self._iterator.close)
 
@@ -240,4 +239,4 @@ def _bytes(chunk: object) -> bytes:
         return chunk.encode()
     if isinstance(chunk, bytes | bytearray | memoryview):
         return bytes(chunk)
-    raise TypeError(f"a stream is made of bytes and texts, not of {type(chunk).__qualname__}")
+    raise TypeError(f"a stream consists of bytes and texts, not of {type(chunk).__qualname__}")

@@ -1,4 +1,4 @@
-"""`@Controller`, `@Get` and the like, `@WebSocket`, `@Use`: they write down what they are told, and nothing else."""
+"""`@Controller`, `@Get` and the other methods, `@WebSocket`, `@Use`. They only record their options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 SessionUse: TypeAlias = bool | Literal["passive"]
-"""The session of a route: on, off, or `"passive"`: read, and not prolonged."""
+"""The session of a route: on, off, or `"passive"`, which does not extend it."""
 
 
 class ControllerInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,13 +59,13 @@ class SocketInfo(RouteInfo, frozen=True, kw_only=True):
 
 
 def Controller(prefix: str = "", *, session: SessionUse | None = None, version: str | None = None) -> Callable[[C], C]:
-    """Make a class a controller: its methods that `@Get` and the like decorate handle requests below `prefix`.
+    """Make a class a controller: its methods with `@Get` and the like handle requests below `prefix`.
 
-    The class is built once, when the application starts; what its constructor asks for by type comes from the
-    container. `session=False` switches the session off for all its routes. `version="v2"` puts `/v2` before its paths,
-    in place of the version of the module.
+    The class is created once, when the application starts. The container provides the arguments of its constructor by
+    their types. `session=False` switches the session off for all its routes. `version="v2"` puts `/v2` before its
+    paths and replaces the version of the module.
 
-    Raises `KickError`: `decorator-not-called` where its parentheses are missing.
+    Raises `KickError`: `decorator-not-called` if the parentheses are missing.
 
     >>> @Controller("/notes")
     ... class NoteController:
@@ -87,23 +87,23 @@ class Verb:
     """A decorator for the handlers of one method: `@Get("/path")`.
 
     Arguments of a call:
-        path: appended to the prefixes of the module and the controller; `{name}` takes one segment, `{name:path}`
-            the rest. The type of the parameter `name` of the handler, or `{name:int}`, says what it is converted to.
-        status: the status of a returned value; 200, or 204 for `None`, when nothing is said.
+        path: appended to the prefixes of the module and the controller. `{name}` matches one segment, `{name:path}` the
+            rest. It is converted to the type of the handler's parameter `name`, or to that of `{name:int}`.
+        status: the status of a returned value; by default 200, or 204 for `None`.
         session: `False` switches the session off: no store call, no cookie. `"passive"` reads it and prolongs nothing,
             for polling; what the handler writes is written.
         stream: the handler reads the body itself, from `ctx.body_stream()`.
         max_body: the most bytes a body may have, in place of the limit of the application.
-        decompress: decode bodies that come with `Content-Encoding: gzip`, `deflate` or `zstd`, or refuse them with 415;
-            what the application says, where nothing is said. `max_body` limits the decoded body.
-        files: what is allowed of the files of a form, each of them, where their own type says nothing.
-        name: how `kick routes` and `ctx.route` name it, in place of `Controller.method`.
-        cancel_on_disconnect: cancel the handler when the client goes away. A handler in a thread cannot be cancelled:
-            it goes on, and nobody waits for it.
-        response: the type of the response, in place of the return annotation. Only its fields leave, by `ctx.json()`
+        decompress: decode bodies with `Content-Encoding: gzip`, `deflate` or `zstd`, or reject them with 415. The
+            default is the option of the application. `max_body` limits the decoded body.
+        files: the limits of each file of a form whose own type has none.
+        name: the name for `kick routes`, `ctx.route` and `ctx.url_for()`, by default `Controller.method`.
+        cancel_on_disconnect: cancel the handler when the client disconnects. A handler in a thread cannot be cancelled;
+            it continues, but its result is dropped.
+        response: the type of the response, in place of the return annotation. Only its fields are sent, by `ctx.json()`
             and `ctx.sse()` too, except with a status of 400 and above.
-        path_errors: the status for a path parameter outside of its constraints, `Annotated[int, Meta(ge=1)]`: 404, or
-            422 with the errors. A segment that cannot be converted at all is always a 404.
+        path_errors: the status for a path parameter outside of its constraints, such as `Annotated[int, Meta(ge=1)]`:
+            404, or 422 with the errors. A segment that cannot be converted is always a 404.
 
     >>> @Post("/notes", status=201)
     ... async def create(body: dict[str, str]) -> dict[str, str]:
@@ -132,8 +132,8 @@ class Verb:
     ) -> Callable[[F], F]:
         """Return the decorator; the function keeps its type.
 
-        Raises `KickError`: `decorator-not-called` where its parentheses are missing, and `handler-twice` where it
-        decorates a second handler of one name in a class.
+        Raises `KickError`: `decorator-not-called` if the parentheses are missing, and `handler-twice` for a second
+        handler with the same name in a class.
         """
         if callable(path):
             raise decorator_not_called(self.method.capitalize(), path)
@@ -178,22 +178,22 @@ def WebSocket(
     on_invalid: Literal["close", "reply"] = "close",
     name: str | None = None,
 ) -> Callable[[F], F]:
-    """Make a method the handler of a WebSocket (RFC 6455): it takes a `Socket`, and whatever else handlers take.
+    """Make a method the handler of a WebSocket (RFC 6455). It takes a `Socket` and the parameters of other handlers.
 
     Arguments:
-        path: as for `@Get`; a page and a WebSocket may share one.
+        path: as for `@Get`. A page and a WebSocket may have the same path.
         session: `False` switches the session off: no store call, no cookie. `"passive"` reads it and prolongs nothing,
             for polling; what the handler writes is written.
-        origins: the sites whose pages may connect, beside the application's own: `"https://app.example.com"`;
-            `"*"` for all of them. Cookies come with a connection from anywhere.
-        max_message: the most bytes that a message of the client may have; a longer one closes the connection with 1009.
-        on_invalid: what becomes of a message that does not fit its type: `"close"` raises `InvalidMessage`, which
-            closes the connection with 1007 unless the handler catches it; `"reply"` sends what is wrong with it to
-            the client, and goes on with the next.
-        name: how `kick routes` and `ctx.route` name it, in place of `Controller.method`.
+        origins: other sites whose pages may connect, such as `"https://app.example.com"`, or `"*"` for all sites.
+            Browsers send cookies with connections from any site.
+        max_message: the most bytes of a message of the client. A longer one closes the connection with 1009.
+        on_invalid: the action for a message that does not fit its type. `"close"` raises `InvalidMessage`, which closes
+            the connection with 1007 unless the handler catches it. `"reply"` sends the errors to the client and
+            continues with the next message.
+        name: the name for `kick routes`, `ctx.route` and `ctx.url_for()`, by default `Controller.method`.
 
-    Raises `KickError`: `decorator-not-called` where its parentheses are missing, and `handler-twice` where it decorates
-    a second handler of one name in a class.
+    Raises `KickError`: `decorator-not-called` if the parentheses are missing, and `handler-twice` for a second handler
+    with the same name in a class.
 
     >>> from kick.http import Socket
     >>> @Controller("/echo")
@@ -224,9 +224,9 @@ def WebSocket(
 
 
 def Use(*middleware: Any) -> Callable[[Decorated], Decorated]:
-    """Run middleware around the handlers of a class, or around one handler; the first given is the outermost.
+    """Run middleware around the handlers of a class, or around one handler. The first is the outermost.
 
-    It sees the exceptions of the handler, so that a transaction can be rolled back.
+    The middleware sees the exceptions of the handler, so it can roll a transaction back.
 
     >>> async def logged(ctx, call_next):
     ...     return await call_next(ctx)
@@ -246,7 +246,7 @@ def Use(*middleware: Any) -> Callable[[Decorated], Decorated]:
 
 
 def _check_name(function: Any, frame: FrameType | None) -> None:
-    """Raise `handler-twice` where the class whose body is being run has a handler of this name already."""
+    """Raise `handler-twice` if the class that is being defined already has a handler with this name."""
     body = frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
     name = getattr(function, "__name__", "")
     first: Any = body.get(name) if "__qualname__" in body and "__module__" in body else None
@@ -264,8 +264,8 @@ def controller_info(cls: type) -> ControllerInfo | None:
 def handlers_of(cls: type) -> Iterator[tuple[Any, RouteInfo]]:
     """Return the handlers of a class with their routes, inherited ones included, in the order of their definition.
 
-    A method that overrides an inherited handler takes over its routes, unless it has some of its own; `None` in its
-    place takes them away.
+    A method that overrides an inherited handler has the same routes, unless it has routes of its own. An attribute
+    `None` removes them.
     """
     routes: dict[str, tuple[RouteInfo, ...]] = {}
     for base in reversed(cls.__mro__):

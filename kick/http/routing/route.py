@@ -16,7 +16,7 @@ ANY_METHOD: Final = "*"
 
 
 class Route(msgspec.Struct, kw_only=True, eq=False):
-    """One route: what it is, and the endpoint that serves it. Middleware sees it as `ctx.route`.
+    """One route and its endpoint. Middleware gets it as `ctx.route`.
 
     >>> from kick import Controller, Get, Module, bootstrap
     >>> @Controller("/notes")
@@ -30,11 +30,11 @@ class Route(msgspec.Struct, kw_only=True, eq=False):
     """
 
     method: str
-    """`*` where something is mounted: any method."""
+    """`*` for a mount, which serves any method."""
     path: str
     """The whole path, with `{names}`."""
     name: str
-    """`NoteController.show`, or what the decorator was told."""
+    """`NoteController.show`, or the `name=` of the decorator."""
     handler: Callable[..., Any]
     controller: type | None
     module: str
@@ -42,21 +42,21 @@ class Route(msgspec.Struct, kw_only=True, eq=False):
     """Where the handler is defined, for error messages."""
     info: RouteInfo
     session: SessionUse | None
-    """`False` where the session is switched off, `"passive"` where a request prolongs nothing.
+    """`False` if the session is switched off, `"passive"` if requests do not extend it.
 
-    `None` where nothing was said: a handler has the session, and what is mounted has none.
+    The default is `None`: a handler has the session, and a mounted application has none.
     """
     max_body: int | None
     upload_limits: UploadLimits | None = None
-    """Limits of uploaded files; `None` where the handler declares no files."""
+    """Limits of uploaded files; `None` if the handler declares no files."""
     middleware: tuple[Any, ...] = ()
-    """That of the module, the controller and the method, outermost first."""
+    """The middleware of the module, the controller and the method, outermost first."""
     endpoint: Callable[[Any], Awaitable[Response]]
     """Serves a request: takes its `RequestContext`."""
 
     @property
     def is_mount(self) -> bool:
-        """True if an application or a folder is mounted there."""
+        """True if an application or a folder is mounted at its path."""
         return self.controller is None
 
     @property

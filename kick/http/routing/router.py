@@ -1,4 +1,4 @@
-"""The router: compiled at start-up; a look-up or two for most paths, one step a segment for the rest."""
+"""The router, compiled at start-up. Most paths need one or two look-ups, the others one step for each segment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Found: TypeAlias = tuple[Route, dict[str, Any]]
 class Miss(NamedTuple):
     """The reason why no route serves a request: other methods are `allowed` at its path, or the path is invalid.
 
-    `location` is where it is served: without the slash at the end.
+    `location` is the URL of the route without the slash at the end, if there is one.
     """
 
     allowed: tuple[str, ...] = ()
@@ -30,9 +30,8 @@ class Miss(NamedTuple):
 class Router:
     """Finds the route of a request.
 
-    The most specific route wins, whatever the order of declaration: a literal segment before a parameter, an `int`
-    before a `uuid` before a `float` before an enum or `Literal` before a `str`, then `{name:path}`, and what is mounted
-    last. What a client sends is never remembered.
+    The most specific route is used, independent of the order of declaration. The order is: a literal segment, `int`,
+    `uuid`, `float`, an enum or `Literal`, `str`, `{name:path}`, and mounts. Nothing that a client sends is cached.
     """
 
     def __init__(self) -> None:
@@ -42,7 +41,7 @@ class Router:
         self._root = _Node()
 
     def add(self, route: Route, segments: Sequence[Segment]) -> Route | None:
-        """Add a route, unless another one has its method and path: then return that one."""
+        """Add a route. If another route has its method and path, return this route instead."""
         node = self._at(segments)
         taken = node.routes.get(route.method)
         if taken is not None:
@@ -62,10 +61,10 @@ class Router:
         methods: Collection[str] | None = None,
         is_told: bool = False,
     ) -> Route | None:
-        """Let `route` have its path and all below it, where no other route takes them; `methods=None` is any method.
+        """Add a mount for its path and all paths below it that no other route serves; `methods=None` means any method.
 
-        Returns what is mounted there already, in which case nothing changes. `is_told` says that a 405 names the
-        methods.
+        If another mount has the path, return it and change nothing. With `is_told`, the `Allow` header of a 405
+        contains the methods.
         """
         node = self._at([] if route.path == "/" else segments)
         if node.mount is not None:
@@ -74,7 +73,7 @@ class Router:
         return None
 
     def finish(self, head_of: Callable[[Route], Route]) -> None:
-        """Let every GET answer HEAD too, where nothing else does (RFC 9110, section 9.3.2)."""
+        """Let each GET route answer HEAD too, unless another route does (RFC 9110, section 9.3.2)."""
         pending: list[tuple[str | None, _Node]] = [("", self._root)]
         while pending:
             path, node = pending.pop()
@@ -91,7 +90,7 @@ class Router:
                     self.static[route.path]["HEAD"] = node.routes["HEAD"][0]
 
     def find_by_tail(self, method: str, path: str) -> Found | None:
-        """Return the route of a path whose last segment is the only parameter, as it often is."""
+        """Return the route of a path whose last segment is the only parameter, a frequent case."""
         place, slash, last = path.rpartition("/")
         only = self._tails.get(place)
         leaf = None if only is None else only.node.routes.get(method)
@@ -117,7 +116,7 @@ class Router:
                 except (ValueError, KeyError):
                     return None
                 node = only.node
-            else:  # there are several ways to go from here, or none
+            else:  # several branches are possible, or none
                 return _find(node, parts, index, values, method)
         leaf = node.routes.get(method)
         if leaf is not None and len(values) == 1:
@@ -125,7 +124,7 @@ class Router:
         return _at_leaf(node, values, method)
 
     def allowed(self, parts: list[str]) -> tuple[str, ...]:
-        """Return the methods that have a route at a path; none means that nothing is there."""
+        """Return the methods that have a route at a path; it is empty for a 404."""
         methods: set[str] = set()
         for found in _methods(self._root, parts, 1):
             methods.update(found)
@@ -149,7 +148,7 @@ class _Node:
         self.routes: dict[str, tuple[Route, tuple[str, ...]]] = {}
         self.mount: _Mounted | None = None
         self.only: _Parameter | None = None
-        """The parameter, where there is one that takes one segment, and nothing is mounted."""
+        """The only parameter of one segment here, if there is no mount."""
 
     def child(self, segment: Segment) -> _Node:
         if segment.literal is not None:
@@ -164,7 +163,7 @@ class _Node:
 
 
 class _Parameter(NamedTuple):
-    """One kind of parameter at some place, and what can follow."""
+    """One kind of parameter at a node, and the node of the following segments."""
 
     kind: Any
     convert: Convert | None
@@ -173,7 +172,7 @@ class _Parameter(NamedTuple):
 
 
 class _Mounted(NamedTuple):
-    """A mount: it takes all paths below a node that no route takes; `methods` is `None` for any."""
+    """A mount for all paths below a node that no route serves; `methods` is `None` for any method."""
 
     route: Route
     names: tuple[str, ...]
@@ -191,7 +190,7 @@ def _names(segments: Sequence[Segment]) -> tuple[str, ...]:
 
 
 def _find(node: _Node, parts: list[str], index: int, values: list[Any], method: str) -> Found | None:
-    """Return the first leaf, most specific first, that takes the method."""
+    """Return the most specific leaf that serves the method."""
     if index == len(parts):
         return _at_leaf(node, values, method)
     part = parts[index]
@@ -233,7 +232,7 @@ def _mounted(mount: _Mounted, values: list[Any], method: str) -> Found | None:
 
 
 def _methods(node: _Node, parts: list[str], index: int) -> Iterator[Collection[str]]:
-    """Return the methods of all the places that a path leads to."""
+    """Return the methods of all nodes that a path matches."""
     if node.mount is not None and node.mount.is_told:
         yield node.mount.methods or ()
     if index == len(parts):

@@ -1,4 +1,4 @@
-"""A slash at the end of a path: what it means is decided when the application is put together."""
+"""Handling of a slash at the end of a path, chosen at start-up."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _QUERY: Final = _PATH + "?[]"
 
 
 def bad_trailing_slash(given: object) -> KickError:
-    """`trailing_slash=` that is none of the three words."""
+    """Return the error of an invalid `trailing_slash=`."""
     return KickError(
         "trailing-slash",
         cause=f"bootstrap(trailing_slash={given!r}): there are 'strict', 'redirect' and 'ignore'.",
@@ -36,7 +36,7 @@ def bad_trailing_slash(given: object) -> KickError:
 
 
 class Strict:
-    """Finds the route of a request; a slash at the end counts.
+    """Finds the route of a request. A slash at the end makes a different path.
 
     >>> Strict(Router()).miss("GET", ["", "notes", ""], {"path": "/notes/"})
     Miss(allowed=(), error=None, location=None)
@@ -52,7 +52,7 @@ class Strict:
 
 
 class Ignoring(Strict):
-    """Finds the same route with a slash at the end and without."""
+    """Finds the same route with and without a slash at the end."""
 
     def __init__(self, router: Router) -> None:
         super().__init__(router)
@@ -71,7 +71,7 @@ class Ignoring(Strict):
 
 
 class Redirecting(Ignoring):
-    """Sends requests for a path with a slash at the end to the route that is there without it."""
+    """Redirects requests for a path with a slash at the end to the path without it, if it has a route."""
 
     def __init__(self, router: Router) -> None:
         Strict.__init__(self, router)
@@ -109,10 +109,10 @@ def slash_problem(given: object) -> KickError | None:
 
 
 def location_without_slash(scope: Scope) -> bytes:
-    """Where a request is sent whose path ends with a slash too many; the query is kept.
+    """Return the URL without the slash at the end, with its query, for a redirect.
 
-    It is a path of this host, whatever the client sent: one slash at its beginning, and no backslash in it, which
-    browsers read as a slash (URL Living Standard, section 4.4).
+    It always stays on this host: it begins with one slash, and has no backslash, which browsers read as a slash (URL
+    Living Standard, section 4.4).
 
     >>> location_without_slash({"path": "/a b/", "raw_path": b"/a%20b/", "query_string": b"page=2"})
     b'/a%20b?page=2'
@@ -128,7 +128,7 @@ def location_without_slash(scope: Scope) -> bytes:
 
 
 def _has_slash(parts: list[str]) -> bool:
-    """Return whether a path ends with one slash that it could do without: `/notes/`, but not `/` or `/notes//`."""
+    """Return true if a path ends with one slash that can be removed: `/notes/`, but not `/` or `/notes//`."""
     return not parts[-1] and len(parts) > 2 and bool(parts[-2])
 
 

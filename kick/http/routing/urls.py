@@ -1,4 +1,4 @@
-"""Addresses of routes by their names: `ctx.url_for("UserController.show", user_id=1)`."""
+"""Reverse URLs: the URL of a route by its name, `ctx.url_for("UserController.show", user_id=1)`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SEGMENT: Final = "!$&'()*+,;=:@"
 """Characters that a segment may contain unencoded, besides letters and digits (RFC 3986, section 3.3)."""
 
 BELOW: Final = "below"
-"""The kind of what follows the path of a mount."""
+"""The kind of the path parameter below a mount."""
 
 _EXAMPLES: Final = {"int": "1", "float": "1.5", "uuid": '"00000000-0000-4000-8000-000000000000"'}
 _TEXTS: Final = (str, int, float, UUID, date, time, enum.Enum)
 
 
 def unknown_route(name: str, names: Iterable[str]) -> KickError:
-    """`url_for()` with a name that no route has."""
+    """Return the error of `url_for()` with a name that no route has."""
     near = _nearest(name, sorted(names))
     listed = ", ".join(f"`{each}`" for each in near)
     return KickError(
@@ -37,7 +37,7 @@ def unknown_route(name: str, names: Iterable[str]) -> KickError:
 
 
 def ambiguous_route(name: str, found: Iterable[Route]) -> KickError:
-    """`url_for()` with a name that several routes have, and nothing to choose by."""
+    """Return the error of `url_for()` with a name that several routes have."""
     routes = list(found)
     paths = " and ".join(f"{route.path} of Module {route.module!r}" for route in routes)
     modules = list(dict.fromkeys(route.module for route in routes))
@@ -52,14 +52,14 @@ def ambiguous_route(name: str, found: Iterable[Route]) -> KickError:
 
 
 def bad_url_value(name: str, path: str, problem: str, argument: str) -> KickError:
-    """`url_for()` with a value that the path cannot have, or without one that it needs."""
+    """Return the error of `url_for()` with an invalid value, or without a required one."""
     return KickError(
         "url-value", cause=f"url_for({name!r}): {problem}. Its path is {path!r}.", fix=f"Pass it: `{argument}`."
     )
 
 
 class Address:
-    """The address of one route: what fills the segments of its path."""
+    """The URL of one route with its parameters."""
 
     def __init__(self, route: Route, segments: Iterable[Segment]) -> None:
         self.route = route
@@ -87,10 +87,10 @@ class Address:
 
 
 class URLs:
-    """The addresses of an application's routes by name.
+    """The URLs of an application's routes by name.
 
-    Names are `Controller.method`, or what the decorator was told; `module:name` says which module is meant. What is
-    mounted is called `module.path`. Of several routes of one name the one counts that takes most of the values.
+    Names are `Controller.method`, or the `name=` of the decorator; `module:name` selects a module. A mount has the name
+    `module.path`. Of several routes with one name, the one that uses the most values is chosen.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class URLs:
         self._known: set[tuple[str, str]] = set()
 
     def add(self, route: Route, segments: Iterable[Segment]) -> None:
-        """Add a route; one for another method at the same path has the same address."""
+        """Add a route. A route for another method at the same path has the same URL."""
         address = Address(route, segments)
         for name in (route.name, f"{route.module}:{route.name}"):
             if (name, route.path) not in self._known:
@@ -106,16 +106,16 @@ class URLs:
                 self._by_name.setdefault(name, []).append(address)
 
     def add_mount(self, route: Route, segments: Iterable[Segment], below: Iterable[Segment]) -> None:
-        """Add what is mounted: with its own segments, and with those of what is below it."""
+        """Add a mount, with and without a path below it."""
         both = [Address(route, segments), Address(route, below)]
         for name in (route.name, f"{route.module}:{route.name}"):
             self._by_name.setdefault(name, []).extend(both)
 
     def path_for(self, name: str, values: Mapping[str, Any], *, module: str | None = None) -> str:
-        """Return the path of a route, and what is left over as its query string.
+        """Return the path of a route, with the remaining values as its query string.
 
-        `module` is where the question comes from: of several that fit, its own route is meant. Raises `KickError`:
-        `url-name`, `url-ambiguous` and `url-value`.
+        `module` is the module of the current request. If several routes match, its own route is used. Raises
+        `KickError`: `url-name`, `url-ambiguous` and `url-value`.
         """
         address = self._chosen(name, values, module)
         path = address.path(values, name)
@@ -154,7 +154,7 @@ def below_root(root_path: str, path: str) -> str:
 
 
 def _nearest(name: str, known: list[str]) -> list[str]:
-    """At most three names: those that end alike, then those that are spelled alike."""
+    """Return at most three similar names: those with the same end, then those with a similar spelling."""
     folded = {each.lower(): each for each in known}
     method = name.lower().rpartition(".")[2]
     alike = [each for each in known if each.lower().endswith(f".{method}")] if "." not in name else []
@@ -163,7 +163,7 @@ def _nearest(name: str, known: list[str]) -> list[str]:
 
 
 def _text(value: object) -> str:
-    """Return a value as it stands in a path or a query."""
+    """Return a value as the text of a path or a query."""
     if isinstance(value, enum.Enum):
         return str(value.value)
     if isinstance(value, bool):
@@ -176,7 +176,7 @@ def _text(value: object) -> str:
 
 
 def _check(segment: Segment, value: object, text: str) -> None:
-    """Raise where the router would not lead back from the text to the value."""
+    """Raise if the router would not convert the text back to the value."""
     if segment.kind in ("path", BELOW):
         if {".", ".."} & {*text.split("/")}:
             raise ValueError(text)
@@ -188,13 +188,13 @@ def _check(segment: Segment, value: object, text: str) -> None:
 
 
 def _rest(text: str) -> str:
-    """Return the value of `{name:path}`: a slash at its beginning is encoded, or the URL would lead to a host."""
+    """Return the value of `{name:path}`. A slash at its start is encoded, because `//` would begin a host name."""
     encoded = quote(text, safe=_SEGMENT + "/")
     return "%2F" + encoded[1:] if encoded.startswith("/") else encoded
 
 
 def _query(values: Mapping[str, Any], name: str, path: str) -> str:
-    """Return the query string; `None` is left out, of a list each value stands for itself."""
+    """Return the query string, without `None`. The items of a list become one parameter each."""
     pairs: list[tuple[str, str]] = []
     for key, value in values.items():
         several: Iterable[Any] = value if isinstance(value, list | tuple | set | frozenset) else (value,)
@@ -210,7 +210,7 @@ def _query(values: Mapping[str, Any], name: str, path: str) -> str:
 
 
 def _example(kind: Any) -> str:
-    """Return a value as it can be written for a parameter."""
+    """Return an example value for a parameter."""
     if isinstance(kind, str):
         return _EXAMPLES.get(kind, '"text"')
     first = next(iter(get_args(kind) or kind))

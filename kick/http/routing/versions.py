@@ -11,7 +11,7 @@ _is_version: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*").fullmatch
 
 
 def bad_version(given: object, place: str) -> KickError:
-    """`version=` that cannot be a segment of a path."""
+    """Return the error of a `version=` that cannot be a segment of a path."""
     digits = "".join(re.findall(r"[0-9]+", str(given))[:1]) or "1"
     return KickError(
         "route-version",

@@ -252,7 +252,7 @@ def _closing(error: Exception, ctx: RequestContext[Any]) -> tuple[int, str]:
         case _:
             ctx.settings.report(ctx, error)
             logger.error("WebSocket %r failed, request id %s", ctx.path, ctx.request_id, exc_info=error)
-            return INTERNAL_ERROR, "The server made a mistake; it has been noted."
+            return INTERNAL_ERROR, "The server had an unexpected error, which was logged."
 
 
 def _code_of(status: int) -> int:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from kick.errors import KickError
 from kick.http import CallNext, MountedResponse, RequestContext, Response
@@ -38,7 +38,13 @@ _REFERRER_POLICIES: Final = frozenset(
     ]
 )
 _OPENER_POLICIES: Final = frozenset(["unsafe-none", "same-origin-allow-popups", "same-origin", "noopener-allow-popups"])
+_SOURCES: Final = frozenset(["same-origin", "same-site", "cross-origin"])
+_DATA: Final = frozenset([b"", b"application/json", b"application/x-ndjson", b"text/plain"])
 _YEAR: Final = 31_536_000
+
+NOTHING: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+"""The policy of data, should a browser be made to show it as a page."""
+
 _is_feature: Final = re.compile(r"[a-z][a-z0-9-]*").fullmatch
 _is_origin: Final = re.compile(r"https?://[A-Za-z0-9.*:\[\]-]+").fullmatch
 
@@ -52,24 +58,40 @@ def bad_security_header(option: str, given: object, expected: str, example: str)
     )
 
 
+class Headers(NamedTuple):
+    """The headers for each kind of response."""
+
+    documents: tuple[Header, ...]
+    """For what browsers show as a page."""
+    data: tuple[Header, ...]
+    """For JSON, plain text and responses without content: what no page is made of."""
+    rest: tuple[Header, ...]
+    """For scripts, stylesheets, pictures, downloads: their own policies would hold for workers and viewers."""
+
+
 class SecurityHeadersLayer(PerRoute):
-    """Middleware that `security_headers()` returns; it holds the headers for documents and for the rest."""
+    """Middleware that `security_headers()` returns; it holds the headers for each kind of response."""
 
     uses_session = False
 
     def __init__(
-        self, everywhere: Sequence[Header], documents: Sequence[Header], hsts: Header | None, policies: Sequence[Any]
+        self,
+        everywhere: Sequence[Header] = (),
+        *,
+        documents: Sequence[Header] = (),
+        data: Sequence[Header] = (),
+        hsts: Header | None = None,
+        policies: Sequence[tuple[bytes, Policy]] = (),
     ) -> None:
-        self._short = tuple(everywhere)
-        self._short_secure = (*everywhere, *([hsts] if hsts else []))
-        self._long = (*everywhere, *documents)
-        self._long_secure = (*self._short_secure, *documents)
-        self._policies: tuple[tuple[bytes, Policy], ...] = tuple(policies)
+        self._plain = Headers((*everywhere, *documents), (*everywhere, *data), tuple(everywhere))
+        strict = () if hsts is None else (hsts,)
+        self._secure = Headers(*((*headers, *strict) for headers in self._plain))
+        self._policies = tuple(policies)
 
     @property
     def is_idle(self) -> bool:
         """True if all of it is switched off."""
-        return not (self._long_secure or self._policies)
+        return not (any(self._secure) or self._policies)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Add what the handler has not set."""
@@ -78,19 +100,21 @@ class SecurityHeadersLayer(PerRoute):
         if mine is None:
             return response
         headers = mine.raw_headers
-        secure = ctx.scope.get("scheme") == "https"
+        kinds = self._secure if ctx.scope.get("scheme") == "https" else self._plain
         is_json = len(headers) > 1 and headers[1][1] is JSON
         if is_json and len(headers) == 2:
-            headers += self._short_secure if secure else self._short
+            headers += kinds.data
             return mine
         if isinstance(mine, MountedResponse):
-            mine.unless_set += self._short_secure if secure else self._short
+            mine.unless_set += kinds.rest
             return mine
         names = {name for name, _ in headers}
-        if is_json or not _is_document(headers):
-            headers += [each for each in (self._short_secure if secure else self._short) if each[0] not in names]
+        media_type = b"application/json" if is_json else _media_type(headers)
+        if not _is_document(media_type):
+            more = kinds.data if _is_data(media_type) else kinds.rest
+            headers += [each for each in more if each[0] not in names]
             return mine
-        headers += [each for each in (self._long_secure if secure else self._long) if each[0] not in names]
+        headers += [each for each in kinds.documents if each[0] not in names]
         for name, policy in self._policies:
             if name not in names:
                 nonce = ctx.drawn_csp_nonce
@@ -108,13 +132,15 @@ def security_headers(
     hsts_preload: bool = False,
     referrer_policy: str | None = "strict-origin-when-cross-origin",
     opener_policy: str | None = "same-origin",
+    resource_policy: str | None = "same-origin",
     permissions: Mapping[str, Sequence[str] | None] | None = MappingProxyType({}),
     no_sniff: bool = True,
 ) -> SecurityHeadersLayer:
     """Middleware that adds security headers (OWASP HTTP Headers Cheat Sheet); one that the handler set stays.
 
-    Every response gets `X-Content-Type-Options`, and over https `Strict-Transport-Security`. Documents (HTML, and
-    all of XML, such as XHTML and SVG) get the rest too; those of mounted applications do not.
+    Every response gets `X-Content-Type-Options` and `Cross-Origin-Resource-Policy`, and over https
+    `Strict-Transport-Security`. Documents (HTML, and all of XML, such as XHTML and SVG) get the rest too; those of
+    mounted applications do not. JSON, plain text and responses without content have a policy that allows nothing.
 
     Arguments:
         enabled: `False` switches all of it off, for the application or, with `@Use`, for a route.
@@ -126,6 +152,8 @@ def security_headers(
         hsts_preload: agree to the list that browsers come with.
         referrer_policy: what links tell other sites.
         opener_policy: which windows share a browsing context group (`Cross-Origin-Opener-Policy`).
+        resource_policy: who may embed responses without asking (`Cross-Origin-Resource-Policy`): `"same-origin"`,
+            `"same-site"` or `"cross-origin"`. Requests by `cors()` are not concerned.
         permissions: features and the origins that may use them, `"self"`, `"*"` or addresses:
             `{"camera": ["self"]}`. The default allows camera, geolocation, microphone, payment and the like to nobody.
         no_sniff: browsers take the content type as it is.
@@ -147,21 +175,30 @@ def security_headers(
     ]
     strict = _hsts(hsts, subdomains=hsts_subdomains, preload=hsts_preload)
     if not enabled:
-        return SecurityHeadersLayer([], [], None, [])
+        return SecurityHeadersLayer()
     return SecurityHeadersLayer(
-        [(b"x-content-type-options", b"nosniff")] if no_sniff else [],
-        documents,
-        strict,
-        [(name, policy) for name, policy in compiled if policy is not None],
+        [
+            *([(b"x-content-type-options", b"nosniff")] if no_sniff else []),
+            *_one_of("resource_policy", b"cross-origin-resource-policy", resource_policy, _SOURCES, "same-site"),
+        ],
+        documents=documents,
+        data=[] if csp is None else [NOTHING],
+        hsts=strict,
+        policies=[(name, policy) for name, policy in compiled if policy is not None],
     )
 
 
-def _is_document(headers: Sequence[Header]) -> bool:
-    for name, value in headers:
-        if name == b"content-type":
-            kind = value.lower().partition(b";")[0].rstrip()
-            return kind.startswith(_DOCUMENTS) or kind.endswith(b"+xml")
-    return False
+def _media_type(headers: Sequence[Header]) -> bytes:
+    """Return the media type in lower case, without parameters; nothing if there is none."""
+    return next((value for name, value in headers if name == b"content-type"), b"").lower().partition(b";")[0].rstrip()
+
+
+def _is_document(media_type: bytes) -> bool:
+    return media_type.startswith(_DOCUMENTS) or media_type.endswith(b"+xml")
+
+
+def _is_data(media_type: bytes) -> bool:
+    return media_type in _DATA or media_type.endswith(b"+json")
 
 
 def _one_of(option: str, name: bytes, value: object, known: frozenset[str], example: str) -> list[Header]:

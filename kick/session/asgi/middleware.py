@@ -40,9 +40,10 @@ class SessionMiddleware:
     If an application replaces `scope["session"]`, as `set_session()` of Litestar does, the new value becomes the data
     of the session. `clear_session()` destroys the session.
 
-    A WebSocket gets the session of its handshake. Nothing is saved automatically: `await session.save()` writes the
-    changes, and returns `False` if the session has ended meanwhile. The cookie can only be sent with the acceptance.
-    After it the session gets no new id, and a session that is not stored by then refuses writes.
+    A WebSocket gets the session of its handshake. Only a new value in `scope["session"]` is saved automatically, with
+    the next message or at the end of the application. Otherwise `await session.save()` writes the changes, and returns
+    `False` if the session has ended meanwhile. The cookie can only be sent with the acceptance. After it the session
+    gets no new id, and a session that is not stored by then refuses writes.
     """
 
     def __init__(self, app: ASGIApp, secret: Secret | None = None, **options: Any) -> None:
@@ -95,7 +96,8 @@ class _Connection:
     def finish(self, headers: RawHeaders, *, accessed: bool, cookies: tuple[bytes, ...]) -> None:
         """Add the session's headers to those of a response."""
         cookies = self._manager.options.cookie.for_scheme(cookies, self._scheme)
-        finish_headers(headers, accessed=accessed, cookies=cookies)
+        private = accessed and self._state.principal is not None
+        finish_headers(headers, accessed=accessed, cookies=cookies, private=private)
 
 
 class _Handshake(_Connection):
@@ -103,6 +105,7 @@ class _Handshake(_Connection):
 
     def __init__(self, manager: SessionManager, state: SessionState, send: Send, scope: Scope) -> None:
         super().__init__(manager, state, send, scope)
+        self._scope = scope
         self._closed = False
         self._ended = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
@@ -113,6 +116,7 @@ class _Handshake(_Connection):
         self._receive = receive
         try:
             await app(scope, self.receive, self.send)
+            await self._take_over()
         except SessionUnavailable as error:
             if self._started:
                 raise
@@ -127,6 +131,7 @@ class _Handshake(_Connection):
 
     async def receive(self) -> Message:
         """Receive a message. As soon as the session has ended, this is a disconnect with the code 4401."""
+        await self._take_over()
         if self._unwatch is None:
             return await self._receive()
         if self._message is None:  # keep the message of a cancelled `receive()`
@@ -143,6 +148,14 @@ class _Handshake(_Connection):
         message, self._message = self._message, None
         return message.result()
 
+    async def _take_over(self) -> None:
+        """Save what the application has put into the scope in place of the session: it has no `save()`."""
+        value = self._scope.get("session")
+        if value is not self._session and not isinstance(value, Session):
+            await replace_session(self._scope, self._session, is_kept=True)
+            if not self._state.is_sealed:
+                await self._session.save()
+
     def _session_ended(self) -> None:
         self._ended.set()
         self._closing = asyncio.ensure_future(self._close())
@@ -153,6 +166,7 @@ class _Handshake(_Connection):
             await self._send({"type": "websocket.close", "code": SESSION_ENDED, "reason": ENDED})
 
     async def send(self, message: Message) -> None:
+        await self._take_over()
         self._started = True
         if self._closed:
             return

@@ -64,7 +64,8 @@ async def replace_session(scope: Scope, session: Session[Any], *, is_kept: bool)
     if not is_kept:
         return
     if _is_none(value):
-        await session.destroy()
+        if not (session.state.is_accepted and session.state.status is Status.NEW):  # else there is nothing to destroy
+            await session.destroy()
     elif isinstance(value, Mapping):
         _assign(session, dict(value))
     else:

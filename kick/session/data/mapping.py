@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
-from typing import Any, Final, NoReturn, Protocol, Self, TypeAlias
+from typing import Any, Final, NoReturn, Self, TypeAlias
 
 from kick.session.data.values import (
     MARK,
@@ -40,77 +40,37 @@ Refusal: TypeAlias = Callable[[], Exception]
 """Returns the error that a write raises."""
 
 
-class Contents(Protocol):
-    """Interface between `Session` and the object behind `session.data`."""
+class DictLike(MutableMapping[str, Any]):
+    """The methods of a dict that `MutableMapping` lacks."""
 
-    @property
-    def value(self) -> Any:
-        """The value of `session.data`."""
-        ...
+    __slots__ = ()
 
-    @property
-    def mapping(self) -> MutableMapping[str, Any]:
-        """The values by key, for typed and untyped data."""
-        ...
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self))
 
-    def show_in(self, view: dict[str, Any]) -> None:
-        """Keep a plain dict equal to the values, now and after every change."""
-        ...
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return dict(self) == dict(other) if isinstance(other, Mapping) else NotImplemented
 
-    def replace(self, value: Any) -> None:
-        """Carry out `session.data = value`."""
-        ...
+    __hash__ = None  # type: ignore[assignment]  # as a dict
 
-    def changes(self) -> tuple[dict[str, bytes], list[str]] | None:
-        """Return the encoded values that have changed since `rebase`, and the removed keys; `None` for no change."""
-        ...
+    def __or__(self, other: object) -> dict[str, Any]:
+        return {**self, **other} if isinstance(other, Mapping) else NotImplemented
 
-    def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
-        """Return the part of `changes` that is about one key."""
-        ...
+    def __ror__(self, other: object) -> dict[str, Any]:
+        return {**other, **self} if isinstance(other, Mapping) else NotImplemented
 
-    def rebase(self, stored: Mapping[str, bytes]) -> None:
-        """Note that the store now has `stored`. Values that differ from it are still changes."""
-        ...
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # takes pairs too, as a dict does
+        self.update(other)
+        return self
 
-    def refresh(self, key: str, stored: Mapping[str, bytes]) -> None:
-        """Note that the store now has `stored`, and drop the value under `key`."""
-        ...
-
-    def retain(self, keys: Collection[str], stored: Mapping[str, bytes]) -> None:
-        """Keep only these keys, with their changes. The store now has `stored`."""
-        ...
-
-    def reset(self, stored: Mapping[str, bytes]) -> None:
-        """Drop every change. The store now has `stored`."""
-        ...
-
-    def decode(self, key: str, raw: bytes) -> Any:
-        """Decode the bytes that the store has under a key."""
-        ...
-
-    def encode(self, key: str, value: Any) -> bytes:
-        """Encode a value that is to be stored under a key."""
-        ...
-
-    def assign(self, key: str, value: Any) -> None:
-        """Set the value of a key."""
-        ...
-
-    def default(self, key: str, given: Any) -> Any:
-        """Return a copy of the default of a key; `given` if its type has none."""
-        ...
-
-    def seal(self, refusal: Refusal | None) -> None:
-        """Refuse every further write with the error that `refusal` returns; with `None`, accept writes again."""
-        ...
+    def copy(self) -> dict[str, Any]:
+        """Return all values as a plain dict. Changes of this dict do not change the session."""
+        return dict(self)
 
 
-OpenContents: TypeAlias = Callable[[Mapping[str, bytes]], Contents]
-"""Creates the contents of a session from the fields in the store."""
-
-
-class SessionData(MutableMapping[str, Any]):
+class SessionData(DictLike):
     """`session.data`: a dict of the session's values. Each value is decoded when it is first read.
 
     >>> data = SessionData({"cart": b'{"items":[1]}', "theme": b'"dark"'})
@@ -196,10 +156,9 @@ class SessionData(MutableMapping[str, Any]):
         if type(key) is not str:
             key = plain_text(key)
         self._live.pop(key, None)
-        if key in self._stored:
-            if self._dropped is None:
-                self._dropped = set()
-            self._dropped.add(key)
+        if self._dropped is None:
+            self._dropped = set()
+        self._dropped.add(key)  # even if it is not stored: a save may be under way that stores it
         if self._view is not None:
             dict.pop(self._view, key, None)
 
@@ -215,27 +174,11 @@ class SessionData(MutableMapping[str, Any]):
             if key not in self._stored or key in moved:
                 yield key
 
-    def __reversed__(self) -> Iterator[str]:
-        return reversed(list(self))
-
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def __repr__(self) -> str:
         return f"SessionData({dict(self)!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return dict(self) == other if isinstance(other, Mapping) else NotImplemented
-
-    def __or__(self, other: object) -> dict[str, Any]:
-        return {**self, **other} if isinstance(other, Mapping) else NotImplemented
-
-    def __ror__(self, other: object) -> dict[str, Any]:
-        return {**other, **self} if isinstance(other, Mapping) else NotImplemented
-
-    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # takes pairs too, as a dict does
-        self.update(other)
-        return self
 
     def popitem(self) -> tuple[str, Any]:
         """Remove the key that was set last; return it and its value."""
@@ -243,16 +186,12 @@ class SessionData(MutableMapping[str, Any]):
             return key, self.pop(key)
         raise KeyError("popitem(): the session is empty")
 
-    def copy(self) -> dict[str, Any]:
-        """Return all values as a plain dict. Changes of this dict do not change the session."""
-        return dict(self)
-
     def clear(self) -> None:
         """Remove all values."""
         if self._sealed is not None:
             raise self._sealed()
+        self._dropped = {key for key in (*self._stored, *self._live, *(self._dropped or ())) if key[0:1] != RESERVED}
         self._live.clear()
-        self._dropped = {key for key in self._stored if key[0:1] != RESERVED}
         if self._view is not None:
             dict.clear(self._view)
 
@@ -269,7 +208,7 @@ class SessionData(MutableMapping[str, Any]):
         self.update(new)
 
     def changes(self) -> tuple[dict[str, bytes], list[str]] | None:
-        """See `Contents.changes`."""
+        """Return the encoded values that have changed since `rebase`, and the removed keys; `None` for no change."""
         if not self._live and not self._dropped:
             return None
         changed: dict[str, bytes] = {}
@@ -279,17 +218,17 @@ class SessionData(MutableMapping[str, Any]):
             stored = self._stored.get(key)
             if stored != encoded and (stored is None or kind in _SCALARS or not same(stored, encoded)):
                 changed[key] = encoded
-        return changed, [*self._dropped] if self._dropped else []
+        return changed, [key for key in self._dropped if key in self._stored] if self._dropped else []
 
     def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
-        """See `Contents.pending`."""
+        """Return the part of `changes` that is about one key."""
         if key in self._live:
             encoded, stored = encode(key, self._live[key]), self._stored.get(key)
             return ({}, []) if stored is not None and same(stored, encoded) else ({key: encoded}, [])
-        return {}, [key] if self._dropped is not None and key in self._dropped else []
+        return {}, [key] if self._dropped is not None and key in self._dropped and key in self._stored else []
 
     def rebase(self, stored: Mapping[str, bytes]) -> None:
-        """See `Contents.rebase`."""
+        """Note that the store now has `stored`. Values that differ from it are still changes."""
         self._stored = stored
         if self._dropped is not None:
             self._dropped.intersection_update(stored)
@@ -298,14 +237,14 @@ class SessionData(MutableMapping[str, Any]):
             self._update_view()
 
     def refresh(self, key: str, stored: Mapping[str, bytes]) -> None:
-        """See `Contents.refresh`."""
+        """Note that the store now has `stored`, and drop the value under `key`."""
         self._live.pop(key, None)
         if self._dropped is not None:
             self._dropped.discard(key)
         self.rebase(stored)
 
     def retain(self, keys: Collection[str], stored: Mapping[str, bytes]) -> None:
-        """See `Contents.retain`."""
+        """Keep only these keys, with their changes. The store now has `stored`."""
         self._stored = stored
         self._live = {key: value for key, value in self._live.items() if key in keys}
         self._moved = None
@@ -315,7 +254,7 @@ class SessionData(MutableMapping[str, Any]):
             self._update_view()
 
     def reset(self, stored: Mapping[str, bytes]) -> None:
-        """See `Contents.reset`."""
+        """Drop every change. The store now has `stored`."""
         self._stored = stored
         self._live.clear()
         self._dropped = self._moved = None
@@ -323,23 +262,23 @@ class SessionData(MutableMapping[str, Any]):
             self._update_view()
 
     def decode(self, key: str, raw: bytes) -> Any:
-        """See `Contents.decode`."""
+        """Decode the bytes that the store has under a key."""
         return decode(raw)
 
     def encode(self, key: str, value: Any) -> bytes:
-        """See `Contents.encode`."""
+        """Encode a value that is to be stored under a key."""
         return encode(key, value)
 
     def assign(self, key: str, value: Any) -> None:
-        """See `Contents.assign`."""
+        """Set the value of a key."""
         self[key] = value
 
     def default(self, key: str, given: Any) -> Any:
-        """See `Contents.default`."""
+        """Return a copy of the default of a key; `given` if its type has none."""
         return copy.deepcopy(given)
 
     def seal(self, refusal: Refusal | None) -> None:
-        """See `Contents.seal`."""
+        """Refuse every further write with the error that `refusal` returns; with `None`, accept writes again."""
         self._sealed = refusal
         self._live.clear()
         self._dropped = self._moved = None
@@ -349,7 +288,7 @@ class SessionData(MutableMapping[str, Any]):
     # A plain dict with the same values
 
     def show_in(self, view: dict[str, Any]) -> None:
-        """See `Contents.show_in`."""
+        """Keep a plain dict equal to the values, now and after every change."""
         if self._view is not view or self._view_is_stale:
             self._fill(view)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -107,7 +107,7 @@ class Unfit(ValueError):
 
 
 class TypedContents:
-    """The `Contents` whose value is an instance of the session's data type."""
+    """The contents of a session whose value is an instance of the session's data type."""
 
     __slots__ = ("_extra", "_is_looked_at", "_sealed", "_shape", "_stored", "_unfit", "_value")
 
@@ -142,7 +142,7 @@ class TypedContents:
         return self._extra
 
     def show_in(self, view: dict[str, Any]) -> None:
-        """See `Contents.show_in`. All attributes are read again, because each may have been assigned."""
+        """See `SessionData.show_in`. All attributes are read again, because each may have been assigned."""
         is_looked_at = self._is_looked_at
         values = dict(self.mapping)
         self._is_looked_at = is_looked_at
@@ -177,7 +177,7 @@ class TypedContents:
         return self._shape.with_values(instance, values)
 
     def replace(self, value: Any) -> None:
-        """See `Contents.replace`."""
+        """See `SessionData.replace`."""
         if not isinstance(value, self._shape.type):
             raise TypeError(f"session.data is a {self._shape.type.__name__}, not a {type(value).__name__}")
         for name in self._shape.hints:
@@ -186,7 +186,7 @@ class TypedContents:
         self._is_looked_at = True
 
     def changes(self) -> tuple[dict[str, bytes], list[str]] | None:
-        """See `Contents.changes`."""
+        """See `SessionData.changes`."""
         found = None if self._extra is None else self._extra.changes()
         if self._value is None or not self._is_looked_at:
             return found
@@ -196,7 +196,7 @@ class TypedContents:
         return changed, dropped
 
     def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
-        """See `Contents.pending`."""
+        """See `SessionData.pending`."""
         shape = self._shape
         if key not in shape.hints:
             return ({}, []) if self._extra is None else self._extra.pending(key)
@@ -216,14 +216,14 @@ class TypedContents:
         return {key: encoded}, []
 
     def rebase(self, stored: Mapping[str, bytes]) -> None:
-        """See `Contents.rebase`."""
+        """See `SessionData.rebase`."""
         self._unfit = {name for name in self._unfit if stored.get(name) == self._stored.get(name)}
         self._stored = stored
         if self._extra is not None:
             self._extra.rebase(self._other_fields())
 
     def refresh(self, key: str, stored: Mapping[str, bytes]) -> None:
-        """See `Contents.refresh`."""
+        """See `SessionData.refresh`."""
         self.rebase(stored)
         if self._value is not None and key in self._shape.hints:
             self._value = self._read(self._value, [key])
@@ -231,7 +231,7 @@ class TypedContents:
             self._extra.refresh(key, self._other_fields())
 
     def retain(self, keys: Collection[str], stored: Mapping[str, bytes]) -> None:
-        """See `Contents.retain`."""
+        """See `SessionData.retain`."""
         self.rebase(stored)
         if self._value is not None:
             default = self._shape.default()
@@ -241,7 +241,7 @@ class TypedContents:
             self._extra.retain(keys, self._other_fields())
 
     def reset(self, stored: Mapping[str, bytes]) -> None:
-        """See `Contents.reset`. An instance that the handler holds is filled again."""
+        """See `SessionData.reset`. An instance that the handler holds is filled again."""
         self._stored = stored
         self._unfit = set()
         if self._value is not None:
@@ -252,22 +252,22 @@ class TypedContents:
             self._extra.reset(self._other_fields())
 
     def decode(self, key: str, raw: bytes) -> Any:
-        """See `Contents.decode`."""
+        """See `SessionData.decode`."""
         return self._shape.decode(key, raw) if key in self._shape.hints else decode(raw)
 
     def encode(self, key: str, value: Any) -> bytes:
-        """See `Contents.encode`."""
+        """See `SessionData.encode`."""
         return self._shape.encode(key, value) if key in self._shape.hints else encode(key, value)
 
     def assign(self, key: str, value: Any) -> None:
-        """See `Contents.assign`."""
+        """See `SessionData.assign`."""
         if key in self._shape.hints:
             self._value = self._shape.with_values(self.value, {key: value})
         else:
             self.extra[key] = value
 
     def default(self, key: str, given: Any) -> Any:
-        """See `Contents.default`."""
+        """See `SessionData.default`."""
         return getattr(self._shape.default(), key) if key in self._shape.hints else copy.deepcopy(given)
 
     def seal(self, refusal: Refusal | None) -> None:
@@ -277,6 +277,13 @@ class TypedContents:
             self._value = None
         if self._extra is not None:
             self._extra.seal(refusal)
+
+
+Contents: TypeAlias = SessionData | TypedContents
+"""The contents of a session, with and without a type."""
+
+OpenContents: TypeAlias = Callable[[Mapping[str, bytes]], Contents]
+"""Creates the contents of a session from the fields in the store."""
 
 
 class TypedMapping(MutableMapping[str, Any]):

@@ -10,13 +10,11 @@ from typing import Any, Final, Literal, NoReturn
 from weakref import WeakValueDictionary
 
 import msgspec
+from msgspec.structs import replace
 
 from kick.session.errors import store_without_index
 from kick.session.stores.base import (
-    CHANGED,
     GONE,
-    KEEP,
-    NOT_A_COUNTER,
     TAKEN,
     Change,
     CommitResult,
@@ -27,6 +25,7 @@ from kick.session.stores.base import (
     SessionStore,
     Superseded,
 )
+from kick.session.stores.transitions import committed, created, moved, touched
 
 logger: Final = logging.getLogger("kick.session")
 
@@ -74,9 +73,9 @@ class BasicStore:
     async def load(self, key: str) -> Record | Superseded | None:
         """See `AtomicStore.load`."""
         found = await self._get(key)
-        if found is not None and key in self._touched:
-            found[1].seen = max(found[1].seen, self._touched[key])
-        return _answer(found)
+        if isinstance(found, Record) and key in self._touched:
+            return replace(found, seen_at=max(found.seen_at, self._touched[key]))
+        return found
 
     async def create(
         self, key: str, change: Change, *, max_age: float, absolute_max_age: float | None = None
@@ -86,58 +85,36 @@ class BasicStore:
             if await self._get(key) is not None:
                 return TAKEN
             now = time.time()
-            deadline = None if absolute_max_age is None else now + absolute_max_age
-            meta = _Meta(
-                created=now,
-                issued=now,
-                seen=now,
-                expires=_expiry(now, max_age, deadline),
-                deadline=deadline,
-                principal=None if change.principal is KEEP else change.principal,
-            )
-            fields: dict[str, bytes] = {}
-            counters = change.apply_to(fields)
-            if counters is None:
-                raise ValueError("a change that counts on top of what it has set to something else than a counter")
-            await self._set(key, fields, meta)
-            return Committed(meta.expires, counters)
+            record, counters = created(change, now=now, max_age=max_age, absolute_max_age=absolute_max_age)
+            await self._set(key, record)
+            return Committed(record.expires_at, counters)
 
     async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
         """See `AtomicStore.commit`."""
         async with self._lock(key):
             found = await self._get(key)
-            if found is None:
-                return GONE
-            fields, meta = found
-            if meta.superseded:
-                return Superseded(meta.successor)
-            if not change.fits(fields):
-                return CHANGED
-            counters = change.apply_to(fields)
-            if counters is None:
-                return NOT_A_COUNTER
-            now = time.time()
-            meta.seen, meta.expires = now, _expiry(now, max_age, meta.deadline)
-            if change.principal is not KEEP:
-                meta.principal = change.principal
-            await self._set(key, fields, meta)
-            return Committed(meta.expires, counters)
+            if not isinstance(found, Record):
+                return found or GONE
+            result = committed(found, change, now=time.time(), max_age=max_age)
+            if isinstance(result, Refused):
+                return result
+            record, counters = result
+            await self._set(key, record)
+            return Committed(record.expires_at, counters)
 
     async def touch(self, key: str, *, max_age: float) -> bool:
         """See `AtomicStore.touch`."""
         async with self._lock(key):
             found = await self._get(key)
-            if found is None or found[1].superseded:
+            if not isinstance(found, Record):
                 return False
-            fields, meta = found
             now = time.time()
-            expires = max(meta.expires, _expiry(now, max_age, meta.deadline))
+            record = touched(found, now=now, max_age=max_age)
             if self._touch_of_store is not None:
-                await self._touch_of_store(_sid(key), max(LEAST_LIFE, expires - now))
+                await self._touch_of_store(_sid(key), max(LEAST_LIFE, record.expires_at - now))
                 self._remember_touch(key, now)
             else:
-                meta.seen, meta.expires = now, expires
-                await self._set(key, fields, meta)
+                await self._set(key, record)
             return True
 
     async def move(
@@ -154,34 +131,22 @@ class BasicStore:
         """See `AtomicStore.move`."""
         async with self._lock(key), self._lock(new_key):
             found = await self._get(key)
-            if found is None:
-                return GONE
-            fields, meta = found
-            if meta.superseded:
-                return Superseded(meta.successor)
+            if not isinstance(found, Record):
+                return found or GONE
             if await self._get(new_key) is not None:
                 return TAKEN
             now = time.time()
-            if keep is not None:
-                fields = {name: raw for name, raw in fields.items() if name in keep}
-                meta.principal = None
-            meta.issued = meta.seen = now
-            if absolute_max_age is not None:
-                meta.deadline = now + absolute_max_age
-            meta.expires = _expiry(now, max_age, meta.deadline)
-            marker = _Meta(now, now, now, now + grace, superseded=True, successor=successor)
-            await self._set(key, {}, marker)
-            await self._set(new_key, fields, meta)
-            return Committed(meta.expires)
+            record = moved(found, now=now, max_age=max_age, keep=keep, absolute_max_age=absolute_max_age)
+            await self._put(key, {}, _Meta(now, now, now, now + grace, superseded=True, successor=successor))
+            await self._set(new_key, record)
+            return Committed(record.expires_at)
 
     async def destroy(self, key: str) -> bool | Superseded:
         """See `AtomicStore.destroy`."""
         async with self._lock(key):
             found = await self._get(key)
-            if found is None:
-                return False
-            if found[1].superseded:
-                return Superseded(found[1].successor)
+            if not isinstance(found, Record):
+                return found or False
             await self._store.destroy(_sid(key))
             return True
 
@@ -219,7 +184,7 @@ class BasicStore:
             lock = self._locks[key] = asyncio.Lock()
         return lock
 
-    async def _get(self, key: str) -> tuple[dict[str, bytes], _Meta] | None:
+    async def _get(self, key: str) -> Record | Superseded | None:
         data = await self._store.get(_sid(key))
         if data is None:
             return None
@@ -232,34 +197,19 @@ class BasicStore:
         ends_at = meta.expires if self._touch_of_store is None or meta.superseded else meta.deadline
         if ends_at is not None and ends_at <= time.time():
             return None
-        return fields, meta
+        if meta.superseded:
+            return Superseded(meta.successor)
+        return Record(fields, meta.created, meta.issued, meta.seen, meta.expires, meta.deadline, meta.principal)
 
-    async def _set(self, key: str, fields: Mapping[str, bytes], meta: _Meta) -> None:
+    async def _set(self, key: str, record: Record) -> None:
+        times = record.created_at, record.issued_at, record.seen_at, record.expires_at
+        await self._put(key, record.fields, _Meta(*times, record.deadline, record.principal))
+
+    async def _put(self, key: str, fields: Mapping[str, bytes], meta: _Meta) -> None:
         data: dict[str, Any] = {name: msgspec.json.decode(raw) for name, raw in fields.items()}
         data[_META] = msgspec.to_builtins(meta)
         await self._store.set(_sid(key), data, max(LEAST_LIFE, meta.expires - time.time()))
 
 
-def _answer(found: tuple[dict[str, bytes], _Meta] | None) -> Record | Superseded | None:
-    if found is None:
-        return None
-    fields, meta = found
-    if meta.superseded:
-        return Superseded(meta.successor)
-    return Record(
-        fields=fields,
-        created_at=meta.created,
-        issued_at=meta.issued,
-        seen_at=meta.seen,
-        expires_at=meta.expires,
-        deadline=meta.deadline,
-        principal=meta.principal,
-    )
-
-
 def _sid(key: str) -> str:
     return key.rpartition(":")[2]
-
-
-def _expiry(now: float, max_age: float, deadline: float | None) -> float:
-    return now + max_age if deadline is None else min(now + max_age, deadline)

@@ -12,10 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from kick.session.stores.base import (
-    CHANGED,
     GONE,
     KEEP,
-    NOT_A_COUNTER,
     REMEMBERED,
     TAKEN,
     Change,
@@ -26,6 +24,7 @@ from kick.session.stores.base import (
     Refused,
     Superseded,
 )
+from kick.session.stores.transitions import committed, created, expiry, moved, touched
 
 SWEEP_AT_ONCE: Final = 32
 """Due entries that one operation looks at, so that no request pays for a crowd that expired together.
@@ -112,20 +111,7 @@ class MemoryStore:
         self._sweep(now, SWEEP_AT_ONCE)
         if self._live(key, now) is not None:
             return TAKEN
-        deadline = None if absolute_max_age is None else now + absolute_max_age
-        fields: dict[str, bytes] = {}
-        counters = change.apply_to(fields)
-        if counters is None:
-            raise ValueError(f"set to what is no counter of 64 bits, and incremented: {sorted(change.increment)}")
-        record = Record(
-            fields=fields,
-            created_at=now,
-            issued_at=now,
-            seen_at=now,
-            expires_at=_expiry(now, max_age, deadline),
-            deadline=deadline,
-            principal=None if change.principal is KEEP else change.principal,
-        )
+        record, counters = created(change, now=now, max_age=max_age, absolute_max_age=absolute_max_age)
         self._make_room()
         self._put(key, record, None)
         return Committed(record.expires_at, counters)
@@ -137,21 +123,18 @@ class MemoryStore:
         if type(entry) is not Record or entry.expires_at <= now:
             gone = self._live(key, now)
             return GONE if gone is None else cast(_Marker, gone).superseded
-        if change.expect and not change.fits(entry.fields):
-            return CHANGED
-        expires_at = now + max_age if entry.deadline is None else _expiry(now, max_age, entry.deadline)
-        fields = {**entry.fields, **change.set}
-        if change.principal is KEEP and not change.increment and not change.delete and expires_at >= entry.expires_at:
-            # As it is nearly always: keys are set, and neither the index nor the heap is concerned.
+        only_sets = change.principal is KEEP and not (change.increment or change.delete or change.expect)
+        expires_at = now + max_age if entry.deadline is None else expiry(now, max_age, entry.deadline)
+        if only_sets and expires_at >= entry.expires_at:  # nearly always; it concerns neither the index nor the heap
+            fields = {**entry.fields, **change.set}
             self._entries[key] = replace(entry, fields=fields, seen_at=now, expires_at=expires_at)
             return Committed(expires_at)
-        counters = change.apply_to(fields)
-        if counters is None:
-            return NOT_A_COUNTER
-        principal = entry.principal if change.principal is KEEP else change.principal
-        changed = replace(entry, fields=fields, seen_at=now, expires_at=expires_at, principal=principal)
+        result = committed(entry, change, now=now, max_age=max_age)
+        if isinstance(result, Refused):
+            return result
+        changed, counters = result
         self._put(key, changed, entry)
-        return Committed(expires_at, counters)
+        return Committed(changed.expires_at, counters)
 
     async def touch(self, key: str, *, max_age: float) -> bool:
         """See `AtomicStore.touch`."""
@@ -159,8 +142,7 @@ class MemoryStore:
         record = self._live(key, now)
         if type(record) is not Record:
             return False
-        expires_at = max(record.expires_at, _expiry(now, max_age, record.deadline))
-        self._put(key, replace(record, seen_at=now, expires_at=expires_at), record)
+        self._put(key, touched(record, now=now, max_age=max_age), record)
         return True
 
     async def move(
@@ -184,16 +166,11 @@ class MemoryStore:
         if self._live(new_key, now) is not None:
             return TAKEN
         assert type(record) is Record  # noqa: S101  # what the type checker cannot see
-        deadline = record.deadline if absolute_max_age is None else now + absolute_max_age
-        expires_at = _expiry(now, max_age, deadline)
-        moved = replace(record, issued_at=now, seen_at=now, expires_at=expires_at, deadline=deadline)
-        if keep is not None:
-            fields = {name: value for name, value in record.fields.items() if name in keep}
-            moved = replace(moved, fields=fields, principal=None)
+        after = moved(record, now=now, max_age=max_age, keep=keep, absolute_max_age=absolute_max_age)
         self._remove(key, record)
-        self._put(new_key, moved, None)
+        self._put(new_key, after, None)
         self._put(key, _Marker(Superseded(successor), now + grace), None)
-        return Committed(moved.expires_at)
+        return Committed(after.expires_at)
 
     async def destroy(self, key: str) -> bool | Superseded:
         """See `AtomicStore.destroy`."""
@@ -358,8 +335,3 @@ class MemoryStore:
 
 def _is_owned(entry: Record | _Marker) -> bool:
     return type(entry) is Record and entry.principal is not None
-
-
-def _expiry(now: float, max_age: float, deadline: float | None) -> float:
-    expires_at = now + max_age
-    return expires_at if deadline is None or expires_at < deadline else deadline

@@ -138,7 +138,7 @@ def env_file_tracked(folder: Path) -> None:
 
 
 def not_production(folder: Path) -> None:
-    write_env(folder, "KICK_ENV=staging\n")
+    write_env(folder, "KICK_ENV=test\n")
     assert found(folder) == {"environment-named": "warning", "session-cookie-open": "error"}
     write_env(folder, "")
 

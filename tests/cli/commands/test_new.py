@@ -163,7 +163,7 @@ def test_nothing_is_asked_without_a_terminal(folder: Path) -> None:
 
 
 def test_in_a_terminal_what_was_not_said_is_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kick.cli.commands.new._in_terminal", lambda: True)
+    monkeypatch.setattr("kick.cli.terminal.is_interactive", lambda: True)
     result = new("my-app", "--no-git", typed="desktop\nweb\ndisk\nredis\n")
     assert all(question in result.output for question in QUESTIONS)
     assert "my-app  web, " in result.output

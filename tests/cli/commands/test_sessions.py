@@ -133,7 +133,7 @@ def test_revoke_ends_all_sessions_of_a_principal_and_no_other(url: str) -> None:
 @pytest.mark.parametrize("answer", ["y", "n"])
 def test_in_a_terminal_it_asks(url: str, answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     key = log_in(url, "ann")
-    monkeypatch.setattr(cli, "_asks", lambda: True)
+    monkeypatch.setattr(cli.terminal, "is_interactive", lambda: True)
     result = CliRunner().invoke(program, ["sessions", "revoke", "ann", "--store", url], input=f"{answer}\n")
     assert f"End 1 session of ann in {url}? [y/N]" in result.output
     assert result.exit_code == (0 if answer == "y" else 1)
@@ -143,7 +143,7 @@ def test_in_a_terminal_it_asks(url: str, answer: str, monkeypatch: pytest.Monkey
 
 def test_with_yes_and_with_nothing_to_end_it_does_not_ask(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     log_in(url, "bob")
-    monkeypatch.setattr(cli, "_asks", lambda: True)
+    monkeypatch.setattr(cli.terminal, "is_interactive", lambda: True)
     assert run("revoke", "bob", "--yes", "--store", url).output.strip() == f"ended  1 session of bob in {url}"
     assert run("revoke", "ann", "--store", url).output.strip() == f"ended  0 sessions of ann in {url}"
 

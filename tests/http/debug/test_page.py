@@ -138,7 +138,7 @@ async def test_a_client_gets_problem_details_with_the_trace(app: App) -> None:
         answer = await ask(app, "/notes/5", headers={"accept": accept} if accept else {})
         assert answer.header("content-type") == "application/problem+json"
         problem = answer.json()
-        assert problem["detail"] == "The server made a mistake; it has been noted."
+        assert problem["detail"] == "The server had an unexpected error, which was logged."
         assert any("test_page.py" in line and "show" in line for line in problem["trace"])
         assert problem["exception"] == EVIL
 

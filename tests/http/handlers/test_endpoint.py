@@ -196,7 +196,7 @@ async def test_what_has_no_json_form_is_a_500_whose_log_says_what_and_where(
 ) -> None:
     answer = await ask(app_returning(lambda ctx: value), "/")
     assert answer.status == 500
-    assert answer.json()["detail"] == "The server made a mistake; it has been noted."
+    assert answer.json()["detail"] == "The server had an unexpected error, which was logged."
     assert hint in caplog.text
     assert "kick: in what Returning.show() at tests/http/handlers/test_endpoint.py" in caplog.text
     assert {record.levelno for record in caplog.records} == {logging.ERROR}

@@ -10,7 +10,8 @@ import pytest
 from starlette.types import Message
 
 from kick import App, Controller, Get, RequestContext, ServerSentEvent
-from kick.http.response.sse import Heart, Hearts
+from kick.http.response.sse import Line
+from kick.http.response.streaming import Ending
 from tests.http.response.test_streaming import SCOPE, requesting
 from tests.http.support import app_of, ask
 from tests.support.serving import Serve
@@ -114,7 +115,7 @@ def test_a_client_that_takes_nothing_stops_the_generator(serve: Serve) -> None:
     assert ended.wait(60)
 
 
-async def test_a_thousand_silent_streams_have_one_timer_and_leave_nothing_behind() -> None:
+async def test_a_thousand_silent_streams_have_no_task_for_heartbeats_and_leave_nothing_behind() -> None:
     app = app_sending(silent, heartbeat=30)
     gone = asyncio.Event()
     all_open = asyncio.Event()
@@ -133,47 +134,42 @@ async def test_a_thousand_silent_streams_have_one_timer_and_leave_nothing_behind
     before = len(asyncio.all_tasks())
     streams = [asyncio.create_task(app({**SCOPE}, receive, send)) for _ in range(1000)]
     await all_open.wait()
-    heart = app.settings.hearts.of(30)
-    assert len(heart._due) == 1000
-    assert heart._timer is not None
     assert len(asyncio.all_tasks()) - before <= 2 * 1000  # that of the server, and the one that listens
     gone.set()
     await asyncio.gather(*streams)
-    assert (heart._due, heart._timer) == ({}, None)
+    assert len(asyncio.all_tasks()) <= before
 
 
-async def test_a_heart_beats_where_it_was_silent_and_nowhere_else() -> None:
-    heart = Heart(0.05)
-    beats: list[str] = []
+async def test_a_line_sends_comments_where_it_was_silent_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)
+    bodies: dict[str, list[bytes]] = {"quiet": [], "busy": []}
 
-    class Fake:
-        def __init__(self, name: str) -> None:
-            self.name = name
+    def line(name: str) -> Line:
+        async def send(message: Message) -> None:
+            bodies[name].append(message["body"])
 
-        def beat(self) -> None:
-            beats.append(self.name)
+        return Line(send, Ending(None), 10)
 
-    quiet: Any = Fake("quiet")
-    busy: Any = Fake("busy")
-    heart.wait_for(quiet)
-    heart.wait_for(busy)
-    while not beats:
-        heart.wait_for(busy)
-        await asyncio.sleep(0.001)
-    assert set(beats) == {"quiet"}
-    heart.forget(quiet)
-    heart.forget(busy)
-    assert heart._timer is None
+    async def turn() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
 
-
-def test_hearts_of_loops_that_ended_are_forgotten() -> None:
-    hearts = Hearts()
-
-    async def one() -> Heart:
-        return hearts.of(15)
-
-    assert asyncio.run(one()) is not asyncio.run(one())
-    assert len(hearts._hearts) == 1
+    quiet, busy = line("quiet"), line("busy")
+    now += 6
+    await busy.send(b"event")
+    now += 6
+    await turn()
+    assert bodies == {"quiet": [b":\n\n"], "busy": [b"event"]}
+    now += 5
+    await turn()
+    assert bodies == {"quiet": [b":\n\n"], "busy": [b"event", b":\n\n"]}
+    quiet.close()
+    busy.close()
+    now += 60
+    await turn()
+    assert sum(map(len, bodies.values())) == 3
 
 
 async def test_a_comment_to_a_lost_connection_ends_the_stream() -> None:
@@ -236,7 +232,7 @@ async def test_retry_is_said_first_and_the_last_id_is_there() -> None:
 @pytest.mark.parametrize("heartbeat", [0, -1, float("nan")])
 async def test_a_heart_that_could_not_beat_is_refused(heartbeat: float, caplog: pytest.LogCaptureFixture) -> None:
     assert (await ask(app_sending(silent, heartbeat=heartbeat), "/")).status == 500
-    assert "have to be above 0" in caplog.text
+    assert "a number of seconds above 0" in caplog.text
 
 
 async def test_events_of_a_plain_generator_are_sent_too() -> None:

@@ -564,12 +564,12 @@ def test_a_page_and_a_socket_share_a_path(served: Served) -> None:
         ("/bound/rooms/a/7", 401, "Log in first."),
         ("/bound/rooms/a/7?user=Ada&number=x", 422, "1 thing is wrong with the request."),
         ("/ends/before/http", 402, "Pay first."),
-        ("/ends/before/bug", 500, "The server made a mistake; it has been noted."),
+        ("/ends/before/bug", 500, "The server had an unexpected error, which was logged."),
         ("/ends/before/close", 403, "Not you."),
         ("/ends/before/nothing", 403, "The connection was not accepted."),
         ("/layers/admins", 403, "Admins only."),
         ("/layers/taken-back", 503, "No room."),
-        ("/layers/twice", 500, "The server made a mistake; it has been noted."),
+        ("/layers/twice", 500, "The server had an unexpected error, which was logged."),
     ],
 )
 def test_a_handshake_is_refused_as_a_request_is(served: Served, path: str, status: int, detail: str) -> None:
@@ -667,8 +667,8 @@ def test_errors_after_the_acceptance_close_the_connection(served: Served, caplog
     assert len(reason.encode()) <= 123
     assert served.closing("/ends/after/unavailable") == (1011, "Later.")
     assert [each for each in caplog.records if each.name == "kick.http"] == []
-    assert served.closing("/ends/after/bug") == (1011, "The server made a mistake; it has been noted.")
-    assert served.closing("/ends/elsewhere") == (1011, "The server made a mistake; it has been noted.")
+    assert served.closing("/ends/after/bug") == (1011, "The server had an unexpected error, which was logged.")
+    assert served.closing("/ends/elsewhere") == (1011, "The server had an unexpected error, which was logged.")
     logged = [each for each in caplog.records if each.name == "kick.http"]
     assert [each.levelno for each in logged] == [logging.ERROR, logging.ERROR]
     assert "'/ends/after/bug' failed" in logged[0].getMessage()

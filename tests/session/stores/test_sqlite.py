@@ -20,6 +20,7 @@ import pytest
 
 from kick.session.stores.base import GONE, Change, Committed, Record, Superseded
 from kick.session.stores.sqlite import DatabaseLocked, DatabaseUnusable, SQLiteStore, file
+from kick.session.stores.sqlite.rows import SCHEMA
 from kick.testing.store_contract import fields_of, new_key
 from tests.session.harness import Browser, Site, setting
 from tests.support.waiting import wait_until
@@ -175,6 +176,37 @@ async def test_the_database_of_something_else_is_left_alone(store: SQLiteStore, 
     with pytest.raises(DatabaseUnusable, match="give the sessions a file of their own"):
         await store.load(new_key())
     assert read(path) == before
+
+
+@pytest.mark.parametrize("statement", range(6))
+async def test_a_file_that_another_process_begins_in_this_moment_is_shared_with_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch, statement: int
+) -> None:
+    executed: list[str] = []
+    plain = sqlite3.connect
+
+    def begin_file() -> None:
+        """Do what another process does to a new file."""
+        with closing(plain(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            for each in ("BEGIN IMMEDIATE", *SCHEMA, "COMMIT"):
+                connection.execute(each)
+
+    class Interrupted(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            if len(executed) == statement and not self.in_transaction:
+                begin_file()
+            executed.append(sql)
+            return super().execute(sql, *parameters)
+
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *arguments, **options: plain(*arguments, **options, factory=Interrupted)
+    )
+    store, key = SQLiteStore(path), new_key()
+    await store.create(key, Change(set={"a": b"1"}), max_age=LONG)
+    assert len(executed) > statement
+    assert await fields_of(store, key) == {"a": b"1"}
+    await store.aclose()
 
 
 async def test_a_schema_from_the_future_is_refused(store: SQLiteStore, path: Path) -> None:

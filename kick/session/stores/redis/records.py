@@ -35,8 +35,7 @@ def record_of(answer: Sequence[bytes] | Mapping[bytes, bytes]) -> Record | Super
 
     >>> facts = b"1000 +0 +1500 +59000 - - - "
     >>> record_of([b"name", b'"ann"', FACTS, facts])
-    Record(fields={'name': b'"ann"'}, created_at=1.0, issued_at=1.0, seen_at=2.5, expires_at=60.0, deadline=None,
-        principal=None)
+    <Record ['name'] until 60>
     >>> record_of([FACTS, b">sealed"])
     Superseded(successor=b'sealed')
     >>> record_of([]) is None

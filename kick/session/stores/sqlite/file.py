@@ -212,10 +212,12 @@ class SessionFile:
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
     def _is_new(self, connection: sqlite3.Connection) -> bool:
+        # The tables come first: another process may write them, and with them both numbers, between two of these reads.
+        has_tables = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if application_id != APPLICATION_ID:
-            if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            if has_tables:
                 raise DatabaseUnusable(self.path, "it holds something else; give the sessions a file of their own")
             return True
         if version != SCHEMA_VERSION:

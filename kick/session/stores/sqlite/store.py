@@ -12,13 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
-import msgspec
-
 from kick.session.stores.base import (
-    CHANGED,
     GONE,
-    KEEP,
-    NOT_A_COUNTER,
     TAKEN,
     Change,
     CommitResult,
@@ -31,6 +26,7 @@ from kick.session.stores.base import (
 from kick.session.stores.sqlite.file import SessionFile, explain
 from kick.session.stores.sqlite.rows import Rows
 from kick.session.stores.sqlite.worker import Job, Work, Worker
+from kick.session.stores.transitions import committed, created, moved, touched
 
 
 class SQLiteStore:
@@ -200,21 +196,7 @@ def _create(
 ) -> Committed | Literal[Refused.TAKEN]:
     if rows.live(key) is not None:
         return TAKEN
-    now = rows.now
-    deadline = None if absolute_max_age is None else now + absolute_max_age
-    fields: dict[str, bytes] = {}
-    counters = change.apply_to(fields)
-    if counters is None:
-        raise ValueError(f"set to what is no counter of 64 bits, and incremented: {sorted(change.increment)}")
-    record = Record(
-        fields=fields,
-        created_at=now,
-        issued_at=now,
-        seen_at=now,
-        expires_at=_expiry(now, max_age, deadline),
-        deadline=deadline,
-        principal=None if change.principal is KEEP else change.principal,
-    )
+    record, counters = created(change, now=rows.now, max_age=max_age, absolute_max_age=absolute_max_age)
     rows.put(key, record)
     return Committed(record.expires_at, counters)
 
@@ -223,19 +205,10 @@ def _commit(rows: Rows, *, key: str, change: Change, max_age: float) -> CommitRe
     record = rows.live(key)
     if not isinstance(record, Record):
         return GONE if record is None else record
-    if not change.fits(record.fields):
-        return CHANGED
-    fields = dict(record.fields)
-    counters = change.apply_to(fields)
-    if counters is None:
-        return NOT_A_COUNTER
-    changed = msgspec.structs.replace(
-        record,
-        fields=fields,
-        seen_at=rows.now,
-        expires_at=_expiry(rows.now, max_age, record.deadline),
-        principal=record.principal if change.principal is KEEP else change.principal,
-    )
+    result = committed(record, change, now=rows.now, max_age=max_age)
+    if isinstance(result, Refused):
+        return result
+    changed, counters = result
     rows.update(key, record, changed)
     return Committed(changed.expires_at, counters)
 
@@ -244,8 +217,7 @@ def _touch(rows: Rows, *, key: str, max_age: float) -> bool:
     record = rows.live(key)
     if not isinstance(record, Record):
         return False
-    expires_at = max(record.expires_at, _expiry(rows.now, max_age, record.deadline))
-    rows.update(key, record, msgspec.structs.replace(record, seen_at=rows.now, expires_at=expires_at))
+    rows.update(key, record, touched(record, now=rows.now, max_age=max_age))
     return True
 
 
@@ -265,16 +237,10 @@ def _move(
         return GONE if record is None else record
     if rows.live(new_key) is not None:
         return TAKEN
-    now = rows.now
-    deadline = record.deadline if absolute_max_age is None else now + absolute_max_age
-    expires_at = _expiry(now, max_age, deadline)
-    moved = msgspec.structs.replace(record, issued_at=now, seen_at=now, expires_at=expires_at, deadline=deadline)
-    if keep is not None:
-        fields = {name: value for name, value in record.fields.items() if name in keep}
-        moved = msgspec.structs.replace(moved, fields=fields, principal=None)
-    rows.put(new_key, moved)
-    rows.put_marker(key, Superseded(successor), now + grace)
-    return Committed(expires_at)
+    after = moved(record, now=rows.now, max_age=max_age, keep=keep, absolute_max_age=absolute_max_age)
+    rows.put(new_key, after)
+    rows.put_marker(key, Superseded(successor), rows.now + grace)
+    return Committed(after.expires_at)
 
 
 def _destroy(rows: Rows, *, key: str) -> bool | Superseded:
@@ -291,8 +257,3 @@ def _revoke(rows: Rows, *, principal: str, keep: str | None) -> int:
     for key in doomed:
         rows.remove(key)
     return len(doomed)
-
-
-def _expiry(now: float, max_age: float, deadline: float | None) -> float:
-    expires_at = now + max_age
-    return expires_at if deadline is None or expires_at < deadline else deadline

@@ -37,7 +37,7 @@ from kick.http.sending import end_request, send_response
 from kick.http.settings import Settings
 from kick.http.templates import JinjaTemplates, templates_of
 from kick.http.unmatched import unmatched
-from kick.http.validation.encoding import Encoders, JSONEncoder, encode_json, encoder_problem
+from kick.http.validation.encoding import PLAIN_ENCODER, Encoders, JSONEncoder, encoder_problem
 from kick.http.websocket.scope import as_request
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
 from kick.middleware.access_log.log import AccessLog, LogFormat
@@ -454,7 +454,7 @@ def bootstrap(
         exception_handlers=exception_handlers or {},
         on_error=on_error,
         reraise_errors=reraise_errors,
-        encode=JSONEncoder({} if wrong_encoders else encoders).encode if encoders else encode_json,
+        encoder=JSONEncoder(encoders) if encoders and not wrong_encoders else PLAIN_ENCODER,
     )
     http_settings.templates = pages = templates_of(templates, problems)
     assembly.configure(http_settings)

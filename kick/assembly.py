@@ -51,7 +51,7 @@ from kick.http.routing.urls import URLs
 from kick.http.routing.versions import version_problem
 from kick.http.settings import Settings
 from kick.http.uploads import File
-from kick.http.validation.encoding import Encode, encode_json
+from kick.http.validation.encoding import PLAIN_ENCODER, JSONEncoder
 from kick.http.websocket.errors import duplicate_socket, socket_in_http_handler
 
 
@@ -79,7 +79,7 @@ class Chain(msgspec.Struct, eq=False):
     outer: list[Any] = []
     inner: list[Any] = []
     threads: Threads = _THREADS
-    encode: Encode = encode_json
+    encoder: JSONEncoder = PLAIN_ENCODER
 
     def link(self, container: Container) -> Endpoint:
         """Compose the whole chain. The container must have started."""
@@ -89,7 +89,7 @@ class Chain(msgspec.Struct, eq=False):
             self.route.controller,
             in_layers=bool(self.outer or self.inner),
             threads=self.threads,
-            encode=self.encode,
+            encoder=self.encoder,
         )
         outer = [layer for layer in self.outer if not is_optional(layer) or self.uses_session(container)]
         endpoint = guarded(outer, around(self.inner, handler))
@@ -113,7 +113,7 @@ class SocketChain(Chain):
         from kick.http.websocket.plan import SocketPlan, socket_endpoint
 
         assert isinstance(self.plan, SocketPlan)  # noqa: S101  # what the type checker cannot see
-        handler = socket_endpoint(self.plan, container, self.route.controller, to_json=self.encode)
+        handler = socket_endpoint(self.plan, container, self.route.controller, to_json=self.encoder.encode)
         return guarded(self.outer, around(self.inner, handler))
 
 
@@ -197,7 +197,7 @@ class Assembly:
         settings.urls = self.urls
         self._unmatched = _without_idle_session(self._chosen(self.middleware, None))
         for chain in self.chains:
-            chain.threads, chain.encode = settings.threads, settings.encode
+            chain.threads, chain.encoder = settings.threads, settings.encoder
         all_served: list[Chain | Mount] = [*self.chains, *self.mounts]
         for served in all_served:
             served.outer = self._chosen(self.middleware, served.route)

@@ -14,7 +14,7 @@ from kick.environment import in_production
 from kick.http.request.body import DEFAULT_LIMIT
 from kick.http.routing.trailing_slash import TrailingSlash
 from kick.http.routing.urls import URLs
-from kick.http.validation.encoding import Encode, encode_json
+from kick.http.validation.encoding import PLAIN_ENCODER, JSONEncoder
 from kick.shutdown import Shutdown
 from kick.signing import CookieSigner
 
@@ -66,7 +66,7 @@ class Settings(msgspec.Struct):
     exception_handlers: Mapping[type[Exception], Callable[[Any, Any], Awaitable[Any]]] = {}
     on_error: Callable[[Any, Exception], object] | None = None
     reraise_errors: bool = False
-    encode: Encode = encode_json
+    encoder: JSONEncoder = PLAIN_ENCODER
     """Writes values as JSON, with the encoders of the application."""
     shared: dict[str, Any] = {}
     container: Container | None = None

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from os import PathLike
 from types import AsyncGeneratorType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from kick.cookies import SameSite, format_cookie
 from kick.exceptions import PROBLEM_JSON, HTTPError
@@ -31,7 +31,21 @@ from kick.http.response.files import Disposition, content_disposition, media_typ
 from kick.http.response.redirects import as_location, is_local
 from kick.http.response.sse import HEARTBEAT, Events, EventStream
 from kick.http.response.streaming import Chunks, StreamResponse
-from kick.http.validation.encoding import encode_json, unencodable
+from kick.http.validation.encoding import Encode, encode_json, unencodable
+
+
+class Promise(Protocol):
+    """The encoders of a declared response."""
+
+    @property
+    def encode(self) -> Encode:
+        """The encoder of the whole response."""
+        ...
+
+    @property
+    def encode_item(self) -> Encode:
+        """The encoder of the data of an event."""
+        ...
 
 
 class _NotBuilt:
@@ -58,15 +72,22 @@ class ResponseHelpers(IncomingRequest, eq=False):
 
     Middleware that returns another response need not set it.
     """
+    promise: Promise | None = None
+    """The encoders of the declared type of the response, while its handler runs."""
     added_headers: list[tuple[bytes, bytes]] | None = None
     """Headers set on the context, for the response that is finally sent."""
 
     # The response
 
     def json(self, data: Any, status: int = 200) -> Response:
-        """Return a JSON response. Raises `TypeError` for a value that has no JSON form."""
+        """Return a JSON response, with the fields that the handler declares if the status is below 400.
+
+        Raises `TypeError` for a value that has no JSON form, or that does not fit the declared type.
+        """
+        promise = self.promise
+        encode = self.settings.encoder.encode if promise is None or status >= 400 else promise.encode
         try:
-            self.response = response = ReadyResponse(self.settings.encode(data), status, JSON)
+            self.response = response = ReadyResponse(encode(data), status, JSON)
         except TypeError as error:
             raise unencodable(data, error) from error
         return response
@@ -172,7 +193,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
         self.response = response = EventStream(
             events, settings.shutdown, heartbeat=heartbeat, retry=retry, threads=settings.threads
         )
-        response.encode = settings.encode
+        response.encode = settings.encoder.encode if self.promise is None else self.promise.encode_item
         return response
 
     @property

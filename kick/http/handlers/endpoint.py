@@ -10,6 +10,7 @@ from types import MethodType
 from typing import Any, Final, NamedTuple
 
 import anyio
+import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse
 
@@ -21,11 +22,12 @@ from kick.http.context.responses import NOT_BUILT
 from kick.http.errors import closed_in_stream
 from kick.http.handlers.extractors import Getter
 from kick.http.handlers.plan import Argument, CallPlan, Source
+from kick.http.handlers.response_types import InvalidResponse, Writer, writer_of
 from kick.http.middleware import Endpoint
 from kick.http.request.body import WITHOUT_BODY
 from kick.http.response.base import JSON, ReadyResponse, Response, empty_response, head_of, own_copy
 from kick.http.response.streaming import variables_of
-from kick.http.validation.encoding import Encode, unencodable
+from kick.http.validation.encoding import JSONEncoder, unencodable
 
 Respond = Callable[[RequestContext[Any], Any], Response]
 Call = Callable[..., Awaitable[Any]]
@@ -50,7 +52,7 @@ def endpoint_of(
     *,
     in_layers: bool,
     threads: Threads,
-    encode: Encode,
+    encoder: JSONEncoder,
 ) -> Endpoint:
     """Return the endpoint of a handler: it extracts the arguments, calls the handler, and makes the response.
 
@@ -60,18 +62,21 @@ def endpoint_of(
     built = controller_of(controller, container)
     handler = plan.handler if built is not None else MethodType(plan.handler, container.instance(controller))
     call = _call_of(handler, plan.place, threads)
-    respond = responder(plan.info.status, plan.place, encode=encode, in_layers=in_layers)
+    writer = writer_of(plan.response, encoder, plan.place)
+    respond = responder(plan.info.status, plan.place, writer=writer, in_layers=in_layers)
     scoped = scoped_arguments(plan, container, built)
     takes_body = any(map(plan.takes, (Source.BODY, Source.FILE, Source.CONTEXT)))
     may_read = not plan.info.stream and plan.info.method not in WITHOUT_BODY
     watches = plan.info.cancel_on_disconnect  # which drops an unread body
     reads = may_read and (takes_body or bool(scoped) or watches)
     if scoped:
-        return _with_scope(plan, container, call, respond, scoped, reads=reads, watches=watches)
-    endpoint = _without_scope(plan, container, call, respond, reads=reads and not watches)
-    if watches:
-        endpoint = _watched(endpoint)
-    return _reading(endpoint) if reads and watches else endpoint
+        endpoint = _with_scope(plan, container, call, respond, scoped, reads=reads, watches=watches)
+    else:
+        endpoint = _without_scope(plan, container, call, respond, reads=reads and not watches)
+        if watches:
+            endpoint = _watched(endpoint)
+            endpoint = _reading(endpoint) if reads else endpoint
+    return _promising(endpoint, writer) if plan.response.for_context and plan.takes(Source.CONTEXT) else endpoint
 
 
 def _without_scope(plan: CallPlan, container: Container, call: Call, respond: Respond, *, reads: bool) -> Endpoint:
@@ -273,6 +278,19 @@ def _watched(handle: Callable[..., Awaitable[Response]]) -> Callable[..., Awaita
     return handle_watched
 
 
+def _promising(endpoint: Endpoint, writer: Writer) -> Endpoint:
+    """Hold `ctx.json()` and `ctx.sse()` to the declared type, in the handler only: middleware has responses too."""
+
+    async def endpoint_promising(ctx: RequestContext[Any]) -> Response:
+        ctx.promise = writer
+        try:
+            return await endpoint(ctx)
+        finally:
+            ctx.promise = None
+
+    return endpoint_promising
+
+
 def without_body(endpoint: Endpoint) -> Endpoint:
     """Return an endpoint that answers HEAD as another one answers GET (RFC 9110, section 9.3.2)."""
 
@@ -283,13 +301,14 @@ def without_body(endpoint: Endpoint) -> Endpoint:
     return head
 
 
-def responder(status: int | None, place: str, *, encode: Encode, in_layers: bool) -> Respond:
+def responder(status: int | None, place: str, *, writer: Writer, in_layers: bool) -> Respond:
     """Return a function that makes a response from the value that a handler returns.
 
     Middleware may change the response, and the handler may return the same object again. So middleware gets a copy.
     """
     with_value = status or 200
     without_value = status or 204
+    kinds, check, write, encode, _, takes_none = writer
 
     def respond(ctx: RequestContext[Any], value: Any) -> Response:
         if value is ctx.response:
@@ -298,19 +317,35 @@ def responder(status: int | None, place: str, *, encode: Encode, in_layers: bool
             return value  # type: ignore[no-any-return]
         if value is None:
             if ctx.response is NOT_BUILT:
+                if not takes_none:
+                    encode(None)  # raises InvalidResponse
                 ctx.response = empty_response(without_value)
             return ctx.response
         if isinstance(value, Response):
             return ctx.adopt_response(value)
         try:
-            ctx.response = response = ReadyResponse(encode(value), with_value, JSON)
+            if type(value) in kinds:
+                if check is not None:
+                    check(value)
+                body = write(value)
+            else:
+                body = encode(value)
         except (TypeError, ValueError, RecursionError) as error:
-            named = unencodable(value, error) if isinstance(error, TypeError) else error
-            named.add_note(f"kick: in what {place} returned")
-            raise named from None
+            if isinstance(error, InvalidResponse):
+                raise
+            if not isinstance(error, msgspec.ValidationError):
+                raise _noted(value, error, place) from None
+            body = encode(value)
+        ctx.response = response = ReadyResponse(body, with_value, JSON)
         return response
 
     return respond
+
+
+def _noted(value: Any, error: TypeError | ValueError | RecursionError, place: str) -> Exception:
+    named = unencodable(value, error) if isinstance(error, TypeError) else error
+    named.add_note(f"kick: in what {place} returned")
+    return named
 
 
 def controller_of(controller: Any, container: Container) -> Resolved | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import inspect
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any, Final, get_origin
 
@@ -54,11 +55,13 @@ from kick.http.handlers.extractors import (
 )
 from kick.http.handlers.parameters import FromBody, FromCookie, FromHeader, FromQuery, marker_of, unmarked
 from kick.http.handlers.provider_parameters import PATH, PartOfRequest
+from kick.http.handlers.response_types import ResponseType, declared_response
 from kick.http.request.body import WITHOUT_BODY, reads_multipart
 from kick.http.request.upload_limits import UploadLimits, file_fields, file_of, upload_limits_of
 from kick.http.routing.decorators import RouteInfo
 from kick.http.validation.fields import has_names
 from kick.http.validation.serialization import Role, role_of
+from kick.http.validation.type_parts import types_within
 
 _EMPTY: Final = inspect.Parameter.empty
 _LITERALS: Final = (str, int, float, bool, type(None))
@@ -110,8 +113,8 @@ class CallPlan:
     """The plan of a handler's call: a source for each parameter.
 
     `problems` has the mistakes in its signature, `readers` the functions that read arguments from the request,
-    `upload_limits` the limits of files, and `types` the types of the type variables in generic base classes of the
-    controller.
+    `upload_limits` the limits of files, `response` what it promises of its response, and `types` the types of the type
+    variables in generic base classes of the controller.
     """
 
     def __init__(
@@ -132,6 +135,7 @@ class CallPlan:
         self.upload_limits: UploadLimits | None = None
         self._unreadable: set[str] = set()
         self._path_names: Sequence[str] = ()
+        self.response = ResponseType()
         problem = handler_problem(handler, place)
         if problem is not None:
             self.problems.append(problem)
@@ -142,6 +146,23 @@ class CallPlan:
                 self.arguments.append(argument)
         self._path_names = path_names
         self._make_readers()
+        self._read_response(types)
+
+    def _read_response(self, types: Mapping[Any, Any]) -> None:
+        """Read what the handler declares of its response."""
+        declared = declared_response(self.handler, self.info.response, types)
+        where = f"the return of {self.place}"
+        if isinstance(declared, Unresolved):
+            self.problems.append(unresolved_hint(where, declared.text, declared.reason, statement=declared.statement))
+            return
+        self.response = declared
+        try:
+            for part in (declared.hint, declared.items):
+                deque(types_within(part), maxlen=0)  # finds the fields whose types do not exist
+        except NameError as error:
+            missing = error.name or str(error)
+            statement = import_within(declared.hint, missing)
+            self.problems.append(unresolved_hint(f"a field within {where}", missing, str(error), statement=statement))
 
     def takes(self, source: Source) -> bool:
         """Return true if any argument has this source."""

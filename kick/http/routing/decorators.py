@@ -47,6 +47,7 @@ class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     cancel_on_disconnect: bool = False
     path_errors: Literal[404, 422] = 404
+    response: Any = None
 
 
 class SocketInfo(RouteInfo, frozen=True, kw_only=True):
@@ -99,6 +100,8 @@ class Verb:
         name: the name for `kick routes`, `ctx.route` and `ctx.url_for()`, by default `Controller.method`.
         cancel_on_disconnect: cancel the handler when the client disconnects. A handler in a thread cannot be cancelled;
             it continues, but its result is dropped.
+        response: the type of the response, in place of the return annotation. Only its fields are sent, by `ctx.json()`
+            and `ctx.sse()` too, except with a status of 400 and above.
         path_errors: the status for a path parameter outside of its constraints, such as `Annotated[int, Meta(ge=1)]`:
             404, or 422 with the errors. A segment that cannot be converted is always a 404.
 
@@ -125,6 +128,7 @@ class Verb:
         name: str | None = None,
         cancel_on_disconnect: bool = False,
         path_errors: Literal[404, 422] = 404,
+        response: Any = None,
     ) -> Callable[[F], F]:
         """Return the decorator; the function keeps its type.
 
@@ -145,6 +149,7 @@ class Verb:
             name=name,
             cancel_on_disconnect=cancel_on_disconnect,
             path_errors=path_errors,
+            response=response,
         )
 
         def decorate(func: F) -> F:

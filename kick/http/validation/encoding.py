@@ -35,11 +35,11 @@ from kick.http.validation.records import field_names, record_of
 Encode: TypeAlias = Callable[[Any], bytes]
 Encoders: TypeAlias = Mapping[type, Callable[[Any], Any]]
 
-_PLAIN: Final = frozenset(
+PLAIN: Final = frozenset(
     {str, int, float, bool, NoneType, bytes, bytearray, datetime, date, time, timedelta, UUID, Decimal, msgspec.Raw}
 )
 _NATIVE: Final[tuple[Any, ...]] = (
-    *_PLAIN - {NoneType, bool},
+    *PLAIN - {NoneType, bool},
     msgspec.Struct,
     dict,
     list,
@@ -68,24 +68,24 @@ class JSONEncoder:
 
     def __init__(self, encoders: Encoders | None = None) -> None:
         self._encoders = dict(encoders or {})
-        self._looks_within = any(map(_is_written_by_msgspec, self._encoders))
-        self._write: Encode = msgspec.json.Encoder(enc_hook=self._encode_other).encode
+        self.looks_within = any(map(_is_written_by_msgspec, self._encoders))
+        self.write: Encode = msgspec.json.Encoder(enc_hook=self._encode_other).encode
 
     def encode(self, value: Any) -> bytes:
         """Return the JSON of a value. Raises `TypeError` for one that has none."""
-        if self._looks_within or _SERIALIZING in sys.modules:
+        if self.looks_within or _SERIALIZING in sys.modules:
             value = self._replaced(value)
-        return self._write(value)
+        return self.write(value)
 
     def _replaced(self, value: Any) -> Any:
         """Return a value in which other encoders have written what msgspec would write in its own way."""
         kind: Any = type(value)
-        if self._looks_within:
-            encode = self._encoder_of(kind)
+        if self.looks_within:
+            encode = self.encoder_of(kind)
             if encode is not None:
                 encoded = encode(value)
                 return encoded if type(encoded) is kind else self._replaced(encoded)
-        if kind in _PLAIN:
+        if kind in PLAIN:
             return value
         if isinstance(value, dict):
             members = {self._replaced(key): self._replaced(each) for key, each in value.items()}
@@ -102,24 +102,32 @@ class JSONEncoder:
         fields = [self._replaced(each) for each in found]
         return value if all(map(_is, fields, found)) else record_of(kind)(**dict(zip(names, fields, strict=True)))
 
-    def _encoder_of(self, kind: type) -> Callable[[Any], Any] | None:
+    def encoder_of(self, kind: type) -> Callable[[Any], Any] | None:
+        """Return the function of the application for a type."""
         return next((self._encoders[base] for base in kind.__mro__ if base in self._encoders), None)
 
     def _encode_other(self, value: Any) -> Any:
         """Encode types that msgspec does not know: mappings, pydantic models, subclasses of builtins."""
         if self._encoders:
-            encode = self._encoder_of(type(value))
+            encode = self.encoder_of(type(value))
             if encode is not None:
                 encoded = encode(value)
-                return self._replaced(encoded) if self._looks_within and type(encoded) is not type(value) else encoded
+                return self._replaced(encoded) if self.looks_within and type(encoded) is not type(value) else encoded
         if has_own_schema(type(value)):
             return self._by_pydantic(value)
         encoded = _standard(value)
-        return self._replaced(encoded) if self._looks_within or _SERIALIZING in sys.modules else encoded
+        return self._replaced(encoded) if self.looks_within or _SERIALIZING in sys.modules else encoded
 
     def _by_pydantic(self, value: Any) -> msgspec.Raw:
         kind: Any = type(value)
         return msgspec.Raw(_serializer(kind).dump_json(value, by_alias=True, fallback=self.builtins))
+
+    def known(self, value: Any) -> Any:
+        """Return the form of a value that msgspec writes; the value itself where there is none."""
+        try:
+            return self._encode_other(value)
+        except (TypeError, RecursionError):
+            return value
 
     def builtins(self, value: Any) -> Any:
         """Return a value as builtins that have the same JSON."""
@@ -242,5 +250,6 @@ def _is_encodable(value: object) -> bool:
     return True
 
 
-encode_json: Final = JSONEncoder().encode
-"""The JSON of a value, where the application has no encoders of its own."""
+PLAIN_ENCODER: Final = JSONEncoder()
+"""The encoder of an application without encoders of its own."""
+encode_json: Final = PLAIN_ENCODER.encode

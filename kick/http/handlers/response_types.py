@@ -1,0 +1,143 @@
+"""The type that a handler promises for its response: only its fields leave, at any depth."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
+from functools import partial
+from types import NoneType
+from typing import Any, Final, NamedTuple, Never, NoReturn, TypeAlias, Union, get_args, get_origin
+
+import msgspec
+from starlette.responses import Response
+
+from kick.di.generics import filled, has_variables
+from kick.di.hints import Unresolved, hints_of
+from kick.di.naming import core
+from kick.http.validation.encoding import Encode, JSONEncoder
+from kick.http.validation.projections import Compiler, Misfit, Projection
+from kick.http.validation.type_parts import members_of, plain
+
+_SAYS_NOTHING: Final = (Any, object, NoReturn, Never)
+_NO_KINDS: Final[frozenset[type]] = frozenset()
+
+
+Check: TypeAlias = Callable[[Any], Any]
+
+
+class InvalidResponse(TypeError):
+    """A response that does not fit its declared type; the message names the place."""
+
+
+class ResponseType(msgspec.Struct, frozen=True):
+    """The declaration of a handler's response.
+
+    `hint` is the type of the data, `items` that of the events of a stream: `Any` where nothing is said. `for_context`
+    says that both hold for `ctx.json()` and `ctx.sse()` too.
+    """
+
+    hint: Any = Any
+    items: Any = Any
+    for_context: bool = False
+
+    @property
+    def says_nothing(self) -> bool:
+        """True if nothing is promised."""
+        return self.hint is Any and self.items is Any
+
+
+class Writer(NamedTuple):
+    """Writes what a handler returns.
+
+    Values whose type is in `kinds` are written by `write`, if `check` raises no `ValidationError`; all others by
+    `encode`. `encode` and `encode_item` raise `InvalidResponse`.
+    """
+
+    kinds: frozenset[Any]
+    check: Check | None
+    write: Encode
+    encode: Encode
+    encode_item: Encode
+    takes_none: bool = True
+
+
+def declared_response(handler: Any, response: Any, types: Mapping[Any, Any]) -> ResponseType | Unresolved:
+    """Return what a handler declares: by `response=` of its decorator, else by its return annotation.
+
+    >>> async def numbers(self) -> list[int]: ...
+    >>> declared_response(numbers, None, {}).hint
+    list[int]
+    """
+    hint = hints_of(core(handler)).get("return", Any) if response is None else response
+    if isinstance(hint, Unresolved):
+        return hint
+    hint = filled(hint, types)
+    members = members_of(hint)
+    data = [each for each in members if not _is_response(each)]
+    only_none = len(data) < len(members) and data == [NoneType]
+    if not data or only_none or any(_says_nothing(each) for each in data):
+        return ResponseType()
+    hint = hint if len(data) == len(members) else Union[tuple(data)]  # noqa: UP007  # made of what is known at run time
+    origin, args = get_origin(plain(hint)), get_args(plain(hint))
+    is_class = isinstance(origin, type)
+    for_context = response is not None or (len(data) == len(members) and data != [NoneType])
+    if is_class and issubclass(origin, AsyncIterable):
+        return ResponseType(Any, args[0] if args else Any, for_context)
+    if is_class and issubclass(origin, Iterator) and args:
+        return ResponseType(hint, args[0], for_context)
+    return ResponseType(hint, Any, for_context)
+
+
+def writer_of(declared: ResponseType, encoder: JSONEncoder, place: str) -> Writer:
+    """Return the writer of a handler's responses; `place` names the handler.
+
+    Raises `NameError` for a field whose type does not exist at run time.
+    """
+    if declared.says_nothing:
+        return Writer(_NO_KINDS, None, encoder.encode, encoder.encode, encoder.encode)
+    kinds, check, write, encode = _encoding(declared.hint, encoder, place)
+    *_, encode_item = _encoding(declared.items, encoder, place)
+    takes_none = any(plain(each) in (None, NoneType, Any) for each in members_of(declared.hint))
+    return Writer(kinds, check, write, encode, encode_item, takes_none)
+
+
+def _encoding(hint: Any, encoder: JSONEncoder, place: str) -> tuple[frozenset[Any], Check | None, Encode, Encode]:
+    if hint is Any:
+        return _NO_KINDS, None, encoder.encode, encoder.encode
+    compiler = Compiler(encoder)
+    projection = compiler.compile(hint)
+    write = encoder.encode if compiler.is_open or encoder.looks_within else encoder.write
+    is_exact, project = projection.is_exact, projection.project
+    check = None if compiler.is_open else _check_of(hint, projection)
+
+    def encode(value: Any) -> bytes:
+        if is_exact(value):
+            return write(value)
+        try:
+            projected = project(value, None)
+        except Misfit as error:
+            raise InvalidResponse(f"the response of {place} does not fit its declared type {error}") from None
+        return write(projected)
+
+    return projection.kinds if check is None else projection.outer_kinds, check, write, encode
+
+
+def _check_of(hint: Any, projection: Projection) -> Check | None:
+    """Return a check in C for containers of plain values; `None` for types of which `kinds` says all, or too little."""
+    if not projection.is_shallow or projection.outer_kinds == projection.kinds:
+        return None
+    try:
+        msgspec.inspect.type_info(hint)
+    except (TypeError, NameError):
+        return None
+    return partial(msgspec.convert, type=hint)
+
+
+def _is_response(hint: Any) -> bool:
+    cls = get_origin(plain(hint)) or plain(hint)
+    return isinstance(cls, type) and issubclass(cls, Response)
+
+
+def _says_nothing(hint: Any) -> bool:
+    inner = plain(hint)
+    cls = get_origin(inner) or inner
+    return inner in _SAYS_NOTHING or has_variables(inner) or (isinstance(cls, type) and issubclass(cls, Awaitable))

@@ -68,6 +68,7 @@ app = bootstrap(
             secret=os.environ["SESSION_SECRET"],
             store=RedisStore(os.environ.get("REDIS_URL", "redis://localhost:6379/0")),
             save_uninitialized=False,
+            cookie={"prefix": "auto"},
             rolling=True,
         )
     ],

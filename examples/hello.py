@@ -48,5 +48,5 @@ class AuthController:
 
 app = bootstrap(
     modules=[Module("auth", controllers=[AuthController])],
-    middleware=[session(secret=os.environ["SESSION_SECRET"], save_uninitialized=False)],
+    middleware=[session(secret=os.environ["SESSION_SECRET"], save_uninitialized=False, cookie={"prefix": "auto"})],
 )

@@ -16,7 +16,6 @@ from kick.di.naming import place_of
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
 from kick.http.errors import (
-    bad_body_limit,
     bad_file_limit,
     bad_path_errors,
     bad_route_path,
@@ -369,13 +368,14 @@ def collector_paused() -> Generator[None]:
 
 
 def body_limit_problem(limit: object, place: str) -> KickError | None:
-    """Return the errors of the limit of bodies.
-
-    >>> body_limit_problem("1 MiB", "bootstrap()").cause
-    "max_body='1 MiB' of bootstrap() is no number of bytes."
-    """
-    usable = limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0)
-    return None if usable else bad_body_limit(limit, place)
+    """Return the error of `max_body=`, or `None` if it is valid."""
+    if limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0):
+        return None
+    return KickError(
+        "body-limit",
+        cause=f"max_body={limit!r} of {place} is no number of bytes.",
+        fix="Say how many bytes a body may have: `max_body=10 * 1024 * 1024`.",
+    )
 
 
 def _without_sockets(plan: CallPlan) -> CallPlan:

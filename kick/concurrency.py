@@ -23,15 +23,6 @@ T = TypeVar("T")
 DEFAULT_THREADS: Final = 40
 
 
-def bad_threads(given: object) -> KickError:
-    """Return the error for a `threads=` that is not a number of threads."""
-    return KickError(
-        "threads",
-        cause=f"threads={given!r} of bootstrap() is no number of threads.",
-        fix="Say how many sync handlers may run at a time: `threads=40`.",
-    )
-
-
 class Threads:
     """Runs synchronous calls in threads, at most `size` at a time; others wait.
 
@@ -104,13 +95,14 @@ class _Limits:
 
 
 def threads_problem(size: object) -> KickError | None:
-    """Return the errors of a number of threads.
-
-    >>> threads_problem(0).cause
-    'threads=0 of bootstrap() is no number of threads.'
-    """
-    usable = isinstance(size, int) and not isinstance(size, bool) and size > 0
-    return None if usable else bad_threads(size)
+    """Return the error of a number of threads, or `None` if it is valid."""
+    if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+        return None
+    return KickError(
+        "threads",
+        cause=f"threads={size!r} of bootstrap() is no number of threads.",
+        fix="Say how many sync handlers may run at a time: `threads=40`.",
+    )
 
 
 def threads_of(size: int) -> Threads:

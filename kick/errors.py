@@ -1,11 +1,12 @@
 """Set-up mistakes. Each one stops the start, and says what is wrong and how to fix it.
 
-A `KickError` is one mistake, `SetupErrors` are several that were found at once. The `errors` module of a package has a
-function for each mistake, which takes the facts and returns the error.
+A `KickError` is one mistake, `SetupErrors` are several that were found at once. A mistake that is found in several
+places has a function in the `errors` module of its package, which takes the facts and returns the error.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -88,6 +89,21 @@ def missing_extra(feature: str, package: str, extra: str) -> KickError:
         cause=f"{feature} needs the package {package!r}, which is not installed.",
         fix=f"Install it: `pip install 'kick-framework[{extra}]'`.",
     )
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL, however broken, without the user and the password in it, for messages.
+
+    All up to the last `@` is left out: a password that is not percent-encoded may have slashes and colons in it.
+
+    >>> without_secrets("redis://ann:se/cret@host:6379/0?password=secret&db=1")
+    'redis://...@host:6379/0?password=...&db=1'
+    """
+    head, at, rest = url.rpartition("@")
+    if at:
+        scheme = re.match(r"\s*[A-Za-z+]*:?/*", head)
+        url = f"{scheme[0] if scheme else ''}...@{rest}"
+    return re.sub(r"(?i)([?&][^=&]*(?:pass|secret|token)[^=&]*=)[^&]*", r"\1...", url)
 
 
 def similar(word: str, known: Iterable[str], *, most: int = 3, cutoff: float = 0.6) -> list[str]:

@@ -146,11 +146,7 @@ class Rounds:
 
 
 def bad_check(given: object) -> KickError:
-    """Return the error for a check that is not callable.
-
-    >>> bad_check(True).cause
-    'checks= of Health() has True, which cannot be called.'
-    """
+    """Return the error for a check that is not callable."""
     return KickError(
         "health-check",
         cause=f"checks= of Health() has {given!r}, which cannot be called.",
@@ -159,23 +155,16 @@ def bad_check(given: object) -> KickError:
     )
 
 
-def bad_timeout(given: object) -> KickError:
-    """Return the error for a `timeout=` that is not above 0.
-
-    >>> bad_timeout(0).fix
-    'Say how many seconds a check may take: `timeout=1.0`.'
-    """
-    return KickError(
-        "health-timeout",
-        cause=f"timeout={given!r} of Health() is no number of seconds above 0.",
-        fix="Say how many seconds a check may take: `timeout=1.0`.",
-    )
-
-
 def _problems(checks: Sequence[Any], timeout: Any) -> list[KickError]:
     problems: list[KickError] = [bad_check(check) for check in checks if not callable(check)]
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
-        problems.append(bad_timeout(timeout))
+        problems.append(
+            KickError(
+                "health-timeout",
+                cause=f"timeout={timeout!r} of Health() is no number of seconds above 0.",
+                fix="Say how many seconds a check may take: `timeout=1.0`.",
+            )
+        )
     return problems
 
 

@@ -40,20 +40,20 @@ class Part(NamedTuple):
     lifespan: Lifespan
 
 
-def bad_lifespan(given: object, owner: str) -> KickError:
-    """Return the error for a lifespan that is not a function that returns an async context manager.
+def lifespan_problem(given: object, owner: str) -> KickError | None:
+    """Return the error of a lifespan, or `None` if it is valid or missing.
 
-    >>> async def lifespan(app):
-    ...     yield
-    >>> bad_lifespan(lifespan, "Module('shop')").cause
-    "lifespan= of Module('shop') was given lifespan, which is an async generator function."
+    A lifespan is a function that returns an async context manager.
     """
+    if inspect.isasyncgenfunction(given):
+        kind = "which is an async generator function"
+    elif inspect.iscoroutinefunction(given):
+        kind = "which is a coroutine function"
+    elif given is None or callable(given):
+        return None
+    else:
+        kind = "which cannot be called"
     name = str(getattr(given, "__name__", repr(given)))
-    kind = (
-        "which is an async generator function"
-        if inspect.isasyncgenfunction(given)
-        else ("which is a coroutine function" if inspect.iscoroutinefunction(given) else "which cannot be called")
-    )
     written = name if name.isidentifier() else "lifespan"
     return KickError(
         "lifespan",
@@ -62,17 +62,6 @@ def bad_lifespan(given: object, owner: str) -> KickError:
         f"`@asynccontextmanager\nasync def {written}(app): yield`, with "
         "`from contextlib import asynccontextmanager`.",
     )
-
-
-def lifespan_problem(given: object, owner: str) -> KickError | None:
-    """Return the error of a lifespan, or `None` if it is valid or missing.
-
-    >>> lifespan_problem(None, "bootstrap()")
-    """
-    usable = given is None or (
-        callable(given) and not inspect.isasyncgenfunction(given) and not inspect.iscoroutinefunction(given)
-    )
-    return None if usable else bad_lifespan(given, owner)
 
 
 class HasState(Protocol):
@@ -225,8 +214,8 @@ class _MountedLife:
 def told(error: Exception) -> str:
     """Return the text for an exception at start-up or shutdown. A set-up mistake needs no traceback.
 
-    >>> told(bad_lifespan(None, "bootstrap()")).splitlines()[0]
-    '[lifespan] lifespan= of bootstrap() was given None, which cannot be called.'
+    >>> told(KickError("no-routes", cause="The app has no routes.", fix="Pass a module.")).splitlines()[0]
+    '[no-routes] The app has no routes.'
     """
     if isinstance(error, KickError):
         return "\n".join([str(error), *getattr(error, "__notes__", ())])

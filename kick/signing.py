@@ -64,7 +64,7 @@ def weak_secret(user: str, length: int) -> KickError:
 
 
 _DRAW_ONE: Final = (
-    "Draw one with `kick secret`, put it into the environment as SESSION_SECRET, and pass "
+    "Generate one with `kick secret`, put it into the environment as SESSION_SECRET, and pass "
     '`secret=os.environ["SESSION_SECRET"]`.'
 )
 

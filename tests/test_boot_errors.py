@@ -80,6 +80,16 @@ class XController:
         return "works"
 """
 
+TAKES_USERS = """
+@Controller("/x")
+class XController:
+    def __init__(self, users: Users) -> None:
+        self.users = users
+    @Get()
+    async def show(self) -> str:
+        return "works"
+"""
+
 WITH_SESSION = """
 @Controller("/x")
 class XController:
@@ -734,6 +744,84 @@ class XController:
         {"async def task(users: Users)": "{0}", "ctx.background(task, users)": "{1}"},
     ),
     Row(
+        "stream-resource",
+        app(
+            """
+from collections.abc import Iterator
+class Db:
+    is_open = True
+@Service(scope="handler")
+def open_db() -> Iterator[Db]:
+    db = Db()
+    yield db
+    db.is_open = False
+class Users:
+    def __init__(self, db: Db) -> None: self.db = db
+@Controller("/x")
+class XController:
+    @Get()
+    async def show(self, ctx: RequestContext, users: Users):
+        async def rows():
+            yield b'"works"' if users.db.is_open else b'"lost"'
+        return ctx.stream(rows())
+""",
+            "bootstrap(modules, providers=[open_db, Users])",
+        ),
+        'uses Users, which has the scope "handler": it is closed before the stream begins',
+        {'scope="handler"': "{0}"},
+    ),
+    Row(
+        "di-missing-provider",
+        app(f"class Users: ...\n{TAKES_USERS}"),
+        "Nobody provides Users",
+        {"bootstrap(modules)": "bootstrap(modules, {0})"},
+    ),
+    Row(
+        "di-missing-provider",
+        app(f"class Users: ...\n{TAKES_USERS}"),
+        "Nobody provides Users",
+        {"class Users": "{1}\nclass Users"},
+        name="marked",
+    ),
+    Row(
+        "di-ambiguous",
+        app(
+            f"class Users: ...\nclass Sql(Users): ...\nclass Memory(Users): ...\n{TAKES_USERS}",
+            "bootstrap(modules, providers=[Provider(Users, Sql), Provider(Users, Memory)])",
+        ),
+        "Users is provided 2 times",
+        {"users: Users": "{0}"},
+    ),
+    Row(
+        "di-missing-hint",
+        app(
+            "@Service()\nclass Clock: ...\n"
+            f"@Service()\nclass Users:\n    def __init__(self, clock): ...\n{TAKES_USERS}",
+            "bootstrap(modules, providers=[Clock])",
+        ),
+        "The parameter clock of Users(clock)",
+        {"(self, clock)": "(self, {0})"},
+    ),
+    Row(
+        "di-missing-return-hint",
+        app(
+            f"class YourType: ...\nUsers = YourType\ndef connect(): return Users()\n{TAKES_USERS}",
+            "bootstrap(modules, providers=[connect])",
+        ),
+        "does not say which type it makes",
+        {"[connect]": "[{1}]"},
+    ),
+    Row(
+        "di-generator-hint",
+        app(
+            "from collections.abc import AsyncIterator\nclass Users: ...\n"
+            f"async def connect() -> Users: yield Users()\n{TAKES_USERS}",
+            "bootstrap(modules, providers=[connect])",
+        ),
+        "does not say what it yields",
+        {"async def connect() -> Users": "{0}", "(...)": "()"},
+    ),
+    Row(
         "provider-path",
         app(
             """
@@ -1046,7 +1134,7 @@ class XController:
         Row(error, layered(layer), cause, {layer: "{0}"}, name=layer)
         for error, layer, cause in [
             ("rate-limit", 'rate_limit("often")', "rate_limit('often'): that is no limit"),
-            ("rate-limit", 'rate_limit("0/minute")', "nobody could ask even once"),
+            ("rate-limit", 'rate_limit("0/minute")', "no request would be accepted"),
             ("rate-limit-option", 'rate_limit("5/minute", key="user")', "rate_limit(key='user')"),
             ("rate-limit-option", 'rate_limit("5/minute", on_error="ignore")', "rate_limit(on_error='ignore')"),
             ("rate-limit-option", 'rate_limit("5/minute", store="mongodb://x")', "rate_limit(store='mongodb://...')"),
@@ -1060,9 +1148,9 @@ class XController:
         for error, name, option, cause in [
             ("security-csp", "security_headers", """csp={"img-src": "self"}""", "self of img-src is a keyword"),
             ("security-csp", "security_headers", """csp={"scirpt-src": "'self'"}""", "'scirpt-src' is no directive"),
-            ("cors-origin", "cors", 'allow_origins=["https://a.test/"]', "no browser sends this"),
-            ("cors-dangerous", "cors", 'allow_origins=["null"]', "its origin is null"),
-            ("cors-dangerous", "cors", 'allow_origins=["*"], allow_credentials=True', "everybody may read"),
+            ("cors-origin", "cors", 'allow_origins=["https://a.test/"]', "browsers do not send this"),
+            ("cors-dangerous", "cors", 'allow_origins=["null"]', "have the origin null"),
+            ("cors-dangerous", "cors", 'allow_origins=["*"], allow_credentials=True', "every site may read"),
             ("cors-dangerous", "cors", 'allow_origin_regex="https://.*"', "allows sites of anybody"),
             ("cors-option", "cors", 'allow_origins="https://a.test"', "is not a list of origins"),
         ]
@@ -1077,7 +1165,7 @@ class XController:
     Row(
         "middleware-order",
         layered('rate_limit("5/minute"), cors(allow_origins=["*"])'),
-        "cors() stands after rate_limit()",
+        "cors() is listed after rate_limit()",
         {'middleware=[rate_limit("5/minute"), cors(allow_origins=["*"])]': "{0}"},
         name="cors",
     ),
@@ -1100,7 +1188,7 @@ class XController:
     Row(
         "middleware-order",
         auth_app(SIMPLE, "bootstrap(modules, middleware=[csrf(), session(secret=secret)])"),
-        "csrf() stands before session()",
+        "csrf() is listed before session()",
         {"middleware=[csrf(), session(secret=secret)]": "{0}"},
         name="csrf",
     ),

@@ -1,7 +1,7 @@
 """The clean-ups of a request: they decide the answer, and when they run."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx2
@@ -15,6 +15,7 @@ from kick import (
     Conflict,
     Controller,
     Get,
+    KickError,
     Module,
     Post,
     Provider,
@@ -286,6 +287,75 @@ class TestStreams:
         app = app_of(BothController, providers=[outer, Provider(Unit, unit_of(Duplicate("x")), scope="handler")])
         assert (await ask(app, "/both")).status == 500
         assert trail == ["ends", "rolled back: Duplicate"]
+
+    @pytest.mark.parametrize("kind", ["closure", "argument", "plain", "events", "starlette"])
+    async def test_a_stream_that_uses_what_ends_with_the_handler_is_refused(self, kind: str) -> None:
+        @Controller("/uses")
+        class UsingController:
+            @Get("/")
+            async def stream(self, ctx: RequestContext, unit: Unit) -> Any:
+                async def closure() -> AsyncIterator[bytes]:
+                    yield repr(unit).encode()
+
+                async def argument(of: Unit) -> AsyncIterator[bytes]:
+                    yield repr(of).encode()
+
+                def plain() -> Iterator[bytes]:
+                    yield repr(unit).encode()
+
+                match kind:
+                    case "closure":
+                        return ctx.stream(closure())
+                    case "argument":
+                        return ctx.stream(argument(unit))
+                    case "plain":
+                        return ctx.stream(plain())
+                    case "events":
+                        return ctx.sse(str(each) async for each in closure())
+                    case _:
+                        return StreamingResponse(closure())
+
+        told: list[Exception] = []
+        app = app_of(
+            UsingController,
+            providers=[Provider(Unit, unit_of(None), scope="handler")],
+            on_error=lambda ctx, error: told.append(error),
+        )
+        answer = await ask(app, "/uses")
+        if kind == "events":  # a generator in a generator is not looked into
+            assert answer.status == 200
+            return
+        assert answer.status == 500
+        assert isinstance(told[0], KickError)
+        assert told[0].code == "stream-resource"
+
+    async def test_a_stream_may_use_its_controller_and_data(self) -> None:
+        class User:
+            def __init__(self, unit: Unit) -> None:
+                self.name = "ada"
+
+        def current_user(unit: Unit) -> User:
+            return User(unit)
+
+        @Controller("/fine")
+        class FineController:
+            def __init__(self, unit: Unit) -> None:
+                self.unit = unit
+
+            def name(self) -> str:
+                return "fine"
+
+            @Get("/")
+            async def stream(self, ctx: RequestContext, user: User) -> Any:
+                async def chunks() -> AsyncIterator[str]:
+                    yield f"{self.name()} {user.name}"
+
+                return ctx.stream(chunks())
+
+        for function in (User.__init__, current_user):
+            function.__annotations__["unit"] = Unit
+        app = app_of(FineController, providers=[current_user, Provider(Unit, unit_of(None), scope="handler")])
+        assert (await ask(app, "/fine")).body == b"fine ada"
 
     async def test_head_ends_it_too(self) -> None:
         answer = await ask(application(None), "/units/stream", method="HEAD")

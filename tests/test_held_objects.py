@@ -31,7 +31,8 @@ from kick import (
     UploadFile,
     bootstrap,
 )
-from kick.auth import Passwords, authenticated, authentication, identity, login
+from kick.auth import LoginLimit, Passwords, authenticated, authentication, identity, login
+from kick.di import Scopes
 from kick.health import Health
 from kick.http import (
     FromBody,
@@ -43,7 +44,7 @@ from kick.http import (
     StaticFiles,
     TrustedProxies,
 )
-from kick.http.validation.serialization import encode_json
+from kick.http.validation.encoding import encode_json
 from kick.middleware import AccessLog, compression, conditional, cookie_parser, cors, rate_limit, request_id
 from kick.session import CookieOptions, SessionMiddleware, csrf, session
 from kick.telemetry import Metrics, Tracing
@@ -139,8 +140,8 @@ async def held(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Walk:
 
     @Controller("")
     class Holding:
-        def __init__(self, sessions: Sessions, something: Something) -> None:
-            self.sessions, self.something = sessions, something
+        def __init__(self, sessions: Sessions, something: Something, scopes: Scopes) -> None:
+            self.sessions, self.something, self.scopes = sessions, something, scopes
 
         @Post("/x", files=File(max_size=1000))
         async def x(self, ctx: RequestContext, avatar: UploadFile) -> Any:
@@ -156,6 +157,7 @@ async def held(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Walk:
             walk.visit(identity(ctx), "identity")
             walk.visit(avatar, "avatar")
             walk.visit(self.sessions, "sessions")
+            walk.visit(self.scopes, "scopes")
             walk.visit((await self.sessions.of("u1"))[0], "info")
             walk.visit(app, "app")
             return ctx.json({})
@@ -171,9 +173,11 @@ async def held(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Walk:
     own = [
         *(FromBody(), FromCookie(), FromHeader(), FromQuery(), File(max_size=1), ServerSentEvent(data="x")),
         *(TrustedProxies(["192.0.2.0/24"]), AccessLog(), CookieOptions(), Passwords()),
+        LoginLimit(secret=SECRETS["secret of the session"]),
         *(Module("m"), Health(), Metrics(), Tracing(), authentication(), authenticated()),
         JinjaTemplates(tmp_path_factory.mktemp("templates")),
         SessionMiddleware(app, SECRETS["secret of the session"]),
+        LoginLimit("10/hour", secret=SECRETS["secret of the session"]),
     ]
     for each in own:
         walk.visit(each, type(each).__name__)

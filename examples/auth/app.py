@@ -15,7 +15,12 @@ app = bootstrap(
     middleware=[
         # Only files of the page's own origin: an injected script does not run.
         security_headers(csp={"script-src": "'self'", "style-src": "'self'"}),
-        session(secret=settings.session_secret, store=settings.session_store, save_uninitialized=False),
+        session(
+            secret=settings.session_secret,
+            store=settings.session_store,
+            save_uninitialized=False,
+            cookie={"prefix": "auto"},
+        ),
         csrf(),
     ],
 )

@@ -100,5 +100,5 @@ app = bootstrap(
             mounts={"/static": StaticFiles(PAGE.with_name("static"))},
         )
     ],
-    middleware=[session(secret=os.environ["SESSION_SECRET"], save_uninitialized=False)],
+    middleware=[session(secret=os.environ["SESSION_SECRET"], save_uninitialized=False, cookie={"prefix": "auto"})],
 )

@@ -8,7 +8,12 @@ from fastapi import Body, FastAPI, Request
 from kick.session import Session, SessionMiddleware
 
 app = FastAPI()
-app.add_middleware(SessionMiddleware, secret=os.environ["SESSION_SECRET"], save_uninitialized=False)
+app.add_middleware(
+    SessionMiddleware,
+    secret=os.environ["SESSION_SECRET"],
+    save_uninitialized=False,
+    cookie={"prefix": "auto"},
+)
 
 
 @app.post("/login")

@@ -32,6 +32,7 @@ sessions = DefineMiddleware(
     middleware,
     secret=os.environ["SESSION_SECRET"],
     save_uninitialized=False,
+    cookie={"prefix": "auto"},
     store=MemoryStore(),  # shared, because Litestar creates the middleware for each route
 )
 app = Litestar([login, me, logout], middleware=[sessions])

@@ -30,4 +30,9 @@ async def logout(request: Request) -> Response:
 app = Starlette(
     routes=[Route("/login", login, methods=["POST"]), Route("/me", me), Route("/logout", logout, methods=["POST"])]
 )
-app.add_middleware(SessionMiddleware, secret=os.environ["SESSION_SECRET"], save_uninitialized=False)
+app.add_middleware(
+    SessionMiddleware,
+    secret=os.environ["SESSION_SECRET"],
+    save_uninitialized=False,
+    cookie={"prefix": "auto"},
+)

@@ -60,24 +60,35 @@ class GuardLayer(Middleware):
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Pass the request on, or reject it."""
+        refusal = self._refusal(ctx)
+        return await call_next(ctx) if refusal is None else self._ask(ctx, refusal)
+
+    async def admit(self, ctx: RequestContext[Any]) -> None:
+        """Reject a request before another middleware reads its body."""
+        refusal = self._refusal(ctx)
+        if refusal is not None:
+            raise refusal
+
+    def _refusal(self, ctx: RequestContext[Any]) -> HTTPError | None:
         who = identity(ctx)
         if who is None:
-            return self._ask(ctx, LoginRequired())
+            return LoginRequired()
         if self._max_age is not None and not who.is_fresh(self._max_age):
-            return self._ask(ctx, LoginTooOld(self._max_age))
+            return LoginTooOld(self._max_age)
         if (self._any_of and not who.has_any(self._any_of)) or not self._all_of <= who.roles:
-            raise RoleMissing
-        return await call_next(ctx)
+            return RoleMissing()
+        return None
 
     def _ask(self, ctx: RequestContext[Any], error: HTTPError) -> Response:
         """Redirect a browser to the login page, and raise the error for other clients."""
-        if self._login_page is None or ctx.method not in ("GET", "HEAD") or not _shows_pages(ctx):
+        page = None if isinstance(error, RoleMissing) else self._login_page  # another login would change nothing
+        if page is None or ctx.method not in ("GET", "HEAD") or not _shows_pages(ctx):
             raise error
         query = ctx.scope["query_string"].decode("latin-1")
         here = sent_path(ctx.scope) + (f"?{query}" if query else "")
         # A cached redirect would send the user to the login page again after the login.
         ctx.set_header("cache-control", "no-store")
-        login_page = below_root(ctx.scope.get("root_path", ""), self._login_page)
+        login_page = below_root(ctx.scope.get("root_path", ""), page)
         return ctx.redirect(f"{login_page}?next={quote(here, safe='/')}")
 
 

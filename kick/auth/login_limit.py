@@ -1,4 +1,4 @@
-"""A limit for guesses at the password of one account, from whatever addresses they come."""
+"""A limit of the login attempts for one account, from all addresses together."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ REMEMBERED: Final = timedelta(days=180)
 
 
 class LoginLimit:
-    """At most so many attempts to log in to one account, however many addresses they come from.
+    """Limits the attempts to log in to one account, from all addresses together.
 
-    A limit for addresses does not stop somebody who has many of them. A limit for the account alone would let anybody
-    lock its owner out. So a successful login gives the browser a signed cookie: a device that the account knows. Its
-    attempts are counted apart, so the owner gets in while strangers guess (OWASP, "Slow Down Online Guessing Attacks
-    with Device Cookies").
+    A limit for each address does not stop an attacker with many addresses. With a limit for the account alone, an
+    attacker could lock its owner out. So a successful login gives the browser a signed cookie: a known device of the
+    account, which has its own limit. So the owner can log in while an attacker guesses (OWASP, "Slow Down Online
+    Guessing Attacks with Device Cookies").
 
     Arguments:
-        limits: how many attempts in what time: `"10/hour"`, or several with semicolons in between.
-        secret: signs the cookie; the one of the session is right, since its purpose is signed too.
+        limits: a number of attempts in a time: `"10/hour"`, or several with semicolons.
+        secret: signs the cookie. It may be the secret of the session, because the purpose is signed too.
         store: as for `rate_limit()`: the memory of this process, a URL of Redis, or a storage of the library `limits`.
-        on_error: when the store fails, `"open"` lets attempts through and `"closed"` answers 503.
-        timeout: how long the store may take, a `timedelta` or seconds.
+        on_error: if the store fails, `"open"` accepts attempts, and `"closed"` responds with 503.
+        timeout: the time limit of the store, as a `timedelta` or in seconds.
         cookie: the name of the cookie.
-        remember: how long a device is known after its last login.
+        remember: the time for which a device is known after its last login.
 
     >>> from kick import Post, RequestContext
     >>> class AuthController:
@@ -92,7 +92,7 @@ class LoginLimit:
         """Count an attempt; if the block raises nothing, remember the device.
 
         Arguments:
-            account: what the account is called at the login, such as the email. Upper and lower case do not matter.
+            account: the name of the account at the login, such as the email, in upper or lower case.
 
         Raises `TooManyRequests` (429, with `Retry-After`) instead of running the block.
         """
@@ -105,7 +105,7 @@ class LoginLimit:
         self.remember(ctx, account)
 
     def remember(self, ctx: RequestContext[Any], account: str) -> None:
-        """Make the browser a device that the account knows: for a registration, whose owner is proven otherwise."""
+        """Make the browser a known device of the account, for example after a registration."""
         name = _digest(account)
         device = self._device_of(ctx, name) or secrets.token_urlsafe(16)
         value = self._signer.sign(f"{name}:{device}")

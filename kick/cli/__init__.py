@@ -1,4 +1,4 @@
-"""The `kick` command. Every command is a module of its own, imported when it is asked for."""
+"""The `kick` command. Each sub-command is a separate module, which is imported when it is used."""
 
 from kick.cli.program import main
 

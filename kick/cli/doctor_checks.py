@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 OLDEST_REDIS: Final = (6, 2, 0)
 LARGEST_DIFFERENCE: Final = 5.0
-"""Seconds between two clocks. One or two are harmless: the time of a session is that of its store."""
+"""Seconds by which two clocks may differ. A few are harmless, because sessions use the clock of their store."""
 
 PATIENCE: Final = 5.0
-"""Seconds that a part of the application gets to answer."""
+"""The time limit of each health check, in seconds."""
 
 FAST: Final = ("uvloop", "httptools")
 
@@ -46,7 +46,7 @@ class Severity(Enum):
 
 
 class Finding(NamedTuple):
-    """Something that should be otherwise; the `problem` has code, cause and fix."""
+    """A problem that was found, with code, cause and fix in `problem`."""
 
     severity: Severity
     problem: KickError
@@ -66,7 +66,7 @@ def missing_accelerators(missing: list[str]) -> KickError:
     return KickError(
         "fast-missing",
         cause=f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed: "
-        "the server takes fewer requests a second than it could.",
+        "the server handles fewer requests a second.",
         fix="Install what is missing: `pip install 'kick-framework[fast]'`.",
     )
 
@@ -74,7 +74,7 @@ def missing_accelerators(missing: list[str]) -> KickError:
 def env_file_readable() -> KickError:
     """Return the finding for a file with secrets that other users can read."""
     return KickError(
-        "env-file-open", cause=f"Others on this machine can read {ENV_FILE}.", fix=f"`chmod 600 {ENV_FILE}`"
+        "env-file-open", cause=f"Other users of this machine can read {ENV_FILE}.", fix=f"`chmod 600 {ENV_FILE}`"
     )
 
 
@@ -82,9 +82,9 @@ def env_file_tracked() -> KickError:
     """Return the finding for a file with secrets in a version control system."""
     return KickError(
         "env-file-tracked",
-        cause=f"{ENV_FILE} is in git, and its secrets are with everybody who has a copy.",
-        fix=f"`git rm --cached {ENV_FILE}` takes it out, a line in .gitignore keeps it out, and "
-        "`kick secret --env` draws another secret: the old one stays in the history.",
+        cause=f"{ENV_FILE} is in git, so everybody with a copy of the repository has its secrets.",
+        fix=f"`git rm --cached {ENV_FILE}` removes it, a line in .gitignore keeps it out, and "
+        "`kick secret --env` generates another secret, because the old one stays in the history.",
     )
 
 
@@ -92,8 +92,19 @@ def not_production(environment: str) -> KickError:
     """Return the finding for a `KICK_ENV` with which `kick start` would not serve by the rules of production."""
     return KickError(
         "environment-named",
-        cause=f"{ENVIRONMENT} is {environment}: `kick start` would serve as that, not as production.",
-        fix=f"Take {ENVIRONMENT} out of {ENV_FILE} and out of the environment: `unset {ENVIRONMENT}`.",
+        cause=f"{ENVIRONMENT} is {environment}: `kick start` would use this environment instead of production.",
+        fix=f"Remove {ENVIRONMENT} from {ENV_FILE} and from the environment: `unset {ENVIRONMENT}`.",
+    )
+
+
+def unprefixed_cookie(name: str) -> KickError:
+    """Return the finding for a session cookie that could have the prefix `__Host-`, and has none."""
+    return KickError(
+        "session-cookie-prefix",
+        cause=f"The session cookie {name} has no prefix: whoever has a sub-domain of yours can plant a cookie of this "
+        "name, and users then write into a session that is not theirs.",
+        fix=f'Let browsers refuse it: `session(cookie={{"prefix": "auto", "replaces": ["{name}"]}})`. The sessions of '
+        "before go on; take `replaces` away when they have ended.",
     )
 
 
@@ -103,8 +114,8 @@ def unhealthy(name: str, error: BaseException) -> KickError:
     return KickError(
         "part-unwell",
         cause=f"The {name} cannot be used: {said.rstrip('.') or type(error).__name__}.",
-        fix="See that it runs, that it can be reached from here, and that its address and password are right: "
-        "for the session store, SESSION_STORE or what `session(store=...)` is given.",
+        fix="Check that it runs and can be reached from here, and that its address and password are right: "
+        "for the session store, in SESSION_STORE or `session(store=...)`.",
     )
 
 
@@ -113,12 +124,12 @@ def old_redis(found: tuple[int, ...]) -> KickError:
     return KickError(
         "redis-old",
         cause=f"The Redis server is {_dotted(found)}; the session store needs {_dotted(OLDEST_REDIS)} or later.",
-        fix="Take a newer one, for example `docker run -p 6379:6379 redis:7`.",
+        fix="Use a newer version, for example `docker run -p 6379:6379 redis:7`.",
     )
 
 
 def clock_skew(seconds: float) -> KickError:
-    """Two clocks that do not agree."""
+    """Return the finding for clocks that differ."""
     way = "ahead of" if seconds > 0 else "behind"
     return KickError(
         "clock",
@@ -152,8 +163,18 @@ def of_folder(folder: Path) -> Iterator[Finding]:
         yield Finding(Severity.WARNING, not_production(os.environ[ENVIRONMENT]))
 
 
+def of_cookies(app: Any) -> Iterator[Finding]:
+    """Return the findings about the session cookies of an application."""
+    for layer in session_layers(app):
+        cookie = layer.manager.options.cookie
+        attributes = {each.strip() for each in cookie.attribute_text.split(";")}
+        fits = "Path=/" in attributes and "Secure" in attributes
+        if fits and not cookie.name.startswith("__") and not any(each.startswith("Domain=") for each in attributes):
+            yield Finding(Severity.WARNING, unprefixed_cookie(cookie.name))
+
+
 async def of_parts(app: App) -> list[Finding]:
-    """Ask the session store, and every provider that has a `health`, how they are."""
+    """Run the health checks of the session store and of each provider with a `health`."""
     found: list[Finding] = []
     for name, ask in app.settings.health():
         try:
@@ -162,8 +183,8 @@ async def of_parts(app: App) -> list[Finding]:
                 if hasattr(answer, "__await__"):
                     answer = await answer
             if answer is False:
-                raise RuntimeError("it says that it is not well")
-        except Exception as error:  # noqa: BLE001  # whatever a part raises is what is wrong with it
+                raise RuntimeError("it reports that it is not healthy")
+        except Exception as error:  # noqa: BLE001  # any exception of a check is its finding
             found.append(Finding(Severity.ERROR, unhealthy(name, error)))
     if not found:
         for layer in session_layers(app):

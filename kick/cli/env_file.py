@@ -1,4 +1,4 @@
-"""The environment of a command: the folder it runs in, and the `.env` there."""
+"""The `.env` file of a project, and the environment of a command in its folder."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _BEFORE_NAME: Final = re.compile(r"\s*(?:export\s+)?")
 
 
 def enter(folder: Path, environment: str) -> None:
-    """Make the modules of a folder importable, load its `.env`, and say which environment this is.
+    """Make the modules of a folder importable, load its `.env`, and set `KICK_ENV`.
 
-    What is set already is never overridden; `KICK_ENV` may be set in `.env` too.
+    Variables that are already set are not changed. `KICK_ENV` may be set in `.env` too.
     """
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
@@ -28,7 +28,7 @@ def enter(folder: Path, environment: str) -> None:
 
 
 def load_env_file(path: Path) -> None:
-    """Set the variables in a file of lines `NAME=value`, where they are not set; no file, nothing to do."""
+    """Set the variables in a file of lines `NAME=value`, unless they are set already. The file may be missing."""
     if path.is_file():
         from dotenv import load_dotenv
 
@@ -45,9 +45,9 @@ def draw_secret() -> str:
 
 
 def write_variable(path: Path, name: str, value: str) -> bool:
-    """Set one variable in a `.env` file and keep the rest as it is; whether it was there before.
+    """Set one variable in a `.env` file and keep the rest; return true if it was set before.
 
-    The file is replaced in one step and can be read by its owner only. A symbolic link stays one.
+    The file is replaced atomically, and only its owner can read it. A symbolic link stays a link.
     """
     from dotenv.parser import parse_stream
 
@@ -80,12 +80,12 @@ def read_variable(path: Path, name: str) -> str | None:
 
 
 def replace_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, at no time half of it."""
+    """Write a file atomically, so that only its owner can read it."""
     replace_file(path, text.encode(), mode=_OWNER_ONLY)
 
 
 def replace_file(path: Path, content: bytes, *, mode: int) -> None:
-    """Put content into a file that is new or there already, at no time half of it."""
+    """Write a new or existing file atomically."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:

@@ -1,4 +1,4 @@
-"""A `KickError` as people read it: code, cause, place, fix."""
+"""The text of a `KickError` in a terminal: code, cause, place, fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kick.cli.terminal import dim, labelled, say
 from kick.errors import KickError, SetupErrors
 
 _PLACE: Final = re.compile(r"\.py:\d")
-"""In a cause that names the very place; the trace would only lead to the call of bootstrap()."""
+"""Found in a cause that names the place itself. The traceback would only name the call of bootstrap()."""
 
 
 class Place(NamedTuple):
@@ -77,7 +77,7 @@ def place_of(error: BaseException) -> Place | None:
 
 
 def show_warnings() -> None:
-    """Print the warnings of this process, from now on, as errors are printed."""
+    """From now on, print the warnings of this process in the format of errors."""
     warnings.showwarning = _show_warning
 
 

@@ -1,4 +1,4 @@
-"""Errors of the command line: one function for each mistake."""
+"""Errors of the command line that several places report."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def missing_module(module: str, folder: Path, near: Sequence[str]) -> KickError:
     return KickError(
         "target-module",
         cause=f"There is no module {module!r} in {folder}.{meant}",
-        fix="Run kick in the folder of the project, and name the module as an import does: `package.module:app`.",
+        fix="Run kick in the folder of the project, and write the module as in an import: `package.module:app`.",
     )
 
 
 def missing_attribute(module: str, attribute: str, applications: Sequence[str]) -> KickError:
     """Return the error for a missing attribute of a target; `applications` are those in the module."""
     if applications:
-        fix = f"Take one that is there: {', '.join(f'`{module}:{name}`' for name in applications)}."
+        fix = f"Use one of these: {', '.join(f'`{module}:{name}`' for name in applications)}."
     else:
-        fix = f"Make one in {module}: `{attribute} = bootstrap(modules=[...])`."
+        fix = f"Create it in {module}: `{attribute} = bootstrap(modules=[...])`."
     return KickError("target-attribute", cause=f"The module {module!r} has no {attribute!r}.", fix=fix)
 
 
@@ -45,7 +45,7 @@ def import_failed(target: str, error: BaseException) -> KickError:
     return KickError(
         "target-import",
         cause=f"Importing {target} failed with {type(error).__name__}: {said}",
-        fix="Mend what is at the place named here; `--trace` shows how it was reached.",
+        fix="Fix the code at this place; `--trace` shows the whole traceback.",
     )
 
 
@@ -62,7 +62,7 @@ def import_exited(target: str, code: object) -> KickError:
 
 def missing_variable(variable: str) -> KickError:
     """Return the error for a missing environment variable of the application."""
-    own = f"`kick secret --env` draws one and writes it there. Or write `{variable}=...` into it yourself."
+    own = f"`kick secret --env` generates one and writes it there. Or write `{variable}=...` into it yourself."
     return KickError(
         "environment-missing",
         cause=f"The application asks for the environment variable {variable}, which is not set, in .env neither.",
@@ -82,7 +82,7 @@ def bad_unix_socket(path: Path, problem: str) -> KickError:
     return KickError(
         "unix-socket",
         cause=f"Cannot listen on the Unix socket {path}: {problem}.",
-        fix="Take a new name, in a folder that is there and that you may write to: "
+        fix="Use a new name, in an existing folder to which you may write: "
         f"`kick start --uds {shlex.quote(f'{path.name}.sock')}`.",
     )
 
@@ -92,7 +92,7 @@ def bad_certificate(problem: str) -> KickError:
     return KickError(
         "tls-certificate",
         cause=f"Cannot use the certificate: {problem}.",
-        fix="Name the certificate with its chain and its key, both in PEM and without a password: "
+        fix="Pass the certificate with its chain and its key, both in PEM and without a password: "
         "`kick start --ssl-certfile fullchain.pem --ssl-keyfile privkey.pem`.",
     )
 
@@ -103,19 +103,19 @@ def start_failed(error: BaseException) -> KickError:
     failed = KickError(
         "start-failed",
         cause=f"The application did not start: {type(error).__name__}: {error}{notes}",
-        fix="Mend what is at the place named here; `--trace` shows how it was reached.",
+        fix="Fix the code at this place; `--trace` shows the whole traceback.",
     )
     failed.__cause__ = error
     return failed
 
 
 def system_refusal(error: OSError) -> KickError:
-    """Something that the operating system refuses."""
+    """Return the error for an exception of the operating system."""
     said = f"{error.filename}: {error.strerror}" if error.filename is not None and error.strerror else str(error)
     return KickError(
         "system",
-        cause=f"The system refuses it: {said}.",
-        fix="See that the path is right and that you may read and write there; `--trace` shows what was tried.",
+        cause=f"The system reports an error: {said}.",
+        fix="Check that the path is right and that you may read and write there; `--trace` shows the whole traceback.",
     )
 
 
@@ -124,5 +124,5 @@ def bad_name(name: str, problem: str) -> KickError:
     return KickError(
         "project-name",
         cause=f"A project cannot be named {name!r}: {problem}.",
-        fix="Take letters, digits and single hyphens, a letter first: `kick new my-app`.",
+        fix="Use letters, digits and single hyphens, and begin with a letter: `kick new my-app`.",
     )

@@ -17,10 +17,10 @@ NOBODY: Final = {"user.name": "kick", "user.email": "kick@localhost"}
 
 
 def make_repository(folder: Path) -> bool:
-    """Make a folder a git repository with one commit of all that is in it; whether that was done.
+    """Make a folder a git repository with one commit of all its files; return true if this was done.
 
-    It is not done inside of another repository, and where there is no git. What git refuses is a warning: the project
-    is there all the same.
+    It is not done inside of another repository, or without git. If git fails, this is only a warning, because the
+    project is complete without it.
     """
     git = shutil.which("git")
     if git is None or _run(git, folder, "rev-parse", "--is-inside-work-tree").returncode == 0:

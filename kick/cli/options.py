@@ -22,7 +22,7 @@ def address_options(command: Decorated) -> Decorated:
     """`--host` and `--port`."""
     host = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
     port = click.option(
-        "--port", type=click.IntRange(0, 65_535), default=8000, show_default=True, help="The port; 0 takes a free one."
+        "--port", type=click.IntRange(0, 65_535), default=8000, show_default=True, help="The port; 0 for any free one."
     )
     return host(port(command))
 
@@ -30,7 +30,7 @@ def address_options(command: Decorated) -> Decorated:
 def trace_option(command: Decorated) -> Decorated:
     """`--trace`."""
     return click.option(
-        "--trace", is_flag=True, expose_value=False, callback=_remember, help="Show errors with their whole trace."
+        "--trace", is_flag=True, expose_value=False, callback=_remember, help="Show errors with their whole traceback."
     )(command)
 
 

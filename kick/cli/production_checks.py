@@ -26,14 +26,14 @@ def guessable_secret(reason: str) -> KickError:
     """Return the error for a secret that is long enough, but can be guessed."""
     return KickError(
         "secret-guessable",
-        cause=f"{SECRET} is long enough, and could be guessed all the same: {reason}.",
-        fix="Draw one: `kick secret --env` writes it into .env. Where the environment sets it, set what "
+        cause=f"{SECRET} is long enough, but could be guessed: {reason}.",
+        fix="Generate one: `kick secret --env` writes it into .env. If it is set elsewhere, set it to what "
         "`kick secret` prints.",
     )
 
 
 def joined_secrets(number: int) -> KickError:
-    """Several secrets with commas between them that the application takes for one."""
+    """Return the error of several secrets, separated by commas, that the application uses as one."""
     return KickError(
         "secret-list",
         cause=f"{SECRET} holds {number} secrets with commas between them, and the application takes them for one: "
@@ -45,8 +45,8 @@ def joined_secrets(number: int) -> KickError:
 def insecure_cookie(name: str, missing: str) -> KickError:
     """Return the error for a session cookie that is not `Secure` or not `HttpOnly`."""
     story = {
-        "Secure": "a browser sends it over plain http too, where everybody on the way can read it",
-        "HttpOnly": "every script in a page can read it",
+        "Secure": "browsers send it over plain http too, where others can read it",
+        "HttpOnly": "all scripts in a page can read it",
     }
     option = {"Secure": "secure", "HttpOnly": "http_only"}[missing]
     default = "None" if missing == "Secure" else "True"
@@ -62,7 +62,7 @@ def debug_mode(switch: str) -> KickError:
     """Return the error for a development mode of Python."""
     return KickError(
         "debug-mode",
-        cause=f"{switch} is set: Python checks and logs what only a developer wants to know, and is slow.",
+        cause=f"{switch} is set: Python does extra checks and logs for developers, and is slow.",
         fix=f"Take it away: `unset {switch}`." if switch.isupper() else f"Start Python without `{switch}`.",
     )
 
@@ -77,9 +77,9 @@ def weaknesses(app: Any, *, workers: int) -> list[KickError]:
         found.append(
             KickError(
                 "session-store-not-shared",
-                cause=f"The sessions are in memory, and each of {workers} workers has a memory of its own: "
-                "who logs in with one is a stranger to the others.",
-                fix='Take a store that processes share, `session(store="sqlite:///sessions.db")` or '
+                cause=f"The sessions are in memory, and each of the {workers} workers has its own memory: "
+                "a user who logs in with one worker is not logged in with the others.",
+                fix='Use a store that processes share, `session(store="sqlite:///sessions.db")` or '
                 '`session(store="redis://localhost:6379/0")`, or one worker: `kick start --workers 1`.',
             )
         )
@@ -87,7 +87,7 @@ def weaknesses(app: Any, *, workers: int) -> list[KickError]:
 
 
 def session_layers(app: Any) -> Iterator[SessionLayer]:
-    """Every `session()` of an application, each once; none of an application of another framework."""
+    """Return each `session()` of an application once; none for an application of another framework."""
     from kick.app import App
 
     if isinstance(app, App) and "kick.middleware.session" in sys.modules:  # or nobody has made any
@@ -148,7 +148,7 @@ def _debug_switches() -> list[str]:
 
 
 def _layers(app: App) -> Iterator[Any]:
-    """All the middleware of an application."""
+    """Return all middleware of an application."""
     yield from app.middleware
     for each in (*app.routes, *app.sockets, *(mount.route for mount in app.mounts)):
         yield from each.middleware

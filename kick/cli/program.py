@@ -1,4 +1,4 @@
-"""The `kick` command itself: it finds its commands, and prints their errors."""
+"""The `kick` command itself, which finds the sub-commands and prints their errors."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 COMMANDS: Final = {
     "new": "Write a project that starts and whose tests pass.",
-    "generate": "Write a resource, a controller, a service or the like.",
-    "dev": "Serve the application while you write it; every save is picked up.",
+    "generate": "Write a resource, a controller, a service or another part.",
+    "dev": "Serve the application for development, with reload.",
     "start": "Serve the application in production.",
     "routes": "List the routes of the application.",
-    "info": "Show what the application is made of, and the versions below it.",
-    "doctor": "Say what is wrong with the set-up, and how to mend it.",
-    "shell": "Python with the application in it, and await at the prompt.",
-    "sessions": "List or end somebody's sessions; free what has expired.",
-    "secret": "Draw a secret to sign cookies with.",
-    "completion": "Print what makes your shell complete kick's commands.",
+    "info": "Show the parts of the application, and the installed versions.",
+    "doctor": "Check the set-up, and say how to fix what is wrong.",
+    "shell": "Open a Python prompt with the application, and with await.",
+    "sessions": "List or end sessions of a user, or delete expired ones.",
+    "secret": "Generate a secret for signing cookies.",
+    "completion": "Print the completion script for your shell.",
 }
-"""In the order of the help page, which imports none of them; `commands.<name>` has it as `command`."""
+"""In the order of the help page, which imports none of them. Each is `command` in `commands.<name>`."""
 
 SHORT: Final = {"g": "generate"}
 """Other names of commands, which the help page does not list."""
@@ -104,11 +104,11 @@ class Program(click.Group):
 @click.group(
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="'kick COMMAND --help' says more about each of them.",
+    epilog="'kick COMMAND --help' describes each of them.",
 )
 @click.version_option(package_name="kick-framework", prog_name="kick", message="%(prog)s %(version)s")
 def program() -> None:
-    """Make, run and look into kick applications.
+    """Create, run and inspect kick applications.
 
     \b
     From nothing to a running application:

@@ -10,7 +10,7 @@ from typing import Final
 from kick.cli.errors import bad_name
 
 LONGEST: Final = 32
-"""Characters; longer names would break the lines of the project that they stand in."""
+"""Characters. Longer names would make lines of the project too long."""
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
 _PACKAGES: Final = """
@@ -34,7 +34,7 @@ def package_name(name: str) -> str:
     package = name.replace("-", "_").lower()
     problem = name_problem(name, package, longest=LONGEST)
     if problem is None and keyword.issoftkeyword(package):
-        problem = f"{package} is a word of the Python language"
+        problem = f"{package} is a keyword of Python"
     if problem is not None:
         raise bad_name(name, problem)
     return package
@@ -51,11 +51,11 @@ def name_problem(name: str, module: str, *, longest: int, top_level: bool = True
     if not name:
         return "it is empty"
     if _NAME.fullmatch(name) is None:
-        return "it has to be the name of a class and of a module as well"
+        return "it must also be the name of a class and of a module"
     if len(module) > longest:
         return f"it is longer than {longest} characters"
     if keyword.iskeyword(module):
-        return f"{module} is a word of the Python language"
+        return f"{module} is a keyword of Python"
     if top_level and module in sys.stdlib_module_names:
         return f"Python's standard library has a module {module!r}, which it would hide"
     if top_level and module in _TAKEN:

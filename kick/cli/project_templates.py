@@ -1,4 +1,4 @@
-"""Templates of `kick new`, and the places in which their sessions are kept."""
+"""Templates of `kick new`, and the stores of their sessions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kick.cli.scaffold import render
 
 
 class Template(NamedTuple):
-    """A kind of project: the folders of templates that it is laid over, and the extras of kick that it takes."""
+    """A kind of project: its folders of templates, one over another, and the extras of kick that it needs."""
 
     about: str
     description: str
@@ -113,7 +113,7 @@ def contents_of(name: str, template: str, store: str, *, kick: Provenance | None
     values["code"] = chosen.code.replace("{{ package }}", values["package"])
     contents: dict[str, str | bytes] = {**render(chosen.layers, {**values, **_flags(template, store)})}
     if source.line:
-        contents[KICK_FILE] = f"# Where kick comes from: a line for pip. README.md says more.\n{source.line}\n"
+        contents[KICK_FILE] = f"# The source of kick, as a line for pip. See README.md.\n{source.line}\n"
         contents[source.wheel] = source.packed
     return contents
 

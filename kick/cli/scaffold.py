@@ -1,4 +1,4 @@
-"""Writing a project from the templates: all of it, or nothing."""
+"""Writing a project from templates, completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from kick.errors import KickError
 _MARKER: Final = re.compile(r"\{\{ (\w+) \}\}")
 _PART: Final = re.compile(r"^\{\{ if (\w+) \}\}\n(.*?)^\{\{ end \}\}\n", re.MULTILINE | re.DOTALL)
 _DOT: Final = "dot-"
-"""Begins the names of templates whose files begin with a dot: git and the build would take those for their own."""
+"""Begins the names of templates whose files begin with a dot, because git and the build would use such files."""
 _TEMPLATE: Final = ".template"
-"""Ends the names of those that are no Python, TOML or YAML before they are filled in: no tool takes them for it."""
+"""Ends the names of templates that are not valid before they are filled in, so that tools ignore them."""
 _PACKAGE: Final = "__package__"
 """The folder of a template that is named after the package."""
 _OTHERS: Final = (".html", ".css", ".js", ".svg")
-"""Files that are taken as they are: braces mean something else in them."""
+"""Files that are copied unchanged, because braces have another meaning in them."""
 
 
 def render(layers: Sequence[str], values: Mapping[str, str]) -> dict[str, str]:
     """Return the files of a project by path, with these values filled in.
 
-    `layers` are folders of templates. What is in one of them as well as in one before it replaces that.
+    `layers` are folders of templates. A file of a later one replaces that of an earlier one.
     Raises `KeyError` for a marker without a value.
     """
     found: dict[str, Traversable] = {}
@@ -53,20 +53,20 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise `project-folder` unless the folder is not there, or empty."""
+    """Raise `project-folder` if the folder exists and is not empty."""
     if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
-        what = "a folder with something in it" if folder.is_dir() else "a file"
+        what = "a folder that is not empty" if folder.is_dir() else "a file"
         raise KickError(
             "project-folder",
-            cause=f"{folder.name} is there already, and it is {what}.",
-            fix=f"Take another name, or move it away: `mv {folder.name} {folder.name}.old`.",
+            cause=f"{folder.name} exists already: it is {what}.",
+            fix=f"Use another name, or move it away: `mv {folder.name} {folder.name}.old`.",
         )
 
 
 def write_project(folder: Path, contents: Mapping[str, str | bytes]) -> None:
     """Write these files into a new folder, in one step; `.env` can be read by its owner only.
 
-    Raises `KickError`: `project-folder`. Whatever goes wrong, nothing is left behind.
+    Raises `KickError`: `project-folder`. If an error occurs, nothing is left behind.
     """
     check_folder(folder)
     beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")

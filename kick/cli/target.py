@@ -1,4 +1,4 @@
-"""Which application a command is about: `module:attribute`, found and imported."""
+"""The application of a command: `module:attribute`, found and imported."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def find_target(named: str | None, folder: Path) -> Target:
         return Target("app", "app")
     raise KickError(
         "target-missing",
-        cause=f"No application was named, and {folder} has neither a [tool.kick] in pyproject.toml nor an app.py.",
-        fix="Name it, `kick dev package.module:app`, or write it into pyproject.toml:\n"
+        cause=f"No application was given, and {folder} has neither a [tool.kick] in pyproject.toml nor an app.py.",
+        fix="Pass it, as in `kick dev package.module:app`, or write it into pyproject.toml:\n"
         "[tool.kick]\n"
         'app = "package.module:app"',
     )
@@ -85,8 +85,8 @@ def find_target(named: str | None, folder: Path) -> Target:
 def load_target(target: Target, folder: Path) -> Any:
     """Import the application, any ASGI application.
 
-    Raises a `KickError` for whatever goes wrong on the way: the module is not there, has no such attribute, raises when
-    it is imported, or the attribute cannot be served.
+    Raises a `KickError` if the module does not exist, does not have the attribute or raises when it is imported, or if
+    the attribute cannot be served.
     """
     found: Any = _imported(target, folder)
     for name in target.attribute.split("."):
@@ -103,8 +103,7 @@ def load_target(target: Target, folder: Path) -> Any:
 def load_served(target: Target, folder: Path) -> Any:
     """Import an application that is to be served.
 
-    Raises what `load_target` raises, and `missing-extra` where it has WebSockets and nothing is installed that the
-    server speaks them with.
+    Raises the errors of `load_target`, and `missing-extra` if it has WebSockets and no package for them is installed.
     """
     from kick.app import App
 
@@ -115,7 +114,7 @@ def load_served(target: Target, folder: Path) -> Any:
 
 
 def load_app(target: Target, folder: Path) -> App:
-    """Import a kick application. Raises what `load_target` raises, and `target-type` for any other ASGI one."""
+    """Import a kick application. Raises the errors of `load_target`, and `target-type` for another framework."""
     from kick.app import App
 
     found = load_target(target, folder)

@@ -26,12 +26,12 @@ _NO_BREAK: Final = "\0"
 
 
 def say(text: str = "", *, err: bool = False) -> None:
-    """Print text at once, to standard error if `err`."""
+    """Print text immediately, to standard error if `err`."""
     click.echo(text, err=err, color=colors())
 
 
 def warn(message: str) -> None:
-    """Print one line that somebody should read, to standard error."""
+    """Print a warning of one line to standard error."""
     say(f"{_INDENT}{yellow('note')}   {message}", err=True)
 
 
@@ -69,7 +69,7 @@ def method(name: str) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], *, heading: Sequence[str] = ()) -> str:
-    """Rows with their columns aligned; styled text counts as wide as it looks.
+    """Return rows with aligned columns. Styles do not count for the width of a text.
 
     >>> print(click.unstyle(table([["GET", "/"], ["DELETE", "/notes"]], heading=["method", "path"])))
       method  path
@@ -94,7 +94,7 @@ def width(text: str) -> int:
 
 
 def labelled(label: str, text: str, *, color: str | None = None) -> str:
-    """Lines of text beside a label, in a terminal as long as it has room for.
+    """Return lines of text beside a label, wrapped to the width of the terminal.
 
     >>> print(click.unstyle(labelled("fix", "Do this\\nand that")))
       fix    Do this

@@ -306,14 +306,15 @@ class Container:
                 await self._singletons.build(answer.singletons, self._planner)
         return await answer.plan.run(scope) if answer.plan.awaits else answer.plan.run(scope)
 
-    def resource_among(self, scope: Scope, objects: Iterable[Any]) -> Any | None:
+    def resource_among(self, scope: Scope, objects: Iterable[Any], *, brief: bool = False) -> Any | None:
         """Return the type of the first object that is closed at the end of a scope, or `None`.
 
-        That is what a generator yielded in this scope, or an instance of a class that was built with it.
+        That is what a generator yielded in this scope, or an instance of a class that was built with it. `brief` is for
+        what is closed when the handler has returned.
         """
         ids = {id(each) for each in objects if each is not None}
-        recipes = (recipe for recipe, value in scope.values.items() if id(value) in ids)
-        return next((recipe.key for recipe in recipes if self._graph.closes(recipe)), None)
+        recipes = [each for each, value in scope.values.items() if id(value) in ids and self._graph.closes(each)]
+        return next((each.key for each in recipes if not brief or self._graph.is_brief(each)), None)
 
     def health_checks(self) -> list[tuple[str, Callable[[], Any]]]:
         """Return the health checks of providers by name. The result of a check may have to be awaited.

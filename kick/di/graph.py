@@ -195,6 +195,10 @@ class Graph:
                 self._closing[recipe] = any(map(self.closes, below))
         return self._closing[recipe]
 
+    def is_brief(self, recipe: Recipe) -> bool:
+        """Return true if a recipe ends when the handler has returned."""
+        return self.shortest(recipe) is Lifetime.HANDLER
+
     def below(self, recipe: Recipe) -> Iterator[Recipe]:
         """Return the direct dependencies of a recipe."""
         for _, found in self.edges(recipe):

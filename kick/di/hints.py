@@ -38,6 +38,8 @@ class Unresolved:
     text: str
     reason: str
     statement: str | None
+    missing: str | None
+    """The name that is not there, if the reason is one."""
 
 
 def signature_of(called: Callable[..., Any]) -> Signature:
@@ -110,7 +112,7 @@ def annotations_of(holder: Any) -> dict[str, Any]:
 def _texts(holder: Any) -> dict[str, str]:
     """Return deferred annotations as source text."""
     if sys.version_info >= (3, 14) and getattr(holder, "__annotate__", None) is not None:
-        return inspect.getannotations_of(holder, format=Format.STRING)
+        return inspect.get_annotations(holder, format=Format.STRING)
     return {}
 
 
@@ -143,9 +145,10 @@ def _evaluated(annotated: Any, name: str, hint: Any, outer: dict[str, Any], inne
         raise
     except Exception as error:  # noqa: BLE001
         text = (hint if isinstance(hint, str) else getattr(hint, "__forward_arg__", repr(hint))).strip("\"'")
-        missing = getattr(error, "name", None)
-        statement = import_line(annotated, missing) if isinstance(missing, str) else None
-        return Unresolved(text, f"{type(error).__name__}: {error}", statement)
+        name_of_error = getattr(error, "name", None)
+        missing = name_of_error if isinstance(name_of_error, str) else None
+        statement = import_line(annotated, missing) if missing else None
+        return Unresolved(text, f"{type(error).__name__}: {error}", statement, missing)
 
 
 def _names_in(text: str) -> set[str]:

@@ -65,8 +65,7 @@ class Planner:
                 return call
 
     def _deferred(self, recipe: Recipe) -> Defer:
-        is_brief = self._graph.shortest(recipe) is Lifetime.HANDLER
-        return Scope.defer_briefly if is_brief else Scope.defer
+        return Scope.defer_briefly if self._graph.is_brief(recipe) else Scope.defer
 
     def _injected(self, recipe: Recipe) -> Plan:
         if recipe not in self._plans:

@@ -35,11 +35,7 @@ def not_a_list(option: str, owner: str, given: object) -> KickError:
 
 
 def plain_value(given: object, owner: str) -> KickError:
-    """Return the error for a value in `providers=` whose type, such as `str`, does not say what it is for.
-
-    >>> plain_value({float: int}, "bootstrap()").fix
-    'List a provider for each: `Provider(float, int)`.'
-    """
+    """Return the error for a value in `providers=` whose type, such as `str`, does not say what it is for."""
     kind = type(given).__name__
     own = f'Annotated[{kind}, "name"]'
     return KickError(
@@ -196,15 +192,6 @@ def bad_path_errors(status: object, method: str, place: str) -> KickError:
     )
 
 
-def bad_body_limit(given: object, place: str) -> KickError:
-    """Return the error of an invalid `max_body=`."""
-    return KickError(
-        "body-limit",
-        cause=f"max_body={given!r} of {place} is no number of bytes.",
-        fix="Say how many bytes a body may have: `max_body=10 * 1024 * 1024`.",
-    )
-
-
 def bad_file_limit(cause: str, example: str) -> KickError:
     """Return the error of `File(...)` with invalid limits, or of another object in its place."""
     return KickError("file-limit", cause=f"{cause}.", fix=f"Write it like `{example}`.")
@@ -258,6 +245,18 @@ def closed_resource(name: str, function: str) -> KickError:
         "what the task writes to it would be lost.",
         fix=f"Let the function take its own, which is passed to it: `async def task({parameter}: {name})` and "
         "`ctx.background(task)`.",
+    )
+
+
+def closed_in_stream(name: str, place: str) -> KickError:
+    """Return the error for a stream that uses what ends with the handler."""
+    variable = snake_name(name)
+    return KickError(
+        "stream-resource",
+        cause=f'The stream of {place} uses {name}, which has the scope "handler": it is closed before the stream '
+        "begins.",
+        fix='Hold it until the end of the stream: `scope="request"`; or open a scope in the stream, with the parameter '
+        f"`scopes: Scopes`: `async with scopes.open() as scope: {variable} = await scope.get({name})`.",
     )
 
 
@@ -392,19 +391,11 @@ def missing_cookie_secret() -> KickError:
 
 
 def list_problem(given: object, option: str, owner: str) -> KickError | None:
-    """Return the mistake in an option that takes a list; `None` for a list, a tuple and the like.
-
-    >>> list_problem(int, "controllers", "Module('shop')").fix
-    'Put it into brackets: `controllers=[int]`.'
-    """
+    """Return the mistake in an option that takes a list; `None` for a list, a tuple and the like."""
     no_list = isinstance(given, type | str | bytes | Mapping | ASGIMiddleware) or not isinstance(given, Iterable)
     return not_a_list(option, owner, given) if no_list else None
 
 
 def plain_values(providers: Iterable[object], owner: str) -> list[KickError]:
-    """Return a mistake for each provider that is a value of a plain type.
-
-    >>> plain_values([int, "sqlite://"], "bootstrap()")[0].cause
-    'providers=[...] of bootstrap() has a value of type str, which does not say what it is for.'
-    """
+    """Return a mistake for each provider that is a value of a plain type."""
     return [plain_value(each, owner) for each in providers if type(each) in _PLAIN]

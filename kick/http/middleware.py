@@ -52,6 +52,12 @@ class Middleware:
         """Handle a request, or pass it on."""
         return await call_next(ctx)
 
+    async def admit(self, ctx: RequestContext[Any]) -> None:
+        """Raise the `HTTPError` with which a guard rejects a request, if it does.
+
+        A middleware further out calls this before it reads a body, so that an upload is rejected before it arrives.
+        """
+
     def for_route(self, route: Route | None) -> Middleware | None:
         """Return the middleware that runs on a route: itself by default; `None` leaves it out.
 
@@ -77,5 +83,16 @@ class Middleware:
 AnyMiddleware: TypeAlias = Middleware | Callable[[RequestContext[Any], CallNext], Awaitable[Response]]
 """The type of the items in a list of middleware."""
 
-HOOKS = ("uses_session", "optional", "providers", "health", "for_route", "check", "configure", "start", "aclose")
+HOOKS = (
+    "uses_session",
+    "optional",
+    "providers",
+    "health",
+    "admit",
+    "for_route",
+    "check",
+    "configure",
+    "start",
+    "aclose",
+)
 """Names of attributes that have a meaning only on a `Middleware`."""

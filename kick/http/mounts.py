@@ -210,11 +210,7 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
 
 
 def mount_problem(app: object, place: str) -> KickError | None:
-    """Return the reason why something cannot be mounted; `None` if it can.
-
-    >>> mount_problem(int, "Module('legacy', mounts={'/old': ...})").cause
-    "Module('legacy', mounts={'/old': ...}) is the class int."
-    """
+    """Return the reason why something cannot be mounted; `None` if it can."""
     if isinstance(app, StaticFiles):
         return None
     if isinstance(app, type):
@@ -239,11 +235,7 @@ def mount_problem(app: object, place: str) -> KickError | None:
 
 
 def mapping_problem(mounts: object, place: str) -> KickError | None:
-    """Return the mistake in `mounts=`, which maps paths to applications; `None` for none.
-
-    >>> mapping_problem({"/old": print}, "mounts=") is None, mapping_problem([print], "mounts=").fix
-    (True, 'Say which path each is at: `mounts={"/old": app}`.')
-    """
+    """Return the mistake in `mounts=`, which maps paths to applications; `None` for none."""
     if isinstance(mounts, Mapping) and all(isinstance(path, str) for path in mounts):
         return None
     return bad_mount(

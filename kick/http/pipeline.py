@@ -18,7 +18,7 @@ from kick.http.context.context import RequestContext
 from kick.http.context.responses import NOT_BUILT
 from kick.http.errors import not_middleware
 from kick.http.exception_handlers import find_handler, mark_unhandled
-from kick.http.log_text import shown
+from kick.http.log_text import one_line, shown
 from kick.http.middleware import HOOKS, AnyMiddleware, Endpoint, Middleware
 from kick.http.response.background import Background
 from kick.http.response.base import Response, empty_response, head_of, header_line
@@ -206,7 +206,7 @@ def _explained(ctx: RequestContext[Any], error: Exception) -> Response:
 def _known(ctx: RequestContext[Any], error: Exception) -> Response | None:
     if isinstance(error, HTTPError):
         if error.status >= 500 and error.__cause__ is not None:
-            logger.error("%s %s: %s: %r", ctx.method, shown(ctx.path), error, error.__cause__)
+            logger.error("%s %s: %s: %r", ctx.method, shown(ctx.path), one_line(str(error)), error.__cause__)
         return ctx.problem_response(error)
     if isinstance(error, HTTPException):
         headers = error.headers or {}

@@ -73,7 +73,7 @@ class JinjaTemplates:
             raise KickError(
                 "template-missing",
                 cause=f"There is no template {missing!r} in {self.folder}.",
-                fix=f"Take one that is there: {names}." if names else "Write it: the folder is empty.",
+                fix=f"Use one of these: {names}." if names else "Write it: the folder is empty.",
             ) from None
 
     def add_functions(self, functions: Mapping[str, Callable[[Mapping[str, Any]], Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Middleware that comes with kick: each is on or off by one line, and what an extra brings is imported on first use."""
+"""The middleware of kick. Packages of extras are imported on first use."""
 
 from typing import TYPE_CHECKING
 

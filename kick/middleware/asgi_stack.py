@@ -1,7 +1,7 @@
 """ASGI middleware around the whole application: trusted proxies, observers, allowed hosts.
 
-In this order, from the outside: whoever observes sees the true client, and what is refused for its host is seen too.
-Where nothing of it is asked for, nothing stands there.
+They are in this order from the outside, so observers know the true client and see requests for wrong hosts too. If none
+is switched on, nothing is added.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from kick.middleware.proxies import TrustedProxies
 
 PROXIES_VARIABLE: Final = "KICK_TRUSTED_PROXIES"
-"""Says who is trusted where the application does not: a number, or networks with commas between them."""
+"""The trusted proxies, if the application does not set them: a number, or networks separated by commas."""
 
 Wrap: TypeAlias = Callable[[ASGIApp], ASGIApp]
 
 
 class ASGIStack:
-    """The options of `bootstrap()` for its entrance, checked; `problems` has what is wrong with them."""
+    """The options of `bootstrap()` for ASGI middleware, checked; `problems` has their mistakes."""
 
     def __init__(self, *, trusted_proxies: Any, allowed_hosts: Any, access_log: Any, modules: Iterable[Any]) -> None:
         self.problems: list[KickError] = []
@@ -52,7 +52,9 @@ class ASGIStack:
         wraps: list[Wrap] = []
         proxies, hosts = self._proxies, self._hosts
         if proxies is not None:
-            from kick.middleware.proxies import ProxiedApp  # on first use, as below: most applications do without
+            from kick.middleware.proxies import (
+                ProxiedApp,
+            )  # on first use, as below, because most applications do not need it
 
             wraps.append(lambda app: ProxiedApp(app, proxies))
         if self.observers:
@@ -66,7 +68,7 @@ class ASGIStack:
         return wraps + [_wrap(each) for each in asgi_middleware]
 
     def attach(self, layers: Iterable[Any]) -> None:
-        """Tell the observers of the application's middleware."""
+        """Pass the middleware of the application to its observers."""
         for each in self.observers:
             if hasattr(each, "attach"):
                 each.attach(layers)
@@ -83,7 +85,7 @@ class ASGIStack:
 
 
 def trusted(given: Any) -> TrustedProxies | None:
-    """Return the trusted proxies, given or of the environment; `None` where nobody is trusted."""
+    """Return the trusted proxies, from the argument or the environment; `None` for none."""
     said = os.environ.get(PROXIES_VARIABLE, "")
     if given is None and not said:
         return None
@@ -93,7 +95,7 @@ def trusted(given: Any) -> TrustedProxies | None:
 
 
 def _each(observers: Sequence[Any]) -> Finished:
-    """One call for all of them."""
+    """Return a function that calls all observers."""
     if len(observers) == 1:
         return observers[0].finished  # type: ignore[no-any-return]
 

@@ -1,4 +1,4 @@
-"""`conditional()`: entity tags for bodies that are ready, and 304 for clients that have them."""
+"""`conditional()`: ETags for complete bodies, and 304 for clients that have the current version."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class ConditionalLayer(Middleware):
     uses_session = False
 
     def for_route(self, route: Route | None) -> ConditionalLayer | None:
-        """Return itself where the route answers GET."""
+        """Return this middleware if the route answers GET."""
         return self if route is not None and route.method in SAFE else None
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
-        """Give the response an entity tag, and leave its body out where the client has it."""
+        """Add an ETag to the response, or make it a 304 if the client has the current version."""
         response = await call_next(ctx)
         if not isinstance(response, ReadyResponse) or response.status_code != 200:
             return response
@@ -37,11 +37,11 @@ class ConditionalLayer(Middleware):
 
 
 def conditional() -> ConditionalLayer:
-    """Middleware that gives each ready body an entity tag, and answers 304 to a client that has it already.
+    """Middleware that adds an ETag to each complete body, and sends a 304 to a client that has the same body.
 
-    The handler runs all the same; what is saved is the way to the client. Streams, files, which have entity tags of
-    their own, and responses with `Cache-Control: no-store` pass through it untouched. The tag is weak, since what
-    stands in front of the application may compress the body.
+    The handler runs in any case; only the transfer of the body is saved. Streams, responses with `Cache-Control:
+    no-store`, and files, which have their own ETags, are not changed. The ETag is weak, because a proxy may compress
+    the body.
 
     >>> from kick import Controller, Get, Module, bootstrap
     >>> @Controller("/prices")

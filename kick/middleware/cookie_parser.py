@@ -20,18 +20,18 @@ class CookieParserLayer(Middleware):
         settings.cookie_signer = self.signer
 
     def for_route(self, route: Route | None) -> None:
-        """Run nowhere: a context parses its cookies when they are first asked for, once."""
+        """Return nothing to run: a context parses its cookies at the first access."""
 
 
 def cookie_parser(secret: Secret | None = None, *, accept_express: bool = False) -> CookieParserLayer:
     """Middleware that gives the application the secret of its signed cookies.
 
-    `ctx.cookies` works without it. `secret` is what `ctx.set_cookie(..., signed=True)` signs with and
-    `ctx.signed_cookies` verifies with: one, or several, of which the first signs and all verify. The signature is over
-    the name and the value, so that a cookie is worth nothing under another name.
+    `ctx.cookies` works without it. `ctx.set_cookie(..., signed=True)` signs with `secret`, and `ctx.signed_cookies`
+    verifies with it. Of several secrets, the first signs and all verify. The signature covers the name and the value,
+    so it is not valid for a cookie with another name.
 
-    `accept_express=True` also reads what the npm package cookie-parser signed, while users move from Express: there the
-    signature is over the value alone, and whoever has one signed value may send it under any name.
+    `accept_express=True` also accepts cookies of the npm package cookie-parser, for a migration from Express. Their
+    signature covers only the value, so a client can send a signed value under any name.
 
     >>> cookie_parser(secret="a secret of at least thirty-two bytes").signer is not None
     True

@@ -1,9 +1,9 @@
-"""`cors()`: which other sites may read the responses. The rules are those of Starlette's `CORSMiddleware`."""
+"""`cors()`: the other sites that may read responses. The rules are those of Starlette's `CORSMiddleware`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -20,6 +20,28 @@ from kick.middleware.own_response import own_response
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _PROBES: Final = ("null", "https://evil.test", "http://evil.test", "https://example.com.evil.test", "https://e")
+_LABELS: Final = ("evil", "attackers-site", "a1b2c3d4e5", "zq")
+_SUFFIXES: Final = (
+    *("app", "at", "biz", "ch", "cloud", "co", "co.jp", "co.uk", "com", "com.au", "com.br", "de", "dev", "es", "eu"),
+    *(
+        "fr",
+        "github.io",
+        "herokuapp.com",
+        "info",
+        "io",
+        "it",
+        "me",
+        "net",
+        "netlify.app",
+        "nl",
+        "online",
+        "org",
+        "pages.dev",
+    ),
+    *("pl", "ru", "se", "shop", "site", "tech", "uk", "us", "vercel.app", "workers.dev", "xyz"),
+)
+"""Public suffixes under which names are registered the most; not all, for a mistake is looked for, no proof."""
+_literal_end: Final = re.compile(r"(?:[a-z0-9-]|\\\.)*\\\.[a-z]+(?=\$?$)").search
 _is_origin: Final = re.compile(r"https?://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?").fullmatch
 _is_scheme: Final = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._-]+").fullmatch
 _begins_with_scheme: Final = re.compile(r"\^?(?:\(\?:)?https?\??(?::|\\:)(?:/|\\/){2}").match
@@ -30,7 +52,7 @@ _LOCAL: Final = re.compile(r"http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+
 
 
 def bad_origin(origin: object, reason: str, example: str) -> KickError:
-    """Something in `allow_origins` that no browser sends as its origin."""
+    """Return the error of a text in `allow_origins` that no browser sends as an origin."""
     return KickError(
         "cors-origin",
         cause=f"cors(allow_origins=[{origin!r}]): {reason}.",
@@ -44,7 +66,7 @@ def dangerous_cors(problem: str, fix: str) -> KickError:
 
 
 def bad_cors_option(option: str, given: object, expected: str, example: str) -> KickError:
-    """Return an option of `cors()` whose value makes no sense."""
+    """Return the error of an invalid option of `cors()`."""
     return KickError(
         "cors-option",
         cause=f"cors({option}={given!r}) is not {expected}.",
@@ -63,17 +85,17 @@ class CorsLayer(Middleware):
         self._headers = [header_line(name, value) for name, value in rules.simple_headers.items()]
 
     def for_route(self, route: Route | None) -> CorsLayer | PlainCorsLayer:
-        """Itself; something quicker for routes that no preflight can be meant for."""
+        """Return this middleware; a faster one for routes that get no preflights."""
         if route is not None and any(layer is self for layer in route.middleware):
             raise KickError(
                 "cors-route",
-                cause=f"{route.place} has cors(); a browser asks with OPTIONS first, and that is another route.",
+                cause=f"{route.place} has cors(). A browser first sends OPTIONS, which is another route.",
                 fix='Put it around the application: `middleware=[cors(allow_origins=["https://app.example.com"])]`.',
             )
         return self if route is None or route.method in ("OPTIONS", ANY_METHOD) else PlainCorsLayer(self)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
-        """Answer a preflight, whatever its path; add the headers to every other response."""
+        """Answer a preflight for any path; add the headers to every other response."""
         if ctx.method == "OPTIONS":
             headers = ctx.headers
             if "origin" in headers and "access-control-request-method" in headers:
@@ -81,13 +103,13 @@ class CorsLayer(Middleware):
         return self.add_headers(ctx, await call_next(ctx))
 
     def add_headers(self, ctx: RequestContext[Any], response: Response) -> Response:
-        """Say whether the site that asks may read the response, and to caches that it depends on the site."""
+        """Add the headers that allow the site to read the response, and `Vary: Origin` for caches."""
         mine = response if response is ctx.response else own_response(ctx, response)
         if mine is None:
             return response
         headers = mine.raw_headers
         if any(name == b"access-control-allow-origin" for name, _ in headers):
-            return mine  # the handler has its own idea
+            return mine  # the handler has set its own headers
         if self._everyone:
             headers += self._headers
             return mine
@@ -100,11 +122,11 @@ class CorsLayer(Middleware):
         return mine
 
     def _preflight(self, ctx: RequestContext[Any]) -> Response:
-        """Starlette's answer: 204 without a body, which no browser shows, or problem details with its reasons."""
+        """Return the response to a preflight by the rules of Starlette: 204, or problem details with the reasons."""
         asked = ctx.headers
         names = asked.get("access-control-request-headers", "")
         if not _is_sane(asked["origin"].encode("latin-1")) or not _is_list(names):
-            raise BadRequest("This is no preflight that a browser sends.")
+            raise BadRequest("Browsers do not send such a preflight.")
         answer = self.rules.preflight_response(request_headers=asked)
         if answer.status_code == 200:
             response: Response = empty_response(204)
@@ -139,26 +161,26 @@ def cors(
     max_age: timedelta | float = 600,
     allow_private_network: bool = False,
 ) -> CorsLayer:
-    """Middleware that lets other sites read responses (Fetch Living Standard, section 3.2); it stands first.
+    """Middleware that lets other sites read responses (Fetch Living Standard, section 3.2). List it first.
 
     Preflights are answered for every path. Errors have the headers as well, so that scripts can read them.
 
     Arguments:
-        allow_origins: as browsers send them, `"https://app.example.com"`; `["*"]` for everybody, without credentials.
+        allow_origins: the origins as browsers send them, `"https://app.example.com"`; `["*"]` for all.
         allow_origin_regex: matched against the whole origin; dots are escaped: `r"https://[a-z0-9-]+\\.example\\.com"`.
-        allow_credentials: let those sites send cookies and read what is answered.
-        allow_methods: what a script may send.
+        allow_credentials: these sites may send cookies, and read the responses.
+        allow_methods: the methods that a script may send.
         allow_headers: request headers beyond those that are always allowed; `["*"]` for all.
         expose_headers: response headers that scripts may read, such as `["ratelimit", "retry-after"]`.
-        max_age: how long browsers remember the preflight, a `timedelta` or seconds.
-        allow_private_network: let those sites, which are public, reach an application in a private network or on the
-            user's own machine (Private Network Access, section 2.2.1).
+        max_age: the time for which browsers cache a preflight, as a `timedelta` or in seconds.
+        allow_private_network: these public sites may send requests to an application in a private network or on the
+            user's machine (Private Network Access, section 2.2.1).
 
     >>> cors(allow_origins=["https://app.example.com"], allow_credentials=True).rules.allow_credentials
     True
     >>> cors(allow_origins=["*"], allow_credentials=True)
     Traceback (most recent call last):
-    kick.errors.KickError: [cors-dangerous] cors(): everybody may read what is meant for the user who is logged in.
+    kick.errors.KickError: [cors-dangerous] cors(): every site may read the data of a logged-in user.
       Fix: Name the sites: `allow_origins=["https://app.example.com"]`.
 
     Raises `KickError` for origins that no browser sends, and for combinations that open the application to others.
@@ -176,7 +198,7 @@ def cors(
         raise bad_cors_option("allow_private_network", allow_private_network, "True or False", "True")
     if allow_private_network and "*" in allow_origins:
         raise dangerous_cors(
-            "every site on the internet may reach into the private network of the user",
+            "every site on the internet may send requests into the private network of the user",
             'Name the sites: `allow_origins=["https://app.example.com"]`.',
         )
     seconds: Any = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
@@ -208,12 +230,12 @@ def _check_origins(origins: Any, credentials: bool) -> None:
         if origin == "*":
             if credentials:
                 raise dangerous_cors(
-                    "everybody may read what is meant for the user who is logged in",
+                    "every site may read the data of a logged-in user",
                     'Name the sites: `allow_origins=["https://app.example.com"]`.',
                 )
         elif origin == "null":
             raise dangerous_cors(
-                "every sandboxed frame, on whatever site, says that its origin is null",
+                "sandboxed frames of every site have the origin null",
                 'Name the sites: `allow_origins=["https://app.example.com"]`.',
             )
         else:
@@ -224,19 +246,25 @@ def _check_origin(origin: Any, credentials: bool) -> None:
     if not isinstance(origin, str):
         raise bad_origin(origin, "an origin is a text", "https://app.example.com")
     if "*" in origin:
-        raise bad_origin(origin, "a star stands alone; allow_origin_regex is for many hosts", "https://app.example.com")
+        raise bad_origin(
+            origin,
+            "a star must be the only character; use allow_origin_regex for many hosts",
+            "https://app.example.com",
+        )
     is_web = origin.lower().startswith(("http://", "https://"))
     if not (_is_origin(origin) if is_web else _is_scheme(origin)):
-        raise bad_origin(origin, "no browser sends this; it is a scheme, a host and perhaps a port", _nearest(origin))
+        raise bad_origin(
+            origin, "browsers do not send this; an origin is a scheme, a host and perhaps a port", _nearest(origin)
+        )
     if credentials and origin.startswith("http://") and in_production() and not _LOCAL(origin):
         raise dangerous_cors(
-            f"{origin} comes without https, so whoever is on the network may read what is meant for the user",
+            f"{origin} is without https, so others on the network may read the data of the user",
             f"Use https: `allow_origins=[{'https' + origin[4:]!r}]`.",
         )
 
 
 def _nearest(origin: str) -> str:
-    """Return the origin that was meant, if one can tell."""
+    """Return the origin that was probably meant, if there is one."""
     lower = origin.strip().lower()
     head, mark, rest = lower.partition("://")
     near = (head if mark else "https") + "://" + re.split(r"[/?#]", rest if mark else lower)[0]
@@ -256,14 +284,30 @@ def _check_regex(pattern: Any, credentials: bool) -> None:
         raise dangerous_cors(f"allow_origin_regex={pattern!r} does not begin with https://", fix)
     if credentials and in_production() and not re.match(r"\^?(?:\(\?:)?https(?!\?)", pattern):
         raise dangerous_cors(f"allow_origin_regex={pattern!r} allows sites without https", fix)
-    if any(map(matches, _PROBES)):
-        raise dangerous_cors(f"allow_origin_regex={pattern!r} allows sites of anybody", fix)
+    probes = (*_PROBES, *(_sites_of_anybody(pattern) if credentials else ()))
+    found = next((each for each in probes if matches(each)), None)
+    if found is not None:
+        raise dangerous_cors(f"allow_origin_regex={pattern!r} allows sites of anybody, such as {found}", fix)
     if _has_bare_dot(pattern):
-        raise dangerous_cors(f"a dot in allow_origin_regex={pattern!r} stands for any character", fix)
+        raise dangerous_cors(f"a dot in allow_origin_regex={pattern!r} matches any character", fix)
+
+
+def _sites_of_anybody(pattern: str) -> Iterator[str]:
+    """Return origins that anybody can register: names below public suffixes, and names that end like the own one.
+
+    >>> "https://evilexample.com" in _sites_of_anybody(r"https://[a-z.]*example\\.com")
+    True
+    """
+    for label in _LABELS:
+        for suffix in _SUFFIXES:
+            yield f"https://{label}.{suffix}"
+    tail = _literal_end(pattern)
+    if tail is not None and not tail[0].startswith("\\."):
+        yield "https://evil" + tail[0].replace("\\", "")
 
 
 def _has_bare_dot(pattern: str) -> bool:
-    """Return whether a dot is neither escaped nor in brackets.
+    """Return true if a dot is not escaped and not in brackets.
 
     >>> _has_bare_dot(r"https://a.example\\.com"), _has_bare_dot(r"https://[a.]+\\.example\\.com")
     (True, False)

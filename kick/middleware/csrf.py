@@ -1,8 +1,8 @@
-"""`csrf()`: no other site makes a visitor's browser do something here in the visitor's name.
+"""`csrf()`: protection against requests that another site sends with the user's cookies (CSRF).
 
-A request that changes something passes when the browser itself says that a page of this site has sent it
-(`Sec-Fetch-Site`, Fetch Metadata; `Origin`, RFC 6454), and is refused when the browser says that it was another's.
-Where it says nothing, the request has to carry the token of its session.
+A request that changes something is accepted if the browser states that a page of this site has sent it
+(`Sec-Fetch-Site`, Fetch Metadata; `Origin`, RFC 6454), and rejected if the browser states another site. If the browser
+states nothing, the request needs the CSRF token of its session.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HEADER: Final = "X-CSRF-Token"
 FIELD: Final = "csrf_token"
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""Those that ask for no change (RFC 9110, section 9.2.1)."""
+"""Methods that change nothing (RFC 9110, section 9.2.1)."""
 
 _EXEMPT: Final = "__kick_csrf_exempt__"
 _RAW_HEADER: Final = HEADER.lower().encode()
@@ -39,13 +39,13 @@ Target = TypeVar("Target", bound=Callable[..., Any])
 
 
 class Proof(enum.Enum):
-    """The evidence of a request's origin in its headers, unless it names another site."""
+    """The evidence in the headers for the origin of a request, if they do not name another site."""
 
     SAME_ORIGIN = "same origin"
     UNCLEAR = "unclear"
-    """A browser sent it, and does not say for which page: `Origin: null`, `Sec-Fetch-Site: none`."""
+    """A browser has sent it, without its origin: `Origin: null`, `Sec-Fetch-Site: none`."""
     SILENT = "silent"
-    """Neither header is there: an old browser, or none at all."""
+    """Both headers are missing: the client is an old browser, or no browser."""
 
 
 class CsrfLayer(Middleware):
@@ -55,12 +55,13 @@ class CsrfLayer(Middleware):
         self._trusted = trusted
 
     def for_route(self, route: Route | None) -> CsrfLayer | None:
-        """Itself where something can be forged: not on safe methods, without a session, or where it is exempt."""
+        """Return nothing for safe methods, routes without a session, and exempt handlers; otherwise this middleware."""
         if route is None or route.method in SAFE_METHODS or route.session is False:
             return None
         if route.is_mount and route.session is None:
             return None
-        if getattr(route.handler, _EXEMPT, False) or getattr(route.controller, _EXEMPT, False):
+        # Not `getattr` of the controller: a class that is derived from an exempt one may serve browsers.
+        if getattr(route.handler, _EXEMPT, False) or vars(route.controller or object).get(_EXEMPT, False):
             return None
         return MountCsrfLayer(self._trusted) if route.method == ANY_METHOD else self
 
@@ -69,17 +70,17 @@ class CsrfLayer(Middleware):
         if any(isinstance(layer, SessionLayer) for layer in before):
             return []
         if any(isinstance(layer, SessionLayer) for layer in after):
-            problem = "csrf() stands before session(), whose token it compares with."
+            problem = "csrf() is listed before session(), but needs its token."
             return [middleware_order(problem, "session(secret=secret), csrf()")]
         return [session_needed("csrf()", "csrf()")]
 
     def configure(self, settings: Settings) -> None:
-        """Give the templates, where there are any, `csrf_token()` and `csrf_input()`."""
+        """Add `csrf_token()` and `csrf_input()` to the templates, if there are any."""
         if settings.templates is not None:
             settings.templates.add_functions({"csrf_token": _token_of, "csrf_input": _input_of})
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
-        """Hand the request on, or refuse it."""
+        """Pass the request on, or reject it."""
         site = origin = token = None
         for name, value in ctx.scope["headers"]:
             if name == b"sec-fetch-site":
@@ -100,7 +101,7 @@ class CsrfLayer(Middleware):
         if site is not None and site != b"none":
             raise _refused(
                 "csrf-cross-site",
-                "The browser says that a page of another origin has sent this. If that is meant, name the origin: "
+                "The browser states that a page of another origin has sent this. To allow it, add the origin: "
                 "csrf(trusted_origins=[...]).",
             )
         if origin is None:
@@ -111,36 +112,36 @@ class CsrfLayer(Middleware):
             return Proof.SAME_ORIGIN
         raise _refused(
             "csrf-origin",
-            "The Origin of this request is not that of the address it was sent to: scheme, host and port have to be "
-            "equal. Behind a proxy, let the server know what the browser was told; or name the origin: "
+            "The Origin of this request differs from its URL: scheme, host and port must be "
+            "equal. Behind a proxy, configure the trusted proxies. Or add the origin: "
             "csrf(trusted_origins=[...]).",
         )
 
 
 class MountCsrfLayer(CsrfLayer):
-    """`csrf()` for what is mounted, which takes any method.
+    """`csrf()` for a mounted application, which accepts any method.
 
-    The handshake of a WebSocket is a GET, and is looked at: a connection changes what it likes.
+    The handshake of a WebSocket is checked although it is a GET, because a connection may change anything.
     """
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
-        """Hand the request on, or refuse it."""
+        """Pass the request on, or reject it."""
         if ctx.method in SAFE_METHODS and not ctx.is_handshake:
             return await call_next(ctx)
         return await super().__call__(ctx, call_next)
 
 
 async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None) -> None:
-    """Raise `Forbidden` where a token is wrong, or missing and needed.
+    """Raise `Forbidden` if a token is wrong, or missing and required.
 
-    Where the browser proves the origin, a token that is sent all the same has to be that of the session; if not, the
-    page was made for another one. With no session cookie, nothing is done in anybody's name.
+    If the browser states the origin, no token is required. But one that is sent must be that of the session; otherwise
+    the page belongs to another session. Without a session cookie, the request acts for no user.
     """
     session = ctx.opened_session
     if session is None:
         return
     is_stored = session.state.status is Status.STORED
-    # The token of a visitor without a session belongs to a cookie of its own, which counts for nobody else.
+    # Without a stored session, the token belongs to the id of a cookie that no other client has.
     own = None if session.state.cookie_came else session.operations.options.token.read(ctx.scope["headers"])
     if proof is Proof.SAME_ORIGIN and (token is None or not (is_stored or own)):
         return
@@ -150,7 +151,7 @@ async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None
     if not is_stored and session.state.cookie_came:
         raise _refused(
             "csrf-session",
-            "The session that this request belongs to is not there (any more), and neither is its token. Ask for a new "
+            "The session of this request does not exist (any more), so its token is not valid. Ask for a new "
             "one, or send the request without the cookie.",
         )
     if token is None and (is_stored or own is not None):
@@ -163,7 +164,7 @@ async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None
     if not (_is_right(token, session) if is_stored else _is_of(token, own)):
         raise _refused(
             "csrf-token-invalid",
-            "The token is not of this session. It changes with the session id, as at a login: ask for a new one.",
+            "This is not the token of the session. It changes with the session id, as at a login. Ask for a new one.",
         )
 
 
@@ -173,7 +174,7 @@ def _is_of(token: str, digest: bytes | None) -> bool:
 
 
 def _is_right(token: str, session: Session[Any]) -> bool:
-    """Return whether a token is of the session, or of the id in the cookie, which a rotation has just replaced."""
+    """Return true if a token is that of the session, or of the id in the cookie, which a rotation has just replaced."""
     if is_token_of(session.id, token):
         return True
     claim = session.state.claim
@@ -181,15 +182,18 @@ def _is_right(token: str, session: Session[Any]) -> bool:
 
 
 async def _token_in_form(ctx: RequestContext[Any]) -> str | None:
-    """Return the token in the field of a form; nothing is read where the handler reads the body itself.
+    """Return the token in the field of a form; `None` if the handler reads the body itself.
 
-    Nor are the parts of a form for what is mounted, which could not be given to it once more.
+    A multipart form for a mounted application is not read either, because its body could not be repeated.
     """
     route = ctx.route
     streams = route is not None and route.info.stream
     forms = (FORM,) if route is not None and route.method == ANY_METHOD else (FORM, MULTIPART)
     if streams or ctx.method in WITHOUT_BODY or ctx.media_type not in forms:
         return None
+    for layer in (*ctx.settings.layers, *(() if route is None else route.middleware)):
+        if isinstance(layer, Middleware):
+            await layer.admit(ctx)
     await ctx.read()
     value = ctx.form.get(FIELD)
     return value if isinstance(value, str) else None
@@ -220,12 +224,12 @@ def _refused(code: str, detail: str) -> Forbidden:
 
 
 def _token_of(values: Mapping[str, Any]) -> str:
-    """`{{ csrf_token() }}` in a template."""
+    """Return the token, for `{{ csrf_token() }}` in a template."""
     return str(values["ctx"].session.csrf_token)
 
 
 def _input_of(values: Mapping[str, Any]) -> Any:
-    """`{{ csrf_input() }}` in a template: the hidden field of a form."""
+    """Return the hidden field of a form, for `{{ csrf_input() }}` in a template."""
     from markupsafe import Markup
 
     return Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, _token_of(values))
@@ -236,10 +240,10 @@ def CsrfExempt(target: Target, /) -> Target: ...
 @overload
 def CsrfExempt() -> Callable[[Target], Target]: ...
 def CsrfExempt(target: Any = None, /) -> Any:
-    """Exempt a handler, or all those of a controller, from `csrf()`.
+    """Exempt a handler, or all handlers of a controller, from `csrf()`.
 
-    It is for requests of other servers, which carry a signature of their own. It is written with or without
-    parentheses.
+    It is for requests of other servers, which have their own signature. The parentheses may be left out. A controller
+    that inherits from an exempt one is not exempt.
 
     >>> from kick import Controller, Post
     >>> @Controller("/hooks")
@@ -257,26 +261,27 @@ def CsrfExempt(target: Any = None, /) -> Any:
 
 
 def csrf(*, trusted_origins: Sequence[str] = ()) -> CsrfLayer:
-    """Middleware that refuses what pages of other sites send in a visitor's name. It stands after `session()`.
+    """Middleware that rejects requests of pages of other sites (CSRF). List it after `session()`.
 
     Arguments:
         trusted_origins: other origins whose pages may send requests here: `https://admin.example.com`.
 
-    | the browser says | |
+    | headers of the request | result |
     |---|---|
-    | `Sec-Fetch-Site: same-origin` | passes |
-    | `Sec-Fetch-Site: same-site` or `cross-site` | 403, but for trusted origins |
-    | an `Origin`, with no `Sec-Fetch-Site` or `none` | passes with the scheme, host and port of the request, else 403 |
-    | `Origin: null`, or `Sec-Fetch-Site: none` alone | the token is needed |
-    | nothing | with a session cookie the token is needed; without one it passes |
+    | `Sec-Fetch-Site: same-origin` | accepted |
+    | `Sec-Fetch-Site: same-site` or `cross-site` | 403, except for trusted origins |
+    | an `Origin`, with no `Sec-Fetch-Site` or `none` | accepted if it equals that of the URL, otherwise 403 |
+    | `Origin: null`, or `Sec-Fetch-Site: none` alone | the token is required |
+    | none of them | accepted without a session cookie; with one the token is required |
 
-    The token, `ctx.session.csrf_token`, comes in the header `X-CSRF-Token` or the form field `csrf_token`. The header
-    is compared in any case; a form is read only where the token is needed and the header is missing.
+    The token, `ctx.session.csrf_token`, is sent in the header `X-CSRF-Token` or the form field `csrf_token`. The header
+    is always checked. A form is read only if the token is required and the header is missing.
 
-    GET, HEAD and OPTIONS are never refused, so let them change nothing. Routes with `session=False` are left out. Every
-    403 has a `code`: `csrf-cross-site`, `csrf-origin`, `csrf-token-missing`, `csrf-token-invalid`, `csrf-session`.
+    GET, HEAD and OPTIONS are never rejected, so they must not change anything. Routes with `session=False` are not
+    protected. Every 403 has a `code`: `csrf-cross-site`, `csrf-origin`, `csrf-token-missing`, `csrf-token-invalid`,
+    `csrf-session`.
 
-    Raises `KickError`: `csrf-trusted-origin` for what is no origin.
+    Raises `KickError`: `csrf-trusted-origin` for an invalid origin.
 
     >>> csrf(trusted_origins=["https://admin.example.com"])
     <kick.middleware.csrf.CsrfLayer object at ...>
@@ -288,7 +293,7 @@ def csrf(*, trusted_origins: Sequence[str] = ()) -> CsrfLayer:
 
 
 def _is_origin(text: object) -> bool:
-    """Return whether a text is an origin as browsers write it: in lower case, and without a default port."""
+    """Return true if a text is an origin as browsers write it: in lower case, and without a default port."""
     if not isinstance(text, str) or not text.isascii():
         return False
     try:

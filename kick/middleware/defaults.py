@@ -9,7 +9,7 @@ from kick.middleware.security_headers.middleware import SecurityHeadersLayer, se
 
 
 def with_standard(middleware: Sequence[Any]) -> list[Any]:
-    """Return the middleware of an application, and `security_headers()` around it where the list has none of its own.
+    """Return the middleware of an application, with `security_headers()` around it unless the list contains it.
 
     >>> [type(layer).__name__ for layer in with_standard([])]
     ['SecurityHeadersLayer']

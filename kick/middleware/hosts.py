@@ -1,4 +1,4 @@
-"""Which hosts an application answers for: the `Host` header read and checked (RFC 9110, section 7.2)."""
+"""Allowed hosts: parsing and checking of the `Host` header (RFC 9110, section 7.2)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SHAPE: Final = re.compile(r"([A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::
 _LABELS: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*").fullmatch
 _MOST_PORTS: Final = 65535
 
-REFUSAL: Final = "This server does not answer for the host that the request names."
+REFUSAL: Final = "This server does not serve the host of this request."
 
 
 class Host(NamedTuple):
-    """A host as a request names it: in lower case, without the dot at its end, an IPv6 address without brackets."""
+    """The host of a request: in lower case, without a dot at its end, and an IPv6 address without brackets."""
 
     name: str
     port: int | None = None
@@ -54,17 +54,17 @@ def parse_host(text: str) -> Host | None:
 
 
 def bad_allowed_host(given: object) -> KickError:
-    """Something in `allowed_hosts=` that names no host."""
+    """Return the error of a text in `allowed_hosts=` that is not a host."""
     return KickError(
         "allowed-host",
-        cause=f"allowed_hosts has {given!r}, which is neither a name nor an address of a host.",
-        fix='Name each host without scheme and port, all below one with a star: `allowed_hosts=["example.com", '
+        cause=f"allowed_hosts has {given!r}, which is not a host name or IP address.",
+        fix='Write each host without scheme and port, and sub-domains with a star: `allowed_hosts=["example.com", '
         '"*.example.com"]`.',
     )
 
 
 class HostPatterns:
-    """The hosts that are answered for.
+    """Patterns of the allowed hosts.
 
     >>> hosts = HostPatterns(["example.com", "*.example.org", "::1"])
     >>> [hosts.allow(each) for each in (b"EXAMPLE.com:8000", b"a.b.example.org.", b"[::1]")]
@@ -80,7 +80,7 @@ class HostPatterns:
         self._usual = frozenset(each.encode() for each in self._names if ":" not in each)
 
     def allow(self, value: bytes) -> bool:
-        """Return whether the value of a `Host` header names one of them, at whatever port."""
+        """Return true if a `Host` header has an allowed host, with any port."""
         if value in self._usual:
             return True
         host = parse_host(value.decode("latin-1"))
@@ -112,13 +112,13 @@ def _is_pattern(given: Any) -> bool:
 
 
 class AllowedHosts:
-    """ASGI middleware that answers 400 where a request names another host, none, or several.
+    """ASGI middleware that responds with 400 if a request has no allowed host, or several hosts.
 
-    A WebSocket is refused before it is accepted.
+    A WebSocket is rejected before it is accepted.
 
     Arguments:
-        allow: returns whether the value of a `Host` header is allowed, such as `HostPatterns([...]).allow`.
-        detail: the text of the answer.
+        allow: returns true if the value of a `Host` header is allowed, such as `HostPatterns([...]).allow`.
+        detail: the text of the response.
     """
 
     def __init__(self, app: ASGIApp, allow: Callable[[bytes], bool], *, detail: str = REFUSAL) -> None:

@@ -1,4 +1,4 @@
-"""Responses that middleware may change."""
+"""Responses that are safe to change."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from kick.http import RequestContext, Response
 
 
 def own_response(ctx: RequestContext[Any], response: object) -> Response | None:
-    """Return the response of the layers within, as this request's own; `None` for what is no response.
+    """Return a response that this request may change; `None` for an object that is not a response.
 
-    Around a handler, other than around an application, a layer further in may have returned one that it keeps.
+    It is a copy if other middleware may return the same object again, as around a handler.
     """
     if response is ctx.response:
         return ctx.response

@@ -1,4 +1,4 @@
-"""Middleware of which an application has one, and a route perhaps another in its place."""
+"""Middleware of the application that a route can replace by its own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from kick.http import Middleware, Route, Settings
 
 
 class PerRoute(Middleware):
-    """A layer whose likes on a route, given with `@Use`, take its place around the application.
+    """Middleware of the application that is replaced, on a route, by one of the same class in `@Use`.
 
-    That way the choice of a route holds for its errors too, which are made into responses further out.
+    It runs at the position of the application's middleware, where the errors of the route are already responses.
     """
 
     _shared: dict[str, Any] | None = None
@@ -21,15 +21,15 @@ class PerRoute(Middleware):
         return False
 
     def configure(self, settings: Settings) -> None:
-        """Remember what the layers of one application have in common."""
+        """Keep the values that the middleware of one application shares."""
         self._shared = settings.shared
 
     def for_route(self, route: Route | None) -> Middleware | None:
-        """Return the layer for a route: its own innermost one, or that of the application; `None` for an idle one."""
+        """Return the middleware for a route: its innermost one, or that of the application; `None` for an idle one."""
         shared = {} if self._shared is None else self._shared
         kind = type(self).__name__
         if route is None:
-            shared[kind] = self  # it is asked about no route because it stands around the application
+            shared[kind] = self  # only middleware of the application is asked about `None`
             return None if self.is_idle else self
         own = [layer for layer in route.middleware if isinstance(layer, type(self))]
         if any(layer is self for layer in own) and shared.get(kind) is not self:

@@ -1,4 +1,4 @@
-"""`request_id()`: the name of a request, taken over from whoever sent it or drawn, and sent back."""
+"""`request_id()`: the id of a request, from a header or generated, sent in a response header."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RequestIdLayer(Middleware):
         self._inbound = inbound
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
-        """Name the request, hand it on, and say the name."""
+        """Set the id of the request, and add it to the response."""
         name = self._name
         found = self._sent_with(ctx) if self._inbound else None
         ctx.request_id = request_id = found or ctx.request_id
@@ -36,12 +36,12 @@ class RequestIdLayer(Middleware):
 
 
 def request_id(*, header: str = "X-Request-ID", inbound: bool = False) -> RequestIdLayer:
-    """Middleware that says the name of each request, `ctx.request_id`, in a header of its response.
+    """Middleware that sends the id of each request, `ctx.request_id`, in a header of its response.
 
     Arguments:
         header: the header.
-        inbound: take over the name that a request comes with, where it is a token (RFC 9110, section 5.6.2) of at most
-            128 characters. Only where a proxy of yours sets it: otherwise anyone can write names into your logs.
+        inbound: use the id in the header of the request, if it is a token (RFC 9110, section 5.6.2) of at most 128
+            characters. Only use it if your proxy sets the header. Otherwise clients choose the ids in your logs.
 
     >>> from kick import bootstrap
     >>> from kick.testing import TestClient
@@ -49,12 +49,12 @@ def request_id(*, header: str = "X-Request-ID", inbound: bool = False) -> Reques
     ...     client.get("/", headers={"X-Request-ID": "abc-1"}).headers["X-Request-ID"]
     'abc-1'
 
-    Raises `KickError`: `request-id-header` for a name that no header has.
+    Raises `KickError`: `request-id-header` for an invalid header name.
     """
     if not is_token(header):
         raise KickError(
             "request-id-header",
-            cause=f"request_id(header={header!r}): that is no name of a header (RFC 9110, section 5.1).",
-            fix='Take a usual one: `request_id(header="X-Request-ID")`.',
+            cause=f"request_id(header={header!r}): this is not a valid header name (RFC 9110, section 5.1).",
+            fix='Use a common one: `request_id(header="X-Request-ID")`.',
         )
     return RequestIdLayer(header.lower().encode("ascii"), inbound)

@@ -60,6 +60,7 @@ class SessionLayer(PerRoute):
         always = options.rolling or options.save_uninitialized or options.rotate_after is not None
         self.optional = use is not Use.FULL or not always
         self._use = use
+        self._is_full = use is Use.FULL
         self._for_mount = for_mount
         self._everywhere = manager.options.path == "/"
 
@@ -101,7 +102,7 @@ class SessionLayer(PerRoute):
             ctx.session_path = self.manager.options.path
             return await call_next(ctx)
         state = await self.manager.open(ctx.scope)
-        if self._use is not Use.FULL:
+        if not self._is_full:
             state.restricted(begins=self._use is not Use.LOOK)
         ctx.opened_session = ContextSession(state, self.manager.operations)
         try:
@@ -123,7 +124,9 @@ class SessionLayer(PerRoute):
         if isinstance(response, EventStream):
             response.watch = ctx.opened_session.on_end
         if cookies or state.accessed:
-            private = state.principal is not None
+            private = state.principal is not None and not any(
+                name == b"cache-control" for name, _ in ctx.added_headers or ()
+            )
             finish_headers(response.raw_headers, accessed=state.accessed, cookies=cookies, private=private)
         return response
 

@@ -83,7 +83,9 @@ class CookieOptions:
         if self.prefix not in ("", "auto", "__Host-", "__Secure-"):
             cause = f"prefix must be '', 'auto', '__Host-' or '__Secure-', not {self.prefix!r}"
             return [bad_session_cookie(cause, 'Use one of them: `cookie={"prefix": "auto"}`.')]
-        if isinstance(self.replaces, str) or self.full_name(name) in self.replaces:
+        # With "auto", the bare name is the own one in development, and a former one in production.
+        is_own = self.full_name(name) in self.replaces and (self.prefix != "auto" or self.full_name(name) != name)
+        if isinstance(self.replaces, str) or is_own:
             cause = f"replaces must be a list of names other than {self.full_name(name)!r}, not {self.replaces!r}"
             return [bad_session_cookie(cause, 'List the former names: `cookie={"replaces": ["old.sid"]}`.')]
         problem = attribute_problem(
@@ -115,7 +117,7 @@ class SessionCookie:
         self._by_scheme = options.secure == "auto"
         self._signer = signer
         self._claims: dict[bytes, tuple[Claim, ...]] = {}
-        self._names = (name, *options.replaces)
+        self._names = (name, *(each for each in options.replaces if each != name))
         self.persistent = options.persistent
         self.same_site: SameSite = options.same_site
         self.attribute_text = "; ".join(

@@ -129,3 +129,18 @@ class SessionClosed(PicklableError, RuntimeError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The session takes no more writes: {reason}")
+
+
+def session_destroyed() -> Exception:
+    """Return the error of a write to a session that this request has destroyed."""
+    return SessionClosed("it was destroyed. For a new one, `await ctx.session.regenerate()`.")
+
+
+def handshake_over() -> Exception:
+    """Return the error of an action that needs a cookie after the handshake of a WebSocket."""
+    return SessionClosed("the handshake is over, and no cookie can be sent any more. Do it before `socket.accept()`.")
+
+
+def response_started() -> Exception:
+    """Return the error of a write after the response has started."""
+    return SessionClosed("the response has started. Write before the handler returns.")

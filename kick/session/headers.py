@@ -63,8 +63,9 @@ def _is_of_another_site(origin: bytes | None, host: bytes) -> bool:
 
 
 def _host_of(authority: bytes) -> bytes:
-    """Return the host of a host and port."""
-    return (authority.rpartition(b":")[0] if authority[-1:].isdigit() and b":" in authority else authority).lower()
+    """Return the host of a host and port, without the dot of the root at its end."""
+    host = authority.rpartition(b":")[0] if authority[-1:].isdigit() and b":" in authority else authority
+    return host.lower().removesuffix(b".")
 
 
 def finish_headers(headers: RawHeaders, *, accessed: bool, cookies: Collection[bytes], private: bool = False) -> None:

@@ -37,6 +37,12 @@ logger: Final = logging.getLogger("kick.session")
 
 _NOTHING: Final = Change()
 
+# An attribute of an enum class costs a request several times what a name of the module costs.
+_KEEP: Final = CookieAction.KEEP
+_STORED: Final = Status.STORED
+_NEW: Final = Status.NEW
+_CONFIRM: Final = CookieAction.CONFIRM
+
 
 class Found(NamedTuple):
     """Result of looking up the session of a cookie."""
@@ -229,28 +235,28 @@ class SessionManager:
             change = state.pending() if is_kept else None
         finally:
             state.sealed()
-        if change is None and state.cookie is CookieAction.KEEP and not state.replaced and state.token is None:
-            adds = self._prolongs if state.status is Status.STORED else self._stores_all and state.status is Status.NEW
+        if change is None and state.cookie is _KEEP and not state.replaced and state.token is None:
+            adds = self._prolongs if state.status is _STORED else self._stores_all and state.status is _NEW
             if not (adds and is_kept) or state.is_passive:
                 return None
-        if state.status is Status.NEW and self.operations.is_withheld(state):
+        if state.status is _NEW and self.operations.is_withheld(state):
             self._drop(state, change)
             return None
         return self._settle(state, change, is_kept)
 
     async def _settle(self, state: SessionState, change: Change | None, is_kept: bool) -> tuple[bytes, ...]:
         operations = self.operations
-        if state.status is Status.NEW:
+        if state.status is _NEW:
             if change is not None and (change.set or change.principal is not KEEP):
                 await operations.create(state, change)
             elif self._stores_all and is_kept and not state.is_passive:
                 await self._unasked(operations.create(state, Change()))  # a new object: stores may keep it
-        elif state.status is Status.STORED:
+        elif state.status is _STORED:
             if change is not None:
                 await operations.commit(state, change)
             if self._prolongs and is_kept and not state.is_passive:
                 await self._unasked(self._prolong(state))
-            if state.cookie is CookieAction.CONFIRM and not state.is_passive:
+            if state.cookie is _CONFIRM and not state.is_passive:
                 await self._unasked(operations.confirm(state))
         return self.cookies_of(state)
 
@@ -262,7 +268,7 @@ class SessionManager:
     async def _prolong(self, state: SessionState) -> None:
         """Do what is due: touch a rolling session, or rotate the id after `rotate_after`."""
         options, operations, record = self.options, self.operations, state.record
-        if record is None or state.status is not Status.STORED:
+        if record is None or state.status is not _STORED:
             return
         now = operations.now()
         if options.rotate_after is not None and now - record.issued_at >= options.rotate_after:
@@ -285,7 +291,7 @@ class SessionManager:
 
         `SessionCookie.decide` and `TokenCookie.decide` have the rules.
         """
-        if state.cookie is CookieAction.KEEP and not state.replaced and state.token is None:
+        if state.cookie is _KEEP and not state.replaced and state.token is None:
             return ()
         operations, options = self.operations, self.options
         own = options.cookie.decide(state, max_age=operations.max_age_of(state), now=operations.now())

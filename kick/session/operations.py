@@ -49,6 +49,11 @@ logger: Final = logging.getLogger("kick.session")
 
 T = TypeVar("T")
 
+# An attribute of an enum class costs a request several times what a name of the module costs.
+_STORED: Final = Status.STORED
+_NEW: Final = Status.NEW
+_CONFIRM: Final = CookieAction.CONFIRM
+
 
 class Operations:
     """Operations of sessions: create, commit, increment, move, destroy, touch, confirm.
@@ -88,15 +93,15 @@ class Operations:
         """Write the changes; return true if the session is in the store."""
         if self.is_withheld(state):
             return False
-        if state.status is Status.NEW:
+        if state.status is _NEW:
             await self.create(state, state.pending() or Change())
-        elif state.status is Status.STORED:
+        elif state.status is _STORED:
             change = state.pending()
             if change is None:
                 await self.confirm(state, sends_cookie=False)
             else:
                 await self.commit(state, change)
-        return state.status is Status.STORED
+        return state.status is _STORED
 
     async def create(self, state: SessionState, change: Change) -> None:
         """Store a new session, under an id that no other session has."""
@@ -147,7 +152,7 @@ class Operations:
         max_age = self.options.max_age
         if self._has_ages or LIFE_FIELD in fields or LIFE_FIELD in change.set:
             max_age = self.max_age_of(state)
-        while state.status is Status.STORED:
+        while state.status is _STORED:
             call = self.store.commit(state.key or state.require_key(), change, max_age=max_age)
             answer = await (call if self.is_in_memory else self.guarded(call))
             if type(answer) is Committed:
@@ -177,7 +182,7 @@ class Operations:
             held = contents.value.get(key, 0) if shape is None else getattr(contents.value, key)
             contents.assign(key, (held or 0) + by)
             return int(held or 0) + by
-        if state.status is Status.NEW:
+        if state.status is _NEW:
             await self.save(state)
         changed, dropped = state.open().pending(key)
         change = Change(set=changed, delete=dropped, increment={key: by})
@@ -191,7 +196,7 @@ class Operations:
         key = check_key(key)
         contents = state.open()
         changed, dropped = contents.pending(key)
-        if state.status is Status.NEW:
+        if state.status is _NEW:
             value = contents.decode(key, changed[key]) if key in changed else contents.default(key, default)
             value = _applied(function, value, key)
             contents.assign(key, value)
@@ -199,7 +204,7 @@ class Operations:
             return value
         if changed or dropped:
             await self.commit(state, Change(set=changed, delete=dropped), only=key)
-        while state.status is Status.STORED:
+        while state.status is _STORED:
             raw = state.fields.get(key)
             value = _applied(function, _value_of(contents, key, raw, default), key)
             encoded = contents.encode(key, value)
@@ -208,13 +213,13 @@ class Operations:
                 found = await self.ask(self.store.load(state.require_key()))
                 if isinstance(found, Record):
                     state.refreshed(key, found.fields.get(key))
-            elif state.status is Status.STORED:
+            elif state.status is _STORED:
                 return value
         raise SessionEnded
 
     async def reload(self, state: SessionState) -> bool:
         """Load the session again and drop unsaved changes; return true if it still exists."""
-        while state.status is Status.STORED:
+        while state.status is _STORED:
             found = await self.ask(self.store.load(state.require_key()))
             if isinstance(found, Record):
                 state.reloaded(found)
@@ -228,11 +233,11 @@ class Operations:
         self, state: SessionState, keep: Collection[str] | None, *, new_deadline: bool = False
     ) -> None:
         """Generate a new id and end the old one. `keep` names the keys that are kept; `None` keeps all."""
-        if state.status is Status.NEW:
+        if state.status is _NEW:
             state.renewed()
             if keep is not None:
                 state.forgot_all_but(keep)
-        elif state.status is Status.STORED:
+        elif state.status is _STORED:
             age = self.max_age_of(state) if keep is None else self._least_age
             await self._move(state, keep, max_age=age, leads_on=False, new_deadline=new_deadline)
         elif state.status is not Status.SUPERSEDED or state.record is None:
@@ -240,7 +245,7 @@ class Operations:
 
     async def rotate(self, state: SessionState, *, max_age: float | None = None) -> None:
         """Generate a new id, to which the old one leads for `grace`. The session then lives for `max_age` seconds."""
-        if state.status is Status.STORED:
+        if state.status is _STORED:
             await self._move(state, None, max_age=max_age or self.max_age_of(state), leads_on=True)
 
     async def _move(
@@ -254,7 +259,7 @@ class Operations:
     ) -> None:
         absolute = self.options.absolute_max_age if new_deadline else None
         grace = self.options.grace if leads_on else MARKER_SECONDS
-        while state.status is Status.STORED:
+        while state.status is _STORED:
             old_id, old_key = state.require_id(), state.require_key()
             new_id = draw_successor(old_id)
             new_key = key_of(new_id)
@@ -291,12 +296,12 @@ class Operations:
 
     async def destroy(self, state: SessionState) -> None:
         """End the session, even if a parallel request has given it a new id."""
-        if state.status is Status.NEW:
+        if state.status is _NEW:
             state.destroyed()
-        elif state.status is Status.STORED and self._disown is not None:
+        elif state.status is _STORED and self._disown is not None:
             await self.ask(self._disown(state.require_id()))
         key = state.key
-        while state.status in (Status.STORED, Status.SUPERSEDED):
+        while state.status in (_STORED, Status.SUPERSEDED):
             answer = False if key is None else await self.ask(self.store.destroy(key))
             if isinstance(answer, Superseded):
                 key = successor_key(answer.successor)
@@ -348,7 +353,7 @@ class Operations:
 
     async def confirm(self, state: SessionState, *, sends_cookie: bool = True) -> None:
         """Check that the session still exists, and find its current id, before its cookie is sent."""
-        while state.status is Status.STORED:
+        while state.status is _STORED:
             found = await self.ask(self.store.load(state.require_key()))
             if isinstance(found, Record):
                 if sends_cookie:
@@ -376,7 +381,7 @@ class Operations:
         It must not if no handler runs, or if `SameSite` may have withheld a cookie. A new cookie would then replace the
         one of a living session. An exception is a handler that asks for a new session.
         """
-        if state.status is not Status.NEW:
+        if state.status is not _NEW:
             return False
         if state.begins_none:
             return True
@@ -422,7 +427,7 @@ class Operations:
         # The cookie of the browser is extended together with the session, but not with every write.
         is_later = before // tick != answer.expires_at // tick
         settles = OWED_FIELD in change.delete or LIFE_FIELD in change.set or LIFE_FIELD in change.delete
-        if is_later or settles or state.cookie is CookieAction.CONFIRM:
+        if is_later or settles or state.cookie is _CONFIRM:
             state.confirmed()
 
     # Changes before they are sent to the store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -14,7 +14,7 @@ from kick.session.data.flash import Flash
 from kick.session.data.mapping import Refusal
 from kick.session.data.reserved import LIFE, LIFE_FIELD, Reserved
 from kick.session.data.typed import Contents, OpenContents
-from kick.session.errors import SessionClosed, SessionUnavailable
+from kick.session.errors import SessionUnavailable, handshake_over, response_started, session_destroyed
 from kick.session.ids import Claim, draw_id, key_of
 from kick.session.stores.base import KEEP, Change, Committed, Keep, Record
 
@@ -47,6 +47,12 @@ class CookieAction(enum.Enum):
     SEND = "send"
     """Send it. The store has confirmed the id in this request."""
     REMOVE = "remove"
+
+
+# An attribute of an enum class costs a request several times what a name of the module costs.
+_STORED: Final = Status.STORED
+_CONFIRM: Final = CookieAction.CONFIRM
+_UNAVAILABLE: Final = Status.UNAVAILABLE
 
 
 class SessionState(OfRequest):
@@ -130,10 +136,10 @@ class SessionState(OfRequest):
         if claim is not None and record is not None:  # the same as `found`, without a call for nearly every request
             self.id, self.key, self.record = claim.session_id, claim.key, record
             self.fields = record.fields
-            self.status = Status.STORED
+            self.status = _STORED
             self.is_new = False
             if not claim.is_current:
-                self.cookie = CookieAction.CONFIRM
+                self.cookie = _CONFIRM
 
     # Access
 
@@ -145,7 +151,7 @@ class SessionState(OfRequest):
     def touch(self) -> None:
         """Note that the request uses the session. Raises `SessionUnavailable` if the store did not answer."""
         self.accessed = True
-        if self.status is Status.UNAVAILABLE:
+        if self.status is _UNAVAILABLE:
             raise SessionUnavailable
 
     def require_writable(self) -> None:
@@ -182,7 +188,7 @@ class SessionState(OfRequest):
         """Return the decoded values of the session."""
         contents = self.contents
         if contents is None:
-            if self.status is Status.UNAVAILABLE:
+            if self.status is _UNAVAILABLE:
                 self.touch()
             contents = self.contents = self.open_contents(self.fields)
             if self.refusal is not None:
@@ -483,18 +489,3 @@ class SessionState(OfRequest):
             self.refusal = None
             if self.contents is not None:
                 self.contents.seal(None)
-
-
-def session_destroyed() -> Exception:
-    """Return the error of a write to a session that this request has destroyed."""
-    return SessionClosed("it was destroyed. For a new one, `await ctx.session.regenerate()`.")
-
-
-def handshake_over() -> Exception:
-    """Return the error of an action that needs a cookie after the handshake of a WebSocket."""
-    return SessionClosed("the handshake is over, and no cookie can be sent any more. Do it before `socket.accept()`.")
-
-
-def response_started() -> Exception:
-    """Return the error of a write after the response has started."""
-    return SessionClosed("the response has started. Write before the handler returns.")

@@ -56,7 +56,13 @@ HelloModule = Module("hello", controllers=[HelloController])
 
 app = bootstrap(
     [HelloModule],
-    [session(os.environ.get("SESSION_SECRET", "{secret}"), store=os.environ.get("SESSION_STORE"))],
+    [
+        session(
+            os.environ.get("SESSION_SECRET", "{secret}"),
+            store=os.environ.get("SESSION_STORE"),
+            cookie={"prefix": "auto"},
+        )
+    ],
 )
 """.replace("{secret}", SECRET)
 """A small application; it is `app:app` once it is written into app.py."""
@@ -73,7 +79,7 @@ class ChatController:
 
 app = bootstrap(
     [HelloModule, Module("chat", controllers=[ChatController])],
-    [session("{secret}", save_uninitialized=False)],
+    [session("{secret}", save_uninitialized=False, cookie={"prefix": "auto"})],
 )
 """.replace("{secret}", SECRET)
 """Added to `APP`, it is an application with a WebSocket."""

@@ -149,7 +149,7 @@ def test_an_error_is_printed_with_code_cause_place_and_fix_and_without_a_trace(p
     assert cause.startswith("session() has a secret of 4 bytes")
     assert re.fullmatch(r"at     app\.py:\d+", place)
     assert line.startswith("[session(os.environ.get(")
-    assert fix.startswith("fix    Draw one with `kick secret`")
+    assert fix.startswith("fix    Generate one with `kick secret`")
     assert "Traceback" not in run.stderr
 
 

@@ -30,7 +30,7 @@ def test_what_is_no_package_name_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in keyword.kwlist if name.islower()] + ["Class", "match"])
 def test_words_of_the_language_are_refused(name: str) -> None:
-    with raises_code("project-name", match="word of the Python language"):
+    with raises_code("project-name", match="keyword of Python"):
         package_name(name)
 
 

@@ -36,7 +36,7 @@ from tests.support.shared import shared_folder
 
 ADA = {"email": "ada@example.com", "password": "correct horse battery"}
 MILK = {"title": "Buy milk", "text": "Two bottles."}
-COOKIE = "kick.sid"
+COOKIE = "__Host-kick.sid"
 PINNED = {"PIP_CONSTRAINT": str(ROOT / "constraints.txt"), "PIP_BUILD_CONSTRAINT": str(ROOT / "constraints.txt")}
 PACKAGES = {
     "generate": "libcst",

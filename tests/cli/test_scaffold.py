@@ -56,7 +56,7 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "mine").write_text("mine")
-    with raises_code("project-folder", match="a folder with something in it"):
+    with raises_code("project-folder", match="a folder that is not empty"):
         write_project(folder, {"a": "1"})
     assert [path.name for path in tmp_path.rglob("*")] == ["shop", "mine"]
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from kick import Controller, Get, Post, RequestContext
+from kick import Controller, Get, Post, RequestContext, ServiceUnavailable
 from kick.http.log_text import shown
 from tests.http.support import app_of, ask
 
@@ -22,6 +22,31 @@ class Failing:
 
     @Post("/{name}")
     async def form(self, name: str, ctx: RequestContext) -> None: ...
+
+
+async def test_the_text_of_an_http_error_with_a_cause_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    @Controller()
+    class Refusing:
+        @Get()
+        async def refuse(self, ctx: RequestContext) -> None:
+            try:
+                raise OSError("down")
+            except OSError as error:
+                raise ServiceUnavailable(f"no {ctx.query['of']}") from error
+
+    await ask(app_of(Refusing), "/?of=a%0a2026-11-23%20ERROR%20forged%1b[31m")
+    (record,) = caplog.records
+    assert not set("\n\r\x1b") & set(record.getMessage())
+    assert "forged" in record.getMessage()
+
+
+async def test_a_boundary_writes_no_lines(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for boundary in ('"a\x85ERROR forged"', '"x\x1b[31m"', "a" * 300, '""'):
+        headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
+        assert (await ask(app_of(Failing), "/x/y", method="POST", body=b"--q\r\n\r\n", headers=headers)).status == 400
+    for record in caplog.records:
+        assert not set("\n\r\x1b\x85") & set(record.getMessage()), record
 
 
 async def test_an_error_of_a_handler_is_one_line_before_its_trace(caplog: pytest.LogCaptureFixture) -> None:

@@ -233,6 +233,13 @@ def test_origins_that_browsers_send_are_allowed(origin: str) -> None:
         {"allow_origin_regex": r"https?://[^/]+"},
         {"allow_origin_regex": r"https://app\.test|[a-z:/.]+"},
         {"allow_origin_regex": r"(https://app\.test|null)"},
+        {"allow_origin_regex": r"https://[a-z0-9-]+\.com", "allow_credentials": True},
+        {"allow_origin_regex": r"https://[^.]+\.org", "allow_credentials": True},
+        {"allow_origin_regex": r"https://[\w.-]+\.(com|net)", "allow_credentials": True},
+        {"allow_origin_regex": r"https://[a-z.]+\.co\.uk", "allow_credentials": True},
+        {"allow_origin_regex": r"https://[a-z0-9]{5,}\.io", "allow_credentials": True},
+        {"allow_origin_regex": r"https://[a-z0-9-]+\.vercel\.app", "allow_credentials": True},
+        {"allow_origin_regex": r"https://[a-z0-9.-]*example\.com", "allow_credentials": True},
     ],
     ids=str,
 )
@@ -287,7 +294,7 @@ def test_around_a_route_it_stops_the_start() -> None:
 
 
 def test_a_limit_before_it_stops_the_start() -> None:
-    with pytest.raises(KickError, match="cors\\(\\) stands after rate_limit"):
+    with pytest.raises(KickError, match="cors\\(\\) is listed after rate_limit"):
         app_of(XController, middleware=[rate_limit("5/minute"), cors(allow_origins=["*"])])
 
 

@@ -118,6 +118,17 @@ async def test_there_are_never_more_than_max_keys(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_nobody_pushes_his_own_count_out_with_many_addresses(strategy: str, clock: Clock) -> None:
+    counters = MemoryCounters(max_keys=1000, clock=clock, wall=clock)
+    limiter = STRATEGIES[strategy](counters)
+    assert await hits(limiter, 11) == 10
+    for number in range(3000):
+        await hits(limiter, 1, f"2001:db8::{number:x}")
+    assert len(counters) == 1000
+    assert await hits(limiter, 11) == 0
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_a_client_can_be_forgotten(strategy: str, counters: MemoryCounters) -> None:
     limiter = STRATEGIES[strategy](counters)
     await hits(limiter, 15)

@@ -492,6 +492,30 @@ def test_exempt_routes_take_what_comes(client: TestClient) -> None:
     assert [outcome(client, evil, path) for path in ("/bank/hook", "/hooks/a")] == ["noted", "noted"]
 
 
+def test_a_controller_that_is_derived_from_an_exempt_one_is_not_exempt() -> None:
+    @Controller("/derived")
+    class Derived(Hooks):
+        @Post("/b")
+        async def b(self) -> str:
+            return "changed"
+
+    @CsrfExempt
+    @Controller("/too")
+    class ExemptToo(Hooks): ...
+
+    @Controller("/inherits")
+    class Inherits(Bank): ...
+
+    layers = [session(SECRET, save_uninitialized=False), csrf()]
+    app = bootstrap([Module("x", controllers=[Bank, Hooks, Derived, ExemptToo, Inherits])], layers)
+    evil = {"sec-fetch-site": "cross-site", "origin": "https://evil.test"}
+    with TestClient(app) as client:
+        for path in ("/derived/a", "/derived/b", "/inherits/pay"):
+            assert outcome(client, evil, path) == "csrf-cross-site"
+        for path in ("/hooks/a", "/too/a", "/inherits/hook"):  # a handler stays what it says of itself
+            assert outcome(client, evil, path) == "noted"
+
+
 def test_it_can_stand_on_one_controller() -> None:
     @Use(csrf())
     @Controller("/x")

@@ -76,7 +76,7 @@ class Bank:
         self.book = book
         self.controller = BankController
         layers: list[Any] = [
-            security_headers(csp=None),  # it must hold without
+            security_headers(csp=None, resource_policy=None),  # it must hold without
             keeping_book,
             session(SECRET, save_uninitialized=False, cookie={"same_site": "none", "secure": True}),
             authentication(),

@@ -70,7 +70,7 @@ async def test_a_host_that_is_named_is_answered(host: str) -> None:
 async def test_any_other_is_a_400_with_problem_details(host: str) -> None:
     answer = await visit(app(), host)
     assert (answer.status, answer.header("content-type")) == (400, "application/problem+json")
-    assert answer.json()["detail"] == "This server does not answer for the host that the request names."
+    assert answer.json()["detail"] == "This server does not serve the host of this request."
     assert len(answer.json()["request_id"]) == 32
 
 

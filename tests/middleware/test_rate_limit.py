@@ -29,7 +29,8 @@ from tests.support.serving import Serve
 from tests.support.setup_errors import raises_code
 
 SECRET = "a secret of at least thirty-two bytes"
-FROM_HERE = {"client": ("198.51.100.1", 1)}
+HERE = ("198.51.100.1", 1)
+FROM_HERE = {"client": HERE}
 
 
 def limited(*layers: Any, **options: Any) -> App:
@@ -462,7 +463,11 @@ async def test_a_proxy_that_is_not_trusted_is_told_of_once_when_its_clients_are_
     header: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     app = limited(rate_limit("1/hour", store=still()))
-    assert [(await ask(app, "/a", headers=[header], **FROM_HERE)).status for _ in range(3)] == [200, 429, 429]
+    assert [(await ask(app, "/a", headers=[header], client=HERE)).status for _ in range(3)] == [
+        200,
+        429,
+        429,
+    ]
     [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert "198.51.100.1" in warning
     assert "KICK_TRUSTED_PROXIES" in warning
@@ -471,6 +476,12 @@ async def test_a_proxy_that_is_not_trusted_is_told_of_once_when_its_clients_are_
 async def test_a_trusted_proxy_and_a_client_without_one_are_not_told_of(caplog: pytest.LogCaptureFixture) -> None:
     behind = limited(rate_limit("1/hour", store=still()), trusted_proxies=1)
     forwarded = [("x-forwarded-for", "203.0.113.9")]
-    assert [(await ask(behind, "/a", headers=forwarded, **FROM_HERE)).status for _ in range(2)] == [200, 429]
-    assert await statuses(limited(rate_limit("1/hour", store=still())), "/a", "/a", **FROM_HERE) == [200, 429]
+    assert [(await ask(behind, "/a", headers=forwarded, client=HERE)).status for _ in range(2)] == [
+        200,
+        429,
+    ]
+    assert await statuses(limited(rate_limit("1/hour", store=still())), "/a", "/a", client=HERE) == [
+        200,
+        429,
+    ]
     assert caplog.records == []

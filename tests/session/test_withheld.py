@@ -61,6 +61,11 @@ def test_browsers_send_the_cookie(same_site: Any, method: str, headers: dict[str
     assert not is_withheld(scope_of(method, headers), same_site)
 
 
+def test_the_dot_of_the_root_makes_no_site() -> None:
+    assert is_withheld(scope_of("POST", {"origin": "https://evil.test.", "host": "shop.test."}), "lax")
+    assert not is_withheld(scope_of("POST", {"origin": "https://shop.test.", "host": "shop.test:8000"}), "lax")
+
+
 def test_two_names_of_one_label_are_two_sites() -> None:
     assert is_withheld(scope_of("POST", {"origin": "https://a.test", "host": "b.test"}), "lax")
 

@@ -49,6 +49,8 @@ def begin(folder: Path, *options: str, hangs: bool) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # A shell that runs the tests in the background has them ignore Ctrl-C, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_until((folder / "ready").exists, "the processes that are left", timeout=120)
     return process

@@ -11,14 +11,17 @@ from starlette.requests import Request
 from kick import (
     App,
     Controller,
+    ExceptionHandler,
     Get,
     HTTPError,
     Module,
     NotFound,
+    OnError,
     Post,
     Provider,
     RequestContext,
     Response,
+    Scopes,
     ServerSentEvent,
     Service,
     Session,
@@ -176,6 +179,9 @@ async def test_an_application_gives_what_it_is_asked_for() -> None:
     async with app.scope() as scope:
         assert_type(await scope.get(Notes), Notes)
         assert_type(await scope.get(Sessions), Sessions)
+        scopes = await scope.get(Scopes)
+    async with scopes.open() as own:
+        assert_type(await own.get(Notes), Notes)
     with app.override(Notes, Notes()) as fake:
         assert_type(fake, Notes)
     with app.override(Notes, Provider(Notes, Notes)) as provider:
@@ -199,3 +205,14 @@ def test_errors_and_events_have_their_types() -> None:
     assert_type(error.detail, str | None)
     assert UnprocessableEntity(errors=[{"location": "/body", "message": "m", "code": "c"}]).status == 422
     assert_type(ServerSentEvent(data=1).encode(), bytes)
+
+
+async def conflict(ctx: RequestContext, error: LookupError) -> Response:
+    return ctx.problem(409, str(error))
+
+
+def told(ctx: RequestContext, error: Exception) -> None: ...
+
+
+def of_exception_handlers(handler: ExceptionHandler, on_error: OnError | None = told) -> App:
+    return bootstrap([], exception_handlers={LookupError: conflict, KeyError: handler}, on_error=on_error)

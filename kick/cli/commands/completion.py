@@ -1,4 +1,4 @@
-"""`kick completion`: what makes a shell complete commands and options of `kick`."""
+"""`kick completion`: scripts with which a shell completes commands and options of `kick`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def command(shell: str | None) -> None:
     """Print a script that makes SHELL complete commands and options; without SHELL, for the one in $SHELL.
 
     \b
-    Examples, each for the shell's own start-up file:
+    Examples, for the start-up file of each shell:
       $ kick completion bash >> ~/.bashrc
       $ kick completion zsh >> ~/.zshrc
       $ kick completion fish > ~/.config/fish/completions/kick.fish
@@ -54,7 +54,7 @@ def _own_shell() -> str:
         said = f"SHELL says {name!r}" if name else "SHELL is not set"
         raise KickError(
             "shell-unknown",
-            cause=f"There is completion for bash, zsh and fish, and {said}.",
-            fix="Name the shell: `kick completion bash`.",
+            cause=f"Completion exists for bash, zsh and fish, and {said}.",
+            fix="Pass the shell: `kick completion bash`.",
         )
     return name

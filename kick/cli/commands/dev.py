@@ -1,4 +1,4 @@
-"""`kick dev`: the application while it is being written."""
+"""`kick dev`: the server for development."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kick.cli.server.processes import Child
 
 GRACE: Final = 0.5
-"""Seconds that requests in flight get when a file was saved."""
+"""The time for running requests to finish when a file was saved, in seconds."""
 
 _MOST_NAMED: Final = 3
 _WAITING: Final = "The next save starts it again."
@@ -44,15 +44,15 @@ class Options(NamedTuple):
 @click.command("dev")
 @target_argument
 @address_options
-@click.option("--reload/--no-reload", default=True, show_default=True, help="Start anew when a file is saved.")
+@click.option("--reload/--no-reload", default=True, show_default=True, help="Start again when a file is saved.")
 @click.option(
     "--allowed-host",
     "hosts",
     multiple=True,
     metavar="NAME",
-    help="A host to answer for besides localhost and addresses, such as that of a tunnel; may be repeated.",
+    help="A host name to accept besides localhost and IP addresses, such as that of a tunnel. May be repeated.",
 )
-@click.option("--live", is_flag=True, help="Have the pages in a browser load themselves anew after a save, too.")
+@click.option("--live", is_flag=True, help="Also reload the pages in a browser after a save.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -63,10 +63,10 @@ def command(
     hosts: tuple[str, ...],
     live: bool,
 ) -> None:
-    """Serve an application while it is being written.
+    """Serve an application for development.
 
-    TARGET is the module and the application in it; without one, it is what pyproject.toml says in [tool.kick],
-    or app:app. A mistake is shown with what mends it, and the next save is picked up.
+    TARGET is the module and the application in it. The default is the one in [tool.kick] of pyproject.toml, or
+    app:app. A mistake is shown with its fix, and the application starts again after the next save.
 
     \b
     Examples:
@@ -93,7 +93,7 @@ def command(
     terminal.say()
 
 
-# The process that the user started: watches, and starts another for each state of the files.
+# The process that the user started. It watches the files, and starts another process after each change.
 
 
 def _serve_and_reload(target: Target, folder: Path, sock: socket.socket, options: Options) -> None:
@@ -138,8 +138,8 @@ def _serve_once(
     saved: Sequence[Path],
     greeted: bool,
 ) -> None:
-    """Serve the application as it is now; where it cannot be imported, say why, and serve that."""
-    sys.dont_write_bytecode = True  # bytecode is told apart by the second: two saves in one would be mixed up
+    """Serve the application as it is now. If it cannot be imported, print the reason and serve a page with it."""
+    sys.dont_write_bytecode = True  # bytecode has a time in whole seconds, so two saves in one second would be confused
     _prepare(folder)
     try:
         app = load_served(target, folder)
@@ -184,7 +184,7 @@ def _serve(
 
 
 def _serve_report(report: str, sock: socket.socket, options: Options) -> None:
-    """Answer every request with what is wrong."""
+    """Respond to every request with the error."""
     from kick.cli.server import uvicorn_server as serving
     from kick.cli.server.dev_hosts import guarded
     from kick.cli.server.live_reload import LiveReload, error_page

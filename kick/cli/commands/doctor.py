@@ -1,4 +1,4 @@
-"""`kick doctor`: what is wrong with a set-up, before others find out."""
+"""`kick doctor`: checks of a set-up before it goes into production."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 
 from kick.cli import terminal
 from kick.cli.commands.info import version_rows, versions
-from kick.cli.doctor_checks import Finding, Severity, of_folder, of_machine, of_parts
+from kick.cli.doctor_checks import Finding, Severity, of_cookies, of_folder, of_machine, of_parts
 from kick.cli.env_file import ENVIRONMENT, enter
 from kick.cli.error_report import place_of, show_warnings, shown
 from kick.cli.errors import start_failed
@@ -33,14 +33,14 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
     default=1,
     show_default=True,
     envvar="WEB_CONCURRENCY",
-    help="How many processes are to serve. [env: WEB_CONCURRENCY]",
+    help="The number of processes that will serve. [env: WEB_CONCURRENCY]",
 )
 @click.pass_context
 def command(ctx: click.Context, target: str | None, as_json: bool, workers: int) -> None:
-    """Look at an application as `kick start` would serve it, in production, and at what it needs.
+    """Check an application as `kick start` would serve it in production.
 
-    The packages, the folder, the secret, the cookies, the session store and whatever has a health check are looked
-    at. Every finding comes with its fix. The exit code is 1 where there is an error; warnings leave it 0.
+    It checks the packages, the folder, the secret, the cookies, the session store, and all parts with a health check.
+    Each finding has a fix. The exit code is 1 if there is an error. Warnings do not change it.
 
     \b
     Examples:
@@ -66,6 +66,7 @@ def _of_application(target: str | None, folder: Path, workers: int) -> list[Find
         problems = error.problems if isinstance(error, SetupErrors) else (error,)
         return [Finding(Severity.ERROR, problem) for problem in problems]
     found = [Finding(Severity.ERROR, problem) for problem in weaknesses(app, workers=workers)]
+    found += of_cookies(app)
     return found + (anyio.run(_asked, app) if isinstance(app, App) else [])
 
 
@@ -109,10 +110,10 @@ def _as_text(findings: list[Finding]) -> str:
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
     if findings:
         lines.append(
-            f"  {_counted(errors, 'error')}, {_counted(len(findings) - errors, 'warning')}. Mend, and run it again."
+            f"  {_counted(errors, 'error')}, {_counted(len(findings) - errors, 'warning')}. Fix them, and run it again."
         )
     else:
-        lines.append(f"  {terminal.green('well')}  Nothing to mend. {terminal.accent('kick start')} serves it.")
+        lines.append(f"  {terminal.green('well')}  Nothing to fix. {terminal.accent('kick start')} serves it.")
     return "\n".join([*lines, ""])
 
 

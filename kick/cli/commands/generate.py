@@ -1,4 +1,4 @@
-"""`kick generate`: what its commands have in common."""
+"""`kick generate`: writes components of an application."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CLASSES: Final = frozenset(
 def _options(command: Decorated) -> Decorated:
     """Add the options that all kinds have."""
     app = click.option("--app", "target", help="The application, if not the one in pyproject.toml: package.module:app.")
-    dry = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+    dry = click.option("--dry-run", is_flag=True, help="Show the changes without making them.")
     return app(dry(trace_option(command)))
 
 
@@ -44,7 +44,7 @@ def _mount_option(command: Decorated) -> Decorated:
 def command() -> None:
     """Write a component of an application, with its test, into the project in this folder.
 
-    Nothing is overwritten, and what is edited is shown. `kick g` is short for it.
+    Nothing is overwritten, and all edits are shown. `kick g` is the short form.
 
     \b
     Examples:
@@ -56,13 +56,13 @@ def command() -> None:
 @command.command("resource", short_help="Models, repository, controller, module and tests, mounted.")
 @click.argument("name")
 @click.argument("fields", nargs=-1)
-@click.option("--plural", help="More than one of it, where adding an s is not enough: mice.")
+@click.option("--plural", help="The plural, if it is irregular: mice.")
 @_mount_option
 @_options
 def resource(
     name: str, fields: tuple[str, ...], plural: str | None, mount: bool, target: str | None, dry_run: bool
 ) -> None:
-    """Write all that it takes to create, read, replace and remove things called NAME, in the singular.
+    """Write all files to create, read, replace and delete objects called NAME, in the singular.
 
     FIELDS are `name:type`; the types are str, int, float, bool, uuid, datetime, date, decimal, and 'list[...]' of
     these. A question mark makes a field optional: `due:date?`.
@@ -81,7 +81,9 @@ def resource(
     many = parse_name("resource", text, top_level=place.is_flat, longest=LONGEST + len("es"))
     component = components.resource(place, singular, many, parse_fields(fields))
     if rule and singular.snake.endswith("s"):
-        terminal.warn(f"NAME is one of them; the plural of {singular.snake} is taken to be {many.snake} (--plural)")
+        terminal.warn(
+            f"NAME must be in the singular; the plural of {singular.snake} is taken to be {many.snake} (--plural)"
+        )
     _carry_out(component, found, place, mount=mount, dry_run=dry_run)
 
 
@@ -112,35 +114,35 @@ _of_one_name(
 _of_one_name(
     "controller",
     "A controller in the module of its name.",
-    "Write a controller, and list it in the module of the same name; where there is none, that is written and mounted.",
+    "Write a controller, and list it in the module of the same name. A missing module is written and mounted.",
     components.controller,
     mounts=True,
 )
 _of_one_name(
     "service",
-    "A service, which is provided by its type.",
-    "Write a class that is marked @Service: handlers and constructors get it by its type.",
+    "A service.",
+    "Write a class with @Service, which handlers and constructors get by its type.",
     components.service,
     mounts=False,
 )
 _of_one_name(
     "middleware",
     "Middleware.",
-    "Write middleware. Its place among the others matters, so putting it there is left to you.",
+    "Write middleware. Add it to the list yourself, because the order matters.",
     components.middleware,
     mounts=False,
 )
 _of_one_name(
     "guard",
-    "Middleware that lets some in and others not.",
+    "Middleware that allows or rejects requests.",
     "Write middleware for @Use(...) that decides who may call a handler.",
     components.guard,
     mounts=False,
 )
 _of_one_name(
     "provider",
-    "A provider function that cleans up after itself.",
-    "Write a class, and the function that opens one when the application needs it and closes it at the end.",
+    "A provider function with clean-up.",
+    "Write a class, and a function that opens an instance when the application needs it and closes it at the end.",
     components.provider,
     mounts=False,
 )

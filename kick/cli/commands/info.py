@@ -1,4 +1,4 @@
-"""`kick info`: what an application is made of."""
+"""`kick info`: the parts of an application."""
 
 from __future__ import annotations
 

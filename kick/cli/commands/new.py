@@ -27,8 +27,8 @@ STORE: Final = "sqlite"
 @click.option(
     "--session", "store", type=click.Choice(list(SESSIONS)), help=f"Where sessions are stored.  [default: {STORE}]"
 )
-@click.option("--git/--no-git", default=True, show_default=True, help="Make it a git repository, with a first commit.")
-@click.option("--yes", is_flag=True, help="Ask nothing, and use the defaults.")
+@click.option("--git/--no-git", default=True, show_default=True, help="Create a git repository, with a first commit.")
+@click.option("--yes", is_flag=True, help="Ask no questions, and use the defaults.")
 @click.option("--dry-run", is_flag=True, help="List the files without writing them.")
 @trace_option
 def command(name: str, template: str | None, store: str | None, git: bool, yes: bool, dry_run: bool) -> None:
@@ -107,7 +107,7 @@ def _made(name: str, paths: list[str], template: str, store: str, *, repository:
             f"  {terminal.green('next')}",
             "",
             _noted({terminal.accent(step): about for step, about in steps.items()}),
-            *(["", terminal.dim("  Redis has to run: docker run -p 6379:6379 redis")] if store == "redis" else []),
+            *(["", terminal.dim("  Redis must run: docker run -p 6379:6379 redis")] if store == "redis" else []),
             "",
         ]
     )

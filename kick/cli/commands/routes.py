@@ -1,4 +1,4 @@
-"""`kick routes`: what an application answers to."""
+"""`kick routes`: the routes of an application."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 @click.command("routes")
 @target_argument
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
-@click.option("-v", "--verbose", is_flag=True, help="Print each route's chain, a step a line.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the middleware of each route, one on each line.")
 def command(target: str | None, as_json: bool, verbose: bool) -> None:
-    """List the routes of an application, with what runs around each.
+    """List the routes of an application, and the middleware of each.
 
     \b
     Examples:

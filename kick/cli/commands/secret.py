@@ -1,4 +1,4 @@
-"""`kick secret`: a secret to sign cookies with."""
+"""`kick secret`: a secret for signing cookies."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ SECRET: Final = "SESSION_SECRET"  # noqa: S105  # a name, and no secret
 
 @click.command("secret")
 @click.option("--env", "to_file", is_flag=True, help=f"Write it into {ENV_FILE} as {SECRET}.")
-@click.option("--rotate", is_flag=True, help=f"Put it before the one in {ENV_FILE}, which goes on being valid.")
+@click.option("--rotate", is_flag=True, help=f"Put it before the one in {ENV_FILE}, which stays valid.")
 @click.option(
-    "--keep", type=click.IntRange(0, 10), default=1, show_default=True, help="With --rotate: how many old ones stay."
+    "--keep",
+    type=click.IntRange(0, 10),
+    default=1,
+    show_default=True,
+    help="With --rotate: the number of old secrets to keep.",
 )
 @trace_option
 def command(to_file: bool, rotate: bool, keep: int) -> None:
-    """Draw a secret to sign cookies with: 48 random bytes.
+    """Generate a secret for signing cookies: 48 random bytes.
 
-    --rotate makes SESSION_SECRET a list with commas in between: the new secret signs, and what the old one has signed
-    is valid until the next rotation. The application splits the list where it reads it:
+    --rotate makes SESSION_SECRET a list with commas. The new secret signs, and cookies signed with the old one are
+    valid until the next rotation. The application must split the list:
     session(secret=os.environ["SESSION_SECRET"].split(",")).
 
     \b
@@ -43,9 +47,11 @@ def command(to_file: bool, rotate: bool, keep: int) -> None:
     elif not to_file:
         terminal.say(secret)
     elif write_variable(Path(ENV_FILE), SECRET, secret):
-        terminal.say(f"  {SECRET} in {ENV_FILE} is a new one. {terminal.dim('Sessions signed with the old one end.')}")
+        terminal.say(
+            f"  {SECRET} in {ENV_FILE} is a new one. {terminal.dim('Sessions with a cookie of the old secret end.')}"
+        )
     else:
-        terminal.say(f"  {SECRET} is in {ENV_FILE} now. {terminal.dim('Keep that file out of git.')}")
+        terminal.say(f"  {SECRET} is in {ENV_FILE} now. {terminal.dim('Do not add this file to git.')}")
 
 
 def _rotate(path: Path, secret: str, keep: int) -> None:
@@ -54,14 +60,14 @@ def _rotate(path: Path, secret: str, keep: int) -> None:
         raise KickError(
             "secret-none",
             cause=f"There is no {SECRET} in {ENV_FILE} that another could take over from.",
-            fix="Draw the first one: `kick secret --env`.",
+            fix="Generate the first one: `kick secret --env`.",
         )
     old = before.split(",")
     strong = [each for each in old if len(each.encode()) >= MIN_SECRET_BYTES]
     if len(strong) < len(old):
-        terminal.warn(f"secrets of less than {MIN_SECRET_BYTES} bytes are not kept: what they signed ends")
+        terminal.warn(f"secrets of less than {MIN_SECRET_BYTES} bytes are removed: their cookies are no longer valid")
     kept = strong[:keep]
     write_variable(path, SECRET, ",".join([secret, *kept]))
     also = f"{len(kept)} old one{'s' * (len(kept) != 1)} still verif{'ies' if len(kept) == 1 else 'y'}"
     terminal.say(f"  {SECRET} in {ENV_FILE} begins with a new one; {also if kept else 'no old one is left'}.")
-    terminal.say(f"  {terminal.green('next')}  start the application anew, on every machine that serves it")
+    terminal.say(f"  {terminal.green('next')}  restart the application on every machine that serves it")

@@ -35,7 +35,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 def no_store() -> KickError:
-    """No store was named, and there is none to be found."""
+    """Return the error of a command without a store."""
     return KickError(
         "session-store-missing",
         cause=f"No store was named, {STORE} is not set, in .env neither, and there is no application here.",
@@ -58,9 +58,9 @@ def _store_option(command: Decorated) -> Decorated:
 
 @click.group("sessions")
 def command() -> None:
-    """See whose sessions there are, end them, and free what has expired.
+    """List sessions of a user, end them, and delete expired ones.
 
-    The store is the one that --store names, or SESSION_STORE, or that of the application in this folder.
+    The store is that of --store, or SESSION_STORE, or that of the application in this folder.
 
     \b
     Examples:
@@ -75,7 +75,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 @_store_option
 def list_sessions(principal: str, as_json: bool, url: str | None) -> None:
-    """List the sessions of PRINCIPAL, the one seen last first. Times are those of this machine's time zone.
+    """List the sessions of PRINCIPAL, the last used first. Times are in the time zone of this machine.
 
     \b
     Examples:
@@ -102,7 +102,7 @@ def list_sessions(principal: str, as_json: bool, url: str | None) -> None:
 @_store_option
 @click.pass_context
 def revoke(ctx: click.Context, principal: str, yes: bool, url: str | None) -> None:
-    """End all sessions of PRINCIPAL, at once and on every device. In a terminal it asks before.
+    """End all sessions of PRINCIPAL immediately, on every device. In a terminal it asks for confirmation.
 
     \b
     Examples:
@@ -120,7 +120,7 @@ def revoke(ctx: click.Context, principal: str, yes: bool, url: str | None) -> No
 @command.command("purge")
 @_store_option
 def purge(url: str | None) -> None:
-    """Free what has expired. Nothing that can be seen changes; stores do it by themselves, a bit at a time.
+    """Delete expired sessions. Stores also do this by themselves, a few at a time.
 
     \b
     Examples:
@@ -147,7 +147,7 @@ def find_store(url: str | None, folder: Path) -> Found:
             "session-store-in-process",
             cause=f"{found.name} keeps sessions in the memory of the process that serves; "
             "no other process can see them.",
-            fix='Take a store that processes share, `session(store="sqlite:///sessions.db")` or '
+            fix='Use a store that processes share, `session(store="sqlite:///sessions.db")` or '
             '`session(store="redis://localhost:6379/0")`.',
         )
     _check_file(found.store)
@@ -173,7 +173,7 @@ def _from_url(url: str) -> Found:
     if f"{scheme_of(url)}://" not in SCHEMES:
         raise KickError(
             "session-store-url",
-            cause=f"{shown_url(url)!r} is no store that kick knows. URLs begin with: {', '.join(SCHEMES)}.",
+            cause=f"{shown_url(url)!r} is not a store that kick knows. URLs begin with: {', '.join(SCHEMES)}.",
             fix=f"For example `{EXAMPLE}` or `--store redis://localhost:6379/0`.",
         )
     return Found(open_store(url, timeout=TIMEOUT), shown_url(url))
@@ -223,7 +223,7 @@ def _ask(found: Found, question: Callable[[AtomicStore], Awaitable[Answer]]) -> 
         raise KickError(
             "session-store-failed",
             cause=f"{found.name} cannot be used: {str(error) or type(error).__name__}",
-            fix="See that it runs, that it can be reached from here, and that the address is right.",
+            fix="Check that it runs and can be reached from here, and that the address is right.",
         ) from error
 
 

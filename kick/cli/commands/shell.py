@@ -1,4 +1,4 @@
-"""`kick shell`: Python with the application in it, and `await` at the prompt."""
+"""`kick shell`: a Python prompt with the application, and with `await`."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ _LENGTH: Final = 1000
 @click.option("-c", "--command", "source", help="Run this, and end.")
 @click.pass_context
 def command(ctx: click.Context, target: str | None, source: str | None) -> None:
-    """Open a prompt of Python with the application started, and a scope as a request has one.
+    """Start the application, and open a Python prompt with a scope like that of a request.
 
-    `app` is the application, `scope` the scope, and `await get(Service)` what is provided for a type. `await` works at
-    the prompt; what runs in the background goes on meanwhile. Lines are kept for the next time.
-    What comes through a pipe is run as a script.
+    `app` is the application, `scope` the scope, and `await get(Service)` resolves a type. `await` works at the prompt,
+    and background tasks continue to run. The history is kept for the next time.
+    Input from a pipe is run as a script.
 
     \b
     Examples:

@@ -50,46 +50,46 @@ def _seconds(name: str, default: int, about: str, *, least: int = 0, most: int =
     default=1,
     show_default=True,
     envvar="WEB_CONCURRENCY",
-    help="How many processes serve. [env: WEB_CONCURRENCY]",
+    help="The number of processes that serve. [env: WEB_CONCURRENCY]",
 )
-@click.option("--force", is_flag=True, help="Serve although the set-up is weak, and say what is.")
+@click.option("--force", is_flag=True, help="Serve in spite of a weak set-up, and print warnings.")
 @click.option(
     "--trusted-proxies",
     envvar=PROXIES_VARIABLE,
-    help="Whose word on the client, scheme and host is believed, where the application does not say it: how many "
-    f"proxies there are, or their networks with commas between them. [env: {PROXIES_VARIABLE}]",
+    help="The proxies whose headers are trusted, unless the application names them: the number of "
+    f"proxies, or their networks, separated by commas. [env: {PROXIES_VARIABLE}]",
 )
 @click.option(
     "--uds",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Listen on a Unix socket in place of a port. It is removed at the end.",
+    help="Listen on a Unix socket instead of a port. It is removed at the end.",
 )
 @click.option(
     "--ssl-certfile",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The certificate with its chain, in PEM, to speak TLS.",
+    help="The certificate with its chain for TLS, in PEM.",
 )
 @click.option(
     "--ssl-keyfile",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The key of the certificate, in PEM, if it is in a file of its own.",
+    help="The key of the certificate in PEM, if it is in a separate file.",
 )
 @_seconds(
     "--keep-alive",
     75,
-    "How long a connection stays open without a request: longer than the load balancer keeps it.",
+    "The time for which an idle connection stays open; longer than the timeout of the load balancer.",
     least=1,
     most=86_400,
 )
-@_seconds("--head-timeout", 30, "How long a client may take to send the head of a request.", least=1)
-@_seconds("--body-timeout", 60, "How long a client may pause in the body of a request.", least=1)
+@_seconds("--head-timeout", 30, "The longest time for the head of a request to arrive.", least=1)
+@_seconds("--body-timeout", 60, "The longest time between two pieces of a request body.", least=1)
 @click.option(
     "--websocket-compression",
     is_flag=True,
-    help="Let clients compress the messages of WebSockets (permessage-deflate). A small one may become a large one.",
+    help="Allow compressed WebSocket messages (permessage-deflate). A small message can become a large one.",
 )
 @click.option(
     "--root-path",
@@ -97,16 +97,18 @@ def _seconds(name: str, default: int, about: str, *, least: int = 0, most: int =
     default="",
     callback=_root_path,
     envvar="KICK_ROOT_PATH",
-    help="The path below which a proxy has the application, if the proxy takes it away and does not say it. "
+    help="The path of the application at the proxy, if the proxy removes it and sends no header with it. "
     "[env: KICK_ROOT_PATH]",
 )
-@_seconds("--graceful-timeout", 30, "How long requests in flight may take when the server ends.")
-@_seconds("--drain", 0, "How long to go on listening when the server is to end; /health/ready answers 503 meanwhile.")
+@_seconds("--graceful-timeout", 30, "The longest time for running requests to finish when the server stops.")
+@_seconds(
+    "--drain", 0, "The time in which the server still accepts requests before it stops; /health/ready is a 503 then."
+)
 @click.option(
     "--access-log",
     type=click.Choice(["text", "json", "off"]),
     envvar=VARIABLE,
-    help=f"How the line for each request is written; text, where the application says nothing else. [env: {VARIABLE}]",
+    help=f"The format of the line for each request; text, unless the application sets another one. [env: {VARIABLE}]",
 )
 @click.pass_context
 def command(
@@ -131,9 +133,9 @@ def command(
 ) -> None:
     """Serve an application in production.
 
-    KICK_ENV is production, unless it is set. A mistake in the set-up, such as a weak secret, stops the start, and so
-    does what `kick doctor` calls an error of the configuration.
-    SIGTERM and Ctrl-C end it when the requests in flight have been answered.
+    KICK_ENV is production, unless it is set. A mistake in the set-up, such as a weak secret, stops the start. So do
+    the configuration errors of `kick doctor`.
+    After SIGTERM or Ctrl-C it finishes the running requests and ends.
 
     \b
     Examples:
@@ -164,7 +166,7 @@ def command(
         **tls_options(ssl_certfile, ssl_keyfile),
     }
     if uds is not None and any(ctx.get_parameter_source(name) is not _DEFAULT for name in ("host", "port")):
-        raise click.UsageError("--uds takes the place of --host and --port.", ctx)
+        raise click.UsageError("--uds cannot be used together with --host and --port.", ctx)
     _say({PROXIES_VARIABLE: trusted_proxies, VARIABLE: access_log})
     app = _load(found, folder)
     _refuse_weaknesses(app, workers, force=force)

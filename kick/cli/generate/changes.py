@@ -1,4 +1,4 @@
-"""Files to be written and edited: all of them, or none."""
+"""Files that are written and edited, all or none."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Changes(NamedTuple):
     edits: tuple[Edit, ...] = ()
 
     def check(self) -> None:
-        """Raise `generate-file` where something would be overwritten, or a module and a package would have one name."""
+        """Raise `generate-file` if a file would be overwritten, or a module and a package would have one name."""
         taken = [path for path in self.new if path.exists() or path.is_symlink()]
         for path in self.new:
             for rival in (path.with_suffix(""), path.parent.with_suffix(".py")):
@@ -43,12 +43,12 @@ class Changes(NamedTuple):
             paths = [self._name(path) for path in taken]
             raise KickError(
                 "generate-file",
-                cause=f"Nothing was written, because this is there already: {', '.join(paths)}.",
-                fix=f"Take another name, or move it away: `mv {paths[0]} {paths[0]}.old`.",
+                cause=f"Nothing was written, because this exists already: {', '.join(paths)}.",
+                fix=f"Use another name, or move it away: `mv {paths[0]} {paths[0]}.old`.",
             )
 
     def write(self) -> None:
-        """Carry all of it out. Whatever goes wrong, everything is as it was before."""
+        """Make all changes. If an error occurs, undo them."""
         self.check()
         made: list[Path] = []
         edited: list[Edit] = []
@@ -102,7 +102,7 @@ def _make_folders(folder: Path) -> list[Path]:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Put other content into a file, at no time half of it; who may read it stays as it was, and a link stays one."""
+    """Replace the content of a file atomically. Its permissions do not change, and a link stays a link."""
     path = path.resolve()
     replace_file(path, content, mode=stat.S_IMODE(path.stat().st_mode))
 

@@ -1,4 +1,4 @@
-"""Errors of `kick generate`: one function for each mistake."""
+"""Errors of `kick generate` that several places report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def bad_name(kind: str, name: str, problem: str) -> KickError:
     return KickError(
         "generate-name",
         cause=f"A {kind} cannot be named {name!r}: {problem}.",
-        fix="Take letters, digits, and single hyphens or underscores, a letter first: "
+        fix="Use letters, digits, and single hyphens or underscores, and begin with a letter: "
         f"`kick generate {kind} {example}`.",
     )
 
@@ -32,7 +32,7 @@ def bad_field(field: str, problem: str) -> KickError:
 
 
 def missing_module_list(problem: str, line: str, entry: str, wanted: str) -> KickError:
-    """No list that can be edited by a program; `line` and `entry` are what would have been added."""
+    """Return the error of a missing list that kick can edit; `line` and `entry` are what it would have added."""
     return KickError(
         "generate-list",
         cause=f"Nothing was written, because {problem}.",

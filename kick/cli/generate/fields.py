@@ -83,9 +83,9 @@ def parse_field(text: str) -> Field:
     if len(name) > LONGEST:
         raise bad_field(text, f"its name is longer than {LONGEST} characters")
     if keyword.iskeyword(name):
-        raise bad_field(text, f"{name} is a word of the Python language")
+        raise bad_field(text, f"{name} is a keyword of Python")
     if name in _RESERVED:
-        raise bad_field(text, f"{name} is what the resource itself has" if name == "id" else f"{name} is taken")
+        raise bad_field(text, f"{name} is a field that each resource has" if name == "id" else f"{name} is taken")
     if name in _HIDING:
         raise bad_field(text, f"a field named {name} would hide the type")
     match = _TYPE.fullmatch(type_name)
@@ -98,12 +98,12 @@ def parse_field(text: str) -> Field:
 def parse_fields(texts: Sequence[str]) -> list[Field]:
     """Parse the fields of a resource. Raises `KickError`: `generate-field` for none, and for two with one name."""
     if not texts:
-        raise bad_field("", "a resource has one field at least")
+        raise bad_field("", "a resource needs at least one field")
     fields = [parse_field(text) for text in texts]
     seen: set[str] = set()
     for field, text in zip(fields, texts, strict=True):
         if field.name in seen:
-            raise bad_field(text, "there are two of that name")
+            raise bad_field(text, "two fields have this name")
         seen.add(field.name)
     return fields
 

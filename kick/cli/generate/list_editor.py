@@ -1,6 +1,6 @@
-"""Adding an entry to a list in a Python file, and the import that it takes; all else stays as it was written.
+"""Adds an entry to a list in a Python file, with its import. The rest of the file does not change.
 
-The one place that knows LibCST, which comes with the extra `generate`.
+Only this module uses LibCST, which the extra `generate` installs.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _parsed(source: bytes, path: str) -> cst.Module:
         raise KickError(
             "generate-syntax",
             cause=f"{path} is to be edited, and cannot be read: {said.splitlines()[0]}.",
-            fix="Mend the file; `kick routes` shows what is wrong with it. Then run the command once more.",
+            fix="Fix the file; `kick routes` shows the error. Then run the command again.",
         ) from None
 
 

@@ -68,7 +68,7 @@ def parse_name(kind: str, text: str, *, top_level: bool, longest: int = LONGEST)
     snake = _WORDS.sub("_", _HUMP.sub("_", text)).lower()
     problem = name_problem(text, snake, longest=longest, top_level=top_level)
     if problem is None and keyword.iskeyword(Name(snake).title):
-        problem = f"{Name(snake).title} is a word of the Python language"
+        problem = f"{Name(snake).title} is a keyword of Python"
     if problem is not None:
         raise bad_name(kind, text, problem)
     return Name(snake)

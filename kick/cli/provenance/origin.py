@@ -58,7 +58,7 @@ def provenance(distribution: metadata.Distribution | None = None) -> Provenance:
         except metadata.PackageNotFoundError:
             raise KickError(
                 "kick-not-installed",
-                cause=f"kick runs from {PACKAGE.parent}, and is not installed: a new project could not get the same.",
+                cause=f"kick runs from {PACKAGE.parent} and is not installed, so a new project could not install it.",
                 fix="Install it in a virtual environment: "
                 f"`pip install --editable {shlex.quote(str(PACKAGE.parent))}`.",
             ) from None

@@ -23,11 +23,14 @@ Of Starlette and python-multipart nothing is used that is private.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any, Final, cast
 
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from kick.cli.server.write_coalescing import Cork, Turn
+
+_LENGTHS: Final = {b"content-length", b"transfer-encoding"}
 
 
 def http_protocol() -> type[asyncio.Protocol]:
@@ -35,6 +38,25 @@ def http_protocol() -> type[asyncio.Protocol]:
     counting = _counting(AutoHTTPProtocol)
     protocol: type[asyncio.Protocol] = _corked(counting) if _loop_writes_at_once() else counting
     return protocol
+
+
+def with_one_length(app: ASGIApp) -> ASGIApp:
+    """Return an application that refuses requests with both `Content-Length` and `Transfer-Encoding`.
+
+    A proxy in front may go by the other one of the two, and then take a part of the body for the next request (request
+    smuggling; RFC 9112, section 6.1). httptools refuses them itself, h11 does not.
+    """
+    if AutoHTTPProtocol.__module__ != "uvicorn.protocols.http.h11_impl":
+        return app
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and {name for name, _ in scope["headers"]} >= _LENGTHS:
+            await send({"type": "http.response.start", "status": 400, "headers": [(b"connection", b"close")]})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await app(scope, receive, send)
+
+    return serve
 
 
 def _counting(base: Any) -> Any:

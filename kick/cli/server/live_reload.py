@@ -1,7 +1,7 @@
-"""The browser's side of `kick dev`: pages that load themselves anew after a save, and the page for a mistake.
+"""`kick dev --live`: pages that reload themselves after a save, and the page for a mistake.
 
 A page asks for `/__kick__/live`, a stream of events that begins with the number of the process. When the process ends,
-the stream does; the browser connects again, finds another number, and loads the page anew.
+the stream does; the browser connects again, finds another number, and reloads the page.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ _PAGE: Final = """\
 <main>
 <h1>{title}</h1>
 <pre>{report}</pre>
-<p>The next save loads this page anew.</p>
+<p>This page reloads after the next save.</p>
 </main>
 """
 
 
 class LiveReload:
-    """An application whose HTML pages load themselves anew when another process answers.
+    """An application whose HTML pages reload themselves when another process has started.
 
     The script is put at the end of what is `text/html`, is not encoded, and is a whole answer to a GET. It is a file of
     the same origin, which a `Content-Security-Policy` of `script-src 'self'; connect-src 'self'` allows.

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from kick.cli.terminal import colorful, dim, green, method, red, yellow
+from kick.http.log_text import indented
 
 _LEVELS: Final = {"WARNING": yellow, "ERROR": red, "CRITICAL": red}
 _PADDED_METHOD: Final = 7
@@ -50,16 +51,18 @@ class RecordFormatter(logging.Formatter):
         """Format a traceback: complete in production, only the user's code in development."""
         error = ei[1]
         if self._dated or error is None:
-            return super().formatException(ei)
+            return _MARGIN + indented(super().formatException(ei), _MARGIN)
         from kick.http.debug.traceback import readable_trace
 
-        first, *rest = [line.encode("utf-8", "replace").decode() for line in readable_trace(error)]
+        lines = [indented(line, _MARGIN).encode("utf-8", "replace").decode() for line in readable_trace(error)]
+        first, *rest = lines
         return "\n".join([f"{_MARGIN}{red(first) if self._paint else first}", *(f"{_MARGIN}{line}" for line in rest)])
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Format a record without its traceback."""
         level = record.levelname.lower()
-        parts = [_time_of(record, self._dated), f"{level:<7}", record.name, record.message]
+        message = indented(record.message, _MARGIN)
+        parts = [_time_of(record, self._dated), f"{level:<7}", record.name, message]
         if self._paint:
             parts[0] = dim(parts[0])
             parts[1] = _LEVELS.get(record.levelname, dim)(parts[1])

@@ -58,6 +58,6 @@ def _remove_stale(path: Path) -> None:
         else:
             raise KickError(
                 "unix-socket-taken",
-                cause=f"Something listens on the Unix socket {path} already.",
-                fix=f"End it, or take another name: `kick start --uds {shlex.quote(f'{path}.2')}`.",
+                cause=f"Another server listens on the Unix socket {path}.",
+                fix=f"Stop it, or use another name: `kick start --uds {shlex.quote(f'{path}.2')}`.",
             )

@@ -16,14 +16,17 @@ from starlette.responses import FileResponse
 
 from kick.concurrency import Threads
 from kick.di import Container, Lifetime, Scope
+from kick.di.naming import type_name
 from kick.http.context.context import RequestContext
 from kick.http.context.responses import NOT_BUILT
+from kick.http.errors import closed_in_stream
 from kick.http.handlers.extractors import Getter
 from kick.http.handlers.plan import Argument, CallPlan, Source
 from kick.http.handlers.response_types import InvalidResponse, Writer, writer_of
 from kick.http.middleware import Endpoint
 from kick.http.request.body import WITHOUT_BODY
 from kick.http.response.base import JSON, ReadyResponse, Response, empty_response, head_of, own_copy
+from kick.http.response.streaming import variables_of
 from kick.http.validation.encoding import JSONEncoder, unencodable
 
 Respond = Callable[[RequestContext[Any], Any], Response]
@@ -187,6 +190,7 @@ def _with_scope(
                 arguments[name] = await resolve(scope) if awaits else resolve(scope)
             if reads:
                 await ctx.read()
+            own = arguments.get(_SELF)
             response = await run(ctx, arguments)
         except BaseException as error:
             ctx.resources = None  # a reference in a circle would wait for the garbage collector
@@ -197,6 +201,8 @@ def _with_scope(
             await end_scope(scope.aclose(), ctx)
             return response
         try:
+            if scope.brief is not None:
+                _check_stream(response, own, scope, container, plan)
             await end_scope(scope.end_handler(), ctx)
         except BaseException as error:
             ctx.resources = None
@@ -214,6 +220,18 @@ def _is_plain(response: Response) -> bool:
         return True
     # One of Starlette's own classes with a body, such as a rendered template; its streams have none.
     return type(response).__call__.__module__.startswith("starlette.") and hasattr(response, "body")
+
+
+def _check_stream(response: Response, own: object, scope: Scope, container: Container, plan: CallPlan) -> None:
+    """Raise `KickError`: `stream-resource` for a stream that uses what is closed before it begins.
+
+    Its controller, `own`, is left out: it may be used for what lives longer.
+    """
+    chunks = getattr(response, "chunks", None) or getattr(response, "body_iterator", None)
+    used = [each for each in variables_of(chunks) if each is not own]
+    key = container.resource_among(scope, used, brief=True)
+    if key is not None:
+        raise closed_in_stream(type_name(key), plan.place)
 
 
 async def end_scope(ending: Awaitable[None], ctx: RequestContext[Any]) -> None:

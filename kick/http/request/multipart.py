@@ -23,6 +23,7 @@ from starlette.types import Scope
 
 from kick.errors import missing_extra
 from kick.exceptions import BadRequest, PayloadTooLarge, UnsupportedMediaType
+from kick.http.log_text import shown
 from kick.http.request.body import MOST_FORM_FIELDS, accepted, closing, is_json, media_type_of, reads_multipart
 from kick.http.request.upload_limits import MOST_FILES, UploadLimits
 from kick.http.uploads import File, UploadFile
@@ -52,7 +53,7 @@ async def parse_multipart(
     its temporary files are closed.
     """
     if not reads_multipart():
-        logger.error("%s %s: %s %s", scope["method"], scope["path"], _NO_MULTIPART.cause, _NO_MULTIPART.fix)
+        logger.error("%s %s: %s %s", scope["method"], shown(scope["path"]), _NO_MULTIPART.cause, _NO_MULTIPART.fix)
         raise UnsupportedMediaType(
             f"This server does not read multipart forms; send one of {accepted()}.", headers={"accept": accepted()}
         )

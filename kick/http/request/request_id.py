@@ -15,7 +15,7 @@ _LONGEST_ID: Final = 128
 
 
 def draw_request_id() -> str:
-    """Return a new name for a request: 32 hexadecimal digits that nobody can guess.
+    """Generate a request id: 32 hexadecimal digits that cannot be guessed.
 
     >>> len(draw_request_id()), draw_request_id() == draw_request_id()
     (32, False)
@@ -29,7 +29,7 @@ def draw_request_id() -> str:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_drawn.clear)  # two processes must not draw the same
+    os.register_at_fork(after_in_child=_drawn.clear)  # two processes must not use the same ones
 
 
 def usable_id(text: str) -> bool:

@@ -17,7 +17,7 @@ def sent_path(scope: Scope) -> str:
     >>> sent_path({"path": "/a/b", "raw_path": b"/a%2fb"}), sent_path({"path": "/a b%"})
     ('/a%2fb', '/a%20b%25')
 
-    A server that does not tell how the path was sent has it encoded anew.
+    If the server does not keep the original path, the path is encoded again.
     """
     raw_path: bytes | None = scope.get("raw_path")
     if raw_path is None:

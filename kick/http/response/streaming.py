@@ -173,6 +173,18 @@ def _rest_of(begun: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any,
     yield from begun
 
 
+def variables_of(chunks: Any) -> list[Any]:
+    """Return the variables that a generator uses, which has not begun; nothing for other iterables.
+
+    >>> def numbers(start: int):
+    ...     yield start
+    >>> variables_of(numbers(7)), variables_of([7])
+    ([7], [])
+    """
+    frame = getattr(chunks, "ag_frame", None) or getattr(chunks, "gi_frame", None)
+    return [] if frame is None else list(frame.f_locals.values())
+
+
 async def close(chunks: AsyncIterable[Any]) -> None:
     """Close a generator. Its `finally` is awaited, in a cancelled task too."""
     aclose = getattr(chunks, "aclose", None)

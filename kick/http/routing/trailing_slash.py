@@ -26,15 +26,6 @@ _PATH: Final = "/%:@!$&'()*+,;="
 _QUERY: Final = _PATH + "?[]"
 
 
-def bad_trailing_slash(given: object) -> KickError:
-    """Return the error of an invalid `trailing_slash=`."""
-    return KickError(
-        "trailing-slash",
-        cause=f"bootstrap(trailing_slash={given!r}): there are 'strict', 'redirect' and 'ignore'.",
-        fix='Write one of them: `trailing_slash="redirect"`.',
-    )
-
-
 class Strict:
     """Finds the route of a request. A slash at the end makes a different path.
 
@@ -100,12 +91,14 @@ def finder(router: Router, slash: TrailingSlash) -> Strict:
 
 
 def slash_problem(given: object) -> KickError | None:
-    """Return the mistake in the option.
-
-    >>> slash_problem("redirect"), slash_problem(True).fix
-    (None, 'Write one of them: `trailing_slash="redirect"`.')
-    """
-    return None if given in get_args(TrailingSlash) else bad_trailing_slash(given)
+    """Return the error of `trailing_slash=`, or `None` if it is valid."""
+    if given in get_args(TrailingSlash):
+        return None
+    return KickError(
+        "trailing-slash",
+        cause=f"bootstrap(trailing_slash={given!r}): there are 'strict', 'redirect' and 'ignore'.",
+        fix='Write one of them: `trailing_slash="redirect"`.',
+    )
 
 
 def location_without_slash(scope: Scope) -> bytes:

@@ -185,7 +185,8 @@ def _standard(value: Any) -> Any:
         return list(value)
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
-        plain_value = value.tolist()
+        array: Any = value
+        plain_value = array.tolist()
         if type(plain_value) is not type(value):
             return plain_value
     raise _no_json_form(value)

@@ -210,10 +210,11 @@ def _best_way(steps: tuple[object, ...], value: Any, given: Any) -> tuple[object
 
 
 def _next_ways(way: _Way, step: object) -> Iterator[_Way]:
-    value = way.value
+    value: Any = way.value
     is_there = isinstance(value, Mapping) and step in value
     if is_there or (isinstance(value, list | tuple) and isinstance(step, int) and step < len(value)):
-        yield _Way((*way.steps, step), value[step])
+        key: Any = step
+        yield _Way((*way.steps, key), value[key])
     if not is_there or isinstance(step, str):
         yield way._replace(took_last=False)
 

@@ -167,7 +167,7 @@ class _Hints:
     def __getitem__(self, name: str) -> Any:
         hint = self._hints.get(name, Any)
         if isinstance(hint, Unresolved):
-            raise NameError(f"{hint.text}: {hint.reason}", name=hint.text)
+            raise NameError(hint.reason.removeprefix("NameError: "), name=hint.missing or hint.text)
         base = next((each for each in self._cls.__mro__ if name in annotations_of(each)), None)
         return filled(filled(hint, self._bases.get(base, NO_TYPES)), self._own)
 

@@ -1,4 +1,4 @@
-"""Mistakes in the handlers of WebSockets, found when the application is put together."""
+"""Set-up errors of WebSocket handlers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def missing_socket(place: str) -> KickError:
 
 
 def sync_socket_handler(place: str, name: str) -> KickError:
-    """Return the error for a handler of a WebSocket that is no coroutine function."""
+    """Return the error for a handler of a WebSocket that is not a coroutine function."""
     return KickError(
         "socket-sync",
         cause=f"{place} handles a WebSocket, but it is no coroutine function, so it could await no message.",
@@ -33,7 +33,7 @@ def socket_in_http_handler(name: str, method: str, place: str) -> KickError:
 
 
 def body_with_socket(place: str, type_name: str) -> KickError:
-    """`body:` on a handler of a WebSocket."""
+    """Return the error for `body:` on a handler of a WebSocket."""
     return KickError(
         "socket-body",
         cause=f"{place} takes a body, but a WebSocket has messages in place of one.",
@@ -42,7 +42,7 @@ def body_with_socket(place: str, type_name: str) -> KickError:
 
 
 def duplicate_socket(path: str, first: str, second: str) -> KickError:
-    """Two handlers for the WebSocket at one path."""
+    """Return the error for two WebSocket handlers with one path."""
     return KickError(
         "socket-duplicate",
         cause=f"The WebSocket {path} has two handlers: {first} and {second}.",
@@ -51,7 +51,7 @@ def duplicate_socket(path: str, first: str, second: str) -> KickError:
 
 
 def bad_message_type(type_name: str, place: str, reason: str) -> KickError:
-    """Return the error for a type that no message can be validated as."""
+    """Return the error for a type to which messages cannot be converted."""
     return KickError(
         "socket-type",
         cause=f"{place} receives {type_name}, which cannot be read from a message: {reason}",
@@ -70,7 +70,7 @@ def bad_origin(given: object, place: str, *, suggestion: str = "https://app.exam
 
 
 def bad_socket_option(name: str, given: object, place: str, *, expected: str, example: str) -> KickError:
-    """Return the error for an option of `@WebSocket` whose value makes no sense."""
+    """Return the error for an invalid option of `@WebSocket`."""
     return KickError(
         "socket-option", cause=f"{name}={given!r} of {place}: expected {expected}.", fix=f"For example `{example}`."
     )

@@ -1,8 +1,8 @@
 """One WebSocket from the handshake to the end.
 
-The handshake is a GET request (RFC 6455, section 4.1), and goes through the same middleware as others do. The handler
-runs beside it: what it raises before it accepts goes out through the middleware, and when it accepts, the middleware
-sees a response with the status 101, whose headers, the session's cookie among them, are sent with it.
+The handshake is a GET request (RFC 6455, section 4.1), and passes through the same middleware as other requests. The
+handler runs in a separate task. An exception before it accepts passes through the middleware. When it accepts, the
+middleware gets a response with the status 101. The headers of this response, including the session cookie, are sent.
 
     App           middleware        handler
      │── request ───▶│                            (a task of its own, from here on)
@@ -26,6 +26,7 @@ from starlette.types import Message, Receive, Scope, Send
 from kick.exceptions import Forbidden, HTTPError
 from kick.http.context.context import RequestContext
 from kick.http.context.request import HANDSHAKE
+from kick.http.log_text import one_line
 from kick.http.middleware import Endpoint
 from kick.http.pipeline import answer_error, finished, settled
 from kick.http.response.base import Response, empty_response, header_line
@@ -51,13 +52,13 @@ Handle = Callable[[RequestContext[Any], Socket[Any, Any]], Awaitable[None]]
 """A handler with its arguments."""
 
 _OF_THE_SERVER: Final = (b"connection", b"content-length", b"content-type", b"transfer-encoding", b"upgrade")
-"""Headers that are not the application's to send with a 101."""
+"""Headers that an application must not send with a 101."""
 
 
 class Handshake:
-    """A WebSocket that a client wants to open: `serve()` lives as long as the connection.
+    """The handshake of a WebSocket, and its connection. `serve()` runs as long as the connection.
 
-    `scope` is the handshake as the request that it is; the contexts are made of it.
+    `scope` is the scope of the handshake as a request, for the contexts.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +80,7 @@ class Handshake:
         self.before_accept: Callable[[], Awaitable[None]] | None = None
 
     async def serve(self, ctx: RequestContext[Any], endpoint: Endpoint, shutdown: Shutdown) -> None:
-        """Take the request to the end of its chain, answer it, and wait for the end of the connection."""
+        """Pass the request through its chain, respond to it, and wait for the end of the connection."""
         message = await self.receive()
         if message["type"] != "websocket.connect":
             return
@@ -93,14 +94,14 @@ class Handshake:
                 else:
                     await refuse(response, self.scope, self.send)
             except OSError:
-                self._is_open = False  # the client did not wait
+                self._is_open = False  # the client has disconnected
             finally:
                 if not self._is_open and self._socket is not None:
                     self._socket.end(ABNORMAL, "The handshake failed.")
                 self._answered.set()
 
     async def begin(self, ctx: RequestContext[Any], handle: Handle, frames: Frames, info: SocketInfo) -> Response:
-        """Start the handler, and wait until it accepts. Raises what it raises before."""
+        """Start the handler, and wait until it accepts. Raises its exception if it fails before."""
         if self._tasks is None or self._socket is not None:
             raise RuntimeError("the handler of a WebSocket runs once: middleware called call_next() a second time")
         self._socket = Socket(ctx, self, frames, info)
@@ -112,10 +113,10 @@ class Handshake:
         ctx.response = self._accepted
         return self._accepted
 
-    # What the socket asks for
+    # Called by the socket
 
     async def accept(self, subprotocol: str | None, headers: Mapping[str, str]) -> None:
-        """Let the chain go on, with a 101, and wait until it is sent. Raises what the clean-ups before it raise."""
+        """Continue the chain with a 101, and wait until it is sent. Raises exceptions of the clean-ups before it."""
         if self.before_accept is not None and not self._decided.is_set():
             end_handler, self.before_accept = self.before_accept, None
             await end_handler()
@@ -128,16 +129,16 @@ class Handshake:
         await self._answered.wait()
 
     def refuse(self, reason: str) -> None:
-        """Let the chain go on, with a 403."""
+        """Continue the chain with a 403."""
         self._refuse(Forbidden(reason or None))
 
     # The two sides
 
     async def _live(self, ctx: RequestContext[Any], handle: Handle, socket: Socket[Any, Any]) -> None:
-        """Run the handler to its end, and close the connection as it says."""
+        """Run the handler to its end, and close the connection."""
         try:
             await handle(ctx, socket)
-        except Exception as raised:  # noqa: BLE001  # whatever it is, it ends the connection
+        except Exception as raised:  # noqa: BLE001  # any exception ends the connection
             error = _told_by(raised, socket)
             if not self._decided.is_set():
                 self._refuse(error or raised)
@@ -191,9 +192,9 @@ class Handshake:
 
 
 async def refuse(response: Response, scope: Scope, send: Send) -> None:
-    """Answer a handshake as any request, where the server can do that; else it says 403 by itself.
+    """Send a response to a handshake, if the server supports this. Otherwise the server responds with 403.
 
-    `scope` is that of the request that the handshake is.
+    `scope` is the scope of the handshake as a request.
     """
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
@@ -211,7 +212,7 @@ async def no_body() -> Message:
 
 
 def handshake_of(ctx: RequestContext[Any]) -> Handshake:
-    """Return the handshake that a context was made for."""
+    """Return the handshake of a context."""
     handshake: Handshake = ctx.scope[HANDSHAKE]
     return handshake
 
@@ -221,13 +222,13 @@ async def _answer(ctx: RequestContext[Any], endpoint: Endpoint) -> Response:
         response = await endpoint(ctx)
         if response is not ctx.response:
             response = settled(ctx, response)
-    except Exception as error:  # noqa: BLE001  # whatever it is becomes a response
+    except Exception as error:  # noqa: BLE001  # any exception becomes a response
         response = await answer_error(ctx, error)
     return response if ctx.added_headers is None else finished(ctx)
 
 
 def _told_by(raised: Exception, socket: Socket[Any, Any]) -> Exception | None:
-    """Return the exception of a handler, out of the group of a task group; `None` if its client has gone."""
+    """Return the exception of a handler, also from an exception group; `None` if the client has disconnected."""
     error: Exception | None = raised
     if socket.closed:
         error = None if isinstance(raised, SocketClosed) else raised
@@ -245,7 +246,7 @@ def _closing(error: Exception, ctx: RequestContext[Any]) -> tuple[int, str]:
             return error.code, error.reason
         case HTTPError():
             if error.status >= 500 and error.__cause__ is not None:
-                logger.error("WebSocket %r: %s: %r", ctx.path, error, error.__cause__)
+                logger.error("WebSocket %r: %s: %r", ctx.path, one_line(str(error)), error.__cause__)
             return _code_of(error.status), short_reason(error.detail or error.title)
         case HTTPException():
             return _code_of(error.status_code), short_reason(str(error.detail))

@@ -1,4 +1,4 @@
-"""Messages of a WebSocket: from a frame to a value of the type that a handler receives, and from a value to a frame."""
+"""Messages of a WebSocket: frames decoded to the type of the handler, and values encoded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kick.http.validation.encoding import Encode, encode_json
 from kick.http.validation.serialization import json_decoder
 
 MOST_REASON: Final = 123
-"""The bytes that the reason of a closing may have (RFC 6455, section 5.5)."""
+"""The most bytes of the reason in a close frame (RFC 6455, section 5.5)."""
 
 UNSUPPORTED_DATA: Final = 1003
 INVALID_DATA: Final = 1007
@@ -24,17 +24,18 @@ Frame = str | bytes
 
 
 class InvalidMessage(PicklableError):
-    """A message of the client that does not fit: what `Socket.receive()` raises for it.
+    """An invalid message of the client, raised by `Socket.receive()`.
 
-    A handler that does not catch it closes the connection, with `code` and `reason`.
+    If the handler does not catch it, the connection is closed with `code` and `reason`.
 
     | `code` | (RFC 6455, section 7.4.1) |
     |---|---|
-    | 1003 | bytes where text is expected, or text where bytes are; never where the type allows both |
-    | 1007 | no JSON, or JSON that does not fit the type |
+    | 1003 | bytes instead of text, or text instead of bytes, if the type allows only one of them |
+    | 1007 | invalid JSON, or JSON that does not fit the type |
     | 1009 | longer than `max_message` |
 
-    `errors` says where it does not fit: `[{"location": "/message/text", "message": "...", "code": "missing"}]`.
+    `errors` lists the errors and their locations: `[{"location": "/message/text", "message": "...", "code":
+    "missing"}]`.
 
     >>> print(InvalidMessage(1003, "Expected text"))
     1003: Expected text
@@ -65,7 +66,7 @@ class Frames(NamedTuple):
 def frames_of(incoming: Any, outgoing: Any, *, to_json: Encode = encode_json) -> Frames:
     """Return the codec for messages of these types: `str` and `bytes` as they are, all others as JSON.
 
-    In a union with `bytes`, messages of bytes are taken and sent as they are, and texts as the rest of the union says.
+    In a union with `bytes`, bytes are not changed, and texts have the type of the rest of the union.
 
     >>> frames_of(list[int], str).decode("[1, 2]"), frames_of(str, list[int]).encode([1, 2])
     ([1, 2], '[1,2]')
@@ -73,13 +74,13 @@ def frames_of(incoming: Any, outgoing: Any, *, to_json: Encode = encode_json) ->
     >>> both.decode("text"), both.decode(b"bytes"), both.encode([1]), both.encode(b"bytes")
     ('text', b'bytes', '[1]', b'bytes')
 
-    Raises `TypeError` when nothing can be validated as `incoming`.
+    Raises `TypeError` if messages cannot be converted to `incoming`.
     """
     return Frames(_decoder(incoming), _encoder(outgoing, to_json))
 
 
 def short_reason(text: str) -> str:
-    """Return a text as the reason of a closing: at most 123 bytes of UTF-8 (RFC 6455, section 5.5), no character cut.
+    """Return a text as a close reason: at most 123 bytes of UTF-8 (RFC 6455, section 5.5), with whole characters.
 
     >>> len(short_reason("ä" * 200).encode())
     123
@@ -91,7 +92,7 @@ def short_reason(text: str) -> str:
 
 
 def is_longer(frame: Frame, limit: int) -> bool:
-    """Return whether a message has more than so many bytes; text counts as UTF-8.
+    """Return true if a message has more than this number of bytes; text counts as UTF-8.
 
     >>> is_longer("ä", 1), is_longer("ä", 2)
     (True, False)
@@ -102,7 +103,7 @@ def is_longer(frame: Frame, limit: int) -> bool:
 
 
 def _without_bytes(kind: Any) -> Any:
-    """Return a union without its member `bytes`; `None` for a type that is no such union.
+    """Return a union without its member `bytes`; `None` for any other type.
 
     >>> _without_bytes(str | bytes), _without_bytes(str | None), _without_bytes(bytes)
     (<class 'str'>, None, None)
@@ -163,7 +164,7 @@ def _expecting(kind: type) -> Callable[[Frame], Frame]:
 
 
 def _invalid(error: HTTPError) -> InvalidMessage:
-    """Make the exception for an invalid message of the one for an invalid body."""
+    """Return the exception for an invalid message, made from that for an invalid body."""
     told: list[FieldError] = error.extensions["errors"]
     found = [
         FieldError(

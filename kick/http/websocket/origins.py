@@ -1,8 +1,7 @@
-"""Which pages may open a WebSocket.
+"""The origins whose pages may open a WebSocket.
 
-A browser lets the page of any site connect, and sends the cookies along: without a look at `Origin`, a foreign page
-would talk to the application as the user who is logged in. (RFC 6455, section 10.2; known as cross-site WebSocket
-hijacking.)
+A browser allows pages of any site to connect, and sends the cookies with the handshake. Without a check of `Origin`, a
+page of another site could act as the logged-in user (RFC 6455, section 10.2; cross-site WebSocket hijacking).
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ _begins: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s/?#@\\]+)").match
 
 
 def may_connect(headers: Iterable[tuple[bytes, bytes]], scheme: str, allowed: Collection[str]) -> bool:
-    """Return whether a handshake comes from the application's own pages, allowed ones, or no browser.
+    """Return true if a handshake comes from a page of the application, from an allowed origin, or from no browser.
 
-    `scheme` is that of the handshake, `http` or `https`. A proxy in front may have ended TLS: over `http` a page of
-    https is one of ours too.
+    `scheme` is that of the handshake, `http` or `https`. With `http`, a page with https is accepted too, because a
+    proxy may terminate TLS.
 
     >>> may_connect([(b"host", b"example.com"), (b"origin", b"https://example.com")], "https", ())
     True
@@ -54,7 +53,7 @@ def _is_own(origin: str, host: str, scheme: str) -> bool:
 
 
 def is_origin(text: object) -> bool:
-    """Return whether a text is an origin as browsers write it (RFC 6454, section 6.2), or `"*"` or `"null"`.
+    """Return true if a text is an origin as browsers write it (RFC 6454, section 6.2), or `"*"` or `"null"`.
 
     >>> is_origin("https://app.example.com:8443"), is_origin("https://app.example.com/"), is_origin("example.com")
     (True, False, False)

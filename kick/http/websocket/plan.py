@@ -1,4 +1,4 @@
-"""From the signature of a handler of a WebSocket to the endpoint of its handshake, planned once."""
+"""Call plans of WebSocket handlers, and the endpoints of their handshakes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from kick.http.websocket.origins import is_origin, nearest_origin
 
 
 class SocketPlan(CallPlan):
-    """The plan of the call of a WebSocket's handler, with the codec of its messages."""
+    """The call plan of a WebSocket handler, with the codec of its messages."""
 
     def __init__(
         self,
@@ -78,11 +78,11 @@ class SocketPlan(CallPlan):
         """Nothing: it returns no response."""
 
     def _check_path(self, taken_by_providers: Collection[str]) -> None:
-        """Nothing: the socket has the parameters of the path too."""
+        """Check nothing, because the socket has the path parameters too."""
 
 
 def socket_endpoint(plan: SocketPlan, container: Container, controller: Any, *, to_json: Encode) -> Endpoint:
-    """Return the end of the chain of a handshake: it starts the handler, and answers when it accepts."""
+    """Return the end of the chain of a handshake, which starts the handler and responds when it accepts."""
     handle, info = _handle(plan, container, controller), plan.options
     frames = frames_of(*plan.messages, to_json=to_json)
 
@@ -127,7 +127,7 @@ def _listed(origins: Any) -> list[Any]:
 def _handle(plan: SocketPlan, container: Container, controller: Any) -> Handle:
     """Return the handler with its arguments.
 
-    The scope that they are resolved in ends with the connection; instances of the scope `handler` end before it is
+    Their scope ends with the connection; instances of the scope `handler` end before it is
     accepted.
     """
     built = controller_of(controller, container)

@@ -1,4 +1,4 @@
-"""The WebSockets of an application: which one a handshake asks for, and who may open it."""
+"""The router of WebSockets, which also checks the origin of a handshake."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from kick.http.websocket.origins import may_connect
 
 
 class WebSocketRouter:
-    """Serves WebSockets; `unmatched` answers handshakes that nothing is there for, as it answers requests.
+    """Serves WebSockets; `unmatched` is the endpoint of handshakes without a route.
 
-    Clients follow no redirect of a handshake: where a slash at the end of a path does not make it another one, it is
-    served as it is.
+    Clients do not follow redirects of a handshake. So a path with a slash at its end is served without a redirect,
+    unless the application is strict.
     """
 
     def __init__(self, router: Router, settings: Settings, unmatched: Endpoint) -> None:
@@ -34,11 +34,11 @@ class WebSocketRouter:
         self._unmatched = unmatched
 
     def are_at(self, parts: list[str]) -> bool:
-        """Return whether a WebSocket has the path of these segments."""
+        """Return true if a WebSocket has the path of these segments."""
         return self._look_up("GET", parts) is not None
 
     def has(self, scope: Scope) -> bool:
-        """Return whether one of them is what a handshake asks for."""
+        """Return true if there is a WebSocket for a handshake."""
         try:
             return self._at(scope) is not None
         except HTTPError:
@@ -56,7 +56,7 @@ class WebSocketRouter:
         await end_request(ctx, None)
 
     def _find(self, scope: Scope, handshake: Handshake) -> tuple[RequestContext[Any], Endpoint]:
-        """Return the context of a handshake, and what answers it."""
+        """Return the context of a handshake, and its endpoint."""
         request, send, settings = handshake.scope, handshake.send, self._settings
         try:
             found = self._at(scope)

@@ -1,4 +1,4 @@
-"""The handshake of a WebSocket as the GET request that it is (RFC 6455, section 4.1)."""
+"""ASGI scopes: the handshake of a WebSocket as a GET request (RFC 6455, section 4.1)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from starlette.types import Scope
 from kick.http.context.request import HANDSHAKE
 
 _SECURE: Final = ("wss", "https")
-"""Schemes of a connection over TLS: what stands in front of the application may have written either."""
+"""Schemes of a connection over TLS. A server or proxy may use either."""
 
 
 def as_request(scope: Scope, handshake: object) -> Scope:
-    """Return the handshake of a WebSocket as the request that it is; `None` stands for that of a mounted application.
+    """Return the scope of a handshake as a request; the handshake is `None` for a mounted application.
 
     >>> as_request({"type": "websocket", "scheme": "wss", "path": "/chat"}, None)
     {'type': 'http', 'scheme': 'https', 'path': '/chat', 'method': 'GET', 'kick.handshake': None}
@@ -23,7 +23,7 @@ def as_request(scope: Scope, handshake: object) -> Scope:
 
 
 def as_websocket(scope: Scope) -> Scope:
-    """Return the scope of a WebSocket, of its handshake as a request.
+    """Return the scope of a WebSocket, from that of its handshake as a request.
 
     >>> as_websocket(as_request({"type": "websocket", "scheme": "ws", "path": "/chat"}, None))
     {'type': 'websocket', 'scheme': 'ws', 'path': '/chat'}

@@ -1,4 +1,4 @@
-"""`Socket`: one WebSocket, as the handlers that `@WebSocket` decorates see it."""
+"""`Socket`: one WebSocket, for handlers with `@WebSocket`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Out = TypeVar("Out", default=Any)
 
 NORMAL: Final = 1000
 SESSION_ENDED: Final = 4401
-"""The code of a connection that is closed because its session has ended: by a logout, a revocation or with time."""
+"""The close code of a connection whose session has ended, by a logout, a revocation or its expiry."""
 
 GOING_AWAY: Final = 1001
 NO_STATUS: Final = 1005
@@ -35,14 +35,15 @@ _SENDABLE: Final = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 10
 
 
 _MOST_IN_A_ROW: Final = 32
-"""Messages that are sent before others get their turn: a server that can write at once does not wait in `send`."""
+"""The number of messages after which other tasks run, because the `send` of a server may never wait."""
 
 
 class SocketClosed(Exception):
     """The connection has ended: `Socket.receive()` and `Socket.send()` raise it.
 
-    `code` and `reason` are those of the closing (RFC 6455, section 7.4.1); 1005 where none came, 1006 where the
-    connection was lost. A handler need not catch it: that its client goes away ends it quietly.
+    `code` and `reason` are those of the close frame (RFC 6455, section 7.4.1). The code is 1005 if there was none, and
+    1006 if the connection was lost. A handler need not catch it: if its client disconnects, it ends without a log
+    entry.
 
     >>> print(SocketClosed(1001, "The tab was closed."))
     1001: The tab was closed.
@@ -58,17 +59,17 @@ class SocketClosed(Exception):
 
 
 class Link(Protocol):
-    """The handshake, as far as a socket needs it."""
+    """The parts of the handshake that a socket uses."""
 
     receive: Receive
     send: Send
 
     async def accept(self, subprotocol: str | None, headers: Mapping[str, str]) -> None:
-        """Let the handshake succeed, and wait until it has; where it does not, the socket is told of its end."""
+        """Accept the handshake, and wait until this is done. If it fails, `end()` of the socket is called."""
         ...
 
     def refuse(self, reason: str) -> None:
-        """Let the handshake fail."""
+        """Reject the handshake."""
         ...
 
 
@@ -85,13 +86,13 @@ class Socket(Generic[In, Out]):
 
     | type | messages are |
     |---|---|
-    | `str` | text, as it is |
-    | `bytes` | bytes, as they are |
-    | any other | JSON in text; what comes in is validated: Structs, unions of Structs with tags, dataclasses, ... |
-    | a union with `bytes` | bytes as they are, and text as the rest of the union says |
+    | `str` | text |
+    | `bytes` | bytes |
+    | any other | JSON in text, validated when received: Structs, unions of Structs with tags, dataclasses, ... |
+    | a union with `bytes` | bytes, and texts of the rest of the union |
 
-    The first `receive()` or `send()` accepts the connection, unless `accept()` was called. Whatever is raised before
-    refuses it: an `HTTPError` is the answer to the handshake. When the handler returns, the connection is closed.
+    The first `receive()` or `send()` accepts the connection, unless `accept()` was called. An exception before this
+    rejects it; an `HTTPError` is the response to the handshake. When the handler returns, the connection is closed.
 
     >>> import msgspec
     >>> from kick.http import Controller, WebSocket
@@ -141,7 +142,7 @@ class Socket(Generic[In, Out]):
 
     @property
     def url(self) -> URL:
-        """The URL of the handshake, of the scheme http or https."""
+        """The URL of the handshake, with the scheme http or https."""
         return self._context.url
 
     @property
@@ -151,7 +152,7 @@ class Socket(Generic[In, Out]):
 
     @property
     def query(self) -> QueryParams:
-        """The query string as a multi-dict of texts. Declare `query: T` to have it validated."""
+        """The query string as a multi-dict of texts. A parameter `query: T` gets it validated."""
         return self._context.query
 
     @property
@@ -161,7 +162,7 @@ class Socket(Generic[In, Out]):
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies that came with the handshake."""
+        """The cookies of the handshake."""
         return self._context.cookies
 
     @property
@@ -171,7 +172,7 @@ class Socket(Generic[In, Out]):
 
     @property
     def route(self) -> Route | None:
-        """The route that was found."""
+        """The route of the WebSocket."""
         return self._context.route
 
     @property
@@ -181,17 +182,18 @@ class Socket(Generic[In, Out]):
 
     @property
     def session(self) -> kick.session.Session[Any]:
-        """The session as it was at the handshake.
+        """The session of the handshake.
 
-        Up to `accept()` it is like that of a request: changes are saved, and the cookie is sent with the answer. After
-        it, `await socket.session.save()` writes what has changed; `False` says that the session has ended meanwhile.
-        A session that was not stored by then takes no writes, and none gets a new id: no cookie can be sent any more.
+        Until `accept()` it is like that of a request: changes are saved, and the cookie is sent with the response.
+        After it, `await socket.session.save()` writes the changes, and returns `False` if the session has ended
+        meanwhile. No cookie can be sent any more, so the session gets no new id, and one that is not stored refuses
+        writes.
         """
         return self._context.session
 
     @property
     def subprotocols(self) -> Sequence[str]:
-        """The subprotocols that the client offers, the one that it prefers first (RFC 6455, section 1.9)."""
+        """The subprotocols that the client offers, in the order of its preference (RFC 6455, section 1.9)."""
         return tuple(self._context.scope.get("subprotocols") or ())
 
     @property
@@ -204,9 +206,9 @@ class Socket(Generic[In, Out]):
     async def accept(self, *, subprotocol: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         """Accept the connection, with one of the `subprotocols` that the client offers, and further headers.
 
-        The middleware around the handler finishes here: it sees a response with the status 101. Raises `RuntimeError`
-        when the connection was accepted already, `ValueError` for a subprotocol that was not offered (RFC 6455,
-        section 4.2.2) and for what is no header, and `SocketClosed` when middleware refused it.
+        The middleware around the handler ends here, with a response with the status 101. Raises `RuntimeError` if the
+        connection was accepted already, `ValueError` for a subprotocol that was not offered (RFC 6455, section 4.2.2)
+        or an invalid header, and `SocketClosed` if middleware has rejected the handshake.
         """
         if self._phase is Phase.OPEN:
             raise RuntimeError("the connection has been accepted already: call accept() before receive() and send()")
@@ -220,8 +222,8 @@ class Socket(Generic[In, Out]):
     async def receive(self) -> In:
         """Wait for the next message of the client.
 
-        Raises `SocketClosed` when the connection has ended, `InvalidMessage` for a message that does not fit (see
-        `on_invalid` of `@WebSocket`), and `RuntimeError` when another task waits for a message.
+        Raises `SocketClosed` if the connection has ended, `InvalidMessage` for an invalid message (see `on_invalid` of
+        `@WebSocket`), and `RuntimeError` if another task waits for a message.
         """
         while True:
             frame = await self._next_frame()
@@ -243,14 +245,14 @@ class Socket(Generic[In, Out]):
             raise StopAsyncIteration from None
 
     async def receive_text(self) -> str:
-        """Return the next message as it came. Raises `InvalidMessage` for bytes, and what `receive()` raises."""
+        """Return the next message as text. Raises `InvalidMessage` for bytes, and the exceptions of `receive()`."""
         frame = await self._next_frame()
         if not isinstance(frame, str):
             raise InvalidMessage(1003, "Expected text")
         return frame
 
     async def receive_bytes(self) -> bytes:
-        """Return the next message as it came. Raises `InvalidMessage` for text, and what `receive()` raises."""
+        """Return the next message as bytes. Raises `InvalidMessage` for text, and the exceptions of `receive()`."""
         frame = await self._next_frame()
         if not isinstance(frame, bytes):
             raise InvalidMessage(1003, "Expected bytes")
@@ -259,24 +261,24 @@ class Socket(Generic[In, Out]):
     async def send(self, message: Out) -> None:
         """Send a message; it waits while the client is slow to read.
 
-        Raises `SocketClosed` when the connection has ended, and `TypeError` for what has no JSON form.
+        Raises `SocketClosed` if the connection has ended, and `TypeError` for a value that cannot be encoded.
         """
         frame = self._frames.encode(message)
         await self._send_frame("text" if isinstance(frame, str) else "bytes", frame)
 
     async def send_text(self, text: str) -> None:
-        """Send text as it is. Raises `SocketClosed` when the connection has ended."""
+        """Send text. Raises `SocketClosed` if the connection has ended."""
         await self._send_frame("text", text)
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send bytes as they are. Raises `SocketClosed` when the connection has ended."""
+        """Send bytes. Raises `SocketClosed` if the connection has ended."""
         await self._send_frame("bytes", data)
 
     async def send_from(self, messages: AsyncIterable[Out]) -> None:
-        """Send what an async iterator yields, until it ends or the client goes away, whichever is first.
+        """Send the items of an async iterator, until it ends or the client disconnects.
 
-        For handlers that only send. What the client sends meanwhile is dropped; an iterator that waits when the
-        client goes away is cancelled. Raises what the iterator raises.
+        It is for handlers that only send. Messages of the client are dropped. If the client disconnects while the
+        iterator waits, the iterator is cancelled. Raises the exceptions of the iterator.
         """
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
@@ -296,10 +298,10 @@ class Socket(Generic[In, Out]):
             raise failure
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Close the connection; before it is accepted, refuse it. Closing again does nothing.
+        """Close the connection; before it is accepted, reject it. A second call does nothing.
 
-        `code` is 1000, another that RFC 6455, section 7.4.1, allows in a frame, or one of your own, from 3000 to 4999;
-        else `ValueError` is raised. `reason` is cut to 123 bytes of UTF-8.
+        `code` is 1000, another code that RFC 6455, section 7.4.1, allows in a frame, or one of your own from 3000 to
+        4999; others raise `ValueError`. `reason` is cut to 123 bytes of UTF-8.
         """
         if code not in _SENDABLE and not 3000 <= code <= 4999:
             raise ValueError(f"{code} cannot be sent as the code of a closing: use 1000, or one from 3000 to 4999")
@@ -368,7 +370,7 @@ class Socket(Generic[In, Out]):
         return SocketClosed(self._code, self._reason)
 
     def end(self, code: int, reason: str) -> None:
-        """Take note that the connection has ended, without sending anything; `close()` sends."""
+        """Note that the connection has ended. Nothing is sent; `close()` sends the close frame."""
         if self._phase is not Phase.CLOSED:
             self._phase, self._code, self._reason = Phase.CLOSED, code, reason
         if self._waiting is not None:

@@ -1,4 +1,4 @@
-"""Content codings: which one a client wants (RFC 9110, section 12.5.3), and what makes it."""
+"""Content codings: the choice of one for a client (RFC 9110, section 12.5.3), and the encoders."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LONGEST: Final = 1000
 
 
 class Encoder(Protocol):
-    """Encodes one body piece by piece."""
+    """Encodes one body in pieces."""
 
     def piece(self, chunk: bytes) -> bytes:
-        """Compress a chunk, so that it can be decoded at once."""
+        """Compress a chunk, so that it can be decoded immediately."""
         ...
 
     def end(self) -> bytes:
@@ -43,7 +43,7 @@ class Gzip:
 
     @staticmethod
     def whole(body: bytes, level: int) -> bytes:
-        """Return a body that is there already.
+        """Encode a complete body.
 
         >>> len(Gzip.whole(b"a" * 1000, 6)) < 50
         True
@@ -68,14 +68,14 @@ class Zstd:
 
     @staticmethod
     def whole(body: bytes, level: int) -> bytes:
-        """Return a body that is there already."""
+        """Encode a complete body."""
         return bytes(zstd_module().compress(body, level))
 
 
 def preferred(accepted: bytes, offered: Sequence[bytes]) -> bytes | None:
-    """Return the coding that a client likes best, of those that are offered, the best first; `None` for none.
+    """Return the offered coding that a client prefers; `None` for none. `offered` begins with the best.
 
-    A member that is malformed counts for nothing.
+    Malformed members are ignored.
 
     >>> preferred(b"gzip, deflate, br, zstd", (b"zstd", b"gzip"))
     b'zstd'

@@ -1,4 +1,4 @@
-"""`compression()`: bodies made smaller, where that gives nothing away."""
+"""`compression()`: compressed bodies, except where the size could reveal a secret."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kick.middleware.per_route import PerRoute
 Coding: TypeAlias = Literal["gzip", "zstd"]
 
 IN_THREAD: Final = 1 << 16
-"""From this size on, in bytes, a body is compressed in a worker thread: it takes about a millisecond."""
+"""From this size in bytes, a body is compressed in a worker thread, because it takes about a millisecond."""
 
 NOT_MODIFIED: Final = 304
 
@@ -44,7 +44,7 @@ _NEVER: Final = b"text/event-stream"
 
 
 def bad_compression_option(option: str, given: object, expected: str, example: str) -> KickError:
-    """Return an option of `compression()` whose value makes no sense."""
+    """Return the error of an invalid option of `compression()`."""
     return KickError(
         "compression-option",
         cause=f"compression({option}={given!r}) is not {expected}.",
@@ -79,7 +79,7 @@ class CompressionLayer(PerRoute):
         return not self.options.enabled
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
-        """Compress the body of the response, if there is a reason to and none against it."""
+        """Compress the body of the response if this is useful and safe."""
         response = await call_next(ctx)
         mine = response if response is ctx.response else own_response(ctx, response)
         if mine is None:
@@ -103,7 +103,7 @@ class CompressionLayer(PerRoute):
         return await self._ready(mine, coding) if is_ready else self._stream(ctx, mine, coding)
 
     def _coding(self, ctx: RequestContext[Any], response: Response) -> bytes | None:
-        """Return the coding for this client; none for a part of a file, which is a part of the file as it is."""
+        """Return the coding for this client; none for a range request, which is for a part of the original file."""
         accepted = [value for name, value in ctx.scope["headers"] if name == b"accept-encoding"]
         if not accepted:
             return None
@@ -131,7 +131,7 @@ class CompressionLayer(PerRoute):
 
 
 class EncodedResponse(Response):
-    """A response that is sent piece by piece, each of them compressed."""
+    """A stream whose pieces are compressed."""
 
     def __init__(self, inner: Response, encoder: Encoder) -> None:
         self._inner = inner
@@ -150,7 +150,7 @@ class EncodedResponse(Response):
         self._inner.background = task
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it; each piece can be read as soon as it arrives."""
+        """Send the response; the client can decode each piece as soon as it arrives."""
 
         async def encode(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -189,23 +189,23 @@ def compression(
 ) -> CompressionLayer:
     """Middleware that compresses bodies of text: JSON, HTML and the like.
 
-    It leaves alone what is small, compressed already, a part (206), an event stream or `no-transform`. A response
-    that has read the session or sets a cookie is left alone too: where a secret stands beside what an attacker
-    sent, the size of the response tells the secret, letter by letter (BREACH).
+    It does not compress small or compressed bodies, parts (206), event streams, and responses with `no-transform`. It
+    does not compress a response that has used the session or sets a cookie either. If a body contains a secret and also
+    text from an attacker, its compressed size reveals the secret character by character (BREACH).
 
     Arguments:
         enabled: `@Use(compression(enabled=False))` switches it off for a route.
-        minimum: the least bytes of a body.
-        codings: which, the best first; by default zstd, where it can be made (the extra `compression`), and gzip.
+        minimum: the smallest size of a body in bytes.
+        codings: the codings, the best first; by default zstd, if it is installed (extra `compression`), and gzip.
         gzip_level: 1 to 9.
         zstd_level: 1 to 19.
-        private: `@Use(compression(private=True))` compresses for a route what the session was read for: say so where
-            the response has no secret, or nothing in it that came with the request.
+        private: `@Use(compression(private=True))` compresses responses of a route although they use the session. It is
+            safe if they contain no secret, or no text from the request.
 
     >>> compression(codings=("gzip",)).options.levels
     {b'gzip': 5}
 
-    Raises `KickError` for an option that makes no sense, `missing-extra` for zstd without its package.
+    Raises `KickError` for an invalid option, and `missing-extra` for zstd without its package.
     """
     given: Any = minimum
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
@@ -233,7 +233,7 @@ def compression(
 
 
 def _may_compress(response: Response) -> bool:
-    """Return whether the body is text that nobody has encoded, and that may be changed on its way."""
+    """Return true if the body is text, not encoded yet, and may be transformed."""
     if response.status_code in (204, 205, 206, 304):
         return False
     kind = b""
@@ -248,7 +248,7 @@ def _may_compress(response: Response) -> bool:
 
 
 def _is_public(ctx: RequestContext[Any], response: Response) -> bool:
-    """Return whether it sets no cookie and has nothing from the session."""
+    """Return true if the response sets no cookie and has not used the session."""
     session = ctx.opened_session
     if session is not None and session.state.accessed:
         return False
@@ -257,7 +257,7 @@ def _is_public(ctx: RequestContext[Any], response: Response) -> bool:
 
 
 def _as_if_compressed(ctx: RequestContext[Any], response: Response) -> None:
-    """Let a 304 say what the response would have said: `Vary`, and the entity tag that the client was given."""
+    """Add the headers of the compressed response to its 304: `Vary`, and the same ETag."""
     add_vary(response, b"Accept-Encoding")
     sent = b",".join(value for name, value in ctx.scope["headers"] if name == b"if-none-match")
     response.raw_headers[:] = [

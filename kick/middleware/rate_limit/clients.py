@@ -1,4 +1,4 @@
-"""Whose request it is, for `rate_limit()`."""
+"""Keys of clients for `rate_limit()`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from kick.http import RequestContext
 
 KeyOf: TypeAlias = Callable[[RequestContext[Any]], str | Awaitable[str | None] | None]
-"""Says whose request it is; `None` for one that is not counted."""
+"""Returns the key of the client; `None` for a request that is not counted."""
 
 _is_plain: Final = re.compile(r"[A-Za-z0-9_.:@-]{1,64}").fullmatch
 
@@ -25,9 +25,9 @@ def by_ip(ctx: RequestContext[Any]) -> str:
 
 
 def by_site(ctx: RequestContext[Any]) -> str:
-    """Return the address of the client, and of an IPv6 address the first 48 bits, which are those of a site (RFC 6177).
+    """Return the address of the client; of an IPv6 address the first 48 bits, those of a site (RFC 6177).
 
-    Who has a site has 65,536 networks of 64 bits.
+    A site has 65,536 networks of 64 bits.
     """
     address = ctx.client_ip
     if address is None:
@@ -36,7 +36,7 @@ def by_site(ctx: RequestContext[Any]) -> str:
 
 
 def by_principal(ctx: RequestContext[Any]) -> str:
-    """Return the principal of the session, or else the address."""
+    """Return the principal of the session; without one, the address."""
     session = ctx.opened_session
     principal = None if session is None else session.principal
     return f"ip:{by_ip(ctx)}" if principal is None else f"user:{principal}"
@@ -63,7 +63,7 @@ def network_of(address: str, *, bits: int = 64) -> str:
 
 
 def plain_key(key: str) -> str:
-    """Return a key that has no separators in it and is not long, whoever thought of it."""
+    """Return a key without separators and of limited length, for any key of a user."""
     if _is_plain(key):
         return key
     return "#" + blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""Where `rate_limit()` counts: storages of the library `limits`, which comes with the extra of that name."""
+"""Counters of `rate_limit()`: storages of the library `limits`, which the extra of this name installs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import msgspec
 from limits.aio.storage import MovingWindowSupport, SlidingWindowCounterSupport, Storage
 
 Clock: TypeAlias = Callable[[], float]
+
+_LOOKED_AT: Final = 8
 
 MAX_KEYS: Final = 100_000
 """The most clients that are counted in the memory of a process."""
@@ -26,17 +29,22 @@ class Window(msgspec.Struct, eq=False):
     previous: int = 0
     entries: list[float] = []
 
+    @property
+    def weight(self) -> int:
+        """The number of requests that it has counted."""
+        return self.count + self.previous + len(self.entries)
+
 
 class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
     """Counters in the memory of this process.
 
-    The memory storage of `limits` looks at every client there is with each request. This one looks at two, so that
-    what has expired goes away in the end, and it never holds more than `max_keys`.
+    The memory storage of `limits` examines all clients with each request. This one examines two, which is enough to
+    remove expired ones over time, and never holds more than `max_keys`.
 
     Arguments:
-        max_keys: of how many clients it knows at most.
-        clock: measures windows, in seconds; setting the time of the machine does not move it.
-        wall: seconds since 1970, in which the strategies of `limits` tell when a window ends.
+        max_keys: the most clients in memory.
+        clock: measures windows, in seconds, independent of the time of the machine.
+        wall: seconds since 1970, with which the strategies of `limits` describe the end of a window.
     """
 
     STORAGE_SCHEME = None
@@ -69,13 +77,13 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return 0 if window is None else window.count
 
     async def get_expiry(self, key: str) -> float:
-        """When the fixed window ends."""
+        """Return the end of the fixed window."""
         now = self._clock()
         window = self._live(key, now)
         return self._wall() + (0.0 if window is None else window.expires - now)
 
     async def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Note `amount` requests, unless the last `expiry` seconds had too many."""
+        """Count `amount` requests, unless the last `expiry` seconds had too many."""
         now = self._clock()
         window = self._window(key, now, now + expiry)
         del window.entries[: bisect_right(window.entries, now - expiry)]
@@ -93,7 +101,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return (self._wall() + (entries[0] - now), len(entries)) if entries else (self._wall(), 0)
 
     async def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count `amount`, unless this window and what is left of the one before have too many."""
+        """Count `amount`, unless this window and the rest of the previous one have too many."""
         now = self._clock()
         window = self._slid(key, now, expiry)
         if window is None:
@@ -106,7 +114,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return True
 
     async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
-        """Return the count of the window before and the seconds it still weighs; those of this one."""
+        """Return the count of the previous window and the seconds for which it still counts; then those of this one."""
         now = self._clock()
         window = self._slid(key, now, expiry)
         if window is None:
@@ -115,21 +123,21 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return window.previous, left if window.previous else 0.0, window.count, left + expiry
 
     async def clear_sliding_window(self, key: str, expiry: int) -> None:
-        """Forget the client."""
+        """Remove the client."""
         self._windows.pop(key, None)
 
     async def check(self) -> bool:
-        """Return whether it works."""
+        """Return true: memory always works."""
         return True
 
     async def reset(self) -> int:
-        """Forget everything; how much that was."""
+        """Remove all clients; return their number."""
         held = len(self._windows)
         self._windows.clear()
         return held
 
     async def clear(self, key: str) -> None:
-        """Forget a client."""
+        """Remove a client."""
         self._windows.pop(key, None)
 
     def _live(self, key: str, now: float) -> Window | None:
@@ -137,7 +145,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return None if window is None or window.expires <= now else window
 
     def _slid(self, key: str, now: float, expiry: float) -> Window | None:
-        """Return the window that `now` falls into, moved on from the one before."""
+        """Return the window at the time `now`, moved on from the previous one."""
         window = self._live(key, now)
         if window is not None and now >= window.start + expiry:
             window.start, window.previous, window.count = window.start + expiry, window.count, 0
@@ -145,7 +153,7 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
         return window
 
     def _window(self, key: str, now: float, expires: float) -> Window:
-        """Return the window of a key; a new one where there is none, for which two others are looked at."""
+        """Return the window of a key. For a new one, examine two others, and remove those that have expired."""
         window = self._live(key, now)
         if window is None:
             self._windows.pop(key, None)
@@ -162,11 +170,22 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
             else:
                 windows.move_to_end(key)
         if len(windows) >= self._max_keys:
-            windows.popitem(last=False)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Forget, of a few clients, the one that has asked for the least.
+
+        Whoever has used up a limit could otherwise push his own count out, with a request from each of many addresses.
+        """
+        windows = self._windows
+        looked_at = list(islice(windows, _LOOKED_AT))
+        for key in looked_at:
+            windows.move_to_end(key)
+        del windows[min(looked_at, key=lambda key: windows[key].weight)]
 
 
 class Counters:
-    """An opened storage, and how it is closed; `timeout` is in seconds, `None` where nothing is waited for."""
+    """An open storage and the function that closes it. `timeout` is in seconds; `None` means that it never waits."""
 
     def __init__(
         self, storage: Storage, *, timeout: float | None, aclose: Callable[[], Awaitable[None]] | None
@@ -177,13 +196,13 @@ class Counters:
         self._aclose = aclose
 
     async def aclose(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._aclose is not None:
             await self._aclose()
 
 
 def open_counters(store: Any, *, timeout: float) -> Counters:
-    """Return the counters that `rate_limit(store=...)` names; `None` is the memory of this process."""
+    """Return the counters for `rate_limit(store=...)`; `None` means the memory of this process."""
     if store is None:
         return Counters(MemoryCounters(), timeout=None, aclose=None)
     if isinstance(store, Storage):

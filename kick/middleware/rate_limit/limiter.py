@@ -41,15 +41,15 @@ class Limiter:
         self._counters = counters
         self._timeout = counters.timeout
         self._closed = options.on_error == "closed"
-        self._scope = f"{options.strategy} {scope}"  # what one strategy has stored, another cannot read
+        self._scope = f"{options.strategy} {scope}"  # each strategy has its own format in the store
         self._limits = [(item, _policy_name(item, options.name)) for item in options.limits]
         policies = [f'"{name}";q={item.amount};w={item.get_expiry()}' for item, name in self._limits]
         self._policy = (b"ratelimit-policy", ", ".join(policies).encode("ascii"))
 
     async def hit(self, key: str, *, cost: int = 1) -> Verdict | None:
-        """Count a request. Returns `None` where the store failed, and requests are let through then.
+        """Count a request. Returns `None` if the store fails and such requests are accepted.
 
-        Raises `ServiceUnavailable` where the store failed, and requests are refused then.
+        Raises `ServiceUnavailable` if the store fails and such requests are rejected.
         """
         try:
             if self._timeout is None:
@@ -57,7 +57,7 @@ class Limiter:
             else:
                 with anyio.fail_after(self._timeout):
                     verdict = await self._count(key, cost)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the policy for a store that is down says what follows
+        except Exception as error:  # noqa: BLE001  # `on_error` decides for any failure of the store
             self._note_failure(error)
             if self._closed:
                 raise ServiceUnavailable("Try again in a moment.", retry_after=1) from None
@@ -75,7 +75,9 @@ class Limiter:
             allowed = await limiter.hit(item, scope, key, cost=cost)
             reset, remaining = await limiter.get_window_stats(item, scope, key)
             left = reset - time.time()
-            seconds = math.ceil(left) if left > 0 else item.get_expiry()  # the library reads a window just begun as 0
+            seconds = (
+                math.ceil(left) if left > 0 else item.get_expiry()
+            )  # the library returns 0 for a window that has just begun
             told.append(f'"{name}";r={max(0, remaining) if allowed else 0};t={seconds}')
             if not allowed:
                 wait = seconds
@@ -83,10 +85,10 @@ class Limiter:
         return Verdict(wait, [self._policy, (b"ratelimit", ", ".join(told).encode("ascii"))])
 
     def _note_failure(self, error: Exception) -> None:
-        """One entry in the log when it begins, not one for each request."""
+        """Log the first failure only, not that of each request."""
         if not self._counters.failing:
             self._counters.failing = True
-            meanwhile = "refused" if self._closed else "let through without a limit"
+            meanwhile = "refused" if self._closed else "accepted without a limit"
             logger.error("the store of rate_limit() failed; requests are %s", meanwhile, exc_info=error)
 
 

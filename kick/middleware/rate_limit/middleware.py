@@ -1,4 +1,4 @@
-"""`rate_limit()`: at most so many requests a client, for the application or for a route."""
+"""`rate_limit()`: limits of the requests of a client, for the application or for a route."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ logger: Final = logging.getLogger("kick.http")
 
 
 class RateLimitLayer(Middleware):
-    """Middleware that `rate_limit()` returns; each route gets counters of its own from it, unless it has a name."""
+    """The middleware that `rate_limit()` returns. Each route has separate counters, unless the limit has a name."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -47,7 +47,7 @@ class RateLimitLayer(Middleware):
         self._alone: RouteRateLimitLayer | None = None
 
     def configure(self, settings: Settings) -> None:
-        """Remember what the limits of one application have in common: the connections, and their numbers."""
+        """Keep the values that the limits of one application share: the connections, and their numbers."""
         self._shared = settings.shared
         self._number = self._shared["rate_limit"] = self._shared.get("rate_limit", -1) + 1
 
@@ -57,21 +57,21 @@ class RateLimitLayer(Middleware):
         if any(isinstance(layer, CorsLayer) for layer in after):
             problems.append(
                 middleware_order(
-                    "cors() stands after rate_limit(): browsers could not read its 429, and would be counted twice.",
+                    "cors() is listed after rate_limit(): browsers could not read its 429, and preflights count.",
                     'cors(allow_origins=["https://app.example.com"]), rate_limit("100/minute")',
                 )
             )
         if self.options.by_principal and not any(isinstance(layer, SessionLayer) for layer in before):
             problems.append(
                 middleware_order(
-                    'rate_limit(key="principal") needs session() before it, which says whose request it is.',
+                    'rate_limit(key="principal") needs session() before it, which has the principal.',
                     'session(secret=secret), rate_limit("100/minute", key="principal")',
                 )
             )
         return problems
 
     def for_route(self, route: Route | None) -> RouteRateLimitLayer:
-        """Return the limit as it holds for one route, or, where it stands around the application, for all."""
+        """Return the limit of one route; a limit of the application is the same for all routes."""
         scope = f"app {self._number}"
         if route is not None:
             places = [index for index, layer in enumerate(route.middleware) if layer is self]
@@ -82,7 +82,7 @@ class RateLimitLayer(Middleware):
         return RouteRateLimitLayer(self.options, limiter)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
-        """Count as for a whole application: this is for chains that are composed by hand."""
+        """Count as a limit of the application, for chains that were composed by hand."""
         if self._alone is None:
             self._alone = self.for_route(None)
         return await self._alone(ctx, call_next)
@@ -93,7 +93,7 @@ class RateLimitLayer(Middleware):
             await counters.aclose()
 
     def _counters(self) -> Counters:
-        """Return the store, opened once an application."""
+        """Return the store, which is opened once for an application."""
         from kick.middleware.rate_limit.counters import open_counters
 
         store = self.options.store
@@ -106,7 +106,7 @@ class RateLimitLayer(Middleware):
 
 
 class RouteRateLimitLayer(Middleware):
-    """The limits of one `rate_limit()` in one place."""
+    """The limits of one `rate_limit()` at one position."""
 
     def __init__(self, options: Options, limiter: Limiter) -> None:
         self.uses_session = options.uses_session
@@ -116,7 +116,7 @@ class RouteRateLimitLayer(Middleware):
         self._has_warned = False
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
-        """Count the request; hand it on, or refuse it."""
+        """Count the request; pass it on, or reject it."""
         key: Any = self._key(ctx)
         if type(key) is not str and isinstance(key, Awaitable):
             key = await key
@@ -142,7 +142,7 @@ class RouteRateLimitLayer(Middleware):
         return mine
 
     def _warn_of_proxies(self, ctx: RequestContext[Any]) -> None:
-        """Say once that all clients of a proxy are counted as one, if it looks so."""
+        """Warn once if all clients of a proxy are probably counted as one."""
         if not self._has_warned and has_ignored_headers(ctx.scope):
             self._has_warned = True
             logger.warning(
@@ -163,31 +163,31 @@ def rate_limit(
     on_error: OnError = "open",
     timeout: timedelta | float = 0.25,
 ) -> RateLimitLayer:
-    """Middleware that answers 429 to a client that asks too often: for an application, or for a route with `@Use`.
+    """Middleware that responds with 429 to a client with too many requests, for an application or a route (`@Use`).
 
     Responses carry `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10), a 429 `Retry-After`
     too (RFC 9110, section 10.2.3).
 
     Arguments:
-        limits: how many in what time, `"100/minute"`; several `"5/second; 100 per 2 hours"`, all of which hold.
-        key: whose requests are counted together: `"ip"` (`ctx.client_ip`; of IPv6 the first 64 bits), `"site"` (of IPv6
-            the first 48 bits), `"principal"` (that of the session; the address where nobody is logged in), or a
+        limits: a number of requests in a time, `"100/minute"`, or several: `"5/second; 100 per 2 hours"`.
+        key: the requests that are counted together: `"ip"` (`ctx.client_ip`; of IPv6 the first 64 bits), `"site"` (of
+            IPv6 the first 48 bits), `"principal"` (that of the session; the address for anonymous users), or a
             function of the context, `async` or not. Requests for which it returns `None` are not counted.
         store: `None` for the memory of this process, a URL (`redis://host:6379/0`), or an asynchronous storage of
             the library `limits`.
-        name: limits of one name share their counters. Without, each route and each `rate_limit()` counts by itself.
-        cost: how much a request counts, or a function of the context that says so; 0 is not counted.
+        name: limits with the same name share their counters. Without a name, each route and each `rate_limit()` has its
+            own.
+        cost: the number that a request counts as, or a function of the context that returns it; 0 is not counted.
         strategy: `"sliding-window"` weighs the last window (two numbers a client), `"fixed-window"` starts at 0 in
             each (up to twice as many around its end), `"moving-window"` is exact (one number a request).
-        on_error: when the store fails, `"open"` lets requests through and `"closed"` answers 503.
-        timeout: how long the store may take, a `timedelta` or seconds.
+        on_error: if the store fails, `"open"` accepts requests, and `"closed"` responds with 503.
+        timeout: the time limit of the store, as a `timedelta` or in seconds.
 
     >>> limit = rate_limit("5/minute; 100/day", key=lambda ctx: ctx.headers.get("x-api-key"))
     >>> [str(each) for each in limit.options.limits]
     ['5 per 1 minute', '100 per 1 day']
 
-    Raises `KickError` for a text that is no limit and an option that makes no sense, `missing-extra` without the
-    extra `limits`.
+    Raises `KickError` for an invalid limit or option, and `missing-extra` without the extra `limits`.
     """
     items = parse_limits(limits)
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
@@ -215,7 +215,7 @@ async def _cost_of(function: CostOf, ctx: RequestContext[Any]) -> int:
 
 
 def _tell(ctx: RequestContext[Any], response: Response | None, headers: list[tuple[bytes, bytes]]) -> None:
-    """Add the headers to a response, or to whichever there will be; another limit may have told its own already."""
+    """Add the headers to a response, or to any that is sent later. Another limit may have added its own already."""
     told = ctx.added_headers
     for name, value in headers:
         places = [index for index, (each, _) in enumerate(told) if each == name] if told is not None else []

@@ -6,10 +6,11 @@ import math
 import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import msgspec
 
-from kick.errors import KickError, missing_extra
+from kick.errors import KickError, missing_extra, without_secrets
 from kick.http import RequestContext
 from kick.middleware.rate_limit.clients import KeyOf
 
@@ -34,16 +35,16 @@ _is_name: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}").fullmatch
 
 
 def bad_rate_limit(given: object, reason: str) -> KickError:
-    """Return a text that is no limit."""
+    """Return the error of an invalid limit."""
     return KickError(
         "rate-limit",
         cause=f"rate_limit({given!r}): {reason}.",
-        fix='Say how many in what time: `rate_limit("100/minute")`; several go as `"5/second; 100/hour"`.',
+        fix='Write a number and a time: `rate_limit("100/minute")`, or several: `"5/second; 100/hour"`.',
     )
 
 
 def bad_rate_limit_option(option: str, given: object, expected: str, example: str) -> KickError:
-    """Return an option of `rate_limit()` whose value makes no sense."""
+    """Return the error of an invalid option of `rate_limit()`."""
     return KickError(
         "rate-limit-option",
         cause=f"rate_limit({option}={given!r}) is not {expected}.",
@@ -78,7 +79,7 @@ def parse_limits(text: object) -> tuple[RateLimitItem, ...]:
     except ModuleNotFoundError:
         raise missing_extra("rate_limit()", "limits", "limits") from None
     if not isinstance(text, str) or len(text) > 200:
-        raise bad_rate_limit(text, "that is no text such as 100/minute")
+        raise bad_rate_limit(text, "this is not a text such as 100/minute")
     try:
         items = parse_many(text)
     except ValueError:
@@ -86,14 +87,14 @@ def parse_limits(text: object) -> tuple[RateLimitItem, ...]:
     if _has_no_window(text):
         raise bad_rate_limit(text, "a window of no time")
     if any(item.amount < 1 or item.get_expiry() < 1 for item in items):
-        raise bad_rate_limit(text, "nobody could ask even once")
+        raise bad_rate_limit(text, "no request would be accepted")
     if any(max(item.amount, item.get_expiry()) > _LARGEST for item in items):
-        raise bad_rate_limit(text, f"the headers have no number above {_LARGEST}")
+        raise bad_rate_limit(text, f"the headers allow no number above {_LARGEST}")
     return tuple(items)
 
 
 def check_options(key: Any, store: Any, name: Any, strategy: Any, on_error: Any, timeout: Any) -> None:
-    """Raise `rate-limit-option` for what makes no sense."""
+    """Raise `rate-limit-option` for an invalid option."""
     if not (key in ("ip", "site", "principal") if isinstance(key, str) else callable(key)):
         raise bad_rate_limit_option("key", key, '"ip", "site", "principal" or a function of the context', 'key="ip"')
     if name is not None and not (isinstance(name, str) and _is_name(name)):
@@ -115,7 +116,8 @@ def _check_store(store: Any, strategy: Strategy) -> None:
         return
     if isinstance(store, str):
         if not store.startswith(SCHEMES):
-            shown = f"{store.partition('://')[0]}://..."
+            scheme, mark, _ = store.partition("://")
+            shown = f"{scheme}://..." if mark else without_secrets(store)
             raise bad_rate_limit_option("store", shown, f"one of {', '.join(SCHEMES)}", example)
         if store != "memory://":
             _require_redis(store)
@@ -129,13 +131,18 @@ def _check_store(store: Any, strategy: Strategy) -> None:
 
 def _require_redis(url: str) -> None:
     try:
+        urlsplit(url).port  # noqa: B018  # raises for what is no port
+    except ValueError:  # its text may quote a part of the password
+        shown = without_secrets(url)
+        raise bad_rate_limit_option("store", shown, "a URL of Redis", 'store="redis://localhost:6379/0"') from None
+    try:
         import redis  # noqa: F401
     except ModuleNotFoundError:
         raise missing_extra(f"rate_limit(store={url.partition('://')[0] + '://...'!r})", "redis", "redis") from None
 
 
 def check_cost(cost: Any, smallest: int) -> None:
-    """Raise `rate-limit-option` for a cost that no request could pay; `smallest` is the smallest limit."""
+    """Raise `rate-limit-option` for a cost above `smallest`, the smallest limit."""
     if callable(cost):
         return
     if isinstance(cost, bool) or not isinstance(cost, int) or not 0 < cost <= smallest:

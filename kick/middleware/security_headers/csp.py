@@ -1,4 +1,4 @@
-"""Content security policies (CSP level 3), checked when they are written down."""
+"""Content security policies (CSP level 3), checked at start-up."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, Final, TypeAlias
 from kick.errors import KickError, similar
 
 NONCE: Final = "'nonce'"
-"""Stands for `ctx.csp_nonce` among the sources of a directive; it is left out where nobody asked for one."""
+"""Placeholder for `ctx.csp_nonce` among the sources of a directive. Without a nonce it is omitted."""
 
 Directives: TypeAlias = Mapping[str, str | Sequence[str] | None]
-"""Sources by directive, a text with spaces between them or a list; `None` takes a directive of the default away."""
+"""Sources by directive, as a text with spaces or as a list. `None` removes a directive of the default."""
 
 DEFAULT: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {
@@ -78,7 +78,7 @@ _is_source: Final = re.compile(r"[!-+\--:<-~]+").fullmatch
 
 
 def bad_policy(problem: str, example: str) -> KickError:
-    """Return a content security policy that browsers would misread."""
+    """Return the error of an invalid content security policy."""
     return KickError("security-csp", cause=f"security_headers(csp=...): {problem}.", fix=f"Write `csp={{{example}}}`.")
 
 
@@ -102,12 +102,12 @@ class Policy:
         self.plain = "; ".join(" ".join([name, *sources]) for name, sources in bare.items()).encode("ascii")
 
     def with_nonce(self, nonce: str) -> bytes:
-        """Return the policy that lets scripts and styles with this nonce run."""
+        """Return the policy that allows scripts and styles with this nonce."""
         return self._template.replace(b"'nonce'", b"'nonce-%s'" % nonce.encode("ascii"))
 
 
 def policy_of(directives: Directives) -> Policy | None:
-    """Return the default policy with these directives in place of its own; `None` where nothing is left.
+    """Return the default policy with these directives replaced; `None` if none is left.
 
     >>> policy_of({"img-src": "*", **dict.fromkeys(list(DEFAULT)[1:3]), "form-action": None}).plain
     b"default-src 'self'; img-src *; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"

@@ -1,4 +1,4 @@
-"""`security_headers()`: what browsers are told about a response, so that less can be done with it."""
+"""`security_headers()`: headers with which browsers restrict the use of a response."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Header: TypeAlias = tuple[bytes, bytes]
 PERMISSIONS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {"camera": (), "display-capture": (), "geolocation": (), "microphone": (), "payment": (), "usb": ()}
 )
-"""The features that pages may not use by default, nor what they embed."""
+"""The features that pages and embedded frames may not use by default."""
 
 _DOCUMENTS: Final = (b"text/html", b"text/xml", b"application/xml")
-"""The media types that browsers show as pages, with scripts that run; so are all whose names end with `+xml`."""
+"""The media types that browsers show as pages with scripts, besides all that end with `+xml`."""
 
 _REFERRER_POLICIES: Final = frozenset(
     [
@@ -43,18 +43,18 @@ _DATA: Final = frozenset([b"", b"application/json", b"application/x-ndjson", b"t
 _YEAR: Final = 31_536_000
 
 NOTHING: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-"""The policy of data, should a browser be made to show it as a page."""
+"""The policy of data, in case that a browser shows it as a page."""
 
 _is_feature: Final = re.compile(r"[a-z][a-z0-9-]*").fullmatch
 _is_origin: Final = re.compile(r"https?://[A-Za-z0-9.*:\[\]-]+").fullmatch
 
 
 def bad_security_header(option: str, given: object, expected: str, example: str) -> KickError:
-    """Return a value of a security header that browsers would not understand."""
+    """Return the error of an invalid value of a security header."""
     return KickError(
         "security-header",
         cause=f"security_headers({option}={given!r}) is not {expected}.",
-        fix=f"Write, for example, `security_headers({example})`; None leaves the header out.",
+        fix=f"Write, for example, `security_headers({example})`; None omits the header.",
     )
 
 
@@ -62,11 +62,11 @@ class Headers(NamedTuple):
     """The headers for each kind of response."""
 
     documents: tuple[Header, ...]
-    """For what browsers show as a page."""
+    """For pages."""
     data: tuple[Header, ...]
-    """For JSON, plain text and responses without content: what no page is made of."""
+    """For JSON, plain text and responses without content."""
     rest: tuple[Header, ...]
-    """For scripts, stylesheets, pictures, downloads: their own policies would hold for workers and viewers."""
+    """For scripts, stylesheets, pictures and downloads. A policy of them would affect workers and viewers."""
 
 
 class SecurityHeadersLayer(PerRoute):
@@ -90,11 +90,11 @@ class SecurityHeadersLayer(PerRoute):
 
     @property
     def is_idle(self) -> bool:
-        """True if all of it is switched off."""
+        """True if all headers are switched off."""
         return not (any(self._secure) or self._policies)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
-        """Add what the handler has not set."""
+        """Add the headers that the handler has not set."""
         response = await call_next(ctx)
         mine = response if response is ctx.response else own_response(ctx, response)
         if mine is None:
@@ -136,35 +136,36 @@ def security_headers(
     permissions: Mapping[str, Sequence[str] | None] | None = MappingProxyType({}),
     no_sniff: bool = True,
 ) -> SecurityHeadersLayer:
-    """Middleware that adds security headers (OWASP HTTP Headers Cheat Sheet); one that the handler set stays.
+    """Middleware that adds security headers (OWASP HTTP Headers Cheat Sheet). Headers of the handler are kept.
 
     Every response gets `X-Content-Type-Options` and `Cross-Origin-Resource-Policy`, and over https
-    `Strict-Transport-Security`. Documents (HTML, and all of XML, such as XHTML and SVG) get the rest too; those of
-    mounted applications do not. JSON, plain text and responses without content have a policy that allows nothing.
+    `Strict-Transport-Security`. Documents (HTML, and all XML, such as XHTML and SVG) also get the other headers,
+    except those of mounted applications. JSON, plain text and responses without content have a policy that allows
+    nothing.
 
     Arguments:
-        enabled: `False` switches all of it off, for the application or, with `@Use`, for a route.
-        csp: directives in place of those of the default policy, which allows what comes from the same origin, and
-            scripts and styles with `nonce="{{ ctx.csp_nonce }}"`. `{"img-src": None}` takes one away, `None` all.
-        csp_report_only: the same for a policy that is reported and not enforced; none by default.
-        hsts: how long browsers use https only (RFC 6797), a `timedelta` or seconds; sent over https only.
-        hsts_subdomains: for the subdomains too.
-        hsts_preload: agree to the list that browsers come with.
-        referrer_policy: what links tell other sites.
-        opener_policy: which windows share a browsing context group (`Cross-Origin-Opener-Policy`).
-        resource_policy: who may embed responses without asking (`Cross-Origin-Resource-Policy`): `"same-origin"`,
-            `"same-site"` or `"cross-origin"`. Requests by `cors()` are not concerned.
+        enabled: `False` switches all headers off, for the application or, with `@Use`, for a route.
+        csp: directives that replace those of the default policy. The default allows resources of the same origin, and
+            scripts and styles with `nonce="{{ ctx.csp_nonce }}"`. `{"img-src": None}` removes a directive, `None` all.
+        csp_report_only: the same for a policy that is only reported; by default there is none.
+        hsts: the time for which browsers use only https (RFC 6797), as a `timedelta` or in seconds; sent over https.
+        hsts_subdomains: also for the subdomains.
+        hsts_preload: agree to be on the list that is built into browsers.
+        referrer_policy: the URL that links send to other sites.
+        opener_policy: the windows that share a browsing context group (`Cross-Origin-Opener-Policy`).
+        resource_policy: the sites that may embed responses (`Cross-Origin-Resource-Policy`): `"same-origin"`,
+            `"same-site"` or `"cross-origin"`. It does not affect CORS requests.
         permissions: features and the origins that may use them, `"self"`, `"*"` or addresses:
-            `{"camera": ["self"]}`. The default allows camera, geolocation, microphone, payment and the like to nobody.
-        no_sniff: browsers take the content type as it is.
+            `{"camera": ["self"]}`. The default forbids camera, geolocation, microphone, payment and others.
+        no_sniff: browsers do not guess another content type.
 
     >>> layer = security_headers(csp={"img-src": "'self' https://img.example.com"}, referrer_policy=None)
     >>> security_headers(referrer_policy="none")
     Traceback (most recent call last):
     kick.errors.KickError: [security-header] security_headers(referrer_policy='none') is not one of ...
-      Fix: Write, for example, `security_headers(referrer_policy="no-referrer")`; None leaves the header out.
+      Fix: Write, for example, `security_headers(referrer_policy="no-referrer")`; None omits the header.
 
-    Raises `KickError` for a value that browsers would not understand.
+    Raises `KickError` for an invalid value.
     """
     policies = [(b"content-security-policy", csp), (b"content-security-policy-report-only", csp_report_only)]
     compiled = [(name, policy_of(given)) for name, given in policies if given is not None]

@@ -37,7 +37,7 @@ _MOST_COUNTER: Final = (1 << 63) - 1
 
 
 class Record(msgspec.Struct, frozen=True):
-    """A session as a store hands it out. Nobody changes it: a commit makes a new one.
+    """A session as a store returns it. It is never changed; a commit creates a new one.
 
     Times are Unix times in seconds, by the clock of the store.
     """
@@ -51,7 +51,7 @@ class Record(msgspec.Struct, frozen=True):
     """The last create, commit, touch or move."""
     expires_at: float
     deadline: float | None = None
-    """The moment that nothing extends; `None` for no such moment."""
+    """The time at which the session ends in any case; `None` for no such time."""
     principal: str | None = None
 
     def __repr__(self) -> str:  # without the values: it may be logged
@@ -79,7 +79,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Change sets {sorted(self.set)}, deletes {sorted(self.delete)}, increments {sorted(self.increment)}>"
 
     def fits(self, fields: Mapping[str, bytes]) -> bool:
-        """Return whether the fields of a record are as expected.
+        """Return true if the fields of a record are as expected.
 
         >>> Change(expect={"n": b"1", "gone": None}).fits({"n": b"1"}), Change(expect={"n": b"1"}).fits({})
         (True, False)
@@ -254,7 +254,7 @@ class AtomicStore(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Let go of connections, threads and files; the sessions stay. The store may be used again afterwards."""
+        """Close connections, threads and files. The sessions stay, and the store may be used again."""
         ...
 
 

@@ -7,6 +7,7 @@ import re
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl, unquote
 
+from kick.errors import without_secrets
 from kick.session.errors import bad_session_option, missing_store_method, unknown_store
 from kick.session.stores.base import AtomicStore, SessionStore
 from kick.session.stores.memory import MemoryStore
@@ -80,14 +81,16 @@ def _from_url(url: str, timeout: float) -> AtomicStore:
         from kick.session.stores.redis import RedisStore
 
         return RedisStore(url, timeout=timeout)
-    raise unknown_store(repr(f"{scheme}://...") if scheme else repr(url), SCHEMES)
+    raise unknown_store(repr(f"{scheme}://...") if scheme else repr(without_secrets(url)), SCHEMES)
 
 
 def _max_sessions(url: str) -> dict[str, Any]:
     options = dict(parse_qsl(url.partition("?")[2]))
     text = options.pop("max_sessions", None)
     if options or (text is not None and not (text.isdecimal() and int(text) > 0)):
-        raise bad_session_option("store", url, "no option but max_sessions", 'store="memory://?max_sessions=1000"')
+        raise bad_session_option(
+            "store", without_secrets(url), "no option but max_sessions", 'store="memory://?max_sessions=1000"'
+        )
     return {} if text is None else {"max_sessions": int(text)}
 
 
@@ -96,7 +99,10 @@ def _sqlite_path(url: str) -> str:
     rest = url.partition("://")[2]
     if not rest.startswith("/") or rest == "/":
         raise bad_session_option(
-            "store", url, "three slashes and a path, four for an absolute one", 'store="sqlite:///sessions.db"'
+            "store",
+            without_secrets(url),
+            "three slashes and a path, four for an absolute one",
+            'store="sqlite:///sessions.db"',
         )
     return unquote(rest[1:])
 

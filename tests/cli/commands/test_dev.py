@@ -134,7 +134,7 @@ def test_a_save_is_served_and_a_mistake_waits_for_the_next(project: Path) -> Non
 def test_a_mistake_in_the_set_up_is_shown_with_its_fix_until_it_is_mended(project: Path) -> None:
     with dev(project, SESSION_SECRET="") as (process, url):
         process.wait_for("error  secret-missing")
-        assert "fix    Draw one with `kick secret`" in process.output
+        assert "fix    Generate one with `kick secret`" in process.output
         assert "Traceback" not in process.output
         assert GREETING not in process.output
         save(project, APP.replace('os.environ.get("SESSION_SECRET", ', "str("))

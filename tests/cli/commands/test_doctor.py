@@ -37,7 +37,7 @@ def test_a_project_of_kick_new_has_nothing_to_mend(tmp_path: Path) -> None:
     kick("new", "my-app", "--yes", "--no-git", cwd=tmp_path)
     run = kick("doctor", cwd=tmp_path / "my-app")
     assert run.returncode == 0, run.stdout
-    assert "Nothing to mend." in run.stdout
+    assert "Nothing to fix." in run.stdout
     assert "production" in run.stdout
     assert "starlette" in run.stdout
 
@@ -46,7 +46,7 @@ def test_findings_are_printed_with_cause_and_fix(project: Path) -> None:
     run = kick("doctor", cwd=project, SESSION_SECRET="x" * 40)
     assert run.returncode == 1
     assert "error  secret-guessable" in run.stdout
-    assert "fix    Draw one" in run.stdout
+    assert "fix    Generate one" in run.stdout
     assert "1 error, no warnings." in run.stdout
     assert "Traceback" not in run.stdout + run.stderr
 
@@ -143,6 +143,21 @@ def not_production(folder: Path) -> None:
     write_env(folder, "")
 
 
+def unprefixed(folder: Path) -> None:
+    """With `replaces`, as the fix says, and not where the prefix cannot be."""
+    app = (folder / "app.py").read_text()
+    for cookie, wanted in (
+        ("{}", {"session-cookie-prefix": "warning"}),
+        ('{"prefix": "auto", "replaces": ["kick.sid"]}', {}),
+        ('{"prefix": "__Secure-"}', {}),
+        ('{"domain": "example.com"}', {}),
+        ('{"path": "/shop"}', {}),
+    ):
+        (folder / "app.py").write_text(app.replace('{"prefix": "auto"}', cookie))
+        assert found(folder) == wanted, cookie
+    (folder / "app.py").write_text(app)
+
+
 def unwell(folder: Path) -> None:
     with RedisServer(folder) as redis:
         redis.kill()
@@ -182,6 +197,7 @@ FINDINGS: dict[str, Callable[[Path], None]] = {
     "env-file-open": env_file_open,
     "env-file-tracked": env_file_tracked,
     "environment-named": not_production,
+    "session-cookie-prefix": unprefixed,
     "part-unwell": unwell,
     "redis-old": old_redis,
     "clock": clock_off,

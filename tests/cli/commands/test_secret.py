@@ -84,7 +84,7 @@ def test_as_many_old_ones_stay_as_are_wanted(folder: Path) -> None:
 
 def test_an_old_one_that_is_too_short_is_not_kept(folder: Path) -> None:
     (folder / ".env").write_text("SESSION_SECRET=short")
-    assert "are not kept" in rotate()
+    assert "are removed" in rotate()
     (only,) = listed(folder)
     session(only)
 

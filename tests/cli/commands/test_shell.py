@@ -18,7 +18,7 @@ from tests.support.terminal import Terminal
 APP = """\
 from collections.abc import AsyncIterator
 
-from kick import Service, bootstrap
+from kick import Provider, Service, bootstrap
 
 class Log:
     lines = []
@@ -38,7 +38,7 @@ async def open_log() -> AsyncIterator[Log]:
     yield Log()
     print("closed")
 
-app = bootstrap([], providers=[open_log])
+app = bootstrap([], providers=[Provider(Log, open_log, scope="singleton")])
 """
 
 ENDLESS = """

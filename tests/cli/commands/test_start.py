@@ -144,7 +144,7 @@ def test_a_weak_secret_stops_the_start_and_the_fix_is_printed(project: Path, wor
     run = kick("start", "--workers", workers, "--port", str(free_port()), cwd=project, SESSION_SECRET="weak")
     assert run.returncode == 1
     assert "error  secret-weak" in run.stderr
-    assert "Draw one with `kick secret`" in run.stderr
+    assert "Generate one with `kick secret`" in run.stderr
     assert "Traceback" not in run.stderr
 
 
@@ -177,7 +177,7 @@ def test_an_application_that_does_not_start_is_an_error(project: Path, workers: 
 def test_the_number_of_workers_may_come_from_the_environment(project: Path) -> None:
     run = kick("start", "--port", str(free_port()), cwd=project, WEB_CONCURRENCY="3")
     assert run.returncode == 1
-    assert "each of 3 workers" in run.stderr
+    assert "each of the 3 workers" in run.stderr
 
 
 def test_nobody_but_a_trusted_proxy_says_who_the_client_is(project: Path) -> None:

@@ -15,13 +15,13 @@ def test_a_name_may_be_written_in_many_ways(text: str) -> None:
     ("text", "problem"),
     [
         ("", "it is empty"),
-        ("5-notes", "has to be the name of a class"),
-        ("no te", "has to be the name of a class"),
-        ("../note", "has to be the name of a class"),
-        ("note\n", "has to be the name of a class"),
-        ("nöte", "has to be the name of a class"),
-        ("class", "is a word of the Python language"),
-        ("none", "is a word of the Python language"),
+        ("5-notes", "must also be the name of a class"),
+        ("no te", "must also be the name of a class"),
+        ("../note", "must also be the name of a class"),
+        ("note\n", "must also be the name of a class"),
+        ("nöte", "must also be the name of a class"),
+        ("class", "is a keyword of Python"),
+        ("none", "is a keyword of Python"),
         ("n" * (LONGEST + 1), "is longer than"),
     ],
 )
@@ -57,8 +57,8 @@ def test_the_plural_follows_a_few_rules(one: str, many: str) -> None:
         ("tags:list[list[str]]", "there is no type"),
         ("Title:str", "not written in small letters"),
         ("__dict__:str", "not written in small letters"),
-        ("class:str", "is a word of the Python language"),
-        ("id:int", "what the resource itself has"),
+        ("class:str", "is a keyword of Python"),
+        ("id:int", "a field that each resource has"),
         ("self:int", "self is taken"),
         ("str:str", "would hide the type"),
         ("a" * 33 + ":str", "longer than 32"),
@@ -71,7 +71,7 @@ def test_a_bad_field_is_refused_with_the_reason(field: str, problem: str) -> Non
 
 
 def test_fields_are_at_least_one_and_no_two_alike() -> None:
-    with raises_code("generate-field", match="one field at least"):
+    with raises_code("generate-field", match="at least one field"):
         parse_fields([])
-    with raises_code("generate-field", match="two of that name"):
+    with raises_code("generate-field", match="two fields have this name"):
         parse_fields(["a:str", "a:int"])

@@ -76,7 +76,7 @@ class TestUnixSockets:
     def test_a_port_beside_it_is_refused(self, project: Path) -> None:
         run = kick("start", "--uds", "kick.sock", "--port", "8000", cwd=project)
         assert run.returncode == 2
-        assert "takes the place of --host and --port" in run.stderr
+        assert "cannot be used together with --host and --port" in run.stderr
 
     def test_a_folder_that_is_not_there_is_an_error(self, project: Path) -> None:
         run = kick("start", "--uds", "nowhere/kick.sock", cwd=project)

@@ -34,7 +34,23 @@ def test_a_trace_follows_its_line() -> None:
         made.exc_info = sys.exc_info()
     first, *rest = RecordFormatter(dated=True).format(made).splitlines()
     assert first.endswith("on fire")
-    assert rest[-1] == "ValueError: heat"
+    assert rest[-1] == "            ValueError: heat"
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_no_text_of_a_client_begins_a_record(dated: bool) -> None:
+    forged = "lost\n2026-11-29T10:00:00.000+00:00  error    kick.cli  forged\r  11:11:11  error  forged\x1b[2J\u2028x"
+    made = record(logging.ERROR, "failed: %s", forged)
+    try:
+        raise ValueError(forged)
+    except ValueError:
+        made.exc_info = sys.exc_info()
+    text = RecordFormatter(dated=dated).format(made)
+    assert not set("\r\x1b\u2028") & set(text)
+    first, *rest = text.split("\n")
+    assert first.endswith("failed: lost")
+    assert all(line.startswith(" " * 12) for line in rest)
+    assert len(rest) > 3
 
 
 def test_while_an_application_is_written_its_own_code_is_shown() -> None:

@@ -64,6 +64,25 @@ def rest(connection: socket.socket) -> bytes:
     return received
 
 
+@pytest.mark.parametrize(
+    "lengths",
+    [b"content-length: %d\r\ntransfer-encoding: chunked\r\n", b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n"],
+    ids=["length first", "chunked first"],
+)
+def test_a_request_with_two_lengths_is_refused_and_nothing_after_it_is_read(
+    address: tuple[str, int], lengths: bytes
+) -> None:
+    """Request smuggling: what one server takes for the body is the next request for another."""
+    smuggled = b"0\r\n\r\nGET /hello/smuggled HTTP/1.1\r\nhost: x\r\n\r\n"
+    with connected(address) as connection:
+        head = b"POST /size HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n" + lengths % len(smuggled)
+        connection.sendall(head + b"\r\n" + smuggled)
+        received = rest(connection)
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert b"smuggled" not in received
+    assert received.count(b"HTTP/1.1") == 1
+
+
 class TestClients:
     @pytest.mark.parametrize(
         "sent", [b"P", b"POST /size HTTP/1.1\r\nho", HEAD, HEAD + b"\r\n", HEAD + b"\r\nabc"], ids=range(5)

@@ -73,7 +73,10 @@ class Ends:
         time.sleep(3600)
 
 
-app = bootstrap([Health(), Module("ends", controllers=[Ends])], providers=[pool, Provider(Held, held, scope="request")])
+app = bootstrap(
+    [Health(), Module("ends", controllers=[Ends])],
+    providers=[Provider(Pool, pool, scope="singleton"), Provider(Held, held, scope="request")],
+)
 """
 
 

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from kick import Controller, File, Post, Provider, RequestContext, Unauthorized, UploadFile
-from kick.auth import Authenticated
+from kick import Controller, File, Get, Post, Provider, RequestContext, Unauthorized, UploadFile
+from kick.auth import Authenticated, login
+from kick.middleware import csrf
 from kick.session import session
 from tests.http.forms import file, form, no_leak, open_temporary_files, pieces, text
 from tests.http.support import app_of
@@ -178,3 +179,43 @@ def test_a_coding_that_is_not_decoded_is_refused_before_the_upload(protected: st
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             wire.say(f"POST {target} HTTP/1.1\r\nhost: kick.test\r\n{lines}\r\n".encode())
             assert wire.rest().startswith(b"HTTP/1.1 415 ")
+
+
+def test_whoever_a_guard_refuses_is_not_asked_for_a_form_with_a_token(serve: Serve) -> None:
+    """An old browser sends the token in the form, which is read for it only if the guards let the request pass."""
+
+    @Controller()
+    class Account:
+        @Get("/form")
+        async def form(self, ctx: RequestContext) -> str:
+            return ctx.session.csrf_token
+
+        @Post("/log-in")
+        async def log_in(self, ctx: RequestContext) -> str:
+            await login(ctx, "ada")
+            return ctx.session.csrf_token
+
+        @Post("/picture")
+        @Authenticated
+        async def picture(self, picture: UploadFile) -> Any:
+            return picture.size
+
+    layers = [session("a secret of at least thirty-two bytes", save_uninitialized=False), csrf()]
+    with serve(app_of(Account, middleware=layers, max_body=64 * MiB)) as url:
+
+        def upload(page: httpx2.Response, body: bytes | None = None) -> bytes:
+            cookie = page.headers["set-cookie"].partition(";")[0]
+            length = 48 * MiB if body is None else len(body)
+            headers = {**EXPECTING, "content-length": str(length), "cookie": cookie, "connection": "close"}
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            with Wire(url) as wire:
+                wire.say(f"POST /picture HTTP/1.1\r\nhost: kick.test\r\n{lines}\r\n".encode())
+                if body is not None:
+                    wire.read_until(b"HTTP/1.1 100 ")
+                    wire.say(body)
+                return wire.rest()
+
+        assert upload(httpx2.get(f"{url}/form")).startswith(b"HTTP/1.1 401 ")
+        page = httpx2.post(f"{url}/log-in")
+        body = form(text("csrf_token", page.json()), file("picture", b"x" * MiB))
+        assert upload(page, body).endswith(b"\r\n\r\n%d" % MiB)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kick import App, Controller, Get, KickError, Provider, RequestContext, Response, Service
+from kick import App, Controller, Get, KickError, Provider, RequestContext, Response, Scopes, Service
 from tests.http.support import app_of, ask
 
 
@@ -168,6 +168,20 @@ class TestInjection:
         app = app_doing(lambda it: it.ctx.background(greet), Opened())
         await ask(app, "/", headers={"x-user": "ada"})
         assert seen == ["ada /"]
+
+    async def test_it_may_open_scopes_of_its_own(self) -> None:
+        opened, apps = Opened(), list[App]()
+
+        async def record_all(scopes: Scopes, app: App) -> None:
+            apps.append(app)
+            for name in ("ada", "bob"):
+                async with scopes.open() as scope:
+                    await (await scope.get(Users)).add(name)
+
+        app = app_doing(lambda it: it.ctx.background(record_all), opened)
+        await ask(app, "/")
+        assert [(each.state, each.rows) for each in opened[1:]] == [("committed", ["ada"]), ("committed", ["bob"])]
+        assert apps == [app]
 
     async def test_an_override_is_injected(self) -> None:
         app = app_doing(lambda it: it.ctx.background(record, "ada"), Opened())

@@ -250,12 +250,12 @@ async def test_a_node_that_hangs_disturbs_only_its_own_sessions(redis_cluster: R
 async def test_a_process_that_stands_still_while_it_asks_for_the_slots_blames_nobody(
     redis_cluster: RedisCluster, turns: int
 ) -> None:
-    store = RedisStore(f"redis+cluster://127.0.0.1:{redis_cluster.nodes[0].port}", timeout=0.9)
+    store = RedisStore(f"redis+cluster://127.0.0.1:{redis_cluster.nodes[0].port}", timeout=3)
     try:
         load = asyncio.ensure_future(store.load(new_key()))
         for _ in range(turns):
             await asyncio.sleep(0)
-        time.sleep(0.5)  # noqa: ASYNC251 (the delay is the point)
+        time.sleep(1.7)  # noqa: ASYNC251 (the delay is the point)
         assert await load is None
     finally:
         await store.aclose()

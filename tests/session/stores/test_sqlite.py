@@ -302,6 +302,24 @@ class TestTheFileIsGone:
         await store.create(key, Change(set={"a": b"2"}), max_age=LONG)
         assert await fields_of(store, key) == {"a": b"2"}
 
+    async def test_a_folder_that_goes_before_the_sweep_does_not_end_the_thread(
+        self, store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write = file.SessionFile.write
+
+        def written_and_removed(self: file.SessionFile, jobs: Any) -> None:
+            write(self, jobs)
+            shutil.rmtree(path.parent, ignore_errors=True)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(file.SessionFile, "write", written_and_removed)
+            await store.create(new_key(), Change(set={"a": b"1"}), max_age=LONG)
+        async with asyncio.timeout(60):
+            with pytest.raises(FileNotFoundError, match="the folder of the session database is not there"):
+                await store.load(new_key())
+            path.parent.mkdir()
+            assert await store.load(new_key()) is None
+
     async def test_it_is_noticed_now_and_then(
         self, store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

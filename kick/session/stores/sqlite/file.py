@@ -109,7 +109,7 @@ class SessionFile:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 _, more = Rows(connection, self._clock()).sweep()
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:  # nobody waits for it: the next job hears of what is wrong
             if not _is_busy(error):
                 self.close()
         else:

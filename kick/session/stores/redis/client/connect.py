@@ -145,7 +145,7 @@ def _from_url(url: str, limits: Limits) -> Open:
             case _:
                 return _single(_settings(url, limits), limits)
     except (ValueError, TypeError) as error:
-        raise bad_redis_url(url, str(error)) from error
+        raise bad_redis_url(url, str(error)) from None  # the error may quote a part of the password
 
 
 def _sentinel_url(url: str, scheme: str, limits: Limits) -> Open:

@@ -19,7 +19,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from kick.errors import KickError
+from kick.errors import KickError, without_secrets
 
 _IN_SCRIPT: Final = re.compile(r"^(?:ERR Error running script .*?|@user_script: \d+): -(?=[A-Z]+ )", re.DOTALL)
 
@@ -46,7 +46,7 @@ def bad_redis_url(url: str, problem: str) -> KickError:
     """Return the error for a URL that leads to no Redis. It does not show the password."""
     return KickError(
         "redis-url",
-        cause=f"{_without_credentials(url)!r} leads to no Redis: {problem}.",
+        cause=f"{without_secrets(url)!r} leads to no Redis: {_harmless(problem, url)}.",
         fix=f"The forms are: {', '.join(f'`{form}`' for form in URL_FORMS)}. With TLS: `rediss`; "
         "credentials: `redis://user:password@host`.",
     )
@@ -91,9 +91,8 @@ def error_of(text: str) -> Exception:
     return _ERRORS.get(text.partition(" ")[0], ResponseError)(text)
 
 
-def _without_credentials(url: str) -> str:
-    """Return a URL, however broken, without the user and the password in it."""
-    scheme, slashes, rest = url.partition("://")
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    _, at, hosts = authority.rpartition("@")
-    return f"{scheme}{slashes}...@{hosts}{rest[len(authority) :]}" if at else url
+def _harmless(problem: str, url: str) -> str:
+    """Return the reason of an error, unless it quotes what is left out of the URL."""
+    shown = without_secrets(url)
+    quoted = re.findall(r"'([^']*)'", problem)
+    return problem if all(each in shown for each in quoted) else "it cannot be read, see RFC 3986, section 3.2"

@@ -1,0 +1,95 @@
+"""Pages of a user are not stored, so that after the logout the back button does not bring them back."""
+
+from typing import Any
+
+from kick import Controller, Get, Module, Post, RequestContext, Response, bootstrap
+from kick.auth import authentication, login, logout
+from kick.session import SessionMiddleware, session
+from tests.http.support import Answer, ask
+
+SECRET = "a secret of at least thirty-two bytes"
+
+
+class User:
+    def __init__(self, user_id: str) -> None:
+        self.id = user_id
+
+
+async def load_user(user_id: str) -> User:
+    return User(user_id)
+
+
+@Controller()
+class Site:
+    @Post("/log-in")
+    async def log_in(self, ctx: RequestContext) -> None:
+        await login(ctx, "ada")
+
+    @Post("/log-out")
+    async def log_out(self, ctx: RequestContext) -> None:
+        await logout(ctx)
+
+    @Get("/mine")
+    async def mine(self, user: User | None) -> Any:
+        return user and user.id
+
+    @Get("/own")
+    async def own(self, ctx: RequestContext, user: User) -> Any:
+        ctx.set_header("cache-control", "private, max-age=60")
+        return user.id
+
+    @Get("/response")
+    async def response(self, ctx: RequestContext, user: User) -> Any:
+        return Response(b"", headers={"cache-control": "private, no-cache"})
+
+    @Get("/data")
+    async def data(self, ctx: RequestContext) -> Any:
+        ctx.session.data["seen"] = True
+        return "seen"
+
+    @Get("/public")
+    async def public(self) -> str:
+        return "news"
+
+
+APP = bootstrap(
+    [Module("site", controllers=[Site])], [session(SECRET, save_uninitialized=False), authentication(load_user)]
+)
+
+
+def cookie_of(answer: Answer) -> dict[str, str]:
+    return {"cookie": answer.all("set-cookie")[0].partition(";")[0]}
+
+
+async def test_what_a_user_was_shown_is_not_stored() -> None:
+    ada = cookie_of(await ask(APP, "/log-in", method="POST"))
+    answer = await ask(APP, "/mine", headers=ada)
+    assert (answer.json(), answer.header("cache-control"), answer.header("vary")) == ("ada", "no-store", "Cookie")
+    assert (await ask(APP, "/log-out", method="POST", headers=ada)).header("cache-control") == "no-store"
+
+
+async def test_a_handler_may_say_otherwise() -> None:
+    ada = cookie_of(await ask(APP, "/log-in", method="POST"))
+    assert (await ask(APP, "/own", headers=ada)).header("cache-control") == "private, max-age=60"
+    assert (await ask(APP, "/response", headers=ada)).header("cache-control") == "private, no-cache"
+
+
+async def test_who_is_not_logged_in_and_what_is_nobodys_may_be_stored() -> None:
+    ada = cookie_of(await ask(APP, "/log-in", method="POST"))
+    assert (await ask(APP, "/mine")).header("cache-control") is None
+    assert (await ask(APP, "/public", headers=ada)).header("cache-control") is None
+    visitor = cookie_of(await ask(APP, "/data"))
+    assert (await ask(APP, "/data", headers=visitor)).header("cache-control") is None
+
+
+async def test_other_asgi_applications_have_it_too() -> None:
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"].principal = "ada"
+        headers = [(b"cache-control", b"private")] if scope["path"] == "/own" else []
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    app = SessionMiddleware(inner, SECRET)
+    ada = cookie_of(await ask(app, "/"))
+    assert (await ask(app, "/", headers=ada)).header("cache-control") == "no-store"
+    assert (await ask(app, "/own", headers=ada)).header("cache-control") == "private"

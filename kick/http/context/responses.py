@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from os import PathLike
 from types import AsyncGeneratorType
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple
 
 from kick.cookies import SameSite, format_cookie
 from kick.exceptions import PROBLEM_JSON, HTTPError
@@ -34,18 +34,11 @@ from kick.http.response.streaming import Chunks, StreamResponse
 from kick.http.validation.encoding import Encode, encode_json, unencodable
 
 
-class Promise(Protocol):
-    """The encoders of a declared response."""
+class Promise(NamedTuple):
+    """The encoders of a declared response: of the whole, and of the data of an event."""
 
-    @property
-    def encode(self) -> Encode:
-        """The encoder of the whole response."""
-        ...
-
-    @property
-    def encode_item(self) -> Encode:
-        """The encoder of the data of an event."""
-        ...
+    encode: Encode
+    encode_item: Encode
 
 
 class _NotBuilt:

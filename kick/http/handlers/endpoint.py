@@ -18,7 +18,7 @@ from kick.concurrency import Threads
 from kick.di import Container, Lifetime, Scope
 from kick.di.naming import type_name
 from kick.http.context.context import RequestContext
-from kick.http.context.responses import NOT_BUILT
+from kick.http.context.responses import NOT_BUILT, Promise
 from kick.http.errors import closed_in_stream
 from kick.http.handlers.extractors import Getter
 from kick.http.handlers.plan import Argument, CallPlan, Source
@@ -280,9 +280,10 @@ def _watched(handle: Callable[..., Awaitable[Response]]) -> Callable[..., Awaita
 
 def _promising(endpoint: Endpoint, writer: Writer) -> Endpoint:
     """Hold `ctx.json()` and `ctx.sse()` to the declared type, in the handler only: middleware has responses too."""
+    promise = Promise(writer.encode, writer.encode_item)
 
     async def endpoint_promising(ctx: RequestContext[Any]) -> Response:
-        ctx.promise = writer
+        ctx.promise = promise
         try:
             return await endpoint(ctx)
         finally:

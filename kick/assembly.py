@@ -99,6 +99,8 @@ class Chain(msgspec.Struct, eq=False):
         """Return true if the route declares a session, or if its handler, a provider or middleware may use one."""
         if self.route.session is True or any(map(uses_session, (*self.outer, *self.inner))):
             return True
+        if self.route.session is False:
+            return False
         injected = [each.hint for each in self.plan.arguments if each.source is Source.CONTAINER]
         return self.plan.takes(Source.CONTEXT) or any(
             container.needs(each, RequestContext) for each in (self.route.controller, *injected)
@@ -114,7 +116,8 @@ class SocketChain(Chain):
 
         assert isinstance(self.plan, SocketPlan)  # noqa: S101  # what the type checker cannot see
         handler = socket_endpoint(self.plan, container, self.route.controller, to_json=self.encoder.encode)
-        return guarded(self.outer, around(self.inner, handler))
+        outer = self.outer if self.route.session is not False else _without_idle_session(self.outer, self.inner)
+        return guarded(outer, around(self.inner, handler))
 
 
 class Assembly:

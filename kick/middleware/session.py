@@ -42,7 +42,7 @@ class Use(enum.Enum):
     PASSIVE = "passive"
     """Requests do not extend the session; a write of the handler is stored."""
     LOOK = "look"
-    """No handler runs. Middleware may read the session, and no new one is stored."""
+    """No handler runs, or none that has a session. Middleware may read the session, and no new one is stored."""
 
 
 class SessionLayer(PerRoute):
@@ -65,14 +65,12 @@ class SessionLayer(PerRoute):
         self._everywhere = manager.options.path == "/"
 
     def for_route(self, route: Route | None) -> SessionLayer | None:
-        """Return the middleware of the route, or that of the application; `None` for `session=False`."""
+        """Return the middleware of the route, or that of the application; with `session=False`, for middleware only."""
         chosen = super().for_route(route)
         if not isinstance(chosen, SessionLayer):
             return None
-        if route is None or (route.is_mount and route.session is None):
+        if route is None or route.session is False or (route.is_mount and route.session is None):
             return SessionLayer(chosen.manager, Use.LOOK)
-        if route.session is False:
-            return None
         use = Use.PASSIVE if route.session == "passive" else Use.FULL
         if route.is_mount or use is Use.PASSIVE:
             return SessionLayer(chosen.manager, use, for_mount=route.is_mount)

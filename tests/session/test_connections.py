@@ -60,6 +60,10 @@ class Site:
     async def claim(self, ctx: RequestContext) -> None:
         ctx.session.principal = 7
 
+    @Post("/write")
+    async def write(self, ctx: RequestContext) -> None:
+        ctx.session["writes"] = ctx.session.get("writes", 0) + 1
+
     @Get("/late-events")
     async def late_events(self, ctx: RequestContext) -> Any:
         await ctx.scope["meanwhile"](ctx.session)
@@ -322,6 +326,33 @@ class TestElsewhere:
         assert has_ended(path, await other.ended())
         assert not mine.task.done()
         await mine.leave()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "redis", "cluster", "sentinel"])
+@pytest.mark.parametrize("path", ["/socket", "/events"])
+async def test_a_session_that_is_prolonged_elsewhere_lives_on(
+    path: str, kind: str, request: pytest.FixtureRequest
+) -> None:
+    url, life = url_of(kind, request), 4.0
+    stores = [open_store(url, timeout=30) for _ in range(2)]
+    here, there = (Client(kick_app(store, session_check=0.2, max_age=life)) for store in stores)
+    while True:  # until the machine is quick enough to write before the session ends
+        await here.post("/in")
+        begun = time.monotonic()
+        there.cookie = here.cookie
+        opened = await here.open(path).begun()
+        await anyio.sleep(life / 2)
+        await there.post("/write")
+        written = time.monotonic()
+        await anyio.sleep(begun + 1.25 * life - written)  # it would have ended by now
+        if written < begun + 0.9 * life and time.monotonic() < written + 0.9 * life:
+            break
+        await opened.leave()
+    assert not opened.task.done()
+    assert has_ended(path, await opened.ended())  # and then it ends
+    for store in stores:
+        await store.aclose()
 
 
 @pytest.mark.parametrize("path", ["/socket", "/events"])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kick import App, Controller, Get, Middleware, Module, Post, RequestContext, Response, bootstrap
+from kick.health import Health
 from kick.http import StaticFiles
 from kick.session import MemoryStore, Sessions, session
 from tests.http.support import ask
@@ -132,6 +133,25 @@ class TestRequestsWithoutAHandler:
         calls = calls_to(store)
         assert (await ask(app, path, method=method, headers=cookie)).status == status
         assert calls == ["load", "commit"]
+
+
+async def test_middleware_that_looks_does_no_harm_to_the_health_checks(store: Any) -> None:
+    looking = Looking()
+    layers = [session(SECRET, store=store, save_uninitialized=False), looking]
+    app = bootstrap([Module("page", controllers=[Page]), Health()], layers)
+    cookie = await cookie_of(app)
+    assert (await ask(app, "/health/live", headers=cookie)).status == 200
+    assert (await ask(app, "/health/ready", headers=cookie)).status == 200
+    assert looking.seen[-2:] == [{"user": 7}] * 2
+
+
+async def test_middleware_begins_no_session_on_a_health_check(store: Any) -> None:
+    layers = [session(SECRET, store=store, save_uninitialized=True), Writing()]
+    app = bootstrap([Module("page", controllers=[Page]), Health()], layers)
+    calls = calls_to(store)
+    for path in ("/health/live", "/off"):
+        answer = await ask(app, path)
+        assert (answer.status, answer.header("set-cookie"), calls) == (200, None, [])
 
 
 class TestPassiveRoutes:

@@ -152,8 +152,8 @@ async def visits(
 
 
 @pytest.mark.parametrize("path", ["/plain", "/connection", "/threads", "/without", "/unconcerned"])
-async def test_without_a_context_no_session_is_loaded(path: str) -> None:
-    app, store = site()
+async def test_without_a_context_no_session_is_loaded(path: str, store: Any) -> None:
+    app, _ = site(store=store)
     assert await visits(app, store, path) == []
 
 
@@ -163,8 +163,8 @@ async def test_a_typed_body_needs_no_session() -> None:
 
 
 @pytest.mark.parametrize("path", ["/context", "/always", "/visitor", "/user", "/guarded", "/concerned", "/account"])
-async def test_whoever_takes_a_context_has_it_loaded(path: str) -> None:
-    app, store = site()
+async def test_whoever_takes_a_context_has_it_loaded(path: str, store: Any) -> None:
+    app, _ = site(store=store)
     assert await visits(app, store, path) == ["load"]
 
 

@@ -265,7 +265,7 @@ def test_an_exception_can_be_pickled_and_copied(kind: type[Exception]) -> None:
 @pytest.mark.parametrize(
     "name", ["RequestContext", "SharedRequest", "ContextSession", "Flash", "Reserved", "SessionState"]
 )
-def test_an_object_of_a_request_says_why_it_cannot_be_pickled(held: Walk, name: str) -> None:
+async def test_an_object_of_a_request_says_why_it_cannot_be_pickled(held: Walk, name: str) -> None:
     (value,) = (value for kind, (_, value) in held.found.items() if kind.__name__ == name)
     with pytest.raises(TypeError, match=f"a {name} cannot be pickled: it belongs to a request"):
         pickle.dumps(value)

@@ -33,16 +33,22 @@ _MISSING: Final = object()
 
 
 class Misfit(TypeError):
-    """A value that is not of the declared type, with its place."""
+    """A value that is not of the declared type; `location` is a pointer to it."""
 
-    def __init__(self, place: Place | None, expected: str, value: object) -> None:
-        steps: list[object] = []
-        while place is not None:
-            steps.append(place.step)
-            place = place.above
-        self.location = pointer("", *reversed(steps))
-        got = "nothing" if value is _MISSING else "None" if value is None else type_path(type(value))
-        super().__init__(f"at {self.location or 'its top'}: expected {expected}, got {got}")
+    def __init__(self, message: str, location: str = "") -> None:
+        super().__init__(message)
+        self.location = location
+
+
+def misfit(place: Place | None, expected: str, value: object) -> Misfit:
+    """Return the error for a value that is not what was expected at a place."""
+    steps: list[object] = []
+    while place is not None:
+        steps.append(place.step)
+        place = place.above
+    location = pointer("", *reversed(steps))
+    got = "nothing" if value is _MISSING else "None" if value is None else type_path(type(value))
+    return Misfit(f"at {location or 'its top'}: expected {expected}, got {got}", location)
 
 
 class Projection:
@@ -98,7 +104,7 @@ class Leaf(Projection):
         known = value if type(value) in PLAIN else self._encoder.known(value)  # of a number of numpy's
         if known is not value and self._fits(known):
             return known
-        raise Misfit(place, type_name(self.cls), value)
+        raise misfit(place, type_name(self.cls), value)
 
     def _fits(self, value: Any) -> bool:
         return isinstance(value, self.cls) and not isinstance(value, self._not)
@@ -124,7 +130,7 @@ class Choice(Projection):
     def project(self, value: Any, place: Place | None) -> Any:
         if self.is_exact(value):
             return value
-        raise Misfit(place, type_name(self._hint), value)
+        raise misfit(place, type_name(self._hint), value)
 
 
 class Items(Projection):
@@ -151,7 +157,7 @@ class Items(Projection):
         if not _is_array(value):
             value = self._encoder.known(value)
         if not _is_array(value):
-            raise Misfit(place, type_name(self._hint), value)
+            raise misfit(place, type_name(self._hint), value)
         return [self.item.project(each, Place(place, index)) for index, each in enumerate(value)]
 
 
@@ -182,7 +188,7 @@ class Parts(Projection):
     @override
     def project(self, value: Any, place: Place | None) -> Any:
         if not isinstance(value, list | tuple) or len(value) != len(self.parts):
-            raise Misfit(place, type_name(self._hint), value)
+            raise misfit(place, type_name(self._hint), value)
         pairs = enumerate(zip(self.parts, value, strict=True))
         return [part.project(each, Place(place, index)) for index, (part, each) in pairs]
 
@@ -209,7 +215,7 @@ class Members(Projection):
     @override
     def project(self, value: Any, place: Place | None) -> Any:
         if not isinstance(value, Mapping):
-            raise Misfit(place, type_name(self._hint), value)
+            raise misfit(place, type_name(self._hint), value)
         return {
             self.key.project(key, Place(place, key)): self.value.project(each, Place(place, key))
             for key, each in value.items()
@@ -258,7 +264,7 @@ class Record(Projection):
             given = get(field)
             if given is _MISSING:
                 if field.required:
-                    raise Misfit(Place(place, field.wire_name), f"a field of {type_name(self._hint)}", given)
+                    raise misfit(Place(place, field.wire_name), f"a field of {type_name(self._hint)}", given)
                 if self._is_typed_dict:
                     continue
                 given = None if field.make_default is None else field.make_default()
@@ -270,13 +276,13 @@ class Record(Projection):
         if isinstance(value, Mapping) and config is not None and config.tag is not None:
             tag = value.get(config.tag_field, config.tag)
             if tag != config.tag:
-                raise Misfit(Place(place, config.tag_field), repr(config.tag), tag)
+                raise misfit(Place(place, config.tag_field), repr(config.tag), tag)
         if isinstance(value, Mapping) and (self._is_typed_dict or not isinstance(value, self.cls)):
             return lambda field: value.get(field.wire_name, value.get(field.name, _MISSING))
         is_object = not self._is_typed_dict and type(value) not in PLAIN and not _is_array(value)
         if is_object and (isinstance(value, self.cls) or any(hasattr(value, name) for name in self._names)):
             return lambda field: getattr(value, field.name, _MISSING)
-        raise Misfit(place, type_name(self._hint), value)
+        raise misfit(place, type_name(self._hint), value)
 
 
 class Model(Projection):
@@ -297,7 +303,7 @@ class Model(Projection):
             return msgspec.Raw(text)
         for step in problem.steps:
             place = Place(place, step)
-        raise Misfit(place, problem.expected, problem.value)
+        raise misfit(place, problem.expected, problem.value)
 
 
 class OneOf(Projection):
@@ -336,7 +342,7 @@ class OneOf(Projection):
                 return each.project(value, place)
             except Misfit as error:
                 furthest = error if furthest is None or len(error.location) > len(furthest.location) else furthest
-        alone = Misfit(place, type_name(self._hint), value)
+        alone = misfit(place, type_name(self._hint), value)
         raise furthest if furthest is not None and len(furthest.location) > len(alone.location) else alone
 
 

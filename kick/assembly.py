@@ -32,7 +32,16 @@ from kick.http.handlers.plan import CallPlan, Source
 from kick.http.handlers.provider_parameters import ProviderParameters
 from kick.http.middleware import Endpoint, Middleware
 from kick.http.mounts import BELOW_MOUNT, Mount, duplicate_mount, mount_info, mount_problem
-from kick.http.pipeline import around, for_route, guarded, is_optional, middleware_problem, uses_session
+from kick.http.pipeline import (
+    around,
+    for_route,
+    guarded,
+    is_optional,
+    middleware_problem,
+    only_middleware_has_session,
+    uses_session,
+    without_idle_session,
+)
 from kick.http.response.base import Response
 from kick.http.response.static import StaticFiles
 from kick.http.routing.decorators import (
@@ -116,8 +125,7 @@ class SocketChain(Chain):
 
         assert isinstance(self.plan, SocketPlan)  # noqa: S101  # what the type checker cannot see
         handler = socket_endpoint(self.plan, container, self.route.controller, to_json=self.encoder.encode)
-        outer = self.outer if self.route.session is not False else _without_idle_session(self.outer, self.inner)
-        return guarded(outer, around(self.inner, handler))
+        return guarded(self.outer, around(self.inner, handler))
 
 
 class Assembly:
@@ -198,15 +206,15 @@ class Assembly:
         for layer in self._objects:
             layer.configure(settings)
         settings.urls = self.urls
-        self._unmatched = _without_idle_session(self._chosen(self.middleware, None))
+        self._unmatched = without_idle_session(self._chosen(self.middleware, None))
         for chain in self.chains:
             chain.threads, chain.encoder = settings.threads, settings.encoder
         all_served: list[Chain | Mount] = [*self.chains, *self.mounts]
         for served in all_served:
             served.outer = self._chosen(self.middleware, served.route)
             served.inner = self._chosen(served.route.middleware, served.route)
-            if served.route.is_mount and served.route.session is None:
-                served.outer = _without_idle_session(served.outer, served.inner)
+            if only_middleware_has_session(served.route):
+                served.outer = without_idle_session(served.outer, served.inner)
 
     def unmatched(self, endpoint: Endpoint) -> Endpoint:
         """Return the endpoint of requests that match no route."""
@@ -431,12 +439,6 @@ def _head_of(route: Route) -> Route:
         return await route.endpoint(ctx)
 
     return msgspec.structs.replace(route, method="HEAD", endpoint=without_body(served))
-
-
-def _without_idle_session(outer: list[Any], inner: Sequence[Any] = ()) -> list[Any]:
-    """Return the middleware without that which serves only others that may use the session, if none of them may."""
-    needed = any(map(uses_session, (*outer, *inner)))
-    return outer if needed else [layer for layer in outer if not is_optional(layer)]
 
 
 async def _not_linked(ctx: Any) -> Response:

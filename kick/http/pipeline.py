@@ -84,13 +84,30 @@ def is_optional(layer: AnyMiddleware) -> bool:
     return isinstance(layer, Middleware) and layer.optional
 
 
+def layers_of(layers: Iterable[Any], route: Route) -> tuple[list[Any], list[Any]]:
+    """Return the middleware of the application, and that of the module, controller and method, as a route has it."""
+    outer, inner = for_route(layers, route), for_route(route.middleware, route)
+    return (without_idle_session(outer, inner) if only_middleware_has_session(route) else outer), inner
+
+
+def only_middleware_has_session(route: Route) -> bool:
+    """Return true if the handler of a route has no session: it is switched off, or a mount does not ask for it."""
+    return route.session is False or (route.is_mount and route.session is None)
+
+
+def without_idle_session(outer: list[Any], inner: Sequence[Any] = ()) -> list[Any]:
+    """Return the middleware without that which serves only others that may use the session, if none of them may."""
+    needed = any(map(uses_session, (*outer, *inner)))
+    return outer if needed else [layer for layer in outer if not is_optional(layer)]
+
+
 def chain_of(layers: Iterable[Any], route: Route | None) -> list[tuple[str, str]]:
     """Return the steps of a request to a route, outermost first: the kind and the name of each."""
-    steps = [("application", name_of(layer)) for layer in for_route(layers, route)]
-    if route is not None:
-        steps += [("route", name_of(layer)) for layer in for_route(route.middleware, route)]
-        steps.append(("handler", route.place))
-    return steps
+    if route is None:
+        return [("application", name_of(layer)) for layer in for_route(layers, route)]
+    outer, inner = layers_of(layers, route)
+    steps = [("application", name_of(layer)) for layer in outer] + [("route", name_of(layer)) for layer in inner]
+    return [*steps, ("handler", route.place)]
 
 
 def around(layers: Sequence[Any], endpoint: Endpoint) -> Endpoint:

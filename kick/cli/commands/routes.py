@@ -95,9 +95,10 @@ def _described(app: App, route: Route) -> dict[str, Any]:
 
 def _layers(app: App, route: Route) -> list[Any]:
     """Return the middleware of a route, outermost first."""
-    from kick.http.pipeline import for_route
+    from kick.http.pipeline import layers_of
 
-    return [*for_route(app.middleware, route), *for_route(route.middleware, route)]
+    outer, inner = layers_of(app.middleware, route)
+    return [*outer, *inner]
 
 
 def _has_session(app: App, route: Route) -> bool:

@@ -36,9 +36,9 @@ from kick.http.pipeline import (
     around,
     for_route,
     guarded,
+    hiding_session,
     is_optional,
     middleware_problem,
-    only_middleware_has_session,
     uses_session,
     without_idle_session,
 )
@@ -101,15 +101,17 @@ class Chain(msgspec.Struct, eq=False):
             encoder=self.encoder,
         )
         outer = [layer for layer in self.outer if not is_optional(layer) or self.uses_session(container)]
-        endpoint = guarded(outer, around(self.inner, handler))
+        endpoint = guarded(outer, around(self.inner, self.hiding(handler)))
         return without_body(endpoint) if self.route.method == "HEAD" else endpoint
+
+    def hiding(self, handler: Endpoint) -> Endpoint:
+        """Return a handler from which the session is hidden, if it is switched off but there for middleware."""
+        return hiding_session(handler) if self.route.session is False and any(map(is_optional, self.outer)) else handler
 
     def uses_session(self, container: Container) -> bool:
         """Return true if the route declares a session, or if its handler, a provider or middleware may use one."""
         if self.route.session is True or any(map(uses_session, (*self.outer, *self.inner))):
             return True
-        if self.route.session is False:
-            return False
         injected = [each.hint for each in self.plan.arguments if each.source is Source.CONTAINER]
         return self.plan.takes(Source.CONTEXT) or any(
             container.needs(each, RequestContext) for each in (self.route.controller, *injected)
@@ -125,7 +127,7 @@ class SocketChain(Chain):
 
         assert isinstance(self.plan, SocketPlan)  # noqa: S101  # what the type checker cannot see
         handler = socket_endpoint(self.plan, container, self.route.controller, to_json=self.encoder.encode)
-        return guarded(self.outer, around(self.inner, handler))
+        return guarded(self.outer, around(self.inner, self.hiding(handler)))
 
 
 class Assembly:
@@ -213,7 +215,7 @@ class Assembly:
         for served in all_served:
             served.outer = self._chosen(self.middleware, served.route)
             served.inner = self._chosen(served.route.middleware, served.route)
-            if only_middleware_has_session(served.route):
+            if served.route.has_no_session:
                 served.outer = without_idle_session(served.outer, served.inner)
 
     def unmatched(self, endpoint: Endpoint) -> Endpoint:

@@ -43,7 +43,7 @@ class GuardLayer(Middleware):
 
     def for_route(self, route: Route | None) -> GuardLayer | None:
         """Return this guard. Raises `KickError`: `session-needed` for a route whose session is switched off."""
-        if route is not None and (route.session is False or (route.is_mount and route.session is None)):
+        if route is not None and route.has_no_session:
             what = "what is mounted at" if route.is_mount else route.method
             place = "its module" if route.is_mount else "the route"
             raise session_needed(self.name, switched_off=f"{what} {route.path}", place=place)

@@ -10,12 +10,11 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from kick import optional_types
-from kick.environment import in_production
 from kick.errors import raise_all
 from kick.exceptions import TooManyRequests
 from kick.http import RequestContext
 from kick.middleware.rate_limit.limiter import Limiter
-from kick.middleware.rate_limit.options import OnError, Options, check_options, parse_limits
+from kick.middleware.rate_limit.options import OnError, check_options, parse_limits
 from kick.signing import Secret, Signer, secret_problems
 
 COOKIE: Final = "kick.device"
@@ -70,19 +69,7 @@ class LoginLimit:
         from kick.middleware.rate_limit.counters import open_counters
 
         self._counters = open_counters(None if store == "memory://" else store, timeout=seconds)
-        options = Options(
-            limits=items,
-            key=_nobody,
-            store=store,
-            name="login",
-            cost=1,
-            strategy="sliding-window",
-            on_error=on_error,
-            timeout=seconds,
-            by_principal=False,
-            uses_session=False,
-        )
-        self._limiter = Limiter(options, "login", self._counters)
+        self._limiter = Limiter(items, self._counters, scope="login", name="login", on_error=on_error)
         self._signer = Signer(secret, purpose="login device")
         self._cookie = cookie
         self._remembered = remember
@@ -108,8 +95,7 @@ class LoginLimit:
         """Make the browser a known device of the account, for example after a registration."""
         name = _digest(account)
         device = self._device_of(ctx, name) or secrets.token_urlsafe(16)
-        value = self._signer.sign(f"{name}:{device}")
-        ctx.set_cookie(self._cookie, value, max_age=self._remembered, secure=in_production() or None)
+        ctx.set_cookie(self._cookie, self._signer.sign(f"{name}:{device}"), max_age=self._remembered)
 
     async def aclose(self) -> None:
         """Close the connections to the store."""
@@ -124,7 +110,3 @@ class LoginLimit:
 
 def _digest(account: str) -> str:
     return blake2b(account.strip().casefold().encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def _nobody(ctx: RequestContext[Any]) -> None:
-    """Return nothing: the key is the account."""

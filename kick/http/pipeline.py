@@ -87,12 +87,7 @@ def is_optional(layer: AnyMiddleware) -> bool:
 def layers_of(layers: Iterable[Any], route: Route) -> tuple[list[Any], list[Any]]:
     """Return the middleware of the application, and that of the module, controller and method, as a route has it."""
     outer, inner = for_route(layers, route), for_route(route.middleware, route)
-    return (without_idle_session(outer, inner) if only_middleware_has_session(route) else outer), inner
-
-
-def only_middleware_has_session(route: Route) -> bool:
-    """Return true if the handler of a route has no session: it is switched off, or a mount does not ask for it."""
-    return route.session is False or (route.is_mount and route.session is None)
+    return (without_idle_session(outer, inner) if route.has_no_session else outer), inner
 
 
 def without_idle_session(outer: list[Any], inner: Sequence[Any] = ()) -> list[Any]:
@@ -125,6 +120,19 @@ def guarded(layers: Sequence[Any], endpoint: Endpoint) -> Endpoint:
     for layer in reversed(layers):
         endpoint = _layer(layer, _answering(endpoint))
     return endpoint
+
+
+def hiding_session(endpoint: Endpoint) -> Endpoint:
+    """Return an endpoint to whose code the session of the context is not visible."""
+
+    async def endpoint_without_session(ctx: RequestContext[Any]) -> Response:
+        opened, ctx.opened_session = ctx.opened_session, None
+        try:
+            return await endpoint(ctx)
+        finally:
+            ctx.opened_session = opened
+
+    return endpoint_without_session
 
 
 def settled(ctx: RequestContext[Any], returned: Any) -> Response:

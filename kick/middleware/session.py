@@ -42,7 +42,9 @@ class Use(enum.Enum):
     PASSIVE = "passive"
     """Requests do not extend the session; a write of the handler is stored."""
     LOOK = "look"
-    """No handler runs, or none that has a session. Middleware may read the session, and no new one is stored."""
+    """No handler runs. Middleware may read the session, and no new one is stored."""
+    OFF = "off"
+    """The route has no session. Middleware gets an empty one: the store is not asked, and nothing is stored."""
 
 
 class SessionLayer(PerRoute):
@@ -65,12 +67,13 @@ class SessionLayer(PerRoute):
         self._everywhere = manager.options.path == "/"
 
     def for_route(self, route: Route | None) -> SessionLayer | None:
-        """Return the middleware of the route, or that of the application; with `session=False`, for middleware only."""
+        """Return the middleware of the route, or that of the application."""
         chosen = super().for_route(route)
         if not isinstance(chosen, SessionLayer):
             return None
-        if route is None or route.session is False or (route.is_mount and route.session is None):
-            return SessionLayer(chosen.manager, Use.LOOK)
+        if route is None or route.has_no_session:
+            is_off = route is not None and route.session is False
+            return SessionLayer(chosen.manager, Use.OFF if is_off else Use.LOOK)
         use = Use.PASSIVE if route.session == "passive" else Use.FULL
         if route.is_mount or use is Use.PASSIVE:
             return SessionLayer(chosen.manager, use, for_mount=route.is_mount)
@@ -99,9 +102,7 @@ class SessionLayer(PerRoute):
         if not (self._everywhere or self.manager.is_within(ctx.path)):
             ctx.session_path = self.manager.options.path
             return await call_next(ctx)
-        state = await self.manager.open(ctx.scope)
-        if not self._is_full:
-            state.restricted(begins=self._use is not Use.LOOK)
+        state = await (self.manager.open(ctx.scope) if self._is_full else self._open_restricted(ctx.scope))
         ctx.opened_session = ContextSession(state, self.manager.operations)
         try:
             response = await call_next(ctx)
@@ -127,6 +128,11 @@ class SessionLayer(PerRoute):
             )
             finish_headers(response.raw_headers, accessed=state.accessed, cookies=cookies, private=private)
         return response
+
+    async def _open_restricted(self, scope: Scope) -> SessionState:
+        state = self.manager.open_empty(scope) if self._use is Use.OFF else await self.manager.open(scope)
+        state.restricted(begins=self._use is Use.PASSIVE)
+        return state
 
     def _around(self, app: ASGIApp, state: SessionState) -> ASGIApp:
         """Return a mounted application with the session in its scope, which closes it when the response starts."""

@@ -151,6 +151,10 @@ class SessionManager:
             state.unavailable(anonymous=self.options.on_store_error == "anonymous")
         return state
 
+    def open_empty(self, scope: Mapping[str, Any]) -> SessionState:
+        """Open an empty session, whatever cookie came; the store is not asked."""
+        return SessionState(self._open_contents, scope, None)
+
     async def _open_one_of(self, claims: Sequence[Claim], scope: Mapping[str, Any]) -> SessionState:
         """Open the first living session of several cookies."""
         operations = self.operations

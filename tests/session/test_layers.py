@@ -53,6 +53,10 @@ class Page:
     async def write(self, ctx: RequestContext) -> None:
         ctx.session["user"] = 8
 
+    @Get("/mistaken", session=False)
+    async def mistaken(self, ctx: RequestContext) -> Any:
+        return ctx.session.get("user")
+
     @Get("/off", session=False)
     async def off(self) -> str:
         return "off"
@@ -135,23 +139,37 @@ class TestRequestsWithoutAHandler:
         assert calls == ["load", "commit"]
 
 
-async def test_middleware_that_looks_does_no_harm_to_the_health_checks(store: Any) -> None:
-    looking = Looking()
-    layers = [session(SECRET, store=store, save_uninitialized=False), looking]
-    app = bootstrap([Module("page", controllers=[Page]), Health()], layers)
-    cookie = await cookie_of(app)
-    assert (await ask(app, "/health/live", headers=cookie)).status == 200
-    assert (await ask(app, "/health/ready", headers=cookie)).status == 200
-    assert looking.seen[-2:] == [{"user": 7}] * 2
+class TestWhereTheSessionIsSwitchedOff:
+    """`session=False` promises no store call. Middleware still finds a session: an empty one."""
 
+    def site(self, store: Any, *after: Any, **options: Any) -> App:
+        layers = [session(SECRET, store=store, **{"save_uninitialized": False, **options}), *after]
+        return bootstrap([Module("page", controllers=[Page]), Health()], layers)
 
-async def test_middleware_begins_no_session_on_a_health_check(store: Any) -> None:
-    layers = [session(SECRET, store=store, save_uninitialized=True), Writing()]
-    app = bootstrap([Module("page", controllers=[Page]), Health()], layers)
-    calls = calls_to(store)
-    for path in ("/health/live", "/off"):
-        answer = await ask(app, path)
-        assert (answer.status, answer.header("set-cookie"), calls) == (200, None, [])
+    @pytest.mark.parametrize("path", ["/health/live", "/off"])
+    async def test_middleware_that_looks_does_no_harm(self, store: Any, path: str) -> None:
+        looking = Looking()
+        app = self.site(store, looking)
+        cookie = await cookie_of(app)
+        calls = calls_to(store)
+        answer = await ask(app, path, headers=cookie)
+        assert (answer.status, looking.seen[-1], answer.header("set-cookie"), calls) == (200, {}, None, [])
+
+    @pytest.mark.parametrize("path", ["/health/live", "/off"])
+    @pytest.mark.parametrize("save_uninitialized", [True, False])
+    async def test_no_session_begins_and_none_changes(self, store: Any, path: str, save_uninitialized: bool) -> None:
+        app = self.site(store, Writing(), save_uninitialized=save_uninitialized)
+        cookie = await cookie_of(app)
+        calls = calls_to(store)
+        for headers in ({}, cookie):
+            answer = await ask(app, path, headers=headers)
+            assert (answer.status, answer.header("set-cookie"), calls) == (200, None, [])
+
+    @pytest.mark.parametrize("after", [(), (Looking(),)], ids=["alone", "below middleware that looks"])
+    async def test_a_handler_that_uses_it_is_told(self, store: Any, after: Any, caplog: Any) -> None:
+        app = self.site(store, *after)
+        assert (await ask(app, "/mistaken")).status == 500
+        assert "the route says session=False" in caplog.text
 
 
 class TestPassiveRoutes:

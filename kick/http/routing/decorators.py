@@ -90,8 +90,8 @@ class Verb:
         path: appended to the prefixes of the module and the controller. `{name}` matches one segment, `{name:path}` the
             rest. It is converted to the type of the handler's parameter `name`, or to that of `{name:int}`.
         status: the status of a returned value; by default 200, or 204 for `None`.
-        session: `False` switches the session off: no store call, no cookie, unless middleware of the application uses
-            the session. `"passive"` reads it and prolongs nothing, for polling; what the handler writes is written.
+        session: `False` switches the session off: no store call, no cookie. `"passive"` reads it and prolongs nothing,
+            for polling; what the handler writes is written.
         stream: the handler reads the body itself, from `ctx.body_stream()`.
         max_body: the most bytes a body may have, in place of the limit of the application.
         decompress: decode bodies with `Content-Encoding: gzip`, `deflate` or `zstd`, or reject them with 415. The

@@ -60,6 +60,11 @@ class Route(msgspec.Struct, kw_only=True, eq=False):
         return self.controller is None
 
     @property
+    def has_no_session(self) -> bool:
+        """True if the session is switched off, or a mounted application does not ask for it."""
+        return self.session is False or (self.is_mount and self.session is None)
+
+    @property
     def is_websocket(self) -> bool:
         """True if it serves a WebSocket; its method is that of the handshake, GET."""
         return isinstance(self.info, SocketInfo)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio
 
 from kick.exceptions import ServiceUnavailable
-from kick.middleware.rate_limit.options import Options
+from kick.middleware.rate_limit.options import OnError, Strategy
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -30,20 +30,29 @@ class Verdict(NamedTuple):
 
 
 class Limiter:
-    """Limits, and where they are counted."""
+    """Limits, and where they are counted: clients of one `scope` are counted together."""
 
-    def __init__(self, options: Options, scope: str, counters: Counters) -> None:
+    def __init__(
+        self,
+        limits: Iterable[RateLimitItem],
+        counters: Counters,
+        *,
+        scope: str,
+        name: str | None,
+        strategy: Strategy = "sliding-window",
+        on_error: OnError = "open",
+    ) -> None:
         from limits.aio.strategies import STRATEGIES as LIMITERS
 
-        kind = "sliding-window-counter" if options.strategy == "sliding-window" else options.strategy
+        kind = "sliding-window-counter" if strategy == "sliding-window" else strategy
         limiter: Callable[..., RateLimiter] = LIMITERS[kind]
         self._limiter = limiter(counters.storage)
         self._counters = counters
         self._timeout = counters.timeout
-        self._closed = options.on_error == "closed"
-        self._scope = f"{options.strategy} {scope}"  # each strategy has its own format in the store
-        self._limits = [(item, _policy_name(item, options.name)) for item in options.limits]
-        policies = [f'"{name}";q={item.amount};w={item.get_expiry()}' for item, name in self._limits]
+        self._closed = on_error == "closed"
+        self._scope = f"{strategy} {scope}"  # each strategy has its own format in the store
+        self._limits = [(item, _policy_name(item, name)) for item in limits]
+        policies = [f'"{policy}";q={item.amount};w={item.get_expiry()}' for item, policy in self._limits]
         self._policy = (b"ratelimit-policy", ", ".join(policies).encode("ascii"))
 
     async def hit(self, key: str, *, cost: int = 1) -> Verdict | None:

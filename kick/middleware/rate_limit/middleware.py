@@ -78,7 +78,14 @@ class RateLimitLayer(Middleware):
             method = "WEBSOCKET" if route.is_websocket else route.method
             scope = f"{method} {route.path} {places[0]}" if places else scope
         name = self.options.name
-        limiter = Limiter(self.options, scope if name is None else f"name {name}", self._counters())
+        limiter = Limiter(
+            self.options.limits,
+            self._counters(),
+            scope=scope if name is None else f"name {name}",
+            name=name,
+            strategy=self.options.strategy,
+            on_error=self.options.on_error,
+        )
         return RouteRateLimitLayer(self.options, limiter)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:

@@ -20,8 +20,8 @@ from kick.environment import in_development
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError
 from kick.http.context.context import RequestContext
-from kick.http.errors import list_problem, not_asgi_middleware, plain_values
-from kick.http.exception_handlers import ExceptionHandler, OnError, handler_problems, reraising
+from kick.http.errors import list_problem, plain_values
+from kick.http.exception_handlers import ExceptionHandler, OnError, handler_problems
 from kick.http.middleware import AnyMiddleware, Endpoint, Middleware
 from kick.http.mounts import Mount, serve_websocket
 from kick.http.observers import KEY as EXCHANGE
@@ -37,7 +37,7 @@ from kick.http.sending import end_request, send_response
 from kick.http.settings import Settings
 from kick.http.templates import JinjaTemplates, templates_of
 from kick.http.unmatched import unmatched
-from kick.http.validation.encoding import PLAIN_ENCODER, Encoders, JSONEncoder, encoder_problem
+from kick.http.validation.encoding import Encoders, encoder_of
 from kick.http.websocket.scope import as_request
 from kick.lifecycle import Lifespan, Named, Part, lifespan_problem, parts_of, told, told_by_signals
 from kick.middleware.access_log.log import AccessLog, LogFormat
@@ -394,9 +394,8 @@ def bootstrap(
 
     Arguments:
         modules: the features of the application, each a `Module`.
-        middleware: runs around every handler, the first is the outermost: `async def timing(ctx, call_next)`.
-            `security_headers()` is added around all of it. List it to change it;
-            `security_headers(enabled=False)` removes it.
+        middleware: runs around every handler, the first is the outermost: `async def timing(ctx, call_next)`. All of it
+            is within `security_headers()`: list it to change it, `security_headers(enabled=False)` to remove it.
         providers: classes, functions, `Provider`s and instances to inject, besides `@Service` classes.
         asgi_middleware: `starlette.middleware.Middleware(Class, **options)` entries, which run around everything else.
         lifespan: `@asynccontextmanager async def lifespan(app): ...`, entered when all providers are built.
@@ -405,20 +404,15 @@ def bootstrap(
         templates: the folder of the Jinja2 templates for `ctx.render()`, or `JinjaTemplates(...)`.
         max_body: the size limit of a request body in bytes; `None` for no limit.
         decompress: decode bodies with `Content-Encoding: gzip`, `deflate` or `zstd`. Otherwise they get a 415.
-        trailing_slash: the response to `/notes/` if there is a route `/notes`: `"strict"` is a 404, `"redirect"`
-            redirects to `/notes`, and `"ignore"` serves it.
+        trailing_slash: `/notes/` for a route `/notes` is a 404 (`"strict"`), a `"redirect"`, or the same (`"ignore"`).
         threads: the number of synchronous handlers that run at a time, each in a thread; others wait.
-        trusted_proxies: the number of proxies that every request passes, or their networks. Their headers about the
-            client, scheme and host are used. `None` reads `KICK_TRUSTED_PROXIES`; by default no proxy is trusted.
+        trusted_proxies: how many proxies, their networks, `TrustedProxies(...)`; `None` reads `KICK_TRUSTED_PROXIES`.
         allowed_hosts: the hosts of the application, such as `"*.example.com"`. Other hosts get a 400.
         access_log: a line for each request: `True`, `"text"`, `"json"`, an `AccessLog`; `None` reads `KICK_ACCESS_LOG`.
-        exception_handlers: `{OutOfStock: handler}` with `async def handler(ctx, error) -> Response`, for a class and
-            its subclasses; the nearest class counts. It runs inside the middleware of the application.
-        on_error: `def on_error(ctx, error)`, told of every exception that becomes a 500 or ends a response, a WebSocket
-            or a background task.
+        exception_handlers: `{OutOfStock: handler}`, `async def handler(ctx, error) -> Response`; the nearest class.
+        on_error: called with `(ctx, error)` for each exception that becomes a 500, or ends a stream, socket or task.
         reraise_errors: raise such an exception again after the 500, for `asgi_middleware` that reports errors.
-        encoders: `{Money: lambda money: str(money.amount)}`: functions that return the JSON form of a value, each for a
-            class and its subclasses; the nearest class counts. What they return is encoded in turn.
+        encoders: `{Money: lambda money: str(money.amount)}`: the JSON form of a class, and of its subclasses.
 
     >>> from kick.http import Controller, Get
     >>> @Controller("/hello")
@@ -432,44 +426,51 @@ def bootstrap(
     Raises `KickError` for one mistake and `SetupErrors` for several; each has a fix.
     """
     usable, problems = modules_of(modules)
-    middleware = _listed(middleware, "middleware", problems)
-    providers = _listed(providers, "providers", problems)
-    given = asgi_middleware = _listed(asgi_middleware, "asgi_middleware", problems)
-    problems += [not_asgi_middleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
     stack = ASGIStack(
         trusted_proxies=trusted_proxies, allowed_hosts=allowed_hosts, access_log=access_log, modules=usable
     )
-    options = [slash_problem(trailing_slash), lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)]
-    problems += handler_problems(exception_handlers or {}, on_error)
-    wrong_encoders = encoder_problem(encoders)
-    problems += filter(None, [wrong_encoders, body_limit_problem(max_body, "bootstrap()"), *stack.problems, *options])
-    assembly = Assembly(usable, with_standard(middleware), prefix)
+    checks = [slash_problem(trailing_slash), lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)]
+    checks += [body_limit_problem(max_body, "bootstrap()"), *handler_problems(exception_handlers or {}, on_error)]
+    wraps = stack.wraps(asgi_middleware, reraises=reraise_errors)
+    problems += [*filter(None, checks), *stack.problems]
     http_settings = Settings(
         max_body=max_body,
         decompress=decompress,
+        templates=templates_of(templates, problems),
         trailing_slash=trailing_slash,
         threads=threads_of(threads),
-        debug=in_development(),
-        layers=tuple(assembly.middleware),
         exception_handlers=exception_handlers or {},
         on_error=on_error,
         reraise_errors=reraise_errors,
-        encoder=JSONEncoder(encoders) if encoders and not wrong_encoders else PLAIN_ENCODER,
+        encoder=encoder_of(encoders, problems),
     )
-    http_settings.templates = pages = templates_of(templates, problems)
-    assembly.configure(http_settings)
-    http_settings.page_values += [] if pages is None else pages.context
-    own = [*providers, *([] if settings is None else [settings])]
-    provided = [*own, *assembly.providers, *_provided(usable, providers, problems)]
+    assembly = Assembly(usable, with_standard(_listed(middleware, "middleware", problems)), prefix)
+    provided = [*_provided(usable, providers, problems), *([] if settings is None else [settings])]
+    parts = parts_of(usable, lifespan, assembly.mounts)
+    return _connected(assembly, http_settings, provided, parts, stack, wraps, problems)
+
+
+def _connected(
+    assembly: Assembly,
+    settings: Settings,
+    provided: Sequence[Any],
+    parts: Sequence[Part],
+    stack: ASGIStack,
+    wraps: Sequence[Wrap],
+    problems: list[KickError],
+) -> App:
+    """Connect the routes with what is injected, and create the application. Raises all `problems`, and new ones."""
+    settings.debug, settings.layers = in_development(), tuple(assembly.middleware)
+    assembly.configure(settings)
+    settings.page_values += settings.templates.context if isinstance(settings.templates, JinjaTemplates) else []
     built: list[App] = []
-    container = assembly.container([*provided, Provider(App, lambda: built[0], scope="singleton")], inner=[App])
+    itself = Provider(App, lambda: built[0], scope="singleton")
+    container = assembly.container([*provided, *assembly.providers, itself], inner=[App])
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
     raise_all(problems)
-    http_settings.container = container
-    http_settings.health = lambda: [*container.health_checks(), *assembly.health]
-    parts = parts_of(usable, lifespan, assembly.mounts)
-    wraps = [*stack.wraps(asgi_middleware), *([reraising] if reraise_errors else [])]
-    built.append(_built(stack, wraps, (assembly, container, http_settings, parts)))
+    settings.container = container
+    settings.health = lambda: [*container.health_checks(), *assembly.health]
+    built.append(_built(stack, wraps, (assembly, container, settings, parts)))
     return built[0]
 
 
@@ -486,15 +487,13 @@ def _built(stack: ASGIStack, wraps: Sequence[Wrap], parts: tuple[Assembly, Conta
 def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]:
     """Return the value of a list option, or record the error if it is not a list."""
     problem = list_problem(given, option, "bootstrap()")
-    if problem is None:
-        return [*given]
-    problems.append(problem)
-    return ()
+    problems += [] if problem is None else [problem]
+    return [*given] if problem is None else []
 
 
-def _provided(modules: Sequence[Module], providers: Sequence[Any], problems: list[KickError]) -> list[Any]:
-    """Return the providers of the modules, and record plain values among all providers as errors."""
-    problems += plain_values(providers, "bootstrap()")
-    for module in modules:
-        problems += plain_values(module.providers, repr(module))
-    return [each for module in modules for each in module.providers]
+def _provided(modules: Sequence[Module], given: Any, problems: list[KickError]) -> list[Any]:
+    """Return the providers of the application and of its modules, and record plain values among them as errors."""
+    providers = _listed(given, "providers", problems)
+    lists = [("bootstrap()", providers), *((repr(module), module.providers) for module in modules)]
+    problems += [problem for owner, listed in lists for problem in plain_values(listed, owner)]
+    return [each for _, listed in lists for each in listed]

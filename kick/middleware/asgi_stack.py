@@ -14,7 +14,8 @@ from starlette.middleware import Middleware as ASGIMiddleware
 from starlette.types import ASGIApp
 
 from kick.errors import KickError, SetupErrors
-from kick.http.errors import list_problem
+from kick.http.errors import list_problem, not_asgi_middleware
+from kick.http.exception_handlers import reraising
 from kick.http.observers import Finished, Observed, ObservedRequest
 from kick.middleware.access_log.log import AccessLog
 
@@ -47,14 +48,16 @@ class ASGIStack:
         if allowed_hosts is not None:
             self._take_hosts(allowed_hosts)
 
-    def wraps(self, asgi_middleware: Sequence[ASGIMiddleware]) -> list[Wrap]:
-        """Return the ASGI middleware around the application, the outermost first."""
+    def wraps(self, asgi_middleware: Sequence[ASGIMiddleware], *, reraises: bool) -> list[Wrap]:
+        """Return the ASGI middleware around the application, the outermost first, and check it."""
+        problem = list_problem(asgi_middleware, "asgi_middleware", "bootstrap()")
+        given: Sequence[Any] = [] if problem is not None else [*asgi_middleware]
+        self.problems += [] if problem is None else [problem]
+        self.problems += [not_asgi_middleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
         wraps: list[Wrap] = []
         proxies, hosts = self._proxies, self._hosts
         if proxies is not None:
-            from kick.middleware.proxies import (
-                ProxiedApp,
-            )  # on first use, as below, because most applications do not need it
+            from kick.middleware.proxies import ProxiedApp  # on first use, as below: most applications do without
 
             wraps.append(lambda app: ProxiedApp(app, proxies))
         if self.observers:
@@ -65,7 +68,7 @@ class ASGIStack:
             from kick.middleware.hosts import AllowedHosts, HostPatterns
 
             wraps.append(lambda app: AllowedHosts(app, HostPatterns(hosts).allow))
-        return wraps + [_wrap(each) for each in asgi_middleware]
+        return [*wraps, *map(_wrap, given), *([reraising] if reraises else [])]
 
     def attach(self, layers: Iterable[Any]) -> None:
         """Pass the middleware of the application to its observers."""

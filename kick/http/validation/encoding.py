@@ -134,6 +134,14 @@ class JSONEncoder:
         return msgspec.json.decode(self.encode(value))
 
 
+def encoder_of(encoders: Encoders | None, problems: list[KickError]) -> JSONEncoder:
+    """Return the encoder of an application, or record what is wrong with its `encoders=`."""
+    problem = encoder_problem(encoders)
+    if problem is not None:
+        problems.append(problem)
+    return JSONEncoder(encoders) if encoders and problem is None else PLAIN_ENCODER
+
+
 def encoder_problem(encoders: Any) -> KickError | None:
     """Return what is wrong with `encoders=` of `bootstrap()`.
 

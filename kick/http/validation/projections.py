@@ -8,6 +8,7 @@ type allows, and what does not fit raises `Misfit` with its place.
 from __future__ import annotations
 
 import types
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime
@@ -51,7 +52,7 @@ def misfit(place: Place | None, expected: str, value: object) -> Misfit:
     return Misfit(f"at {location or 'its top'}: expected {expected}, got {got}", location)
 
 
-class Projection:
+class Projection(ABC):
     """The rule for values of one type: `kinds` are the types of values that are written as they are."""
 
     kinds: frozenset[Any] = frozenset()
@@ -67,9 +68,9 @@ class Projection:
         """Return whether a value is written as it is."""
         return type(value) in self.kinds
 
+    @abstractmethod
     def project(self, value: Any, place: Place | None) -> Any:
         """Return a value in its declared form. Raises `Misfit`."""
-        raise NotImplementedError
 
 
 class Open(Projection):

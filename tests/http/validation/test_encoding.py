@@ -17,6 +17,7 @@ from typing import Annotated, Any, NamedTuple
 
 import attrs
 import msgspec
+import numpy
 import pytest
 from pydantic import AnyUrl, BaseModel, ConfigDict, Field, PlainSerializer, RootModel, SecretStr, computed_field
 from pydantic.alias_generators import to_camel
@@ -247,7 +248,6 @@ def test_common_types_of_the_standard_library_have_a_json_form(value: Any, wante
 
 
 def test_numpys_scalars_and_arrays_are_numbers_and_lists() -> None:
-    numpy = pytest.importorskip("numpy")
     scalars = [numpy.int64(1), numpy.float32(0.5), numpy.float64(2.5), numpy.bool_(True), numpy.str_("a")]
     assert encoded(scalars) == [1, 0.5, 2.5, True, "a"]
     assert encoded({"m": numpy.array([[1, 2], [3, 4]]), "e": numpy.array([])}) == {"m": [[1, 2], [3, 4]], "e": []}

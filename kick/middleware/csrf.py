@@ -56,9 +56,7 @@ class CsrfLayer(Middleware):
 
     def for_route(self, route: Route | None) -> CsrfLayer | None:
         """Return nothing for safe methods, routes without a session, and exempt handlers; otherwise this middleware."""
-        if route is None or route.method in SAFE_METHODS or route.session is False:
-            return None
-        if route.is_mount and route.session is None:
+        if route is None or route.method in SAFE_METHODS or route.has_no_session:
             return None
         # Not `getattr` of the controller: a class that is derived from an exempt one may serve browsers.
         if getattr(route.handler, _EXEMPT, False) or vars(route.controller or object).get(_EXEMPT, False):

@@ -50,9 +50,9 @@ class MemoryStore:
     """An `AtomicStore` in a dictionary.
 
     Arguments:
-        max_sessions: how many sessions are held. Beyond that, the one nearest to its expiry goes first, of those
-            without a principal as long as there are any: visitors without a login, of whom anybody can make as many as
-            he likes, log nobody out. `on_eviction` is told of each key.
+        max_sessions: the number of sessions that are kept. If there are more, the one nearest to its expiry is removed:
+            of the sessions without a principal, as long as there are any. So anonymous visitors cannot log users out.
+            `on_eviction` is called with each removed key.
         clock: seconds that never go back. The default starts at the Unix time and follows the monotonic clock, so
             that setting the clock of the machine revives nothing.
 

@@ -35,6 +35,7 @@ from kick.auth import LoginLimit, Passwords, authenticated, authentication, iden
 from kick.di import Scopes
 from kick.health import Health
 from kick.http import (
+    Description,
     FromBody,
     FromCookie,
     FromHeader,
@@ -46,6 +47,7 @@ from kick.http import (
 )
 from kick.http.validation.encoding import encode_json
 from kick.middleware import AccessLog, compression, conditional, cookie_parser, cors, rate_limit, request_id
+from kick.openapi import OpenAPI
 from kick.session import CookieOptions, SessionMiddleware, csrf, session
 from kick.telemetry import Metrics, Tracing
 from tests.http.support import ask
@@ -172,6 +174,7 @@ async def held(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Walk:
     assert answer.status == 200, answer.text
     own = [
         *(FromBody(), FromCookie(), FromHeader(), FromQuery(), File(max_size=1), ServerSentEvent(data="x")),
+        *(Description(), OpenAPI()),
         *(TrustedProxies(["192.0.2.0/24"]), AccessLog(), CookieOptions(), Passwords()),
         LoginLimit(secret=SECRETS["secret of the session"]),
         *(Module("m"), Health(), Metrics(), Tracing(), authentication(), authenticated()),

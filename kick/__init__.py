@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from kick.app import App as App
     from kick.app import bootstrap as bootstrap
     from kick.di.provider import Provider as Provider
+    from kick.di.provider import Service as Service
     from kick.di.scope import Scopes as Scopes
-    from kick.di.service import Service as Service
     from kick.errors import KickError as KickError
     from kick.exceptions import BadRequest as BadRequest
     from kick.exceptions import Conflict as Conflict
@@ -57,9 +57,8 @@ else:
         __name__,
         {
             "kick.app": ("App", "bootstrap"),
-            "kick.di.provider": ("Provider",),
+            "kick.di.provider": ("Provider", "Service"),
             "kick.di.scope": ("Scopes",),
-            "kick.di.service": ("Service",),
             "kick.errors": ("KickError",),
             "kick.exceptions": (
                 "BadRequest",

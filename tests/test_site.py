@@ -107,6 +107,12 @@ class TestChecks:
             check_site(self.built(tmp_path, body))
 
 
+def test_each_page_is_in_the_navigation() -> None:
+    navigation = (ROOT / "zensical.toml").read_text()
+    pages = [page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")]
+    assert [page for page in pages if f'"{page}"' not in navigation] == []
+
+
 class TestReference:
     """docs/reference has every public name, and nothing that does not exist."""
 

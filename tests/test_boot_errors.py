@@ -611,6 +611,14 @@ ROWS = [
         name="type-variable",
     ),
     Row(
+        "handler-type",
+        handler("async def show(self, form: Form[int])", "@Post()"),
+        "takes form: Form[int], which cannot be read from a request: a form has names and values",
+        {"form: Form[int]": "{0}"},
+        ask={"method": "POST"},
+        name="form",
+    ),
+    Row(
         "threads",
         app(SIMPLE, "bootstrap(modules, threads=0)"),
         "threads=0 of bootstrap()",

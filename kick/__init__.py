@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kick.http.context.context import RequestContext as RequestContext
     from kick.http.exception_handlers import ExceptionHandler as ExceptionHandler
     from kick.http.exception_handlers import OnError as OnError
+    from kick.http.handlers.form import Form as Form
     from kick.http.handlers.parameters import Body as Body
     from kick.http.handlers.parameters import Cookie as Cookie
     from kick.http.handlers.parameters import Header as Header
@@ -77,6 +78,7 @@ else:
             "kick.health": ("Health",),
             "kick.http.context.context": ("RequestContext",),
             "kick.http.exception_handlers": ("ExceptionHandler", "OnError"),
+            "kick.http.handlers.form": ("Form",),
             "kick.http.handlers.parameters": ("Body", "Cookie", "Header", "Query"),
             "kick.http.uploads": ("File", "UploadFile"),
             "kick.http.middleware": ("Middleware",),

@@ -22,6 +22,7 @@ from kick import (
     App,
     Controller,
     File,
+    Form,
     KickError,
     Module,
     Post,
@@ -171,8 +172,16 @@ async def held(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Walk:
     answer = await ask(app, "/x", method="POST", body=FORM, headers=HEADERS)
     assert answer.status == 200, answer.text
     own = [
-        *(FromBody(), FromCookie(), FromHeader(), FromQuery(), File(max_size=1), ServerSentEvent(data="x")),
-        *(TrustedProxies(["192.0.2.0/24"]), AccessLog(), CookieOptions(), Passwords()),
+        *(
+            FromBody(),
+            FromCookie(),
+            FromHeader(),
+            FromQuery(),
+            File(max_size=1),
+            ServerSentEvent(data="x"),
+            Form({"a": "b"}),
+        ),
+        *(Form({"a": "b"}), TrustedProxies(["192.0.2.0/24"]), AccessLog(), CookieOptions(), Passwords()),
         LoginLimit(secret=SECRETS["secret of the session"]),
         *(
             JSONFormatter(),

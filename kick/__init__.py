@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from kick.app import App as App
     from kick.app import bootstrap as bootstrap
     from kick.di.provider import Provider as Provider
+    from kick.di.provider import Service as Service
     from kick.di.scope import Scopes as Scopes
-    from kick.di.service import Service as Service
     from kick.errors import KickError as KickError
     from kick.exceptions import BadRequest as BadRequest
     from kick.exceptions import Conflict as Conflict
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kick.http.context.context import RequestContext as RequestContext
     from kick.http.exception_handlers import ExceptionHandler as ExceptionHandler
     from kick.http.exception_handlers import OnError as OnError
+    from kick.http.handlers.form import Form as Form
     from kick.http.handlers.parameters import Body as Body
     from kick.http.handlers.parameters import Cookie as Cookie
     from kick.http.handlers.parameters import Header as Header
@@ -58,9 +59,8 @@ else:
         __name__,
         {
             "kick.app": ("App", "bootstrap"),
-            "kick.di.provider": ("Provider",),
+            "kick.di.provider": ("Provider", "Service"),
             "kick.di.scope": ("Scopes",),
-            "kick.di.service": ("Service",),
             "kick.errors": ("KickError",),
             "kick.exceptions": (
                 "BadRequest",
@@ -79,6 +79,7 @@ else:
             "kick.health": ("Health",),
             "kick.http.context.context": ("RequestContext",),
             "kick.http.exception_handlers": ("ExceptionHandler", "OnError"),
+            "kick.http.handlers.form": ("Form",),
             "kick.http.handlers.parameters": ("Body", "Cookie", "Header", "Query"),
             "kick.http.uploads": ("File", "UploadFile"),
             "kick.http.middleware": ("Middleware",),

@@ -22,6 +22,7 @@ from kick import (
     App,
     Controller,
     File,
+    Form,
     KickError,
     Module,
     Post,
@@ -49,7 +50,7 @@ from kick.http.validation.encoding import encode_json
 from kick.middleware import AccessLog, compression, conditional, cookie_parser, cors, rate_limit, request_id
 from kick.openapi import OpenAPI
 from kick.session import CookieOptions, SessionMiddleware, csrf, session
-from kick.telemetry import Metrics, Tracing
+from kick.telemetry import JSONFormatter, Metrics, RequestIdFilter, Tracing
 from tests.http.support import ask
 
 SECRETS = {
@@ -173,11 +174,28 @@ async def held(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Walk:
     answer = await ask(app, "/x", method="POST", body=FORM, headers=HEADERS)
     assert answer.status == 200, answer.text
     own = [
-        *(FromBody(), FromCookie(), FromHeader(), FromQuery(), File(max_size=1), ServerSentEvent(data="x")),
+        *(
+            FromBody(),
+            FromCookie(),
+            FromHeader(),
+            FromQuery(),
+            File(max_size=1),
+            ServerSentEvent(data="x"),
+            Form({"a": "b"}),
+        ),
         *(Description(), OpenAPI()),
-        *(TrustedProxies(["192.0.2.0/24"]), AccessLog(), CookieOptions(), Passwords()),
+        *(Form({"a": "b"}), TrustedProxies(["192.0.2.0/24"]), AccessLog(), CookieOptions(), Passwords()),
         LoginLimit(secret=SECRETS["secret of the session"]),
-        *(Module("m"), Health(), Metrics(), Tracing(), authentication(), authenticated()),
+        *(
+            JSONFormatter(),
+            RequestIdFilter(),
+            Module("m"),
+            Health(),
+            Metrics(),
+            Tracing(),
+            authentication(),
+            authenticated(),
+        ),
         JinjaTemplates(tmp_path_factory.mktemp("templates")),
         SessionMiddleware(app, SECRETS["secret of the session"]),
         LoginLimit("10/hour", secret=SECRETS["secret of the session"]),

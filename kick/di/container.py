@@ -10,13 +10,13 @@ from typing import Any, NamedTuple, TypeVar, get_origin, overload
 
 from kick.di.check import Check
 from kick.di.errors import outside_scope, override_by_class, undeclared_seed
-from kick.di.graph import FindPart, Found, Graph, shortest
+from kick.di.graph import FindPart, Found, Graph
+from kick.di.lifetime import Lifetime, shortest
 from kick.di.naming import type_name
 from kick.di.plan import Plan, Planner
 from kick.di.provider import Provider, hashed
 from kick.di.recipe import Recipe
 from kick.di.scope import Scope, Scopes
-from kick.di.service import Lifetime
 from kick.di.singletons import Singletons, State
 from kick.errors import KickError, raise_all
 

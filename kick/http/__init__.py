@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kick.http.description import Description as Description
     from kick.http.exception_handlers import ExceptionHandler as ExceptionHandler
     from kick.http.exception_handlers import OnError as OnError
+    from kick.http.handlers.form import Form as Form
     from kick.http.handlers.parameters import Body as Body
     from kick.http.handlers.parameters import Cookie as Cookie
     from kick.http.handlers.parameters import FromBody as FromBody
@@ -101,6 +102,7 @@ else:
             "kick.http.context.context": ("RequestContext",),
             "kick.http.description": ("Description",),
             "kick.http.exception_handlers": ("ExceptionHandler", "OnError"),
+            "kick.http.handlers.form": ("Form",),
             "kick.http.handlers.parameters": (
                 "Body",
                 "Cookie",

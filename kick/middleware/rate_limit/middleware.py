@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from kick import optional_types
 from kick.errors import KickError
 from kick.exceptions import TooManyRequests
 from kick.http import CallNext, Description, Middleware, RequestContext, Response, Route, Settings
@@ -15,6 +14,7 @@ from kick.http.errors import middleware_order
 from kick.middleware.cors import CorsLayer
 from kick.middleware.own_response import own_response
 from kick.middleware.proxies import has_ignored_headers
+from kick.middleware.rate_limit import optional_types
 from kick.middleware.rate_limit.clients import KEYS, KeyOf, plain_key
 from kick.middleware.rate_limit.limiter import Limiter
 from kick.middleware.rate_limit.options import (

@@ -22,6 +22,7 @@ from tests.support.ports import HOST, free_port
 from tests.support.programs import program
 from tests.support.waiting import wait_until
 
+START = (sys.executable, "-m", "kick.cli", "start")
 PAGE = (GUIDE / "deployment.md").read_text()
 
 
@@ -83,9 +84,7 @@ def test_nginx_passes_the_address_and_the_scheme_on_and_streams(tmp_path: Path) 
     )
     trusted = {**os.environ, "KICK_TRUSTED_PROXIES": "unix"}
     with (
-        subprocess.Popen(
-            [sys.executable, "-m", "kick.cli", "start", "app:app", "--uds", str(socket)], cwd=tmp_path, env=trusted
-        ) as served,
+        subprocess.Popen([*START, "app:app", "--uds", str(socket)], cwd=tmp_path, env=trusted) as served,
         subprocess.Popen(
             [
                 program("nginx"),

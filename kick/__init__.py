@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from kick.http.routing.decorators import Put as Put
     from kick.http.routing.decorators import Use as Use
     from kick.http.routing.decorators import WebSocket as WebSocket
+    from kick.http.routing.raises import Raises as Raises
     from kick.http.uploads import File as File
     from kick.http.uploads import UploadFile as UploadFile
     from kick.http.websocket.messages import InvalidMessage as InvalidMessage
@@ -96,6 +97,7 @@ else:
                 "Use",
                 "WebSocket",
             ),
+            "kick.http.routing.raises": ("Raises",),
             "kick.http.websocket.messages": ("InvalidMessage",),
             "kick.http.websocket.socket": ("Socket", "SocketClosed"),
             "kick.module": ("Module",),

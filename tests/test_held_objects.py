@@ -36,6 +36,7 @@ from kick.auth import LoginLimit, Passwords, authenticated, authentication, iden
 from kick.di import Scopes
 from kick.health import Health
 from kick.http import (
+    Description,
     FromBody,
     FromCookie,
     FromHeader,
@@ -47,6 +48,7 @@ from kick.http import (
 )
 from kick.http.validation.encoding import encode_json
 from kick.middleware import AccessLog, compression, conditional, cookie_parser, cors, rate_limit, request_id
+from kick.openapi import OpenAPI
 from kick.session import CookieOptions, SessionMiddleware, csrf, session
 from kick.telemetry import JSONFormatter, Metrics, RequestIdFilter, Tracing
 from tests.http.support import ask
@@ -181,6 +183,7 @@ async def held(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Walk:
             ServerSentEvent(data="x"),
             Form({"a": "b"}),
         ),
+        *(Description(), OpenAPI()),
         *(Form({"a": "b"}), TrustedProxies(["192.0.2.0/24"]), AccessLog(), CookieOptions(), Passwords()),
         LoginLimit(secret=SECRETS["secret of the session"]),
         *(

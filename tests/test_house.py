@@ -25,8 +25,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("middleware",),
     ("auth",),
     ("health", "lifecycle", "module"),
+    ("openapi",),
     ("app", "assembly"),
-    ("openapi", "telemetry", "testing"),
+    ("telemetry", "testing"),
     ("cli",),
 )
 """The folders and modules of `kick/`, lowest first: each imports from its own layer and those below."""

@@ -27,6 +27,7 @@ PUBLIC = (
     "kick.di",
     "kick.http",
     "kick.middleware",
+    "kick.openapi",
     "kick.session",
     "kick.telemetry",
     "kick.testing",
@@ -105,6 +106,12 @@ class TestChecks:
     def test_what_is_not(self, tmp_path: Path, body: str, said: str) -> None:
         with pytest.raises(BrokenSite, match=re.escape(said)):
             check_site(self.built(tmp_path, body))
+
+
+def test_each_page_is_in_the_navigation() -> None:
+    navigation = (ROOT / "zensical.toml").read_text()
+    pages = [page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")]
+    assert [page for page in pages if f'"{page}"' not in navigation] == []
 
 
 class TestReference:

@@ -169,6 +169,24 @@ class Container:
         recipes = [recipe for key in keys for recipe in self._graph.find(key).recipes]
         return [part.detail for part in dict.fromkeys(part for recipe in recipes for part in self._graph.parts(recipe))]
 
+    def factories_of(self, keys: Iterable[Any]) -> list[Any]:
+        """Return the classes and functions that are called for each request that needs some types, at any depth.
+
+        >>> from kick.di.service import Service
+        >>> @Service(scope="request")
+        ... class Basket: ...
+        >>> Container([Basket, Provider(int, value=1)]).factories_of([Basket, int])
+        [<class '...Basket'>]
+        """
+        found: dict[Recipe, None] = {}
+        left = [recipe for key in keys for recipe in self._graph.find(key).recipes]
+        while left:
+            recipe = left.pop()
+            if recipe not in found and self._graph.shortest(recipe) is not Lifetime.SINGLETON:
+                found[recipe] = None
+                left += self._graph.below(recipe)
+        return [each.factory for each in found if each.factory is not None]
+
     async def start(self) -> None:
         """Build all registered and required singletons, each after its dependencies.
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from kick.errors import KickError, raise_all
 from kick.exceptions import Forbidden
-from kick.http import CallNext, Middleware, RequestContext, Response, Route, Settings
+from kick.http import CallNext, Description, Middleware, RequestContext, Response, Route, Settings
 from kick.http.errors import list_problem, middleware_order
 from kick.http.request.body import FORM, MULTIPART, WITHOUT_BODY
 from kick.http.routing.route import ANY_METHOD
@@ -70,6 +70,15 @@ class CsrfLayer(Middleware):
             problem = "csrf() is listed before session(), but needs its token."
             return [middleware_order(problem, "session(secret=secret), csrf()")]
         return [session_needed("csrf()", "csrf()")]
+
+    def describe(self, route: Route | None) -> Description:
+        """Return its error, 403, and the token in its header."""
+        token = {"type": "apiKey", "in": "header", "name": HEADER, "description": "The CSRF token of the session."}
+        return Description(
+            errors={403: "The request may come from another site (CSRF)."},
+            security_with_cookies=("csrf",),
+            schemes={"csrf": token},
+        )
 
     def configure(self, settings: Settings) -> None:
         """Add `csrf_token()` and `csrf_input()` to the templates, if there are any."""

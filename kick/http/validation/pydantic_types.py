@@ -17,6 +17,8 @@ import msgspec
 from kick.exceptions import FieldError
 from kick.http.uploads import is_upload
 from kick.http.validation.errors import MOST_ERRORS, pointer
+from kick.http.validation.integer_errors import checked, may_be_large
+from kick.http.validation.integer_range import range_check
 from kick.http.validation.json_text import decode_json, has_mark, invalid
 from kick.http.validation.type_parts import metadata_of, plain, types_within
 
@@ -104,20 +106,28 @@ def adapter_of(hint: Any) -> Any:
 
 def model_decoder(hint: Any) -> Callable[[bytes], Any]:
     """Return a function from JSON to a value of a type of pydantic's; it raises as `json_decoder()` says."""
-    validate, paths = adapter_of(hint).validate_json, _alias_paths(hint)
+    validate, paths, is_within = adapter_of(hint).validate_json, _alias_paths(hint), range_check(hint)
 
     def decode_body(body: bytes) -> Any:
         value = decode_json(body)  # what is no JSON is said in the same words, whatever the type
         given = body.removeprefix(BOM_UTF8) if has_mark(body) else body
-        return _validated(partial(validate, given), "body", value, paths)
+        validated = _validated(partial(validate, given), "body", value, paths)
+        if is_within is None or not may_be_large(body) or is_within(validated):
+            return validated
+        return checked(hint, value, "/body", validated)
 
     return decode_body
 
 
 def model_converter(hint: Any, part: str) -> Callable[[Any], Any]:
     """Return a function from texts to a value of a type of pydantic's; it raises as `converter()` says."""
-    validate, paths = adapter_of(hint).validate_python, _alias_paths(hint)
-    return lambda value: _validated(partial(validate, value), part, value, paths)
+    validate, paths, is_within = adapter_of(hint).validate_python, _alias_paths(hint), range_check(hint)
+
+    def convert(value: Any) -> Any:
+        validated = _validated(partial(validate, value), part, value, paths)
+        return validated if is_within is None or is_within(validated) else checked(hint, value, f"/{part}", validated)
+
+    return convert
 
 
 def wire_names(cls: Any) -> list[WireName]:

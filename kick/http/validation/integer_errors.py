@@ -62,7 +62,7 @@ def merged(errors: list[FieldError], others: list[FieldError]) -> list[FieldErro
     return [*errors, *(each for each in others if each["location"] not in known)][:MOST_ERRORS]
 
 
-def may_be_large(body: bytes) -> bool:
+def may_be_large(body: bytes | str) -> bool:
     """Return whether a JSON text may have a number beyond 64 bits; false for most texts that have none.
 
     Only each third byte is looked at: of 19 digits in a row, six of those are digits.
@@ -70,16 +70,20 @@ def may_be_large(body: bytes) -> bool:
     >>> may_be_large(b"[123]" * 100), may_be_large(b"[1.5]" * 100 + b"[9223372036854775808]")
     (False, True)
     """
-    return len(body) <= _SMALL or _SAMPLE in body[::_STEP].translate(_DIGITS_AS_ZEROS)
+    return len(body) <= _SMALL or _SAMPLE in _raw(body[::_STEP]).translate(_DIGITS_AS_ZEROS)
 
 
-def holds_long_number(body: bytes) -> bool:
+def holds_long_number(body: bytes | str) -> bool:
     """Return whether a text has as many digits in a row as an integer beyond 64 bits.
 
     >>> holds_long_number(b"[1, 2]"), holds_long_number(b"[9223372036854775808]")
     (False, True)
     """
-    return _SHORTEST in body.translate(_DIGITS_AS_ZEROS)
+    return _SHORTEST in _raw(body).translate(_DIGITS_AS_ZEROS)
+
+
+def _raw(text: bytes | str) -> bytes:
+    return text.encode("ascii", "replace") if isinstance(text, str) else text
 
 
 def large_integers(hint: Any, given: Any, start: str, *, value: Any = _MISSING) -> list[FieldError]:

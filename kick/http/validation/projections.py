@@ -19,11 +19,9 @@ import msgspec
 from typing_extensions import override
 
 from kick.di.naming import type_name
-from kick.http.validation.encoding import PLAIN, JSONEncoder, type_path
+from kick.http.validation.encoding import PLAIN, JSONEncoder, record_of, type_path
 from kick.http.validation.errors import Place, location_of
-from kick.http.validation.pydantic_types import has_own_schema
-from kick.http.validation.records import record_of
-from kick.http.validation.serialized_models import model_writer
+from kick.http.validation.pydantic_types import has_own_schema, model_writer
 from kick.http.validation.type_parts import Field, fields_of, members_of, metadata_of, plain
 
 _ARRAYS: Final = (list, tuple, set, frozenset)

@@ -22,6 +22,7 @@ import msgspec
 from kick.http.uploads import is_upload
 from kick.http.validation.dataclass_defaults import filler
 from kick.http.validation.errors import ErrorFinder
+from kick.http.validation.hash_collisions import collision_check, text_check
 from kick.http.validation.integer_errors import checked, holds_long_number, large_integers, may_be_large, merged
 from kick.http.validation.integer_keys import finder_by_integer
 from kick.http.validation.integer_range import range_check
@@ -55,11 +56,12 @@ def json_decoder(hint: Any) -> Decode:
     if needs_pydantic(hint):
         return model_decoder(hint)
     decode, finder = msgspec.json.Decoder(hint).decode, ErrorFinder(hint)
-    by_integer = finder_by_integer(hint, finder)
-    is_within = range_check(hint)
+    by_integer, check, is_within = finder_by_integer(hint, finder), text_check(hint), range_check(hint)
 
     def decode_body(body: bytes) -> Any:
         try:
+            if check is not None:
+                check(body)
             value = decode(body)
             if is_within is None or not may_be_large(body) or is_within(value):
                 return value
@@ -90,9 +92,12 @@ def converter(hint: Any, part: str) -> Convert:
     """
     if needs_pydantic(hint):
         return model_converter(hint, part)
-    finder, is_within = ErrorFinder(hint, strict=False), range_check(hint)
+    finder, check = ErrorFinder(hint, strict=False), collision_check(hint, part)
+    is_within = range_check(hint)
 
     def convert(value: Any) -> Any:
+        if check is not None:
+            check(value)
         try:
             converted = msgspec.convert(value, hint, strict=False, str_keys=True)
         except msgspec.ValidationError as error:

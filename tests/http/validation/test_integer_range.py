@@ -252,6 +252,15 @@ class TestBodies:
     def test_texts_of_many_digits_are_texts(self) -> None:
         assert errors_of(dict[str, str | int], {"card": "9" * 30}) == {}
 
+    @pytest.mark.parametrize("before", ["", "é" * 500])
+    def test_texts_of_websockets_are_checked_as_well(self, before: str) -> None:
+        decode: Any = json_decoder(Line)
+        text = '{"note": "%s", "article": %d}'
+        assert decode(text % (before, 2**63 - 1)).article == 2**63 - 1
+        with pytest.raises(UnprocessableEntity) as error:
+            decode(text % (before, 2**63))
+        assert error.value.extensions["errors"][0]["location"] == "/body/article"
+
     @pytest.mark.parametrize("before", range(3))
     def test_a_large_number_in_a_large_body_is_found(self, before: int) -> None:
         text = b" " * (500 + before)

@@ -8,14 +8,14 @@ from inspect import Parameter
 from typing import Any, get_args
 
 from kick.auth.errors import LoginRequired, bad_loader
-from kick.auth.identities import Identity, identity
+from kick.auth.identities import USER_TYPE, Identity, identity
 from kick.di import Provider
 from kick.di.errors import unresolved_hint
 from kick.di.hints import Unresolved
 from kick.di.naming import place_of
 from kick.di.signature import Need, made_by, needs_of
 from kick.errors import KickError
-from kick.http import Middleware, Raises, RequestContext, Route
+from kick.http import Middleware, Raises, RequestContext, Route, Settings
 from kick.middleware.session import SessionLayer
 from kick.session.errors import session_needed
 
@@ -25,8 +25,13 @@ class AuthenticationLayer(Middleware):
 
     uses_session = False
 
-    def __init__(self, providers: Sequence[Provider]) -> None:
+    def __init__(self, providers: Sequence[Provider], user_type: Any = None) -> None:
         self.providers = tuple(providers)
+        self._user_type = user_type
+
+    def configure(self, settings: Settings) -> None:
+        """Tell the guards the type of users, so that a test can override it."""
+        settings.shared[USER_TYPE] = self._user_type
 
     def for_route(self, route: Route | None) -> None:
         """Return nothing to run: the user is loaded when a handler asks for it."""
@@ -61,7 +66,9 @@ def authentication(load_user: Callable[..., Any] | None = None) -> Authenticatio
     Provider(User | None, load)
     """
     loaded = [] if load_user is None else _providers_of(load_user)
-    return AuthenticationLayer([*loaded, Provider(Identity | None, identity_of_request), Provider(Identity, known)])
+    user_type = loaded[-1].key if loaded else None
+    own = [Provider(Identity | None, identity_of_request), Provider(Identity, known)]
+    return AuthenticationLayer([*loaded, *own], user_type)
 
 
 def identity_of_request(ctx: RequestContext) -> Identity | None:

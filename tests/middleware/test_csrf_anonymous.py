@@ -71,7 +71,7 @@ def store() -> MemoryStore:
 @pytest.fixture
 def client(store: MemoryStore) -> Iterator[TestClient]:
     """A visitor on a client that sends neither `Origin` nor `Sec-Fetch-Site`."""
-    with TestClient(make(store=store)) as client:
+    with TestClient(make(store=store), origin=None) as client:
         yield client
 
 
@@ -130,13 +130,13 @@ class TestTheToken:
 
     def test_of_somebody_else_is_refused(self, client: TestClient) -> None:
         client.get("/form")
-        with TestClient(client.app) as attacker:
+        with TestClient(client.app, origin=None) as attacker:
             token = attacker.get("/form").json()
         assert outcome(client, {"x-csrf-token": token}, "/pay") == "csrf-token-invalid"
 
     def test_is_worth_nothing_beside_a_session(self, client: TestClient) -> None:
         """An attacker who plants a token cookie of his own knows its tokens, and no token of the session."""
-        with TestClient(client.app) as attacker:
+        with TestClient(client.app, origin=None) as attacker:
             planted = attacker.get("/form").json()
             cookie = attacker.cookies[COOKIE]
         client.cookies[COOKIE] = cookie
@@ -166,7 +166,7 @@ class TestTheToken:
             assert outcome(client, {"x-csrf-token": token}, "/pay") == "paid"
 
     def test_belongs_to_the_session_where_every_visitor_has_one(self) -> None:
-        with TestClient(make(save_uninitialized=True)) as client:
+        with TestClient(make(save_uninitialized=True), origin=None) as client:
             token = client.get("/form").json()
             assert set(client.cookies) == {"kick.sid"}
             assert outcome(client, {"x-csrf-token": token}, "/pay") == "paid"

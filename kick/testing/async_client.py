@@ -150,16 +150,17 @@ class AsyncTestClient(AsyncClient):
     def sse(self, url: str, **options: Any) -> AsyncReceivedEvents:  # type: ignore[override]  # httpx2 needs a `with`
         """Return the events of a stream as they come: `async for event in client.sse("/events")`.
 
-        `options` are as for `get()`. Use it as `async with client.sse("/events") as events` if the loop may end before
-        the stream, so that the stream is closed at once. The first event raises `ValueError` for a response that is no
-        event stream.
+        `options` are as for `get()`. A block, `async with client.sse("/events") as events`, opens the stream before
+        the first event, and closes it at once if the loop ends before the stream. A response that is no event stream
+        raises `ValueError`.
         """
         return AsyncReceivedEvents(self._events(url, **options))
 
-    async def _events(self, url: str, **options: Any) -> AsyncGenerator[ReceivedEvent]:
+    async def _events(self, url: str, **options: Any) -> AsyncGenerator[ReceivedEvent | None]:
         headers = {"accept": "text/event-stream", **options.pop("headers", {})}
         async with self.stream(options.pop("method", "GET"), url, headers=headers, **options) as response:
             check_event_stream(response)
+            yield None
             parser = EventParser()
             async for line in response.aiter_lines():
                 event = parser.feed(line)

@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest
 # Processes that run tests side by side: one a core, or as many as WORKERS says.
 WORKERS ?= auto
 PARALLEL := --numprocesses $(WORKERS) --dist worksteal
-QUICK := not process and not redis and not browser and not project and not chaos and not slow and not long and not nightly
+QUICK := not process and not redis and not postgres and not browser and not project and not chaos and not slow and not long and not nightly
 BENCH := .venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --constraint benchmarks/constraints.txt
 DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
 

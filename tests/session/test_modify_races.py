@@ -80,7 +80,7 @@ async def add(number: int, tab: str, chance: float, rotates: bool, session: Any)
 
 
 @pytest.mark.parametrize("calls", [600, pytest.param(10_000, marks=pytest.mark.long)])
-@pytest.mark.parametrize("kind", ["memory", "basic", "sqlite", "redis", "cluster", "sentinel"])
+@pytest.mark.parametrize("kind", ["memory", "basic", "sqlite", "postgres", "redis", "cluster", "sentinel"])
 async def test_no_call_of_modify_is_lost(kind: str, calls: int, request: pytest.FixtureRequest) -> None:
     is_of_one_process = kind in ("memory", "basic")
     place = make_store(kind, request) if is_of_one_process else url_of(kind, request)

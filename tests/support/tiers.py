@@ -57,6 +57,7 @@ FILES = {
     "http/validation/test_cost_of_invalid_input.py": ("slow",),
     "http/validation/test_errors.py": ("slow",),
     "middleware/test_csrf_browser.py": ("browser", "long"),
+    "openapi/page/test_browser.py": ("browser", "long"),
     "session/stores/test_memory.py": ("slow",),
     "session/stores/test_redis": ("redis",),
     "session/stores/test_redis_cluster.py": ("long",),

@@ -36,6 +36,8 @@ class TestClient(StarletteClient):
         headers: headers of every request.
         cookies: the initial cookies.
         follow_redirects: follow redirects instead of returning them.
+        validate: check each response against the OpenAPI document of the application. One that does not fit raises
+            `ResponseMismatch`, an `AssertionError` that names the operation, the place and the value.
 
     >>> from kick import Controller, Get, Module, bootstrap
     >>> @Controller("/hello")
@@ -46,6 +48,8 @@ class TestClient(StarletteClient):
     >>> with TestClient(bootstrap([Module("hello", controllers=[HelloController])])) as client:
     ...     client.get("/hello/Ada").json()
     {'hello': 'Ada'}
+
+    Raises `KickError`: `validate-app` for `validate=True` with another application than that of `bootstrap()`.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class TestClient(StarletteClient):
         headers: Mapping[str, str] | None = None,
         cookies: Mapping[str, str] | None = None,
         follow_redirects: bool = True,
+        validate: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -66,6 +71,16 @@ class TestClient(StarletteClient):
             follow_redirects=follow_redirects,
             **options,
         )
+        if validate:
+            from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
+
+            validator = ResponseValidator(app)
+
+            def check(response: Any) -> None:
+                response.read()
+                validator.check(response)
+
+            self.event_hooks = {"response": [check]}
 
     def websocket_connect(
         self, url: str, subprotocols: Sequence[str] | None = None, **options: Any

@@ -28,7 +28,7 @@ class PageDocument(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """The name in the list of documents, such as `v1`."""
     path: str
-    """The path of its JSON, without `root_path`."""
+    """The path of its JSON, without `root_path` and without the prefix of the application."""
     load: Callable[[], Mapping[str, Any]]
     """Returns the document."""
 
@@ -47,18 +47,18 @@ def page_controller(
 
     @Controller(path)
     class PageController:
-        @Get("", session=False)
+        @Get()
         def page(self, ctx: RequestContext[Any]) -> Response:
             shown = by_name.get(ctx.query.get("document", documents[0].name))
             if shown is None:
                 raise NotFound(f"There is no document {ctx.query['document']!r}.")
             root = str(ctx.scope.get("root_path", ""))
-            own = "" if ctx.route is None else ctx.route.path
+            prefix = "" if ctx.route is None else ctx.route.path.removesuffix(path)
             html = page_html(
                 root=root,
-                path=own,
+                path=prefix + path,
                 document=shown.load(),
-                document_path=shown.path,
+                document_path=prefix + shown.path,
                 names=[each.name for each in documents],
                 shown=shown.name,
                 sockets=sockets(),
@@ -67,7 +67,7 @@ def page_controller(
             response.raw_headers += [(b"cache-control", b"no-cache"), (b"content-security-policy", _POLICY)]
             return response
 
-        @Get("/assets/{name}", session=False)
+        @Get("/assets/{name}")
         def asset(self, ctx: RequestContext[Any], name: str) -> Response:
             found = assets().get(name)
             if found is None:

@@ -75,15 +75,16 @@ def _login(document: Mapping[str, Any]) -> str:
     if not any(each.get("in") == "cookie" for each in schemes):
         return ""
     return (
-        '<aside class="kick-note" aria-label="Login">Requests of this page carry your session cookie. Run the operation that logs in, and '
-        "you are logged in here. You do not have to fill in the cookie or a CSRF token.</aside>"
+        '<aside class="kick-note" aria-label="Login">Requests of this page carry your session cookie. Run the '
+        "operation that logs in, and you are logged in here. You do not have to fill in the cookie or a CSRF token."
+        "</aside>"
     )
 
 
 def _live(streams: Iterable[tuple[str, str, str]], sockets: Iterable[Route]) -> str:
     """Return the section about event streams and WebSockets, for which OpenAPI has no place; nothing without any."""
     rows = [
-        *(_row("WS", route.path, route.name, _summary(route)) for route in sockets if _is_listed(route)),
+        *(_row("WS", route.path, route.name, _summary(route)) for route in sockets),
         *(_row("SSE", path, name, summary) for path, name, summary in streams),
     ]
     if not rows:
@@ -112,10 +113,6 @@ def _streams(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             responses = operation.get("responses", {}).values() if isinstance(operation, Mapping) else ()
             if any(_EVENTS in response.get("content", {}) for response in responses):
                 yield path, str(operation.get("operationId", "")), str(operation.get("summary", ""))
-
-
-def _is_listed(route: Route) -> bool:
-    return getattr(route.info, "openapi", True) is not False
 
 
 def _summary(route: Route) -> str:

@@ -13,7 +13,9 @@ from tests.support.waiting import wait_until
 
 WATCH = """
 window.refused = [];
-document.addEventListener("securitypolicyviolation", (event) => refused.push([event.violatedDirective, event.blockedURI]));
+document.addEventListener("securitypolicyviolation", (event) => {
+  refused.push([event.violatedDirective, event.blockedURI]);
+});
 """
 
 

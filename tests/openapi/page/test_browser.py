@@ -17,7 +17,6 @@ from tests.openapi.page.site import HOSTILE, document, site
 from tests.support.serving import Serve
 from tests.support.waiting import wait_until
 
-
 CLICK = """
 const texts = document.querySelectorAll(".info .renderedMarkdown *, .opblock-body .renderedMarkdown *");
 texts.forEach((each) => each.dispatchEvent(new MouseEvent("click", { bubbles: true })));

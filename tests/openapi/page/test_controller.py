@@ -6,7 +6,6 @@ import pytest
 
 from kick import App
 from kick.middleware import compression, security_headers
-from kick.session import session
 from kick.testing import TestClient
 from tests.openapi.page.site import HOSTILE, document, site
 
@@ -31,8 +30,10 @@ class TestPage:
     @pytest.mark.parametrize(("prefix", "root"), [("/api", ""), ("", "/shop"), ("/api", "/a shop")])
     def test_its_addresses_have_the_prefix_and_the_root_path(self, prefix: str, root: str) -> None:
         client = TestClient(site(prefix=prefix), root_path=root)
-        for address in addresses(client.get(f"{prefix}/docs").text):
-            expected = root.replace(" ", "%20")
+        html = client.get(f"{prefix}/docs").text
+        expected = root.replace(" ", "%20")
+        assert f'data-root="{expected or "/"}"' in html  # where the paths of the document begin
+        for address in addresses(html):
             assert address.startswith(expected + prefix) or address == (expected or "/")
 
     @pytest.mark.parametrize("layers", [[], [security_headers(csp=None)], [security_headers(enabled=False)]])

@@ -28,7 +28,7 @@ ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
-.PHONY: help demo dev test test-long test-all test-busy audit check quick nightly test-versions dist lint types mypy pyright \
+.PHONY: help demo dev test test-long test-all test-busy audit check quick nightly test-versions docs dist lint types mypy pyright \
 	unit format programs clean \
 	bench bench-session bench-micro bench-growth
 
@@ -46,7 +46,7 @@ test: programs lint types ## lint, types, and all tests but the long ones (5 min
 test-long: programs .venv/.dev ## the long tests: with `make test`, everything but the nightly ones
 	$(PYTEST) $(PARALLEL) -m "long and not nightly" $(ARGS)
 
-test-all: test test-long audit ## both, and the audit
+test-all: test test-long docs audit ## both, the documentation site, and the audit
 
 audit: .venv-audit/.ready ## look up the pinned dependencies in the advisories of Python packages
 	.venv-audit/bin/python -m tools.audit
@@ -65,6 +65,9 @@ nightly: programs .venv/.dev ## what takes more than two minutes by itself: soak
 
 test-versions: .venv/.dev ## the tests on every Python there is, with the lowest and the newest dependencies (ONLY=3.11,3.14)
 	$(BIN)/python -m tools.versions $(if $(ONLY),--only $(ONLY)) $(if $(ARGS),-- $(ARGS))
+
+docs: .venv/.dev ## build the documentation site into build/site, and check its links
+	$(BIN)/python -m tools.site
 
 dist: .venv/.dev ## build the sdist and the wheel of the last commit, twice, check them, and try the wheel
 	$(BIN)/python -m tools.dist

@@ -17,7 +17,7 @@ from tests.support.layout import questions, rooms, sibling_circles
 ROOT = Path(__file__).parents[1]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("environment", "errors", "exceptions", "lazy_exports", "optional_types", "shutdown", "signing"),
+    ("clock", "environment", "errors", "exceptions", "lazy_exports", "shutdown", "signing"),
     ("di",),
     ("concurrency", "cookies"),
     ("session",),
@@ -25,8 +25,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("middleware",),
     ("auth",),
     ("health", "lifecycle", "module"),
+    ("openapi",),
     ("app", "assembly"),
-    ("openapi", "telemetry", "testing"),
+    ("telemetry", "testing"),
     ("cli",),
 )
 """The folders and modules of `kick/`, lowest first: each imports from its own layer and those below."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
-from time import time
 from typing import Any, Final
 
 import msgspec
 
+from kick.clock import CLOCK
 from kick.http import RequestContext
 from kick.session.data.reserved import LOGIN
 from kick.session.data.values import encode
@@ -40,7 +40,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_fresh(self, max_age: float) -> bool:
         """Return true if the login is at most this many seconds old."""
-        return -_SKEW <= time() - self.logged_in_at.timestamp() <= max_age
+        return -_SKEW <= CLOCK.time() - self.logged_in_at.timestamp() <= max_age
 
 
 def identity(ctx: RequestContext[Any]) -> Identity | None:
@@ -78,7 +78,7 @@ def kept(user_id: Any, roles: Collection[str], *, logged_in_at: datetime | None 
     """
     if isinstance(roles, str) or not all(isinstance(role, str) for role in roles):
         raise TypeError(f"roles are a list of texts, not {roles!r}")
-    at = time() if logged_in_at is None else logged_in_at.timestamp()
+    at = CLOCK.time() if logged_in_at is None else logged_in_at.timestamp()
     held = {"user": user_id, "roles": sorted({str(role) for role in roles}), "at": at}
     encode(LOGIN, held)  # raises for a value that cannot be stored, before anything changes
     return held

@@ -15,7 +15,7 @@ from kick.di.hints import Unresolved
 from kick.di.naming import place_of
 from kick.di.signature import Need, made_by, needs_of
 from kick.errors import KickError
-from kick.http import Middleware, RequestContext, Route
+from kick.http import Middleware, Raises, RequestContext, Route
 from kick.middleware.session import SessionLayer
 from kick.session.errors import session_needed
 
@@ -69,6 +69,7 @@ def identity_of_request(ctx: RequestContext) -> Identity | None:
     return identity(ctx)
 
 
+@Raises(LoginRequired, security="session")
 def known(who: Identity | None) -> Identity:
     """Provide `Identity`. Raises `LoginRequired` for an anonymous user."""
     if who is None:
@@ -89,6 +90,7 @@ def _providers_of(load_user: Callable[..., Any]) -> list[Provider]:
         user = load_user(who.user_id, **needed)
         return await user if inspect.isawaitable(user) else user
 
+    @Raises(LoginRequired, security="session")
     async def present(user: Any) -> Any:
         if user is None:
             raise LoginRequired

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple, TypeVar, get_origin, overload
 
 from kick.di.check import Check
 from kick.di.errors import outside_scope, override_by_class, undeclared_seed
-from kick.di.graph import FindPart, Found, Graph, shortest
+from kick.di.graph import FindPart, Found, Graph
+from kick.di.lifetime import Lifetime, shortest
 from kick.di.naming import type_name
 from kick.di.plan import Plan, Planner
 from kick.di.provider import Provider, hashed
 from kick.di.recipe import Recipe
 from kick.di.scope import Scope, Scopes
-from kick.di.service import Lifetime
 from kick.di.singletons import Singletons, State
 from kick.errors import KickError, raise_all
 
@@ -166,6 +166,24 @@ class Container:
         """
         recipes = [recipe for key in keys for recipe in self._graph.find(key).recipes]
         return [part.detail for part in dict.fromkeys(part for recipe in recipes for part in self._graph.parts(recipe))]
+
+    def factories_of(self, keys: Iterable[Any]) -> list[Any]:
+        """Return the classes and functions that are called for each request that needs some types, at any depth.
+
+        >>> from kick.di.service import Service
+        >>> @Service(scope="request")
+        ... class Basket: ...
+        >>> Container([Basket, Provider(int, value=1)]).factories_of([Basket, int])
+        [<class '...Basket'>]
+        """
+        found: dict[Recipe, None] = {}
+        left = [recipe for key in keys for recipe in self._graph.find(key).recipes]
+        while left:
+            recipe = left.pop()
+            if recipe not in found and self._graph.shortest(recipe) is not Lifetime.SINGLETON:
+                found[recipe] = None
+                left += self._graph.below(recipe)
+        return [each.factory for each in found if each.factory is not None]
 
     async def start(self) -> None:
         """Build all registered and required singletons, each after its dependencies.

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from kick.exceptions import UnsupportedMediaType as UnsupportedMediaType
     from kick.exceptions import URITooLong as URITooLong
     from kick.http.context.context import RequestContext as RequestContext
+    from kick.http.description import Description as Description
     from kick.http.exception_handlers import ExceptionHandler as ExceptionHandler
     from kick.http.exception_handlers import OnError as OnError
+    from kick.http.handlers.form import Form as Form
     from kick.http.handlers.parameters import Body as Body
     from kick.http.handlers.parameters import Cookie as Cookie
     from kick.http.handlers.parameters import FromBody as FromBody
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from kick.http.routing.decorators import Put as Put
     from kick.http.routing.decorators import Use as Use
     from kick.http.routing.decorators import WebSocket as WebSocket
+    from kick.http.routing.raises import Raises as Raises
     from kick.http.routing.route import Route as Route
     from kick.http.settings import Settings as Settings
     from kick.http.templates import JinjaTemplates as JinjaTemplates
@@ -97,7 +100,9 @@ else:
                 "UnsupportedMediaType",
             ),
             "kick.http.context.context": ("RequestContext",),
+            "kick.http.description": ("Description",),
             "kick.http.exception_handlers": ("ExceptionHandler", "OnError"),
+            "kick.http.handlers.form": ("Form",),
             "kick.http.handlers.parameters": (
                 "Body",
                 "Cookie",
@@ -128,6 +133,7 @@ else:
                 "Use",
                 "WebSocket",
             ),
+            "kick.http.routing.raises": ("Raises",),
             "kick.http.routing.route": ("Route",),
             "kick.http.templates": ("JinjaTemplates",),
             "kick.http.websocket.messages": ("InvalidMessage",),

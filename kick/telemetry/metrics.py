@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kick import optional_types
 from kick.di import Provider
 from kick.errors import missing_extra
 from kick.http.context.context import RequestContext
@@ -18,6 +17,7 @@ from kick.http.routing.decorators import Controller, Get
 from kick.middleware.session import SessionLayer
 from kick.module import Module
 from kick.session.events import Event
+from kick.telemetry import optional_types
 from kick.telemetry.stores import TimedStore
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

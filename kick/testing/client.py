@@ -9,12 +9,14 @@ from urllib.parse import urljoin
 from starlette.types import ASGIApp
 
 from kick.errors import missing_extra
+from kick.testing.cookies import TestCookies, forget_expired
 
 try:
     import httpx2  # noqa: F401  # Starlette would take its predecessor too, with a warning
 except ModuleNotFoundError:
     raise missing_extra("kick.testing", "httpx2", "testing") from None
 
+from httpx2 import Request
 from starlette.testclient import TestClient as StarletteClient
 from starlette.testclient import WebSocketTestSession
 
@@ -67,10 +69,11 @@ class TestClient(StarletteClient):
             app,
             base_url=base_url,
             headers=None if headers is None else dict(headers),
-            cookies=None if cookies is None else dict(cookies),
+            cookies=TestCookies(),
             follow_redirects=follow_redirects,
             **options,
         )
+        self.cookies.update(dict(cookies or {}))
         if validate:
             from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
 
@@ -81,6 +84,11 @@ class TestClient(StarletteClient):
                 validator.check(response)
 
             self.event_hooks = {"response": [check]}
+
+    def build_request(self, method: str, url: Any, **options: Any) -> Request:
+        """Return a request with the cookies that have not expired by the clock of kick."""
+        forget_expired(self.cookies.jar)
+        return super().build_request(method, url, **options)
 
     def websocket_connect(
         self, url: str, subprotocols: Sequence[str] | None = None, **options: Any

@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 from kick.app import App
 from kick.errors import KickError, missing_extra
 from kick.http.routing.route import Route
+from kick.openapi.operations.parameters import template_of
 
 try:
     import jsonschema  # type: ignore[import-untyped]
@@ -58,7 +59,7 @@ class ResponseValidator:
         if not isinstance(app, App):
             raise not_an_app(app)
         self._app = app
-        self._validators: dict[tuple[str, str, str, str], Any] = {}
+        self._validators: dict[tuple[str, ...], Any] = {}
 
     def check(self, response: Any) -> None:
         """Check an `httpx2.Response`. Raises `ResponseMismatch`."""
@@ -67,7 +68,7 @@ class ResponseValidator:
         route = self._route(method, request.url)
         if route is None:
             return
-        document = self._app.openapi(route.version)
+        document = self._app.documents.of(route.version)
         path = template_of(route.path)
         operation = document.get("paths", {}).get(path, {}).get(route.method.lower())
         if operation is not None:
@@ -202,16 +203,3 @@ def _is_date_time(value: object) -> bool:
 
 async def _unused(*_: Any) -> Any:
     raise RuntimeError("a route was looked up, and nothing was sent")
-
-
-def template_of(path: str) -> str:
-    """Return the path of a route as the document has it: without the types of parameters.
-
-    >>> template_of("/files/{folder}/{name:path}")
-    '/files/{folder}/{name}'
-    """
-    return "/".join(_plain(part) for part in path.split("/"))
-
-
-def _plain(part: str) -> str:
-    return part.partition(":")[0] + "}" if part.startswith("{") and ":" in part else part

@@ -21,9 +21,8 @@ from websockets.typing import Origin
 from kick import App, Controller, Delete, Get, Head, Module, Options, Patch, Post, Put, RequestContext, Use, bootstrap
 from kick.http import Response, StaticFiles
 from kick.middleware import csrf
-from kick.middleware.csrf import is_token_of
 from kick.session import CsrfExempt, CsrfLayer, MemoryStore, session
-from kick.session.csrf_token import draw_token
+from kick.session.csrf_token import is_token_of, new_token
 from kick.testing import TestClient
 from tests.http.support import ask
 from tests.session.harness import calls_to
@@ -353,7 +352,7 @@ def test_a_wrong_token_is_refused_even_where_none_is_needed(
 @given(text=st.text(max_size=100))
 def test_no_text_is_a_token_by_chance_and_none_raises(text: str) -> None:
     assert not is_token_of("an id", text)
-    assert not is_token_of("an id", draw_token("another id"))
+    assert not is_token_of("an id", new_token("another id"))
 
 
 def test_a_token_of_another_session_is_refused(client: TestClient) -> None:
@@ -400,7 +399,7 @@ def test_a_planted_cookie_that_is_no_session_is_refused_with_any_token(client: T
 
 
 def test_a_planted_cookie_beside_the_token_proves_nothing(client: TestClient) -> None:
-    client.cookies["csrf_token"] = client.cookies["X-CSRF-Token"] = token = draw_token("planted")
+    client.cookies["csrf_token"] = client.cookies["X-CSRF-Token"] = token = new_token("planted")
     assert outcome(client, {"x-csrf-token": token}) == "csrf-token-invalid"
 
 
@@ -422,7 +421,7 @@ def test_a_form_field_carries_the_token(client: TestClient) -> None:
     fields = {"csrf_token": token, "to": "Ada"}
     assert client.post("/bank/form", data=fields).json() == fields
     assert client.post("/bank/form", data=fields, files={"file": b"x"}).json()["to"] == "Ada"
-    assert outcome(client, {}, "/bank/form", data={"csrf_token": draw_token("x")}) == "csrf-token-invalid"
+    assert outcome(client, {}, "/bank/form", data={"csrf_token": new_token("x")}) == "csrf-token-invalid"
     assert outcome(client, {}, "/bank/form", data={"csrf_token": ""}) == "csrf-token-invalid"
     assert outcome(client, {}, "/bank/form", data={"to": "Mallory"}) == "csrf-token-missing"
     assert outcome(client, {}, "/bank/form", files={"csrf_token": token.encode()}) == "csrf-token-missing"
@@ -430,7 +429,7 @@ def test_a_form_field_carries_the_token(client: TestClient) -> None:
 
 def test_the_header_goes_before_the_field(client: TestClient) -> None:
     token = client.get("/bank/token").json()
-    headers = {"x-csrf-token": draw_token("x")}
+    headers = {"x-csrf-token": new_token("x")}
     assert outcome(client, headers, "/bank/form", data={"csrf_token": token}) == "csrf-token-invalid"
 
 

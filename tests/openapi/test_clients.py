@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cli.support import environment, kick
-from tests.support.node.packages import NODE, node_packages
+from tests.support.node.packages import NODE, packages
 from tests.support.serving import ROOT, serve_process
 
 CLIENT = ROOT / "tests/support/node/client"
@@ -80,12 +80,12 @@ def run(*command: str | Path, cwd: Path, **options: Any) -> str:
 
 def test_a_client_in_typescript_compiles_and_runs(project: Path, url: str, tmp_path: Path) -> None:
     """The program says where TypeScript must refuse it: otherwise it does not compile."""
-    packages = node_packages(CLIENT, ["package.json"]) / "node_modules"
-    (tmp_path / "node_modules").symlink_to(packages)
+    modules = packages(CLIENT) / "node_modules"
+    (tmp_path / "node_modules").symlink_to(modules)
     for name in ("package.json", "tsconfig.json", "notes.ts"):
         (tmp_path / name).write_bytes((CLIENT / name).read_bytes())
-    run(NODE, packages / "openapi-typescript/bin/cli.js", project / "openapi.json", "-o", "schema.d.ts", cwd=tmp_path)
-    run(NODE, packages / "typescript/bin/tsc", "--project", "tsconfig.json", cwd=tmp_path)
+    run(NODE, modules / "openapi-typescript/bin/cli.js", project / "openapi.json", "-o", "schema.d.ts", cwd=tmp_path)
+    run(NODE, modules / "typescript/bin/tsc", "--project", "tsconfig.json", cwd=tmp_path)
     said = json.loads(run(NODE, "built/notes.js", url, cwd=tmp_path))
     assert said == [
         *(401, "Unauthorized"),

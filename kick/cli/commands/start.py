@@ -193,13 +193,15 @@ def _say(variables: Mapping[str, str | None]) -> None:
 
 def _load(target: Target, folder: Path) -> Any:
     """Load the application. Logging is configured before, so that the application can configure it again."""
-    from kick.cli.server.logs import log_config
+    from kick.cli.server.logs import follow_access_log, log_config
 
     logging.config.dictConfig(log_config(dated=True))
     logging.captureWarnings(True)
     enter(folder, "production")
     os.environ.setdefault(VARIABLE, "text")
-    return load_served(target, folder)
+    app = load_served(target, folder)
+    follow_access_log(app)
+    return app
 
 
 def _refuse_weaknesses(app: Any, workers: int, *, force: bool) -> None:

@@ -12,7 +12,8 @@ from kick.http.log_text import is_plain, shown
 from kick.http.request.trace_context import parse_trace
 from kick.session.ids import fingerprint
 
-_SHORT: Final = 8
+SHORT_ID: Final = 8
+"""Characters of a request id for those who sit in front of the log."""
 _VERB_WIDTH: Final = 7
 
 _DIM, _GREEN, _YELLOW, _RED, _BLUE, _END = "\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[34m", "\x1b[0m"
@@ -76,7 +77,7 @@ class TextLines:
         verb = self._verbs.get(method) or f"{shown(method):<{_VERB_WIDTH}}"
         more = "" if route is None else f"  {route.name}"
         if request_id is not None:
-            more = f"{more}  id={request_id if self._dated else request_id[:_SHORT]}"
+            more = f"{more}  id={request_id if self._dated else request_id[:SHORT_ID]}"
         if session_key is not None:
             more = f"{more}  session={fingerprint(session_key)}"
         tenths = int(entry.duration * 10000)

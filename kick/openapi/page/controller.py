@@ -31,25 +31,23 @@ class PageDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The path of its JSON, without `root_path` and without the prefix of the application."""
     load: Callable[[], Mapping[str, Any]]
     """Returns the document."""
+    sockets: Callable[[], Sequence[Route]] = tuple
+    """Returns the WebSockets that belong to it."""
 
 
-def page_controller(
-    path: str, documents: Sequence[PageDocument], sockets: Callable[[], Sequence[Route]] = lambda: ()
-) -> type:
+def page_controller(path: str, documents: Callable[[], Sequence[PageDocument]]) -> type:
     """Return the controller of the page at `path`, which shows one of the documents, by default the first.
 
-    `sockets` returns the WebSockets of the application, which the page lists.
-
-    >>> page_controller("/docs", [PageDocument(name="v1", path="/openapi.json", load=dict)]).__name__
+    >>> page_controller("/docs", lambda: [PageDocument(name="v1", path="/openapi.json", load=dict)]).__name__
     'PageController'
     """
-    by_name = {each.name: each for each in documents}
 
-    @Controller(path)
+    @Controller(path, openapi=False)
     class PageController:
         @Get()
         def page(self, ctx: RequestContext[Any]) -> Response:
-            shown = by_name.get(ctx.query.get("document", documents[0].name))
+            listed = {each.name: each for each in documents()}
+            shown = listed.get(ctx.query.get("document", next(iter(listed))))
             if shown is None:
                 raise NotFound(f"There is no document {ctx.query['document']!r}.")
             root = str(ctx.scope.get("root_path", ""))
@@ -59,9 +57,9 @@ def page_controller(
                 path=prefix + path,
                 document=shown.load(),
                 document_path=prefix + shown.path,
-                names=[each.name for each in documents],
+                names=[*listed],
                 shown=shown.name,
-                sockets=sockets(),
+                sockets=shown.sockets(),
             )
             response = ReadyResponse(html.encode("utf-8", "replace"), 200, HTML)
             response.raw_headers += [(b"cache-control", b"no-cache"), (b"content-security-policy", _POLICY)]

@@ -93,7 +93,9 @@ def document(text: str = "Sells things.", servers: Any = None) -> dict[str, Any]
 def site(*shown: dict[str, Any], layers: Any = (), prefix: str = "", **options: Any) -> App:
     """The site with one document, or with several: v1, v2 and so on. `layers` stand around its own middleware."""
     documents = [
-        PageDocument(name=f"v{number}", path=f"/openapi/{number}", load=lambda each=each: each)
+        PageDocument(
+            name=f"v{number}", path=f"/openapi/{number}", load=lambda each=each: each, sockets=lambda: app.sockets
+        )
         for number, each in enumerate(shown or [document()], 1)
     ]
 
@@ -106,9 +108,9 @@ def site(*shown: dict[str, Any], layers: Any = (), prefix: str = "", **options: 
     docs = Module(
         "docs",
         session=False,
-        controllers=[DocumentController, page_controller("/docs", documents, lambda: app.sockets)],
+        controllers=[DocumentController, page_controller("/docs", lambda: documents)],
     )
     own = [session("a secret of at least thirty-two bytes", save_uninitialized=False), authentication(), csrf()]
     modules = [Module("shop", controllers=[ShopController]), docs]
-    app = bootstrap(modules, [*layers, *own], prefix=prefix, **options)
+    app = bootstrap(modules, [*layers, *own], prefix=prefix, openapi=False, **options)
     return app

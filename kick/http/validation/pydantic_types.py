@@ -17,6 +17,7 @@ import msgspec
 from kick.exceptions import FieldError
 from kick.http.uploads import is_upload
 from kick.http.validation.errors import MOST_ERRORS, pointer
+from kick.http.validation.hash_collisions import collision_check
 from kick.http.validation.json_text import decode_json, has_mark, invalid
 from kick.http.validation.type_parts import metadata_of, plain, types_within
 
@@ -104,10 +105,12 @@ def adapter_of(hint: Any) -> Any:
 
 def model_decoder(hint: Any) -> Callable[[bytes], Any]:
     """Return a function from JSON to a value of a type of pydantic's; it raises as `json_decoder()` says."""
-    validate, paths = adapter_of(hint).validate_json, _alias_paths(hint)
+    validate, paths, check = adapter_of(hint).validate_json, _alias_paths(hint), collision_check(hint)
 
     def decode_body(body: bytes) -> Any:
         value = decode_json(body)  # what is no JSON is said in the same words, whatever the type
+        if check is not None:
+            check(value)
         given = body.removeprefix(BOM_UTF8) if has_mark(body) else body
         return _validated(partial(validate, given), "body", value, paths)
 
@@ -116,8 +119,14 @@ def model_decoder(hint: Any) -> Callable[[bytes], Any]:
 
 def model_converter(hint: Any, part: str) -> Callable[[Any], Any]:
     """Return a function from texts to a value of a type of pydantic's; it raises as `converter()` says."""
-    validate, paths = adapter_of(hint).validate_python, _alias_paths(hint)
-    return lambda value: _validated(partial(validate, value), part, value, paths)
+    validate, paths, check = adapter_of(hint).validate_python, _alias_paths(hint), collision_check(hint, part)
+
+    def convert(value: Any) -> Any:
+        if check is not None:
+            check(value)
+        return _validated(partial(validate, value), part, value, paths)
+
+    return convert
 
 
 def wire_names(cls: Any) -> list[WireName]:

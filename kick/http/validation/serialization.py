@@ -22,6 +22,7 @@ import msgspec
 from kick.http.uploads import is_upload
 from kick.http.validation.dataclass_defaults import filler
 from kick.http.validation.errors import ErrorFinder
+from kick.http.validation.hash_collisions import collision_check, text_check
 from kick.http.validation.integer_keys import finder_by_integer
 from kick.http.validation.json_text import decode_json, has_mark, invalid, malformed_json
 from kick.http.validation.pydantic_types import (
@@ -53,10 +54,12 @@ def json_decoder(hint: Any) -> Decode:
     if needs_pydantic(hint):
         return model_decoder(hint)
     decode, finder = msgspec.json.Decoder(hint).decode, ErrorFinder(hint)
-    by_integer = finder_by_integer(hint, finder)
+    by_integer, check = finder_by_integer(hint, finder), text_check(hint)
 
     def decode_body(body: bytes) -> Any:
         try:
+            if check is not None:
+                check(body)
             return decode(body)
         except msgspec.ValidationError as error:
             found = by_integer(body, str(error)) if by_integer is not None else None
@@ -81,9 +84,11 @@ def converter(hint: Any, part: str) -> Convert:
     """
     if needs_pydantic(hint):
         return model_converter(hint, part)
-    finder = ErrorFinder(hint, strict=False)
+    finder, check = ErrorFinder(hint, strict=False), collision_check(hint, part)
 
     def convert(value: Any) -> Any:
+        if check is not None:
+            check(value)
         try:
             return msgspec.convert(value, hint, strict=False, str_keys=True)
         except msgspec.ValidationError as error:

@@ -60,7 +60,7 @@ def update(version: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Update Swagger UI from npm.")
     parser.add_argument("version", nargs="?", default="latest", help="of the package on npm; by default the newest")
     print(f"{PACKAGE} {update(parser.parse_args().version)} is in {FOLDER}")
 

@@ -55,7 +55,8 @@ def openapi_module(documents: Documents, modules: Sequence[Module], middleware: 
 def page_documents(documents: Documents) -> list[PageDocument]:
     """Return the documents that the page shows, the newest first."""
     path = documents.options.path
-    found = [(version, f"/{version}{path}") for version in reversed(documents.versions)] or [(None, path)]
+    newest_first: list[str | None] = [*reversed(documents.versions)]
+    found = [(each, f"/{each}{path}" if each else path) for each in newest_first or [None]]
     return [
         PageDocument(
             name=version or "",

@@ -15,6 +15,7 @@ from kick.openapi.operations.parameters import template_of
 
 try:
     import jsonschema  # type: ignore[import-untyped]
+    from jsonschema.exceptions import best_match  # type: ignore[import-untyped]
 except ModuleNotFoundError:
     raise missing_extra("TestClient(validate=True)", "jsonschema", "testing") from None
 
@@ -156,7 +157,7 @@ def _json(response: Any, name: str, place: str) -> Any:
 
 def _told(error: Any) -> str:
     """Return an error with its place and its value; of alternatives, the nearest."""
-    nearest = jsonschema.exceptions.best_match([error]) if error.context else error
+    nearest = best_match([error]) if error.context else error
     place = "".join(f"/{_escaped(each)}" for each in nearest.absolute_path)
     return f"{place or 'the whole body'} is {_shown(json.dumps(nearest.instance))}: {_reason(nearest)}"
 

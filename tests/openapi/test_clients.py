@@ -22,24 +22,29 @@ DOCUMENT = "import json; from notes.main import app; print(json.dumps(app.openap
 PYTHON = """
 import json, sys
 import httpx
-from notes_client import Client
+from notes_client import AuthenticatedClient
 from notes_client.api.auth import auth_controller_register
 from notes_client.api.notes import (
     notes_controller_index, notes_controller_remove, notes_controller_show, notes_controller_write
 )
-from notes_client.models import Note, NoteBody, ProblemDetails, Registration
+from notes_client.models import Note, NoteBody, ProblemDetails, Registration, User
 
-said = []
-browser = httpx.Client(base_url=sys.argv[1], headers={"sec-fetch-site": "same-origin"})
-client = Client(base_url=sys.argv[1]).set_httpx_client(browser)
+said: list[object] = []
+browser = httpx.Client(base_url=sys.argv[1], headers={"sec-fetch-site": "same-origin"})  # it keeps the session cookie
+client = AuthenticatedClient(base_url=sys.argv[1], token="").set_httpx_client(browser)
 refused = notes_controller_index.sync_detailed(client=client)
-said += [int(refused.status_code), refused.parsed.title if isinstance(refused.parsed, ProblemDetails) else None]
+assert isinstance(refused.parsed, ProblemDetails)
+said += [int(refused.status_code), refused.parsed.title]
 ada = Registration(email="ada@example.com", password="correct horse battery")
-said += [auth_controller_register.sync(client=client, body=ada).email]
+user = auth_controller_register.sync(client=client, body=ada)
+assert isinstance(user, User)
 note = notes_controller_write.sync(client=client, body=NoteBody(title="Buy milk", text="Two bottles."))
 assert isinstance(note, Note)
 shown = notes_controller_show.sync(note.id, client=client)
-said += [shown.title, shown.text, [each.title for each in notes_controller_index.sync(client=client)]]
+assert isinstance(shown, Note)
+listed = notes_controller_index.sync(client=client)
+assert isinstance(listed, list)
+said += [user.email, shown.title, shown.text, [each.title for each in listed]]
 said += [int(notes_controller_remove.sync_detailed(note.id, client=client).status_code)]
 print(json.dumps(said))
 """

@@ -1,13 +1,15 @@
 import pickle
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
+from anyio.lowlevel import checkpoint
 
 from kick import App, Controller, Get, Module, NotFound, Post, Raises, RequestContext, Response, bootstrap
-from kick.testing import ResponseMismatch, TestClient
+from kick.testing import AsyncTestClient, ResponseMismatch, TestClient
 from kick.testing.response_validation import ResponseValidator
 from tests.support.serving import ROOT
 from tests.support.setup_errors import raises_code
@@ -196,6 +198,38 @@ class TestRequests:
         assert client.post("/v2/notes").json() == {"id": 1}
         with pytest.raises(ResponseMismatch, match="POST /v1/notes"):
             client.post("/v1/notes")
+
+
+class TestStreams:
+    @staticmethod
+    def endless(declared: str) -> App:
+        async def ticks() -> AsyncIterator[str]:
+            while True:
+                yield "tick"
+                await checkpoint()
+
+        return app_of(lambda ctx: ctx.sse(ticks()), described(media_type=declared, schema={"type": "string"}))
+
+    def test_one_without_an_end_is_not_read(self) -> None:
+        client = TestClient(self.endless("text/event-stream"), validate=True)
+        assert next(iter(client.sse("/notes/it"))).data == "tick"
+
+    def test_its_media_type_is_checked(self) -> None:
+        with pytest.raises(ResponseMismatch, match="is 'text/event-stream', declared is text/plain"):
+            next(iter(TestClient(self.endless("text/plain"), validate=True).sse("/notes/it")))
+
+
+class TestOtherClients:
+    async def test_the_client_for_coroutines_checks_too(self) -> None:
+        async with AsyncTestClient(app_of({"id": "x"}, described(schema=NOTE)), validate=True) as client:
+            assert (await client.get("/notes/7")).json()["id"] == 7
+            with pytest.raises(ResponseMismatch, match="/id is"):
+                await client.get("/notes/it")
+
+    def test_another_browser_of_the_same_application_checks_too(self) -> None:
+        client = TestClient(app_of({"id": "x"}, described(schema=NOTE)), validate=True)
+        with pytest.raises(ResponseMismatch):
+            client.another().get("/notes/it")
 
 
 class TestErrors:

@@ -26,10 +26,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, cast
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from kick.cli.server.write_coalescing import Cork, Turn
+from kick.middleware.one_length import OneLength
 
 MOST_HEAD: Final = 1 << 16
 """Bytes that may come without the end of a head or a piece of a body: the limit that h11 has of its own."""
@@ -37,8 +38,6 @@ MOST_HEAD: Final = 1 << 16
 TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"  # RFC 6585
 )
-
-_LENGTHS: Final = {b"content-length", b"transfer-encoding"}
 
 
 def http_protocol() -> type[asyncio.Protocol]:
@@ -49,22 +48,8 @@ def http_protocol() -> type[asyncio.Protocol]:
 
 
 def with_one_length(app: ASGIApp) -> ASGIApp:
-    """Return an application that refuses requests with both `Content-Length` and `Transfer-Encoding`.
-
-    A proxy in front may go by the other one of the two, and then take a part of the body for the next request (request
-    smuggling; RFC 9112, section 6.1). httptools refuses them itself, h11 does not.
-    """
-    if not _is_h11():
-        return app
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and {name for name, _ in scope["headers"]} >= _LENGTHS:
-            await send({"type": "http.response.start", "status": 400, "headers": [(b"connection", b"close")]})
-            await send({"type": "http.response.body", "body": b""})
-        else:
-            await app(scope, receive, send)
-
-    return serve
+    """Return an application that refuses requests with two lengths; httptools refuses them itself."""
+    return OneLength(app) if _is_h11() else app
 
 
 def _counting(base: Any) -> Any:

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from kick.app import App as App
     from kick.app import bootstrap as bootstrap
     from kick.di.provider import Provider as Provider
+    from kick.di.provider import Service as Service
     from kick.di.scope import Scopes as Scopes
-    from kick.di.service import Service as Service
     from kick.errors import KickError as KickError
     from kick.exceptions import BadRequest as BadRequest
     from kick.exceptions import Conflict as Conflict
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kick.http.context.context import RequestContext as RequestContext
     from kick.http.exception_handlers import ExceptionHandler as ExceptionHandler
     from kick.http.exception_handlers import OnError as OnError
+    from kick.http.handlers.form import Form as Form
     from kick.http.handlers.parameters import Body as Body
     from kick.http.handlers.parameters import Cookie as Cookie
     from kick.http.handlers.parameters import Header as Header
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from kick.http.routing.decorators import Put as Put
     from kick.http.routing.decorators import Use as Use
     from kick.http.routing.decorators import WebSocket as WebSocket
+    from kick.http.routing.raises import Raises as Raises
     from kick.http.uploads import File as File
     from kick.http.uploads import UploadFile as UploadFile
     from kick.http.websocket.messages import InvalidMessage as InvalidMessage
@@ -57,9 +59,8 @@ else:
         __name__,
         {
             "kick.app": ("App", "bootstrap"),
-            "kick.di.provider": ("Provider",),
+            "kick.di.provider": ("Provider", "Service"),
             "kick.di.scope": ("Scopes",),
-            "kick.di.service": ("Service",),
             "kick.errors": ("KickError",),
             "kick.exceptions": (
                 "BadRequest",
@@ -78,6 +79,7 @@ else:
             "kick.health": ("Health",),
             "kick.http.context.context": ("RequestContext",),
             "kick.http.exception_handlers": ("ExceptionHandler", "OnError"),
+            "kick.http.handlers.form": ("Form",),
             "kick.http.handlers.parameters": ("Body", "Cookie", "Header", "Query"),
             "kick.http.uploads": ("File", "UploadFile"),
             "kick.http.middleware": ("Middleware",),
@@ -95,6 +97,7 @@ else:
                 "Use",
                 "WebSocket",
             ),
+            "kick.http.routing.raises": ("Raises",),
             "kick.http.websocket.messages": ("InvalidMessage",),
             "kick.http.websocket.socket": ("Socket", "SocketClosed"),
             "kick.module": ("Module",),

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware as ASGIMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import kick.http
-from kick.assembly import Assembly, Chain, body_limit_problem, collector_paused
+from kick.assembly import Assembly, Chain, body_limit_problem, collector_paused, listed, provided_by
 from kick.concurrency import DEFAULT_THREADS, threads_of, threads_problem
 from kick.di import Container, Provider
 from kick.di import Scope as Resources
@@ -20,7 +20,6 @@ from kick.environment import in_development
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError
 from kick.http.context.context import RequestContext
-from kick.http.errors import list_problem, plain_values
 from kick.http.exception_handlers import ExceptionHandler, OnError, handler_problems
 from kick.http.middleware import AnyMiddleware, Endpoint, Middleware
 from kick.http.mounts import Mount, serve_websocket
@@ -44,6 +43,9 @@ from kick.middleware.access_log.log import AccessLog, LogFormat
 from kick.middleware.asgi_stack import ASGIStack, Wrap
 from kick.middleware.defaults import with_standard
 from kick.module import Module, modules_of
+from kick.openapi.documents import Documents
+from kick.openapi.options import OpenAPI
+from kick.openapi.set_up import with_openapi
 from kick.shutdown import Shutdown
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ class App:
     >>> app, app.routes
     (<kick.App with 0 routes>, ())
     """
+
+    documents: Documents
 
     def __init__(
         self,
@@ -172,6 +176,16 @@ class App:
         """
         return self._urls.path_for(name, values)
 
+    def openapi(self, version: str | None = None) -> dict[str, Any]:
+        """Return the OpenAPI document of a version of the API, by default the newest.
+
+        >>> bootstrap([]).openapi()["info"]
+        {'title': 'API', 'version': '0.1.0'}
+
+        Raises `KickError`: `openapi-version` for a version that the API does not have.
+        """
+        return self.documents.copy_of(version)
+
     @property
     def stopping(self) -> Shutdown:
         """The shutdown of the application: `app.stopping.is_set`, `await app.stopping.wait()`.
@@ -261,12 +275,7 @@ class App:
         if mount is None:
             return False
         ctx.scope = handshake
-        try:
-            await serve_websocket(ctx, mount, receive, send)
-        except BaseException as error:
-            await end_request(ctx, error)
-            raise
-        await end_request(ctx, None)
+        await serve_websocket(ctx, mount, receive, send)
         return True
 
     def _missed(self, method: str, parts: list[str], scope: Scope) -> Miss:
@@ -389,6 +398,7 @@ def bootstrap(
     on_error: OnError | None = None,
     reraise_errors: bool = False,
     encoders: Encoders | None = None,
+    openapi: OpenAPI | bool | None = None,
 ) -> App:
     """Assemble an application, and check its whole set-up.
 
@@ -413,6 +423,7 @@ def bootstrap(
         on_error: called with `(ctx, error)` for each exception that becomes a 500, or ends a stream, socket or task.
         reraise_errors: raise such an exception again after the 500, for `asgi_middleware` that reports errors.
         encoders: `{Money: lambda money: str(money.amount)}`: the JSON form of a class, and of its subclasses.
+        openapi: serve the OpenAPI document: `OpenAPI(title="Shop")`, `True`, `False`; `None` does it in development.
 
     >>> from kick.http import Controller, Get
     >>> @Controller("/hello")
@@ -426,13 +437,14 @@ def bootstrap(
     Raises `KickError` for one mistake and `SetupErrors` for several; each has a fix.
     """
     usable, problems = modules_of(modules)
+    documents = Documents(openapi)
     stack = ASGIStack(
         trusted_proxies=trusted_proxies, allowed_hosts=allowed_hosts, access_log=access_log, modules=usable
     )
     checks = [slash_problem(trailing_slash), lifespan_problem(lifespan, "bootstrap()"), threads_problem(threads)]
     checks += [body_limit_problem(max_body, "bootstrap()"), *handler_problems(exception_handlers or {}, on_error)]
     wraps = stack.wraps(asgi_middleware, reraises=reraise_errors)
-    problems += [*filter(None, checks), *stack.problems]
+    problems += [*filter(None, [*checks, documents.problem]), *stack.problems]
     http_settings = Settings(
         max_body=max_body,
         decompress=decompress,
@@ -444,10 +456,11 @@ def bootstrap(
         reraise_errors=reraise_errors,
         encoder=encoder_of(encoders, problems),
     )
-    assembly = Assembly(usable, with_standard(_listed(middleware, "middleware", problems)), prefix)
-    provided = [*_provided(usable, providers, problems), *([] if settings is None else [settings])]
+    layers = with_standard(listed(middleware, "middleware", problems))
+    assembly = Assembly(with_openapi(usable, documents, layers), layers, prefix)
+    provided = [*provided_by(usable, providers, problems), *([] if settings is None else [settings])]
     parts = parts_of(usable, lifespan, assembly.mounts)
-    return _connected(assembly, http_settings, provided, parts, stack, wraps, problems)
+    return _connected(assembly, http_settings, provided, parts, stack, wraps, documents, problems)
 
 
 def _connected(
@@ -457,6 +470,7 @@ def _connected(
     parts: Sequence[Part],
     stack: ASGIStack,
     wraps: Sequence[Wrap],
+    documents: Documents,
     problems: list[KickError],
 ) -> App:
     """Connect the routes with what is injected, and create the application. Raises all `problems`, and new ones."""
@@ -467,10 +481,12 @@ def _connected(
     itself = Provider(App, lambda: built[0], scope="singleton")
     container = assembly.container([*provided, *assembly.providers, itself], inner=[App])
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
-    raise_all(problems)
+    documents.connect(assembly.chains, container, settings)
+    raise_all(problems or documents.problems())
     settings.container = container
     settings.health = lambda: [*container.health_checks(), *assembly.health]
     built.append(_built(stack, wraps, (assembly, container, settings, parts)))
+    built[0].documents = documents
     return built[0]
 
 
@@ -482,18 +498,3 @@ def _built(stack: ASGIStack, wraps: Sequence[Wrap], parts: tuple[Assembly, Conta
         stack.attach(parts[0].layers.values())
         return app
     return WrappedApp(*parts, wraps) if wraps else App(*parts)
-
-
-def _listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]:
-    """Return the value of a list option, or record the error if it is not a list."""
-    problem = list_problem(given, option, "bootstrap()")
-    problems += [] if problem is None else [problem]
-    return [*given] if problem is None else []
-
-
-def _provided(modules: Sequence[Module], given: Any, problems: list[KickError]) -> list[Any]:
-    """Return the providers of the application and of its modules, and record plain values among them as errors."""
-    providers = _listed(given, "providers", problems)
-    lists = [("bootstrap()", providers), *((repr(module), module.providers) for module in modules)]
-    problems += [problem for owner, listed in lists for problem in plain_values(listed, owner)]
-    return [each for _, listed in lists for each in listed]

@@ -22,8 +22,10 @@ from kick.http.errors import (
     bad_session_use,
     bad_status,
     duplicate_route,
+    list_problem,
     listed_twice,
     not_a_controller,
+    plain_values,
     watched_stream,
 )
 from kick.http.handlers.endpoint import endpoint_of, without_body
@@ -69,6 +71,7 @@ class ModuleLike(Protocol):
 
     name: str
     controllers: tuple[type, ...]
+    providers: tuple[Any, ...]
     prefix: str
     middleware: tuple[Any, ...]
     session: SessionUse | None
@@ -277,6 +280,7 @@ class Assembly:
             info=route_info,
             session=_first(route_info.session, info.session, module.session),
             max_body=route_info.max_body,
+            version=_version_of(module, info) or None,
             upload_limits=plan.upload_limits,
             middleware=tuple(self._usable(layers)),
             endpoint=_not_linked,
@@ -389,6 +393,21 @@ def body_limit_problem(limit: object, place: str) -> KickError | None:
         cause=f"max_body={limit!r} of {place} is no number of bytes.",
         fix="Say how many bytes a body may have: `max_body=10 * 1024 * 1024`.",
     )
+
+
+def listed(given: Any, option: str, problems: list[KickError]) -> Sequence[Any]:
+    """Return the value of a list option, or record the error if it is not a list."""
+    problem = list_problem(given, option, "bootstrap()")
+    problems += [] if problem is None else [problem]
+    return [*given] if problem is None else []
+
+
+def provided_by(modules: Sequence[ModuleLike], given: Any, problems: list[KickError]) -> list[Any]:
+    """Return the providers of the application and of its modules, and record plain values among them as errors."""
+    providers = listed(given, "providers", problems)
+    lists = [("bootstrap()", providers), *((repr(module), module.providers) for module in modules)]
+    problems += [problem for owner, listed in lists for problem in plain_values(listed, owner)]
+    return [each for _, listed in lists for each in listed]
 
 
 def _without_sockets(plan: CallPlan) -> CallPlan:

@@ -3,6 +3,7 @@
 import asyncio
 import compileall
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,8 +130,17 @@ def pytest_collection_finish() -> None:
     """Keep what the modules of tests hold out of the collector's way: many tests run it."""
     gc.enable()
     if "hypothesis" in sys.modules:  # its import looks at referrers, which the collector does not find afterwards
-        gc.collect()
         gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Start two workers a core: half of the time, a test waits for a process that it has started.
+
+    With `-n logical` there is one a core, for tests that start none.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if config.option.numprocesses == "logical" else 2 * cores
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -611,6 +611,14 @@ ROWS = [
         name="type-variable",
     ),
     Row(
+        "handler-type",
+        handler("async def show(self, form: Form[int])", "@Post()"),
+        "takes form: Form[int], which cannot be read from a request: a form has names and values",
+        {"form: Form[int]": "{0}"},
+        ask={"method": "POST"},
+        name="form",
+    ),
+    Row(
         "threads",
         app(SIMPLE, "bootstrap(modules, threads=0)"),
         "threads=0 of bootstrap()",
@@ -1443,7 +1451,7 @@ async def test_a_mistake_is_named_and_its_fix_mends_it(
 
 
 def test_every_mistake_has_its_row() -> None:
-    elsewhere = {"missing-extra", *codes_in("di/errors.py", "session/stores", "cli")}
+    elsewhere = {"missing-extra", *codes_in("di/errors.py", "session/stores", "cli", "testing")}
     assert set(codes_in()) - elsewhere == {row.code for row in ROWS} - elsewhere
 
 

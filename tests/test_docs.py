@@ -19,11 +19,13 @@ from kick import Controller, Get, Module, Post, RequestContext, Response
 from kick.auth import login
 from kick.cli.program import program
 from kick.session import session
+from kick.testing import TestClient
 from tests.http.support import app_of, ask
 from tests.support.serving import ROOT
 
 SECRET = "a secret of the tests, more than 32 bytes long"
 SESSIONS = "docs/sessions.md"
+INDEX = "docs/index.md"
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -33,7 +35,24 @@ def blocks(page: str, language: str) -> list[str]:
 def test_no_other_page_has_code_that_no_test_runs() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
     counted = {str(page.relative_to(ROOT)): len(blocks(str(page), "python")) for page in pages}
-    assert {page: count for page, count in counted.items() if count} == {"README.md": 1, SESSIONS: 6}
+    assert {page: count for page, count in counted.items() if count} == {"README.md": 1, INDEX: 2, SESSIONS: 6}
+
+
+async def test_the_first_page_shows_an_application_with_injection() -> None:
+    names: dict[str, Any] = {}
+    exec(blocks(INDEX, "python")[0], names)
+    answers = [await ask(names["app"], path) for path in ("/notes/1", "/notes/2", "/notes/x")]
+    assert [answer.status for answer in answers] == [200, 404, 404]
+    assert answers[0].json() == "Buy milk"
+
+
+def test_the_first_page_shows_a_cart_that_keeps_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SESSION_SECRET", SECRET)
+    names: dict[str, Any] = {}
+    exec(blocks(INDEX, "python")[1], names)
+    with TestClient(names["app"]) as client:
+        assert [client.post(f"/cart/{item}").json() for item in ("tea", "milk")] == [["tea"], ["tea", "milk"]]
 
 
 async def test_what_a_handler_does_with_a_session() -> None:

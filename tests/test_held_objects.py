@@ -22,6 +22,7 @@ from kick import (
     App,
     Controller,
     File,
+    Form,
     KickError,
     Module,
     Post,
@@ -35,6 +36,7 @@ from kick.auth import LoginLimit, Passwords, authenticated, authentication, iden
 from kick.di import Scopes
 from kick.health import Health
 from kick.http import (
+    Description,
     FromBody,
     FromCookie,
     FromHeader,
@@ -46,9 +48,10 @@ from kick.http import (
 )
 from kick.http.validation.encoding import encode_json
 from kick.middleware import AccessLog, compression, conditional, cookie_parser, cors, rate_limit, request_id
+from kick.openapi import OpenAPI
 from kick.session import CookieOptions, SessionMiddleware, csrf, session
 from kick.session.stores.postgres.errors import Trouble
-from kick.telemetry import Metrics, Tracing
+from kick.telemetry import JSONFormatter, Metrics, RequestIdFilter, Tracing
 from tests.http.support import ask
 
 SECRETS = {
@@ -172,10 +175,28 @@ async def held(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Walk:
     answer = await ask(app, "/x", method="POST", body=FORM, headers=HEADERS)
     assert answer.status == 200, answer.text
     own = [
-        *(FromBody(), FromCookie(), FromHeader(), FromQuery(), File(max_size=1), ServerSentEvent(data="x")),
-        *(TrustedProxies(["192.0.2.0/24"]), AccessLog(), CookieOptions(), Passwords()),
+        *(
+            FromBody(),
+            FromCookie(),
+            FromHeader(),
+            FromQuery(),
+            File(max_size=1),
+            ServerSentEvent(data="x"),
+            Form({"a": "b"}),
+        ),
+        *(Description(), OpenAPI()),
+        *(Form({"a": "b"}), TrustedProxies(["192.0.2.0/24"]), AccessLog(), CookieOptions(), Passwords()),
         LoginLimit(secret=SECRETS["secret of the session"]),
-        *(Module("m"), Health(), Metrics(), Tracing(), authentication(), authenticated()),
+        *(
+            JSONFormatter(),
+            RequestIdFilter(),
+            Module("m"),
+            Health(),
+            Metrics(),
+            Tracing(),
+            authentication(),
+            authenticated(),
+        ),
         JinjaTemplates(tmp_path_factory.mktemp("templates")),
         SessionMiddleware(app, SECRETS["secret of the session"]),
         LoginLimit("10/hour", secret=SECRETS["secret of the session"]),
@@ -243,6 +264,7 @@ MADE: dict[str, Callable[[Any], Exception]] = {
     "SocketClosed": lambda kind: kind(1001, "The tab was closed."),
     "SessionTooLarge": lambda kind: kind(2, 1, "cart"),
     "UnstorableValue": lambda kind: kind("data['x']", "a set"),
+    "ResponseMismatch": lambda kind: kind("GET /notes", "the status 404 is not declared"),
     "LoginTooOld": lambda kind: kind(300),
     "DatabaseUnusable": lambda kind: kind(Path("sessions.db"), "it is a folder"),
     "DatabaseLocked": lambda kind: kind(Path("sessions.db"), 5.0),

@@ -11,7 +11,7 @@ from kick.auth.errors import LoginRequired, LoginTooOld, RoleMissing, bad_login_
 from kick.auth.identities import identity
 from kick.errors import KickError, raise_all
 from kick.exceptions import HTTPError
-from kick.http import CallNext, Middleware, RequestContext, Response, Route
+from kick.http import CallNext, Description, Middleware, RequestContext, Response, Route
 from kick.http.errors import middleware_order
 from kick.http.request.target import sent_path
 from kick.http.response.redirects import is_local
@@ -57,6 +57,15 @@ class GuardLayer(Middleware):
             name = "authenticated()" if self.name == "@Authenticated" else 'roles("admin")'
             return [middleware_order(f"{name} stands before session().", f"session(secret=secret), {name}")]
         return [session_needed(self.name)]
+
+    def describe(self, route: Route | None) -> Description:
+        """Return its errors, 401 and 403, and the session as what a request needs."""
+        errors = {401: "The user is not logged in."}
+        if self._max_age is not None:
+            errors[401] += " Or the login is too old."
+        if self._any_of or self._all_of:
+            errors[403] = "The user lacks a role."
+        return Description(errors=errors, security=("session",))
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Pass the request on, or reject it."""

@@ -9,10 +9,10 @@ from datetime import timedelta
 from hashlib import blake2b
 from typing import Any, Final
 
-from kick import optional_types
 from kick.errors import raise_all
 from kick.exceptions import TooManyRequests
 from kick.http import RequestContext
+from kick.middleware.rate_limit import optional_types
 from kick.middleware.rate_limit.limiter import Limiter
 from kick.middleware.rate_limit.options import OnError, check_options, parse_limits
 from kick.signing import Secret, Signer, secret_problems

@@ -13,8 +13,8 @@ Its errors are in `kick.di.errors`.
 """
 
 from kick.di.container import Container, Resolver
-from kick.di.provider import Provider
+from kick.di.lifetime import Lifetime, ScopeName
+from kick.di.provider import Provider, Service
 from kick.di.scope import Scope, Scopes
-from kick.di.service import Lifetime, ScopeName, Service
 
 __all__ = ["Container", "Lifetime", "Provider", "Resolver", "Scope", "ScopeName", "Scopes", "Service"]

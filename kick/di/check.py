@@ -22,9 +22,10 @@ from kick.di.errors import (
 )
 from kick.di.graph import Found, Graph, Step, is_hashable
 from kick.di.hints import Unresolved
+from kick.di.lifetime import Lifetime
 from kick.di.naming import core, type_name
+from kick.di.provider import is_service
 from kick.di.recipe import Part, Recipe
-from kick.di.service import Lifetime, is_service
 from kick.di.signature import Need, Unhinted
 from kick.errors import KickError, similar
 

@@ -10,9 +10,9 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Protocol, Union, get_args, get_origin
 
 from kick.di.hints import Unresolved
-from kick.di.provider import Provider, hashed, provider_of
+from kick.di.lifetime import Lifetime, limit_of_holders
+from kick.di.provider import Provider, hashed, is_service, provider_of
 from kick.di.recipe import Part, Recipe, Seed
-from kick.di.service import Lifetime, is_service
 from kick.di.signature import Kind, Need, Unhinted
 from kick.errors import KickError
 
@@ -143,6 +143,19 @@ class Graph:
             return Found((hint, *inner.keys), inner.recipes, optional=True, in_list=inner.in_list)
         return Found((hint,))
 
+    def knows(self, key: Any, wanted: Iterable[Any]) -> bool:
+        """Return true if a key has a provider, or if a provider or one of the `wanted` hints asks for it."""
+        if self.recipes(key):
+            return True
+        found = [*self.roots(), *(self.find(hint) for hint in wanted if is_hashable(hint))]
+        recipes = dict.fromkeys(recipe for each in found for recipe in each.recipes)
+        return any(key in each.keys for each in found) or bool(self.dependents(recipes, key))
+
+    def variants(self, key: Any) -> list[Any]:
+        """Return the keys that an override replaces: `X`, and `X | None` if that has a provider of its own."""
+        optional = Union[key, None]  # noqa: UP007  # `|` does not take every key
+        return [key, optional] if optional != key and optional in self._registered else [key]
+
     def edges(self, recipe: Recipe) -> tuple[tuple[Need, Found], ...]:
         """Return the look-up of each parameter of a recipe."""
         if recipe not in self._edges:
@@ -173,17 +186,11 @@ class Graph:
         return recipe.declared or self.shortest(recipe)
 
     def shortest(self, recipe: Recipe) -> Lifetime:
-        """Return the lifetime that limits whoever holds an instance: singleton, request or handler.
-
-        It is the declared one. If there is none, or it is transient, it is the shortest of the dependencies.
-        """
+        """Return the lifetime that limits whoever holds an instance: see `limit_of_holders`."""
         known = self._shortest
         if recipe not in known:
             known[recipe] = Lifetime.SINGLETON  # for a circular dependency, which is reported elsewhere
-            if recipe.declared in (None, Lifetime.TRANSIENT):
-                known[recipe] = shortest(self.shortest(below) for below in self.below(recipe))
-            else:
-                known[recipe] = recipe.declared or Lifetime.SINGLETON
+            known[recipe] = limit_of_holders(recipe.declared, map(self.shortest, self.below(recipe)))
         return known[recipe]
 
     def closes(self, recipe: Recipe) -> bool:
@@ -256,15 +263,6 @@ class Graph:
             return known[recipe]
 
         return [recipe for recipe in recipes if reaches(recipe)]
-
-
-def shortest(lifetimes: Iterable[Lifetime]) -> Lifetime:
-    """Return the shortest of several lifetimes; a singleton's for none.
-
-    >>> shortest([Lifetime.SINGLETON, Lifetime.HANDLER, Lifetime.REQUEST]), shortest([])
-    (<Lifetime.HANDLER: 'handler'>, <Lifetime.SINGLETON: 'singleton'>)
-    """
-    return min(lifetimes, key=lambda each: each.length, default=Lifetime.SINGLETON)
 
 
 def is_hashable(key: Any) -> bool:

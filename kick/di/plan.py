@@ -9,9 +9,9 @@ from typing import Any
 
 from kick.di.errors import did_not_yield, missing_seed, not_started
 from kick.di.graph import Found, Graph
+from kick.di.lifetime import Lifetime
 from kick.di.recipe import Part, Recipe
 from kick.di.scope import Scope
-from kick.di.service import Lifetime
 from kick.di.signature import Kind
 
 Run = Callable[[Scope], Any]

@@ -1,4 +1,4 @@
-"""Provider: a key with a factory or value."""
+"""Providers: a key with a factory or value; `@Service()` marks a class or function as one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,83 @@ from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from types import FrameType
-from typing import Any, get_origin, overload
+from typing import Any, Final, TypeVar, get_origin, overload
 
-from kick.di.errors import bad_health, unhashable_key, value_and_factory
+from kick.di.errors import bad_health, service_not_called, unhashable_key, value_and_factory
+from kick.di.lifetime import Lifetime, ScopeName, lifetime_named
 from kick.di.naming import core, factory_name, place, place_of, type_name
-from kick.di.service import Lifetime, ScopeName, lifetime_mark, lifetime_named
 from kick.di.signature import made_by
+
+T = TypeVar("T")
+
+_MARK: Final = "__kick_service__"
+
+
+def Service(scope: ScopeName | None = None) -> Callable[[T], T]:
+    """Mark a class or provider function, and set its scope.
+
+    A marked class is provided without being listed. A marked function must be listed in `providers`. The mark is not
+    inherited by subclasses. The decorator returns the object unchanged.
+
+    | scope | instances |
+    |---|---|
+    | `"singleton"` | one for the application, built at start-up |
+    | `"request"` | one for each request, until its response is complete: for a stream after the last byte |
+    | `"handler"` | one for each request, until its handler has returned: for a stream before the first byte |
+    | `"transient"` | one for each parameter |
+
+    Without a scope, a generator lives as long as a request, and anything else as long as its shortest-lived dependency:
+    as long as the application if all of them do. For a plain response, `request` and `handler` end at the same time:
+    before the session is saved and the response is sent.
+
+    Constructors and synchronous functions run on the event loop, so they must not block.
+
+    Raises `KickError`: `di-service-not-called` for `@Service` without parentheses, `di-unknown-scope` for any other
+    scope.
+
+    >>> @Service()
+    ... class Clock: ...
+    >>> @Service(scope="request")
+    ... class Basket:
+    ...     def __init__(self, clock: Clock) -> None:
+    ...         self.clock = clock
+    >>> lifetime_mark(Clock), lifetime_mark(Basket)
+    (None, <Lifetime.REQUEST: 'request'>)
+    """
+    if callable(scope):
+        raise service_not_called(scope)
+    lifetime = None if scope is None else lifetime_named(scope)
+
+    def mark(service: T) -> T:
+        setattr(service, _MARK, lifetime)
+        return service
+
+    return mark
+
+
+def is_service(service: Any) -> bool:
+    """Return true if `@Service` marked this object. The mark is not inherited.
+
+    >>> @Service()
+    ... class Clock: ...
+    >>> class BetterClock(Clock): ...
+    >>> is_service(Clock), is_service(BetterClock)
+    (True, False)
+    """
+    return _MARK in getattr(service, "__dict__", {})
+
+
+def lifetime_mark(service: Any) -> Lifetime | None:
+    """Return the lifetime that `@Service` set on this object, or `None`. It is not inherited.
+
+    >>> @Service(scope="request")
+    ... class Basket: ...
+    >>> class BigBasket(Basket): ...
+    >>> lifetime_mark(Basket), lifetime_mark(BigBasket)
+    (<Lifetime.REQUEST: 'request'>, None)
+    """
+    mark = getattr(service, "__dict__", {}).get(_MARK)
+    return mark if isinstance(mark, Lifetime) else None
 
 
 class _Unset(Enum):

@@ -8,9 +8,9 @@ from inspect import Parameter
 from types import FunctionType, MethodType
 from typing import Any
 
+from kick.di.lifetime import Lifetime
 from kick.di.naming import core, factory_name, place_of, type_name
 from kick.di.provider import Provider
-from kick.di.service import Lifetime
 from kick.di.signature import Kind, Need, constructor_of, kind_of, needs_of
 from kick.errors import KickError
 

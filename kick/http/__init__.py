@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from kick.exceptions import UnsupportedMediaType as UnsupportedMediaType
     from kick.exceptions import URITooLong as URITooLong
     from kick.http.context.context import RequestContext as RequestContext
+    from kick.http.description import Description as Description
     from kick.http.exception_handlers import ExceptionHandler as ExceptionHandler
     from kick.http.exception_handlers import OnError as OnError
+    from kick.http.handlers.form import Form as Form
     from kick.http.handlers.parameters import Body as Body
     from kick.http.handlers.parameters import Cookie as Cookie
     from kick.http.handlers.parameters import FromBody as FromBody
@@ -56,11 +58,13 @@ if TYPE_CHECKING:
     from kick.http.routing.decorators import Put as Put
     from kick.http.routing.decorators import Use as Use
     from kick.http.routing.decorators import WebSocket as WebSocket
+    from kick.http.routing.raises import Raises as Raises
     from kick.http.routing.route import Route as Route
     from kick.http.settings import Settings as Settings
     from kick.http.templates import JinjaTemplates as JinjaTemplates
     from kick.http.uploads import File as File
     from kick.http.uploads import UploadFile as UploadFile
+    from kick.http.validation.integer_range import BigInt as BigInt
     from kick.http.websocket.messages import InvalidMessage as InvalidMessage
     from kick.http.websocket.socket import Socket as Socket
     from kick.http.websocket.socket import SocketClosed as SocketClosed
@@ -97,7 +101,9 @@ else:
                 "UnsupportedMediaType",
             ),
             "kick.http.context.context": ("RequestContext",),
+            "kick.http.description": ("Description",),
             "kick.http.exception_handlers": ("ExceptionHandler", "OnError"),
+            "kick.http.handlers.form": ("Form",),
             "kick.http.handlers.parameters": (
                 "Body",
                 "Cookie",
@@ -112,6 +118,7 @@ else:
             "kick.http.middleware": ("AnyMiddleware", "CallNext", "Middleware"),
             "kick.http.settings": ("Settings",),
             "kick.http.uploads": ("File", "UploadFile"),
+            "kick.http.validation.integer_range": ("BigInt",),
             "kick.http.response.base": ("Response",),
             "kick.middleware.conditional": ("conditional",),
             "kick.http.response.sse": ("ServerSentEvent",),
@@ -128,6 +135,7 @@ else:
                 "Use",
                 "WebSocket",
             ),
+            "kick.http.routing.raises": ("Raises",),
             "kick.http.routing.route": ("Route",),
             "kick.http.templates": ("JinjaTemplates",),
             "kick.http.websocket.messages": ("InvalidMessage",),

@@ -299,6 +299,8 @@ def unsupported_type(part: str, type_name: str, place: str, reason: str, *, name
         fix = f"Give it a plain type, as in `{name}: {part.capitalize()}[str]`."
     elif part == "path":
         fix = f"Use constraints that fit the type, as in `{name}: Annotated[int, Meta(ge=1)]`."
+    elif part == "form":
+        fix = f"Give it a type with fields, as in `{name}: Form[dict[str, str]]`."
     elif part == "file":
         fix = f"Declare files as `{name}: UploadFile`, or as `{name}: list[UploadFile]`."
     else:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
+from kick.http.description import NOTHING, Description
 from kick.http.response.base import Response
 from kick.http.routing.route import Route
 from kick.http.settings import Settings
@@ -66,6 +67,14 @@ class Middleware:
         """
         return self
 
+    def describe(self, route: Route | None) -> Description:
+        """Return its part in the OpenAPI document of a route: errors, headers, security.
+
+        It is called when the document is made, on the middleware that `for_route()` chose. `None` asks for a route of
+        which nothing is known.
+        """
+        return NOTHING
+
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> Iterable[KickError]:
         """Return the mistakes in the order of a route's middleware; called at start-up."""
         return ()
@@ -90,6 +99,7 @@ HOOKS = (
     "health",
     "admit",
     "for_route",
+    "describe",
     "check",
     "configure",
     "start",

@@ -22,6 +22,7 @@ from kick.http.routing.decorators import RouteInfo
 from kick.http.routing.paths import Segment, root_in, split_path
 from kick.http.routing.route import ANY_METHOD, Route
 from kick.http.routing.urls import BELOW
+from kick.http.sending import end_request
 from kick.http.websocket.scope import as_websocket
 
 BELOW_MOUNT: Final = Segment(None, "path", BELOW, None)
@@ -191,8 +192,17 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
     """Pass a WebSocket to a mounted application, if the middleware accepts its handshake.
 
     For middleware, the handshake is a GET request (RFC 6455, section 4.1). If it returns another response, this is the
-    response to the handshake. Servers that cannot send one respond with 403.
+    response to the handshake. Servers that cannot send one respond with 403. Then the request ends, in any case.
     """
+    try:
+        await _serve_accepted(ctx, mount, receive, send)
+    except BaseException as error:
+        await end_request(ctx, error)
+        raise
+    await end_request(ctx, None)
+
+
+async def _serve_accepted(ctx: RequestContext[Any], mount: Mount, receive: Receive, send: Send) -> None:
     try:
         response = await mount.route.endpoint(ctx)
     except Exception as error:  # noqa: BLE001  # any error becomes a response

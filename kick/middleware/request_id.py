@@ -7,7 +7,7 @@ from typing import Any
 from kick.cookies import is_token
 from kick.errors import KickError
 from kick.http import CallNext, Middleware, RequestContext, Response
-from kick.http.request.request_id import usable_id
+from kick.http.request.request_id import current_request_id, usable_id
 from kick.http.response.base import set_header
 
 
@@ -35,13 +35,32 @@ class RequestIdLayer(Middleware):
         return text if usable_id(text) else None
 
 
-def request_id(*, header: str = "X-Request-ID", inbound: bool = False) -> RequestIdLayer:
+class LoggedRequestIdLayer(RequestIdLayer):
+    """Middleware that `request_id(logs=True)` returns."""
+
+    async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
+        """Set the id of the request, and add it to the response and to the records of `logging`."""
+        if self._inbound:
+            ctx.request_id = self._sent_with(ctx) or ctx.request_id
+        before = current_request_id.get()
+        current_request_id.set(ctx.request_id)
+
+        async def forget(_: BaseException | None) -> None:
+            current_request_id.set(before)
+
+        ctx.on_end(forget)  # not after `call_next`: streams and background tasks run later
+        return await super().__call__(ctx, call_next)
+
+
+def request_id(*, header: str = "X-Request-ID", inbound: bool = False, logs: bool = False) -> RequestIdLayer:
     """Middleware that sends the id of each request, `ctx.request_id`, in a header of its response.
 
     Arguments:
         header: the header.
         inbound: use the id in the header of the request, if it is a token (RFC 9110, section 5.6.2) of at most 128
             characters. Only use it if your proxy sets the header. Otherwise clients choose the ids in your logs.
+        logs: set `kick.telemetry.current_request_id`, so that records of `logging` have the id. List this middleware
+            first.
 
     >>> from kick import bootstrap
     >>> from kick.testing import TestClient
@@ -57,4 +76,5 @@ def request_id(*, header: str = "X-Request-ID", inbound: bool = False) -> Reques
             cause=f"request_id(header={header!r}): this is not a valid header name (RFC 9110, section 5.1).",
             fix='Use a common one: `request_id(header="X-Request-ID")`.',
         )
-    return RequestIdLayer(header.lower().encode("ascii"), inbound)
+    layer = LoggedRequestIdLayer if logs else RequestIdLayer
+    return layer(header.lower().encode("ascii"), inbound)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kick.di import Provider
 from kick.errors import KickError
 from kick.exceptions import HTTPError
-from kick.http import CallNext, RequestContext, Response, Route, Settings
+from kick.http import CallNext, Description, RequestContext, Response, Route, Settings
 from kick.http.errors import middleware_order
 from kick.http.mounts import MountedResponse
 from kick.http.response.sse import EventStream
@@ -94,6 +94,13 @@ class SessionLayer(PerRoute):
         if any(other is not self.manager and other.options.cookie.name == name for other in others):
             problems.append(session_name_taken(name))
         return problems
+
+    def describe(self, route: Route | None) -> Description:
+        """Return the cookie of the session, and the error of a store that is down, 503."""
+        cookie = {"type": "apiKey", "in": "cookie", "name": self.manager.options.cookie.name}
+        fails = self.manager.options.on_store_error == "error" and (route is None or not route.has_no_session)
+        errors = {503: "The store of the sessions cannot be reached."} if fails else {}
+        return Description(errors=errors, schemes={"session": cookie})
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Open the session, call the next middleware, and close the session before the response is sent."""

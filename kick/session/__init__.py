@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from kick.middleware.csrf import csrf as csrf
     from kick.middleware.session import SessionLayer as SessionLayer
     from kick.middleware.session import session as session
+    from kick.session.asgi.dict_session import RequestSession as RequestSession
     from kick.session.asgi.middleware import SessionMiddleware as SessionMiddleware
-    from kick.session.asgi.request_session import RequestSession as RequestSession
     from kick.session.cookie import CookieOptions as CookieOptions
     from kick.session.devices import SessionInfo as SessionInfo
     from kick.session.devices import Sessions as Sessions
@@ -39,7 +39,7 @@ else:
             "kick.session.devices": ("SessionInfo", "Sessions"),
             "kick.session.errors": ("SessionClosed", "SessionEnded", "SessionTooLarge", "SessionUnavailable"),
             "kick.session.events": ("Event", "SessionEvent"),
-            "kick.session.asgi.request_session": ("RequestSession",),
+            "kick.session.asgi.dict_session": ("RequestSession",),
             "kick.session.session": ("Session",),
             "kick.session.stores.base": ("AtomicStore", "SessionStore"),
             "kick.session.stores.memory": ("MemoryStore",),

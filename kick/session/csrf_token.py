@@ -1,4 +1,4 @@
-"""CSRF tokens of a session. `kick.middleware.csrf` compares them.
+"""CSRF tokens of a session: generated and compared here. `kick.middleware.csrf` decides which requests need one.
 
 A token is derived from the session id: HMAC-SHA256 (RFC 2104) with the id as the key. So it costs no write, changes
 with the id, and needs no secret of its own. Neither the id nor another token can be derived from it. A store knows only
@@ -30,10 +30,10 @@ _ENCODED: Final = 43
 _PURPOSE: Final = b"kick: csrf"
 
 
-def draw_token(session_id: str) -> str:
+def new_token(session_id: str) -> str:
     """Return a token of a session, another one at each call: 86 characters of the URL-safe base64 alphabet.
 
-    >>> first, second = draw_token("an id"), draw_token("an id")
+    >>> first, second = new_token("an id"), new_token("an id")
     >>> first == second, unmasked(first) == unmasked(second) == digest_of("an id")
     (False, True)
     """
@@ -60,6 +60,32 @@ def unmasked(token: str) -> bytes | None:
 def digest_of(session_id: str) -> bytes:
     """Return the part of its tokens that belongs to the session, without a mask."""
     return hmac.digest(session_id.encode(), _PURPOSE, "sha256")
+
+
+def is_token_of(session_id: str, token: str) -> bool:
+    """Compare a token with that of a session, in constant time. Takes any text and never raises.
+
+    >>> is_token_of("an id", new_token("an id")), is_token_of("another id", new_token("an id"))
+    (True, False)
+    """
+    return has_digest(token, digest_of(session_id))
+
+
+def either(first: str, second: str) -> str:
+    """Return a token that is valid wherever one of the two is.
+
+    >>> token = either(new_token("an id"), new_token("another id"))
+    >>> is_token_of("an id", token), is_token_of("another id", token), is_token_of("a third id", token)
+    (True, True, False)
+    """
+    return f"{first}.{second}"
+
+
+def has_digest(token: str, digest: bytes) -> bool:
+    """Compare the digests in a token with this one, in constant time. Takes any text and never raises."""
+    first, _, second = token.partition(".")
+    sent = [unmasked(each) for each in (first, second)]
+    return any(each is not None and hmac.compare_digest(each, digest) for each in sent)
 
 
 class TokenCookie:

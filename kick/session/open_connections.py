@@ -197,6 +197,11 @@ class Connections:
         for here in self._open_loops():
             self._post(here, here.follow, key, session_id)
 
+    def check_all(self) -> None:
+        """Ask the store now for the sessions of all connections, because time has passed that no timer has seen."""
+        for here in self._open_loops():
+            self._post(here, here.check_soon, list(here.sessions.values()))
+
     async def revoked(self, principal: str, keys: Collection[str]) -> None:
         """Ask the store now for the sessions of a principal that this process has revoked.
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from time import time
 from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
+from kick.clock import time
 from kick.errors import KickError
 from kick.session.data.mapping import check_key
 from kick.session.data.reserved import CLIENT_FIELD, LIFE_FIELD, OWED_FIELD

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kick import optional_types
 from kick.di import Provider
 from kick.errors import missing_extra
 from kick.http.context.context import RequestContext
@@ -18,6 +17,7 @@ from kick.http.routing.decorators import Controller, Get
 from kick.middleware.session import SessionLayer
 from kick.module import Module
 from kick.session.events import Event
+from kick.telemetry import optional_types
 from kick.telemetry.stores import TimedStore
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -114,7 +114,7 @@ class _Counts:
         from prometheus_client import Counter, Gauge, Histogram
 
         self._requests = Counter(
-            "http_requests_total", "Requests that were answered.", ["method", "route", "status"], registry=registry
+            "http_requests_total", "Completed requests.", ["method", "route", "status"], registry=registry
         )
         self._durations = Histogram(
             "http_request_duration_seconds",
@@ -125,14 +125,14 @@ class _Counts:
         )
         self._in_flight = Gauge(
             "http_requests_in_flight",
-            "Requests that are being answered.",
+            "Requests in progress.",
             registry=registry,
             multiprocess_mode="livesum",
         )
-        self._events = Counter("kick_session_events_total", "What happened to sessions.", ["event"], registry=registry)
+        self._events = Counter("kick_session_events_total", "Session events.", ["event"], registry=registry)
         self._store = Histogram(
             "kick_session_store_duration_seconds",
-            "How long the store of sessions took.",
+            "Duration of session store operations.",
             ["operation"],
             registry=registry,
             buckets=buckets,

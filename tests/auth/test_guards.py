@@ -12,6 +12,7 @@ import pytest
 
 from kick import Controller, Get, Module, Post, Use, bootstrap
 from kick.auth import GuardLayer, Roles, authenticated, roles
+from kick.clock import CLOCK
 from kick.session import MemoryStore, session
 from kick.testing import TestClient
 from tests.auth.support import SECRET, make
@@ -32,7 +33,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Has the guards think that so many seconds have gone by."""
 
     def shift(seconds: float) -> None:
-        monkeypatch.setattr("kick.auth.identities.time", lambda: time() + seconds)
+        monkeypatch.setattr(CLOCK, "time", lambda: time() + seconds)
 
     return shift
 

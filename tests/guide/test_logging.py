@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import logging.config
 
 import pytest
 
@@ -31,6 +33,32 @@ async def test_the_id_of_a_request_is_logged_and_sent_back(caplog: pytest.LogCap
     caplog.set_level("INFO")
     answer = await ask(application("logging.md", "Request ids"), "/orders")
     assert (answer.header("x-request-id") or "?") in caplog.text
+
+
+@pytest.mark.parametrize("format", ["json", "text"])
+async def test_every_record_of_a_request_has_its_id(
+    format: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = names_of("logging.md", "The id in every record")
+    config = copy.deepcopy(names["LOGGING"])
+    config["handlers"]["default"]["formatter"] = format
+    config["loggers"] = {"shop": config.pop("root") | {"propagate": False}}  # the root belongs to pytest
+    monkeypatch.setattr(logging.getLogger("shop"), "propagate", True)
+    logging.config.dictConfig(config)
+    answer = await ask(names["app"], "/orders", method="POST")
+    logging.getLogger("shop").handlers.clear()
+    sent, lines = answer.header("x-request-id"), capsys.readouterr().err.splitlines()
+    if format == "json":
+        written = [json.loads(line) for line in lines]
+        assert [(each["message"], each["request_id"]) for each in written] == [
+            ("order received", sent),
+            ("receipt of order 7 sent", sent),
+        ]
+    else:
+        assert [line.partition(" INFO ")[2] for line in lines] == [
+            f"shop [{sent}] order received",
+            f"shop [{sent}] receipt of order 7 sent",
+        ]
 
 
 async def test_a_trace_is_passed_on_with_a_new_parent() -> None:

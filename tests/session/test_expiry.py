@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kick.clock import CLOCK
 from kick.session import MemoryStore
 from kick.session.stores.sqlite import SQLiteStore
 from tests.session.conftest import DictStore
@@ -257,10 +258,10 @@ async def test_a_clock_that_is_set_back_revives_nothing(monkeypatch: pytest.Monk
     store = MemoryStore()
     browser = Browser(Site(store, max_age=60))
     await browser.visit(setting(a=1))
-    monkeypatch.setattr("kick.session.stores.memory.time.time", lambda: 0.0)
+    monkeypatch.setattr(CLOCK, "time", lambda: 0.0)
     assert await browser.data() == {"a": 1}
-    steady = store._clock
-    monkeypatch.setattr(store, "_clock", lambda: steady() + 61)
+    steady = CLOCK.monotonic
+    monkeypatch.setattr(CLOCK, "monotonic", lambda: steady() + 61)
     assert await browser.data() == {}
 
 

@@ -4,7 +4,7 @@
 
 from typing import Annotated, Literal, assert_type
 
-from kick import Controller, Cookie, File, Get, Header, Module, Post, UploadFile, bootstrap
+from kick import Controller, Cookie, File, Form, Get, Header, Module, Post, UploadFile, bootstrap
 from kick.http import FromCookie, FromHeader
 
 
@@ -37,6 +37,14 @@ class TypedController:
         assert_type(avatar.safe_name, str)
         assert_type(more[0], UploadFile)
         return avatar.size
+
+    @Post("/form")
+    async def form(self, form: Form[dict[str, int]]) -> int:
+        assert_type(form.value, dict[str, int])
+        assert_type(form.errors, dict[str, str])
+        shown = Form(form.value)
+        assert_type(shown.problem, str | None)
+        return form.value["count"]
 
 
 def test_the_controller_starts() -> None:

@@ -1,4 +1,4 @@
-"""The log as `kick dev` and `kick start` write it: one line a record, one style."""
+"""Log format of `kick dev` and `kick start`: one line for each record."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any, Final
 
 from kick.cli.terminal import colorful, dim, green, method, red, yellow
 from kick.http.log_text import indented
+from kick.middleware import AccessLog
+from kick.middleware.access_log.formats import SHORT_ID
+from kick.telemetry import JSONFormatter, current_request_id
 
 _LEVELS: Final = {"WARNING": yellow, "ERROR": red, "CRITICAL": red}
 _PADDED_METHOD: Final = 7
@@ -18,7 +21,7 @@ _MARGIN: Final = " " * 12
 def log_config(*, dated: bool) -> dict[str, Any]:
     """Return a `logging.config.dictConfig` configuration: requests to standard output, the rest to standard error.
 
-    `dated` writes date, time and offset (ISO 8601), for logs that are kept; otherwise the time alone.
+    `dated` writes date, time and offset (ISO 8601), for logs that are kept; otherwise only the time.
     """
     return {
         "version": 1,
@@ -39,8 +42,20 @@ def log_config(*, dated: bool) -> dict[str, Any]:
     }
 
 
+def follow_access_log(app: object) -> None:
+    """Write records as JSON, if the access log of an application is JSON and the application has not set up logging."""
+    if not any(isinstance(each, AccessLog) and each.format == "json" for each in getattr(app, "observers", ())):
+        return
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, RecordFormatter):
+            handler.setFormatter(JSONFormatter())
+
+
 class RecordFormatter(logging.Formatter):
-    """`14:03:21  warning  shop.orders  The printer is out of paper`."""
+    """`14:03:21  warning  shop.orders  The printer is out of paper`, and `id=` with the request id, where it is known.
+
+    While an application is written, the id is shortened as in the access log.
+    """
 
     def __init__(self, *, dated: bool) -> None:
         super().__init__()
@@ -63,15 +78,19 @@ class RecordFormatter(logging.Formatter):
         level = record.levelname.lower()
         message = indented(record.message, _MARGIN)
         parts = [_time_of(record, self._dated), f"{level:<7}", record.name, message]
+        request_id = current_request_id.get()
+        if request_id is not None and request_id not in message:
+            parts.append(f"id={request_id if self._dated else request_id[:SHORT_ID]}")
         if self._paint:
             parts[0] = dim(parts[0])
             parts[1] = _LEVELS.get(record.levelname, dim)(parts[1])
             parts[2] = dim(parts[2])
+            parts[4:] = map(dim, parts[4:])
         return _line(parts, self._dated)
 
 
 class AccessFormatter(logging.Formatter):
-    """`14:03:21  200  GET      /notes?page=2`; what uvicorn logs of a request, where `dated` with the client."""
+    """`14:03:21  200  GET      /notes?page=2`; a request as uvicorn logs it; with `dated`, the client too."""
 
     def __init__(self, *, dated: bool) -> None:
         super().__init__()

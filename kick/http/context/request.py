@@ -45,7 +45,7 @@ from kick.shutdown import Shutdown
 from kick.signing import CookieSigner
 
 if TYPE_CHECKING:
-    from kick.session.asgi.request_session import RequestSession
+    from kick.session.asgi.dict_session import RequestSession
 
 Cleanup = Callable[[BaseException | None], Awaitable[None]]
 """A callback for the end of a request. Its argument is the exception that ended the request, or `None`."""

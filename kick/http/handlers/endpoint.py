@@ -65,7 +65,7 @@ def endpoint_of(
     writer = writer_of(plan.response, encoder, plan.place)
     respond = responder(plan.info.status, plan.place, writer=writer, in_layers=in_layers)
     scoped = scoped_arguments(plan, container, built)
-    takes_body = any(map(plan.takes, (Source.BODY, Source.FILE, Source.CONTEXT)))
+    takes_body = any(map(plan.takes, (Source.BODY, Source.FORM, Source.FILE, Source.CONTEXT)))
     may_read = not plan.info.stream and plan.info.method not in WITHOUT_BODY
     watches = plan.info.cancel_on_disconnect  # which drops an unread body
     reads = may_read and (takes_body or bool(scoped) or watches)

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from kick.exceptions import FieldError, NotFound, UnprocessableEntity, UnsupportedMediaType
 from kick.http.context.context import RequestContext
+from kick.http.handlers.form import Form
 from kick.http.request.body import FORM, JSON, MULTIPART, accepted, is_json
 from kick.http.request.upload_limits import file_fields
 from kick.http.validation.errors import pointer
 from kick.http.validation.fields import Texts, collector, has_items, has_names
+from kick.http.validation.form_messages import own_messages
 from kick.http.validation.json_text import invalid, malformed
 from kick.http.validation.serialization import Role, converter, is_constrained, json_decoder, role_of
 
@@ -70,6 +72,35 @@ def body_reader(hint: Any, default: Any, elsewhere: Collection[str] = ()) -> Get
         if hint is str and media_type.startswith("text/"):
             return _text(raw)
         raise _unsupported(media_type, accepted())
+
+    return read
+
+
+def form_reader(hint: Any, elsewhere: Collection[str], *, is_sent: bool) -> Getter:
+    """Return a function that reads the `Form` of a type; with `is_sent=False` an empty one, for methods without a body.
+
+    Raises `TypeError` if values cannot be validated as `hint`, or it is no object.
+    """
+    if hint is Form:
+        raise TypeError("nothing says what is in it")
+    if not has_names(hint):
+        raise TypeError("a form has names and values, as an object has")
+    convert, collect, messages = converter(hint, "body"), _collector(hint, elsewhere), own_messages(hint)
+    if not is_sent:
+        return lambda _: Form()
+
+    def read(ctx: RequestContext[Any]) -> Any:
+        media_type = ctx.media_type
+        if media_type not in (FORM, MULTIPART) and (media_type or ctx.raw_body):
+            raise _unsupported(media_type, f"{FORM}, {MULTIPART}")
+        value, details = None, []
+        try:
+            value = convert(collect(ctx.form))
+        except UnprocessableEntity as error:
+            details = _errors_in(error)
+            if not details:
+                raise  # raised by code of the application
+        return Form.sent(ctx.form, value=value, details=details, messages=messages)
 
     return read
 

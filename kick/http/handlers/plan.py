@@ -5,6 +5,7 @@
 | of type `RequestContext` | the context |
 | a name in the path | the path parameter, converted, within its constraints |
 | `body: T`, `name: Body[T]` | the body, validated as `T` |
+| `name: Form[T]` | the form, validated as `T`, or its errors and what was typed |
 | `query: T`, `name: Query[T]` | the query string, validated as `T` |
 | `name: Header[T]`, `name: Cookie[T]` | the header or cookie of that name, validated as `T` |
 | `name: UploadFile`, `name: list[UploadFile]` | the files in that field of a multipart form |
@@ -48,11 +49,13 @@ from kick.http.handlers.extractors import (
     body_reader,
     cookie_reader,
     file_reader,
+    form_reader,
     gathering,
     header_reader,
     path_reader,
     query_reader,
 )
+from kick.http.handlers.form import form_type
 from kick.http.handlers.parameters import FromBody, FromCookie, FromHeader, FromQuery, marker_of, unmarked
 from kick.http.handlers.provider_parameters import PATH, PartOfRequest
 from kick.http.handlers.response_types import ResponseType, declared_response
@@ -78,6 +81,7 @@ class Source(enum.Enum):
     HEADER = "header"
     COOKIE = "cookie"
     FILE = "file"
+    FORM = "form"
     CONTAINER = "container"
     SOCKET = "socket"
     DEFAULT = "default"
@@ -90,7 +94,7 @@ _SOURCES: Final = {
     FromCookie: Source.COOKIE,
 }
 
-_READ: Final = (Source.BODY, Source.QUERY, Source.HEADER, Source.COOKIE)
+_READ: Final = (Source.BODY, Source.FORM, Source.QUERY, Source.HEADER, Source.COOKIE)
 """Sources of values that are validated as the type of the parameter."""
 
 
@@ -218,6 +222,8 @@ class CallPlan:
             source = _SOURCES[type(marker)]
             if source in (Source.BODY, Source.QUERY):
                 hint = unmarked(hint)
+        elif form_type(hint) is not None:
+            source, hint = Source.FORM, form_type(hint)
         elif file_of(hint) is not None:
             source = Source.FILE
         elif name in ("body", "query"):
@@ -255,9 +261,10 @@ class CallPlan:
                     unresolved_hint(where, missing, f"NameError: {error}", statement=import_within(hint, missing))
                 )
             except TypeError as error:
-                shown = f"{source.name.title()}[{type_name(unmarked(hint))}]" if marker_of(hint) else type_name(hint)
+                is_marked = marker_of(hint) is not None or (source is Source.FORM and form_type(hint) is None)
+                shown = f"{source.name.title()}[{type_name(unmarked(hint))}]" if is_marked else type_name(hint)
                 self.problems.append(unsupported_type(source.value, shown, self.place, str(error), name=argument.name))
-        bodies = [each for each in self.arguments if each.source is Source.BODY]
+        bodies = [each for each in self.arguments if each.source in (Source.BODY, Source.FORM)]
         if len(bodies) > 1:
             self.problems.append(several_bodies(self.place, [each.name for each in bodies]))
         body = bodies[0].hint if bodies else None
@@ -277,6 +284,12 @@ class CallPlan:
             self._check_body()
             file_fields(hint)
             return file_reader(name, hint, default) if source is Source.FILE else body_reader(hint, default, files)
+        if source is Source.FORM:
+            is_sent = self.info.method not in WITHOUT_BODY
+            if is_sent:
+                self._check_body()
+            file_fields(hint)
+            return form_reader(hint, files, is_sent=is_sent)
         if source is Source.QUERY:
             return query_reader(hint, default)
         if source is Source.PATH:

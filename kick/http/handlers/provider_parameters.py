@@ -49,6 +49,9 @@ class PartOfRequest:
     name: str
     where: str
     has_default: bool
+    hint: Any = None
+    """Its type, with the marker in it."""
+    default: Any = None
 
     def problem(self, info: RouteInfo, path_names: Collection[str], place: str) -> KickError | None:
         """Return the reason why the handler at `place` cannot use the provider; `None` if it can."""
@@ -99,7 +102,7 @@ class ProviderParameters:
 
 def _part(source: str, need: Need, where: str, default: Any) -> Part:
     hint, name = unmarked(need.hint), need.name
-    part = PartOfRequest(source, name, where, has_default=need.has_default)
+    part = PartOfRequest(source, name, where, has_default=need.has_default, hint=need.hint, default=default)
     shown = f"{name}: {type_name(hint)}" if marker_of(need.hint) is None else f"{name}: {_marked(source, hint)}"
     try:
         read = _reader(source, need, default)

@@ -1,12 +1,23 @@
-"""Request ids: generated, or checked where they came with the request."""
+"""Request ids: generated, or checked where they came with the request, and that of the running request."""
 
 from __future__ import annotations
 
 import os
 import secrets
+from contextvars import ContextVar
 from typing import Final
 
 from kick.cookies import is_token
+
+current_request_id: Final[ContextVar[str | None]] = ContextVar("kick.request_id", default=None)
+"""The id of the request that runs, for any library of logs; `None` outside of requests.
+
+Threads, background tasks, streams and tasks of a request have it too. A job sets an id of its own:
+`current_request_id.set("job-7")`.
+
+>>> print(current_request_id.get())
+None
+"""
 
 _LENGTH: Final = 32
 _AT_ONCE: Final = 64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
@@ -25,12 +25,18 @@ SessionUse: TypeAlias = bool | Literal["passive"]
 """The session of a route: on, off, or `"passive"`, which does not extend it."""
 
 
+OperationFields: TypeAlias = bool | Mapping[str, Any]
+"""`False` hides a route from the OpenAPI document; a mapping is merged into its Operation Object."""
+
+
 class ControllerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The options of `@Controller`."""
 
     prefix: str
     session: SessionUse | None
     version: str | None = None
+    deprecated: bool = False
+    openapi: OperationFields = True
 
 
 class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +54,8 @@ class RouteInfo(msgspec.Struct, frozen=True, kw_only=True):
     cancel_on_disconnect: bool = False
     path_errors: Literal[404, 422] = 404
     response: Any = None
+    deprecated: bool = False
+    openapi: OperationFields = True
 
 
 class SocketInfo(RouteInfo, frozen=True, kw_only=True):
@@ -58,12 +66,20 @@ class SocketInfo(RouteInfo, frozen=True, kw_only=True):
     on_invalid: Literal["close", "reply"] = "close"
 
 
-def Controller(prefix: str = "", *, session: SessionUse | None = None, version: str | None = None) -> Callable[[C], C]:
+def Controller(
+    prefix: str = "",
+    *,
+    session: SessionUse | None = None,
+    version: str | None = None,
+    deprecated: bool = False,
+    openapi: OperationFields = True,
+) -> Callable[[C], C]:
     """Make a class a controller: its methods with `@Get` and the like handle requests below `prefix`.
 
     The class is created once, when the application starts. The container provides the arguments of its constructor by
     their types. `session=False` switches the session off for all its routes. `version="v2"` puts `/v2` before its
-    paths and replaces the version of the module.
+    paths and replaces the version of the module. `deprecated=True` marks its routes in the OpenAPI document, and
+    `openapi=False` hides them there; a mapping is merged into the description of each route.
 
     Raises `KickError`: `decorator-not-called` if the parentheses are missing.
 
@@ -77,7 +93,8 @@ def Controller(prefix: str = "", *, session: SessionUse | None = None, version: 
         raise decorator_not_called("Controller", prefix)
 
     def decorate(cls: C) -> C:
-        setattr(cls, _CONTROLLER, ControllerInfo(prefix=prefix, session=session, version=version))
+        info = ControllerInfo(prefix=prefix, session=session, version=version, deprecated=deprecated, openapi=openapi)
+        setattr(cls, _CONTROLLER, info)
         return cls
 
     return decorate
@@ -104,6 +121,9 @@ class Verb:
             and `ctx.sse()` too, except with a status of 400 and above.
         path_errors: the status for a path parameter outside of its constraints, such as `Annotated[int, Meta(ge=1)]`:
             404, or 422 with the errors. A segment that cannot be converted is always a 404.
+        deprecated: mark the route in the OpenAPI document.
+        openapi: `False` hides the route from the OpenAPI document. A mapping is merged into its Operation Object:
+            `openapi={"responses": {"200": {"content": {"text/csv": {}}}}}`.
 
     >>> @Post("/notes", status=201)
     ... async def create(body: dict[str, str]) -> dict[str, str]:
@@ -129,6 +149,8 @@ class Verb:
         cancel_on_disconnect: bool = False,
         path_errors: Literal[404, 422] = 404,
         response: Any = None,
+        deprecated: bool = False,
+        openapi: OperationFields = True,
     ) -> Callable[[F], F]:
         """Return the decorator; the function keeps its type.
 
@@ -150,6 +172,8 @@ class Verb:
             cancel_on_disconnect=cancel_on_disconnect,
             path_errors=path_errors,
             response=response,
+            deprecated=deprecated,
+            openapi=openapi,
         )
 
         def decorate(func: F) -> F:

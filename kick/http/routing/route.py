@@ -47,6 +47,8 @@ class Route(msgspec.Struct, kw_only=True, eq=False):
     The default is `None`: a handler has the session, and a mounted application has none.
     """
     max_body: int | None
+    version: str | None = None
+    """The version of the API: that of the controller, or of the module."""
     upload_limits: UploadLimits | None = None
     """Limits of uploaded files; `None` if the handler declares no files."""
     middleware: tuple[Any, ...] = ()

@@ -21,6 +21,8 @@ class Field(msgspec.Struct, frozen=True):
     hint: Any
     required: bool = True
     make_default: Callable[[], Any] | None = None
+    has_factory: bool = False
+    """True if `make_default` may make another value each time."""
 
 
 def plain(hint: Any) -> Any:
@@ -111,7 +113,14 @@ def fields_of(hint: Any) -> tuple[Field, ...] | None:
         return None
     if issubclass(cls, msgspec.Struct):
         return tuple(
-            Field(each.name, each.encode_name, each.type, each.required, _maker(each, msgspec.NODEFAULT))
+            Field(
+                each.name,
+                each.encode_name,
+                each.type,
+                each.required,
+                _maker(each, msgspec.NODEFAULT),
+                each.default_factory is not msgspec.NODEFAULT,
+            )
             for each in msgspec.structs.fields(hint)
         )
     if hasattr(cls, "__pydantic_fields__"):
@@ -123,10 +132,23 @@ def fields_of(hint: Any) -> tuple[Field, ...] | None:
     hints = _Hints(hint, cls)
     if dataclasses.is_dataclass(cls):
         made = [(each, _maker(each, dataclasses.MISSING)) for each in dataclasses.fields(cls)]
-        return tuple(Field(each.name, each.name, hints[each.name], make is None, make) for each, make in made)
+        return tuple(
+            Field(
+                each.name,
+                each.name,
+                hints[each.name],
+                make is None,
+                make,
+                each.default_factory is not dataclasses.MISSING,
+            )
+            for each, make in made
+        )
     if is_typeddict(cls):
         required: Any = getattr(cls, "__required_keys__", ())
-        return tuple(Field(name, name, unqualified(each), name in required) for name, each in hints.all().items())
+        return tuple(
+            Field(name, name, unqualified(each), _is_required(each, otherwise=name in required))
+            for name, each in hints.all().items()
+        )
     if attributes is not None:
         # msgspec leaves out the names with an underscore
         return tuple(_of_attribute(each, hints) for each in attributes if not each.name.startswith("_"))
@@ -143,6 +165,15 @@ def unqualified(hint: Any) -> Any:
     while str(get_origin(hint)) in _QUALIFIERS:
         hint = get_args(hint)[0]
     return hint
+
+
+def _is_required(hint: Any, *, otherwise: bool) -> bool:
+    """Return true if a key of a TypedDict must be there. Python does not know it of annotations that are texts."""
+    while (qualifier := str(get_origin(hint))) in _QUALIFIERS:
+        if qualifier.endswith("equired"):
+            return not qualifier.endswith("NotRequired")
+        hint = get_args(hint)[0]
+    return otherwise
 
 
 _QUALIFIERS: Final = frozenset(
@@ -176,7 +207,7 @@ def _of_attribute(each: Any, hints: _Hints) -> Field:
     default: Any = each.default
     if hasattr(default, "takes_self"):  # of a factory; one that takes the instance is no default of its own
         make = None if default.takes_self else default.factory
-        return Field(each.name, each.name, hints[each.name], make is None, make)
+        return Field(each.name, each.name, hints[each.name], make is None, make, True)
     if type(default).__name__ == "_Nothing":
         return Field(each.name, each.name, hints[each.name])
     return Field(each.name, each.name, hints[each.name], False, lambda: default)

@@ -61,7 +61,7 @@ class SocketPlan(CallPlan):
             self._read_types(need.hint)
             return Argument(need.name, Source.SOCKET, need.hint, need.parameter.default, need.parameter.kind)
         argument = super()._argument(need, path_names)
-        if argument is not None and argument.source in (Source.BODY, Source.FILE):
+        if argument is not None and argument.source in (Source.BODY, Source.FORM, Source.FILE):
             self.problems.append(body_with_socket(self.place, type_name(argument.hint)))
             return None
         return argument

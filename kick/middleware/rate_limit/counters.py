@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -11,6 +10,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 from limits.aio.storage import MovingWindowSupport, SlidingWindowCounterSupport, Storage
+
+from kick import clock as process_clock
 
 Clock: TypeAlias = Callable[[], float]
 
@@ -49,7 +50,9 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
 
     STORAGE_SCHEME = None
 
-    def __init__(self, *, max_keys: int = MAX_KEYS, clock: Clock = time.monotonic, wall: Clock = time.time) -> None:
+    def __init__(
+        self, *, max_keys: int = MAX_KEYS, clock: Clock = process_clock.monotonic, wall: Clock = process_clock.time
+    ) -> None:
         super().__init__()
         self._windows: OrderedDict[str, Window] = OrderedDict()
         self._max_keys = max_keys

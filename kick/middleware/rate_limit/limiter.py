@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio
 
+from kick.clock import CLOCK
 from kick.exceptions import ServiceUnavailable
 from kick.middleware.rate_limit.options import OnError, Strategy
 
@@ -83,7 +83,7 @@ class Limiter:
         for item, name in self._limits:
             allowed = await limiter.hit(item, scope, key, cost=cost)
             reset, remaining = await limiter.get_window_stats(item, scope, key)
-            left = reset - time.time()
+            left = reset - CLOCK.time()
             seconds = (
                 math.ceil(left) if left > 0 else item.get_expiry()
             )  # the library returns 0 for a window that has just begun

@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from kick import optional_types
 from kick.errors import KickError
 from kick.exceptions import TooManyRequests
-from kick.http import CallNext, Middleware, RequestContext, Response, Route, Settings
+from kick.http import CallNext, Description, Middleware, RequestContext, Response, Route, Settings
 from kick.http.errors import middleware_order
 from kick.middleware.cors import CorsLayer
 from kick.middleware.own_response import own_response
 from kick.middleware.proxies import has_ignored_headers
+from kick.middleware.rate_limit import optional_types
 from kick.middleware.rate_limit.clients import KEYS, KeyOf, plain_key
 from kick.middleware.rate_limit.limiter import Limiter
 from kick.middleware.rate_limit.options import (
@@ -120,7 +120,15 @@ class RouteRateLimitLayer(Middleware):
         self._limiter = limiter
         self._key = options.key
         self._cost = options.cost
+        self._is_closed = options.on_error == "closed"
         self._has_warned = False
+
+    def describe(self, route: Route | None) -> Description:
+        """Return its errors: 429, and 503 if a store that is down closes the application."""
+        errors = {429: "Too many requests. `Retry-After` says when to try again."}
+        if self._is_closed:
+            errors[503] = "The store of the rate limit cannot be reached."
+        return Description(errors=errors)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Count the request; pass it on, or reject it."""

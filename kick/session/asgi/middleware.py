@@ -11,7 +11,7 @@ import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kick.exceptions import PROBLEM_JSON
-from kick.session.asgi.request_session import RequestSession, replace_session
+from kick.session.asgi.dict_session import RequestSession, replace_session
 from kick.session.errors import SessionUnavailable
 from kick.session.headers import RawHeaders, finish_headers
 from kick.session.manager import SessionManager

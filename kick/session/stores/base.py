@@ -171,7 +171,8 @@ class AtomicStore(Protocol):
     * An operation that cannot be carried out raises, and has changed nothing or everything.
 
     Some attributes are optional. `keeps_time = True` says that the store gives up by itself after a second or so; any
-    other is given up by the engine. `now()` is the store's clock, where it is not that of the machine. A store that
+    other is given up by the engine. `now()` is the store's clock, where it is not that of the machine.
+    `follows_clock = True` says that the clock moves with `kick.clock`, as tests move it. A store that
     takes sessions over from another framework has `adopt(session_id, key, *, max_age, absolute_max_age)`, which is
     asked when `load(key)` found nothing and answers likewise, and `disown(session_id)`, which ends the session there
     before `destroy(key)` ends it here. They alone are told an id: that is what the other framework finds it by.

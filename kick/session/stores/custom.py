@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Literal, NoReturn
 from weakref import WeakValueDictionary
@@ -12,6 +11,7 @@ from weakref import WeakValueDictionary
 import msgspec
 from msgspec.structs import replace
 
+from kick.clock import CLOCK
 from kick.session.errors import store_without_index
 from kick.session.stores.base import (
     GONE,
@@ -65,6 +65,7 @@ class BasicStore:
     def __init__(self, store: SessionStore) -> None:
         self._store = store
         self._touch_of_store = getattr(store, "touch", None)
+        self.follows_clock = self._touch_of_store is None  # else the class lets sessions expire by its own clock
         self.recognize: Any = getattr(store, "recognize", None)
         self.review: Any = getattr(store, "review", None)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -84,7 +85,7 @@ class BasicStore:
         async with self._lock(key):
             if await self._get(key) is not None:
                 return TAKEN
-            now = time.time()
+            now = CLOCK.time()
             record, counters = created(change, now=now, max_age=max_age, absolute_max_age=absolute_max_age)
             await self._set(key, record)
             return Committed(record.expires_at, counters)
@@ -95,7 +96,7 @@ class BasicStore:
             found = await self._get(key)
             if not isinstance(found, Record):
                 return found or GONE
-            result = committed(found, change, now=time.time(), max_age=max_age)
+            result = committed(found, change, now=CLOCK.time(), max_age=max_age)
             if isinstance(result, Refused):
                 return result
             record, counters = result
@@ -108,7 +109,7 @@ class BasicStore:
             found = await self._get(key)
             if not isinstance(found, Record):
                 return False
-            now = time.time()
+            now = CLOCK.time()
             record = touched(found, now=now, max_age=max_age)
             if self._touch_of_store is not None:
                 await self._touch_of_store(_sid(key), max(LEAST_LIFE, record.expires_at - now))
@@ -135,7 +136,7 @@ class BasicStore:
                 return found or GONE
             if await self._get(new_key) is not None:
                 return TAKEN
-            now = time.time()
+            now = CLOCK.time()
             record = moved(found, now=now, max_age=max_age, keep=keep, absolute_max_age=absolute_max_age)
             await self._put(key, {}, _Meta(now, now, now, now + grace, superseded=True, successor=successor))
             await self._set(new_key, record)
@@ -195,7 +196,7 @@ class BasicStore:
             logger.warning("a stored session cannot be read and counts as missing: %s", error)
             return None
         ends_at = meta.expires if self._touch_of_store is None or meta.superseded else meta.deadline
-        if ends_at is not None and ends_at <= time.time():
+        if ends_at is not None and ends_at <= CLOCK.time():
             return None
         if meta.superseded:
             return Superseded(meta.successor)
@@ -208,7 +209,7 @@ class BasicStore:
     async def _put(self, key: str, fields: Mapping[str, bytes], meta: _Meta) -> None:
         data: dict[str, Any] = {name: msgspec.json.decode(raw) for name, raw in fields.items()}
         data[_META] = msgspec.to_builtins(meta)
-        await self._store.set(_sid(key), data, max(LEAST_LIFE, meta.expires - time.time()))
+        await self._store.set(_sid(key), data, max(LEAST_LIFE, meta.expires - CLOCK.time()))
 
 
 def _sid(key: str) -> str:

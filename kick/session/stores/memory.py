@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import time
 from collections.abc import Callable, Collection, Iterator
 from typing import Final, Literal, cast
 
 import msgspec
 from msgspec.structs import replace
 
+from kick.clock import CLOCK, following
 from kick.session.stores.base import (
     GONE,
     KEEP,
@@ -46,6 +46,12 @@ class _Marker(msgspec.Struct, frozen=True):
     expires_at: float
 
 
+class _Given(msgspec.Struct, frozen=True):
+    """A clock that `MemoryStore` was given."""
+
+    monotonic: Callable[[], float]
+
+
 class MemoryStore:
     """An `AtomicStore` in a dictionary.
 
@@ -54,7 +60,7 @@ class MemoryStore:
             of the sessions without a principal, as long as there are any. So anonymous visitors cannot log users out.
             `on_eviction` is called with each removed key.
         clock: seconds that never go back. The default starts at the Unix time and follows the monotonic clock, so
-            that setting the clock of the machine revives nothing.
+            that setting the clock of the machine revives nothing. Either moves with `kick.clock`.
 
     Expired sessions are freed as time passes, whether anybody asks for them or not, and what that costs depends on
     how many have expired, not on how many are stored.
@@ -71,13 +77,15 @@ class MemoryStore:
 
     in_process: Final = True
     keeps_time: Final = True
+    follows_clock: Final = True
 
     def __init__(self, *, max_sessions: int = 100_000, clock: Callable[[], float] | None = None) -> None:
         if max_sessions < 1:
             raise ValueError(f"max_sessions must be at least 1, not {max_sessions}")
         self.max_sessions = max_sessions
         # The Unix time of the start, and from there on as the monotonic clock goes.
-        self._clock, self._epoch = (time.monotonic, time.time() - time.monotonic()) if clock is None else (clock, 0.0)
+        self._epoch = CLOCK.time() - CLOCK.monotonic() if clock is None else 0.0
+        self._clock = CLOCK if clock is None else _Given(following(clock))
         self._entries: dict[str, Record | _Marker] = {}
         self._due: list[tuple[float, str]] = []
         self._anonymous: list[tuple[float, str]] = []
@@ -92,12 +100,12 @@ class MemoryStore:
 
     def now(self) -> float:
         """Return the Unix time, in seconds, as it was at the start and has gone on since."""
-        return self._clock() + self._epoch
+        return self._clock.monotonic() + self._epoch
 
     async def load(self, key: str) -> Record | Superseded | None:
         """See `AtomicStore.load`."""
         entry = self._entries.get(key)
-        now = self._clock() + self._epoch
+        now = self._clock.monotonic() + self._epoch
         if type(entry) is Record and entry.expires_at > now:
             return entry
         entry = self._live(key, now)
@@ -118,7 +126,7 @@ class MemoryStore:
 
     async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
         """See `AtomicStore.commit`."""
-        now = self._clock() + self._epoch
+        now = self._clock.monotonic() + self._epoch
         entry = self._entries.get(key)
         if type(entry) is not Record or entry.expires_at <= now:
             gone = self._live(key, now)

@@ -137,7 +137,7 @@ def test_in_a_terminal_it_asks(url: str, answer: str, monkeypatch: pytest.Monkey
     result = CliRunner().invoke(program, ["sessions", "revoke", "ann", "--store", url], input=f"{answer}\n")
     assert f"End 1 session of ann in {url}? [y/N]" in result.output
     assert result.exit_code == (0 if answer == "y" else 1)
-    assert ("nothing was ended" in result.output) is (answer == "n")
+    assert ("No session was ended." in result.output) is (answer == "n")
     assert is_alive(url, key) is (answer == "n")
 
 

@@ -91,7 +91,7 @@ def test_workers_share_the_port_and_are_replaced(project: Path) -> None:
         first = get(f"{url}/hello/Ada").json["pid"]
         assert first != process.process.pid
         os.kill(first, signal.SIGKILL)
-        process.wait_for(f"worker {first} has ended; another takes its place")
+        process.wait_for(f"worker {first} has ended and is replaced")
         wait_until(lambda: get(f"{url}/hello/Ada").status == 200, "an answer of another worker")
         assert get(f"{url}/hello/Ada").json["pid"] != first
         process.process.terminate()
@@ -222,6 +222,45 @@ def test_the_access_log_may_be_json_and_loses_nothing_at_the_end(project: Path, 
     assert {(line["route"], line["status"], line["client"]) for line in lines} == {("/hello/{name}", 200, "127.0.0.1")}
     assert all(len(line["session"]) == 8 for line in lines)
     assert "secret" not in process.output
+
+
+LOGGING = """
+import logging
+from kick.middleware import request_id
+
+@Controller("/sold")
+class SoldController:
+    @Get("/")
+    async def sold(self) -> str:
+        logging.getLogger("shop").info("sold", extra={"order": 7})
+        return "sold"
+
+app = bootstrap([Module("sold", controllers=[SoldController])], [request_id(logs=True)]FORMAT)
+"""
+
+
+@pytest.mark.parametrize("format", ["json", "text"])
+@pytest.mark.parametrize("said_by", ["the application", "an option"])
+def test_records_have_the_id_and_the_format_of_the_access_log(project: Path, format: str, said_by: str) -> None:
+    by_application = said_by == "the application"
+    source = LOGGING.replace("FORMAT", f', access_log="{format}"' if by_application else "")
+    (project / "app.py").write_text(f"from kick import Controller, Get, Module, bootstrap\n{source}")
+    options = [] if by_application else ["--access-log", format]
+    with start(project, *options) as (process, url):
+        process.wait_for(SERVES)
+        get(f"{url}/sold")
+        process.process.terminate()
+        assert process.end() == 0
+    (line,) = [line for line in process.output.splitlines() if "shop" in line]
+    (access,) = [line for line in process.output.splitlines() if "/sold" in line]
+    if format == "json":
+        record = json.loads(line)
+        assert (record["message"], record["order"]) == ("sold", 7)
+        assert record["request_id"] == json.loads(access)["request_id"]
+    else:
+        request_id = line.partition("  shop  sold  id=")[2]
+        assert len(request_id) == 32
+        assert f"id={request_id}" in access
 
 
 def _refuses(url: str) -> bool:

@@ -6,7 +6,10 @@ import sys
 
 import pytest
 
-from kick.cli.server.logs import AccessFormatter, RecordFormatter
+from kick import bootstrap
+from kick.cli.server.logs import AccessFormatter, RecordFormatter, follow_access_log
+from kick.middleware.access_log.log import LogFormat
+from kick.telemetry import JSONFormatter, current_request_id
 
 
 def record(level: int, message: str, *args: object) -> logging.LogRecord:
@@ -24,6 +27,29 @@ def test_a_record_is_a_line() -> None:
 def test_lines_that_are_kept_have_the_date_and_the_offset() -> None:
     line = RecordFormatter(dated=True).format(record(logging.ERROR, "on fire"))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d  error    shop\.orders  on fire", line)
+
+
+def test_a_record_of_a_request_has_its_id_once() -> None:
+    token = current_request_id.set("0123456789abcdef")
+    short, kept = (RecordFormatter(dated=dated).format(record(logging.INFO, "sold")) for dated in (False, True))
+    said = RecordFormatter(dated=True).format(record(logging.INFO, "failed, request id %s", "0123456789abcdef"))
+    current_request_id.reset(token)
+    assert short.endswith("shop.orders  sold  id=01234567")
+    assert kept.endswith("shop.orders  sold  id=0123456789abcdef")
+    assert said.endswith("failed, request id 0123456789abcdef")
+
+
+@pytest.mark.parametrize("format", ["json", "text", None])
+def test_records_are_json_where_the_access_log_is(format: LogFormat | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KICK_ACCESS_LOG", raising=False)
+    ours, theirs = logging.StreamHandler(), logging.StreamHandler()
+    ours.setFormatter(RecordFormatter(dated=True))
+    theirs.setFormatter(logging.Formatter())
+    monkeypatch.setattr(logging.getLogger(), "handlers", [ours, theirs])
+    follow_access_log(bootstrap([], access_log=format))
+    assert isinstance(ours.formatter, JSONFormatter if format == "json" else RecordFormatter)
+    assert not isinstance(theirs.formatter, JSONFormatter)
+    follow_access_log(object())  # an application of another framework
 
 
 def test_a_trace_follows_its_line() -> None:

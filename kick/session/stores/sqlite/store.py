@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
+from kick import clock as process_clock
 from kick.session.stores.base import (
     GONE,
     TAKEN,
@@ -43,7 +44,7 @@ class SQLiteStore:
             batch of writes costs an fsync.
         busy_timeout: `timedelta` or seconds; how long another process may hold the lock of the file before what
             waits for it raises `DatabaseLocked`, a `TimeoutError`. Reading does not wait.
-        clock: the Unix time in seconds.
+        clock: the Unix time in seconds. It moves with `kick.clock`.
 
     At first use, a file that is no database or not one of sessions raises `DatabaseUnusable`, an `OSError`, and a
     missing folder `FileNotFoundError`.
@@ -63,6 +64,7 @@ class SQLiteStore:
     """
 
     keeps_time: Final = True
+    follows_clock: Final = True
 
     def __init__(
         self,
@@ -74,8 +76,8 @@ class SQLiteStore:
     ) -> None:
         if os.fspath(path) in ("", ":memory:"):
             raise ValueError("SQLiteStore needs the path of a file; MemoryStore() keeps sessions in memory")
-        self.now = clock
-        self._file = SessionFile(Path(path).absolute(), durable=durable, clock=clock)
+        self.now = process_clock.following(clock)
+        self._file = SessionFile(Path(path).absolute(), durable=durable, clock=self.now)
         self._busy_timeout = busy_timeout.total_seconds() if isinstance(busy_timeout, timedelta) else busy_timeout
         self._worker: Worker | None = None
         self._turns: dict[asyncio.AbstractEventLoop, list[Job]] = {}

@@ -77,6 +77,10 @@ class Script:
         """Return the packed command that runs the script."""
         return pack_command((b"EVALSHA", self._hash, b"%d" % len(keys), *keys, *arguments))
 
+    def instead_of(self, other: Script, payload: bytes) -> bytes:
+        """Return a call of another script as a call of this one, with the same keys and arguments."""
+        return payload.replace(other._by_hash, self._by_hash, 1)
+
     def in_full(self, payload: bytes) -> bytes:
         """Return the same call with the text of the script, which the server runs and remembers."""
         return payload.replace(self._by_hash, self._in_full, 1)

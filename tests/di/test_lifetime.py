@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from kick.di import Container, Lifetime, Service
-from kick.di.service import lifetime_mark
+from kick.di.provider import lifetime_mark
 
 
 @Service(scope="request")

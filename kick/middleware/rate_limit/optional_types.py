@@ -1,4 +1,4 @@
-"""Types of optional packages for annotations; each is imported when an annotation is evaluated.
+"""Types of the library `limits` for annotations; it is imported when an annotation is evaluated.
 
 >>> import typing
 >>> from kick.middleware import rate_limit
@@ -12,6 +12,5 @@ from kick.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from limits.aio.storage import Storage as Storage
-    from prometheus_client import CollectorRegistry as CollectorRegistry
 else:
-    __all__ = lazy_exports(__name__, {"limits.aio.storage": ("Storage",), "prometheus_client": ("CollectorRegistry",)})
+    __all__ = lazy_exports(__name__, {"limits.aio.storage": ("Storage",)})

@@ -1,0 +1,101 @@
+"""`OpenAPI`: the options of the OpenAPI document of an application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from kick.errors import KickError, raise_all
+from kick.openapi.errors import bad_option
+
+
+class OpenAPI(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of the OpenAPI document (3.1): `bootstrap(openapi=OpenAPI(title="Shop", version="1.4"))`.
+
+    Arguments:
+        title: the name of the API.
+        version: the version of the API that the document describes.
+        summary: a short summary of the API.
+        description: a description, in Markdown.
+        terms_of_service: the URL of the terms of service.
+        contact: the contact, such as `{"name": "Support", "email": "support@example.com"}`.
+        license: the licence, such as `{"name": "MIT", "identifier": "MIT"}`.
+        servers: the URLs of the API, or Server Objects. The default is where the document was asked for.
+        tags: descriptions of tags by their names, in the order in which they are shown. The tag of a route is the name
+            of its module.
+        external_docs: the URL of other documentation.
+        security_schemes: Security Scheme Objects by name: `{"bearer": {"type": "http", "scheme": "bearer"}}`.
+        security: the schemes that every operation needs, unless middleware or the route says otherwise:
+            `[{"bearer": []}]`.
+        schemas: JSON Schemas of types that have none of their own: `{Money: {"type": "string"}}`.
+        names: names of types in the document, in place of their class names: `{billing.Note: "BillingNote"}`.
+        path: the path of the document.
+        page: the path of the interactive page; `None` for none.
+        extensions: further members of the document, whose names begin with `x-`.
+
+    >>> OpenAPI(title="Shop", version="1.4").path
+    '/openapi.json'
+
+    Raises `KickError`: `openapi-option` for an invalid option.
+    """
+
+    title: str = "API"
+    version: str = "0.1.0"
+    summary: str | None = None
+    description: str | None = None
+    terms_of_service: str | None = None
+    contact: Mapping[str, str] | None = None
+    license: Mapping[str, str] | None = None
+    servers: Sequence[str | Mapping[str, Any]] = ()
+    tags: Mapping[str, str] = {}
+    external_docs: str | None = None
+    security_schemes: Mapping[str, Mapping[str, Any]] = {}
+    security: Sequence[Mapping[str, Sequence[str]]] = ()
+    schemas: Mapping[type, Mapping[str, Any]] = {}
+    names: Mapping[type, str] = {}
+    path: str = "/openapi.json"
+    page: str | None = "/docs"
+    extensions: Mapping[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        raise_all(_problems(self))
+
+
+def _problems(given: Any) -> list[KickError]:
+    problems: list[KickError] = []
+
+    def expect(name: str, expected: str, example: str, *, fits: bool) -> None:
+        if not fits:
+            problems.append(bad_option(name, getattr(given, name), expected, f"{name}={example}"))
+
+    for name, example in (("title", '"Shop"'), ("version", '"1.0"')):
+        value = getattr(given, name)
+        expect(name, "a text", example, fits=isinstance(value, str) and bool(value))
+    for name in ("summary", "description", "terms_of_service", "external_docs"):
+        value = getattr(given, name)
+        expect(name, "a text", '"..."', fits=value is None or isinstance(value, str))
+    for name, example in (("path", '"/openapi.json"'), ("page", '"/docs"')):
+        value = getattr(given, name)
+        fits = isinstance(value, str) and value.startswith("/") and not set(value) & set("{}?# ")
+        expect(name, "a path", example, fits=fits or (name == "page" and value is None))
+    for name, example in _MAPPINGS.items():
+        value = getattr(given, name)
+        optional = name in ("contact", "license") and value is None
+        expect(name, "a mapping", example, fits=isinstance(value, Mapping) or optional)
+    for name, example in (("servers", '["https://api.example.com"]'), ("security", '[{"bearer": []}]')):
+        value = getattr(given, name)
+        expect(name, "a list", example, fits=isinstance(value, Sequence) and not isinstance(value, str))
+    return problems
+
+
+_MAPPINGS = {
+    "contact": '{"email": "support@example.com"}',
+    "license": '{"name": "MIT"}',
+    "tags": '{"notes": "Notes of a user."}',
+    "security_schemes": '{"bearer": {"type": "http", "scheme": "bearer"}}',
+    "schemas": '{Money: {"type": "string"}}',
+    "names": '{billing.Note: "BillingNote"}',
+    "extensions": '{"x-team": "billing"}',
+}

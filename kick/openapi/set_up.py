@@ -1,0 +1,25 @@
+"""The routes of the document among those of an application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kick.module import Module
+from kick.openapi.documents import Documents
+
+
+def with_openapi(modules: Sequence[Module], documents: Documents, middleware: Sequence[Any]) -> list[Module]:
+    """Return the modules of an application, and the one that serves its documents, if there is to be one.
+
+    >>> with_openapi([], Documents(False), [])
+    []
+    >>> with_openapi([], Documents(True), [])
+    [Module('openapi')]
+    """
+    if not documents.is_served:
+        return [*modules]
+    from kick.openapi.routes import openapi_module  # on first use: it is not served in production
+
+    own = openapi_module(documents, modules, middleware)
+    return [*modules] if own is None else [*modules, own]

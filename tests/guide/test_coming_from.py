@@ -1,0 +1,110 @@
+"""docs/coming-from: the application before and the one after respond alike."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.testclient import TestClient
+
+from tests.support.serving import ROOT
+
+FOLDER = ROOT / "docs/coming-from"
+PAGES = ("django", "express", "fastapi", "flask", "kickjs", "nestjs")
+
+
+def block(page: str, language: str, index: int) -> str:
+    found: list[str] = re.findall(rf"```{language}\n(.*?)```", (FOLDER / f"{page}.md").read_text(), re.DOTALL)
+    return found[index]
+
+
+@contextmanager
+def module_of(code: str, name: str) -> Iterator[Any]:
+    """The namespace of a page's application, as a module that can be imported: Django looks its URLs up by name."""
+    module = ModuleType(name)
+    sys.modules[name] = module
+    try:
+        exec(compile(code, name, "exec"), vars(module))
+        yield module
+    finally:
+        del sys.modules[name]
+
+
+def asgi_of(app: Any) -> Any:
+    if hasattr(app, "wsgi_app"):
+        from a2wsgi import WSGIMiddleware
+
+        return WSGIMiddleware(app)
+    return app
+
+
+def conversation(client: Any) -> list[tuple[int, Any]]:
+    """The status and the JSON of each response, the JSON of errors left out."""
+    responses = [
+        client.get("/auth/me"),
+        client.get("/notes/1"),
+        client.post("/auth/login", json={}),
+        client.post("/auth/login", json={"name": "Ada"}),
+        client.get("/auth/me"),
+        client.get("/notes/1"),
+        client.get("/notes/2"),
+        client.get("/elsewhere"),
+        client.post("/auth/logout"),
+        client.get("/auth/me"),
+    ]
+    return [(each.status_code, each.json() if each.is_success else None) for each in responses]
+
+
+def status_of_text_as_number(client: Any) -> int:
+    client.post("/auth/login", json={"name": "Ada"})
+    return int(client.get("/notes/x").status_code)
+
+
+EXPECTED = [
+    (401, None),
+    (401, None),
+    (422, None),
+    (200, {"hello": "Ada"}),
+    (200, {"name": "Ada"}),
+    (200, {"title": "Buy milk", "reader": "Ada"}),
+    (404, None),
+    (404, None),
+    (200, {"goodbye": True}),
+    (401, None),
+]
+
+
+def test_each_page_is_here() -> None:
+    assert sorted(page.stem for page in FOLDER.glob("*.md")) == sorted(["README", *PAGES])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_application_after(page: str) -> None:
+    with module_of(block(page, "python", -1), f"after_{page}") as module, TestClient(module.app) as client:
+        assert conversation(client) == EXPECTED
+        assert status_of_text_as_number(client) == 404
+
+
+@pytest.mark.parametrize(("page", "status"), [("django", 404), ("fastapi", 422), ("flask", 404)])
+def test_the_application_before(page: str, status: int) -> None:
+    with module_of(block(page, "python", 0), f"before_{page}") as module:  # Django can be set up once in a process
+        client = TestClient(asgi_of(module.app))
+        assert conversation(client) == EXPECTED
+        assert status_of_text_as_number(client) == status
+
+
+@pytest.mark.long
+@pytest.mark.process
+@pytest.mark.parametrize(("page", "language"), [("express", "javascript"), ("nestjs", "typescript")])
+def test_the_application_before_on_node(page: str, language: str, tmp_path: Path) -> None:
+    from tests.support.node.applications import served
+
+    with served(block(page, language, 0), language, tmp_path) as address, httpx2.Client(base_url=address) as client:
+        assert conversation(client) == EXPECTED

@@ -1,0 +1,179 @@
+"""The documentation site: its links, its reference, and the search in a real browser."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.support.browser import open_browser
+from tests.support.serving import ROOT
+from tools import site
+from tools.site import BrokenSite, check_site, with_links, write_pages
+
+PUBLIC = (
+    "kick",
+    "kick.auth",
+    "kick.di",
+    "kick.http",
+    "kick.middleware",
+    "kick.openapi",
+    "kick.session",
+    "kick.telemetry",
+    "kick.testing",
+)
+REFERENCE = {page.stem: page.read_text() for page in (ROOT / "docs/reference").glob("*.md")}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A small repository with a page, an example in a folder and the files beside the README."""
+    for name in (*site.BESIDE, "docs/guide/login.md", "examples/auth/README.md", "examples/hello.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("# A page\n" if path.suffix == ".md" else "print('hello')\n")
+    (tmp_path / "examples/auth/app.py").write_text("app = None\n")
+    return tmp_path
+
+
+class TestPages:
+    def test_links_out_of_the_docs_lead_to_pages_of_the_site(self, root: Path, tmp_path: Path) -> None:
+        page = root / "docs/guide/login.md"
+        page.write_text("[a](../../examples/auth) [b](../../CHANGELOG.md#added) [c](../../examples/hello.py 'title')")
+        write_pages(root, tmp_path / "pages")
+        written = (tmp_path / "pages/guide/login.md").read_text()
+        assert written == "[a](../examples/auth.md) [b](../CHANGELOG.md#added) [c](../examples/hello.md 'title')"
+
+    def test_an_example_is_a_page_with_its_files(self, root: Path, tmp_path: Path) -> None:
+        write_pages(root, tmp_path / "pages")
+        assert "## app.py\n\n````python\napp = None\n````" in (tmp_path / "pages/examples/auth.md").read_text()
+        assert "print('hello')" in (tmp_path / "pages/examples/hello.md").read_text()
+
+    @pytest.mark.parametrize("link", ["missing.md", "../../kick/app.py", "../../../outside.md"])
+    def test_a_link_to_nowhere_fails_and_is_named(self, root: Path, tmp_path: Path, link: str) -> None:
+        (root / "docs/guide/login.md").write_text(f"See [there]({link}).")
+        with pytest.raises(BrokenSite, match=re.escape(f"docs/guide/login.md: no page for {link}")):
+            write_pages(root, tmp_path / "pages")
+
+    @pytest.mark.parametrize("text", ["[a](https://example.com/x)", "[a](#below)", "```md\n[a](nowhere.md)\n```\n"])
+    def test_other_addresses_and_code_are_left_alone(self, text: str) -> None:
+        assert with_links(text, ROOT / "docs/index.md", "index.md", {}) == (text, [])
+
+
+class TestChecks:
+    def built(self, folder: Path, body: str) -> Path:
+        (folder / "other.html").write_text("<h1 id='top'>Other</h1>")
+        (folder / "index.html").write_text(f"<html><body>{body}</body></html>")
+        return folder
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "<a href='other.html'>a</a>",
+            "<a href='other.html#top'>a</a>",
+            "<a href='https://example.com/'>a</a>",
+            "<link rel='canonical' href='https://example.com/'>",
+            "<script>fetch('x')</script>",
+        ],
+    )
+    def test_what_is_fine(self, tmp_path: Path, body: str) -> None:
+        check_site(self.built(tmp_path, body))
+
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [
+            ("<a href='gone.html'>a</a>", "index.html: gone.html does not exist"),
+            ("<a href='other.html#gone'>a</a>", "index.html: other.html#gone has no such heading"),
+            ("<a href='#gone'>a</a>", "index.html: #gone has no such heading"),
+            ("<img src='gone.png'>", "index.html: gone.png does not exist"),
+            (
+                "<script src='https://example.com/x.js'></script>",
+                "https://example.com/x.js is loaded from another host",
+            ),
+            ("<link rel='stylesheet' href='//example.com/x.css'>", "//example.com/x.css is loaded from another host"),
+        ],
+    )
+    def test_what_is_not(self, tmp_path: Path, body: str, said: str) -> None:
+        with pytest.raises(BrokenSite, match=re.escape(said)):
+            check_site(self.built(tmp_path, body))
+
+
+def test_each_page_is_in_the_navigation() -> None:
+    navigation = (ROOT / "zensical.toml").read_text()
+    pages = [page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")]
+    assert [page for page in pages if f'"{page}"' not in navigation] == []
+
+
+class TestReference:
+    """docs/reference has every public name, and nothing that does not exist."""
+
+    @pytest.mark.parametrize("package", PUBLIC)
+    def test_it_has_every_public_name(self, package: str) -> None:
+        headings = {
+            name
+            for page in REFERENCE.values()
+            for heading in re.findall(r"^#{1,2} (.*)$", page, re.MULTILINE)
+            for name in heading.split(", ")
+        }
+        assert set(importlib.import_module(package).__all__) - headings == set()
+
+    def test_its_names_exist(self) -> None:
+        for path in re.findall(r"^::: (\S+)$", "\n".join(REFERENCE.values()), re.MULTILINE):
+            module, _, name = path.rpartition(".")
+            assert hasattr(importlib.import_module(module), name), path
+
+    def test_it_shows_members_that_exist(self) -> None:
+        from kick import RequestContext
+
+        shown = re.findall(r"members: \[(.*)\]", REFERENCE["context"])
+        names = {name for line in shown for name in line.split(", ") if name}
+        known = {*dir(RequestContext), *RequestContext.__annotations__}
+        for base in RequestContext.__mro__:
+            known |= set(vars(base).get("__annotations__", {}))
+        assert len(names) > 40
+        assert names - known == set()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The address of the built site."""
+    command = [sys.executable, "-m", "tools.site"]
+    built = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert "No issues found" in built.stdout + built.stderr
+    handler = partial(SimpleHTTPRequestHandler, directory=str(site.SITE))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.long
+@pytest.mark.process
+@pytest.mark.browser
+def test_the_site_is_built_without_a_warning_and_its_search_finds_pages(address: str, tmp_path: Path) -> None:
+    with open_browser(tmp_path) as browser:
+        wait = WebDriverWait(browser, 30)
+        browser.get(f"{address}/index.html")
+        button = wait.until(lambda _: browser.find_element(By.CSS_SELECTOR, ".md-search__button"))
+        browser.execute_script("arguments[0].click()", button)
+        # The search is a component with a tree of its own.
+        tree = "const trees = [...document.querySelectorAll('*')].map(each => each.shadowRoot).filter(Boolean); "
+        has_field = "return trees.some(tree => tree.activeElement?.tagName === 'INPUT')"
+        wait.until(lambda _: browser.execute_script(tree + has_field))
+        browser.switch_to.active_element.send_keys("session fixation")
+        found = "return trees.flatMap(tree => [...tree.querySelectorAll('a')]).map(each => each.href)"
+        wait.until(lambda _: any("sessions.html" in each for each in browser.execute_script(tree + found)))
+        assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []

@@ -62,6 +62,8 @@ class AsyncTestClient(AsyncClient):
             for a client that is no browser.
         client: the address and port of the client.
         root_path: the path below which the application is served.
+        validate: check each response against the OpenAPI document of the application. One that does not fit raises
+            `ResponseMismatch`, an `AssertionError` that names the operation, the place and the value.
 
     >>> import asyncio
     >>> from kick import Controller, Get, Module, bootstrap
@@ -91,6 +93,7 @@ class AsyncTestClient(AsyncClient):
         origin: str | None = SELF,
         client: tuple[str, int] = ("testclient", 50000),
         root_path: str = "",
+        validate: bool = False,
     ) -> None:
         self.app = app
         self._tested = TestedApp(app, raise_exceptions=raise_exceptions)
@@ -101,6 +104,10 @@ class AsyncTestClient(AsyncClient):
             "headers": {"user-agent": "testclient", **(headers or {})},
             "follow_redirects": follow_redirects,
         }
+        if validate:
+            from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
+
+            self._settings["event_hooks"] = {"response": [ResponseValidator(app).aread_and_check]}
         self._open(TestCookies(), origin)
         self.cookies.update(dict(cookies or {}))
 

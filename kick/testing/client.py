@@ -68,6 +68,8 @@ class TestClient(Client):
         client: the address and port of the client.
         root_path: the path below which the application is served.
         backend: the event loop, `"asyncio"` or `"trio"`, and `backend_options` of `anyio.run()`.
+        validate: check each response against the OpenAPI document of the application. One that does not fit raises
+            `ResponseMismatch`, an `AssertionError` that names the operation, the place and the value.
 
     >>> from kick import Controller, Get, Module, bootstrap
     >>> @Controller("/hello")
@@ -78,6 +80,8 @@ class TestClient(Client):
     >>> with TestClient(bootstrap([Module("hello", controllers=[HelloController])])) as client:
     ...     client.get("/hello/Ada").json()
     {'hello': 'Ada'}
+
+    Raises `KickError`: `validate-app` for `validate=True` with another application than that of `bootstrap()`.
     """
 
     __test__ = False
@@ -96,6 +100,7 @@ class TestClient(Client):
         root_path: str = "",
         backend: Literal["asyncio", "trio"] = "asyncio",
         backend_options: Mapping[str, Any] | None = None,
+        validate: bool = False,
     ) -> None:
         self.app = app
         self.portal: BlockingPortal | None = None
@@ -109,6 +114,10 @@ class TestClient(Client):
             "headers": {"user-agent": "testclient", **(headers or {})},
             "follow_redirects": follow_redirects,
         }
+        if validate:
+            from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
+
+            self._settings["event_hooks"] = {"response": [ResponseValidator(app).read_and_check]}
         self._open(TestCookies(), origin)
         self.cookies.update(dict(cookies or {}))
 

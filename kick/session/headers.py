@@ -92,8 +92,8 @@ def finish_headers(headers: RawHeaders, *, accessed: bool, cookies: Collection[b
     """Add the cookie, and the headers for caches (RFC 9110, section 12.5.5; RFC 9111, section 5.2.2.5).
 
     A `private` response, one for a logged-in user, is not stored if it does not say otherwise by `Cache-Control`: after
-    the logout, the back button shows nothing. With an `ETag` or `Last-Modified`, the cache of the browser alone may keep
-    it, and asks each time; without a word, any cache might keep it for a time of its own choice (RFC 9111, section 4.2.2).
+    the logout, the back button shows nothing. With an `ETag` or `Last-Modified`, only the cache of the browser may keep
+    it, and asks each time. Without a word, any cache might keep it for a time of its own choice (section 4.2.2).
 
     >>> headers = [(b"vary", b"Accept"), (b"cache-control", b"public")]
     >>> finish_headers(headers, accessed=True, cookies=[b"kick.sid=s:..."])

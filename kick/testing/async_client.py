@@ -95,7 +95,7 @@ class AsyncTestClient(AsyncClient):
         self.app = app
         self._tested = TestedApp(app, raise_exceptions=raise_exceptions)
         self._options = {"client": client, "root_path": root_path}
-        self._is_first = True
+        self._is_first, self._depth = True, 0
         self._settings: dict[str, Any] = {
             "base_url": base_url,
             "headers": {"user-agent": "testclient", **(headers or {})},
@@ -112,16 +112,23 @@ class AsyncTestClient(AsyncClient):
     # Life
 
     async def __aenter__(self) -> Self:
-        """Start the application. A client that was made by another one uses what that one has started."""
+        """Start the application. A client that was made by another one uses what that one has started.
+
+        Blocks can be nested; the outermost one is the life of the application.
+        """
         if self._is_first:
-            await self._tested.start()
+            self._depth += 1
+            if self._depth == 1:
+                await self._tested.start()
         return self
 
     async def __aexit__(self, *error: Any) -> None:
         """Shut the application down."""
-        await self._exchanges.aclose()
-        if self._is_first:
-            await self._tested.stop()
+        self._depth -= 1
+        if self._depth <= 0:
+            await self._exchanges.aclose()
+            if self._is_first:
+                await self._tested.stop()
 
     # Requests
 
@@ -242,7 +249,7 @@ class AsyncTestClient(AsyncClient):
 
     def _sibling(self, cookies: Any, origin: str | None) -> Self:
         client = object.__new__(type(self))
-        client.app, client._tested, client._is_first = self.app, self._tested, False
+        client.app, client._tested, client._is_first, client._depth = self.app, self._tested, False, 0
         client._options, client._settings = self._options, self._settings
         client._open(cookies, origin)
         return client

@@ -1,4 +1,4 @@
-"""What a client does as a browser: the page that sends the requests, and cookies that expire by the clock of kick."""
+"""The browser of a client: the page that sends its requests, and cookies that expire by the clock of kick."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """The folders and modules of `kick/`, lowest first: each imports from its own layer and those below."""
 
 NOT_MIDDLEWARE = tuple(
-    f"kick/middleware/{name}" for name in ("access_log/", "asgi_stack.py", "hosts.py", "proxies.py", "session.py")
+    f"kick/middleware/{name}"
+    for name in ("access_log/", "asgi_stack.py", "hosts.py", "one_length.py", "proxies.py", "session.py")
 )
 """ASGI middleware and observers, which stand around the application, and the session, which is kick's own."""
 

@@ -22,8 +22,7 @@ from kick.testing.application import MISSING, call, overridden
 from kick.testing.asgi import TestedApp
 from kick.testing.async_socket import AsyncWebSocket
 from kick.testing.background import BackgroundCalls
-from kick.testing.cookies import TestCookies, forget_expired
-from kick.testing.page import SELF, Page
+from kick.testing.browser import SELF, Page, TestCookies, forget_expired
 from kick.testing.sse import AsyncReceivedEvents, EventParser, ReceivedEvent, check_event_stream
 from kick.testing.transport import AppTransport, socket_scope_of, upgrade_headers
 
@@ -62,6 +61,8 @@ class AsyncTestClient(AsyncClient):
             for a client that is no browser.
         client: the address and port of the client.
         root_path: the path below which the application is served.
+        validate: check each response against the OpenAPI document of the application. One that does not fit raises
+            `ResponseMismatch`, an `AssertionError` that names the operation, the place and the value.
 
     >>> import asyncio
     >>> from kick import Controller, Get, Module, bootstrap
@@ -91,16 +92,21 @@ class AsyncTestClient(AsyncClient):
         origin: str | None = SELF,
         client: tuple[str, int] = ("testclient", 50000),
         root_path: str = "",
+        validate: bool = False,
     ) -> None:
         self.app = app
         self._tested = TestedApp(app, raise_exceptions=raise_exceptions)
         self._options = {"client": client, "root_path": root_path}
-        self._is_first = True
+        self._is_first, self._depth = True, 0
         self._settings: dict[str, Any] = {
             "base_url": base_url,
             "headers": {"user-agent": "testclient", **(headers or {})},
             "follow_redirects": follow_redirects,
         }
+        if validate:
+            from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
+
+            self._settings["event_hooks"] = {"response": [ResponseValidator(app).aread_and_check]}
         self._open(TestCookies(), origin)
         self.cookies.update(dict(cookies or {}))
 
@@ -112,16 +118,23 @@ class AsyncTestClient(AsyncClient):
     # Life
 
     async def __aenter__(self) -> Self:
-        """Start the application. A client that was made by another one uses what that one has started."""
+        """Start the application. A client that was made by another one uses what that one has started.
+
+        Blocks can be nested; the outermost one is the life of the application.
+        """
         if self._is_first:
-            await self._tested.start()
+            self._depth += 1
+            if self._depth == 1:
+                await self._tested.start()
         return self
 
     async def __aexit__(self, *error: Any) -> None:
         """Shut the application down."""
-        await self._exchanges.aclose()
-        if self._is_first:
-            await self._tested.stop()
+        self._depth -= 1
+        if self._depth <= 0:
+            await self._exchanges.aclose()
+            if self._is_first:
+                await self._tested.stop()
 
     # Requests
 
@@ -150,16 +163,17 @@ class AsyncTestClient(AsyncClient):
     def sse(self, url: str, **options: Any) -> AsyncReceivedEvents:  # type: ignore[override]  # httpx2 needs a `with`
         """Return the events of a stream as they come: `async for event in client.sse("/events")`.
 
-        `options` are as for `get()`. Use it as `async with client.sse("/events") as events` if the loop may end before
-        the stream, so that the stream is closed at once. The first event raises `ValueError` for a response that is no
-        event stream.
+        `options` are as for `get()`. A block, `async with client.sse("/events") as events`, opens the stream before
+        the first event, and closes it at once if the loop ends before the stream. A response that is no event stream
+        raises `ValueError`.
         """
         return AsyncReceivedEvents(self._events(url, **options))
 
-    async def _events(self, url: str, **options: Any) -> AsyncGenerator[ReceivedEvent]:
+    async def _events(self, url: str, **options: Any) -> AsyncGenerator[ReceivedEvent | None]:
         headers = {"accept": "text/event-stream", **options.pop("headers", {})}
         async with self.stream(options.pop("method", "GET"), url, headers=headers, **options) as response:
             check_event_stream(response)
+            yield None
             parser = EventParser()
             async for line in response.aiter_lines():
                 event = parser.feed(line)
@@ -242,7 +256,7 @@ class AsyncTestClient(AsyncClient):
 
     def _sibling(self, cookies: Any, origin: str | None) -> Self:
         client = object.__new__(type(self))
-        client.app, client._tested, client._is_first = self.app, self._tested, False
+        client.app, client._tested, client._is_first, client._depth = self.app, self._tested, False, 0
         client._options, client._settings = self._options, self._settings
         client._open(cookies, origin)
         return client

@@ -165,6 +165,28 @@ class TestTheToken:
             assert set(client.cookies) == {"kick.sid"}
             assert outcome(client, {"x-csrf-token": token}, "/pay") == "paid"
 
+    @pytest.mark.parametrize("how", ["header", "form"])
+    def test_stays_valid_if_a_later_request_begins_a_session_after_reading_it(
+        self, client: TestClient, how: str
+    ) -> None:
+        """The visitor has the cookie of a token already; it is removed when the session begins."""
+        client.get("/form")
+        assert set(client.cookies) == {COOKIE}
+        token = client.get("/read-then-write").json()
+        assert set(client.cookies) == {"kick.sid"}
+        sent: dict[str, Any] = {} if how == "header" else {"data": {"csrf_token": token}}
+        headers = {"x-csrf-token": token} if how == "header" else {}
+        assert outcome(client, headers, "/pay", **sent) == "paid"
+
+    def test_of_a_visitor_with_a_cookie_is_worth_nothing_for_another_session(self, client: TestClient) -> None:
+        client.get("/form")
+        token = client.get("/form").json()
+        with TestClient(client.app) as other:
+            other.get("/write-then-read")
+            assert outcome(other, {"x-csrf-token": token}, "/pay") == "csrf-token-invalid"
+            assert outcome(other, {"x-csrf-token": f"{token}.{token}"}, "/pay") == "csrf-token-invalid"
+        assert outcome(client, {"x-csrf-token": token}, "/pay") == "paid"
+
     def test_belongs_to_the_session_where_every_visitor_has_one(self) -> None:
         with TestClient(make(save_uninitialized=True), origin=None) as client:
             token = client.get("/form").json()

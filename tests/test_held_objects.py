@@ -50,6 +50,7 @@ from kick.http.validation.encoding import encode_json
 from kick.middleware import AccessLog, compression, conditional, cookie_parser, cors, rate_limit, request_id
 from kick.openapi import OpenAPI
 from kick.session import CookieOptions, SessionMiddleware, csrf, session
+from kick.session.stores.postgres.errors import Trouble
 from kick.telemetry import JSONFormatter, Metrics, RequestIdFilter, Tracing
 from tests.http.support import ask
 
@@ -267,6 +268,8 @@ MADE: dict[str, Callable[[Any], Exception]] = {
     "LoginTooOld": lambda kind: kind(300),
     "DatabaseUnusable": lambda kind: kind(Path("sessions.db"), "it is a folder"),
     "DatabaseLocked": lambda kind: kind(Path("sessions.db"), 5.0),
+    "PostgresTimeout": lambda kind: kind("answer", 1.0),
+    "TableUnusable": lambda kind: kind("kick_sessions", Trouble.MISSING, "there is no such table"),
     **dict.fromkeys(("LoginRequired", "RoleMissing", "SessionEnded"), lambda kind: kind()),
 }
 

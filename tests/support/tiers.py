@@ -18,12 +18,13 @@ FIXTURES = {
     "redis_cluster": "redis",
     "redis_sentinel": "redis",
     "redis_site": "redis",
+    "postgres_data": "postgres",
     "serve": "process",
     "serve_process": "process",
     "serves": "process",
 }
 
-STORES = {"redis": "redis", "cluster": "redis", "sentinel": "redis"}
+STORES = {"redis": "redis", "cluster": "redis", "sentinel": "redis", "postgres": "postgres"}
 
 VARIANTS = frozenset(
     {
@@ -95,6 +96,8 @@ FILES = {
     "session/test_races.py": ("process", "long", "exhaustive"),
     "support/test_browser.py": ("browser",),
     "support/test_leftovers.py": ("process", "long"),
+    "session/stores/test_postgres": ("postgres",),
+    "support/test_postgres_servers.py": ("postgres",),
     "support/test_programs.py": ("process",),
     "support/test_redis_servers.py": ("redis",),
     "support/test_serving.py": ("process",),

@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from selenium.webdriver import Chrome
 from tests.support import programs, serving
 from tests.support.browser import open_browser
 from tests.support.leftovers import Leftovers, interrupt_on_signals
+from tests.support.postgres import PostgresServer, make_data
 from tests.support.redis import RedisCluster, RedisSentinel, RedisServer
+from tests.support.shared import shared_folder
 from tests.support.starts import Starts
 from tests.support.tiers import pytest_collection_modifyitems
 
@@ -60,6 +63,33 @@ def redis_sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSe
     """A primary, a replica and a sentinel: `.sentinels`, `.service`, `.fail_over()`, `.heal()`. Leave it healed."""
     with RedisSentinel(tmp_path_factory.mktemp("redis-sentinel")) as servers:
         yield servers
+
+
+@pytest.fixture(scope="session")
+def postgres_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database cluster, from which servers are started: `PostgresServer(postgres_data)`."""
+    return shared_folder(tmp_path_factory, "postgres-data", make_data)
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(postgres_data: Path) -> Iterator[PostgresServer]:
+    """The PostgreSQL of a whole run; `postgres_server` sees that it runs."""
+    with PostgresServer(postgres_data) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_server(shared_postgres: PostgresServer) -> PostgresServer:
+    """The PostgreSQL of the run, started again if the test before left it dead. Each test takes tables of its own."""
+    if not shared_postgres.running:
+        shared_postgres.start()
+    return shared_postgres
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """The URL of an empty store in the PostgreSQL of the run."""
+    return postgres_server.store_url()
 
 
 @pytest.fixture

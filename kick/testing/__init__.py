@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kick.testing.background import BackgroundCalls as BackgroundCalls
     from kick.testing.client import ClientSessions as ClientSessions
     from kick.testing.client import TestClient as TestClient
+    from kick.testing.response_validation import ResponseMismatch as ResponseMismatch
     from kick.testing.sse import ReceivedEvent as ReceivedEvent
     from kick.testing.time_travel import TimeTravel as TimeTravel
     from kick.testing.time_travel import freeze as freeze
@@ -26,6 +27,7 @@ else:
             "kick.testing.async_socket": ("AsyncWebSocket",),
             "kick.testing.background": ("BackgroundCall", "BackgroundCalls"),
             "kick.testing.client": ("ClientSessions", "TestClient"),
+            "kick.testing.response_validation": ("ResponseMismatch",),
             "kick.testing.sse": ("ReceivedEvent",),
             "kick.testing.time_travel": ("TimeTravel", "freeze", "travel"),
         },

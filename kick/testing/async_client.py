@@ -62,6 +62,8 @@ class AsyncTestClient(AsyncClient):
             for a client that is no browser.
         client: the address and port of the client.
         root_path: the path below which the application is served.
+        validate: check each response against the OpenAPI document of the application. One that does not fit raises
+            `ResponseMismatch`, an `AssertionError` that names the operation, the place and the value.
 
     >>> import asyncio
     >>> from kick import Controller, Get, Module, bootstrap
@@ -91,6 +93,7 @@ class AsyncTestClient(AsyncClient):
         origin: str | None = SELF,
         client: tuple[str, int] = ("testclient", 50000),
         root_path: str = "",
+        validate: bool = False,
     ) -> None:
         self.app = app
         self._tested = TestedApp(app, raise_exceptions=raise_exceptions)
@@ -101,6 +104,10 @@ class AsyncTestClient(AsyncClient):
             "headers": {"user-agent": "testclient", **(headers or {})},
             "follow_redirects": follow_redirects,
         }
+        if validate:
+            from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
+
+            self._settings["event_hooks"] = {"response": [ResponseValidator(app).aread_and_check]}
         self._open(TestCookies(), origin)
         self.cookies.update(dict(cookies or {}))
 
@@ -150,16 +157,17 @@ class AsyncTestClient(AsyncClient):
     def sse(self, url: str, **options: Any) -> AsyncReceivedEvents:  # type: ignore[override]  # httpx2 needs a `with`
         """Return the events of a stream as they come: `async for event in client.sse("/events")`.
 
-        `options` are as for `get()`. Use it as `async with client.sse("/events") as events` if the loop may end before
-        the stream, so that the stream is closed at once. The first event raises `ValueError` for a response that is no
-        event stream.
+        `options` are as for `get()`. A block, `async with client.sse("/events") as events`, opens the stream before
+        the first event, and closes it at once if the loop ends before the stream. A response that is no event stream
+        raises `ValueError`.
         """
         return AsyncReceivedEvents(self._events(url, **options))
 
-    async def _events(self, url: str, **options: Any) -> AsyncGenerator[ReceivedEvent]:
+    async def _events(self, url: str, **options: Any) -> AsyncGenerator[ReceivedEvent | None]:
         headers = {"accept": "text/event-stream", **options.pop("headers", {})}
         async with self.stream(options.pop("method", "GET"), url, headers=headers, **options) as response:
             check_event_stream(response)
+            yield None
             parser = EventParser()
             async for line in response.aiter_lines():
                 event = parser.feed(line)

@@ -68,6 +68,8 @@ class TestClient(Client):
         client: the address and port of the client.
         root_path: the path below which the application is served.
         backend: the event loop, `"asyncio"` or `"trio"`, and `backend_options` of `anyio.run()`.
+        validate: check each response against the OpenAPI document of the application. One that does not fit raises
+            `ResponseMismatch`, an `AssertionError` that names the operation, the place and the value.
 
     >>> from kick import Controller, Get, Module, bootstrap
     >>> @Controller("/hello")
@@ -78,6 +80,8 @@ class TestClient(Client):
     >>> with TestClient(bootstrap([Module("hello", controllers=[HelloController])])) as client:
     ...     client.get("/hello/Ada").json()
     {'hello': 'Ada'}
+
+    Raises `KickError`: `validate-app` for `validate=True` with another application than that of `bootstrap()`.
     """
 
     __test__ = False
@@ -96,6 +100,7 @@ class TestClient(Client):
         root_path: str = "",
         backend: Literal["asyncio", "trio"] = "asyncio",
         backend_options: Mapping[str, Any] | None = None,
+        validate: bool = False,
     ) -> None:
         self.app = app
         self.portal: BlockingPortal | None = None
@@ -109,6 +114,10 @@ class TestClient(Client):
             "headers": {"user-agent": "testclient", **(headers or {})},
             "follow_redirects": follow_redirects,
         }
+        if validate:
+            from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
+
+            self._settings["event_hooks"] = {"response": [ResponseValidator(app).read_and_check]}
         self._open(TestCookies(), origin)
         self.cookies.update(dict(cookies or {}))
 
@@ -176,15 +185,16 @@ class TestClient(Client):
     def sse(self, url: str, **options: Any) -> ReceivedEvents:  # type: ignore[override]  # httpx2 needs a `with`
         """Return the events of a stream as they come: `for event in client.sse("/events")`. `options` as for `get()`.
 
-        The stream is closed when the loop ends, or at the end of a block: `with client.sse("/events") as events`. The
-        first event raises `ValueError` for a response that is no event stream.
+        The stream is opened by the first event and closed when the loop ends, or opened and closed by a block: `with
+        client.sse("/events") as events`. A response that is no event stream raises `ValueError`.
         """
         return ReceivedEvents(self._events(url, **options))
 
-    def _events(self, url: str, **options: Any) -> Generator[ReceivedEvent]:
+    def _events(self, url: str, **options: Any) -> Generator[ReceivedEvent | None]:
         headers = {"accept": "text/event-stream", **options.pop("headers", {})}
         with self.stream(options.pop("method", "GET"), url, headers=headers, **options) as response:
             check_event_stream(response)
+            yield None
             parser = EventParser()
             for line in response.iter_lines():
                 event = parser.feed(line)

@@ -25,7 +25,7 @@ PROCESSES = 3
 TABS = 4
 """Requests that a process serves at once."""
 CARTS = 20
-KINDS = ("memory", "basic", "sqlite", "redis", "cluster", "sentinel")
+KINDS = ("memory", "basic", "sqlite", "postgres", "redis", "cluster", "sentinel")
 
 Item = tuple[int, int]
 """The cart, and what was added."""
@@ -83,7 +83,7 @@ async def add(number: int, tab: str, chance: float, rotates: bool, session: Any)
 @pytest.mark.parametrize(
     ("kind", "calls"),
     [
-        *((kind, 600) for kind in ("memory", "basic", "sqlite", "redis")),
+        *((kind, 600) for kind in ("memory", "basic", "sqlite", "postgres", "redis")),
         *(pytest.param(kind, 10_000, marks=pytest.mark.long) for kind in KINDS),
     ],
 )

@@ -18,12 +18,13 @@ FIXTURES = {
     "redis_cluster": "redis",
     "redis_sentinel": "redis",
     "redis_site": "redis",
+    "postgres_data": "postgres",
     "serve": "process",
     "serve_process": "process",
     "serves": "process",
 }
 
-STORES = {"redis": "redis", "cluster": "redis", "sentinel": "redis"}
+STORES = {"redis": "redis", "cluster": "redis", "sentinel": "redis", "postgres": "postgres"}
 
 VARIANTS = frozenset(
     {
@@ -78,6 +79,7 @@ FILES = {
     "http/validation/test_errors.py": ("slow",),
     "http/validation/test_hash_collisions.py": ("slow",),
     "middleware/test_csrf_browser.py": ("browser", "long"),
+    "openapi/page/test_browser.py": ("browser", "long"),
     "session/stores/test_memory.py": ("slow",),
     "session/stores/test_redis": ("redis",),
     "session/stores/test_redis_cluster.py": ("long",),
@@ -94,6 +96,8 @@ FILES = {
     "session/test_races.py": ("process", "long", "exhaustive"),
     "support/test_browser.py": ("browser",),
     "support/test_leftovers.py": ("process", "long"),
+    "session/stores/test_postgres": ("postgres",),
+    "support/test_postgres_servers.py": ("postgres",),
     "support/test_programs.py": ("process",),
     "support/test_redis_servers.py": ("redis",),
     "support/test_serving.py": ("process",),

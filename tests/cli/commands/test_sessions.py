@@ -246,7 +246,7 @@ def test_sessions_in_memory_cannot_be_seen_from_here(url: str) -> None:
     assert "error  session-store-in-process" in refused(run("list", "ann", "--store", url))
 
 
-@pytest.mark.parametrize("url", ["sessions.db", "postgres://ann:open-sesame@localhost/sessions", "://"])
+@pytest.mark.parametrize("url", ["sessions.db", "mysql://ann:open-sesame@localhost/sessions", "://"])
 def test_a_url_that_nobody_knows_is_refused(url: str) -> None:
     said = refused(run("list", "ann", "--store", url))
     assert "error  session-store-url" in said
@@ -256,7 +256,12 @@ def test_a_url_that_nobody_knows_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "code"), [("sqlite://sessions.db", "session-option"), ("redis://localhost?colour=red", "redis-url")]
+    ("url", "code"),
+    [
+        ("sqlite://sessions.db", "session-option"),
+        ("redis://localhost?colour=red", "redis-url"),
+        ("postgresql://localhost?colour=red", "postgres-url"),
+    ],
 )
 def test_a_url_that_is_not_right_is_refused(url: str, code: str) -> None:
     assert f"error  {code}" in refused(run("list", "ann", "--store", url))

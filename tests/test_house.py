@@ -246,7 +246,6 @@ def test_docstrings_do_not_begin_as_questions_do(sources: list[Source]) -> None:
     assert questions(sources) == []
 
 
-@pytest.mark.process
 def test_examples_of_hypothesis_have_no_deadline() -> None:
     """Its own is 200 ms for an example, which is too short on a machine that is busy."""
     found = []
@@ -262,6 +261,7 @@ def test_examples_of_hypothesis_have_no_deadline() -> None:
     assert found == []
 
 
+@pytest.mark.process
 def test_no_file_names_an_index_or_a_directory_of_this_machine() -> None:
     patterns = [re.compile(pattern) for pattern in (*NOT_IN_TEXT, *_own_directories())]
     found = [

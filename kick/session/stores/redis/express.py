@@ -97,7 +97,7 @@ class ExpressMigration:
             try:
                 moved = read_record(text)
             except NotOfExpress as error:
-                logger.warning("session %s: the record of Express counts as missing: %s", fingerprint(key), error)
+                logger.warning("session %s: the record of Express is ignored: %s", fingerprint(key), error)
                 return
             if await self._replace(name, text, key, moved, max_age, absolute_max_age):
                 for problem in moved.dropped:
@@ -118,7 +118,7 @@ class ExpressMigration:
         except ResponseError as error:
             if not str(error).startswith("WRONGTYPE"):
                 raise
-            logger.warning("session %s: the record of Express counts as missing: %s", fingerprint(key), error)
+            logger.warning("session %s: the record of Express is ignored: %s", fingerprint(key), error)
             return None
         return text
 

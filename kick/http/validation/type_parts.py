@@ -152,7 +152,8 @@ def fields_of(hint: Any) -> tuple[Field, ...] | None:
     if attributes is not None:
         # msgspec leaves out the names with an underscore
         return tuple(_of_attribute(each, hints) for each in attributes if not each.name.startswith("_"))
-    return tuple(Field(name, name, hints[name]) for name in names)
+    optional: Mapping[str, Any] = getattr(cls, "_field_defaults", {})
+    return tuple(Field(name, name, hints[name], name not in optional) for name in names)
 
 
 def unqualified(hint: Any) -> Any:

@@ -224,7 +224,7 @@ class Schemas:
         items = [self._of(each.hint, mode, place) for each in fields]
         needed = 1 + max((index for index, each in enumerate(fields) if each.required), default=-1)
         if config is None:
-            return _tuple(items, len(items))
+            return _tuple(items, needed)
         if config.tag is not None:
             items, needed = [choice_schema([config.tag]), *items], needed + 1
         schema: Schema = {"type": "array", "prefixItems": items, "minItems": needed}
@@ -272,10 +272,10 @@ class Schemas:
         return mark
 
 
-def _tuple(items: list[Schema], count: int) -> Schema:
+def _tuple(items: list[Schema], needed: int) -> Schema:
     if not items:
         return {"type": "array", "maxItems": 0}
-    return {"type": "array", "prefixItems": items, "minItems": count, "maxItems": count}
+    return {"type": "array", "prefixItems": items, "minItems": needed, "maxItems": len(items)}
 
 
 def _tag_of(hint: Any) -> tuple[str, str] | None:

@@ -29,7 +29,7 @@ class Encoded(NamedTuple):
 
 
 def openapi_module(documents: Documents, modules: Sequence[Module], middleware: Iterable[Any]) -> Module | None:
-    """Return the module with the routes of the document: `/openapi.json`, and `/v1/openapi.json` for each version.
+    """Return the module with the routes of the document: `/openapi.json`, and of each of several versions.
 
     They need no session, unless middleware of the application wants a login on every route. Where nobody has asked for
     the document, there is none (`None`) if the application has a route at its path, or no routes at all.
@@ -41,7 +41,8 @@ def openapi_module(documents: Documents, modules: Sequence[Module], middleware: 
     guarded = any(isinstance(layer, Middleware) and layer.describe(None).security for layer in middleware)
     session: SessionUse = "passive" if guarded else False
     versions = sorted({version for module in modules for version in _versions(module)})
-    controllers = [document_controller(documents, versions)]
+    # Further controllers of the module, such as that of the page, are served by the same rules.
+    controllers = [document_controller(documents, versions if len(versions) > 1 else [])]
     return Module("openapi", controllers=controllers, session=session)
 
 

@@ -60,4 +60,4 @@ def test_a_version_of_several(project: Path) -> None:
     assert list(json.loads(kick("openapi", cwd=project).stdout)["paths"]) == ["/v2/notes"]
     assert list(json.loads(kick("openapi", "--api-version", "v1", cwd=project).stdout)["paths"]) == ["/v1/notes"]
     run = kick("openapi", "--api-version", "v3", cwd=project)
-    assert (run.returncode, "v1, v2" in run.stderr) == (1, True)
+    assert (run.returncode, "`v1`, `v2`" in run.stderr) == (1, True)

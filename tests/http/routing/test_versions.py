@@ -89,7 +89,12 @@ def test_kick_routes_shows_versions_and_mounts(tmp_path: Path) -> None:
     rows = kick("routes", cwd=tmp_path).stdout.strip().splitlines()[1:]
     assert [row.split()[:3] for row in rows] == [
         ["GET", "/v1/users/{user_id}", "Users.show"],
+        ["GET", "/openapi.json", "OpenAPIController.document"],
         ["*", "/v1/old", "shop.old"],
     ]
     described = json.loads(kick("routes", "--json", cwd=tmp_path).stdout)
-    assert [(each["method"], each["path"]) for each in described] == [("GET", "/v1/users/{user_id}"), ("*", "/v1/old")]
+    assert [(each["method"], each["path"]) for each in described] == [
+        ("GET", "/v1/users/{user_id}"),
+        ("GET", "/openapi.json"),
+        ("*", "/v1/old"),
+    ]

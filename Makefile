@@ -12,10 +12,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 KICK := $(PIP) --build-constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
-# Processes that run tests side by side: one a core, or as many as WORKERS says.
+# Processes that run tests side by side: two a core (tests/conftest.py says why), or as many as WORKERS says.
 WORKERS ?= auto
 PARALLEL := --numprocesses $(WORKERS) --dist worksteal
-QUICK := not process and not redis and not browser and not project and not chaos and not slow and not long and not nightly
+QUICK := not process and not redis and not postgres and not browser and not project and not chaos and not slow and not long and not nightly
 BENCH := .venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --constraint benchmarks/constraints.txt
 DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
 
@@ -28,7 +28,7 @@ ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
-.PHONY: help demo dev test test-long test-all test-busy audit check quick nightly test-versions docs dist lint types mypy pyright \
+.PHONY: help demo dev test test-long test-all test-busy audit check quick fuzz nightly test-versions docs dist lint types mypy pyright \
 	unit format programs clean \
 	bench bench-session bench-micro bench-growth
 
@@ -40,7 +40,7 @@ demo: .venv/.demo ## serve examples/auth on http://127.0.0.1:8000 (PORT=8080 for
 
 dev: demo ## the same, by its name in the projects of `kick new`
 
-test: programs lint types ## lint, types, and all tests but the long ones (5 minutes on two cores)
+test: programs lint types ## ruff, mypy, pyright, and all tests but the long ones (5 minutes on two cores)
 	$(PYTEST) $(PARALLEL) -m "not long and not nightly" $(ARGS)
 
 test-long: programs .venv/.dev ## the long tests: with `make test`, everything but the nightly ones
@@ -51,17 +51,22 @@ test-all: test test-long docs audit ## both, the documentation site, and the aud
 audit: .venv-audit/.ready ## look up the pinned dependencies in the advisories of Python packages
 	.venv-audit/bin/python -m tools.audit
 
-check: .venv/.dev ## for in between: lint, types, the tests that need no server, browser or process (a minute)
-	@$(MAKE) --no-print-directory --jobs 4 SIDE_BY_SIDE=1 quick pyright mypy lint
+check: .venv/.dev ## for in between: ruff, mypy, the tests that need no server, browser or process (a minute)
+	@$(MAKE) --no-print-directory --jobs 3 SIDE_BY_SIDE=1 quick mypy lint
 
+# One process a core: none of these tests waits.
 quick: .venv/.dev
-	$(PYTEST) $(PARALLEL) -m "$(QUICK)" $(ARGS)
+	$(PYTEST) --numprocesses $(WORKERS:auto=logical) --dist worksteal -m "$(QUICK)" $(ARGS)
 
 test-busy: programs .venv/.dev ## `make test` and `make test-long` three times, while two busy loops run on each core (TIMES=1)
 	$(BIN)/python -m tools.busy --times $(TIMES) -- $(MAKE) --no-print-directory test test-long
 
+fuzz: .venv/.dev ## feed each parser with random inputs (ARGS="--inputs 1000000 --only cookie,json")
+	KICK_ENV=test $(BIN)/python -m tools.fuzz $(ARGS)
+
 nightly: programs .venv/.dev ## what takes more than two minutes by itself: soaks, fuzzing, every order of four requests
 	KICK_EXHAUSTIVE=1 $(PYTEST) $(PARALLEL) -m "nightly or exhaustive" $(ARGS)
+	KICK_ENV=test $(BIN)/python -m tools.fuzz --inputs 1000000
 
 test-versions: .venv/.dev ## the tests on every Python there is, with the lowest and the newest dependencies (ONLY=3.11,3.14)
 	$(BIN)/python -m tools.versions $(if $(ONLY),--only $(ONLY)) $(if $(ARGS),-- $(ARGS))

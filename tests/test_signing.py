@@ -95,6 +95,17 @@ def test_a_short_secret_stops_the_start_in_production_and_is_warned_of_elsewhere
     assert secret_problems("x" * 32, "session()") == []
 
 
+@pytest.mark.parametrize("environment", [None, "", "staging", "prod"])
+def test_an_environment_that_nobody_knows_is_production(
+    monkeypatch: pytest.MonkeyPatch, environment: str | None
+) -> None:
+    monkeypatch.delenv("KICK_ENV")
+    if environment is not None:
+        monkeypatch.setenv("KICK_ENV", environment)
+    with raises_code("secret-weak", match="7 bytes"):
+        cookie_parser(secret="x" * 7)
+
+
 def test_the_secret_itself_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KICK_ENV", "production")
     with pytest.raises(KickError) as caught:

@@ -27,6 +27,7 @@ PUBLIC = (
     "kick.di",
     "kick.http",
     "kick.middleware",
+    "kick.openapi",
     "kick.session",
     "kick.telemetry",
     "kick.testing",

@@ -155,8 +155,10 @@ class SessionCookie:
                     found = self._read_line(line)
                 claims = claims + found if claims else found
         if len(claims) > 1:
-            distinct = {claim.session_id: claim for claim in sorted(claims, key=lambda claim: -claim.rank)}
-            claims = tuple(sorted(distinct.values(), key=lambda claim: (claim.rank, claims.index(claim))))[:MOST_CLAIMS]
+            distinct: dict[str, Claim] = {}
+            for claim in sorted(claims, key=lambda claim: claim.rank):  # which keeps the order of the header
+                distinct.setdefault(claim.session_id, claim)
+            claims = tuple(distinct.values())[:MOST_CLAIMS]
         return claims
 
     def came(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:

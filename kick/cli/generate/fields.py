@@ -17,7 +17,7 @@ _RESERVED: Final = frozenset({"id", "self", "cls"})
 
 
 class Kind(NamedTuple):
-    """A type that fields may have: its name in Python, where that comes from, and two values of it as JSON has them."""
+    """A type of fields: its name in Python, the module to import it from, and two example values in JSON form."""
 
     hint: str
     source: tuple[str, str | None] | None
@@ -40,7 +40,7 @@ KINDS: Final = {
 }
 
 _HIDING: Final = frozenset({"str", "int", "float", "bool", "list", "datetime"})
-"""Names that the hints of the other fields are written with."""
+"""Names that the type hints of other fields use."""
 
 
 class Field(NamedTuple):
@@ -53,7 +53,7 @@ class Field(NamedTuple):
 
     @property
     def declaration(self) -> str:
-        """The line of the class.
+        """The line in the class.
 
         >>> parse_field("due:date?").declaration
         'due: datetime.date | None = None'

@@ -44,6 +44,10 @@ class Texts(Protocol):
         """All the values of a name."""
         ...
 
+    def multi_items(self) -> list[tuple[Any, Any]]:
+        """All names, each with one of its values."""
+        ...
+
     def __getitem__(self, key: Any) -> Any: ...
 
     def __iter__(self) -> Iterator[Any]: ...
@@ -160,7 +164,10 @@ def _all_texts(texts: Texts) -> dict[str, Any]:
 
 
 def _all_lists(texts: Texts) -> dict[str, Any]:
-    return {name: texts.getlist(name) for name in texts}
+    found: dict[str, Any] = {}
+    for name, value in texts.multi_items():  # not `getlist()` of each name, which goes through all of them
+        found.setdefault(name, []).append(value)
+    return found
 
 
 def _fields_of(hint: Any) -> dict[str, list[types.Type]] | None:

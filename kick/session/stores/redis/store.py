@@ -154,7 +154,7 @@ class RedisStore:
                 return record_of(await self._run(LOAD, [name], []))
             return record_of(await self._submit(name, payload, None, repeatable=True))
         except Exception as error:
-            if not (isinstance(error, ValueError | IndexError) or str(error).startswith("WRONGTYPE")):
+            if not (isinstance(error, ValueError | IndexError | OverflowError) or str(error).startswith("WRONGTYPE")):
                 raise
             logger.warning("a stored session cannot be read and counts as missing: %s", error)
             return None

@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
                     self._owner.refused(command, str(answer))
                 elif not command.answer.done():
                     command.answer.set_result(answer)
-        except (ValueError, IndexError, RedisError) as error:
+        except (TypeError, ValueError, IndexError, RedisError) as error:  # TypeError: a map as the key of a map
             self.fail(RedisConnectionError(f"what the server sent is no answer to what it was asked: {error!r}"))
             return
         if in_flight:

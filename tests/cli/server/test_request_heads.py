@@ -1,0 +1,119 @@
+"""Heads of requests, and whatever else is no body: how much the server takes of it, and what becomes of trailers."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from kick.cli.server.http_protocol import MOST_HEAD, TOO_LARGE
+from tests.cli.support import APP, running
+from tests.support.ports import HOST, free_port
+from tests.support.serving import ROOT
+
+SEEING = """
+@Controller("/seen")
+class SeenController:
+    @Post("/")
+    async def seen(self, ctx: RequestContext) -> dict[str, object]:
+        body = (await ctx.read()).decode()
+        return {"body": body, "ip": ctx.client_ip, "names": [name.decode() for name, _ in ctx.scope["headers"]]}
+
+app = bootstrap([Module("seen", controllers=[SeenController])], trusted_proxies=1)
+"""
+
+CHUNKED = (
+    b"POST /seen HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 192.0.2.9\r\ncontent-type: text/plain\r\n"
+    b"transfer-encoding: chunked\r\n\r\n"
+)
+
+
+@pytest.fixture(scope="module", params=["httptools", "h11"])
+def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """The address of `kick start`, with each of uvicorn's parsers."""
+    project, hidden = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("hidden")
+    (project / "app.py").write_text("from kick import Post\n" + APP + SEEING)
+    if request.param == "h11":
+        (hidden / "httptools.py").write_text("raise ImportError\n")
+    port = free_port()
+    path = os.pathsep.join([str(hidden), str(ROOT)])
+    with running("start", "--port", str(port), "--keep-alive", "600", cwd=project, PYTHONPATH=path) as process:
+        process.wait_for("kick serves")
+        yield HOST, port
+
+
+def answers(address: tuple[str, int], *pieces: bytes) -> bytes:
+    """Everything that the server sends until it closes the connection."""
+    received = b""
+    with socket.create_connection(address, timeout=60) as connection:
+        with suppress(ConnectionError):
+            for piece in pieces:
+                connection.sendall(piece)
+        with suppress(ConnectionError):
+            while data := connection.recv(65_536):
+                received += data
+    return received
+
+
+def seen(address: tuple[str, int], request: bytes) -> dict[str, Any]:
+    with socket.create_connection(address, timeout=60) as connection:
+        connection.sendall(request)
+        received = b""
+        while not received.endswith(b"}"):
+            received += connection.recv(65_536)
+        found: dict[str, Any] = json.loads(received.partition(b"\r\n\r\n")[2])
+        return found
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"GET /hello/x HTTP/1.1\r\nhost: x\r\nx: ",
+        b"GET /hello/x HTTP/1.1\r\nhost: x\r\ncookie: ",
+        b"GET /hello/",
+        b"GET /hello/x HTTP/1.1\r\nhost: x\r\n",
+        CHUNKED + b"1\r\na\r\n0\r\nx: ",
+        CHUNKED + b"1\r\na\r\n1;",
+    ],
+    ids=["header", "cookie", "path", "many headers", "trailer", "chunk extension"],
+)
+def test_a_head_without_an_end_is_cut_off(address: tuple[str, int], begin: bytes) -> None:
+    """httptools keeps all of it, and copies it with each piece: 100 MiB cost 10 seconds of processor time."""
+    piece = b"x: y\r\n" * (16_384 // 6) if begin.endswith(b"host: x\r\n") else b"a" * 16_384
+    received = answers(address, begin, *[piece] * (16 * MOST_HEAD // len(piece)))
+    assert received.count(b"HTTP/1.1 ") <= 1
+    assert received == b"" or received.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
+
+
+def test_a_large_head_and_a_large_body_are_served(address: tuple[str, int]) -> None:
+    body = b"b" * 900_000
+    head = b"POST /seen HTTP/1.1\r\nhost: x\r\nx: " + b"a" * 30_000 + b"\r\ncontent-type: text/plain\r\n"
+    assert seen(address, head + b"content-length: %d\r\n\r\n" % len(body) + body)["body"] == body.decode()
+    chunks = b"".join(b"1\r\n%c\r\n" % each for each in b"ab" * 20_000)
+    assert seen(address, CHUNKED + chunks + b"0\r\n\r\n")["body"] == "ab" * 20_000
+
+
+def test_many_requests_on_one_connection_have_a_limit_each(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=60) as connection:
+        for _ in range(4):
+            connection.sendall(b"GET /seen HTTP/1.1\r\nhost: x\r\nx: " + b"a" * (MOST_HEAD // 2) + b"\r\n\r\n")
+            received = b""
+            while not received.endswith(b"}"):
+                received += connection.recv(65_536)
+            assert received.startswith(b"HTTP/1.1 405 ")
+
+
+def test_trailers_are_no_headers(address: tuple[str, int]) -> None:
+    """A proxy writes `X-Forwarded-For` into the head. A trailer of the client must not count as the last one."""
+    trailers = b"X-Forwarded-For: 198.51.100.66\r\nCookie: kick.sid=planted\r\nSec-Fetch-Site: same-origin\r\n"
+    found = seen(address, CHUNKED + b"1\r\na\r\n0\r\n" + trailers + b"\r\n")
+    assert found["body"] == "a"
+    assert found["ip"] == "192.0.2.9"
+    assert found["names"] == ["host", "x-forwarded-for", "content-type", "transfer-encoding"]
+
+
+def test_the_refusal_is_a_431() -> None:
+    assert TOO_LARGE.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n")

@@ -1,0 +1,177 @@
+"""Keys that all have one hash: a set or dictionary of them takes quadratic time, so they are refused before."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+import msgspec
+import pydantic
+import pytest
+from starlette.datastructures import FormData, QueryParams
+
+from kick.exceptions import BadRequest, HTTPError, UnprocessableEntity
+from kick.http import BigInt
+from kick.http.validation.fields import collector
+from kick.http.validation.hash_collisions import FEW
+from kick.http.validation.serialization import converter, json_decoder
+from kick.http.websocket.messages import InvalidMessage, frames_of
+from tests.support.costs import assert_costs_at_most
+
+MODULUS = (1 << 61) - 1
+"""Of the hash of numbers (Python, "Hashing of numeric types")."""
+SIZE = 6000
+MOST_TIMES = 5
+
+
+class Basket(msgspec.Struct):
+    lines: dict[UUID, int]
+
+
+class Point(msgspec.Struct, frozen=True):
+    x: int
+
+
+@dataclass(frozen=True)
+class Spot:
+    x: int
+
+
+class Pair(NamedTuple):
+    x: int
+    y: int
+
+
+class Order(pydantic.BaseModel):
+    lines: dict[UUID, int] = {}
+    numbers: set[int] = set()
+
+
+def uuids(size: int = SIZE) -> list[str]:
+    return [str(UUID(int=each * MODULUS)) for each in range(1, size + 1)]
+
+
+def numbers(size: int = SIZE) -> list[int]:
+    return [each * MODULUS for each in range(1, size + 1)]
+
+
+def texts(size: int = SIZE) -> list[str]:
+    return list(map(str, numbers(size)))
+
+
+def ones(keys: list[Any]) -> dict[Any, int]:
+    return dict.fromkeys(keys, 1)
+
+
+BODIES: dict[str, tuple[Any, Callable[[], Any]]] = {
+    "set of UUIDs": (set[UUID], uuids),
+    "UUIDs without dashes": (set[UUID], lambda: [each.replace("-", "").upper() for each in uuids()]),
+    "frozen set": (frozenset[Annotated[UUID, "product"]] | None, uuids),
+    "UUIDs as keys": (dict[UUID, int], lambda: ones(uuids())),
+    "integers as keys": (dict[int, int], lambda: ones(texts())),
+    "integers": (set[int], numbers),
+    "negative integers": (set[int], lambda: [-each for each in numbers()]),
+    "anything": (set[Any], numbers),
+    "bare set": (set, numbers),
+    "union": (set[int | str | None], lambda: [None, "x", *numbers()]),
+    "decimals": (set[Decimal], texts),
+    "decimals as numbers": (set[Decimal], numbers),
+    "decimals as keys": (dict[Decimal, int], lambda: ones(texts())),
+    "tuples": (set[tuple[int, int]], lambda: [[each, 7] for each in numbers()]),
+    "named tuples": (set[Pair], lambda: [[each, 7] for each in numbers()]),
+    "Structs": (set[Point], lambda: [{"x": each} for each in numbers()]),
+    "dataclasses": (set[Spot], lambda: [{"x": each} for each in numbers()]),
+    "a field": (Basket, lambda: {"lines": ones(uuids())}),
+    "deep": (list[dict[str, Basket]], lambda: [{"a": {"lines": {}}}, {"b": {"lines": ones(uuids())}}]),
+    "a model": (Order, lambda: {"lines": ones(uuids())}),
+    "a set in a model": (Order, lambda: {"numbers": numbers()}),
+    "a wrong one first, in a model": (Order, lambda: {"lines": ones(["x", *uuids()])}),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_they_are_refused(name: str) -> None:
+    hint, make = BODIES[name]
+    with pytest.raises(UnprocessableEntity) as error:
+        json_decoder(hint)(msgspec.json.encode(make()))
+    assert [each["code"] for each in error.value.extensions["errors"]] == ["collisions"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda body: body, lambda body: body[:-1], lambda body: body[:-1] + b',"x"]', lambda body: b"\xef\xbb\xbf" + body],
+    ids=["valid", "cut off", "wrong at the end", "byte order mark"],
+)
+def test_they_cost_little_more_than_others(spoil: Callable[[bytes], bytes]) -> None:
+    """Without the check, 6,000 of them cost 400 times as much as others, and 25,000, which is 1 MiB, 25 seconds."""
+    decode = json_decoder(set[UUID])
+    good = msgspec.json.encode([str(uuid4()) for _ in range(SIZE)])
+    bad = spoil(msgspec.json.encode(uuids()))
+
+    def refused() -> None:
+        with pytest.raises(HTTPError):
+            decode(bad)
+
+    assert_costs_at_most(MOST_TIMES, refused, lambda: decode(good))
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (set[UUID], [str(uuid4()) for _ in range(SIZE)]),
+        (set[UUID], [str(UUID(int=7))] * SIZE),
+        (set[int], list(range(SIZE))),
+        (set[BigInt], numbers(FEW)),
+        (set[BigInt], [1 << 70] * SIZE),
+        (dict[int, int], ones([str(1 << 60 | each) for each in range(SIZE)])),
+        (set[Decimal], [f"{each}.25" for each in range(SIZE)]),
+        (list[BigInt], numbers()),
+        (dict[str, int], ones(uuids())),
+        (Basket, {"lines": ones([str(uuid4()) for _ in range(SIZE)])}),
+    ],
+    ids=[
+        *("UUIDs", "the same UUID", "small integers", "few", "the same integer"),
+        *("snowflakes", "decimals", "list", "texts", "field"),
+    ],
+)
+def test_what_costs_little_is_accepted(hint: Any, value: Any) -> None:
+    assert json_decoder(hint)(msgspec.json.encode(value)) == msgspec.convert(value, hint, strict=False, str_keys=True)
+
+
+@pytest.mark.parametrize("text", ["1" + " " * 20_000, '"' + "x" * 20_000 + '"', "null" + " " * 20_000, "[" * 20_000])
+def test_other_large_bodies_get_the_usual_errors(text: str) -> None:
+    with pytest.raises((UnprocessableEntity, BadRequest)) as error:
+        json_decoder(set[UUID])(text.encode())
+    assert error.value.extensions["errors"][0]["code"] != "collisions"
+
+
+def test_a_field_of_a_form_that_is_json_is_looked_at() -> None:
+    form = FormData([("lines", msgspec.json.encode(ones(uuids())).decode())])
+    with pytest.raises(UnprocessableEntity, match="wrong") as error:
+        converter(Basket, "body")(collector(Basket)(form))
+    assert error.value.extensions["errors"][0]["location"] == "/body"
+
+
+@pytest.mark.parametrize("hint", [dict[UUID, str], Order], ids=["msgspec", "pydantic"])
+def test_a_query_is_looked_at(hint: Any) -> None:
+    pairs = [(each, "1") for each in uuids(1500)] if hint is not Order else [("numbers", each) for each in texts(1500)]
+    with pytest.raises(UnprocessableEntity) as error:
+        converter(hint, "query")(collector(hint)(QueryParams(urlencode(pairs))))
+    assert error.value.extensions["errors"][0]["code"] == "collisions"
+    assert error.value.extensions["errors"][0]["location"] == "/query"
+
+
+def test_a_message_of_a_socket_is_looked_at() -> None:
+    with pytest.raises(InvalidMessage) as error:
+        frames_of(dict[int, int], Any).decode(msgspec.json.encode(ones(texts())).decode())
+    assert error.value.errors[0]["code"] == "collisions"
+
+
+@pytest.mark.parametrize("hint", [dict[str, list[str]], dict[str, list[int]]], ids=["texts", "numbers"])
+def test_many_names_in_a_query_cost_as_much_as_one_name_many_times(hint: Any) -> None:
+    """65,000 bytes of them cost 3 seconds when each name was looked for among all."""
+    collect, convert = collector(hint), converter(hint, "query")
+    many, one = (QueryParams([(f"n{each * several}", "1") for each in range(8000)]) for several in (1, 0))
+    assert_costs_at_most(30, lambda: convert(collect(many)), lambda: convert(collect(one)))

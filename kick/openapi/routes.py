@@ -55,8 +55,9 @@ def openapi_module(documents: Documents, modules: Sequence[Module], middleware: 
 def page_documents(documents: Documents) -> list[PageDocument]:
     """Return the documents that the page shows, the newest first."""
     path = documents.options.path
-    newest_first: list[str | None] = [*reversed(documents.versions)]
-    found = [(each, f"/{each}{path}" if each else path) for each in newest_first or [None]]
+    versions = documents.versions
+    several = [(each, f"/{each}{path}") for each in reversed(versions)]
+    found = several if len(versions) > 1 else [(versions[0] if versions else None, path)]
     return [
         PageDocument(
             name=version or "",

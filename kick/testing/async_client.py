@@ -106,7 +106,7 @@ class AsyncTestClient(AsyncClient):
         if validate:
             from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
 
-            self._settings["event_hooks"] = {"response": [ResponseValidator(app).aread_and_check]}
+            self._settings["event_hooks"] = {"response": [ResponseValidator(app, root_path).aread_and_check]}
         self._open(TestCookies(), origin)
         self.cookies.update(dict(cookies or {}))
 

@@ -116,7 +116,7 @@ class TestClient(Client):
         if validate:
             from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
 
-            self._settings["event_hooks"] = {"response": [ResponseValidator(app).read_and_check]}
+            self._settings["event_hooks"] = {"response": [ResponseValidator(app, root_path).read_and_check]}
         self._open(TestCookies(), origin)
         self.cookies.update(dict(cookies or {}))
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 
 from kick import App, Controller, Delete, Get, Module, NotFound, Post, RequestContext, Socket, WebSocket, bootstrap
 from kick.auth import Authenticated, authentication, login
@@ -99,9 +100,14 @@ def make_app() -> App:
     )
 
 
-def click(browser: Chrome, selector: str, number: int = 0) -> None:
-    wait_until(lambda: len(browser.find_elements(By.CSS_SELECTOR, selector)) > number, selector)
-    browser.find_elements(By.CSS_SELECTOR, selector)[number].click()
+def find(browser: Chrome, selector: str) -> WebElement:
+    """Wait until there is such an element."""
+    wait_until(lambda: browser.find_elements(By.CSS_SELECTOR, selector), selector)
+    return browser.find_element(By.CSS_SELECTOR, selector)
+
+
+def click(browser: Chrome, selector: str) -> None:
+    find(browser, selector).click()
 
 
 def take(browser: Chrome, file: Path, *, dark: bool) -> None:
@@ -126,7 +132,7 @@ def main(folder: Path, suffix: str = ".webp") -> None:
             click(browser, f"{post} .opblock-summary-control")
             click(browser, f"{post} .try-out__btn")
             click(browser, f"{post} .execute")
-            wait_until(lambda post=post: browser.find_elements(By.CSS_SELECTOR, f"{post} .live-responses-table"), post)
+            find(browser, f"{post} .live-responses-table")
         click(browser, '.opblock-post[id*="AccountController"] .opblock-summary-control')
         for dark in (False, True):
             take(browser, folder / f"docs-page-{'dark' if dark else 'light'}{suffix}", dark=dark)

@@ -504,8 +504,8 @@ ROWS = [
             ("allowed-host", "allowed_hosts=['example.com:80']", "has 'example.com:80'", "{0}"),
             ("allowed-host", "allowed_hosts=['*']", "has '*'", "{0}"),
             ("allowed-host", "allowed_hosts=['']", "has ''", "{0}"),
-            ("access-log", "access_log='xml'", "access_log='xml' is no format", "{0}"),
-            ("access-log", "access_log=3", "access_log=3 is no format", "{1}"),
+            ("access-log", "access_log='xml'", "access_log='xml' is not a format", "{0}"),
+            ("access-log", "access_log=3", "access_log=3 is not a format", "{1}"),
             ("request-id-header", "middleware=[request_id(header='X Id')]", "header='X Id'", "middleware=[{0}]"),
         ]
     ],

@@ -23,8 +23,7 @@ from kick.session import Session, SessionInfo
 from kick.testing.application import MISSING, call, overridden
 from kick.testing.asgi import TestedApp
 from kick.testing.background import BackgroundCalls
-from kick.testing.cookies import TestCookies, forget_expired
-from kick.testing.page import SELF, Page
+from kick.testing.browser import SELF, Page, TestCookies, forget_expired
 from kick.testing.sse import EventParser, ReceivedEvent, ReceivedEvents, check_event_stream
 from kick.testing.transport import PortalTransport, socket_scope_of, upgrade_headers
 
@@ -117,7 +116,7 @@ class TestClient(Client):
         if validate:
             from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
 
-            self._settings["event_hooks"] = {"response": [ResponseValidator(app).read_and_check]}
+            self._settings["event_hooks"] = {"response": [ResponseValidator(app, root_path).read_and_check]}
         self._open(TestCookies(), origin)
         self.cookies.update(dict(cookies or {}))
 

@@ -12,10 +12,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 KICK := $(PIP) --build-constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest
-# Processes that run tests side by side: one a core, or as many as WORKERS says.
+# Processes that run tests side by side: two a core (tests/conftest.py says why), or as many as WORKERS says.
 WORKERS ?= auto
 PARALLEL := --numprocesses $(WORKERS) --dist worksteal
-QUICK := not process and not redis and not browser and not project and not chaos and not slow and not long and not nightly
+QUICK := not process and not redis and not postgres and not browser and not project and not chaos and not slow and not long and not nightly
 BENCH := .venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --constraint benchmarks/constraints.txt
 DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
 
@@ -40,7 +40,7 @@ demo: .venv/.demo ## serve examples/auth on http://127.0.0.1:8000 (PORT=8080 for
 
 dev: demo ## the same, by its name in the projects of `kick new`
 
-test: programs lint types ## lint, types, and all tests but the long ones (5 minutes on two cores)
+test: programs lint types ## ruff, mypy, pyright, and all tests but the long ones (5 minutes on two cores)
 	$(PYTEST) $(PARALLEL) -m "not long and not nightly" $(ARGS)
 
 test-long: programs .venv/.dev ## the long tests: with `make test`, everything but the nightly ones
@@ -51,11 +51,12 @@ test-all: test test-long docs audit ## both, the documentation site, and the aud
 audit: .venv-audit/.ready ## look up the pinned dependencies in the advisories of Python packages
 	.venv-audit/bin/python -m tools.audit
 
-check: .venv/.dev ## for in between: lint, types, the tests that need no server, browser or process (a minute)
-	@$(MAKE) --no-print-directory --jobs 4 SIDE_BY_SIDE=1 quick pyright mypy lint
+check: .venv/.dev ## for in between: ruff, mypy, the tests that need no server, browser or process (a minute)
+	@$(MAKE) --no-print-directory --jobs 3 SIDE_BY_SIDE=1 quick mypy lint
 
+# One process a core: none of these tests waits.
 quick: .venv/.dev
-	$(PYTEST) $(PARALLEL) -m "$(QUICK)" $(ARGS)
+	$(PYTEST) --numprocesses $(WORKERS:auto=logical) --dist worksteal -m "$(QUICK)" $(ARGS)
 
 test-busy: programs .venv/.dev ## `make test` and `make test-long` three times, while two busy loops run on each core (TIMES=1)
 	$(BIN)/python -m tools.busy --times $(TIMES) -- $(MAKE) --no-print-directory test test-long

@@ -3,8 +3,10 @@
 import asyncio
 import compileall
 import gc
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,9 @@ from selenium.webdriver import Chrome
 from tests.support import programs, serving
 from tests.support.browser import open_browser
 from tests.support.leftovers import Leftovers, interrupt_on_signals
+from tests.support.postgres import PostgresServer, make_data
 from tests.support.redis import RedisCluster, RedisSentinel, RedisServer
+from tests.support.shared import shared_folder
 from tests.support.starts import Starts
 from tests.support.tiers import pytest_collection_modifyitems
 
@@ -61,6 +65,33 @@ def redis_sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSe
         yield servers
 
 
+@pytest.fixture(scope="session")
+def postgres_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database cluster, from which servers are started: `PostgresServer(postgres_data)`."""
+    return shared_folder(tmp_path_factory, "postgres-data", make_data)
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(postgres_data: Path) -> Iterator[PostgresServer]:
+    """The PostgreSQL of a whole run; `postgres_server` sees that it runs."""
+    with PostgresServer(postgres_data) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_server(shared_postgres: PostgresServer) -> PostgresServer:
+    """The PostgreSQL of the run, started again if the test before left it dead. Each test takes tables of its own."""
+    if not shared_postgres.running:
+        shared_postgres.start()
+    return shared_postgres
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """The URL of an empty store in the PostgreSQL of the run."""
+    return postgres_server.store_url()
+
+
 @pytest.fixture
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """Chromium with a profile that knows nothing yet. `tests.support.browser.open_browser` for a second one."""
@@ -99,8 +130,17 @@ def pytest_collection_finish() -> None:
     """Keep what the modules of tests hold out of the collector's way: many tests run it."""
     gc.enable()
     if "hypothesis" in sys.modules:  # its import looks at referrers, which the collector does not find afterwards
-        gc.collect()
         gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Start two workers a core: half of the time, a test waits for a process that it has started.
+
+    With `-n logical` there is one a core, for tests that start none.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if config.option.numprocesses == "logical" else 2 * cores
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -199,7 +199,7 @@ def test_nothing_of_the_session_is_stored_then(scope: Any, translated: bool, han
         middleware=[session(SECRET, save_uninitialized=False)],
         exception_handlers={Duplicate: taken} if handled else None,
     )
-    with TestClient(app) as client:
+    with TestClient(app, raise_exceptions=False) as client:
         answer = client.post("/units/visit")
         assert answer.status_code == (409 if translated or handled else 500)
         assert "set-cookie" not in answer.headers
@@ -221,7 +221,7 @@ async def test_a_layer_within_the_session_may_answer_and_nothing_is_stored() -> 
         providers=[Provider(Unit, unit_of(Duplicate("x")))],
         middleware=[forgiving],
     )
-    with TestClient(bootstrap([module], layers)) as client:
+    with TestClient(bootstrap([module], layers), raise_exceptions=False) as client:
         assert client.post("/units/visit").text == "never mind"
         assert client.get("/units/seen").json() == 0
 
@@ -417,6 +417,6 @@ class TestSockets:
                 await socket.accept()
 
         app = app_of(LateController, providers=[late])
-        with TestClient(app) as client, client.websocket_connect("/late") as socket:
+        with TestClient(app, raise_exceptions=False) as client, client.websocket_connect("/late") as socket:
             assert socket.receive()["code"] == 1011
         assert "Duplicate: late" in caplog.text

@@ -110,7 +110,7 @@ def test_a_wheel_that_lacks_something_or_has_too_much_is_refused(
         (b"\nVersion: ", b"\nVersion: 9", "not what pyproject.toml says"),
         (b"\nVersion: ", b"\nVersion: one.", "version"),
         (b"License-Expression: MIT", b"License-Expression: NONE OF THESE", "license"),
-        (b"License-Expression: MIT\n", b"", "licence"),
+        (b"License-Expression: MIT AND Apache-2.0\n", b"", "licence"),
         (b"Classifier: Typing :: Typed", b"Classifier: Typing :: Guessed", "no such classifier"),
         (b"Description-Content-Type: text/markdown", b"Description-Content-Type: text/x-rst", "text/x-rst"),
         (b"\n# kick\n", b"\nkick\n", "README"),

@@ -50,6 +50,7 @@ from kick.http.validation.encoding import encode_json
 from kick.middleware import AccessLog, compression, conditional, cookie_parser, cors, rate_limit, request_id
 from kick.openapi import OpenAPI
 from kick.session import CookieOptions, SessionMiddleware, csrf, session
+from kick.session.stores.postgres.errors import Trouble
 from kick.telemetry import JSONFormatter, Metrics, RequestIdFilter, Tracing
 from tests.http.support import ask
 
@@ -263,9 +264,12 @@ MADE: dict[str, Callable[[Any], Exception]] = {
     "SocketClosed": lambda kind: kind(1001, "The tab was closed."),
     "SessionTooLarge": lambda kind: kind(2, 1, "cart"),
     "UnstorableValue": lambda kind: kind("data['x']", "a set"),
+    "ResponseMismatch": lambda kind: kind("GET /notes", "the status 404 is not declared"),
     "LoginTooOld": lambda kind: kind(300),
     "DatabaseUnusable": lambda kind: kind(Path("sessions.db"), "it is a folder"),
     "DatabaseLocked": lambda kind: kind(Path("sessions.db"), 5.0),
+    "PostgresTimeout": lambda kind: kind("answer", 1.0),
+    "TableUnusable": lambda kind: kind("kick_sessions", Trouble.MISSING, "there is no such table"),
     **dict.fromkeys(("LoginRequired", "RoleMissing", "SessionEnded"), lambda kind: kind()),
 }
 

@@ -159,7 +159,7 @@ def brief() -> Provider:
 
 
 def test_each_request_has_a_transaction_of_its_own(tmp_path: Path) -> None:
-    with TestClient(application(tmp_path)) as client:
+    with TestClient(application(tmp_path), raise_exceptions=False) as client:
         assert client.post("/users/ada").json() == "ada"
         assert client.get("/users/count").json() == 1
         assert client.post("/users/bob/broken").status_code == 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from tools.versions import (
     find_pythons,
     lowest,
     table,
+    unstable_pythons,
     usual_folders,
 )
 
@@ -58,6 +60,28 @@ def test_what_cannot_run_the_tests_is_left_out(tmp_path: Path, answer: str) -> N
 def test_the_python_of_this_run_is_found() -> None:
     minor = f"{sys.version_info.major}.{sys.version_info.minor}"
     assert minor in find_pythons(folders=[Path(sys.executable).parent, *usual_folders()], wanted=[minor])
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["without venv", "missing"])
+def test_a_python_of_unstable_gets_its_venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool) -> None:
+    """Other packages depend on a Python, which is then there without `venv`."""
+    programs, root = tmp_path / "programs", tmp_path / "sid"
+    for folder in ("usr/bin", "usr/sbin", "etc/ssl/certs"):
+        (root / folder).mkdir(parents=True)
+    programs.mkdir()
+    for name in ("debootstrap", "unshare"):
+        script(programs / name, "exit 1")
+    script(programs / "chroot", 'root=$1; shift; case $1 in /*) exec "$root$@";; *) exec "$root/usr/bin/$@";; esac')
+    python = root / "usr/bin/python3.14"
+    answer = f"test -e {root}/venv || exit 1; echo cpython 3 14 2 final /usr/bin/python3.14"
+    install = f"touch {root}/venv; printf '#!/bin/sh\n{answer}\n' >{python}; chmod +x {python}"
+    script(root / "usr/bin/apt-get", f'case "$*" in *python3.14-venv*) {install};; esac')
+    if is_there:
+        script(python, answer)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    found = unstable_pythons(root, ["3.14"])
+    assert found == {"3.14": Python("/usr/bin/python3.14", "3.14", "3.14.2", root)}
 
 
 def test_every_dependency_of_kick_has_a_lower_bound() -> None:

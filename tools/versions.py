@@ -169,10 +169,11 @@ def unstable_pythons(root: Path, wanted: Iterable[str]) -> dict[str, Python]:
         _install(root, PROGRAMS, out)
         found = {}
         for minor in wanted:
-            path = f"/usr/bin/python{minor}"
-            if not (root / path[1:]).exists():
+            command = ["chroot", str(root), f"/usr/bin/python{minor}"]
+            about = _about(command, root=root)
+            if about is None:  # missing, or there without `venv`, as a dependency of another package
                 _install(root, [f"python{minor}", f"python{minor}-venv"], out)
-            about = _about(["chroot", str(root), path], root=root)
+                about = _about(command, root=root)
             if about is None:
                 print(f"no Python {minor}: not in Debian unstable, see {log}", file=sys.stderr)
             else:

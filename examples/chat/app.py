@@ -1,7 +1,11 @@
-"""A chat with rooms. The session identifies the members.
+"""A chat with rooms. The session identifies the members, and a logout ends their connections.
 
     export SESSION_SECRET=$(kick secret)
     kick dev
+
+With several processes, Redis keeps the sessions and passes the messages on:
+
+    REDIS_URL=redis://127.0.0.1:6379/0 kick start --workers 2
 
 For passwords, see `examples/auth`.
 """
@@ -12,7 +16,8 @@ from typing import Annotated
 
 import anyio
 import msgspec
-from rooms import Guest, Present, Rooms, Told
+from broker import open_broker
+from rooms import Guest, Present, Rooms, Told, open_rooms
 
 from kick import (
     Controller,
@@ -28,10 +33,13 @@ from kick import (
     bootstrap,
 )
 from kick.http import StaticFiles
-from kick.session import session
+from kick.session import csrf, session
 
 PAGE = Path(__file__).with_name("page.html")
+REDIS_URL = os.environ.get("REDIS_URL")
 TOO_SLOW = 4008
+SESSION_CHECK = 5
+"""Seconds after which a connection in one process notices a logout in another one."""
 
 
 class Login(msgspec.Struct):
@@ -66,6 +74,10 @@ class PageController:
         await ctx.session.regenerate()
         ctx.session["name"] = body.name
 
+    @Post("/logout")
+    async def logout(self, ctx: RequestContext) -> None:
+        await ctx.session.destroy()  # ends every connection of the session, in all processes
+
 
 @Controller("/rooms")
 class RoomController:
@@ -75,12 +87,11 @@ class RoomController:
     @WebSocket("/{room}", max_message=4096, on_invalid="reply")
     async def talk(self, socket: Socket[Say, Told | Present], room: str, person: Person) -> None:
         await socket.accept()
-        with self.rooms.entered(room, person.name) as guest:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._deliver, guest, socket)
-                async for message in socket:
-                    self.rooms.tell(room, Told(person.name, message.text))
-                tasks.cancel_scope.cancel()
+        async with self.rooms.entered(room, person.name) as guest, anyio.create_task_group() as tasks:
+            tasks.start_soon(self._deliver, guest, socket)
+            async for message in socket:
+                await self.rooms.tell(room, Told(person.name, message.text))
+            tasks.cancel_scope.cancel()
 
     async def _deliver(self, guest: Guest, socket: Socket[Say, Told | Present]) -> None:
         try:
@@ -96,9 +107,18 @@ app = bootstrap(
         Module(
             "chat",
             controllers=[PageController, RoomController],
-            providers=[person],
+            providers=[person, open_broker, open_rooms],
             mounts={"/static": StaticFiles(PAGE.with_name("static"))},
         )
     ],
-    middleware=[session(secret=os.environ["SESSION_SECRET"], save_uninitialized=False, cookie={"prefix": "auto"})],
+    middleware=[
+        session(
+            secret=os.environ["SESSION_SECRET"],
+            store=f"{REDIS_URL}?prefix=chat:" if REDIS_URL else "memory://",
+            save_uninitialized=False,
+            session_check=SESSION_CHECK,
+            cookie={"prefix": "auto"},
+        ),
+        csrf(),
+    ],
 )

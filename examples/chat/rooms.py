@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import msgspec
+from broker import Broker
 
 from kick import Service
 
 MOST_UNREAD = 100
 """The most messages that wait for a guest with a slow connection. With more, the guest is disconnected."""
+
+ANNOUNCE_EVERY = 5.0
+"""Seconds after which a process says again who its guests are."""
+
+FORGET_AFTER = 3 * ANNOUNCE_EVERY
+"""Seconds after which a process that says nothing counts as ended."""
 
 
 class Told(msgspec.Struct, tag="told"):
@@ -21,6 +31,24 @@ class Told(msgspec.Struct, tag="told"):
 
 class Present(msgspec.Struct, tag="present"):
     names: list[str]
+
+
+class Said(msgspec.Struct, tag="said"):
+    """Between processes: a message to a room."""
+
+    room: str
+    message: Told
+
+
+class Guests(msgspec.Struct, tag="guests"):
+    """Between processes: the guests of one process in a room."""
+
+    process: str
+    room: str
+    names: list[str]
+
+
+_DECODER = msgspec.json.Decoder(Said | Guests)
 
 
 class Guest:
@@ -41,33 +69,90 @@ class Guest:
         self.unread.close()
 
 
-@Service()
 class Rooms:
-    """The rooms of this process. Several processes need a message broker, such as Redis."""
+    """The rooms, and the guests of this process in them.
 
-    def __init__(self) -> None:
+    Everything goes through the broker, also between two guests of this process. So all guests of a room receive the
+    messages in the same order.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._process = secrets.token_hex(8)
         self._guests: dict[str, list[Guest]] = {}
+        self._names: dict[str, dict[str, list[str]]] = {}  # by room and process
+        self._heard: dict[str, float] = {}
 
-    @contextmanager
-    def entered(self, room: str, name: str) -> Iterator[Guest]:
-        """Enter a room for the duration of a `with` block. The other guests receive the new list of names."""
+    @asynccontextmanager
+    async def entered(self, room: str, name: str) -> AsyncIterator[Guest]:
+        """Enter a room for the duration of an `async with` block. All guests receive the new list of names."""
         guest = Guest(name)
-        guests = self._guests.setdefault(room, [])
-        guests.append(guest)
-        self._say_who_is_there(room)
+        self._guests.setdefault(room, []).append(guest)
         try:
+            await self._announce(room)
             yield guest
         finally:
-            guests.remove(guest)
             guest.leave()
-            if guests:
-                self._say_who_is_there(room)
-            else:
-                del self._guests[room]
+            self._guests[room].remove(guest)
+            with anyio.CancelScope(shield=True):  # the others hear of it although this request is cancelled
+                await self._announce(room)
 
-    def tell(self, room: str, message: Told | Present) -> None:
-        for guest in self._guests[room]:
+    async def tell(self, room: str, message: Told) -> None:
+        await self._broker.publish(msgspec.json.encode(Said(room, message)))
+
+    async def run(self) -> None:
+        """Receive what the processes say. Does not end."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._announce_all)
+            async for message in self._broker.messages():
+                self._receive(_DECODER.decode(message))
+
+    def _receive(self, message: Said | Guests) -> None:
+        if isinstance(message, Said):
+            self._deliver(message.room, message.message)
+            return
+        self._heard[message.process] = time.monotonic()
+        known = self._names.setdefault(message.room, {})
+        if known.get(message.process, []) != message.names:
+            known[message.process] = message.names
+            self._deliver(message.room, self._present(message.room))
+
+    def _deliver(self, room: str, message: Told | Present) -> None:
+        for guest in self._guests.get(room, []):
             guest.tell(message)
 
-    def _say_who_is_there(self, room: str) -> None:
-        self.tell(room, Present(sorted(guest.name for guest in self._guests[room])))
+    def _present(self, room: str) -> Present:
+        return Present(sorted(name for names in self._names.get(room, {}).values() for name in names))
+
+    async def _announce(self, room: str) -> None:
+        names = sorted(guest.name for guest in self._guests.get(room, []))
+        if not names:
+            self._guests.pop(room, None)
+        await self._broker.publish(msgspec.json.encode(Guests(self._process, room, names)))
+
+    async def _announce_all(self) -> None:
+        while True:
+            await anyio.sleep(ANNOUNCE_EVERY)
+            with suppress(OSError):  # Redis is down: the next time
+                for room in list(self._guests):
+                    await self._announce(room)
+            for process in [each for each, heard in self._heard.items() if time.monotonic() - heard > FORGET_AFTER]:
+                self._forget(process)
+
+    def _forget(self, process: str) -> None:
+        del self._heard[process]
+        for room, known in list(self._names.items()):
+            if known.pop(process, None):
+                self._deliver(room, self._present(room))
+            if not known:
+                del self._names[room]
+
+
+@Service(scope="singleton")
+async def open_rooms(broker: Broker) -> AsyncIterator[Rooms]:
+    """Provide the rooms, and run them as long as the application."""
+    rooms = Rooms(broker)
+    running = asyncio.create_task(rooms.run())
+    yield rooms
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
-from kick.clock import CLOCK
+from kick.clock import CLOCK, now
+from kick.di import Provider
 from kick.http import RequestContext
 from kick.session.data.reserved import LOGIN
 from kick.session.data.values import encode
 from kick.session.session import Session
+
+USER_TYPE: Final = "type of users"
+"""The type that `authentication(load_user)` provides, among what the middleware of an application shares."""
 
 _SKEW: Final = 60.0
 """The tolerated difference between the clocks of two servers, in seconds."""
@@ -52,7 +56,29 @@ def identity(ctx: RequestContext[Any]) -> Identity | None:
     ...     who = identity(ctx)
     ...     return "Hello, visitor" if who is None else f"Hello, user {who.user_id}"
     """
+    container = ctx.settings.container
+    if container is not None and container.overridden:
+        found = _stand_in(container.overridden, ctx.settings.shared.get(USER_TYPE))
+        if found is not None:
+            return found
     return identity_of(ctx.session)
+
+
+def _stand_in(overridden: Mapping[Any, Any], user_type: Any) -> Identity | None:
+    """Return the identity that a test has put in place with `override(Identity, ...)` or `override(User, ...)`.
+
+    That of a user has `user.id`, and the roles in `user.roles` or `user.role`.
+    """
+    found = overridden.get(Identity)
+    if isinstance(found, Identity):
+        return found
+    user = overridden.get(user_type)
+    if user is None or isinstance(user, Provider):
+        return None
+    roles = getattr(user, "roles", None) or getattr(user, "role", None) or ()
+    names = [roles] if isinstance(roles, str) else roles
+    known = frozenset(str(each if isinstance(each, str) else getattr(each, "name", each)) for each in names)
+    return Identity(user_id=getattr(user, "id", None), roles=known, logged_in_at=now())
 
 
 def identity_of(session: Session[Any]) -> Identity | None:

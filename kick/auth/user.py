@@ -8,14 +8,15 @@ from inspect import Parameter
 from typing import Any, get_args
 
 from kick.auth.errors import LoginRequired, bad_loader
-from kick.auth.identities import Identity, identity
-from kick.di import Provider
+from kick.auth.identities import USER_TYPE, Identity, identity
+from kick.di import Container, Provider
 from kick.di.errors import unresolved_hint
+from kick.di.graph import is_hashable
 from kick.di.hints import Unresolved
 from kick.di.naming import place_of
-from kick.di.signature import Need, made_by, needs_of
+from kick.di.signature import Need, Unhinted, made_by, needs_of
 from kick.errors import KickError
-from kick.http import Middleware, Raises, RequestContext, Route
+from kick.http import Middleware, Raises, RequestContext, Route, Settings
 from kick.middleware.session import SessionLayer
 from kick.session.errors import session_needed
 
@@ -25,11 +26,36 @@ class AuthenticationLayer(Middleware):
 
     uses_session = False
 
-    def __init__(self, providers: Sequence[Provider]) -> None:
+    def __init__(self, providers: Sequence[Provider], user_type: Any = None) -> None:
         self.providers = tuple(providers)
+        self._user_type = user_type
+        self._asked: dict[Any, bool] = {}
+
+    def configure(self, settings: Settings) -> None:
+        """Tell the guards the type of users, so that a test can override it."""
+        settings.shared[USER_TYPE] = self._user_type
 
     def for_route(self, route: Route | None) -> None:
         """Return nothing to run: the user is loaded when a handler asks for it."""
+
+    async def admit(self, ctx: RequestContext[Any]) -> None:
+        """Reject anonymous users of a handler that needs a user, before another middleware reads the body."""
+        route, container = ctx.route, ctx.settings.container
+        if route is None or route.is_mount or container is None or container.overridden:
+            return
+        asks = self._asked.get(route.handler)
+        if asks is None:
+            asks = self._asked[route.handler] = self._asks(route, container)
+        if asks and identity(ctx) is None:
+            raise LoginRequired
+
+    def _asks(self, route: Route, container: Container) -> bool:
+        """Return true if a handler or its controller needs a user, at any depth."""
+        required = [Identity] if self._user_type is None else [Identity, self._user_type]
+        hints = [route.controller, *(need.hint for need in needs_of(route.handler))]
+        keys = [each for each in hints if not isinstance(each, Unhinted | Unresolved) and is_hashable(each)]
+        provided = [key for key in keys if container.provides(key)]
+        return any(key == each or container.needs(key, each) for key in provided for each in required)
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
         """Return the errors about its position among the middleware."""
@@ -61,7 +87,9 @@ def authentication(load_user: Callable[..., Any] | None = None) -> Authenticatio
     Provider(User | None, load)
     """
     loaded = [] if load_user is None else _providers_of(load_user)
-    return AuthenticationLayer([*loaded, Provider(Identity | None, identity_of_request), Provider(Identity, known)])
+    user_type = loaded[-1].key if loaded else None
+    own = [Provider(Identity | None, identity_of_request), Provider(Identity, known)]
+    return AuthenticationLayer([*loaded, *own], user_type)
 
 
 def identity_of_request(ctx: RequestContext) -> Identity | None:

@@ -89,7 +89,7 @@ def env_file_tracked() -> KickError:
 
 
 def not_production(environment: str) -> KickError:
-    """Return the finding for a `KICK_ENV` with which `kick start` would not serve by the rules of production."""
+    """Return the finding for a `KICK_ENV` that disables the production rules of `kick start`."""
     return KickError(
         "environment-named",
         cause=f"{ENVIRONMENT} is {environment}: `kick start` would use this environment instead of production.",
@@ -101,10 +101,10 @@ def unprefixed_cookie(name: str) -> KickError:
     """Return the finding for a session cookie that could have the prefix `__Host-`, and has none."""
     return KickError(
         "session-cookie-prefix",
-        cause=f"The session cookie {name} has no prefix: whoever has a sub-domain of yours can plant a cookie of this "
-        "name, and users then write into a session that is not theirs.",
-        fix=f'Let browsers refuse it: `session(cookie={{"prefix": "auto", "replaces": ["{name}"]}})`. The sessions of '
-        "before go on; take `replaces` away when they have ended.",
+        cause=f"The session cookie {name} has no prefix: anybody with a sub-domain of yours can set a cookie of this "
+        "name, and users then use a session that is not theirs.",
+        fix=f'Let browsers refuse it: `session(cookie={{"prefix": "auto", "replaces": ["{name}"]}})`. Existing '
+        "sessions remain valid; remove `replaces` when they have ended.",
     )
 
 

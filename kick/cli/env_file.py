@@ -1,4 +1,4 @@
-"""The `.env` file of a project, and the environment of a command in its folder."""
+"""The `.env` file of a project, and the environment of commands in its folder."""
 
 from __future__ import annotations
 

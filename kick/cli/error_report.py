@@ -16,7 +16,7 @@ from kick.cli.terminal import dim, labelled, say
 from kick.errors import KickError, SetupErrors
 
 _PLACE: Final = re.compile(r"\.py:\d")
-"""Found in a cause that names the place itself. The traceback would only name the call of bootstrap()."""
+"""Matches a cause that names its own place. The traceback would only name the call of bootstrap()."""
 
 
 class Place(NamedTuple):

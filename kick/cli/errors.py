@@ -65,7 +65,7 @@ def missing_variable(variable: str) -> KickError:
     own = f"`kick secret --env` generates one and writes it there. Or write `{variable}=...` into it yourself."
     return KickError(
         "environment-missing",
-        cause=f"The application asks for the environment variable {variable}, which is not set, in .env neither.",
+        cause=f"The application asks for the environment variable {variable}, which is not set, not even in .env.",
         fix=own if variable == "SESSION_SECRET" else f"Write `{variable}=...` into .env, or set it otherwise.",
     )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SECRET: Final = "SESSION_SECRET"  # noqa: S105  # a name, and no secret
 
 FEWEST_CHARACTERS: Final = 10
-"""Different ones in a secret; 32 random bytes have more in whatever alphabet, with all but certainty."""
+"""The least number of different characters in a secret. 32 random bytes almost certainly have more, in any encoding."""
 
 _KNOWN: Final = ("secret", "password", "changeme", "change-me", "change me", "example", "abcdef", "123456", "qwerty")
 _DEVELOPMENT: Final = ("PYTHONDEVMODE", "PYTHONASYNCIODEBUG", "PYTHONDEBUG")
@@ -33,11 +33,11 @@ def guessable_secret(reason: str) -> KickError:
 
 
 def joined_secrets(number: int) -> KickError:
-    """Return the error of several secrets, separated by commas, that the application uses as one."""
+    """Return the error for several secrets, separated by commas, that the application uses as one."""
     return KickError(
         "secret-list",
-        cause=f"{SECRET} holds {number} secrets with commas between them, and the application takes them for one: "
-        "the sessions of before the rotation have ended.",
+        cause=f"{SECRET} contains {number} secrets, separated by commas, and the application uses them as one: "
+        "all sessions from before the rotation have ended.",
         fix=f'Split them where they are read: `session(secret=os.environ["{SECRET}"].split(","))`.',
     )
 
@@ -90,7 +90,7 @@ def session_layers(app: Any) -> Iterator[SessionLayer]:
     """Return each `session()` of an application once; none for an application of another framework."""
     from kick.app import App
 
-    if isinstance(app, App) and "kick.middleware.session" in sys.modules:  # or nobody has made any
+    if isinstance(app, App) and "kick.middleware.session" in sys.modules:  # otherwise no `session()` was created
         from kick.session import SessionLayer
 
         found = {id(each): each for each in _layers(app)}
@@ -106,7 +106,7 @@ def guessable(secret: str) -> str | None:
     """Return the reason why a long secret can be guessed, or `None` if it looks random.
 
     >>> guessable("x" * 40), guessable("please-change-me-before-production")
-    ('it has 1 different characters', "it has 'change-me' in it")
+    ('it has 1 different characters', "it contains 'change-me'")
     >>> guessable("9fQ2-vT7bXw0cKzLr4YhNs8aUeJd1mGi")
     """
     different = len(set(secret))
@@ -115,7 +115,7 @@ def guessable(secret: str) -> str | None:
     lowered = secret.lower()
     known = next((word for word in _KNOWN if word in lowered), None)
     if known is not None:
-        return f"it has {known!r} in it"
+        return f"it contains {known!r}"
     half = len(secret) // 2
     if secret[:half] * 2 == secret[: half * 2]:
         return "its second half is its first"

@@ -31,7 +31,7 @@ COMMANDS: Final = {
     "secret": "Generate a secret for signing cookies.",
     "completion": "Print the completion script for your shell.",
 }
-"""In the order of the help page, which imports none of them. Each is `command` in `commands.<name>`."""
+"""The commands in the order of the help page, which imports none of them. Each is `command` in `commands.<name>`."""
 
 SHORT: Final = {"g": "generate"}
 """Other names of commands, which the help page does not list."""

@@ -10,7 +10,7 @@ from typing import Final
 from kick.cli.errors import bad_name
 
 LONGEST: Final = 32
-"""Characters. Longer names would make lines of the project too long."""
+"""The longest name, in characters. Longer names would make lines of the project too long."""
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
 _PACKAGES: Final = """
@@ -41,9 +41,9 @@ def package_name(name: str) -> str:
 
 
 def name_problem(name: str, module: str, *, longest: int, top_level: bool = True) -> str | None:
-    """Return the reason why a name cannot be used, or `None`. `module` is what a module of that name is called.
+    """Return the reason why a name cannot be used, or `None`. `module` is the module name that it becomes.
 
-    `top_level` says that the module stands beside those that are installed, and must not hide one.
+    With `top_level`, it is a top-level module, which must not hide an installed one.
 
     >>> name_problem("click", "click", longest=9), name_problem("notes", "notes", longest=9)
     ("it would hide the package 'click', which the project needs", None)

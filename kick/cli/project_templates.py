@@ -12,9 +12,9 @@ from kick.cli.scaffold import render
 
 
 class Template(NamedTuple):
-    """A kind of project: its folders of templates, one over another, and the extras of kick that it needs.
+    """A kind of project: its template folders (later ones override earlier ones), and the extras that it needs.
 
-    A layer `{{ database }}` is that of the database.
+    A folder `{{ database }}` is that of the database.
     """
 
     about: str
@@ -27,9 +27,10 @@ class Template(NamedTuple):
 
 
 class Sessions(NamedTuple):
-    """A place to keep sessions: its URL here and in a container, and the extras of kick that it takes.
+    """A place to keep sessions: its URL on this machine and in a container, and the extras that it needs.
 
-    Applications share a Redis by a prefix of their own: without one, a logout everywhere in one is one in the others.
+    Each application has its own prefix in Redis. Without it, a user who logs out everywhere in one application would be
+    logged out of the others too.
     """
 
     about: str
@@ -104,7 +105,7 @@ DATABASES: Final = {
 
 
 KICK_FILE: Final = "kick.txt"
-"""The file of a project that says where kick comes from, where that is no index."""
+"""The file of a project that names the source of kick, if that is not a package index."""
 
 
 def takes_database(template: str) -> bool:
@@ -121,12 +122,12 @@ def contents_of(
 ) -> dict[str, str | bytes]:
     """Return the files of a project by path, with a new secret. A template that stores no data ignores `database`.
 
-    `kick` is where the project gets kick from; by default, from where the kick that runs came.
+    `kick` is the source from which the project installs kick; by default, that of the running kick.
 
     >>> sorted(contents_of("my-app", "minimal", "memory", kick=Provenance(">=0.1.0,<0.2")))[-4:]
     ['compose.yaml', 'pyproject.toml', 'tests/conftest.py', 'tests/test_app.py']
 
-    Raises `KickError`: `project-name` for a name that is no package's, and `kick-not-installed`.
+    Raises `KickError`: `project-name` for a name that cannot be a package name, and `kick-not-installed`.
     """
     package, source = package_name(name), kick or provenance()
     chosen, sessions = TEMPLATES[template], SESSIONS[store]

@@ -17,9 +17,9 @@ from kick.errors import KickError
 _MARKER: Final = re.compile(r"\{\{ (\w+) \}\}")
 _PART: Final = re.compile(r"^\{\{ if (\w+) \}\}\n(.*?)^\{\{ end \}\}\n", re.MULTILINE | re.DOTALL)
 _DOT: Final = "dot-"
-"""Begins the names of templates whose files begin with a dot, because git and the build would use such files."""
+"""Replaces the leading dot in the names of templates, because git and the build would use files with a dot."""
 _TEMPLATE: Final = ".template"
-"""Ends the names of templates that are not valid before they are filled in, so that tools ignore them."""
+"""Suffix of templates that are invalid before they are filled in, so that tools ignore them."""
 _PACKAGE: Final = "__package__"
 """The folder of a template that is named after the package."""
 _OTHERS: Final = (".html", ".css", ".js", ".svg")

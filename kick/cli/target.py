@@ -124,7 +124,7 @@ def load_app(target: Target, folder: Path) -> App:
 
 
 def open_app(named: str | None) -> tuple[Target, App]:
-    """Find and import the kick application of a command that looks into it, in the environment `development`."""
+    """Find and import the kick application that a command inspects, in the environment `development`."""
     folder = Path.cwd()
     show_warnings()
     enter(folder, "development")
@@ -148,7 +148,7 @@ def _target_in(path: Path) -> str | None:
     settings = tool.get("kick", {}) if isinstance(tool, dict) else {}
     target = settings.get("app") if isinstance(settings, dict) else settings
     if target is not None and not isinstance(target, str):
-        raise bad_project_file(path, f"[tool.kick] app is {target!r}, which is no text")
+        raise bad_project_file(path, f"[tool.kick] app is {target!r}, which is not a string")
     return target
 
 

@@ -50,7 +50,7 @@ red: Final = partial(click.style, fg="red", bold=True)
 
 
 def is_interactive() -> bool:
-    """Return true if somebody can be asked something."""
+    """Return true if the user can be asked a question."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -69,7 +69,7 @@ def method(name: str) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], *, heading: Sequence[str] = ()) -> str:
-    """Return rows with aligned columns. Styles do not count for the width of a text.
+    """Return rows with aligned columns. Styles do not change the width of a text.
 
     >>> print(click.unstyle(table([["GET", "/"], ["DELETE", "/notes"]], heading=["method", "path"])))
       method  path

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, get_origin, overload
 
 from kick.di.check import Check
-from kick.di.errors import outside_scope, override_by_class, undeclared_seed
+from kick.di.errors import outside_scope, override_by_class, undeclared_seed, unused_override
 from kick.di.graph import FindPart, Found, Graph
 from kick.di.lifetime import Lifetime, shortest
 from kick.di.naming import type_name
@@ -18,7 +18,7 @@ from kick.di.provider import Provider, hashed
 from kick.di.recipe import Recipe
 from kick.di.scope import Scope, Scopes
 from kick.di.singletons import Singletons, State
-from kick.errors import KickError, raise_all
+from kick.errors import KickError, raise_all, similar
 
 T = TypeVar("T")
 
@@ -76,6 +76,8 @@ class Container:
         self._resolved: dict[Any, None] = {}
         self._singletons = Singletons(self, self._graph)
         self._version = 0
+        self.overridden: dict[Any, Any] = {}
+        """The replacements of the overrides that are in force, by key; it is empty outside of tests."""
         self._forget()
 
     @property
@@ -84,7 +86,7 @@ class Container:
 
         After a change, call `await container.start()`, and then `resolver` and `instance` again.
 
-        >>> container = Container()
+        >>> container = Container([Provider(int, value=0)])
         >>> with container.override(int, 1):
         ...     container.version
         1
@@ -357,9 +359,10 @@ class Container:
         Singletons that depend on it, at any depth, are built again inside the block. After the block the earlier
         instances are used again. Singletons whose construction must be awaited are built by `start` or `get`. `aclose`
         awaits the clean-ups of instances from the block. Open scopes keep their instances. Overrides must end in
-        reverse order.
+        reverse order. An override of `X` holds for `X | None`, also if that has a provider of its own.
 
-        Raises `KickError`: `di-override-by-class` for a class, and after the start also the errors that `check` finds.
+        Raises `KickError`: `di-override-by-class` for a class, `di-override-unused` for a type that nobody provides or
+        asks for, and after the start also the errors that `check` finds.
 
         >>> container = Container([Provider(int, value=1)])
         >>> with container.override(int, 2):
@@ -368,19 +371,36 @@ class Container:
         >>> container.instance(int)
         1
         """
-        recipe = Recipe(_replacing(key, replacement))
-        # Before the swap, because the dependents are those of the present graph.
-        set_aside = self._singletons.set_dependents_aside(key)
-        before = self._swap(key, recipe)
-        try:
+        hashed(key)
+        if not self._graph.knows(key, [each for keys in self._required.values() for each in keys]):
+            raise unused_override(key, self._near(key))
+        with ExitStack() as stack:
+            for each in self._graph.variants(key):
+                stack.enter_context(self._replaced(each, replacement))
             if self._singletons.state is State.STARTED:
                 raise_all(self.check())
             yield replacement
+
+    @contextmanager
+    def _replaced(self, key: Any, replacement: Any) -> Generator[None]:
+        recipe = Recipe(_replacing(key, replacement))
+        # Before the swap, because the dependents are those of the present graph.
+        set_aside = self._singletons.set_dependents_aside(key)
+        before, overridden = self._swap(key, recipe), self.overridden
+        self.overridden = {**overridden, key: replacement}
+        try:
+            yield
         finally:
+            self.overridden = overridden
             # While the override is still in place, because instances of the block depend on it.
             self._singletons.drop_dependents(key)
             self._swap(key, before)
             self._singletons.put_back(set_aside)
+
+    def _near(self, key: Any) -> list[Any]:
+        """Return the provided types whose names are similar to that of a type."""
+        by_name = {type_name(each): each for each in self._graph.provided()}
+        return [by_name[name] for name in similar(type_name(key), by_name)]
 
     def _planned(self, key: Any) -> Plan:
         self._resolved[key] = None

@@ -236,6 +236,17 @@ def override_by_class(key: Any, replacement: Any) -> KickError:
     )
 
 
+def unused_override(key: Any, near: Sequence[Any]) -> KickError:
+    """Return the error for an override that would have no effect."""
+    name = type_name(key)
+    provided = f" Provided under a similar name: {', '.join(map(type_name, near))}." if near else ""
+    return KickError(
+        "di-override-unused",
+        f"The override of {name} has no effect: nobody provides {name}, and nobody asks for it.{provided}",
+        "Override the type that is asked for: that of the parameter, or the first argument of its `Provider(...)`.",
+    )
+
+
 def not_started(key: Any) -> KickError:
     """Return the error for an instance that is requested before the start or after the end."""
     return KickError(

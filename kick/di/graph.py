@@ -143,6 +143,19 @@ class Graph:
             return Found((hint, *inner.keys), inner.recipes, optional=True, in_list=inner.in_list)
         return Found((hint,))
 
+    def knows(self, key: Any, wanted: Iterable[Any]) -> bool:
+        """Return true if a key has a provider, or if a provider or one of the `wanted` hints asks for it."""
+        if self.recipes(key):
+            return True
+        found = [*self.roots(), *(self.find(hint) for hint in wanted if is_hashable(hint))]
+        recipes = dict.fromkeys(recipe for each in found for recipe in each.recipes)
+        return any(key in each.keys for each in found) or bool(self.dependents(recipes, key))
+
+    def variants(self, key: Any) -> list[Any]:
+        """Return the keys that an override replaces: `X`, and `X | None` if that has a provider of its own."""
+        optional = Union[key, None]  # noqa: UP007  # `|` does not take every key
+        return [key, optional] if optional != key and optional in self._registered else [key]
+
     def edges(self, recipe: Recipe) -> tuple[tuple[Need, Found], ...]:
         """Return the look-up of each parameter of a recipe."""
         if recipe not in self._edges:

@@ -11,6 +11,7 @@ import msgspec
 from kick.concurrency import Threads
 from kick.di import Container
 from kick.environment import in_production
+from kick.http.recorder import KEY as RECORDER
 from kick.http.request.body import DEFAULT_LIMIT
 from kick.http.routing.trailing_slash import TrailingSlash
 from kick.http.routing.urls import URLs
@@ -78,6 +79,9 @@ class Settings(msgspec.Struct):
         >>> Settings(on_error=lambda ctx, error: print(repr(error))).report(None, ValueError())
         ValueError()
         """
+        recorder = None if ctx is None else ctx.scope.get(RECORDER)
+        if recorder is not None:
+            recorder.failed(error)
         if self.on_error is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""ASGI middleware around the whole application: trusted proxies, observers, allowed hosts.
+"""ASGI middleware around the whole application: trusted proxies, observers, one length, allowed hosts.
 
 They are in this order from the outside, so observers know the true client and see requests for wrong hosts too. If none
 is switched on, nothing is added.
@@ -64,6 +64,10 @@ class ASGIStack:
             finished = _each(self.observers)
             wraps.append(lambda app: Observed(app, finished))
             wraps += [each.around for each in self.observers if hasattr(each, "around")]
+        if proxies is not None:  # only a proxy can go by the other length
+            from kick.middleware.one_length import OneLength
+
+            wraps.append(OneLength)
         if hosts is not None:
             from kick.middleware.hosts import AllowedHosts, HostPatterns
 

@@ -23,7 +23,7 @@ REFUSAL: Final = "This server does not serve the host of this request."
 
 
 class Host(NamedTuple):
-    """The host of a request: in lower case, without a dot at its end, and an IPv6 address without brackets."""
+    """The host of a request in lower case, without a final dot; an IPv6 address has no brackets."""
 
     name: str
     port: int | None = None
@@ -54,7 +54,7 @@ def parse_host(text: str) -> Host | None:
 
 
 def bad_allowed_host(given: object) -> KickError:
-    """Return the error of a text in `allowed_hosts=` that is not a host."""
+    """Return the error for an entry of `allowed_hosts=` that is not a host."""
     return KickError(
         "allowed-host",
         cause=f"allowed_hosts has {given!r}, which is not a host name or IP address.",
@@ -90,12 +90,12 @@ class HostPatterns:
 
 
 def host_problems(given: Any) -> list[KickError]:
-    """Return the mistakes in `allowed_hosts=`, which is a list."""
+    """Return the errors in the list `allowed_hosts=`."""
     return [bad_allowed_host(each) for each in given if not _is_pattern(each)]
 
 
 def _as_parsed(name: str) -> str:
-    """Return the name as `parse_host` gives it."""
+    """Return the name in the form of `parse_host`."""
     return str(IPv6Address(name.strip("[]"))) if ":" in name else name
 
 

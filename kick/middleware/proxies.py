@@ -1,7 +1,7 @@
-"""Trusted proxies: who the client is, and what it asked for, as the proxies in front of the application say.
+"""Trusted proxies: the client, scheme and host of a request, as the proxies in front of the application report them.
 
-Anybody can send the headers `Forwarded` and `X-Forwarded-For`; each proxy adds what it knows at the right end. So they
-are read from the right, and only for as long as the one who wrote an entry is trusted.
+Every client can send the headers `Forwarded` and `X-Forwarded-For`, and each proxy appends an entry at the right end.
+They are therefore read from the right, and only as long as the sender of an entry is trusted.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from kick.middleware.hosts import parse_host
 
 Headers: TypeAlias = Literal["x-forwarded", "forwarded"]
 Address: TypeAlias = bytes
-"""The 4 or 16 bytes of it: a tenth of the time that an object of `ipaddress` takes."""
+"""The 4 or 16 bytes of an address: ten times faster than an object of `ipaddress`."""
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 UNIX: Final = "unix"
-"""Among the networks: a proxy on a Unix socket, which has no address."""
+"""The entry for a proxy on a Unix socket, which has no address."""
 
 PEER: Final = "kick.peer"
-"""In the scope of a request that came through a trusted proxy: the address and the port of the proxy."""
+"""The key in the scope for the address and port of the trusted proxy that sent the request."""
 
 OPTIONAL: Final = ("host", "prefix")
-"""Values that are read only if the application says that its proxies set them."""
+"""Values that are read only if the application states that its proxies set them."""
 
 _FORWARDED: Final = frozenset({b"x-forwarded-for", b"forwarded"})
 _SCHEMES: Final = {"http": ("http", "ws"), "https": ("https", "wss"), "ws": ("http", "ws"), "wss": ("https", "wss")}
@@ -40,7 +40,7 @@ _WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 """The prefix of IPv4 addresses written as IPv6 (RFC 4291, section 2.5.5.2)."""
 _LONGEST: Final = 64
-"""More characters than any address with a port has."""
+"""A limit above the length of any address with a port, in characters."""
 
 _is_prefix: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*/?", re.ASCII).fullmatch
 _LONGEST_PREFIX: Final = 512
@@ -52,25 +52,25 @@ _PAIR: Final = re.compile(
 
 
 def bad_trusted_proxies(given: object) -> KickError:
-    """`trusted_proxies=` that is neither a number of proxies nor a list of their networks."""
+    """Return the error for a `trusted_proxies=` that is neither a number of proxies nor a list of their networks."""
     return KickError(
         "trusted-proxies",
         cause=f"trusted_proxies={given!r} is neither a number of proxies nor a list of networks.",
-        fix='Say how many there are, such as `trusted_proxies=1`, or where: `trusted_proxies=["10.0.0.0/8", "unix"]`.',
+        fix='Pass their number, `trusted_proxies=1`, or their networks: `trusted_proxies=["10.0.0.0/8", "unix"]`.',
     )
 
 
 def bad_forwarded_headers(given: object) -> KickError:
-    """`TrustedProxies(headers=...)` that names no headers that kick reads."""
+    """Return the error for a `TrustedProxies(headers=...)` that kick does not know."""
     return KickError(
         "trusted-proxies-headers",
-        cause=f"TrustedProxies(headers={given!r}): one kind is read, the one that your proxies write.",
-        fix='Take `TrustedProxies(1, headers="x-forwarded")` or `headers="forwarded"`.',
+        cause=f"TrustedProxies(headers={given!r}) names no kind of headers that kick reads.",
+        fix='Name what your proxies write: `TrustedProxies(1, headers="x-forwarded")` or `headers="forwarded"`.',
     )
 
 
 class Network(NamedTuple):
-    """A network: how many bytes its addresses have, and which of their bits are what."""
+    """A network: the number of bytes of its addresses, its mask, and the value of the masked bits."""
 
     size: int
     mask: int
@@ -78,7 +78,7 @@ class Network(NamedTuple):
 
 
 class Hop(NamedTuple):
-    """One proxy's account of the sender of a request; what it does not state, or not readably, is `None`."""
+    """The entry of one proxy about the sender of a request. Missing and invalid values are `None`."""
 
     address: Address | None
     port: int = 0
@@ -92,13 +92,13 @@ class TrustedProxies:
 
     Arguments:
         trusted: how many proxies every request passes, or their networks and addresses: `["10.0.0.0/8", "::1"]`;
-            `"unix"` stands for one on a Unix socket.
+            `"unix"` is a proxy on a Unix socket.
         headers: `"x-forwarded"` for `X-Forwarded-For` and `-Proto`; `"forwarded"` for `Forwarded` (RFC 7239). Only one
             of them is read, because most proxies write one and forward the other as the client sent it.
-        host: read `X-Forwarded-Host` too. Only for proxies that always set it: most do not, and forward the one of the
-            client, who would then choose the host in links and redirects. (In `Forwarded`, the host is a part of what
-            the proxy itself writes, so it is always read.)
-        prefix: read `X-Forwarded-Prefix` too, on the same condition.
+        host: read `X-Forwarded-Host` too. Only for proxies that always set it. Most do not: they forward the header
+            of the client, who could then choose the host in links and redirects. (In `Forwarded`, the host is part of
+            the entry that the proxy itself writes, so it is always read.)
+        prefix: read `X-Forwarded-Prefix` too, under the same condition.
 
     >>> TrustedProxies(["10.0.0.0/8"], headers="forwarded")
     TrustedProxies(['10.0.0.0/8'], headers='forwarded')
@@ -131,7 +131,7 @@ class TrustedProxies:
         else:
             problems.append(bad_trusted_proxies(trusted))
         raise_all(problems)
-        self._trusts_peer = lru_cache(1024)(self._trusts_text)  # peers are the proxies: a few
+        self._trusts_peer = lru_cache(1024)(self._trusts_text)  # the peers are the proxies, so there are few
 
     def __repr__(self) -> str:
         more = "".join(f", {name}=True" for name in OPTIONAL if getattr(self, name))
@@ -142,7 +142,7 @@ class TrustedProxies:
 
     @classmethod
     def of(cls, given: Any) -> TrustedProxies | None:
-        """Parse `bootstrap(trusted_proxies=...)`; `None` where nobody is trusted.
+        """Parse `bootstrap(trusted_proxies=...)`; `None` if no proxy is trusted.
 
         >>> TrustedProxies.of(1), TrustedProxies.of(()), TrustedProxies.of(None)
         (TrustedProxies(1, headers='x-forwarded'), None, None)
@@ -152,9 +152,9 @@ class TrustedProxies:
 
     @classmethod
     def of_text(cls, text: str) -> TrustedProxies | None:
-        """Return the same, of an environment variable: a number, or networks with commas between them.
+        """Parse an environment variable: a number, or networks separated by commas.
 
-        The words `host` and `prefix` among them stand for the arguments of these names.
+        The words `host` and `prefix` in the list set the arguments of these names.
 
         >>> TrustedProxies.of_text("10.0.0.0/8, unix"), TrustedProxies.of_text("2"), TrustedProxies.of_text("")
         (TrustedProxies(['10.0.0.0/8', 'unix'], headers='x-forwarded'), TrustedProxies(2, headers='x-forwarded'), None)
@@ -172,8 +172,8 @@ class TrustedProxies:
     def client_of(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> Hop | None:
         """Return the client of a request that `peer` sent, and its target; `None` if `peer` is the client.
 
-        An entry that cannot be read (`unknown`, `_hidden`, garbage) ends the way: the client is whoever it is about,
-        of whom no more is known than the address of the last proxy.
+        An invalid entry (`unknown`, `_hidden`, garbage) ends the search. The address of the client is then unknown, and
+        that of the last valid entry, a proxy, is used instead.
         """
         if not (self.count or (self.by_socket if peer is None else self._trusts_peer(peer))):
             return None
@@ -192,7 +192,7 @@ class TrustedProxies:
         return found._replace(address=known.address, port=known.port)
 
     def _x_forwarded(self, headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Hop]:
-        """Return the entries of `X-Forwarded-For`, the last one first; the rest is what the nearest proxy says."""
+        """Return the entries of `X-Forwarded-For`, the last one first. Other headers are from the nearest proxy."""
         lines: list[bytes] = []
         proto = told = own = prefixed = b""
         for name, value in headers:
@@ -242,7 +242,7 @@ class TrustedProxies:
 
 
 class ProxiedApp:
-    """ASGI middleware that puts the client, scheme and host into the scope that the trusted proxies tell of."""
+    """ASGI middleware that writes the client, scheme and host from the trusted proxies into the scope."""
 
     def __init__(self, app: ASGIApp, proxies: TrustedProxies) -> None:
         self._app = app
@@ -256,7 +256,7 @@ class ProxiedApp:
 
 
 def seen_through(proxies: TrustedProxies, scope: Scope) -> Scope:
-    """Return the scope as it would be without the proxies.
+    """Return the scope that the application would receive without the proxies.
 
     >>> scope = {"type": "http", "scheme": "http", "client": ("10.0.0.1", 4711), "headers": [
     ...     (b"host", b"inner:8000"), (b"x-forwarded-for", b"203.0.113.9"), (b"x-forwarded-proto", b"https")]}
@@ -282,9 +282,9 @@ def seen_through(proxies: TrustedProxies, scope: Scope) -> Scope:
 
 
 def _put_below(scope: Scope, prefix: str) -> None:
-    """Give a path back the prefix that the proxy has taken away: `path` begins with `root_path` (ASGI, HTTP scope)."""
+    """Add the prefix that the proxy removed: in ASGI, `path` begins with `root_path`."""
     path, raw_path = scope["path"], scope.get("raw_path")
-    root = root_in(path, scope.get("root_path", ""))  # what the server has put there, such as `kick start --root-path`
+    root = root_in(path, scope.get("root_path", ""))  # set by the server, for example `kick start --root-path`
     scope["root_path"] = unquote(prefix)
     scope["path"] = unquote(prefix) + path[len(root) :]
     if raw_path is not None:
@@ -293,7 +293,7 @@ def _put_below(scope: Scope, prefix: str) -> None:
 
 
 def has_ignored_headers(scope: Scope) -> bool:
-    """Return true if a request says whom it was forwarded for, and the one who says it is not trusted.
+    """Return true if a request has forwarding headers from a sender that is not trusted.
 
     >>> scope = {"type": "http", "client": ("10.0.0.1", 4711), "headers": [(b"x-forwarded-for", b"203.0.113.9")]}
     >>> has_ignored_headers(scope), has_ignored_headers(seen_through(TrustedProxies(1), {**scope, "scheme": "http"}))
@@ -303,7 +303,7 @@ def has_ignored_headers(scope: Scope) -> bool:
 
 
 def parse_address(text: str) -> tuple[Address, int] | None:
-    """Return an address and its port, 0 where there is none, as the headers have them; `None` for anything else.
+    """Parse an address with an optional port in a header; the port is 0 if missing. Return `None` for anything else.
 
     >>> [parse_address(each) for each in ("192.0.2.7:4711", "[::ffff:192.0.2.7]")]
     [(b'\\xc0\\x00\\x02\\x07', 4711), (b'\\xc0\\x00\\x02\\x07', 0)]
@@ -330,12 +330,12 @@ def parse_address(text: str) -> tuple[Address, int] | None:
 
 
 def text_of(address: Address) -> str:
-    """Return an address as it is written (RFC 5952)."""
+    """Return the text of an address (RFC 5952)."""
     return inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)
 
 
 def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Hop]:
-    """Return the elements of `Forwarded`, the last one first; a line that is malformed ends them."""
+    """Return the elements of `Forwarded`, the last one first; stop at a malformed line."""
     lines = [value.decode("latin-1") for name, value in headers if name == b"forwarded"]
     for line in reversed(lines):
         elements = forwarded_elements(line)
@@ -380,7 +380,7 @@ def _hop(entry: str, scheme: str | None, host: str | None, prefix: str | None = 
 
 
 def _last(line: bytes) -> str:
-    """Return the last one of a list: what the nearest proxy has written."""
+    """Return the last element of a list, which the nearest proxy wrote."""
     return line.rpartition(b",")[2].strip(b" \t").decode("latin-1")
 
 
@@ -390,9 +390,9 @@ def _scheme(text: str | None) -> str | None:
 
 
 def parse_prefix(text: str) -> str | None:
-    """Return the path below which a proxy has the application, percent-encoded; `None` without a usable one.
+    """Parse the path prefix of the application at a proxy, percent-encoded; `None` if it is missing or not usable.
 
-    What a browser would read as another host or path is not usable.
+    A prefix that a browser would read as another host or path is not usable.
 
     >>> parse_prefix("/shop/"), parse_prefix("/a%20b/c"), parse_prefix("/"), parse_prefix("")
     ('/shop', '/a%20b/c', None, None)

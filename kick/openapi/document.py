@@ -62,9 +62,13 @@ def make_document(
 
 def is_described(route: Route) -> bool:
     """Return true if a route is in the document."""
+    return not (is_hidden(route) or route.is_mount or route.is_websocket)
+
+
+def is_hidden(route: Route) -> bool:
+    """Return true if a route or its controller is hidden by `openapi=False`."""
     info = controller_info(route.controller) if route.controller is not None else None
-    hidden = route.info.openapi is False or (info is not None and info.openapi is False)
-    return not (hidden or route.is_mount or route.is_websocket)
+    return route.info.openapi is False or (info is not None and info.openapi is False)
 
 
 def versions_of(routes: Iterable[Route]) -> list[str]:

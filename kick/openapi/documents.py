@@ -13,6 +13,7 @@ from kick.openapi.options import OpenAPI
 
 if TYPE_CHECKING:
     from kick.di import Container
+    from kick.http.routing.route import Route
     from kick.http.settings import Settings
     from kick.openapi.operations.inputs import Served
 
@@ -62,6 +63,13 @@ class Documents:
         if root_path and not self.options.servers:
             return {**document, "servers": [{"url": root_path}]}
         return document
+
+    def sockets(self, version: str | None = None) -> list[Route]:
+        """Return the WebSockets of a version, which have no place in its document."""
+        from kick.openapi.document import is_hidden, of_version
+
+        served = of_version(self._served, self._version(version))
+        return [each.route for each in served if each.route.is_websocket and not is_hidden(each.route)]
 
     def copy_of(self, version: str | None = None) -> dict[str, Any]:
         """Return the document of a version, for somebody who may change it. Raises as `of()` does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +16,7 @@ from kick.http.validation.encoding import encode_json
 from kick.middleware.compression.encodings import Gzip, preferred
 from kick.module import Module
 from kick.openapi.documents import Documents
+from kick.openapi.page.controller import PageDocument, page_controller
 
 _LEVEL: Final = 9
 _GZIP: Final = b"gzip"
@@ -32,17 +34,38 @@ def openapi_module(documents: Documents, modules: Sequence[Module], middleware: 
     """Return the module with the routes of the document: `/openapi.json`, and `/v1/openapi.json` for each version.
 
     They need no session, unless middleware of the application wants a login on every route. Where nobody has asked for
-    the document, there is none (`None`) if the application has a route at its path, or no routes at all.
+    the document, there is none (`None`) if the application has a route at its path, or no routes at all; and no page if
+    it has a route there.
     """
+    page = documents.options.page
     if not documents.is_asked_for:
         paths = {*_paths(modules)}
         if not paths or documents.options.path in paths:
             return None
+        page = None if page in paths else page
     guarded = any(isinstance(layer, Middleware) and layer.describe(None).security for layer in middleware)
     session: SessionUse = "passive" if guarded else False
     versions = sorted({version for module in modules for version in _versions(module)})
     controllers = [document_controller(documents, versions)]
+    if page is not None:
+        controllers.append(page_controller(page, partial(page_documents, documents)))
     return Module("openapi", controllers=controllers, session=session)
+
+
+def page_documents(documents: Documents) -> list[PageDocument]:
+    """Return the documents that the page shows, the newest first."""
+    path = documents.options.path
+    newest_first: list[str | None] = [*reversed(documents.versions)]
+    found = [(each, f"/{each}{path}" if each else path) for each in newest_first or [None]]
+    return [
+        PageDocument(
+            name=version or "",
+            path=address,
+            load=partial(documents.of, version),
+            sockets=partial(documents.sockets, version),
+        )
+        for version, address in found
+    ]
 
 
 def document_controller(documents: Documents, versions: Sequence[str]) -> type:

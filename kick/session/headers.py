@@ -51,7 +51,8 @@ _TELLING: Final = frozenset({b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-d
 def _is_of_another_site(origin: bytes | None, host: bytes) -> bool:
     """Return true if an `Origin` is of another site, as far as this is known without a list of public suffixes.
 
-    A host and its sub-domains count as one site, and so do two sub-domains of one name with at least two labels.
+    A host and its sub-domains count as one site, and so do two sub-domains of one name with at least two labels, unless
+    names below it are registered by anybody: `co.uk`, `github.io`.
     """
     if origin is None or origin == b"null":  # a page with `Referrer-Policy: no-referrer` sends this to its own site too
         return False
@@ -59,7 +60,26 @@ def _is_of_another_site(origin: bytes | None, host: bytes) -> bool:
     if theirs == ours or theirs.endswith(b"." + ours) or ours.endswith(b"." + theirs):
         return False
     above, own = theirs.partition(b".")[2], ours.partition(b".")[2]
-    return not (above == own and b"." in above)
+    return not (above == own and b"." in above) or _is_public(own)
+
+
+def _is_public(name: bytes) -> bool:
+    """Return true for names that are known to be public suffixes, and for parts of an IPv4 address."""
+    second, _, top = name.rpartition(b".")
+    return (len(top) == 2 and second in _SECOND_LEVEL) or name in _OF_HOSTING or top.isdigit()
+
+
+_SECOND_LEVEL: Final = frozenset(
+    b"ac co com edu gen go gob gouv gov gv id in info lg ltd me mil muni ne net nhs nom or org plc pro sch web".split()
+)
+"""Labels before a country code below which names are registered: `co.uk`, `com.au`, `or.jp`."""
+
+_OF_HOSTING: Final = frozenset(
+    b"appspot.com azurewebsites.net blogspot.com cloudfront.net firebaseapp.com fly.dev github.io gitlab.io "
+    b"herokuapp.com myshopify.com netlify.app ngrok.io onrender.com pages.dev pythonanywhere.com run.app surge.sh "
+    b"vercel.app web.app workers.dev".split()
+)
+"""Suffixes of services where anybody gets a name. The list of all public suffixes has 10,000, and changes each week."""
 
 
 def _host_of(authority: bytes) -> bytes:

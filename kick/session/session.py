@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from typing_extensions import TypeVar
 
 from kick.errors import OfRequest
-from kick.session.csrf_token import digest_of, masked, new_token
+from kick.session.csrf_token import digest_of, either, masked, new_token
 from kick.session.data.flash import Flash
 from kick.session.data.mapping import DictLike, SessionData
 from kick.session.data.reserved import LIFE, Reserved
@@ -116,10 +116,12 @@ class Session(OfRequest, DictLike, Generic[DataT]):
             return new_token(self.id)
         if state.token is None:
             came = self._operations.options.token.read(state.scope["headers"])
-            # The id is the one that the session gets if this request stores it after all.
             state.handed_out(digest_of(self.id) if came is None else came, is_new=came is None)
             assert state.token is not None  # noqa: S101  # what the type checker cannot see
-        return masked(state.token)
+        if state.token_is_new:
+            return masked(state.token)
+        # The id is the one that the session gets if this request stores it after all; the cookie that came counts else.
+        return either(masked(state.token), new_token(self.id))
 
     @property
     def is_new(self) -> bool:

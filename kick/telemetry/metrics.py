@@ -114,7 +114,7 @@ class _Counts:
         from prometheus_client import Counter, Gauge, Histogram
 
         self._requests = Counter(
-            "http_requests_total", "Requests that were answered.", ["method", "route", "status"], registry=registry
+            "http_requests_total", "Completed requests.", ["method", "route", "status"], registry=registry
         )
         self._durations = Histogram(
             "http_request_duration_seconds",
@@ -125,14 +125,14 @@ class _Counts:
         )
         self._in_flight = Gauge(
             "http_requests_in_flight",
-            "Requests that are being answered.",
+            "Requests in progress.",
             registry=registry,
             multiprocess_mode="livesum",
         )
-        self._events = Counter("kick_session_events_total", "What happened to sessions.", ["event"], registry=registry)
+        self._events = Counter("kick_session_events_total", "Session events.", ["event"], registry=registry)
         self._store = Histogram(
             "kick_session_store_duration_seconds",
-            "How long the store of sessions took.",
+            "Duration of session store operations.",
             ["operation"],
             registry=registry,
             buckets=buckets,

@@ -2,35 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import urljoin
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Literal, Self, TypeVar
 
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from starlette.types import ASGIApp
 
 from kick.errors import missing_extra
-from kick.testing.cookies import TestCookies, forget_expired
 
 try:
-    import httpx2  # noqa: F401  # Starlette would take its predecessor too, with a warning
+    import httpx2  # noqa: F401
 except ModuleNotFoundError:
     raise missing_extra("kick.testing", "httpx2", "testing") from None
 
-from httpx2 import Request
-from starlette.testclient import TestClient as StarletteClient
+from httpx2 import Client, Request
 from starlette.testclient import WebSocketTestSession
 
+from kick.session import Session, SessionInfo
+from kick.testing.application import MISSING, call, overridden
+from kick.testing.asgi import TestedApp
+from kick.testing.background import BackgroundCalls
+from kick.testing.cookies import TestCookies, forget_expired
+from kick.testing.page import SELF, Page
+from kick.testing.sse import EventParser, ReceivedEvent, ReceivedEvents, check_event_stream
+from kick.testing.transport import PortalTransport, socket_scope_of, upgrade_headers
 
-class TestClient(StarletteClient):
+T = TypeVar("T")
+
+
+class TestClient(Client):
     """A client of an application. `get()`, `post()` and the other methods return an `httpx2.Response`.
 
-    The client keeps cookies between requests, in `cookies`. A `with` block starts the application and shuts it down.
-    Without one, the application starts with the first request and is not shut down. Requests use https, as in
-    production, because `Secure` cookies are not sent over http.
+    A `with` block starts the application and shuts it down. Without one, the application starts with the first request
+    and is not shut down. The client behaves like a browser: it keeps cookies, in `cookies`, and its requests come from
+    a page of the application (`Origin`, `Sec-Fetch-Site`, the CSRF token). Requests use https, as in production,
+    because `Secure` cookies are not sent over http. An exception that becomes a 500 in production is raised here.
 
-    `with client.websocket_connect("/path") as socket:` opens a WebSocket: `socket.send_json(message)`,
-    `socket.receive_json()`, and the same with `text` and `bytes`. A rejected handshake raises
-    `starlette.testclient.WebSocketDenialResponse`, which has the status and the body.
+    | | |
+    |---|---|
+    | `client.login(user.id, roles=["admin"])`, `client.logout()` | a session of this user, without the login page |
+    | `with client.session() as session:` | reads and changes the session of the client |
+    | `client.sessions.of(user.id)`, `.revoke(user.id)` | the sessions of a user |
+    | `with client.websocket_connect("/chat") as socket:` | `socket.send_json(text)`, `socket.receive_json()` |
+    | `for event in client.sse("/events"):` | the events of a stream, as they come |
+    | `with client.stream("GET", "/export") as response:` | a response as it comes: `response.iter_text()` |
+    | `client.background` | the background tasks, which have run: `BackgroundCalls` |
+    | `client.run(count_orders)` | a coroutine function in the loop of the application, with its dependencies |
+    | `with client.override(Mailer, fake):`, `with client.override(Settings, debug=True):` | another dependency |
+    | `client.another()` | a second browser for the same running application |
+    | `client.page_of("https://evil.example")` | a page of another site in the same browser |
+
+    A rejected handshake of a WebSocket raises `starlette.testclient.WebSocketDenialResponse`, which has the status and
+    the body.
 
     Arguments:
         app: the application of `bootstrap()`, or any other ASGI application.
@@ -38,6 +62,14 @@ class TestClient(StarletteClient):
         headers: headers of every request.
         cookies: the initial cookies.
         follow_redirects: follow redirects instead of returning them.
+        raise_exceptions: raise what no handler of the application handles, instead of returning the 500.
+        origin: the page that sends the requests: `"self"`, another origin such as `"https://evil.example"`, or `None`
+            for a client that is no browser.
+        client: the address and port of the client.
+        root_path: the path below which the application is served.
+        backend: the event loop, `"asyncio"` or `"trio"`, and `backend_options` of `anyio.run()`.
+        validate: check each response against the OpenAPI document of the application. One that does not fit raises
+            `ResponseMismatch`, an `AssertionError` that names the operation, the place and the value.
 
     >>> from kick import Controller, Get, Module, bootstrap
     >>> @Controller("/hello")
@@ -48,7 +80,11 @@ class TestClient(StarletteClient):
     >>> with TestClient(bootstrap([Module("hello", controllers=[HelloController])])) as client:
     ...     client.get("/hello/Ada").json()
     {'hello': 'Ada'}
+
+    Raises `KickError`: `validate-app` for `validate=True` with another application than that of `bootstrap()`.
     """
+
+    __test__ = False
 
     def __init__(
         self,
@@ -58,29 +94,221 @@ class TestClient(StarletteClient):
         headers: Mapping[str, str] | None = None,
         cookies: Mapping[str, str] | None = None,
         follow_redirects: bool = True,
-        **options: Any,
+        raise_exceptions: bool = True,
+        origin: str | None = SELF,
+        client: tuple[str, int] = ("testclient", 50000),
+        root_path: str = "",
+        backend: Literal["asyncio", "trio"] = "asyncio",
+        backend_options: Mapping[str, Any] | None = None,
+        validate: bool = False,
     ) -> None:
-        super().__init__(
-            app,
-            base_url=base_url,
-            headers=None if headers is None else dict(headers),
-            cookies=TestCookies(),
-            follow_redirects=follow_redirects,
-            **options,
-        )
+        self.app = app
+        self.portal: BlockingPortal | None = None
+        """The event loop of the application in a `with` block."""
+        self._tested = TestedApp(app, raise_exceptions=raise_exceptions)
+        self._options = {"client": client, "root_path": root_path}
+        self._backend: dict[str, Any] = {"backend": backend, "backend_options": dict(backend_options or {})}
+        self._first: TestClient = self
+        self._settings: dict[str, Any] = {
+            "base_url": base_url,
+            "headers": {"user-agent": "testclient", **(headers or {})},
+            "follow_redirects": follow_redirects,
+        }
+        if validate:
+            from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
+
+            self._settings["event_hooks"] = {"response": [ResponseValidator(app).read_and_check]}
+        self._open(TestCookies(), origin)
         self.cookies.update(dict(cookies or {}))
 
+    def _open(self, cookies: Any, origin: str | None) -> None:
+        self._page = Page(self.app, origin)
+        self._exchanges = PortalTransport(self._tested, self._options, self._portal_factory)
+        super().__init__(transport=self._exchanges, cookies=cookies, **self._settings)
+
+    # Life
+
+    def __enter__(self) -> Self:
+        """Start the application. A client that was made by another one uses what that one has started."""
+        if self._first is not self:
+            self._stack = ExitStack()
+            self._stack.callback(self._exchanges.close)
+            return self
+        with ExitStack() as stack:
+            self.portal = stack.enter_context(start_blocking_portal(**self._backend))
+            stack.callback(self._forget_portal)
+            self.portal.call(self._tested.start)
+            stack.callback(self.portal.call, self._tested.stop)
+            stack.callback(self._exchanges.close)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Shut the application down."""
+        self._stack.__exit__(*error)
+
+    def _forget_portal(self) -> None:
+        self.portal = None
+
+    @contextmanager
+    def _portal_factory(self) -> Generator[BlockingPortal]:
+        if self._first.portal is not None:
+            yield self._first.portal
+        else:
+            with start_blocking_portal(**self._backend) as portal:
+                yield portal
+
+    # Requests
+
     def build_request(self, method: str, url: Any, **options: Any) -> Request:
-        """Return a request with the cookies that have not expired by the clock of kick."""
+        """Return a request as a browser sends it, with the cookies that have not expired by the clock of kick."""
         forget_expired(self.cookies.jar)
-        return super().build_request(method, url, **options)
+        request = super().build_request(method, url, **options)
+        self._page.prepare(request, self.cookies.jar)
+        return request
 
     def websocket_connect(
-        self, url: str, subprotocols: Sequence[str] | None = None, **options: Any
+        self,
+        url: str,
+        subprotocols: Sequence[str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Any = None,
     ) -> WebSocketTestSession:
-        """Open a WebSocket; over wss if requests use https, so that `Secure` cookies are sent.
+        """Open a WebSocket. Use it as `with client.websocket_connect("/path") as socket`."""
+        if url.startswith("ws"):
+            url = f"http{url[2:]}"
+        sent = {**upgrade_headers(subprotocols), **(headers or {})}
+        scope = socket_scope_of(self.build_request("GET", url, headers=sent, params=params), self._options)
+        return WebSocketTestSession(self._tested, scope, self._portal_factory)
 
-        Use it as `with client.websocket_connect("/path") as socket`.
+    def sse(self, url: str, **options: Any) -> ReceivedEvents:  # type: ignore[override]  # httpx2 needs a `with`
+        """Return the events of a stream as they come: `for event in client.sse("/events")`. `options` as for `get()`.
+
+        The stream is closed when the loop ends, or at the end of a block: `with client.sse("/events") as events`. The
+        first event raises `ValueError` for a response that is no event stream.
         """
-        base = str(self.base_url).replace("http", "ws", 1)
-        return super().websocket_connect(urljoin(base, url), subprotocols, **options)
+        return ReceivedEvents(self._events(url, **options))
+
+    def _events(self, url: str, **options: Any) -> Generator[ReceivedEvent]:
+        headers = {"accept": "text/event-stream", **options.pop("headers", {})}
+        with self.stream(options.pop("method", "GET"), url, headers=headers, **options) as response:
+            check_event_stream(response)
+            parser = EventParser()
+            for line in response.iter_lines():
+                event = parser.feed(line)
+                if event is not None:
+                    yield event
+
+    # The session
+
+    def login(self, user_id: Any, /, *, roles: Collection[str] = (), remember: bool = False, **data: Any) -> None:
+        """Log in a user as `kick.auth.login()` does, through the session store and the cookie of this client.
+
+        `data` is written into the session. Raises `KickError`: `test-session` for an application without `session()`.
+        """
+        from kick.testing.sessions import log_in
+
+        self._call(log_in, self, self.app, user_id, roles, remember, data)
+
+    def logout(self) -> None:
+        """End the session of this client, and delete its cookie."""
+        from kick.testing.sessions import log_out
+
+        self._call(log_out, self, self.app)
+
+    @contextmanager
+    def session(self) -> Generator[Session[Any]]:
+        """Open the session of the client's cookie, to read and change it.
+
+        Changes are written at the end of the block, and the client gets the cookie of a session that began with them.
+        If the block raises, nothing is written. Raises `KickError`: `test-session`.
+        """
+        from kick.testing.sessions import opened_session
+
+        with (
+            self._portal_factory() as portal,
+            portal.wrap_async_context_manager(opened_session(self, self.app)) as session,
+        ):
+            yield session
+
+    @property
+    def sessions(self) -> ClientSessions:
+        """The sessions of users: `of(user_id)`, `revoke(user_id)`, `end(info)`. Raises `KickError`: `test-session`."""
+        return ClientSessions(self)
+
+    # The application
+
+    @property
+    def background(self) -> BackgroundCalls:
+        """The background tasks of all requests. See `BackgroundCalls`."""
+        return self._tested.background
+
+    def run_held(self) -> None:
+        """Run the background tasks that `client.background.held()` has kept."""
+        self._call(self._tested.background.run_all)
+
+    def run(self, function: Callable[..., Awaitable[T]], /, *args: Any, **options: Any) -> T:
+        """Call a coroutine function in the event loop of the application, and return its result.
+
+        Parameters that are not passed are injected, from a scope that ends with the call: a database session that the
+        function takes is committed.
+        """
+        result: T = self._call(call, self.app, function, args, options)
+        return result
+
+    def override(self, key: Any, replacement: Any = MISSING, /, **changes: Any) -> AbstractContextManager[Any]:
+        """Replace a dependency: `with client.override(Mailer, fake):`, `with client.override(Settings, debug=True):`.
+
+        `replacement` is an instance, or a `Provider` whose factory creates one. With `changes`, the present object is
+        copied, and the copy has these values. What depends on it is built again. An override of the type of users, or
+        of `Identity`, holds for guards too; roles are those in `user.roles` or `user.role`.
+
+        Raises `KickError` as `app.override()` does, `di-override-unused` for a type that nobody asks for.
+        """
+        return overridden(self, key, replacement, changes)
+
+    def another(self) -> Self:
+        """Return another browser, with no cookies, for the same running application."""
+        return self._sibling(TestCookies(), SELF)
+
+    def page_of(self, origin: str | None) -> Self:
+        """Return a client of the same browser, with the same cookies, whose requests a page of `origin` sends.
+
+        `None` is for a client that is no browser.
+        """
+        return self._sibling(self.cookies.jar, origin)
+
+    def _sibling(self, cookies: Any, origin: str | None) -> Self:
+        client = object.__new__(type(self))
+        client.app, client.portal, client._tested = self.app, None, self._tested
+        client._options, client._backend, client._settings = self._options, self._backend, self._settings
+        client._first = self._first
+        client._open(cookies, origin)
+        return client
+
+    def _call(self, function: Callable[..., Awaitable[T]], /, *args: Any) -> T:
+        with self._portal_factory() as portal:
+            return portal.call(function, *args)
+
+
+class ClientSessions:
+    """The sessions of users, as `Sessions` has them, for a synchronous test."""
+
+    def __init__(self, client: TestClient) -> None:
+        from kick.testing.sessions import sessions_of
+
+        self._client = client
+        self._sessions = sessions_of(client.app)
+
+    def of(self, principal: object) -> list[SessionInfo]:
+        """Return the living sessions of a user, the last used one first."""
+        return self._client.run(self._sessions.of, principal)
+
+    def revoke(self, principal: object, *, except_id: str | None = None) -> int:
+        """End all sessions of a user except the one with this id; return the number of sessions ended."""
+        return self._client.run(self._sessions.revoke, principal, except_id=except_id)
+
+    def end(self, info: SessionInfo) -> bool:
+        """End a session of the list; return true if it still existed."""
+        return self._client.run(self._sessions.end, info)

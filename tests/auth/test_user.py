@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from kick import Controller, Get, Module, bootstrap
+from kick import Controller, Get, Module, Post, RequestContext, bootstrap
 from kick.auth import Identity, authentication
+from kick.http import File
+from kick.middleware import csrf
 from kick.session import session
 from kick.testing import TestClient
-from tests.auth.support import SECRET, User, Users, make
+from tests.auth.support import SECRET, User, Users, load_user, make
+from tests.http.support import ask
 from tests.support.setup_errors import raises_code
 
 
@@ -102,3 +106,56 @@ def test_what_loads_no_user_is_refused(loader: Any) -> None:
 def test_a_loader_says_what_it_returns() -> None:
     with raises_code("di-missing-return-hint"):
         authentication(unsaid)
+
+
+class Draft(msgspec.Struct):
+    text: str
+
+
+class Author:
+    def __init__(self, user: User) -> None:
+        self.user = user
+
+
+def author(user: User) -> Author:
+    return Author(user)
+
+
+@Controller()
+class Uploads:
+    @Get("/form")
+    async def form(self, ctx: RequestContext) -> str:
+        return ctx.session.csrf_token
+
+    @Post("/user", files=File(max_size=1 << 30))
+    async def by_user(self, user: User, body: Draft) -> str:
+        return user.name
+
+    @Post("/identity", files=File(max_size=1 << 30))
+    async def by_identity(self, who: Identity, body: Draft) -> int:
+        return int(who.user_id)
+
+    @Post("/author", files=File(max_size=1 << 30))
+    async def by_author(self, author: Author, body: Draft) -> str:
+        return author.user.name
+
+    @Post("/anybody")
+    async def by_anybody(self, user: User | None, body: Draft) -> str:
+        return body.text
+
+
+@pytest.mark.parametrize("media_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize("path", ["/user", "/identity", "/author"])
+async def test_an_anonymous_user_is_refused_before_csrf_reads_an_upload(path: str, media_type: str) -> None:
+    """A request that proves its origin by a form alone, of a visitor who has a token: anybody can get one."""
+    layers = [session(SECRET, save_uninitialized=False), csrf(), authentication(load_user)]
+    app = bootstrap([Module("uploads", controllers=[Uploads])], layers, providers=[Users, author])
+    page = await ask(app, "/form")
+    headers = {"content-type": media_type, "cookie": page.all("set-cookie")[0].partition(";")[0]}
+    answer = await ask(app, path, method="POST", body=b"x", headers=headers)
+    assert (answer.status, answer.json()["code"], answer.read) == (401, "login-required", 0)
+    if not media_type.startswith("multipart"):
+        answer = await ask(
+            app, "/anybody", method="POST", body=f"text=a&csrf_token={page.json()}".encode(), headers=headers
+        )
+        assert (answer.status, answer.json()) == (200, "a")

@@ -240,3 +240,54 @@ async def test_an_override_by_something_of_a_request_is_a_scope_violation() -> N
     with raises_code("di-scope"), container.override(Database, Provider(Database, database)):
         pass
     assert name_in(container) == "real"
+
+
+class TestOptional:
+    async def test_an_override_holds_for_what_may_be_missing(self) -> None:
+        def find() -> Database | None:
+            return None
+
+        container = Container([find, Database])
+        await container.start()
+        with container.override(Database, FakeDatabase()) as fake:
+            assert container.instance(Database | None) is fake
+            assert container.instance(Database) is fake
+        assert container.instance(Database | None) is None
+
+    async def test_what_may_be_missing_is_overridden_alone(self) -> None:
+        def find() -> Database | None:
+            return Database()
+
+        container = Container([find, Database])
+        with container.override(Database | None, None):
+            await container.start()
+            assert container.instance(Database | None) is None
+            assert container.instance(Database).name == "real"
+
+
+class TestUnused:
+    @pytest.mark.parametrize("key", [FakeDatabase, int, Database | None])
+    def test_an_override_of_what_nobody_provides_or_asks_for_is_an_error(self, key: object) -> None:
+        container = Container([Clock])
+        with raises_code("di-override-unused"), container.override(key, FakeDatabase()):
+            raise AssertionError
+
+    def test_the_error_names_what_is_nearly_so_called(self) -> None:
+        class Databases: ...
+
+        with raises_code("di-override-unused") as caught, Container([Database]).override(Databases, Databases()):
+            raise AssertionError
+        assert "similar name: Database." in str(caught.value)
+
+    def test_what_a_handler_asks_for_may_be_overridden_before_anybody_provides_it(self) -> None:
+        container = Container()
+        container.require(Database, "the handler show() at app.py:3")
+        with container.override(Database, FakeDatabase()):
+            assert container.check() == []
+
+    def test_a_service_that_is_not_listed_may_be_overridden(self) -> None:
+        @Service()
+        class Late: ...
+
+        with Container().override(Late, Late()) as late:
+            assert isinstance(late, Late)

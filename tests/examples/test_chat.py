@@ -1,17 +1,19 @@
 """`examples/chat`: who is logged in enters a room, and hears what is said there."""
 
+import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from runpy import run_path
 from typing import Any
 
+import anyio
 import httpx2
 import msgspec
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from starlette.responses import PlainTextResponse
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from tests.support.serving import ROOT, Serve, ServeProcess
@@ -70,18 +72,96 @@ def test_nobody_enters_without_a_name_or_from_another_site(url: str) -> None:
         assert caught.value.response.status_code == status
 
 
-async def test_who_is_too_slow_is_sent_away_and_the_others_hear_all() -> None:
-    rooms: Any = run_path(str(ROOT / "examples/chat/rooms.py"))
-    house = rooms["Rooms"]()
-    with house.entered("garden", "Ada") as ada, house.entered("garden", "Bob") as bob:
-        heard_by_ada = 0
-        for number in range(rooms["MOST_UNREAD"] + 1):
-            house.tell("garden", rooms["Told"]("Ada", str(number)))
-            await ada.unread.receive()
-            heard_by_ada += 1
-        unread = [message async for message in bob.unread]
-        assert heard_by_ada == rooms["MOST_UNREAD"] + 1
-        assert len(unread) == rooms["MOST_UNREAD"]
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
+    """The modules of the chat: its broker and its rooms."""
+    monkeypatch.syspath_prepend(str(ROOT / "examples/chat"))
+    yield import_module("broker"), import_module("rooms")
+    for name in ("broker", "rooms"):
+        del sys.modules[name]
+
+
+async def test_who_is_too_slow_is_sent_away_and_the_others_hear_all(parts: tuple[Any, Any]) -> None:
+    broker, rooms = parts
+    local = broker.LocalBroker()
+    house = rooms.Rooms(local)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(house.run)
+        async with house.entered("garden", "Ada") as ada, house.entered("garden", "Bob") as bob:
+            heard_by_ada = []
+            for number in range(rooms.MOST_UNREAD + 1):
+                await house.tell("garden", rooms.Told("Ada", str(number)))
+                while not heard_by_ada or heard_by_ada[-1] != rooms.Told("Ada", str(number)):
+                    heard_by_ada.append(await ada.unread.receive())
+            said = [message for message in heard_by_ada if isinstance(message, rooms.Told)]
+            unread = [message async for message in bob.unread]
+            assert len(said) == rooms.MOST_UNREAD + 1
+            assert len(unread) == rooms.MOST_UNREAD
+        tasks.cancel_scope.cancel()
+    await local.aclose()
+
+
+async def test_guests_of_a_process_that_has_ended_are_forgotten(
+    parts: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker, rooms = parts
+    monkeypatch.setattr(rooms, "ANNOUNCE_EVERY", 0.01)
+    monkeypatch.setattr(rooms, "FORGET_AFTER", 0.05)
+    local = broker.LocalBroker()
+    house = rooms.Rooms(local)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(house.run)
+        async with house.entered("garden", "Ada") as ada:
+            await local.publish(msgspec.json.encode(rooms.Guests("another process", "garden", ["Bob"])))
+            present = [await ada.unread.receive()]
+            while present[-1] != rooms.Present(["Ada", "Bob"]) or len(present) < 2:
+                present.append(await ada.unread.receive())
+            assert await ada.unread.receive() == rooms.Present(["Ada"])
+        tasks.cancel_scope.cancel()
+    await local.aclose()
+
+
+def log_out(url: str, cookie: str) -> None:
+    headers = {"Cookie": cookie, "Sec-Fetch-Site": "same-origin"}
+    assert httpx2.post(f"{url}/logout", headers=headers).status_code == 204
+
+
+def test_a_logout_ends_the_connections(url: str) -> None:
+    cookie = cookie_of(url, "Ada")
+    with client(f"{url}/rooms/garden", headers={"Cookie": cookie}, origin=url) as ada:
+        heard(ada)
+        log_out(url, cookie)
+        with pytest.raises(ConnectionClosed) as closed:
+            heard(ada)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4401
+
+
+@pytest.mark.long
+def test_two_processes_share_the_rooms_and_the_logout(
+    serve_process: ServeProcess, redis_url: str, tmp_path: Path
+) -> None:
+    environment = {"SESSION_SECRET": "a secret of at least thirty-two bytes", "REDIS_URL": redis_url}
+    chat = ROOT / "examples/chat"
+    with (
+        serve_process("app:app", cwd=chat, env=environment, log=tmp_path / "one.log") as one,
+        serve_process("app:app", cwd=chat, env=environment, log=tmp_path / "two.log") as two,
+    ):
+        cookie = cookie_of(one.url, "Ada")
+        with (
+            client(f"{one.url}/rooms/garden", headers={"Cookie": cookie}, origin=one.url) as ada,
+            enter(two.url, "garden", "Bob") as bob,
+        ):
+            for each in (ada, bob):
+                while heard(each) != {"type": "present", "names": ["Ada", "Bob"]}:
+                    pass
+            say(bob, "Good morning.")
+            for each in (ada, bob):
+                assert heard(each) == {"type": "told", "by": "Bob", "text": "Good morning."}
+            log_out(two.url, cookie)
+            assert heard(bob) == {"type": "present", "names": ["Bob"]}
+            with pytest.raises(ConnectionClosed):
+                heard(ada)
 
 
 def test_the_page_talks_in_a_browser(url: str, browser: Chrome) -> None:

@@ -21,7 +21,7 @@ def test_services_and_providers_are_asked_for_by_type() -> None:
 
 def test_a_provider_is_a_guard_and_a_transaction_sees_how_the_request_ended() -> None:
     names = names_of(PAGE, "Scopes")
-    with TestClient(names["app"]) as client:
+    with TestClient(names["app"], raise_exceptions=False) as client:
         assert client.get("/orders").status_code == 401
         assert names["trail"] == []
         assert client.get("/orders", headers={"x-user": "Ada"}).json() == {"of": "Ada"}

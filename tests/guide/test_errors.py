@@ -9,7 +9,7 @@ from tests.guide.pages import application
 
 
 def test_errors_are_problem_details() -> None:
-    with TestClient(application("errors.md", "Responses to errors")) as client:
+    with TestClient(application("errors.md", "Responses to errors"), raise_exceptions=False) as client:
         assert client.get("/errors/missing").json()["detail"] == "There is no note 7."
         taken = client.get("/errors/taken").json()
         assert (taken["status"], taken["title"], taken["name"]) == (409, "Conflict", "ada")
@@ -27,7 +27,7 @@ def test_exceptions_of_the_application_have_a_handler(capsys: pytest.CaptureFixt
 
 def test_in_development_they_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KICK_ENV", "development")
-    with TestClient(application("errors.md", "Responses to errors")) as client:
+    with TestClient(application("errors.md", "Responses to errors"), raise_exceptions=False) as client:
         assert client.get("/errors/mistake").json()["exception"] == "KeyError"
         page = client.get("/errors/mistake", headers={"accept": "text/html"})
         assert page.headers["content-type"].startswith("text/html")

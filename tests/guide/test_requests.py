@@ -21,6 +21,13 @@ def test_one_type_is_filled_by_json_and_by_forms() -> None:
         assert client.post("/orders/reply", json={"text": "yes", "to": [1]}).json() == "yes"
 
 
+def test_integers_have_64_bits() -> None:
+    with TestClient(application("requests.md", "Integers have 64 bits")) as client:
+        assert client.post("/payments", json={"cents": 2**63 - 1, "serial": 10**30}).json()["serial"] == 10**30
+        refused = client.post("/payments", json={"cents": 2**63})
+        assert (refused.status_code, refused.json()["errors"][0]["location"]) == (422, "/body/cents")
+
+
 def test_a_query_string_is_typed() -> None:
     with TestClient(application("requests.md", "The query string")) as client:
         found = client.get("/notes?tag=home&tag=work&page=2").json()

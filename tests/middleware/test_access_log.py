@@ -350,7 +350,7 @@ async def test_lines_that_cannot_be_written_disturb_no_request(caplog: pytest.Lo
     app = bootstrap([], access_log=log)
     assert (await ask(app, "/x")).status == 404
     log.flush()
-    assert "lines of the access log are lost" in caplog.text
+    assert "lines of the access log were lost" in caplog.text
 
 
 # Whether there is one
@@ -388,7 +388,7 @@ def test_the_application_and_the_environment_decide(
 
 def test_an_environment_that_names_no_format_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KICK_ACCESS_LOG", "xml")
-    with raises_code("access-log", match="KICK_ACCESS_LOG='xml' is no format"):
+    with raises_code("access-log", match="KICK_ACCESS_LOG='xml' is not a format"):
         bootstrap([])
 
 

@@ -110,7 +110,7 @@ def make(*, trusted: list[str] | None = None, templates: Path | None = None, **o
 @pytest.fixture(params=[None, UserSession], ids=["dict", "typed"])
 def client(request: pytest.FixtureRequest) -> Iterator[TestClient]:
     """Somebody with a session, on a client that sends neither `Origin` nor `Sec-Fetch-Site`."""
-    with TestClient(make(data=request.param)) as client:
+    with TestClient(make(data=request.param), origin=None) as client:
         client.get("/bank/begin")
         yield client
 
@@ -210,7 +210,7 @@ def test_a_mounted_application_gets_the_form_that_the_token_was_in() -> None:
         [Module("old", controllers=[Bank], mounts={"/old": echo}, session=True)],
         [session(SECRET, save_uninitialized=False), csrf()],
     )
-    with TestClient(app) as client:
+    with TestClient(app, origin=None) as client:
         token = client.get("/bank/token").json()
         form = {"csrf_token": token, "text": "hello"}
         assert client.post("/old", data=form).text == f"csrf_token={token}&text=hello"
@@ -280,7 +280,7 @@ async def test_a_websocket_of_a_mount_over_tls_comes_from_a_page_over_tls(scheme
 
 def test_trusted_origins_may_send() -> None:
     app = make(trusted=["https://admin.example.com", "http://localhost:5173"])
-    with TestClient(app) as client:
+    with TestClient(app, origin=None) as client:
         client.get("/bank/token")
         for origin in ("https://admin.example.com", "http://localhost:5173"):
             assert outcome(client, {"sec-fetch-site": "cross-site", "origin": origin}) == "paid"
@@ -356,7 +356,7 @@ def test_no_text_is_a_token_by_chance_and_none_raises(text: str) -> None:
 
 
 def test_a_token_of_another_session_is_refused(client: TestClient) -> None:
-    with TestClient(client.app) as attacker:
+    with TestClient(client.app, origin=None) as attacker:
         token = attacker.get("/bank/begin").json()
         assert outcome(attacker, {"x-csrf-token": token}) == "paid"
     assert outcome(client, {"x-csrf-token": token}) == "csrf-token-invalid"
@@ -378,7 +378,7 @@ def test_a_request_in_flight_while_the_id_rotates_passes_with_what_it_had(client
     token, cookie = client.get("/bank/token").json(), client.cookies["kick.sid"]
     client.get("/bank/change/rotate")
     assert client.cookies["kick.sid"] != cookie
-    with TestClient(client.app, cookies={"kick.sid": cookie}) as slow:
+    with TestClient(client.app, cookies={"kick.sid": cookie}, origin=None) as slow:
         assert outcome(slow, {"x-csrf-token": token}) == "paid"
 
 
@@ -386,14 +386,14 @@ def test_a_request_in_flight_while_the_id_rotates_passes_with_what_it_had(client
 def test_the_old_cookie_with_its_old_token_is_refused_when_it_leads_nowhere(client: TestClient, verb: str) -> None:
     token, cookie = client.get("/bank/token").json(), client.cookies["kick.sid"]
     client.get(f"/bank/change/{verb}")
-    with TestClient(client.app, cookies={"kick.sid": cookie}) as thief:
+    with TestClient(client.app, cookies={"kick.sid": cookie}, origin=None) as thief:
         assert outcome(thief, {"x-csrf-token": token}) == "csrf-session"
 
 
 @pytest.mark.parametrize("cookie", ["forged", "s:abcdefghijklmnopqrstuvwxyz0123456789.AAAA", ""])
 def test_a_planted_cookie_that_is_no_session_is_refused_with_any_token(client: TestClient, cookie: str) -> None:
     token = client.get("/bank/token").json()
-    with TestClient(client.app, cookies={"kick.sid": cookie}) as victim:
+    with TestClient(client.app, cookies={"kick.sid": cookie}, origin=None) as victim:
         assert outcome(victim, {"x-csrf-token": token}) == "csrf-session"
         assert outcome(victim, {}) == "csrf-session"
 
@@ -404,7 +404,7 @@ def test_a_planted_cookie_beside_the_token_proves_nothing(client: TestClient) ->
 
 
 def test_without_a_session_cookie_there_is_nothing_to_forge_but_a_login() -> None:
-    with TestClient(make()) as stranger:
+    with TestClient(make(), origin=None) as stranger:
         assert outcome(stranger, {}) == "paid"
         assert outcome(stranger, {"sec-fetch-site": "same-origin"}) == "paid"
         assert outcome(stranger, {"sec-fetch-site": "same-origin", "x-csrf-token": "old"}) == "paid"
@@ -508,7 +508,7 @@ def test_a_controller_that_is_derived_from_an_exempt_one_is_not_exempt() -> None
     layers = [session(SECRET, save_uninitialized=False), csrf()]
     app = bootstrap([Module("x", controllers=[Bank, Hooks, Derived, ExemptToo, Inherits])], layers)
     evil = {"sec-fetch-site": "cross-site", "origin": "https://evil.test"}
-    with TestClient(app) as client:
+    with TestClient(app, origin=None) as client:
         for path in ("/derived/a", "/derived/b", "/inherits/pay"):
             assert outcome(client, evil, path) == "csrf-cross-site"
         for path in ("/hooks/a", "/too/a", "/inherits/hook"):  # a handler stays what it says of itself
@@ -524,14 +524,14 @@ def test_it_can_stand_on_one_controller() -> None:
             return "changed"
 
     app = bootstrap([Module("x", controllers=[Inner, Bank])], [session(SECRET)])
-    with TestClient(app) as client:
+    with TestClient(app, origin=None) as client:
         client.get("/bank/token")
         assert outcome(client, {}, "/x") == "csrf-token-missing"
         assert outcome(client, {}, "/bank/pay") == "paid"
 
 
 def test_outside_of_the_cookies_path_the_browser_is_still_asked() -> None:
-    with TestClient(make(cookie={"path": "/elsewhere"})) as client:
+    with TestClient(make(cookie={"path": "/elsewhere"}), origin=None) as client:
         assert outcome(client, {"sec-fetch-site": "cross-site"}) == "csrf-cross-site"
         assert outcome(client, {}) == "paid"
 
@@ -564,7 +564,7 @@ def test_what_kick_keeps_is_not_among_the_data(client: TestClient) -> None:
             await ctx.session.save()
             return [dict(ctx.session), len(ctx.session), is_token_of(ctx.session.id, token)]
 
-    with TestClient(bootstrap([Module("x", controllers=[Data])], [session(SECRET)])) as other:
+    with TestClient(bootstrap([Module("x", controllers=[Data])], [session(SECRET)]), origin=None) as other:
         assert other.get("/x").json() == [{}, 0, True]
 
 
@@ -575,10 +575,10 @@ class Down(MemoryStore):
 
 @pytest.mark.parametrize(("policy", "status"), [("error", 503), ("anonymous", 403)])
 def test_a_store_that_is_down_lets_nothing_pass_that_needs_a_token(policy: str, status: int) -> None:
-    with TestClient(make()) as client:
+    with TestClient(make(), origin=None) as client:
         client.get("/bank/begin")
         cookie = client.cookies["kick.sid"]
-    with TestClient(make(store=Down(), on_store_error=policy), cookies={"kick.sid": cookie}) as client:
+    with TestClient(make(store=Down(), on_store_error=policy), cookies={"kick.sid": cookie}, origin=None) as client:
         assert client.post("/bank/pay", headers={"x-csrf-token": "x"}).status_code == status
         assert client.post("/bank/pay", headers={"sec-fetch-site": "same-origin"}).status_code == 200
 
@@ -597,7 +597,7 @@ def test_templates_have_the_token_and_the_field(tmp_path: Path) -> None:
 
     layers = [session(SECRET, save_uninitialized=False), csrf()]
     app = bootstrap([Module("x", controllers=[Pages, Bank])], layers, templates=tmp_path)
-    with TestClient(app) as client:
+    with TestClient(app, origin=None) as client:
         page = client.get("/page").text
         tokens = re.findall(r'<input type="hidden" name="csrf_token" value="([\w-]{86})"></form>', page)
         tokens += re.findall(r'<meta content="([\w-]{86})">', page)

@@ -71,7 +71,7 @@ def store() -> MemoryStore:
 @pytest.fixture
 def client(store: MemoryStore) -> Iterator[TestClient]:
     """A visitor on a client that sends neither `Origin` nor `Sec-Fetch-Site`."""
-    with TestClient(make(store=store)) as client:
+    with TestClient(make(store=store), origin=None) as client:
         yield client
 
 
@@ -130,13 +130,13 @@ class TestTheToken:
 
     def test_of_somebody_else_is_refused(self, client: TestClient) -> None:
         client.get("/form")
-        with TestClient(client.app) as attacker:
+        with TestClient(client.app, origin=None) as attacker:
             token = attacker.get("/form").json()
         assert outcome(client, {"x-csrf-token": token}, "/pay") == "csrf-token-invalid"
 
     def test_is_worth_nothing_beside_a_session(self, client: TestClient) -> None:
         """An attacker who plants a token cookie of his own knows its tokens, and no token of the session."""
-        with TestClient(client.app) as attacker:
+        with TestClient(client.app, origin=None) as attacker:
             planted = attacker.get("/form").json()
             cookie = attacker.cookies[COOKIE]
         client.cookies[COOKIE] = cookie
@@ -165,8 +165,30 @@ class TestTheToken:
             assert set(client.cookies) == {"kick.sid"}
             assert outcome(client, {"x-csrf-token": token}, "/pay") == "paid"
 
+    @pytest.mark.parametrize("how", ["header", "form"])
+    def test_stays_valid_if_a_later_request_begins_a_session_after_reading_it(
+        self, client: TestClient, how: str
+    ) -> None:
+        """The visitor has the cookie of a token already; it is removed when the session begins."""
+        client.get("/form")
+        assert set(client.cookies) == {COOKIE}
+        token = client.get("/read-then-write").json()
+        assert set(client.cookies) == {"kick.sid"}
+        sent: dict[str, Any] = {} if how == "header" else {"data": {"csrf_token": token}}
+        headers = {"x-csrf-token": token} if how == "header" else {}
+        assert outcome(client, headers, "/pay", **sent) == "paid"
+
+    def test_of_a_visitor_with_a_cookie_is_worth_nothing_for_another_session(self, client: TestClient) -> None:
+        client.get("/form")
+        token = client.get("/form").json()
+        with TestClient(client.app) as other:
+            other.get("/write-then-read")
+            assert outcome(other, {"x-csrf-token": token}, "/pay") == "csrf-token-invalid"
+            assert outcome(other, {"x-csrf-token": f"{token}.{token}"}, "/pay") == "csrf-token-invalid"
+        assert outcome(client, {"x-csrf-token": token}, "/pay") == "paid"
+
     def test_belongs_to_the_session_where_every_visitor_has_one(self) -> None:
-        with TestClient(make(save_uninitialized=True)) as client:
+        with TestClient(make(save_uninitialized=True), origin=None) as client:
             token = client.get("/form").json()
             assert set(client.cookies) == {"kick.sid"}
             assert outcome(client, {"x-csrf-token": token}, "/pay") == "paid"

@@ -1,5 +1,7 @@
 """Cookies are `Secure` outside of development and tests; on the loopback, clients keep them over http too."""
 
+import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +16,39 @@ from kick.session import session
 from tests.http.support import app_of, ask
 from tests.support.programs import program
 from tests.support.serving import Serve
+from tests.support.waiting import wait_until
 
 SECRET = "a secret of at least thirty-two bytes"
+
+FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
+
+OFFLINE = {
+    "network.proxy.type": 1,
+    "network.proxy.http": "127.0.0.1",
+    "network.proxy.http_port": 9,
+    "network.proxy.ssl": "127.0.0.1",
+    "network.proxy.ssl_port": 9,
+    "network.dns.disabled": True,
+    "browser.shell.checkDefaultBrowser": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "app.normandy.enabled": False,
+}
+"""Preferences of Firefox: it asks a proxy that is not there for everything but the loopback."""
+
+
+@Controller()
+class Reloading:
+    """A page that a browser without a driver asks for again and again; `seen` is what it has told."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, str]] = []
+
+    @Get("/visits")
+    async def visits(self, ctx: RequestContext) -> Any:
+        self.seen.append((await ctx.session.increment("n"), ctx.cookies.get("seen", "0")))
+        ctx.set_cookie("seen", str(len(self.seen)))
+        ctx.set_header("refresh", "0")
+        return ctx.html("<p>again")
 
 
 @Controller()
@@ -27,9 +60,9 @@ class Visits:
         return f"visits {await ctx.session.increment('n')} seen {seen}"
 
 
-def make(prefix: Any = "auto") -> App:
+def make(prefix: Any = "auto", controller: type = Visits) -> App:
     layers = [session(SECRET, save_uninitialized=False, cookie={"prefix": prefix})]
-    return bootstrap([Module("visits", controllers=[Visits])], layers)
+    return bootstrap([Module("visits", controllers=[controller])], layers)
 
 
 @pytest.fixture(params=[None, "staging"])
@@ -101,3 +134,24 @@ class TestOverHttpOnTheLoopback:
             return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
         self.check(monkeypatch, serve, host, prefix, get)
+
+    @pytest.mark.browser
+    @pytest.mark.long
+    @pytest.mark.skipif(FIREFOX is None, reason="Firefox is not installed: apt-get install firefox-esr")
+    def test_firefox_keeps_secure_cookies(
+        self, monkeypatch: pytest.MonkeyPatch, serve: Serve, tmp_path: Path, host: str, prefix: str
+    ) -> None:
+        monkeypatch.delenv("KICK_ENV")
+        lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in OFFLINE.items()]
+        (tmp_path / "user.js").write_text("".join(lines))
+        app = make(prefix, Reloading)
+        with serve(app) as url:
+            url = url.replace("127.0.0.1", host) + "/visits"
+            command = [str(FIREFOX), "--headless", "--no-remote", "--profile", str(tmp_path), url]
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as firefox:
+                try:
+                    page = app.container.instance(Reloading)
+                    wait_until(lambda: len(page.seen) >= 3, "the third visit of Firefox")
+                finally:
+                    firefox.terminate()
+        assert page.seen[:3] == [(1, "0"), (2, "1"), (3, "2")]

@@ -13,7 +13,7 @@ from kick.session.stores.custom import BasicStore
 from kick.session.stores.url import open_store
 from tests.session.harness import Browser, Site
 
-ATOMIC = ["memory", "sqlite", "redis", "cluster", "sentinel"]
+ATOMIC = ["memory", "sqlite", "postgres", "redis", "cluster", "sentinel"]
 
 
 class DictStore:
@@ -38,6 +38,8 @@ def url_of(kind: str, request: pytest.FixtureRequest) -> str:
         case "sqlite":
             folder: Path = request.getfixturevalue("tmp_path")
             return f"sqlite:///{folder}/sessions.db"
+        case "postgres":
+            return str(request.getfixturevalue("postgres_url"))
         case "redis":
             return str(request.getfixturevalue("redis_url"))
         case "cluster":
@@ -57,12 +59,12 @@ def make_store(kind: str, request: pytest.FixtureRequest) -> Any:
         return MemoryStore()
     if kind == "basic":
         return BasicStore(DictStore())
-    if kind == "redis":
+    if kind in ("redis", "postgres"):
         return open_store(url_of(kind, request), timeout=30)
     return open_store(url_of(kind, request))
 
 
-@pytest.fixture(params=["memory", "basic", "sqlite", "redis"])
+@pytest.fixture(params=["memory", "basic", "sqlite", "postgres", "redis"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     """An empty store of each kind."""
     made = make_store(request.param, request)

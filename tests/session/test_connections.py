@@ -282,14 +282,14 @@ class TestInTheSameProcess:
             await opened.leave()
         await asyncio.sleep(0)
         assert manager.operations.connections.count == 0
-        assert len(asyncio.all_tasks()) == before
+        assert len(asyncio.all_tasks()) <= before  # a store may have swept with the first write
 
 
 @pytest.mark.parametrize("path", ["/socket", "/events"])
 class TestElsewhere:
     """Two applications with a store each, as in two processes: what both use is the file or the server."""
 
-    @pytest.fixture(params=["sqlite", "redis", "cluster", "sentinel"])
+    @pytest.fixture(params=["sqlite", "postgres", "redis", "cluster", "sentinel"])
     async def two(self, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Client, Client]]:
         url = url_of(request.param, request)
         stores = [open_store(url, timeout=30) for _ in range(2)]
@@ -329,7 +329,7 @@ class TestElsewhere:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sqlite", "redis", "cluster", "sentinel"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "redis", "cluster", "sentinel"])
 @pytest.mark.parametrize("path", ["/socket", "/events"])
 async def test_a_session_that_is_prolonged_elsewhere_lives_on(
     path: str, kind: str, request: pytest.FixtureRequest
@@ -387,7 +387,7 @@ class TestWhatHappensAtOnce:
         await client.post("/revoke")
         assert has_ended(path, await opened.ended())
 
-    @pytest.mark.parametrize("kind", ["sqlite", "redis"])
+    @pytest.mark.parametrize("kind", ["sqlite", "postgres", "redis"])
     async def test_revoke_reaches_a_user_whom_another_process_has_logged_in(
         self, kind: str, path: str, request: pytest.FixtureRequest
     ) -> None:

@@ -25,6 +25,7 @@ PROCESSES = 3
 TABS = 4
 """Requests that a process serves at once."""
 CARTS = 20
+KINDS = ("memory", "basic", "sqlite", "postgres", "redis", "cluster", "sentinel")
 
 Item = tuple[int, int]
 """The cart, and what was added."""
@@ -79,8 +80,13 @@ async def add(number: int, tab: str, chance: float, rotates: bool, session: Any)
     return cart
 
 
-@pytest.mark.parametrize("calls", [600, pytest.param(10_000, marks=pytest.mark.long)])
-@pytest.mark.parametrize("kind", ["memory", "basic", "sqlite", "redis", "cluster", "sentinel"])
+@pytest.mark.parametrize(
+    ("kind", "calls"),
+    [
+        *((kind, 600) for kind in ("memory", "basic", "sqlite", "postgres", "redis")),
+        *(pytest.param(kind, 10_000, marks=pytest.mark.long) for kind in KINDS),
+    ],
+)
 async def test_no_call_of_modify_is_lost(kind: str, calls: int, request: pytest.FixtureRequest) -> None:
     is_of_one_process = kind in ("memory", "basic")
     place = make_store(kind, request) if is_of_one_process else url_of(kind, request)

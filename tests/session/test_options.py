@@ -223,6 +223,8 @@ def test_any_class_with_get_set_and_destroy_is_a_store() -> None:
         ("memory://?size=1", "session-option"),
         ("sqlite://", "session-option"),
         ("sqlite:///", "session-option"),
+        ("postgresql://host:port/db", "postgres-url"),
+        ("postgres://host/db?table=A", "postgres-option"),
     ],
 )
 def test_what_is_no_store_is_refused(store: Any, code: str) -> None:
@@ -233,7 +235,7 @@ def test_what_is_no_store_is_refused(store: Any, code: str) -> None:
 
 def test_a_password_in_a_url_is_not_shown() -> None:
     with pytest.raises(KickError) as caught:
-        session(SECRET, store="postgres://user:hunter2@host/db")
+        session(SECRET, store="mysql://user:hunter2@host/db")
     assert "hunter2" not in str(caught.value)
 
 

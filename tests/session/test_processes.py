@@ -24,6 +24,7 @@ import msgspec
 import pytest
 
 from kick.session import Sessions
+from tests.session.conftest import url_of
 from tests.session.harness import Browser, Site
 
 PROCESSES = 3
@@ -172,9 +173,9 @@ class Outcome:
         return found[0] if found else {}
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "postgres", "redis"])
 async def outcome(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    url = f"sqlite:///{tmp_path}/sessions.db" if request.param == "sqlite" else request.getfixturevalue("redis_url")
+    url = url_of(request.param, request)
     site = Site(url, store_timeout=30)
     jar = Jar(tmp_path)
     for number in range(BROWSERS):

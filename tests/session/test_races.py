@@ -238,12 +238,14 @@ class Field:
         return sorted((each for answers in told for each in answers), key=lambda each: (each.session, each.request))
 
 
-@pytest.fixture(params=["memory", "basic", "sqlite", "redis", "cluster", "sentinel"])
+@pytest.fixture(params=["memory", "basic", "sqlite", "postgres", "redis", "cluster", "sentinel"])
 async def field(request: pytest.FixtureRequest, tmp_path: Path, processes: Any) -> Any:
     store = make_store(request.param, request)
     url = None
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/sessions.db"
+    elif request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
     elif request.param == "redis":
         url = request.getfixturevalue("redis_server").url
     yield Field(store, url, processes)

@@ -102,7 +102,7 @@ def in_a_mount(**options: Any) -> Any:
 EVERYWHERE = pytest.mark.parametrize("site", [under_session_middleware, in_a_kick_handler, in_a_mount])
 
 
-@pytest.fixture(params=["memory", "basic", "sqlite", "redis"])
+@pytest.fixture(params=["memory", "basic", "sqlite", "postgres", "redis"])
 def watched(request: pytest.FixtureRequest) -> Watched:
     """An empty store of each kind, and what happens to it."""
     return Watched(make_store(request.param, request))  # the application that uses it closes it

@@ -27,6 +27,10 @@ WITHHELD = [
     ("strict", "GET", NAVIGATION),
     ("strict", "POST", NAVIGATION),
     ("strict", "GET", OLD_BROWSER),
+    ("lax", "POST", {"origin": "https://evil.co.uk", "host": "shop.co.uk"}),
+    ("lax", "POST", {"origin": "https://evil.com.au:444", "host": "shop.com.au:443"}),
+    ("lax", "POST", {"origin": "https://evil.github.io", "host": "shop.github.io"}),
+    ("lax", "POST", {"origin": "http://192.0.2.1", "host": "198.0.2.1:8000"}),
 ]
 SENT = [
     ("lax", "GET", NAVIGATION),
@@ -41,6 +45,10 @@ SENT = [
     ("lax", "POST", {"origin": "https://shop.test", "host": "shop.test:8443"}),
     ("lax", "POST", {"origin": "https://www.shop.test", "host": "shop.test"}),
     ("lax", "POST", {"origin": "https://a.shop.test:444", "host": "b.shop.test"}),
+    ("lax", "POST", {"origin": "https://a.shop.co.uk", "host": "b.shop.co.uk"}),
+    ("lax", "POST", {"origin": "https://a.shop.co.uk", "host": "shop.co.uk"}),
+    ("lax", "POST", {"origin": "https://a.shop.github.io", "host": "b.shop.github.io"}),
+    ("lax", "POST", {"origin": "http://192.0.2.1:8000", "host": "192.0.2.1:9000"}),
     ("lax", "POST", {"origin": "null", "host": "shop.test"}),
     ("none", "POST", CROSS),
     ("none", "POST", OLD_BROWSER),

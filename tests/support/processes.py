@@ -41,8 +41,12 @@ class Process:
 
 
 def alive(run: str) -> list[Process]:
-    """The processes of a run, except for the calling one and those that have ended."""
-    return [process for process in _alive(run) if process.pid != os.getpid()]
+    """The processes of a run, except for the calling one and those that have ended.
+
+    The resource tracker of `multiprocessing` ends with the process that it belongs to, so that of the calling one is
+    left out too.
+    """
+    return [process for process in _alive(run) if process.pid != os.getpid() and not _is_own_tracker(process)]
 
 
 def wait_for_their_end(run: str, *, seconds: float = 10.0) -> list[Process]:
@@ -63,6 +67,15 @@ def _alive(run: str) -> Iterator[Process]:
             continue  # it has ended, or is another user's
         if any(_is_below(path, run) for path in paths):
             yield Process(int(folder.name), " ".join(words), variables.get("PYTEST_CURRENT_TEST", "an unknown test"))
+
+
+def _is_own_tracker(process: Process) -> bool:
+    if "multiprocessing.resource_tracker" not in process.command:
+        return False
+    try:
+        return f"PPid:\t{os.getpid()}\n" in (PROC / str(process.pid) / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True  # it has ended
 
 
 def _texts(path: Path) -> list[str]:

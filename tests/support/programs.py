@@ -4,6 +4,7 @@ It fails, and says what to install. Whoever means to do without says so: with `K
 the environment the test is skipped instead, and the closing lines of the run name it.
 """
 
+import glob
 import os
 import shutil
 
@@ -11,6 +12,7 @@ import pytest
 
 PROGRAMS = {
     "redis": (("redis-server",), "redis-server"),
+    "postgres": (("postgres",), "postgresql"),
     "curl": (("curl",), "curl"),
     "nginx": (("nginx",), "nginx"),
     "openssl": (("openssl",), "openssl"),
@@ -20,6 +22,9 @@ PROGRAMS = {
     "chromedriver": (("chromedriver",), "chromium-driver"),
 }
 """Program: the names it goes by, and Debian's package."""
+
+ELSEWHERE = {"postgres": "/usr/lib/postgresql/*/bin/postgres"}
+"""Where Debian puts a program that is not on the path, of each version."""
 
 FETCHED = frozenset({"npm"})
 """What has to be within reach and is no program to install: the registry of npm."""
@@ -61,6 +66,8 @@ def program(name: str) -> str:
     for command in commands:
         if path := shutil.which(command):
             return path
+    if found := sorted(glob.glob(ELSEWHERE.get(name, ""))):  # noqa: PTH207
+        return found[-1]
     pytest.fail(
         f"{commands[0]} is not installed: apt-get install {package}, or {VARIABLE}={group} to leave its tests out",
         pytrace=False,

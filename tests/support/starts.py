@@ -12,7 +12,7 @@ EVENTS = frozenset(
 )
 """Events of `sys.addaudithook` that say that a process is started, and one of this module's own."""
 
-TIERS = frozenset({"process", "redis", "browser", "project", "chaos", "long", "nightly"})
+TIERS = frozenset({"process", "redis", "postgres", "browser", "project", "chaos", "long", "nightly"})
 """The tiers of tests that may."""
 
 

@@ -36,9 +36,9 @@ def test_leaves(tmp_path):
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux: /proc lists processes")
 
 
-def begin(folder: Path, *options: str, hangs: bool) -> subprocess.Popen[str]:
-    """Start pytest on a test that leaves two processes behind; return when it has."""
-    (folder / "test_leaves.py").write_text(LEAVES)
+def begin(folder: Path, *options: str, hangs: bool, source: str = LEAVES) -> subprocess.Popen[str]:
+    """Start pytest on a test, by default one that leaves two processes behind; return when it has run."""
+    (folder / "test_leaves.py").write_text(source)
     (folder / "conftest.py").write_text("from tests.conftest import pytest_configure\n")
     command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "-W", "ignore", "-p", "no:cacheprovider"]
     process = subprocess.Popen(
@@ -66,6 +66,28 @@ def test_processes_that_are_left_fail_the_run_and_are_ended(tmp_path: Path, opti
     assert "(started in test_leaves.py::test_leaves (call))" in output
     assert "1 passed, 1 error" in output.splitlines()[-1]
     assert alive(str(tmp_path / "run")) == []
+
+
+SPAWNS = """
+import multiprocessing, os
+from pathlib import Path
+
+import pytest
+
+@pytest.mark.process
+def test_spawns():
+    process = multiprocessing.get_context("spawn").Process(target=print)
+    process.start()
+    process.join()
+    Path(os.environ["READY"]).touch()
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["alone", "side by side"])
+def test_the_resource_tracker_of_multiprocessing_is_not_left_behind(tmp_path: Path, options: list[str]) -> None:
+    with begin(tmp_path, *options, hangs=False, source=SPAWNS) as run:
+        output, _ = run.communicate(timeout=300)
+    assert run.returncode == 0, output
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])

@@ -38,4 +38,7 @@ def test_a_program_that_is_left_out_is_named_in_the_closing_lines(tmp_path: Path
 def test_a_misspelt_program_stops_the_run() -> None:
     run = run_pytest(KICK_WITHOUT="redsi")
     assert run.returncode == 4
-    assert "KICK_WITHOUT names redsi; known are chromium, curl, fish, nginx, npm, openssl, redis, zsh" in run.stderr
+    assert (
+        "KICK_WITHOUT names redsi; known are chromium, curl, fish, nginx, npm, openssl, postgres, redis, zsh"
+        in run.stderr
+    )

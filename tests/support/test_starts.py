@@ -57,7 +57,10 @@ def test_marked(hello):
 """
 
 
-@pytest.mark.parametrize("options", [[], ["-n", "1"]], ids=["alone", "in a worker"])
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param([], id="alone"), pytest.param(["-n", "1"], id="in a worker", marks=pytest.mark.long)],
+)
 def test_only_tests_that_say_so_start_processes(tmp_path: Path, options: list[str]) -> None:
     (tmp_path / "test_starts.py").write_text(STARTS)
     (tmp_path / "conftest.py").write_text("from tests.conftest import anyio_backend, pytest_configure\n")

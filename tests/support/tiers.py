@@ -5,6 +5,7 @@ a whole file or folder is in stands in `FILES`. CONTRIBUTING.md says which comma
 """
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,31 @@ FIXTURES = {
     "redis_cluster": "redis",
     "redis_sentinel": "redis",
     "redis_site": "redis",
+    "postgres_data": "postgres",
     "serve": "process",
     "serve_process": "process",
     "serves": "process",
 }
 
-STORES = {"redis": "redis", "cluster": "redis", "sentinel": "redis"}
+STORES = {"redis": "redis", "cluster": "redis", "sentinel": "redis", "postgres": "postgres"}
+
+VARIANTS = frozenset(
+    {
+        "TestRedis62",
+        "TestRedisStoreWithAMovedClock",
+        "TestRedisStoreWithResp3",
+        "TestSQLiteStoreByTheClock",
+        "TestValkey",
+    }
+)
+"""Classes that run the contract of a store again in another set-up: their repetitions are long."""
+
+REPETITIONS = frozenset(
+    {
+        "test_any_sequence_of_operations_ends_as_in_a_plain_dict",
+        "test_thousands_of_interleaved_operations_lose_and_revive_nothing",
+    }
+)
 
 FILES = {
     "cli/commands/test_generate.py": ("project", "long"),
@@ -59,6 +79,7 @@ FILES = {
     "http/validation/test_errors.py": ("slow",),
     "http/validation/test_hash_collisions.py": ("slow",),
     "middleware/test_csrf_browser.py": ("browser", "long"),
+    "openapi/page/test_browser.py": ("browser", "long"),
     "session/stores/test_memory.py": ("slow",),
     "session/stores/test_redis": ("redis",),
     "session/stores/test_redis_cluster.py": ("long",),
@@ -75,6 +96,8 @@ FILES = {
     "session/test_races.py": ("process", "long", "exhaustive"),
     "support/test_browser.py": ("browser",),
     "support/test_leftovers.py": ("process", "long"),
+    "session/stores/test_postgres": ("postgres",),
+    "support/test_postgres_servers.py": ("postgres",),
     "support/test_programs.py": ("process",),
     "support/test_redis_servers.py": ("redis",),
     "support/test_serving.py": ("process",),
@@ -92,12 +115,19 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
 
 
 def _tiers_of(item: pytest.Item) -> Iterator[str]:
-    if not isinstance(item, pytest.Function) or not item.path.is_relative_to(TESTS):
+    if not isinstance(item, pytest.Function):
         return
-    path = item.path.relative_to(TESTS).as_posix()
-    for beginning, tiers in FILES.items():
-        if path.startswith(beginning):
-            yield from tiers
+    yield from _tiers_of_file(item.path)
+    if item.originalname in REPETITIONS and item.cls is not None and item.cls.__name__ in VARIANTS:
+        yield "long"
     yield from (FIXTURES[name] for name in item.fixturenames if name in FIXTURES)
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     yield from (STORES[value] for value in parameters if isinstance(value, str) and value in STORES)
+
+
+@cache
+def _tiers_of_file(file: Path) -> tuple[str, ...]:
+    if not file.is_relative_to(TESTS):
+        return ()
+    path = file.relative_to(TESTS).as_posix()
+    return tuple(tier for beginning, tiers in FILES.items() if path.startswith(beginning) for tier in tiers)

@@ -37,3 +37,5 @@ login.onsubmit = async (event) => {
   if (response.ok) enter(room);
   else show((await response.json()).detail);
 };
+
+document.querySelector("#logout").onclick = () => fetch("/logout", { method: "POST" });

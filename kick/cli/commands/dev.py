@@ -34,7 +34,7 @@ _WAITING: Final = "The next save starts it again."
 
 
 class Options(NamedTuple):
-    """The options that go to the process that serves."""
+    """Options of the server process."""
 
     trace: bool
     live: bool
@@ -66,7 +66,7 @@ def command(
     """Serve an application for development.
 
     TARGET is the module and the application in it. The default is the one in [tool.kick] of pyproject.toml, or
-    app:app. A mistake is shown with its fix, and the application starts again after the next save.
+    app:app. An error is shown with its fix, and the application starts again after the next save.
 
     \b
     Examples:
@@ -93,7 +93,7 @@ def command(
     terminal.say()
 
 
-# The process that the user started. It watches the files, and starts another process after each change.
+# The main process: it watches the files, and starts a new server process after each change.
 
 
 def _serve_and_reload(target: Target, folder: Path, sock: socket.socket, options: Options) -> None:
@@ -126,7 +126,7 @@ def _until_saved(child: Child, looks: Iterator[list[Path]]) -> list[Path]:
     return []
 
 
-# The process that serves
+# The server process
 
 
 def _serve_once(
@@ -139,7 +139,7 @@ def _serve_once(
     greeted: bool,
 ) -> None:
     """Serve the application as it is now. If it cannot be imported, print the reason and serve a page with it."""
-    sys.dont_write_bytecode = True  # bytecode has a time in whole seconds, so two saves in one second would be confused
+    sys.dont_write_bytecode = True  # bytecode records whole seconds: two saves within one would be confused
     _prepare(folder)
     try:
         app = load_served(target, folder)
@@ -202,7 +202,7 @@ def _serve_report(report: str, sock: socket.socket, options: Options) -> None:
     )
 
 
-# What is to be seen
+# Output
 
 
 def _greeting(app: Any, target: Target, address: str) -> str:

@@ -113,7 +113,7 @@ def _as_text(findings: list[Finding]) -> str:
             f"  {_counted(errors, 'error')}, {_counted(len(findings) - errors, 'warning')}. Fix them, and run it again."
         )
     else:
-        lines.append(f"  {terminal.green('well')}  Nothing to fix. {terminal.accent('kick start')} serves it.")
+        lines.append(f"  {terminal.green('well')}  Nothing to fix. Start it with {terminal.accent('kick start')}.")
     return "\n".join([*lines, ""])
 
 

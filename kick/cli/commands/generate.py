@@ -96,7 +96,7 @@ def resource(
     component = components.resource(place, singular, many, parse_fields(fields))
     if rule and singular.snake.endswith("s"):
         terminal.warn(
-            f"NAME must be in the singular; the plural of {singular.snake} is taken to be {many.snake} (--plural)"
+            f"NAME must be in the singular; the plural of {singular.snake} would be {many.snake} (set it with --plural)"
         )
     _carry_out(component, found, place, mount=mount, dry_run=dry_run)
 

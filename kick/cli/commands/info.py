@@ -67,7 +67,7 @@ def _as_text(described: dict[str, Any]) -> str:
     facts = terminal.table([[terminal.dim(name), value] for name, value in rows])
     provided = [[name, terminal.dim(lifetime)] for name, lifetime in described["providers"].items()]
     table = (
-        terminal.table(provided, heading=["provided", "lives as long as"])
+        terminal.table(provided, heading=["provided", "lifetime"])
         if provided
         else terminal.dim("  nothing is provided")
     )

@@ -89,7 +89,7 @@ def _abouts(choices: Mapping[str, object]) -> dict[str, str]:
 
 
 def _choose(label: str, question: str, choices: Mapping[str, str], default: str, *, asks: bool) -> str:
-    """Return the choice of the user, or the default if nobody is to be asked."""
+    """Return the choice of the user, or the default if kick must not ask."""
     if not asks:
         return default
     rows = [[terminal.bold(name), terminal.dim(about)] for name, about in choices.items()]

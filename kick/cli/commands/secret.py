@@ -48,10 +48,10 @@ def command(to_file: bool, rotate: bool, keep: int) -> None:
         terminal.say(secret)
     elif write_variable(Path(ENV_FILE), SECRET, secret):
         terminal.say(
-            f"  {SECRET} in {ENV_FILE} is a new one. {terminal.dim('Sessions with a cookie of the old secret end.')}"
+            f"  {SECRET} in {ENV_FILE} was replaced. {terminal.dim('Cookies signed with the old secret are invalid.')}"
         )
     else:
-        terminal.say(f"  {SECRET} is in {ENV_FILE} now. {terminal.dim('Do not add this file to git.')}")
+        terminal.say(f"  {SECRET} was written to {ENV_FILE}. {terminal.dim('Do not add this file to git.')}")
 
 
 def _rotate(path: Path, secret: str, keep: int) -> None:
@@ -59,7 +59,7 @@ def _rotate(path: Path, secret: str, keep: int) -> None:
     if before is None:
         raise KickError(
             "secret-none",
-            cause=f"There is no {SECRET} in {ENV_FILE} that another could take over from.",
+            cause=f"There is no {SECRET} in {ENV_FILE} to rotate.",
             fix="Generate the first one: `kick secret --env`.",
         )
     old = before.split(",")
@@ -70,4 +70,4 @@ def _rotate(path: Path, secret: str, keep: int) -> None:
     write_variable(path, SECRET, ",".join([secret, *kept]))
     also = f"{len(kept)} old one{'s' * (len(kept) != 1)} still verif{'ies' if len(kept) == 1 else 'y'}"
     terminal.say(f"  {SECRET} in {ENV_FILE} begins with a new one; {also if kept else 'no old one is left'}.")
-    terminal.say(f"  {terminal.green('next')}  restart the application on every machine that serves it")
+    terminal.say(f"  {terminal.green('next')}  restart the application on every machine")

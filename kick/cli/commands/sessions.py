@@ -1,4 +1,4 @@
-"""`kick sessions`: whose sessions there are, on the command line."""
+"""`kick sessions`: lists and ends sessions on the command line."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def no_store() -> KickError:
     """Return the error of a command without a store."""
     return KickError(
         "session-store-missing",
-        cause=f"No store was named, {STORE} is not set, in .env neither, and there is no application here.",
+        cause=f"No store was named, {STORE} is not set (in .env neither), and there is no application here.",
         fix=f"Name it: `kick sessions purge {EXAMPLE}`. Or set {STORE}, or run this in the folder of the project.",
     )
 
 
 class Found(NamedTuple):
-    """A store, and how to call it in front of people."""
+    """A store, and its name for the user."""
 
     store: AtomicStore
     name: str
@@ -75,7 +75,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 @_store_option
 def list_sessions(principal: str, as_json: bool, url: str | None) -> None:
-    """List the sessions of PRINCIPAL, the last used first. Times are in the time zone of this machine.
+    """List the sessions of PRINCIPAL, most recently used first. Times are in the time zone of this machine.
 
     \b
     Examples:
@@ -111,7 +111,7 @@ def revoke(ctx: click.Context, principal: str, yes: bool, url: str | None) -> No
     """
     found = find_store(url, Path.cwd())
     if not yes and terminal.is_interactive() and not _is_confirmed(found, principal):
-        terminal.say("  nothing was ended")
+        terminal.say("  No session was ended.")
         ctx.exit(1)
     ended = _ask(found, lambda store: store.revoke(principal))
     terminal.say(f"  {terminal.green('ended')}  {counted(ended, 'session')} of {principal} in {found.name}")
@@ -145,8 +145,7 @@ def find_store(url: str | None, folder: Path) -> Found:
     if getattr(found.store, "in_process", False):
         raise KickError(
             "session-store-in-process",
-            cause=f"{found.name} keeps sessions in the memory of the process that serves; "
-            "no other process can see them.",
+            cause=f"{found.name} keeps sessions in the memory of the server process; no other process can read them.",
             fix='Use a store that processes share, `session(store="sqlite:///sessions.db")` or '
             '`session(store="redis://localhost:6379/0")`.',
         )
@@ -201,7 +200,7 @@ def _check_file(store: AtomicStore) -> None:
         raise KickError(
             "session-store-file",
             cause=f"There is no file {store.path}, so no session has been stored there.",
-            fix="See that the path is right: three slashes before one that starts in this folder, four before an "
+            fix="Check the path: three slashes before one that starts in this folder, four before an "
             "absolute one: `--store sqlite:////srv/shop/sessions.db`.",
         )
 

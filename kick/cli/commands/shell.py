@@ -38,7 +38,7 @@ _LENGTH: Final = 1000
 
 @click.command("shell")
 @target_argument
-@click.option("-c", "--command", "source", help="Run this, and end.")
+@click.option("-c", "--command", "source", help="Run this code, and exit.")
 @click.pass_context
 def command(ctx: click.Context, target: str | None, source: str | None) -> None:
     """Start the application, and open a Python prompt with a scope like that of a request.
@@ -66,7 +66,7 @@ def command(ctx: click.Context, target: str | None, source: str | None) -> None:
                 worked = _converse(runner, app, found) if source is None else runner.run_source(source)
         finally:
             portal.call(app.aclose)
-            portal.call(portal.stop, True)  # waits for no task that is left, however it came to be left
+            portal.call(portal.stop, True)  # does not wait for remaining tasks
     ctx.exit(0 if worked else 1)
 
 
@@ -119,14 +119,14 @@ def call(portal: BlockingPortal, function: Callable[..., Awaitable[T]], *argumen
 
 
 class Runner:
-    """Runs code in the thread of an event loop, with the same names each time; awaits what it leaves to be awaited."""
+    """Runs code in the thread of an event loop, always with the same namespace. `await` works at the top level."""
 
     def __init__(self, portal: BlockingPortal, names: dict[str, Any]) -> None:
         self.names = names
         self._portal = portal
 
     def run_source(self, source: str) -> bool:
-        """Run a script; whether it went well. What it raised is printed."""
+        """Run a script; print the exception that it raises, and return false then."""
         try:
             compiled = compile(source, "<shell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         except (SyntaxError, ValueError):
@@ -135,7 +135,7 @@ class Runner:
         return self.run(compiled)
 
     def run(self, compiled: types.CodeType) -> bool:
-        """Run what was compiled; whether it went well. `SystemExit` is raised here."""
+        """Run compiled code; return false if it raised. `SystemExit` is raised here."""
         try:
             error = call(self._portal, self._run, compiled)
         except KeyboardInterrupt:
@@ -150,7 +150,7 @@ class Runner:
         return error is None
 
     async def _run(self, compiled: types.CodeType) -> BaseException | None:
-        """Run in the loop; what was raised is handed back, so that it does not end the loop."""
+        """Run in the event loop; return the exception instead of raising it, because it would end the loop."""
         run: Callable[[], Any] = types.FunctionType(compiled, self.names)
         try:
             value = run()
@@ -186,7 +186,7 @@ def _converse(runner: Runner, app: App, target: Target) -> bool:
 
 @contextmanager
 def _history(names: dict[str, Any]) -> Generator[None]:
-    """Completion with the tabulator, and the lines of the last time."""
+    """Enable completion with the Tab key, and load the history."""
     try:
         import readline
         import rlcompleter

@@ -133,8 +133,8 @@ def command(
 ) -> None:
     """Serve an application in production.
 
-    KICK_ENV is production, unless it is set. A mistake in the set-up, such as a weak secret, stops the start. So do
-    the configuration errors of `kick doctor`.
+    KICK_ENV is production, unless it is set. With a set-up error, such as a weak secret, kick does not
+    start; the same applies to the configuration errors of `kick doctor`.
     After SIGTERM or Ctrl-C it finishes the running requests and ends.
 
     \b
@@ -186,7 +186,7 @@ def command(
 
 
 def _say(variables: Mapping[str, str | None]) -> None:
-    """Tell the application, and the processes that serve it, what the options say."""
+    """Pass the options to the application and to its server processes, as environment variables."""
     TrustedProxies.of_text(variables[PROXIES_VARIABLE] or "")
     os.environ.update({name: value for name, value in variables.items() if value is not None})
 
@@ -205,7 +205,7 @@ def _load(target: Target, folder: Path) -> Any:
 
 
 def _refuse_weaknesses(app: Any, workers: int, *, force: bool) -> None:
-    """Raise what is weak about the set-up, or with `force` print it as a warning."""
+    """Raise the weaknesses of the set-up as errors, or with `force` print them as warnings."""
     from kick.cli.production_checks import weaknesses
 
     problems = weaknesses(app, workers=workers)

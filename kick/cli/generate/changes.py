@@ -1,4 +1,4 @@
-"""Files that are written and edited, all or none."""
+"""Changes of several files, applied completely or not at all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kick.errors import KickError
 
 
 class Edit(NamedTuple):
-    """A file before and after."""
+    """The text of a file before and after a change."""
 
     path: Path
     before: bytes
@@ -26,7 +26,7 @@ class Edit(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """New files by their paths, and edits of files that are there."""
+    """New files by their paths, and edits of existing files."""
 
     folder: Path
     new: Mapping[Path, str]
@@ -43,7 +43,7 @@ class Changes(NamedTuple):
             paths = [self._name(path) for path in taken]
             raise KickError(
                 "generate-file",
-                cause=f"Nothing was written, because this exists already: {', '.join(paths)}.",
+                cause=f"Nothing was written, because these exist already: {', '.join(paths)}.",
                 fix=f"Use another name, or move it away: `mv {paths[0]} {paths[0]}.old`.",
             )
 

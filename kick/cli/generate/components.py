@@ -27,7 +27,7 @@ class Mount(NamedTuple):
 
 
 class Component(NamedTuple):
-    """The texts of new files by their paths, where the component is mounted, and what is left for the user to do."""
+    """The texts of new files by their paths, the list that mounts the component, and the next step for the user."""
 
     new: dict[Path, str]
     mount: Mount | None = None
@@ -117,12 +117,12 @@ def service(place: Place, name: Name) -> Component:
 
 
 def middleware(place: Place, name: Name) -> Component:
-    """Middleware with its test. Where it stands among the others is for the user to say."""
+    """Return the files of a middleware and its test. The user chooses its position in the list."""
     return _single(place, "middleware", "middleware", name, f"put {name.snake} into bootstrap(middleware=[...])")
 
 
 def guard(place: Place, name: Name) -> Component:
-    """Middleware that lets some in and others not, with its test."""
+    """Return the files of a guard, which allows or rejects requests, and its test."""
     return _single(place, "guard", "guards", name, f"put @Use({name.snake}) on a handler or a controller")
 
 
@@ -132,7 +132,7 @@ def provider(place: Place, name: Name) -> Component:
 
 
 def test(place: Place, name: Name, target: Target) -> Component:
-    """A test of the whole application, with the `client` of tests/conftest.py, where there is one."""
+    """Return a test of the whole application, which uses the `client` of tests/conftest.py if there is one."""
     values = _values(place, name) | {
         "target_module": target.module,
         "target_name": target.attribute.partition(".")[0],
@@ -140,7 +140,7 @@ def test(place: Place, name: Name, target: Target) -> Component:
     conftest = place.folder / "tests" / "conftest.py"
     has_client = conftest.is_file() and _CLIENT.search(conftest.read_text(encoding="utf-8")) is not None
     text = _text("test", "test_with_client" if has_client else "test", values)
-    return Component(_test(place, name.snake, text), then="make it say what the application is to do")
+    return Component(_test(place, name.snake, text), then="replace the example with a test of your application")
 
 
 def _single(place: Place, kind: str, folder: str, name: Name, then: str) -> Component:

@@ -25,7 +25,7 @@ def bad_field(field: str, problem: str) -> KickError:
     return KickError(
         "generate-field",
         cause=f"The field {field!r} cannot be read: {problem}.",
-        fix="Write a name, a colon and a type; a question mark makes it optional, brackets want quotes: "
+        fix="Write a name, a colon and a type; a question mark makes it optional; quote brackets: "
         "`kick generate resource note title:str due:date? 'tags:list[str]'`. The types are str, int, float, bool, "
         "uuid, datetime, date, decimal, and list[...] of these.",
     )
@@ -36,6 +36,6 @@ def missing_module_list(problem: str, line: str, entry: str, wanted: str) -> Kic
     return KickError(
         "generate-list",
         cause=f"Nothing was written, because {problem}.",
-        fix=f"Write the list where it is used, `{wanted}=[...]`, and run the command once more. Or take "
+        fix=f"Write the list where it is used, `{wanted}=[...]`, and run the command again. Or use "
         f"`--no-mount`, and add `{line}` and `{entry}` by hand.",
     )

@@ -17,7 +17,7 @@ _RESERVED: Final = frozenset({"id", "self", "cls"})
 
 
 class Kind(NamedTuple):
-    """A type that fields may have: its name in Python, where that comes from, and two values of it as JSON has them.
+    """A type of fields: its name in Python, the module to import it from, and two example values in JSON form.
 
     `column` is the type of a column in a migration. `wrapper` is the type for `mapped_column()`, if the hint is not
     enough: a class in `columns.py`, or `Double` of SQLAlchemy, because its versions take different types for `float`.
@@ -55,7 +55,7 @@ KINDS: Final = {
 }
 
 _HIDING: Final = frozenset({"str", "int", "float", "bool", "list", "datetime"})
-"""Names that the hints of the other fields are written with."""
+"""Names that the type hints of other fields use."""
 
 
 class Field(NamedTuple):
@@ -68,7 +68,7 @@ class Field(NamedTuple):
 
     @property
     def declaration(self) -> str:
-        """The line of the class.
+        """The line in the class.
 
         >>> parse_field("due:date?").declaration
         'due: datetime.date | None = None'

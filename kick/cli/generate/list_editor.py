@@ -25,9 +25,9 @@ _STEP: Final = "    "
 
 
 class Addition(NamedTuple):
-    """An entry for the list that a call is given: `entry` into `modules` of `bootstrap(...)`, say.
+    """An entry for a list argument of a call, for example `entry` for `modules` of `bootstrap(...)`.
 
-    `module` and `entry` are what is imported. `position` is where the call takes the list without its keyword.
+    `entry` is imported from `module`. `position` is the index of the argument if it is passed without its keyword.
     """
 
     call: str
@@ -45,10 +45,10 @@ class Addition(NamedTuple):
 def add_to_list(source: bytes, path: str, addition: Addition, *, width: int, local: Locals) -> bytes:
     """Add an entry to a list in the text of a file.
 
-    The list may stand in the call, or in a variable that the call is given. A list in one line that would be longer
-    than `width` becomes one entry a line. `local` tells the project's modules from those that are installed.
+    The list may be in the call, or in a variable that is passed to the call. A list in one line that would be longer
+    than `width` is split into one entry a line. `local` returns true for modules of the project.
 
-    Raises `KickError`: `generate-list` where there is no such list, and `generate-syntax` for what is no Python.
+    Raises `KickError`: `generate-list` if there is no such list, and `generate-syntax` for invalid Python.
     """
     wrapper = MetadataWrapper(_parsed(source, path), unsafe_skip_copy=True)
     module = wrapper.module
@@ -75,7 +75,7 @@ def _parsed(source: bytes, path: str) -> cst.Module:
         said = error.message if isinstance(error, cst.ParserSyntaxError) else str(error)
         raise KickError(
             "generate-syntax",
-            cause=f"{path} is to be edited, and cannot be read: {said.splitlines()[0]}.",
+            cause=f"{path} has to be edited, but cannot be parsed: {said.splitlines()[0]}.",
             fix="Fix the file; `kick routes` shows the error. Then run the command again.",
         ) from None
 
@@ -83,16 +83,16 @@ def _parsed(source: bytes, path: str) -> cst.Module:
 def _find_list(module: cst.Module, path: str, addition: Addition) -> cst.List:
     calls = _calls(module, addition.call)
     if len(calls) != 1:
-        raise _refusal(f"{path} calls {addition.call}() {len(calls)} times, and it takes one", addition)
+        raise _refusal(f"{path} calls {addition.call}() {len(calls)} times instead of once", addition)
     value = _argument(calls[0], addition)
     if isinstance(value, cst.Name):
         assigned = [each for each in _Assignments.in_module(module) if each[0] == value.value]
         if len(assigned) != 1:
-            raise _refusal(f"{path} assigns {value.value} {len(assigned)} times, and it takes one", addition)
+            raise _refusal(f"{path} assigns {value.value} {len(assigned)} times instead of once", addition)
         value = assigned[0][1]
     if not isinstance(value, cst.List):
         raise _refusal(
-            f"what {addition.call}() in {path} takes for {addition.keyword} is not written as a list", addition
+            f"the argument {addition.keyword} of {addition.call}() in {path} is not written as a list", addition
         )
     return value
 
@@ -126,7 +126,7 @@ def _calls(module: cst.Module, name: str) -> list[cst.Call]:
 
 
 class _Assignments(cst.CSTVisitor):
-    """Every name that is assigned to, with the value."""
+    """Collect each assigned name with its value."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ def _binds(module: cst.Module, name: str) -> bool:
     return any(name in names for _, names in _imported(module))
 
 
-# The list, longer
+# Extending the list
 
 
 def _extended(found: cst.List, entry: str, *, indent: str, fits: bool) -> cst.List:

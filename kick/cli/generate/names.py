@@ -1,7 +1,7 @@
 """Names of components: `blog-post` as a module, a class, a path, and in the plural.
 
-The rules of the plural are few: `-s`; `-es` after s, x, z, ch and sh; `-ies` for a consonant and y. For what they get
-wrong there is `--plural`.
+The plural has three rules: `-s`; `-es` after s, x, z, ch and sh; `-ies` for a consonant and y. `--plural` sets an
+irregular one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kick.cli.generate.errors import bad_name
 from kick.cli.project_name import name_problem
 
 LONGEST: Final = 24
-"""Characters. The lines of a component have its name in them several times, and have to stay below 100."""
+"""The longest name, in characters. Lines with several copies of the name must stay below 100 characters."""
 
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORDS: Final = re.compile(r"[-_]")
@@ -23,13 +23,13 @@ _IES: Final = re.compile(r"[^aeiou]y$")
 
 
 class Name(NamedTuple):
-    """A name in the forms that it takes."""
+    """A name in its different forms."""
 
     snake: str
 
     @property
     def title(self) -> str:
-        """As a class has it.
+        """The form for a class.
 
         >>> Name("blog_post").title
         'BlogPost'
@@ -38,7 +38,7 @@ class Name(NamedTuple):
 
     @property
     def path(self) -> str:
-        """As an address has it.
+        """The form for a URL path.
 
         >>> Name("blog_post").path
         'blog-post'
@@ -47,7 +47,7 @@ class Name(NamedTuple):
 
     @property
     def words(self) -> str:
-        """As a sentence has it."""
+        """The form for a sentence."""
         return self.snake.replace("_", " ")
 
     @property
@@ -62,7 +62,7 @@ def parse_name(kind: str, text: str, *, top_level: bool, longest: int = LONGEST)
     >>> parse_name("module", "BlogPost", top_level=False)
     Name(snake='blog_post')
 
-    `top_level` says that it becomes a package or module beside those that are installed, and must not hide one.
+    With `top_level`, it becomes a top-level package or module, which must not hide an installed one.
     Raises `KickError`: `generate-name`.
     """
     snake = _WORDS.sub("_", _HUMP.sub("_", text)).lower()
@@ -75,7 +75,7 @@ def parse_name(kind: str, text: str, *, top_level: bool, longest: int = LONGEST)
 
 
 def plural_of(name: Name) -> Name:
-    """More than one of it.
+    """Return the plural of a name.
 
     >>> [plural_of(Name(each)).snake for each in ("note", "box", "blog_entry", "day")]
     ['notes', 'boxes', 'blog_entries', 'days']

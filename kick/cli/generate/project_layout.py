@@ -15,11 +15,11 @@ Locals: TypeAlias = Callable[[str], bool]
 """A function that returns true if a module, by its full name, belongs to the project."""
 
 WIDTH: Final = 88
-"""Columns, where the project's settings say nothing: what ruff and black take."""
+"""The line length without a setting of the project: the default of ruff and black."""
 
 
 class Place(NamedTuple):
-    """A project: its folder, the folder that new components go to, and what their modules' names begin with."""
+    """A project: its folder, the folder for new components, and the prefix of their module names."""
 
     folder: Path
     root: Path
@@ -57,12 +57,12 @@ def find_bootstrap(target: Target, folder: Path) -> Path:
         try:
             tree = ast.parse(path.read_bytes())
         except (SyntaxError, ValueError):
-            return path  # whoever edits it says what is wrong with it
+            return path  # the editor reports the syntax error
         if any(_calls_bootstrap(node) for node in ast.walk(tree)):
             return path
         waiting += _imports(tree, module, is_package=path.name == "__init__.py")
     raise missing_module_list(
-        f"no file that {target} leads to calls bootstrap()", "from ... import ...", "it", "modules"
+        f"neither {target} nor a file that it imports calls bootstrap()", "from ... import ...", "it", "modules"
     )
 
 

@@ -16,17 +16,17 @@ from kick.errors import KickError
 
 DISTRIBUTION: Final = "kick-framework"
 WHEELS: Final = "wheels"
-"""The folder of a project with a copy of kick, where no index has it."""
+"""The folder of a project with a copy of kick, if kick is not from an index."""
 
 _release: Final = re.compile(r"(\d+)(?:\.(\d+))?").match
 
 
 class Provenance(NamedTuple):
-    """The way in which a project gets the kick that wrote it.
+    """The source from which a project installs the kick that wrote it.
 
-    `line` is for pip's requirements file, and empty where kick comes from an index. `folder` is what that line needs
-    on this machine, if anything; an editable installation needs it as long as the project is used. `wheel` is the name
-    of the copy, and `packed` its bytes.
+    `line` is the line in pip's requirements file; it is empty if kick comes from an index. `folder` is the folder on
+    this machine that the line refers to, if any; an editable installation needs it as long as the project is used.
+    `wheel` is the name of the copy, and `packed` its bytes.
     """
 
     versions: str
@@ -38,9 +38,9 @@ class Provenance(NamedTuple):
 
 
 def provenance(distribution: metadata.Distribution | None = None) -> Provenance:
-    """Return how to get the kick that runs, from the metadata of its installation (PEP 610).
+    """Return the source of the running kick, from the metadata of its installation (PEP 610).
 
-    | installed from | a project gets it from |
+    | installed from | a project installs it from |
     |---|---|
     | an index | an index: these versions and compatible ones |
     | a folder, editable | the same folder, editable |
@@ -48,7 +48,7 @@ def provenance(distribution: metadata.Distribution | None = None) -> Provenance:
     | an archive on the web | the same address, with its hash |
     | a folder, wheel or archive on this machine | the copy in the project |
 
-    In all cases but the first, a copy is in the project as well: for containers, and for when the source has gone.
+    Except in the first case, the project also contains a copy, for containers and in case the source is removed.
 
     Raises `KickError`: `kick-not-installed`.
     """

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 PACKAGE: Final = Path(__file__).parents[2]
-"""The folder of the package that runs."""
+"""The folder of the running package."""
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-"""The time of every file, the earliest that a zip archive can hold: the same files are the same bytes."""
+"""The time of every file: the earliest that a zip archive can store. Equal files so become equal wheels."""
 _MODE: Final = 0o100644 << 16
 _CARRIED: Final = ("METADATA", "entry_points.txt", "licenses")
 """Files of an installation's `.dist-info` that belong into a wheel; the others describe the installation."""
@@ -34,7 +34,7 @@ def wheel_name(distribution: Distribution) -> str:
 def pack_wheel(distribution: Distribution, *, package: Path = PACKAGE) -> bytes:
     """Pack a package and the metadata of its distribution into a wheel (PEP 427).
 
-    The package is taken from the folder that is imported, so that it may be installed in any way, editable too.
+    The files come from the imported package, so every kind of installation works, editable ones too.
     """
     info = f"{_stem(distribution)}.dist-info"
     files = dict(_package_files(package))

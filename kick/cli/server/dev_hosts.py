@@ -1,7 +1,7 @@
-"""The hosts that `kick dev` answers for, so that no page of the internet reads the application through a rebound name.
+"""The hosts that `kick dev` accepts: protection against DNS rebinding.
 
-In DNS rebinding, a page of an attacker asks for its own host, whose name now leads to 127.0.0.1. The browser takes this
-for the same origin, and shows the page the answers: with error pages and routes in them.
+In DNS rebinding, an attacker lets the host name of their page resolve to 127.0.0.1. The browser treats the application
+as the same origin as the page, so the page can read its responses, including error pages and the list of routes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def dev_hosts(names: Sequence[str]) -> Callable[[bytes], bool]:
 
 
 def guarded(app: ASGIApp, names: Sequence[str]) -> ASGIApp:
-    """Return the application behind the check."""
+    """Return an application that checks the host of each request first."""
     return AllowedHosts(app, dev_hosts(names), detail=_DETAIL)
 
 

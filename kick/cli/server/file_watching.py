@@ -1,7 +1,7 @@
-"""Finding out that a file of a project was saved.
+"""Detection of saved files in a project.
 
-Where `watchfiles` is installed, the system says when something has changed in a folder; elsewhere, and where the system
-cannot say it, the folders are looked through five times a second. What has changed is found in one way: by looking.
+With `watchfiles`, the operating system reports changes in a folder. Without it, or if the system cannot report them,
+the folders are scanned five times a second. In both cases a scan finds out which files have changed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _NAMES: Final = frozenset({".env"})
 _NOT_ENTERED: Final = frozenset({"__pycache__", "node_modules"})
 
 _STEP: Final = 0.02
-"""Seconds without another change that are the end of a save."""
+"""Seconds without a further change after which a save is complete."""
 _LONGEST: Final = 0.2
-"""Seconds that changes are waited for which do not end."""
+"""Seconds to wait at most while files continue to change."""
 _ANYWAY: Final = 1.0
-"""Seconds after which one looks although the system has said nothing: of some mounts it knows nothing."""
+"""Seconds after which the folders are scanned without a report: the system does not report changes on some mounts."""
 
 Stamp = tuple[int, int]
 
@@ -32,7 +32,7 @@ Stamp = tuple[int, int]
 class Watch:
     """The Python files below a folder, and its `.env` files.
 
-    What hidden folders, `node_modules` and virtual environments hold is not looked at.
+    Hidden folders, `node_modules` and virtual environments are skipped.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,7 +57,7 @@ class Watch:
 
 
 def _look(folder: Path) -> tuple[dict[str, Stamp], list[str]]:
-    """Return the files with their stamps, and the folders to watch."""
+    """Return the files with their modification stamps, and the folders to watch."""
     files: dict[str, Stamp] = {}
     folders: list[str] = []
     left = [str(folder)]
@@ -65,7 +65,7 @@ def _look(folder: Path) -> tuple[dict[str, Stamp], list[str]]:
         path = left.pop()
         try:
             entries = list(os.scandir(path))
-        except OSError:  # it was removed a moment ago, or nobody may read it
+        except OSError:  # it was removed meanwhile, or cannot be read
             continue
         if any(entry.name == "pyvenv.cfg" for entry in entries):
             continue
@@ -91,7 +91,7 @@ def _pauses(folders: Sequence[str], stopped: Event) -> Iterator[None]:
     """Yield when the files may have changed, until `stopped` is set."""
     try:
         yield from _pauses_of_the_system(folders, stopped)
-    except (ImportError, OSError, RuntimeError):  # not installed; a folder is gone; the system watches no more of them
+    except (ImportError, OSError, RuntimeError):  # not installed; a folder is gone; too many folders are watched
         while not stopped.wait(PAUSE):
             yield
 
@@ -114,6 +114,6 @@ def _pauses_of_the_system(folders: Sequence[str], stopped: Event) -> Iterator[No
         yield_on_timeout=True,
         stop_event=stopped,
     ):
-        if changes or monotonic() > looked + _ANYWAY:  # soon at first: what was saved before this began is not told
+        if changes or monotonic() > looked + _ANYWAY:  # soon at first: earlier saves are not reported
             looked = monotonic()
             yield

@@ -1,4 +1,4 @@
-"""Python's garbage collector, as a server that serves for weeks wants it."""
+"""Configuration of Python's garbage collector for a long-running server."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 OBJECTS: Final = 10_000
-"""New objects between two looks for garbage. Python's own number, 700 or 2,000, is for programs that do one thing at a
-time: requests that wait for a store or a database hold more than that, and each look goes through them for nothing.
+"""The number of new objects that starts a collection. Python's default is 700 or 2,000. Requests that wait for a
+store or a database hold more objects than that, so most collections would find nothing.
 """
 
 _AT_FIRST: Final = gc.get_threshold()
@@ -17,8 +17,8 @@ _AT_FIRST: Final = gc.get_threshold()
 def settled(ready: Callable[[], None]) -> Callable[[], None]:
     """Return a function to call after the start: it configures the garbage collector and calls `ready`.
 
-    What there is by then mostly stays, and is not looked through again (`gc.freeze`). An application that has
-    chosen thresholds of its own, or switched the collector off, is left alone.
+    Objects that exist after the start usually stay, so the collector ignores them from then on (`gc.freeze`). Nothing
+    is configured if the application has set its own thresholds or disabled the collector.
     """
 
     def settle() -> None:

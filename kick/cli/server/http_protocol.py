@@ -5,20 +5,20 @@ one of them changes:
 
 | what | where | for |
 |---|---|---|
-| `uvicorn.protocols.http.auto.AutoHTTPProtocol` | here | the class that `http="auto"` stands for, to be subclassed |
-| its `connection_made()`, and its attribute `transport` | here | putting the cork on |
+| `uvicorn.protocols.http.auto.AutoHTTPProtocol` | here | the base class, which `http="auto"` selects |
+| its `connection_made()`, and its attribute `transport` | here | installing write coalescing |
 | its `data_received()`, `cycle`, `flow.read_paused`, `timeout_keep_alive_task` | here, `request_timeouts` | timeouts |
 | with httptools, its `on_headers_complete()`, `on_body()`, `on_message_complete()`, `scope`, `headers` | here | heads |
 | `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | there | the same |
 | its `on_response_complete()` | here | writing a response when it is complete, before its background tasks |
-| its `handle_websocket_upgrade()` | here | taking the cork off |
-| `uvicorn.Server.startup()`, `shutdown()`, `started`, `should_exit`, `force_exit` | `uvicorn_server` | the end |
+| its `handle_websocket_upgrade()` | here | removing write coalescing |
+| `uvicorn.Server.startup()`, `shutdown()`, `started`, `should_exit`, `force_exit` | `uvicorn_server` | shutdown |
 | `uvicorn.Server.handle_exit()` | `uvicorn_server` | signals |
 | `uvicorn.Server.server_state.connections` | `uvicorn_server` | timeouts |
 | `uvicorn.Server.server_state.tasks` | `uvicorn_server` | waiting for requests that were cancelled |
-| the logger `uvicorn.error`, and `SystemExit` of `Server.run()` | `uvicorn_server` | a start that fails, told once |
+| the logger `uvicorn.error`, and `SystemExit` of `Server.run()` | `uvicorn_server` | reporting a failed start once |
 
-Of Starlette and python-multipart nothing is used that is private.
+No private name of Starlette or python-multipart is used.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, cast
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from kick.cli.server.write_coalescing import Cork, Turn
+from kick.middleware.one_length import OneLength
 
 MOST_HEAD: Final = 1 << 16
 """Bytes that may come without the end of a head or a piece of a body: the limit that h11 has of its own."""
@@ -37,8 +38,6 @@ MOST_HEAD: Final = 1 << 16
 TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"  # RFC 6585
 )
-
-_LENGTHS: Final = {b"content-length", b"transfer-encoding"}
 
 
 def http_protocol() -> type[asyncio.Protocol]:
@@ -49,28 +48,14 @@ def http_protocol() -> type[asyncio.Protocol]:
 
 
 def with_one_length(app: ASGIApp) -> ASGIApp:
-    """Return an application that refuses requests with both `Content-Length` and `Transfer-Encoding`.
-
-    A proxy in front may go by the other one of the two, and then take a part of the body for the next request (request
-    smuggling; RFC 9112, section 6.1). httptools refuses them itself, h11 does not.
-    """
-    if not _is_h11():
-        return app
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and {name for name, _ in scope["headers"]} >= _LENGTHS:
-            await send({"type": "http.response.start", "status": 400, "headers": [(b"connection", b"close")]})
-            await send({"type": "http.response.body", "body": b""})
-        else:
-            await app(scope, receive, send)
-
-    return serve
+    """Return an application that refuses requests with two lengths; httptools refuses them itself."""
+    return OneLength(app) if _is_h11() else app
 
 
 def _counting(base: Any) -> Any:
     class Counting(base):  # type: ignore[misc]
         pieces = 0
-        """The number of times that data came, for `RequestTimeouts`."""
+        """The number of times that data was received, for `RequestTimeouts`."""
 
         def data_received(self, data: bytes) -> None:
             self.pieces += 1
@@ -129,7 +114,7 @@ def _corked(base: Any) -> Any:
             super().on_response_complete()
 
         def eof_received(self) -> None:
-            self.transport.flush()  # the loop closes the connection next, and the client may still read
+            self.transport.flush()  # the loop then closes the connection, and the client may still be reading
             super().eof_received()
 
         def handle_websocket_upgrade(self, *event: Any) -> None:

@@ -1,7 +1,7 @@
-"""`kick dev --live`: pages that reload themselves after a save, and the page for a mistake.
+"""`kick dev --live`: pages that reload themselves after a save, and a page that shows an error.
 
 A page asks for `/__kick__/live`, a stream of events that begins with the number of the process. When the process ends,
-the stream does; the browser connects again, finds another number, and reloads the page.
+so does the stream. The browser connects again, receives another number, and reloads the page.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ _PAGE: Final = """\
 class LiveReload:
     """An application whose HTML pages reload themselves when another process has started.
 
-    The script is put at the end of what is `text/html`, is not encoded, and is a whole answer to a GET. It is a file of
-    the same origin, which a `Content-Security-Policy` of `script-src 'self'; connect-src 'self'` allows.
+    A script tag is appended to each complete `text/html` response to a GET that has no content encoding. The script is
+    a file of the same origin, so a `Content-Security-Policy` of `script-src 'self'; connect-src 'self'` allows it.
     """
 
     def __init__(self, app: ASGIApp, stopping: Callable[[], bool], *, inject: bool = True) -> None:
@@ -97,7 +97,7 @@ class LiveReload:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._wait_for_the_end, tasks.cancel_scope)
             while (await receive())["type"] != "http.disconnect":
-                pass  # a body, of which nothing is expected
+                pass  # a request body, which is ignored
             tasks.cancel_scope.cancel()
         await send({"type": "http.response.body", "body": b""})
 
@@ -108,7 +108,7 @@ class LiveReload:
 
 
 class _Injected:
-    """Passes a response on, with the script at its end if it is a page."""
+    """Forwards a response, and appends the script if it is a page."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -126,7 +126,7 @@ class _Injected:
 
 
 def error_page(report: str) -> ASGIApp:
-    """Answers every request with a mistake: a page for a browser, plain text for others."""
+    """Answers every request with an error report: a page for a browser, plain text for other clients."""
     title = "The application cannot be started"
     page = _PAGE.format(title=title, report=html.escape(report.strip("\n"))).encode() + TAG
 

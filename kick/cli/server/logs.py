@@ -1,4 +1,4 @@
-"""The log as `kick dev` and `kick start` write it: one line a record, one style."""
+"""Log format of `kick dev` and `kick start`: one line for each record."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MARGIN: Final = " " * 12
 def log_config(*, dated: bool) -> dict[str, Any]:
     """Return a `logging.config.dictConfig` configuration: requests to standard output, the rest to standard error.
 
-    `dated` writes date, time and offset (ISO 8601), for logs that are kept; otherwise the time alone.
+    `dated` writes date, time and offset (ISO 8601), for logs that are kept; otherwise only the time.
     """
     return {
         "version": 1,
@@ -90,7 +90,7 @@ class RecordFormatter(logging.Formatter):
 
 
 class AccessFormatter(logging.Formatter):
-    """`14:03:21  200  GET      /notes?page=2`; what uvicorn logs of a request, where `dated` with the client."""
+    """`14:03:21  200  GET      /notes?page=2`; a request as uvicorn logs it; with `dated`, the client too."""
 
     def __init__(self, *, dated: bool) -> None:
         super().__init__()

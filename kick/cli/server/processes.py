@@ -1,4 +1,4 @@
-"""Processes that serve: started, watched and ended by the one that the user started."""
+"""Server processes, which the process of the command starts, watches and ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, Final
 
 PAUSE: Final = 0.2
-"""Seconds between two looks at what has happened."""
+"""Seconds between two checks of a process."""
 
 STANDARD_INPUT: Final = 0
 
@@ -26,9 +26,9 @@ _spawn: Final = multiprocessing.get_context("spawn")
 
 
 class Child:
-    """A process that serves, and ends when this one does, however this one ends.
+    """A server process. It ends when this process ends, also when this one is killed.
 
-    `serve` and the arguments go to a fresh interpreter, so they can be pickled; sockets may be among them.
+    `serve` and the arguments are sent to a new interpreter, so they must be picklable; sockets are allowed.
     """
 
     def __init__(self, serve: Serve, *arguments: Any) -> None:
@@ -56,7 +56,7 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The number of the process."""
+        """The process id."""
         return self._process.pid
 
     def terminate(self) -> None:
@@ -64,7 +64,7 @@ class Child:
         self._process.terminate()
 
     def wait(self, seconds: float, *, unless: Callable[[], bool] = lambda: False) -> None:
-        """Wait until it has ended; end it by force after so long, or as soon as `unless()` is true."""
+        """Wait for its end; kill it after so many seconds, or as soon as `unless()` is true."""
         deadline = time.monotonic() + seconds
         while self.alive and time.monotonic() < deadline and not unless():
             self._process.join(PAUSE)
@@ -75,7 +75,7 @@ class Child:
 
 
 class Interrupted(SystemExit):
-    """A signal that ends a process before it serves; the exit code is that of a shell, 128 and its number.
+    """A signal that ends a process before it serves. The exit code is 128 plus its number, as in a shell.
 
     >>> Interrupted(signal.SIGTERM).code
     143
@@ -87,7 +87,7 @@ class Interrupted(SystemExit):
 
 @contextmanager
 def handled(handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
-    """Handle the signals that end a process, Ctrl-C and SIGTERM, while it is entered."""
+    """Context manager that handles Ctrl-C and SIGTERM."""
     before = {each: signal.signal(each, handler) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -98,7 +98,7 @@ def handled(handler: Callable[[int, FrameType | None], None]) -> Generator[None]
 
 @contextmanager
 def interruptible() -> Generator[None]:
-    """Let a signal end this process while it starts: the first by an exception, the second at once.
+    """Let a signal end this process while it starts: the first one raises an exception, the second one ends it at once.
 
     Without a handler, a signal does nothing to the first process of a container (PID 1).
     """
@@ -116,11 +116,11 @@ def interruptible() -> Generator[None]:
 
 
 class StopSignals:
-    """Hears Ctrl-C and SIGTERM while it is entered: the first asks for an end, the second for one at once."""
+    """Context manager for Ctrl-C and SIGTERM: the first asks for a graceful shutdown, the second for an end at once."""
 
     def __init__(self) -> None:
         self.first: Final = threading.Event()
-        """Set when somebody has asked for an end."""
+        """Set after the first signal."""
         self._second = threading.Event()
 
     @contextmanager
@@ -135,7 +135,7 @@ class StopSignals:
         return self._second.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the first; whether it has come."""
+        """Wait for the first signal; return true if it has come."""
         return self.first.wait(seconds)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
@@ -144,10 +144,10 @@ class StopSignals:
 
 @contextmanager
 def _unheard(number: signal.Signals) -> Generator[None]:
-    """Ignore a signal; a process that is started meanwhile ignores it from its first moment.
+    """Ignore a signal meanwhile, also in the processes that are started meanwhile.
 
-    Ctrl-C goes to all processes of a terminal, and one that hears it while it imports dies with a trace. The parent
-    hears it and ends its children in good order.
+    Ctrl-C is sent to all processes of a terminal. A child that receives it during an import would end with a traceback,
+    so only the parent handles it and ends its children.
     """
     before = signal.signal(number, signal.SIG_IGN)
     try:
@@ -173,7 +173,7 @@ def _live(leash: Connection, keyboard: bool, serve: Serve, arguments: tuple[Any,
 
 
 def _end_with(leash: Connection) -> None:
-    """End this process when the other end of the leash is gone."""
+    """End this process when the parent, which holds the other end of the pipe, has ended."""
     try:
         leash.recv()
     except (EOFError, OSError):

@@ -1,6 +1,6 @@
 """Time limits for clients that send a request slowly, or never finish it.
 
-The connections are looked through once a second, so a request pays nothing but a counter.
+All connections are checked once a second, so the only cost of a request is a counter.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 INTERVAL: Final = 1.0
-"""Seconds between two looks; a time limit is exceeded by at most as much."""
+"""Seconds between two checks. A time limit is exceeded by at most as much."""
 
 TIMEOUT_RESPONSE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 """RFC 9110, section 15.5.9."""
 
 
 class Wait(NamedTuple):
-    """A connection on which something of a request is missing."""
+    """A connection with an incomplete request."""
 
     since: float
     limit: float
     awaited: tuple[Any, ...]
-    """Another value means that something has come."""
+    """It changes when data is received."""
 
 
 class RequestTimeouts:
@@ -30,8 +30,8 @@ class RequestTimeouts:
 
     Arguments:
         head: seconds from the first byte of a request, or from the start of a connection, to the end of the head.
-        body: seconds without a byte of a body that is not complete. Time in which the application does not read, or has
-            not asked for the body of `Expect: 100-continue`, does not count.
+        body: seconds without a byte of an incomplete body. The time is not measured while the application does not
+            read, and before it has asked for the body of a request with `Expect: 100-continue`.
     """
 
     def __init__(self, head: float, body: float) -> None:
@@ -40,7 +40,7 @@ class RequestTimeouts:
         self._waits: WeakKeyDictionary[Any, Wait] = WeakKeyDictionary()
 
     def check(self, connections: Iterable[Any], now: float) -> None:
-        """Close the connections, protocols of uvicorn, that have waited for too long."""
+        """Close the connections (protocols of uvicorn) that exceed a time limit."""
         for connection in list(connections):
             found = self._wait_of(connection, now)
             known = self._waits.get(connection)

@@ -1,4 +1,4 @@
-"""TLS of `kick start`: a certificate and its key, looked at before anything is served."""
+"""TLS of `kick start`: the certificate and its key, which are checked before the server starts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def tls_options(certificate: Path | None, key: Path | None) -> dict[str, Any]:
     """
     if certificate is None:
         if key is not None:
-            raise bad_certificate(f"There is the key {key} and no certificate")
+            raise bad_certificate(f"There is a key, {key}, but no certificate")
         return {}
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,4 +1,4 @@
-"""Unix sockets: for a proxy on the same machine, in place of a port."""
+"""Unix sockets, which replace a port if the proxy is on the same machine."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from kick.cli.errors import bad_unix_socket
 from kick.errors import KickError
 
 MODE: Final = 0o666
-"""Everybody who may enter the folder may connect: the proxy is another user, most often."""
+"""Every user who can open the folder may connect, because the proxy usually runs as another user."""
 
 
 @contextmanager
 def listening_at(path: Path, backlog: int) -> Generator[socket.socket]:
-    """Listen on a Unix socket, which is removed at the end. One that nobody listens on any more is replaced.
+    """Listen on a Unix socket, which is removed at the end. A socket without a server behind it is replaced.
 
     Raises `KickError`: `unix-socket` and `unix-socket-taken`.
     """
@@ -37,7 +37,7 @@ def listening_at(path: Path, backlog: int) -> Generator[socket.socket]:
             yield sock
         finally:
             with suppress(FileNotFoundError):
-                if path.stat().st_ino == own:  # a server that was started later may have put its own there
+                if path.stat().st_ino == own:  # a server that was started later may have replaced it
                     path.unlink()
 
 
@@ -45,7 +45,7 @@ def _remove_stale(path: Path) -> None:
     try:
         mode = path.lstat().st_mode
     except OSError:
-        return  # binding says what is wrong with the folder
+        return  # binding reports what is wrong with the folder
     if not stat.S_ISSOCK(mode):
         raise bad_unix_socket(path, "There is a file of this name")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:

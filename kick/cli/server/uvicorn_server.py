@@ -36,11 +36,11 @@ logger: Final = logging.getLogger("kick.cli")
 BACKLOG: Final = 2048
 
 Ready = Callable[[], None]
-"""Called once, when a server accepts requests."""
+"""A function that is called once, when the server accepts requests."""
 
 
 CLEANUP: Final = 5.0
-"""Seconds that requests get to clean up which were cancelled, before what they use is closed."""
+"""Seconds for the clean-up of cancelled requests, before the resources that they use are closed."""
 
 FORCED: Final = 1.0
 """Seconds from a second signal to the end of the process."""
@@ -49,17 +49,16 @@ _TICK: Final = 0.1
 
 
 class Server(uvicorn.Server):
-    """A server that says when it is ready, and tells an application early that it is about to stop.
+    """A server that reports when it is ready, and informs the application early about a shutdown.
 
-    What uvicorn does when a signal has come: it stops listening, closes idle connections, waits for the others, for at
-    most `timeout_graceful_shutdown` seconds, cancels those that are left, and tells the application. What is done here
-    in addition:
+    After a signal, uvicorn stops listening and closes idle connections. It waits up to `timeout_graceful_shutdown`
+    seconds for the other connections, cancels their requests, and shuts the application down. This class adds:
 
-    * the application hears of it first, so that its streams end, and no one waits for them;
-    * a signal that comes while the application starts ends the start;
-    * a second signal ends the process, whatever it is busy with, unless another process watches over this one;
-    * for `drain` seconds the server goes on listening, so that a load balancer can see that it is no longer ready;
-    * requests that were cancelled clean up before the application closes what they use.
+    * The application is informed first, so that its streams end and do not delay the shutdown.
+    * A signal during the start of the application cancels the start.
+    * A second signal ends the process immediately, unless another process supervises this one.
+    * The server continues to listen for `drain` seconds, so that a load balancer sees that it is no longer ready.
+    * Cancelled requests clean up before the application closes the resources that they use.
     """
 
     def __init__(
@@ -79,11 +78,11 @@ class Server(uvicorn.Server):
         self._drain = drain
         self._timeouts = timeouts
         self.signal = 0
-        """The number of the first signal, if one has come."""
+        """The number of the first signal; 0 before."""
         self._deadline: threading.Timer | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take note of a signal, in place of uvicorn: the first one asks for an end, the second one forces it.
+        """Handle a signal instead of uvicorn: the first one asks for a shutdown, the second one forces it.
 
         uvicorn drops the requests, and does not close the application, at a SIGINT after `should_exit` is set.
         """
@@ -93,7 +92,7 @@ class Server(uvicorn.Server):
         self.take(sig)
 
     def take(self, sig: int) -> None:
-        """Take note of the first signal; a start that it cannot end within `CLEANUP` seconds ends with the process."""
+        """Handle the first signal; end the process if the start cannot be cancelled within `CLEANUP` seconds."""
         if self.signal:
             return
         self.signal = sig
@@ -102,12 +101,12 @@ class Server(uvicorn.Server):
             self._deadline = end_soon(128 + sig, CLEANUP)
 
     def forget_deadline(self) -> None:
-        """Let the process go on: the start has ended in time."""
+        """Keep the process: the start was cancelled in time."""
         if self._deadline is not None:
             self._deadline.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the application and the listening."""
+        """Start the application, and listen."""
         watching = asyncio.ensure_future(self._watch_start())
         try:
             await super().startup(sockets=sockets)
@@ -129,12 +128,12 @@ class Server(uvicorn.Server):
         self._cancel_start()
 
     async def requests_ended(self) -> None:
-        """Wait until the requests that were cancelled have cleaned up, for at most `CLEANUP` seconds."""
+        """Wait for the clean-up of cancelled requests, for at most `CLEANUP` seconds."""
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=CLEANUP)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams, the listening, the requests and the application, in this order."""
+        """End the streams, stop listening, end the requests, and shut the application down, in this order."""
         self._begin_shutdown()
         deadline = monotonic() + self._drain
         while monotonic() < deadline and not self.force_exit:  # noqa: ASYNC110  # it is no event
@@ -143,7 +142,7 @@ class Server(uvicorn.Server):
 
 
 class Lifespan:
-    """The application as uvicorn sees it: one whose lifespan says why it fails, and ends after the requests."""
+    """The application for uvicorn. It records why the start failed, and its lifespan ends after the requests."""
 
     def __init__(self, app: ASGIApp, requests_ended: Callable[[], Awaitable[None]]) -> None:
         self.app = app
@@ -155,13 +154,13 @@ class Lifespan:
         self._starting: asyncio.Task[Any] | None = None
 
     def cancel_start(self) -> None:
-        """Cancel the start of the application, if it goes on; what has started already is closed."""
+        """Cancel the start of the application if it is still running, and close what has started already."""
         if self._starting is not None:
             self.was_cancelled = True
             self._starting.cancel()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve a request; nothing is put around it."""
+        """Serve a request."""
         return self._live(scope, receive, send) if scope["type"] == "lifespan" else self.app(scope, receive, send)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -174,9 +173,9 @@ class Lifespan:
         async def keep_failure(message: Message) -> None:
             self._starting = None
             if message["type"] == "lifespan.startup.failed":
-                self.failure = sys.exc_info()[1]  # an application says so while it handles the exception
+                self.failure = sys.exc_info()[1]  # the message is sent while the exception is handled
                 if self.failure is not None:
-                    message = {**message, "message": ""}  # the log has no need of its trace then
+                    message = {**message, "message": ""}  # without it, uvicorn would log the traceback too
             await send(message)
 
         self._starting = asyncio.current_task()
@@ -189,7 +188,7 @@ class Lifespan:
 
 
 Around = Callable[[Any, Callable[[], bool]], Any]
-"""Puts something around an application, which may ask whether the server is to end."""
+"""A function that wraps an application. It can call its second argument to ask whether the server is stopping."""
 
 
 def run(
@@ -203,12 +202,12 @@ def run(
     trace: bool = False,
     **options: Any,
 ) -> bool:
-    """Serve an application on a socket until a signal comes; whether it ever began to.
+    """Serve an application on a socket until a signal comes; return false if the application did not start.
 
     `timeouts` are the seconds for the head of a request, and for a pause in its body. `options` are those
-    of `uvicorn.Config`. Why it did not begin is in the log.
+    of `uvicorn.Config`. The log contains the reason if the application did not start.
     """
-    own = isinstance(app, App)  # it reads the headers of proxies and writes its access log itself
+    own = isinstance(app, App)  # it reads proxy headers and writes an access log itself
     settings = {
         "http": http_protocol(),
         "interface": "asgi3",
@@ -217,7 +216,7 @@ def run(
         "server_header": False,
         "proxy_headers": False,
         "ws_max_size": largest_message(app),
-        "ws_per_message_deflate": False,  # a few bytes that inflate to a whole message are an attack
+        "ws_per_message_deflate": False,  # a few bytes can decompress to a large message
         "access_log": not own and os.environ.get(VARIABLE) != "off",
         **options,
     }
@@ -240,7 +239,7 @@ def run(
         # For a signal that comes before uvicorn listens, or that uvicorn raises again at the end.
         with handled(lambda number, _: server.take(number)), _without_cancellations(server):
             server.run(sockets=[sock])
-    except SystemExit:  # how uvicorn says that the application did not start
+    except SystemExit:  # uvicorn's report that the application did not start
         if server.started:
             raise
     finally:
@@ -264,7 +263,7 @@ def listen(host: str, port: int, command: str) -> socket.socket:
             other = port + 1 if port < 65_535 else 8000
             raise KickError(
                 "port-taken",
-                cause=f"Something listens on {host}, port {port} already.",
+                cause=f"Another program listens on {host}, port {port}.",
                 fix=f"Stop it, or use another port: `kick {command} --port {other}`.",
             ) from None
         raise KickError(
@@ -289,7 +288,7 @@ def address_of(sock: socket.socket, scheme: str = "http") -> str:
 
 @contextmanager
 def _without_cancellations(server: Server) -> Generator[None]:
-    """Keep the traces out of the log of requests that the server itself cancelled when it ended; it says how many."""
+    """Log no tracebacks of requests that the server cancelled at its end; their number is in the log."""
 
     def is_news(record: logging.LogRecord) -> bool:
         cancelled = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
@@ -305,10 +304,10 @@ def _without_cancellations(server: Server) -> Generator[None]:
 
 
 def _leave_threads(app: App) -> None:
-    """End the process where handlers still run in threads: nothing can interrupt them, and Python would wait."""
+    """End the process if handlers still run in threads: they cannot be interrupted, and Python would wait for them."""
     running = app.settings.threads.running
     if running:
-        logger.error("the process ends, and these handlers with it, which have not returned: %s", ", ".join(running))
+        logger.error("the process ends although these handlers have not returned: %s", ", ".join(running))
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -319,7 +318,7 @@ def end_soon(code: int, seconds: float) -> threading.Timer:
     """End this process after a time, even if its event loop is blocked or it waits for threads."""
 
     def end() -> None:
-        logger.error("the process ends by force: it has not ended %g seconds after a signal", seconds)
+        logger.error("the process is ended by force, %g seconds after a signal", seconds)
         logging.shutdown()
         os._exit(code)
 

@@ -1,4 +1,4 @@
-"""The limit of the server for the messages of WebSockets, derived from the routes that it serves."""
+"""Size limit of the server for WebSocket messages, derived from the routes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kick.http.response.static import StaticFiles
 from kick.http.routing.decorators import SocketInfo
 
 UNKNOWN: Final = 16 << 20
-"""Bytes of a message for an application of which nothing is known; uvicorn's own default."""
+"""The limit in bytes for an application of another framework; uvicorn's own default."""
 
 NO_SOCKETS: Final = 1 << 16
 
@@ -19,8 +19,8 @@ NO_SOCKETS: Final = 1 << 16
 def compression_options(wanted: bool) -> dict[str, Any]:
     """Return the options of uvicorn for `kick start --websocket-compression`.
 
-    Raises `KickError`: `missing-extra` without the package websockets. wsproto inflates a whole frame before it looks
-    at the limit.
+    Raises `KickError`: `missing-extra` without the package websockets. wsproto decompresses a whole frame before it
+    checks the limit.
 
     >>> compression_options(False)
     {'ws_per_message_deflate': False}
@@ -33,8 +33,8 @@ def compression_options(wanted: bool) -> dict[str, Any]:
 def largest_message(app: Any) -> int:
     """Return the largest `max_message` of the WebSockets of an application, in bytes.
 
-    A server receives a whole message, and inflates it, before the application can look at it. So a limit of the server
-    above that of every route is memory for whoever wants it.
+    The server receives and decompresses a whole message before the application can check it. A limit of the server
+    above those of all routes would only let clients use more memory.
 
     >>> from kick import Controller, Module, Socket, WebSocket, bootstrap
     >>> @Controller()

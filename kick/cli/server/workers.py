@@ -1,4 +1,4 @@
-"""Several processes that serve the same socket."""
+"""Several worker processes that serve the same socket."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from kick.cli.server.processes import PAUSE, Child, StopSignals
 logger: Final = logging.getLogger("kick.cli")
 
 MARGIN: Final = 5
-"""Seconds that a process gets to end, on top of those for its requests."""
+"""Seconds for the end of a process, in addition to those for its requests."""
 
 
 FIRST_PAUSE: Final = 1.0
-"""Seconds before a process is replaced that could not begin; they double each time."""
+"""Seconds before a process that did not start is replaced; they double each time."""
 
 LONGEST_PAUSE: Final = 30.0
 
 
 class Team:
-    """So many processes, made by `hire`, that serve a socket until a signal comes.
+    """Worker processes, made by `hire`, that serve a socket until a signal comes.
 
-    One that ends is replaced. If one cannot begin before all have begun, all end: the application is at fault. Later,
-    what it needs may be down for a while; then its place is filled again after a pause, and the others go on serving.
+    A worker that ends is replaced. If a worker does not start at the beginning, all end, because the application itself
+    fails. If a replacement does not start later, a service may be down for a while: the other workers continue, and
+    kick tries again after a pause.
     """
 
     def __init__(self, hire: Callable[[], Child], size: int, sock: socket.socket, grace: float) -> None:
@@ -37,7 +38,7 @@ class Team:
         self._places: list[Place] = []
 
     def serve(self, ready: Callable[[], None]) -> bool:
-        """Serve; `False` if one could not begin. `ready` is called when all have begun."""
+        """Serve; return false if a worker did not start. `ready` is called when all have started."""
         with StopSignals().heard() as signals:
             try:
                 self._places = [Place(self._hire) for _ in range(self._size)]
@@ -53,13 +54,13 @@ class Team:
                 waiting = False
             for place in self._places:
                 if waiting and not place.child.started and not place.child.alive:
-                    logger.error("worker %s could not begin; all end", place.child.pid)
+                    logger.error("worker %s did not start; all workers end", place.child.pid)
                     return False
                 place.fill()
         return True
 
     def _end(self, signals: StopSignals) -> None:
-        self._socket.close()  # or new connections would wait for somebody who takes them, and nobody does
+        self._socket.close()  # otherwise new connections would wait although no worker accepts them
         for place in self._places:
             place.child.terminate()
         for place in self._places:
@@ -67,7 +68,7 @@ class Team:
 
 
 class Place:
-    """The place of one process: filled again when the process has ended."""
+    """One worker process and its replacements."""
 
     def __init__(self, hire: Callable[[], Child]) -> None:
         self._hire = hire
@@ -76,7 +77,7 @@ class Place:
         self.child = hire()
 
     def fill(self) -> None:
-        """Replace the process if it has ended: at once if it had begun, otherwise after a pause."""
+        """Replace the process if it has ended: at once if it had started, otherwise after a pause."""
         if self.child.alive:
             return
         if self._due is None:
@@ -89,10 +90,10 @@ class Place:
     def _plan(self) -> None:
         if self.child.started:
             self._failures = 0
-            logger.error("worker %s has ended; another takes its place", self.child.pid)
+            logger.error("worker %s has ended and is replaced", self.child.pid)
             pause = 0.0
         else:
             pause = min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)
             self._failures += 1
-            logger.error("worker %s could not begin; another tries in %g seconds", self.child.pid, pause)
+            logger.error("worker %s did not start; the next attempt is in %g seconds", self.child.pid, pause)
         self._due = monotonic() + pause

@@ -1,8 +1,8 @@
-"""A response leaves in one piece, and so do the pieces of a stream that are there at once.
+"""Write coalescing: a response, or the chunks of a stream that are ready together, become one system call.
 
-asyncio hands what is written to the system at once, and so does uvloop since 0.23: a head, a body and every piece of a
-stream is a system call of its own, which costs more than all else that is done for a small piece. With a cork on the
-connection it waits until the response is complete, or the event loop turns.
+asyncio passes each write to the operating system immediately, and so does uvloop since 0.23. Headers, body and every
+chunk of a stream are then separate system calls, which cost more than all other work for a small chunk. A `Cork` around
+the transport collects the writes until the response is complete, or until the next iteration of the event loop.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 MOST: Final = 65_536
-"""Bytes that may wait; of more, the socket has to say how much it takes."""
+"""The number of bytes to collect; beyond it, the transport applies its own flow control."""
 
 
 logger: Final = logging.getLogger("kick.cli")
 
 
 class Turn:
-    """The corks with something in them. It belongs to one event loop."""
+    """The corks of one event loop that hold data."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._corks: list[Cork] = []
 
     def add(self, cork: Cork) -> None:
-        """Flush a cork with the next turn."""
+        """Flush a cork in the next iteration of the event loop."""
         if not self._corks:
             self._loop.call_soon(self._flush)
         self._corks.append(cork)
@@ -37,13 +37,13 @@ class Turn:
         for cork in corks:
             try:
                 cork.flush()
-            except Exception:  # one connection is not to hold up the others
-                logger.exception("a connection cannot be written to")
+            except Exception:  # a failing connection must not affect the others
+                logger.exception("writing to a connection failed")
                 cork.abort()
 
 
 class Cork:
-    """A transport that collects what is written. All else is up to the transport that it is put on."""
+    """A transport that collects writes. Everything else is forwarded to the wrapped transport."""
 
     __slots__ = ("_pieces", "_size", "_transport", "_turn", "is_closing")
 
@@ -58,7 +58,7 @@ class Cork:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Write when `flush()` is called, with the next turn at the latest."""
+        """Write at the next `flush()`, or in the next iteration of the event loop."""
         if type(data) is not bytes:
             data = bytes(memoryview(data))
         size = len(data)
@@ -74,31 +74,31 @@ class Cork:
             self.flush()
 
     def writelines(self, pieces: Iterable[bytes]) -> None:
-        """Write the pieces as one."""
+        """Write several pieces as one."""
         self.write(b"".join(pieces))
 
     def write_eof(self) -> None:
-        """Write what there is, and close the side that writes."""
+        """Flush, and close the writing side."""
         self.flush()
         self._transport.write_eof()
 
     def get_write_buffer_size(self) -> int:
-        """Return the number of bytes that wait here and in the transport."""
+        """Return the number of bytes in this buffer and in that of the transport."""
         return self._size + self._transport.get_write_buffer_size()
 
     def flush(self) -> None:
-        """Write now; where the transport is closing, nobody would hear it."""
+        """Write now; discard the data if the transport is closing."""
         if self._pieces:
             pieces, self._pieces, self._size = self._pieces, [], 0
             if not self.is_closing():
                 self._transport.write(b"".join(pieces))
 
     def close(self) -> None:
-        """Write what there is, and close."""
+        """Flush, and close."""
         self.flush()
         self._transport.close()
 
     def uncorked(self) -> asyncio.Transport:
-        """Write everything, and return the transport."""
+        """Flush, and return the wrapped transport."""
         self.flush()
         return self._transport

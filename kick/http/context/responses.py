@@ -13,6 +13,7 @@ from kick.cookies import SameSite, format_cookie
 from kick.exceptions import PROBLEM_JSON, HTTPError
 from kick.http.context.request import IncomingRequest
 from kick.http.errors import missing_templates
+from kick.http.recorder import KEY as RECORDER
 from kick.http.response.background import Background
 from kick.http.response.base import (
     HTML,
@@ -398,7 +399,13 @@ class ResponseHelpers(IncomingRequest, eq=False):
         report = partial(self.settings.report, self)
         settings, seeds = self.settings, {type(self): self}
         background = Background(
-            of, self.request_id, settings.threads, report=report, container=settings.container, seeds=seeds
+            of,
+            self.request_id,
+            settings.threads,
+            report=report,
+            container=settings.container,
+            seeds=seeds,
+            recorder=self.scope.get(RECORDER),
         )
         self.on_end(background.run)
         return background

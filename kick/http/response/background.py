@@ -20,6 +20,7 @@ from kick.di.hints import Unresolved, signature_of
 from kick.di.naming import factory_name, type_name
 from kick.di.signature import Unhinted, needs_of
 from kick.http.errors import background_parameter, closed_resource
+from kick.http.recorder import Recorder
 
 logger: Final = logging.getLogger("kick.http")
 
@@ -40,6 +41,12 @@ class Task:
             function = function.func
         return getattr(function, "__qualname__", type(function).__qualname__)
 
+    @property
+    def given(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments that were passed, by position and by name."""
+        arguments = self.arguments
+        return arguments.args, dict(arguments.keywords if isinstance(arguments, partial) else arguments.kwargs)
+
     def call(self) -> partial[Any]:
         """Return the call without arguments."""
         if isinstance(self.arguments, partial):
@@ -52,8 +59,7 @@ class Background:
 
     If one fails, this is logged, `report` is called, and the others still run. `of` describes the request for the log.
     A function that is not a coroutine function runs in `threads`. Parameters that were not passed are resolved from
-    `container`, for each task in its own scope, which gets `seeds`.
-
+    `container`, for each task in its own scope, which gets `seeds`. A `recorder` runs them.
 
     >>> import anyio
     >>> background = Background("GET /", "0123", Threads())
@@ -62,7 +68,7 @@ class Background:
     after, that
     """
 
-    __slots__ = ("_container", "_of", "_report", "_request_id", "_seeds", "_tasks", "_threads")
+    __slots__ = ("_container", "_of", "_recorder", "_report", "_request_id", "_seeds", "_tasks", "_threads")
 
     def __init__(
         self,
@@ -73,7 +79,9 @@ class Background:
         report: Callable[[Exception], None] | None = None,
         container: Container | None = None,
         seeds: Mapping[Any, Any] | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
+        self._recorder = recorder
         self._report = report
         self._of = of
         self._request_id = request_id
@@ -126,14 +134,23 @@ class Background:
             self.drop()
         while self._tasks:
             task = self._tasks.popleft()
-            try:
-                await self._run(task)
-            except Exception as failure:
-                logger.exception(
-                    "%s failed, after the response to %s, request id %s", task.name, self._of, self._request_id
-                )
-                if self._report is not None:
-                    self._report(failure)
+            if self._recorder is None:
+                await self._attempt(task)
+            else:
+                await self._recorder.background(task.function, *task.given, partial(self._attempt, task))
+
+    async def _attempt(self, task: Task) -> Exception | None:
+        """Run a task; return its exception."""
+        try:
+            await self._run(task)
+        except Exception as failure:
+            logger.exception(
+                "%s failed, after the response to %s, request id %s", task.name, self._of, self._request_id
+            )
+            if self._report is not None:
+                self._report(failure)
+            return failure
+        return None
 
     async def _run(self, task: Task) -> None:
         if not task.injected or self._container is None or isinstance(task.arguments, partial):

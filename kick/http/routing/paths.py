@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable
+from datetime import date, datetime
 from math import isinf
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, NamedTuple, NewType, TypeAlias, Union, get_args, get_origin
@@ -54,17 +55,43 @@ def _to_uuid(text: str) -> UUID:
     return UUID(text)
 
 
+def _to_date(text: str) -> date:
+    if _is_date(text) is None:
+        raise ValueError(text)
+    return date.fromisoformat(text)
+
+
+def _to_datetime(text: str) -> datetime:
+    if _is_datetime(text) is None:
+        raise ValueError(text)
+    return datetime.fromisoformat(text.upper())
+
+
 CONVERTERS: Final[dict[str, Convert | None]] = {
     "str": None,
     "int": _to_int,
     "float": _to_float,
     "uuid": _to_uuid,
+    "date": _to_date,
+    "datetime": _to_datetime,
     "path": None,
 }
 _is_float: Final = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?").fullmatch
 _is_uuid: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_is_date: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
+_is_datetime: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})?"
+).fullmatch
+"""RFC 3339, section 5.6; the offset may be left out."""
 _is_no_triplet: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
-_KINDS: Final[dict[Any, str]] = {str: "str", int: "int", float: "float", UUID: "uuid"}
+_KINDS: Final[dict[Any, str]] = {
+    str: "str",
+    int: "int",
+    float: "float",
+    UUID: "uuid",
+    date: "date",
+    datetime: "datetime",
+}
 _PARAMETER: Final = re.compile(r"\{([A-Za-z_]\w*)(?::([a-z]+))?\}")
 
 _NEVER_SENT: Final = re.compile(r"[?#\s\x00-\x1f\x7f]")
@@ -122,7 +149,8 @@ def _parameter(name: str, kind: str | None, hint: Any, path: str, place: str) ->
     if hint is None or hint is Any:
         kind = kind or "str"
     elif hint not in _KINDS:
-        problem = f"has the parameter {name!r} of type {shown}; str, int, float, UUID, Literal and enums are possible"
+        known = "str, int, float, UUID, date, datetime, Literal and enums"
+        problem = f"has the parameter {name!r} of type {shown}; {known} are possible"
         fix = f"Take it as text, and convert it in the handler: `{name}: str`."
         raise bad_route_path(path, place, problem, fix)
     elif kind is None:

@@ -9,7 +9,7 @@ from kick.exceptions import HTTPError
 from kick.http.routing.paths import Convert, Segment
 from kick.http.routing.route import Route
 
-_RANKS: Final = {"int": 0, "uuid": 1, "float": 2, "str": 4, "path": 5}
+_RANKS: Final = {"int": 0, "uuid": 1, "date": 1, "datetime": 1, "float": 2, "str": 4, "path": 5}
 _RANK_OF_CHOICES: Final = 3
 
 Found: TypeAlias = tuple[Route, dict[str, Any]]

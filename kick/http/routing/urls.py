@@ -21,7 +21,13 @@ _SEGMENT: Final = "!$&'()*+,;=:@"
 BELOW: Final = "below"
 """The kind of the path parameter below a mount."""
 
-_EXAMPLES: Final = {"int": "1", "float": "1.5", "uuid": '"00000000-0000-4000-8000-000000000000"'}
+_EXAMPLES: Final = {
+    "int": "1",
+    "float": "1.5",
+    "uuid": '"00000000-0000-4000-8000-000000000000"',
+    "date": '"2027-01-31"',
+    "datetime": '"2027-01-31T12:00:00Z"',
+}
 _TEXTS: Final = (str, int, float, UUID, date, time, enum.Enum)
 
 

@@ -154,6 +154,19 @@ def pointer(start: str, *steps: object) -> str:
     return start + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
+def location_of(start: str, place: Place | None) -> str:
+    """Return the JSON Pointer of a place, from `start` on.
+
+    >>> location_of("/body", Place(Place(None, "items"), 0))
+    '/body/items/0'
+    """
+    steps: list[object] = []
+    while place is not None:
+        steps.append(place.step)
+        place = place.above
+    return pointer(start, *reversed(steps))
+
+
 class _Enough(Exception):
     """Nobody reads further errors."""
 
@@ -370,11 +383,7 @@ class _Walk:
                     continue  # it looks at a field that is missing, or wrong itself
 
     def _note(self, place: Place | None, message: str, code: str | None = None) -> None:
-        steps: list[object] = []
-        while place is not None:
-            steps.append(place.step)
-            place = place.above
-        error = _as_error(pointer(self._start, *reversed(steps)), message, code)
+        error = _as_error(location_of(self._start, place), message, code)
         self._room -= len(error["location"]) + len(error["message"])
         self.errors.append(error)
         if len(self.errors) >= MOST_ERRORS or self._room < 0:

@@ -19,11 +19,9 @@ import msgspec
 from typing_extensions import override
 
 from kick.di.naming import type_name
-from kick.http.validation.encoding import PLAIN, JSONEncoder, type_path
-from kick.http.validation.errors import Place, pointer
-from kick.http.validation.pydantic_types import has_own_schema
-from kick.http.validation.records import record_of
-from kick.http.validation.serialized_models import model_writer
+from kick.http.validation.encoding import PLAIN, JSONEncoder, record_of, type_path
+from kick.http.validation.errors import Place, location_of
+from kick.http.validation.pydantic_types import has_own_schema, model_writer
 from kick.http.validation.type_parts import Field, fields_of, members_of, metadata_of, plain
 
 _ARRAYS: Final = (list, tuple, set, frozenset)
@@ -43,11 +41,7 @@ class Misfit(TypeError):
 
 def misfit(place: Place | None, expected: str, value: object) -> Misfit:
     """Return the error for a value that is not what was expected at a place."""
-    steps: list[object] = []
-    while place is not None:
-        steps.append(place.step)
-        place = place.above
-    location = pointer("", *reversed(steps))
+    location = location_of("", place)
     got = "nothing" if value is _MISSING else "None" if value is None else type_path(type(value))
     return Misfit(f"at {location or 'its top'}: expected {expected}, got {got}", location)
 

@@ -5,6 +5,7 @@ pydantic is never imported here, except to validate a type of its own: whoever h
 
 from __future__ import annotations
 
+import re
 import sys
 from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -18,11 +19,15 @@ from kick.exceptions import FieldError
 from kick.http.uploads import is_upload
 from kick.http.validation.errors import MOST_ERRORS, pointer
 from kick.http.validation.hash_collisions import collision_check
+from kick.http.validation.integer_errors import checked, may_be_large
+from kick.http.validation.integer_range import range_check
 from kick.http.validation.json_text import decode_json, has_mark, invalid
 from kick.http.validation.type_parts import metadata_of, plain, types_within
 
 _FOREIGN: Final = ("pydantic", "annotated_types")
 _MOST_WAYS: Final = 16
+_UNEXPECTED: Final = re.compile(r"Expected `([^`]*)`")
+_FIELD: Final = re.compile(r"field_name='([^']*)'")
 
 
 class Shape(Enum):
@@ -106,13 +111,17 @@ def adapter_of(hint: Any) -> Any:
 def model_decoder(hint: Any) -> Callable[[bytes], Any]:
     """Return a function from JSON to a value of a type of pydantic's; it raises as `json_decoder()` says."""
     validate, paths, check = adapter_of(hint).validate_json, _alias_paths(hint), collision_check(hint)
+    is_within = range_check(hint)
 
     def decode_body(body: bytes) -> Any:
         value = decode_json(body)  # what is no JSON is said in the same words, whatever the type
         if check is not None:
             check(value)
         given = body.removeprefix(BOM_UTF8) if has_mark(body) else body
-        return _validated(partial(validate, given), "body", value, paths)
+        validated = _validated(partial(validate, given), "body", value, paths)
+        if is_within is None or not may_be_large(body) or is_within(validated):
+            return validated
+        return checked(hint, value, "/body", validated)
 
     return decode_body
 
@@ -120,13 +129,60 @@ def model_decoder(hint: Any) -> Callable[[bytes], Any]:
 def model_converter(hint: Any, part: str) -> Callable[[Any], Any]:
     """Return a function from texts to a value of a type of pydantic's; it raises as `converter()` says."""
     validate, paths, check = adapter_of(hint).validate_python, _alias_paths(hint), collision_check(hint, part)
+    is_within = range_check(hint)
 
     def convert(value: Any) -> Any:
         if check is not None:
             check(value)
-        return _validated(partial(validate, value), part, value, paths)
+        validated = _validated(partial(validate, value), part, value, paths)
+        return validated if is_within is None or is_within(validated) else checked(hint, value, f"/{part}", validated)
 
     return convert
+
+
+class Problem(NamedTuple):
+    """The reason why a value does not fit: the way to it, and what belongs there."""
+
+    steps: tuple[object, ...]
+    expected: str
+    value: Any
+
+
+Write = Callable[[Any], tuple[bytes, Problem | None]]
+
+
+def model_writer(hint: Any, fallback: Callable[[Any], Any]) -> Write:
+    """Return a function that writes values as a type of pydantic's, by its aliases.
+
+    An instance of a subclass is written with the declared fields. Other objects and mappings are validated first.
+    """
+    from pydantic import ValidationError
+    from pydantic_core import PydanticSerializationError
+
+    adapter = adapter_of(hint)
+    model = hint if isinstance(hint, type) else None
+
+    def write(value: Any) -> tuple[bytes, Problem | None]:
+        if value is None or (model is not None and not isinstance(value, model)):
+            try:
+                value = adapter.validate_python(value, from_attributes=True)
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                return b"", Problem(tuple(first["loc"]), first["msg"], first["input"])
+        try:
+            return adapter.dump_json(value, by_alias=True, warnings="error", fallback=fallback), None
+        except PydanticSerializationError as error:
+            text = str(error)
+            expected, field = _UNEXPECTED.search(text), _FIELD.search(text)
+            if expected is None:
+                raise
+            return b"", Problem((field[1],) if field else (), f"`{expected[1]}`", _field_of(value, field))
+
+    return write
+
+
+def _field_of(value: Any, field: re.Match[str] | None) -> Any:
+    return value if field is None else getattr(value, field[1], value)
 
 
 def wire_names(cls: Any) -> list[WireName]:

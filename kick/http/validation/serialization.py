@@ -23,7 +23,9 @@ from kick.http.uploads import is_upload
 from kick.http.validation.dataclass_defaults import filler
 from kick.http.validation.errors import ErrorFinder
 from kick.http.validation.hash_collisions import collision_check, text_check
+from kick.http.validation.integer_errors import checked, holds_long_number, large_integers, may_be_large, merged
 from kick.http.validation.integer_keys import finder_by_integer
+from kick.http.validation.integer_range import range_check
 from kick.http.validation.json_text import decode_json, has_mark, invalid, malformed_json
 from kick.http.validation.pydantic_types import (
     has_own_schema,
@@ -54,20 +56,26 @@ def json_decoder(hint: Any) -> Decode:
     if needs_pydantic(hint):
         return model_decoder(hint)
     decode, finder = msgspec.json.Decoder(hint).decode, ErrorFinder(hint)
-    by_integer, check = finder_by_integer(hint, finder), text_check(hint)
+    by_integer, check, is_within = finder_by_integer(hint, finder), text_check(hint), range_check(hint)
 
     def decode_body(body: bytes) -> Any:
         try:
             if check is not None:
                 check(body)
-            return decode(body)
+            value = decode(body)
+            if is_within is None or not may_be_large(body) or is_within(value):
+                return value
         except msgspec.ValidationError as error:
             found = by_integer(body, str(error)) if by_integer is not None else None
-            raise invalid(found or finder.errors(decode_json(body), "/body", str(error))) from None
+            found = found or finder.errors(decode_json(body), "/body", str(error))
+            if is_within is not None and holds_long_number(body):
+                found = merged(found, large_integers(hint, decode_json(body), "/body"))
+            raise invalid(found) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             if has_mark(body):
                 return decode_body(body[len(BOM_UTF8) :])
             raise malformed_json(error, body) from None
+        return checked(hint, decode_json(body), "/body", value)
 
     fill = filler(hint)
     return decode_body if fill is None else lambda body: fill(decode_body(body))
@@ -85,14 +93,21 @@ def converter(hint: Any, part: str) -> Convert:
     if needs_pydantic(hint):
         return model_converter(hint, part)
     finder, check = ErrorFinder(hint, strict=False), collision_check(hint, part)
+    is_within = range_check(hint)
 
     def convert(value: Any) -> Any:
         if check is not None:
             check(value)
         try:
-            return msgspec.convert(value, hint, strict=False, str_keys=True)
+            converted = msgspec.convert(value, hint, strict=False, str_keys=True)
         except msgspec.ValidationError as error:
-            raise invalid(finder.errors(value, f"/{part}", str(error))) from None
+            found = finder.errors(value, f"/{part}", str(error))
+            if is_within is not None:
+                found = merged(found, large_integers(hint, value, f"/{part}"))
+            raise invalid(found) from None
+        if is_within is None or is_within(converted):
+            return converted
+        return checked(hint, value, f"/{part}", converted)
 
     fill = filler(hint)
     return convert if fill is None else lambda value: fill(convert(value))

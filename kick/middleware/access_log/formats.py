@@ -25,7 +25,7 @@ class Entry(msgspec.Struct, gc=False, eq=False):
     """The raw data of one request; it is formatted when it is written."""
 
     ended: float
-    """When, in seconds of `time.perf_counter`."""
+    """The time of the end, in seconds of `time.perf_counter`."""
     duration: float
     status: int
     size: int
@@ -41,17 +41,17 @@ class Entry(msgspec.Struct, gc=False, eq=False):
 
 
 Format: TypeAlias = Callable[[Entry, float], str]
-"""Makes a line, without its break, of an entry and the Unix time at which it ended."""
+"""A function that formats an entry and the Unix time of its end as a line, without the line break."""
 
 
 class TextLines:
     """`2026-11-23T14:03:21.042+00:00  192.0.2.7  200  GET      /notes/7  1.8 ms  42 B  NoteController.show`.
 
-    What is known follows: `id=` the request id, `session=` the short hash of the session. Without `dated`, for the one
-    who sits in front of it: the time alone, no client, and what the request id begins with.
+    If they are known, `id=` (the request id) and `session=` (the short hash of the session) follow. Without `dated`,
+    the line is for a terminal: only the time, no client, and a shortened request id.
     """
 
-    # It is written for speed: what is the same for many lines is made once.
+    # Written for speed: parts that many lines share are computed once.
 
     def __init__(self, *, dated: bool, painted: bool) -> None:
         self._dated = dated
@@ -102,14 +102,15 @@ class TextLines:
 
 
 def _client(client: str | None) -> str:
-    """Return the address of a client; a server that believes proxies may write whatever they hand on."""
+    """Return the address of a client; servers that trust proxies may put any text there."""
     return "-" if client is None else client if is_plain(client) else shown(client)
 
 
 class JSONEntry(msgspec.Struct, omit_defaults=True):
-    """A line of JSON. `time` is that of the end (RFC 3339, UTC), `duration` is in seconds, `bytes` those of the body.
+    """A line of JSON. `time` is the end of the request (RFC 3339, UTC), `duration` is in seconds.
 
-    `route` and `handler` are left out where no route was found, the rest where there is none.
+    `bytes` is the size of the body. `route` and `handler` are missing if no route matched; other members are missing if
+    they have no value.
     """
 
     time: str

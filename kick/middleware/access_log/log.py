@@ -1,4 +1,4 @@
-"""The access log: a line for each request, taken down as it ends and written with others a moment later."""
+"""The access log: one line for each request. Lines are collected and written in batches."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from kick.middleware.access_log.formats import Entry, Format, JSONLines, TextLin
 logger: Final = logging.getLogger("kick.access")
 
 VARIABLE: Final = "KICK_ACCESS_LOG"
-"""Variable that `kick dev` and `kick start` set: `off`, or a format. `off` overrides the application."""
+"""Environment variable that `kick dev` and `kick start` set: `off`, or a format. `off` overrides the application."""
 
 INTERVAL: Final = 0.05
-"""Seconds between the end of a request and its line, at most."""
+"""The longest time between the end of a request and its line, in seconds."""
 
 _CHUNK: Final = 4096
-"""Bytes that a pipe takes as one (POSIX.1-2024, `PIPE_BUF` on Linux): the lines of several processes stay whole."""
+"""Bytes that a pipe accepts atomically (POSIX.1-2024, `PIPE_BUF` on Linux): processes do not mix their lines."""
 
 LogFormat: TypeAlias = Literal["text", "short", "json"]
 FORMATS: Final = ("text", "short", "json")
 
 
 def bad_access_log(given: object, place: str = "access_log") -> KickError:
-    """`access_log=` that is no format."""
+    """Return the error for an `access_log=` that is not a format."""
     return KickError(
         "access-log",
-        cause=f"{place}={given!r} is no format of the access log.",
-        fix='Take `access_log="text"` for people, `access_log="json"` for machines, or `access_log=False`.',
+        cause=f"{place}={given!r} is not a format of the access log.",
+        fix='Use `access_log="text"` for people, `access_log="json"` for machines, or `access_log=False`.',
     )
 
 
@@ -48,9 +48,10 @@ class AccessLog:
     """The access log and its format: `bootstrap(modules, access_log=AccessLog("json"))`.
 
     Arguments:
-        format: `"text"` for people, `"short"` for those who sit in front of it, `"json"` for machines.
-        query: whether query strings are part of it; they may hold secrets, so by default they are not.
-        write: what takes the lines, several at once, each with its line break; by default they go to standard output.
+        format: `"text"` for people, `"short"` for a terminal, `"json"` for machines.
+        query: log query strings too. They may contain secrets, so by default they are not logged.
+        write: a function that is called with several lines at once, each with its line break. The default writes to
+            standard output.
 
     A client that went away before the response was complete is logged with the status 499.
 
@@ -58,7 +59,7 @@ class AccessLog:
     >>> AccessLog("json", write=lines.append)
     AccessLog('json')
 
-    Raises `KickError`: `access-log` for a format that there is not.
+    Raises `KickError`: `access-log` for an unknown format.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class AccessLog:
         return given if isinstance(given, cls) else cls(given)
 
     def finished(self, exchange: ObservedRequest) -> None:
-        """Take down a request."""
+        """Record a request."""
         scope, context, ended = exchange.scope, exchange.context, exchange.ended
         route = request_id = key = parent = None
         if context is not None:
@@ -128,14 +129,14 @@ class AccessLog:
             self._plan(ended)
 
     def flush(self) -> None:
-        """Write what has been taken down."""
+        """Write the recorded requests."""
         self._due = 0.0
         self._batch.write_all()
 
     close = flush
 
     def _plan(self, now: float) -> None:
-        """Write in a moment; at once where nothing else runs, or where the one who was to write has not."""
+        """Schedule a write; write at once without a running loop, or if the scheduled write is overdue."""
         overdue = self._due != 0.0
         try:
             asyncio.get_running_loop().call_later(INTERVAL, self.flush)
@@ -147,13 +148,13 @@ class AccessLog:
 
 
 def _path(scope: Scope) -> str:
-    """Return the path as it was sent, as far as it differs from what it means."""
+    """Return the path as it was sent, if it differs from the decoded one."""
     raw_path = scope.get("raw_path")
     return scope["path"] if raw_path is None or PERCENT not in raw_path else sent_path(scope)
 
 
 class _Batch:
-    """The entries that wait, and how they are written."""
+    """Entries that are not written yet, and the function that writes them."""
 
     def __init__(self, format: LogFormat, write: Callable[[str], Any] | None) -> None:
         self.entries: list[Entry] = []
@@ -163,7 +164,7 @@ class _Batch:
         self._is_written = write is None
 
     def write_all(self) -> None:
-        """Write all of them, in pieces that arrive as one."""
+        """Write all entries, in pieces that a pipe accepts atomically."""
         if not self.entries:
             return
         entries = self.entries[:]
@@ -174,7 +175,7 @@ class _Batch:
             for piece in _pieces(entries, self._line):
                 self._write(piece)
         except Exception:
-            logger.exception("lines of the access log are lost")
+            logger.exception("lines of the access log were lost")
 
     def _chosen(self) -> Format:
         if self._format_name == "json":
@@ -184,7 +185,7 @@ class _Batch:
 
 
 def _pieces(entries: list[Entry], line_of: Format) -> Iterator[str]:
-    """Whole lines, as many at once as fit."""
+    """Yield groups of whole lines, each as large as fits."""
     offset = time() - perf_counter()
     lines: list[str] = []
     size = 0

@@ -22,6 +22,8 @@ SCHEMES: Final = (
     "redis+cluster://",
     "rediss+cluster://",
     "unix://",
+    "postgresql://",
+    "postgres://",
 )
 
 _BASIC: Final = {
@@ -77,6 +79,10 @@ def _from_url(url: str, timeout: float) -> AtomicStore:
         from kick.session.stores.sqlite import SQLiteStore
 
         return SQLiteStore(_sqlite_path(url), busy_timeout=timeout)
+    if scheme in ("postgresql", "postgres"):
+        from kick.session.stores.postgres import PostgresStore
+
+        return PostgresStore(url, timeout=timeout)
     if f"{scheme}://" in SCHEMES:
         from kick.session.stores.redis import RedisStore
 

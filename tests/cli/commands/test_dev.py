@@ -271,7 +271,7 @@ def test_a_port_that_is_taken_is_named_with_another(project: Path) -> None:
         port = taken.getsockname()[1]
         run = kick("dev", "--port", str(port), cwd=project)
     assert run.returncode == 1
-    assert f"Something listens on {HOST}, port {port} already." in run.stderr
+    assert f"Another program listens on {HOST}, port {port}." in run.stderr
     assert "kick dev --port" in run.stderr
 
 

@@ -182,7 +182,7 @@ def test_the_second_time_is_refused(project: Path) -> None:
 
 def test_a_plural_that_is_taken_for_one_is_pointed_out(flat: Path) -> None:
     run = kick("g", "resource", "books", "title:str", "--dry-run", cwd=flat)
-    assert "the plural of books is taken to be bookses" in run.stderr
+    assert "the plural of books would be bookses" in run.stderr
 
 
 def test_without_an_application_it_says_so(tmp_path: Path) -> None:

@@ -39,14 +39,14 @@ def test_every_route_is_listed_with_what_runs_around_it(project: Path) -> None:
         ["GET", "/hello/health", "HelloController.health", "off", "security_headers"],
     ]
     assert rows[2].split(maxsplit=2)[:2] == ["GET", "/api/notes"]
-    assert rows[2].endswith("all notes               on       security_headers, session, limited, timing")
+    assert re.search(r" all notes +on +security_headers, session, limited, timing$", rows[2])
 
 
 def test_verbose_prints_each_chain_a_step_a_line(project: Path) -> None:
     (project / "app.py").write_text(APP + MIDDLEWARE)
     run = kick("routes", "-v", cwd=project)
     assert run.returncode == 0
-    *_, chain = run.stdout.strip().split("\n\n")
+    [chain] = [each for each in run.stdout.strip().split("\n\n") if " /api/notes " in each]
     head, *steps = [line.split(maxsplit=1) for line in chain.splitlines()]
     assert head == ["GET", "/api/notes  module notes"]
     outer = [["application", "security_headers"], ["application", "session"]]

@@ -91,7 +91,7 @@ def test_workers_share_the_port_and_are_replaced(project: Path) -> None:
         first = get(f"{url}/hello/Ada").json["pid"]
         assert first != process.process.pid
         os.kill(first, signal.SIGKILL)
-        process.wait_for(f"worker {first} has ended; another takes its place")
+        process.wait_for(f"worker {first} has ended and is replaced")
         wait_until(lambda: get(f"{url}/hello/Ada").status == 200, "an answer of another worker")
         assert get(f"{url}/hello/Ada").json["pid"] != first
         process.process.terminate()

@@ -99,5 +99,5 @@ def test_what_no_program_should_edit_is_refused_with_what_to_add(source: str, pr
 
 
 def test_what_is_no_python_is_named() -> None:
-    with raises_code("generate-syntax", match=r"app\.py is to be edited"):
+    with raises_code("generate-syntax", match=r"app\.py has to be edited"):
         edited("app = (")

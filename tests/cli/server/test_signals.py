@@ -172,7 +172,7 @@ class TestBeforeItServes:
             waits(project, process)
             process.process.terminate()
             assert process.end() == 143
-            assert "ends by force" in process.output
+            assert "ended by force" in process.output
 
     def test_workers_that_hang_in_their_start_end_with_their_parent(self, project: Path) -> None:
         text = APP + LIFESPAN.format(waiting="await anyio.sleep_forever()")
@@ -277,8 +277,8 @@ class TestAWorkerThatCannotBegin:
             (project / "down").touch()
             first = get(f"{url}/hello/Ada").json["pid"]
             os.kill(first, signal.SIGKILL)
-            process.wait_for("could not begin; another tries in 1 seconds")
-            process.wait_for("could not begin; another tries in 2 seconds")
+            process.wait_for("did not start; the next attempt is in 1 seconds")
+            process.wait_for("did not start; the next attempt is in 2 seconds")
             healthy = get(f"{url}/hello/Ada").json["pid"]
             assert healthy != first
             os.kill(healthy, signal.SIGKILL)
@@ -298,7 +298,7 @@ class TestAWorkerThatCannotBegin:
         (project / "down").touch()
         with start(project, "--workers", "2") as (process, _):
             assert process.end() == 1
-            assert "could not begin; all end" in process.output
+            assert "did not start; all workers end" in process.output
 
 
 def _ask(url: str) -> None:

@@ -1,11 +1,16 @@
 """Constraints on path parameters hold; integers in paths have 64 bits."""
 
 import sqlite3
-from typing import Annotated, Any, NewType, Optional
+from datetime import date, datetime
+from enum import Enum
+from typing import Annotated, Any, Literal, NewType, Optional
 from uuid import UUID
 
+import annotated_types
+import pydantic
 import pytest
 from msgspec import Meta, Struct
+from pydantic import Field
 
 from kick import App, Controller, Get, Post, RequestContext
 from kick.errors import KickError
@@ -13,6 +18,10 @@ from tests.http.support import app_of, ask
 
 Positive = NewType("Positive", Annotated[int, Meta(ge=1)])  # type: ignore[valid-newtype]
 Slug = Annotated[str, Meta(pattern="^[a-z-]+$", max_length=10)]
+
+
+class Size(Enum):
+    SMALL = "s"
 
 
 class Note(Struct):
@@ -39,6 +48,27 @@ def app_taking(hint: Any, **options: Any) -> App:
         (Slug, "a-b", "A-b"),
         (Slug, "abcdefghij", "abcdefghijk"),
         (Annotated[str, Meta(min_length=2)], "12", "1"),
+        (Annotated[int, Field(ge=1)], "1", "0"),
+        (Optional[Annotated[int, Field(ge=1, le=9)]], "9", "10"),  # noqa: UP045
+        (Annotated[int, Field(multiple_of=5)], "10", "11"),
+        (pydantic.PositiveInt, "1", "0"),
+        (Annotated[float, Field(gt=0.5)], "0.75", "0.5"),
+        (Annotated[str, Field(pattern="^[a-z-]+$", max_length=10)], "a-b", "A-b"),
+        (Annotated[str, Field(min_length=2)], "12", "1"),
+        (Annotated[str, pydantic.StringConstraints(max_length=3)], "abc", "abcd"),
+        (Annotated[str, annotated_types.MaxLen(3)], "abc", "abcd"),
+        (Annotated[UUID, Field(description="of an order")], "6f1b2f3e-0c1d-4b5a-8e9f-001122334455", "6f1b2f3e"),
+        (Annotated[date, Field(ge=date(2027, 1, 1))], "2027-01-01", "2026-12-31"),
+        (date, "2027-02-28", "2027-02-30"),
+        (date, "2027-02-28", "20270228"),
+        (date, "2027-02-28", "2027-W01-1"),
+        (datetime, "2027-02-28T10:00:00Z", "2027-02-28"),
+        (datetime, "2027-02-28T10:00:00.125000+01:00", "2027-02-28T25:00:00"),
+        (Annotated[datetime, Meta(tz=True)], "2027-02-28T10:00:00Z", "2027-02-28T10:00:00"),
+        (Size, "s", "xl"),
+        (Annotated[Size, Meta(description="of a shirt")], "s", "xl"),
+        (Literal["up", "down"], "up", "left"),
+        (Literal[1, 2], "1", "3"),
     ],
     ids=str,
 )
@@ -54,6 +84,34 @@ async def test_it_is_invalid_input_by_option() -> None:
     assert answer.status == 422
     assert answer.errors == {"/path/value": "range"}
     assert (await ask(app_taking(Annotated[int, Meta(ge=1)], path_errors=422), "/one")).status == 404
+
+
+async def test_what_pydantic_says_of_a_path_is_invalid_input_by_option_too() -> None:
+    answer = await ask(app_taking(Annotated[int, Field(ge=1)], path_errors=422), "/0")
+    assert answer.errors == {"/path/value": "greater_than_equal"}
+
+
+@pytest.mark.parametrize(
+    ("path", "hint", "text", "value"),
+    [
+        ("/{value:date}", date, "2027-01-31", "date(2027, 1, 31)"),
+        ("/{value:datetime}", datetime, "2027-01-31T08:00:00", "datetime(2027, 1, 31, 8, 0)"),
+    ],
+)
+async def test_dates_are_converted_selected_and_written_again(path: str, hint: Any, text: str, value: str) -> None:
+    @Controller("/days")
+    class Days:
+        @Get(path, name="day")
+        async def show(self, ctx: RequestContext, value: hint) -> str:  # type: ignore[valid-type]
+            return f"{value!r} {ctx.url_for('day', value=value)}"
+
+        @Get("/{value}")
+        async def other(self, value: str) -> str:
+            return f"text {value}"
+
+    app = app_of(Days)
+    assert (await ask(app, f"/days/{text}")).json() == f"datetime.{value} /days/{text}"
+    assert (await ask(app, "/days/today")).json() == "text today"
 
 
 async def test_constraints_hold_beside_other_arguments() -> None:

@@ -13,6 +13,7 @@ import pytest
 from starlette.datastructures import FormData, QueryParams
 
 from kick.exceptions import BadRequest, HTTPError, UnprocessableEntity
+from kick.http import BigInt
 from kick.http.validation.fields import collector
 from kick.http.validation.hash_collisions import FEW
 from kick.http.validation.serialization import converter, json_decoder
@@ -122,11 +123,11 @@ def test_they_cost_little_more_than_others(spoil: Callable[[bytes], bytes]) -> N
         (set[UUID], [str(uuid4()) for _ in range(SIZE)]),
         (set[UUID], [str(UUID(int=7))] * SIZE),
         (set[int], list(range(SIZE))),
-        (set[int], numbers(FEW)),
-        (set[int], [1 << 70] * SIZE),
+        (set[BigInt], numbers(FEW)),
+        (set[BigInt], [1 << 70] * SIZE),
         (dict[int, int], ones([str(1 << 60 | each) for each in range(SIZE)])),
         (set[Decimal], [f"{each}.25" for each in range(SIZE)]),
-        (list[int], numbers()),
+        (list[BigInt], numbers()),
         (dict[str, int], ones(uuids())),
         (Basket, {"lines": ones([str(uuid4()) for _ in range(SIZE)])}),
     ],

@@ -166,6 +166,7 @@ def test_one_store_serves_one_loop_after_another() -> None:
 # what it costs
 
 
+@pytest.mark.long  # its short form, which measures what the system sees, comes next
 async def test_a_session_takes_less_than_700_bytes() -> None:
     store, sessions = MemoryStore(max_sessions=100_000), 100_000
     tracemalloc.start()

@@ -1,0 +1,304 @@
+"""Locations of the integers beyond 64 bits in what was sent; they are looked for only after a value was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
+from typing import Any, Final, NamedTuple, get_args, get_origin
+
+import msgspec
+
+from kick.exceptions import FieldError
+from kick.http.validation.errors import MOST_ERRORS, Place, location_of
+from kick.http.validation.integer_range import (
+    Check,
+    by_hint,
+    is_record,
+    kinds_of_values,
+    limits_of,
+    part_check,
+    typed_fields,
+)
+from kick.http.validation.json_text import invalid
+from kick.http.validation.type_parts import fields_of, members_of, metadata_of, plain
+
+_MISSING: Final = object()
+_FEWEST_DIGITS: Final = 19
+"""The digits of the shortest integer beyond 64 bits."""
+_STEP: Final = 3
+_DIGITS_AS_ZEROS: Final = bytes(48 if 48 <= code < 58 else 32 for code in range(256))
+_SAMPLE: Final = b"0" * (_FEWEST_DIGITS // _STEP)
+_SHORTEST: Final = b"0" * _FEWEST_DIGITS
+_SMALL: Final = 200
+"""Bytes of a body whose value is checked in less time than its text."""
+_MOST_PARTS: Final = 2000
+"""Parts of a value that are looked at one by one. Those that fit are passed over, where a type does not hold itself."""
+
+
+def checked(hint: Any, given: Any, start: str, value: Any) -> Any:
+    """Return a value with integers beyond 64 bits, if none of them was sent: they are defaults of the application.
+
+    Raises `UnprocessableEntity` otherwise.
+
+    >>> checked(int, 2**63, "/query/page", 2**63)
+    Traceback (most recent call last):
+        ...
+    kick.exceptions.UnprocessableEntity: 1 thing is wrong with the request.
+    """
+    errors = large_integers(hint, given, start, value=value)
+    if errors:
+        raise invalid(errors)
+    return value
+
+
+def merged(errors: list[FieldError], others: list[FieldError]) -> list[FieldError]:
+    """Return errors, and others at locations that have none yet; at most `MOST_ERRORS`.
+
+    >>> error = FieldError(location="/body", message="Expected `int`", code="type")
+    >>> merged([error], [error]) == [error]
+    True
+    """
+    known = {each["location"] for each in errors}
+    return [*errors, *(each for each in others if each["location"] not in known)][:MOST_ERRORS]
+
+
+def may_be_large(body: bytes | str) -> bool:
+    """Return whether a JSON text may have a number beyond 64 bits; false for most texts that have none.
+
+    Only each third byte is looked at: of 19 digits in a row, six of those are digits.
+
+    >>> may_be_large(b"[123]" * 100), may_be_large(b"[1.5]" * 100 + b"[9223372036854775808]")
+    (False, True)
+    """
+    return len(body) <= _SMALL or _SAMPLE in _raw(body[::_STEP]).translate(_DIGITS_AS_ZEROS)
+
+
+def holds_long_number(body: bytes | str) -> bool:
+    """Return whether a text has as many digits in a row as an integer beyond 64 bits.
+
+    >>> holds_long_number(b"[1, 2]"), holds_long_number(b"[9223372036854775808]")
+    (False, True)
+    """
+    return _SHORTEST in _raw(body).translate(_DIGITS_AS_ZEROS)
+
+
+def _raw(text: bytes | str) -> bytes:
+    return text.encode("ascii", "replace") if isinstance(text, str) else text
+
+
+def large_integers(hint: Any, given: Any, start: str, *, value: Any = _MISSING) -> list[FieldError]:
+    """Return the errors of the integers beyond 64 bits in `given`, which is decoded JSON, or texts by name.
+
+    `value` is the valid value that was made of it, if it is known; it tells which member of a union was meant.
+
+    >>> large_integers(dict[str, int], {"a": 2**63, "b": 1}, "/body")[0]["location"]
+    '/body/a'
+    """
+    errors: list[FieldError] = []
+    left, room = [_Node(hint, given, value, None)], _MOST_PARTS
+    while left and len(errors) < MOST_ERRORS:
+        node = left.pop()
+        problem = _problem(node.hint, node.given, node.value)
+        if problem is not None:
+            errors.append({"location": location_of(start, node.place), "message": problem, "code": "range"})
+            continue
+        parts = list(islice(_parts(node, errors, start), room))
+        room -= len(parts)
+        left += reversed(parts)
+    if not errors and not room and value is not _MISSING:
+        errors.append({"location": start, "message": "Expected integers of 64 bits", "code": "range"})
+    return errors
+
+
+class _Type:
+    """A type of a part: the members of a union, and the limits of integers."""
+
+    def __init__(self, hint: Any) -> None:
+        members = members_of(hint)
+        said = metadata_of(hint) if len(members) > 1 else ()
+        integers = [each for each in members if plain(each) is int]
+        self.limits = limits_of((*said, *metadata_of(integers[0]))) if integers else (None, None)
+        self.takes_text = any(plain(each) in (str, Any) for each in members)
+        inner = list(map(plain, members))
+        self.objects = [each for each in inner if _takes(each, objects=True)]
+        self.arrays = [each for each in inner if _takes(each, objects=False)]
+        self.roots = [each for each in inner if getattr(each, "__pydantic_root_model__", False)]
+
+
+class _Field(NamedTuple):
+    """A field of a class: its name, its type, and the ways to it in what was sent."""
+
+    name: str
+    hint: Any
+    fits: Check | None
+    ways: list[tuple[Any, ...]]
+
+
+@by_hint
+def _type_of(hint: Any) -> _Type:
+    return _Type(hint)
+
+
+@by_hint
+def _fields_of(hint: Any) -> list[_Field]:
+    cls = get_origin(hint) or hint
+    wire = {field.name: field.wire_name for field in fields_of(hint) or ()}
+    models = getattr(cls, "__pydantic_fields__", None)
+    fields: list[_Field] = []
+    for name, inner in typed_fields(hint, cls):
+        ways = [(wire[name],)] if models is None else [*_aliases(models[name]), (name,)]
+        fields.append(_Field(name, inner, part_check(inner), ways))
+    return fields
+
+
+class _Node(NamedTuple):
+    """A part of what was given, with the type that it is to have and the value that was made of it."""
+
+    hint: Any
+    given: Any
+    value: Any
+    place: Place | None
+
+
+def _problem(hint: Any, given: Any, value: Any) -> str | None:
+    """Return the reason why a number, or the text of one, is refused."""
+    given = given if value is _MISSING else value
+    if not isinstance(given, int | str):
+        return None
+    kind = _type_of(hint)
+    number = _number(given, kind)
+    if number is None:
+        return None
+    lowest, highest = kind.limits
+    if highest is not None and number > highest:
+        return f"Expected `int` <= {highest}"
+    return f"Expected `int` >= {lowest}" if lowest is not None and number < lowest else None
+
+
+def _number(given: int | str, kind: _Type) -> int | None:
+    if isinstance(given, int):
+        return given
+    if len(given) < _FEWEST_DIGITS or kind.takes_text:
+        return None
+    try:
+        number: int = msgspec.convert(given, int, strict=False)
+    except msgspec.ValidationError:
+        return None
+    return number
+
+
+def _parts(node: _Node, errors: list[FieldError], start: str) -> Iterator[_Node]:
+    given, value, place = node.given, node.value, node.place
+    hint = _chosen(node)
+    if hint is None:
+        return
+    cls, args = get_origin(hint) or hint, get_args(hint)
+    if getattr(cls, "__pydantic_root_model__", False):
+        [field] = _fields_of(hint)
+        yield _Node(field.hint, given, getattr(value, field.name, _MISSING), place)
+    elif isinstance(given, Mapping):
+        yield from (
+            _parts_of_record(node, hint)
+            if len(args) != 2 or is_record(cls)
+            else _parts_of_dict(node, args, errors, start)
+        )
+    else:
+        values = value if isinstance(value, list | tuple) and len(value) == len(given) else [_MISSING] * len(given)
+        if is_record(cls):
+            tag = [Any] if getattr(getattr(cls, "__struct_config__", None), "tag", None) is not None else []
+            args = (*tag, *(field.hint for field in _fields_of(hint)))
+        if is_record(cls) or (cls is tuple and args and args[-1] is not Ellipsis):
+            for index, (each, inner, made) in enumerate(zip(given, args, values, strict=False)):
+                if not _passes(part_check(inner), made):
+                    yield _Node(inner, each, made, Place(place, index))
+            return
+        inner = args[0] if args else Any
+        fits = part_check(inner)
+        if fits is not None:
+            for index, made in enumerate(values):
+                if made is _MISSING or not fits(made):
+                    yield _Node(inner, given[index], made, Place(place, index))
+
+
+def _passes(check: Check | None, value: Any) -> bool:
+    """Return whether a part need not be looked at: no limit applies to its type, or its value fits."""
+    return check is None or (value is not _MISSING and check(value))
+
+
+def _parts_of_dict(node: _Node, args: tuple[Any, ...], errors: list[FieldError], start: str) -> Iterator[_Node]:
+    given, value = node.given, node.value
+    made = list(value.items()) if isinstance(value, Mapping) and len(value) == len(given) else None
+    key_fits, fits = part_check(args[0]), part_check(args[1])
+    for index, (key, each) in enumerate(given.items()):
+        key_made, each_made = made[index] if made is not None else (_MISSING, _MISSING)
+        problem = None if _passes(key_fits, key_made) else _problem(args[0], key, key_made)
+        if problem is not None:
+            location = location_of(start, node.place)
+            errors.append({"location": location, "message": f"{problem}, as a key", "code": "range"})
+        if not _passes(fits, each_made):
+            yield _Node(args[1], each, each_made, Place(node.place, key))
+
+
+def _parts_of_record(node: _Node, hint: Any) -> Iterator[_Node]:
+    value = node.value
+    for name, inner, fits, ways in _fields_of(hint):
+        made = _MISSING
+        if value is not _MISSING:
+            made = value.get(name, _MISSING) if isinstance(value, Mapping) else getattr(value, name, _MISSING)
+        if _passes(fits, made):
+            continue
+        sent = next((way for way in ways if _at(node.given, way) is not _MISSING), None)
+        if sent is None and name not in getattr(value, "model_fields_set", ()):
+            continue  # a default; in a model, a validator may have made it of something else
+        place = node.place
+        for step in sent or ways[0]:
+            place = Place(place, step)
+        yield _Node(inner, None if sent is None else _at(node.given, sent), made, place)
+
+
+def _aliases(field: Any) -> list[tuple[Any, ...]]:
+    alias = field.validation_alias or field.alias
+    choices = getattr(alias, "choices", (alias,))
+    return [tuple(getattr(each, "path", (each,))) for each in choices if each is not None]
+
+
+def _at(given: Any, way: tuple[Any, ...]) -> Any:
+    for step in way:
+        try:
+            given = given[step]
+        except (LookupError, TypeError):
+            return _MISSING
+    return given
+
+
+def _chosen(node: _Node) -> Any:
+    """Return the member of a union that an object or array is of; `None` if nothing tells."""
+    kind = _type_of(node.hint)
+    if isinstance(node.given, Mapping):
+        found = kind.objects
+    else:
+        found = kind.arrays if isinstance(node.given, list | tuple) else kind.roots
+    if len(found) > 1 and node.value is not _MISSING:
+        return next((each for each in found if type(node.value) in kinds_of_values(each)), None)
+    if len(found) > 1:
+        return next((each for each in found if _has_tag(each, node.given)), None)
+    return found[0] if found else None
+
+
+def _takes(hint: Any, *, objects: bool) -> bool:
+    cls: Any = get_origin(hint) or hint
+    if not isinstance(cls, type):
+        return False
+    if getattr(cls, "__pydantic_root_model__", False):
+        return True
+    if is_record(cls):
+        by_position = issubclass(cls, tuple) or getattr(getattr(cls, "__struct_config__", None), "array_like", False)
+        return objects is not by_position
+    return issubclass(cls, Mapping) if objects else issubclass(cls, Collection) and not issubclass(cls, Mapping)
+
+
+def _has_tag(hint: Any, given: Any) -> bool:
+    config = getattr(get_origin(hint) or hint, "__struct_config__", None)
+    if config is None or config.tag is None:
+        return False
+    return bool(_at(given, (0,) if config.array_like else (config.tag_field,)) == config.tag)

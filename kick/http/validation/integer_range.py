@@ -1,0 +1,270 @@
+"""Integers beyond 64 bits: they are refused where a type says `int` without bounds of its own.
+
+Database drivers raise `OverflowError` for them, which would be a 500 that any client can cause. A side without a bound
+of its own, as in `Annotated[int, Meta(ge=1)]`, ends at 64 bits. `BigInt` has no such limit.
+
+Validated values are checked by functions that are built at start-up. `kick.http.validation.integer_errors` looks for
+the locations, only after a refusal.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import lru_cache
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, get_args, get_origin, is_typeddict
+
+import msgspec
+
+from kick.http.validation.type_parts import fields_of, members_of, metadata_of, plain, types_within
+
+LOWEST: Final = -(2**63)
+HIGHEST: Final = 2**63 - 1
+
+_UNBOUNDED: Final = "kick-unbounded"
+_ARRAYS: Final = (list, tuple, set, frozenset, deque)
+
+BigInt: TypeAlias = Annotated[int, msgspec.Meta(extra={_UNBOUNDED: True})]
+"""An integer of any size: `serial: BigInt`. A plain `int` takes 64 bits, as databases do."""
+
+T = TypeVar("T")
+
+Check: TypeAlias = Callable[..., bool]
+"""Takes a value, and a list for values that are to be checked later; returns false for an integer beyond 64 bits."""
+
+
+def by_hint(function: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Keep the results of a function of types. What is said about a type may be beyond hashing: that is not kept.
+
+    >>> by_hint(str)(int)
+    "<class 'int'>"
+    """
+    cached = lru_cache(maxsize=1024)(function)
+
+    def call(hint: Any) -> T:
+        try:
+            hash(hint)
+        except TypeError:
+            return function(hint)
+        return cached(hint)
+
+    return call
+
+
+@by_hint
+def range_check(hint: Any) -> Callable[[Any], bool] | None:
+    """Return a function that tells whether all integers of a valid value have 64 bits; `None` if no limit applies.
+
+    >>> check = range_check(dict[str, list[int]])
+    >>> check({"ids": [1, 2**63 - 1]}), check({"ids": [1, 2**63]})
+    (True, False)
+    >>> range_check(dict[str, BigInt]) is None
+    True
+    """
+    if not any(plain(each) is int and limits_of(metadata_of(each)) != (None, None) for each in types_within(hint)):
+        return None
+    builder = _Builder()
+    check = builder.check_of(hint)
+    if check is None or not builder.is_recursive:
+        return check
+    outer = check
+
+    def check_deep(value: Any) -> bool:
+        later: list[tuple[Check, Any]] = []
+        fits = outer(value, later)
+        while fits and later:
+            inner, part = later.pop()
+            fits = inner(part, later)
+        return fits
+
+    return check_deep
+
+
+@by_hint
+def part_check(hint: Any) -> Check | None:
+    """Return the check of a part of a value, as `range_check` does.
+
+    For a class that holds itself, the check always fails: each of its parts is checked alone, so that none is checked
+    once for each level above it.
+    """
+    builder = _Builder()
+    check = builder.check_of(hint)
+    return _never if builder.is_recursive and check is not None else check
+
+
+def _is_within(value: Any, _: Any = None) -> bool:
+    return type(value) is not int or LOWEST <= value <= HIGHEST
+
+
+def limits_of(metadata: Collection[Any]) -> tuple[int | None, int | None]:
+    """Return the limits that an integer still needs: none on a side with a bound of its own."""
+    lowest: int | None = LOWEST
+    highest: int | None = HIGHEST
+    for each in metadata:
+        said = (each, *getattr(each, "metadata", ()))  # pydantic's `Field()` keeps what it says in a list
+        if any(_has(one, "ge", "gt") for one in said):
+            lowest = None
+        if any(_has(one, "le", "lt") for one in said):
+            highest = None
+        if isinstance(each, msgspec.Meta) and each.extra and _UNBOUNDED in each.extra:
+            return None, None
+    return lowest, highest
+
+
+def _has(metadata: Any, *names: str) -> bool:
+    return any(getattr(metadata, name, None) is not None for name in names)
+
+
+def _check_of_limits(metadata: Collection[Any]) -> Check | None:
+    lowest, highest = limits_of(metadata)
+    if lowest is not None and highest is not None:
+        return _is_within
+    if lowest is not None:
+        return lambda value, _=None: type(value) is not int or value >= LOWEST
+    if highest is not None:
+        return lambda value, _=None: type(value) is not int or value <= HIGHEST
+    return None
+
+
+class _Builder:
+    """Builds the checks of types. A class that holds itself is checked with a list, not by recursion."""
+
+    def __init__(self) -> None:
+        self.is_recursive = False
+        self._begun: set[Any] = set()
+        self._known: dict[Any, Check | None] = {}
+
+    def check_of(self, hint: Any, said: tuple[Any, ...] = ()) -> Check | None:
+        members = members_of(hint)
+        said = (*said, *(metadata_of(hint) if len(members) > 1 else ()))
+        checks: dict[Any, Check] = {}
+        for member in members:
+            check = self._member(member, said)
+            if check is not None:
+                checks |= dict.fromkeys(kinds_of_values(plain(member)), check)
+        if len(members) == 1 or not checks:
+            return next(iter(checks.values()), None)
+
+        def check_union(value: Any, later: Any = None) -> bool:
+            check = checks.get(type(value))
+            return check is None or check(value, later)
+
+        return check_union
+
+    def _member(self, member: Any, said: tuple[Any, ...]) -> Check | None:
+        inner = plain(member)
+        if inner is int:
+            return _check_of_limits((*said, *metadata_of(member)))
+        cls, args = get_origin(inner) or inner, get_args(inner)
+        if not isinstance(cls, type):
+            return None
+        if is_record(cls):
+            return self._record(inner, cls)
+        if issubclass(cls, Mapping) and len(args) == 2:
+            return _members(*map(self.check_of, args))
+        if cls is tuple and args and args[-1] is not Ellipsis:
+            return _positions([self.check_of(each) for each in args])
+        if args and issubclass(cls, Collection):
+            return _items(self.check_of(args[0]))
+        return None
+
+    def _record(self, hint: Any, cls: Any) -> Check | None:
+        if hint in self._known:
+            return self._known[hint]
+        if hint in self._begun:
+            self.is_recursive = True
+            return lambda value, later: later.append((self._known[hint] or _always, value)) or True
+        self._begun.add(hint)
+        checks = [(name, self.check_of(each)) for name, each in typed_fields(hint, cls)]
+        found = [(name, check) for name, check in checks if check is not None]
+        self._known[hint] = check = _record(found, by_key=is_typeddict(cls)) if found else None
+        return check
+
+
+def _never(value: Any, later: Any = None) -> bool:
+    return False
+
+
+def _always(value: Any, later: Any = None) -> bool:
+    return True
+
+
+def _record(checks: list[tuple[str, Check]], *, by_key: bool) -> Check:
+    if by_key:
+        return lambda value, later=None: all(check(value[name], later) for name, check in checks if name in value)
+    if len(checks) == 1:
+        [(only, check_only)] = checks
+        return lambda value, later=None: check_only(getattr(value, only, None), later)
+
+    def check_fields(value: Any, later: Any = None) -> bool:
+        for name, check in checks:  # noqa: SIM110  # a generator takes twice as long
+            if not check(getattr(value, name, None), later):
+                return False
+        return True
+
+    return check_fields
+
+
+def _items(check: Check | None) -> Check | None:
+    if check is None:
+        return None
+
+    def check_items(value: Any, later: Any = None) -> bool:
+        if not isinstance(value, _ARRAYS):  # a default may be of another type
+            return True
+        if check is _is_within:
+            return not value or (min(value) >= LOWEST and max(value) <= HIGHEST)
+        for each in value:  # noqa: SIM110  # a generator takes twice as long
+            if not check(each, later):
+                return False
+        return True
+
+    return check_items
+
+
+def _positions(checks: list[Check | None]) -> Check | None:
+    if not any(checks):
+        return None
+
+    def check_positions(value: Any, later: Any = None) -> bool:
+        pairs = zip(checks, value if isinstance(value, tuple) else (), strict=False)
+        return all(check is None or check(each, later) for check, each in pairs)
+
+    return check_positions
+
+
+def _members(key: Check | None, member: Check | None) -> Check | None:
+    if key is None and member is None:
+        return None
+
+    def check_members(value: Any, later: Any = None) -> bool:
+        if not isinstance(value, Mapping):
+            return True
+        return (key is None or all(key(each, later) for each in value)) and (
+            member is None or all(member(each, later) for each in value.values())
+        )
+
+    return check_members
+
+
+def is_record(cls: type) -> bool:
+    """Return whether a class has fields."""
+    return fields_of(cls) is not None
+
+
+def kinds_of_values(hint: Any) -> tuple[Any, ...]:
+    """Return the types of the values of a member of a union."""
+    cls: Any = get_origin(hint) or hint
+    if is_typeddict(cls) or (not is_record(cls) and issubclass(cls, Mapping)):
+        return (dict, cls)
+    if cls is int or is_record(cls):
+        return (cls,)
+    return (*_ARRAYS, cls) if issubclass(cls, Collection) and cls not in _ARRAYS else (cls,)
+
+
+def typed_fields(hint: Any, cls: Any) -> Iterator[tuple[str, Any]]:
+    """Return the fields of a class; those of a model have what is said about them apart from their types."""
+    models = getattr(cls, "__pydantic_fields__", None)
+    for field in fields_of(hint) or ():
+        said = models[field.name].metadata if models is not None else ()
+        yield field.name, Annotated[(field.hint, *said)] if said else field.hint

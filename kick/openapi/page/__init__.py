@@ -1,0 +1,1 @@
+"""The interactive page of an API: Swagger UI, as kick serves it."""

@@ -1,0 +1,115 @@
+"""Connections of the application's own pool: of psycopg, of asyncpg, or of an engine of SQLAlchemy.
+
+The pool lends one for each statement, which runs in a transaction of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias
+
+from kick.session.stores.postgres.errors import bad_postgres_client
+from kick.session.stores.postgres.pool import Parameters
+from kick.session.stores.postgres.rows import Row
+from kick.session.stores.postgres.statements import Query
+
+Fetch: TypeAlias = Callable[[Query, Parameters], Awaitable[list[Row]]]
+
+
+class Borrowed:
+    """A `Connection` that borrows from a pool for each statement."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self._running: asyncio.Task[list[Row]] | None = None
+
+    async def fetch(self, query: Query, parameters: Parameters) -> list[Row]:
+        """See `Connection`."""
+        self._running = asyncio.ensure_future(_awaited(self._fetch(query, parameters)))
+        try:
+            return await self._running
+        except asyncio.CancelledError:
+            if self._running.cancelled() and not _is_being_cancelled():
+                raise TimeoutError("the statement was broken off") from None  # whoever waits has been told
+            raise
+        finally:
+            self._running = None
+
+    def is_lost(self) -> bool:
+        """See `Connection`. The pool sees to its connections."""
+        return False
+
+    def abort(self) -> None:
+        """See `Connection`."""
+        if self._running is not None:
+            self._running.cancel()
+
+    async def close(self) -> None:
+        """See `Connection`. The pool is the application's."""
+
+
+def lender_of(client: object) -> Fetch:
+    """Return what runs a statement over a pool or an engine. Raises `postgres-client`."""
+    kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}": kind for kind in type(client).__mro__}
+    if "psycopg_pool.AsyncConnectionPool" in kinds:
+        return _of_psycopg(client)
+    if "asyncpg.Pool" in kinds:
+        return _of_asyncpg(client)
+    if "sqlalchemy.AsyncEngine" in kinds:
+        return _of_sqlalchemy(client)
+    raise bad_postgres_client(client)
+
+
+def _of_psycopg(pool: Any) -> Fetch:
+    async def fetch(query: Query, parameters: Parameters) -> list[Row]:
+        async with pool.connection() as connection:
+            before = connection.autocommit
+            if not before:  # a setting of the client: it costs no message
+                await connection.set_autocommit(True)
+            try:
+                async with connection.cursor(row_factory=_tuple_row) as cursor:
+                    await cursor.execute(query.percent, parameters)
+                    return list(await cursor.fetchall()) if cursor.description is not None else []
+            finally:
+                if not before and not connection.closed:
+                    await connection.set_autocommit(False)
+
+    return fetch
+
+
+def _of_asyncpg(pool: Any) -> Fetch:
+    async def fetch(query: Query, parameters: Parameters) -> list[Row]:
+        return list(await pool.fetch(query.dollar, *(parameters[name] for name in query.names)))
+
+    return fetch
+
+
+def _of_sqlalchemy(engine: Any) -> Fetch:
+    from sqlalchemy import text
+
+    autocommit: Final = engine.execution_options(isolation_level="AUTOCOMMIT")
+    texts: dict[Query, Any] = {}
+
+    async def fetch(query: Query, parameters: Parameters) -> list[Row]:
+        statement = texts.get(query)
+        if statement is None:
+            statement = texts[query] = text(query.text)
+        async with autocommit.connect() as connection:
+            result = await connection.execute(statement, parameters)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    return fetch
+
+
+def _tuple_row(cursor: Any) -> Any:
+    return lambda values: tuple(values)
+
+
+async def _awaited(fetching: Awaitable[list[Row]]) -> list[Row]:
+    return await fetching
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

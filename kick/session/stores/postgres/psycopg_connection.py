@@ -1,0 +1,153 @@
+"""Connections of the store's own, by psycopg 3: libpq's addresses, TLS, service files, and fail-over between hosts."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import select
+import socket
+from typing import Any, Final
+
+from kick.errors import missing_extra
+from kick.session.stores.postgres.errors import bad_postgres_url
+from kick.session.stores.postgres.pool import Parameters
+from kick.session.stores.postgres.rows import Row
+from kick.session.stores.postgres.statements import Query
+
+try:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+    from psycopg.pq import TransactionStatus
+except ImportError as missing:
+    raise missing_extra("PostgresStore", missing.name or "psycopg", "postgres") from None
+
+_LOST_STATEMENT: Final = ("26000", "42P05")
+"""SQLSTATEs of a prepared statement that is not there, or there already: a pooler has changed the server behind us."""
+
+_IN_DOUBT: Final = (TransactionStatus.UNKNOWN, TransactionStatus.ACTIVE)
+
+
+class Address:
+    """The database that a URL names, and how to connect to it."""
+
+    def __init__(self, url: str, *, limit: float) -> None:
+        try:
+            settings: dict[str, Any] = conninfo_to_dict(url)
+        except psycopg.Error as error:
+            raise bad_postgres_url(url, _first_line(error, url)) from None
+        for port in str(settings.get("port", "")).split(","):  # libpq reads it when it connects
+            if port and not (port.isdecimal() and 0 < int(port) < 65_536):
+                raise bad_postgres_url(url, "the port is no number from 1 to 65535")
+        # One host that does not answer must not keep the next one from being tried.
+        settings.setdefault("connect_timeout", max(2, math.ceil(limit)))
+        settings.setdefault("application_name", "kick sessions")
+        self._settings = settings
+        self.prepares = True
+        """False as soon as a pooler is met that does not keep prepared statements for its clients."""
+
+    async def connect(self) -> PsycopgConnection:
+        """Open a connection. Raises `psycopg.Error`."""
+        connection: psycopg.AsyncConnection[Any] = await psycopg.AsyncConnection.connect(
+            autocommit=True, **self._settings
+        )
+        return PsycopgConnection(connection, self)
+
+
+class PsycopgConnection:
+    """A connection that the store has opened."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any], address: Address) -> None:
+        self._connection = connection
+        self._address = address
+        self._is_aborted = False
+
+    async def fetch(self, query: Query, parameters: Parameters) -> list[Row]:
+        """See `Connection`."""
+        try:
+            return await self._execute(query, parameters)
+        except psycopg.Error as error:
+            # PgBouncer before 1.21, or without max_prepared_statements. The statement was not run.
+            if error.sqlstate not in _LOST_STATEMENT or not self._address.prepares:
+                raise
+            self._address.prepares = False
+            return await self._execute(query, parameters)
+
+    def is_lost(self) -> bool:
+        """See `Connection`. A server that goes away says so to those that are idle: it is read here."""
+        if self._is_aborted or self._connection.closed:
+            return True
+        status = self._connection.pgconn.transaction_status
+        if status in _IN_DOUBT:
+            return True
+        return _has_something_to_read(self._connection.fileno())
+
+    def abort(self) -> None:
+        """See `Connection`. The server is asked to give up too: it may be waiting for a lock."""
+        if self._is_aborted:
+            return
+        self._is_aborted = True
+        connection = self._connection
+        if connection.closed:
+            return
+        try:
+            loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        if loop is not None and connection.pgconn.transaction_status is TransactionStatus.ACTIVE:
+            task = loop.create_task(_cancel(connection))
+            _cancelling.add(task)
+            task.add_done_callback(_cancelling.discard)
+        elif connection.pgconn.transaction_status is TransactionStatus.ACTIVE:
+            _cut(connection)
+        else:
+            connection.pgconn.finish()
+
+    async def close(self) -> None:
+        """See `Connection`."""
+        self._is_aborted = True
+        await self._connection.close()
+
+    async def _execute(self, query: Query, parameters: Parameters) -> list[Row]:
+        prepare = None if self._address.prepares else False
+        cursor = await self._connection.execute(query.percent, parameters, prepare=prepare)
+        return await cursor.fetchall() if cursor.description is not None else []
+
+
+_cancelling: Final[set[asyncio.Task[None]]] = set()
+
+
+async def _cancel(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Ask the server to break off a statement, then cut the connection: whoever waits for an answer gets an error."""
+    try:
+        await connection.cancel_safe(timeout=1.0)
+    except (psycopg.Error, OSError):
+        pass  # it does not answer: then nobody waits for it any more
+    finally:
+        _cut(connection)
+
+
+def _cut(connection: psycopg.AsyncConnection[Any]) -> None:
+    """End the connection below libpq, which waits on it: the wait ends with an error, and closes it."""
+    if connection.closed:
+        return
+    try:
+        with socket.socket(fileno=os.dup(connection.fileno())) as twin:
+            twin.shutdown(socket.SHUT_RDWR)
+    except (OSError, psycopg.Error):
+        pass  # it has ended in this moment
+
+
+def _has_something_to_read(descriptor: int) -> bool:
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([descriptor], [], [], 0)[0])  # Windows
+
+
+def _first_line(error: Exception, url: str) -> str:
+    """Return the first line of an error, unless it quotes what is secret."""
+    line = str(error).partition("\n")[0]
+    secret = url.partition("://")[2].rpartition("@")[0]
+    return "it cannot be read" if secret and any(each in line for each in secret.split(":") if each) else line

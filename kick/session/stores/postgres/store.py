@@ -1,0 +1,445 @@
+"""`PostgresStore`: what each operation of a store is in PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Awaitable, Collection, Mapping
+from datetime import timedelta
+from time import monotonic
+from typing import Any, Final, Literal
+
+import msgspec
+
+from kick.errors import KickError
+from kick.session.stores.base import (
+    CHANGED,
+    GONE,
+    KEEP,
+    NOT_A_COUNTER,
+    REMEMBERED,
+    TAKEN,
+    Change,
+    CommitResult,
+    Committed,
+    MoveResult,
+    Record,
+    Refused,
+    Superseded,
+)
+from kick.session.stores.postgres import schema
+from kick.session.stores.postgres.client import Client
+from kick.session.stores.postgres.clock import ServerClock
+from kick.session.stores.postgres.errors import explain, sqlstate_of
+from kick.session.stores.postgres.options import number_of, split_options, switch_of
+from kick.session.stores.postgres.pool import Open, Parameters
+from kick.session.stores.postgres.rows import Row, entry_of, json_of, name_of, text_of, texts_of
+from kick.session.stores.postgres.setup import TableSetup
+from kick.session.stores.postgres.statements import APPLICATION, PURGE_AT_ONCE, Query, Statements
+
+SWEEP_EVERY: Final = 60.0
+"""Seconds between the sweeps that writing brings along."""
+
+_COUNTER: Final = re.compile(rb"-?(0|[1-9][0-9]{0,18})")
+_READ_ONLY: Final = "25006"
+_NO_RIGHT: Final = "42501"
+
+
+class PostgresStore:
+    """An `AtomicStore` in PostgreSQL 13 or later.
+
+        PostgresStore("postgresql://user:password@host/db")
+        PostgresStore("postgresql:///db?host=/run/postgresql")                      a Unix socket
+        PostgresStore("postgresql://one,two/db?target_session_attrs=read-write")    the one that takes changes
+        PostgresStore("postgresql://host/db?sslmode=verify-full&sslrootcert=system")
+        PostgresStore("postgresql://?service=shop")                                 pg_service.conf
+        PostgresStore(psycopg_pool.AsyncConnectionPool(...))                        the application's pool
+        PostgresStore(create_async_engine("postgresql+psycopg://..."))              SQLAlchemy's engine
+
+    Arguments:
+        client: a URL, whose meaning is libpq's, or the pool of the application: `psycopg_pool.AsyncConnectionPool`,
+            `asyncpg.Pool`, or SQLAlchemy's `AsyncEngine`. A pool is borrowed from and never closed.
+        table: the name of the table, small letters, with a schema in front or not. In a URL, `?table=shop_sessions`.
+        migrate: create the table if it is missing. Unless it is said, so in development and tests, and not in
+            production, where `kick sessions migrate` does. In a URL, `?migrate=yes`.
+        unlogged: create it as an UNLOGGED table, of which PostgreSQL writes no log: commits cost less, a crash of the
+            server empties it, and a standby has none of it. In a URL, `?unlogged=yes`.
+        timeout: how long to wait for a connection, and again for an answer: a `timedelta` or seconds.
+        max_connections: the most connections of each process. In a URL, `?max_connections=4` comes first.
+
+    A load is one statement and a commit is one, for all requests that want it at the same time: their keys and changes
+    travel together. A batch waits for no lock. A session that another transaction has locked is committed by a
+    statement of its own, within the time limit. Time is the time of the server, and expired rows are removed a few
+    hundred at a time, by whoever writes.
+
+    What goes wrong with PostgreSQL is raised as an exception of the driver, `PostgresTimeout` or `TableUnusable`. A
+    load whose connection broke is sent once more; a change never is. After an outage or a fail-over the next operation
+    connects anew. What was answered is on the disk of the server as PostgreSQL's `synchronous_commit` says.
+
+    Connects to nothing before it is used. Raises `KickError`: `postgres-url`, `postgres-option` or `postgres-client`.
+
+    >>> store = PostgresStore("postgresql://localhost/shop", timeout=0.5)
+    >>> PostgresStore("postgresql://localhost?tabel=shop")
+    Traceback (most recent call last):
+    kick.errors.KickError: [postgres-url] 'postgresql://localhost?tabel=shop' is no address of PostgreSQL: ...
+    """
+
+    keeps_time: Final = True
+
+    def __init__(
+        self,
+        client: object,
+        *,
+        table: str = schema.TABLE,
+        migrate: bool | None = None,
+        unlogged: bool = False,
+        timeout: timedelta | float = 1.0,
+        max_connections: int = 8,
+    ) -> None:
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+        if not seconds > 0:
+            raise ValueError(f"timeout must be more than 0, not {timeout!r}")
+        if max_connections < 1:
+            raise ValueError(f"max_connections must be at least 1, not {max_connections}")
+        options: dict[str, str] = {}
+        if isinstance(client, str):
+            client, options = split_options(client)
+        self.timeout: Final = seconds
+        self.table: Final = options.get("table", table)
+        self._most = number_of(options, "max_connections") if "max_connections" in options else max_connections
+        self._statements = Statements(schema.quoted(self.table))
+        self._open = _opener_of(client, seconds)
+        self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
+        self._process = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client: Client | None = None
+        self._clock = ServerClock()
+        self._setup = TableSetup(
+            self.table,
+            self._clock,
+            migrates=switch_of(options, "migrate") if "migrate" in options else migrate,
+            unlogged=switch_of(options, "unlogged") if "unlogged" in options else unlogged,
+        )
+        self._sweep_at = 0.0
+
+    def now(self) -> float:
+        """Return the time of the server, in seconds, to a few milliseconds: see `ServerClock`."""
+        client = self._client
+        if monotonic() >= self._clock.due_at and client is not None and _running_loop() is self._loop:
+            asked_at = self._clock.asked()
+            client.singles.add(self._statements.clock, {}).add_done_callback(
+                lambda answer: self._clock_answered(answer, asked_at)
+            )
+        return self._clock.now()
+
+    async def load(self, key: str) -> Record | Superseded | None:
+        """See `AtomicStore.load`."""
+        client = self._client_here()
+        if not self._setup.is_done:
+            await self._setup.ensure(self._single)
+        try:
+            return await client.loads.add(key)
+        except Exception as error:
+            self._setup.heard(error)
+            raise
+
+    async def create(
+        self, key: str, change: Change, *, max_age: float, absolute_max_age: float | None = None
+    ) -> Committed | Literal[Refused.TAKEN]:
+        """See `AtomicStore.create`. Raises `ValueError` when what is set cannot be counted on."""
+        fields: dict[str, bytes] = {}
+        counters = change.apply_to(fields)
+        if counters is None:
+            names = ", ".join(map(repr, change.increment))
+            raise ValueError(f"{names}: a counter has to start from, and come to, a whole number of 64 bits")
+        parameters = {
+            "key": key,
+            "set": json_of(texts := texts_of(fields)),
+            "names": list(texts),
+            "max_age": float(max_age),
+            "most": _seconds(absolute_max_age),
+            "principal": None if change.principal is KEEP else _text_of(change.principal),
+        }
+        rows = await self._run(self._statements.create, parameters, about=key)
+        self._sweep_now_and_then()
+        return Committed(rows[0][0], counters) if rows else TAKEN
+
+    async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
+        """See `AtomicStore.commit`."""
+        if not change.increment and not change.expect:
+            expires = await self._commit_with_others(key, change, max_age)
+            if expires is not None:
+                return Committed(expires)
+        query = self._statements.count if change.increment else self._statements.commit
+        parameters = commit_parameters(key, change, max_age)
+        while True:
+            rows = await self._run(query, parameters, about=key)
+            self._sweep_now_and_then()
+            if rows:
+                return Committed(rows[0][0], _counters(rows[0][1]))
+            entry = await self.load(key)
+            if not isinstance(entry, Record):
+                return GONE if entry is None else entry
+            if not change.fits(entry.fields):
+                return CHANGED
+            if not _can_count(change, entry.fields):
+                return NOT_A_COUNTER
+            # Another request has changed the session between the two statements.
+
+    async def touch(self, key: str, *, max_age: float) -> bool:
+        """See `AtomicStore.touch`."""
+        rows = await self._run(self._statements.touch, {"key": key, "max_age": float(max_age)}, about=key)
+        self._sweep_now_and_then()
+        return bool(rows)
+
+    async def move(
+        self,
+        key: str,
+        new_key: str,
+        *,
+        max_age: float,
+        grace: float,
+        keep: Collection[str] | None = None,
+        successor: bytes | None = None,
+        absolute_max_age: float | None = None,
+    ) -> MoveResult:
+        """See `AtomicStore.move`."""
+        parameters: dict[str, Any] = {
+            "key": key,
+            "new_key": new_key,
+            "max_age": float(max_age),
+            "grace": float(grace),
+            "successor": successor,
+            "most": _seconds(absolute_max_age),
+        }
+        query = self._statements.move
+        if keep is not None:
+            query = self._statements.move_part
+            parameters["keep"] = [text_of(name) for name in keep]
+        while True:
+            rows = await self._run(query, parameters, about=key)
+            if rows:
+                return Committed(rows[0][0])
+            entry, taken = await asyncio.gather(self.load(key), self.load(new_key))
+            if not isinstance(entry, Record):
+                return GONE if entry is None else entry
+            if taken is not None:
+                return TAKEN
+
+    async def destroy(self, key: str) -> bool | Superseded:
+        """See `AtomicStore.destroy`."""
+        if await self._run(self._statements.destroy, {"key": key}, about=key):
+            return True
+        entry = await self.load(key)
+        return entry if isinstance(entry, Superseded) else False
+
+    async def find(self, principal: str) -> list[tuple[str, Record]]:
+        """See `AtomicStore.find`."""
+        rows = await self._run(self._statements.find, {"principal": text_of(principal)})
+        return [(row[0], entry) for row in rows if isinstance(entry := entry_of(row), Record)]
+
+    async def revoke(self, principal: str, *, keep: str | None = None) -> int:
+        """See `AtomicStore.revoke`."""
+        ended = 0
+        while True:
+            rows = await self._run(self._statements.revoke, {"principal": text_of(principal), "keep": keep})
+            seen, gone = rows[0]
+            ended += int(gone)
+            if seen == gone:
+                return ended
+
+    async def purge(self) -> int:
+        """See `AtomicStore.purge`. It takes as many statements as it needs: other writes get in between."""
+        freed = 0
+        while True:
+            due, gone = (await self._run(self._statements.purge, {}))[0]
+            freed += int(gone)
+            if due < PURGE_AT_ONCE:
+                return freed
+
+    async def recognize(self, secrets: frozenset[str], *, remember: bool = True) -> list[frozenset[str]]:
+        """See `AtomicStore`. Raises `KickError` for a table that cannot be used, or not by this role."""
+        await self._setup.complain(self._single)
+        if remember:
+            await self._remember(" ".join(sorted(secrets)))
+        rows = await self._run(self._statements.applications, {})
+        return [frozenset(bytes(names).decode().split()) for (names,) in rows]
+
+    async def review(self) -> list[KickError]:
+        """See `AtomicStore`. Raises `KickError` for a table that cannot be used, or not by this role."""
+        return await self._setup.review(self._single)
+
+    async def migrate(self) -> bool:
+        """Create the table, or bring it up to date; `False` when there was nothing to do.
+
+        Raises `TableUnusable` for a table of something else, or of a newer kick.
+        """
+        return await self._setup.migrate(self._single)
+
+    def explain(self, error: Exception) -> str | None:
+        """See `AtomicStore`."""
+        return explain(error)
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop, after what was begun. The next operation opens new ones."""
+        loop = asyncio.get_running_loop()
+        client = self._clients.pop(loop, None)
+        if self._loop is loop:
+            self._loop = self._client = None
+        if client is not None:
+            await client.pool.close()
+
+    # Statements
+
+    def _single(self, query: Query, parameters: Parameters) -> Awaitable[list[Row]]:
+        """Run a statement, whatever is known about the table."""
+        return self._client_here().singles.add(query, parameters)
+
+    async def _run(self, query: Query, parameters: Parameters, *, about: str | None = None) -> list[Row]:
+        """Run a statement about one session, or about several."""
+        client = self._client_here()
+        if not self._setup.is_done:
+            await self._setup.ensure(self._single)
+        try:
+            return await client.singles.add(query, parameters, key=about)
+        except Exception as error:
+            self._setup.heard(error)
+            raise
+
+    async def _commit_with_others(self, key: str, change: Change, max_age: float) -> float | None:
+        """Commit in a batch; the time at which the session expires, or `None` if it was left out."""
+        client = self._client_here()
+        if not self._setup.is_done:
+            await self._setup.ensure(self._single)
+        texts = texts_of(change.set)
+        job: dict[str, Any] = {
+            "key": key,
+            "set": texts,
+            "names": list(texts),
+            "delete": [text_of(name) for name in change.delete],
+            "max_age": max_age,
+        }
+        if change.principal is not KEEP:
+            job["gives"] = True
+            job["principal"] = _text_of(change.principal)
+        try:
+            expires = await client.commits.add(key, job)
+        except Exception as error:
+            self._setup.heard(error)
+            raise
+        self._sweep_now_and_then()
+        return expires
+
+    async def _remember(self, names: str) -> None:
+        parameters = {"key": f"{APPLICATION}{names}"[:1000], "secrets": names.encode(), "most": REMEMBERED}
+        try:
+            await self._run(self._statements.remember, parameters)
+        except Exception as error:
+            if sqlstate_of(error) == _NO_RIGHT:
+                await self._setup.check_rights(self._single)
+            if sqlstate_of(error) != _READ_ONLY:  # of which `review` warns
+                raise
+
+    def _sweep_now_and_then(self) -> None:
+        """Free some of what has expired, if the last time is a while ago or left something over. Nobody waits."""
+        now, client = monotonic(), self._client
+        if now < self._sweep_at or client is None:
+            return
+        self._sweep_at = now + SWEEP_EVERY
+        client.singles.add(self._statements.purge, {}).add_done_callback(self._swept)
+
+    def _swept(self, answer: asyncio.Future[list[Row]]) -> None:
+        if not answer.cancelled() and answer.exception() is None and answer.result()[0][0] == PURGE_AT_ONCE:
+            self._sweep_at = 0.0
+
+    def _clock_answered(self, answer: asyncio.Future[list[Row]], asked_at: float) -> None:
+        if not answer.cancelled() and answer.exception() is None:
+            self._clock.answered(answer.result()[0][0], asked_at)
+
+    def _client_here(self) -> Client:
+        """Return the client of the running event loop: connections belong to one."""
+        loop = asyncio.get_running_loop()
+        if loop is self._loop and self._client is not None:
+            return self._client
+        if self._process != os.getpid():  # a fork: the connections are the parent's
+            self._process = os.getpid()
+            _of_parents.append(self._clients)
+            self._clients = {}
+        client = self._clients.get(loop)
+        if client is None:
+            for each in [each for each in self._clients if each.is_closed()]:
+                self._clients.pop(each).pool.abandon()
+            client = Client(self._open, self._statements, limit=self.timeout, most=self._most)
+            self._clients[loop] = client
+        self._loop, self._client = loop, client
+        return client
+
+
+_of_parents: Final[list[Any]] = []
+"""Connections that a fork has copied. To let go of them would end the parent's."""
+
+
+def commit_parameters(key: str, change: Change, max_age: float) -> dict[str, Any]:
+    """Return the parameters of `Statements.commit` and `Statements.count`."""
+    texts = texts_of(change.set)
+    parameters: dict[str, Any] = {
+        "key": key,
+        "set": json_of(texts),
+        "names": list(texts),
+        "delete": [text_of(name) for name in change.delete],
+        "max_age": float(max_age),
+        "gives": change.principal is not KEEP,
+        "principal": None if change.principal is KEEP else _text_of(change.principal),
+        "expect": json_of(texts_of({name: raw for name, raw in change.expect.items() if raw is not None})),
+        "absent": [text_of(name) for name, raw in change.expect.items() if raw is None],
+    }
+    if change.increment:
+        counters = parameters["counters"] = [text_of(name) for name in change.increment]
+        parameters["names"] = list(dict.fromkeys([*texts, *counters]))
+        parameters["steps"] = [str(step) for step in change.increment.values()]
+    return parameters
+
+
+def _opener_of(client: object, seconds: float) -> Open:
+    if isinstance(client, str):
+        from kick.session.stores.postgres.psycopg_connection import Address
+
+        return Address(client, limit=seconds).connect
+    from kick.session.stores.postgres.borrowed import Borrowed, lender_of
+
+    fetch = lender_of(client)
+
+    async def lend() -> Borrowed:
+        return Borrowed(fetch)
+
+    return lend
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _seconds(age: float | None) -> float | None:
+    return None if age is None else float(age)
+
+
+def _text_of(principal: str | None) -> str | None:
+    return None if principal is None else text_of(principal)
+
+
+def _counters(text: str | None) -> dict[str, int]:
+    if text is None:
+        return {}
+    return {name_of(name): int(value) for name, value in msgspec.json.decode(text, type=dict[str, str]).items()}
+
+
+def _can_count(change: Change, fields: Mapping[str, bytes]) -> bool:
+    """Return true if the statement counts on top of these fields, as they are after what the change sets."""
+    after = {**{name: raw for name, raw in fields.items() if name not in change.delete}, **change.set}
+    return all(_COUNTER.fullmatch(after.get(name, b"0")) for name in change.increment) and (
+        change.apply_to(dict(fields)) is not None
+    )

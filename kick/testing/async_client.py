@@ -1,0 +1,255 @@
+"""`AsyncTestClient`: the test client for tests that are coroutines, on their event loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Any, Self, TypeVar
+
+from starlette.types import ASGIApp
+
+from kick.errors import missing_extra
+
+try:
+    import httpx2  # noqa: F401
+except ModuleNotFoundError:
+    raise missing_extra("kick.testing", "httpx2", "testing") from None
+
+from httpx2 import AsyncClient, Request
+
+from kick.session import Session, Sessions
+from kick.testing.application import MISSING, call, overridden
+from kick.testing.asgi import TestedApp
+from kick.testing.async_socket import AsyncWebSocket
+from kick.testing.background import BackgroundCalls
+from kick.testing.cookies import TestCookies, forget_expired
+from kick.testing.page import SELF, Page
+from kick.testing.sse import AsyncReceivedEvents, EventParser, ReceivedEvent, check_event_stream
+from kick.testing.transport import AppTransport, socket_scope_of, upgrade_headers
+
+T = TypeVar("T")
+
+
+class AsyncTestClient(AsyncClient):
+    """A client of an application, on the event loop of the test: `await client.get("/")`.
+
+    It is as `TestClient`, with `await`: the application and the test run in one loop, so a test can share locks, tasks
+    and database connections with it. The loop is that of asyncio, or of trio for an application that uses neither
+    sessions nor streams of kick.
+
+    | | |
+    |---|---|
+    | `async with AsyncTestClient(app) as client:` | starts the application and shuts it down |
+    | `await client.login(user.id, roles=["admin"])`, `await client.logout()` | a session of this user |
+    | `async with client.session() as session:` | reads and changes the session of the client |
+    | `await client.sessions.revoke(user.id)` | the `Sessions` of the application |
+    | `async with client.websocket_connect("/chat") as socket:` | an `AsyncWebSocket` |
+    | `async for event in client.sse("/events"):` | the events of a stream, as they come |
+    | `async with client.stream("GET", "/export") as response:` | a response as it comes |
+    | `client.background`, `await client.run_held()` | the background tasks |
+    | `await client.run(count_orders)` | a coroutine function, with its dependencies |
+    | `with client.override(Mailer, fake):`, `with client.override(Settings, debug=True):` | another dependency |
+    | `client.another()`, `client.page_of(origin)` | a second browser; a page of another site in this one |
+
+    Arguments:
+        app: the application of `bootstrap()`, or any other ASGI application.
+        base_url: the base of request URLs; `http://testserver` for plain http.
+        headers: headers of every request.
+        cookies: the initial cookies.
+        follow_redirects: follow redirects instead of returning them.
+        raise_exceptions: raise what no handler of the application handles, instead of returning the 500.
+        origin: the page that sends the requests: `"self"`, another origin such as `"https://evil.example"`, or `None`
+            for a client that is no browser.
+        client: the address and port of the client.
+        root_path: the path below which the application is served.
+        validate: check each response against the OpenAPI document of the application. One that does not fit raises
+            `ResponseMismatch`, an `AssertionError` that names the operation, the place and the value.
+
+    >>> import asyncio
+    >>> from kick import Controller, Get, Module, bootstrap
+    >>> @Controller("/hello")
+    ... class HelloController:
+    ...     @Get()
+    ...     async def hello(self) -> str:
+    ...         return "hello"
+    >>> async def test_hello() -> None:
+    ...     async with AsyncTestClient(bootstrap([Module("hello", controllers=[HelloController])])) as client:
+    ...         print((await client.get("/hello")).json())
+    >>> asyncio.run(test_hello())
+    hello
+    """
+
+    __test__ = False
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        base_url: str = "https://testserver",
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        follow_redirects: bool = True,
+        raise_exceptions: bool = True,
+        origin: str | None = SELF,
+        client: tuple[str, int] = ("testclient", 50000),
+        root_path: str = "",
+        validate: bool = False,
+    ) -> None:
+        self.app = app
+        self._tested = TestedApp(app, raise_exceptions=raise_exceptions)
+        self._options = {"client": client, "root_path": root_path}
+        self._is_first = True
+        self._settings: dict[str, Any] = {
+            "base_url": base_url,
+            "headers": {"user-agent": "testclient", **(headers or {})},
+            "follow_redirects": follow_redirects,
+        }
+        if validate:
+            from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
+
+            self._settings["event_hooks"] = {"response": [ResponseValidator(app).aread_and_check]}
+        self._open(TestCookies(), origin)
+        self.cookies.update(dict(cookies or {}))
+
+    def _open(self, cookies: Any, origin: str | None) -> None:
+        self._page = Page(self.app, origin)
+        self._exchanges = AppTransport(self._tested, self._options)
+        super().__init__(transport=self._exchanges, cookies=cookies, **self._settings)
+
+    # Life
+
+    async def __aenter__(self) -> Self:
+        """Start the application. A client that was made by another one uses what that one has started."""
+        if self._is_first:
+            await self._tested.start()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        """Shut the application down."""
+        await self._exchanges.aclose()
+        if self._is_first:
+            await self._tested.stop()
+
+    # Requests
+
+    def build_request(self, method: str, url: Any, **options: Any) -> Request:
+        """Return a request as a browser sends it, with the cookies that have not expired by the clock of kick."""
+        forget_expired(self.cookies.jar)
+        request = super().build_request(method, url, **options)
+        self._page.prepare(request, self.cookies.jar)
+        return request
+
+    def websocket_connect(
+        self,
+        url: str,
+        subprotocols: Sequence[str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Any = None,
+    ) -> AsyncWebSocket:
+        """Open a WebSocket. Use it as `async with client.websocket_connect("/path") as socket`."""
+        if url.startswith("ws"):
+            url = f"http{url[2:]}"
+        sent = {**upgrade_headers(subprotocols), **(headers or {})}
+        scope = socket_scope_of(self.build_request("GET", url, headers=sent, params=params), self._options)
+        return AsyncWebSocket(self._tested, scope)
+
+    def sse(self, url: str, **options: Any) -> AsyncReceivedEvents:  # type: ignore[override]  # httpx2 needs a `with`
+        """Return the events of a stream as they come: `async for event in client.sse("/events")`.
+
+        `options` are as for `get()`. Use it as `async with client.sse("/events") as events` if the loop may end before
+        the stream, so that the stream is closed at once. The first event raises `ValueError` for a response that is no
+        event stream.
+        """
+        return AsyncReceivedEvents(self._events(url, **options))
+
+    async def _events(self, url: str, **options: Any) -> AsyncGenerator[ReceivedEvent]:
+        headers = {"accept": "text/event-stream", **options.pop("headers", {})}
+        async with self.stream(options.pop("method", "GET"), url, headers=headers, **options) as response:
+            check_event_stream(response)
+            parser = EventParser()
+            async for line in response.aiter_lines():
+                event = parser.feed(line)
+                if event is not None:
+                    yield event
+
+    # The session
+
+    async def login(self, user_id: Any, /, *, roles: Collection[str] = (), remember: bool = False, **data: Any) -> None:
+        """Log in a user as `kick.auth.login()` does, through the session store and the cookie of this client.
+
+        `data` is written into the session. Raises `KickError`: `test-session` for an application without `session()`.
+        """
+        from kick.testing.sessions import log_in
+
+        await log_in(self, self.app, user_id, roles, remember, data)
+
+    async def logout(self) -> None:
+        """End the session of this client, and delete its cookie."""
+        from kick.testing.sessions import log_out
+
+        await log_out(self, self.app)
+
+    def session(self) -> AbstractAsyncContextManager[Session[Any]]:
+        """Open the session of the client's cookie, to read and change it.
+
+        Changes are written at the end of the block, and the client gets the cookie of a session that began with them.
+        If the block raises, nothing is written. Raises `KickError`: `test-session`.
+        """
+        from kick.testing.sessions import opened_session
+
+        return opened_session(self, self.app)
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions of users: `await client.sessions.of(user_id)`. Raises `KickError`: `test-session`."""
+        from kick.testing.sessions import sessions_of
+
+        return sessions_of(self.app)
+
+    # The application
+
+    @property
+    def background(self) -> BackgroundCalls:
+        """The background tasks of all requests. See `BackgroundCalls`."""
+        return self._tested.background
+
+    async def run_held(self) -> None:
+        """Run the background tasks that `client.background.held()` has kept."""
+        await self._tested.background.run_all()
+
+    async def run(self, function: Callable[..., Awaitable[T]], /, *args: Any, **options: Any) -> T:
+        """Call a coroutine function, and return its result.
+
+        Parameters that are not passed are injected, from a scope that ends with the call.
+        """
+        return await call(self.app, function, args, options)
+
+    def override(self, key: Any, replacement: Any = MISSING, /, **changes: Any) -> AbstractContextManager[Any]:
+        """Replace a dependency: `with client.override(Mailer, fake):`, `with client.override(Settings, debug=True):`.
+
+        `replacement` is an instance, or a `Provider` whose factory creates one. With `changes`, the present object is
+        copied, and the copy has these values. What depends on it is built again. An override of the type of users, or
+        of `Identity`, holds for guards too; roles are those in `user.roles` or `user.role`.
+
+        Raises `KickError` as `app.override()` does, `di-override-unused` for a type that nobody asks for.
+        """
+        return overridden(self, key, replacement, changes)
+
+    def another(self) -> Self:
+        """Return another browser, with no cookies, for the same running application."""
+        return self._sibling(TestCookies(), SELF)
+
+    def page_of(self, origin: str | None) -> Self:
+        """Return a client of the same browser, with the same cookies, whose requests a page of `origin` sends.
+
+        `None` is for a client that is no browser.
+        """
+        return self._sibling(self.cookies.jar, origin)
+
+    def _sibling(self, cookies: Any, origin: str | None) -> Self:
+        client = object.__new__(type(self))
+        client.app, client._tested, client._is_first = self.app, self._tested, False
+        client._options, client._settings = self._options, self._settings
+        client._open(cookies, origin)
+        return client

@@ -1,0 +1,94 @@
+"""`Page`: the page in whose name a client sends requests, and what its browser adds to them."""
+
+from __future__ import annotations
+
+from http.cookiejar import Cookie, CookieJar
+from typing import Any, Final
+
+from httpx2 import Request
+
+from kick.cookies import parse_cookies
+from kick.middleware.csrf import HEADER, SAFE_METHODS, CsrfLayer
+from kick.session.csrf_token import masked, new_token
+from kick.testing.application import app_of, session_layers
+
+SELF: Final = "self"
+"""The origin of the application itself."""
+
+
+class Page:
+    """A page of the application (`"self"`), a page of another origin, or no page: a client that is no browser.
+
+    A browser adds `Sec-Fetch-Site` and `Origin`. A page of the application sends the CSRF token too, and a page of
+    another site gets no cookies that `SameSite` withholds. A request that has one of these headers stays as it is.
+    """
+
+    def __init__(self, app: Any, origin: str | None) -> None:
+        if origin not in (SELF, None) and "://" not in origin:
+            raise ValueError(f'origin is "self", None, or an origin such as "https://example.com", not {origin!r}')
+        self._app = app_of(app)
+        self._origin = origin
+        layers = () if self._app is None else self._app.middleware
+        self._has_tokens = any(isinstance(layer, CsrfLayer) for layer in layers)
+
+    def prepare(self, request: Request, jar: CookieJar) -> None:
+        """Add the headers of a browser to a request."""
+        headers = request.headers
+        if self._origin is None or "sec-fetch-site" in headers or "origin" in headers:
+            return
+        own = f"{request.url.scheme}://{request.url.netloc.decode('ascii')}"
+        changes = request.method not in SAFE_METHODS
+        if changes or "sec-websocket-key" in headers:
+            headers["origin"] = own if self._origin == SELF else self._origin
+        if self._origin == SELF:
+            headers["sec-fetch-site"] = "same-origin"
+            if changes and self._has_tokens and HEADER not in headers:
+                self._add_token(request)
+            return
+        headers["sec-fetch-site"] = site = _relation(self._origin, own)
+        if not changes:
+            headers.update({"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"})
+        if site == "cross-site":
+            _withhold(request, [each for each in jar if _is_withheld(each, changes=changes)])
+
+    def _add_token(self, request: Request) -> None:
+        """Add the CSRF token of the session, or that of a visitor without one."""
+        raw = [(b"cookie", request.headers.get("cookie", "").encode("latin-1"))]
+        for layer in session_layers(self._app):
+            claims = layer.manager.options.cookie.read(raw)
+            digest = layer.manager.options.token.read(raw)
+            if claims:
+                request.headers[HEADER] = new_token(claims[0].session_id)
+            elif digest is not None:
+                request.headers[HEADER] = masked(digest)
+
+
+def _relation(origin: str, own: str) -> str:
+    """Return the value of `Sec-Fetch-Site`; two hosts with the same last two labels count as one site.
+
+    >>> _relation("https://a.example.com", "https://b.example.com"), _relation("https://evil.com", "https://example.com")
+    ('same-site', 'cross-site')
+    """
+    if origin == own:
+        return "same-origin"
+    (scheme, _, host), (own_scheme, _, own_host) = (each.partition("://") for each in (origin, own))
+    sites = [each.partition(":")[0].split(".")[-2:] for each in (host, own_host)]
+    return "same-site" if scheme == own_scheme and sites[0] == sites[1] else "cross-site"
+
+
+def _is_withheld(cookie: Cookie, *, changes: bool) -> bool:
+    """Return true if `SameSite` keeps a cookie from a request of another site (RFC 6265bis, section 5.2)."""
+    same_site = next((str(value).lower() for name, value in _attributes(cookie).items() if name == "samesite"), "lax")
+    return same_site == "strict" or (same_site != "none" and changes)
+
+
+def _attributes(cookie: Cookie) -> dict[str, str | None]:
+    names = ("SameSite", "samesite", "Samesite")
+    return {name.lower(): cookie.get_nonstandard_attr(name) for name in names if cookie.has_nonstandard_attr(name)}
+
+
+def _withhold(request: Request, cookies: list[Cookie]) -> None:
+    names = {cookie.name for cookie in cookies}
+    kept = [pair for pair in parse_cookies(request.headers.pop("cookie", "")) if pair[0] not in names]
+    if kept:
+        request.headers["cookie"] = "; ".join(f"{name}={value}" for name, value in kept)

@@ -1,0 +1,157 @@
+"""The page in Chromium: under kick's own policy, with the session of the visitor, and with hostile texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from kick import RequestContext, Response
+from kick.http import CallNext
+from kick.middleware import security_headers
+from tests.openapi.page.browsing import DocsPage
+from tests.openapi.page.site import HOSTILE, document, site
+from tests.support.serving import Serve
+from tests.support.waiting import wait_until
+
+CLICK = """
+const texts = document.querySelectorAll(".info .renderedMarkdown *, .opblock-body .renderedMarkdown *");
+texts.forEach((each) => each.dispatchEvent(new MouseEvent("click", { bubbles: true })));
+return texts.length;
+"""
+
+
+async def without_origin(ctx: RequestContext[Any], call_next: CallNext) -> Response:
+    """What a proxy or an extension does that removes the headers in which a browser states the origin."""
+    hidden = (b"origin", b"sec-fetch-site")
+    ctx.scope["headers"] = [each for each in ctx.scope["headers"] if each[0] not in hidden]
+    return await call_next(ctx)
+
+
+class TestRequests:
+    def test_whoever_logs_in_through_the_page_is_logged_in(self, browser: Chrome, serve: Serve) -> None:
+        with serve(site()) as url:
+            page = DocsPage(browser, f"{url}/docs")
+            assert page.run("ShopController.order", {"item": "tea"})[0] == "401"
+            assert page.run("ShopController.log_in", {"name": "ada"}) == ("200", {"hello": "ada"})
+            status, body = page.run("ShopController.order", {"item": "tea"})
+            assert status == "201"
+            assert body == {"ordered": "tea", "by": "ada"}
+            assert page.refused == []
+            assert page.origins == {url}
+
+    def test_csrf_is_satisfied_where_the_browser_cannot_state_the_origin(self, browser: Chrome, serve: Serve) -> None:
+        with serve(site(layers=[without_origin])) as url:
+            page = DocsPage(browser, f"{url}/docs")
+            assert page.run("ShopController.log_in", {"name": "ada"})[0] == "200"
+            status, body = page.run("ShopController.order", {"item": "tea"})
+            assert status == "201"
+            assert body == {"ordered": "tea", "by": "ada"}
+
+    def test_it_works_below_a_prefix_and_a_root_path(self, browser: Chrome, serve: Serve) -> None:
+        servers = [{"url": "/outer/api"}]
+        described = document(servers=servers)
+        app = site(described, prefix="/api")
+
+        async def below(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "root_path": "/outer"}, receive, send)
+
+        with serve(below) as url:
+            page = DocsPage(browser, f"{url}/outer/api/docs")
+            assert page.run("ShopController.log_in", {"name": "ada"})[0] == "200"
+            assert page.refused == []
+
+    def test_an_event_stream_is_shown_although_it_does_not_end(self, browser: Chrome, serve: Serve) -> None:
+        with serve(site()) as url:
+            page = DocsPage(browser, f"{url}/docs")
+            status, body = page.run("ShopController.ticks")
+            assert status == "200"
+            assert "first tick" in body
+
+    def test_of_several_servers_the_page_takes_its_own(self, browser: Chrome, serve: Serve) -> None:
+        with serve(site(document(servers=[{"url": "https://api.example.com"}]))) as url:
+            page = DocsPage(browser, f"{url}/docs")
+            assert page.run("ShopController.log_in", {"name": "ada"})[0] == "200"
+            assert page.origins == {url}
+
+
+class TestHostileTexts:
+    @pytest.mark.parametrize("layers", [[], [security_headers(enabled=False)]])
+    def test_no_script_of_a_text_runs(self, browser: Chrome, serve: Serve, layers: list[Any]) -> None:
+        with serve(site(document(HOSTILE), layers=layers)) as url:
+            page = DocsPage(browser, f"{url}/docs")
+            page.open("ShopController.log_in")
+            assert browser.execute_script(CLICK) > 0
+            assert page.run("ShopController.log_in", {"name": "ada"})[0] == "200"
+            assert page.broken is None
+            assert browser.find_elements(By.CSS_SELECTOR, "iframe, #swagger-ui script, #swagger-ui style") == []
+            assert browser.find_element(By.CSS_SELECTOR, ".opblock").is_displayed()
+            assert page.origins == {url}
+
+    def test_the_sanitizer_stops_them_without_the_policy_too(self, browser: Chrome, serve: Serve) -> None:
+        async def unprotected(ctx: RequestContext[Any], call_next: CallNext) -> Response:
+            response = await call_next(ctx)
+            del response.headers["content-security-policy"]
+            return response
+
+        layers = [security_headers(enabled=False), unprotected]
+        with serve(site(document(HOSTILE), layers=layers)) as url:
+            page = DocsPage(browser, f"{url}/docs")
+            page.open("ShopController.log_in")
+            assert page.refused == []
+            assert page.broken is None
+
+
+class TestReaders:
+    @pytest.mark.parametrize("dark", [False, True])
+    def test_it_is_dark_where_the_system_is_until_somebody_chooses(
+        self, browser: Chrome, serve: Serve, dark: bool
+    ) -> None:
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+        def looks() -> tuple[str, str]:
+            back = "return getComputedStyle(document.body).backgroundColor"
+            return browser.find_element(By.ID, "kick-theme").text, browser.execute_script(back)
+
+        light, night = ("Dark", "rgb(246, 245, 243)"), ("Light", "rgb(22, 21, 20)")
+        with serve(site()) as url:
+            DocsPage(browser, f"{url}/docs")
+            assert looks() == (night if dark else light)
+            browser.find_element(By.ID, "kick-theme").click()
+            assert looks() == (light if dark else night)
+            page = DocsPage(browser, f"{url}/docs")
+            assert looks() == (light if dark else night)
+            assert page.refused == []
+
+    def test_an_operation_is_run_with_the_keyboard_alone(self, browser: Chrome, serve: Serve) -> None:
+        with serve(site()) as url:
+            page = DocsPage(browser, f"{url}/docs")
+            place = page.operation("ShopController.log_in")
+
+            def press(selector: str, key: str) -> None:
+                """Go on with Tab until an element is reached, and press a key there."""
+                for _ in range(40):
+                    focused = browser.switch_to.active_element
+                    if browser.execute_script("return arguments[0].matches(arguments[1])", focused, selector):
+                        focused.send_keys(key)
+                        return
+                    focused.send_keys(Keys.TAB)
+                raise AssertionError(f"Tab does not reach {selector}")
+
+            press(".opblock-post .opblock-summary-control", Keys.ENTER)
+            wait_until(lambda: place.find_elements(By.CSS_SELECTOR, ".try-out__btn"), "the operation")
+            press(".try-out__btn", Keys.ENTER)
+            press(".execute", Keys.ENTER)
+            wait_until(lambda: place.find_elements(By.CSS_SELECTOR, ".live-responses-table"), "the answer")
+
+    def test_fields_have_names(self, browser: Chrome, serve: Serve) -> None:
+        with serve(site(document(servers=[{"url": "/"}, {"url": "/other"}]))) as url:
+            page = DocsPage(browser, f"{url}/docs")
+            page.open("ShopController.log_in").find_element(By.CSS_SELECTOR, ".try-out__btn").click()
+            wait_until(lambda: browser.find_elements(By.CSS_SELECTOR, "textarea"), "the field")
+            names = "return [...document.querySelectorAll('textarea, #servers')].map((each) => each.ariaLabel)"
+            assert sorted(browser.execute_script(names)) == ["Request body", "Server"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kick.http.handlers.plan import CallPlan, Source
-from kick.http.request.body import JSON, MULTIPART
+from kick.http.request.body import FORM, JSON, MULTIPART
 from kick.http.request.upload_limits import file_fields, file_of
 from kick.http.uploads import File
 from kick.http.validation.fields import has_items
@@ -22,7 +22,7 @@ def body_of(plan: CallPlan, inputs: Sequence[Input], schemas: Schemas) -> dict[s
     if plan.info.stream:
         return {"content": {"application/octet-stream": {}}}
     files = [each for each in inputs if each.source is Source.FILE]
-    body = next((each for each in inputs if each.source is Source.BODY), None)
+    body = next((each for each in inputs if each.source in (Source.BODY, Source.FORM)), None)
     if files or (body is not None and file_fields(body.hint)):
         return _form(files, body, schemas, plan.place)
     if body is None:
@@ -30,6 +30,8 @@ def body_of(plan: CallPlan, inputs: Sequence[Input], schemas: Schemas) -> dict[s
     if body.hint is bytes:
         return {"content": {"application/octet-stream": {}}, "required": False}
     schema = schemas.of(body.hint, "input", plan.place)
+    if body.source is Source.FORM:
+        return {"content": {FORM: {"schema": schema}}, "required": body.required}
     content: dict[str, Any] = {JSON: {"schema": schema}}
     if body.hint is str:
         content["text/plain"] = {"schema": {"type": "string"}}

@@ -40,7 +40,7 @@ class Sessions(NamedTuple):
 
 
 class Database(NamedTuple):
-    """How a project stores its data: the folder of templates for it."""
+    """A way to store the data of a project: its folder of templates."""
 
     about: str
     layer: str

@@ -278,7 +278,7 @@ class TestTwoCommits:
     @KNOWN
     @LIFETIMES
     def test_both_succeed(self, tmp_path: Path, provider: Any, known: bool) -> None:
-        with TestClient(self.application(tmp_path, provider, UnsureStore())) as client:
+        with TestClient(self.application(tmp_path, provider, UnsureStore()), raise_exceptions=False) as client:
             self.begun(client, known)
             answer = client.post("/users/ada")
             assert (answer.status_code, "set-cookie" in answer.headers) == (200, not known)
@@ -288,7 +288,7 @@ class TestTwoCommits:
     @KNOWN
     @LIFETIMES
     def test_the_database_fails_and_nothing_is_in_either(self, tmp_path: Path, provider: Any, known: bool) -> None:
-        with TestClient(self.application(tmp_path, provider, UnsureStore())) as client:
+        with TestClient(self.application(tmp_path, provider, UnsureStore()), raise_exceptions=False) as client:
             before = self.begun(client, known)
             answer = client.post("/users/7/orders")  # its foreign key is checked at the commit
             assert answer.status_code == 500
@@ -300,7 +300,7 @@ class TestTwoCommits:
     @LIFETIMES
     def test_the_session_fails_and_the_row_is_there(self, tmp_path: Path, provider: Any, known: bool) -> None:
         store = UnsureStore()
-        with TestClient(self.application(tmp_path, provider, store)) as client:
+        with TestClient(self.application(tmp_path, provider, store), raise_exceptions=False) as client:
             before = self.begun(client, known)
             store.down = True
             answer = client.post("/users/ada")
@@ -315,7 +315,7 @@ class TestTwoCommits:
     @LIFETIMES
     def test_both_fail_and_the_client_hears_of_the_database(self, tmp_path: Path, provider: Any, known: bool) -> None:
         store = UnsureStore()
-        with TestClient(self.application(tmp_path, provider, store)) as client:
+        with TestClient(self.application(tmp_path, provider, store), raise_exceptions=False) as client:
             before = self.begun(client, known)
             store.down = True
             assert client.post("/users/7/orders").status_code == 500

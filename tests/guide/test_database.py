@@ -33,13 +33,13 @@ async def held(app: App) -> int:
 
 
 def test_what_a_handler_wrote_is_committed_unless_it_raised() -> None:
-    with TestClient(application(PAGE, "A session for each request")) as client:
+    with TestClient(application(PAGE, "A session for each request"), raise_exceptions=False) as client:
         assert client.post("/books", json={"title": "Emma"}).json() == {"id": 1, "title": "Emma"}
         assert client.post("/books/1/rename", json={"title": "Persuasion"}).status_code == 204
         assert client.post("/books/1/rename", json={"title": " "}).status_code == 500
         assert client.post("/books/7/rename", json={"title": "Emma"}).status_code == 404
         assert client.get("/books").json() == [{"id": 1, "title": "Persuasion"}]
-    with TestClient(application(PAGE, "A session for each request")) as client:
+    with TestClient(application(PAGE, "A session for each request"), raise_exceptions=False) as client:
         assert client.get("/books").json() == [{"id": 1, "title": "Persuasion"}]
 
 
@@ -101,7 +101,7 @@ def test_a_test_is_rolled_back() -> None:
     names = names_of(PAGE, "Tests")  # it asserts for itself
     for _ in range(2):
         app = names["create_app"]()
-        with app.override(names["sessions"].key, names["sessions"]), TestClient(app) as client:
+        with app.override(names["sessions"].key, names["sessions"]), TestClient(app, raise_exceptions=False) as client:
             assert client.get("/notes").json() == 0
             assert client.post("/notes/first").status_code == 204
             assert client.post("/notes/first").status_code == 500  # the commit fails as it does in production

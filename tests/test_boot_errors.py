@@ -504,8 +504,8 @@ ROWS = [
             ("allowed-host", "allowed_hosts=['example.com:80']", "has 'example.com:80'", "{0}"),
             ("allowed-host", "allowed_hosts=['*']", "has '*'", "{0}"),
             ("allowed-host", "allowed_hosts=['']", "has ''", "{0}"),
-            ("access-log", "access_log='xml'", "access_log='xml' is no format", "{0}"),
-            ("access-log", "access_log=3", "access_log=3 is no format", "{1}"),
+            ("access-log", "access_log='xml'", "access_log='xml' is not a format", "{0}"),
+            ("access-log", "access_log=3", "access_log=3 is not a format", "{1}"),
             ("request-id-header", "middleware=[request_id(header='X Id')]", "header='X Id'", "middleware=[{0}]"),
         ]
     ],
@@ -1376,6 +1376,60 @@ class XController:
         "@WebSocket stands over",
         {"@WebSocket": "{0}"},
         name="socket",
+    ),
+    Row(
+        "raises",
+        app(SIMPLE.replace("    @Get()", "    @Raises(ValueError)\n    @Get()")),
+        "was given ValueError, which is no class of HTTPError",
+        {"@Raises(ValueError)": "{0}"},
+    ),
+    Row(
+        "raises",
+        "class Broken(HTTPError):\n    pass\n" + app(SIMPLE.replace("    @Get()", "    @Raises(Broken)\n    @Get()")),
+        "was given Broken, whose class has no status",
+        {"    pass": "    {0}"},
+        name="status",
+    ),
+    Row(
+        "openapi",
+        "from kick.openapi import OpenAPI\n" + app(SIMPLE, 'bootstrap(modules, openapi="yes")'),
+        "is neither OpenAPI(...) nor True, False or None",
+        {'openapi="yes"': "{0}"},
+    ),
+    Row(
+        "openapi-option",
+        "from kick.openapi import OpenAPI\n" + app(SIMPLE, "bootstrap(modules, openapi=OpenAPI(title=7))"),
+        "expected a text",
+        {"title=7": "{0}"},
+    ),
+    Row(
+        "openapi-names",
+        'from kick.openapi import OpenAPI\nOld = msgspec.defstruct("Note", [("x", int)])\n'
+        'Note = msgspec.defstruct("Note", [("x", str)])\n'
+        + app(
+            SIMPLE + "    @Post(response=Old)\n    async def old(self): ...\n"
+            "    @Put(response=Note)\n    async def new(self): ...\n",
+            "bootstrap(modules, openapi=OpenAPI())",
+        ),
+        "Several models have the name 'Note'",
+        {"OpenAPI())": "{0})"},
+    ),
+    Row(
+        "openapi-schema",
+        "from kick.openapi import OpenAPI\nclass Money: ...\n"
+        + app(
+            SIMPLE + "    @Post()\n    async def price(self) -> Money: ...\n",
+            "bootstrap(modules, openapi=OpenAPI(), encoders={Money: lambda money: '5'})",
+        ),
+        "has no JSON Schema",
+        {"OpenAPI()": "{0}"},
+    ),
+    Row(
+        "openapi-version",
+        app(SIMPLE, 'bootstrap([Module("app", controllers=[XController], version="v1")])') + 'app.openapi("v2")\n',
+        "The API has no version 'v2'",
+        {"v2": "{0}"},
+        ask={"target": "/v1/x"},
     ),
 ]
 

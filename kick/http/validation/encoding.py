@@ -52,6 +52,7 @@ _AS_TEXT: Final = (
     *(IPv4Interface, IPv6Interface),
 )
 _AS_LIST: Final = (Set, Sequence, ValuesView, deque, Iterator)
+_NO_DEFAULT: Final = object()
 _SERIALIZING: Final = "pydantic.dataclasses"
 """The module that has to be loaded for dataclasses with a serializer of their own to exist."""
 
@@ -99,7 +100,7 @@ class JSONEncoder:
             return self._by_pydantic(value)
         found = [getattr(value, name, msgspec.UNSET) for name in names]
         fields = [self._replaced(each) for each in found]
-        return value if all(map(_is, fields, found)) else record_of(kind)(**dict(zip(names, fields, strict=True)))
+        return value if all(map(_is, fields, found)) else record_of(kind, names)(*fields)
 
     def encoder_of(self, kind: type) -> Callable[[Any], Any] | None:
         """Return the function of the application for a type."""
@@ -258,51 +259,54 @@ def _is_encodable(value: object) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def record_of(cls: Any) -> Callable[..., Any]:
-    """Return a function that takes the fields of a class by name, and returns what is written as an instance is.
+def record_of(cls: Any, names: tuple[str, ...]) -> Callable[..., Any]:
+    """Return a function that takes all fields of a class, and returns what is written as an instance is.
 
-    A Struct keeps the rules that it was defined with; no `__post_init__` runs, and no type is checked.
+    `names` has the fields in their order. A Struct keeps the rules that it was defined with; no `__post_init__` runs,
+    and no type is checked.
 
     >>> class Note(msgspec.Struct, rename="camel", omit_defaults=True, tag="note"):
     ...     note_title: str
     ...     pages: int = 0
-    >>> msgspec.json.encode(record_of(Note)(note_title=["any", "value"], pages=0))
+    >>> msgspec.json.encode(record_of(Note, ("note_title", "pages"))(["any", "value"], 0))
     b'{"type":"note","noteTitle":["any","value"]}'
     """
     origin = get_origin(cls) or cls
     if not issubclass(origin, msgspec.Struct):
-        return tuple_of if issubclass(origin, tuple) else without_unset
+        return _tuple_of if issubclass(origin, tuple) else _dict_of(names)
     config = origin.__struct_config__
     fields: list[Any] = []
-    names: dict[str, str] = {}
+    renamed: dict[str, str] = {}
     for each in msgspec.structs.fields(origin):
-        default: Any = msgspec.field(default=each.default, default_factory=each.default_factory)  # type: ignore[call-overload]
-        fields.append((each.name, Any) if each.required else (each.name, Any, default))
-        names[each.name] = each.encode_name
+        default: Any = msgspec.field(default=_NO_DEFAULT)  # all have one, so that all can be passed by position
+        if not each.required:
+            default = msgspec.field(default=each.default, default_factory=each.default_factory)  # type: ignore[call-overload]
+        fields.append((each.name, Any, default))
+        renamed[each.name] = each.encode_name
     return msgspec.defstruct(
         origin.__name__,
         fields,
-        rename=names,
+        rename=renamed,
         omit_defaults=config.omit_defaults,
         array_like=config.array_like,
         tag=config.tag,
         tag_field=config.tag_field,
-        kw_only=not config.array_like,
+        gc=False,
     )
 
 
-def tuple_of(**values: Any) -> tuple[Any, ...]:
-    """Return the values of a named tuple, which is written as an array."""
-    return tuple(values.values())
+def _tuple_of(*values: Any) -> tuple[Any, ...]:
+    return values
 
 
-def without_unset(**values: Any) -> dict[str, Any]:
-    """Return the values that are set.
+def _dict_of(names: tuple[str, ...]) -> Callable[..., dict[str, Any]]:
+    def make(*values: Any) -> dict[str, Any]:
+        pairs = zip(names, values, strict=True)
+        if msgspec.UnsetType in map(type, values):
+            return {name: value for name, value in pairs if value is not msgspec.UNSET}
+        return dict(pairs)
 
-    >>> without_unset(name="Ada", age=msgspec.UNSET)
-    {'name': 'Ada'}
-    """
-    return {name: value for name, value in values.items() if value is not msgspec.UNSET}
+    return make
 
 
 def field_names(cls: Any) -> tuple[str, ...] | None:

@@ -19,7 +19,7 @@ from kick.exceptions import FieldError
 from kick.http.uploads import is_upload
 from kick.http.validation.errors import MOST_ERRORS, pointer
 from kick.http.validation.hash_collisions import collision_check
-from kick.http.validation.integer_errors import checked, may_be_large
+from kick.http.validation.integer_errors import SMALL, checked, may_be_large
 from kick.http.validation.integer_range import range_check
 from kick.http.validation.json_text import decode_json, has_mark, invalid
 from kick.http.validation.type_parts import metadata_of, plain, types_within
@@ -119,7 +119,7 @@ def model_decoder(hint: Any) -> Callable[[bytes], Any]:
             check(value)
         given = body.removeprefix(BOM_UTF8) if has_mark(body) else body
         validated = _validated(partial(validate, given), "body", value, paths)
-        if is_within is None or not may_be_large(body) or is_within(validated):
+        if is_within is None or (len(body) > SMALL and not may_be_large(body)) or is_within(validated):
             return validated
         return checked(hint, value, "/body", validated)
 

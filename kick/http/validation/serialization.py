@@ -23,7 +23,7 @@ from kick.http.uploads import is_upload
 from kick.http.validation.dataclass_defaults import filler
 from kick.http.validation.errors import ErrorFinder
 from kick.http.validation.hash_collisions import collision_check, text_check
-from kick.http.validation.integer_errors import checked, holds_long_number, large_integers, may_be_large, merged
+from kick.http.validation.integer_errors import SMALL, checked, holds_long_number, large_integers, may_be_large, merged
 from kick.http.validation.integer_keys import finder_by_integer
 from kick.http.validation.integer_range import range_check
 from kick.http.validation.json_text import decode_json, has_mark, invalid, malformed_json
@@ -63,7 +63,7 @@ def json_decoder(hint: Any) -> Decode:
             if check is not None:
                 check(body)
             value = decode(body)
-            if is_within is None or not may_be_large(body) or is_within(value):
+            if is_within is None or (len(body) > SMALL and not may_be_large(body)) or is_within(value):
                 return value
         except msgspec.ValidationError as error:
             found = by_integer(body, str(error)) if by_integer is not None else None

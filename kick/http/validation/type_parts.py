@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from inspect import Parameter
 from types import UnionType
 from typing import Annotated, Any, Final, NewType, Union, get_args, get_origin, is_typeddict
 
 import msgspec
 
 from kick.di.generics import NO_TYPES, arguments_of_bases, filled
-from kick.di.hints import Unresolved, annotations_of, hints_of
+from kick.di.hints import Unresolved, annotations_of, hints_of, signature_of
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -152,7 +153,8 @@ def fields_of(hint: Any) -> tuple[Field, ...] | None:
     if attributes is not None:
         # msgspec leaves out the names with an underscore
         return tuple(_of_attribute(each, hints) for each in attributes if not each.name.startswith("_"))
-    return tuple(Field(name, name, hints[name]) for name in names)
+    given = signature_of(cls.__new__).parameters
+    return tuple(Field(name, name, hints[name], given[name].default is Parameter.empty) for name in names)
 
 
 def unqualified(hint: Any) -> Any:

@@ -80,8 +80,9 @@ def parts_of(served: Served, container: Container) -> list[PartOfRequest]:
 
 def _of_handler(plan: CallPlan) -> Iterator[Input]:
     for each in plan.arguments:
-        is_sent = each.source is not Source.FORM or plan.info.method not in WITHOUT_BODY
-        if each.source in _READ and is_sent:
+        if each.source is Source.FORM and plan.info.method in WITHOUT_BODY:
+            continue  # the form is shown, and none is sent
+        if each.source in _READ:
             default = each.default if each.has_default else _NO_VALUE
             yield Input(each.source, each.name, each.hint, not each.has_default, default)
 

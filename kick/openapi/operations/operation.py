@@ -97,7 +97,7 @@ class Operations:
         """Return the errors with which kick itself answers."""
         route, plan = served.route, served.plan
         sources = {each.source for each in inputs}
-        has_body = bool(sources & {Source.BODY, Source.FORM, Source.FILE})
+        has_body = bool(sources & {Source.BODY, Source.FILE, Source.FORM})
         if has_body or Source.QUERY in sources:
             yield 400, ""
         paths = [each for each in inputs if each.source is Source.PATH]
@@ -110,7 +110,7 @@ class Operations:
         if has_body and any(each.hint is not bytes for each in inputs if each.source is not Source.PATH):
             yield 415, ""
         constrained = plan.info.path_errors == 422 and any(is_constrained(each.hint) for each in paths)
-        if constrained or has_body or sources & {Source.QUERY, Source.HEADER, Source.COOKIE}:
+        if constrained or sources & {Source.QUERY, Source.BODY, Source.FILE, Source.HEADER, Source.COOKIE}:
             yield 422, "The request does not fit: `errors` has every error and its location."
 
 

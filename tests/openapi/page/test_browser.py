@@ -127,6 +127,22 @@ class TestReaders:
             assert looks() == (light if dark else night)
             assert page.refused == []
 
+    def test_the_bodies_of_errors_are_shown_on_request(self, browser: Chrome, serve: Serve) -> None:
+        described = document()
+        problem = {"description": "No.", "content": {"application/problem+json": {"schema": {"type": "object"}}}}
+        described["paths"]["/shop/orders"]["post"]["responses"]["401"] = problem
+        with serve(site(described)) as url:
+            place = DocsPage(browser, f"{url}/docs").open("ShopController.order")
+
+            def shown(status: str) -> bool:
+                return place.find_element(By.CSS_SELECTOR, f'tr[data-code="{status}"] .model-example').is_displayed()
+
+            button = browser.find_element(By.ID, "kick-errors")
+            for is_pressed in (False, True, False):
+                assert button.get_attribute("aria-pressed") == str(is_pressed).lower()
+                assert (shown("201"), shown("401")) == (True, is_pressed)
+                button.click()
+
     def test_an_operation_is_run_with_the_keyboard_alone(self, browser: Chrome, serve: Serve) -> None:
         with serve(site()) as url:
             page = DocsPage(browser, f"{url}/docs")

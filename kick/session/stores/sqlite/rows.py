@@ -195,7 +195,7 @@ def _read(cursor: sqlite3.Cursor) -> Mapping[str, _Row]:
                 else Record(_decode(fields), created, issued, seen, expires, deadline, principal)
             )
         except (msgspec.DecodeError, TypeError, ValueError) as error:
-            logger.warning("session %s cannot be read and counts as missing: %s", fingerprint(key), error)
+            logger.warning("session %s cannot be read and is ignored: %s", fingerprint(key), error)
         else:
             rows[key] = _Row(entry, expires, due)
     return rows

@@ -8,8 +8,9 @@ import pytest
 
 from tests.cli.support import environment, kick
 
-CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("pytest", "-q"))
-"""Types are checked with those of the whole project: `tests/cli/test_first_steps.py`."""
+CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("pytest", "-q", "-p", "no:asyncio"))
+"""pytest-asyncio is there for tests of kick's plugin. Types are checked with those of the whole project:
+`tests/cli/test_first_steps.py`."""
 BOOK = ("g", "resource", "book", "title:str")
 FLAT = """\
 from kick import bootstrap

@@ -369,11 +369,10 @@ class TestDescription:
         described = operation(document, "post", "/")
         (media_type, content), *others = described["requestBody"]["content"].items()
         assert (media_type, others) == ("application/x-www-form-urlencoded", [])
-        assert content["schema"] == {"$ref": "#/components/schemas/SignUp"}
-        schema = document["components"]["schemas"]["SignUp"]
+        schema = content["schema"]
         assert fits(document, schema, GOOD)
         assert not fits(document, schema, {"email": "ada"})
-        assert {"400", "413", "415", "422"} <= described["responses"].keys()
+        assert {"400", "413", "415"} <= described["responses"].keys()
 
     def test_a_form_with_files_is_a_multipart_form(self) -> None:
         class Profile(Struct):

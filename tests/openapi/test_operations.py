@@ -135,9 +135,10 @@ class TestPath:
 
         app = app_of(X)
         schema = parameters(operation(app.openapi(), "get", "/x/{number}"))["number"]["schema"]
-        for number in (schema["minimum"], schema["maximum"]):
+        assert schema == {"type": "integer", "format": "int64"}
+        for number in (-(1 << 63), (1 << 63) - 1):
             assert (await ask(app, f"/x/{number}")).json() == number
-        for number in (schema["minimum"] - 1, schema["maximum"] + 1):
+        for number in (-(1 << 63) - 1, 1 << 63):
             assert (await ask(app, f"/x/{number}")).status == 404
 
 
@@ -211,7 +212,7 @@ class TestQuery:
 
         document = document_of(X)
         found = {path[-1]: parameters(methods["get"]) for path, methods in document["paths"].items()}
-        assert found["a"]["number"]["schema"] == {"type": "integer", "default": 1}
+        assert found["a"]["number"]["schema"] == {"type": "integer", "format": "int64", "default": 1}
         assert found["b"]["by"]["required"]
         assert found["c"]["min"] == {
             "name": "min",
@@ -222,7 +223,10 @@ class TestQuery:
         }
         assert found["c"]["colors"]["schema"]["items"]["enum"] == ["red", "blue"]
         assert "required" not in found["d"]["by"]
-        assert found["e"]["query"]["schema"] == {"type": "object", "additionalProperties": {"type": "integer"}}
+        assert found["e"]["query"]["schema"] == {
+            "type": "object",
+            "additionalProperties": {"type": "integer", "format": "int64"},
+        }
         assert found["e"]["query"]["explode"] is True
 
 
@@ -253,7 +257,7 @@ class TestHeadersAndCookies:
         }
         assert [name for name, each in found.items() if each.get("required")] == ["User-Agent", "X-Token", "Sizes"]
         assert found["If-Match"]["schema"] == {"type": "string"}
-        assert found["Sizes"]["schema"] == {"type": "array", "items": {"type": "integer"}}
+        assert found["Sizes"]["schema"] == {"type": "array", "items": {"type": "integer", "format": "int64"}}
         assert found["theme"]["schema"] == {"type": "string", "enum": ["dark", "light"], "default": "light"}
 
     def test_what_providers_read_is_there_too(self) -> None:
@@ -359,7 +363,7 @@ class TestBodies:
         assert media["a"]["schema"]["properties"]["avatar"] == {**file, "description": "At most 5 bytes."}
         assert media["a"]["schema"]["required"] == ["title", "avatar"]
         assert media["b"]["encoding"] == {"picture": {"contentType": "image/png, image/jpeg"}}
-        assert media["b"]["schema"]["properties"]["age"] == {"type": "integer"}
+        assert media["b"]["schema"]["properties"]["age"] == {"type": "integer", "format": "int64"}
         assert media["b"]["schema"]["required"] == ["name", "picture"]
         assert media["c"]["schema"]["properties"]["papers"] == {
             "type": "array",

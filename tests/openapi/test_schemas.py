@@ -392,7 +392,7 @@ class TestClasses:
 
     def test_a_field_that_may_be_unset_is_not_null(self) -> None:
         found = schema_of(Patch)[1]["components"]["schemas"]["Patch"]
-        assert found == {"type": "object", "properties": {"a": {"type": "integer"}}}
+        assert found == {"type": "object", "properties": {"a": {"type": "integer", "format": "int64"}}}
 
     def test_extra_json_schema_is_taken_over(self) -> None:
         assert schema_of(Annotated[str, M(extra_json_schema={"format": "email"})])[0]["format"] == "email"

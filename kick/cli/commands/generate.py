@@ -173,7 +173,7 @@ def test(name: str, target: str | None, dry_run: bool) -> None:
       $ kick generate test shop
     """
     found, place = _project(target)
-    component = components.test(place, parse_name("test", name, top_level=False), found)
+    component = components.test(place, parse_name("test", name, top_level=False), found, is_named=target is not None)
     _carry_out(component, found, place, mount=False, dry_run=dry_run)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from kick.cli.generate import database
 from kick.cli.generate.fields import Field, imports_of
@@ -14,8 +13,6 @@ from kick.cli.generate.names import Name
 from kick.cli.generate.project_layout import Place
 from kick.cli.scaffold import fill
 from kick.cli.target import Target
-
-_CLIENT: Final = re.compile(r"^def client\(", re.MULTILINE)
 
 
 class Mount(NamedTuple):
@@ -131,15 +128,13 @@ def provider(place: Place, name: Name) -> Component:
     return _single(place, "provider", "providers", name, f"put open_{name.snake} into bootstrap(providers=[...])")
 
 
-def test(place: Place, name: Name, target: Target) -> Component:
-    """Return a test of the whole application, which uses the `client` of tests/conftest.py if there is one."""
+def test(place: Place, name: Name, target: Target, *, is_named: bool) -> Component:
+    """Return a test of the application, with the fixture `client`, or with a client of its own if `is_named`."""
     values = _values(place, name) | {
         "target_module": target.module,
         "target_name": target.attribute.partition(".")[0],
     }
-    conftest = place.folder / "tests" / "conftest.py"
-    has_client = conftest.is_file() and _CLIENT.search(conftest.read_text(encoding="utf-8")) is not None
-    text = _text("test", "test_with_client" if has_client else "test", values)
+    text = _text("test", "test" if is_named else "test_with_client", values)
     return Component(_test(place, name.snake, text), then="replace the example with a test of your application")
 
 
@@ -156,6 +151,7 @@ def _values(place: Place, name: Name) -> dict[str, str]:
         "Title": name.title,
         "path": name.path,
         "words": name.words,
+        "article": name.article,
         "Article": name.article[:1].upper() + name.article[1:],
         "article": name.article,
         "prefix": place.prefix,

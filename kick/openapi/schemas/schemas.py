@@ -16,6 +16,7 @@ from kick.di.naming import core
 from kick.errors import KickError
 from kick.http.uploads import is_upload
 from kick.http.validation.encoding import JSONEncoder
+from kick.http.validation.integer_range import limits_of
 from kick.http.validation.pydantic_types import has_own_schema
 from kick.http.validation.serialization import needs_pydantic
 from kick.http.validation.type_parts import Field, fields_of, members_of, metadata_of, plain
@@ -132,7 +133,11 @@ class Schemas:
         metadata = metadata_of(hint)
         if any(map(has_own_schema, metadata)):
             return self._by_pydantic(hint, mode)
-        return said_about(metadata, self._plain(plain(hint), mode, place))
+        inner = plain(hint)
+        schema = self._plain(inner, mode, place)
+        if inner is int and limits_of(metadata) != (None, None):
+            schema = {**schema, "format": "int64"}  # an integer beyond is invalid
+        return said_about(metadata, schema)
 
     def _plain(self, hint: Any, mode: Mode, place: str) -> Schema:
         if len(members_of(hint)) > 1:

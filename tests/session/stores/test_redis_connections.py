@@ -244,7 +244,7 @@ async def test_a_record_that_cannot_be_read_counts_as_missing(facts: bytes, capl
 
     async with fake_redis(answer) as fake, store_at(fake.url) as store:
         assert await store.load(new_key()) is None
-    assert "cannot be read and counts as missing" in caplog.text
+    assert "cannot be read and is ignored" in caplog.text
 
 
 async def test_a_connection_that_cannot_be_opened_fails_those_who_waited_for_it_and_nobody_else() -> None:

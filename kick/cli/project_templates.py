@@ -74,6 +74,12 @@ SESSIONS: Final = {
         url="sqlite:///sessions.db",
         container_url="sqlite:////data/sessions.db",
     ),
+    "postgres": Sessions(
+        about="in PostgreSQL, which must be running: they survive restarts, and many machines can share them",
+        url="postgresql://postgres:postgres@localhost/postgres?table={{ package }}_sessions",
+        container_url="postgresql://postgres:postgres@postgres/postgres?table={{ package }}_sessions&migrate=yes",
+        extras=("postgres",),
+    ),
     "redis": Sessions(
         about="in Redis, which must be running: they survive restarts, and many machines can share them",
         url="redis://localhost:6379/0?prefix={{ package }}:",
@@ -144,6 +150,6 @@ def _flags(template: str, store: str) -> dict[str, str]:
         "notes": notes,
         "data": data,
         "stateless": not data,
-        "volumes": data or store == "redis",
+        "volumes": data or store in ("postgres", "redis"),
     }
     return {name: "yes" if flag else "" for name, flag in flags.items()}

@@ -8,7 +8,10 @@ from tests.support.setup_errors import raises_code
 LAYERS = ("_base", "_notes", "api")
 VALUES = {
     **dict.fromkeys(
-        ["api", "web", "minimal", "memory", "sqlite", "redis", "notes", "data", "stateless", "volumes", "from_index"],
+        [
+            *("api", "web", "minimal", "memory", "sqlite", "postgres", "redis"),
+            *("notes", "data", "stateless", "volumes", "from_index"),
+        ],
         "",
     ),
     **dict.fromkeys(["description", "secret", "session_url", "session_about", "container_session_url"], "text"),

@@ -24,7 +24,7 @@ _LOCK: Final = 0x6B69636B
 
 _MARK: Final = "kick sessions, schema "
 
-_NAME: Final = re.compile(r"(?:[a-z_][a-z0-9_]{0,47}\.)?[a-z_][a-z0-9_]{0,47}")
+_NAME: Final = re.compile(r"(?:[a-z_][a-z0-9_]{0,62}\.)?[a-z_][a-z0-9_]{0,51}")  # 63, less "_principal"
 
 CHECK: Final = Query(
     "SELECT obj_description(to_regclass(:table), 'pg_class'), to_regclass(:table) IS NOT NULL, "

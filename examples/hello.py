@@ -10,7 +10,7 @@ import os
 
 import msgspec
 
-from kick import Controller, Get, Module, Post, RequestContext, Service, Unauthorized, bootstrap
+from kick import Controller, Get, Module, Post, Raises, RequestContext, Service, Unauthorized, bootstrap
 from kick.session import session
 
 
@@ -35,6 +35,7 @@ class AuthController:
         ctx.session["name"] = body.name
         return {"message": self.greeter.greet(body.name)}
 
+    @Raises(Unauthorized)
     @Get("/me")
     async def me(self, ctx: RequestContext) -> dict[str, str | int]:
         if "name" not in ctx.session:

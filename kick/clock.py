@@ -19,6 +19,21 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 
+def exact(time: float) -> float:
+    """Return a time as a multiple of 1/1024 s, with which sums and differences are exact.
+
+    So a session of an hour has expired an hour later, and not a rounding error after it.
+
+    >>> exact(1_800_000_000.2501)
+    1800000000.25
+    """
+    return round(time * 1024) / 1024
+
+
+_EPOCH: Final = exact(machine.time() - machine.monotonic())
+"""The Unix time at which the monotonic clock began, for a clock that stands."""
+
+
 class Move(NamedTuple):
     """A difference between the clock and that of the machine.
 
@@ -74,7 +89,7 @@ class Clock:
             self.monotonic = lambda: machine.monotonic() + shift
         else:
             at = moved.frozen_at
-            monotonic = at - (machine.time() - machine.monotonic())  # as far from the Unix time as ever
+            monotonic = at - _EPOCH
             self.time, self.monotonic = lambda: at, lambda: monotonic
 
 

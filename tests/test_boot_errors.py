@@ -406,11 +406,11 @@ ROWS = [
     ),
     Row(
         "route-path",
-        handler("async def show(self, day: date)", '@Get("/{day}")', before="from datetime import date"),
-        "has the parameter 'day' of type date",
-        {"day: date": "{0}"},
-        ask={"target": "/x/2026-01-01"},
-        name="date",
+        handler("async def show(self, price: Decimal)", '@Get("/{price}")', before="from decimal import Decimal"),
+        "has the parameter 'price' of type Decimal",
+        {"price: Decimal": "{0}"},
+        ask={"target": "/x/9.50"},
+        name="decimal",
     ),
     Row(
         "middleware-signature",
@@ -504,8 +504,8 @@ ROWS = [
             ("allowed-host", "allowed_hosts=['example.com:80']", "has 'example.com:80'", "{0}"),
             ("allowed-host", "allowed_hosts=['*']", "has '*'", "{0}"),
             ("allowed-host", "allowed_hosts=['']", "has ''", "{0}"),
-            ("access-log", "access_log='xml'", "access_log='xml' is no format", "{0}"),
-            ("access-log", "access_log=3", "access_log=3 is no format", "{1}"),
+            ("access-log", "access_log='xml'", "access_log='xml' is not a format", "{0}"),
+            ("access-log", "access_log=3", "access_log=3 is not a format", "{1}"),
             ("request-id-header", "middleware=[request_id(header='X Id')]", "header='X Id'", "middleware=[{0}]"),
         ]
     ],
@@ -575,7 +575,7 @@ ROWS = [
     Row(
         "handler-type",
         handler("async def show(self, token: Header)"),
-        "nothing says what its type variable stands for",
+        "its type variable has no type",
         {"token: Header": "{0}"},
         ask={"headers": {"token": "t"}},
         name="bare-header",
@@ -605,7 +605,7 @@ ROWS = [
         handler("async def show(self, body: T)", "@Post()", before="T = TypeVar('T')").replace(
             "class XController", "class XController(Generic[T])"
         ),
-        "takes body: T, which cannot be read from a request: nothing says what its type variable stands for",
+        "takes body: T, which cannot be read from a request: its type variable has no type",
         {"body: T": "{0}"},
         ask={"method": "POST", "json": {"a": "b"}},
         name="type-variable",
@@ -1376,6 +1376,60 @@ class XController:
         "@WebSocket stands over",
         {"@WebSocket": "{0}"},
         name="socket",
+    ),
+    Row(
+        "raises",
+        app(SIMPLE.replace("    @Get()", "    @Raises(ValueError)\n    @Get()")),
+        "was given ValueError, which is no class of HTTPError",
+        {"@Raises(ValueError)": "{0}"},
+    ),
+    Row(
+        "raises",
+        "class Broken(HTTPError):\n    pass\n" + app(SIMPLE.replace("    @Get()", "    @Raises(Broken)\n    @Get()")),
+        "was given Broken, whose class has no status",
+        {"    pass": "    {0}"},
+        name="status",
+    ),
+    Row(
+        "openapi",
+        "from kick.openapi import OpenAPI\n" + app(SIMPLE, 'bootstrap(modules, openapi="yes")'),
+        "is neither OpenAPI(...) nor True, False or None",
+        {'openapi="yes"': "{0}"},
+    ),
+    Row(
+        "openapi-option",
+        "from kick.openapi import OpenAPI\n" + app(SIMPLE, "bootstrap(modules, openapi=OpenAPI(title=7))"),
+        "expected a text",
+        {"title=7": "{0}"},
+    ),
+    Row(
+        "openapi-names",
+        'from kick.openapi import OpenAPI\nOld = msgspec.defstruct("Note", [("x", int)])\n'
+        'Note = msgspec.defstruct("Note", [("x", str)])\n'
+        + app(
+            SIMPLE + "    @Post(response=Old)\n    async def old(self): ...\n"
+            "    @Put(response=Note)\n    async def new(self): ...\n",
+            "bootstrap(modules, openapi=OpenAPI())",
+        ),
+        "Several models have the name 'Note'",
+        {"OpenAPI())": "{0})"},
+    ),
+    Row(
+        "openapi-schema",
+        "from kick.openapi import OpenAPI\nclass Money: ...\n"
+        + app(
+            SIMPLE + "    @Post()\n    async def price(self) -> Money: ...\n",
+            "bootstrap(modules, openapi=OpenAPI(), encoders={Money: lambda money: '5'})",
+        ),
+        "has no JSON Schema",
+        {"OpenAPI()": "{0}"},
+    ),
+    Row(
+        "openapi-version",
+        app(SIMPLE, 'bootstrap([Module("app", controllers=[XController], version="v1")])') + 'app.openapi("v2")\n',
+        "The API has no version 'v2'",
+        {"v2": "{0}"},
+        ask={"target": "/v1/x"},
     ),
 ]
 

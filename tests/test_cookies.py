@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kick import Controller, Get, RequestContext
@@ -72,6 +72,7 @@ def test_a_header_is_read_and_what_is_malformed_is_left_out(header: str, cookies
     assert read(header) == cookies
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(max_codepoint=255)))
 def test_no_header_raises(header: str) -> None:
     cookies = read(header)
@@ -79,11 +80,13 @@ def test_no_header_raises(header: str) -> None:
     assert not any(";" in name or "=" in name or name != name.strip(" \t") for name in cookies)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_value_raises(value: str) -> None:
     assert isinstance(decode_value(value), str)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.sampled_from(';=", \t%2\\"\xa0ax'))).map("".join))
 def test_neighbours_are_not_disturbed(garbage: str) -> None:
     assert dict(reversed(parse_cookies(f"{garbage};kick.sid=mine")))["kick.sid"] is not None
@@ -102,6 +105,7 @@ def test_reading_takes_time_in_proportion_to_the_length(piece: str) -> None:
     assert_costs_at_most(20, lambda: read(large), lambda: read(small))
 
 
+@settings(deadline=None)
 @given(
     st.text("abcXYZ!#$%&'*+-.^_`|~019", min_size=1),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=300),

@@ -246,6 +246,21 @@ def test_docstrings_do_not_begin_as_questions_do(sources: list[Source]) -> None:
     assert questions(sources) == []
 
 
+def test_examples_of_hypothesis_have_no_deadline() -> None:
+    """Its own is 200 ms for an example, which is too short on a machine that is busy."""
+    found = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        if path == Path(__file__) or "@given(" not in (text := path.read_text()):
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            marks = [ast.unparse(each) for each in node.decorator_list]
+            if any(each.startswith("given(") for each in marks) and "deadline=None" not in " ".join(marks):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert found == []
+
+
 @pytest.mark.process
 def test_no_file_names_an_index_or_a_directory_of_this_machine() -> None:
     patterns = [re.compile(pattern) for pattern in (*NOT_IN_TEXT, *_own_directories())]

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kick.errors import KickError
@@ -25,6 +25,7 @@ def npm_sign(value: str, secret: str) -> str:
     return f"{value}.{base64.b64encode(digest).decode().rstrip('=')}"
 
 
+@settings(deadline=None)
 @given(texts, st.text(min_size=1).filter(lambda text: text[0] < "\ud800"))
 def test_what_is_signed_verifies_and_has_the_form_of_the_npm_package(text: str, secret: str) -> None:
     try:
@@ -37,17 +38,20 @@ def test_what_is_signed_verifies_and_has_the_form_of_the_npm_package(text: str, 
     assert signed == f"{value}.{signature.replace('+', '-').replace('/', '_')}"
 
 
+@settings(deadline=None)
 @given(texts)
 def test_what_the_npm_package_signed_is_read(text: str) -> None:
     assert Signer(SECRET).verify(npm_sign(text, SECRET)) == (text, True)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_text_at_all_raises_or_is_taken(text: str) -> None:
     assert Signer(SECRET).verify(text) is None
     assert Signer(SECRET).verify(f"{text}.{'A' * SIGNATURE_LENGTH}") is None
 
 
+@settings(deadline=None)
 @given(texts, st.integers(min_value=0), st.characters(exclude_categories=["Cs"]))
 def test_one_changed_character_is_enough(text: str, at: int, other: str) -> None:
     signed = Signer(SECRET).sign(text)
@@ -93,6 +97,17 @@ def test_a_short_secret_stops_the_start_in_production_and_is_warned_of_elsewhere
     with raises_code("secret-weak", match="7 bytes"):
         cookie_parser(secret=["x" * 32, "x" * 7])
     assert secret_problems("x" * 32, "session()") == []
+
+
+@pytest.mark.parametrize("environment", [None, "", "staging", "prod"])
+def test_an_environment_that_nobody_knows_is_production(
+    monkeypatch: pytest.MonkeyPatch, environment: str | None
+) -> None:
+    monkeypatch.delenv("KICK_ENV")
+    if environment is not None:
+        monkeypatch.setenv("KICK_ENV", environment)
+    with raises_code("secret-weak", match="7 bytes"):
+        cookie_parser(secret="x" * 7)
 
 
 def test_the_secret_itself_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:

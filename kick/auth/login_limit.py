@@ -9,6 +9,7 @@ from datetime import timedelta
 from hashlib import blake2b
 from typing import Any, Final
 
+from kick.cookies import decode_value, parse_cookies
 from kick.errors import raise_all
 from kick.exceptions import TooManyRequests
 from kick.http import RequestContext
@@ -102,10 +103,18 @@ class LoginLimit:
         await self._counters.aclose()
 
     def _device_of(self, ctx: RequestContext[Any], name: str) -> str | None:
-        """Return the id of the device, if it is known to this account."""
-        verified = self._signer.verify(ctx.cookies.get(self._cookie, ""))
-        known_to, _, device = (verified[0] if verified else "").partition(":")
-        return device if device and known_to == name else None
+        """Return the id of the device, if it is known to this account.
+
+        All cookies of the name are looked at, because a sub-domain may have planted one.
+        """
+        lines = [line.decode("latin-1") for header, line in ctx.scope["headers"] if header == b"cookie"]
+        values = [value for line in lines for each, value in parse_cookies(line) if each == self._cookie]
+        for value in values:
+            verified = self._signer.verify(decode_value(value))
+            known_to, _, device = (verified[0] if verified else "").partition(":")
+            if device and known_to == name:
+                return device
+        return None
 
 
 def _digest(account: str) -> str:

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "dev": "Serve the application for development, with reload.",
     "start": "Serve the application in production.",
     "routes": "List the routes of the application.",
+    "openapi": "Print the OpenAPI document, or compare it with a file.",
     "info": "Show the parts of the application, and the installed versions.",
     "doctor": "Check the set-up, and say how to fix what is wrong.",
     "shell": "Open a Python prompt with the application, and with await.",

@@ -14,16 +14,16 @@ def bad_option(name: str, given: object, expected: str, example: str) -> KickErr
     return KickError(
         "openapi-option",
         cause=f"OpenAPI({name}={given!r}): expected {expected}.",
-        fix=f"For example `OpenAPI({example})`.",
+        fix=f"For example `{example}`.",
     )
 
 
 def bad_openapi(given: object) -> KickError:
     """Return the error for an `openapi=` that is no `OpenAPI(...)`."""
     return KickError(
-        "openapi-option",
+        "openapi",
         cause=f"openapi={given!r} of bootstrap() is neither OpenAPI(...) nor True, False or None.",
-        fix='Write `from kick.openapi import OpenAPI`, and `bootstrap(openapi=OpenAPI(title="Shop"))`.',
+        fix='For example `openapi=OpenAPI(title="Shop")`, with the class of kick.openapi.',
     )
 
 
@@ -44,7 +44,7 @@ def no_schema(hint: Any, place: str) -> KickError:
     return KickError(
         "openapi-schema",
         cause=f"{full_name(hint)}, which {place} declares, has no JSON Schema.",
-        fix=f'Say it: `OpenAPI(schemas={{{name}: {{"type": "string"}}}})`; or let its encoder declare what it returns.',
+        fix=f'Say it: `OpenAPI(schemas={{{name}: {{"type": "string"}}}})`. Or let its encoder declare what it returns.',
     )
 
 
@@ -53,5 +53,5 @@ def no_version(version: str, known: Sequence[str]) -> KickError:
     return KickError(
         "openapi-version",
         cause=f"The API has no version {version!r}.",
-        fix=f"Name one of these: {', '.join(known)}." if known else "Leave the version out: its routes have none.",
+        fix=f"It has {', '.join(f'`{each}`' for each in known)}." if known else "Leave it out: no route has a version.",
     )

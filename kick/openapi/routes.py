@@ -31,7 +31,7 @@ class Encoded(NamedTuple):
 
 
 def openapi_module(documents: Documents, modules: Sequence[Module], middleware: Iterable[Any]) -> Module | None:
-    """Return the module with the routes of the document: `/openapi.json`, and `/v1/openapi.json` for each version.
+    """Return the module with the routes of the document: `/openapi.json`, and of each of several versions.
 
     They need no session, unless middleware of the application wants a login on every route. Where nobody has asked for
     the document, there is none (`None`) if the application has a route at its path, or no routes at all; and no page if
@@ -46,7 +46,7 @@ def openapi_module(documents: Documents, modules: Sequence[Module], middleware: 
     guarded = any(isinstance(layer, Middleware) and layer.describe(None).security for layer in middleware)
     session: SessionUse = "passive" if guarded else False
     versions = sorted({version for module in modules for version in _versions(module)})
-    controllers = [document_controller(documents, versions)]
+    controllers = [document_controller(documents, versions if len(versions) > 1 else [])]
     if page is not None:
         controllers.append(page_controller(page, partial(page_documents, documents)))
     return Module("openapi", controllers=controllers, session=session)
@@ -55,8 +55,9 @@ def openapi_module(documents: Documents, modules: Sequence[Module], middleware: 
 def page_documents(documents: Documents) -> list[PageDocument]:
     """Return the documents that the page shows, the newest first."""
     path = documents.options.path
-    newest_first: list[str | None] = [*reversed(documents.versions)]
-    found = [(each, f"/{each}{path}" if each else path) for each in newest_first or [None]]
+    versions = documents.versions
+    several = [(each, f"/{each}{path}") for each in reversed(versions)]
+    found = several if len(versions) > 1 else [(versions[0] if versions else None, path)]
     return [
         PageDocument(
             name=version or "",

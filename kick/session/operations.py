@@ -467,7 +467,7 @@ def _value_of(contents: Contents, key: str, raw: bytes | None, default: Any) -> 
         try:
             return contents.decode(key, raw)
         except ValueError as error:
-            logger.warning("a stored value of the key %r cannot be read and counts as missing: %s", key, error)
+            logger.warning("a stored value of the key %r cannot be read and is ignored: %s", key, error)
     return contents.default(key, default)
 
 

@@ -22,8 +22,7 @@ from kick.testing.application import MISSING, call, overridden
 from kick.testing.asgi import TestedApp
 from kick.testing.async_socket import AsyncWebSocket
 from kick.testing.background import BackgroundCalls
-from kick.testing.cookies import TestCookies, forget_expired
-from kick.testing.page import SELF, Page
+from kick.testing.browser import SELF, Page, TestCookies, forget_expired
 from kick.testing.sse import AsyncReceivedEvents, EventParser, ReceivedEvent, check_event_stream
 from kick.testing.transport import AppTransport, socket_scope_of, upgrade_headers
 
@@ -98,7 +97,7 @@ class AsyncTestClient(AsyncClient):
         self.app = app
         self._tested = TestedApp(app, raise_exceptions=raise_exceptions)
         self._options = {"client": client, "root_path": root_path}
-        self._is_first = True
+        self._is_first, self._depth = True, 0
         self._settings: dict[str, Any] = {
             "base_url": base_url,
             "headers": {"user-agent": "testclient", **(headers or {})},
@@ -107,7 +106,7 @@ class AsyncTestClient(AsyncClient):
         if validate:
             from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
 
-            self._settings["event_hooks"] = {"response": [ResponseValidator(app).aread_and_check]}
+            self._settings["event_hooks"] = {"response": [ResponseValidator(app, root_path).aread_and_check]}
         self._open(TestCookies(), origin)
         self.cookies.update(dict(cookies or {}))
 
@@ -119,16 +118,23 @@ class AsyncTestClient(AsyncClient):
     # Life
 
     async def __aenter__(self) -> Self:
-        """Start the application. A client that was made by another one uses what that one has started."""
+        """Start the application. A client that was made by another one uses what that one has started.
+
+        Blocks can be nested; the outermost one is the life of the application.
+        """
         if self._is_first:
-            await self._tested.start()
+            self._depth += 1
+            if self._depth == 1:
+                await self._tested.start()
         return self
 
     async def __aexit__(self, *error: Any) -> None:
         """Shut the application down."""
-        await self._exchanges.aclose()
-        if self._is_first:
-            await self._tested.stop()
+        self._depth -= 1
+        if self._depth <= 0:
+            await self._exchanges.aclose()
+            if self._is_first:
+                await self._tested.stop()
 
     # Requests
 
@@ -157,16 +163,17 @@ class AsyncTestClient(AsyncClient):
     def sse(self, url: str, **options: Any) -> AsyncReceivedEvents:  # type: ignore[override]  # httpx2 needs a `with`
         """Return the events of a stream as they come: `async for event in client.sse("/events")`.
 
-        `options` are as for `get()`. Use it as `async with client.sse("/events") as events` if the loop may end before
-        the stream, so that the stream is closed at once. The first event raises `ValueError` for a response that is no
-        event stream.
+        `options` are as for `get()`. A block, `async with client.sse("/events") as events`, opens the stream before
+        the first event, and closes it at once if the loop ends before the stream. A response that is no event stream
+        raises `ValueError`.
         """
         return AsyncReceivedEvents(self._events(url, **options))
 
-    async def _events(self, url: str, **options: Any) -> AsyncGenerator[ReceivedEvent]:
+    async def _events(self, url: str, **options: Any) -> AsyncGenerator[ReceivedEvent | None]:
         headers = {"accept": "text/event-stream", **options.pop("headers", {})}
         async with self.stream(options.pop("method", "GET"), url, headers=headers, **options) as response:
             check_event_stream(response)
+            yield None
             parser = EventParser()
             async for line in response.aiter_lines():
                 event = parser.feed(line)
@@ -249,7 +256,7 @@ class AsyncTestClient(AsyncClient):
 
     def _sibling(self, cookies: Any, origin: str | None) -> Self:
         client = object.__new__(type(self))
-        client.app, client._tested, client._is_first = self.app, self._tested, False
+        client.app, client._tested, client._is_first, client._depth = self.app, self._tested, False, 0
         client._options, client._settings = self._options, self._settings
         client._open(cookies, origin)
         return client

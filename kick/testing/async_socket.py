@@ -12,8 +12,7 @@ from starlette.testclient import WebSocketDenialResponse
 from starlette.types import Message, Scope
 from starlette.websockets import WebSocketDisconnect
 
-from kick.testing.asgi import TestedApp
-from kick.testing.running import Running
+from kick.testing.asgi import Running, TestedApp
 
 
 class AsyncWebSocket:

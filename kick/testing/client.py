@@ -23,8 +23,7 @@ from kick.session import Session, SessionInfo
 from kick.testing.application import MISSING, call, overridden
 from kick.testing.asgi import TestedApp
 from kick.testing.background import BackgroundCalls
-from kick.testing.cookies import TestCookies, forget_expired
-from kick.testing.page import SELF, Page
+from kick.testing.browser import SELF, Page, TestCookies, forget_expired
 from kick.testing.sse import EventParser, ReceivedEvent, ReceivedEvents, check_event_stream
 from kick.testing.transport import PortalTransport, socket_scope_of, upgrade_headers
 
@@ -117,7 +116,7 @@ class TestClient(Client):
         if validate:
             from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
 
-            self._settings["event_hooks"] = {"response": [ResponseValidator(app).read_and_check]}
+            self._settings["event_hooks"] = {"response": [ResponseValidator(app, root_path).read_and_check]}
         self._open(TestCookies(), origin)
         self.cookies.update(dict(cookies or {}))
 
@@ -185,15 +184,16 @@ class TestClient(Client):
     def sse(self, url: str, **options: Any) -> ReceivedEvents:  # type: ignore[override]  # httpx2 needs a `with`
         """Return the events of a stream as they come: `for event in client.sse("/events")`. `options` as for `get()`.
 
-        The stream is closed when the loop ends, or at the end of a block: `with client.sse("/events") as events`. The
-        first event raises `ValueError` for a response that is no event stream.
+        The stream is opened by the first event and closed when the loop ends, or opened and closed by a block: `with
+        client.sse("/events") as events`. A response that is no event stream raises `ValueError`.
         """
         return ReceivedEvents(self._events(url, **options))
 
-    def _events(self, url: str, **options: Any) -> Generator[ReceivedEvent]:
+    def _events(self, url: str, **options: Any) -> Generator[ReceivedEvent | None]:
         headers = {"accept": "text/event-stream", **options.pop("headers", {})}
         with self.stream(options.pop("method", "GET"), url, headers=headers, **options) as response:
             check_event_stream(response)
+            yield None
             parser = EventParser()
             for line in response.iter_lines():
                 event = parser.feed(line)

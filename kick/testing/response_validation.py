@@ -46,21 +46,23 @@ class ResponseMismatch(AssertionError):
 
 
 class ResponseValidator:
-    """Checks the responses of an application: status, media type, required headers, and the schema of a JSON body.
+    """Checks the responses of an application against its OpenAPI documents.
 
     Requests that match no route, and routes that are not in the document, are not checked.
 
     Arguments:
         app: the application of `bootstrap()`.
+        root_path: the path below which the application is served.
 
     Raises `KickError`: `validate-app` for another ASGI application, which has no document.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, root_path: str = "") -> None:
         if not isinstance(app, App):
             raise not_an_app(app)
         self._app = app
-        self._validators: dict[tuple[str, ...], Any] = {}
+        self._root_path = root_path
+        self._documents: dict[str | None, DocumentValidator] = {}
 
     def read_and_check(self, response: Any) -> None:
         """Check an `httpx2.Response`, and read its body if that is compared. Raises `ResponseMismatch`."""
@@ -76,57 +78,71 @@ class ResponseValidator:
 
     def check(self, response: Any) -> None:
         """Check a response whose body has been read, if it is JSON. Raises `ResponseMismatch`."""
-        request = response.request
-        method = str(request.method).upper()
-        route = self._route(method, request.url)
+        method = str(response.request.method).upper()
+        route = self._route(method, response.request.url)
         if route is None:
             return
-        document = self._app.documents.of(route.version)
-        path = template_of(route.path)
-        operation = document.get("paths", {}).get(path, {}).get(route.method.lower())
-        if operation is not None:
-            name = f"{route.method} {path} ({operation.get('operationId', route.name)})"
-            self._check(document, operation, name, response, is_head=method == "HEAD")
+        validator = self._documents.get(route.version)
+        if validator is None:
+            validator = DocumentValidator(self._app.documents.of(route.version))
+            self._documents[route.version] = validator
+        validator.check(method, template_of(route.path), response)
 
     def _route(self, method: str, url: Any) -> Route | None:
         """Return the route that has answered a request."""
         raw_path = url.raw_path.partition(b"?")[0]
         path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
         scope = {"type": "http", "method": method, "path": path, "raw_path": raw_path, "headers": []}
-        ctx, _ = self._app.find(scope, _unused, _unused)
+        ctx, _ = self._app.find({**scope, "root_path": self._root_path}, _unused, _unused)
         return ctx.route
 
-    def _check(self, document: Any, operation: Any, name: str, response: Any, *, is_head: bool) -> None:
+
+class DocumentValidator:
+    """Checks responses against an OpenAPI document: status, media type, required headers, and the schema of JSON."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+        self._validators: dict[tuple[str, str, str], Any] = {}
+
+    def check(self, method: str, path: str, response: Any) -> None:
+        """Check the response of an operation; `path` is its path in the document. Raises `ResponseMismatch`.
+
+        An operation that is not in the document is not checked.
+        """
+        described = "GET" if method == "HEAD" else method  # with the same headers, and without a body
+        operation = self.document.get("paths", {}).get(path, {}).get(described.lower())
+        if operation is not None:
+            name = f"{method} {path} ({operation.get('operationId', 'without an id')})"
+            self._check(operation, name, response, is_head=method == "HEAD")
+
+    def _check(self, operation: Mapping[str, Any], name: str, response: Any, *, is_head: bool) -> None:
         status = int(response.status_code)
         declared = operation.get("responses", {})
         key = next((each for each in (str(status), f"{status // 100}XX", "default") if each in declared), None)
         if key is None:
             listed = ", ".join(declared) or "none"
             raise ResponseMismatch(name, f"the status {status} is not declared ({listed}). {_body(response)}")
-        described = _resolved(document, declared[key])
+        described = _resolved(self.document, declared[key])
         for header, about in described.get("headers", {}).items():
-            if _resolved(document, about).get("required") and header not in response.headers:
+            if _resolved(self.document, about).get("required") and header not in response.headers:
                 raise ResponseMismatch(name, f"the response {status} has no header {header}")
-        if is_head or status in _WITHOUT_BODY:
+        promises_nothing = key == "default" and "content" not in described
+        if is_head or status in _WITHOUT_BODY or promises_nothing:
             return
         place = f"the response {status}"
-        if key == "default" and "content" not in described:
-            return  # the handler promises nothing
         media_type, schema = _content(described.get("content", {}), response, name, place)
-        if schema is None:
-            return
-        problems = self._errors(document, (name, key, media_type), schema, _json(response, name, place))
-        if problems:
-            raise ResponseMismatch(name, f"{place} does not fit its schema: {'; '.join(problems)}")
+        if schema is not None:
+            problems = self._errors((name, key, media_type), schema, _json(response, name, place))
+            if problems:
+                raise ResponseMismatch(name, f"{place} does not fit its schema: {'; '.join(problems)}")
 
-    def _errors(self, document: Any, key: tuple[str, str, str], schema: Any, value: Any) -> list[str]:
+    def _errors(self, key: tuple[str, str, str], schema: Mapping[str, Any], value: Any) -> list[str]:
         """Return the errors of a value, each with its place as a JSON Pointer (RFC 6901)."""
-        full = (str(id(document)), *key)
-        validator = self._validators.get(full)
+        validator = self._validators.get(key)
         if validator is None:
-            whole = {**schema, "components": document.get("components", {})}  # where its references lead
+            whole = {**schema, "components": self.document.get("components", {})}  # where its references lead
             validator = jsonschema.Draft202012Validator(whole, format_checker=_formats())
-            self._validators[full] = validator
+            self._validators[key] = validator
         errors = sorted(validator.iter_errors(value), key=lambda each: list(map(str, each.absolute_path)))
         shown = [_told(error) for error in errors[:_MOST]]
         return shown if len(errors) <= _MOST else [*shown, f"and {len(errors) - _MOST} more"]

@@ -34,21 +34,23 @@ def check_event_stream(response: Response) -> None:
 
 
 class ReceivedEvents:
-    """The events of a stream as they come: an iterator, and a context manager that closes the stream.
+    """The events of a stream as they come: an iterator, and a context manager that opens and closes the stream.
 
-    It is closed too when a loop over it ends.
+    Without a `with` block, the first event opens the stream, and the end of the loop closes it.
     """
 
-    def __init__(self, events: Generator[ReceivedEvent]) -> None:
-        self._events = events
+    def __init__(self, events: Generator[ReceivedEvent | None]) -> None:
+        self._events = events  # the first item is `None`: the stream has begun
 
-    def __iter__(self) -> Generator[ReceivedEvent]:
-        return self._events
+    def __iter__(self) -> Self:
+        return self
 
     def __next__(self) -> ReceivedEvent:
-        return next(self._events)
+        event = next(self._events)
+        return next(self) if event is None else event
 
     def __enter__(self) -> Self:
+        next(self._events)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -56,18 +58,23 @@ class ReceivedEvents:
 
 
 class AsyncReceivedEvents:
-    """The events of a stream as they come: an async iterator, and a context manager that closes the stream."""
+    """The events of a stream as they come: an async iterator, and a context manager that opens and closes the stream.
 
-    def __init__(self, events: AsyncGenerator[ReceivedEvent]) -> None:
+    Without an `async with` block, the first event opens the stream.
+    """
+
+    def __init__(self, events: AsyncGenerator[ReceivedEvent | None]) -> None:
         self._events = events
 
-    def __aiter__(self) -> AsyncGenerator[ReceivedEvent]:
-        return self._events
+    def __aiter__(self) -> Self:
+        return self
 
     async def __anext__(self) -> ReceivedEvent:
-        return await anext(self._events)
+        event = await anext(self._events)
+        return await anext(self) if event is None else event
 
     async def __aenter__(self) -> Self:
+        await anext(self._events)
         return self
 
     async def __aexit__(self, *error: object) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from kick.clock import CLOCK, Move, now
+from kick.clock import CLOCK, Move, exact, now
 from kick.errors import KickError
 from kick.testing.application import session_layers
 
@@ -108,7 +108,7 @@ def freeze(client: Any, at: datetime | None = None) -> Generator[TimeTravel]:
     if at is not None and at.tzinfo is None:
         raise ValueError(f"freeze() needs a time with a time zone, such as datetime(..., tzinfo=UTC), not {at!r}")
     with _moved(client) as time:
-        shown = CLOCK.time()
+        shown = exact(CLOCK.time())
         stands_at = shown if at is None else at.timestamp()
         shift = 0.0 if CLOCK.moved is None else CLOCK.moved.shift
         CLOCK.set(Move(shift + stands_at - shown, stands_at))

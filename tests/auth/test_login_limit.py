@@ -121,6 +121,18 @@ def test_a_cookie_of_the_session_passes_for_no_device(app: App) -> None:
     assert guess(app, ADA, 1, cookies={"kick.device": session_cookie}) == [429]
 
 
+@pytest.mark.parametrize("forged", ["x", "of another account"])
+async def test_a_cookie_of_a_sub_domain_does_not_hide_the_known_device(app: App, forged: str) -> None:
+    """A browser sends the one with the longer path first. An attacker who guesses would lock the owner out."""
+    known = attempt(app, ADA, PASSWORD).cookies["kick.device"]
+    planted = forged if forged == "x" else attempt(app, BOB, PASSWORD).cookies["kick.device"]
+    assert guess(app, ADA, 4)[-1] == 429
+    body = {"email": ADA, "password": PASSWORD}
+    headers = {"cookie": f"kick.device={planted}; kick.device={known}"}
+    answer = await ask(app, "/login", method="POST", json=body, headers=headers)
+    assert answer.status == 200
+
+
 def test_a_failed_attempt_makes_no_device_known(app: App) -> None:
     assert "kick.device" not in attempt(app, ADA, "wrong").cookies
 

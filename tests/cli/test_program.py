@@ -61,6 +61,7 @@ FAILING = {
     ("dev",): [],
     ("start",): [],
     ("routes",): [],
+    ("openapi",): [],
     ("info",): [],
     ("shell",): ["-c", "1"],
     ("secret",): ["--rotate"],

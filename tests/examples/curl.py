@@ -10,6 +10,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
+from tests.support.described import Described
 from tests.support.programs import program
 
 
@@ -18,6 +19,19 @@ class Answer:
     status: int
     headers: Message
     body: str
+
+    @property
+    def status_code(self) -> int:
+        """The status, by the name that the check against the document knows."""
+        return self.status
+
+    @property
+    def content(self) -> bytes:
+        return self.body.encode()
+
+    @property
+    def text(self) -> str:
+        return self.body
 
     @property
     def json(self) -> Any:
@@ -30,13 +44,16 @@ class Answer:
 
 
 class Curl:
-    def __init__(self, url: str, jar: Path) -> None:
+    """`described` checks each answer against the OpenAPI document of the application."""
+
+    def __init__(self, url: str, jar: Path, described: Described | None = None) -> None:
         self.url = url
         self.jar = jar
+        self.described = described
 
     def another(self) -> "Curl":
         """With a jar of its own, empty."""
-        return Curl(self.url, self.jar.with_name(f"jar-{secrets.token_hex(4)}"))
+        return Curl(self.url, self.jar.with_name(f"jar-{secrets.token_hex(4)}"), self.described)
 
     @property
     def cookie(self) -> str | None:
@@ -74,7 +91,11 @@ class Curl:
         run = subprocess.run([*command, f"{self.url}{path}"], capture_output=True, text=True, timeout=60, check=True)
         head, _, body = run.stdout.replace("\r\n", "\n").partition("\n\n")
         status, _, headers = head.partition("\n")
-        return Answer(int(status.split()[1]), HeaderParser().parsestr(headers), body)
+        answer = Answer(int(status.split()[1]), HeaderParser().parsestr(headers), body)
+        if self.described is not None:
+            method = options[options.index("-X") + 1] if "-X" in options else "GET"
+            self.described.check(method, path, answer)
+        return answer
 
 
 def _body(data: object) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from starlette.responses import PlainTextResponse
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
+from tests.support.described import Described, described_by
 from tests.support.serving import ROOT, Serve, ServeProcess
 from tests.support.sockets import client
 from tests.support.waiting import wait_until
@@ -28,9 +30,16 @@ def url(serve_process: ServeProcess, tmp_path: Path) -> Iterator[str]:
         yield server.url
 
 
+@cache
+def described() -> Described:
+    env = {"SESSION_SECRET": "a secret of at least thirty-two bytes"}
+    return described_by("app:app", cwd=ROOT / "examples/chat", env=env)
+
+
 def cookie_of(url: str, name: str) -> str:
     """The cookie of somebody who has logged in."""
     response = httpx2.post(f"{url}/login", json={"name": name})
+    described().check("POST", "/login", response)
     assert response.status_code == 204
     return response.headers["set-cookie"].partition(";")[0]
 

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from kick.session import SessionStore
+from tests.support.described import described_by
 from tests.support.redis import RedisServer
 from tests.support.serving import ROOT, ServeProcess
 
@@ -33,6 +34,8 @@ def client(redis_url: str, serve_process: ServeProcess, tmp_path: Path) -> Itera
         serve_process("custom_store:app", cwd=ROOT / "examples", env=environment, log=log) as server,
         httpx2.Client(base_url=server.url) as client,
     ):
+        described = described_by("custom_store:app", cwd=ROOT / "examples", env=environment)
+        client.event_hooks = {"response": [described.hook]}
         yield client
 
 

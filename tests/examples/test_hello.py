@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.support.described import described_by
 from tests.support.serving import ROOT, ServeProcess
 
 
@@ -16,7 +17,10 @@ def client(serve_process: ServeProcess, tmp_path: Path) -> Iterator[httpx2.Clien
         serve_process("hello:app", cwd=ROOT / "examples", env=environment, log=tmp_path / "server.log") as server,
         httpx2.Client(base_url=server.url) as client,
     ):
+        described = described_by("hello:app", cwd=ROOT / "examples", env=environment)
+        client.event_hooks = {"response": [described.hook]}
         yield client
+        assert described.checked
 
 
 def test_it_greets_knows_counts_and_forgets(client: httpx2.Client) -> None:

@@ -21,6 +21,19 @@ def test_one_type_is_filled_by_json_and_by_forms() -> None:
         assert client.post("/orders/reply", json={"text": "yes", "to": [1]}).json() == "yes"
 
 
+def test_models_are_read_and_written_by_their_aliases() -> None:
+    with TestClient(application("requests.md", "pydantic models")) as client:
+        card = {"kind": "card", "cardNumber": "7"}
+        assert client.post("/shop/payments", json=card).json() == card
+        assert client.post("/shop/payments", json={"kind": "invoice"}).json() == {"kind": "invoice", "dueInDays": 30}
+        error = client.post("/shop/payments", json={"kind": "invoice", "dueInDays": 0}).json()["errors"][0]
+        assert (error["location"], error["code"]) == ("/body/dueInDays", "greater_than_equal")
+        for form in ({"fullName": "Ada", "password": "x"}, {"full_name": "Ada", "password": "x"}):
+            answer = client.post("/shop/customers", data=form).json()
+            assert answer == {"fullName": "Ada", "password": "**********"}
+        assert client.get("/shop/articles?q=green&q=tea").json() == ["green", "tea"]
+
+
 def test_integers_have_64_bits() -> None:
     with TestClient(application("requests.md", "Integers have 64 bits")) as client:
         assert client.post("/payments", json={"cents": 2**63 - 1, "serial": 10**30}).json()["serial"] == 10**30

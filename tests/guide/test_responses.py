@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kick.testing import TestClient
 from tests.guide.pages import application, names_of
 
 PAGE = "responses.md"
+
+
+def test_only_declared_fields_leave(caplog: pytest.LogCaptureFixture) -> None:
+    with TestClient(application(PAGE, "The declared type is a promise"), raise_exceptions=False) as client:
+        assert client.get("/people/ada").json() == {"name": "Ada"}
+        assert client.get("/people").json() == {"people": [{"name": "Ada"}]}
+        assert client.get("/people/first").json() == {"name": "Ada"}
+        assert client.get("/people/nobody").status_code == 500
+    assert "expected Public, got None" in caplog.text
+
+
+def test_other_types_are_written() -> None:
+    with TestClient(application(PAGE, "Values of other types")) as client:
+        assert client.get("/invoices/7").json() == {"total": "9.50 EUR", "due": "2027-01-31"}
+        assert client.get("/invoices/summary").json() == {"discount": "1.00 EUR"}
+        assert client.get("/invoices/files").json() == {"pdf": "7.pdf", "tags": ["paid"]}
 
 
 def test_a_table_is_streamed() -> None:

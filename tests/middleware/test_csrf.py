@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
@@ -349,6 +349,7 @@ def test_a_wrong_token_is_refused_even_where_none_is_needed(
     assert outcome(client, {**said, "x-csrf-token": token}) == "csrf-token-invalid"
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=100))
 def test_no_text_is_a_token_by_chance_and_none_raises(text: str) -> None:
     assert not is_token_of("an id", text)

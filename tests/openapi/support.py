@@ -7,8 +7,6 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
 
 from kick import App, Module, bootstrap
 from kick.openapi import OpenAPI
@@ -51,8 +49,8 @@ def parameters(operation: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def validator(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validator:
     """A validator of values for a schema of a document."""
-    registry: Any = Registry().with_resource("", DRAFT202012.create_resource(document))
-    return Draft202012Validator(schema, registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    whole = {"components": document.get("components", {}), **schema}
+    return Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
 def fits(document: dict[str, Any], schema: dict[str, Any], value: Any) -> bool:

@@ -96,7 +96,7 @@ class TestWhenItIsServed:
 
     @pytest.mark.parametrize("given", ["yes", 1, {"title": "Notes"}])
     def test_another_value_stops_the_start(self, given: Any) -> None:
-        with raises_code("openapi-option"):
+        with raises_code("openapi"):
             notes_app(openapi=given)
 
 
@@ -362,7 +362,7 @@ class TestVersions:
     def test_another_version_is_an_error(self) -> None:
         with pytest.raises(KickError, match="openapi-version") as caught:
             bootstrap(self.modules()).openapi("v3")
-        assert "v9, v10" in caught.value.fix
+        assert "`v9`, `v10`" in caught.value.fix
 
 
 def test_the_document_does_not_change_from_one_start_to_the_next() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kick import Response
@@ -177,6 +177,7 @@ async def test_a_signed_text_that_has_not_the_form_of_an_id_reaches_no_store(for
     assert asked == []
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=200))
 def test_no_cookie_value_raises(value: str) -> None:
     cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())

@@ -25,6 +25,7 @@ from kick import (
     NotFound,
     Post,
     Provider,
+    Raises,
     RequestContext,
     Response,
     Scopes,
@@ -185,6 +186,7 @@ class Partner(str):
     """A partner whose requests are signed."""
 
 
+@Raises(Unauthorized)
 def signed(body: bytes, signature: Header[str]) -> Partner:
     if signature != f"signed-{len(body)}":
         raise Unauthorized("The signature is wrong.")
@@ -222,10 +224,12 @@ class ProductController:
     async def index(self, pager: Pager) -> list[ProductOut]:
         return [shown(each) for each in await self.products.page(pager.offset, pager.query.size)]
 
+    @Raises(Conflict)
     @Post("/", status=201)
     async def add(self, body: ProductIn) -> ProductOut:
         return shown(await self.products.add(body.name, body.stock))
 
+    @Raises(Conflict)
     @Post("/import")
     async def bring(self, partner: Partner, body: list[ProductIn]) -> int:
         for each in body:
@@ -250,6 +254,7 @@ class ProductController:
 
 @Controller("/accounts")
 class AccountController:
+    @Raises(Conflict)
     @Post("/{name}")
     async def register(self, ctx: RequestContext, name: str, db: AsyncSession) -> int:
         user = User(name=name)
@@ -270,6 +275,7 @@ class OrderController:
         self.orders = orders
         self.user = user
 
+    @Raises(Conflict)
     @Post("/{product_id}", status=201)
     async def place(self, ctx: RequestContext, product: Product) -> int:
         order = await self.orders.place(self.user, product)
@@ -277,6 +283,7 @@ class OrderController:
         ctx.background(confirm, order.id, self.user.name)
         return order.id
 
+    @Raises(Conflict)
     @Post("/unknown/{product_id}")
     async def place_unknown(self, ctx: RequestContext, product_id: int) -> int:
         """Place an order whose foreign key is found to lead nowhere only at the commit."""

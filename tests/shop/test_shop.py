@@ -26,7 +26,7 @@ def shop(tmp_path: Path) -> App:
 
 @pytest.fixture
 def client(shop: App) -> Iterator[TestClient]:
-    with TestClient(shop) as client:
+    with TestClient(shop, validate=True) as client:
         client.post("/products", json={"name": "tea", "stock": 2})
         client.post("/products", json={"name": "cup", "stock": 0})
         yield client

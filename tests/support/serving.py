@@ -89,7 +89,7 @@ class ServedProcess:
 
     def wait_for_start(self) -> None:
         """Return when the application has started and the port is open."""
-        wait_until(self._is_open, "the server process", timeout=30)
+        wait_until(self._is_open, "the server process")
 
     def _is_open(self) -> bool:
         if self.process.poll() is not None:

@@ -62,6 +62,7 @@ FILES = {
     "cli/test_program.py": ("process",),
     "cli/test_project_templates.py": ("project", "long"),
     "cli/test_recording.py": ("process",),
+    "cli/commands/test_openapi.py": ("process",),
     "cli/commands/test_routes.py": ("process",),
     "cli/server/test_uvicorn_server.py": ("process",),
     "cli/commands/test_sessions.py": ("process",),

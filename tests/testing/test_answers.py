@@ -7,6 +7,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from kick import App
 from kick.testing import TestClient, travel
+from tests.support.waiting import wait_until
 from tests.testing.app import STATE, Mailer, fail, make_app, welcome
 
 
@@ -75,9 +76,16 @@ class TestStreams:
             assert next(events).event == "message"
         assert STATE["open"] is False
 
+    def test_a_block_opens_the_stream_before_the_first_event(self, client: TestClient) -> None:
+        with client.sse("/events"):
+            wait_until(lambda: STATE["open"], "the stream")
+        assert STATE["open"] is False
+
     def test_what_is_no_event_stream_is_an_error(self, client: TestClient) -> None:
         with pytest.raises(ValueError, match="no event stream: status 404"):
             next(client.sse("/nowhere"))
+        with pytest.raises(ValueError, match="no event stream: status 404"), client.sse("/nowhere"):
+            pytest.fail("it was opened")
 
     def test_an_event_stream_ends_when_its_session_expires(self, client: TestClient) -> None:
         client.login(7)

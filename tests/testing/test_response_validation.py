@@ -160,7 +160,14 @@ class TestRequests:
         assert client.get("/notes/7").json() == {"id": 7, "text": "text"}
         assert client.head("/notes/7").status_code == 200
         assert client.get("/notes/seven").status_code == 404
+        with pytest.raises(ResponseMismatch, match="HEAD /notes/promised"):
+            TestClient(app_of(lambda ctx: ctx.redirect("/"), True), validate=True).head("/notes/promised")
         assert client.options("/notes/7").status_code == 204
+
+    def test_below_a_root_path_too(self) -> None:
+        app = app_of({"id": "x"}, described(schema=NOTE))
+        with pytest.raises(ResponseMismatch, match="GET /notes/it"):
+            TestClient(app, validate=True, root_path="/shop").get("/shop/notes/it")
 
     def test_each_step_of_a_redirect_is_checked(self) -> None:
         app = app_of(lambda ctx: ctx.redirect("/notes/7"), True)

@@ -170,7 +170,7 @@ class TestSessions:
             client.post("/login")
             moment.move(hours=23)
             assert client.get("/me").json() == ["7"]
-            moment.move(hours=1, seconds=1)
+            moment.move(hours=1)
             assert client.get("/me").json() == [None]
 
     def test_a_session_in_the_past(self, client: TestClient) -> None:

@@ -1,4 +1,4 @@
-from kick import Controller, Get, Post, RequestContext, Sessions
+from kick import Conflict, Controller, Get, Post, Raises, RequestContext, Sessions, Unauthorized
 from kick.auth import Identity, login, logout
 
 from .devices import device_name
@@ -12,12 +12,14 @@ class AuthController:
         self.accounts = accounts
         self.sessions = sessions
 
+    @Raises(Conflict)
     @Post("/register", status=201)
     async def register(self, ctx: RequestContext, body: Registration) -> Account:
         account = await self.accounts.register(body)
         await login(ctx, account.id)
         return account
 
+    @Raises(Unauthorized)
     @Post("/login")
     async def login(self, ctx: RequestContext, body: Credentials) -> Account:
         account = await self.accounts.authenticate(body)

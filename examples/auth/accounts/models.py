@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 Name = Annotated[str, Meta(pattern=r"\S", max_length=60)]
-Email = Annotated[str, Meta(pattern=r"^\s*[^@\s]+@[^@\s]+\.[^@\s]+\s*$", max_length=254)]
+Email = Annotated[str, Meta(pattern=r"^\s*[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+\s*$", max_length=254)]
 NewPassword = Annotated[str, Meta(min_length=8, max_length=128)]
 Password = Annotated[str, Meta(min_length=1, max_length=128)]
 

@@ -13,8 +13,9 @@ from starlette.responses import Response
 from kick.di.generics import filled, has_variables
 from kick.di.hints import Unresolved, hints_of
 from kick.di.naming import core
+from kick.http.projections.base import Misfit, Projection
+from kick.http.projections.compiler import Compiler
 from kick.http.validation.encoding import Encode, JSONEncoder
-from kick.http.validation.projections import Compiler, Misfit, Projection
 from kick.http.validation.type_parts import members_of, plain
 
 _SAYS_NOTHING: Final = (Any, object, NoReturn, Never)
@@ -113,7 +114,7 @@ def _encoding(hint: Any, encoder: JSONEncoder, place: str) -> tuple[frozenset[An
         if is_exact(value):
             return write(value)
         try:
-            projected = project(value, None)
+            projected = project(value)
         except Misfit as error:
             raise InvalidResponse(f"the response of {place} does not fit its declared type {error}") from None
         return write(projected)

@@ -79,15 +79,14 @@ def status_of(error: Any) -> int | None:
 
 def bad_error(given: Any, place: str) -> KickError:
     """Return the error for an argument of `@Raises` that is not an error with a status."""
-    if isinstance(given, type) and issubclass(given, HTTPError):
-        cause = f"@Raises at {place} was given {type_name(given)}, whose class has no status."
-        return KickError("raises", cause=cause, fix=f"Say it in the class: `class {given.__name__}(...): code = 409`.")
     shown = type_name(given) if isinstance(given, type) else repr(given)
-    return KickError(
-        "raises",
-        cause=f"@Raises at {place} was given {shown}, which is no class of HTTPError.",
-        fix="Name classes of errors that clients get: `@Raises(NotFound, Conflict)`.",
+    cause, fix = (
+        "which is no class of HTTPError",
+        "Name classes of errors that clients get: `@Raises(NotFound, Conflict)`.",
     )
+    if isinstance(given, type) and issubclass(given, HTTPError):
+        cause, fix = "whose class has no status", "Say it in the class, as `code = 409`."
+    return KickError("raises", cause=f"@Raises at {place} was given {shown}, {cause}.", fix=fix)
 
 
 def _declared(target: Any, name: str) -> Iterator[Any]:

@@ -192,6 +192,9 @@ def _always(value: Any, later: Any = None) -> bool:
 def _record(checks: list[tuple[str, Check]], *, by_key: bool) -> Check:
     if by_key:
         return lambda value, later=None: all(check(value[name], later) for name, check in checks if name in value)
+    names = [name for name, check in checks if check is _is_within]
+    if len(names) == len(checks):
+        return _integer_fields(names)
     if len(checks) == 1:
         [(only, check_only)] = checks
         return lambda value, later=None: check_only(getattr(value, only, None), later)
@@ -203,6 +206,17 @@ def _record(checks: list[tuple[str, Check]], *, by_key: bool) -> Check:
         return True
 
     return check_fields
+
+
+def _integer_fields(names: list[str]) -> Check:
+    def check_integers(value: Any, later: Any = None) -> bool:
+        for name in names:
+            number = getattr(value, name, None)
+            if type(number) is int and not LOWEST <= number <= HIGHEST:
+                return False
+        return True
+
+    return check_integers
 
 
 def _items(check: Check | None) -> Check | None:

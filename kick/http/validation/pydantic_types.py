@@ -1,6 +1,6 @@
-"""Types that pydantic validates: models, its dataclasses, and what is annotated with its `Field`.
+"""Types that pydantic validates: its models and dataclasses, and types that are annotated with its `Field`.
 
-pydantic is never imported here, except to validate a type of its own: whoever has such a type has loaded it.
+pydantic is imported only for a type of its own. An application with such a type has imported it already.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kick.exceptions import FieldError
 from kick.http.uploads import is_upload
 from kick.http.validation.errors import MOST_ERRORS, pointer
 from kick.http.validation.hash_collisions import collision_check
-from kick.http.validation.integer_errors import checked, may_be_large
+from kick.http.validation.integer_errors import SMALL, checked, may_be_large
 from kick.http.validation.integer_range import range_check
 from kick.http.validation.json_text import decode_json, has_mark, invalid
 from kick.http.validation.type_parts import metadata_of, plain, types_within
@@ -31,7 +31,7 @@ _FIELD: Final = re.compile(r"field_name='([^']*)'")
 
 
 class Shape(Enum):
-    """The form in which a field is sent: as it is, or as a step of an `AliasPath`."""
+    """The form of a field in the input: the value itself, or an item or member by an `AliasPath`."""
 
     WHOLE = auto()
     ITEM = auto()
@@ -39,7 +39,7 @@ class Shape(Enum):
 
 
 class WireName(NamedTuple):
-    """A name under which a field of a model may be sent."""
+    """A name of a field of a model in the input."""
 
     field: str
     name: str
@@ -56,7 +56,7 @@ def is_model(hint: Any) -> bool:
 
 
 def has_own_schema(hint: Any) -> bool:
-    """Return whether a class tells pydantic how to validate it: models, `SecretStr`, `AnyUrl`.
+    """Return whether a class has a schema of pydantic's: models, `SecretStr`, `AnyUrl`.
 
     >>> has_own_schema(str)
     False
@@ -65,7 +65,7 @@ def has_own_schema(hint: Any) -> bool:
 
 
 def is_of_pydantic(hint: Any) -> bool:
-    """Return whether a type, or what is said about it, is pydantic's; its parts are not looked at.
+    """Return whether a type or its metadata is of pydantic; its parts are not examined.
 
     >>> is_of_pydantic(str)
     False
@@ -74,7 +74,7 @@ def is_of_pydantic(hint: Any) -> bool:
 
 
 def is_foreign(metadata: Any) -> bool:
-    """Return whether what is said about a type is for pydantic: `Field(ge=1)`, `Discriminator("kind")`.
+    """Return whether metadata of a type is for pydantic: `Field(ge=1)`, `Discriminator("kind")`.
 
     >>> is_foreign(msgspec.Meta(ge=1))
     False
@@ -83,7 +83,7 @@ def is_foreign(metadata: Any) -> bool:
 
 
 def holds_pydantic(hint: Any) -> bool:
-    """Return whether a type or any part of it is pydantic's.
+    """Return whether a type or any part of it is of pydantic.
 
     >>> holds_pydantic(dict[str, int])
     False
@@ -92,10 +92,10 @@ def holds_pydantic(hint: Any) -> bool:
 
 
 def adapter_of(hint: Any) -> Any:
-    """Return pydantic's `TypeAdapter` of a type. Raises `TypeError` where pydantic does not know the type."""
+    """Return pydantic's `TypeAdapter` of a type. Raises `TypeError` if pydantic cannot validate the type."""
     pydantic = sys.modules.get("pydantic")
     if pydantic is None:
-        raise TypeError("pydantic reads what annotated-types say: import it, or write msgspec.Meta(ge=1)")
+        raise TypeError("constraints of annotated-types need pydantic: import it, or write msgspec.Meta(ge=1)")
     try:
         return pydantic.TypeAdapter(hint)
     except pydantic.errors.PydanticUserError as error:
@@ -114,12 +114,12 @@ def model_decoder(hint: Any) -> Callable[[bytes], Any]:
     is_within = range_check(hint)
 
     def decode_body(body: bytes) -> Any:
-        value = decode_json(body)  # what is no JSON is said in the same words, whatever the type
+        value = decode_json(body)  # so that malformed JSON has the same error for all types
         if check is not None:
             check(value)
         given = body.removeprefix(BOM_UTF8) if has_mark(body) else body
         validated = _validated(partial(validate, given), "body", value, paths)
-        if is_within is None or not may_be_large(body) or is_within(validated):
+        if is_within is None or (len(body) > SMALL and not may_be_large(body)) or is_within(validated):
             return validated
         return checked(hint, value, "/body", validated)
 
@@ -141,7 +141,7 @@ def model_converter(hint: Any, part: str) -> Callable[[Any], Any]:
 
 
 class Problem(NamedTuple):
-    """The reason why a value does not fit: the way to it, and what belongs there."""
+    """The reason why a value does not fit: the path to it, and the expected type."""
 
     steps: tuple[object, ...]
     expected: str
@@ -186,7 +186,7 @@ def _field_of(value: Any, field: re.Match[str] | None) -> Any:
 
 
 def wire_names(cls: Any) -> list[WireName]:
-    """Return the names under which the fields of a model or dataclass of pydantic's may be sent."""
+    """Return the names in the input of the fields of a model or dataclass of pydantic."""
     config = getattr(cls, "model_config", None) or getattr(cls, "__pydantic_config__", None) or {}
     by_name = config.get("populate_by_name") or config.get("validate_by_name")
     found: list[WireName] = []
@@ -200,7 +200,7 @@ def wire_names(cls: Any) -> list[WireName]:
 
 
 def root_of(cls: Any) -> Any:
-    """Return the type in a `RootModel`; the class itself if it is none."""
+    """Return the type in a `RootModel`; any other class itself."""
     return cls.__pydantic_fields__["root"].annotation if getattr(cls, "__pydantic_root_model__", False) else cls
 
 
@@ -214,7 +214,7 @@ def _wire_name(field: str, alias: Any) -> WireName:
 
 
 def _alias_paths(hint: Any) -> frozenset[tuple[object, ...]]:
-    """Return the paths by which models within a type find their fields, where they have more than one step."""
+    """Return the alias paths with several steps, of all models within a type."""
     models = {id(plain(each)): plain(each) for each in types_within(hint) if is_model(plain(each))}
     fields = [field for model in models.values() for field in model.__pydantic_fields__.values()]
     aliases = [
@@ -241,22 +241,22 @@ def _validated(validate: Callable[[], Any], part: str, value: Any, paths: Collec
 
 
 def _as_error(error: Any, location: str, value: Any, paths: Collection[tuple[object, ...]]) -> FieldError:
-    """Return pydantic's error in kick's form: its way names members of unions too, which are no part of the value."""
+    """Return an error of pydantic in kick's form. Its path also names members of unions, which are left out."""
     steps, given = error["loc"], error.get("input")
     hidden = 0
-    if error["type"] == "missing":  # its input is the object in which the last step is missing
+    if error["type"] == "missing":  # its input is the object that lacks the last step
         hidden = next((len(path) for path in paths if steps[-len(path) :] == path), 1)
     seen, rest = steps[: len(steps) - hidden], steps[len(steps) - hidden :]
     location = pointer(location, *_best_way(seen, value, given), *rest)
     if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
         field = error.get("ctx", {}).get("discriminator", "").split("'")
-        if len(field) > 1:  # one that a function works out has no name in quotes
+        if len(field) > 1:  # the name is in quotes, unless a function is the discriminator
             location = pointer(location, field[1])
     return {"location": location, "message": error["msg"], "code": error["type"]}
 
 
 class _Way(NamedTuple):
-    """A way into a value, along some of the steps of an error."""
+    """A path into a value, by some of the steps of an error."""
 
     steps: tuple[object, ...]
     value: Any
@@ -264,9 +264,9 @@ class _Way(NamedTuple):
 
 
 def _best_way(steps: tuple[object, ...], value: Any, given: Any) -> tuple[object, ...]:
-    """Return the steps that are parts of the value; `given` is what the error is about.
+    """Return the steps that lead into the value; `given` is the invalid part.
 
-    A tag of a union may have the name of a field.
+    A tag of a union may have the same name as a field, so all possible paths are tried.
     """
     ways = [_Way((), value)]
     for step in steps:
@@ -285,7 +285,7 @@ def _next_ways(way: _Way, step: object) -> Iterator[_Way]:
 
 
 def _is_like(found: Any, given: Any) -> bool:
-    """Return whether two values may be the same; objects and arrays are compared by their size only."""
+    """Return whether two values may be the same; objects are compared by their keys, arrays by their length."""
     if found is given:
         return True
     if isinstance(found, Mapping) and isinstance(given, Mapping):

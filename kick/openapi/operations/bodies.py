@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kick.http.handlers.plan import CallPlan, Source
-from kick.http.request.body import JSON, MULTIPART
+from kick.http.request.body import FORM, JSON, MULTIPART
 from kick.http.request.upload_limits import file_fields, file_of
 from kick.http.uploads import File
 from kick.http.validation.fields import has_items
@@ -22,9 +22,10 @@ def body_of(plan: CallPlan, inputs: Sequence[Input], schemas: Schemas) -> dict[s
     if plan.info.stream:
         return {"content": {"application/octet-stream": {}}}
     files = [each for each in inputs if each.source is Source.FILE]
-    body = next((each for each in inputs if each.source is Source.BODY), None)
-    if files or (body is not None and file_fields(body.hint)):
-        return _form(files, body, schemas, plan.place)
+    body = next((each for each in inputs if each.source in (Source.BODY, Source.FORM)), None)
+    has_files = bool(files or (body is not None and file_fields(body.hint)))
+    if has_files or (body is not None and body.source is Source.FORM):
+        return _form(files, body, schemas, plan.place, MULTIPART if has_files else FORM)
     if body is None:
         return None
     if body.hint is bytes:
@@ -41,7 +42,7 @@ def limits_of(plan: CallPlan) -> Mapping[str, File]:
     return {} if plan.upload_limits is None else plan.upload_limits.files
 
 
-def _form(files: Sequence[Input], body: Input | None, schemas: Schemas, place: str) -> dict[str, Any]:
+def _form(files: Sequence[Input], body: Input | None, schemas: Schemas, place: str, media_type: str) -> dict[str, Any]:
     fields = _NO_FIELDS if body is None else schemas.members(body.hint, "input", place) or _NO_FIELDS
     limits = {} if body is None else file_fields(body.hint)
     properties = {name: without_null(schema) for name, schema in fields.properties.items()}
@@ -49,7 +50,8 @@ def _form(files: Sequence[Input], body: Input | None, schemas: Schemas, place: s
     for each in files:
         limit = file_of(each.hint)
         item: Schema = {"type": "string", "format": "binary"}
-        properties[each.name] = {"type": "array", "items": item} if has_items(each.hint) else item
+        several: Schema = {"type": "array", "items": item, **({"minItems": 1} if each.required else {})}
+        properties[each.name] = several if has_items(each.hint) else item
         if limit is not None:
             limits[each.name] = limit
         if each.required:
@@ -61,7 +63,7 @@ def _form(files: Sequence[Input], body: Input | None, schemas: Schemas, place: s
         schema["required"] = [name for name in properties if name in required]
     encoding = {name: {"contentType": ", ".join(limit.types)} for name, limit in limits.items() if limit.types}
     media: dict[str, Any] = {"schema": schema, **({"encoding": encoding} if encoding else {})}
-    return {"content": {MULTIPART: media}, "required": bool(required)}
+    return {"content": {media_type: media}, "required": bool(required)}
 
 
 def _limited(limit: File, schema: Schema) -> Schema:

@@ -9,6 +9,7 @@ from kick.di import Container
 from kick.di.graph import is_hashable
 from kick.http.handlers.plan import CallPlan, Source
 from kick.http.handlers.provider_parameters import PartOfRequest
+from kick.http.request.body import WITHOUT_BODY
 from kick.http.routing.route import Route
 
 _NO_VALUE = object()
@@ -79,6 +80,8 @@ def parts_of(served: Served, container: Container) -> list[PartOfRequest]:
 
 def _of_handler(plan: CallPlan) -> Iterator[Input]:
     for each in plan.arguments:
+        if each.source is Source.FORM and plan.info.method in WITHOUT_BODY:
+            continue  # the form is shown, and none is sent
         if each.source in _READ:
             default = each.default if each.has_default else _NO_VALUE
             yield Input(each.source, each.name, each.hint, not each.has_default, default)
@@ -90,4 +93,4 @@ def _of_providers(parts: Sequence[PartOfRequest]) -> Iterator[Input]:
         yield Input(Source(each.source), each.name, each.hint, not each.has_default, default)
 
 
-_READ = (Source.PATH, Source.QUERY, Source.HEADER, Source.COOKIE, Source.BODY, Source.FILE)
+_READ = (Source.PATH, Source.QUERY, Source.HEADER, Source.COOKIE, Source.BODY, Source.FORM, Source.FILE)

@@ -97,7 +97,7 @@ class Operations:
         """Return the errors with which kick itself answers."""
         route, plan = served.route, served.plan
         sources = {each.source for each in inputs}
-        has_body = bool(sources & {Source.BODY, Source.FILE})
+        has_body = bool(sources & {Source.BODY, Source.FILE, Source.FORM})
         if has_body or Source.QUERY in sources:
             yield 400, ""
         paths = [each for each in inputs if each.source is Source.PATH]

@@ -19,12 +19,13 @@ from kick.openapi.schemas.schemas import Schemas
 _NOT_DESCRIBED: Final = ("accept", "content-type", "authorization")
 """Headers whose parameters are ignored (OpenAPI 3.1, section 4.8.12)."""
 
-_INT64: Final = {"format": "int64", "minimum": -(1 << 63), "maximum": (1 << 63) - 1}
 _kind_of: Final = re.compile(r"\{([A-Za-z_]\w*)(?::([a-z]+))?\}")
 _KINDS: Final[Mapping[str, Schema]] = {
-    "int": {"type": "integer"},
+    "int": {"type": "integer", "format": "int64"},
     "float": {"type": "number"},
     "uuid": {"type": "string", "format": "uuid"},
+    "date": {"type": "string", "format": "date"},
+    "datetime": {"type": "string", "format": "date-time"},
 }
 
 
@@ -58,9 +59,7 @@ def _of_path(path: str, known: Mapping[str, Input], schemas: Schemas, place: str
         schema: Schema = dict(_KINDS.get(kinds[name], {"type": "string"}))
         if name in known:
             schema = without_null(schemas.of(unmarked(known[name].hint), "input", place)) or schema
-        if schema.get("type") == "integer" and "enum" not in schema and "const" not in schema:
-            schema = {**_INT64, **schema}
-        elif schema.get("type") == "string" and not set(schema) & {"enum", "const", "format", "pattern"}:
+        if schema.get("type") == "string" and not set(schema) & {"enum", "const", "format", "pattern"}:
             schema = {"minLength": 1, **schema}
         found.append(_parameter("path", name, schema, required=True))
     return found

@@ -114,6 +114,14 @@ button.addEventListener("click", () => {
 prefersDark.addEventListener("change", paint);
 paint();
 
+// The bodies of errors
+
+const errors = document.getElementById("kick-errors");
+errors.hidden = false;
+errors.addEventListener("click", () => {
+  errors.setAttribute("aria-pressed", String(root.classList.toggle("kick-errors")));
+});
+
 // The page
 
 window.ui = SwaggerUIBundle({

@@ -22,7 +22,11 @@ Schema: TypeAlias = dict[str, Any]
 NUMBER_TEXT: Final = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 """Numbers as texts, as `Decimal` reads and writes them."""
 
-_BASE64: Final[Schema] = {"type": "string", "contentEncoding": "base64"}
+BASE64: Final = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+DURATION: Final = r"^[+-]?P(?=.)([0-9]+D)?(T(?=.)([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$"
+"""Durations of ISO 8601 in days and less; months and years have no length, and weeks are not read."""
+
+_BASE64: Final[Schema] = {"type": "string", "contentEncoding": "base64", "pattern": BASE64}
 
 _LEAVES: Final[dict[Any, Schema]] = {
     NoneType: {"type": "null"},
@@ -36,7 +40,7 @@ _LEAVES: Final[dict[Any, Schema]] = {
     datetime: {"type": "string", "format": "date-time"},
     date: {"type": "string", "format": "date"},
     time: {"type": "string", "format": "time"},
-    timedelta: {"type": "string", "format": "duration"},
+    timedelta: {"type": "string", "format": "duration", "pattern": DURATION},
     UUID: {"type": "string", "format": "uuid"},
     Decimal: {"anyOf": [{"type": "string", "pattern": NUMBER_TEXT}, {"type": "number"}]},
 }
@@ -55,6 +59,12 @@ _WRITTEN: Final[tuple[tuple[Any, Schema], ...]] = (
     ((UUID,), _LEAVES[UUID]),
 )
 """Classes that kick writes and does not read."""
+
+_NAIVE: Final = {
+    "date-time": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?$",
+    "time": r"^[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?$",
+}
+"""Times without an offset, for which the formats of RFC 3339 have no place."""
 
 _JSON_NAMES: Final = {str: "string", bool: "boolean", int: "integer", float: "number", NoneType: "null"}
 
@@ -118,7 +128,7 @@ def said_about(metadata: Sequence[Any], schema: Schema) -> Schema:
     for meta in reversed(metadata):
         if isinstance(meta, msgspec.Meta):
             schema = {**schema, **_of_meta(meta, schema)}
-    return schema
+    return {key: value for key, value in schema.items() if key != "format" or value is not None}
 
 
 def _of_meta(meta: msgspec.Meta, schema: Schema) -> Schema:
@@ -137,6 +147,8 @@ def _of_meta(meta: msgspec.Meta, schema: Schema) -> Schema:
         if length is not None:
             said |= {f"{name}{unit}": size for unit, size in _sizes(schema, length).items()}
     found = {key: value for key, value in said.items() if value is not None}
+    if meta.tz is False and schema.get("format") in ("date-time", "time"):
+        found |= {"format": None, "pattern": _NAIVE[schema["format"]]}
     return found | dict(meta.extra_json_schema or {})
 
 

@@ -10,11 +10,13 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args, get_origi
 import msgspec
 import typing_extensions
 
+from kick.di.graph import is_hashable
 from kick.di.hints import Unresolved, hints_of
 from kick.di.naming import core
 from kick.errors import KickError
 from kick.http.uploads import is_upload
 from kick.http.validation.encoding import JSONEncoder
+from kick.http.validation.integer_range import limits_of
 from kick.http.validation.pydantic_types import has_own_schema
 from kick.http.validation.serialization import needs_pydantic
 from kick.http.validation.type_parts import Field, fields_of, members_of, metadata_of, plain
@@ -73,14 +75,21 @@ class Schemas:
         self._encoder = encoder
         self._strict = strict
         self._components: dict[Any, Schema] = {}
+        self._known: dict[tuple[Any, Mode], Schema] = {}
         self._marks: dict[str, Any] = {}
+        self._mark_of: dict[Any, str] = {}
         self._wanted: dict[str, Wanted] = {}
 
     def of(self, hint: Any, mode: Mode, place: str) -> Schema:
         """Return the schema of a type, as it is read (`"input"`) or written (`"output"`) at a place in the code."""
-        if mode == "input" and _is_read_by_pydantic(hint):
-            return self._by_pydantic(hint, mode)
-        return self._of(hint, mode, place)
+        key = (hint, mode) if is_hashable(hint) else None
+        if key is not None and key in self._known:
+            return self._known[key]
+        by_pydantic = mode == "input" and _is_read_by_pydantic(hint)
+        schema = self._by_pydantic(hint, mode) if by_pydantic else self._of(hint, mode, place)
+        if key is not None:
+            self._known[key] = schema
+        return schema
 
     def members(self, hint: Any, mode: Mode, place: str) -> Members | None:
         """Return the members of objects of a type; `None` for a type without fields, or of several classes."""
@@ -124,7 +133,11 @@ class Schemas:
         metadata = metadata_of(hint)
         if any(map(has_own_schema, metadata)):
             return self._by_pydantic(hint, mode)
-        return said_about(metadata, self._plain(plain(hint), mode, place))
+        inner = plain(hint)
+        schema = self._plain(inner, mode, place)
+        if inner is int and limits_of(metadata) != (None, None):
+            schema = {**schema, "format": "int64"}  # an integer beyond is invalid
+        return said_about(metadata, schema)
 
     def _plain(self, hint: Any, mode: Mode, place: str) -> Schema:
         if len(members_of(hint)) > 1:
@@ -147,6 +160,8 @@ class Schemas:
             return {"type": "string", "format": "binary"}
         if issubclass(cls, enum.Enum):
             return self._component(cls, lambda schema: schema.update(enum_schema(cls)))
+        if hint in self._components:
+            return self._reference(hint)
         fields = fields_of(hint)
         if fields is not None:
             return self._component(hint, lambda schema: schema.update(self._record(hint, cls, fields, mode, place)))
@@ -201,7 +216,12 @@ class Schemas:
         if key not in self._components:
             self._components[key] = {}
             fill(self._components[key])  # after it is there: a class may refer to itself
-        return {"$ref": self._mark(self._marks, key)}
+        return self._reference(key)
+
+    def _reference(self, key: Any) -> Schema:
+        if key not in self._mark_of:
+            self._mark_of[key] = self._mark(self._marks, key)
+        return {"$ref": self._mark_of[key]}
 
     def _record(self, hint: Any, cls: Any, fields: tuple[Field, ...], mode: Mode, place: str) -> Schema:
         config = getattr(cls, "__struct_config__", None)
@@ -224,7 +244,7 @@ class Schemas:
         items = [self._of(each.hint, mode, place) for each in fields]
         needed = 1 + max((index for index, each in enumerate(fields) if each.required), default=-1)
         if config is None:
-            return _tuple(items, len(items))
+            return _tuple(items, needed)
         if config.tag is not None:
             items, needed = [choice_schema([config.tag]), *items], needed + 1
         schema: Schema = {"type": "array", "prefixItems": items, "minItems": needed}
@@ -272,10 +292,10 @@ class Schemas:
         return mark
 
 
-def _tuple(items: list[Schema], count: int) -> Schema:
+def _tuple(items: list[Schema], needed: int) -> Schema:
     if not items:
         return {"type": "array", "maxItems": 0}
-    return {"type": "array", "prefixItems": items, "minItems": count, "maxItems": count}
+    return {"type": "array", "prefixItems": items, "minItems": needed, "maxItems": len(items)}
 
 
 def _tag_of(hint: Any) -> tuple[str, str] | None:

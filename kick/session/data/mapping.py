@@ -126,7 +126,7 @@ class SessionData(DictLike):
             if MARK in raw:
                 value = decode(raw)
         except (ValueError, RecursionError) as error:  # UnreadableValue, or what msgspec says of bytes
-            logger.warning("a stored value of the key %r cannot be read and counts as missing: %s", key, error)
+            logger.warning("a stored value of the key %r cannot be read and is ignored: %s", key, error)
             self._stored = {name: value for name, value in self._stored.items() if name != key}
             return default
         if self._sealed is not None:

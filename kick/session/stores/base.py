@@ -1,13 +1,13 @@
 """Protocols of session stores.
 
-Two protocols. `SessionStore` is the small one that anybody can write in a dozen lines: `get`, `set`,
-`destroy` and, optionally, `touch`. `AtomicStore` is the rich one that the built-in stores speak: each of its
-operations happens as a whole or not at all, whoever else is writing at the same moment.
+There are two protocols. `SessionStore` is small; a class for it takes a dozen lines: `get`, `set`, `destroy` and,
+optionally, `touch`. `AtomicStore` is the protocol of the built-in stores: each of its operations is atomic, also when
+several clients write at the same time.
 
-A store never sees a session id. It sees a key, made from the SHA-256 of the id (`kick.session.ids`), so that
-whoever can read the store cannot log in with what they find. It never sees Python objects either: values are
-bytes, encoded one key at a time (`kick.session.data.values`), which is what lets two requests change different keys of
-one session without undoing each other.
+A store never receives a session id. It receives a key, made from the SHA-256 of the id (`kick.session.ids`), so nobody
+who can read the store can log in with its contents. It never receives Python objects either: values are bytes, each
+key encoded separately (`kick.session.data.values`). So two requests can change different keys of one session without
+undoing each other's changes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KEEP: Final = Keep.PRINCIPAL
 
 
 REMEMBERED: Final = 30 * 86_400.0
-"""Seconds for which a store knows an application that does not start again."""
+"""Seconds after which a store forgets an application that has not started again."""
 
 
 _LEAST_COUNTER: Final = -(1 << 63)
@@ -51,15 +51,15 @@ class Record(msgspec.Struct, frozen=True):
     """The last create, commit, touch or move."""
     expires_at: float
     deadline: float | None = None
-    """The time at which the session ends in any case; `None` for no such time."""
+    """The time at which the session ends even if it is used; `None` for no limit."""
     principal: str | None = None
 
-    def __repr__(self) -> str:  # without the values: it may be logged
+    def __repr__(self) -> str:  # without the values, because it may be logged
         return f"<Record {sorted(self.fields)} until {self.expires_at:.0f}>"
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of a record, made as a whole or not at all: first deletions, then values, then increments.
+    """An atomic change of a record: first deletions, then values, then increments.
 
     With `expect`, it is applied only to a record whose fields are as expected: compare and set.
 
@@ -70,10 +70,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     set: Mapping[str, bytes] = {}
     delete: Collection[str] = ()
     increment: Mapping[str, int] = {}
-    """Added to what the store has at that moment; a key that is not there counts from 0."""
+    """Numbers to add to the current values in the store; a missing key starts at 0."""
     principal: str | Keep | None = KEEP
     expect: Mapping[str, bytes | None] = {}
-    """The encoded value that each of these keys must have in the store; `None` for a key that must not be there."""
+    """The encoded values that these keys must have in the store; `None` for a key that must be missing."""
 
     def __repr__(self) -> str:  # without the values, as of a record
         return f"<Change sets {sorted(self.set)}, deletes {sorted(self.delete)}, increments {sorted(self.increment)}>"
@@ -87,9 +87,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         return all(fields.get(name) == raw for name, raw in self.expect.items())
 
     def apply_to(self, fields: dict[str, bytes]) -> dict[str, int] | None:
-        """Change `fields` in place; the counters after it, or `None` when one of them is no counter.
+        """Change `fields` in place; return the counters after it, or `None` if a field to increment is not a counter.
 
-        For stores that have the fields of a record at hand as a dict.
+        For stores that hold the fields of a record as a dict.
 
         >>> fields = {"n": b"41", "old": b"1"}
         >>> Change(set={"new": b"2"}, delete=["old"], increment={"n": 1}).apply_to(fields), fields
@@ -115,7 +115,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """The answer to a change that is now in the store."""
+    """The result of a change that is now in the store."""
 
     expires_at: float
     counters: Mapping[str, int] = {}
@@ -123,27 +123,27 @@ class Committed(msgspec.Struct, frozen=True):
 
 
 class Superseded(msgspec.Struct, frozen=True):
-    """The answer for a key whose session has moved to another key.
+    """The result for a key whose session has moved to another key.
 
-    `successor` is what `move` was given, and means nothing to the store: after a `rotate()` the sealed new id,
-    which only the holder of the old one can open; after a `regenerate()` the new key, so that a logout that
-    was on its way finds what it has to end.
+    `successor` is the argument of `move`, which the store does not interpret. After a `rotate()` it is the encrypted
+    new id, which only the holder of the old id can decrypt. After a `regenerate()` it is the new key, so that a logout
+    that arrives with the old id ends the session.
     """
 
     successor: bytes | None = None
 
 
 class Refused(enum.Enum):
-    """Reasons why a store did nothing."""
+    """Reasons why a store changed nothing."""
 
     GONE = "gone"
-    """The record was destroyed, has expired or never was."""
+    """The record was destroyed, has expired, or never existed."""
     TAKEN = "taken"
     """The new key is in use already."""
     CHANGED = "changed"
-    """A field of the record is not as the change expects it."""
+    """A field of the record has another value than the change expects."""
     NOT_A_COUNTER = "not a counter"
-    """A key to increment holds something that is not a whole number of 64 bits."""
+    """The value of a key to increment is not a whole number of 64 bits."""
 
 
 GONE: Final = Refused.GONE
@@ -156,9 +156,9 @@ MoveResult: TypeAlias = Committed | Superseded | Literal[Refused.GONE, Refused.T
 
 
 class AtomicStore(Protocol):
-    """A store in which every operation is atomic and which never revives what has ended.
+    """A store in which every operation is atomic, and which never revives an ended session.
 
-    The rules, each of them shown by `kick.testing.store_contract` over every built-in store:
+    The rules, which `kick.testing.store_contract` tests for every built-in store:
 
     * A key is *live* from `create` or `move` until it is destroyed, moved away or expired. Only a live key is
       ever written; no operation makes a key live again except `create` and `move`, and those never take a key
@@ -166,23 +166,26 @@ class AtomicStore(Protocol):
     * `max_age` and `absolute_max_age` are seconds from now by the clock of the store. A record expires at
       `min(now + max_age, deadline)`. The deadline is set by `create` and carried along by
       `move`, which may set a new one.
-    * A record that has expired is not there, even if it has not been removed yet.
-    * A key that was moved away stays superseded for `grace` seconds, then it is as if it had never been.
-    * An operation that cannot be carried out raises, and has changed nothing or everything.
+    * An expired record is treated as missing, even if it has not been removed yet.
+    * A key that was moved away stays superseded for `grace` seconds. After that, it is treated as never used.
+    * An operation that fails raises. It has then changed nothing, or everything.
 
-    Some attributes are optional. `keeps_time = True` says that the store gives up by itself after a second or so; any
-    other is given up by the engine. `now()` is the store's clock, where it is not that of the machine.
-    `follows_clock = True` says that the clock moves with `kick.clock`, as tests move it. A store that
-    takes sessions over from another framework has `adopt(session_id, key, *, max_age, absolute_max_age)`, which is
-    asked when `load(key)` found nothing and answers likewise, and `disown(session_id)`, which ends the session there
-    before `destroy(key)` ends it here. They alone are told an id: that is what the other framework finds it by.
-    `explain(error)` says in a few words that clients may read how it stands with a store that raised: "is full"; `None`
-    for one that does not answer.
+    Some attributes are optional. `keeps_time = True` means that the store has a time limit of its own; for any other
+    store, the session manager applies one. `now()` is the clock of the store, if it is not that of the machine.
+    `follows_clock = True` means that this clock moves with `kick.clock`, which tests can move. `explain(error)`
+    describes the state of a store that raised in a few words for clients, such as "is full"; `None` means that the
+    store did not answer.
 
-    Two more are called when an application starts. `recognize(secrets, *, remember)` is given the fingerprints of the
-    application's secrets as a `frozenset[str]`, keeps this set for `REMEMBERED` seconds if it is to, and returns all
-    the sets that it has: so an application hears of others in the same place. `review()` returns a `KickError` for
-    each thing about the server that endangers a promise, and raises one that is to stop the start.
+    A store that migrates sessions from another framework has `adopt(session_id, key, *, max_age, absolute_max_age)`,
+    which is called if `load(key)` found nothing and returns the same types, and `disown(session_id)`, which ends the
+    session in the other framework before `destroy(key)` ends it here. Only these two receive a session id, because the
+    other framework stores sessions by id.
+
+    Two more are called when an application starts. `recognize(secrets, *, remember)` receives the fingerprints of the
+    application's secrets as a `frozenset[str]`, stores this set for `REMEMBERED` seconds if `remember` is true, and
+    returns all stored sets, so that an application detects others in the same place. `review()` returns a `KickError`
+    for each property of the server that endangers a guarantee, and raises one with which the application must not
+    start.
     """
 
     async def load(self, key: str) -> Record | Superseded | None:
@@ -192,24 +195,24 @@ class AtomicStore(Protocol):
     async def create(
         self, key: str, change: Change, *, max_age: float, absolute_max_age: float | None = None
     ) -> Committed | Literal[Refused.TAKEN]:
-        """Make a new record of what `change` sets. Never overwrites: a key that is in use is `TAKEN`.
+        """Create a record from `change`. It never overwrites: a key that is in use is `TAKEN`.
 
-        Raises `ValueError` for a change that increments what it has set to something else than a counter.
+        Raises `ValueError` for a change that sets a key to something else than a counter, and increments it.
         """
         ...
 
     async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
-        """Apply `change` to a live record and let it expire `max_age` from now, sooner than before or later.
+        """Apply `change` to a live record, and let it expire `max_age` from now, sooner or later than before.
 
-        An empty change renews the life and changes nothing else. A record that is not as `change.expect` says stays
-        as it is, its life included, and the answer is `CHANGED`.
+        An empty change only renews the expiry. If the record does not match `change.expect`, nothing changes, not even
+        the expiry, and the result is `CHANGED`.
         """
         ...
 
     async def touch(self, key: str, *, max_age: float) -> bool:
         """Let a live record expire no sooner than `max_age` from now; `False` when there is none.
 
-        Never shortens a life, never passes the deadline, creates nothing.
+        It never shortens the lifetime, never exceeds the deadline, and creates nothing.
         """
         ...
 
@@ -224,13 +227,13 @@ class AtomicStore(Protocol):
         successor: bytes | None = None,
         absolute_max_age: float | None = None,
     ) -> MoveResult:
-        """Carry the record of `key`, as it is at this moment, over to `new_key`, and end `key`.
+        """Move the current record of `key` to `new_key`, and end `key`.
 
-        The deadline is carried along; `absolute_max_age` sets a new one, so many seconds from now: for a login.
+        The deadline stays the same, unless `absolute_max_age` sets a new one, in seconds from now: for a login.
 
-        `keep` names the fields that go along (`None`: all of them and the principal; otherwise the principal
-        stays behind too). `key` answers `Superseded(successor)` for `grace` seconds; a grace of 0 leaves no trace. Of
-        several moves of one key, one wins; a move onto the key itself is `TAKEN`.
+        `keep` names the fields to move; with `None`, all fields and the principal move, otherwise the principal does
+        not. `key` returns `Superseded(successor)` for `grace` seconds; with a grace of 0, it is missing at once. Of
+        several moves of one key, one succeeds. A move onto the key itself is `TAKEN`.
         """
         ...
 
@@ -243,15 +246,15 @@ class AtomicStore(Protocol):
         ...
 
     async def revoke(self, principal: str, *, keep: str | None = None) -> int:
-        """End all sessions of a principal but the one with the key `keep`; how many were ended.
+        """End all sessions of a principal except that with the key `keep`; return their number.
 
-        A session that a parallel request is giving to this principal is ended too, or is given
-        after the revocation as a whole: none slips through half-way.
+        If a parallel request assigns a session to this principal, either it is ended too, or it is assigned after the
+        whole revocation. None escapes during it.
         """
         ...
 
     async def purge(self) -> int:
-        """Free what has expired; about how many records. Nothing visible changes."""
+        """Remove expired records; return approximately how many. Nothing visible changes."""
         ...
 
     async def aclose(self) -> None:
@@ -261,15 +264,15 @@ class AtomicStore(Protocol):
 
 @runtime_checkable
 class SessionStore(Protocol):
-    """The store that anyone can write: three coroutine methods, and a fourth if it is cheap.
+    """The protocol of a custom store: three coroutine methods, and optionally `touch`.
 
-    `sid` is 43 characters of `A-Z a-z 0-9 - _`, the SHA-256 of the session id. `data` is a dict of what JSON can
-    hold, to be given back as it is; keys that start with `$` are kick's own. `max_age` is in seconds; an
+    `sid` is 43 characters of `A-Z a-z 0-9 - _`, the SHA-256 of the session id. `data` is a dict of JSON
+    values, which must be returned unchanged; keys that start with `$` are kick's own. `max_age` is in seconds; an
     expired record must no longer be returned.
 
-    kick keeps the promises of an `AtomicStore` on top of it as well as can be done: within one process, fully;
-    between processes, two requests that commit in the same instant can lose one of the two changes, or bring
-    back a session that was destroyed in that instant. `touch(sid, max_age)` is used when the class has it.
+    On top of it, kick gives the guarantees of an `AtomicStore` within one process. Between processes, two requests that
+    commit at the same moment can lose one of the two changes, or revive a session that is destroyed at that moment.
+    `touch(sid, max_age)` is called if the class has it.
 
     >>> class DictStore:
     ...     def __init__(self) -> None:
@@ -289,7 +292,7 @@ class SessionStore(Protocol):
         ...
 
     async def set(self, sid: str, data: dict[str, Any], max_age: float) -> None:
-        """Store the data of a session for `max_age` seconds, in place of what was there."""
+        """Store the data of a session for `max_age` seconds, and replace earlier data."""
         ...
 
     async def destroy(self, sid: str) -> None:

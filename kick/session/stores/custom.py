@@ -1,4 +1,4 @@
-"""Any class with `get`, `set` and `destroy`, made into a store that kick can use."""
+"""Adapter from a class with `get`, `set` and `destroy` to an `AtomicStore`."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from kick.session.stores.transitions import committed, created, moved, touched
 logger: Final = logging.getLogger("kick.session")
 
 _META: Final = "$kick"
-"""The key of a stored dict under which kick keeps its own: times, deadline, principal."""
+"""The key in a stored dict for kick's own data: times, deadline, principal."""
 
 
 LEAST_LIFE: Final = 1.0
-"""The shortest life that `set` and `touch` are given, in seconds: databases refuse an expiry of 0."""
+"""The shortest `max_age` for `set` and `touch`, in seconds: databases refuse an expiry of 0."""
 
 
 MOST_TOUCHES: Final = 10_000
-"""Sessions whose last touch is remembered."""
+"""The number of sessions whose last touch is remembered."""
 
 
 class _Meta(msgspec.Struct, omit_defaults=True):
@@ -55,9 +55,9 @@ class _Meta(msgspec.Struct, omit_defaults=True):
 class BasicStore:
     """An `AtomicStore` on top of a `SessionStore`.
 
-    Within this process the operations on one session wait for each other, and all the promises hold. Another
-    process can come between the `get` and the `set` of a commit: two commits in that instant can lose the changes of
-    one, and a session that is destroyed in that instant can come back. That window is as long as one round trip.
+    Within this process, the operations on one session wait for each other, so all guarantees hold. Another process can
+    write between the `get` and the `set` of a commit: then one of two commits can be lost, and a session that is
+    destroyed in between can be revived. This window is as long as one round trip.
 
     Sessions cannot be found by principal here; `find` and `revoke` raise `session-store-no-index`.
     """
@@ -160,7 +160,7 @@ class BasicStore:
         self._refuse()
 
     async def purge(self) -> int:
-        """Nothing: the class frees what has expired in its own way."""
+        """Do nothing: the class removes expired sessions itself."""
         return 0
 
     async def aclose(self) -> None:
@@ -170,7 +170,7 @@ class BasicStore:
             await close()
 
     def _remember_touch(self, key: str, now: float) -> None:
-        """Remember the time of a touch, for which the class has no place, so that the next one comes when it is due."""
+        """Remember the time of a touch, which the class does not store, so that the next touch happens in time."""
         self._touched.pop(key, None)
         self._touched[key] = now
         if len(self._touched) > MOST_TOUCHES:
@@ -193,7 +193,7 @@ class BasicStore:
             meta = msgspec.convert(data[_META], _Meta)
             fields = {name: msgspec.json.encode(value) for name, value in data.items() if name != _META}
         except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
-            logger.warning("a stored session cannot be read and counts as missing: %s", error)
+            logger.warning("a stored session cannot be read and is ignored: %s", error)
             return None
         ends_at = meta.expires if self._touch_of_store is None or meta.superseded else meta.deadline
         if ends_at is not None and ends_at <= CLOCK.time():

@@ -27,16 +27,16 @@ from kick.session.stores.base import (
 from kick.session.stores.transitions import committed, created, expiry, moved, touched
 
 SWEEP_AT_ONCE: Final = 32
-"""Due entries that one operation looks at, so that no request pays for a crowd that expired together.
+"""Due entries that one operation handles at most, so that no request pays for many that expired together.
 
-Of a million sessions one takes 2 to 5 µs, which is the way through memory. A create adds one, so a few are enough.
+One entry among a million takes 2 to 5 µs, mostly memory access. A create adds one entry, so a few are enough.
 """
 
 SWEEP_PAUSE: Final = 0.01
-"""Seconds between the sweeps of the timer for as long as there is a crowd."""
+"""Seconds between the sweeps of the timer while many entries are due."""
 
 SWEEP_EVERY: Final = 60.0
-"""Seconds between the sweeps of a process that serves no requests."""
+"""Seconds between the sweeps of an idle process."""
 
 
 class _Marker(msgspec.Struct, frozen=True):
@@ -62,8 +62,8 @@ class MemoryStore:
         clock: seconds that never go back. The default starts at the Unix time and follows the monotonic clock, so
             that setting the clock of the machine revives nothing. Either moves with `kick.clock`.
 
-    Expired sessions are freed as time passes, whether anybody asks for them or not, and what that costs depends on
-    how many have expired, not on how many are stored.
+    Expired sessions are removed over time, also in an idle process. The cost depends on the number of expired
+    sessions, not of stored ones.
 
     >>> import asyncio
     >>> store = MemoryStore(max_sessions=1000)
@@ -95,7 +95,7 @@ class MemoryStore:
         self._timer: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
 
     def __len__(self) -> int:
-        """Return the number of sessions and markers, expired ones that are still to be freed included."""
+        """Return the number of sessions and markers, including expired ones that are not removed yet."""
         return len(self._entries)
 
     def now(self) -> float:
@@ -133,7 +133,7 @@ class MemoryStore:
             return GONE if gone is None else cast(_Marker, gone).superseded
         only_sets = change.principal is KEEP and not (change.increment or change.delete or change.expect)
         expires_at = now + max_age if entry.deadline is None else expiry(now, max_age, entry.deadline)
-        if only_sets and expires_at >= entry.expires_at:  # nearly always; it concerns neither the index nor the heap
+        if only_sets and expires_at >= entry.expires_at:  # the usual case: neither the index nor the heap changes
             fields = {**entry.fields, **change.set}
             self._entries[key] = replace(entry, fields=fields, seen_at=now, expires_at=expires_at)
             return Committed(expires_at)
@@ -218,8 +218,8 @@ class MemoryStore:
             self._timer[1].cancel()
             self._timer = None
 
-    # The dictionary, the index by principal and the heap of expiries, kept together. The heap has one pair for
-    # each entry, made when the entry was: a life that was prolonged is found out when its pair comes up.
+    # The dictionary, the index by principal and the heap of expiries are changed together. The heap has one pair for
+    # each entry, from its creation: if the expiry was prolonged since, this is noticed when the pair is due.
 
     def _live(self, key: str, now: float) -> Record | _Marker | None:
         entry = self._entries.get(key)
@@ -246,7 +246,7 @@ class MemoryStore:
                 self._keys_of.setdefault(after, set()).add(key)
         self._entries[key] = entry
         is_sooner = replaced is None or entry.expires_at < replaced.expires_at
-        pair = entry.expires_at, key  # one object in both heaps, for the sake of memory
+        pair = entry.expires_at, key  # one object in both heaps, to save memory
         if after is None and (is_sooner or before is not None):
             heapq.heappush(self._anonymous, pair)
         if is_sooner:
@@ -261,7 +261,7 @@ class MemoryStore:
         self._thin_out()
 
     def _thin_out(self) -> None:
-        """Drop the pairs of entries that are gone or end sooner now, once they are the larger part of the heap."""
+        """Remove the pairs of entries that are gone or end sooner now, when they are the larger part of the heap."""
         most = 2 * len(self._entries) + SWEEP_AT_ONCE
         if len(self._due) > most:
             self._due = [(entry.expires_at, key) for key, entry in self._entries.items()]
@@ -312,7 +312,7 @@ class MemoryStore:
         return freed
 
     def _settle(self, due: float, key: str, now: float) -> bool:
-        """Free the entry of a pair that came off the heap, or put the pair back where the entry now belongs."""
+        """Remove the entry of a pair from the heap if it has expired, else put the pair back with its new expiry."""
         entry = self._entries.get(key)
         if entry is None:
             return False
@@ -323,7 +323,7 @@ class MemoryStore:
         return False
 
     def _watch(self, expires_at: float, *, pause: float = 1.0) -> None:
-        """See to it that a sweep comes soon after the first entry is due, even if no request does."""
+        """Schedule a sweep for soon after the first entry is due, in case no request comes."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:

@@ -23,11 +23,13 @@ def expiry(now: float, max_age: float, deadline: float | None) -> float:
 def created(
     change: Change, *, now: float, max_age: float, absolute_max_age: float | None
 ) -> tuple[Record, Mapping[str, int]]:
-    """Return the record that `create` makes, and its counters. Raises `ValueError` for what cannot be counted."""
+    """Return the record that `create` makes, and its counters. Raises `ValueError` if a value cannot be incremented."""
     fields: dict[str, bytes] = {}
     counters = change.apply_to(fields)
     if counters is None:
-        raise ValueError(f"set to what is no counter of 64 bits, and incremented: {sorted(change.increment)}")
+        raise ValueError(
+            f"set to something that is not a counter of 64 bits, and incremented: {sorted(change.increment)}"
+        )
     deadline = None if absolute_max_age is None else now + absolute_max_age
     record = Record(
         fields=fields,

@@ -1,4 +1,4 @@
-"""From what `session(store=...)` was given to a store."""
+"""Creation of the store from the argument of `session(store=...)`."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _BASIC: Final = {
 
 
 def open_store(store: object, *, timeout: float = 1.0) -> AtomicStore:
-    """Return the store that a URL, a store of either protocol, or `None` (memory) stands for.
+    """Return the store for a URL, a store of either protocol, or `None` (memory).
 
     >>> open_store("memory://?max_sessions=10").max_sessions
     10
 
-    `timeout` is how long, in seconds, a store that is made from a URL may take. Connects to nothing. Raises
+    `timeout` is the time limit, in seconds, of a store that is created from a URL. Connects to nothing. Raises
     `session-store-unknown`, `session-store-method` or `missing-extra`.
     """
     if store is None:

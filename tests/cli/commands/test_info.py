@@ -25,7 +25,7 @@ app = bootstrap([Module("shop", controllers=[ShopController])], [timing], provid
 
 def test_versions_routes_providers_and_middleware_are_shown(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(APP)
-    said = json.loads(kick("info", "--json", cwd=tmp_path).stdout)
+    said = json.loads(kick("info", "--json", cwd=tmp_path, KICK_ENV="test").stdout)
     assert said["application"] == "app:app"
     assert {"python", "kick", "starlette", "uvicorn"} <= said["versions"].keys()
     assert (said["modules"], said["routes"], said["middleware"]) == (["shop"], 1, ["security_headers", "timing"])

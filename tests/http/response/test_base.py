@@ -1,7 +1,7 @@
 """Responses that are made cheaply, and headers that stay what they are."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.responses import FileResponse, PlainTextResponse, StreamingResponse
 
@@ -61,6 +61,7 @@ def test_headers_can_be_changed_in_every_way_but_a_broken_one() -> None:
             change()
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_a_header_is_one_line_or_refused(name: str, value: str) -> None:
     try:

@@ -86,10 +86,13 @@ def test_kick_routes_shows_versions_and_mounts(tmp_path: Path) -> None:
         "async def other(scope, receive, send): ...\n"
         'app = bootstrap([Module("shop", controllers=[Users], version="v1", mounts={"/old": other})])\n'
     )
-    rows = kick("routes", cwd=tmp_path).stdout.strip().splitlines()[1:]
+    rows = kick("routes", cwd=tmp_path, KICK_ENV="test").stdout.strip().splitlines()[1:]
     assert [row.split()[:3] for row in rows] == [
         ["GET", "/v1/users/{user_id}", "Users.show"],
         ["*", "/v1/old", "shop.old"],
     ]
-    described = json.loads(kick("routes", "--json", cwd=tmp_path).stdout)
-    assert [(each["method"], each["path"]) for each in described] == [("GET", "/v1/users/{user_id}"), ("*", "/v1/old")]
+    described = json.loads(kick("routes", "--json", cwd=tmp_path, KICK_ENV="test").stdout)
+    assert [(each["method"], each["path"]) for each in described] == [
+        ("GET", "/v1/users/{user_id}"),
+        ("*", "/v1/old"),
+    ]

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kick.exceptions import FieldError
@@ -78,6 +78,7 @@ def is_there(value: Any, location: str, start: str) -> bool:
 
 
 @pytest.mark.parametrize("hint", HINTS, ids=str)
+@settings(deadline=None)
 @given(value=JSON)
 def test_errors_are_found_where_and_only_where_there_are_some(hint: Any, value: Any) -> None:
     body = msgspec.json.encode(value)

@@ -224,7 +224,9 @@ async def test_a_server_that_stays_a_replica_is_reported() -> None:
             await store.destroy(new_key())
 
 
-@pytest.mark.parametrize("nonsense", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"*0\r\n*0\r\n"])
+@pytest.mark.parametrize(
+    "nonsense", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"*0\r\n*0\r\n", b"%1\r\n%1\r\n+a\r\n:1\r\n:1\r\n"]
+)
 async def test_what_is_no_answer_breaks_the_connection_and_nothing_else(nonsense: bytes) -> None:
     async def answer(number: int, words: list[bytes]) -> bytes | None:
         return nonsense if number == 0 else array(*RECORD)
@@ -233,6 +235,16 @@ async def test_what_is_no_answer_breaks_the_connection_and_nothing_else(nonsense
         await store.load(new_key())
         await record_of(store, new_key())
         assert len(fake.seen) == 2
+
+
+@pytest.mark.parametrize("facts", [b"x", b"1000", b"1000 +0 +0 +1 - - -", b"1000 +0 +0 +1 " + b"6" * 400 + b" - - "])
+async def test_a_record_that_cannot_be_read_counts_as_missing(facts: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async def answer(number: int, words: list[bytes]) -> bytes | None:
+        return array(b"n", b"7", b"\xff", facts)
+
+    async with fake_redis(answer) as fake, store_at(fake.url) as store:
+        assert await store.load(new_key()) is None
+    assert "cannot be read and is ignored" in caplog.text
 
 
 async def test_a_connection_that_cannot_be_opened_fails_those_who_waited_for_it_and_nobody_else() -> None:

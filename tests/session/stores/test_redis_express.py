@@ -188,7 +188,7 @@ async def test_a_record_that_cannot_be_read_is_an_anonymous_session_with_one_log
     assert (answer.status, answer.value) == (200, {})
     assert new_records(redis_server) == []
     (line,) = caplog.messages
-    assert "the record of Express counts as missing" in line
+    assert "the record of Express is ignored" in line
     assert id_in(cookie) not in line
 
 

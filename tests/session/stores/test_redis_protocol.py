@@ -1,7 +1,7 @@
 """The protocol of Redis, and how sessions are written down in it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kick.session.stores.base import Superseded
@@ -40,6 +40,7 @@ def plain(answer: object) -> object:
     return list(map(plain, answer)) if isinstance(answer, list) else answer
 
 
+@settings(deadline=None)
 @given(st.lists(ANSWERS, max_size=5), st.data())
 def test_answers_come_out_as_they_went_in_wherever_they_are_cut(answers: list[object], data: st.DataObject) -> None:
     stream = b"".join(map(sent, answers))
@@ -61,6 +62,7 @@ def test_what_is_no_answer_is_refused(nonsense: bytes) -> None:
         reader.gets()
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(), min_size=1))
 def test_a_packed_command_is_read_as_its_words(words: list[bytes]) -> None:
     reader = new_reader()
@@ -69,6 +71,7 @@ def test_a_packed_command_is_read_as_its_words(words: list[bytes]) -> None:
     assert reader.gets() is UNFINISHED
 
 
+@settings(deadline=None)
 @given(st.none() | st.binary())
 def test_a_mark_leads_where_it_was_told_to(successor: bytes | None) -> None:
     assert record_of([FACTS, mark_of(successor)]) == Superseded(successor)

@@ -173,7 +173,7 @@ async def test_a_file_that_is_no_database_is_named_and_left_alone(store: SQLiteS
 async def test_the_database_of_something_else_is_left_alone(store: SQLiteStore, path: Path) -> None:
     change_file(path, "CREATE TABLE users (name TEXT)")
     before = read(path)
-    with pytest.raises(DatabaseUnusable, match="give the sessions a file of their own"):
+    with pytest.raises(DatabaseUnusable, match="use another file for the sessions"):
         await store.load(new_key())
     assert read(path) == before
 
@@ -295,7 +295,7 @@ class TestTheFileIsGone:
     async def test_without_its_folder_it_says_so_and_recovers(self, store: SQLiteStore, path: Path) -> None:
         await store.create(new_key(), Change(set={"a": b"1"}), max_age=LONG)
         shutil.rmtree(path.parent)
-        with pytest.raises(FileNotFoundError, match="the folder of the session database is not there"):
+        with pytest.raises(FileNotFoundError, match="the folder of the session database does not exist"):
             await store.load(new_key())
         path.parent.mkdir()
         key = new_key()
@@ -315,7 +315,7 @@ class TestTheFileIsGone:
             patch.setattr(file.SessionFile, "write", written_and_removed)
             await store.create(new_key(), Change(set={"a": b"1"}), max_age=LONG)
         async with asyncio.timeout(60):
-            with pytest.raises(FileNotFoundError, match="the folder of the session database is not there"):
+            with pytest.raises(FileNotFoundError, match="the folder of the session database does not exist"):
                 await store.load(new_key())
             path.parent.mkdir()
             assert await store.load(new_key()) is None

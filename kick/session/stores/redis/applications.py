@@ -1,6 +1,7 @@
-"""The applications that keep sessions under one prefix, by fingerprints of their secrets.
+"""The applications that keep sessions under one prefix, identified by fingerprints of their secrets.
 
-They are a sorted set. A member is the fingerprints of one application in order, its score the time of its last start.
+They are stored in a sorted set. A member consists of the sorted fingerprints of one application. Its score is the time
+of the last start.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ class Applications:
         self._call = call
 
     async def recognize(self, secrets: frozenset[str], *, remember: bool) -> list[frozenset[str]]:
-        """Return the applications that started lately, this one included if it is to be remembered."""
+        """Return the applications that started recently, including this one if it is to be remembered."""
         key = self._key
         seconds, _ = await self._call(key, pack(b"TIME"), None)  # the clock of the store may not be set yet
         now = int(seconds)
         oldest = b"%d" % ((now - REMEMBERED) * 1000)
         if remember:
-            # Written before it is read: of two applications that start at the same time, one sees the other.
+            # Write before reading: if two applications start at the same time, one of them sees the other.
             name = " ".join(sorted(secrets)).encode()
             await asyncio.gather(
                 self._call(key, pack(b"ZADD", key, b"%d" % (now * 1000), name), None),

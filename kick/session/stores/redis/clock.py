@@ -19,12 +19,12 @@ _TIME: Final = pack(b"TIME")
 
 
 class ServerClock:
-    """Tells the time of the server without waiting for it.
+    """Estimates the time of the server without waiting for it.
 
-    The server is asked along with the first command over a new client, and then at most once a minute along with what
-    is sent anyway; in between the monotonic clock of this machine goes on. Until the first answer has come, the time is
-    that of this machine. What is told is off by half of the time that the answer took, at most. In a Cluster it
-    is the clock of one of the nodes; whoever runs several machines keeps their clocks together (NTP).
+    The server is asked together with the first command of a new client, and then at most once a minute, together with
+    other commands. In between, the monotonic clock of this machine is used. Until the first answer, the time is that of
+    this machine. The error is at most half of the time that the answer took. In a Cluster, the clock is that of one of
+    the nodes, so the clocks of several machines should be synchronized (NTP).
 
     >>> ServerClock(lambda: 1_800_000_000.0).now()
     1800000000.0
@@ -33,7 +33,7 @@ class ServerClock:
     def __init__(self, machine: Callable[[], float] = time.time) -> None:
         self._machine = machine
         self._ahead: float | None = None
-        """Seconds that the server is ahead of the monotonic clock."""
+        """The difference between the clock of the server and the monotonic clock, in seconds."""
         self.due_at = float("-inf")
         """The monotonic time from which on the server should be asked again."""
 
@@ -43,7 +43,7 @@ class ServerClock:
         return shown if CLOCK.moved is None else CLOCK.moved.applied_to(shown)
 
     def ask(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
-        """Ask for the time, and let nobody wait for the answer."""
+        """Ask for the time, without waiting for the answer."""
         asked_at = time.monotonic()
         self.due_at = asked_at + ASK_EVERY
         command = Command(b"", _TIME, loop.create_future(), repeatable=True)
@@ -51,7 +51,7 @@ class ServerClock:
         client.submit(command)
 
     def _answered(self, answer: asyncio.Future[Any], asked_at: float) -> None:
-        self.due_at = float("-inf")  # if this was no answer, ask with what is sent next
+        self.due_at = float("-inf")  # without an answer, ask again together with the next command
         if answer.cancelled() or answer.exception() is not None:
             return
         try:

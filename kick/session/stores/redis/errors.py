@@ -1,4 +1,4 @@
-"""Set-up mistakes of a `RedisStore` that concern sessions; those of the connection are in `client.errors`."""
+"""Set-up errors of a `RedisStore` about sessions; those of connections are in `client.errors`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STATES: Final[tuple[tuple[type[Exception], str], ...]] = (
 
 
 def explain(error: Exception) -> str | None:
-    """Return how it stands with a server that answered an error; `None` for one that did not answer.
+    """Describe the state of a server that answered with an error; `None` if it did not answer.
 
     >>> explain(OutOfMemoryError("OOM command not allowed")), explain(TimeoutError())
     ('is full', None)
@@ -35,7 +35,7 @@ def explain(error: Exception) -> str | None:
 
 
 def evicting_redis(policy: str) -> KickError:
-    """Return the warning of a server that removes keys when it is short of memory.
+    """Return the warning for a server that removes keys when it is short of memory.
 
     >>> evicting_redis("allkeys-lru").code
     'redis-evicts'
@@ -44,23 +44,23 @@ def evicting_redis(policy: str) -> KickError:
         "redis-evicts",
         cause=f"Redis has the maxmemory-policy {policy}: short of memory, it removes sessions, and the index that "
         "finds those of a user. Users are logged out early, and `sessions.revoke()` is not guaranteed to end all.",
-        fix="`redis-cli CONFIG SET maxmemory-policy noeviction`, and the same in redis.conf. Give a cache that needs "
-        "another policy a Redis of its own.",
+        fix="Run `redis-cli CONFIG SET maxmemory-policy noeviction`, and write the same into redis.conf. A cache that "
+        "needs another policy needs a separate Redis.",
     )
 
 
 def unknown_eviction(error: Exception) -> KickError:
-    """Return the error for a server that must not remove keys, and does not tell."""
+    """Return the error for a server that must not remove keys, but does not report its policy."""
     return KickError(
         "redis-eviction-unknown",
-        cause=f"RedisStore(require_noeviction=True), and Redis does not tell its maxmemory-policy: {error}.",
-        fix="See that Redis runs and that the user may use INFO: `ACL SETUSER kick +info`. Or leave out "
+        cause=f"RedisStore(require_noeviction=True), but Redis does not report its maxmemory-policy: {error}.",
+        fix="Check that Redis runs and that the user may use INFO: `ACL SETUSER kick +info`. Or leave out "
         "`require_noeviction`.",
     )
 
 
 def legacy_in_cluster(legacy_prefix: str) -> KickError:
-    """Return the error for sessions of connect-redis in a Cluster, where they and kick's lie on different nodes.
+    """Return the error for sessions of connect-redis in a Cluster, which has them and kick's on different nodes.
 
     >>> legacy_in_cluster("sess:").cause
     "RedisStore(legacy_prefix='sess:') takes sessions over in one step, which a Redis Cluster cannot do: ..."

@@ -15,7 +15,7 @@ _LIMIT: Final = re.compile(rb"^maxmemory:(\d+)", re.MULTILINE)
 
 
 async def evicting_policy(nodes: Sequence[Node]) -> str | None:
-    """Return the policy of a server that removes keys; `None` if there is none. Raises what the server answers."""
+    """Return the policy of a server that removes keys; `None` if there is none. Raises errors of the server."""
     for node in nodes:
         policy = policy_of(await ask_node(node, b"", pack(b"INFO", b"memory")))
         if policy is not None:

@@ -1,15 +1,15 @@
 """Migration of the sessions that express-session keeps in Redis through connect-redis.
 
-Theirs is a string, JSON with a member `cookie`, under a name that ends in the session id. It is read once. One script
-writes it in kick's form and takes it away, and does so only if it is still what was read; therefore
+Their record is a string: JSON with a member `cookie`, under a name that ends with the session id. kick reads it, and a
+script then writes it in kick's form and removes the original, if that has not changed since. Therefore
 
-* of several first requests at once one moves it, and all of them see it;
-* what Express writes in between is read again, and moved as it is then;
-* what Express ends in between stays ended.
+* if several requests arrive at once, one moves the record, and all of them see the session;
+* if Express writes the record in between, kick reads it again and moves the new state;
+* if Express ends the session in between, it stays ended.
 
-An Express that has read the record before the move and writes it after brings it back under the old name. A mark next
-to the session says that it was taken over, so that kick never reads it a second time: what has been ended here,
-by whatever means, stays ended.
+If Express reads the record before the move and writes it after the move, the old record exists again. A marker next to
+the session records that it was migrated, so kick never reads the old record a second time: a session that was ended in
+kick stays ended.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from kick.session.stores.redis.scripts import ADOPT
 logger: Final = logging.getLogger("kick.session")
 
 COOKIE: Final = "cookie"
-"""The member of a record that is Express's own."""
+"""The member of a record that belongs to Express."""
 
 USUAL_LIFE: Final = 86_400.0
-"""Seconds that connect-redis gives a session whose cookie names no age."""
+"""The lifetime, in seconds, that connect-redis uses for a cookie without an age."""
 
 IN_FLIGHT: Final = 3600.0
 """Seconds that a request to Express may take between reading a record and writing it."""
 
 
 class NotOfExpress(ValueError):
-    """A record that express-session has not written."""
+    """A record that is not from express-session."""
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -51,9 +51,9 @@ class Moved(msgspec.Struct, frozen=True):
 
     fields: Mapping[str, bytes]
     dropped: Sequence[str]
-    """The reasons why members of the record are not among the fields, one each."""
+    """The reasons why members of the record were left out, one for each member."""
     usual_life: float
-    """Seconds for which Express stores it whenever it writes it."""
+    """The lifetime, in seconds, that Express gives the record with each write."""
 
 
 def read_record(text: bytes) -> Moved:
@@ -69,7 +69,7 @@ def read_record(text: bytes) -> Moved:
     except (ValueError, RecursionError) as error:
         raise NotOfExpress(f"it is not JSON: {error}") from error
     if not isinstance(record, dict) or not isinstance(record.get(COOKIE), dict):
-        raise NotOfExpress(f"it is no object with a member {COOKIE!r}")
+        raise NotOfExpress(f"it is not an object with a member {COOKIE!r}")
     age = record.pop(COOKIE).get("originalMaxAge")
     fields: dict[str, bytes] = {}
     dropped: list[str] = []
@@ -91,17 +91,17 @@ class ExpressMigration:
         self._call = call
 
     async def move(self, session_id: str, key: str, *, max_age: float, absolute_max_age: float | None) -> None:
-        """Move the record of an id, if there is one, to where kick looks for it."""
+        """Move the record of an id, if there is one, to kick's key."""
         name = self._name(session_id)
         while (text := await self._read(name, key)) is not None:
             try:
                 moved = read_record(text)
             except NotOfExpress as error:
-                logger.warning("session %s: the record of Express counts as missing: %s", fingerprint(key), error)
+                logger.warning("session %s: the record of Express is ignored: %s", fingerprint(key), error)
                 return
             if await self._replace(name, text, key, moved, max_age, absolute_max_age):
                 for problem in moved.dropped:
-                    logger.warning("session %s: not taken over from Express: %s", fingerprint(key), problem)
+                    logger.warning("session %s: not migrated from Express: %s", fingerprint(key), problem)
                 return
 
     async def remove(self, session_id: str) -> None:
@@ -118,14 +118,14 @@ class ExpressMigration:
         except ResponseError as error:
             if not str(error).startswith("WRONGTYPE"):
                 raise
-            logger.warning("session %s: the record of Express counts as missing: %s", fingerprint(key), error)
+            logger.warning("session %s: the record of Express is ignored: %s", fingerprint(key), error)
             return None
         return text
 
     async def _replace(
         self, name: bytes, text: bytes, key: str, moved: Moved, max_age: float, absolute_max_age: float | None
     ) -> bool:
-        """Write the session in kick's form; `False` when the record is another by now."""
+        """Write the session in kick's form; return false if the record has changed meanwhile."""
         session = self._prefix + key.encode()
         deadline = NOTHING if absolute_max_age is None else milliseconds(absolute_max_age)
         mark = milliseconds(max(moved.usual_life, USUAL_LIFE) + IN_FLIGHT)

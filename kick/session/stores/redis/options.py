@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from kick.session.stores.redis.client.errors import bad_redis_url
 
 OWN: Final = frozenset({"prefix", "legacy_prefix", "max_connections", "require_noeviction"})
-"""Those that are the store's; all others are redis-py's."""
+"""The options of the store; all others belong to redis-py."""
 
 
 def split_options(url: str) -> tuple[str, dict[str, str]]:

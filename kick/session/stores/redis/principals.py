@@ -1,19 +1,19 @@
-"""The index by principal: whose sessions there are, so that they can be listed and ended.
+"""The index by principal, which lists and ends the sessions of a user.
 
-Each principal has a sorted set of entries. It lives in a slot of its own, so in a Cluster no script can change it
-together with a session, and yet no session may slip through a revocation. Two rules see to that:
+Each principal has a sorted set of entries. It is in a slot of its own, so in a Cluster no script can change it together
+with a session. Even so, no session may escape a revocation. Two rules guarantee this:
 
-1. Whoever gives a session to a principal enters it into the index first, under a name drawn for this one purpose, and
-   writes the name of the entry into the session. So there is no session of a principal without an entry; there may
-   be entries without a session, and they lapse.
-2. Whoever revokes first sets all entries aside, in one step. Then, for each of them, one script in the slot of the
-   session ends it if it is the principal's by now, and otherwise forbids the entry, by a key next to the session
-   that every script which gives the session away by that entry looks at.
+1. Before a session is assigned to a principal, an entry with a newly generated name is added to the index. The session
+   then stores this name. So no session of a principal is without an entry. Entries without a session may exist, and
+   they expire.
+2. A revocation first sets all entries aside, in one step. Then, for each of them, one script in the slot of the session
+   ends the session if it belongs to the principal now. Otherwise the script forbids the entry, by a key next to the
+   session. Every script that assigns the session with that entry checks this key.
 
-A session is given away in three ways. By the order of the steps (E: entering, W: writing the session; S: setting
-aside, X: ending or forbidding), this is what happens to it:
+A session is assigned in three ways. The result depends on the order of the steps (E: adding the entry, W: writing the
+session; S: setting aside, X: ending or forbidding):
 
-    create, commit    E after S     the session is given after the revocation as a whole
+    create, commit    E after S     the session is assigned after the whole revocation
                       E before S    the entry is set aside; X before W: forbidden, W writes nothing and ends the
                                     session; W before X: the session is the principal's, X ends it
     move              E after S     the entry of the old key is set aside, or already done with: E is refused
@@ -23,12 +23,12 @@ aside, X: ending or forbidding), this is what happens to it:
     the life of a     E after S     refused, as for a move
     session grows     E before S    the entry is set aside, X ends the session
 
-Who is refused because the entry is set aside does step X before answering GONE, so that the session is not seen alive
-after that.
+An operation that is refused because its entry is set aside does step X before it returns GONE, so that the session is
+ended after that.
 
-A process that dies between two steps leaves a session without its change, or entries that are set aside: they still
-count, the next `find` and `revoke` see them. What forbids an entry is kept for an hour; no step takes longer than the
-time limit of the store.
+If a process dies between two steps, a session lacks its change, or entries remain set aside. The next `find` and
+`revoke` include those. The key that forbids an entry is kept for an hour; no step takes longer than the time limit of
+the store.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     name: bytes
     until: bytes
-    """The time at which it lapses, in milliseconds."""
+    """The time at which it expires, in milliseconds."""
 
 
 class Principals:
@@ -71,22 +71,22 @@ class Principals:
         return b"".join(b"\\" + each if each in b"*?[]\\" else each for each in _letters(self._prefix)) + b"principal:*"
 
     def forbids(self, key: bytes, entry: bytes) -> bytes:
-        """Return the key next to a session that forbids to give it away by an entry."""
+        """Return the key next to a session that forbids to assign it with an entry."""
         return b"%b%b:revoked:%b" % (self._prefix, key, entry)
 
     async def enter(
         self, principal: bytes, key: bytes, *, max_age: bytes, expires: bytes = b"0", instead_of: bytes = b""
     ) -> Entry | None:
-        """Enter a session that is about to be given to a principal; `None` when it is being revoked.
+        """Add an entry for a session that is about to be assigned to a principal; `None` if it is being revoked.
 
-        `instead_of` is the entry, with its key, that lets the session be the principal's now.
+        `instead_of` is the current entry of the session for this principal, with its key.
         """
         name = secrets.token_urlsafe(9).encode()
         until = await self._enter(principal, b"%b %b" % (name, key), instead_of, max_age, expires)
         return None if until is None else Entry(name, until)
 
     async def keep(self, principal: bytes, key: bytes, name: bytes, *, max_age: bytes, expires: bytes) -> Entry | None:
-        """Keep an entry for longer; `None` when it is being revoked."""
+        """Prolong an entry; `None` if it is being revoked."""
         member = b"%b %b" % (name, key)
         until = await self._enter(principal, member, member, max_age, expires)
         return None if until is None else Entry(name, until)
@@ -104,7 +104,7 @@ class Principals:
         return index, pack(b"ZREM", index, b"%b %b" % (name, key))
 
     async def keys_of(self, principal: bytes) -> list[bytes]:
-        """Return the keys of all sessions that may be the principal's, those that are being revoked too."""
+        """Return the keys of all sessions that may belong to the principal, including those that are being revoked."""
         keys: dict[bytes, None] = {}
         for index in self._keys(principal):
             members = await self._call(index, pack(b"ZRANGE", index, b"0", b"-1"), None)
@@ -112,13 +112,13 @@ class Principals:
         return list(keys)
 
     async def set_aside(self, principal: bytes, keep: bytes) -> Sequence[bytes]:
-        """Step S: the entries that are to be revoked; with `keep`, the key of a session, all but its own."""
+        """Do step S: set the entries aside and return them; with `keep`, the key of a session, all but its entry."""
         keys = self._keys(principal)
         members: Sequence[bytes] = await self._call(keys[0], CONDEMN.call(keys, [keep]), CONDEMN)
         return members
 
     async def end(self, principal: bytes, member: bytes) -> bool:
-        """Step X: end a session if it is the principal's, or else forbid the entry; whether it was ended."""
+        """Do step X: end a session of the principal, else forbid the entry; return true if it was ended."""
         name, _, key = member.partition(b" ")
         session = self._prefix + key
         keys = [session, self.forbids(key, name)]
@@ -126,7 +126,7 @@ class Principals:
         return ended == 1
 
     async def done(self, principal: bytes, members: Sequence[bytes]) -> None:
-        """Forget entries that were set aside and are revoked."""
+        """Remove entries that were set aside and are now revoked."""
         if members:
             aside = self._keys(principal)[1]
             await self._call(aside, pack(b"ZREM", aside, *members), None)

@@ -1,4 +1,4 @@
-"""Freeing entries of the index by principal that have lapsed."""
+"""Removal of expired entries from the index by principal."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from kick.session.stores.redis.scripts import TRIM
 
 KEYS_AT_ONCE: Final = b"1000"
 MOST_STEPS: Final = 1000
-"""Steps of SCAN in one run; the next run goes on from there."""
+"""Steps of SCAN in one run; the next run continues from there."""
 
 
 class Purge:
-    """Looks through the sets of entries, node by node. Sets that nobody has used for long Redis frees by itself."""
+    """Scans the sets of entries, node by node. Redis itself removes sets that have not been used for long."""
 
     def __init__(self, pattern: bytes) -> None:
         self._pattern = pattern
         self._cursors: dict[str, bytes] = {}
 
     async def run(self, nodes: Sequence[Node]) -> int:
-        """Free the entries that have lapsed; return their number."""
+        """Remove expired entries; return their number."""
         return sum([await self._run(node) for node in nodes])
 
     async def _run(self, node: Node) -> int:

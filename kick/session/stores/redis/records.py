@@ -1,4 +1,4 @@
-"""The form of a session in Redis. `lua/session.lua` is the other half."""
+"""The format of a session in Redis. `lua/session.lua` uses the same format."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final, cast
 from kick.session.stores.base import Record, Superseded
 
 FACTS: Final = b"\xff"
-"""The field that holds what kick knows about a session. It is not UTF-8, so no session has a field of that name."""
+"""The field for kick's own data. Its name is not UTF-8, so it cannot be the name of a user's field."""
 
 NOTHING: Final = b"-"
-"""Stands in the facts for what there is not."""
+"""The placeholder for a missing value."""
 
 MOST_MILLISECONDS: Final = 1 << 52
-"""Ages beyond it are cut off: more than a hundred thousand years, and still exact as a number in Lua."""
+"""The largest age: more than a hundred thousand years, and still exact as a number in Lua."""
 
 
 @lru_cache(maxsize=64)
 def milliseconds(seconds: float) -> bytes:
-    """Seconds as scripts take them: whole milliseconds, in digits.
+    """Return seconds in the form of scripts: whole milliseconds, in digits.
 
     >>> milliseconds(1.5), milliseconds(0.0001), milliseconds(float("inf"))
     (b'1500', b'1', b'4503599627370496')
@@ -31,7 +31,7 @@ def milliseconds(seconds: float) -> bytes:
 
 
 def record_of(answer: Sequence[bytes] | Mapping[bytes, bytes]) -> Record | Superseded | None:
-    """Return the record that an answer to HGETALL holds; `None` for a hash that is no session.
+    """Return the record in an answer to HGETALL; `None` for a hash that is not a session.
 
     >>> facts = b"1000 +0 +1500 +59000 - - - "
     >>> record_of([b"name", b'"ann"', FACTS, facts])
@@ -84,12 +84,12 @@ def _seconds(time: bytes, began: int) -> float:
 
 
 def superseded_of(mark: bytes) -> Superseded:
-    """Return where the mark at a key says that its session moved."""
+    """Return the successor from the mark at a key whose session moved."""
     return Superseded(mark[1:] if mark[:1] == b">" else None)
 
 
 def mark_of(successor: bytes | None) -> bytes:
-    """Return the mark to leave at a key whose session moves away.
+    """Return the mark for a key whose session moves away.
 
     >>> mark_of(b"sealed"), mark_of(None)
     (b'>sealed', b'!')

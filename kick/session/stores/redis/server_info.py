@@ -19,7 +19,7 @@ class ServerInfo(NamedTuple):
 def server_info_of(info: bytes, time: Sequence[bytes]) -> ServerInfo:
     """Read the answers to INFO and TIME.
 
-    Valkey says that it is Redis 7.2.4, whose commands it knows, and its own version beside it; the first counts.
+    Valkey reports the version of Redis whose commands it supports (7.2.4), and its own version. The first one is used.
 
     >>> server_info_of(b"# Server\\r\\nredis_version:7.2.4\\r\\nvalkey_version:8.0.1\\r\\n", [b"1800000000", b"500000"])
     ServerInfo(version=(7, 2, 4), now=1800000000.5)

@@ -59,35 +59,34 @@ class RedisStore:
         RedisStore("redis://localhost:6379/0?legacy_prefix=sess:")                 options in the URL
 
     Arguments:
-        client: a URL, or a client of redis.asyncio: `Redis`, `RedisCluster`, or what `Sentinel.master_for` gives. Of a
-            client the settings are taken; the store makes its own connections and leaves the client's alone.
-        prefix: what the names of all its keys in Redis begin with. In a URL, `?prefix=shop:` comes first.
-        legacy_prefix: what the names of sessions begin with that express-session has stored here through connect-redis
-            (`"sess:"` unless it was told otherwise); in a URL, `?legacy_prefix=sess:`. Each is taken over, with the
-            rest of its life, by the first request that comes with its cookie. Not in a Cluster.
-        timeout: how long to wait for a connection, and again for an answer: a `timedelta` or seconds.
-        require_noeviction: stop the start of an application if Redis removes keys when it is short of memory, or does
-            not tell. Otherwise this is a warning. In a URL, `?require_noeviction=yes`.
-        max_connections: the most connections to each node. Commands share one; there are more only while Redis is slow.
-            In a URL, `?max_connections=4` comes first; the limit of a client's pool is not exceeded.
+        client: a URL, or a client of redis.asyncio: `Redis`, `RedisCluster`, or the result of `Sentinel.master_for`.
+            Only the settings of a client are used: the store opens its own connections.
+        prefix: the prefix of all its keys in Redis. `?prefix=shop:` in a URL overrides it.
+        legacy_prefix: the prefix of the sessions that express-session has stored here through connect-redis (by default
+            `"sess:"`); in a URL, `?legacy_prefix=sess:`. The first request with such a session migrates it, with its
+            remaining lifetime. Not in a Cluster.
+        timeout: the time limit for a connection, and again for an answer: a `timedelta` or seconds.
+        require_noeviction: do not start the application if Redis removes keys when it is short of memory, or does not
+            report this. Otherwise this is a warning. In a URL, `?require_noeviction=yes`.
+        max_connections: the largest number of connections to each node. Commands share one; more are opened only while
+            Redis is slow. `?max_connections=4` in a URL overrides it; the limit of a client's pool is not exceeded.
 
-    A load is one command, a change one script; sessions that belong to a principal need another command when they are
-    given to it, when they move, and once in a `max_age`. The commands of requests that run at the same time share
-    round trips. Time is the time of the Redis server, and Redis itself forgets what has expired.
+    A load is one command, a change is one script. A session of a principal needs another command when it is assigned,
+    when it moves, and once per `max_age`. Concurrent requests share round trips. Time is the time of the Redis server,
+    and Redis itself removes expired sessions.
 
-    What goes wrong with Redis is raised as an exception of redis-py. A load whose connection broke is sent once more; a
-    change never is, since nobody knows whether it has been made. After an outage or a fail-over the next command
-    connects anew.
+    A failure of Redis is raised as an exception of redis-py. A load whose connection broke is sent once more. A change
+    is never sent again, because it is unknown whether Redis made it. After an outage or a fail-over, the next command
+    opens a new connection.
 
-    Redis replicates asynchronously. A fail-over loses what the old primary had answered and not yet passed on, which is
-    a moment's worth: changes, and also a destroy or a revocation, so that a session of that moment is back. What was
-    answered before that moment, and everything after it, holds. `min-replicas-to-write` and `min-replicas-max-lag` in
-    Redis bound the moment for a primary that is cut off from its replicas.
+    Redis replicates asynchronously. A fail-over loses the last changes that the old primary answered but did not
+    replicate, also a destroy or a revocation, so that such a session exists again. Earlier and later changes are kept.
+    `min-replicas-to-write` and `min-replicas-max-lag` in Redis limit this for a primary without its replicas.
 
-    Redis must not evict (`maxmemory-policy noeviction`, or memory enough): a session that is evicted is a user who is
-    logged out, and an index that is evicted is a revocation that does not find what it should. `review()`, which an
-    application calls when it starts, finds this out. From then on, every commit and touch of a session that belongs to
-    a principal enters it into the index again, for two more commands.
+    Redis must not evict keys (`maxmemory-policy noeviction`, or enough memory). An evicted session logs a user out, and
+    with an evicted index, a revocation does not find all sessions. `review()`, which an application calls at its start,
+    detects this. Then every commit and touch of a session of a principal adds it to the index again, with two more
+    commands.
 
     Connects to nothing before it is used. Raises `KickError`: `redis-url`, `redis-client`, `redis-connection` or
     `redis-legacy-cluster`.
@@ -154,9 +153,9 @@ class RedisStore:
                 return record_of(await self._run(LOAD, [name], []))
             return record_of(await self._submit(name, payload, None, repeatable=True))
         except Exception as error:
-            if not (isinstance(error, ValueError | IndexError) or str(error).startswith("WRONGTYPE")):
+            if not (isinstance(error, ValueError | IndexError | OverflowError) or str(error).startswith("WRONGTYPE")):
                 raise
-            logger.warning("a stored session cannot be read and counts as missing: %s", error)
+            logger.warning("a stored session cannot be read and is ignored: %s", error)
             return None
 
     async def create(
@@ -164,14 +163,14 @@ class RedisStore:
     ) -> Committed | Literal[Refused.TAKEN]:
         """See `AtomicStore.create`.
 
-        Raises `ValueError` when what is set cannot be counted on. A key that was given to a principal whose sessions
-        were revoked in that moment is `TAKEN`.
+        Raises `ValueError` if a value to increment is not a counter. If the sessions of its principal are revoked at
+        the same time, the result is `TAKEN`.
         """
         fields: dict[str, bytes] = {}
         counters = change.apply_to(fields)
         if counters is None:
             names = ", ".join(map(repr, change.increment))
-            raise ValueError(f"{names}: a counter has to start from, and come to, a whole number of 64 bits")
+            raise ValueError(f"{names}: a counter must start and end with a whole number of 64 bits")
         name, age = self._prefix + key.encode(), milliseconds(max_age)
         deadline = b"-" if absolute_max_age is None else milliseconds(absolute_max_age)
         arguments = [age, deadline, b"%d" % (2 * len(fields)), *_pairs(fields)]
@@ -286,11 +285,11 @@ class RedisStore:
     async def adopt(
         self, session_id: str, key: str, *, max_age: float, absolute_max_age: float | None = None
     ) -> Record | Superseded | None:
-        """Take over what express-session has stored under an id, if `legacy_prefix` says where; then as `load(key)`.
+        """Migrate the session of an id from express-session if there is a `legacy_prefix`; return as `load(key)`.
 
-        The session lives on for as long as it had left, at most until the deadline; `max_age` is for one that Express
-        would have kept for ever. Its data is what was stored but `cookie`. A record that cannot be read counts as
-        missing, a value that cannot be kept is left out, each with a line in the log.
+        The session keeps its remaining lifetime, at most until the deadline; `max_age` is for a session that Express
+        would have kept for ever. Its data is the record without `cookie`. An unreadable record is ignored, and a value
+        that cannot be stored is left out, each with a line in the log.
         """
         if self._legacy is None:
             return None
@@ -298,7 +297,7 @@ class RedisStore:
         return await self.load(key)
 
     async def disown(self, session_id: str) -> None:
-        """Remove what express-session has under an id: a logout here is a logout there."""
+        """Remove the session of an id from express-session: a logout here is a logout there too."""
         if self._legacy is not None:
             await self._legacy.remove(session_id)
 
@@ -321,7 +320,7 @@ class RedisStore:
         return sum(ended)
 
     async def purge(self) -> int:
-        """Free entries of the index that have lapsed; how many. Sessions that have expired Redis frees by itself."""
+        """Remove expired entries of the index; return their number. Redis itself removes expired sessions."""
         return await self._purge.run(await self._here().nodes())
 
     async def recognize(self, secrets: frozenset[str], *, remember: bool = True) -> list[frozenset[str]]:
@@ -331,15 +330,15 @@ class RedisStore:
     async def review(self) -> list[KickError]:
         """Return a warning if Redis removes keys when it is short of memory.
 
-        Raises `KickError`: it, or `redis-eviction-unknown`, with `require_noeviction`.
+        With `require_noeviction`, raises it as an error, or `redis-eviction-unknown`.
         """
         try:
             policy = await evicting_policy(await self._here().nodes())
         except RedisError as error:
             if self._must_not_evict:
                 raise unknown_eviction(error) from error
-            if isinstance(error, ResponseError):  # it is there, and this user may not ask
-                logger.info("Redis does not tell whether it evicts keys: %s", error)
+            if isinstance(error, ResponseError):  # the server runs, but this user has no permission
+                logger.info("Redis does not report whether it evicts keys: %s", error)
                 return []
             raise
         self._evicts = policy is not None
@@ -361,7 +360,7 @@ class RedisStore:
         return explain(error)
 
     async def aclose(self) -> None:
-        """Wait for answers that are due, and close the connections of this event loop."""
+        """Wait for pending answers, and close the connections of this event loop."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
         self._loop = self._client = None
         if client is not None:
@@ -372,7 +371,7 @@ class RedisStore:
     async def _give(
         self, principal: str, key: bytes, age: bytes, script: Script, names: list[bytes], arguments: list[bytes]
     ) -> Any:
-        """Run a script that gives a session to a principal, after it has been entered into the index."""
+        """Run a script that assigns a session to a principal, after adding it to the index."""
         whose = principal.encode()
         expires = b"0"
         while True:
@@ -385,7 +384,7 @@ class RedisStore:
             expires = answer[3]
 
     async def _keep_entry(self, answer: Sequence[bytes], key: bytes, age: bytes) -> Entry | None:
-        """Have the index keep a session for as long as a script wants it to live; `None` if it had to be ended."""
+        """Prolong the entry in the index to the lifetime of the session; `None` if the session had to be ended."""
         _, name, principal, expires = answer
         entry = await self._principals.keep(principal, key, name, max_age=age, expires=expires)
         if entry is None:
@@ -393,7 +392,7 @@ class RedisStore:
         return entry
 
     async def _enter_again(self, name: bytes, key: bytes, age: bytes) -> None:
-        """Enter a session into the index from which Redis may have evicted it. The change itself has been made."""
+        """Add a session to the index again, from which Redis may have evicted it. The change itself is done."""
         try:
             found = entry_of(await self._submit(name, pack(b"HGET", name, FACTS), None, repeatable=True))
             if found is not None:
@@ -403,7 +402,7 @@ class RedisStore:
             logger.warning("the index of sessions could not be renewed, the next write tries again: %s", error)
 
     def _forget(self, key: bytes, former: Sequence[bytes]) -> None:
-        """Take an entry out of the index that no session needs any more. Nobody waits: left there, it does no harm."""
+        """Remove an unused entry from the index, without waiting: if it stays, it does no harm."""
         index, payload = self._principals.remove(former[1], key, former[0])
         answer = self._submit(index, payload, None)
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -430,7 +429,7 @@ class RedisStore:
         return answer
 
     def _here(self) -> Client:
-        """Return the client of the running event loop: connections belong to one."""
+        """Return the client of the running event loop. Connections belong to one event loop."""
         loop = asyncio.get_running_loop()
         if loop is self._loop and self._client is not None:
             return self._client
@@ -459,7 +458,7 @@ def _legacy(client: object, legacy_prefix: str | None, prefix: bytes, call: Call
 
 
 def _pairs(fields: Any) -> list[bytes]:
-    """Names and values in turn."""
+    """Return names and values alternately."""
     words: list[bytes] = []
     for name, value in fields.items():
         words += (name.encode(), value)
@@ -474,7 +473,7 @@ def _expected(fields: Mapping[str, bytes | None]) -> Iterator[bytes]:
 
 
 def _steps(change: Change) -> list[bytes]:
-    """Names and steps in turn. Redis counts in steps of 64 bits; a longer way is gone in several."""
+    """Return names and increments alternately. Redis increments by 64 bits at most; larger numbers are split."""
     words: list[bytes] = []
     for name, by in change.increment.items():
         rest = max(-2 * MAX_COUNTER - 2, min(by, 2 * MAX_COUNTER + 2))

@@ -1,4 +1,4 @@
-"""The SQLite file of sessions: made, opened, and opened again after whatever went wrong."""
+"""The SQLite file of sessions: creation, opening, and reopening after failures."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from kick.session.stores.sqlite.rows import APPLICATION_ID, SCHEMA, SCHEMA_VERSI
 logger: Final = logging.getLogger("kick.session")
 
 PATIENCE: Final = 0.02
-"""Seconds that an attempt waits for the lock of another process. Between attempts there is time to read."""
+"""Seconds that one attempt waits for the lock of another process. Reads happen between the attempts."""
 
 SWEEP_EVERY: Final = 60.0
-"""Seconds between the sweeps that writing brings along."""
+"""Seconds between the sweeps that follow writes."""
 
 LOOK_EVERY: Final = 0.1
-"""Seconds between two looks at whether the file at the path is still the one that is open."""
+"""Seconds between two checks that the file at the path is still the open one."""
 
 CHECKPOINT_PAGES: Final = 4000
 """Pages in the write-ahead log before they are copied into the file: 16 MiB."""
@@ -55,7 +55,7 @@ _STATES: Final = {sqlite3.SQLITE_FULL: "is full", sqlite3.SQLITE_READONLY: "take
 
 
 def explain(error: Exception) -> str | None:
-    """Return how it stands with a file that cannot be used; `None` for one that is locked."""
+    """Describe the state of a file that cannot be used; `None` for one that is locked."""
     if isinstance(error, DatabaseLocked):
         return None
     code = getattr(error.__cause__, "sqlite_errorcode", None)
@@ -63,19 +63,19 @@ def explain(error: Exception) -> str | None:
 
 
 class Busy(Exception):
-    """Another process has the lock; nothing has been done."""
+    """Another process holds the lock; nothing has changed."""
 
 
 class Job(Protocol):
     """One operation of a batch."""
 
     keys: Sequence[str]
-    """The rows it is about; the one to load, if there is no `work`."""
+    """The keys of its rows; without `work`, the key to load."""
     work: Callable[[Rows], object] | None
     value: object
     error: Exception | None
     answer: asyncio.Future[Any]
-    """Cancelled when nobody waits for it any more."""
+    """Cancelled when its caller is cancelled."""
 
 
 class SessionFile:
@@ -92,15 +92,15 @@ class SessionFile:
         self._look_at = 0.0
 
     def read(self, jobs: Sequence[Job]) -> None:
-        """Work out the values of `jobs`, which change nothing."""
+        """Compute the values of `jobs`, which change nothing."""
         self._run(jobs, self._read)
 
     def write(self, jobs: Sequence[Job]) -> None:
-        """Work out the values of `jobs` in one transaction."""
+        """Compute the values of `jobs` in one transaction."""
         self._run(jobs, self._write)
 
     def sweep_now_and_then(self) -> None:
-        """Free some of what has expired, if the last time is a while ago or left something over."""
+        """Remove some expired sessions, if the last sweep is some time ago or was incomplete."""
         if time.monotonic() < self._sweep_at:
             return
         self._sweep_at = time.monotonic() + SWEEP_EVERY
@@ -109,20 +109,20 @@ class SessionFile:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 _, more = Rows(connection, self._clock()).sweep()
-        except (OSError, sqlite3.Error) as error:  # nobody waits for it: the next job hears of what is wrong
+        except (OSError, sqlite3.Error) as error:  # it has no caller: the next job raises the error
             if not _is_busy(error):
                 self.close()
         else:
             self._sweep_at = 0.0 if more else self._sweep_at
 
     def close(self) -> None:
-        """Close the connection, which undoes a transaction that has not been committed."""
+        """Close the connection, which rolls an open transaction back."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
     def _run(self, jobs: Sequence[Job], act: Callable[[Sequence[Job]], None]) -> None:
-        """Do all jobs together or, if that fails, one by one: the one that cannot be done spoils no other."""
+        """Do all jobs together or, if that fails, one by one, so that a failing job does not affect the others."""
         try:
             act(jobs)
         except Exception as error:  # noqa: BLE001 (whoever waits for the job hears of it)
@@ -162,12 +162,12 @@ class SessionFile:
         connection.execute("COMMIT")
 
     def _open(self) -> sqlite3.Connection:
-        """Return a connection to the file that is at the path now."""
+        """Return a connection to the current file at the path."""
         if self._connection is not None and self._is_gone():
-            # Other processes work with the new file: a revocation there would not be seen here.
+            # Other processes use the new file: a revocation there would not be noticed here.
             logger.warning(
                 "the session database %s was removed or replaced while it was in use: "
-                "sessions that only the old file has are lost",
+                "sessions that are only in the old file are lost",
                 self.path,
             )
             self.close()
@@ -176,7 +176,7 @@ class SessionFile:
         return self._connection
 
     def _is_gone(self) -> bool:
-        """Look now and then whether there is another file at the path, or none."""
+        """Return true if there is another file at the path, or none; check only now and then."""
         now = time.monotonic()
         if now < self._look_at:
             return False
@@ -196,32 +196,34 @@ class SessionFile:
             except BaseException:
                 connection.close()
                 raise
-            connection.close()  # replaced in this moment, so nobody knows which of the files is open
+            connection.close()  # replaced at this moment: it is unknown which of the files is open
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         if self._is_new(connection):
             connection.execute("PRAGMA journal_mode = WAL")
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
-                if self._is_new(connection):  # still: no other process was faster
+                if self._is_new(connection):  # still new: no other process was faster
                     for statement in SCHEMA:
                         connection.execute(statement)
-        # In WAL mode, NORMAL means: what a process has committed is with the operating system, so its death loses
-        # nothing; the disk is waited for at checkpoints only. FULL waits for the disk at every commit.
+        # In WAL mode, NORMAL passes commits to the operating system, so the end of the process loses nothing, and waits
+        # for the disk at checkpoints only. FULL waits for the disk at every commit.
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
     def _is_new(self, connection: sqlite3.Connection) -> bool:
-        # The tables come first: another process may write them, and with them both numbers, between two of these reads.
+        # Read the tables first: another process may write them, with both numbers, between two of these reads.
         has_tables = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if application_id != APPLICATION_ID:
             if has_tables:
-                raise DatabaseUnusable(self.path, "it holds something else; give the sessions a file of their own")
+                raise DatabaseUnusable(self.path, "it contains something else; use another file for the sessions")
             return True
         if version != SCHEMA_VERSION:
-            raise DatabaseUnusable(self.path, f"its schema is version {version}, and this kick has {SCHEMA_VERSION}")
+            raise DatabaseUnusable(
+                self.path, f"its schema has version {version}, but this kick uses version {SCHEMA_VERSION}"
+            )
         return False
 
     def _explained(self, error: Exception) -> Exception:
@@ -246,16 +248,16 @@ def _identity_of(path: Path) -> tuple[int, int] | None:
 
 
 def _create(path: Path) -> None:
-    """Create the file, for nobody but its owner; SQLite gives its companions the same mode.
+    """Create the file, readable and writable by its owner only. SQLite uses the same mode for its companion files.
 
-    A file that is there is not opened here: closing it again would drop the locks that SQLite holds on it.
+    An existing file is not opened here, because closing it would release the locks that SQLite holds on it.
     """
     if path.exists():
         return
     with _creating, _locked_folder(path.parent):
         if not path.exists():
-            # Companions of a file that was removed alone. A new file would take them for its own, and share their locks
-            # and pages with the processes that still have the old file open.
+            # Companion files of a file that was removed without them. SQLite would use them for the new file, and share
+            # their locks and pages with the processes that still have the old file open.
             for suffix in ("-wal", "-shm", "-journal"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -263,9 +265,9 @@ def _create(path: Path) -> None:
 
 @contextmanager
 def _locked_folder(folder: Path) -> Iterator[None]:
-    """Keep out other processes that are about to create the file: they would remove the companions of the new one."""
+    """Exclude other processes that are about to create the file: they would remove its new companion files."""
     if not folder.is_dir():
-        missing = "the folder of the session database is not there"
+        missing = "the folder of the session database does not exist"
         raise FileNotFoundError(errno.ENOENT, missing, str(folder))
     if sys.platform == "win32":  # where a file that is open cannot be removed
         yield

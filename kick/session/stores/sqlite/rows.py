@@ -1,4 +1,4 @@
-"""The table of sessions, and the rows that a batch of operations is about."""
+"""The table of sessions, and the rows of a batch of operations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kick.session.stores.base import REMEMBERED, Record, Superseded
 logger: Final = logging.getLogger("kick.session")
 
 APPLICATION_ID: Final = 0x6B69636B
-"""`PRAGMA application_id` of a file of ours: "kick" in ASCII."""
+"""`PRAGMA application_id` of kick's files: "kick" in ASCII."""
 
 SCHEMA_VERSION: Final = 1
 """`PRAGMA user_version` of this schema."""
@@ -32,7 +32,7 @@ SCHEMA: Final = (
         deadline REAL,
         principal TEXT,
         successor BLOB,
-        due REAL NOT NULL     -- when to see whether the row has expired: never later than `expires`
+        due REAL NOT NULL     -- when to check the expiry of the row: never later than `expires`
     ) WITHOUT ROWID
     """,
     "CREATE INDEX sessions_due ON sessions (due)",
@@ -46,7 +46,7 @@ _APPLICATIONS: Final = "CREATE TABLE IF NOT EXISTS applications (secrets TEXT PR
 _COLUMNS: Final = "key, fields, created, issued, seen, expires, deadline, principal, successor, due"
 _SELECT: Final = f"SELECT {_COLUMNS} FROM sessions"  # noqa: S608  # made of constants
 _REPLACE: Final = f"REPLACE INTO sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # made of constants
-_UPDATE: Final = (  # of rows that are there, many in one step: an UPDATE takes twice as long and a step for each
+_UPDATE: Final = (  # existing rows, many in one step: an UPDATE takes twice as long, and a step for each row
     "INSERT INTO sessions (key, fields, seen, expires, created, issued, due) VALUES (?, ?, ?, ?, 0, 0, 0){} "
     "ON CONFLICT (key) DO UPDATE SET fields = excluded.fields, seen = excluded.seen, expires = excluded.expires"
 )
@@ -56,13 +56,13 @@ _DUE: Final = "SELECT key, expires, expires <= :now FROM sessions WHERE due <= :
 _POSTPONE: Final = "UPDATE sessions SET due = ? WHERE key = ?"
 
 KEYS_AT_ONCE: Final = 256
-"""Keys that one query asks for."""
+"""The largest number of keys in one query."""
 
 UPDATES_AT_ONCE: Final = 64
-"""Rows that one statement updates."""
+"""The largest number of rows in one statement."""
 
 SWEEP_AT_ONCE: Final = 256
-"""Due rows that one transaction looks at, so that no request waits for a crowd that expired together."""
+"""Due rows that one transaction handles at most, so that no request waits for many that expired together."""
 
 Entry: TypeAlias = Record | Superseded
 
@@ -77,9 +77,9 @@ class _Row(msgspec.Struct, frozen=True):
 
 
 class Rows:
-    """The rows of a batch: as the file has them at first, then as the operations of the batch leave them.
+    """The rows of a batch: first their state in the file, then the state after the operations of the batch.
 
-    What an operation writes is seen by the ones after it, and reaches the file with `flush`.
+    Later operations see the changes of earlier ones. `flush` writes them to the file.
     """
 
     def __init__(self, connection: sqlite3.Connection, now: float, keys: Iterable[str] = ()) -> None:
@@ -97,7 +97,7 @@ class Rows:
         return row.entry if row is not None and row.expires_at > self.now else None
 
     def put(self, key: str, record: Record) -> None:
-        """Write a record, in place of whatever was there."""
+        """Write a record, and replace an existing one."""
         self._put(key, record, record.expires_at)
 
     def put_marker(self, key: str, marker: Superseded, expires_at: float) -> None:
@@ -105,10 +105,10 @@ class Rows:
         self._put(key, marker, expires_at)
 
     def update(self, key: str, before: Record, after: Record) -> None:
-        """Write what a commit or a touch has changed in a live record.
+        """Write the changes of a commit or a touch to a live record.
 
-        The indexes, which cost more than the row, are left alone unless the principal changes or the life gets shorter:
-        of one that gets longer they hear when it comes up in a sweep.
+        The indexes, which cost more than the row, do not change unless the principal changes or the record expires
+        sooner. If it expires later, a sweep updates them when the row is due.
         """
         row = self._rows[key]
         if row is None or self._changed.get(key) or after.principal != before.principal or after.expires_at < row.due:
@@ -118,30 +118,30 @@ class Rows:
             self._changed[key] = False
 
     def remove(self, key: str) -> None:
-        """Remove whatever is there."""
+        """Remove the record or marker of a key."""
         self._rows[key] = None
         self._changed[key] = True
 
     def find(self, principal: str) -> list[tuple[str, Record]]:
-        """Return the live records of a principal, with what this batch has done to them."""
+        """Return the live records of a principal, including the changes of this batch."""
         self.flush()
         query = f"{_SELECT} WHERE principal = ? AND expires > ?"
         rows = _read(self._connection.execute(query, (principal, self.now)))
         return [(key, cast(Record, row.entry)) for key, row in rows.items()]
 
     def recognize(self, secrets: frozenset[str], *, remember: bool) -> list[frozenset[str]]:
-        """Return the applications that the file knows, this one included if it is to be remembered."""
+        """Return the applications in the file, including this one if it is to be remembered."""
         if remember:
             self._connection.execute(_APPLICATIONS)
             self._connection.execute("REPLACE INTO applications VALUES (?, ?)", (" ".join(sorted(secrets)), self.now))
             self._connection.execute("DELETE FROM applications WHERE seen <= ?", (self.now - REMEMBERED,))
         elif not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'applications'").fetchone():
-            return []  # a file from before there was such a table
+            return []  # a file of an older version, without this table
         query = "SELECT secrets FROM applications WHERE seen > ?"
         return [frozenset(text.split()) for (text,) in self._connection.execute(query, (self.now - REMEMBERED,))]
 
     def sweep(self) -> tuple[int, bool]:
-        """Free some of what has expired: how many rows, and whether there is more to look at."""
+        """Remove some expired rows; return their number, and true if more are due."""
         self.flush()
         due = self._connection.execute(_DUE, {"now": self.now, "limit": SWEEP_AT_ONCE}).fetchall()
         expired = [(key,) for key, _, is_over in due if is_over]
@@ -150,7 +150,7 @@ class Rows:
         return len(expired), len(due) == SWEEP_AT_ONCE
 
     def flush(self) -> None:
-        """Write to the file what has changed, and forget what was read."""
+        """Write the changes to the file, and discard what was read."""
         rows = [(key, self._rows[key], whole) for key, whole in self._changed.items()]
         self._changed.clear()
         self._rows.clear()
@@ -195,7 +195,7 @@ def _read(cursor: sqlite3.Cursor) -> Mapping[str, _Row]:
                 else Record(_decode(fields), created, issued, seen, expires, deadline, principal)
             )
         except (msgspec.DecodeError, TypeError, ValueError) as error:
-            logger.warning("session %s cannot be read and counts as missing: %s", fingerprint(key), error)
+            logger.warning("session %s cannot be read and is ignored: %s", fingerprint(key), error)
         else:
             rows[key] = _Row(entry, expires, due)
     return rows

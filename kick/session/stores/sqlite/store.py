@@ -1,4 +1,4 @@
-"""`SQLiteStore`: what the event loop has to do with it, and what each operation does to rows."""
+"""`SQLiteStore`: its side in the event loop, and the operations on rows."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ from kick.session.stores.transitions import committed, created, moved, touched
 class SQLiteStore:
     """An `AtomicStore` in an SQLite file, for any number of processes on one machine.
 
-    The event loop never touches the file. What the requests of one turn of the loop ask for goes to a thread
-    together, and what comes in while that thread is busy goes in the next batch: one query reads all the sessions
-    of a batch, one transaction writes them, one call hands back the answers.
+    The event loop never accesses the file. The operations of one iteration of the loop are passed to a thread as a
+    batch. Operations that arrive while the thread is busy form the next batch. One query reads all sessions of a batch,
+    one transaction writes them, and one call returns the results.
 
     Arguments:
-        path: the file. It is created at first use, readable and writable by its owner only; its folder has to be there.
-        durable: whether an answer waits for the disk. Either way, a process that crashes or is killed loses nothing
-            that was answered. Without it, a power cut can take the last moments, never the file; with it, each
-            batch of writes costs an fsync.
-        busy_timeout: `timedelta` or seconds; how long another process may hold the lock of the file before what
-            waits for it raises `DatabaseLocked`, a `TimeoutError`. Reading does not wait.
+        path: the file. It is created at first use, readable and writable by its owner only; its folder must exist.
+        durable: wait for the disk before an operation returns. In both modes, a process that crashes or is killed loses
+            no completed operation. Without `durable`, a power failure can lose the last moments, but never the file.
+            With it, each batch of writes costs an fsync.
+        busy_timeout: the time, as `timedelta` or seconds, for which another process may hold the lock of the file.
+            After it, waiting operations raise `DatabaseLocked`, a `TimeoutError`. Reads do not wait.
         clock: the Unix time in seconds. It moves with `kick.clock`.
 
-    At first use, a file that is no database or not one of sessions raises `DatabaseUnusable`, an `OSError`, and a
-    missing folder `FileNotFoundError`.
+    At first use, a file that is not a session database raises `DatabaseUnusable`, an `OSError`, and a missing folder
+    raises `FileNotFoundError`.
 
     >>> import tempfile
     >>> async def visit(path: Path) -> bytes:
@@ -151,7 +151,7 @@ class SQLiteStore:
         return cast("list[frozenset[str]]", await self._submit((), work, writes=remember))
 
     async def purge(self) -> int:
-        """See `AtomicStore.purge`. It takes as many transactions as it needs: other writes get in between."""
+        """See `AtomicStore.purge`. It uses several transactions, so other writes can happen in between."""
         freed, more = 0, True
         while more:
             gone, more = cast("tuple[int, bool]", await self._submit((), Rows.sweep, writes=True))
@@ -163,7 +163,7 @@ class SQLiteStore:
         return explain(error)
 
     async def aclose(self) -> None:
-        """Finish what was begun, close the file and end the thread. The next operation opens it again."""
+        """Finish the running operations, close the file, and end the thread. The next operation opens it again."""
         loop = asyncio.get_running_loop()
         self._hand_over(loop)
         worker, self._worker = self._worker, None
@@ -173,7 +173,7 @@ class SQLiteStore:
             await ended
 
     def _submit(self, keys: tuple[str, ...], work: Work | None, *, writes: bool = False) -> asyncio.Future[Any]:
-        """Have the thread do `work`, or load a key, along with all else that this turn of the loop asks for."""
+        """Let the thread do `work`, or load a key, in the batch of this iteration of the event loop."""
         loop = asyncio.get_running_loop()
         job = Job(loop.create_future(), keys, work, writes=writes)
         turn = self._turns.get(loop)

@@ -1,4 +1,4 @@
-"""The thread that works with the file, so that the event loop never waits for it."""
+"""The thread that accesses the file, so that the event loop never waits for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Work: TypeAlias = Callable[[Rows], object]
 
 
 class Job(msgspec.Struct, eq=False):
-    """One operation of the store. Whoever asked for it awaits `answer`; cancelled, nobody waits for it any more."""
+    """One operation of the store. Its caller awaits `answer`, which is cancelled with the caller."""
 
     answer: asyncio.Future[Any]
     keys: Sequence[str] = ()
@@ -33,18 +33,18 @@ class Job(msgspec.Struct, eq=False):
 class Worker:
     """A thread with an inbox of batches.
 
-    While the thread is busy, the next batch gathers. While another process holds the lock of the file, what only
-    reads goes on. It does not know the store, so that it ends with a store that nobody closed.
+    While the thread is busy, the next batch is collected. While another process holds the lock of the file, operations
+    that only read continue. The thread has no reference to the store, so it ends with a store that was not closed.
     """
 
     def __init__(self, file: SessionFile, busy_timeout: float) -> None:
         self.file = file
         self.inbox: SimpleQueue[list[Job] | asyncio.Future[Any] | None] = SimpleQueue()
-        """Batches. Anything else ends the thread; a future is answered when that is done."""
+        """Batches. Any other object ends the thread; if it is a future, its result is set then."""
         self.in_use = threading.Lock()
-        """Held by the thread while it works with the file."""
+        """Held by the thread while it accesses the file."""
         self.lost = False
-        """True in the copy that a fork has made, which has no thread."""
+        """True in a forked process, which has no thread."""
         self._busy_timeout = busy_timeout
         self._locked_since: float | None = None
         self._ending = False
@@ -53,7 +53,7 @@ class Worker:
         threading.Thread(target=self._run, name="kick-sessions-sqlite", daemon=True).start()
 
     def stop(self, ended: asyncio.Future[Any] | None = None) -> None:
-        """End the thread after what it has been given so far."""
+        """End the thread after the batches that it has received so far."""
         self.inbox.put(ended)
 
     def _run(self) -> None:
@@ -73,7 +73,7 @@ class Worker:
             _hand_back([Job(self._ended)])
 
     def _take(self, *, wait: bool) -> list[Job]:
-        """Everything that has come in."""
+        """Return all operations in the inbox."""
         taken: list[Job] = []
         try:
             while not self._ending:
@@ -88,7 +88,7 @@ class Worker:
         return taken
 
     def _attempt(self, jobs: list[Job]) -> list[Job]:
-        """Do what only reads, then what writes; the jobs that have to wait for a lock."""
+        """Do the jobs that only read, then those that write; return the jobs that must wait for a lock."""
         reads = [job for job in jobs if not job.writes]
         writes = [job for job in jobs if job.writes]
         waiting = _finish(reads, self.file.read)
@@ -107,7 +107,7 @@ class Worker:
 
 
 def _finish(jobs: list[Job], do: Callable[[Sequence[Job]], None]) -> list[Job]:
-    """Do the jobs and hand back the answers, or give back the jobs if a lock is in the way."""
+    """Do the jobs and pass on their results, or return the jobs if the file is locked."""
     if not jobs:
         return []
     try:
@@ -119,7 +119,7 @@ def _finish(jobs: list[Job], do: Callable[[Sequence[Job]], None]) -> list[Job]:
 
 
 def _hand_back(jobs: list[Job]) -> None:
-    """Give the answers to the event loops they belong to, all in one call."""
+    """Pass the results to their event loops, with one call for each."""
     loops: dict[asyncio.AbstractEventLoop, list[Job]] = {}
     for job in jobs:
         loops.setdefault(job.answer.get_loop(), []).append(job)
@@ -127,21 +127,21 @@ def _hand_back(jobs: list[Job]) -> None:
         try:
             loop.call_soon_threadsafe(_settle, some)
         except RuntimeError:
-            pass  # the loop has been closed: nobody is waiting
+            pass  # the loop was closed: there is no caller
 
 
 def _settle(jobs: list[Job]) -> None:
     for job in jobs:
         if job.answer.done():
-            continue  # whoever waited was cancelled
+            continue  # its caller was cancelled
         if job.error is None:
             job.answer.set_result(job.value)
         else:
             job.answer.set_exception(job.error)
 
 
-# SQLite must not live through a fork: its locks belong to the process, and the child would take the parent's for its
-# own. So every connection is closed before a fork, and opened again when it is next needed.
+# A connection of SQLite must not be used after a fork: locks belong to the process, and the child would use those of
+# its parent. So all connections are closed before a fork, and reopened when they are needed.
 
 _workers: Final[weakref.WeakSet[Worker]] = weakref.WeakSet()
 _held: Final[list[Worker]] = []

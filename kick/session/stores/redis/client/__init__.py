@@ -8,8 +8,8 @@
     handshake    opens a connection: TLS, credentials, database
     connection   commands in flight on one transport
 
-The client knows nothing of what is stored with it. redis-py parses URLs, finds the primary behind Sentinel, and brings
-the exceptions; hiredis packs commands and reads answers.
+The client does not depend on what is stored with it. redis-py parses URLs, finds the primary behind Sentinel, and
+defines the exceptions. hiredis packs commands and reads answers.
 """
 
 import kick.session.stores.redis.client.packages  # noqa: F401  # first, to name a package that is missing

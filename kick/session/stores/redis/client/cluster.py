@@ -28,7 +28,7 @@ REFRESH_AFTER: Final = 0.1
 """Seconds between two requests for the map of slots."""
 
 ASKED_IN_TIME: Final = 3
-"""Silent nodes that can be asked for the map within the time limit."""
+"""The number of nodes without an answer that can be tried within the time limit."""
 
 
 class Cluster:
@@ -57,7 +57,7 @@ class Cluster:
         self._refreshed_at = float("-inf")
 
     def submit(self, command: Command) -> None:
-        """Send a command to the node that has its key; if it is not known, as soon as it is."""
+        """Send a command to the node that has its key. If the node is not known yet, the command waits."""
         address = self._slots[key_slot(command.key)]
         if address is None:
             self._homeless.append(command)
@@ -66,7 +66,7 @@ class Cluster:
             self._nodes[address].submit(command)
 
     async def nodes(self) -> Sequence[Node]:
-        """Return the nodes that hold all the data between them."""
+        """Return the nodes that together hold all data."""
         if None in self._slots:
             self._ask_for_slots()
         if self._refresh is not None:
@@ -152,7 +152,7 @@ class Cluster:
                     self._map(await command.answer, node)
             except (RedisError, TimeoutError) as failed:
                 error = failed
-                self._nodes[address] = self._nodes.pop(address)  # asked last, next time
+                self._nodes[address] = self._nodes.pop(address)  # next time, this node is the last to be tried
             else:
                 error = ClusterDownError("no node of the cluster has the slot")
                 break
@@ -168,7 +168,7 @@ class Cluster:
             self._nodes[address].retire_connections()
 
     def _settle(self, error: Exception) -> None:
-        """Send the commands that waited for the map; those whose slot nobody has fail."""
+        """Send the commands that waited for the map; commands whose slot has no node fail."""
         homeless, self._homeless = self._homeless, []
         for command in homeless:
             if self._slots[key_slot(command.key)] is None:

@@ -27,10 +27,10 @@ class Command(msgspec.Struct, eq=False):
     script: Script | None = None
     repeatable: bool = False
     preludes: int = 0
-    """Answers that come before its own: the one to ASKING, if the payload begins with that."""
+    """The number of answers before its own: one if the payload begins with ASKING."""
     tries: int = 0
     since: float | None = None
-    """The time at which it was first left waiting for a connection."""
+    """The time since which it waits for a connection."""
 
     def ask(self) -> None:
         """Let a node run the command for a slot that is still being moved there."""
@@ -43,7 +43,7 @@ class Command(msgspec.Struct, eq=False):
         self.preludes = 0
 
     def bring_script(self) -> bool:
-        """Send the text of the script along the next time; `False` if that has been done."""
+        """Include the text of the script in the next attempt; return false if that was already done."""
         if self.script is None:
             return False
         self.payload = self.script.in_full(self.payload)
@@ -52,7 +52,7 @@ class Command(msgspec.Struct, eq=False):
         return True
 
     def fail(self, error: Exception) -> None:
-        """Raise `error` for the caller; after a cancellation nobody waits."""
+        """Raise `error` for the caller, unless it was cancelled."""
         if not self.answer.done():
             self.answer.set_exception(error)
 
@@ -87,5 +87,5 @@ class Script:
 
 
 def _without_count(command: bytes) -> bytes:
-    """Return the words of a packed command without the line that counts them."""
+    """Return the words of a packed command without the line with their number."""
     return command.partition(b"\r\n")[2]

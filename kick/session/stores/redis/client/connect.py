@@ -1,7 +1,7 @@
-"""From a URL or a client of redis.asyncio to a client of this folder.
+"""Creation of a client from a URL, or from a client of redis.asyncio.
 
-redis-py parses URLs and finds the primary behind Sentinel. Of a client that was passed in only the settings are taken:
-its pool and its connections stay with their owner.
+redis-py parses URLs and finds the primary behind Sentinel. Only the settings of a given client are used: its pool and
+its connections are left alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Client(Protocol):
         ...
 
     async def nodes(self) -> Sequence[Node]:
-        """Return the nodes that hold all the data between them."""
+        """Return the nodes that together hold all data."""
         ...
 
     async def aclose(self) -> None:
@@ -64,7 +64,7 @@ def opener_of(source: object, limits: Limits) -> Open:
 
 
 def is_cluster(source: object) -> bool:
-    """Return true if a URL or a client stands for a Cluster."""
+    """Return true if a URL or a client is for a Cluster."""
     if isinstance(source, str):
         return source.partition("://")[0].endswith("+cluster")
     return isinstance(source, RedisCluster)
@@ -133,7 +133,7 @@ def _at_most(limits: Limits, max_connections: int | None) -> Limits:
 def _from_url(url: str, limits: Limits) -> Open:
     scheme, plus, kind = url.partition("://")[0].partition("+")
     if scheme not in ("redis", "rediss", "unix") or kind not in ("", "sentinel", "cluster") or (plus and not kind):
-        raise bad_redis_url(url, "the scheme is none of redis")
+        raise bad_redis_url(url, "the scheme is not one of Redis")
     if scheme == "unix" and kind:
         raise bad_redis_url(url, "sentinels and clusters are reached by host and port")
     try:
@@ -157,7 +157,7 @@ def _sentinel_url(url: str, scheme: str, limits: Limits) -> Open:
     if not service:
         raise ValueError("the path has to name the service that the sentinels watch")
     if database and not database.isdecimal():
-        raise ValueError(f"{database!r} is no number of a database")
+        raise ValueError(f"{database!r} is not the number of a database")
     credentials, at, _ = parts.netloc.rpartition("@")
     plain = f"{scheme}://{credentials}{at}/{database}?{urlencode(query)}"
     settings, options = _settings(plain, limits), _options(plain)[1]
@@ -207,7 +207,7 @@ def _settings(url: str, limits: Limits) -> Settings:
 def _options(url: str) -> tuple[type, Mapping[str, Any]]:
     """Return the class of connection for a URL of redis-py, and its options."""
     pool = ConnectionPool.from_url(url)
-    # redis-py 8 pauses for up to ten seconds between tries unless it is told otherwise.
+    # By default, redis-py 8 pauses for up to ten seconds between attempts.
     return pool.connection_class, {"retry": Retry(NoBackoff(), 0), **pool.connection_kwargs}
 
 
@@ -224,6 +224,6 @@ def _addresses(netloc: str, default_port: int) -> list[Address]:
     for each in netloc.rpartition("@")[2].split(","):
         parts = urlsplit(f"//{each}")
         if not parts.hostname:
-            raise ValueError(f"{each!r} is no host and port")
+            raise ValueError(f"{each!r} is not a host and port")
         addresses.append((parts.hostname, parts.port or default_port))
     return addresses

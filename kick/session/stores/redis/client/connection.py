@@ -1,7 +1,7 @@
-"""One connection to Redis, on which commands follow each other without waiting for answers.
+"""One connection to Redis with pipelining: commands are sent without waiting for earlier answers.
 
-It is a protocol of asyncio, and no reader and writer of streams: a command costs a few microseconds here, and several
-times that through streams.
+It is an asyncio protocol, because a command costs only a few microseconds here; with asyncio streams it costs several
+times as much.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ SLOW_AFTER: Final = 0.005
 
 
 class Owner(Protocol):
-    """The object that gives a connection its commands."""
+    """The object that owns a connection and sends commands on it."""
 
     def refused(self, command: Command, text: str) -> None:
-        """Take note that the server answered with an error."""
+        """Handle an error that the server answered."""
         ...
 
     def progressed(self) -> None:
-        """Take note that answers have come, so there is room for further commands."""
+        """Handle the arrival of answers: there is room for further commands."""
         ...
 
     def lost(self, connection: Connection, error: Exception, unanswered: Sequence[Command]) -> None:
-        """Take note that the connection is gone, and that nobody knows whether the `unanswered` commands were run."""
+        """Handle the loss of the connection. It is unknown whether the `unanswered` commands were executed."""
         ...
 
 
@@ -53,14 +53,14 @@ class Connection(asyncio.Protocol):
         self._waiting_since = 0.0
         """The time of the last complete answer, or else of sending the first command in flight."""
         self._heard_at = 0.0
-        """The time at which anything came last."""
+        """The time at which data was last received."""
         self._is_full = False
         self._is_retired = False
         self._is_lost = False
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
     def serve(self, owner: Owner) -> None:
-        """Take commands from another owner from now on."""
+        """Belong to another owner from now on."""
         self._owner = owner
 
     @property
@@ -70,11 +70,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_retired(self) -> bool:
-        """True if it takes no further commands."""
+        """True if it accepts no further commands."""
         return self._is_retired
 
     def room(self, now: float) -> int:
-        """Return the number of further commands that it takes: none while it is slow."""
+        """Return the number of further commands that it accepts: none while it is slow."""
         waiting = len(self._in_flight)
         if self._is_retired or self._is_full or (waiting and now - self._waiting_since > SLOW_AFTER):
             return 0
@@ -85,9 +85,10 @@ class Connection(asyncio.Protocol):
         return bool(self._in_flight) and now - max(self._waiting_since, self._heard_at) > time_limit
 
     def send(self, commands: Sequence[Command], since: float) -> None:
-        """Send commands, all of them in one piece; an idle server has kept us waiting since then.
+        """Send commands in one piece. If the server was idle, its time limit is measured from the given time.
 
-        `math.inf` is for the middle of a turn, which may take long for other reasons: `begin_to_wait()` comes after it.
+        Pass `math.inf` during an iteration of the event loop, which may take long for other reasons, and call
+        `begin_to_wait()` after it.
         """
         if not self._in_flight:
             self._waiting_since = since
@@ -95,11 +96,11 @@ class Connection(asyncio.Protocol):
         self._transport.write(b"".join([command.payload for command in commands]))
 
     def begin_to_wait(self, now: float) -> None:
-        """Count from now on what was sent in a turn that is over."""
+        """Start the time limit of commands that were sent in the last iteration of the event loop."""
         self._waiting_since = min(self._waiting_since, now)
 
     def retire(self) -> None:
-        """Take no further commands, and close when the last answer has come."""
+        """Accept no further commands, and close after the last answer."""
         self._is_retired = True
         if not self._in_flight:
             self.close()
@@ -115,7 +116,7 @@ class Connection(asyncio.Protocol):
         self._lose(error)
 
     def abort(self) -> None:
-        """Close the connection at once; nobody waits for its answers."""
+        """Close the connection at once, without waiting for answers."""
         self.fail(RedisConnectionError("the connection was closed"))
 
     # Calls of the event loop
@@ -123,10 +124,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=1)  # or uvloop before 0.23 writes at the end of a turn only
+        self._transport.set_write_buffer_limits(high=1)  # otherwise uvloop before 0.23 writes late
 
     def data_received(self, data: bytes) -> None:
-        """Hand the answers that have arrived to those who wait for them."""
+        """Pass the received answers to their callers."""
         reader, in_flight = self._reader, self._in_flight
         waiting = len(in_flight)
         try:
@@ -134,7 +135,7 @@ class Connection(asyncio.Protocol):
             while (answer := reader.gets()) is not UNFINISHED:
                 kind = type(answer)
                 if kind is PushNotification:
-                    continue  # it belongs to no command; taken for an answer, it would shift all that follow
+                    continue  # it belongs to no command: as an answer, it would shift all later ones
                 command = in_flight.popleft()
                 if command.preludes:
                     command.preludes -= 1
@@ -143,8 +144,8 @@ class Connection(asyncio.Protocol):
                     self._owner.refused(command, str(answer))
                 elif not command.answer.done():
                     command.answer.set_result(answer)
-        except (ValueError, IndexError, RedisError) as error:
-            self.fail(RedisConnectionError(f"what the server sent is no answer to what it was asked: {error!r}"))
+        except (TypeError, ValueError, IndexError, RedisError) as error:  # TypeError: a map as the key of a map
+            self.fail(RedisConnectionError(f"the server sent an invalid answer: {error!r}"))
             return
         if in_flight:
             self._heard_at = self._loop.time()
@@ -155,16 +156,16 @@ class Connection(asyncio.Protocol):
         self._owner.progressed()
 
     def pause_writing(self) -> None:
-        """Take no more commands: the server reads more slowly than we write."""
+        """Accept no more commands: the server reads more slowly than we write."""
         self._is_full = True
 
     def resume_writing(self) -> None:
-        """Take commands again: the server has caught up."""
+        """Accept commands again: the server has caught up."""
         self._is_full = False
         self._owner.progressed()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the owner, unless it has given the connection up itself."""
+        """Inform the owner, unless the owner closed the connection itself."""
         self._lose(RedisConnectionError(f"the connection to Redis was lost: {exc or 'closed by the server'}"))
         if not self.closed.done():
             self.closed.set_result(None)

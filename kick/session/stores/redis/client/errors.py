@@ -1,7 +1,7 @@
-"""Errors of the client: set-up mistakes, and the exceptions of redis-py for answers that are errors.
+"""Errors of the client: set-up errors, and the exceptions of redis-py for error answers.
 
-While requests run, a fault of Redis is an exception of redis-py: `redis.exceptions.ConnectionError`, `TimeoutError`, or
-a `ResponseError` with the answer of the server.
+While requests run, a failure of Redis is an exception of redis-py: `redis.exceptions.ConnectionError`, `TimeoutError`,
+or a `ResponseError` with the answer of the server.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ URL_FORMS: Final = (
 
 
 def bad_redis_url(url: str, problem: str) -> KickError:
-    """Return the error for a URL that leads to no Redis. It does not show the password."""
+    """Return the error for a URL that is not a valid URL of Redis. It does not show the password."""
     return KickError(
         "redis-url",
         cause=f"{without_secrets(url)!r} leads to no Redis: {_harmless(problem, url)}.",
@@ -53,7 +53,7 @@ def bad_redis_url(url: str, problem: str) -> KickError:
 
 
 def bad_redis_client(client: object) -> KickError:
-    """Return the error for an object that is no client of redis.asyncio."""
+    """Return the error for an object that is not a client of redis.asyncio."""
     kind = type(client)
     return KickError(
         "redis-client",
@@ -64,10 +64,10 @@ def bad_redis_client(client: object) -> KickError:
 
 
 def bad_connection_settings(problem: str) -> KickError:
-    """Return the error for a client whose way to connect only redis-py itself can follow."""
+    """Return the error for a client that only redis-py itself can connect."""
     return KickError(
         "redis-connection",
-        cause=f"RedisStore cannot connect like the client that it got: {problem}.",
+        cause=f"RedisStore cannot use the connection settings of its client: {problem}.",
         fix="Pass a URL, or a client that redis-py connects by itself: host and port or a Unix socket, TLS, and "
         "`username` and `password` or `credential_provider`.",
     )
@@ -92,7 +92,7 @@ def error_of(text: str) -> Exception:
 
 
 def _harmless(problem: str, url: str) -> str:
-    """Return the reason of an error, unless it quotes what is left out of the URL."""
+    """Return the reason of an error, unless it quotes a secret part of the URL."""
     shown = without_secrets(url)
     quoted = re.findall(r"'([^']*)'", problem)
     return problem if all(each in shown for each in quoted) else "it cannot be read, see RFC 3986, section 3.2"

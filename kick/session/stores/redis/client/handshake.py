@@ -20,13 +20,13 @@ from kick.session.stores.redis.client.settings import Settings
 from kick.session.stores.redis.client.time_limit import time_limit
 
 INTRODUCTION: Final = (b"CLIENT", b"SETINFO", b"LIB-NAME", b"kick")
-"""Always sent, so that a server which accepts connections and answers nothing gets no command that changes data."""
+"""Always sent first: a server that accepts connections but never answers then receives no other command."""
 
 ROLE: Final = (b"ROLE",)
 
 
 async def open_connection(settings: Settings, *, primary: bool = False) -> Connection:
-    """Open a connection that is ready for commands, and try again as the settings say.
+    """Open a connection that is ready for commands, with the retry policy of the settings.
 
     With `primary=True`, a server that is a replica is refused. Raises the exceptions of redis-py. A refused password
     is not tried again.
@@ -44,7 +44,7 @@ async def open_connection(settings: Settings, *, primary: bool = False) -> Conne
 
     limit = settings.connect_timeout + settings.answer_timeout
     try:
-        # A policy may pause for longer than anybody waits, and the server is back meanwhile.
+        # A policy may pause for longer than the callers wait, although the server is back.
         async with time_limit(limit):
             opened = await settings.retry.call_with_retry(attempt, note)
     except TimeoutError:

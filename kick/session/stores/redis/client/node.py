@@ -1,10 +1,10 @@
 """One Redis server: the commands that wait for it, and the connections that carry them.
 
-    submit ──► queue ──► flush, once in a turn of the event loop ──► connection ──► answers
+    submit ──► queue ──► flush, once per iteration of the event loop ──► connection ──► answers
 
-The commands of one turn go out together, on the first connection that is not slow; of many, each `BATCH` as soon as it
-is complete, so that the server works while this process does. Only when the last answer has kept everybody waiting is
-there a second connection, and so on up to `max_connections`.
+The commands of one iteration of the event loop are sent together, on the first connection that is not slow. If there
+are many, each `BATCH` is sent as soon as it is complete, so that the server works in parallel to this process. A second
+connection is opened only if answers are late, and so on up to `max_connections`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from kick.session.stores.redis.client.connection import Connection
 from kick.session.stores.redis.client.time_limit import CHECKS
 
 BATCH: Final = 16
-"""Commands that are not kept waiting for the end of a turn."""
+"""The number of commands that are sent before the end of an iteration."""
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Limits of time and connections."""
+    """Limits of times and connections."""
 
     timeout: float
     """Seconds to wait for a connection, and again for an answer."""
@@ -38,14 +38,14 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Refusals(Protocol):
-    """The object that decides about commands which a node refused, and hears of nodes that are out of reach."""
+    """The object that handles refused commands and unreachable nodes."""
 
     def refused(self, node: Node, command: Command, text: str) -> None:
-        """Take note that the server answered with an error."""
+        """Handle an error that the server answered."""
         ...
 
     def unreachable(self, node: Node) -> None:
-        """Take note that a connection broke, or could not be made."""
+        """Handle a connection that broke, or could not be opened."""
         ...
 
 
@@ -69,7 +69,7 @@ class Node:
         self._was_late = False
 
     def submit(self, command: Command) -> None:
-        """Send a command with all the others of this turn."""
+        """Send a command together with the others of this iteration."""
         self._queue.append(command)
         if not self._flush_is_due:
             self._flush_is_due = True
@@ -79,7 +79,7 @@ class Node:
             self._send(self._loop.time(), since=inf)
 
     def retire_connections(self) -> None:
-        """Let the present connections finish, and open new ones for further commands."""
+        """Let the current connections finish, and open new ones for further commands."""
         for connection in list(self._connections):
             connection.retire()
 
@@ -129,7 +129,7 @@ class Node:
             else:
                 command.fail(_copy(error))
         if unanswered:
-            self.retire_connections()  # whatever broke this one broke them too, even where it does not show yet
+            self.retire_connections()  # the others are broken for the same reason, even if they have not noticed yet
             self._refusals.unreachable(self)
         self._queue.extendleft(reversed(again))
         if self._queue:
@@ -150,7 +150,7 @@ class Node:
         self._watch_the_clock()
 
     def _send(self, now: float, *, since: float) -> None:
-        """Send what the connections have room for; those that were idle wait since then."""
+        """Send as many commands as the connections accept."""
         while self._queue:
             for connection in self._connections:
                 if room := connection.room(now):
@@ -162,7 +162,7 @@ class Node:
                 connection.send(commands, since)
 
     def _take(self, room: int) -> list[Command]:
-        """Return the next commands, without those for which nobody waits any more."""
+        """Return the next commands, without cancelled ones."""
         queue = self._queue
         if len(queue) <= room:
             commands = [command for command in queue if not command.answer.done()]
@@ -188,7 +188,7 @@ class Node:
                 self._fail_queue(error, waiting_since=began)
             self._refusals.unreachable(self)
             if self._queue:
-                self._wait(self._loop.time())  # they came later: the server may be back, and this try was not for them
+                self._wait(self._loop.time())  # they came later: the server may be back
         else:
             self._connecting = None
             connection.serve(self)
@@ -215,8 +215,7 @@ class Node:
         """Give up commands that have waited for too long. Runs as long as any command waits."""
         self._watch = None
         now = self._loop.time()
-        # If it was this process that stood still, the answers may be there, unread. A process that is always late has
-        # read them until the next look.
+        # If this process was blocked, unread answers may have arrived. They are read before the next check.
         self._was_late = not self._was_late and now - due > self._limits.timeout / CHECKS
         if self._was_late:
             self._watch_the_clock()

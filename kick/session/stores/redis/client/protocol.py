@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, cast
 import hiredis
 
 PushNotification: Final = hiredis.PushNotification
-"""A message of RESP3 that is no answer to a command."""
+"""A message of RESP3 that is not an answer to a command."""
 
 
 class Unfinished:
@@ -19,18 +19,18 @@ UNFINISHED: Final = Unfinished()
 
 
 class Refusal(Exception):
-    """An answer that is an error; a value here, and only raised as an exception of redis-py."""
+    """An error answer. It is a value here; the caller gets an exception of redis-py."""
 
 
 class Reader(Protocol):
-    """A reader of answers: bytes in, answers out."""
+    """A parser that receives bytes and returns answers."""
 
     def feed(self, data: bytes, /) -> None:
-        """Take what has arrived."""
+        """Receive bytes."""
         ...
 
     def gets(self) -> Any:
-        """Return the next answer, or `UNFINISHED`. Raises `ValueError` for bytes that are no answer of Redis."""
+        """Return the next answer, or `UNFINISHED`. Raises `ValueError` for bytes that are not an answer of Redis."""
         ...
 
 

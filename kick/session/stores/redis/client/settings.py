@@ -18,7 +18,7 @@ Address: TypeAlias = tuple[str, int]
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Where a server is, and how to introduce oneself there."""
+    """The address of a server, and the settings of its connections."""
 
     address: Address | str
     """A host and a port, or the path of a Unix socket."""
@@ -31,11 +31,11 @@ class Settings(msgspec.Struct, frozen=True):
     keepalive: Mapping[int, int | bytes] | None
     """Options of the TCP socket; `None` if keep-alive is off."""
     retry: Retry
-    """The policy by which opening a connection is tried again: number of tries, and pauses."""
+    """The retry policy for opening a connection: number of attempts, and pauses."""
     connect_timeout: float
-    """Seconds until the transport must be there."""
+    """Seconds for opening the transport."""
     answer_timeout: float
-    """Seconds until the handshake must be done."""
+    """Seconds for each answer of the handshake."""
 
     @property
     def name(self) -> str:
@@ -50,8 +50,8 @@ class Settings(msgspec.Struct, frozen=True):
 def settings_of(kind: type, options: Mapping[str, Any], *, timeout: float) -> Settings:
     """Return the settings that redis-py would give a connection of a class.
 
-    redis-py interprets its own options: an object of its connection class is made, never connected, and read by its
-    public attributes. Raises `KickError` (`redis-connection`), and what redis-py raises for unknown options.
+    redis-py interprets its own options: an object of its connection class is created, never connected, and its public
+    attributes are read. Raises `KickError` (`redis-connection`), and what redis-py raises for unknown options.
     """
     if kind.__module__.partition(".")[0] != "redis":
         raise bad_connection_settings(f"its connections are of the class {kind.__module__}.{kind.__qualname__}")
@@ -81,7 +81,7 @@ def settings_of(kind: type, options: Mapping[str, Any], *, timeout: float) -> Se
 
 
 def _is_of_the_pool(name: str) -> bool:
-    """Return whether an option ties a connection to the pool or the client that it was meant for."""
+    """Return whether an option belongs to the pool or the client of a connection."""
     return name.startswith(("maint_", "oss_cluster_", "orig_")) or name == "connection_pool"
 
 

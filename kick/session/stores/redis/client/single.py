@@ -18,7 +18,7 @@ class Single:
         self.submit = self._node.submit
 
     async def nodes(self) -> Sequence[Node]:
-        """Return the nodes that hold all the data between them."""
+        """Return the nodes that together hold all data."""
         return [self._node]
 
     async def aclose(self) -> None:

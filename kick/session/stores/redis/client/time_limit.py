@@ -1,4 +1,4 @@
-"""A time limit that does not blame a server for a delay of this process."""
+"""A time limit that ignores delays of this process."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 CHECKS: Final = 8
-"""Looks at the clock within a time limit."""
+"""Checks the clock within a time limit."""
 
 
 @asynccontextmanager
 async def time_limit(seconds: float) -> AsyncIterator[None]:
     """Raise `TimeoutError` if the block takes longer than `seconds`.
 
-    A delay of the event loop counts as an eighth of the limit at most: answers that have arrived meanwhile are read
-    before the limit is over. With `asyncio.timeout()` a process that stood still would cancel what has succeeded.
+    A delay of the event loop uses up at most an eighth of the limit, so answers that arrived meanwhile are read before
+    the limit is over. With `asyncio.timeout()`, a process that was blocked would cancel operations that succeeded.
     """
     loop = asyncio.get_running_loop()
     pause, checks = seconds / CHECKS, 0

@@ -42,7 +42,7 @@ local function read(key)
   local facts = {}
   facts.created, facts.issued, facts.seen, facts.expires, facts.deadline, facts.till, facts.entry, facts.principal =
     string.match(text, FORM)
-  if not facts.created then -- damaged: it counts as missing
+  if not facts.created then -- damaged: it is ignored
     return nil, {'gone'}
   end
   for _, name in ipairs(TIMES) do

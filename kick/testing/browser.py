@@ -1,12 +1,15 @@
-"""`Page`: the page in whose name a client sends requests, and what its browser adds to them."""
+"""The browser of a client: the page that sends its requests, and cookies that expire by the clock of kick."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from http.cookiejar import Cookie, CookieJar
 from typing import Any, Final
 
 from httpx2 import Request
 
+from kick.clock import CLOCK
 from kick.cookies import parse_cookies
 from kick.middleware.csrf import HEADER, SAFE_METHODS, CsrfLayer
 from kick.session.csrf_token import masked, new_token
@@ -14,6 +17,9 @@ from kick.testing.application import app_of, session_layers
 
 SELF: Final = "self"
 """The origin of the application itself."""
+
+_EXPIRES: Final = "expires by the clock of kick"
+"""The attribute of a cookie for the time at which it expires. `Cookie.expires` is compared with that of the machine."""
 
 
 class Page:
@@ -92,3 +98,23 @@ def _withhold(request: Request, cookies: list[Cookie]) -> None:
     kept = [pair for pair in parse_cookies(request.headers.pop("cookie", "")) if pair[0] not in names]
     if kept:
         request.headers["cookie"] = "; ".join(f"{name}={value}" for name, value in kept)
+
+
+class TestCookies(CookieJar):
+    """The cookies of a client. A `Max-Age` counts from the time that `travel()` and `freeze()` have set."""
+
+    def make_cookies(self, response: Any, request: Any) -> Sequence[Cookie]:
+        """Return the cookies of a response."""
+        cookies = super().make_cookies(response, request)
+        for cookie in cookies:
+            if cookie.expires is not None:
+                cookie.set_nonstandard_attr(_EXPIRES, str(cookie.expires - time.time() + CLOCK.time()))
+        return cookies
+
+
+def forget_expired(jar: CookieJar) -> None:
+    """Remove the cookies that have expired by the clock of kick."""
+    for cookie in list(jar):
+        expires = cookie.get_nonstandard_attr(_EXPIRES)
+        if expires is not None and float(expires) <= CLOCK.time():
+            jar.clear(cookie.domain, cookie.path, cookie.name)

@@ -1,0 +1,1 @@
+"""The same five races on several session libraries: `python -m benchmarks.races`."""

@@ -1,0 +1,109 @@
+"""What `kick new` sets up against attacks, as far as the tests of the projects themselves do not show it."""
+
+import ast
+import importlib
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import yaml
+
+from kick.cli.project_templates import SESSIONS, TEMPLATES, contents_of
+from kick.exceptions import UnprocessableEntity
+from kick.http.validation.encoding import encode_json
+from kick.http.validation.serialization import json_decoder
+
+WITH_ACCOUNTS = [name for name in TEMPLATES if name != "minimal"]
+
+
+def texts(template: str, store: str = "memory") -> dict[str, str]:
+    return {path: text for path, text in contents_of("my-app", template, store).items() if isinstance(text, str)}
+
+
+def keywords(template: str, function: str) -> dict[str, str]:
+    """The keyword arguments of a call in the module of the application, as they are written."""
+    source = texts(template)["app.py" if template == "minimal" else "my_app/app.py"]
+    [call] = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function
+    ]
+    return {each.arg: ast.unparse(each.value) for each in call.keywords if each.arg}
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The package of an API, which can be imported."""
+    for path, text in texts("api").items():
+        if path.endswith(".py"):
+            file = tmp_path / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "my_app"
+    for name in [each for each in sys.modules if each.partition(".")[0] == "my_app"]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("store", SESSIONS)
+def test_containers_are_published_on_the_loopback_alone(template: str, store: str) -> None:
+    """Whoever gets past the proxy is believed to be it: `X-Forwarded-For` would be the client's own."""
+    compose: dict[str, Any] = yaml.safe_load(texts(template, store)["compose.yaml"])
+    published = [port for service in compose["services"].values() for port in service.get("ports", ())]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_sessions_have_the_prefix_and_hosts_are_named(template: str) -> None:
+    assert keywords(template, "session")["cookie"] == "{'prefix': 'auto'}"
+    assert keywords(template, "session")["save_uninitialized"] == "False"
+    assert "allowed_hosts" in keywords(template, "bootstrap")
+
+
+@pytest.mark.parametrize("template", WITH_ACCOUNTS)
+def test_visitors_have_an_hour(template: str) -> None:
+    assert keywords(template, "session")["anonymous_max_age"] == "timedelta(hours=1)"
+
+
+def test_settings_show_no_secret(package: str) -> None:
+    settings = importlib.import_module(f"{package}.settings").Settings(
+        session_secrets=["open sesame, and close again"],
+        session_store="redis://:hush@localhost",
+        database="notes.db",
+        allowed_hosts=["localhost"],
+    )
+    for shown in (repr(settings), str(settings), f"{settings}"):
+        assert "sesame" not in shown
+        assert "hush" not in shown
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_nobody_else_reads_the_database(package: str, tmp_path: Path) -> None:
+    database = importlib.import_module(f"{package}.database").Database(str(tmp_path / "notes.db"))
+    before = os.umask(0o022)
+    try:
+        anyio.run(database.create_tables)
+        insert = "INSERT INTO users (email, password) VALUES (?, ?)"
+        anyio.run(database.execute, insert, "ada@example.com", "hash")
+    finally:
+        os.umask(before)
+    files = [each for each in tmp_path.iterdir() if each.name.startswith("notes.db")]
+    assert files
+    assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+
+
+@pytest.mark.parametrize("more", ["{}\n", "{}\r\n", "\n{}", "{}\x00", "{}\x7f", "{}\u200b", "\u202e{}", "{} "])
+def test_an_address_with_something_invisible_is_none(package: str, more: str) -> None:
+    """It would be another account that looks like Ada's."""
+    registration = importlib.import_module(f"{package}.auth.models").Registration
+    body = {"email": more.format("ada@example.com"), "password": "correct horse battery"}
+    with pytest.raises(UnprocessableEntity):
+        json_decoder(registration)(encode_json(body))
+    assert json_decoder(registration)(encode_json({**body, "email": "ada@example.com"})).email == "ada@example.com"

@@ -1,0 +1,80 @@
+"""Documents of whole applications: the examples, the shop of the tests, and what `kick new` writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from kick.cli.program import program
+from tests.cli.support import kick
+from tests.openapi.support import checked, fits
+from tests.shop.app import Settings, create_app
+from tests.support.serving import ROOT
+
+SECRET = "a secret of at least thirty-two bytes"
+EXAMPLES = [
+    ("hello:app", "examples"),
+    ("custom_store:app", "examples"),
+    ("app:app", "examples/auth"),
+    ("app:app", "examples/chat"),
+]
+
+
+def document_at(folder: Path, *target: str) -> dict[str, Any]:
+    run = kick("openapi", *target, cwd=folder, SESSION_SECRET=SECRET)
+    assert run.returncode == 0, run.stderr
+    document: dict[str, Any] = json.loads(run.stdout)
+    return document
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("target", "folder"), EXAMPLES)
+def test_the_document_of_each_example_is_valid(target: str, folder: str) -> None:
+    document = checked(document_at(ROOT / folder, target))
+    assert document["paths"]
+    assert all_examples_fit(document) >= 0
+
+
+def test_the_examples_are_all_here() -> None:
+    found = {path.parent.name if path.name == "app.py" else path.stem for path in (ROOT / "examples").glob("*.py")}
+    folders = {path.parent.name for path in (ROOT / "examples").glob("*/app.py")}
+    here = {Path(folder).name if target == "app:app" else target.partition(":")[0] for target, folder in EXAMPLES}
+    assert found | folders == here
+
+
+def test_the_document_of_the_shop_is_valid(tmp_path: Path) -> None:
+    app = create_app(Settings(tmp_path / "shop.db"))
+    document = checked(app.openapi())
+    assert {"/products", "/products/{product_id}", "/health/ready"} <= document["paths"].keys()
+    all_examples_fit(document)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("template", ["api", "web", "minimal"])
+def test_the_document_of_each_template_is_valid(template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(program, ["new", "my-app", "--template", template, "--no-git"]).exit_code == 0
+    document = checked(document_at(tmp_path / "my-app"))
+    assert document["paths"]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], (path, method)
+            assert operation["responses"], (path, method)
+
+
+def all_examples_fit(document: Any) -> int:
+    """How many examples and defaults there are in the schemas of a document; each fits its schema."""
+    count, left = 0, [document["components"]["schemas"], document["paths"]]
+    while left:
+        value = left.pop()
+        left += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        if isinstance(value, dict) and ({"type", "$ref", "anyOf"} & value.keys()):
+            given = value.get("examples", [])
+            for example in [*given, *([value["default"]] if "default" in value else [])]:
+                count += 1
+                assert fits(document, value, example), (value, example)
+    return count

@@ -388,7 +388,7 @@ def test_the_compose_file_has_what_the_application_needs(template: str, store: s
     contents = {path: text for path, text in contents_of("my-app", template, store).items() if isinstance(text, str)}
     compose: dict[str, Any] = yaml.safe_load(contents["compose.yaml"])
     services, volumes = compose["services"], set(compose.get("volumes", ()))
-    assert services.keys() - {"app"} == {store} & {"postgres", "redis"}
+    assert services.keys() - {"app", "migrate"} == {store} & {"postgres", "redis"}
     mounted = {mount.partition(":")[0] for each in services.values() for mount in each.get("volumes", ())}
     assert mounted == volumes
     keeps_data = template != "minimal" or store == "sqlite"
@@ -412,7 +412,7 @@ def test_the_compose_file_has_what_the_application_needs(template: str, store: s
         assert "--appendonly yes" in services["redis"]["command"]
         assert services["redis"]["volumes"] == ["redis:/data"]
     if store == "postgres":
-        assert services["app"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+        assert services["app"]["depends_on"]["postgres"] == {"condition": "service_healthy"}
         assert services["postgres"]["healthcheck"]["test"][:2] == ["CMD", "pg_isready"]
         assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]  # of image 18 and later
         assert "ports" not in services["postgres"]

@@ -77,6 +77,7 @@ FILES = {
     "http/request/test_upload_memory.py": ("process", "long"),
     "http/routing/test_scale.py": ("long",),
     "http/validation/test_cost_of_invalid_input.py": ("slow",),
+    "http/validation/test_cost_of_invalid_models.py": ("slow",),
     "http/validation/test_errors.py": ("slow",),
     "http/validation/test_hash_collisions.py": ("slow",),
     "middleware/test_csrf_browser.py": ("browser", "long"),

@@ -153,7 +153,6 @@ def _values(place: Place, name: Name) -> dict[str, str]:
         "words": name.words,
         "article": name.article,
         "Article": name.article[:1].upper() + name.article[1:],
-        "article": name.article,
         "prefix": place.prefix,
     }
 

@@ -22,7 +22,21 @@ from kick.cli.target import Target, find_target
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _CLASSES: Final = frozenset(
-    {"Controller", "Decimal", "Delete", "Get", "Iterator", "Module", "NotFound", "Post", "Protocol", "Put", "Struct"}
+    {
+        *(
+            "AsyncSession",
+            "Controller",
+            "Decimal",
+            "Delete",
+            "Get",
+            "Iterator",
+            "Module",
+            "NotFound",
+            "Post",
+            "Protocol",
+        ),
+        *("Put", "Service", "Struct"),
+    }
 )
 """The names that the files of a resource import. A resource must not have one of them."""
 

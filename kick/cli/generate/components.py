@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
+from kick.cli.generate import database
 from kick.cli.generate.fields import Field, imports_of
 from kick.cli.generate.names import Name
 from kick.cli.generate.project_layout import Place
@@ -47,11 +48,35 @@ def resource(place: Place, name: Name, plural: Name, fields: Sequence[Field]) ->
         "wrong_location": f"/body/{required[0]}" if required else "/body",
         "repository_names": ", ".join(sorted((f"{name.title}Repository", f"{plural.title}InMemory"), key=str.lower)),
     }
-    parts = ("models", "repository", "controller", "module")
-    new = {place.root / plural.snake / f"{part}.py": _text("resource", part, values) for part in parts}
+    mount = Mount(f"{place.prefix}{plural.snake}.module", f"{plural.title}Module")
+    folder = place.root / plural.snake
+    new = {folder / f"{part}.py": _text("resource", part, values) for part in ("models", "controller")}
+    if database.has_database(place):
+        return _stored(place, plural, fields, Component(new, mount), values)
+    new |= {folder / f"{part}.py": _text("resource", part, values) for part in ("repository", "module")}
     new |= _test(place, plural.snake, _text("resource", "test", values))
-    module = f"{place.prefix}{plural.snake}.module"
-    return Component(_with_packages(new, place), Mount(module, f"{plural.title}Module"))
+    return Component(_with_packages(new, place), mount)
+
+
+def _stored(
+    place: Place, plural: Name, fields: Sequence[Field], component: Component, values: dict[str, str]
+) -> Component:
+    """Add a table, its migration, and a repository of the database to a resource."""
+    database.check_fields(fields)
+    values = values | database.table_values(place, fields)
+    folder, columns, migrations = place.root / plural.snake, place.root / "columns.py", database.migrations_of(place)
+    new = {folder / f"{part}.py": _text("database", part, values) for part in ("tables", "repository", "module")}
+    if database.needs_columns(fields) and not columns.exists():
+        new[columns] = _text("database", "columns", values)
+    new = _with_packages(component.new | new, place)
+    before = database.last_revision(migrations)
+    if before is not None:
+        values |= {"revision": database.draw_revision(), "down_revision": before}
+        path = migrations / database.migration_name(values["revision"], plural)
+        new[path] = _text("database", "migration", values)
+    then = f'make migration m="add {plural.words}"' if before is None else "bring the database up to date: make migrate"
+    new |= _test(place, plural.snake, _text("database", "test", values))
+    return component._replace(new=new, then=then)
 
 
 def module(place: Place, name: Name) -> Component:
@@ -126,7 +151,6 @@ def _values(place: Place, name: Name) -> dict[str, str]:
         "Title": name.title,
         "path": name.path,
         "words": name.words,
-        "article": name.article,
         "Article": name.article[:1].upper() + name.article[1:],
         "prefix": place.prefix,
     }

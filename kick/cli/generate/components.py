@@ -151,7 +151,6 @@ def _values(place: Place, name: Name) -> dict[str, str]:
         "Title": name.title,
         "path": name.path,
         "words": name.words,
-        "article": name.article,
         "Article": name.article[:1].upper() + name.article[1:],
         "prefix": place.prefix,
     }

@@ -236,13 +236,13 @@ ROWS = [
     Row(
         "decorator-not-called",
         handler("async def show(self)", "@Get"),
-        "@Get stands over XController.show",
+        "@Get is written without parentheses on XController.show",
         {"@Get\n": "{0}\n"},
     ),
     Row(
         "decorator-not-called",
         app(SIMPLE.replace('@Controller("/x")', "@Controller")),
-        "@Controller stands over XController",
+        "@Controller is written without parentheses on XController",
         {"@Controller\n": "{0}\n"},
         ask={"target": "/"},
         name="class",
@@ -406,11 +406,11 @@ ROWS = [
     ),
     Row(
         "route-path",
-        handler("async def show(self, day: date)", '@Get("/{day}")', before="from datetime import date"),
-        "has the parameter 'day' of type date",
-        {"day: date": "{0}"},
-        ask={"target": "/x/2026-01-01"},
-        name="date",
+        handler("async def show(self, price: Decimal)", '@Get("/{price}")', before="from decimal import Decimal"),
+        "has the parameter 'price' of type Decimal",
+        {"price: Decimal": "{0}"},
+        ask={"target": "/x/9.50"},
+        name="decimal",
     ),
     Row(
         "middleware-signature",
@@ -575,7 +575,7 @@ ROWS = [
     Row(
         "handler-type",
         handler("async def show(self, token: Header)"),
-        "nothing says what its type variable stands for",
+        "its type variable has no type",
         {"token: Header": "{0}"},
         ask={"headers": {"token": "t"}},
         name="bare-header",
@@ -605,7 +605,7 @@ ROWS = [
         handler("async def show(self, body: T)", "@Post()", before="T = TypeVar('T')").replace(
             "class XController", "class XController(Generic[T])"
         ),
-        "takes body: T, which cannot be read from a request: nothing says what its type variable stands for",
+        "takes body: T, which cannot be read from a request: its type variable has no type",
         {"body: T": "{0}"},
         ask={"method": "POST", "json": {"a": "b"}},
         name="type-variable",
@@ -1373,7 +1373,7 @@ class XController:
     Row(
         "decorator-not-called",
         socket("async def talk(self, socket: Socket)", "@WebSocket"),
-        "@WebSocket stands over",
+        "@WebSocket is written without parentheses on",
         {"@WebSocket": "{0}"},
         name="socket",
     ),

@@ -17,6 +17,7 @@ from kick import (
     Get,
     KickError,
     Module,
+    NotFound,
     Post,
     Provider,
     RequestContext,
@@ -204,6 +205,69 @@ def test_nothing_of_the_session_is_stored_then(scope: Any, translated: bool, han
         assert answer.status_code == (409 if translated or handled else 500)
         assert "set-cookie" not in answer.headers
         assert client.get("/units/seen").json() == 0
+
+
+class Outer:
+    """What an inner unit of work needs, so that it ends after it."""
+
+
+class Inner:
+    """The unit of work that ends first."""
+
+
+@SCOPES
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("outer_error", "inner_error", "status"),
+    [
+        (Duplicate("outer"), Conflict("Taken."), 409),
+        (Conflict("Taken."), Duplicate("inner"), 409),
+        (NotFound("Gone."), Conflict("Taken."), 404),  # the last one decides, as in nested `async with` blocks
+        (Duplicate("outer"), OSError("inner"), 500),
+    ],
+    ids=["inner", "outer", "both", "neither"],
+)
+def test_of_several_failures_one_that_is_meant_for_the_client_is_the_response(
+    scope: Any, method: str, outer_error: Exception, inner_error: Exception, status: int
+) -> None:
+    async def outer() -> AsyncIterator[Outer]:
+        try:
+            yield Outer()
+        finally:
+            raise outer_error
+
+    async def inner(outer: Outer) -> AsyncIterator[Inner]:
+        try:
+            yield Inner()
+        finally:
+            raise inner_error
+
+    @Controller("/both")
+    class Both:
+        @Get("/")
+        async def seen(self, ctx: RequestContext, inner: Inner) -> str:
+            ctx.session["visits"] = 1
+            return "done"
+
+        @Post("/")
+        async def visit(self, ctx: RequestContext, inner: Inner) -> str:
+            ctx.session["visits"] = 1
+            return "done"
+
+        @Get("/count")
+        async def count(self, ctx: RequestContext) -> int:
+            return int(ctx.session.get("visits", 0))
+
+    app = app_of(
+        Both,
+        providers=[Provider(Outer, outer, scope=scope), Provider(Inner, inner, scope=scope)],
+        middleware=[session(SECRET, save_uninitialized=False)],
+    )
+    with TestClient(app, raise_exceptions=False) as client:
+        answer = client.request(method, "/both")
+        assert answer.status_code == status
+        assert "set-cookie" not in answer.headers
+        assert client.get("/both/count").json() == 0
 
 
 async def test_a_layer_within_the_session_may_answer_and_nothing_is_stored() -> None:

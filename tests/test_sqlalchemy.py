@@ -31,7 +31,7 @@ from kick import (
     bootstrap,
 )
 from kick.auth import authentication, login
-from kick.session import session
+from kick.session import MemoryStore, session
 from kick.testing import TestClient
 from tests.http.support import Answer, ask
 
@@ -229,6 +229,99 @@ class TestFailingCommits:
             assert (answer.status_code, answer.json()["detail"]) == (409, "There is one already.")
             assert client.get("/users/added").json() == [None, None]
             assert client.get("/users/count").json() == 1
+
+
+class UnsureStore(MemoryStore):
+    """Takes no commit while it is `down`."""
+
+    down = False
+
+    async def create(self, *args: Any, **options: Any) -> Any:
+        await self._fail()
+        return await super().create(*args, **options)
+
+    async def commit(self, *args: Any, **options: Any) -> Any:
+        await self._fail()
+        return await super().commit(*args, **options)
+
+    async def _fail(self) -> None:
+        if self.down:
+            raise ConnectionError("the store is down")
+
+
+class TestTwoCommits:
+    """A request that writes to the database and to its session: the database first, then the session.
+
+    It is the table in `docs/guide/database.md`. The session is new, or has a value already.
+    """
+
+    KNOWN = pytest.mark.parametrize("known", [False, True], ids=["new session", "known session"])
+    LIFETIMES = pytest.mark.parametrize("provider", [get_db, brief()], ids=["request", "handler"])
+
+    def application(self, path: Path, provider: Any, store: UnsureStore) -> App:
+        return bootstrap(
+            [Module("users", controllers=[UserController])],
+            [
+                session("a secret of at least thirty-two bytes", store=store, save_uninitialized=False),
+                authentication(load_user),
+            ],
+            providers=[Provider(Path, value=path / "users.db"), open_engine, Users, provider],
+        )
+
+    def begun(self, client: TestClient, known: bool) -> str | None:
+        """Add a user, in the session that is then known; what the session holds of it."""
+        client.post("/users/bob")
+        if not known:
+            client.cookies.clear()
+        return "bob" if known else None
+
+    @KNOWN
+    @LIFETIMES
+    def test_both_succeed(self, tmp_path: Path, provider: Any, known: bool) -> None:
+        with TestClient(self.application(tmp_path, provider, UnsureStore()), raise_exceptions=False) as client:
+            self.begun(client, known)
+            answer = client.post("/users/ada")
+            assert (answer.status_code, "set-cookie" in answer.headers) == (200, not known)
+            assert client.get("/users/count").json() == 2
+            assert client.get("/users/added").json() == ["ada", None]
+
+    @KNOWN
+    @LIFETIMES
+    def test_the_database_fails_and_nothing_is_in_either(self, tmp_path: Path, provider: Any, known: bool) -> None:
+        with TestClient(self.application(tmp_path, provider, UnsureStore()), raise_exceptions=False) as client:
+            before = self.begun(client, known)
+            answer = client.post("/users/7/orders")  # its foreign key is checked at the commit
+            assert answer.status_code == 500
+            assert "set-cookie" not in answer.headers
+            assert client.get("/users/count").json() == 1
+            assert client.get("/users/added").json() == [before, None]
+
+    @KNOWN
+    @LIFETIMES
+    def test_the_session_fails_and_the_row_is_there(self, tmp_path: Path, provider: Any, known: bool) -> None:
+        store = UnsureStore()
+        with TestClient(self.application(tmp_path, provider, store), raise_exceptions=False) as client:
+            before = self.begun(client, known)
+            store.down = True
+            answer = client.post("/users/ada")
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert "set-cookie" not in answer.headers
+            store.down = False
+            assert client.get("/users/count").json() == 2
+            assert client.get("/users/added").json() == [before, None]
+            assert client.post("/users/ada").status_code == 500  # the second attempt finds the row
+
+    @KNOWN
+    @LIFETIMES
+    def test_both_fail_and_the_client_hears_of_the_database(self, tmp_path: Path, provider: Any, known: bool) -> None:
+        store = UnsureStore()
+        with TestClient(self.application(tmp_path, provider, store), raise_exceptions=False) as client:
+            before = self.begun(client, known)
+            store.down = True
+            assert client.post("/users/7/orders").status_code == 500
+            store.down = False
+            assert client.get("/users/count").json() == 1
+            assert client.get("/users/added").json() == [before, None]
 
 
 async def _cookie_of(app: App) -> dict[str, str]:

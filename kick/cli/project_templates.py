@@ -1,4 +1,4 @@
-"""Templates of `kick new`, and the stores of their sessions."""
+"""Templates of `kick new`, the stores of their sessions, and their databases."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from kick.cli.scaffold import render
 
 
 class Template(NamedTuple):
-    """A kind of project: its template folders (later ones override earlier ones), and the extras that it needs."""
+    """A kind of project: its template folders (later ones override earlier ones), and the extras that it needs.
+
+    A folder `{{ database }}` is that of the database.
+    """
 
     about: str
     description: str
@@ -36,11 +39,20 @@ class Sessions(NamedTuple):
     extras: tuple[str, ...] = ()
 
 
+class Database(NamedTuple):
+    """A way to store the data of a project: its folder of templates."""
+
+    about: str
+    layer: str
+
+
+_DATABASE: Final = "{{ database }}"
+
 TEMPLATES: Final = {
     "api": Template(
         about="notes as JSON, with accounts, logins and devices",
         description="An API for notes, with accounts and sessions.",
-        layers=("_base", "_notes", "api"),
+        layers=("_base", "_notes", _DATABASE, "api"),
         extras=("limits", "passwords"),
         target="{{ package }}.main:app",
         code="{{ package }}",
@@ -48,7 +60,7 @@ TEMPLATES: Final = {
     "web": Template(
         about="the same as pages with forms, and a stylesheet",
         description="A website for notes, with accounts and sessions.",
-        layers=("_base", "_notes", "web"),
+        layers=("_base", "_notes", _DATABASE, "web"),
         extras=("limits", "passwords", "templates"),
         target="{{ package }}.main:app",
         code="{{ package }}",
@@ -74,6 +86,12 @@ SESSIONS: Final = {
         url="sqlite:///sessions.db",
         container_url="sqlite:////data/sessions.db",
     ),
+    "postgres": Sessions(
+        about="in PostgreSQL, which must be running: they survive restarts, and many machines can share them",
+        url="postgresql://postgres:postgres@localhost/postgres?table={{ package }}_sessions",
+        container_url="postgresql://postgres:postgres@postgres/postgres?table={{ package }}_sessions&migrate=yes",
+        extras=("postgres",),
+    ),
     "redis": Sessions(
         about="in Redis, which must be running: they survive restarts, and many machines can share them",
         url="redis://localhost:6379/0?prefix={{ package }}:",
@@ -83,12 +101,32 @@ SESSIONS: Final = {
 }
 
 
+DATABASES: Final = {
+    "sqlalchemy": Database(
+        about="SQLAlchemy, with migrations by Alembic: a file of SQLite, or PostgreSQL by its URL",
+        layer="_sqlalchemy",
+    ),
+    "none": Database(about="no library: SQL, and the sqlite3 module of Python", layer="_sqlite3"),
+}
+
+
 KICK_FILE: Final = "kick.txt"
 """The file of a project that names the source of kick, if that is not a package index."""
 
 
-def contents_of(name: str, template: str, store: str, *, kick: Provenance | None = None) -> dict[str, str | bytes]:
-    """Return the files of a project by path, with a new secret.
+def takes_database(template: str) -> bool:
+    """Return true if a template stores data, so that its database can be chosen.
+
+    >>> takes_database("web"), takes_database("minimal")
+    (True, False)
+    """
+    return _DATABASE in TEMPLATES[template].layers
+
+
+def contents_of(
+    name: str, template: str, store: str, *, database: str = "sqlalchemy", kick: Provenance | None = None
+) -> dict[str, str | bytes]:
+    """Return the files of a project by path, with a new secret. A template that stores no data ignores `database`.
 
     `kick` is the source from which the project installs kick; by default, that of the running kick.
 
@@ -108,11 +146,16 @@ def contents_of(name: str, template: str, store: str, *, kick: Provenance | None
         "session_about": sessions.about,
         "container_session_url": sessions.container_url.replace("{{ package }}", package),
         "extras": ",".join(sorted(["fast", *chosen.extras, *sessions.extras])),
+        "database_url": "sqlite+aiosqlite:///notes.db",
     }
     values.update(_kick_values(source))
     values["target"] = chosen.target.replace("{{ package }}", values["package"])
-    values["code"] = chosen.code.replace("{{ package }}", values["package"])
-    contents: dict[str, str | bytes] = {**render(chosen.layers, {**values, **_flags(template, store)})}
+    flags = _flags(template, store, database)
+    code = [chosen.code.replace("{{ package }}", package), *(["migrations"] if flags["sqlalchemy"] else []), "tests"]
+    values["checked"] = ", ".join(f'"{each}"' for each in code)
+    values["migrate_phony"] = " migrate migration" if flags["sqlalchemy"] else ""
+    layers = [each.replace(_DATABASE, DATABASES[database].layer) for each in chosen.layers]
+    contents: dict[str, str | bytes] = {**render(layers, {**values, **flags})}
     if source.line:
         contents[KICK_FILE] = f"# The source of kick, as a line for pip. See README.md.\n{source.line}\n"
         contents[source.wheel] = source.packed
@@ -134,16 +177,21 @@ def _kick_values(source: Provenance) -> dict[str, str]:
     }
 
 
-def _flags(template: str, store: str) -> dict[str, str]:
+def _flags(template: str, store: str, database: str) -> dict[str, str]:
     """Return the conditions for optional parts of the files: `yes` or empty."""
-    notes = template != "minimal"
+    notes = takes_database(template)
     data = notes or store == "sqlite"
+    sqlalchemy = notes and database == "sqlalchemy"
     flags = {
         **{each: each == template for each in TEMPLATES},
         **{each: each == store for each in SESSIONS},
         "notes": notes,
+        "sqlalchemy": sqlalchemy,
+        "sqlite3": notes and not sqlalchemy,
+        "plain": not sqlalchemy,
+        "depends": sqlalchemy or store in ("postgres", "redis"),
         "data": data,
         "stateless": not data,
-        "volumes": data or store == "redis",
+        "volumes": data or store in ("postgres", "redis"),
     }
     return {name: "yes" if flag else "" for name, flag in flags.items()}

@@ -63,7 +63,7 @@ class Middleware:
         """Return the middleware that runs on a route: itself by default; `None` leaves it out.
 
         It is called at start-up: once for each route and each mount (whose method is `*`), and once with `None` for
-        requests that no route matches. A `KickError` stops the start.
+        requests that no route matches. A `KickError` prevents the start.
         """
         return self
 
@@ -83,7 +83,7 @@ class Middleware:
         """Change the settings of the application; called once, at start-up, before `for_route()`."""
 
     async def start(self) -> None:
-        """Prepare for requests, when a server starts the application. An error stops the start."""
+        """Prepare for requests, when a server starts the application. An error prevents the start."""
 
     async def aclose(self) -> None:
         """Release resources, when the application stops."""

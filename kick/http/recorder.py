@@ -1,4 +1,4 @@
-"""`Recorder`: a test client that is told of what a response does not show."""
+"""`Recorder`: shows a test client what a response does not contain."""
 
 from __future__ import annotations
 

@@ -91,8 +91,9 @@ def _host_of(authority: bytes) -> bytes:
 def finish_headers(headers: RawHeaders, *, accessed: bool, cookies: Collection[bytes], private: bool = False) -> None:
     """Add the cookie, and the headers for caches (RFC 9110, section 12.5.5; RFC 9111, section 5.2.2.5).
 
-    A `private` response, one for a logged-in user, is not stored if it does not say otherwise: after the logout, the
-    back button shows nothing. It says otherwise by `Cache-Control`, `ETag` or `Last-Modified`.
+    A `private` response, one for a logged-in user, is not stored if it does not say otherwise by `Cache-Control`: after
+    the logout, the back button shows nothing. With an `ETag` or `Last-Modified`, only the cache of the browser may keep
+    it, and asks each time. Without a word, any cache might keep it for a time of its own choice (section 4.2.2).
 
     >>> headers = [(b"vary", b"Accept"), (b"cache-control", b"public")]
     >>> finish_headers(headers, accessed=True, cookies=[b"kick.sid=s:..."])
@@ -106,15 +107,17 @@ def finish_headers(headers: RawHeaders, *, accessed: bool, cookies: Collection[b
                 break
         else:
             headers.append((b"vary", b"Cookie"))
-    if private and not cookies and not any(name in _CACHING for name, _ in headers):
-        headers.append((b"cache-control", b"no-store"))
+    if private and not cookies:
+        names = {name for name, _ in headers}
+        if b"cache-control" not in names:
+            headers.append((b"cache-control", b"no-store" if names.isdisjoint(_VALIDATORS) else b"private, no-cache"))
     if cookies:
         headers[:] = [header for header in headers if header[0] != b"cache-control"]
         headers += [(b"set-cookie", cookie) for cookie in cookies]
         headers.append((b"cache-control", b"no-store"))
 
 
-_CACHING: Final = frozenset({b"cache-control", b"etag", b"last-modified"})
+_VALIDATORS: Final = frozenset({b"etag", b"last-modified"})
 
 
 def _with_cookie(vary: bytes) -> bytes:

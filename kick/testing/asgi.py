@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, M
 from typing import Any
 
 import anyio
+from anyio.from_thread import BlockingPortal
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kick.http.recorder import KEY as RECORDER
@@ -86,7 +87,7 @@ class Recorded:
 class TestedApp:
     """An application that raises the errors of its handlers, and its lifespan.
 
-    Its clients share it. `state` is the state of the lifespan.
+    Its clients share it. `state` is the state of the lifespan; `portal` leads to its event loop from another thread.
     """
 
     __test__ = False
@@ -95,6 +96,7 @@ class TestedApp:
         self.app = app
         self.raise_exceptions = raise_exceptions
         self.background = BackgroundCalls()
+        self.portal: BlockingPortal | None = None
         self.state: dict[str, Any] = {}
         self._lifespan: Running | None = None
         self._sent: list[Message] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager
+from http.cookiejar import CookieJar
 from typing import Any, Self, TypeVar
 
 from starlette.types import ASGIApp
@@ -18,18 +19,16 @@ except ModuleNotFoundError:
 from httpx2 import AsyncClient, Request
 
 from kick.session import Session, Sessions
-from kick.testing.application import MISSING, call, overridden
-from kick.testing.asgi import TestedApp
+from kick.testing.application import call
 from kick.testing.async_socket import AsyncWebSocket
-from kick.testing.background import BackgroundCalls
-from kick.testing.browser import SELF, Page, TestCookies, forget_expired
+from kick.testing.browser import SELF, BrowserClient, forget_expired
 from kick.testing.sse import AsyncReceivedEvents, EventParser, ReceivedEvent, check_event_stream
-from kick.testing.transport import AppTransport, socket_scope_of, upgrade_headers
+from kick.testing.transport import AppTransport
 
 T = TypeVar("T")
 
 
-class AsyncTestClient(AsyncClient):
+class AsyncTestClient(BrowserClient, AsyncClient):
     """A client of an application, on the event loop of the test: `await client.get("/")`.
 
     It is as `TestClient`, with `await`: the application and the test run in one loop, so a test can share locks, tasks
@@ -94,26 +93,29 @@ class AsyncTestClient(AsyncClient):
         root_path: str = "",
         validate: bool = False,
     ) -> None:
-        self.app = app
-        self._tested = TestedApp(app, raise_exceptions=raise_exceptions)
-        self._options = {"client": client, "root_path": root_path}
-        self._is_first, self._depth = True, 0
-        self._settings: dict[str, Any] = {
-            "base_url": base_url,
-            "headers": {"user-agent": "testclient", **(headers or {})},
-            "follow_redirects": follow_redirects,
-        }
+        hooks: list[Any] = []
         if validate:
             from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
 
-            self._settings["event_hooks"] = {"response": [ResponseValidator(app, root_path).aread_and_check]}
-        self._open(TestCookies(), origin)
-        self.cookies.update(dict(cookies or {}))
+            hooks.append(ResponseValidator(app, root_path).aread_and_check)
+        self._depth = 0
+        self._set_up(
+            app,
+            base_url=base_url,
+            headers=headers,
+            cookies=cookies,
+            follow_redirects=follow_redirects,
+            raise_exceptions=raise_exceptions,
+            origin=origin,
+            client=client,
+            root_path=root_path,
+            hooks=hooks,
+        )
 
-    def _open(self, cookies: Any, origin: str | None) -> None:
-        self._page = Page(self.app, origin)
+    def _open(self, cookies: CookieJar, origin: str | None) -> None:
+        super()._open(cookies, origin)
         self._exchanges = AppTransport(self._tested, self._options)
-        super().__init__(transport=self._exchanges, cookies=cookies, **self._settings)
+        AsyncClient.__init__(self, transport=self._exchanges, cookies=cookies, **self._settings)
 
     # Life
 
@@ -122,18 +124,17 @@ class AsyncTestClient(AsyncClient):
 
         Blocks can be nested; the outermost one is the life of the application.
         """
-        if self._is_first:
-            self._depth += 1
-            if self._depth == 1:
-                await self._tested.start()
+        self._depth += 1
+        if self._depth == 1 and self._first is self:
+            await self._tested.start()
         return self
 
     async def __aexit__(self, *error: Any) -> None:
         """Shut the application down."""
         self._depth -= 1
-        if self._depth <= 0:
+        if self._depth == 0:
             await self._exchanges.aclose()
-            if self._is_first:
+            if self._first is self:
                 await self._tested.stop()
 
     # Requests
@@ -154,10 +155,7 @@ class AsyncTestClient(AsyncClient):
         params: Any = None,
     ) -> AsyncWebSocket:
         """Open a WebSocket. Use it as `async with client.websocket_connect("/path") as socket`."""
-        if url.startswith("ws"):
-            url = f"http{url[2:]}"
-        sent = {**upgrade_headers(subprotocols), **(headers or {})}
-        scope = socket_scope_of(self.build_request("GET", url, headers=sent, params=params), self._options)
+        scope = self._handshake(url, subprotocols, headers, params)
         return AsyncWebSocket(self._tested, scope)
 
     def sse(self, url: str, **options: Any) -> AsyncReceivedEvents:  # type: ignore[override]  # httpx2 needs a `with`
@@ -216,11 +214,6 @@ class AsyncTestClient(AsyncClient):
 
     # The application
 
-    @property
-    def background(self) -> BackgroundCalls:
-        """The background tasks of all requests. See `BackgroundCalls`."""
-        return self._tested.background
-
     async def run_held(self) -> None:
         """Run the background tasks that `client.background.held()` has kept."""
         await self._tested.background.run_all()
@@ -231,32 +224,3 @@ class AsyncTestClient(AsyncClient):
         Parameters that are not passed are injected, from a scope that ends with the call.
         """
         return await call(self.app, function, args, options)
-
-    def override(self, key: Any, replacement: Any = MISSING, /, **changes: Any) -> AbstractContextManager[Any]:
-        """Replace a dependency: `with client.override(Mailer, fake):`, `with client.override(Settings, debug=True):`.
-
-        `replacement` is an instance, or a `Provider` whose factory creates one. With `changes`, the present object is
-        copied, and the copy has these values. What depends on it is built again. An override of the type of users, or
-        of `Identity`, holds for guards too; roles are those in `user.roles` or `user.role`.
-
-        Raises `KickError` as `app.override()` does, `di-override-unused` for a type that nobody asks for.
-        """
-        return overridden(self, key, replacement, changes)
-
-    def another(self) -> Self:
-        """Return another browser, with no cookies, for the same running application."""
-        return self._sibling(TestCookies(), SELF)
-
-    def page_of(self, origin: str | None) -> Self:
-        """Return a client of the same browser, with the same cookies, whose requests a page of `origin` sends.
-
-        `None` is for a client that is no browser.
-        """
-        return self._sibling(self.cookies.jar, origin)
-
-    def _sibling(self, cookies: Any, origin: str | None) -> Self:
-        client = object.__new__(type(self))
-        client.app, client._tested, client._is_first, client._depth = self.app, self._tested, False, 0
-        client._options, client._settings = self._options, self._settings
-        client._open(cookies, origin)
-        return client

@@ -1,19 +1,24 @@
-"""The browser of a client: the page that sends its requests, and cookies that expire by the clock of kick."""
+"""The browser of a client: its page, cookies that expire by the clock of kick, and the part that clients share."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from http.cookiejar import Cookie, CookieJar
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from httpx2 import Request
+from starlette.types import ASGIApp
 
 from kick.clock import CLOCK
 from kick.cookies import parse_cookies
 from kick.middleware.csrf import HEADER, SAFE_METHODS, CsrfLayer
 from kick.session.csrf_token import masked, new_token
-from kick.testing.application import app_of, session_layers
+from kick.testing.application import MISSING, app_of, overridden, session_layers
+from kick.testing.asgi import TestedApp
+from kick.testing.background import BackgroundCalls
+from kick.testing.transport import socket_scope_of, upgrade_headers
 
 SELF: Final = "self"
 """The origin of the application itself."""
@@ -118,3 +123,92 @@ def forget_expired(jar: CookieJar) -> None:
         expires = cookie.get_nonstandard_attr(_EXPIRES)
         if expires is not None and float(expires) <= CLOCK.time():
             jar.clear(cookie.domain, cookie.path, cookie.name)
+
+
+class BrowserClient:
+    """A browser for an application. Several browsers may use one application; `_first` has started it."""
+
+    app: ASGIApp
+    _first: Any
+    _tested: TestedApp
+    _page: Page
+    _options: dict[str, Any]
+    _settings: dict[str, Any]
+
+    def _set_up(
+        self,
+        app: ASGIApp,
+        *,
+        base_url: str,
+        headers: Mapping[str, str] | None,
+        cookies: Mapping[str, str] | None,
+        follow_redirects: bool,
+        raise_exceptions: bool,
+        origin: str | None,
+        client: tuple[str, int],
+        root_path: str,
+        hooks: list[Any],
+    ) -> None:
+        self.app = app
+        self._first = self
+        self._tested = TestedApp(app, raise_exceptions=raise_exceptions)
+        self._options = {"client": client, "root_path": root_path}
+        self._settings = {
+            "base_url": base_url,
+            "headers": {"user-agent": "testclient", **(headers or {})},
+            "follow_redirects": follow_redirects,
+            "event_hooks": {"response": hooks},
+        }
+        self._open(TestCookies(), origin)
+        self._client.cookies.update(dict(cookies or {}))
+
+    def _open(self, cookies: CookieJar, origin: str | None) -> None:
+        """Open a browser with these cookies, in which a page of `origin` is shown."""
+        self._page = Page(self.app, origin)
+
+    def _handshake(
+        self, url: str, subprotocols: Sequence[str] | None, headers: Mapping[str, str] | None, params: Any
+    ) -> dict[str, Any]:
+        """Return the ASGI scope of a WebSocket."""
+        if url.startswith("ws"):
+            url = f"http{url[2:]}"
+        sent = {**upgrade_headers(subprotocols), **(headers or {})}
+        return socket_scope_of(self._client.build_request("GET", url, headers=sent, params=params), self._options)
+
+    @property
+    def _client(self) -> Any:
+        """This object as the client of httpx2 that it is too."""
+        return self
+
+    @property
+    def background(self) -> BackgroundCalls:
+        """The background tasks of all requests. See `BackgroundCalls`."""
+        return self._tested.background
+
+    def override(self, key: Any, replacement: Any = MISSING, /, **changes: Any) -> AbstractContextManager[Any]:
+        """Replace a dependency: `with client.override(Mailer, fake):`, `with client.override(Settings, debug=True):`.
+
+        `replacement` is an instance, or a `Provider` whose factory creates one. With `changes`, the present object is
+        copied, and the copy has these values. What depends on it is built again. An override of the type of users, or
+        of `Identity`, holds for guards too; roles are those in `user.roles` or `user.role`.
+
+        Raises `KickError` as `app.override()` does, `di-override-unused` for a type that nobody asks for.
+        """
+        return overridden(self, key, replacement, changes)
+
+    def another(self) -> Self:
+        """Return another browser, with no cookies, for the same running application."""
+        return self._sibling(TestCookies(), SELF)
+
+    def page_of(self, origin: str | None) -> Self:
+        """Return a client of the same browser, with the same cookies, whose requests a page of `origin` sends.
+
+        `None` is for a client that is no browser.
+        """
+        return self._sibling(self._client.cookies.jar, origin)
+
+    def _sibling(self, cookies: CookieJar, origin: str | None) -> Self:
+        client = object.__new__(type(self))
+        client.__dict__.update(self.__dict__)
+        client._open(cookies, origin)
+        return client

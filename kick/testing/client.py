@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
+from http.cookiejar import CookieJar
 from typing import Any, Literal, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -20,17 +21,15 @@ from httpx2 import Client, Request
 from starlette.testclient import WebSocketTestSession
 
 from kick.session import Session, SessionInfo
-from kick.testing.application import MISSING, call, overridden
-from kick.testing.asgi import TestedApp
-from kick.testing.background import BackgroundCalls
-from kick.testing.browser import SELF, Page, TestCookies, forget_expired
+from kick.testing.application import call
+from kick.testing.browser import SELF, BrowserClient, forget_expired
 from kick.testing.sse import EventParser, ReceivedEvent, ReceivedEvents, check_event_stream
-from kick.testing.transport import PortalTransport, socket_scope_of, upgrade_headers
+from kick.testing.transport import PortalTransport
 
 T = TypeVar("T")
 
 
-class TestClient(Client):
+class TestClient(BrowserClient, Client):
     """A client of an application. `get()`, `post()` and the other methods return an `httpx2.Response`.
 
     A `with` block starts the application and shuts it down. Without one, the application starts with the first request
@@ -101,29 +100,34 @@ class TestClient(Client):
         backend_options: Mapping[str, Any] | None = None,
         validate: bool = False,
     ) -> None:
-        self.app = app
-        self.portal: BlockingPortal | None = None
-        """The event loop of the application in a `with` block."""
-        self._tested = TestedApp(app, raise_exceptions=raise_exceptions)
-        self._options = {"client": client, "root_path": root_path}
-        self._backend: dict[str, Any] = {"backend": backend, "backend_options": dict(backend_options or {})}
-        self._first: TestClient = self
-        self._settings: dict[str, Any] = {
-            "base_url": base_url,
-            "headers": {"user-agent": "testclient", **(headers or {})},
-            "follow_redirects": follow_redirects,
-        }
+        hooks: list[Any] = []
         if validate:
             from kick.testing.response_validation import ResponseValidator  # on first use: it needs jsonschema
 
-            self._settings["event_hooks"] = {"response": [ResponseValidator(app, root_path).read_and_check]}
-        self._open(TestCookies(), origin)
-        self.cookies.update(dict(cookies or {}))
+            hooks.append(ResponseValidator(app, root_path).read_and_check)
+        self._backend: dict[str, Any] = {"backend": backend, "backend_options": dict(backend_options or {})}
+        self._set_up(
+            app,
+            base_url=base_url,
+            headers=headers,
+            cookies=cookies,
+            follow_redirects=follow_redirects,
+            raise_exceptions=raise_exceptions,
+            origin=origin,
+            client=client,
+            root_path=root_path,
+            hooks=hooks,
+        )
 
-    def _open(self, cookies: Any, origin: str | None) -> None:
-        self._page = Page(self.app, origin)
+    def _open(self, cookies: CookieJar, origin: str | None) -> None:
+        super()._open(cookies, origin)
         self._exchanges = PortalTransport(self._tested, self._options, self._portal_factory)
-        super().__init__(transport=self._exchanges, cookies=cookies, **self._settings)
+        Client.__init__(self, transport=self._exchanges, cookies=cookies, **self._settings)
+
+    @property
+    def portal(self) -> BlockingPortal | None:
+        """The event loop of the application in a `with` block."""
+        return self._tested.portal
 
     # Life
 
@@ -134,10 +138,10 @@ class TestClient(Client):
             self._stack.callback(self._exchanges.close)
             return self
         with ExitStack() as stack:
-            self.portal = stack.enter_context(start_blocking_portal(**self._backend))
+            self._tested.portal = portal = stack.enter_context(start_blocking_portal(**self._backend))
             stack.callback(self._forget_portal)
-            self.portal.call(self._tested.start)
-            stack.callback(self.portal.call, self._tested.stop)
+            portal.call(self._tested.start)
+            stack.callback(portal.call, self._tested.stop)
             stack.callback(self._exchanges.close)
             self._stack = stack.pop_all()
         return self
@@ -147,12 +151,12 @@ class TestClient(Client):
         self._stack.__exit__(*error)
 
     def _forget_portal(self) -> None:
-        self.portal = None
+        self._tested.portal = None
 
     @contextmanager
     def _portal_factory(self) -> Generator[BlockingPortal]:
-        if self._first.portal is not None:
-            yield self._first.portal
+        if self.portal is not None:
+            yield self.portal
         else:
             with start_blocking_portal(**self._backend) as portal:
                 yield portal
@@ -175,10 +179,7 @@ class TestClient(Client):
         params: Any = None,
     ) -> WebSocketTestSession:
         """Open a WebSocket. Use it as `with client.websocket_connect("/path") as socket`."""
-        if url.startswith("ws"):
-            url = f"http{url[2:]}"
-        sent = {**upgrade_headers(subprotocols), **(headers or {})}
-        scope = socket_scope_of(self.build_request("GET", url, headers=sent, params=params), self._options)
+        scope = self._handshake(url, subprotocols, headers, params)
         return WebSocketTestSession(self._tested, scope, self._portal_factory)
 
     def sse(self, url: str, **options: Any) -> ReceivedEvents:  # type: ignore[override]  # httpx2 needs a `with`
@@ -239,11 +240,6 @@ class TestClient(Client):
 
     # The application
 
-    @property
-    def background(self) -> BackgroundCalls:
-        """The background tasks of all requests. See `BackgroundCalls`."""
-        return self._tested.background
-
     def run_held(self) -> None:
         """Run the background tasks that `client.background.held()` has kept."""
         self._call(self._tested.background.run_all)
@@ -256,36 +252,6 @@ class TestClient(Client):
         """
         result: T = self._call(call, self.app, function, args, options)
         return result
-
-    def override(self, key: Any, replacement: Any = MISSING, /, **changes: Any) -> AbstractContextManager[Any]:
-        """Replace a dependency: `with client.override(Mailer, fake):`, `with client.override(Settings, debug=True):`.
-
-        `replacement` is an instance, or a `Provider` whose factory creates one. With `changes`, the present object is
-        copied, and the copy has these values. What depends on it is built again. An override of the type of users, or
-        of `Identity`, holds for guards too; roles are those in `user.roles` or `user.role`.
-
-        Raises `KickError` as `app.override()` does, `di-override-unused` for a type that nobody asks for.
-        """
-        return overridden(self, key, replacement, changes)
-
-    def another(self) -> Self:
-        """Return another browser, with no cookies, for the same running application."""
-        return self._sibling(TestCookies(), SELF)
-
-    def page_of(self, origin: str | None) -> Self:
-        """Return a client of the same browser, with the same cookies, whose requests a page of `origin` sends.
-
-        `None` is for a client that is no browser.
-        """
-        return self._sibling(self.cookies.jar, origin)
-
-    def _sibling(self, cookies: Any, origin: str | None) -> Self:
-        client = object.__new__(type(self))
-        client.app, client.portal, client._tested = self.app, None, self._tested
-        client._options, client._backend, client._settings = self._options, self._backend, self._settings
-        client._first = self._first
-        client._open(cookies, origin)
-        return client
 
     def _call(self, function: Callable[..., Awaitable[T]], /, *args: Any) -> T:
         with self._portal_factory() as portal:

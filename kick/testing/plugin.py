@@ -8,6 +8,7 @@ the same name comes first. Nothing is imported before a test asks for it.
 | `app` | the application of `[tool.kick] app` in pyproject.toml, or of `kick_app` in the options of pytest |
 | `client` | a `TestClient`; the application has started |
 | `async_client` | an `AsyncTestClient`; the application has started in the loop of the test |
+| `client_options` | the options of both clients, for a `conftest.py` to override: `{"validate": True}` |
 | `login` | logs the `client` in, and returns it: `login(user.id, roles=["admin"])` |
 | `travel` | lets time pass for the `app`: `with travel(hours=25):` |
 
@@ -82,22 +83,28 @@ def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-def client(app: Any, request: pytest.FixtureRequest) -> Generator[TestClient]:
+def client_options() -> dict[str, Any]:
+    """Return the options of all clients. A `conftest.py` may have others, such as `{"validate": True}`."""
+    return {}
+
+
+@pytest.fixture
+def client(app: Any, client_options: dict[str, Any], request: pytest.FixtureRequest) -> Generator[TestClient]:
     """Return a client of the application, which has started."""
     from kick.testing.client import TestClient
 
-    with TestClient(app, **_options(request)) as client:
+    with TestClient(app, **client_options | _options(request)) as client:
         for mark in request.node.iter_markers("kick_login"):
             client.login(*mark.args, **mark.kwargs)
         yield client
 
 
 @pytest.fixture
-def async_client(app: Any, request: pytest.FixtureRequest) -> AsyncTestClient:
+def async_client(app: Any, client_options: dict[str, Any], request: pytest.FixtureRequest) -> AsyncTestClient:
     """Return a client on the event loop of the test. The application starts with the test."""
     from kick.testing.async_client import AsyncTestClient
 
-    return AsyncTestClient(app, **_options(request))
+    return AsyncTestClient(app, **client_options | _options(request))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def load_app(named: str, folder: Path) -> Any:
 
     Raises `KickError`: `test-app` if none is named, or if there is none of this name.
     """
-    target = named or _target_in(folder / "pyproject.toml")
+    target = named or _target_in(folder / "pyproject.toml") or ("app:app" if (folder / "app.py").is_file() else "")
     module, _, attribute = target.partition(":")
     if not module or not attribute:
         raise _no_app(f"{target!r} names no application" if target else "No application is named")

@@ -31,7 +31,9 @@ class Container:
     def __init__(self, project: Path, root: Path, *, installed: Path) -> None:
         self._project = project
         self._root = root
-        self._service: dict[str, Any] = yaml.safe_load((project / "compose.yaml").read_text())["services"]["app"]
+        services: dict[str, Any] = yaml.safe_load((project / "compose.yaml").read_text())["services"]
+        self._service: dict[str, Any] = services["app"]
+        self._before = [each["command"] for name, each in services.items() if name == "migrate"]
         self._environment = root / "environment"
         self._folder = root
         self._arguments: dict[str, str] = {}
@@ -48,7 +50,7 @@ class Container:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(self._environment)], check=True)
         [ours], [theirs] = (each.glob("lib/*/site-packages") for each in (self._environment, installed))
         (ours / "installed.pth").write_text(f"{theirs}\n")
-        for name in ("kick", "pip"):
+        for name in ("kick", "pip", "alembic"):
             _, _, script = (installed / "bin" / name).read_text().partition("\n")
             (self._environment / "bin" / name).write_text(f"#!{self._environment / 'bin' / 'python'}\n{script}")
             (self._environment / "bin" / name).chmod(0o755)
@@ -105,7 +107,10 @@ class Container:
 
     @contextmanager
     def up(self, port: int) -> Iterator[Running]:
-        """Run the command of the image, on another port."""
+        """Run the command of the image, on another port, after those that it waits for."""
+        for name, *rest in self._before:
+            words = [str(self._environment / "bin" / name), *rest]
+            subprocess.run(words, cwd=self._folder, env=self._variables(), capture_output=True, check=True)
         program, *arguments = self.command
         command = [str(self._environment / "bin" / program), *arguments, "--port", str(port)]
         with running(cwd=self._folder, command=command, **self._variables()) as process:

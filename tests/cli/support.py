@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -202,6 +203,11 @@ class Browser:
         data = b"" if body is None else json.dumps(body).encode()
         headers = {"content-type": "application/json", **headers}
         return self._send(urllib.request.Request(self._url + path, data=data, headers=headers, method="POST"))
+
+    def submit(self, path: str, fields: Mapping[str, str]) -> Answer:
+        """Send a form."""
+        data = urllib.parse.urlencode(fields).encode()
+        return self._send(urllib.request.Request(self._url + path, data=data, method="POST"))
 
     def delete(self, path: str) -> Answer:
         return self._send(urllib.request.Request(self._url + path, method="DELETE"))

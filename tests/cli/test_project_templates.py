@@ -24,7 +24,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from kick.cli.commands.start import command as start
 from kick.cli.project_name import LONGEST
-from kick.cli.project_templates import SESSIONS, TEMPLATES, contents_of
+from kick.cli.project_templates import DATABASES, SESSIONS, TEMPLATES, contents_of, takes_database
 from kick.session.stores.url import open_store
 from tests.cli.container import Container
 from tests.cli.support import Browser, environment, kick, running
@@ -42,15 +42,21 @@ PACKAGES = {
     "generate": "libcst",
     "limits": "limits",
     "passwords": "argon2",
+    "postgres": "psycopg",
     "redis": "redis",
     "reload": "watchfiles",
     "templates": "jinja2",
     "testing": "httpx2",
 }
 """What one of the projects asks for: the module by the extra."""
+OF_DATABASES = ("aiosqlite", "alembic", "sqlalchemy")
 
 every_template = pytest.mark.parametrize("template", TEMPLATES)
 every_store = pytest.mark.parametrize("store", SESSIONS)
+every_database = pytest.mark.parametrize(
+    ("template", "database"),
+    [(each, database) for each in TEMPLATES for database in (DATABASES if takes_database(each) else ["none"])],
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +65,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def install(folder: Path) -> None:
         project = make(folder, "web", "redis")
+        settings = project / "pyproject.toml"
+        settings.write_text(settings.read_text().replace("passwords,redis", "passwords,postgres,redis"))
         [wheel] = (project / "wheels").iterdir()
         (project / "kick.txt").write_text(f"./wheels/{wheel.name}\n")
         run(["make", ".venv/.ready", f"PYTHON={sys.executable}"], cwd=project, env=environment(**PINNED))
@@ -79,11 +87,12 @@ def make(folder: Path, template: str, store: str) -> Path:
     return folder / name
 
 
-def place(folder: Path, template: str, store: str, installed: Path) -> Path:
+def place(folder: Path, template: str, store: str, installed: Path, *, database: str | None = None) -> Path:
     """A project whose environment is there already."""
     script = installed / "bin" / "kick"
     name = f"{template}-{store}"
     options = ["--template", template, "--session", store, "--no-git"]
+    options += [] if database is None else ["--database", database]
     run([str(script), "new", name, *options], cwd=folder, env=environment(PYTHONPATH=""))
     (folder / name / ".venv").symlink_to(installed)
     (folder / name / ".venv" / ".ready").touch()
@@ -97,6 +106,8 @@ def served(project: Path, *arguments: str, **variables: str) -> Iterator[str]:
     script = str(project / ".venv" / "bin" / "kick")
     options = ("--port", str(port), *arguments)
     path = str(hide_what_is_not_asked_for(project))
+    if (project / "migrations").exists():
+        run([".venv/bin/alembic", "upgrade", "head"], cwd=project, env=environment(PYTHONPATH=path))
     with running("start", *options, cwd=project, command=[script], PYTHONPATH=path, **variables) as process:
         process.wait_for("kick serves ")
         yield f"http://{HOST}:{port}"
@@ -107,21 +118,25 @@ def served(project: Path, *arguments: str, **variables: str) -> Iterator[str]:
 
 def hide_what_is_not_asked_for(project: Path) -> Path:
     """A folder that makes the packages of the other projects as good as not installed: each asks for all it needs."""
-    [asked] = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
-    extras = asked.partition("[")[2].partition("]")[0].split(",")
+    asked: list[str] = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+    [ours] = [each for each in asked if each.startswith("kick-framework")]
+    extras = ours.partition("[")[2].partition("]")[0].split(",")
     hidden = project.parent / f"hidden-from-{project.name}"
     hidden.mkdir(exist_ok=True)
-    for extra, module in PACKAGES.items():
-        if extra not in extras:
-            (hidden / f"{module}.py").write_text("raise ImportError\n")
+    unasked = [module for extra, module in PACKAGES.items() if extra not in extras]
+    unasked += [module for module in OF_DATABASES if not any(each.startswith(module) for each in asked)]
+    for module in unasked:
+        (hidden / f"{module}.py").write_text("raise ImportError\n")
     return hidden
 
 
 @every_store
-@every_template
-def test_a_project_passes_its_own_tests(template: str, store: str, tmp_path: Path, installed: Path) -> None:
+@every_database
+def test_a_project_passes_its_own_tests(
+    template: str, database: str, store: str, tmp_path: Path, installed: Path
+) -> None:
     """`make test` checks the types too, once for each template: `test_first_steps.py`."""
-    project = place(tmp_path, template, store, installed)
+    project = place(tmp_path, template, store, installed, database=database)
     for check in (("ruff", "check"), ("ruff", "format", "--check"), ("pytest",)):
         run([f".venv/bin/{check[0]}", *check[1:]], cwd=project, env=environment(PYTHONPATH=""))
 
@@ -130,7 +145,7 @@ def test_the_same_two_commands_are_in_every_project_and_in_kicks_own_checkout(tm
     projects = [make(tmp_path, template, "memory") for template in TEMPLATES]
     for project in projects:
         commands = re.findall(r"^\$ (make \w+) ", (project / "README.md").read_text(), re.MULTILINE)
-        assert commands == ["make dev", "make test"]
+        assert commands[:2] == ["make dev", "make test"]
     for folder in (*projects, ROOT):
         planned = run(["make", "--dry-run", "dev", "test"], cwd=folder, env=environment())
         assert all(each in planned for each in ("kick dev ", "ruff check", "mypy", "pytest"))
@@ -145,6 +160,12 @@ def test_kick_doctor_finds_nothing_in_a_new_project(
     script = str(project / ".venv" / "bin" / "kick")
     report = run([script, "doctor", "--json"], cwd=project, env=environment(PYTHONPATH="", **at(store, request)))
     assert json.loads(report)["findings"] == []
+
+
+@every_database
+def test_the_types_of_a_project_are_right(template: str, database: str, tmp_path: Path, installed: Path) -> None:
+    project = place(tmp_path, template, "sqlite", installed, database=database)
+    run([".venv/bin/mypy"], cwd=project, env=environment(PYTHONPATH=""))
 
 
 @every_store
@@ -244,8 +265,8 @@ def test_the_website_is_used_in_a_browser(
 
 
 def end_other_devices(page: "Page", phone: Browser) -> None:
-    assert "Welcome" in phone.post("/register", {**ADA, "email": "bob@example.com"}).text
-    assert "No notes yet." in phone.post("/login", ADA).text
+    assert "Welcome" in phone.submit("/register", {**ADA, "email": "bob@example.com"}).text
+    assert "No notes yet." in phone.submit("/login", ADA).text
     page.open("/devices")
     assert page.text("mark") == "this one"
     page.send(password=ADA["password"])
@@ -350,13 +371,24 @@ def test_projects_that_share_a_redis_have_prefixes_of_their_own(template: str) -
     assert prefixes == {"my_app:", "other:"}
 
 
+def test_projects_that_share_a_postgresql_have_tables_of_their_own() -> None:
+    tables = set()
+    for name in ("my-app", "other", "a" * 32):
+        contents = contents_of(name, "api", "postgres")
+        compose = yaml.safe_load(contents["compose.yaml"])
+        env = dict(line.split("=", 1) for line in str(contents[".env"]).splitlines() if "=" in line and line[0] != "#")
+        for url in (env["SESSION_STORE"], compose["services"]["app"]["environment"]["SESSION_STORE"]):
+            tables.add(open_store(url).table)  # type: ignore[attr-defined]
+    assert tables == {"my_app_sessions", "other_sessions", f"{'a' * 32}_sessions"}
+
+
 @every_store
 @every_template
 def test_the_compose_file_has_what_the_application_needs(template: str, store: str) -> None:
     contents = {path: text for path, text in contents_of("my-app", template, store).items() if isinstance(text, str)}
     compose: dict[str, Any] = yaml.safe_load(contents["compose.yaml"])
     services, volumes = compose["services"], set(compose.get("volumes", ()))
-    assert ("redis" in services) is (store == "redis")
+    assert services.keys() - {"app", "migrate"} == {store} & {"postgres", "redis"}
     mounted = {mount.partition(":")[0] for each in services.values() for mount in each.get("volumes", ())}
     assert mounted == volumes
     keeps_data = template != "minimal" or store == "sqlite"
@@ -364,17 +396,26 @@ def test_the_compose_file_has_what_the_application_needs(template: str, store: s
     assert ("/data" in contents["Dockerfile"]) is keeps_data
     told: dict[str, str] = services["app"]["environment"]
     assert told["SESSION_STORE"] == SESSIONS[store].container_url.replace("{{ package }}", "my_app")
-    assert told.get("DATABASE") == (None if template == "minimal" else "/data/notes.db")
+    assert told.get("DATABASE_URL") == (None if template == "minimal" else "sqlite+aiosqlite:////data/notes.db")
+    assert ("migrate" in services) is (template != "minimal")
+    if template != "minimal":
+        assert services["migrate"]["environment"]["DATABASE_URL"] == told["DATABASE_URL"]
+        assert services["app"]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
     assert services["app"]["env_file"] == ".env"  # the secret is there
     assert contents[".dockerignore"].splitlines()[0] == ".env"  # and not in the image
     [grace] = [each for each in start.params if each.name == "graceful_timeout"]
     assert isinstance(grace.default, int)
     assert int(services["app"]["stop_grace_period"].removesuffix("s")) > grace.default
     if store == "redis":
-        assert services["app"]["depends_on"] == {"redis": {"condition": "service_healthy"}}
+        assert services["app"]["depends_on"]["redis"] == {"condition": "service_healthy"}
         assert services["redis"]["healthcheck"]["test"] == ["CMD", "redis-cli", "ping"]
         assert "--appendonly yes" in services["redis"]["command"]
         assert services["redis"]["volumes"] == ["redis:/data"]
+    if store == "postgres":
+        assert services["app"]["depends_on"]["postgres"] == {"condition": "service_healthy"}
+        assert services["postgres"]["healthcheck"]["test"][:2] == ["CMD", "pg_isready"]
+        assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]  # of image 18 and later
+        assert "ports" not in services["postgres"]
 
 
 class Page:
@@ -422,7 +463,9 @@ class Page:
 
 
 def at(store: str, request: pytest.FixtureRequest) -> dict[str, str]:
-    """Where the sessions are; the Redis of the tests is not where a project looks by itself."""
+    """Where the sessions are; the servers of the tests are not where a project looks by itself."""
+    if store == "postgres":
+        return {"SESSION_STORE": f"{request.getfixturevalue('postgres_url')}&migrate=yes"}
     return {"SESSION_STORE": request.getfixturevalue("redis_url")} if store == "redis" else {}
 
 

@@ -5,14 +5,29 @@ import pytest
 from kick.cli.scaffold import fill, render, write_project
 from tests.support.setup_errors import raises_code
 
-LAYERS = ("_base", "_notes", "api")
+LAYERS = ("_base", "_notes", "_sqlalchemy", "api")
 VALUES = {
     **dict.fromkeys(
-        ["api", "web", "minimal", "memory", "sqlite", "redis", "notes", "data", "stateless", "volumes", "from_index"],
+        [
+            *(
+                "api",
+                "web",
+                "minimal",
+                "memory",
+                "sqlite",
+                "postgres",
+                "redis",
+                "notes",
+                "data",
+                "stateless",
+                "volumes",
+            ),
+            *("from_index", "sqlalchemy", "sqlite3", "plain", "depends"),
+        ],
         "",
     ),
     **dict.fromkeys(["description", "secret", "session_url", "session_about", "container_session_url"], "text"),
-    **dict.fromkeys(["extras", "target", "code"], "text"),
+    **dict.fromkeys(["extras", "target", "checked", "database_url", "migrate_phony"], "text"),
     **dict.fromkeys(["versions", "elsewhere", "kick_line", "kick_folder", "kick_needed"], "text"),
     **dict.fromkeys(["kick_wheel", "kick_phony", "kick_target"], "text"),
     "name": "my-app",

@@ -68,6 +68,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def url(project: Path) -> Iterator[str]:
     """The address of the project, with an empty database."""
     (project / "notes.db").unlink(missing_ok=True)
+    run(sys.executable, "-m", "alembic", "upgrade", "head", cwd=project, env=environment(**settings(project)))
     with serve_process("notes.main:app", cwd=project, env=settings(project)) as server:
         yield server.url
 

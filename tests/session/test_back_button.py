@@ -42,6 +42,10 @@ class Site:
     async def response(self, ctx: RequestContext, user: User) -> Any:
         return Response(b"", headers={"cache-control": "private, no-cache"})
 
+    @Get("/file")
+    async def file(self, ctx: RequestContext, user: User | None) -> Any:
+        return ctx.send_file(__file__)
+
     @Get("/data")
     async def data(self, ctx: RequestContext) -> Any:
         ctx.session.data["seen"] = True
@@ -72,6 +76,16 @@ async def test_a_handler_may_say_otherwise() -> None:
     ada = cookie_of(await ask(APP, "/log-in", method="POST"))
     assert (await ask(APP, "/own", headers=ada)).header("cache-control") == "private, max-age=60"
     assert (await ask(APP, "/response", headers=ada)).header("cache-control") == "private, no-cache"
+
+
+async def test_a_file_of_a_user_is_kept_by_the_browser_alone_and_not_without_asking() -> None:
+    """Its `Last-Modified` would let any cache keep it, for a tenth of its age."""
+    ada = cookie_of(await ask(APP, "/log-in", method="POST"))
+    answer = await ask(APP, "/file", headers=ada)
+    assert (answer.header("cache-control"), answer.header("vary")) == ("private, no-cache", "Cookie")
+    again = await ask(APP, "/file", headers={**ada, "if-none-match": answer.header("etag") or ""})
+    assert (again.status, again.header("cache-control")) == (304, "private, no-cache")
+    assert (await ask(APP, "/file")).header("cache-control") is None
 
 
 async def test_who_is_not_logged_in_and_what_is_nobodys_may_be_stored() -> None:

@@ -193,12 +193,17 @@ def test_a_factory_makes_an_application_for_each_test(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("named", "cause"),
-    [("", "No application is named"), ("nothing:app", "no module 'nothing'"), ("app:nothing", "app has no 'nothing'")],
+    [
+        ("", "No application is named"),
+        ("nothing:app", "no module 'nothing'"),
+        ("other:nothing", "other has no 'nothing'"),
+    ],
 )
 def test_an_application_that_is_not_there_is_told(tmp_path: Path, named: str, cause: str) -> None:
     project(tmp_path, "def test_it(app): pass", f'kick_app = "{named}"')
     settings = tmp_path / "pyproject.toml"
     settings.write_text(settings.read_text().replace('app = "app:app"', "", 1))
+    (tmp_path / "app.py").rename(tmp_path / "other.py")
     told = run(tmp_path)
     assert "[test-app]" in told
     assert cause in told
@@ -208,6 +213,25 @@ def test_fixtures_of_the_project_come_first(tmp_path: Path) -> None:
     project(tmp_path, "def test_it(client): assert client == 1")
     (tmp_path / "conftest.py").write_text("import pytest\n@pytest.fixture\ndef client(): return 1")
     assert "1 passed" in run(tmp_path)
+
+
+def test_a_project_has_options_for_all_its_clients(tmp_path: Path) -> None:
+    options = "import pytest\n@pytest.fixture\ndef client_options(): return {'headers': {'x-a': 'b'}, 'origin': None}"
+    tests = """
+import pytest
+
+@pytest.mark.kick(raise_exceptions=False)
+def test_both(client, async_client):
+    assert client.headers["x-a"] == async_client.headers["x-a"] == "b"
+    assert client.get("/broken").status_code == 500
+
+@pytest.mark.kick(headers={"x-a": "c"})
+def test_a_marker_counts_more(client):
+    assert client.headers["x-a"] == "c"
+"""
+    project(tmp_path, tests)
+    (tmp_path / "conftest.py").write_text(options)
+    assert "2 passed" in run(tmp_path)
 
 
 def test_a_project_that_does_not_use_it_pays_nothing(tmp_path: Path) -> None:

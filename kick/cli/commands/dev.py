@@ -207,13 +207,15 @@ def _serve_report(report: str, sock: socket.socket, options: Options) -> None:
 
 def _greeting(app: Any, target: Target, address: str) -> str:
     from kick.app import App
-    from kick.cli.commands.routes import route_table
+    from kick.cli.commands.routes import page_path, route_table
 
+    page = page_path(app) if isinstance(app, App) else None
     lines = [
         "",
         f"  {terminal.bold('kick')}  {target}  {terminal.dim(os.environ[ENVIRONMENT])}",
         "",
         f"  {terminal.accent(address)}",
+        *([] if page is None else [f"  {terminal.accent(address + page)}  {terminal.dim('the API')}"]),
         "",
     ]
     if isinstance(app, App):

@@ -22,7 +22,21 @@ from kick.cli.target import Target, find_target
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _CLASSES: Final = frozenset(
-    {"Controller", "Decimal", "Delete", "Get", "Iterator", "Module", "NotFound", "Post", "Protocol", "Put", "Struct"}
+    {
+        *(
+            "AsyncSession",
+            "Controller",
+            "Decimal",
+            "Delete",
+            "Get",
+            "Iterator",
+            "Module",
+            "NotFound",
+            "Post",
+            "Protocol",
+        ),
+        *("Put", "Service", "Struct"),
+    }
 )
 """The names that the files of a resource import. A resource must not have one of them."""
 
@@ -159,7 +173,7 @@ def test(name: str, target: str | None, dry_run: bool) -> None:
       $ kick generate test shop
     """
     found, place = _project(target)
-    component = components.test(place, parse_name("test", name, top_level=False), found)
+    component = components.test(place, parse_name("test", name, top_level=False), found, is_named=target is not None)
     _carry_out(component, found, place, mount=False, dry_run=dry_run)
 
 

@@ -13,12 +13,19 @@ from kick.cli import terminal
 from kick.cli.git import make_repository
 from kick.cli.options import trace_option
 from kick.cli.project_name import package_name
-from kick.cli.project_templates import SESSIONS, TEMPLATES, contents_of
+from kick.cli.project_templates import DATABASES, SESSIONS, TEMPLATES, contents_of, takes_database
 from kick.cli.provenance import provenance
 from kick.cli.scaffold import check_folder, write_project
 
 TEMPLATE: Final = "api"
 STORE: Final = "sqlite"
+DATABASE: Final = "sqlalchemy"
+
+_SERVERS: Final = {
+    "postgres": "PostgreSQL must run: docker run -p 5432:5432 -e POSTGRES_PASSWORD=postgres postgres",
+    "redis": "Redis must run: docker run -p 6379:6379 redis",
+}
+"""Stores that need a server, and the way to start one."""
 
 
 @click.command("new")
@@ -27,11 +34,24 @@ STORE: Final = "sqlite"
 @click.option(
     "--session", "store", type=click.Choice(list(SESSIONS)), help=f"Where sessions are stored.  [default: {STORE}]"
 )
+@click.option(
+    "--database", type=click.Choice(list(DATABASES)), help=f"How api and web store data.  [default: {DATABASE}]"
+)
 @click.option("--git/--no-git", default=True, show_default=True, help="Create a git repository, with a first commit.")
 @click.option("--yes", is_flag=True, help="Ask no questions, and use the defaults.")
 @click.option("--dry-run", is_flag=True, help="List the files without writing them.")
 @trace_option
-def command(name: str, template: str | None, store: str | None, git: bool, yes: bool, dry_run: bool) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context,
+    name: str,
+    template: str | None,
+    store: str | None,
+    database: str | None,
+    git: bool,
+    yes: bool,
+    dry_run: bool,
+) -> None:
     """Write a project into the new folder NAME.
 
     \b
@@ -46,6 +66,7 @@ def command(name: str, template: str | None, store: str | None, git: bool, yes: 
     Examples:
       $ kick new my-app
       $ kick new my-site --template web --session redis
+      $ kick new my-app --database none
       $ kick new my-app --template minimal --dry-run
     """
     package_name(name)
@@ -55,7 +76,12 @@ def command(name: str, template: str | None, store: str | None, git: bool, yes: 
     asks = not yes and terminal.is_interactive()
     template = template or _choose("template", "Which template?", _abouts(TEMPLATES), TEMPLATE, asks=asks)
     store = store or _choose("sessions", "Where are sessions stored?", _abouts(SESSIONS), STORE, asks=asks)
-    contents = contents_of(name, template, store, kick=kick)
+    if not takes_database(template):
+        if database not in (None, "none"):
+            raise click.UsageError(f"The template {template} has no database.", ctx)
+        database = "none"
+    database = database or _choose("database", "How is data stored?", _abouts(DATABASES), DATABASE, asks=asks)
+    contents = contents_of(name, template, store, database=database, kick=kick)
     if dry_run:
         terminal.say(_planned(name, contents))
         return
@@ -107,7 +133,7 @@ def _made(name: str, paths: list[str], template: str, store: str, *, repository:
             f"  {terminal.green('next')}",
             "",
             _noted({terminal.accent(step): about for step, about in steps.items()}),
-            *(["", terminal.dim("  Redis must run: docker run -p 6379:6379 redis")] if store == "redis" else []),
+            *(["", terminal.dim(f"  {_SERVERS[store]}")] if store in _SERVERS else []),
             "",
         ]
     )
@@ -128,6 +154,7 @@ def _top_level(paths: list[str]) -> dict[str, str]:
         "README.md": "next steps",
         "app.py": "the application",
         "kick.txt": "where kick comes from",
+        "migrations/": "the tables of the database, step by step",
         "pyproject.toml": "dependencies and tool settings",
     }
     folders = Counter(path.partition("/")[0] + "/" for path in paths if "/" in path)

@@ -41,10 +41,21 @@ def command(target: str | None, as_json: bool, verbose: bool) -> None:
 
 
 def route_table(app: App) -> str:
-    """Return the method, path and handler of each route, as `kick dev` shows them."""
-    return terminal.table(
-        [[terminal.method(_verb(each)), each.path, terminal.dim(each.name)] for each in _all_routes(app)]
+    """Return the method, path and handler of each route of the application itself, as `kick dev` shows them."""
+    shown = [each for each in _all_routes(app) if not _is_of_document(each)]
+    return terminal.table([[terminal.method(_verb(each)), each.path, terminal.dim(each.name)] for each in shown])
+
+
+def page_path(app: App) -> str | None:
+    """Return the path of the API page, or `None` if it is not served."""
+    return next(
+        (each.path for each in app.routes if _is_of_document(each) and each.name == "PageController.page"), None
     )
+
+
+def _is_of_document(route: Route) -> bool:
+    """Return true for the routes of the OpenAPI document and its page, which kick has added."""
+    return route.controller is not None and route.controller.__module__.startswith("kick.openapi.")
 
 
 def _all_routes(app: App) -> list[Route]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from kick.cli.generate import database
 from kick.cli.generate.fields import Field, imports_of
 from kick.cli.generate.names import Name
 from kick.cli.generate.project_layout import Place
 from kick.cli.scaffold import fill
 from kick.cli.target import Target
-
-_CLIENT: Final = re.compile(r"^def client\(", re.MULTILINE)
 
 
 class Mount(NamedTuple):
@@ -50,11 +48,35 @@ def resource(place: Place, name: Name, plural: Name, fields: Sequence[Field]) ->
         "wrong_location": f"/body/{required[0]}" if required else "/body",
         "repository_names": ", ".join(sorted((f"{name.title}Repository", f"{plural.title}InMemory"), key=str.lower)),
     }
-    parts = ("models", "repository", "controller", "module")
-    new = {place.root / plural.snake / f"{part}.py": _text("resource", part, values) for part in parts}
+    mount = Mount(f"{place.prefix}{plural.snake}.module", f"{plural.title}Module")
+    folder = place.root / plural.snake
+    new = {folder / f"{part}.py": _text("resource", part, values) for part in ("models", "controller")}
+    if database.has_database(place):
+        return _stored(place, plural, fields, Component(new, mount), values)
+    new |= {folder / f"{part}.py": _text("resource", part, values) for part in ("repository", "module")}
     new |= _test(place, plural.snake, _text("resource", "test", values))
-    module = f"{place.prefix}{plural.snake}.module"
-    return Component(_with_packages(new, place), Mount(module, f"{plural.title}Module"))
+    return Component(_with_packages(new, place), mount)
+
+
+def _stored(
+    place: Place, plural: Name, fields: Sequence[Field], component: Component, values: dict[str, str]
+) -> Component:
+    """Add a table, its migration, and a repository of the database to a resource."""
+    database.check_fields(fields)
+    values = values | database.table_values(place, fields)
+    folder, columns, migrations = place.root / plural.snake, place.root / "columns.py", database.migrations_of(place)
+    new = {folder / f"{part}.py": _text("database", part, values) for part in ("tables", "repository", "module")}
+    if database.needs_columns(fields) and not columns.exists():
+        new[columns] = _text("database", "columns", values)
+    new = _with_packages(component.new | new, place)
+    before = database.last_revision(migrations)
+    if before is not None:
+        values |= {"revision": database.draw_revision(), "down_revision": before}
+        path = migrations / database.migration_name(values["revision"], plural)
+        new[path] = _text("database", "migration", values)
+    then = f'make migration m="add {plural.words}"' if before is None else "bring the database up to date: make migrate"
+    new |= _test(place, plural.snake, _text("database", "test", values))
+    return component._replace(new=new, then=then)
 
 
 def module(place: Place, name: Name) -> Component:
@@ -106,15 +128,13 @@ def provider(place: Place, name: Name) -> Component:
     return _single(place, "provider", "providers", name, f"put open_{name.snake} into bootstrap(providers=[...])")
 
 
-def test(place: Place, name: Name, target: Target) -> Component:
-    """Return a test of the whole application, which uses the `client` of tests/conftest.py if there is one."""
+def test(place: Place, name: Name, target: Target, *, is_named: bool) -> Component:
+    """Return a test of the application, with the fixture `client`, or with a client of its own if `is_named`."""
     values = _values(place, name) | {
         "target_module": target.module,
         "target_name": target.attribute.partition(".")[0],
     }
-    conftest = place.folder / "tests" / "conftest.py"
-    has_client = conftest.is_file() and _CLIENT.search(conftest.read_text(encoding="utf-8")) is not None
-    text = _text("test", "test_with_client" if has_client else "test", values)
+    text = _text("test", "test" if is_named else "test_with_client", values)
     return Component(_test(place, name.snake, text), then="replace the example with a test of your application")
 
 
@@ -131,7 +151,6 @@ def _values(place: Place, name: Name) -> dict[str, str]:
         "Title": name.title,
         "path": name.path,
         "words": name.words,
-        "article": name.article,
         "Article": name.article[:1].upper() + name.article[1:],
         "prefix": place.prefix,
     }

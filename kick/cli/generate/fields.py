@@ -17,26 +17,41 @@ _RESERVED: Final = frozenset({"id", "self", "cls"})
 
 
 class Kind(NamedTuple):
-    """A type of fields: its name in Python, the module to import it from, and two example values in JSON form."""
+    """A type of fields: its name in Python, the module to import it from, and two example values in JSON form.
+
+    `column` is the type of a column in a migration. `wrapper` is the type for `mapped_column()`, if the hint is not
+    enough: a class in `columns.py`, or `Double` of SQLAlchemy, because its versions take different types for `float`.
+    """
 
     hint: str
     source: tuple[str, str | None] | None
     samples: tuple[str, str]
+    column: str
+    wrapper: str | None = None
 
 
 KINDS: Final = {
-    "str": Kind("str", None, ('"first"', '"second"')),
-    "int": Kind("int", None, ("1", "2")),
-    "float": Kind("float", None, ("1.5", "2.5")),
-    "bool": Kind("bool", None, ("True", "False")),
+    "str": Kind("str", None, ('"first"', '"second"'), "sa.String()"),
+    "int": Kind("int", None, ("1", "2"), "sa.Integer()"),
+    "float": Kind("float", None, ("1.5", "2.5"), "sa.Double()", "Double"),
+    "bool": Kind("bool", None, ("True", "False"), "sa.Boolean()"),
     "uuid": Kind(
         "UUID",
         ("uuid", "UUID"),
         ('"6f2c1ad0-8c6e-4a0e-9d29-0b7f1c1f1c01"', '"6f2c1ad0-8c6e-4a0e-9d29-0b7f1c1f1c02"'),
+        "sa.Uuid()",
     ),
-    "datetime": Kind("datetime.datetime", ("datetime", None), ('"2026-01-02T03:04:05Z"', '"2026-02-03T04:05:06Z"')),
-    "date": Kind("datetime.date", ("datetime", None), ('"2026-01-02"', '"2026-02-03"')),
-    "decimal": Kind("Decimal", ("decimal", "Decimal"), ('"1.50"', '"2.50"')),
+    "datetime": Kind(
+        "datetime.datetime",
+        ("datetime", None),
+        ('"2026-01-02T03:04:05Z"', '"2026-02-03T04:05:06Z"'),
+        "sa.DateTime(timezone=True)",
+        "UTCDateTime",
+    ),
+    "date": Kind("datetime.date", ("datetime", None), ('"2026-01-02"', '"2026-02-03"'), "sa.Date()"),
+    "decimal": Kind(
+        "Decimal", ("decimal", "Decimal"), ('"1.50"', '"2.50"'), "sa.Numeric(precision=12, scale=2)", "TwoDecimals"
+    ),
 }
 
 _HIDING: Final = frozenset({"str", "int", "float", "bool", "list", "datetime"})
@@ -58,8 +73,12 @@ class Field(NamedTuple):
         >>> parse_field("due:date?").declaration
         'due: datetime.date | None = None'
         """
-        hint = f"list[{self.kind.hint}]" if self.is_list else self.kind.hint
-        return f"{self.name}: {hint} | None = None" if self.is_optional else f"{self.name}: {hint}"
+        return f"{self.name}: {self.hint} | None = None" if self.is_optional else f"{self.name}: {self.hint}"
+
+    @property
+    def hint(self) -> str:
+        """The type, without that it may be `None`."""
+        return f"list[{self.kind.hint}]" if self.is_list else self.kind.hint
 
     def sample(self, which: int) -> str:
         """Return the first or second value of a test as a Python expression."""

@@ -1,4 +1,4 @@
-"""The development page for a path without a route: it lists the routes, and says where the documentation is."""
+"""The development page for a path without a route. It lists the routes and links to the guide."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("kick.http")
 
 GUIDE: Final = Path(__file__).parents[3] / "docs" / "guide" / "README.md"
-"""The guide, where kick runs from a checkout."""
+"""The guide, if kick runs from a checkout."""
 
 _POLICY: Final = b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _OF_THE_PROBLEM: Final = (b"content-type", b"content-length", b"content-encoding", b"etag")
 
 
 class NotFoundPage:
-    """Middleware that sends browsers a page instead of the problem details of a 404 or 405; other clients get those.
+    """Middleware that replaces the problem details of a 404 or 405 with a page, for browsers only.
 
-    It stands outside all other middleware, and only in development. A page of the application's own stays.
+    It is the outermost middleware, in development only. Pages of the application are not replaced.
     `routes` are pairs of a method, such as `GET` or `WS`, and a route.
     """
 
@@ -40,7 +40,7 @@ class NotFoundPage:
         self._routes = tuple(routes)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
-        """Replace the response, if it is an error that a browser would show as it is."""
+        """Replace the response, if it is such an error and the client prefers HTML."""
         response = await call_next(ctx)
         is_problem = response.headers.get("content-type") == PROBLEM_JSON and response.status_code in (404, 405)
         if not is_problem or ctx.method != "GET" or not prefers_html(ctx.headers.get("accept", "")):
@@ -48,7 +48,7 @@ class NotFoundPage:
         try:
             return self._page(ctx, response)
         except Exception:
-            logger.exception("the page about missing routes could not be made, request id %s", ctx.request_id)
+            logger.exception("the page for missing routes failed, request id %s", ctx.request_id)
             return response
 
     def _page(self, ctx: RequestContext[Any], problem: Response) -> Response:
@@ -77,7 +77,7 @@ def _row(ctx: RequestContext[Any], method: str, route: Route) -> str:
 
 
 def _docs() -> str:
-    """Where the guide is on this machine; elsewhere, where it is in the repository."""
+    """Return the place of the guide: on this machine, or else in the repository."""
     if GUIDE.is_file():
         return f"The guide of kick is in <code>{escape(str(GUIDE))}</code>."
     return "The guide of kick is in <code>docs/guide/</code> of its repository."

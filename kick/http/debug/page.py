@@ -1,4 +1,4 @@
-"""The page that explains an error to whoever writes the application; in production nobody sees it."""
+"""The error page for developers. It is not shown in production."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _quality: Final = re.compile(r";\s*q=([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", re.I).s
 
 
 def prefers_html(accept: str) -> bool:
-    """Return whether a client would rather have a page than JSON (RFC 9110, section 12.5.1); with `*/*` it would not.
+    """Return whether a client prefers HTML to JSON (RFC 9110, section 12.5.1). `*/*` is no preference.
 
     >>> prefers_html("text/html,*/*;q=0.8"), prefers_html("*/*"), prefers_html("")
     (True, False, False)
@@ -44,9 +44,10 @@ def prefers_html(accept: str) -> bool:
 
 
 def error_page(ctx: RequestContext[Any], error: BaseException, steps: Iterable[tuple[str, str]]) -> Response:
-    """Return the page: the exceptions with the code they came from, the request, the keys of the session, the chain.
+    """Return the page: the exceptions with their code, the request, the keys of the session, the middleware chain.
 
-    `steps` is the chain. Values that may be secret are left out, and so is what variables and the session hold.
+    `steps` is the chain, as pairs of kind and name. Values of variables and of the session, and request values that may
+    be secret, are not shown.
     """
     chain = failures(error)
     page = Template(files("kick.http.debug").joinpath("page.html").read_text("utf-8")).substitute(
@@ -89,7 +90,7 @@ def _failure(failure: Failure) -> str:
 
 
 def _run(is_shown: bool, frames: list[Frame], *, some_own: bool) -> str:
-    """Render frames, the last call first; code of others is open if there is none of the application's."""
+    """Render frames, the last call first. Code of other packages is open only if no frame is of the application."""
     shown = [(frame, is_shown and not (frame.owner and some_own)) for frame in reversed(frames)]
     inner = "".join(_frame(frame, is_open=is_open) for frame, is_open in shown)
     if is_shown:
@@ -134,7 +135,7 @@ def _session(ctx: RequestContext[Any]) -> str:
         data = session.state.open().value
         fields: Any = getattr(data, "__struct_fields__", None) or getattr(data, "__dataclass_fields__", ())
         names = sorted(map(str, data if isinstance(data, Mapping) else fields))
-    except Exception as error:  # noqa: BLE001  # a store that is down, data that cannot be read: the page is shown
+    except Exception as error:  # noqa: BLE001  # the page is shown even if the session cannot be loaded
         return f'<p class="quiet">It cannot be read: {escape(type(error).__name__)}.</p>'
     if not names:
         return '<p class="quiet">It is empty.</p>'
@@ -143,7 +144,7 @@ def _session(ctx: RequestContext[Any]) -> str:
 
 
 def _path(ctx: RequestContext[Any]) -> str:
-    """Path and query, without the values that may be secret."""
+    """Return the path and the query, without values that may be secret."""
     query = ctx.scope.get("query_string", b"").decode("latin-1")
     pairs = [each.partition("=") for each in query.split("&") if each]
     shown = "&".join(f"{name}{sep}{'••••••' if _is_secret(name) else value}" for name, sep, value in pairs)
@@ -156,6 +157,6 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def _with_code(text: str) -> str:
-    """Return a text with what stands between backticks as code."""
+    """Return a text as HTML, with the parts between backticks as code."""
     parts = text.split("`")
     return "".join(f"<code>{escape(part)}</code>" if index % 2 else escape(part) for index, part in enumerate(parts))

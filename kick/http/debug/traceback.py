@@ -1,4 +1,4 @@
-"""Tracebacks for developers: frames, code, and whose code it is."""
+"""Tracebacks for developers: frames with their code and package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 AROUND: Final = 5
-"""Lines of code that are shown before and after the one that ran."""
+"""Lines of code that are shown before and after the current one."""
 
 _MOST_FRAMES: Final = 60
 _MOST_FAILURES: Final = 12
@@ -27,10 +27,10 @@ _packages: Final = re.compile(r".*[/\\](?:site|dist)-packages[/\\](.*)", re.DOTA
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """One step on the way to an exception.
+    """One frame of a traceback.
 
-    `owner` is the package that the code belongs to, and empty for code of the application. `lines` are those around
-    number `line`; `span` is what ran of that line, from one column to another, where it is not all of it.
+    `owner` is the package of the code, and empty for code of the application. `lines` are the lines around number
+    `line`. `span` has the first and last column of the expression that ran; `None` if it is the whole line.
     """
 
     file: str
@@ -42,12 +42,12 @@ class Frame(msgspec.Struct, frozen=True):
 
     @property
     def code(self) -> str:
-        """The line that ran, without what stands around it."""
+        """The current line, without indentation."""
         return next((text.strip() for number, text in self.lines if number == self.line), "")
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """One exception of a chain; `relation` says what it is to the one before, and is empty for the first."""
+    """One exception of a chain; `relation` is its relation to the previous one, and empty for the first."""
 
     name: str
     message: str
@@ -58,7 +58,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 def failures(error: BaseException) -> list[Failure]:
-    """Return an exception and those that it came from; frames are in the order of the calls.
+    """Return an exception with its causes and contexts; frames are in the order of the calls.
 
     >>> try:
     ...     try:
@@ -82,7 +82,7 @@ def failures(error: BaseException) -> list[Failure]:
 
 
 def readable_trace(error: BaseException) -> list[str]:
-    """Return the lines of a trace that can be read at a glance: code of the application, and where it ended.
+    """Return the lines of a short trace: the frames of the application, and the last one.
 
     >>> try:
     ...     int("x")
@@ -94,7 +94,7 @@ def readable_trace(error: BaseException) -> list[str]:
 
 
 def folded(frames: tuple[Frame, ...]) -> Iterator[tuple[bool, list[Frame]]]:
-    """Return the frames in runs: those to be shown, and those of others in between; the last is always shown."""
+    """Yield runs of frames, each with true if it is shown: frames of the application, and the last frame."""
 
     def shown(frame: Frame) -> bool:
         return not frame.owner or frame is frames[-1]
@@ -104,7 +104,7 @@ def folded(frames: tuple[Frame, ...]) -> Iterator[tuple[bool, list[Frame]]]:
 
 
 def owners(frames: list[Frame]) -> str:
-    """Whose code some frames are.
+    """Return a summary of frames that are not shown.
 
     >>> owners([Frame("a.py", 1, "f", "starlette", (), None), Frame("b.py", 1, "g", "anyio", (), None)])
     '2 steps in starlette, anyio'
@@ -144,8 +144,8 @@ def _origins(error: BaseException) -> list[tuple[str, BaseException]]:
 def _failure(error: BaseException, relation: str) -> Failure:
     try:
         message = str(error)
-    except Exception as failure:  # noqa: BLE001  # an exception that cannot even be shown is shown all the same
-        message = f"(its text cannot be had: {type(failure).__name__})"
+    except Exception as failure:  # noqa: BLE001  # an exception whose `__str__` fails is shown too
+        message = f"(its `__str__` raised {type(failure).__name__})"
     notes = tuple(map(_shown, getattr(error, "__notes__", ())))
     frames = _frames(error.__traceback__)
     kept = [*frames[: _MOST_FRAMES // 3], *frames[len(frames) - 2 * _MOST_FRAMES // 3 :]]
@@ -156,7 +156,7 @@ def _failure(error: BaseException, relation: str) -> Failure:
 
 
 def _shown(text: object) -> str:
-    """Return a text that can be encoded and printed: without control characters, and cut if it is long."""
+    """Return a text without control characters and lone surrogates, cut at a maximal length."""
     short = str(text)[:_LONGEST_MESSAGE].encode("utf-8", "replace").decode()
     return _controls(lambda match: f"\\x{ord(match[0]):02x}", short)
 
@@ -180,13 +180,13 @@ def _span(summary: traceback.FrameSummary, text: str) -> tuple[int, int] | None:
     start, end = summary.colno, summary.end_colno
     if start is None or end is None or summary.end_lineno != summary.lineno:
         return None
-    raw = text.encode()  # the columns are bytes
+    raw = text.encode()  # columns are counted in bytes
     span = len(raw[:start].decode("utf-8", "replace")), len(raw[:end].decode("utf-8", "replace"))
     return None if text[slice(*span)] == text.strip() or span[0] >= span[1] else span
 
 
 def located(filename: str) -> tuple[str, str]:
-    """Return a file as it is shown, and the package that it belongs to; empty for a file of the application."""
+    """Return the shown path of a file and its package, which is empty for a file of the application."""
     path = Path(filename)
     if path.is_relative_to(_KICK):
         return path.relative_to(_KICK.parent).as_posix(), "kick"

@@ -279,7 +279,7 @@ class CallPlan:
         source, hint, name = argument.source, argument.hint, argument.name
         default = argument.default if argument.has_default else NO_DEFAULT
         if source in _READ and has_variables(hint):
-            raise TypeError("nothing says what its type variable stands for")
+            raise TypeError("its type variable has no type")
         if source in (Source.BODY, Source.FILE):
             self._check_body()
             file_fields(hint)

@@ -126,7 +126,7 @@ def _marked(source: str, hint: Any) -> str:
 def _reader(source: str, need: Need, default: Any) -> Getter:
     hint, name, marker = unmarked(need.hint), need.name, marker_of(need.hint)
     if has_variables(hint):
-        raise TypeError("nothing says what its type variable stands for")
+        raise TypeError("its type variable has no type")
     if isinstance(marker, FromHeader):
         return header_reader(marker.wire_name(name), hint, default)
     if isinstance(marker, FromCookie):

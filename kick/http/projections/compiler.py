@@ -154,5 +154,5 @@ class Compiler:
 
 
 def _looks(projection: Projection) -> bool:
-    """Return whether the exact types of values are not all that counts."""
+    """Return whether the types of values alone do not decide if they are exact."""
     return type(projection) is not Leaf

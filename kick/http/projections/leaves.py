@@ -15,7 +15,7 @@ from kick.http.validation.encoding import PLAIN, JSONEncoder
 from kick.http.validation.pydantic_types import model_writer
 
 _NARROWED: Final = ((int, bool), (date, datetime))
-"""Classes with a subclass that stands for something else."""
+"""Classes with a subclass whose values mean something else."""
 
 
 class Open(Projection):
@@ -54,7 +54,7 @@ class Leaf(Projection):
     def project(self, value: Any) -> Any:
         if type(value) in self.kinds or self._fits(value):
             return value
-        known = value if type(value) in PLAIN else self._encoder.known(value)  # of a number of numpy's
+        known = value if type(value) in PLAIN else self._encoder.known(value)  # numbers of numpy have a known form
         if known is not value and self._fits(known):
             return known
         raise misfit(type_name(self.cls), value)

@@ -15,7 +15,7 @@ from kick.exceptions import PayloadTooLarge
 from kick.http.validation.json_text import malformed
 
 DEFAULT_LIMIT: Final = 1 << 20
-"""The most bytes a body may have when nothing else is said: 1 MiB."""
+"""Default limit of a body in bytes: 1 MiB."""
 
 MOST_FORM_FIELDS: Final = 1000
 
@@ -24,16 +24,16 @@ FORM: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
 
 WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-"""The methods of which a body means nothing (RFC 9110, section 9.3)."""
+"""Methods whose requests have no defined use for a body (RFC 9110, section 9.3)."""
 
 _ENDLESS: Final = 1 << 62
 
 
 class BodyHeaders(msgspec.Struct, frozen=True):
-    """The headers of a request about its body.
+    """Headers of a request that describe its body.
 
-    `media_type` is in lower case and without parameters, and empty when there is none; `length` is in bytes, and 0
-    when the request does not say. `coding` is the content coding, as it was sent.
+    `media_type` is in lower case and without parameters, or empty. `length` is in bytes, and 0 if there is no
+    `Content-Length`. `coding` is the content coding, as it was sent.
     """
 
     media_type: str
@@ -42,7 +42,7 @@ class BodyHeaders(msgspec.Struct, frozen=True):
 
 
 def announced(scope: Scope) -> BodyHeaders:
-    """Read the headers about the body, in one pass.
+    """Read the headers that describe the body, in one pass.
 
     >>> announced({"headers": [(b"content-type", b"Text/HTML; charset=utf-8"), (b"content-length", b"7")]})
     BodyHeaders(media_type='text/html', length=7, coding=b'')
@@ -68,7 +68,7 @@ def media_type_of(value: bytes) -> str:
 
 
 def is_json(media_type: str) -> bool:
-    """Return whether a media type is JSON (RFC 8259) or built on it (RFC 6839, section 3.1).
+    """Return whether a media type is JSON (RFC 8259) or based on it (RFC 6839, section 3.1).
 
     >>> is_json("application/json"), is_json("application/vnd.api+json"), is_json("text/json")
     (True, True, False)
@@ -77,10 +77,10 @@ def is_json(media_type: str) -> bool:
 
 
 async def stream_body(scope: Scope, receive: Receive, limit: int | None, length: int) -> AsyncGenerator[bytes, None]:
-    """Return the body piece by piece; `limit` is in bytes, `None` is no limit, `length` is what `Content-Length` says.
+    """Yield the body in pieces. `limit` is in bytes, `None` is no limit; `length` is the `Content-Length`.
 
-    Raises `PayloadTooLarge` before anything is read when `Content-Length` says that it is too long, and as soon as
-    it is when nothing says so; `ClientDisconnect` when the client has gone.
+    Raises `PayloadTooLarge`: before anything is read if `length` is over the limit, otherwise as soon as the limit is
+    exceeded. Raises `ClientDisconnect` if the client disconnects.
     """
     left = _ENDLESS if limit is None else limit
     if length > left:
@@ -96,13 +96,13 @@ async def stream_body(scope: Scope, receive: Receive, limit: int | None, length:
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int | None, length: int) -> bytes:
-    """Return the whole body; `length` is what `Content-Length` says. See `stream_body`."""
+    """Return the whole body, with the limits and errors of `stream_body`; `length` is the `Content-Length`."""
     left = _ENDLESS if limit is None else limit
     if length > left:
         raise too_large(scope, limit)
     message = await receive()
     body, more = message.get("body"), message.get("more_body", False)
-    if body is None or more:  # what comes in one message needs no second look; a disconnect has no body
+    if body is None or more:  # most bodies arrive in one message; a disconnect has no body
         body, more = _chunk_of(message)
     left -= len(body)
     if more:
@@ -118,14 +118,14 @@ async def read_body(scope: Scope, receive: Receive, limit: int | None, length: i
 
 
 def _chunk_of(message: Message) -> tuple[bytes, bool]:
-    """Return the piece of a body that a message brings, and whether more is to come."""
+    """Return the piece of the body in a message, and true if more follows."""
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
     return message.get("body", b""), message.get("more_body", False)
 
 
 def too_large(scope: Scope, limit: int | None) -> PayloadTooLarge:
-    """Return the 413 for a body over the limit. The connection is closed: what is still coming is not read.
+    """Return the 413 for a body over the limit. It closes the connection, because the rest of the body is not read.
 
     >>> too_large({"http_version": "1.1"}, 10).headers
     {'connection': 'close'}
@@ -134,7 +134,7 @@ def too_large(scope: Scope, limit: int | None) -> PayloadTooLarge:
 
 
 def closing(scope: Scope) -> dict[str, str]:
-    """Return the headers of a response to a body of which the rest is not read (RFC 9112, section 9.6).
+    """Return the headers of a response that is sent before the whole body is read (RFC 9112, section 9.6).
 
     >>> closing({"http_version": "1.1"}), closing({"http_version": "2"})
     ({'connection': 'close'}, {})
@@ -148,10 +148,10 @@ def parse_form(body: bytes) -> FormData:
     >>> parse_form(b"name=Ada&tag=a&tag=b").getlist("tag")
     ['a', 'b']
 
-    Raises `BadRequest` for what is not UTF-8, and for too many fields.
+    Raises `BadRequest` for a body that is not UTF-8, and for more than 1000 fields.
     """
     try:
-        text = body.decode().removeprefix("\ufeff")  # a byte order mark is no part of the first name
+        text = body.decode().removeprefix("\ufeff")  # a byte order mark does not belong to the first name
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FORM_FIELDS, errors="strict")
     except UnicodeDecodeError:
         raise malformed("body", "The form is not UTF-8.", "Expected UTF-8", "encoding") from None
@@ -162,7 +162,7 @@ def parse_form(body: bytes) -> FormData:
 
 
 def reads_multipart() -> bool:
-    """Return whether python-multipart is installed, which takes multipart forms apart."""
+    """Return whether python-multipart, the parser of multipart forms, is installed."""
     try:
         import python_multipart  # noqa: F401
     except ModuleNotFoundError:
@@ -171,7 +171,7 @@ def reads_multipart() -> bool:
 
 
 def accepted() -> str:
-    """Return the media types that are read where a type is declared, as `Accept` has them (RFC 9110, section 15.5.16).
+    """Return the supported media types of typed bodies as an `Accept` header (RFC 9110, section 15.5.16).
 
     >>> accepted().split(", ")[0]
     'application/json'
@@ -180,6 +180,6 @@ def accepted() -> str:
 
 
 async def one_chunk(body: bytes) -> AsyncGenerator[bytes, None]:
-    """Return a body that has been read, as a stream of one piece, or of none."""
+    """Yield a complete body as one piece; an empty body has no pieces."""
     if body:
         yield body

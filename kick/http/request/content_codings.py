@@ -15,15 +15,15 @@ from kick.http.request.body import closing, too_large
 from kick.http.validation.json_text import malformed
 
 PIECE: Final = 1 << 16
-"""The most bytes that are decoded at a time: 64 KiB, so that a small body never becomes a large one in memory."""
+"""Most bytes that are decoded at a time: 64 KiB. So a small body cannot fill the memory when it is decoded."""
 
 _WINDOW: Final = 23  # 8 MiB, the most that zstd may ask for as a content coding (RFC 9659, section 3)
-_SMALLEST_MEMBER: Final = 1024  # on average, beyond the first few: each member costs more than its bytes
+_SMALLEST_MEMBER: Final = 1024  # the average beyond the first few: each member costs a new decoder
 _FREE_MEMBERS: Final = 16
 
 
 class Decompressor(Protocol):
-    """A decompressor of `zlib`, or one that behaves alike."""
+    """Interface of the decompressors of `zlib` and `zstd`."""
 
     @property
     def eof(self) -> bool:
@@ -32,7 +32,7 @@ class Decompressor(Protocol):
 
     @property
     def unused_data(self) -> bytes:
-        """The bytes after that end."""
+        """The bytes after the end of a member or frame."""
         ...
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
@@ -73,9 +73,9 @@ def unsupported_coding(scope: Scope, coding: str, accepted: str) -> UnsupportedM
 class DecodedReceive:
     """An ASGI `receive` that gives the body decoded, at most `PIECE` bytes in a message.
 
-    `limit` is that of the body in bytes. Whoever reads the messages counts the decoded bytes; here the encoded ones are
-    counted, because they may decode to nothing. Raises `UnsupportedMediaType` for a coding that is not supported, and
-    when it is called, `PayloadTooLarge` and `BadRequest`.
+    `limit` is the limit of the body in bytes. The reader of the messages checks it for the decoded bytes. This class
+    checks it for the encoded bytes, because many encoded bytes may decode to nothing. The constructor raises
+    `UnsupportedMediaType` for a coding that is not supported; calls raise `PayloadTooLarge` and `BadRequest`.
     """
 
     def __init__(self, scope: Scope, receive: Receive, coding: str, limit: int | None) -> None:
@@ -95,13 +95,13 @@ class DecodedReceive:
         self._ended = False
 
     async def __call__(self) -> Message:
-        """Return the next message: a piece of the body, its end, or what the server says after that."""
+        """Return the next message: a piece of the body, the end of the body, or a later message of the server."""
         waits = False
         while not self._ended:
             piece = self._next_piece()
             if piece:
                 if not waits:
-                    await checkpoint()  # a small body with much in it does not hold up other requests
+                    await checkpoint()  # decoding a large body must not delay other requests
                 return {"type": "http.request", "body": piece, "more_body": True}
             if not self._more:
                 self._ended = True
@@ -125,7 +125,7 @@ class DecodedReceive:
         self._rest.reverse()
 
     def _next_piece(self) -> bytes:
-        """Return the next decoded bytes; none where more of the body is needed, or it has ended."""
+        """Return the next decoded bytes. They are empty if more of the body is needed, and at its end."""
         while self._rest or self._may_hold_more:
             data = self._rest.pop() if self._rest else b""
             if self._decoder is None:
@@ -165,7 +165,7 @@ class DecodedReceive:
 
 
 def most_encoded(limit: int) -> int:
-    """Return the most bytes that a body of `limit` bytes may have in a coding; what cannot be compressed grows.
+    """Return the most bytes that a body of `limit` bytes may have when encoded; incompressible data gets longer.
 
     >>> most_encoded(1_000_000)
     1004930
@@ -179,8 +179,8 @@ def _decoders() -> dict[str, Callable[[bytes], Decompressor]]:
 
 
 def _deflate(begin: bytes) -> Decompressor:
-    """Decode zlib (RFC 1950), or the bare deflate (RFC 1951) that some clients send under this name."""
-    # Bare deflate never begins so: it would be a stored block with a bit set that is padding.
+    """Return a decoder of zlib (RFC 1950), or of raw deflate (RFC 1951), which some clients send as `deflate`."""
+    # Raw deflate never begins with these bits: they would be a stored block with a padding bit set.
     return zlib.decompressobj(15 if begin[0] & 0x0F == 8 else -15)
 
 
@@ -195,7 +195,7 @@ def _broken() -> tuple[type[Exception], ...]:
 
 
 def has_zstd() -> bool:
-    """Return true if zstd can be encoded and decoded: with Python 3.14, or the package `backports.zstd`."""
+    """Return true if zstd can be encoded and decoded: it needs Python 3.14 or the package `backports.zstd`."""
     try:
         zstd_module()
     except ImportError:
@@ -204,7 +204,7 @@ def has_zstd() -> bool:
 
 
 def zstd_module() -> Any:
-    """Return the module for zstd (RFC 8878): that of Python 3.14, or `backports.zstd`. Raises `ImportError`."""
+    """Return the module for zstd (RFC 8878), of Python 3.14 or `backports.zstd`. Raises `ImportError`."""
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:

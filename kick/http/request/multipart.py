@@ -1,8 +1,8 @@
-"""Taking multipart forms apart while they arrive (RFC 7578), within what a route allows.
+"""Parsing multipart forms while they arrive (RFC 7578), within the limits of a route.
 
-Text is kept in memory, files too as long as those of one request have no more than `SPOOL` bytes together; what is
-beyond goes to temporary files, which have no name and are gone when they are closed. The bytes are taken apart by
-python-multipart, which bounds boundaries (256 bytes) and the headers of parts (8 of 4 KiB).
+Text is kept in memory. The files of a request are kept in memory up to `SPOOL` bytes in total; larger ones are written
+to temporary files, which have no name and are removed when they are closed. The parser is python-multipart, which
+limits the boundary (256 bytes) and the headers of a part (8 headers of 4 KiB).
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from kick.http.validation.json_text import malformed
 logger: Final = logging.getLogger("kick.http")
 
 SPOOL: Final = 1 << 20
-"""The most bytes of files that a request holds in memory: 1 MiB."""
+"""Most bytes of files that a request keeps in memory: 1 MiB."""
 
-_WRITE: Final = 1 << 18  # as much is gathered before a thread writes it: a thread for each message costs more than this
-_BUFFER: Final = 1 << 13  # of a file on disk; Python's own choice is 128 KiB from 3.14 on
-_PIECE_COST: Final = 128  # what a piece takes beside its bytes: a client may send them one by one
+_WRITE: Final = 1 << 18  # bytes that a thread writes at once: a call of a thread costs more than copying them
+_BUFFER: Final = 1 << 13  # buffer of a file on disk; the default of Python 3.14 is 128 KiB
+_PIECE_COST: Final = 128  # memory of a piece beside its bytes: a client may send single bytes
 _PARAMETER: Final = re.compile(rb';[ \t]*([^ \t=;]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;]*)')
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 _NO_MULTIPART: Final = missing_extra("Reading multipart forms", "python-multipart", "uploads")
@@ -46,11 +46,11 @@ _NO_MULTIPART: Final = missing_extra("Reading multipart forms", "python-multipar
 async def parse_multipart(
     scope: Scope, chunks: AsyncGenerator[bytes, None], limits: UploadLimits, *, text_limit: int | None
 ) -> FormData:
-    """Return the fields and files of a `multipart/form-data` body; `text_limit` is in bytes, for all the text there is.
+    """Return the fields and files of a `multipart/form-data` body; `text_limit` is the limit of all text in bytes.
 
-    Raises `BadRequest` for what cannot be read, `PayloadTooLarge` and `UnsupportedMediaType` for what is not allowed,
-    as soon as that is seen; and `UnsupportedMediaType` when python-multipart is not installed. Whatever is raised,
-    its temporary files are closed.
+    Raises `BadRequest` for a malformed form. Raises `PayloadTooLarge` and `UnsupportedMediaType` as soon as a part
+    exceeds the limits, and `UnsupportedMediaType` if python-multipart is not installed. All temporary files are closed
+    after an exception.
     """
     if not reads_multipart():
         logger.error("%s %s: %s %s", scope["method"], shown(scope["path"]), _NO_MULTIPART.cause, _NO_MULTIPART.fix)
@@ -67,7 +67,7 @@ async def parse_multipart(
 
 
 async def close_files(files: Iterable[UploadFile]) -> None:
-    """Close temporary files, which removes them; a cancellation waits for it."""
+    """Close and so remove temporary files. Cancellation is delayed until they are closed."""
     on_disk: list[UploadFile] = []
     for each in files:
         if _is_on_disk(each):
@@ -80,7 +80,7 @@ async def close_files(files: Iterable[UploadFile]) -> None:
 
 
 class _Spool(SpooledTemporaryFile[bytes]):
-    """A temporary file that is in memory until `rollover()`, which asking for its descriptor calls too."""
+    """A temporary file in memory until `rollover()` is called; `fileno()` calls it too."""
 
     is_on_disk = False
 
@@ -100,7 +100,7 @@ def _close(files: list[UploadFile]) -> None:
 
 
 class _Part(msgspec.Struct):
-    """A part of the form: its headers first, then text or a file."""
+    """A part of the form: its headers, and its text or file."""
 
     headers: list[tuple[bytes, bytes]] = []
     name: str = ""
@@ -110,7 +110,7 @@ class _Part(msgspec.Struct):
 
 
 class _Receiver:
-    """Gathers what python-multipart calls it with."""
+    """Collects fields and files from the callbacks of python-multipart."""
 
     def __init__(self, scope: Scope, limits: UploadLimits, text_limit: int | None) -> None:
         self.files: list[UploadFile] = []
@@ -168,7 +168,7 @@ class _Receiver:
         self._part = _Part()
         self._parts += 1
         most = MOST_FORM_FIELDS + self._limits.most_files
-        if self._parts > most:  # fields in which no file was chosen are neither fields nor files
+        if self._parts > most:  # empty file inputs are parts, but neither fields nor files
             raise malformed("body", f"The form has more than {most} parts.", "Too many parts", "length")
 
     def _end_header(self) -> None:
@@ -177,7 +177,7 @@ class _Receiver:
         self._header = [bytearray(), bytearray()]
 
     def _open(self) -> None:
-        """Decide what a part is, and whether it is taken; its headers are complete."""
+        """Begin a text or a file, when the headers of the part are complete; check the limits."""
         from python_multipart.multipart import parse_options_header
 
         part = self._part
@@ -200,7 +200,7 @@ class _Receiver:
         part.text = bytearray()
 
     def _is_object(self, part: _Part) -> bool:
-        """Return whether a part with a file name is JSON for a field that is an object: so a browser sends a `Blob`."""
+        """Return whether a part with a file name is JSON for an object field: a browser sends a `Blob` in this way."""
         said = next((value for name, value in part.headers if name == b"content-type"), b"")
         return part.name in self._limits.objects and is_json(media_type_of(said))
 
@@ -212,7 +212,7 @@ class _Receiver:
         if len(self.files) >= self._limits.most_files:
             raise self._too_much(part, f"is one file more than the {self._limits.most_files} of a form", "files")
         headers = Headers(raw=part.headers)
-        # The receiver says when it goes to disk: what it counts is all the files of the request.
+        # The receiver decides when it is written to disk, because the limit is for all files of the request.
         spool: Any = _Spool(buffering=_BUFFER)  # closed at the end of the request
         part.file = UploadFile(spool, size=0, filename=filename, headers=headers)
         self.files.append(part.file)
@@ -240,7 +240,7 @@ class _Receiver:
         if part.text is not None:
             self._items.append((part.name, _decoded(part.text)))
         elif part.file is not None and not part.file.filename and not part.file.size:
-            self.files.pop().file.close()  # a field in which no file was chosen
+            self.files.pop().file.close()  # an empty file input
         elif part.file is not None:
             self._items.append((part.name, part.file))
 
@@ -248,7 +248,7 @@ class _Receiver:
         self._ended = True
 
     async def _flush(self) -> None:
-        """Write what has come: into memory while there is room, else on disk, in a thread."""
+        """Write the waiting pieces: to memory up to `SPOOL` bytes, otherwise to disk, in a thread."""
         waiting, self._to_write, self._waiting = self._to_write, [], 0
         for done, (upload, data) in enumerate(waiting):
             if _is_on_disk(upload) or self._held + len(data) > SPOOL:
@@ -283,8 +283,8 @@ class _Receiver:
 def extended_filename(disposition: bytes) -> str | None:
     """Return the name in `filename*` of a Content-Disposition (RFC 6266, section 4.3; RFC 8187, section 3.2).
 
-    Forms ought to have none (RFC 7578, section 4.2), but some clients send no other name. Control characters, which
-    only this spelling can bring, are replaced.
+    RFC 7578, section 4.2, forbids it in forms, but some clients send no other name. Control characters, which are
+    possible only in this encoding, are replaced.
 
     >>> extended_filename(b"form-data; name=f; filename*=UTF-8'en'na%C3%AFve.txt")
     'naïve.txt'

@@ -124,7 +124,7 @@ def parse_path(path: str, hints: dict[str, Any], place: str) -> list[Segment]:
         seen.add(name)
         segment = _parameter(name, kind, hints.get(name), path, place)
         if segment.kind == "path" and index != len(parts) - 1:
-            raise bad_route_path(path, place, f"goes on after {{{name}:path}}, which takes all the rest")
+            raise bad_route_path(path, place, f"continues after {{{name}:path}}, which takes all the rest")
         segments.append(segment)
     return segments
 

@@ -1,4 +1,4 @@
-"""Defaults of dataclasses: msgspec leaves plain ones on the class, where `vars()` and JSON do not see them."""
+"""Defaults of dataclasses: msgspec leaves them on the class, so `vars()` and JSON would not contain them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _SEVERAL: Final = (list, tuple, set, frozenset, deque)
 
 
 class _Fields(msgspec.Struct, frozen=True):
-    """The fields of a class, and the defaults that have to be put into its instances."""
+    """The fields of a class, and the defaults to set on its instances."""
 
     names: tuple[str, ...]
     defaults: dict[str, Any]
 
 
 def filler(hint: Any) -> Callable[[Any], Any] | None:
-    """Return a function that fills in the defaults of a decoded value; `None` if the type has none.
+    """Return a function that sets the defaults of a decoded value; `None` if the type has none.
 
     >>> Page = dataclasses.make_dataclass("Page", [("number", int, 1)])
     >>> page = msgspec.convert({}, Page)
@@ -38,7 +38,7 @@ def filler(hint: Any) -> Callable[[Any], Any] | None:
         return None
 
     def fill(decoded: Any) -> Any:
-        left = [decoded]  # no recursion: a value may be nested as deeply as JSON may
+        left = [decoded]  # no recursion, because JSON may be nested deeply
         while left:
             value = left.pop()
             fields = known.get(type(value))
@@ -81,5 +81,5 @@ def _defaults(cls: type) -> dict[str, Any]:
 
 
 def _is_slot(member: object) -> bool:
-    """Return whether it stands for a slot, which msgspec has filled."""
+    """Return whether a class attribute is the descriptor of a slot, which msgspec has set."""
     return isinstance(member, MemberDescriptorType)

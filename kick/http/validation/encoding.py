@@ -1,4 +1,4 @@
-"""JSON texts of values, by msgspec. What has a serializer of its own is written by it, at any depth."""
+"""Encoding values as JSON, by msgspec. Types with a serializer of their own are written by it, at any depth."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ _AS_TEXT: Final = (
 _AS_LIST: Final = (Set, Sequence, ValuesView, deque, Iterator)
 _NO_DEFAULT: Final = object()
 _SERIALIZING: Final = "pydantic.dataclasses"
-"""The module that has to be loaded for dataclasses with a serializer of their own to exist."""
+"""If this module is not loaded, no dataclass has a serializer of its own."""
 
 
 class JSONEncoder:
-    """Writes values as JSON; `encoders` has functions for types, each valid for subclasses too.
+    """Writes values as JSON; `encoders` maps types to functions, which also apply to subclasses.
 
     >>> class Money:
     ...     amount = 5
@@ -72,13 +72,13 @@ class JSONEncoder:
         self.write: Encode = msgspec.json.Encoder(enc_hook=self._encode_other).encode
 
     def encode(self, value: Any) -> bytes:
-        """Return the JSON of a value. Raises `TypeError` for one that has none."""
+        """Return the JSON of a value. Raises `TypeError` for a value of an unknown type."""
         if self.looks_within or _SERIALIZING in sys.modules:
             value = self._replaced(value)
         return self.write(value)
 
     def _replaced(self, value: Any) -> Any:
-        """Return a value in which other encoders have written what msgspec would write in its own way."""
+        """Return a value in which the parts with an encoder of their own are replaced by its result."""
         kind: Any = type(value)
         if self.looks_within:
             encode = self.encoder_of(kind)
@@ -103,7 +103,7 @@ class JSONEncoder:
         return value if all(map(_is, fields, found)) else record_of(kind, names)(*fields)
 
     def encoder_of(self, kind: type) -> Callable[[Any], Any] | None:
-        """Return the function of the application for a type."""
+        """Return the encoder of the application for a type."""
         return next((self._encoders[base] for base in kind.__mro__ if base in self._encoders), None)
 
     def _encode_other(self, value: Any) -> Any:
@@ -123,19 +123,19 @@ class JSONEncoder:
         return msgspec.Raw(_serializer(kind).dump_json(value, by_alias=True, fallback=self.builtins))
 
     def known(self, value: Any) -> Any:
-        """Return the form of a value that msgspec writes; the value itself where there is none."""
+        """Return a value in a form that msgspec can write; the value itself if there is none."""
         try:
             return self._encode_other(value)
         except (TypeError, RecursionError):
             return value
 
     def builtins(self, value: Any) -> Any:
-        """Return a value as builtins that have the same JSON."""
+        """Return builtins with the same JSON as a value."""
         return msgspec.json.decode(self.encode(value))
 
 
 def encoder_of(encoders: Encoders | None, problems: list[KickError]) -> JSONEncoder:
-    """Return the encoder of an application, or record what is wrong with its `encoders=`."""
+    """Return the encoder of an application; add an error in its `encoders=` to `problems`."""
     problem = encoder_problem(encoders)
     if problem is not None:
         problems.append(problem)
@@ -143,7 +143,7 @@ def encoder_of(encoders: Encoders | None, problems: list[KickError]) -> JSONEnco
 
 
 def encoder_problem(encoders: Any) -> KickError | None:
-    """Return what is wrong with `encoders=` of `bootstrap()`.
+    """Return the error in `encoders=` of `bootstrap()`; `None` if there is none.
 
     >>> encoder_problem({"Money": str}).code
     'encoders'
@@ -166,7 +166,7 @@ def _is(one: object, other: object) -> bool:
 
 
 def _is_written_by_msgspec(kind: type) -> bool:
-    """Return whether msgspec writes a class or one of its subclasses by itself, and asks nobody."""
+    """Return whether msgspec writes a class, or one of its subclasses, without calling the hook."""
     has_fields = dataclasses.is_dataclass(kind) or hasattr(kind, "__attrs_attrs__")
     return has_fields or issubclass(kind, _NATIVE) or any(map(_is_written_by_msgspec, kind.__subclasses__()))
 
@@ -177,8 +177,10 @@ def _serializer(kind: Any) -> Any:
 
 
 def _standard(value: Any) -> Any:
-    """Return a value that msgspec knows, for one of a type of the standard library or of numpy."""
-    if isinstance(value, Mapping) and not isinstance(value, HTTPConnection):  # a request is a mapping: of its scope
+    """Return a value of the standard library or of numpy in a form that msgspec can write."""
+    if isinstance(value, Mapping) and not isinstance(
+        value, HTTPConnection
+    ):  # a request of Starlette is a mapping, of its scope
         return dict(value)
     for plain in (str, int, float, Decimal):
         if isinstance(value, plain):
@@ -189,7 +191,7 @@ def _standard(value: Any) -> Any:
         return value.pattern
     if isinstance(value, date | time):
         return value.isoformat()
-    if isinstance(value, _AS_LIST) and not isinstance(value, tuple | io.IOBase):  # a tuple is a key
+    if isinstance(value, _AS_LIST) and not isinstance(value, tuple | io.IOBase):  # a tuple arrives here only as a key
         return list(value)
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
@@ -220,9 +222,9 @@ def type_path(kind: type) -> str:
 
 
 def unencodable(value: Any, error: TypeError) -> TypeError:
-    """Return the exception for a value that `encode_json` refused: it names the object of kick's that is in it.
+    """Return the exception for a value that `encode_json` rejected. It names an object of kick in the value.
 
-    msgspec encodes the fields of a Struct without a hook, so that its error names one of the fields.
+    msgspec encodes the fields of a Struct without calling the hook, so its own error would name a field of the object.
 
     >>> from kick.http import Settings
     >>> given = TypeError("a value of type Shutdown has no JSON form")
@@ -236,7 +238,7 @@ def unencodable(value: Any, error: TypeError) -> TypeError:
 
 
 def _objects_in(value: Any, *, depth: int) -> Iterator[object]:
-    """Return the objects of kick's own in a value, the outermost first."""
+    """Yield the objects of kick in a value, the outermost first."""
     if type(value).__module__.partition(".")[0] == "kick":
         yield value
     elif depth and isinstance(value, Mapping):

@@ -1,7 +1,7 @@
-"""Errors of an invalid value: all of them, with their locations, found only after msgspec has refused the value.
+"""Finding all errors of an invalid value with their locations, after msgspec has rejected it.
 
-msgspec names the place of the first error. Whatever it has passed on its way there is valid, so that only what lies
-behind that place is validated again, in blocks. An invalid value costs a small multiple of a valid one.
+msgspec reports the first error and its place. Everything before this place is valid, so only the parts after it are
+validated again, in blocks. An invalid value costs a small multiple of a valid one.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from kick.exceptions import FieldError
 MOST_ERRORS: Final = 100
 MOST_CHARACTERS: Final = 100_000
 BLOCK: Final = 256
-"""Items that are converted in one call; after an error, the rest of a block is converted again."""
+"""Items that are validated in one call. After an error, the rest of the block is validated again."""
 MOST_KEYS: Final = 5000
-"""The most keys that are checked one by one, unless any text is a key: parsing them again costs most."""
+"""Most keys that are checked one by one, because parsing keys again is expensive. Keys of type `str` need no check."""
 MOST_REPEATS: Final = 3
-"""Dictionaries within dictionaries that are searched for an error: msgspec does not name their keys."""
+"""Most levels of nested dictionaries that are searched, because msgspec does not report their keys."""
 
 _CODES: Final = (
     ("missing required", "missing"),
@@ -67,14 +67,14 @@ _BY_NAME: Final = {"DateTimeType": "datetime", "TimeType": "time", "DateType": "
 
 
 class Place(NamedTuple):
-    """A step on the way into a value; the way is put together only where there is an error."""
+    """A step on the path to a part of a value. The whole path is built only for an error."""
 
     above: Place | None
     step: object
 
 
 class ErrorFinder:
-    """Finds every place where values do not fit a type. What it needs of the type is worked out once.
+    """Finds all errors in values of a type. Information about the type is computed once and kept.
 
     >>> class Item(msgspec.Struct):
     ...     name: str
@@ -93,7 +93,7 @@ class ErrorFinder:
         self._hints: dict[int, Any] = {}
 
     def errors(self, value: Any, location: str, message: str) -> list[FieldError]:
-        """Return the errors in a value, up to `MOST_ERRORS`; `message` is what msgspec said of the first one."""
+        """Return the errors in a value, at most `MOST_ERRORS`; `message` is msgspec's message of the first one."""
         if self._root is None:
             self._root = types.type_info(self._hint)
         walk = _Walk(location, self._strict, self._hints)
@@ -168,11 +168,11 @@ def location_of(start: str, place: Place | None) -> str:
 
 
 class _Enough(Exception):
-    """Nobody reads further errors."""
+    """Raised when enough errors are found."""
 
 
 class Failure(NamedTuple):
-    """The first error in a value: its message, and the way to it from the value on."""
+    """The first error in a value: its message, and the path from the value to it."""
 
     text: str
     way: str
@@ -180,7 +180,7 @@ class Failure(NamedTuple):
 
     @classmethod
     def of(cls, message: str) -> Failure:
-        """Take the message of a `ValidationError` apart.
+        """Parse the message of a `ValidationError`.
 
         >>> Failure.of("Expected `int`, got `str` - at `$.items[3]`")
         Failure(text='Expected `int`, got `str`', way='.items[3]', is_key=False)
@@ -189,12 +189,12 @@ class Failure(NamedTuple):
         return cls(match[1], match[3], match[2] is not None) if match else cls(message, "")
 
     def behind(self, step: str) -> Failure:
-        """Return the failure as it is told from behind the next step."""
+        """Return the failure with the path that remains after a step."""
         return self._replace(way=self.way[len(step) :])
 
 
 class _Walk:
-    """Goes to each error in one value. Each part is converted once, as part of the largest that is not yet known."""
+    """Collects the errors in one value. Each part is validated once, together with as many other parts as possible."""
 
     def __init__(self, start: str, strict: bool, hints: dict[int, Any]) -> None:
         self.errors: list[FieldError] = []
@@ -205,10 +205,10 @@ class _Walk:
         self._repeats = 0
 
     def into(self, value: Any, info: types.Type, place: Place | None, failure: Failure) -> None:
-        """Note the errors in a value that msgspec has refused with `failure`."""
+        """Add the errors in a value that msgspec has rejected with `failure`."""
         before = len(self.errors)
         self._search(value, info, place, failure)
-        if len(self.errors) == before:  # no part is wrong: it is the whole
+        if len(self.errors) == before:  # all parts are valid, so the error belongs to the whole
             cls = getattr(info, "cls", None)
             checks = hasattr(cls, "__post_init__") or hasattr(cls, "__attrs_attrs__")
             self._note(place, failure.text, "invalid" if checks and isinstance(value, Mapping) else None)
@@ -264,7 +264,7 @@ class _Walk:
                 self.into(value, chosen or arrays[0], place, failure)
 
     def _tagged(self, value: Mapping[Any, Any], kinds: list[Any], place: Place | None, failure: Failure) -> None:
-        """One of several Structs, which a field tells apart."""
+        """Add the errors of a tagged union of Structs."""
         field = next((kind.tag_field for kind in kinds if getattr(kind, "tag_field", None)), None)
         if field is None:
             return
@@ -292,7 +292,7 @@ class _Walk:
         self._attrs_checks(info, {name: value[name] for name in valid}, place)
 
     def _positions(self, value: Any, info: Any, place: Place | None, failure: Failure) -> None:
-        """Note the errors of a Struct that is sent as an array, or of a named tuple."""
+        """Add the errors of a Struct that is sent as an array, or of a named tuple."""
         first = 0 if getattr(info, "tag", None) is None else 1
         fields = dict(enumerate(info.fields, first))
         self._parts(value, {index: field.type for index, field in fields.items()}, place, failure)
@@ -301,7 +301,7 @@ class _Walk:
                 self._note(Place(place, index), "This field is required", "missing")
 
     def _parts(self, value: Any, kinds: Mapping[Any, types.Type], place: Place | None, failure: Failure) -> list[Any]:
-        """Check parts that have a type each, in the order of the value; return the names of those that fit."""
+        """Check parts with a type each, in the order of the value; return the names of the valid ones."""
         names = [name for name in (value if isinstance(value, Mapping) else range(len(value))) if name in kinds]
         ways = {name: _step_to(name) for name in names}
         leading = [name for name in names if _leads_to(failure.way, ways[name])]
@@ -321,7 +321,7 @@ class _Walk:
     def _items(
         self, items: Any, steps: Sequence[object], info: types.Type, place: Place | None, failure: Failure | None
     ) -> None:
-        """Check items of one type, from the first error on, block by block; `steps` has what leads to each."""
+        """Check items of one type in blocks, from the first error on; `steps` has the step of each item."""
         hint, start = list.__class_getitem__(self._hint(info)), 0
         if failure is not None and not _INDEX.match(failure.way):
             failure = None
@@ -362,7 +362,7 @@ class _Walk:
                     self._note(Place(place, key), failure.text)
 
     def _attrs_checks(self, info: Any, found: dict[str, Any], place: Place | None) -> None:
-        """Ask each validator of an attrs class: its constructor stops at the first one that objects."""
+        """Run each validator of an attrs class, because its constructor stops at the first error."""
         cls: Any = get_origin(getattr(info, "cls", None)) or getattr(info, "cls", None)
         attributes = [each for each in getattr(cls, "__attrs_attrs__", ()) if each.validator is not None]
         if not attributes:
@@ -380,7 +380,7 @@ class _Walk:
                 except (TypeError, ValueError) as error:
                     self._note(Place(place, fields[each.name].encode_name), _said(error), "invalid")
                 except AttributeError:
-                    continue  # it looks at a field that is missing, or wrong itself
+                    continue  # the validator reads a field that is missing or invalid
 
     def _note(self, place: Place | None, message: str, code: str | None = None) -> None:
         error = _as_error(location_of(self._start, place), message, code)
@@ -404,7 +404,7 @@ def _step_to(name: object) -> str:
 
 
 def _leads_to(way: str, step: str) -> bool:
-    """Return whether a way begins with a step; the name of a field may have dots in it."""
+    """Return whether a path begins with a step; the name of a field may contain dots."""
     return way.startswith(step) and way[len(step) :][:1] in ("", ".", "[")
 
 
@@ -421,7 +421,7 @@ def _standard(kind: str) -> Any:
 
 
 def _said(error: Exception) -> str:
-    """Return the message of an exception; those of attrs have the attribute and more beside it."""
+    """Return the message of an exception. Exceptions of attrs have more arguments after it."""
     return error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
 
 

@@ -1,4 +1,4 @@
-"""From the texts of a query string or form to the values that a type is made of; what to expect is decided once."""
+"""Collecting the texts of a query string or form for the fields of a type. The rules are decided at start-up."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _TRUTH: Final = {"on": "true", "off": "false", "yes": "true", "no": "false"}
 
 
 class Texts(Protocol):
-    """Several texts by name: a query string, a form."""
+    """A mapping from names to several texts: a query string or a form."""
 
     def getlist(self, key: Any) -> list[Any]:
         """All the values of a name."""
@@ -59,7 +59,7 @@ def query_of(scope: Scope) -> QueryParams:
     >>> query_of({"query_string": b"tag=a&tag=caf%C3%A9"}).getlist("tag")
     ['a', 'café']
 
-    Raises `BadRequest` for what is not UTF-8.
+    Raises `BadRequest` if it is not UTF-8.
     """
     try:
         text = scope["query_string"].decode()
@@ -71,8 +71,8 @@ def query_of(scope: Scope) -> QueryParams:
 def collector(hint: Any) -> Callable[[Texts], dict[str, Any]]:
     """Return a function that collects form or query fields for a type: all values for list fields, else the last.
 
-    A number that is left empty counts as left out, and a switch may be `on`, as browsers send it. A form is flat: a
-    field that is an object itself is read from JSON (OpenAPI 3.1, "Encoding Object").
+    An empty text for a number is ignored, and a boolean may be `on`, as browsers send it. A form is flat, so a field
+    whose type is an object is read from JSON (OpenAPI 3.1, "Encoding Object").
 
     >>> from msgspec import Struct
     >>> class Search(Struct):
@@ -111,7 +111,7 @@ def collector(hint: Any) -> Callable[[Texts], dict[str, Any]]:
 
 
 def has_names(hint: Any) -> bool:
-    """Return whether a type is one of objects: what has names and values, as a query string and a form have.
+    """Return whether values of a type have names and values, as a query string and a form have.
 
     >>> has_names(dict[str, int]), has_names(int), has_names(list[int])
     (True, False, False)
@@ -120,7 +120,7 @@ def has_names(hint: Any) -> bool:
 
 
 def object_fields(hint: Any) -> frozenset[str]:
-    """Return the fields that are objects themselves, or lists of them: in a form they are JSON.
+    """Return the names of the fields that are objects or lists of objects, which are JSON in a form.
 
     >>> from msgspec import defstruct
     >>> sorted(object_fields(defstruct("Order", [("name", str), ("address", dict[str, str]), ("stops", list[dict])])))
@@ -130,7 +130,7 @@ def object_fields(hint: Any) -> frozenset[str]:
 
 
 def has_items(hint: Any) -> bool:
-    """Return whether a type is one of several values: lists, tuples, sets.
+    """Return whether a type has several values: a list, tuple or set.
 
     >>> has_items(list[int] | None), has_items(str)
     (True, False)
@@ -139,7 +139,7 @@ def has_items(hint: Any) -> bool:
 
 
 def _from_json(texts: list[Any]) -> list[Any]:
-    """Return the values of JSON texts; what is none stays a text, which then is of the wrong type."""
+    """Return the values of JSON texts. A text that is not JSON is kept, so validation rejects its type."""
     values: list[Any] = []
     for text in texts:
         try:
@@ -150,7 +150,7 @@ def _from_json(texts: list[Any]) -> list[Any]:
 
 
 def _holds_objects(kinds: list[types.Type]) -> bool:
-    """Return whether a field takes objects, or a list of them, and no text."""
+    """Return whether a field accepts objects, or a list of them, and no text."""
     inner = [each for kind in kinds if isinstance(kind, _SEVERAL) for each in _flat(getattr(kind, "item_type", _TEXT))]
     return not _any([*kinds, *inner], _TEXTUAL) and any(map(_is_object, [*kinds, *inner]))
 
@@ -171,7 +171,7 @@ def _all_lists(texts: Texts) -> dict[str, Any]:
 
 
 def _fields_of(hint: Any) -> dict[str, list[types.Type]] | None:
-    """Return the kinds of each field by its name on the wire; `None` for what has no fields."""
+    """Return the kinds of each field by its name on the wire; `None` for a type without fields."""
     fields: dict[str, list[types.Type]] = {}
     for member in members_of(hint):
         inner = plain(member)
@@ -193,7 +193,7 @@ def _fields_in(hint: Any) -> Iterable[Field]:
 
 
 def _of_model(cls: Any) -> Iterator[tuple[str, list[types.Type]]]:
-    """Return the fields of a model by their names on the wire, with the kinds in which they are sent."""
+    """Return the names on the wire of the fields of a model, with the kinds that clients send."""
     for field, name, shape in wire_names(cls):
         if shape is Shape.WHOLE:
             yield name, kinds_of(cls.__pydantic_fields__[field].annotation)
@@ -229,7 +229,7 @@ def _kinds_of_member(hint: Any) -> list[types.Type]:
 
 
 def _flat(kind: types.Type) -> list[types.Type]:
-    """Return the kinds a value may have, without what is only said about them."""
+    """Return the kinds a value may have, without their metadata."""
     while isinstance(kind, types.Metadata):
         kind = kind.type
     return [each for one in kind.types for each in _flat(one)] if isinstance(kind, types.UnionType) else [kind]

@@ -1,6 +1,6 @@
-"""Invalid JSON objects whose keys are integers: their errors, without a string for each key.
+"""Errors of JSON objects with integer keys, found without a string for each key.
 
-To build the strings takes three times as long as to validate such an object, and only the keys of errors are read.
+To create the strings takes three times as long as to validate such an object, and only the keys of errors are needed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kick.http.validation.errors import MOST_KEYS, ErrorFinder, Failure, error_o
 _MANY_MEMBERS: Final = re.compile(
     rb'\s*+\{(?:\s*+"[^"\\]*+"\s*+:\s*+(?:"[^"\\]*+"|[-+.\w]++)\s*+,){%d}' % MOST_KEYS, re.ASCII
 )
-"""The beginning of an object with more members than keys are checked one by one, all of them plain."""
+"""Matches an object with more than `MOST_KEYS` members, whose values are all scalars."""
 
 Find = Callable[[bytes, str], "list[FieldError] | None"]
 
@@ -26,8 +26,8 @@ Find = Callable[[bytes, str], "list[FieldError] | None"]
 def finder_by_integer(hint: Any, finder: ErrorFinder) -> Find | None:
     """Return a function that finds the errors in a JSON object with integers as keys; `None` for another type.
 
-    The function takes the body and the message of its first error. It returns `None` if the strings are needed after
-    all: for an object with a wrong key that has few members, or for a text that is not JSON.
+    The function takes the body and the message of its first error. It returns `None` if the strings are needed: for an
+    object with an invalid key and few members, or for a text that is not JSON.
 
     >>> find = finder_by_integer(dict[int, int], ErrorFinder(dict[int, int]))
     >>> find(b'{"7": "x"}', "Expected `int`, got `str` - at `$[...]`")
@@ -53,7 +53,7 @@ def finder_by_integer(hint: Any, finder: ErrorFinder) -> Find | None:
 
 
 def _is_plain_json(body: bytes) -> bool:
-    """Return whether a text is JSON without an escape: msgspec looks at escapes only where it builds the string."""
+    """Return whether a text is JSON without escapes, because msgspec checks escapes only when it creates the string."""
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
         body.decode()

@@ -1,4 +1,4 @@
-"""JSON texts of requests (RFC 8259), and the errors for what cannot be read or does not fit."""
+"""JSON of requests (RFC 8259), and the errors for malformed and for invalid input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _decode_any: Final = msgspec.json.Decoder().decode
 
 
 def decode_json(body: bytes) -> Any:
-    """Return the value of a JSON text (RFC 8259); raises `BadRequest` that says where it breaks off.
+    """Return the value of a JSON text (RFC 8259). Raises `BadRequest` with the position of a syntax error.
 
     >>> decode_json(b'{"a":1}')
     {'a': 1}
@@ -41,7 +41,7 @@ def invalid(errors: list[FieldError]) -> UnprocessableEntity:
 
 
 def malformed(part: str, detail: str, message: str, code: str) -> BadRequest:
-    """Return the 400 for a part of a request that cannot be read at all.
+    """Return the 400 for a malformed part of a request.
 
     >>> malformed("query", "The query string is not UTF-8.", "Expected UTF-8", "encoding").status
     400
@@ -82,16 +82,16 @@ def _ends_in_half_a_pair(body: bytes | str) -> bool:
 
 
 def malformed_json(error: Exception, body: bytes | str) -> BadRequest:
-    """Return the 400 for a text that is no JSON; `error` is what msgspec said of it.
+    """Return the 400 for a text that is not JSON; `error` is the exception of msgspec.
 
     >>> malformed_json(msgspec.DecodeError("Input data was truncated"), b"[").detail
     'The body is not valid JSON: it ends too early.'
     """
     if isinstance(error, RecursionError):
         return malformed("body", "The body is nested too deeply.", "Nested too deeply", "nesting")
-    if not _is_utf8(body):  # msgspec says so in one way or another, and in some places not at all
+    if not _is_utf8(body):  # the errors of msgspec for this differ
         return malformed("body", "The body is not UTF-8.", "Expected UTF-8", "encoding")
     reason = str(error).replace("(byte ", "(at byte ").replace("Input data was truncated", "it ends too early")
-    if _ends_in_half_a_pair(body):  # msgspec calls it truncated where fewer bytes are left than the other half has
+    if _ends_in_half_a_pair(body):  # msgspec reports it as truncated near the end of the text
         reason = "an escape is only one half of a surrogate pair"
     return malformed("body", f"The body is not valid JSON: {reason}.", "Expected JSON", "json")

@@ -1,6 +1,6 @@
-"""Types that pydantic validates: models, its dataclasses, and what is annotated with its `Field`.
+"""Types that pydantic validates: its models and dataclasses, and types that are annotated with its `Field`.
 
-pydantic is never imported here, except to validate a type of its own: whoever has such a type has loaded it.
+pydantic is imported only for a type of its own. An application with such a type has imported it already.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import Enum, auto
 from functools import partial
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -26,12 +27,14 @@ from kick.http.validation.type_parts import metadata_of, plain, types_within
 
 _FOREIGN: Final = ("pydantic", "annotated_types")
 _MOST_WAYS: Final = 16
+_MANY: Final = 5000
+"""Errors of which objects are made: about 10 milliseconds."""
 _UNEXPECTED: Final = re.compile(r"Expected `([^`]*)`")
 _FIELD: Final = re.compile(r"field_name='([^']*)'")
 
 
 class Shape(Enum):
-    """The form in which a field is sent: as it is, or as a step of an `AliasPath`."""
+    """The form of a field in the input: the value itself, or an item or member by an `AliasPath`."""
 
     WHOLE = auto()
     ITEM = auto()
@@ -39,7 +42,7 @@ class Shape(Enum):
 
 
 class WireName(NamedTuple):
-    """A name under which a field of a model may be sent."""
+    """A name of a field of a model in the input."""
 
     field: str
     name: str
@@ -56,7 +59,7 @@ def is_model(hint: Any) -> bool:
 
 
 def has_own_schema(hint: Any) -> bool:
-    """Return whether a class tells pydantic how to validate it: models, `SecretStr`, `AnyUrl`.
+    """Return whether a class has a schema of pydantic's: models, `SecretStr`, `AnyUrl`.
 
     >>> has_own_schema(str)
     False
@@ -65,7 +68,7 @@ def has_own_schema(hint: Any) -> bool:
 
 
 def is_of_pydantic(hint: Any) -> bool:
-    """Return whether a type, or what is said about it, is pydantic's; its parts are not looked at.
+    """Return whether a type or its metadata is of pydantic; its parts are not examined.
 
     >>> is_of_pydantic(str)
     False
@@ -74,7 +77,7 @@ def is_of_pydantic(hint: Any) -> bool:
 
 
 def is_foreign(metadata: Any) -> bool:
-    """Return whether what is said about a type is for pydantic: `Field(ge=1)`, `Discriminator("kind")`.
+    """Return whether metadata of a type is for pydantic: `Field(ge=1)`, `Discriminator("kind")`.
 
     >>> is_foreign(msgspec.Meta(ge=1))
     False
@@ -83,7 +86,7 @@ def is_foreign(metadata: Any) -> bool:
 
 
 def holds_pydantic(hint: Any) -> bool:
-    """Return whether a type or any part of it is pydantic's.
+    """Return whether a type or any part of it is of pydantic.
 
     >>> holds_pydantic(dict[str, int])
     False
@@ -92,10 +95,10 @@ def holds_pydantic(hint: Any) -> bool:
 
 
 def adapter_of(hint: Any) -> Any:
-    """Return pydantic's `TypeAdapter` of a type. Raises `TypeError` where pydantic does not know the type."""
+    """Return pydantic's `TypeAdapter` of a type. Raises `TypeError` if pydantic cannot validate the type."""
     pydantic = sys.modules.get("pydantic")
     if pydantic is None:
-        raise TypeError("pydantic reads what annotated-types say: import it, or write msgspec.Meta(ge=1)")
+        raise TypeError("constraints of annotated-types need pydantic: import it, or write msgspec.Meta(ge=1)")
     try:
         return pydantic.TypeAdapter(hint)
     except pydantic.errors.PydanticUserError as error:
@@ -113,12 +116,15 @@ def model_decoder(hint: Any) -> Callable[[bytes], Any]:
     validate, paths, check = adapter_of(hint).validate_json, _alias_paths(hint), collision_check(hint)
     is_within = range_check(hint)
 
+    def validate_part(value: Any) -> Any:
+        return validate(msgspec.json.encode(value))
+
     def decode_body(body: bytes) -> Any:
-        value = decode_json(body)  # what is no JSON is said in the same words, whatever the type
+        value = decode_json(body)  # so that malformed JSON has the same error for all types
         if check is not None:
             check(value)
         given = body.removeprefix(BOM_UTF8) if has_mark(body) else body
-        validated = _validated(partial(validate, given), "body", value, paths)
+        validated = _validated(partial(validate, given), "body", value, paths, validate_part)
         if is_within is None or (len(body) > SMALL and not may_be_large(body)) or is_within(validated):
             return validated
         return checked(hint, value, "/body", validated)
@@ -134,14 +140,14 @@ def model_converter(hint: Any, part: str) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
         if check is not None:
             check(value)
-        validated = _validated(partial(validate, value), part, value, paths)
+        validated = _validated(partial(validate, value), part, value, paths, validate)
         return validated if is_within is None or is_within(validated) else checked(hint, value, f"/{part}", validated)
 
     return convert
 
 
 class Problem(NamedTuple):
-    """The reason why a value does not fit: the way to it, and what belongs there."""
+    """The reason why a value does not fit: the path to it, and the expected type."""
 
     steps: tuple[object, ...]
     expected: str
@@ -186,7 +192,7 @@ def _field_of(value: Any, field: re.Match[str] | None) -> Any:
 
 
 def wire_names(cls: Any) -> list[WireName]:
-    """Return the names under which the fields of a model or dataclass of pydantic's may be sent."""
+    """Return the names in the input of the fields of a model or dataclass of pydantic."""
     config = getattr(cls, "model_config", None) or getattr(cls, "__pydantic_config__", None) or {}
     by_name = config.get("populate_by_name") or config.get("validate_by_name")
     found: list[WireName] = []
@@ -200,7 +206,7 @@ def wire_names(cls: Any) -> list[WireName]:
 
 
 def root_of(cls: Any) -> Any:
-    """Return the type in a `RootModel`; the class itself if it is none."""
+    """Return the type in a `RootModel`; any other class itself."""
     return cls.__pydantic_fields__["root"].annotation if getattr(cls, "__pydantic_root_model__", False) else cls
 
 
@@ -214,7 +220,7 @@ def _wire_name(field: str, alias: Any) -> WireName:
 
 
 def _alias_paths(hint: Any) -> frozenset[tuple[object, ...]]:
-    """Return the paths by which models within a type find their fields, where they have more than one step."""
+    """Return the alias paths with several steps, of all models within a type."""
     models = {id(plain(each)): plain(each) for each in types_within(hint) if is_model(plain(each))}
     fields = [field for model in models.values() for field in model.__pydantic_fields__.values()]
     aliases = [
@@ -229,34 +235,68 @@ def _is_struct(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
 
 
-def _validated(validate: Callable[[], Any], part: str, value: Any, paths: Collection[tuple[object, ...]]) -> Any:
-    """Validate `value` with pydantic, or its JSON."""
+def _validated(
+    validate: Callable[[], Any],
+    part: str,
+    value: Any,
+    paths: Collection[tuple[object, ...]],
+    validate_part: Callable[[Any], Any],
+) -> Any:
+    """Validate `value` with pydantic, or its JSON; `validate_part` validates a part of it."""
     from pydantic import ValidationError
 
     try:
         return validate()
     except ValidationError as error:
-        found = error.errors(include_url=False)[:MOST_ERRORS]
-        raise invalid([_as_error(each, f"/{part}", value, paths) for each in found]) from None
+        count = error.error_count()
+        found = error.errors(include_url=False) if count <= _MANY else _first_errors(value, validate_part)
+        told = [_as_error(each, f"/{part}", value, paths) for each in found[:MOST_ERRORS]]
+        many: FieldError = {"location": f"/{part}", "message": f"{count} values in it are invalid", "code": "invalid"}
+        raise invalid(told or [many]) from None
+
+
+def _first_errors(value: Any, validate: Callable[[Any], Any]) -> list[Any]:
+    """Return errors of the first members of lists and objects; none if those are valid.
+
+    pydantic collects every error, and makes objects of all of them: of a body of 1 MiB for seconds.
+    """
+    from pydantic import ValidationError
+
+    for most in (100, 10, 1000, 10_000):
+        try:
+            validate(_shortened(value, most))
+        except ValidationError as error:
+            if error.error_count() <= _MANY:
+                return [each for each in error.errors(include_url=False) if each["type"] != "too_short"]
+    return []
+
+
+def _shortened(value: Any, most: int, depth: int = 50) -> Any:
+    """Return a value of JSON with at most so many members in each list and object, down to a depth."""
+    if depth == 0:
+        return value
+    if isinstance(value, Mapping):
+        return {name: _shortened(each, most, depth - 1) for name, each in islice(value.items(), most)}
+    return [_shortened(each, most, depth - 1) for each in value[:most]] if isinstance(value, list) else value
 
 
 def _as_error(error: Any, location: str, value: Any, paths: Collection[tuple[object, ...]]) -> FieldError:
-    """Return pydantic's error in kick's form: its way names members of unions too, which are no part of the value."""
+    """Return an error of pydantic in kick's form. Its path also names members of unions, which are left out."""
     steps, given = error["loc"], error.get("input")
     hidden = 0
-    if error["type"] == "missing":  # its input is the object in which the last step is missing
+    if error["type"] == "missing":  # its input is the object that lacks the last step
         hidden = next((len(path) for path in paths if steps[-len(path) :] == path), 1)
     seen, rest = steps[: len(steps) - hidden], steps[len(steps) - hidden :]
     location = pointer(location, *_best_way(seen, value, given), *rest)
     if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
         field = error.get("ctx", {}).get("discriminator", "").split("'")
-        if len(field) > 1:  # one that a function works out has no name in quotes
+        if len(field) > 1:  # the name is in quotes, unless a function is the discriminator
             location = pointer(location, field[1])
     return {"location": location, "message": error["msg"], "code": error["type"]}
 
 
 class _Way(NamedTuple):
-    """A way into a value, along some of the steps of an error."""
+    """A path into a value, by some of the steps of an error."""
 
     steps: tuple[object, ...]
     value: Any
@@ -264,9 +304,9 @@ class _Way(NamedTuple):
 
 
 def _best_way(steps: tuple[object, ...], value: Any, given: Any) -> tuple[object, ...]:
-    """Return the steps that are parts of the value; `given` is what the error is about.
+    """Return the steps that lead into the value; `given` is the invalid part.
 
-    A tag of a union may have the name of a field.
+    A tag of a union may have the same name as a field, so all possible paths are tried.
     """
     ways = [_Way((), value)]
     for step in steps:
@@ -285,7 +325,7 @@ def _next_ways(way: _Way, step: object) -> Iterator[_Way]:
 
 
 def _is_like(found: Any, given: Any) -> bool:
-    """Return whether two values may be the same; objects and arrays are compared by their size only."""
+    """Return whether two values may be the same; objects are compared by their keys, arrays by their length."""
     if found is given:
         return True
     if isinstance(found, Mapping) and isinstance(given, Mapping):

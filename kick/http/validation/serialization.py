@@ -1,7 +1,7 @@
-"""The one place that knows how values become JSON and how requests become values: msgspec, and pydantic if asked.
+"""Decoders and converters of request data: by msgspec, or by pydantic for its own types.
 
-msgspec stops at the first error. When it finds one, `kick.http.validation.errors` looks for the others behind it, so
-that a client hears of all of them, up to a limit.
+msgspec stops at the first error. Then `kick.http.validation.errors` looks for the others, so that the response lists
+all of them, up to a limit.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _LISTS: Final = (list, tuple, set, frozenset)
 def json_decoder(hint: Any) -> Decode:
     """Return a function from JSON to a value of the type `hint`.
 
-    It raises `BadRequest` for what is no JSON and `UnprocessableEntity`, with all the errors, for what does not fit.
-    Raises `TypeError` when nothing can be validated as `hint`.
+    It raises `BadRequest` for malformed JSON and `UnprocessableEntity`, with all errors, for invalid values.
+    Raises `TypeError` if values cannot be validated as `hint`.
 
     >>> json_decoder(list[int])(b"[1, 2]")
     [1, 2]
@@ -84,8 +84,8 @@ def json_decoder(hint: Any) -> Decode:
 def converter(hint: Any, part: str) -> Convert:
     """Return a function from texts (of a form, a query string or headers) to a value of the type `hint`.
 
-    Numbers, booleans and the like are read from their text. `part` begins the location of errors: `"query"`.
-    Raises `TypeError` when nothing can be validated as `hint`.
+    Numbers, booleans and dates are parsed from their text. The location of errors begins with `part`: `"query"`.
+    Raises `TypeError` if values cannot be validated as `hint`.
 
     >>> converter(dict[str, int], "query")({"page": "2"})
     {'page': 2}
@@ -114,9 +114,9 @@ def converter(hint: Any, part: str) -> Convert:
 
 
 def needs_pydantic(hint: Any) -> bool:
-    """Return whether pydantic has to validate a type; it is never imported for the question.
+    """Return whether pydantic has to validate a type. This does not import pydantic.
 
-    Raises `TypeError` when nothing can be validated as `hint`.
+    Raises `TypeError` if values cannot be validated as `hint`.
 
     >>> needs_pydantic(dict[str, int])
     False
@@ -130,7 +130,7 @@ def needs_pydantic(hint: Any) -> bool:
 
 
 def holds_uploads(hint: Any) -> bool:
-    """Return whether there are files anywhere within a type.
+    """Return whether a type contains files, at any depth.
 
     >>> holds_uploads(dict[str, int])
     False
@@ -142,7 +142,7 @@ def holds_uploads(hint: Any) -> bool:
 
 
 class Role(enum.Enum):
-    """The role of a type where it is the type of a parameter."""
+    """The role of a parameter's type: a scalar, data of the request, or a service from the container."""
 
     SCALAR = "scalar"
     DATA = "data"
@@ -150,7 +150,7 @@ class Role(enum.Enum):
 
 
 def role_of(hint: Any) -> Role:
-    """Return whether a type is one of plain values, of data as a request brings it, or of something that is provided.
+    """Return the role of a type as the type of a parameter.
 
     >>> class Note(msgspec.Struct): ...
     >>> class Notes: ...
@@ -202,7 +202,7 @@ def _is_data(hint: Any) -> bool:
     if not isinstance(hint, type):
         return False
     if issubclass(hint, msgspec.Struct):
-        return not isinstance(hint, ABCMeta)  # a session is a Struct and a mapping
+        return not isinstance(hint, ABCMeta)  # not data: an abstract class
     if dataclasses.is_dataclass(hint):
         try:
             return all(map(is_upload, _custom_types(msgspec.inspect.type_info(hint))))
@@ -212,7 +212,7 @@ def _is_data(hint: Any) -> bool:
 
 
 def _custom_types(info: Any, seen: set[int] | None = None) -> list[Any]:
-    """Return the classes within a type that msgspec would only compare with isinstance."""
+    """Return the classes within a type that msgspec cannot validate: it only calls `isinstance`."""
     seen = set() if seen is None else seen
     if id(info) in seen:
         return []

@@ -27,7 +27,7 @@ class Field(msgspec.Struct, frozen=True):
 
 
 def plain(hint: Any) -> Any:
-    """Return a type without what is only said about it: annotations and names of its own.
+    """Return a type without `Annotated`, `NewType` and type aliases.
 
     >>> plain(Annotated[int, msgspec.Meta(ge=1)]), plain(NewType("Number", int))
     (<class 'int'>, <class 'int'>)
@@ -44,7 +44,7 @@ def plain(hint: Any) -> Any:
 
 
 def metadata_of(hint: Any) -> tuple[Any, ...]:
-    """Return what is said about a type, however many names it has.
+    """Return the metadata of a type, through `NewType` and type aliases.
 
     >>> metadata_of(Annotated[int, "page"]), metadata_of(int)
     (('page',), ())
@@ -62,7 +62,7 @@ def metadata_of(hint: Any) -> tuple[Any, ...]:
 
 
 def members_of(hint: Any) -> tuple[Any, ...]:
-    """Return the members of a union, those of unions within it too; the type itself if it is none.
+    """Return the members of a union, including those of nested unions; the type itself if it is no union.
 
     >>> members_of(int | str | None), members_of(int)
     ((<class 'int'>, <class 'str'>, <class 'NoneType'>), (<class 'int'>,))
@@ -74,7 +74,7 @@ def members_of(hint: Any) -> tuple[Any, ...]:
 
 
 def types_within(hint: Any) -> Iterator[Any]:
-    """Return a type and all its parts: members, items, fields of fields; each class once.
+    """Yield a type and all its parts: members, items, fields, fields of fields. Each class comes once.
 
     >>> class Note(msgspec.Struct):
     ...     tags: list[str]
@@ -90,7 +90,7 @@ def types_within(hint: Any) -> Iterator[Any]:
         cls = get_origin(inner) or inner
         try:
             is_known = inner in seen
-        except TypeError:  # of an argument that cannot be hashed
+        except TypeError:  # an argument of the type cannot be hashed
             is_known = False
         if is_known:
             continue
@@ -101,9 +101,9 @@ def types_within(hint: Any) -> Iterator[Any]:
 
 
 def fields_of(hint: Any) -> tuple[Field, ...] | None:
-    """Return the fields of a class, those of a generic one with its arguments; `None` for what has none.
+    """Return the fields of a class, with the type arguments of a generic one; `None` for a type without fields.
 
-    Known are Structs, dataclasses, TypedDicts, named tuples and attrs classes, not models, which have their own rules.
+    Classes with fields are Structs, dataclasses, TypedDicts, named tuples, attrs classes and models of pydantic.
 
     >>> [(field.name, field.hint) for field in fields_of(dataclasses.make_dataclass("Page", [("number", int, 1)]))]
     [('number', <class 'int'>)]
@@ -186,7 +186,7 @@ _QUALIFIERS: Final = frozenset(
 
 
 class _Hints:
-    """The types of the fields of a class, worked out for its type arguments."""
+    """The types of the fields of a class, with its type arguments filled in."""
 
     def __init__(self, hint: Any, cls: type) -> None:
         self._cls: Any = cls
@@ -207,7 +207,7 @@ class _Hints:
 
 def _of_attribute(each: Any, hints: _Hints) -> Field:
     default: Any = each.default
-    if hasattr(default, "takes_self"):  # of a factory; one that takes the instance is no default of its own
+    if hasattr(default, "takes_self"):  # a factory; one that takes the instance cannot be called here
         make = None if default.takes_self else default.factory
         return Field(each.name, each.name, hints[each.name], make is None, make, True)
     if type(default).__name__ == "_Nothing":

@@ -83,6 +83,9 @@ def test_it_shows_the_address_and_the_routes_and_serves(project: Path) -> None:
         assert ["kick", "app:app", "development"] in shown
         assert [url] in shown
         assert ["GET", "/hello/{name}", "HelloController.hello"] in shown
+        assert [f"{url}/docs", "the", "API"] in shown
+        assert "PageController" not in process.output
+        assert get(f"{url}/docs").status == 200
         answer = get(f"{url}/hello/Ada")
         assert answer.json["hello"] == "Ada"
         assert answer.json["environment"] == "development"

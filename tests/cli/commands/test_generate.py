@@ -8,8 +8,9 @@ import pytest
 
 from tests.cli.support import environment, kick
 
-CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("pytest", "-q"))
-"""Types are checked with those of the whole project: `tests/cli/test_first_steps.py`."""
+CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("pytest", "-q", "-p", "no:asyncio"))
+"""pytest-asyncio is there for tests of kick's plugin. Types are checked with those of the whole project:
+`tests/cli/test_first_steps.py`."""
 BOOK = ("g", "resource", "book", "title:str")
 FLAT = """\
 from kick import bootstrap
@@ -22,9 +23,13 @@ app = bootstrap(MODULES)
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    run = kick("new", "my-app", "--yes", "--no-git", cwd=tmp_path)
+    return make(tmp_path)
+
+
+def make(folder: Path, *options: str) -> Path:
+    run = kick("new", "my-app", "--yes", "--no-git", *options, cwd=folder)
     assert run.returncode == 0, run.stderr
-    return tmp_path / "my-app"
+    return folder / "my-app"
 
 
 @pytest.fixture
@@ -54,7 +59,13 @@ def files_of(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_everything_that_is_generated_passes_the_checks_of_its_project(project: Path) -> None:
+@pytest.mark.parametrize(
+    ("template", "database"), [("api", "sqlalchemy"), ("api", "none"), ("web", "sqlalchemy"), ("web", "none")]
+)
+def test_everything_that_is_generated_passes_the_checks_of_its_project(
+    tmp_path: Path, template: str, database: str
+) -> None:
+    project = make(tmp_path, "--template", template, "--database", database)
     every_type = ("a:str", "b:int", "c:float", "d:bool", "e:uuid", "f:datetime", "date:date", "g:decimal")
     generate(project, "resource", "book", *every_type, *(f"maybe_{each}?" for each in every_type))
     generate(project, "resource", "sheep", "--plural", "sheep", "names:list[str]", "days:list[date]?")
@@ -70,6 +81,37 @@ def test_everything_that_is_generated_passes_the_checks_of_its_project(project: 
     routes = kick("routes", cwd=project).stdout
     for path in ("/books/{book_id}", "/sheep/{sheep_id}", "/categories", "/shop", "/hello-world"):
         assert path in routes
+
+
+def test_a_resource_is_stored_where_the_project_has_a_database(project: Path) -> None:
+    shown = generate(project, "resource", "book", "title:str", "price:decimal")
+    assert "bring the database up to date: make migrate" in shown
+    (migration,) = (project / "migrations" / "versions").glob("*_books.py")
+    assert 'down_revision = "0001"' in migration.read_text()
+    assert "price: Mapped[Decimal] = mapped_column(TwoDecimals)" in (project / "my_app/books/tables.py").read_text()
+    columns = (project / "my_app" / "columns.py").read_text()
+    generate(project, "resource", "film", "title:str", "at:datetime")  # `columns.py` is there
+    assert (project / "my_app" / "columns.py").read_text() == columns
+    (second,) = (project / "migrations" / "versions").glob("*_films.py")
+    assert f'down_revision = "{migration.name.partition("_")[0]}"' in second.read_text()
+    (project / "migrations" / "versions" / "fork.py").write_text('revision = "f"\ndown_revision = "0001"\n')
+    assert 'make migration m="add songs"' in generate(project, "resource", "song", "title:str")
+    assert list((project / "migrations" / "versions").glob("*_songs.py")) == []
+
+
+def test_a_table_has_no_column_with_the_name_of_its_metadata(project: Path) -> None:
+    before = files_of(project)
+    run = kick("g", "resource", "book", "metadata:str", cwd=project)
+    assert run.returncode == 1
+    assert "error  generate-field" in run.stderr
+    assert "metadata is an attribute of each table" in run.stderr
+    assert files_of(project) == before
+
+
+def test_a_project_without_a_client_for_tests_keeps_its_resource_in_memory(project: Path) -> None:
+    (project / "tests" / "conftest.py").unlink()
+    generate(project, "resource", "book", "title:str")
+    assert "BooksInMemory" in (project / "my_app/books/repository.py").read_text()
 
 
 def test_a_project_without_a_package_is_served_too(flat: Path) -> None:

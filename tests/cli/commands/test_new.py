@@ -1,3 +1,4 @@
+import re
 import stat
 import subprocess
 import tomllib
@@ -9,7 +10,7 @@ from click.testing import CliRunner, Result
 from dotenv import dotenv_values
 
 from kick.cli.program import program
-from kick.cli.project_templates import SESSIONS, TEMPLATES
+from kick.cli.project_templates import DATABASES, SESSIONS, TEMPLATES
 from kick.cli.provenance.origin import version_range
 from tests.cli.support import KICK, environment
 from tests.support.terminal import Terminal
@@ -18,7 +19,7 @@ COMMON = {
     *(".dockerignore", ".env", ".env.example", ".gitignore", "Dockerfile", "Makefile", "README.md", "compose.yaml"),
     *("kick.txt", "pyproject.toml", "tests", "wheels"),
 }
-QUESTIONS = ("Which template?", "Where are sessions stored?")
+QUESTIONS = ("Which template?", "Where are sessions stored?", "How is data stored?")
 
 
 @pytest.fixture
@@ -42,11 +43,14 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize(("template", "code"), [("api", "my_app"), ("web", "my_app"), ("minimal", "app.py")])
-def test_a_project_is_made_and_what_to_do_next_is_said(folder: Path, template: str, code: str) -> None:
+@pytest.mark.parametrize(
+    ("template", "code"),
+    [("api", {"my_app", "migrations"}), ("web", {"my_app", "migrations"}), ("minimal", {"app.py"})],
+)
+def test_a_project_is_made_and_what_to_do_next_is_said(folder: Path, template: str, code: set[str]) -> None:
     result = new("my-app", "--template", template, "--no-git")
     assert result.exit_code == 0
-    assert {path.name for path in (folder / "my-app").iterdir()} == {*COMMON, code}
+    assert {path.name for path in (folder / "my-app").iterdir()} == {*COMMON, *code}
     assert [path.name for path in folder.iterdir()] == ["my-app"]
     assert f"my-app  {template}, " in result.output
     lines = result.output.splitlines()
@@ -137,6 +141,7 @@ def test_what_git_refuses_is_said_and_the_project_is_there(folder: Path, monkeyp
     [
         ("api", "memory", "fast,limits,passwords"),
         ("api", "redis", "fast,limits,passwords,redis"),
+        ("api", "postgres", "fast,limits,passwords,postgres"),
         ("web", "sqlite", "fast,limits,passwords,templates"),
         ("minimal", "sqlite", "fast"),
         ("minimal", "redis", "fast,redis"),
@@ -146,13 +151,41 @@ def test_sessions_are_where_they_were_wanted(folder: Path, template: str, sessio
     result = new("my-app", "--template", template, "--session", session, "--no-git")
     project = folder / "my-app"
     assert f"sessions in {session}" in result.output
-    assert ("docker run" in result.output) is (session == "redis")
+    assert ("docker run" in result.output) is (session in ("postgres", "redis"))
     url = SESSIONS[session].url.replace("{{ package }}", "my_app")
     assert dotenv_values(project / ".env")["SESSION_STORE"] == url
     assert dotenv_values(project / ".env.example")["SESSION_STORE"] == url
-    assert tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"] == [
-        f"kick-framework[{extras}]{version_range(version('kick-framework'))}"
-    ]
+    asked = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert f"kick-framework[{extras}]{version_range(version('kick-framework'))}" in asked
+
+
+@pytest.mark.parametrize("template", ["api", "web"])
+@pytest.mark.parametrize("database", [None, *DATABASES])
+def test_data_is_stored_as_it_was_wanted(folder: Path, template: str, database: str | None) -> None:
+    chosen = [] if database is None else ["--database", database]
+    new("my-app", "--template", template, "--no-git", *chosen)
+    project = folder / "my-app"
+    asked = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {re.split(r"[\[>]", each)[0] for each in asked}
+    variables = dotenv_values(project / ".env")
+    if database == "none":
+        assert names == {"kick-framework"}
+        assert variables["DATABASE"] == "notes.db"
+        assert not (project / "migrations").exists()
+    else:
+        assert names == {"aiosqlite", "alembic", "kick-framework", "sqlalchemy"}
+        assert variables["DATABASE_URL"] == "sqlite+aiosqlite:///notes.db"
+        assert (project / "migrations" / "versions" / "0001_users_and_notes.py").is_file()
+    assert ("make migrate" in (project / "README.md").read_text()) is (database != "none")
+    written = [path.read_text() for path in project.rglob("*") if path.is_file() and path.suffix in {"", ".py", ".md"}]
+    assert not any(mark in text for text in written for mark in ("{{ if", "{{ end", "{{ package"))
+
+
+def test_a_template_without_data_has_no_database(folder: Path) -> None:
+    refused = new("my-app", "--template", "minimal", "--database", "sqlalchemy")
+    assert refused.exit_code == 2
+    assert "The template minimal has no database." in refused.stderr
+    assert new("my-app", "--template", "minimal", "--database", "none", "--no-git").exit_code == 0
 
 
 def test_nothing_is_asked_without_a_terminal(folder: Path) -> None:
@@ -164,14 +197,14 @@ def test_nothing_is_asked_without_a_terminal(folder: Path) -> None:
 
 def test_in_a_terminal_what_was_not_said_is_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kick.cli.terminal.is_interactive", lambda: True)
-    result = new("my-app", "--no-git", typed="desktop\nweb\ndisk\nredis\n")
+    result = new("my-app", "--no-git", typed="desktop\nweb\ndisk\nredis\nfiles\nnone\n")
     assert all(question in result.output for question in QUESTIONS)
     assert "my-app  web, " in result.output
     assert "sessions in redis" in result.output
     some = new("other", "--no-git", "--template", "minimal", typed="\n").output
-    assert [question in some for question in QUESTIONS] == [False, True]
+    assert [question in some for question in QUESTIONS] == [False, True, False]
     assert "sessions in sqlite" in some
-    for arguments in (["--yes"], ["--template", "api", "--session", "memory"]):
+    for arguments in (["--yes"], ["--template", "api", "--session", "memory", "--database", "none"]):
         silent = new(f"third{len(arguments)}", "--no-git", *arguments, typed="web\nredis\n").output
         assert not any(question in silent for question in QUESTIONS)
         assert "  api, " in silent

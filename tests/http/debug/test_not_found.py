@@ -109,7 +109,7 @@ async def test_a_page_that_cannot_be_made_is_a_plain_404(
 ) -> None:
     monkeypatch.setattr("kick.http.debug.not_found._docs", lambda: 1 / 0)
     assert (await ask(app, "/", headers=BROWSER)).json()["status"] == 404
-    assert "could not be made" in caplog.text
+    assert "the page for missing routes failed" in caplog.text
 
 
 async def test_everything_is_escaped(app: App) -> None:

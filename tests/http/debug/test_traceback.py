@@ -83,7 +83,7 @@ def test_an_exception_that_cannot_be_shown_is_shown() -> None:
         raise Broken
 
     (failure,) = failures(caught(act))
-    assert failure.message == "(its text cannot be had: LookupError)"
+    assert failure.message == "(its `__str__` raised LookupError)"
     assert readable_trace(ValueError("lone \ud800"))[0] == "ValueError: lone ?"
     assert len(readable_trace(ValueError("x" * 10**6))[0]) < 5000
     assert readable_trace(ValueError("a\x1b[31m\x9bb\r\nc")) == ["ValueError: a\\x1b[31m\\x9bb\\x0d", "  c"]

@@ -19,6 +19,7 @@ from kick import App, Controller, Form, Get, Module, Post, Query, RequestContext
 from kick.exceptions import UnprocessableEntity
 from kick.testing import TestClient
 from tests.http.support import Answer, app_of, ask
+from tests.openapi.support import document_of, fits, operation
 from tests.support.setup_errors import raises_code
 
 Email = Annotated[str, Meta(pattern="^[^@ ]+@[^@ ]+$", extra={"message": "This is not an email address."})]
@@ -356,6 +357,35 @@ class TestTemplates:
             "<p>This is not an email address.</p>",
             "30",
         ]
+
+
+class TestDescription:
+    """What the API description says of a form."""
+
+    def test_a_form_is_a_body_of_its_media_type_and_a_get_has_none(self) -> None:
+        document = document_of(SignUpController)
+        assert "requestBody" not in operation(document, "get", "/")
+        assert "422" not in operation(document, "get", "/")["responses"]
+        described = operation(document, "post", "/")
+        (media_type, content), *others = described["requestBody"]["content"].items()
+        assert (media_type, others) == ("application/x-www-form-urlencoded", [])
+        schema = content["schema"]
+        assert fits(document, schema, GOOD)
+        assert not fits(document, schema, {"email": "ada"})
+        assert {"400", "413", "415"} <= described["responses"].keys()
+
+    def test_a_form_with_files_is_a_multipart_form(self) -> None:
+        class Profile(Struct):
+            name: str
+            photo: UploadFile
+
+        @Controller()
+        class ProfileController:
+            @Post("/")
+            async def save(self, form: Form[Profile]) -> None: ...
+
+        body = operation(document_of(ProfileController), "post", "/")["requestBody"]
+        assert list(body["content"]) == ["multipart/form-data"]
 
 
 class TestMistakes:

@@ -221,7 +221,7 @@ def test_a_generic_controller_that_does_not_say_its_types_is_a_mistake() -> None
     class Bare(Base): ...  # type: ignore[type-arg]
 
     for controller in (Own, Bare):
-        with raises_code("handler-type", match="nothing says what its type variable stands for"):
+        with raises_code("handler-type", match="its type variable has no type"):
             app_of(controller)
 
 

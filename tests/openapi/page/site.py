@@ -11,6 +11,7 @@ from kick import (
     App,
     Controller,
     Get,
+    Header,
     Module,
     Post,
     RequestContext,
@@ -52,6 +53,10 @@ class ShopController:
 
         return ctx.sse(events())
 
+    @Get("/who")
+    async def who(self, authorization: Header[str | None] = None) -> str:
+        return f"token: {authorization}"
+
     @WebSocket("/chat/{room}")
     async def chat(self, socket: Socket) -> None:
         """Messages of a <b onclick="window.broken = 7">room</b>."""
@@ -84,9 +89,15 @@ def document(text: str = "Sells things.", servers: Any = None) -> dict[str, Any]
         "paths": {
             "/shop/login": {"post": operation("ShopController.log_in", "200", **body("name", "ada"))},
             "/shop/orders": {"post": operation("ShopController.order", "201", **body("item", "tea"))},
+            "/shop/who": {"get": operation("ShopController.who", "200", security=[{"bearer": []}])},
             "/shop/ticks": {"get": operation("ShopController.ticks", "200", "text/event-stream")},
         },
-        "components": {"securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": "kick.sid"}}},
+        "components": {
+            "securitySchemes": {
+                "session": {"type": "apiKey", "in": "cookie", "name": "kick.sid"},
+                "bearer": {"type": "http", "scheme": "bearer", "description": text},
+            }
+        },
     }
 
 

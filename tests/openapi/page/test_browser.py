@@ -12,6 +12,7 @@ from selenium.webdriver.common.keys import Keys
 from kick import RequestContext, Response
 from kick.http import CallNext
 from kick.middleware import security_headers
+from tests.guide.pages import application
 from tests.openapi.page.browsing import DocsPage
 from tests.openapi.page.site import HOSTILE, document, site
 from tests.support.serving import Serve
@@ -71,10 +72,54 @@ class TestRequests:
             assert status == "200"
             assert "first tick" in body
 
-    def test_of_several_servers_the_page_takes_its_own(self, browser: Chrome, serve: Serve) -> None:
-        with serve(site(document(servers=[{"url": "https://api.example.com"}]))) as url:
+    def test_a_token_of_the_application_is_entered_once_and_sent(self, browser: Chrome, serve: Serve) -> None:
+        with serve(site()) as url:
+            page = DocsPage(browser, f"{url}/docs")
+            assert page.run("ShopController.who") == ("200", '"token: None"')
+            browser.find_element(By.CSS_SELECTOR, ".btn.authorize").click()
+            field = ".auth-container input[type=text], .auth-container input:not([type])"
+            wait_until(lambda: browser.find_elements(By.CSS_SELECTOR, field), "the dialog")
+            containers = browser.find_elements(By.CSS_SELECTOR, ".auth-container")
+            [bearer] = [each for each in containers if "http, Bearer" in each.text]
+            bearer.find_element(By.CSS_SELECTOR, "input").send_keys("secret", Keys.ENTER)
+            wait_until(lambda: "Logout" in browser.find_element(By.CSS_SELECTOR, ".modal-ux").text, "the token")
+            browser.find_element(By.CSS_SELECTOR, ".btn-done").click()
+            assert page.run("ShopController.who") == ("200", '"token: Bearer secret"')
+            assert page.refused == []
+
+    @pytest.mark.parametrize(
+        "server",
+        [
+            {"url": "https://api.example.com"},
+            {"url": "https://{region}.example.com:{port}", "variables": {"region": {"default": "eu"}}},
+        ],
+    )
+    def test_where_no_server_is_its_own_the_page_adds_it(
+        self, browser: Chrome, serve: Serve, server: dict[str, Any]
+    ) -> None:
+        with serve(site(document(servers=[server]))) as url:
             page = DocsPage(browser, f"{url}/docs")
             assert page.run("ShopController.log_in", {"name": "ada"})[0] == "200"
+            assert page.origins == {url}
+
+
+class TestOwnDocument:
+    def test_the_document_of_an_application_is_shown_without_an_error_and_can_be_run(
+        self, browser: Chrome, serve: Serve
+    ) -> None:
+        with serve(application("api-page.md", "The page")) as url:
+            page = DocsPage(browser, f"{url}/docs")
+            assert page.run("ShopController.order", {"item": "tea"})[0] == "401"
+            assert page.run("ShopController.log_in", {"name": "ada"}) == ("200", {"name": "ada"})
+            assert page.run("ShopController.order", {"item": "tea"}) == ("201", {"item": "tea", "count": 1})
+            status, problem = page.run("ShopController.order", {"item": "tea", "count": "many"})
+            assert (status, problem["errors"][0]["location"]) == ("422", "/body/count")
+            status, events = page.run("ShopController.prices")
+            assert (status, 'data: {"item":"tea","price":3}' in events) == ("200", True)
+            for each in browser.find_elements(By.CSS_SELECTOR, ".models .json-schema-2020-12-accordion"):
+                each.click()
+            assert browser.find_elements(By.CSS_SELECTOR, ".errors-wrapper") == []
+            assert page.refused == []
             assert page.origins == {url}
 
 

@@ -1,0 +1,1 @@
+"""Chaos: clients that use sessions while the store and the workers fail. `make chaos` runs it."""

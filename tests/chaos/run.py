@@ -1,0 +1,146 @@
+"""One run of chaos over one store."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx2
+
+from tests.chaos.client import Client, Tally
+from tests.chaos.stores import STORES, Store
+from tests.support.ports import HOST, free_port
+from tests.support.serving import ROOT
+
+RECOVERY = 2.0
+"""Seconds after which requests succeed again when the store is back."""
+
+
+@dataclass
+class Report:
+    """The figures of a run."""
+
+    store: str
+    seconds: float
+    clients: int
+    tally: Tally
+    faults: dict[str, int] = field(default_factory=dict)
+    recoveries: list[float] = field(default_factory=list)
+    tracebacks: int = 0
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything that must not be."""
+        slow = [
+            f"requests failed for {each:.1f} s after the store was back" for each in self.recoveries if each > RECOVERY
+        ]
+        traces = [f"{self.tracebacks} tracebacks in the log"] if self.tracebacks else []
+        return [*self.tally.faults, *slow, *traces]
+
+    def __str__(self) -> str:
+        answered = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.tally.answered.items()))
+        faults = ", ".join(f"{count} {name}" for name, count in sorted(self.faults.items()))
+        slowest = max(self.recoveries, default=0.0)
+        return (
+            f"{self.store}: {self.seconds:.0f} s, {self.clients} clients; faults: {faults or 'none'}\n"
+            f"  answered {sum(self.tally.answered.values()):,}: {answered}\n"
+            f"  503 {self.tally.unavailable:,}, no response {self.tally.lost:,}, slowest recovery {slowest:.2f} s\n"
+            f"  wrong {len(self.problems)}"
+        )
+
+
+async def run(name: str, folder: Path, *, seconds: float, clients: int, every: float, seed: int) -> Report:
+    """Let clients act while faults follow each other, one in `every` seconds."""
+    with STORES[name](folder / name) as store:
+        port = free_port()
+        log = folder / f"{name}.log"
+        server = await _start(store, port, log)
+        tally = Tally()
+        report = Report(name, seconds, clients, tally)
+        address = f"http://{HOST}:{port}"
+        try:
+            await _answering(address)
+            stopped = asyncio.Event()
+            browsers = [Client(f"c{number}", address, tally, seed + number) for number in range(clients)]
+            acting = [asyncio.create_task(browser.run(stopped)) for browser in browsers]
+            await _fail(store, server, address, report, seconds, every, Random(seed))
+            stopped.set()
+            await asyncio.gather(*acting)
+            for browser in browsers:
+                await browser.finish()
+        finally:
+            server.send_signal(signal.SIGTERM)
+            await server.wait()
+        report.tracebacks = log.read_text(errors="replace").count("Traceback (most recent call last)")
+        return report
+
+
+async def _start(store: Store, port: int, log: Path) -> asyncio.subprocess.Process:
+    command = [sys.executable, "-m", "kick.cli", "start", "tests.chaos.application:app", "--workers", "2"]
+    with log.open("wb") as output:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            "--force",  # plain http on the loopback
+            "--port",
+            str(port),
+            cwd=ROOT,
+            env={**os.environ, "KICK_ENV": "test", "CHAOS_STORE": store.url},
+            stdout=output,
+            stderr=output,
+        )
+
+
+async def _fail(
+    store: Store,
+    server: asyncio.subprocess.Process,
+    address: str,
+    report: Report,
+    seconds: float,
+    every: float,
+    random: Random,
+) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() + every < end:
+        await asyncio.sleep(every / 2)
+        name = random.choice(["worker killed", *store.faults])
+        report.faults[name] = report.faults.get(name, 0) + 1
+        if name == "worker killed":
+            workers = _children(server.pid)
+            if workers:
+                os.kill(random.choice(workers), signal.SIGKILL)
+            await asyncio.sleep(every / 2)
+            continue
+        heal = await asyncio.to_thread(store.faults[name])
+        await asyncio.sleep(every / 4)
+        await asyncio.to_thread(heal)
+        began = time.monotonic()
+        await _answering(address)
+        report.recoveries.append(time.monotonic() - began)
+        await asyncio.sleep(every / 4)
+    await asyncio.sleep(max(0.0, end - time.monotonic()))
+
+
+async def _answering(address: str) -> None:
+    """Wait until a session can be written."""
+    while True:
+        async with httpx2.AsyncClient(base_url=address, timeout=5.0) as client:
+            try:
+                response = await client.post("/login/probe")
+            except httpx2.TransportError:
+                response = None
+        if response is not None and response.is_success:
+            return
+        await asyncio.sleep(0.05)
+
+
+def _children(parent: int) -> list[int]:
+    path = Path(f"/proc/{parent}/task/{parent}/children")
+    found: list[Any] = path.read_text().split() if path.exists() else []
+    return [int(each) for each in found]

@@ -1,0 +1,109 @@
+"""The page on databases: its applications do what is said of them."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import Message
+
+from kick import App
+from kick.testing import TestClient
+from tests.guide.pages import application, names_of
+from tests.http.support import ask
+
+PAGE = "database.md"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the pages write their SQLite files."""
+    monkeypatch.chdir(tmp_path)
+
+
+async def held(app: App) -> int:
+    """The connections that are taken from the pool."""
+    pool: Any = (await app.container.get(AsyncEngine)).pool
+    return int(pool.checkedout())
+
+
+def test_what_a_handler_wrote_is_committed_unless_it_raised() -> None:
+    with TestClient(application(PAGE, "A session for each request"), raise_exceptions=False) as client:
+        assert client.post("/books", json={"title": "Emma"}).json() == {"id": 1, "title": "Emma"}
+        assert client.post("/books/1/rename", json={"title": "Persuasion"}).status_code == 204
+        assert client.post("/books/1/rename", json={"title": " "}).status_code == 500
+        assert client.post("/books/7/rename", json={"title": "Emma"}).status_code == 404
+        assert client.get("/books").json() == [{"id": 1, "title": "Persuasion"}]
+    with TestClient(application(PAGE, "A session for each request"), raise_exceptions=False) as client:
+        assert client.get("/books").json() == [{"id": 1, "title": "Persuasion"}]
+
+
+def test_a_commit_that_fails_decides_the_response() -> None:
+    with TestClient(application(PAGE, "Transactions")) as client:
+        assert client.post("/shop/users/ada@example.com").json() == 1
+        again = client.post("/shop/users/ada@example.com")
+        assert (again.status_code, again.json()["detail"]) == (409, "There is an account with this address already.")
+        assert client.post("/shop/users/bob@example.com").json() == 2
+        assert client.post("/shop/orders/1").status_code == 201
+        refused = client.post("/shop/orders/7")
+        assert (refused.status_code, refused.json()["detail"]) == (409, "The database does not allow this.")
+
+
+def test_the_two_commits_are_tested_as_the_page_says() -> None:
+    """The table of the page is that of `tests/test_sqlalchemy.py`."""
+    page = (Path(__file__).parents[2] / "docs" / "guide" / PAGE).read_text()
+    rows = [line for line in page.partition("## Two commits")[2].partition("## ")[0].splitlines() if line[:1] == "|"]
+    assert len(rows) == 6
+    assert "503 with `Retry-After`, no cookie | **the new row** | nothing" in rows[-1]
+
+
+async def test_an_open_stream_holds_no_connection_of_a_pool_of_one() -> None:
+    app = application(PAGE, "Streams and sockets")
+    first = anyio.Event()
+    sent: list[bytes] = []
+
+    async def send(message: Message) -> None:
+        if message.get("body"):
+            sent.append(message["body"])
+            first.set()
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(partial(ask, app, "/visits/live", sends=send))
+        await first.wait()
+        while len(sent) < 3:
+            await anyio.wait_all_tasks_blocked()
+        assert await held(app) == 0
+        assert (await ask(app, "/visits/home", method="POST")).json() == "counted"
+        tasks.cancel_scope.cancel()
+    assert {json.loads(each.removeprefix(b"data: "))["visits"] for each in sent} == {0}
+    await app.aclose()
+
+
+def test_each_message_and_each_task_has_a_transaction_of_its_own() -> None:
+    app = application(PAGE, "Streams and sockets")
+    with TestClient(app) as client:
+        client.post("/visits/home")
+        with client.websocket_connect("/visits/socket") as socket:
+            for count in (2, 3):
+                socket.send_json("about")
+                assert socket.receive_json() == count
+            assert client.portal is not None
+            assert client.portal.call(held, app) == 0
+
+
+def test_a_test_is_rolled_back() -> None:
+    names = names_of(PAGE, "Tests")  # it asserts for itself
+    for _ in range(2):
+        app = names["create_app"]()
+        with app.override(names["sessions"].key, names["sessions"]), TestClient(app, raise_exceptions=False) as client:
+            assert client.get("/notes").json() == 0
+            assert client.post("/notes/first").status_code == 204
+            assert client.post("/notes/first").status_code == 500  # the commit fails as it does in production
+            assert client.post("/notes/second").status_code == 204
+            assert client.get("/notes").json() == 2

@@ -51,10 +51,17 @@ async function firstEvents(response) {
 }
 
 // The servers of the document that are not this application cannot be reached from this page.
+function isOwn(server) {
+  try {
+    return new URL(server.url, new URL(place.dataset.document, location)).origin === location.origin;
+  } catch {
+    return false; // a host with variables: https://{region}.example.com
+  }
+}
+
 function withOwnServer(text) {
   const description = JSON.parse(text);
   const servers = description.servers || [];
-  const isOwn = (server) => new URL(server.url, new URL(place.dataset.document, location)).origin === location.origin;
   if (servers.length && !servers.some(isOwn)) {
     description.servers = [{ url: place.dataset.root, description: "This application" }, ...servers];
     return JSON.stringify(description);

@@ -87,8 +87,17 @@ class TestRequests:
             assert page.run("ShopController.who") == ("200", '"token: Bearer secret"')
             assert page.refused == []
 
-    def test_of_several_servers_the_page_takes_its_own(self, browser: Chrome, serve: Serve) -> None:
-        with serve(site(document(servers=[{"url": "https://api.example.com"}]))) as url:
+    @pytest.mark.parametrize(
+        "server",
+        [
+            {"url": "https://api.example.com"},
+            {"url": "https://{region}.example.com:{port}", "variables": {"region": {"default": "eu"}}},
+        ],
+    )
+    def test_where_no_server_is_its_own_the_page_adds_it(
+        self, browser: Chrome, serve: Serve, server: dict[str, Any]
+    ) -> None:
+        with serve(site(document(servers=[server]))) as url:
             page = DocsPage(browser, f"{url}/docs")
             assert page.run("ShopController.log_in", {"name": "ada"})[0] == "200"
             assert page.origins == {url}

@@ -28,10 +28,7 @@ pytest.register_assert_rewrite("kick.testing")
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """What async tests run on. No mark is needed: `async def test_...` is enough.
-
-    The loop is named because uvicorn before 0.36 puts uvloop in place of it, for the whole process.
-    """
+    """What async tests run on. No mark is needed: `async def test_...` is enough."""
     return "asyncio", {"loop_factory": asyncio.SelectorEventLoop}
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 
 import pytest
+
+with suppress(ImportError):  # the plugin of a newer anyio imports it, too; in a test, its import starts `ldconfig`
+    import trio  # noqa: F401
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kick.app import App
 
 OLDEST_REDIS: Final = (6, 2, 0)
+OLDEST_POSTGRES: Final = (13,)
 LARGEST_DIFFERENCE: Final = 5.0
 """Seconds by which two clocks may differ. A few are harmless, because sessions use the clock of their store."""
 
@@ -128,12 +129,21 @@ def old_redis(found: tuple[int, ...]) -> KickError:
     )
 
 
-def clock_skew(seconds: float) -> KickError:
+def old_postgres(found: tuple[int, ...]) -> KickError:
+    """Return the finding for a PostgreSQL server that is too old."""
+    return KickError(
+        "postgres-old",
+        cause=f"The PostgreSQL server is {_dotted(found)}; the session store needs {OLDEST_POSTGRES[0]} or later.",
+        fix="Use a newer version, for example `docker run -p 5432:5432 -e POSTGRES_PASSWORD=postgres postgres`.",
+    )
+
+
+def clock_skew(seconds: float, server: str) -> KickError:
     """Return the finding for clocks that differ."""
     way = "ahead of" if seconds > 0 else "behind"
     return KickError(
         "clock",
-        cause=f"The clock of this machine is {abs(seconds):.0f} s {way} that of Redis: sessions end early or late.",
+        cause=f"The clock of this machine is {abs(seconds):.0f} s {way} that of {server}: sessions end early or late.",
         fix="Set both by NTP: `timedatectl set-ntp true`.",
     )
 
@@ -189,20 +199,23 @@ async def of_parts(app: App) -> list[Finding]:
     if not found:
         for layer in session_layers(app):
             found += [Finding(Severity.WARNING, problem) for problem in await layer.review()]
-            found += await _of_redis(layer.manager.store)
+            found += await _of_server(layer.manager.store)
     return found
 
 
-async def _of_redis(store: Any) -> list[Finding]:
-    if not type(store).__module__.startswith("kick.session.stores.redis"):
+async def _of_server(store: Any) -> list[Finding]:
+    of_redis = type(store).__module__.startswith("kick.session.stores.redis")
+    if not of_redis and not type(store).__module__.startswith("kick.session.stores.postgres"):
         return []
     facts = await store.server_info()
     off = time.time() - facts.now
     found: list[Finding] = []
-    if facts.version is not None and facts.version < OLDEST_REDIS:
+    if of_redis and facts.version is not None and facts.version < OLDEST_REDIS:
         found.append(Finding(Severity.ERROR, old_redis(facts.version)))
+    if not of_redis and facts.version < OLDEST_POSTGRES:
+        found.append(Finding(Severity.ERROR, old_postgres(facts.version)))
     if abs(off) > LARGEST_DIFFERENCE:
-        found.append(Finding(Severity.WARNING, clock_skew(off)))
+        found.append(Finding(Severity.WARNING, clock_skew(off, "Redis" if of_redis else "PostgreSQL")))
     return found
 
 

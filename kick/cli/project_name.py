@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
 _PACKAGES: Final = """
     anyio argon2 argon2_cffi cffi click deprecated dotenv h11 hatchling hiredis httpcore2 httptools httpx2 idna
     iniconfig jinja2 kick kick_framework librt limits markupsafe msgspec mypy mypy_extensions packaging pathspec
-    pip pluggy pycparser pygments pytest python_dotenv python_multipart redis ruff starlette tests truststore
+    pip pluggy psycopg pycparser pygments pytest python_dotenv python_multipart redis ruff starlette tests truststore
     typing_extensions uvicorn uvloop wrapt
 """
 """Modules that a project or its tools import. A package of the same name would hide them."""

@@ -86,6 +86,12 @@ SESSIONS: Final = {
         url="sqlite:///sessions.db",
         container_url="sqlite:////data/sessions.db",
     ),
+    "postgres": Sessions(
+        about="in PostgreSQL, which must be running: they survive restarts, and many machines can share them",
+        url="postgresql://postgres:postgres@localhost/postgres?table={{ package }}_sessions",
+        container_url="postgresql://postgres:postgres@postgres/postgres?table={{ package }}_sessions&migrate=yes",
+        extras=("postgres",),
+    ),
     "redis": Sessions(
         about="in Redis, which must be running: they survive restarts, and many machines can share them",
         url="redis://localhost:6379/0?prefix={{ package }}:",
@@ -183,9 +189,9 @@ def _flags(template: str, store: str, database: str) -> dict[str, str]:
         "sqlalchemy": sqlalchemy,
         "sqlite3": notes and not sqlalchemy,
         "plain": not sqlalchemy,
-        "depends": sqlalchemy or store == "redis",
+        "depends": sqlalchemy or store in ("postgres", "redis"),
         "data": data,
         "stateless": not data,
-        "volumes": data or store == "redis",
+        "volumes": data or store in ("postgres", "redis"),
     }
     return {name: "yes" if flag else "" for name, flag in flags.items()}

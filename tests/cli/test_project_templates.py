@@ -42,6 +42,7 @@ PACKAGES = {
     "generate": "libcst",
     "limits": "limits",
     "passwords": "argon2",
+    "postgres": "psycopg",
     "redis": "redis",
     "reload": "watchfiles",
     "templates": "jinja2",
@@ -64,6 +65,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def install(folder: Path) -> None:
         project = make(folder, "web", "redis")
+        settings = project / "pyproject.toml"
+        settings.write_text(settings.read_text().replace("passwords,redis", "passwords,postgres,redis"))
         [wheel] = (project / "wheels").iterdir()
         (project / "kick.txt").write_text(f"./wheels/{wheel.name}\n")
         run(["make", ".venv/.ready", f"PYTHON={sys.executable}"], cwd=project, env=environment(**PINNED))
@@ -368,13 +371,24 @@ def test_projects_that_share_a_redis_have_prefixes_of_their_own(template: str) -
     assert prefixes == {"my_app:", "other:"}
 
 
+def test_projects_that_share_a_postgresql_have_tables_of_their_own() -> None:
+    tables = set()
+    for name in ("my-app", "other", "a" * 32):
+        contents = contents_of(name, "api", "postgres")
+        compose = yaml.safe_load(contents["compose.yaml"])
+        env = dict(line.split("=", 1) for line in str(contents[".env"]).splitlines() if "=" in line and line[0] != "#")
+        for url in (env["SESSION_STORE"], compose["services"]["app"]["environment"]["SESSION_STORE"]):
+            tables.add(open_store(url).table)  # type: ignore[attr-defined]
+    assert tables == {"my_app_sessions", "other_sessions", f"{'a' * 32}_sessions"}
+
+
 @every_store
 @every_template
 def test_the_compose_file_has_what_the_application_needs(template: str, store: str) -> None:
     contents = {path: text for path, text in contents_of("my-app", template, store).items() if isinstance(text, str)}
     compose: dict[str, Any] = yaml.safe_load(contents["compose.yaml"])
     services, volumes = compose["services"], set(compose.get("volumes", ()))
-    assert ("redis" in services) is (store == "redis")
+    assert services.keys() - {"app", "migrate"} == {store} & {"postgres", "redis"}
     mounted = {mount.partition(":")[0] for each in services.values() for mount in each.get("volumes", ())}
     assert mounted == volumes
     keeps_data = template != "minimal" or store == "sqlite"
@@ -397,6 +411,11 @@ def test_the_compose_file_has_what_the_application_needs(template: str, store: s
         assert services["redis"]["healthcheck"]["test"] == ["CMD", "redis-cli", "ping"]
         assert "--appendonly yes" in services["redis"]["command"]
         assert services["redis"]["volumes"] == ["redis:/data"]
+    if store == "postgres":
+        assert services["app"]["depends_on"]["postgres"] == {"condition": "service_healthy"}
+        assert services["postgres"]["healthcheck"]["test"][:2] == ["CMD", "pg_isready"]
+        assert services["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]  # of image 18 and later
+        assert "ports" not in services["postgres"]
 
 
 class Page:
@@ -444,7 +463,9 @@ class Page:
 
 
 def at(store: str, request: pytest.FixtureRequest) -> dict[str, str]:
-    """Where the sessions are; the Redis of the tests is not where a project looks by itself."""
+    """Where the sessions are; the servers of the tests are not where a project looks by itself."""
+    if store == "postgres":
+        return {"SESSION_STORE": f"{request.getfixturevalue('postgres_url')}&migrate=yes"}
     return {"SESSION_STORE": request.getfixturevalue("redis_url")} if store == "redis" else {}
 
 

@@ -9,7 +9,19 @@ LAYERS = ("_base", "_notes", "_sqlalchemy", "api")
 VALUES = {
     **dict.fromkeys(
         [
-            *("api", "web", "minimal", "memory", "sqlite", "redis", "notes", "data", "stateless", "volumes"),
+            *(
+                "api",
+                "web",
+                "minimal",
+                "memory",
+                "sqlite",
+                "postgres",
+                "redis",
+                "notes",
+                "data",
+                "stateless",
+                "volumes",
+            ),
             *("from_index", "sqlalchemy", "sqlite3", "plain", "depends"),
         ],
         "",

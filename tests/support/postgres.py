@@ -18,7 +18,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -132,7 +132,8 @@ class PostgresServer:
         if process is not None:
             process.send_signal(signal.SIGSTOP)  # it would start new ones
             for pid in (*self._children(), process.pid):
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             process.wait(timeout=60)
             self._process = None
 
@@ -145,7 +146,8 @@ class PostgresServer:
     def resume(self) -> None:
         assert self._process is not None
         for pid in (*self._children(), self._process.pid):
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # it has ended in this moment
+                os.kill(pid, signal.SIGCONT)
 
     def __enter__(self) -> Self:
         try:

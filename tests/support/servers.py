@@ -9,7 +9,6 @@ from typing import Any, Final
 import pytest
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
-from uvicorn.config import WS_PROTOCOLS
 
 from tests.support.ports import HOST, bound_socket
 from tests.support.serving import serve
@@ -72,8 +71,8 @@ def _uvicorn(**options: Any) -> Serves:
     return lambda app: serve(app, **options)
 
 
-WEBSOCKETS: Final = "websockets-sansio" if "websockets-sansio" in WS_PROTOCOLS else "websockets"
-"""Uvicorn's implementation with the library of that name; the second one is for uvicorn below 0.35."""
+WEBSOCKETS: Final = "websockets-sansio"
+"""Uvicorn's implementation with the library websockets."""
 
 SERVERS: Final[dict[str, Serves]] = {
     "h11": _uvicorn(http="h11"),

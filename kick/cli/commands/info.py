@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SHOWN: Final = {
     "kick": "kick-framework",
     **{name: name for name in ("starlette", "msgspec", "anyio", "uvicorn", "uvloop", "httptools")},
-    **{name: name for name in ("redis", "watchfiles")},
+    **{name: name for name in ("redis", "psycopg", "watchfiles")},
 }
 _A_ROW: Final = 4
 

@@ -21,6 +21,12 @@ TEMPLATE: Final = "api"
 STORE: Final = "sqlite"
 DATABASE: Final = "sqlalchemy"
 
+_SERVERS: Final = {
+    "postgres": "PostgreSQL must run: docker run -p 5432:5432 -e POSTGRES_PASSWORD=postgres postgres",
+    "redis": "Redis must run: docker run -p 6379:6379 redis",
+}
+"""Stores that need a server, and the way to start one."""
+
 
 @click.command("new")
 @click.argument("name")
@@ -127,7 +133,7 @@ def _made(name: str, paths: list[str], template: str, store: str, *, repository:
             f"  {terminal.green('next')}",
             "",
             _noted({terminal.accent(step): about for step, about in steps.items()}),
-            *(["", terminal.dim("  Redis must run: docker run -p 6379:6379 redis")] if store == "redis" else []),
+            *(["", terminal.dim(f"  {_SERVERS[store]}")] if store in _SERVERS else []),
             "",
         ]
     )

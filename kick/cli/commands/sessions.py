@@ -132,6 +132,26 @@ def purge(url: str | None) -> None:
     terminal.say(f"  {terminal.green('freed')}  {counted(freed, 'expired record')} in {found.name}")
 
 
+@command.command("migrate")
+@_store_option
+def migrate(url: str | None) -> None:
+    """Create the table of a PostgreSQL store, or bring it up to date. Other stores need none.
+
+    \b
+    Examples:
+      $ kick sessions migrate
+      $ kick sessions migrate --store postgresql://owner@localhost/shop
+    """
+    found = find_store(url, Path.cwd())
+    change = getattr(found.store, "migrate", None)
+    if change is None:
+        terminal.say(terminal.dim(f"  nothing to do: {found.name} has no table"))
+        return
+    done = _ask(found, lambda _: change())
+    said = terminal.green("created") if done else terminal.dim("nothing to do: it is there")
+    terminal.say(f"  {said}  the table {getattr(found.store, 'table', '')} in {found.name}")
+
+
 def find_store(url: str | None, folder: Path) -> Found:
     """Return the store of the option, of `SESSION_STORE`, or of the application in the folder.
 

@@ -12,6 +12,7 @@ import kick.cli.doctor_checks as findings
 from kick.cli.env_file import draw_secret
 from kick.session.manager import SessionManager
 from tests.cli.support import APP, environment, kick
+from tests.support.postgres import PostgresServer, make_data
 from tests.support.redis import RedisServer
 from tests.support.serving import ROOT
 from tests.support.setup_errors import codes_in
@@ -175,6 +176,25 @@ def clock_off(folder: Path) -> None:
     pretend(folder, "7.2.0", -60, {"clock": "warning"})
 
 
+def old_postgres(folder: Path) -> None:
+    data = folder / "postgres"
+    data.mkdir()
+    make_data(data)
+    with PostgresServer(data) as server:
+        patch = (
+            "from kick.session.stores.postgres import PostgresStore\nreal = PostgresStore.server_info\n"
+            "async def pretended(store):\n    return (await real(store))._replace(version=(12, 22))\n"
+            "PostgresStore.server_info = pretended\n"
+        )
+        url = f"{server.url}?migrate=yes"
+        (folder / "app.py").write_text(patch + APP)
+        assert found(folder, SESSION_STORE=url) == {"postgres-old": "error"}
+        (folder / "app.py").write_text(APP)
+        assert found(folder, SESSION_STORE=url) == {}
+        missing = f"{server.url}?table=not_there"
+        assert found(folder, SESSION_STORE=missing, KICK_ENV="production") == {"part-unwell": "error"}
+
+
 def pretend(folder: Path, version: str, ahead: float, wanted: dict[str, str]) -> None:
     """With what a real Redis says changed on its way: no old one is at hand, nor one with another clock."""
     numbers = tuple(map(int, version.split(".")))
@@ -200,6 +220,7 @@ FINDINGS: dict[str, Callable[[Path], None]] = {
     "session-cookie-prefix": unprefixed,
     "part-unwell": unwell,
     "redis-old": old_redis,
+    "postgres-old": old_postgres,
     "clock": clock_off,
 }
 

@@ -141,6 +141,7 @@ def test_what_git_refuses_is_said_and_the_project_is_there(folder: Path, monkeyp
     [
         ("api", "memory", "fast,limits,passwords"),
         ("api", "redis", "fast,limits,passwords,redis"),
+        ("api", "postgres", "fast,limits,passwords,postgres"),
         ("web", "sqlite", "fast,limits,passwords,templates"),
         ("minimal", "sqlite", "fast"),
         ("minimal", "redis", "fast,redis"),
@@ -150,7 +151,7 @@ def test_sessions_are_where_they_were_wanted(folder: Path, template: str, sessio
     result = new("my-app", "--template", template, "--session", session, "--no-git")
     project = folder / "my-app"
     assert f"sessions in {session}" in result.output
-    assert ("docker run" in result.output) is (session == "redis")
+    assert ("docker run" in result.output) is (session in ("postgres", "redis"))
     url = SESSIONS[session].url.replace("{{ package }}", "my_app")
     assert dotenv_values(project / ".env")["SESSION_STORE"] == url
     assert dotenv_values(project / ".env.example")["SESSION_STORE"] == url

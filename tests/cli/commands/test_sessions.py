@@ -19,16 +19,17 @@ from kick.session.stores.sqlite import SQLiteStore
 from kick.session.stores.url import open_store
 from tests.cli.support import APP, kick
 from tests.support.ports import free_port
+from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64)"
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "postgres", "redis"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store that processes share."""
-    if request.param == "redis":
-        return str(request.getfixturevalue("redis_url"))
+    if request.param != "sqlite":
+        return str(request.getfixturevalue(f"{request.param}_url"))
     return sqlite_url(tmp_path / "sessions.db")
 
 
@@ -89,7 +90,7 @@ def test_the_sessions_of_a_principal_are_listed(url: str) -> None:
         assert seen >= created
         assert abs(datetime.fromisoformat(expires).astimezone() - now - timedelta(hours=1)) < timedelta(minutes=2)
         assert (ip, agent) == ("192.0.2.1", AGENT)
-    assert note.strip() == f"2 sessions in {url}"
+    assert note.strip() == f"2 sessions in {cli.shown_url(url)}"
 
 
 def test_json_is_for_programs(url: str) -> None:
@@ -105,7 +106,7 @@ def test_json_is_for_programs(url: str) -> None:
 
 def test_somebody_without_sessions_has_none(url: str) -> None:
     log_in(url, "bob")
-    assert run("list", "ann", "--store", url).output.strip() == f"no sessions of ann in {url}"
+    assert run("list", "ann", "--store", url).output.strip() == f"no sessions of ann in {cli.shown_url(url)}"
     assert run("list", "ann", "--json", "--store", url).output == "[]\n"
 
 
@@ -125,9 +126,9 @@ def test_revoke_ends_all_sessions_of_a_principal_and_no_other(url: str) -> None:
     other = log_in(url, "bob")
     result = run("revoke", "ann", "--yes", "--store", url)
     assert result.exit_code == 0
-    assert result.output.strip() == f"ended  2 sessions of ann in {url}"
+    assert result.output.strip() == f"ended  2 sessions of ann in {cli.shown_url(url)}"
     assert [is_alive(url, key) for key in (*keys, other)] == [False, False, True]
-    assert run("revoke", "ann", "--store", url).output.strip() == f"ended  0 sessions of ann in {url}"
+    assert run("revoke", "ann", "--store", url).output.strip() == f"ended  0 sessions of ann in {cli.shown_url(url)}"
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])
@@ -135,7 +136,7 @@ def test_in_a_terminal_it_asks(url: str, answer: str, monkeypatch: pytest.Monkey
     key = log_in(url, "ann")
     monkeypatch.setattr(cli.terminal, "is_interactive", lambda: True)
     result = CliRunner().invoke(program, ["sessions", "revoke", "ann", "--store", url], input=f"{answer}\n")
-    assert f"End 1 session of ann in {url}? [y/N]" in result.output
+    assert f"End 1 session of ann in {cli.shown_url(url)}? [y/N]" in result.output
     assert result.exit_code == (0 if answer == "y" else 1)
     assert ("No session was ended." in result.output) is (answer == "n")
     assert is_alive(url, key) is (answer == "n")
@@ -144,8 +145,9 @@ def test_in_a_terminal_it_asks(url: str, answer: str, monkeypatch: pytest.Monkey
 def test_with_yes_and_with_nothing_to_end_it_does_not_ask(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     log_in(url, "bob")
     monkeypatch.setattr(cli.terminal, "is_interactive", lambda: True)
-    assert run("revoke", "bob", "--yes", "--store", url).output.strip() == f"ended  1 session of bob in {url}"
-    assert run("revoke", "ann", "--store", url).output.strip() == f"ended  0 sessions of ann in {url}"
+    ended = run("revoke", "bob", "--yes", "--store", url).output.strip()
+    assert ended == f"ended  1 session of bob in {cli.shown_url(url)}"
+    assert run("revoke", "ann", "--store", url).output.strip() == f"ended  0 sessions of ann in {cli.shown_url(url)}"
 
 
 # purge
@@ -156,8 +158,8 @@ def test_purge_frees_what_has_expired(tmp_path: Path) -> None:
     long = log_in(url, "ann")
     an_hour_ago = SQLiteStore(tmp_path / "sessions.db", clock=lambda: time.time() - 3600)  # frees none of them itself
     create(an_hour_ago, *[Change()] * 3, max_age=60.0)
-    assert run("purge", "--store", url).output.strip() == f"freed  3 expired records in {url}"
-    assert run("purge", "--store", url).output.strip() == f"freed  0 expired records in {url}"
+    assert run("purge", "--store", url).output.strip() == f"freed  3 expired records in {cli.shown_url(url)}"
+    assert run("purge", "--store", url).output.strip() == f"freed  0 expired records in {cli.shown_url(url)}"
     assert is_alive(url, long)
 
 
@@ -185,7 +187,7 @@ def test_the_store_is_the_one_in_the_environment(url: str, tmp_path: Path) -> No
     (tmp_path / ".env").write_text(f"SESSION_STORE={url}\n")
     assert fingerprint(key) in kick("sessions", "list", "ann", "--json", cwd=tmp_path).stdout
     ended = kick("sessions", "revoke", "ann", cwd=tmp_path)
-    assert ended.stdout.strip() == f"ended  1 session of ann in {url}"
+    assert ended.stdout.strip() == f"ended  1 session of ann in {cli.shown_url(url)}"
     assert ended.stderr == ""
 
 
@@ -196,7 +198,8 @@ def test_else_it_is_that_of_the_application(project: Path, url: str) -> None:
     (project / "pyproject.toml").write_text('[tool.kick]\napp = "shop:app"\n')
     log_in(url, "ann")
     ended = kick("sessions", "revoke", "ann", cwd=project)
-    assert re.fullmatch(r"ended  1 session of ann in the (SQLite|Redis)Store of shop:app", ended.stdout.strip())
+    said = r"ended  1 session of ann in the (SQLite|Postgres|Redis)Store of shop:app"
+    assert re.fullmatch(said, ended.stdout.strip())
 
 
 def test_what_is_named_comes_first(project: Path, tmp_path: Path) -> None:
@@ -305,3 +308,20 @@ def test_trace_shows_what_a_store_has_raised() -> None:
     said = run("list", "ann", "--trace", "--store", f"redis://127.0.0.1:{free_port()}/0")
     assert "Traceback (most recent call last)" in said.stderr
     assert "redis.exceptions.ConnectionError" in said.stderr
+
+
+class TestMigrate:
+    def test_creates_the_table_of_a_postgresql_store_once(self, postgres_url: str) -> None:
+        shown = postgres_url.partition("?")[0].replace("kick@", "")
+        table = postgres_url.rpartition("=")[2]
+        assert run("migrate", "--store", postgres_url).output == f"  created  the table {table} in {shown}\n"
+        assert "nothing to do: it is there" in run("migrate", "--store", postgres_url).output
+
+    def test_other_stores_need_none(self, tmp_path: Path) -> None:
+        store = sqlite_url(tmp_path / "sessions.db")
+        log_in(store, "ann")
+        assert run("migrate", "--store", store).output.strip() == f"nothing to do: {store} has no table"
+
+    def test_a_table_of_something_else_is_left_alone(self, postgres_server: PostgresServer, postgres_url: str) -> None:
+        postgres_server.run(f"CREATE TABLE {postgres_url.rpartition('=')[2]} (n int)")
+        assert "it is not a table of sessions" in refused(run("migrate", "--store", postgres_url))

@@ -31,6 +31,9 @@ WIDTH: Final = 2
 _AGAIN: Final = ("40001", "40P01")
 """SQLSTATEs of a transaction that gave way to another one: nothing has been done."""
 
+_CANCELED: Final = "57014"
+"""SQLSTATE of a statement that was broken off, because time was up."""
+
 _ATTEMPTS: Final = 5
 
 Entry: TypeAlias = Record | Superseded | None
@@ -65,7 +68,7 @@ class Single:
 
     def fail(self, error: Exception) -> None:
         """See `Work`."""
-        _fail([self.answer], error)
+        _fail([self.answer], error, self._lane.limit)
 
     def drop(self) -> None:
         """See `Work`."""
@@ -94,7 +97,7 @@ class Singles:
         """Run a statement about the session with this key, or about several; its rows."""
         single = Single(self, key, query, parameters)
         self._queue.append(single)
-        timer = asyncio.get_running_loop().call_later(self.limit, self._give_up, single)
+        timer = asyncio.get_running_loop().call_at(single.deadline - self._pool.spare, self._give_up, single)
         single.answer.add_done_callback(lambda _: timer.cancel())
         self._advance()
         return single.answer
@@ -110,8 +113,11 @@ class Singles:
         if not self._queue or self._running >= self._width:
             return
         held_up: list[Single] = []
+        latest = asyncio.get_running_loop().time() + self._pool.spare
         while self._queue and self._running < self._width:
             single = self._queue.popleft()
+            if single.is_wanted() and single.deadline <= latest:
+                single.fail(PostgresTimeout("answer", self.limit))
             if not single.is_wanted():
                 continue
             if single.key in self._busy:
@@ -133,6 +139,7 @@ class Loads:
     """Sessions to be loaded."""
 
     def __init__(self, pool: Pool, statements: Statements) -> None:
+        self.limit: Final = pool.limit
         self._pool = pool
         self._query = statements.load
         self._wanted: dict[str, list[Waiting]] = {}
@@ -162,7 +169,7 @@ class Loads:
 
     def again(self, taken: dict[str, list[Waiting]]) -> None:
         """Load once more, over another connection: reading changes nothing."""
-        self._pool.submit(_Repeated(self._query, taken))
+        self._pool.submit(_Repeated(self, self._query, taken))
 
     def _submit(self) -> None:
         self._under_way += 1
@@ -184,7 +191,7 @@ class _Load:
         try:
             await _load(connection, self._query, taken)
         except Exception as error:  # noqa: BLE001  # whoever waits hears of it
-            if connection.is_lost() and not isinstance(error, TimeoutError):
+            if connection.is_lost() and sqlstate_of(error) != _CANCELED:
                 self._lane.again({key: waiting for key, waiting in taken.items() if not all(map(_is_done, waiting))})
             else:
                 self.fail(error)
@@ -196,7 +203,7 @@ class _Load:
             self._taken = self._lane.take()
             self._lane.ended()
         for waiting in self._taken.values():
-            _fail(waiting, error)
+            _fail(waiting, error, self._lane.limit)
 
     def drop(self) -> None:
         pass  # always wanted
@@ -210,7 +217,8 @@ class _Repeated:
 
     deadline = math.inf
 
-    def __init__(self, query: Query, taken: dict[str, list[Waiting]]) -> None:
+    def __init__(self, lane: Loads, query: Query, taken: dict[str, list[Waiting]]) -> None:
+        self._lane = lane
         self._query = query
         self._taken = taken
 
@@ -222,7 +230,7 @@ class _Repeated:
 
     def fail(self, error: Exception) -> None:
         for waiting in self._taken.values():
-            _fail(waiting, error)
+            _fail(waiting, error, self._lane.limit)
 
     def drop(self) -> None:
         pass  # nobody counts them
@@ -253,6 +261,7 @@ class Commits:
     """Changes to be committed. Those of one session keep their order: one at a time is in a batch."""
 
     def __init__(self, pool: Pool, statements: Statements) -> None:
+        self.limit: Final = pool.limit
         self._pool = pool
         self._query = statements.commit_many
         self._ready: deque[Job] = deque()
@@ -326,7 +335,7 @@ class _Commit:
         if self._taken is None:
             self._taken = self._lane.take()
             self._lane.ended(self._taken)
-        _fail([job.answer for job in self._taken], error)
+        _fail([job.answer for job in self._taken], error, self._lane.limit)
 
     def drop(self) -> None:
         pass  # always wanted
@@ -344,7 +353,9 @@ def _settle(answer: Waiting, value: object) -> None:
         answer.set_result(value)
 
 
-def _fail(waiting: Iterable[Waiting], error: Exception) -> None:
+def _fail(waiting: Iterable[Waiting], error: Exception, limit: float) -> None:
+    if sqlstate_of(error) == _CANCELED or type(error) is TimeoutError:
+        error = PostgresTimeout("answer", limit)
     for answer in waiting:
         if not answer.done():
             answer.set_exception(error)

@@ -40,10 +40,17 @@ class Borrowed:
         """See `Connection`. The pool sees to its connections."""
         return False
 
-    def abort(self) -> None:
-        """See `Connection`."""
+    def cancel(self) -> None:
+        """See `Connection`. The driver asks the server, and the pool gets its connection back."""
         if self._running is not None:
             self._running.cancel()
+
+    def abort(self) -> None:
+        """See `Connection`."""
+        self.cancel()
+
+    def discard(self) -> None:
+        """See `Connection`."""
 
     async def close(self) -> None:
         """See `Connection`. The pool is the application's."""

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 ASK_EVERY: Final = 60.0
 """Seconds after which the server is asked again."""
+
+
+class ServerInfo(NamedTuple):
+    """The version of a server, and its clock, in seconds since 1970."""
+
+    version: tuple[int, ...]
+    now: float
 
 
 class ServerClock:

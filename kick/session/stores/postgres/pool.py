@@ -31,8 +31,16 @@ class Connection(Protocol):
         """Return true if it cannot be used any more."""
         ...
 
+    def cancel(self) -> None:
+        """Ask the server to break off the statement that runs. Does not wait; the connection is lost afterwards."""
+        ...
+
     def abort(self) -> None:
-        """Break off the statement that runs, and close the connection. Does not wait."""
+        """Break the connection under the statement that runs."""
+        ...
+
+    def discard(self) -> None:
+        """Close it at once. No statement runs."""
         ...
 
     async def close(self) -> None:
@@ -66,6 +74,13 @@ class Work(Protocol):
         ...
 
 
+CANCEL_AT: Final = 0.8
+"""Part of the time limit after which the server is asked to break off a statement.
+
+The rest is for its answer: then it is known that nothing has been done, and nothing comes through later.
+"""
+
+
 class Pool:
     """The connections of one event loop."""
 
@@ -73,6 +88,8 @@ class Pool:
         self.limit: Final = limit
         """Seconds to wait for a connection, and again for an answer."""
         self.most: Final = most
+        self.spare: Final = (1 - CANCEL_AT) * limit
+        """Seconds before the end of which nothing is begun, and what runs is broken off."""
         self._open = open_connection
         self._idle: list[Connection] = []
         self._waiting: deque[tuple[Work, asyncio.TimerHandle]] = deque()
@@ -87,7 +104,9 @@ class Pool:
 
     def submit(self, work: Work) -> None:
         """Have a connection do `work`, as soon as one is free."""
-        timer = asyncio.get_running_loop().call_later(self.limit, self._give_up_waiting, work)
+        loop = asyncio.get_running_loop()
+        latest = min(loop.time() + self.limit, work.deadline - self.spare)
+        timer = loop.call_at(latest, self._give_up_waiting, work)
         self._waiting.append((work, timer))
         self._find_connection()
 
@@ -102,7 +121,7 @@ class Pool:
     def abandon(self) -> None:
         """Close the connections of an event loop that runs no more."""
         for connection in (*self._idle, *self._serving):
-            connection.abort()
+            connection.discard()
         self._idle.clear()
         self._serving.clear()
 
@@ -112,7 +131,7 @@ class Pool:
             if not connection.is_lost():
                 self._start(connection)
                 return
-            connection.abort()
+            connection.discard()
         if self.size < self.most and self._opening < len(self._waiting):
             self._opening += 1
             self._spawn(self._connect())
@@ -145,7 +164,7 @@ class Pool:
         finally:
             self._serving.discard(connection)
             if connection.is_lost():
-                connection.abort()
+                connection.discard()
             else:
                 self._idle.append(connection)
             if self._waiting:
@@ -157,14 +176,14 @@ class Pool:
             connection.abort()
 
         loop = asyncio.get_running_loop()
-        timer = loop.call_at(min(loop.time() + self.limit, work.deadline), give_up)
+        deadline = min(loop.time() + self.limit, work.deadline)
+        canceling = loop.call_at(deadline - self.spare, connection.cancel)
+        giving_up = loop.call_at(deadline, give_up)
         try:
             await work.run(connection)
-        except BaseException:  # the loop is being closed in the middle of it
-            connection.abort()
-            raise
         finally:
-            timer.cancel()
+            canceling.cancel()
+            giving_up.cancel()
 
     def _next(self) -> Work | None:
         while self._waiting:

@@ -60,7 +60,7 @@ class PsycopgConnection:
     def __init__(self, connection: psycopg.AsyncConnection[Any], address: Address) -> None:
         self._connection = connection
         self._address = address
-        self._is_aborted = False
+        self._is_spent = False
 
     async def fetch(self, query: Query, parameters: Parameters) -> list[Row]:
         """See `Connection`."""
@@ -75,37 +75,32 @@ class PsycopgConnection:
 
     def is_lost(self) -> bool:
         """See `Connection`. A server that goes away says so to those that are idle: it is read here."""
-        if self._is_aborted or self._connection.closed:
+        if self._is_spent or self._connection.closed:
             return True
-        status = self._connection.pgconn.transaction_status
-        if status in _IN_DOUBT:
+        if self._connection.pgconn.transaction_status in _IN_DOUBT:
             return True
         return _has_something_to_read(self._connection.fileno())
 
+    def cancel(self) -> None:
+        """See `Connection`. It is not used again: a request to cancel that is late would hit the next statement."""
+        self._is_spent = True
+        task = asyncio.get_running_loop().create_task(_cancel(self._connection))
+        _canceling.add(task)
+        task.add_done_callback(_canceling.discard)
+
     def abort(self) -> None:
-        """See `Connection`. The server is asked to give up too: it may be waiting for a lock."""
-        if self._is_aborted:
-            return
-        self._is_aborted = True
-        connection = self._connection
-        if connection.closed:
-            return
-        try:
-            loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
-        if loop is not None and connection.pgconn.transaction_status is TransactionStatus.ACTIVE:
-            task = loop.create_task(_cancel(connection))
-            _cancelling.add(task)
-            task.add_done_callback(_cancelling.discard)
-        elif connection.pgconn.transaction_status is TransactionStatus.ACTIVE:
-            _cut(connection)
-        else:
-            connection.pgconn.finish()
+        """See `Connection`."""
+        self._is_spent = True
+        _cut(self._connection)
+
+    def discard(self) -> None:
+        """See `Connection`."""
+        self._is_spent = True
+        self._connection.pgconn.finish()
 
     async def close(self) -> None:
         """See `Connection`."""
-        self._is_aborted = True
+        self._is_spent = True
         await self._connection.close()
 
     async def _execute(self, query: Query, parameters: Parameters) -> list[Row]:
@@ -114,17 +109,14 @@ class PsycopgConnection:
         return await cursor.fetchall() if cursor.description is not None else []
 
 
-_cancelling: Final[set[asyncio.Task[None]]] = set()
+_canceling: Final[set[asyncio.Task[None]]] = set()
 
 
 async def _cancel(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Ask the server to break off a statement, then cut the connection: whoever waits for an answer gets an error."""
     try:
         await connection.cancel_safe(timeout=1.0)
     except (psycopg.Error, OSError):
-        pass  # it does not answer: then nobody waits for it any more
-    finally:
-        _cut(connection)
+        pass  # it does not answer: `abort` comes next
 
 
 def _cut(connection: psycopg.AsyncConnection[Any]) -> None:

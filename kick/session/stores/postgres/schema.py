@@ -19,9 +19,12 @@ TABLE: Final = "kick_sessions"
 VERSION: Final = 1
 """Version of the schema."""
 
+_LOCK: Final = 0x6B69636B
+"""Number of the lock that whoever creates a table holds: "kick" in ASCII."""
+
 _MARK: Final = "kick sessions, schema "
 
-_NAME: Final = re.compile(r"(?:[a-z_][a-z0-9_]{0,47}\.)?[a-z_][a-z0-9_]{0,47}")
+_NAME: Final = re.compile(r"(?:[a-z_][a-z0-9_]{0,62}\.)?[a-z_][a-z0-9_]{0,51}")  # 63, less "_principal"
 
 CHECK: Final = Query(
     "SELECT obj_description(to_regclass(:table), 'pg_class'), to_regclass(:table) IS NOT NULL, "
@@ -53,14 +56,15 @@ def quoted(table: str) -> str:
 def creation(table: str, *, unlogged: bool = False) -> Query:
     """Return the statement that creates the table with its indexes, as a whole or not at all.
 
-    >>> creation("kick_sessions").text[:60]
-    'DO $kick$ BEGIN CREATE TABLE IF NOT EXISTS "kick_sessions" ('
+    >>> creation("kick_sessions").text[:70]
+    'DO $kick$ BEGIN PERFORM pg_advisory_xact_lock(1801675627); CREATE TABL'
     """
     name, plain = quoted(table), table.rpartition(".")[2]
     return Query(
         # A commit does not change what is indexed. PostgreSQL then writes no index, if the page has room for a second
         # version of the row: hence the fill factor. Keys are compared as bytes, whatever the collation of the database.
-        f"DO $kick$ BEGIN CREATE {'UNLOGGED ' if unlogged else ''}TABLE IF NOT EXISTS {name} ("
+        f"DO $kick$ BEGIN PERFORM pg_advisory_xact_lock({_LOCK}); "
+        f"CREATE {'UNLOGGED ' if unlogged else ''}TABLE IF NOT EXISTS {name} ("
         'key text COLLATE "C" PRIMARY KEY, '
         "fields jsonb, "  # NULL: the session has moved away, or this is an application
         "names text[] NOT NULL, "  # those of the fields: jsonb keeps no order

@@ -149,6 +149,7 @@ class Statements:
             f"SELECT successor FROM {table} AS s "
             f"WHERE key >= '{APPLICATION}' AND key < '{APPLICATION[:-1]};' AND s.expires > {NOW}"
         )
+        self.server: Final = Query("SELECT current_setting('server_version_num')")
         self.clock: Final = Query("SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)")
 
 

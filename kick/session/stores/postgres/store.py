@@ -30,7 +30,7 @@ from kick.session.stores.base import (
 )
 from kick.session.stores.postgres import schema
 from kick.session.stores.postgres.client import Client
-from kick.session.stores.postgres.clock import ServerClock
+from kick.session.stores.postgres.clock import ServerClock, ServerInfo
 from kick.session.stores.postgres.errors import explain, sqlstate_of
 from kick.session.stores.postgres.options import number_of, split_options, switch_of
 from kick.session.stores.postgres.pool import Open, Parameters
@@ -276,6 +276,12 @@ class PostgresStore:
         Raises `TableUnusable` for a table of something else, or of a newer kick.
         """
         return await self._setup.migrate(self._single)
+
+    async def server_info(self) -> ServerInfo:
+        """Return the version of the server and its clock."""
+        ((number,),) = await self._single(self._statements.server, {})
+        ((now,),) = await self._single(self._statements.clock, {})
+        return ServerInfo((int(number) // 10_000, int(number) % 10_000), now)
 
     def explain(self, error: Exception) -> str | None:
         """See `AtomicStore`."""

@@ -550,6 +550,13 @@ class Slotted:
         self.password = "secret"
 
 
+class TagRow(NamedTuple):
+    """A row with names, as those of SQLAlchemy are."""
+
+    name: str
+    password: str = "secret"
+
+
 TODAY = datetime.date(2027, 1, 31)
 TOGETHER: list[tuple[Any, list[Any], list[Any]]] = [
     (
@@ -581,6 +588,8 @@ TOGETHER: list[tuple[Any, list[Any], list[Any]]] = [
         [{"name": "a"}, {"name": "b", "labels": ["t"], "owner": PRIVATE}],
         [{"name": "a"}, {"name": "b", "labels": ["t"], "owner": ADA}],
     ),
+    (Tag, [TagRow("a"), TagRow("b")], [{"name": "a"}, {"name": "b"}]),
+    (Tag | None, [TagRow("a"), None], [{"name": "a"}, None]),
     (Tag, [Slotted("a"), Slotted("b")], [{"name": "a"}, {"name": "b"}]),
     (Tag, [SecretTag("a"), SecretTag("b")], [{"name": "a"}, {"name": "b"}]),
     (

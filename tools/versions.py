@@ -257,7 +257,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     pythons = find_pythons(folders=usual_folders(), wanted=wanted)
-    pythons |= unstable_pythons(options.unstable.resolve(), [each for each in wanted if each not in pythons])
+    if missing := [each for each in wanted if each not in pythons]:
+        pythons |= unstable_pythons(options.unstable.resolve(), missing)
     wheel = _wheel(work)
     results = []
     for python in pythons.values():
@@ -299,7 +300,7 @@ def _install(root: Path, packages: Iterable[str], out: IO[str]) -> None:
     policy.chmod(0o755)
     install = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
     subprocess.run(["chroot", str(root), *install], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-    policy.unlink()
+    policy.unlink(missing_ok=True)  # another run may have used the same folder
 
 
 def _last(log: Path, sign: str) -> str:

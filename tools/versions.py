@@ -39,6 +39,7 @@ WITH_WHEELS: Final[Mapping[str, Mapping[str, str]]] = {
         "hiredis": "3.3.0",
         "httptools": "0.7.1",
         "libcst": "1.8.6",
+        "psycopg": "3.2.10",
         "pydantic": "2.12.0",
         "typing-extensions": "4.14.1",  # for pydantic
         "uvloop": "0.22.1",
@@ -48,6 +49,7 @@ WITH_WHEELS: Final[Mapping[str, Mapping[str, str]]] = {
         "hiredis": "3.5.0",
         "httptools": "0.9.0",
         "libcst": "1.9.0",
+        "psycopg": "3.3.6",
         "pydantic": "2.14.0",
         "typing-extensions": "4.16.0",  # for pydantic
         "uvloop": "0.23.0",

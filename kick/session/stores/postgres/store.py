@@ -86,6 +86,7 @@ class PostgresStore:
     """
 
     keeps_time: Final = True
+    follows_clock: Final = True
 
     def __init__(
         self,

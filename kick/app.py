@@ -414,7 +414,7 @@ def bootstrap(
         templates: the folder of the Jinja2 templates for `ctx.render()`, or `JinjaTemplates(...)`.
         max_body: the size limit of a request body in bytes; `None` for no limit.
         decompress: decode bodies with `Content-Encoding: gzip`, `deflate` or `zstd`. Otherwise they get a 415.
-        trailing_slash: `/notes/` for a route `/notes` is a 404 (`"strict"`), a `"redirect"`, or the same (`"ignore"`).
+        trailing_slash: `/notes/` of a route `/notes` gets a 404 (`"strict"`), a `"redirect"`, or the same (`"ignore"`).
         threads: the number of synchronous handlers that run at a time, each in a thread; others wait.
         trusted_proxies: how many proxies, their networks, `TrustedProxies(...)`; `None` reads `KICK_TRUSTED_PROXIES`.
         allowed_hosts: the hosts of the application, such as `"*.example.com"`. Other hosts get a 400.

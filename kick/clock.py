@@ -31,7 +31,7 @@ def exact(time: float) -> float:
 
 
 _EPOCH: Final = exact(machine.time() - machine.monotonic())
-"""The Unix time at which the monotonic clock began, for a clock that stands."""
+"""The Unix time at which the monotonic clock began, for a clock that is stopped."""
 
 
 class Move(NamedTuple):
@@ -42,9 +42,9 @@ class Move(NamedTuple):
     """
 
     shift: float
-    """Seconds by which the clock is ahead; for a clock that stands, at the moment when it was stopped."""
+    """Seconds by which the clock is ahead; for a stopped clock, at the moment when it was stopped."""
     frozen_at: float | None = None
-    """The Unix time at which the clock stands, in seconds; `None` if it goes on."""
+    """The Unix time of a stopped clock, in seconds; `None` for a clock that runs."""
 
     def applied_to(self, time: float) -> float:
         """Return the Unix time that the clock shows when another clock, such as that of a server, shows `time`."""

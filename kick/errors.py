@@ -1,4 +1,4 @@
-"""Set-up mistakes. Each one stops the start, and says what is wrong and how to fix it.
+"""Set-up mistakes. Each one prevents the start, and says what is wrong and how to fix it.
 
 A `KickError` is one mistake, `SetupErrors` are several that were found at once. A mistake that is found in several
 places has a function in the `errors` module of its package, which takes the facts and returns the error.

@@ -236,13 +236,13 @@ ROWS = [
     Row(
         "decorator-not-called",
         handler("async def show(self)", "@Get"),
-        "@Get stands over XController.show",
+        "@Get is written without parentheses on XController.show",
         {"@Get\n": "{0}\n"},
     ),
     Row(
         "decorator-not-called",
         app(SIMPLE.replace('@Controller("/x")', "@Controller")),
-        "@Controller stands over XController",
+        "@Controller is written without parentheses on XController",
         {"@Controller\n": "{0}\n"},
         ask={"target": "/"},
         name="class",
@@ -1373,7 +1373,7 @@ class XController:
     Row(
         "decorator-not-called",
         socket("async def talk(self, socket: Socket)", "@WebSocket"),
-        "@WebSocket stands over",
+        "@WebSocket is written without parentheses on",
         {"@WebSocket": "{0}"},
         name="socket",
     ),

@@ -267,6 +267,7 @@ MADE: dict[str, Callable[[Any], Exception]] = {
     "ResponseMismatch": lambda kind: kind("GET /notes", "the status 404 is not declared"),
     "LoginTooOld": lambda kind: kind(300),
     "DatabaseUnusable": lambda kind: kind(Path("sessions.db"), "it is a folder"),
+    "Misfit": lambda kind: kind("str", "int", ["name"]),
     "DatabaseLocked": lambda kind: kind(Path("sessions.db"), 5.0),
     "PostgresTimeout": lambda kind: kind("answer", 1.0),
     "TableUnusable": lambda kind: kind("kick_sessions", Trouble.MISSING, "there is no such table"),

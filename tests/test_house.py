@@ -67,6 +67,7 @@ NOT_WITH_HELLO = (
         "kick.middleware.proxies",
     ),
     *("kick.http.websocket.plan", "kick.http.websocket.router", "kick.http.websocket.socket"),
+    *("kick.openapi.document", "kick.openapi.routes", "kick.openapi.schemas.schemas"),
     *("kick.middleware.compression.middleware", "kick.middleware.cors", "kick.middleware.rate_limit.middleware"),
     *("kick.middleware.csrf", "kick.session.manager", "kick.session.session", "kick.session.stores.memory"),
 )

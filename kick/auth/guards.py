@@ -55,7 +55,7 @@ class GuardLayer(Middleware):
             return []
         if any(isinstance(layer, SessionLayer) for layer in after):
             name = "authenticated()" if self.name == "@Authenticated" else 'roles("admin")'
-            return [middleware_order(f"{name} stands before session().", f"session(secret=secret), {name}")]
+            return [middleware_order(f"{name} is listed before session().", f"session(secret=secret), {name}")]
         return [session_needed(self.name)]
 
     def describe(self, route: Route | None) -> Description:

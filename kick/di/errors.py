@@ -205,7 +205,7 @@ def service_not_called(service: Any) -> KickError:
     """Return the error for `@Service` without parentheses."""
     return KickError(
         "di-service-not-called",
-        f"@Service stands without parentheses on {factory_name(service)} at {place_of(service)}.",
+        f"@Service is written without parentheses on {factory_name(service)} at {place_of(service)}.",
         "Write the parentheses: `@Service()`.",
     )
 

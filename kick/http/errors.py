@@ -104,7 +104,7 @@ def decorator_not_called(decorator: str, target: object) -> KickError:
     """Return the error for a decorator without its parentheses."""
     return KickError(
         "decorator-not-called",
-        cause=f"@{decorator} stands over {_name(target)} without parentheses.",
+        cause=f"@{decorator} is written without parentheses on {_name(target)}.",
         fix=f"Call it: `@{decorator}()`.",
     )
 

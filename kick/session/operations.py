@@ -343,7 +343,7 @@ class Operations:
         return ended
 
     def _tell_connections(self, key: str, new_id: str | None = None) -> None:
-        """Tell open connections that their session has ended, or that it goes on under a new id."""
+        """Tell open connections that their session has ended, or that it continues under a new id."""
         connections = self.connections
         connections.recent.append(key)
         if not connections.loops:

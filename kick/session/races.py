@@ -6,7 +6,7 @@ The store makes each operation atomic, so it answers each request how the race e
 | the store answers | the session of this request |
 |---|---|
 | `Committed` | has what was written, and may send its cookie |
-| `Superseded`, by a rotation | goes on under the new id, and the operation is tried again |
+| `Superseded`, by a rotation | continues under the new id, and the operation is tried again |
 | `Superseded`, by a regenerate | is lost: the new id is not for this request |
 | `GONE` | is lost: destroyed or expired, and never written again |
 | an error | is as it was, and `SessionUnavailable` is raised |

@@ -34,7 +34,7 @@ class TimeTravel:
     ) -> None:
         """Move the clock on by a time: a `timedelta` or seconds, and the named units in addition.
 
-        A frozen clock then stands at the later time. Raises `ValueError` for a time below 0.
+        A frozen clock then shows the later time. Raises `ValueError` for a time below 0.
         """
         first = by if isinstance(by, timedelta) else timedelta(seconds=by)
         step = (first + timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)).total_seconds()

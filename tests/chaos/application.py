@@ -57,6 +57,9 @@ class Chaos:
 
     @WebSocket("/socket")
     async def socket(self, socket: Socket[str, str]) -> None:
+        if socket.session.get("user") is None:  # a 503 while the store is down
+            await socket.close()
+            return
         async for message in socket:
             await socket.send(message)
 

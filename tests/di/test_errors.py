@@ -440,7 +440,7 @@ def test_service_without_parentheses_is_mended_by_them(load: Load) -> None:
     with raises_code("di-service-not-called") as caught:
         load(source)
     assert caught.value.code == "di-service-not-called"
-    assert caught.value.cause == "@Service stands without parentheses on Clock at pasted_0.py:2."
+    assert caught.value.cause == "@Service is written without parentheses on Clock at pasted_0.py:2."
     fixed = load(source.replace("@Service", code(caught.value)[0]))
     assert Container().provides(fixed.Clock)
 

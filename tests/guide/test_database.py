@@ -43,6 +43,21 @@ def test_what_a_handler_wrote_is_committed_unless_it_raised() -> None:
         assert client.get("/books").json() == [{"id": 1, "title": "Persuasion"}]
 
 
+async def test_requests_that_read_and_then_write_at_the_same_time_wait_for_each_other() -> None:
+    app = application(PAGE, "A session for each request")
+    assert (await ask(app, "/books", method="POST", json={"title": "Emma"})).status == 201
+    statuses: list[int] = []
+
+    async def rename(title: str) -> None:
+        statuses.append((await ask(app, "/books/1/rename", method="POST", json={"title": title})).status)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(30):
+            tasks.start_soon(rename, f"Emma {number}")
+    assert statuses == [204] * 30
+    await app.aclose()
+
+
 def test_a_commit_that_fails_decides_the_response() -> None:
     with TestClient(application(PAGE, "Transactions")) as client:
         assert client.post("/shop/users/ada@example.com").json() == 1

@@ -36,7 +36,7 @@ def test_a_class_reports_a_mistake_at_start_up(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     audit_log = names_of("middleware.md", "A class")["AuditLog"]
     first, second = audit_log(tmp_path / "a"), audit_log(tmp_path / "b")
-    with pytest.raises(KickError, match="AuditLog stands twice"):
+    with pytest.raises(KickError, match="AuditLog is listed twice"):
         bootstrap([], [first, second])
 
 

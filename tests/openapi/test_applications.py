@@ -24,8 +24,8 @@ EXAMPLES = [
 ]
 
 
-def document_at(folder: Path, *target: str) -> dict[str, Any]:
-    run = kick("openapi", *target, cwd=folder, SESSION_SECRET=SECRET)
+def document_at(folder: Path, *target: str, **variables: str) -> dict[str, Any]:
+    run = kick("openapi", *target, cwd=folder, SESSION_SECRET=SECRET, **variables)
     assert run.returncode == 0, run.stderr
     document: dict[str, Any] = json.loads(run.stdout)
     return document
@@ -33,8 +33,8 @@ def document_at(folder: Path, *target: str) -> dict[str, Any]:
 
 @pytest.mark.process
 @pytest.mark.parametrize(("target", "folder"), EXAMPLES)
-def test_the_document_of_each_example_is_valid(target: str, folder: str) -> None:
-    document = checked(document_at(ROOT / folder, target))
+def test_the_document_of_each_example_is_valid(target: str, folder: str, tmp_path: Path) -> None:
+    document = checked(document_at(ROOT / folder, target, AUTH_FOLDER=str(tmp_path)))
     assert document["paths"]
     assert all_examples_fit(document) >= 0
 

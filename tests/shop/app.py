@@ -161,7 +161,7 @@ class Mailer(Repository):
 
 
 class Page(msgspec.Struct):
-    page: Annotated[int, msgspec.Meta(ge=1)] = 1
+    page: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
     size: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
-from sqlalchemy import ForeignKey, select
+from sqlalchemy import ForeignKey, Row, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -193,6 +193,11 @@ class Summary(BaseModel):
     line_count: int = Field(default=0, ge=0)
 
 
+class Due(msgspec.Struct):
+    customer: str
+    due: datetime.date
+
+
 class Paid(msgspec.Struct, tag=True):
     invoice: int
     amount: Money
@@ -236,6 +241,10 @@ class InvoiceController:
     @Get("/due/{day}", response=list[InvoiceOut])
     async def due(self, day: datetime.date) -> list[Invoice]:
         return await self.invoices.due_on(day)
+
+    @Get("/dues", response=list[Due])
+    async def dues(self, db: AsyncSession) -> Sequence[Row[tuple[str, datetime.date, int]]]:
+        return (await db.execute(select(Invoice.customer, Invoice.due, Invoice.margin))).all()
 
     @Get("/{invoice_id}", response=InvoiceOut)
     async def show(self, invoice: Invoice) -> Invoice:

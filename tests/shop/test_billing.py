@@ -59,6 +59,7 @@ def test_a_row_is_shown_as_declared_with_money_as_the_encoder_writes_it(document
     assert documented.get("/invoices/due/2027-01-31").json() == [SHOWN]
     assert documented.get("/invoices/due/2027-02-01").json() == []
     assert documented.get("/invoices/due/tomorrow").status_code == 404
+    assert documented.get("/invoices/dues").json() == [{"customer": "ada", "due": "2027-01-31"}]
     assert documented.get("/invoices/1/total").json() == {"total": "9.50", "share": "237.5"}
 
 

@@ -167,8 +167,8 @@ def cookie_reader(name: str, hint: Any, default: Any) -> Getter:
 def path_reader(name: str, hint: Any, status: int) -> Getter | None:
     """Return a function that checks the constraints of a path parameter; `None` if its type has none.
 
-    A value outside of them is a 404, or a 422 with the errors. Raises `TypeError` for constraints that do not fit the
-    type.
+    The response to a value outside of them is a 404, or a 422 with the errors. Raises `TypeError` for constraints that
+    do not fit the type.
     """
     if not is_constrained(hint):
         return None

@@ -106,7 +106,7 @@ class Record(Projection):
         try:
             if issubclass(first, dict) and tag is None:
                 return [_column(field, values) for field, _ in self._fields]
-            if first in PLAIN or is_array(values[0]) or isinstance(values[0], Mapping):
+            if not _may_have_fields(values[0]) or isinstance(values[0], Mapping):
                 return None
             return [[*map(attrgetter(field.name), values)] for field, _ in self._fields]
         except (AttributeError, KeyError):
@@ -136,10 +136,14 @@ class Record(Projection):
                 if tag != config.tag:
                     raise misfit(repr(config.tag), tag, config.tag_field)
             return lambda each: value.get(each[0].wire_name, value.get(each[0].name, MISSING))
-        is_object = not self._is_typed_dict and type(value) not in PLAIN and not is_array(value)
-        if is_object and any(hasattr(value, name) for name in self._names):
+        if not self._is_typed_dict and _may_have_fields(value) and any(hasattr(value, name) for name in self._names):
             return lambda each: getattr(value, each[0].name, MISSING)
         raise misfit(type_name(self._hint), value)
+
+
+def _may_have_fields(value: Any) -> bool:
+    """Return whether a value may have fields as attributes, as named tuples and rows of SQLAlchemy have them too."""
+    return type(value) not in PLAIN and (not is_array(value) or hasattr(value, "_fields"))
 
 
 def _column(field: Field, values: list[dict[Any, Any]]) -> list[Any]:

@@ -45,13 +45,14 @@ class StaticFiles:
     """The files of a folder, to be mounted: `Module("web", mounts={"/assets": StaticFiles("dist/assets")})`.
 
     They have `ETag`, `Last-Modified` and ranges, for `GET` and `HEAD`. A path that leads out of the folder, by `..` or
-    a symbolic link, is a 404. Names that begin with a dot are a 404 too, except `.well-known`.
+    a symbolic link, gets a 404. So do names that begin with a dot, except `.well-known`.
 
     Arguments:
         directory: the folder, absolute or relative to the working directory.
         spa: the page of a single-page application, such as `"index.html"`. It is sent for the folder itself, and for
             paths without a file if the `Accept` header of the client contains HTML, as it does for pages in browsers.
-        spa_except: paths below the mount for which the page is not sent. Unknown ones are a 404 with problem details.
+        spa_except: paths below the mount for which the page is not sent. Unknown
+            ones get a 404 with problem details.
         max_age: the time for which clients may use a file without asking, as a `timedelta` or in seconds. With `None`
             they always ask.
         immutable: patterns of file names that contain a hash of the content, such as `["assets/*"]`. Clients never ask

@@ -17,7 +17,7 @@ TrailingSlash: TypeAlias = Literal["strict", "redirect", "ignore"]
 
 | option | a request for `/notes/` |
 |---|---|
-| `"strict"` | is a 404 |
+| `"strict"` | gets a 404 |
 | `"redirect"` | is sent to `/notes`: 301 for GET and HEAD, 308 for other methods, which keep their body |
 | `"ignore"` | is served as `/notes` |
 """

@@ -18,5 +18,5 @@ def version_problem(version: object, place: str) -> KickError | None:
     return KickError(
         "route-version",
         cause=f"version={version!r} of {place} cannot be a segment of a path.",
-        fix=f'Write it as it stands in the path: `version="v{digits}"`.',
+        fix=f'Write it as in the path: `version="v{digits}"`.',
     )

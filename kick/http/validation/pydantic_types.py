@@ -271,11 +271,13 @@ def _first_errors(value: Any, validate: Callable[[Any], Any]) -> list[Any]:
     return []
 
 
-def _shortened(value: Any, most: int) -> Any:
-    """Return a value of JSON with at most so many members in each list and object."""
+def _shortened(value: Any, most: int, depth: int = 50) -> Any:
+    """Return a value of JSON with at most so many members in each list and object, down to a depth."""
+    if depth == 0:
+        return value
     if isinstance(value, Mapping):
-        return {name: _shortened(each, most) for name, each in islice(value.items(), most)}
-    return [_shortened(each, most) for each in value[:most]] if isinstance(value, list) else value
+        return {name: _shortened(each, most, depth - 1) for name, each in islice(value.items(), most)}
+    return [_shortened(each, most, depth - 1) for each in value[:most]] if isinstance(value, list) else value
 
 
 def _as_error(error: Any, location: str, value: Any, paths: Collection[tuple[object, ...]]) -> FieldError:

@@ -9,7 +9,7 @@ middleware gets a response with the status 101. The headers of this response, in
      │               │── call_next ──▶│
      │               │◀── accept() ───│ waits
      │◀──── 101 ─────│                │
-     │── websocket.accept ───────────▶│ goes on: receives and sends
+     │── websocket.accept ───────────▶│ receives and sends
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ def _check_source(name: str, source: object) -> None:
     if not isinstance(source, str) or not _is_source(source):
         raise bad_policy(f"{source!r} is no source of {name}: a list has one in each item", f'"{name}": ["\'self\'"]')
     if source in _KEYWORDS and name not in _NO_KEYWORDS:
-        raise bad_policy(f"{source} of {name} is a keyword, and stands in quotes", f'"{name}": "\'{source}\'"')
+        raise bad_policy(f"{source} of {name} is a keyword, which is written in quotes", f'"{name}": "\'{source}\'"')
     if source.startswith(("'nonce-", "nonce-")):
         raise bad_policy(
             f"{name} has a nonce that is always the same: write 'nonce', and ctx.csp_nonce in the template",

@@ -4,13 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from tests.cli.support import environment, kick
+from tests.support.postgres import PostgresServer
 
 CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("pytest", "-q", "-p", "no:asyncio"))
 """pytest-asyncio is there for tests of kick's plugin. Types are checked with those of the whole project:
 `tests/cli/test_first_steps.py`."""
+EVERY_TYPE = ("a:str", "b:int", "c:float", "d:bool", "e:uuid", "f:datetime", "date:date", "g:decimal")
 BOOK = ("g", "resource", "book", "title:str")
 FLAT = """\
 from kick import bootstrap
@@ -44,9 +48,14 @@ def generate(folder: Path, *arguments: str) -> str:
     return run.stdout
 
 
-def check(folder: Path, *command: str) -> None:
+def check(folder: Path, *command: str, **variables: str) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert run.returncode == 0, f"{' '.join(command)}\n{run.stdout}\n{run.stderr}"
 
@@ -66,8 +75,7 @@ def test_everything_that_is_generated_passes_the_checks_of_its_project(
     tmp_path: Path, template: str, database: str
 ) -> None:
     project = make(tmp_path, "--template", template, "--database", database)
-    every_type = ("a:str", "b:int", "c:float", "d:bool", "e:uuid", "f:datetime", "date:date", "g:decimal")
-    generate(project, "resource", "book", *every_type, *(f"maybe_{each}?" for each in every_type))
+    generate(project, "resource", "book", *EVERY_TYPE, *(f"maybe_{each}?" for each in EVERY_TYPE))
     generate(project, "resource", "sheep", "--plural", "sheep", "names:list[str]", "days:list[date]?")
     generate(project, "resource", "category", "name:str?")
     generate(project, "resource", "a" * 24, f"{'b' * 32}:datetime?")
@@ -81,6 +89,23 @@ def test_everything_that_is_generated_passes_the_checks_of_its_project(
     routes = kick("routes", cwd=project).stdout
     for path in ("/books/{book_id}", "/sheep/{sheep_id}", "/categories", "/shop", "/hello-world"):
         assert path in routes
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+def test_a_project_and_its_resources_pass_their_tests_on_postgresql(
+    project: Path, driver: str, postgres_server: PostgresServer
+) -> None:
+    generate(project, "resource", "book", *EVERY_TYPE, *(f"maybe_{each}?" for each in EVERY_TYPE))
+    generate(project, "resource", "sheep", "--plural", "sheep", "names:list[str]", "days:list[date]?")
+    name = f"project_{driver}"
+    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    url = postgres_server.url.replace("postgresql://", f"postgresql+{driver}://").replace("/postgres", f"/{name}")
+    check(project, "pytest", "-q", "-p", "no:asyncio", TEST_DATABASE_URL=url)
+    with psycopg.connect(postgres_server.url.replace("/postgres", f"/{name}")) as connection:
+        for table in ("users", "notes", "books", "sheep"):  # every test was rolled back
+            assert connection.execute(SQL("SELECT count(*) FROM {}").format(Identifier(table))).fetchone() == (0,)
+    check(project, "alembic", "check", DATABASE_URL=url)
 
 
 def test_a_resource_is_stored_where_the_project_has_a_database(project: Path) -> None:

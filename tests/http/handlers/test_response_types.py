@@ -550,7 +550,15 @@ class Slotted:
         self.password = "secret"
 
 
+class TagRow(NamedTuple):
+    """A row with names, as those of SQLAlchemy are."""
+
+    name: str
+    password: str = "secret"
+
+
 TODAY = datetime.date(2027, 1, 31)
+PRIVATE_CAT = Kitten("Tom")
 TOGETHER: list[tuple[Any, list[Any], list[Any]]] = [
     (
         Public,
@@ -581,6 +589,8 @@ TOGETHER: list[tuple[Any, list[Any], list[Any]]] = [
         [{"name": "a"}, {"name": "b", "labels": ["t"], "owner": PRIVATE}],
         [{"name": "a"}, {"name": "b", "labels": ["t"], "owner": ADA}],
     ),
+    (Tag, [TagRow("a"), TagRow("b")], [{"name": "a"}, {"name": "b"}]),
+    (Tag | None, [TagRow("a"), None], [{"name": "a"}, None]),
     (Tag, [Slotted("a"), Slotted("b")], [{"name": "a"}, {"name": "b"}]),
     (Tag, [SecretTag("a"), SecretTag("b")], [{"name": "a"}, {"name": "b"}]),
     (
@@ -596,6 +606,12 @@ TOGETHER: list[tuple[Any, list[Any], list[Any]]] = [
         [Kitten("Tom"), Dog(PRIVATE), Kitten("Tim")],
         [{"type": "Cat", "name": "Tom"}, {"type": "Dog", "owner": ADA}, {"type": "Cat", "name": "Tim"}],
     ),
+    (
+        Account | dict[str, Cat],
+        [{}, SecretAccount(), {"a": Cat("Tom")}],
+        [{}, ACCOUNT, {"a": {"type": "Cat", "name": "Tom"}}],
+    ),
+    (list[Cat] | list[Tag], [[PRIVATE_CAT], [Tag("a")]], [[{"type": "Cat", "name": "Tom"}], [{"name": "a"}]]),
     (Cat, [{"type": "Cat", "name": "Tom"}], [{"type": "Cat", "name": "Tom"}]),
     (Pair, [Pair(PRIVATE, 1), (Public("b"), 2)], [[ADA, 1], [{"userName": "b"}, 2]]),
     (Model, [SECRET_MODEL, Stored()], [ADA, ADA]),

@@ -89,9 +89,9 @@ def test_decorators_without_parentheses_are_told() -> None:
     async def handler(self: Any) -> None: ...
 
     for verb, name in ((Get, "Get"), (Post, "Post"), (Delete, "Delete")):
-        with raises_code("decorator-not-called", match=f"@{name} stands over handler without parentheses"):
+        with raises_code("decorator-not-called", match=f"@{name} is written without parentheses on handler"):
             verb(handler)  # type: ignore[arg-type]  # pyright: ignore
-    with raises_code("decorator-not-called", match="@Controller stands over"):
+    with raises_code("decorator-not-called", match="@Controller is written without parentheses on"):
 
         @Controller  # type: ignore[arg-type]  # pyright: ignore
         class C: ...

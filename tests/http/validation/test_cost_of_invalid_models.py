@@ -7,7 +7,7 @@ import msgspec
 import pydantic
 import pytest
 
-from kick.exceptions import UnprocessableEntity
+from kick.exceptions import HTTPError, UnprocessableEntity
 from kick.http.validation.errors import MOST_ERRORS
 from kick.http.validation.serialization import json_decoder
 from tests.support.costs import assert_costs_at_most
@@ -73,3 +73,17 @@ def test_errors_far_behind_are_counted() -> None:
         json_decoder(Union)(body)
     (told,) = error.value.extensions["errors"]
     assert (told["location"], told["message"]) == ("/body", f"{4 * SIZE} values in it are invalid")
+
+
+class Free(pydantic.BaseModel):
+    items: list[int]
+    rest: Any = None
+
+
+@pytest.mark.parametrize("depth", [100, 400, 480, 700])
+def test_a_body_that_is_nested_deeply_beside_is_no_error_of_the_server(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    body = b'{"items":' + msgspec.json.encode(WRONG) + b',"rest":' + deep + b"}"
+    with pytest.raises(HTTPError) as error:
+        json_decoder(Free)(body)
+    assert error.value.status in (400, 422)

@@ -1,4 +1,4 @@
-"""The table: who creates it, and what stops the start of an application."""
+"""The table: who creates it, and what prevents the start of an application."""
 
 import asyncio
 from collections.abc import AsyncIterator

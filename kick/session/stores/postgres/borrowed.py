@@ -97,12 +97,12 @@ def _of_sqlalchemy(engine: Any) -> Fetch:
     from sqlalchemy.exc import DBAPIError
 
     autocommit: Final = engine.execution_options(isolation_level="AUTOCOMMIT")
-    texts: dict[Query, Any] = {}
+    texts: dict[str, Any] = {}
 
     async def fetch(query: Query, parameters: Parameters) -> list[Row]:
-        statement = texts.get(query)
+        statement = texts.get(query.text)
         if statement is None:
-            statement = texts[query] = text(query.text)
+            statement = texts[query.text] = text(query.text)
         async with autocommit.connect() as connection:
             try:
                 result = await connection.execute(statement, parameters)

@@ -62,13 +62,13 @@ def sqlstate_of(error: BaseException) -> str | None:
 
 
 def is_of_statement(error: BaseException) -> bool:
-    """Return true if the server refused a statement, so that nothing has been done, and goes on."""
+    """Return true if the server refused a statement, so that nothing was changed, and the connection is usable."""
     code = sqlstate_of(error)
     return code is not None and code[:2] not in ("08", "57")  # the connection broke, or an operator came between
 
 
 def explain(error: Exception) -> str | None:
-    """Return how it stands with a server that answered an error; `None` for one that did not answer.
+    """Return the state of a server that answered with an error; `None` for one that did not answer.
 
     >>> explain(TableUnusable("kick_sessions", Trouble.MISSING, "")), explain(PostgresTimeout("answer", 1))
     ('is not set up', None)

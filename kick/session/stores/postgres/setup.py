@@ -67,7 +67,7 @@ class TableSetup:
             raise missing_rights(self._table, [right for (right,) in rows])
 
     async def review(self, run: Run) -> list[KickError]:
-        """Return what endangers a promise, and raise what is to stop the start."""
+        """Return what endangers a promise, and raise what is to prevent the start."""
         await self.complain(run)
         await self.check_rights(run)
         _, _, _, is_standby, _ = (await run(schema.CHECK, {"table": self._quoted}))[0]

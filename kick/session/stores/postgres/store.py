@@ -79,6 +79,7 @@ class PostgresStore:
     """
 
     keeps_time: Final = True
+    follows_clock: Final = True
 
     def __init__(
         self,

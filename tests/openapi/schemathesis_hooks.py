@@ -1,0 +1,105 @@
+"""Hooks of schemathesis: each request is of a logged-in user, and comes from another address.
+
+The environment names the server, and the request that logs in: `LOGIN` is a path and a body, where `{number}` makes
+each user another one. Without it, all requests are anonymous.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import urllib.request
+from typing import Any
+
+import schemathesis
+
+URL = os.environ["BASE_URL"]
+LOGIN: list[Any] = json.loads(os.environ.get("LOGIN", "[]"))
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
+
+_numbers = itertools.count(1)
+
+
+class State:
+    """The cookies of the user who is logged in."""
+
+    cookies = ""
+
+
+def address() -> str:
+    """An address that no other request has, so that limits for each client never apply."""
+    number = next(_numbers)
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+def log_in() -> None:
+    """Log a new user in."""
+    path, body = LOGIN
+    number = str(next(_numbers))
+    request = urllib.request.Request(
+        URL + path.replace("{number}", number),
+        None if body is None else json.dumps(body).replace("{number}", number).encode(),
+        {"Content-Type": "application/json", "X-Forwarded-For": address(), **SAME_ORIGIN},
+        method="POST",
+    )
+    with urllib.request.urlopen(request) as answer:
+        cookies = answer.headers.get_all("set-cookie") or []
+    State.cookies = "; ".join(each.partition(";")[0] for each in cookies)
+
+
+if LOGIN:
+
+    @schemathesis.auth()
+    class SessionAuth:
+        """Sends the cookies. The browser states the origin, so that no CSRF token is needed."""
+
+        def get(self, case: Any, context: Any) -> str:
+            if not State.cookies:
+                log_in()
+            return State.cookies
+
+        def set(self, case: Any, data: str, context: Any) -> None:
+            case.headers = {**(case.headers or {}), "Cookie": State.cookies, **SAME_ORIGIN}
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value has only numbers that need no explanation.
+
+    Schemathesis does not know `format: int64`. For JSON Schema, `1.0` is an integer; msgspec does not read it as one.
+    """
+    if isinstance(value, dict):
+        return all(map(is_plain, value.values()))
+    if isinstance(value, list):
+        return all(map(is_plain, value))
+    if isinstance(value, float):
+        return not value.is_integer()
+    return not isinstance(value, int) or -(1 << 63) <= value < 1 << 63
+
+
+@schemathesis.hook
+def filter_body(context: Any, body: Any) -> bool:
+    return is_plain(body)
+
+
+@schemathesis.hook
+def filter_query(context: Any, query: Any) -> bool:
+    return is_plain(query)
+
+
+@schemathesis.hook
+def filter_path_parameters(context: Any, path_parameters: Any) -> bool:
+    return is_plain(path_parameters)
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: Any) -> None:
+    case.headers = {**(case.headers or {}), "X-Forwarded-For": address()}
+
+
+@schemathesis.hook
+def after_call(context: Any, case: Any, response: Any) -> None:
+    """Log in again after a logout, and after a login, which replaces the session."""
+    is_own = LOGIN and (case.headers or {}).get("Cookie") == State.cookies != ""
+    if is_own and case.method == "POST" and response.status_code < 300 and response.headers.get("set-cookie"):
+        log_in()

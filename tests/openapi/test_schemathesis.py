@@ -1,0 +1,127 @@
+"""Schemathesis asks whole applications for what their documents say, with all of its checks, and logged in."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from click.testing import CliRunner
+
+from kick.cli.program import program
+from tests.support.serving import ROOT, ServeProcess
+
+SECRET = "a secret of at least thirty-two bytes"
+SHOP = """
+from pathlib import Path
+from tests.shop.app import Settings, create_app
+app = create_app(Settings(Path("shop.db")))
+"""
+PASSWORD = "correct horse battery staple"
+
+
+class Application(NamedTuple):
+    """An application, and the request that logs in."""
+
+    target: str
+    folder: str = ""
+    login: tuple[str, Any] | None = None
+    without: tuple[str, ...] = ()
+    """Paths that are left out."""
+    unchecked: tuple[str, ...] = ()
+    """Checks that are left out."""
+
+
+APPLICATIONS = {
+    "hello": Application("hello:app", "examples"),
+    "auth": Application(
+        "app:app",
+        "examples/auth",
+        ("/auth/register", {"name": "Ann", "email": "user{number}@example.com", "password": PASSWORD}),
+    ),
+    "chat": Application("app:app", "examples/chat", ("/login", {"name": "user{number}"})),
+    "shop": Application(
+        "app:app",
+        "",
+        ("/accounts/user{number}", None),
+        # An event stream that ends with the second order.
+        without=("/orders/events",),
+        # `POST /accounts/me` is that of `/accounts/{name}`, which the checks take for another resource.
+        unchecked=("allow_header_conformance", "unsupported_method"),
+    ),
+    "api": Application(
+        "my_app.main:app", "", ("/auth/register", {"email": "user{number}@example.com", "password": PASSWORD})
+    ),
+}
+"""`examples/custom_store.py` needs a Redis server, and has no types that the others do not have."""
+
+
+def folder_of(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    if name == "shop":
+        (tmp_path / "app.py").write_text(SHOP)
+        return tmp_path
+    if name == "api":
+        monkeypatch.chdir(tmp_path)
+        assert CliRunner().invoke(program, ["new", "my-app", "--template", "api", "--no-git"]).exit_code == 0
+        return tmp_path / "my-app"
+    return ROOT / APPLICATIONS[name].folder
+
+
+def run(name: str, options: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve: ServeProcess) -> str:
+    """Run schemathesis, and return what it printed."""
+    application = APPLICATIONS[name]
+    folder = folder_of(name, tmp_path, monkeypatch)
+    server = {
+        "KICK_ENV": "development",
+        "SESSION_SECRET": SECRET,
+        "SESSION_STORE": "memory://",
+        "DATABASE": str(tmp_path / "data.db"),
+        "AUTH_FOLDER": str(tmp_path),
+        "KICK_TRUSTED_PROXIES": "1",
+    }
+    (tmp_path / "schemathesis.toml").write_text("[generation]\nwith-security-parameters = false\n")  # the hooks log in
+    with serve(application.target, cwd=folder, env=server, log=tmp_path / "server.log") as served:
+        command = [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json", "--no-color"),
+            *("--checks", "all", "--generation-database", "none", *options),
+            *(argument for path in application.without for argument in ("--exclude-path", path)),
+            *(("--exclude-checks", ",".join(application.unchecked)) if application.unchecked else ()),
+        ]
+        env = {
+            **os.environ,
+            "BASE_URL": served.url,
+            "PYTHONPATH": f"{ROOT / 'tests' / 'openapi'}",
+            "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
+        }
+        if application.login is not None:
+            env["LOGIN"] = json.dumps(application.login)
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    assert " 500 " not in (tmp_path / "server.log").read_text()
+    return done.stdout
+
+
+@pytest.mark.process
+@pytest.mark.long
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_a_short_run_finds_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve_process: ServeProcess
+) -> None:
+    # The same each time: what is found by chance is for the nightly run.
+    printed = run(name, ["--max-examples", "8", "--seed", "1"], tmp_path, monkeypatch, serve_process)
+    assert re.search(r"[0-9]+ generated, [0-9]+ passed", printed)
+
+
+@pytest.mark.process
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_a_full_run_finds_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve_process: ServeProcess
+) -> None:
+    run(name, ["--max-examples", "200"], tmp_path, monkeypatch, serve_process)

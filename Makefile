@@ -137,7 +137,7 @@ clean: ## remove the virtual environment and what the tools left behind
 	@touch $@
 
 .venv/.demo: .venv/.pip pyproject.toml constraints.txt $(DEMO_NEEDS)
-	$(KICK) --editable '.[fast,passwords,reload]' $(DEMO_NEEDS:%=--requirement %)
+	$(KICK) --editable '.[fast,limits,passwords,reload]' $(DEMO_NEEDS:%=--requirement %)
 	@touch $@
 
 .venv/.dev: .venv/.pip pyproject.toml constraints.txt

@@ -39,6 +39,7 @@ WITH_WHEELS: Final[Mapping[str, Mapping[str, str]]] = {
         "hiredis": "3.3.0",
         "httptools": "0.7.1",
         "libcst": "1.8.6",
+        "psycopg": "3.2.10",
         "pydantic": "2.12.0",
         "typing-extensions": "4.14.1",  # for pydantic
         "uvloop": "0.22.1",
@@ -48,6 +49,7 @@ WITH_WHEELS: Final[Mapping[str, Mapping[str, str]]] = {
         "hiredis": "3.5.0",
         "httptools": "0.9.0",
         "libcst": "1.9.0",
+        "psycopg": "3.3.6",
         "pydantic": "2.14.0",
         "typing-extensions": "4.16.0",  # for pydantic
         "uvloop": "0.23.0",
@@ -257,7 +259,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     pythons = find_pythons(folders=usual_folders(), wanted=wanted)
-    pythons |= unstable_pythons(options.unstable.resolve(), [each for each in wanted if each not in pythons])
+    if missing := [each for each in wanted if each not in pythons]:
+        pythons |= unstable_pythons(options.unstable.resolve(), missing)
     wheel = _wheel(work)
     results = []
     for python in pythons.values():
@@ -299,7 +302,7 @@ def _install(root: Path, packages: Iterable[str], out: IO[str]) -> None:
     policy.chmod(0o755)
     install = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
     subprocess.run(["chroot", str(root), *install], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-    policy.unlink()
+    policy.unlink(missing_ok=True)  # another run may have used the same folder
 
 
 def _last(log: Path, sign: str) -> str:

@@ -11,7 +11,7 @@ from kick.session import csrf, session
 settings = Settings.from_environment()
 
 app = bootstrap(
-    modules=[accounts_module(settings.folder / "users.db"), pages_module],
+    modules=[accounts_module(settings.folder / "users.db", settings.session_secret), pages_module],
     middleware=[
         # Only files of the page's own origin: an injected script does not run.
         security_headers(csp={"script-src": "'self'", "style-src": "'self'"}),

@@ -13,6 +13,7 @@ from kick.session.stores.base import AtomicStore
 from kick.session.stores.memory import MemoryStore
 from kick.session.stores.sqlite import SQLiteStore
 from kick.testing.store_contract import MakeStore, StoreContract
+from tests.support.postgres import PostgresServer
 
 
 class MovedContract(StoreContract):
@@ -94,3 +95,24 @@ class TestRedisStore(MovedContract):
     @pytest.fixture(autouse=True)
     def the_url(self, redis_url: str) -> None:
         self.url = redis_url
+
+
+class TestPostgresStore(MovedContract):
+    """The server has the clock here too."""
+
+    @pytest.fixture
+    def make_store(self, postgres_server: PostgresServer) -> MakeStore:
+        from kick.session.stores.postgres import PostgresStore
+
+        self.server = postgres_server
+
+        async def make() -> AtomicStore:
+            return PostgresStore(postgres_server.url, table=postgres_server.new_table(), timeout=30)
+
+        return make
+
+    async def second_client(self, store: AtomicStore) -> AtomicStore:
+        from kick.session.stores.postgres import PostgresStore
+
+        assert isinstance(store, PostgresStore)
+        return PostgresStore(self.server.url, table=store.table, timeout=30)

@@ -1,5 +1,5 @@
-from kick import Conflict, Controller, Get, Post, Raises, RequestContext, Sessions, Unauthorized
-from kick.auth import Identity, login, logout
+from kick import Conflict, Controller, Get, Post, Raises, RequestContext, Sessions, TooManyRequests, Unauthorized
+from kick.auth import Identity, LoginLimit, login, logout
 
 from .devices import device_name
 from .models import Account, Credentials, Device, Registration, SessionView, Visitor
@@ -8,21 +8,24 @@ from .service import Accounts
 
 @Controller("/auth")
 class AuthController:
-    def __init__(self, accounts: Accounts, sessions: Sessions) -> None:
+    def __init__(self, accounts: Accounts, sessions: Sessions, limit: LoginLimit) -> None:
         self.accounts = accounts
         self.sessions = sessions
+        self.limit = limit
 
     @Raises(Conflict)
     @Post("/register", status=201)
     async def register(self, ctx: RequestContext, body: Registration) -> Account:
         account = await self.accounts.register(body)
+        self.limit.remember(ctx, account.email)
         await login(ctx, account.id)
         return account
 
-    @Raises(Unauthorized)
+    @Raises(Unauthorized, TooManyRequests)
     @Post("/login")
     async def login(self, ctx: RequestContext, body: Credentials) -> Account:
-        account = await self.accounts.authenticate(body)
+        async with self.limit.attempt(ctx, body.email):
+            account = await self.accounts.authenticate(body)
         await login(ctx, account.id)
         return account
 

@@ -152,6 +152,7 @@ def _values(place: Place, name: Name) -> dict[str, str]:
         "path": name.path,
         "words": name.words,
         "Article": name.article[:1].upper() + name.article[1:],
+        "article": name.article,
         "prefix": place.prefix,
     }
 

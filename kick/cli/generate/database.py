@@ -19,7 +19,8 @@ RESERVED: Final = frozenset({"metadata", "registry"})
 _DOUBLE: Final = "Double"
 _TABLE: Final = re.compile(r"^class Table\(DeclarativeBase\)", re.MULTILINE)
 _SESSION: Final = re.compile(r"-> AsyncIterator\[AsyncSession\]")
-_CLIENT: Final = re.compile(r"^def client\(", re.MULTILINE)
+_CLIENT: Final = re.compile(r"^def (client|app)\(", re.MULTILINE)
+"""The fixture `client`, or `app`, of which the plugin of kick makes one."""
 _REVISION: Final = re.compile(r"^(down_)?revision(?:: [^=]+)? = [\"']([^\"']+)[\"']", re.MULTILINE)
 
 

@@ -63,6 +63,8 @@ class OneOf(Projection):
         member = self._member_of(type(value))
         if member is not None:
             return member.project(value)
+        if self.is_exact(value):  # of a member that is not the first into which it could be converted
+            return value
         return self._first_that_fits(value)
 
     @override

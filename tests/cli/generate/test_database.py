@@ -41,6 +41,7 @@ def test_without_a_folder_there_is_none(tmp_path: Path) -> None:
     ("database", "conftest", "prefix", "expected"),
     [
         (DATABASE, CONFTEST, "app.", True),
+        (DATABASE, CONFTEST.replace("client", "app"), "app.", True),
         (DATABASE, CONFTEST, "", False),
         (None, CONFTEST, "app.", False),
         (DATABASE, None, "app.", False),

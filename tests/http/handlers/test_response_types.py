@@ -558,6 +558,7 @@ class TagRow(NamedTuple):
 
 
 TODAY = datetime.date(2027, 1, 31)
+PRIVATE_CAT = Kitten("Tom")
 TOGETHER: list[tuple[Any, list[Any], list[Any]]] = [
     (
         Public,
@@ -605,6 +606,12 @@ TOGETHER: list[tuple[Any, list[Any], list[Any]]] = [
         [Kitten("Tom"), Dog(PRIVATE), Kitten("Tim")],
         [{"type": "Cat", "name": "Tom"}, {"type": "Dog", "owner": ADA}, {"type": "Cat", "name": "Tim"}],
     ),
+    (
+        Account | dict[str, Cat],
+        [{}, SecretAccount(), {"a": Cat("Tom")}],
+        [{}, ACCOUNT, {"a": {"type": "Cat", "name": "Tom"}}],
+    ),
+    (list[Cat] | list[Tag], [[PRIVATE_CAT], [Tag("a")]], [[{"type": "Cat", "name": "Tom"}], [{"name": "a"}]]),
     (Cat, [{"type": "Cat", "name": "Tom"}], [{"type": "Cat", "name": "Tom"}]),
     (Pair, [Pair(PRIVATE, 1), (Public("b"), 2)], [[ADA, 1], [{"userName": "b"}, 2]]),
     (Model, [SECRET_MODEL, Stored()], [ADA, ADA]),

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from kick.clock import CLOCK
+
 ASK_EVERY: Final = 60.0
 """Seconds after which the server is asked again."""
 
@@ -37,7 +39,8 @@ class ServerClock:
 
     def now(self) -> float:
         """Return the Unix time by the server, in seconds."""
-        return self._machine() if self._ahead is None else time.monotonic() + self._ahead
+        shown = self._machine() if self._ahead is None else time.monotonic() + self._ahead
+        return shown if CLOCK.moved is None else CLOCK.moved.applied_to(shown)
 
     def asked(self) -> float:
         """Note that the server is being asked; returns what `answered` wants to know."""

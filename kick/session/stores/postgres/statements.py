@@ -11,8 +11,10 @@ application, `now()` would be the time at which it began.
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import lru_cache
 from typing import Final
+
+from kick.clock import CLOCK, Move
 
 NOW: Final = "CAST(extract(epoch FROM statement_timestamp()) AS float8)"
 """The time of the server, in seconds."""
@@ -63,24 +65,42 @@ class Query:
     """
 
     def __init__(self, text: str) -> None:
-        self.text: Final = text
-        """As SQLAlchemy's `text()` takes it."""
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
+        self._text: Final = text
+        self.names: Final = tuple(dict.fromkeys(_PARAMETER.findall(text)))
         """The parameters in the order of their first use."""
-        return tuple(dict.fromkeys(_PARAMETER.findall(self.text)))
 
-    @cached_property
+    @property
+    def text(self) -> str:
+        """As SQLAlchemy's `text()` takes it."""
+        return self._text if CLOCK.moved is None else _at(CLOCK.moved, self._text)
+
+    @property
     def percent(self) -> bytes:
         """As psycopg takes it."""
-        return _PARAMETER.sub(r"%(\1)s", self.text).encode()
+        return _percent(self.text)
 
-    @cached_property
+    @property
     def dollar(self) -> str:
         """As PostgreSQL and asyncpg take it."""
-        numbers = {name: number for number, name in enumerate(self.names, 1)}
-        return _PARAMETER.sub(lambda found: f"${numbers[found[1]]}", self.text)
+        return _dollar(self.text)
+
+
+@lru_cache(maxsize=1024)
+def _percent(text: str) -> bytes:
+    return _PARAMETER.sub(r"%(\1)s", text).encode()
+
+
+@lru_cache(maxsize=1024)
+def _dollar(text: str) -> str:
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(_PARAMETER.findall(text)), 1)}
+    return _PARAMETER.sub(lambda found: f"${numbers[found[1]]}", text)
+
+
+@lru_cache(maxsize=1024)
+def _at(moved: Move, text: str) -> str:
+    """Return a statement with the time of a moved clock in place of that of the server, for tests."""
+    now = f"({NOW} + {moved.shift!r})" if moved.frozen_at is None else f"CAST({moved.frozen_at!r} AS float8)"
+    return text.replace(NOW, now)
 
 
 class Statements:

@@ -143,7 +143,7 @@ def test_the_commands_about_sessions_run(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("SESSION_STORE", "sqlite:///sessions.db")
     (console,) = blocks(SESSIONS, "console")
     commands = [shlex.split(line[2:], comments=True) for line in console.splitlines()]
-    assert [command[:2] for command in commands] == [["kick", "sessions"]] * 3
+    assert [command[:2] for command in commands] == [["kick", "sessions"]] * 4
     for command in commands:
         result = CliRunner().invoke(program, command[1:], input="y\n")
         assert result.exit_code == 0, result.output

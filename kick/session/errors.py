@@ -32,6 +32,16 @@ def bad_session_option(name: str, value: object, expected: str, example: str) ->
     )
 
 
+def no_transactions(store: object) -> KickError:
+    """Return the error for `commit_with()` over a store that is in no database of the application."""
+    return KickError(
+        "session-transaction",
+        cause=f"{type(store).__name__} cannot store a session in a transaction of the application.",
+        fix='Keep the sessions in the database of the application: `session(store="postgresql://...")`. Or call '
+        "`await ctx.session.save()` after the commit.",
+    )
+
+
 def unknown_store(shown: str, known: Sequence[str]) -> KickError:
     """Return the error of a `store=` that is neither a URL that kick knows nor a store."""
     return KickError(

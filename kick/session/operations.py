@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from copy import copy
 from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
@@ -18,7 +19,7 @@ from kick.session.data.mapping import check_key
 from kick.session.data.reserved import CLIENT_FIELD, LIFE_FIELD, OWED_FIELD
 from kick.session.data.typed import Contents
 from kick.session.data.values import encode
-from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailable
+from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailable, no_transactions
 from kick.session.events import Events, SessionEvent
 from kick.session.headers import client_of, is_withheld
 from kick.session.ids import (
@@ -87,6 +88,12 @@ class Operations:
         self._explain: Callable[[Exception], str | None] = getattr(store, "explain", lambda _: None)
         self._time_limit = None if getattr(store, "keeps_time", False) else self.options.store_timeout
 
+    def move_into(self, transaction: AtomicStore) -> None:
+        """Send operations through a connection of the application, within the time limit, from now on."""
+        self.store = transaction
+        self.is_in_memory = False
+        self._time_limit = self.options.store_timeout
+
     # Writes: all or nothing, key by key, and never to a session that has ended (5.1 to 5.4)
 
     async def save(self, state: SessionState) -> bool:
@@ -102,6 +109,19 @@ class Operations:
             else:
                 await self.commit(state, change)
         return state.status is _STORED
+
+    async def save_with(self, state: SessionState, connection: object) -> bool:
+        """Do the same through a connection of the application, in the transaction that is open there."""
+        transaction = getattr(self.store, "transaction", None)
+        if transaction is None:
+            raise no_transactions(self.store)
+        within = copy(self)
+        within.move_into(transaction(connection))
+        is_new = state.status is _NEW
+        saved = await within.save(state)
+        if saved and is_new:
+            state.to_be_confirmed()  # a rollback takes it back, and then there is no cookie
+        return saved
 
     async def create(self, state: SessionState, change: Change) -> None:
         """Store a new session, under an id that no other session has."""

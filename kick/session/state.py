@@ -299,6 +299,10 @@ class SessionState(OfRequest):
         self.status = Status.STORED
         self.cookie = CookieAction.CONFIRM
 
+    def to_be_confirmed(self) -> None:
+        """Note that the cookie is sent only if the session is in the store when the request ends."""
+        self.cookie = CookieAction.CONFIRM
+
     def collided(self) -> None:
         """Drop an id that another session has."""
         self.id = None

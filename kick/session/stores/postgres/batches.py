@@ -18,7 +18,7 @@ import msgspec
 
 from kick.session.stores.base import Record, Superseded
 from kick.session.stores.postgres.errors import PostgresTimeout, is_of_statement, sqlstate_of
-from kick.session.stores.postgres.pool import Connection, Parameters, Pool
+from kick.session.stores.postgres.pool import Connection, Open, Parameters, Pool
 from kick.session.stores.postgres.rows import Row, entry_of, json_of
 from kick.session.stores.postgres.statements import Query, Statements
 
@@ -342,6 +342,18 @@ class _Commit:
 
     def is_wanted(self) -> bool:
         return True
+
+
+class Client:
+    """Connections, batches and single statements of one event loop."""
+
+    def __init__(self, open_connection: Open, statements: Statements, *, limit: float, most: int) -> None:
+        self.pool: Final = Pool(open_connection, limit=limit, most=most)
+        self.loads: Final = Loads(self.pool, statements)
+        self.commits: Final = Commits(self.pool, statements)
+        self.singles: Final = Singles(self.pool)
+        self.preparing: asyncio.Task[None] | None = None
+        """The look at the table, for which all requests wait that come meanwhile."""
 
 
 def _is_done(answer: Waiting) -> bool:

@@ -94,6 +94,7 @@ def _of_asyncpg(pool: Any) -> Fetch:
 
 def _of_sqlalchemy(engine: Any) -> Fetch:
     from sqlalchemy import text
+    from sqlalchemy.exc import DBAPIError
 
     autocommit: Final = engine.execution_options(isolation_level="AUTOCOMMIT")
     texts: dict[str, Any] = {}
@@ -103,7 +104,10 @@ def _of_sqlalchemy(engine: Any) -> Fetch:
         if statement is None:
             statement = texts[query.text] = text(query.text)
         async with autocommit.connect() as connection:
-            result = await connection.execute(statement, parameters)
+            try:
+                result = await connection.execute(statement, parameters)
+            except DBAPIError as error:  # its text has the parameters, which are the data of a session
+                raise (error.orig or error) from None
             return [tuple(row) for row in result] if result.returns_rows else []
 
     return fetch

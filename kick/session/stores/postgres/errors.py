@@ -167,6 +167,17 @@ def bad_postgres_option(name: str, value: object, allowed: str) -> KickError:
     )
 
 
+def bad_postgres_connection(connection: object) -> KickError:
+    """Return the error for an object that is no connection with a transaction."""
+    kind = type(connection)
+    return KickError(
+        "postgres-connection",
+        cause=f"commit_with() got an object of type {kind.__module__}.{kind.__qualname__}.",
+        fix="Pass the connection that has the transaction: a `psycopg.AsyncConnection`, or SQLAlchemy's `AsyncSession` "
+        "or `AsyncConnection`.",
+    )
+
+
 def bad_postgres_client(client: object) -> KickError:
     """Return the error for an object that gives no connections."""
     kind = type(client)

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Awaitable, Collection
 from datetime import timedelta
 from time import monotonic
 from typing import Any, Final, Literal
 
-import msgspec
-
 from kick.errors import KickError
 from kick.session.stores.base import (
-    CHANGED,
     GONE,
-    KEEP,
-    NOT_A_COUNTER,
     REMEMBERED,
     TAKEN,
     Change,
@@ -28,20 +22,19 @@ from kick.session.stores.base import (
     Refused,
     Superseded,
 )
-from kick.session.stores.postgres import schema
-from kick.session.stores.postgres.client import Client
+from kick.session.stores.postgres import changes, schema
+from kick.session.stores.postgres.batches import Client
 from kick.session.stores.postgres.clock import ServerClock, ServerInfo
 from kick.session.stores.postgres.errors import explain, sqlstate_of
-from kick.session.stores.postgres.options import number_of, split_options, switch_of
 from kick.session.stores.postgres.pool import Open, Parameters
-from kick.session.stores.postgres.rows import Row, entry_of, json_of, name_of, text_of, texts_of
-from kick.session.stores.postgres.setup import TableSetup
+from kick.session.stores.postgres.rows import Row, entry_of, text_of
+from kick.session.stores.postgres.setup import TableSetup, number_of, split_options, switch_of
 from kick.session.stores.postgres.statements import APPLICATION, PURGE_AT_ONCE, Query, Statements
+from kick.session.stores.postgres.transaction import Transaction
 
 SWEEP_EVERY: Final = 60.0
 """Seconds between the sweeps that writing brings along."""
 
-_COUNTER: Final = re.compile(rb"-?(0|[1-9][0-9]{0,18})")
 _READ_ONLY: Final = "25006"
 _NO_RIGHT: Final = "42501"
 
@@ -149,22 +142,13 @@ class PostgresStore:
         self, key: str, change: Change, *, max_age: float, absolute_max_age: float | None = None
     ) -> Committed | Literal[Refused.TAKEN]:
         """See `AtomicStore.create`. Raises `ValueError` when what is set cannot be counted on."""
-        fields: dict[str, bytes] = {}
-        counters = change.apply_to(fields)
-        if counters is None:
-            names = ", ".join(map(repr, change.increment))
-            raise ValueError(f"{names}: a counter has to start from, and come to, a whole number of 64 bits")
-        parameters = {
-            "key": key,
-            "set": json_of(texts := texts_of(fields)),
-            "names": list(texts),
-            "max_age": float(max_age),
-            "most": _seconds(absolute_max_age),
-            "principal": None if change.principal is KEEP else _text_of(change.principal),
-        }
-        rows = await self._run(self._statements.create, parameters, about=key)
+
+        def run(query: Query, parameters: Parameters) -> Awaitable[list[Row]]:
+            return self._run(query, parameters, about=key)
+
+        made = await changes.create(run, self._statements, key, change, max_age=max_age, most=absolute_max_age)
         self._sweep_now_and_then()
-        return Committed(rows[0][0], counters) if rows else TAKEN
+        return made
 
     async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
         """See `AtomicStore.commit`."""
@@ -172,21 +156,13 @@ class PostgresStore:
             expires = await self._commit_with_others(key, change, max_age)
             if expires is not None:
                 return Committed(expires)
-        query = self._statements.count if change.increment else self._statements.commit
-        parameters = commit_parameters(key, change, max_age)
-        while True:
-            rows = await self._run(query, parameters, about=key)
-            self._sweep_now_and_then()
-            if rows:
-                return Committed(rows[0][0], _counters(rows[0][1]))
-            entry = await self.load(key)
-            if not isinstance(entry, Record):
-                return GONE if entry is None else entry
-            if not change.fits(entry.fields):
-                return CHANGED
-            if not _can_count(change, entry.fields):
-                return NOT_A_COUNTER
-            # Another request has changed the session between the two statements.
+
+        def run(query: Query, parameters: Parameters) -> Awaitable[list[Row]]:
+            return self._run(query, parameters, about=key)
+
+        result = await changes.commit(run, self.load, self._statements, key, change, max_age=max_age)
+        self._sweep_now_and_then()
+        return result
 
     async def touch(self, key: str, *, max_age: float) -> bool:
         """See `AtomicStore.touch`."""
@@ -278,6 +254,10 @@ class PostgresStore:
         """
         return await self._setup.migrate(self._single)
 
+    def transaction(self, connection: Any) -> Transaction:
+        """Return what `commit_with()` stores a session by. Raises the `KickError` `postgres-connection`."""
+        return Transaction(connection, self._statements, self._prepared)
+
     async def server_info(self) -> ServerInfo:
         """Return the version of the server and its clock."""
         ((number,),) = await self._single(self._statements.server, {})
@@ -299,6 +279,10 @@ class PostgresStore:
 
     # Statements
 
+    async def _prepared(self) -> None:
+        if not self._setup.is_done:
+            await self._setup.ensure(self._single)
+
     def _single(self, query: Query, parameters: Parameters) -> Awaitable[list[Row]]:
         """Run a statement, whatever is known about the table."""
         return self._client_here().singles.add(query, parameters)
@@ -319,19 +303,8 @@ class PostgresStore:
         client = self._client_here()
         if not self._setup.is_done:
             await self._setup.ensure(self._single)
-        texts = texts_of(change.set)
-        job: dict[str, Any] = {
-            "key": key,
-            "set": texts,
-            "names": list(texts),
-            "delete": [text_of(name) for name in change.delete],
-            "max_age": max_age,
-        }
-        if change.principal is not KEEP:
-            job["gives"] = True
-            job["principal"] = _text_of(change.principal)
         try:
-            expires = await client.commits.add(key, job)
+            expires = await client.commits.add(key, changes.job_of(key, change, max_age))
         except Exception as error:
             self._setup.heard(error)
             raise
@@ -387,27 +360,6 @@ _of_parents: Final[list[Any]] = []
 """Connections that a fork has copied. To let go of them would end the parent's."""
 
 
-def commit_parameters(key: str, change: Change, max_age: float) -> dict[str, Any]:
-    """Return the parameters of `Statements.commit` and `Statements.count`."""
-    texts = texts_of(change.set)
-    parameters: dict[str, Any] = {
-        "key": key,
-        "set": json_of(texts),
-        "names": list(texts),
-        "delete": [text_of(name) for name in change.delete],
-        "max_age": float(max_age),
-        "gives": change.principal is not KEEP,
-        "principal": None if change.principal is KEEP else _text_of(change.principal),
-        "expect": json_of(texts_of({name: raw for name, raw in change.expect.items() if raw is not None})),
-        "absent": [text_of(name) for name, raw in change.expect.items() if raw is None],
-    }
-    if change.increment:
-        counters = parameters["counters"] = [text_of(name) for name in change.increment]
-        parameters["names"] = list(dict.fromkeys([*texts, *counters]))
-        parameters["steps"] = [str(step) for step in change.increment.values()]
-    return parameters
-
-
 def _opener_of(client: object, seconds: float) -> Open:
     if isinstance(client, str):
         from kick.session.stores.postgres.psycopg_connection import Address
@@ -432,21 +384,3 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 def _seconds(age: float | None) -> float | None:
     return None if age is None else float(age)
-
-
-def _text_of(principal: str | None) -> str | None:
-    return None if principal is None else text_of(principal)
-
-
-def _counters(text: str | None) -> dict[str, int]:
-    if text is None:
-        return {}
-    return {name_of(name): int(value) for name, value in msgspec.json.decode(text, type=dict[str, str]).items()}
-
-
-def _can_count(change: Change, fields: Mapping[str, bytes]) -> bool:
-    """Return true if the statement counts on top of these fields, as they are after what the change sets."""
-    after = {**{name: raw for name, raw in fields.items() if name not in change.delete}, **change.set}
-    return all(_COUNTER.fullmatch(after.get(name, b"0")) for name in change.increment) and (
-        change.apply_to(dict(fields)) is not None
-    )

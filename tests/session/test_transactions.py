@@ -1,0 +1,273 @@
+"""The session in a transaction of the application: `commit_with()`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+
+from kick.session import MemoryStore
+from tests.session.harness import Browser, Site, setting
+from tests.support.postgres import PostgresServer
+from tests.support.setup_errors import raises_code
+
+Order = Callable[[Any], Awaitable[None]]
+
+
+class Shop:
+    """An application with orders in a table beside the sessions, and one of the ways to a transaction."""
+
+    def __init__(self, server: PostgresServer, kind: str, **options: Any) -> None:
+        self.server = server
+        self.kind = kind
+        self.site = Site(server.store_url(), **options)
+        self.orders = server.new_table()
+        server.run(f"CREATE TABLE {self.orders} (item text)")
+        url = server.url.replace("postgresql://", f"postgresql+{kind.partition(' ')[0]}://")
+        self.engine = create_async_engine(url) if " " in kind else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """A connection; its transaction is committed at the end, and rolled back by an exception."""
+        if self.engine is None:
+            async with await psycopg.AsyncConnection.connect(self.server.url) as connection:
+                yield connection
+        elif self.kind.endswith("AsyncSession"):
+            async with AsyncSession(self.engine) as session, session.begin():
+                yield session
+        else:
+            async with self.engine.begin() as connection:
+                yield connection
+
+    async def order(self, connection: Any, item: str = "tea") -> None:
+        statement = f"INSERT INTO {self.orders} VALUES ('{item}')"  # noqa: S608
+        await connection.execute(statement.encode() if self.engine is None else text(statement))
+
+    @property
+    def ordered(self) -> list[str]:
+        return [item for (item,) in self.server.run(f"SELECT item FROM {self.orders}")]  # noqa: S608
+
+    async def buy(self, session: Any, *, fails: bool = False) -> bool:
+        """Order what is in the cart and empty it: together, or not at all."""
+        try:
+            async with self.transaction() as connection:
+                await self.order(connection)
+                session["cart"] = []
+                session["bought"] = 1
+                assert await session.commit_with(connection) is True
+                if fails:
+                    raise ZeroDivisionError
+        except ZeroDivisionError:
+            return False
+        return True
+
+
+@pytest.fixture(params=["psycopg", "psycopg AsyncConnection", "psycopg AsyncSession", "asyncpg AsyncSession"])
+async def shop(request: pytest.FixtureRequest, postgres_server: PostgresServer) -> AsyncIterator[Shop]:
+    shop = Shop(postgres_server, request.param, store_timeout=30)
+    yield shop
+    await shop.site.store.aclose()
+    if shop.engine is not None:
+        await shop.engine.dispose()
+
+
+@pytest.fixture
+async def fast_shop(postgres_server: PostgresServer) -> AsyncIterator[Shop]:
+    """With a short time limit."""
+    shop = Shop(postgres_server, "psycopg", store_timeout=1.0)
+    yield shop
+    await shop.site.store.aclose()
+
+
+async def test_the_order_and_the_emptied_cart_are_stored_together(shop: Shop) -> None:
+    browser = Browser(shop.site)
+    await browser.visit(setting(cart=["tea"], kept=1))
+    answer = await browser.visit(shop.buy)
+    assert (answer.status, answer.value, answer.error) == (200, True, None)
+    assert shop.ordered == ["tea"]
+    assert await browser.data() == {"cart": [], "kept": 1, "bought": 1}
+
+
+async def test_after_a_rollback_neither_is_stored(shop: Shop) -> None:
+    browser = Browser(shop.site)
+    await browser.visit(setting(cart=["tea"]))
+
+    async def act(session: Any) -> Any:
+        assert await shop.buy(session, fails=True) is False
+        seen = dict(session.data)
+        session["error"] = "try again"  # stored with the response, and nothing of the rollback with it
+        return seen
+
+    answer = await browser.visit(act)
+    assert answer.value == {"cart": [], "bought": 1}  # the object keeps what the handler wrote
+    assert shop.ordered == []
+    assert await browser.data() == {"cart": ["tea"], "error": "try again"}
+
+
+async def test_after_a_rollback_reload_shows_what_is_stored(shop: Shop) -> None:
+    browser = Browser(shop.site)
+    await browser.visit(setting(cart=["tea"]))
+
+    async def act(session: Any) -> Any:
+        await shop.buy(session, fails=True)
+        assert await session.reload() is True
+        return dict(session.data)
+
+    assert (await browser.visit(act)).value == {"cart": ["tea"]}
+
+
+async def test_an_exception_in_the_transaction_is_a_500_that_stores_nothing(shop: Shop) -> None:
+    browser = Browser(shop.site)
+    await browser.visit(setting(cart=["tea"]))
+
+    async def act(session: Any) -> Any:
+        async with shop.transaction() as connection:
+            await shop.order(connection)
+            session["cart"] = []
+            await session.commit_with(connection)
+            raise ZeroDivisionError
+
+    assert (await browser.visit(act)).status == 500
+    assert shop.ordered == []
+    assert await browser.data() == {"cart": ["tea"]}
+
+
+async def test_a_new_session_gets_its_cookie_if_the_transaction_was_committed(shop: Shop) -> None:
+    browser = Browser(shop.site)
+    answer = await browser.visit(shop.buy)
+    assert answer.session_cookie
+    assert await browser.data() == {"cart": [], "bought": 1}
+
+
+async def test_a_new_session_gets_no_cookie_after_a_rollback(shop: Shop) -> None:
+    browser = Browser(shop.site)
+    answer = await browser.visit(lambda session: shop.buy(session, fails=True))
+    assert (answer.status, answer.cookies, shop.ordered) == (200, [], [])
+    assert await browser.data() == {}
+
+
+async def test_a_session_that_another_request_ends_is_not_written(shop: Shop) -> None:
+    browser = Browser(shop.site)
+    await browser.visit(setting(cart=["tea"]))
+
+    async def act(session: Any) -> Any:
+        session["cart"] = []
+        await browser.twin().visit(lambda other: other.destroy())
+        async with shop.transaction() as connection:
+            return await session.commit_with(connection)
+
+    answer = await browser.visit(act)
+    assert (answer.value, answer.cookies) == (False, [])
+    assert await browser.data() == {}
+
+
+async def test_a_session_that_has_moved_is_followed(shop: Shop) -> None:
+    browser = Browser(shop.site)
+    await browser.visit(setting(cart=["tea"]))
+
+    async def act(session: Any) -> Any:
+        await browser.twin().visit(lambda other: other.rotate())
+        return await shop.buy(session)
+
+    assert (await browser.visit(act)).value is True
+    assert await browser.data() == {"cart": [], "bought": 1}
+
+
+async def test_what_parallel_requests_write_is_kept(shop: Shop) -> None:
+    browser = Browser(shop.site)
+    await browser.visit(setting(cart=["tea"]))
+    others = [browser.twin().visit(setting(**{f"k{n}": n})) for n in range(10)]
+    counted = [browser.twin().visit(lambda session: session.increment("n")) for _ in range(5)]
+    answers = await asyncio.gather(browser.visit(shop.buy), *others, *counted)
+    assert {answer.status for answer in answers} == {200}
+    data = await browser.data()
+    assert data == {"cart": [], "bought": 1, "n": 5, **{f"k{n}": n for n in range(10)}}
+
+
+async def test_two_transactions_of_one_session_follow_each_other(shop: Shop) -> None:
+    browser = Browser(shop.site)
+    await browser.visit(setting(cart=["tea"]))
+    answers = await asyncio.gather(*(browser.twin().visit(shop.buy) for _ in range(4)))
+    assert [answer.value for answer in answers] == [True] * 4
+    assert shop.ordered == ["tea"] * 4
+
+
+async def test_parallel_requests_wait_for_the_transaction_no_longer_than_the_time_limit(fast_shop: Shop) -> None:
+    shop, browser = fast_shop, Browser(fast_shop.site)
+    await browser.visit(setting(cart=["tea"]))
+    written, over = asyncio.Event(), asyncio.Event()
+
+    async def slow(session: Any) -> Any:
+        async with shop.transaction() as connection:
+            session["cart"] = []
+            await session.commit_with(connection)
+            written.set()
+            await over.wait()
+
+    slowly = asyncio.ensure_future(browser.twin().visit(slow))
+    await written.wait()
+    reading = await browser.visit(lambda session: session["cart"])
+    assert (reading.status, reading.value) == (200, ["tea"])  # readers wait for nobody
+    writing = await browser.visit(setting(other=1))
+    assert writing.status == 503
+    async with shop.transaction() as connection:
+        await shop.order(connection, "coffee")
+        answer = await browser.twin().visit(lambda session: buying(session, connection))
+        assert answer.status == 503
+        await connection.rollback()
+    over.set()
+    assert (await slowly).status == 200
+    assert (await browser.visit(setting(other=2))).status == 200
+    assert await browser.data() == {"cart": [], "other": 2}
+    assert shop.ordered == []
+
+
+async def buying(session: Any, connection: Any) -> None:
+    session["cart"] = ["never"]
+    await session.commit_with(connection)
+
+
+async def test_an_error_shows_nothing_of_the_data(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    browser = Browser(shop.site)
+    await browser.visit(setting(cart=["tea"]))
+    shop.server.run(f"DROP TABLE {shop.site.store.table}")
+
+    async def act(session: Any) -> Any:
+        async with shop.transaction() as connection:
+            session["card"] = "open-sesame"
+            await session.commit_with(connection)
+
+    assert (await Browser(shop.site).visit(act)).status == 503
+    assert "does not exist" in caplog.text
+    assert "open-sesame" not in caplog.text
+
+
+async def test_a_connection_without_a_transaction_is_refused(fast_shop: Shop) -> None:
+    async def act(session: Any) -> None:
+        session["a"] = 1
+        url = fast_shop.server.url
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await session.commit_with(connection)
+
+    answer = await Browser(fast_shop.site).visit(act)
+    assert isinstance(answer.error, RuntimeError)
+    assert "async with connection.transaction()" in str(answer.error)
+
+
+@pytest.mark.parametrize("connection", [None, object(), "postgresql://"])
+async def test_what_is_no_connection_is_refused(fast_shop: Shop, connection: object) -> None:
+    answer = await Browser(fast_shop.site).visit(lambda session: session.commit_with(connection))
+    with raises_code("postgres-connection"):
+        raise answer.error or AssertionError
+
+
+async def test_other_stores_have_no_transactions() -> None:
+    answer = await Browser(Site(MemoryStore())).visit(lambda session: session.commit_with(None))
+    with raises_code("session-transaction", match="MemoryStore"):
+        raise answer.error or AssertionError

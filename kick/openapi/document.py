@@ -15,7 +15,7 @@ from kick.http.settings import Settings
 from kick.openapi.operations.ids import operation_ids
 from kick.openapi.operations.inputs import Served
 from kick.openapi.operations.operation import Operations
-from kick.openapi.operations.parameters import template_of
+from kick.openapi.operations.paths import Paths
 from kick.openapi.options import OpenAPI
 from kick.openapi.schemas.leaves import description_of
 from kick.openapi.schemas.schemas import Schemas
@@ -38,11 +38,10 @@ def make_document(
     listed = [each for each in served if is_described(each.route)]
     schemas = Schemas(given=options.schemas, names=options.names, encoder=settings.encoder, strict=strict)
     operations = Operations(container, settings, schemas)
-    paths: dict[str, dict[str, Any]] = {}
+    found = Paths()
     for each, name in zip(listed, operation_ids([each.route for each in listed]), strict=True):
-        methods = paths.setdefault(template_of(each.route.path), {})
-        methods[each.route.method.lower()] = operations.of(each, name)
-    paths, components = schemas.complete(paths)
+        found.add(each.route.path, each.route.method.lower(), operations.of(each, name))
+    paths, components = schemas.complete(found.items)
     document: Document = {"openapi": VERSION, "info": _info(options)}
     if options.servers:
         document["servers"] = [{"url": each} if isinstance(each, str) else dict(each) for each in options.servers]
@@ -75,6 +74,13 @@ def versions_of(routes: Iterable[Route]) -> list[str]:
     """Return the versions of the API, the oldest first: `v2` is before `v10`."""
     found = {route.version for route in routes if route.version is not None and is_described(route)}
     return sorted(found, key=lambda version: [int(part) if part.isdigit() else part for part in _numbers(version)])
+
+
+def described_paths(served: Iterable[Served]) -> dict[tuple[str, str], str]:
+    """Return the path in the document of each described route, by its method and its path in the application."""
+    found = Paths()
+    routes = [each.route for each in served if is_described(each.route)]
+    return {(route.method, route.path): found.add(route.path, route.method.lower(), {}) for route in routes}
 
 
 def of_version(served: Iterable[Served], version: str | None) -> list[Served]:

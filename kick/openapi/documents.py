@@ -37,6 +37,7 @@ class Documents:
         self._served: Sequence[Served] = ()
         self._container: Container | None = None
         self._settings: Settings | None = None
+        self._paths: dict[str | None, dict[tuple[str, str], str]] = {}
         self._made: dict[str | None, dict[str, Any]] = {}
         self._kept: dict[tuple[str, str | None, str], Any] = {}
 
@@ -70,6 +71,15 @@ class Documents:
 
         served = of_version(self._served, self._version(version))
         return [each.route for each in served if each.route.is_websocket and not is_hidden(each.route)]
+
+    def path_of(self, route: Route) -> str | None:
+        """Return the path of a route in the document of its version; `None` if it is not described."""
+        version = route.version if route.version is not None else self._version(None)
+        if version not in self._paths:
+            from kick.openapi.document import described_paths, of_version
+
+            self._paths[version] = described_paths(of_version(self._served, version))
+        return self._paths[version].get(("GET" if route.method == "HEAD" else route.method, route.path))
 
     def copy_of(self, version: str | None = None) -> dict[str, Any]:
         """Return the document of a version, for somebody who may change it. Raises as `of()` does."""

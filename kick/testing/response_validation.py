@@ -11,7 +11,6 @@ from urllib.parse import unquote_to_bytes
 from kick.app import App
 from kick.errors import KickError, missing_extra
 from kick.http.routing.route import Route
-from kick.openapi.operations.parameters import template_of
 
 try:
     import jsonschema  # type: ignore[import-untyped]
@@ -86,7 +85,9 @@ class ResponseValidator:
         if validator is None:
             validator = DocumentValidator(self._app.documents.of(route.version))
             self._documents[route.version] = validator
-        validator.check(method, template_of(route.path), response)
+        path = self._app.documents.path_of(route)
+        if path is not None:
+            validator.check(method, path, response)
 
     def _route(self, method: str, url: Any) -> Route | None:
         """Return the route that has answered a request."""

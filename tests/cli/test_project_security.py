@@ -21,8 +21,9 @@ from kick.http.validation.serialization import json_decoder
 WITH_ACCOUNTS = [name for name in TEMPLATES if name != "minimal"]
 
 
-def texts(template: str, store: str = "memory") -> dict[str, str]:
-    return {path: text for path, text in contents_of("my-app", template, store).items() if isinstance(text, str)}
+def texts(template: str, store: str = "memory", database: str = "sqlalchemy") -> dict[str, str]:
+    contents = contents_of("my-app", template, store, database=database)
+    return {path: text for path, text in contents.items() if isinstance(text, str)}
 
 
 def keywords(template: str, function: str) -> dict[str, str]:
@@ -39,7 +40,7 @@ def keywords(template: str, function: str) -> dict[str, str]:
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The package of an API, which can be imported."""
-    for path, text in texts("api").items():
+    for path, text in texts("api", database="none").items():
         if path.endswith(".py"):
             file = tmp_path / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +74,8 @@ def test_visitors_have_an_hour(template: str) -> None:
 
 
 def test_settings_show_no_secret(package: str) -> None:
+    """With SQLAlchemy the URL of the database may have a password, and is not shown at all."""
+    assert "{self.database!r}" not in texts("api")["my_app/settings.py"]
     settings = importlib.import_module(f"{package}.settings").Settings(
         session_secrets=["open sesame, and close again"],
         session_store="redis://:hush@localhost",
@@ -97,6 +100,10 @@ def test_nobody_else_reads_the_database(package: str, tmp_path: Path) -> None:
     files = [each for each in tmp_path.iterdir() if each.name.startswith("notes.db")]
     assert files
     assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+
+
+def test_nobody_else_reads_the_database_that_migrations_create() -> None:
+    assert "os.umask(0o077)" in texts("api")["migrations/env.py"]
 
 
 @pytest.mark.parametrize("more", ["{}\n", "{}\r\n", "\n{}", "{}\x00", "{}\x7f", "{}\u200b", "\u202e{}", "{} "])

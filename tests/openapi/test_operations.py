@@ -126,6 +126,37 @@ class TestPath:
         assert list(operation(document, "get", "/x/a/{name}")["responses"]) == ["204", "404"]
         assert "422" in operation(document, "get", "/x/b/{name}")["responses"]
 
+    def test_paths_that_differ_in_the_names_of_parameters_are_one(self) -> None:
+        @Controller("/x")
+        class X:
+            @Get("/{number}")
+            async def show(self, number: int) -> None: ...
+            @Put("/{id}")
+            async def replace(self, id: int) -> None: ...
+            @Get("/{name}")
+            async def named(self, name: str) -> None: ...
+
+        document = document_of(X)
+        assert {path: list(methods) for path, methods in document["paths"].items()} == {
+            "/x/{number}": ["get", "put"],
+            "/x/{name}": ["get"],
+        }
+        assert list(parameters(operation(document, "put", "/x/{number}"))) == ["number"]
+
+    def test_parameters_of_one_name_and_several_kinds_have_a_path_each(self) -> None:
+        @Controller("/x")
+        class X:
+            @Get("/{id:int}")
+            async def a(self, id: int) -> None: ...
+            @Get("/{id:uuid}")
+            async def b(self, id: UUID) -> None: ...
+
+        document = document_of(X)
+        assert list(document["paths"]) == ["/x/{id}", "/x/{id_uuid}"]
+        assert list(parameters(operation(document, "get", "/x/{id_uuid}"))) == ["id_uuid"]
+        app = app_of(X)
+        assert [app.documents.path_of(route) for route in app.routes[:2]] == ["/x/{id}", "/x/{id_uuid}"]
+
     async def test_the_greatest_numbers_that_it_allows_are_found(self) -> None:
         @Controller("/x")
         class X:

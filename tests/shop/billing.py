@@ -243,7 +243,7 @@ class InvoiceController:
         return await self.invoices.due_on(day)
 
     @Get("/dues", response=list[Due])
-    async def dues(self, db: AsyncSession) -> Sequence[Row[tuple[str, datetime.date, int]]]:
+    async def dues(self, db: AsyncSession) -> Sequence[Row[str, datetime.date, int]]:
         return (await db.execute(select(Invoice.customer, Invoice.due, Invoice.margin))).all()
 
     @Get("/{invoice_id}", response=InvoiceOut)

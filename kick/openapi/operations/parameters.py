@@ -43,15 +43,6 @@ def parameters_of(path: str, inputs: Iterable[Input], schemas: Schemas, place: s
     return [each for (where, name), each in reversed(unique.items()) if where != "header" or name not in _NOT_DESCRIBED]
 
 
-def template_of(path: str) -> str:
-    """Return the path as OpenAPI writes it.
-
-    >>> template_of("/files/{user_id:int}/{rest:path}")
-    '/files/{user_id}/{rest}'
-    """
-    return _kind_of.sub(r"{\1}", path)
-
-
 def _of_path(path: str, known: Mapping[str, Input], schemas: Schemas, place: str) -> list[dict[str, Any]]:
     kinds = dict(_kind_of.findall(path))
     found: list[dict[str, Any]] = []

@@ -12,12 +12,13 @@ import pytest
 from msgspec import Meta, Struct
 from pydantic import AliasChoices, AliasPath, Field
 
-from kick import App, Controller, Cookie, Get, Header, Post, Query
+from kick import App, Controller, Cookie, Get, Header, Post, Query, Socket, WebSocket
 from kick.exceptions import BadRequest, UnprocessableEntity
 from kick.http import BigInt
 from kick.http.validation.integer_errors import large_integers, may_be_large
 from kick.http.validation.integer_range import range_check
 from kick.http.validation.serialization import converter, json_decoder
+from kick.testing import TestClient
 from tests.http.support import app_of, ask
 from tests.support.costs import assert_costs_at_most
 
@@ -36,6 +37,10 @@ class Order(Struct, rename="camel"):
     order_lines: list[Line]
     by_shelf: dict[str, Line] = {}
     first: Line | None = None
+
+
+class Nested(Struct):
+    line: Line
 
 
 @dataclasses.dataclass
@@ -357,6 +362,19 @@ class Rows:
     async def by_cart(self, body: Cart) -> list[int]:
         return self.store(*(item.count for item in body.items))
 
+    @Post("/nested")
+    async def by_nested(self, body: Nested) -> list[int]:
+        return self.store(body.line.article)
+
+    @Get("/lists")
+    async def by_lists(self, query: dict[str, list[int]]) -> list[int]:
+        return self.store(*query["n"])
+
+    @WebSocket("/socket")
+    async def by_socket(self, socket: Socket[Line, list[int]]) -> None:
+        async for line in socket:
+            await socket.send(self.store(line.article))
+
     @Get("/{number}")
     async def by_path(self, number: int) -> list[int]:
         return self.store(number)
@@ -388,11 +406,24 @@ class TestDatabases:
             await ask(app, "/numbers/form", method="POST", form=f"number=1&sizes=1&sizes={number}"),
             await ask(app, "/numbers/form", method="POST", json={"number": number}),
             await ask(app, "/numbers/cart", method="POST", json={"items": [{"itemCount": number}]}),
+            await ask(app, "/numbers/nested", method="POST", form=f'line={{"article":{number}}}'),
+            await ask(app, f"/numbers/lists?n=1&n={number}"),
         ]
         assert [answer.status for answer in answers] == [422] * len(answers)
         assert {code for answer in answers for code in answer.errors.values()} == {"range"}
         assert (await ask(app, f"/numbers/{number}")).status == 404
         assert (await ask(app, f"/numbers/positive/{number}")).status == 404
+
+    def test_a_message_of_a_websocket_with_one_closes_it(self, app: App) -> None:
+        with TestClient(app) as client, client.websocket_connect("/numbers/socket") as socket:
+            socket.send_json({"article": 2**63 - 1})
+            assert socket.receive_json() == [2**63 - 1]
+            socket.send_text(f'{{"article": {2**63}}}')
+            assert socket.receive() == {
+                "type": "websocket.close",
+                "code": 1007,
+                "reason": "/message/article: Expected `int` <= 9223372036854775807",
+            }
 
     @pytest.mark.parametrize("number", WITHIN)
     async def test_all_others_do(self, app: App, number: int) -> None:

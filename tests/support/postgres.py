@@ -200,6 +200,75 @@ class PostgresServer:
         self._process = None
 
 
+class PgBouncer:
+    """A pooler in front of a server, in transaction mode: each transaction may have another of its connections."""
+
+    def __init__(self, server: PostgresServer, *, connections: int = 3) -> None:
+        self.port = free_port()
+        self._server = server
+        self._connections = connections
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{ROLE}@{HOST}:{self.port}/postgres"
+
+    def __enter__(self) -> Self:
+        folder = self._server.folder
+        settings = folder / f"pgbouncer-{self.port}.ini"
+        settings.write_text(
+            f"[pgbouncer]\nlisten_addr = {HOST}\n"
+            f"listen_port = {self.port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n"
+            f"default_pool_size = {self._connections}\nmax_client_conn = 200\n"
+            f"[databases]\npostgres = host={HOST} port={self._server.port} user={ROLE}\n"
+        )
+        _give_away(folder)
+        command = _as_user([program("pgbouncer"), str(settings)], folder)
+        with (folder / "pgbouncer.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            wait_until(self._answers, f"PgBouncer on port {self.port}")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=60)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise RuntimeError(f"PgBouncer does not start\n{(self._server.folder / 'pgbouncer.log').read_text()}")
+        try:
+            psycopg.connect(self.url).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+class Standby(PostgresServer):
+    """A copy of a server that follows it, and takes no changes until `promote()`."""
+
+    def __init__(self, primary: PostgresServer) -> None:
+        super().__init__(primary.folder, config=primary.config)
+        self._primary = primary
+
+    def promote(self) -> None:
+        """Become the server that takes changes."""
+        self.run("SELECT pg_promote()")
+
+    def _fill(self, data: Path) -> None:
+        command = [_binary("pg_basebackup"), "-D", str(data), "-R", "-X", "stream", "-c", "fast", "--no-sync"]
+        place = ["-h", HOST, "-p", str(self._primary.port), "-U", ROLE]
+        folder = data.parent
+        copied = subprocess.run(_as_user([*command, *place], folder), capture_output=True, text=True)
+        if copied.returncode:
+            raise RuntimeError(f"pg_basebackup failed\n{copied.stderr}")
+
+
 def _binary(name: str) -> str:
     """The path of a program of the server's package, which stands beside `postgres` and not on the path."""
     return str(Path(program("postgres")).resolve().with_name(name))

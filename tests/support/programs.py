@@ -13,6 +13,7 @@ import pytest
 PROGRAMS = {
     "redis": (("redis-server",), "redis-server"),
     "postgres": (("postgres",), "postgresql"),
+    "pgbouncer": (("pgbouncer",), "pgbouncer"),
     "curl": (("curl",), "curl"),
     "nginx": (("nginx",), "nginx"),
     "openssl": (("openssl",), "openssl"),
@@ -29,7 +30,7 @@ ELSEWHERE = {"postgres": "/usr/lib/postgresql/*/bin/postgres"}
 FETCHED = frozenset({"npm"})
 """What has to be within reach and is no program to install: the registry of npm."""
 
-GROUPS = {"chromedriver": "chromium"}
+GROUPS = {"chromedriver": "chromium", "pgbouncer": "postgres"}
 """Programs that are left out together with another."""
 
 VARIABLE = "KICK_WITHOUT"

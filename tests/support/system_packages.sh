@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sees that the programs which the tests start are there: redis-server, postgres, curl, nginx, openssl, zsh, fish, chromium, its driver.
+# Sees that the programs which the tests start are there: redis-server, postgres, pgbouncer, curl, nginx, openssl, zsh, fish, chromium, its driver.
 # Installs what is missing where it can (apt-get, as root or with a sudo that asks nothing), without starting
 # a service. Otherwise says in one line what to install, and fails.
 # KICK_WITHOUT=redis,chromium does without: the tests that need the program are then reported as not run.
@@ -17,6 +17,7 @@ any_of() {
 missing() {
     if ! without redis && ! any_of redis-server; then printf 'redis-server '; fi
     if ! without postgres && ! any_of postgres /usr/lib/postgresql/*/bin/postgres; then printf 'postgresql '; fi
+    if ! without postgres && ! any_of pgbouncer; then printf 'pgbouncer '; fi
     if ! without curl && ! any_of curl; then printf 'curl '; fi
     if ! without nginx && ! any_of nginx; then printf 'nginx '; fi
     if ! without openssl && ! any_of openssl; then printf 'openssl '; fi

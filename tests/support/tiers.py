@@ -84,6 +84,8 @@ FILES = {
     "openapi/page/test_browser.py": ("browser", "long"),
     "session/stores/test_memory.py": ("slow",),
     "session/stores/test_postgres": ("postgres",),
+    "session/stores/test_postgres_pgbouncer.py": ("long",),
+    "session/stores/test_postgres_failover.py": ("chaos", "nightly"),
     "session/stores/test_postgres_trouble.py": ("chaos", "long"),
     "session/stores/test_redis": ("redis",),
     "session/stores/test_redis_cluster.py": ("long",),

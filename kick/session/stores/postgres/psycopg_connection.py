@@ -22,9 +22,6 @@ try:
 except ImportError as missing:
     raise missing_extra("PostgresStore", missing.name or "psycopg", "postgres") from None
 
-_LOST_STATEMENT: Final = ("26000", "42P05")
-"""SQLSTATEs of a prepared statement that is not there, or there already: a pooler has changed the server behind us."""
-
 _IN_DOUBT: Final = (TransactionStatus.UNKNOWN, TransactionStatus.ACTIVE)
 
 
@@ -43,35 +40,32 @@ class Address:
         settings.setdefault("connect_timeout", max(2, math.ceil(limit)))
         settings.setdefault("application_name", "kick sessions")
         self._settings = settings
-        self.prepares = True
-        """False as soon as a pooler is met that does not keep prepared statements for its clients."""
 
     async def connect(self) -> PsycopgConnection:
         """Open a connection. Raises `psycopg.Error`."""
         connection: psycopg.AsyncConnection[Any] = await psycopg.AsyncConnection.connect(
             autocommit=True, **self._settings
         )
-        return PsycopgConnection(connection, self)
+        # A pooler in transaction mode gives each statement another process of the server. A name of a prepared
+        # statement may stand for a statement of another client there, which would be run in place of ours, without
+        # an error. Poolers make up the number of the process that they tell their clients.
+        cursor = await connection.execute(b"SELECT pg_backend_pid()", prepare=False)
+        if await cursor.fetchone() != (connection.pgconn.backend_pid,):
+            connection.prepare_threshold = None
+        return PsycopgConnection(connection)
 
 
 class PsycopgConnection:
     """A connection that the store has opened."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any], address: Address) -> None:
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self._connection = connection
-        self._address = address
         self._is_spent = False
 
     async def fetch(self, query: Query, parameters: Parameters) -> list[Row]:
         """See `Connection`."""
-        try:
-            return await self._execute(query, parameters)
-        except psycopg.Error as error:
-            # PgBouncer before 1.21, or without max_prepared_statements. The statement was not run.
-            if error.sqlstate not in _LOST_STATEMENT or not self._address.prepares:
-                raise
-            self._address.prepares = False
-            return await self._execute(query, parameters)
+        cursor = await self._connection.execute(query.percent, parameters)
+        return await cursor.fetchall() if cursor.description is not None else []
 
     def is_lost(self) -> bool:
         """See `Connection`. A server that goes away says so to those that are idle: it is read here."""
@@ -102,11 +96,6 @@ class PsycopgConnection:
         """See `Connection`."""
         self._is_spent = True
         await self._connection.close()
-
-    async def _execute(self, query: Query, parameters: Parameters) -> list[Row]:
-        prepare = None if self._address.prepares else False
-        cursor = await self._connection.execute(query.percent, parameters, prepare=prepare)
-        return await cursor.fetchall() if cursor.description is not None else []
 
 
 _canceling: Final[set[asyncio.Task[None]]] = set()

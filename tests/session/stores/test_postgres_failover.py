@@ -1,0 +1,70 @@
+"""A fail-over to a standby that follows the primary by streaming replication."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kick.session.stores.postgres import PostgresStore
+from tests.session.harness import Browser, Site, setting
+from tests.support.postgres import PostgresServer, Standby
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def primary(postgres_data: Path) -> Iterator[PostgresServer]:
+    with PostgresServer(postgres_data) as server:
+        yield server
+
+
+@pytest.fixture
+def standby(primary: PostgresServer) -> Iterator[Standby]:
+    with Standby(primary) as server:
+        yield server
+
+
+async def test_after_a_fail_over_requests_go_on_at_the_promoted_standby(
+    primary: PostgresServer, standby: Standby
+) -> None:
+    hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
+    url = f"postgresql://kick@{hosts}/postgres?target_session_attrs=read-write&table={primary.new_table()}"
+    store = PostgresStore(url, timeout=5)
+    browsers = [Browser(Site(store)) for _ in range(10)]
+    for number, browser in enumerate(browsers):
+        assert (await browser.visit(setting(n=number))).status == 200
+    wait_until(lambda: standby_has(standby, store.table, 10), "replication")
+    primary.kill()
+    assert (await browsers[0].visit(setting(lost=1))).status == 503  # the standby takes no changes yet
+    standby.promote()
+    deadline = time.monotonic() + 60
+    while (await browsers[0].visit(setting(after=1))).status != 200:
+        assert time.monotonic() < deadline
+    assert await browsers[0].data() == {"n": 0, "after": 1}
+    for number, browser in enumerate(browsers[1:], 1):
+        assert (await browser.visit(setting(after=1))).status == 200
+        assert await browser.data() == {"n": number, "after": 1}
+    await store.aclose()
+
+
+async def test_a_standby_alone_reads_and_its_writes_are_a_503(primary: PostgresServer, standby: Standby) -> None:
+    table = primary.new_table()
+    store = PostgresStore(primary.url, table=table, timeout=5)
+    browser = Browser(Site(store))
+    await browser.visit(setting(a=1))
+    wait_until(lambda: standby_has(standby, table, 1), "replication")
+    copy = PostgresStore(standby.url, table=table, timeout=5)
+    reader = browser.twin(Site(copy))
+    assert await reader.data() == {"a": 1}
+    answer = await reader.visit(setting(a=2))
+    assert answer.status == 503
+    assert b"takes no changes" in answer.body
+    (warning,) = await copy.review()
+    assert warning.code == "postgres-read-only"
+    for each in (store, copy):
+        await each.aclose()
+
+
+def standby_has(standby: Standby, table: str, rows: int) -> bool:
+    found = standby.run("SELECT to_regclass(%s) IS NOT NULL", table)
+    return found == [(True,)] and standby.run(f"SELECT count(*) FROM {table}") == [(rows,)]  # noqa: S608

@@ -72,6 +72,7 @@ FAILING = {
     ("sessions", "list"): ["ann"],
     ("sessions", "revoke"): ["ann"],
     ("sessions", "purge"): [],
+    ("sessions", "migrate"): [],
 }
 """What makes each command fail in an empty folder."""
 

@@ -172,7 +172,7 @@ class Container:
     def factories_of(self, keys: Iterable[Any]) -> list[Any]:
         """Return the classes and functions that are called for each request that needs some types, at any depth.
 
-        >>> from kick.di.service import Service
+        >>> from kick.di.provider import Service
         >>> @Service(scope="request")
         ... class Basket: ...
         >>> Container([Basket, Provider(int, value=1)]).factories_of([Basket, int])

@@ -81,10 +81,13 @@ def run(name: str, options: Sequence[str], tmp_path: Path, monkeypatch: pytest.M
         "KICK_ENV": "development",
         "SESSION_SECRET": SECRET,
         "SESSION_STORE": "memory://",
-        "DATABASE": str(tmp_path / "data.db"),
+        "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path / 'data.db'}",
         "AUTH_FOLDER": str(tmp_path),
         "KICK_TRUSTED_PROXIES": "1",
     }
+    if name == "api":
+        migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
+        subprocess.run(migrate, cwd=folder, env={**os.environ, **server}, check=True, capture_output=True)
     (tmp_path / "schemathesis.toml").write_text("[generation]\nwith-security-parameters = false\n")  # the hooks log in
     with serve(application.target, cwd=folder, env=server, log=tmp_path / "server.log") as served:
         command = [

@@ -304,11 +304,17 @@ def durable_redis(tmp_path: Path, stack: ExitStack) -> DurableRedis:
     return stack.enter_context(DurableRedis(tmp_path / "redis"))
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "redis"])
 async def test_what_an_application_answered_is_there_after_it_was_killed(
     request: pytest.FixtureRequest, tmp_path: Path, stack: ExitStack, kind: str
 ) -> None:
-    url = f"sqlite:///{tmp_path}/sessions.db" if kind == "sqlite" else request.getfixturevalue("durable_redis").url
+    match kind:
+        case "sqlite":
+            url = f"sqlite:///{tmp_path}/sessions.db"
+        case "postgres":
+            url = f"{request.getfixturevalue('postgres_url')}&migrate=yes"
+        case _:
+            url = request.getfixturevalue("durable_redis").url
     scene = Scene(url, tmp_path, stack)
     for _ in range(KILLS):
         scene.wait_for_answers()

@@ -41,7 +41,7 @@ def name_of(text: str) -> str:
     >>> name_of("\x01YQBi") == "a\0b"
     True
     """
-    return base64.b64decode(text[1:]).decode() if text.startswith(ESCAPE) else text
+    return base64.b64decode(text[1:], validate=True).decode() if text.startswith(ESCAPE) else text
 
 
 def value_text_of(raw: bytes) -> str:
@@ -97,4 +97,4 @@ def _escaped(raw: bytes) -> str:
 
 
 def _value_of(text: str) -> bytes:
-    return base64.b64decode(text[1:]) if text.startswith(ESCAPE) else text.encode()
+    return base64.b64decode(text[1:], validate=True) if text.startswith(ESCAPE) else text.encode()

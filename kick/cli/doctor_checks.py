@@ -209,11 +209,10 @@ async def _of_server(store: Any) -> list[Finding]:
         return []
     facts = await store.server_info()
     off = time.time() - facts.now
+    version: tuple[int, ...] | None = facts.version
     found: list[Finding] = []
-    if of_redis and facts.version is not None and facts.version < OLDEST_REDIS:
-        found.append(Finding(Severity.ERROR, old_redis(facts.version)))
-    if not of_redis and facts.version < OLDEST_POSTGRES:
-        found.append(Finding(Severity.ERROR, old_postgres(facts.version)))
+    if version is not None and version < (OLDEST_REDIS if of_redis else OLDEST_POSTGRES):
+        found.append(Finding(Severity.ERROR, old_redis(version) if of_redis else old_postgres(version)))
     if abs(off) > LARGEST_DIFFERENCE:
         found.append(Finding(Severity.WARNING, clock_skew(off, "Redis" if of_redis else "PostgreSQL")))
     return found

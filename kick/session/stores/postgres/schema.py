@@ -56,8 +56,8 @@ def quoted(table: str) -> str:
 def creation(table: str, *, unlogged: bool = False) -> Query:
     """Return the statement that creates the table with its indexes, as a whole or not at all.
 
-    >>> creation("kick_sessions").text[:70]
-    'DO $kick$ BEGIN PERFORM pg_advisory_xact_lock(1801675627); CREATE TABL'
+    >>> creation("kick_sessions").text[:45]
+    'DO $kick$ BEGIN PERFORM pg_advisory_xact_lock'
     """
     name, plain = quoted(table), table.rpartition(".")[2]
     return Query(

@@ -259,7 +259,22 @@ def not_installed(folder: Path) -> None:
     assert (folder / "shop" / "kick.txt").read_text().endswith(f"--editable {ROOT.as_uri()}\n")
 
 
+def no_document(folder: Path) -> None:
+    (command,) = quoted(refused("kick openapi --check openapi.json", folder, "openapi-file"))
+    assert works(command, folder)
+    assert works("kick openapi --check openapi.json", folder)
+
+
+def another_document(folder: Path) -> None:
+    (folder / "openapi.json").write_text("{}")
+    (command,) = quoted(refused("kick openapi --check openapi.json", folder, "openapi-differs"))
+    assert works(command, folder)
+    assert works("kick openapi --check openapi.json", folder)
+
+
 FIXES: dict[str, Callable[[Path], None]] = {
+    "openapi-file": no_document,
+    "openapi-differs": another_document,
     "start-failed": start_failed,
     "kick-not-installed": not_installed,
     "shell-unknown": unknown_shell,

@@ -85,7 +85,9 @@ def hints_of(annotated: Any) -> dict[str, Any]:
         texts, variables, methods = _texts(holder), *_around(holder)
         for name, hint in annotations_of(holder).items():
             text = texts.get(name, hint)
-            if found is None or (isinstance(text, str) and methods & _names_in(text)):
+            # Most hints name no method of their class, so they need not be parsed.
+            is_shadowed = isinstance(text, str) and any(map(text.__contains__, methods)) and methods & _names_in(text)
+            if found is None or is_shadowed:
                 hints[name] = _evaluated(annotated, name, text, _globals(holder), variables)
     return hints
 

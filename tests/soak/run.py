@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx2
 
+from kick.session.cookie import REMEMBERED
 from tests.soak.held import Held, held, resident
 from tests.soak.visitors import Tally, Visitor
 from tests.support.ports import HOST, free_port
@@ -21,6 +22,9 @@ from tests.support.serving import ROOT
 
 SETTLE = 35.0
 """Seconds without visitors before each look. The sessions of the last ones expire in this time."""
+
+SESSIONS = REMEMBERED + 100
+"""Sessions begun before the warm-up: they fill the cache of verified cookies, which is bounded, and not by time."""
 
 PATIENCE = 60.0
 """Seconds in which descriptors and tasks of the last visitors go away."""
@@ -82,6 +86,7 @@ async def run(
     warm_up: float = 120.0,
     settle: float = SETTLE,
     patience: float = PATIENCE,
+    sessions: int = SESSIONS,
     visitors: int = 40,
     most_growth: float = 0.01,
     seed: int = 1,
@@ -92,6 +97,7 @@ async def run(
     """Let visitors come for `warm_up` and then for `seconds`, and look at the server after each."""
     report = Report(seconds, visitors, most_growth, Tally())
     async with _serving(target, store, log) as (server, address):
+        await asyncio.gather(*(_begin_sessions(address, sessions // visitors + 1) for _ in range(visitors)))
         await _visits(server.pid, address, report, warm_up, seed)
         report.before = await _settled(server.pid, address, settle, patience)
         say(f"after the warm-up: {report.before}")
@@ -141,6 +147,14 @@ async def _answering(server: asyncio.subprocess.Process, address: str, log: Path
                 await asyncio.sleep(0.05)
             else:
                 return
+
+
+async def _begin_sessions(address: str, count: int) -> None:
+    async with httpx2.AsyncClient(base_url=address, timeout=30.0) as client:
+        for _ in range(count):
+            client.cookies.clear()
+            for _ in range(2):  # the second request brings the cookie
+                (await client.get("/")).raise_for_status()
 
 
 async def _visits(pid: int, address: str, report: Report, seconds: float, seed: int) -> None:

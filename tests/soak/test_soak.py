@@ -18,7 +18,9 @@ HELD = Held(resident=50_000, proportional=40_000, descriptors=15, threads=3, tas
 @pytest.mark.process
 async def test_what_visitors_used_is_given_back(tmp_path: Path) -> None:
     # In so short a time the allocator has not settled: the memory grows by a few per cent.
-    report = await run(tmp_path / "log", seconds=20.0, warm_up=10.0, settle=2.0, visitors=10, most_growth=0.3)
+    report = await run(
+        tmp_path / "log", seconds=20.0, warm_up=10.0, settle=2.0, sessions=0, visitors=10, most_growth=0.3
+    )
     assert report.problems == []
     assert min(report.tally.done[name] for name in ("upload", "socket", "left in a download", "slow to read")) > 0
 
@@ -31,6 +33,7 @@ async def test_a_leak_is_found(tmp_path: Path) -> None:
         seconds=10.0,
         warm_up=5.0,
         settle=1.0,
+        sessions=0,
         visitors=10,
         target="tests.soak.leaking:app",
         patience=1.0,

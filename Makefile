@@ -104,7 +104,7 @@ bench: .venv-bench/.peers ## time everyone, write docs/benchmarks.md (40 minutes
 	.venv-bench/bin/python -m benchmarks $(ARGS)
 
 bench-session: .venv-bench/.peers ## the rows with sessions, with starsessions and Litestar beside kick (6 minutes)
-	.venv-bench/bin/python -m benchmarks --rows memory,sqlite,redis --only raw,kick,starsessions,litestar $(ARGS)
+	.venv-bench/bin/python -m benchmarks --rows memory,sqlite,redis,postgres --only raw,kick,starsessions,litestar,django $(ARGS)
 
 bench-micro: .venv-bench/.peers ## what kick adds to raw ASGI in process, import time, memory (ARGS=--instructions)
 	.venv-bench/bin/python -m benchmarks.micro $(ARGS)
@@ -152,6 +152,6 @@ clean: ## remove the virtual environment and what the tools left behind
 .venv-bench/.peers: .venv/.pip pyproject.toml benchmarks/constraints.txt benchmarks/apps/node/package.json
 	"$(PYTHON)" -m venv .venv-bench
 	$(BENCH) pip
-	$(BENCH) --build-constraint benchmarks/constraints.txt --editable '.[fast,redis]'
+	$(BENCH) --build-constraint benchmarks/constraints.txt --editable '.[fast,postgres,redis]'
 	.venv-bench/bin/python -m benchmarks.peers
 	@touch $@

@@ -111,8 +111,10 @@ class App:
         if not self.settings.debug:
             return unmatched
         from kick.http.debug.not_found import NotFoundPage
+        from kick.openapi.set_up import is_part_of_page
 
-        served = [(each.method, each) for each in (*self.routes, *(mount.route for mount in self.mounts))]
+        listed = [each for each in self.routes if not is_part_of_page(each)]
+        served = [(each.method, each) for each in (*listed, *(mount.route for mount in self.mounts))]
         return guarded([NotFoundPage([*served, *(("WS", each) for each in self.sockets)])], unmatched)
 
     # Life

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from kick.http.routing.route import Route
 from kick.module import Module
 from kick.openapi.documents import Documents
 
@@ -23,3 +24,17 @@ def with_openapi(modules: Sequence[Module], documents: Documents, middleware: Se
 
     own = openapi_module(documents, modules, middleware)
     return [*modules] if own is None else [*modules, own]
+
+
+def is_part_of_page(route: Route) -> bool:
+    """Return true for a route that only the page of the API asks for: its files, and its CSRF token.
+
+    >>> from kick import bootstrap
+    >>> [is_part_of_page(route) for route in bootstrap([], openapi=True).routes]
+    [False, False, True, True]
+    """
+    return (
+        route.controller is not None
+        and route.controller.__module__ == "kick.openapi.page.controller"
+        and route.name != "PageController.page"
+    )

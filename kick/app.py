@@ -45,7 +45,7 @@ from kick.middleware.defaults import with_standard
 from kick.module import Module, modules_of
 from kick.openapi.documents import Documents
 from kick.openapi.options import OpenAPI
-from kick.openapi.set_up import with_openapi
+from kick.openapi.set_up import is_part_of_page, with_openapi
 from kick.shutdown import Shutdown
 
 if TYPE_CHECKING:
@@ -111,10 +111,9 @@ class App:
         if not self.settings.debug:
             return unmatched
         from kick.http.debug.not_found import NotFoundPage
-        from kick.openapi.set_up import is_part_of_page
 
-        listed = [each for each in self.routes if not is_part_of_page(each)]
-        served = [(each.method, each) for each in (*listed, *(mount.route for mount in self.mounts))]
+        routes = (*self.routes, *(mount.route for mount in self.mounts))
+        served = [(each.method, each) for each in routes if not is_part_of_page(each)]
         return guarded([NotFoundPage([*served, *(("WS", each) for each in self.sockets)])], unmatched)
 
     # Life

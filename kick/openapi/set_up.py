@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kick.http.routing.route import Route
@@ -26,15 +26,16 @@ def with_openapi(modules: Sequence[Module], documents: Documents, middleware: Se
     return [*modules] if own is None else [*modules, own]
 
 
-def is_part_of_page(route: Route) -> bool:
-    """Return true for a route that only the page of the API asks for: its files, and its CSRF token.
+def listed_routes(routes: Iterable[Route]) -> list[Route]:
+    """Return the routes without those that only the page of the API asks for: its files, and its CSRF token.
 
     >>> from kick import bootstrap
-    >>> [is_part_of_page(route) for route in bootstrap([], openapi=True).routes]
-    [False, False, True, True]
+    >>> [route.path for route in listed_routes(bootstrap([], openapi=True).routes)]
+    ['/openapi.json', '/docs']
     """
-    return (
-        route.controller is not None
-        and route.controller.__module__ == "kick.openapi.page.controller"
-        and route.name != "PageController.page"
-    )
+    return [each for each in routes if not _is_part_of_page(each)]
+
+
+def _is_part_of_page(route: Route) -> bool:
+    owner = None if route.controller is None else route.controller.__module__
+    return owner == "kick.openapi.page.controller" and route.name != "PageController.page"

@@ -69,7 +69,7 @@ fuzz: .venv/.dev ## feed each parser with random inputs (ARGS="--inputs 1000000 
 	KICK_ENV=test $(BIN)/python -m tools.fuzz $(ARGS)
 
 nightly: programs .venv/.dev ## what takes more than two minutes by itself: soaks, fuzzing, every order of four requests
-	KICK_EXHAUSTIVE=1 $(PYTEST) $(PARALLEL) -m "nightly or exhaustive" $(ARGS)
+	KICK_EXHAUSTIVE=1 $(PYTEST) $(PARALLEL) -o faulthandler_timeout=7200 -m "nightly or exhaustive" $(ARGS)
 	KICK_ENV=test $(BIN)/python -m tools.fuzz --inputs 1000000
 	$(BIN)/python -m tests.chaos
 

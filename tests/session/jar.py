@@ -36,7 +36,10 @@ class Jar:
         for line in lines:
             pair, *attributes = line.split("; ")
             name, _, value = pair.partition("=")
-            given = dict(each.partition("=")[::2] for each in attributes)
+            given: dict[str, str] = {}
+            for each in attributes:
+                attribute, _, setting = each.partition("=")
+                given[attribute] = setting
             key = (name, given.get("Path", "/"))
             if given.get("Max-Age") == "0":
                 self._kept.pop(key, None)

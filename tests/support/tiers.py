@@ -95,6 +95,7 @@ FILES = {
     "session/test_cost.py": ("slow",),
     "session/test_crashes.py": ("process", "redis", "chaos", "long"),
     "session/test_store_contract.py": ("process",),
+    "session/test_two_cookies.py": ("long",),
     "session/test_failover.py": ("process", "redis", "chaos", "long"),
     "session/test_interleavings.py": ("long",),
     "session/test_model.py": ("slow",),

@@ -26,6 +26,9 @@ SETTLE = 35.0
 SESSIONS = REMEMBERED + 100
 """Sessions begun before the warm-up: they fill the cache of verified cookies, which is bounded, and not by time."""
 
+BEGINNERS = 4
+"""Clients that begin them, side by side."""
+
 PATIENCE = 60.0
 """Seconds in which descriptors and tasks of the last visitors go away."""
 
@@ -97,7 +100,7 @@ async def run(
     """Let visitors come for `warm_up` and then for `seconds`, and look at the server after each."""
     report = Report(seconds, visitors, most_growth, Tally())
     async with _serving(target, store, log) as (server, address):
-        await asyncio.gather(*(_begin_sessions(address, sessions // visitors + 1) for _ in range(visitors)))
+        await asyncio.gather(*(_begin_sessions(address, sessions // BEGINNERS) for _ in range(BEGINNERS)))
         await _visits(server.pid, address, report, warm_up, seed)
         report.before = await _settled(server.pid, address, settle, patience)
         say(f"after the warm-up: {report.before}")
@@ -150,7 +153,7 @@ async def _answering(server: asyncio.subprocess.Process, address: str, log: Path
 
 
 async def _begin_sessions(address: str, count: int) -> None:
-    async with httpx2.AsyncClient(base_url=address, timeout=30.0) as client:
+    async with httpx2.AsyncClient(base_url=address, timeout=120.0) as client:
         for _ in range(count):
             client.cookies.clear()
             for _ in range(2):  # the second request brings the cookie

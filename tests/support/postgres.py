@@ -141,8 +141,8 @@ class PostgresServer:
         self._process.wait(timeout=60)
 
     def give(self, folder: Path) -> None:
-        """Make a folder that the server may write into."""
-        folder.mkdir()
+        """Let the server own a folder, which is made if it is missing, with what is in it."""
+        folder.mkdir(exist_ok=True)
         _give_away(folder)
 
     def kill(self) -> None:

@@ -88,6 +88,7 @@ FILES = {
     "session/stores/test_postgres_pgbouncer.py": ("long",),
     "session/stores/test_postgres_failover.py": ("chaos", "nightly"),
     "session/stores/test_postgres_full_disk.py": ("chaos", "long"),
+    "session/stores/test_postgres_tls.py": ("process",),
     "session/stores/test_postgres_trouble.py": ("chaos", "long"),
     "session/stores/test_redis": ("redis",),
     "session/stores/test_redis_cluster.py": ("long",),

@@ -1,5 +1,4 @@
-"""kill -9 of the application, of Redis or PostgreSQL, and of both, while clients write: what was answered is there after.
-
+"""kill -9 of the application, of its server, and of both, while clients write: what was answered is there afterwards.
 
 Each client is a browser that writes, logs in anew, rotates, logs out and begins again, and notes what it was answered.
 A request without an answer may have been carried out or not; only then may more be there than the client knows of.

@@ -212,7 +212,7 @@ class SessionState(OfRequest):
         """The principal, stored or not yet."""
         if self.new_principal is not KEEP:
             return self.new_principal
-        return self._held_principal
+        return None if self.record is None else self.record.principal
 
     @property
     def _held_principal(self) -> str | None:

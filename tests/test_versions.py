@@ -14,6 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from tools import anyio_auto
 from tools.versions import (
     ROOT,
     WITH_WHEELS,
@@ -135,3 +136,18 @@ def test_a_copy_has_what_git_knows_and_would_add_and_is_a_repository(tmp_path: P
 
 def test_a_failure_is_seen_in_the_table() -> None:
     assert table([Result("3.14.0", "newest", "1 failed", ok=False)]).endswith("| 3.14.0 | newest | FAIL | 1 failed |")
+
+
+def test_only_tests_are_looked_at_for_being_async(request: pytest.FixtureRequest) -> None:
+    """Proxies that modules import, such as `flask.session`, raise an error outside of a request."""
+
+    class Proxy:
+        def __getattribute__(self, name: str) -> object:
+            raise RuntimeError(f"no {name} outside of a request")
+
+    async def test_async() -> None: ...
+
+    anyio_auto.pytest_pycollect_makeitem(request.node.parent, "session", Proxy())
+    anyio_auto.pytest_pycollect_makeitem(request.node.parent, "test_async", test_async)
+    marks = vars(test_async)["pytestmark"]
+    assert [(mark.name, mark.args) for mark in marks] == [("anyio", ()), ("usefixtures", ("anyio_backend",))]

@@ -45,7 +45,7 @@ from kick.middleware.defaults import with_standard
 from kick.module import Module, modules_of
 from kick.openapi.documents import Documents
 from kick.openapi.options import OpenAPI
-from kick.openapi.set_up import with_openapi
+from kick.openapi.set_up import listed_routes, with_openapi
 from kick.shutdown import Shutdown
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ class App:
             return unmatched
         from kick.http.debug.not_found import NotFoundPage
 
-        served = [(each.method, each) for each in (*self.routes, *(mount.route for mount in self.mounts))]
-        return guarded([NotFoundPage([*served, *(("WS", each) for each in self.sockets)])], unmatched)
+        listed = [*listed_routes(self.routes), *(mount.route for mount in self.mounts), *self.sockets]
+        return guarded([NotFoundPage(listed)], unmatched)
 
     # Life
 

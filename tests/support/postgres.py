@@ -271,8 +271,8 @@ class PgBouncer:
 class Standby(PostgresServer):
     """A copy of a server that follows it, and takes no changes until `promote()`."""
 
-    def __init__(self, primary: PostgresServer) -> None:
-        super().__init__(primary.folder, config=primary.config)
+    def __init__(self, primary: PostgresServer, *, port: int | None = None) -> None:
+        super().__init__(primary.folder, config=primary.config, port=port)
         self._primary = primary
 
     def promote(self) -> None:

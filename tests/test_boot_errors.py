@@ -1425,6 +1425,32 @@ class XController:
         {"OpenAPI()": "{0}"},
     ),
     Row(
+        "openapi-operation",
+        app(SIMPLE.replace("@Get()", '@Get(openapi={"respones": {}})')),
+        "has no field 'respones'",
+        {'openapi={"respones": {}}': "{0}"},
+    ),
+    Row(
+        "openapi-value",
+        "from kick.openapi import OpenAPI\n"
+        + app(
+            SIMPLE.replace("-> str", "-> Annotated[str, msgspec.Meta(examples=[object()])]"),
+            "bootstrap(modules, openapi=OpenAPI())",
+        ),
+        "has a Meta() with a value that is no JSON",
+        {"examples=[object()]": "{0}"},
+    ),
+    Row(
+        "openapi-security",
+        "from kick.openapi import OpenAPI\n"
+        + app(
+            SIMPLE.replace("@Get()", '@Raises(Unauthorized, security="bearer")\n    @Get()'),
+            "bootstrap(modules, openapi=OpenAPI())",
+        ),
+        "names the security scheme 'bearer', and nothing defines it",
+        {"OpenAPI()": "{0}"},
+    ),
+    Row(
         "openapi-version",
         app(SIMPLE, 'bootstrap([Module("app", controllers=[XController], version="v1")])') + 'app.openapi("v2")\n',
         "The API has no version 'v2'",

@@ -39,7 +39,7 @@ _WITHIN: Final = (*_NUMBERS, float, Any, object)
 """Types of which the hash of a tuple can be chosen."""
 
 _NESTED: Final = (list, dict)
-"""What JSON consists of besides scalars; `isinstance` of an abstract class takes several times as long."""
+"""The types of JSON that are no scalars; `isinstance` of an abstract class takes several times as long."""
 
 _LARGE: Final = 1 << 61
 """Below it, each integer is its own hash."""

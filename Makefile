@@ -17,6 +17,7 @@ WORKERS ?= auto
 PARALLEL := --numprocesses $(WORKERS) --dist worksteal
 QUICK := not process and not redis and not postgres and not browser and not project and not chaos and not slow and not long and not nightly
 BENCH := .venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --constraint benchmarks/constraints.txt
+EXAMPLES := $(dir $(wildcard examples/*/app.py))
 DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
 
 # Tests import hundreds of files: each process that may not keep their bytecode compiles them again.
@@ -28,7 +29,7 @@ ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
-.PHONY: help demo dev test test-long test-all test-busy audit check quick chaos fuzz nightly test-versions docs dist lint types mypy pyright \
+.PHONY: help demo dev test test-long test-all test-busy audit check quick chaos soak fuzz nightly test-versions docs dist lint types mypy pyright \
 	unit format programs clean \
 	bench bench-session bench-micro bench-growth
 
@@ -61,16 +62,20 @@ quick: .venv/.dev
 test-busy: programs .venv/.dev ## `make test` and `make test-long` three times, while two busy loops run on each core (TIMES=1)
 	$(BIN)/python -m tools.busy --times $(TIMES) -- $(MAKE) --no-print-directory test test-long
 
-chaos: programs .venv/.dev ## clients use sessions while stores and workers are killed (ARGS="--seconds 60 --stores redis")
+chaos: programs .venv/.dev ## clients use sessions while stores, connections and workers fail (ARGS="--seconds 60 --stores redis")
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: .venv/.dev ## serve mixed traffic for half an hour, and compare memory, descriptors, tasks (ARGS="--seconds 60")
+	$(BIN)/python -m tests.soak $(ARGS)
 
 fuzz: .venv/.dev ## feed each parser with random inputs (ARGS="--inputs 1000000 --only cookie,json")
 	KICK_ENV=test $(BIN)/python -m tools.fuzz $(ARGS)
 
 nightly: programs .venv/.dev ## what takes more than two minutes by itself: soaks, fuzzing, every order of four requests
-	KICK_EXHAUSTIVE=1 $(PYTEST) $(PARALLEL) -m "nightly or exhaustive" $(ARGS)
+	KICK_EXHAUSTIVE=1 $(PYTEST) $(PARALLEL) -o faulthandler_timeout=7200 -m "nightly or exhaustive" $(ARGS)
 	KICK_ENV=test $(BIN)/python -m tools.fuzz --inputs 1000000
 	$(BIN)/python -m tests.chaos
+	$(BIN)/python -m tests.soak
 
 test-versions: .venv/.dev ## the tests on every Python there is, with the lowest and the newest dependencies (ONLY=3.11,3.14)
 	$(BIN)/python -m tools.versions $(if $(ONLY),--only $(ONLY)) $(if $(ARGS),-- $(ARGS))
@@ -91,8 +96,7 @@ types: .venv/.dev ## check types with mypy and pyright
 mypy: .venv/.dev
 	$(BIN)/mypy --strict kick tools tests/typing
 	$(BIN)/mypy --strict examples/*.py
-	cd examples/auth && ../../$(BIN)/mypy --strict .
-	cd examples/chat && ../../$(BIN)/mypy --strict .
+	@for folder in $(EXAMPLES); do echo $$folder && (cd $$folder && ../../$(BIN)/mypy --strict .) || exit 1; done
 
 pyright: .venv/.dev
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
@@ -104,7 +108,7 @@ bench: .venv-bench/.peers ## time everyone, write docs/benchmarks.md (40 minutes
 	.venv-bench/bin/python -m benchmarks $(ARGS)
 
 bench-session: .venv-bench/.peers ## the rows with sessions, with starsessions and Litestar beside kick (6 minutes)
-	.venv-bench/bin/python -m benchmarks --rows memory,sqlite,redis --only raw,kick,starsessions,litestar $(ARGS)
+	.venv-bench/bin/python -m benchmarks --rows memory,sqlite,redis,postgres --only raw,kick,starsessions,litestar,django $(ARGS)
 
 bench-micro: .venv-bench/.peers ## what kick adds to raw ASGI in process, import time, memory (ARGS=--instructions)
 	.venv-bench/bin/python -m benchmarks.micro $(ARGS)
@@ -152,6 +156,6 @@ clean: ## remove the virtual environment and what the tools left behind
 .venv-bench/.peers: .venv/.pip pyproject.toml benchmarks/constraints.txt benchmarks/apps/node/package.json
 	"$(PYTHON)" -m venv .venv-bench
 	$(BENCH) pip
-	$(BENCH) --build-constraint benchmarks/constraints.txt --editable '.[fast,redis]'
+	$(BENCH) --build-constraint benchmarks/constraints.txt --editable '.[fast,postgres,redis]'
 	.venv-bench/bin/python -m benchmarks.peers
 	@touch $@

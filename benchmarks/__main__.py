@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from typing import Final
 
 from benchmarks import page, results
 from benchmarks.contenders import contenders_named
+from benchmarks.postgres import program
 from benchmarks.run import time_all
 from benchmarks.work import rows_named
 
-PROGRAMS = ("wrk", "redis-server", "taskset")
+PACKAGES: Final = {"redis": "redis-server", "postgres": "postgresql"}
+"""Those of the servers that keep sessions, by the name of the store."""
 
 
 def main() -> None:
@@ -18,12 +21,24 @@ def main() -> None:
     given = _arguments()
     found = results.load()
     if not given.redraw:
-        missing = [program for program in PROGRAMS if shutil.which(program) is None]
-        if missing:
-            raise SystemExit(f"Install {', '.join(missing)}: apt-get install wrk redis-server util-linux")
-        time_all(found, rows_named(given.rows), contenders_named(given.only), given.rounds, given.seconds)
+        rows = rows_named(given.rows)
+        if missing := _missing({row.store for row in rows}):
+            raise SystemExit(f"Install what is missing: apt-get install {' '.join(missing)}")
+        time_all(found, rows, contenders_named(given.only), given.rounds, given.seconds)
     page.write(found)
     print("\n".join(["", *page.goals(found)]))
+
+
+def _missing(stores: set[str]) -> list[str]:
+    """The packages of programs that are not there."""
+    programs = {
+        "wrk": shutil.which("wrk"),
+        "util-linux": shutil.which("taskset"),
+        "redis-server": shutil.which("redis-server"),
+        "postgresql": program("postgres"),
+    }
+    wanted = {"wrk", "util-linux", *(PACKAGES[store] for store in stores & PACKAGES.keys())}
+    return sorted(name for name in wanted if programs[name] is None)
 
 
 def _arguments() -> argparse.Namespace:

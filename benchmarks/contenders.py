@@ -36,14 +36,12 @@ def _stores(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
-RAW: Final = Contender(
-    "raw ASGI", "with_raw", "uvicorn", "kick", server_logs=False, stores=_stores("memory", "sqlite", "redis")
-)
+EVERY_STORE: Final = _stores("memory", "sqlite", "redis", "postgres")
+
+RAW: Final = Contender("raw ASGI", "with_raw", "uvicorn", "kick", server_logs=False, stores=EVERY_STORE)
 """What all others are compared with, in each row and each round."""
 
-KICK: Final = Contender(
-    "kick", "with_kick", "kick-framework", "kick", server_logs=False, stores=_stores("memory", "sqlite", "redis")
-)
+KICK: Final = Contender("kick", "with_kick", "kick-framework", "kick", server_logs=False, stores=EVERY_STORE)
 
 CONTENDERS: Final[tuple[Contender, ...]] = (
     RAW,
@@ -56,7 +54,7 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     Contender("Falcon", "with_falcon", "falcon"),
     Contender("Sanic", "with_sanic", "sanic", server="python"),
     Contender("Robyn", "with_robyn", "robyn", server="python"),
-    Contender("Django", "with_django", "django", stores=_stores("memory", "sqlite", "redis")),
+    Contender("Django", "with_django", "django", stores=EVERY_STORE),
     Contender("Express", "express", "express", server="node", stores=_stores("memory", "redis")),
     Contender("Fastify", "fastify", "fastify", server="node", stores=_stores("memory", "redis")),
 )

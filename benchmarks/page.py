@@ -145,7 +145,8 @@ def goals(found: Results) -> Iterable[str]:
         express = _times(kick, figures.get("Express"), goal=4)
         yield f"| {row.title} | {spread} | {row.goal:.2f} | {reached} | {best} | {express} |"
     yield ""
-    yield from _beside_starsessions(found)
+    yield from _beside(found, "redis", "starsessions", "On Redis", "Starlette with starsessions")
+    yield from _beside(found, "postgres", "Django", "On PostgreSQL", "Django", goal=10)
 
 
 def _times(kick: float, other: Figure | None, *, goal: float) -> str:
@@ -155,15 +156,19 @@ def _times(kick: float, other: Figure | None, *, goal: float) -> str:
     return f"{other.ratio:.2f}, kick {times:.1f} times" + ("" if times >= goal else f" (goal {goal:g}: missed)")
 
 
-def _beside_starsessions(found: Results) -> Iterable[str]:
-    """The goal is three times its requests, on Redis."""
-    parts = []
+def _beside(found: Results, store: str, name: str, where: str, who: str, *, goal: float = 3) -> Iterable[str]:
+    """How many times as many requests as another contender, over one store; `goal` is what was to be reached."""
+    parts: list[str] = []
+    reached = True
     for row in ROWS:
-        mine, theirs = (found.rows.get(row.name, {}).get(name) for name in (KICK.name, "starsessions"))
-        if row.store == "redis" and mine is not None and theirs is not None:
-            parts.append(f"{mine.ratio / theirs.ratio:.1f} ({row.title.partition(',')[0].lower()})")
+        mine, theirs = (found.rows.get(row.name, {}).get(each) for each in (KICK.name, name))
+        if row.store == store and mine is not None and theirs is not None:
+            times = mine.ratio / theirs.ratio
+            reached = reached and times >= goal
+            parts.append(f"{times:.1f} ({row.title.partition(',')[0].lower()})")
     if parts:
-        yield f"On Redis kick answers {' and '.join(parts)} times as many requests as Starlette with starsessions.\n"
+        missed = "" if reached else f" (goal {goal:g}: missed)"
+        yield f"{where} kick answers {' and '.join(parts)} times as many requests as {who}{missed}.\n"
 
 
 def _rows(found: Results) -> Iterable[str]:

@@ -13,6 +13,8 @@ from typing import Final
 
 import msgspec
 
+from benchmarks.postgres import program
+
 FILE: Final = Path(__file__).parent / "results" / "latest.json"
 PACKAGES: Final = (
     "uvicorn",
@@ -29,11 +31,17 @@ PACKAGES: Final = (
     "django",
     "msgspec",
     "redis",
+    "psycopg",
 )
 CLIENT: Final = {"redis": "redis-py"}
 """The package is called as the server is."""
 
-PROGRAMS: Final = {"Node.js": ("node", "--version"), "Redis": ("redis-server", "--version"), "wrk": ("wrk", "-v")}
+PROGRAMS: Final = {
+    "Node.js": ("node", "--version"),
+    "Redis": ("redis-server", "--version"),
+    "PostgreSQL": (program("postgres") or "postgres", "--version"),
+    "wrk": ("wrk", "-v"),
+}
 
 
 class Figure(msgspec.Struct):

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,11 +18,15 @@ from benchmarks.checks import WrongAnswerError, check, check_log, log_in
 from benchmarks.contenders import RAW, Contender
 from benchmarks.load import CONNECTIONS, FailedRequestsError, Timing, drive
 from benchmarks.peers import refused
+from benchmarks.postgres import postgres
 from benchmarks.results import Results
 from benchmarks.servers import DidNotStartError, redis, serving
 from benchmarks.work import Work
 
 PROBLEMS: Final = (DidNotStartError, WrongAnswerError, FailedRequestsError, OSError, subprocess.CalledProcessError)
+SERVERS: Final = {"redis": redis, "postgres": postgres}
+"""What keeps the sessions of a row, by the name of its store, where that is a server."""
+
 GIVE_UP: Final = 2
 """After so many failures in a row of the table, a contender is not started for it any more."""
 
@@ -54,7 +59,9 @@ def time_all(
         found.forget(row.name, contender.name)
     progress = Progress(len(pairs) * rounds)
     failures: Counter[tuple[str, str]] = Counter()
-    with tempfile.TemporaryDirectory() as name, redis(Path(name)):
+    with tempfile.TemporaryDirectory() as name, ExitStack() as servers:
+        for store in {row.store for row in rows} & SERVERS.keys():
+            servers.enter_context(SERVERS[store](Path(name)))
         for number in range(rounds):
             for row in rows:
                 part = [each for each in contenders if each.takes_part(row)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,8 +19,11 @@ from benchmarks.contenders import KICK, Contender
 from benchmarks.work import Work
 
 ROOT: Final = Path(__file__).parents[1]
+HOST: Final = "127.0.0.1"
 PORT: Final = 8765
 REDIS_PORT: Final = 8766
+POSTGRES_PORT: Final = 8767
+POSTGRES_ROLE: Final = "bench"
 SERVER_CORE: Final = "0"
 LOAD_CORE: Final = "1"
 PATIENCE: Final = 30.0
@@ -67,9 +71,14 @@ def _cpu_seconds(pid: int) -> float:
 
 @contextmanager
 def listening(
-    *command: str, cores: str, port: int, folder: Path, environment: Mapping[str, str] | None = None
+    *command: str,
+    cores: str,
+    port: int,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    ending: signal.Signals = signal.SIGTERM,
 ) -> Iterator[Process]:
-    """A process on some cores, from the moment it listens on a port.
+    """A process on some cores, from the moment it listens on a port. `ending` is the signal that ends it.
 
     Raises `DidNotStartError`.
     """
@@ -82,7 +91,7 @@ def listening(
         _wait(started, port, output)
         yield Process(started.pid, output)
     finally:
-        _end(started)
+        _end(started, ending)
 
 
 def _start(command: list[str], output: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -102,8 +111,8 @@ def _wait(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
         time.sleep(0.02)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
+def _end(process: subprocess.Popen[bytes], ending: signal.Signals) -> None:
+    process.send_signal(ending)
     try:
         process.wait(5)
     except subprocess.TimeoutExpired:
@@ -120,7 +129,7 @@ def last_words(output: Path) -> str:
 
 def _answers(port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((HOST, port)) == 0
 
 
 @contextmanager
@@ -167,13 +176,17 @@ def command_of(contender: Contender, row: Work, workers: int = 1) -> list[str]:
 
 def store_url(store: str, folder: Path) -> str:
     """Where sessions are kept: the value of BENCH_STORE."""
-    urls = {"sqlite": f"sqlite:///{folder}/sessions.db", "redis": f"redis://127.0.0.1:{REDIS_PORT}/0"}
+    urls = {
+        "sqlite": f"sqlite:///{folder}/sessions.db",
+        "redis": f"redis://{HOST}:{REDIS_PORT}/0",
+        "postgres": f"postgresql://{POSTGRES_ROLE}@{HOST}:{POSTGRES_PORT}/postgres?migrate=yes",
+    }
     return urls.get(store, "memory://")
 
 
 @contextmanager
 def redis(folder: Path) -> Iterator[Process]:
     """A Redis that keeps nothing on disk, on the core of the load."""
-    command = ["redis-server", "--port", str(REDIS_PORT), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    command = ["redis-server", "--port", str(REDIS_PORT), "--bind", HOST, "--save", "", "--appendonly", "no"]
     with listening(*command, cores=LOAD_CORE, port=REDIS_PORT, folder=folder) as process:
         yield process

@@ -90,6 +90,7 @@ ROWS: Final[tuple[Work, ...]] = (
     *_session("memory", "in memory", 0.70, 0.65),
     *_session("sqlite", "SQLite", 0.55, 0.33),
     *_session("redis", "Redis", 0.45, 0.30),
+    *_session("postgres", "PostgreSQL", 0.30, 0.15),
 )
 """In the order in which they are shown."""
 

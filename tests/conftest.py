@@ -15,6 +15,7 @@ from selenium.webdriver import Chrome
 from tests.support import programs, serving
 from tests.support.browser import open_browser
 from tests.support.leftovers import Leftovers, interrupt_on_signals
+from tests.support.parser import IS_BROKEN, ParserGuard
 from tests.support.postgres import PostgresServer, make_data
 from tests.support.redis import RedisCluster, RedisSentinel, RedisServer
 from tests.support.shared import shared_folder
@@ -112,6 +113,8 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()  # until all tests are collected: they stay
     interrupt_on_signals()
     config.pluginmanager.register(Starts(), "starts")
+    if IS_BROKEN:
+        config.pluginmanager.register(ParserGuard(), "parser guard")
     if hasattr(config, "workerinput"):
         return  # a worker of pytest-xdist: what follows is done once for the whole run
     config.pluginmanager.register(Leftovers(config), "leftovers")

@@ -19,7 +19,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
     """Mark each async test."""
+    if not name.startswith("test"):
+        return  # not even looked at: a proxy, such as `flask.session`, raises an error outside of a request
     inner = getattr(getattr(obj, "hypothesis", None), "inner_test", obj)
-    if name.startswith("test") and inspect.iscoroutinefunction(inner):
+    if inspect.iscoroutinefunction(inner):
         pytest.mark.anyio(obj)
         pytest.mark.usefixtures("anyio_backend")(obj)

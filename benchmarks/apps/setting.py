@@ -7,7 +7,7 @@ VARIANT: Final = os.environ.get("BENCH_VARIANT", "plain")
 """`plain`, `routes`, `pipeline` or `session`."""
 
 STORE: Final = os.environ.get("BENCH_STORE", "memory://")
-"""Where sessions are kept: `memory://`, `sqlite:///<path>` or `redis://<host>:<port>/0`."""
+"""Where sessions are kept: `memory://`, or the URL of a SQLite file, of a Redis or of a PostgreSQL."""
 
 PORT: Final = int(os.environ.get("BENCH_PORT", "8765"))
 """For servers that are started by the application."""

@@ -1,6 +1,7 @@
 """Django on ASGI: async views, forms for validation, its sessions in its cache or its database."""
 
 import logging
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import django
@@ -27,7 +28,19 @@ DATABASES = {
         },
     }
 }
-WITH_DATABASE = STORE.startswith("sqlite")
+if STORE.startswith("postgresql"):
+    address = urlsplit(STORE)
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            "HOST": address.hostname,
+            "PORT": address.port,
+            "USER": address.username,
+            "NAME": address.path[1:],
+            "OPTIONS": {"pool": True},  # on ASGI in place of persistent connections, says its guide
+        }
+    }
+WITH_DATABASE = STORE.startswith(("sqlite", "postgresql"))
 MIDDLEWARE = {
     "session": ["django.contrib.sessions.middleware.SessionMiddleware"],
     "pipeline": ["django.middleware.security.SecurityMiddleware", "benchmarks.apps.with_django.name_requests"],

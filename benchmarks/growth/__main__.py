@@ -12,13 +12,16 @@ from benchmarks.growth.applications import keys, middleware, routes
 from benchmarks.growth.clients import CLIENTS, clients, workers
 from benchmarks.growth.stores import SESSIONS, memory, outside
 from benchmarks.inprocess import run
+from benchmarks.postgres import postgres
 from benchmarks.results import Panel
 from benchmarks.servers import redis, store_url
 
 
 def _outside(most: int) -> list[Panel]:
-    with tempfile.TemporaryDirectory() as name, redis(Path(name)):
-        urls = {store: store_url(store.lower(), Path(name)) for store in ("SQLite", "Redis")}
+    with tempfile.TemporaryDirectory() as name, redis(Path(name)), postgres(Path(name)):
+        stores = {"SQLite": "sqlite", "Redis": "redis", "PostgreSQL": "postgres"}
+        urls = {title: store_url(store, Path(name)) for title, store in stores.items()}
+        urls["PostgreSQL"] += "&options=-csynchronous_commit%3Doff"  # else it is the disk that is timed
         panels: list[Panel] = run(outside(most, urls))
         return panels
 

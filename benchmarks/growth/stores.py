@@ -14,7 +14,7 @@ from typing import Any, Final
 from benchmarks.growth.points import Points, least
 from benchmarks.results import Panel
 from kick.session import MemoryStore
-from kick.session.stores.base import AtomicStore, Change
+from kick.session.stores.base import AtomicStore, Change, Committed
 from kick.session.stores.url import open_store
 
 SESSIONS: Final = (1_000, 10_000, 100_000, 1_000_000)
@@ -22,6 +22,7 @@ LOOKS: Final = 2000
 """Sessions that are read, or added, for one timing."""
 A_DAY: Final = 86_400.0
 CHANGE: Final = Change(set={"user_id": b"7", "role": b'"editor"', "n": b"0"})
+VISIT: Final = Change(set={"n": b"1"})
 
 
 class Clock:
@@ -59,6 +60,16 @@ async def _reading(store: AtomicStore, count: int, looks: int | None = None) -> 
     for number in numbers:
         assert await store.load(_key(number)) is not None
     return (time.perf_counter() - began) / len(numbers) * 1e6
+
+
+async def _changing(store: AtomicStore, count: int, looks: int) -> float:
+    """Microseconds of a commit, of sessions from all over the store."""
+    step = max(1, count // looks)
+    keys = [_key(number % count) for number in range(0, looks * step, step)]
+    began = time.perf_counter()
+    for key in keys:
+        assert isinstance(await store.commit(key, VISIT, max_age=A_DAY), Committed)
+    return (time.perf_counter() - began) / looks * 1e6
 
 
 async def _adding(store: AtomicStore, numbers: Iterator[int]) -> float:
@@ -126,18 +137,24 @@ async def _bytes_each(count: int) -> float:
 
 
 async def outside(most: int, urls: Mapping[str, str]) -> list[Panel]:
-    """Reading from SQLite and Redis with more and more sessions; `urls` are those of the stores, by name."""
-    lines: dict[str, Points] = {}
+    """Sessions in SQLite and on servers, more and more of them; `urls` are those of the stores, by name."""
+    loads: dict[str, Points] = {}
+    commits: dict[str, Points] = {}
     for name, url in urls.items():
         store: Any = open_store(url)
         held = 0
         for count in _up_to(most):
             await _fill(store, held, count, at_once=100)
             held = count
-            lines.setdefault(name, []).append((count, await least(partial(_reading, store, count, 500))))
+            loads.setdefault(name, []).append((count, await least(partial(_reading, store, count, 500))))
+            commits.setdefault(name, []).append((count, await least(partial(_changing, store, count, 500))))
             print(f"  {name}, {count:,} sessions", flush=True)
         await store.aclose()
-    return [Panel("Sessions in SQLite and Redis: a load", "sessions", "µs", lines, note="nearly constant: a B-tree")]
+    constant = "nearly constant: a B-tree"
+    return [
+        Panel("Sessions outside the process: a load", "sessions", "µs", loads, note=constant),
+        Panel("Sessions outside the process: a commit", "sessions", "µs", commits, note=constant),
+    ]
 
 
 def _up_to(most: int) -> list[int]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kick.http.routing.route import Route
 from kick.module import Module
 from kick.openapi.documents import Documents
 
@@ -23,3 +24,18 @@ def with_openapi(modules: Sequence[Module], documents: Documents, middleware: Se
 
     own = openapi_module(documents, modules, middleware)
     return [*modules] if own is None else [*modules, own]
+
+
+def listed_routes(routes: Iterable[Route]) -> list[Route]:
+    """Return the routes without those that only the page of the API asks for: its files, and its CSRF token.
+
+    >>> from kick import bootstrap
+    >>> [route.path for route in listed_routes(bootstrap([], openapi=True).routes)]
+    ['/openapi.json', '/docs']
+    """
+    return [each for each in routes if not _is_part_of_page(each)]
+
+
+def _is_part_of_page(route: Route) -> bool:
+    owner = None if route.controller is None else route.controller.__module__
+    return owner == "kick.openapi.page.controller" and route.name != "PageController.page"

@@ -23,9 +23,9 @@ from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailabl
 from kick.session.events import Events, SessionEvent
 from kick.session.headers import client_of, is_withheld
 from kick.session.ids import (
-    draw_successor,
     forward_to_id,
     forward_to_key,
+    generate_successor,
     key_of,
     successor_key,
 )
@@ -281,7 +281,7 @@ class Operations:
         grace = self.options.grace if leads_on else MARKER_SECONDS
         while state.status is _STORED:
             old_id, old_key = state.require_id(), state.require_key()
-            new_id = draw_successor(old_id)
+            new_id = generate_successor(old_id)
             new_key = key_of(new_id)
             forward = forward_to_id(new_id, old_id) if leads_on else forward_to_key(new_key)
             call = self.store.move(

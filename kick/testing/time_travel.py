@@ -62,9 +62,10 @@ def travel(
             assert client.get("/me").status_code == 401
 
     Sessions and their cookies, the cookies of the client, `@Authenticated(max_age=...)`, `rate_limit()` and
-    `LoginLimit` expire as they would. Code of the application does if it reads `kick.clock`. Timers and `sleep()` do
-    not move, nor do the counters of `rate_limit()` in Redis. After the block the clock shows the time of the machine
-    again; what has expired in the block stays expired.
+    `LoginLimit` expire as they would, in memory, in a file and on a server. The access log has the moved time. Code of
+    the application is moved if it reads `kick.clock`. Timers and `sleep()` do not move, nor does a storage of `limits`
+    that was passed to `rate_limit()`. After the block the clock shows the time of the machine again; what has expired
+    in the block stays expired.
 
     Arguments:
         client: a client, or the application.

@@ -37,8 +37,10 @@ async def test_what_the_memory_store_holds() -> None:
         assert all([x for x, _ in line] == [10, 100] for line in panel.lines.values()), panel.title
 
 
-async def test_what_sqlite_and_redis_hold(redis_url: str, tmp_path: Path) -> None:
-    urls = {"SQLite": f"sqlite:///{tmp_path}/sessions.db", "Redis": redis_url}
-    (panel,) = await stores.outside(100, urls)
-    assert list(panel.lines) == ["SQLite", "Redis"]
-    assert all([x for x, _ in line] == [10, 100] for line in panel.lines.values())
+async def test_what_is_held_outside_the_process(redis_url: str, postgres_url: str, tmp_path: Path) -> None:
+    urls = {"SQLite": f"sqlite:///{tmp_path}/sessions.db", "Redis": redis_url, "PostgreSQL": postgres_url}
+    panels = await stores.outside(100, urls)
+    assert [panel.title.partition(": ")[2] for panel in panels] == ["a load", "a commit"]
+    for panel in panels:
+        assert list(panel.lines) == ["SQLite", "Redis", "PostgreSQL"]
+        assert all([x for x, _ in line] == [10, 100] for line in panel.lines.values())

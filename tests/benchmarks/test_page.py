@@ -62,6 +62,14 @@ def test_kick_is_compared_with_starsessions_on_redis(found: Results, written: Pa
     assert "kick answers 3.0 (session read) times as many" in (written / "benchmarks.md").read_text()
 
 
+@pytest.mark.parametrize(("theirs", "verdict"), [(5.0, ""), (12.5, " (goal 10: missed)")])
+def test_kick_is_compared_with_django_on_postgresql(found: Results, written: Path, theirs: float, verdict: str) -> None:
+    found.rows["postgres-change"] = {"kick": Figure([50.0], [100.0]), "Django": Figure([theirs], [100.0])}
+    page.write(found)
+    times = f"{50 / theirs:.1f} (session changed) times as many requests as Django{verdict}."
+    assert f"On PostgreSQL kick answers {times}" in (written / "benchmarks.md").read_text()
+
+
 def test_the_page_tells_both_ends_of_a_line_and_what_was_meant(found: Results, written: Path) -> None:
     found.growth[0].note = "flat"
     page.write(found)

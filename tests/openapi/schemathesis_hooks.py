@@ -1,7 +1,8 @@
 """Hooks of schemathesis: each request is of a logged-in user, and comes from another address.
 
 The environment names the server, and the request that logs in: `LOGIN` is a path and a body, where `{number}` makes
-each user another one. Without it, all requests are anonymous.
+each user another one, and `LOGIN_KIND` says whether it is sent as JSON or as a form. Without it, all requests are
+anonymous. Redirects are not followed: the document describes the response of each operation alone.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import urllib.request
 from typing import Any
 
+import httpx2
 import schemathesis
 
 URL = os.environ.get("BASE_URL", "")  # pytest looks for examples in this module, too
 LOGIN: list[Any] = json.loads(os.environ.get("LOGIN", "[]"))
+IS_FORM = os.environ.get("LOGIN_KIND") == "form"
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
 _numbers = itertools.count(1)
@@ -35,17 +37,11 @@ def address() -> str:
 
 def log_in() -> None:
     """Log a new user in."""
-    path, body = LOGIN
-    number = str(next(_numbers))
-    request = urllib.request.Request(
-        URL + path.replace("{number}", number),
-        None if body is None else json.dumps(body).replace("{number}", number).encode(),
-        {"Content-Type": "application/json", "X-Forwarded-For": address(), **SAME_ORIGIN},
-        method="POST",
-    )
-    with urllib.request.urlopen(request) as answer:
-        cookies = answer.headers.get_all("set-cookie") or []
-    State.cookies = "; ".join(each.partition(";")[0] for each in cookies)
+    path, body = json.loads(json.dumps(LOGIN).replace("{number}", str(next(_numbers))))
+    sent = {} if body is None else {"data" if IS_FORM else "json": body}
+    answer = httpx2.post(URL + path, headers={"X-Forwarded-For": address(), **SAME_ORIGIN}, **sent)
+    assert answer.status_code < 400, answer.text
+    State.cookies = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
 
 
 if LOGIN:
@@ -95,11 +91,12 @@ def filter_path_parameters(context: Any, path_parameters: Any) -> bool:
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     case.headers = {**(case.headers or {}), "X-Forwarded-For": address()}
+    kwargs["allow_redirects"] = False
 
 
 @schemathesis.hook
 def after_call(context: Any, case: Any, response: Any) -> None:
     """Log in again after a logout, and after a login, which replaces the session."""
     is_own = LOGIN and (case.headers or {}).get("Cookie") == State.cookies != ""
-    if is_own and case.method == "POST" and response.status_code < 300 and response.headers.get("set-cookie"):
+    if is_own and case.method == "POST" and response.status_code < 400 and response.headers.get("set-cookie"):
         log_in()

@@ -418,7 +418,26 @@ class TestBodies:
         content = operation(document, "post", "/x")["requestBody"]["content"]
         assert list(content) == ["application/x-www-form-urlencoded"]
         assert content["application/x-www-form-urlencoded"]["schema"]["required"] == ["title"]
-        assert "422" not in operation(document, "post", "/x")["responses"]
+        assert "422" not in operation(document, "get", "/x")["responses"]
+
+    def test_a_form_that_does_not_fit_is_a_422_with_problem_details_or_a_page(self) -> None:
+        @Controller("/x")
+        class X:
+            @Post("/data")
+            async def data(self, form: Form[Note]) -> Note: ...  # type: ignore[empty-body]
+            @Post("/any")
+            async def any(self, form: Form[Note]) -> Response: ...  # type: ignore[empty-body]
+            @Post("/page")
+            async def page(self, form: Form[Note]) -> HTMLResponse: ...  # type: ignore[empty-body]
+
+        document = document_of(X)
+
+        def content(path: str) -> list[str]:
+            return list(operation(document, "post", path)["responses"]["422"]["content"])
+
+        assert content("/x/data") == [PROBLEM]
+        assert content("/x/any") == [PROBLEM, "*/*"]
+        assert content("/x/page") == [PROBLEM, "text/html"]
 
 
 class TestResponses:

@@ -32,6 +32,8 @@ class Application(NamedTuple):
     target: str
     folder: str = ""
     login: tuple[str, Any] | None = None
+    sends_form: bool = False
+    """The login is a form; otherwise it is JSON."""
     without: tuple[str, ...] = ()
     """Paths that are left out."""
     unchecked: tuple[str, ...] = ()
@@ -58,17 +60,22 @@ APPLICATIONS = {
     "api": Application(
         "my_app.main:app", "", ("/auth/register", {"email": "user{number}@example.com", "password": PASSWORD})
     ),
+    "web": Application(
+        "my_app.main:app", "", ("/register", {"email": "user{number}@example.com", "password": PASSWORD}), True
+    ),
 }
 """`examples/custom_store.py` needs a Redis server, and has no types that the others do not have."""
+
+TEMPLATES = ("api", "web")
 
 
 def folder_of(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     if name == "shop":
         (tmp_path / "app.py").write_text(SHOP)
         return tmp_path
-    if name == "api":
+    if name in TEMPLATES:
         monkeypatch.chdir(tmp_path)
-        assert CliRunner().invoke(program, ["new", "my-app", "--template", "api", "--no-git"]).exit_code == 0
+        assert CliRunner().invoke(program, ["new", "my-app", "--template", name, "--no-git"]).exit_code == 0
         return tmp_path / "my-app"
     return ROOT / APPLICATIONS[name].folder
 
@@ -85,7 +92,7 @@ def run(name: str, options: Sequence[str], tmp_path: Path, monkeypatch: pytest.M
         "AUTH_FOLDER": str(tmp_path),
         "KICK_TRUSTED_PROXIES": "1",
     }
-    if name == "api":
+    if name in TEMPLATES:
         migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
         subprocess.run(migrate, cwd=folder, env={**os.environ, **server}, check=True, capture_output=True)
     (tmp_path / "schemathesis.toml").write_text("[generation]\nwith-security-parameters = false\n")  # the hooks log in
@@ -104,6 +111,7 @@ def run(name: str, options: Sequence[str], tmp_path: Path, monkeypatch: pytest.M
         }
         if application.login is not None:
             env["LOGIN"] = json.dumps(application.login)
+            env["LOGIN_KIND"] = "form" if application.sends_form else "json"
         done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     assert " 500 " not in (tmp_path / "server.log").read_text()

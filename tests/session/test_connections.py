@@ -17,7 +17,7 @@ from starlette.routing import Route, WebSocketRoute
 from kick import Controller, Get, Module, Post, RequestContext, Sessions, Socket, WebSocket, bootstrap
 from kick.auth import login
 from kick.session import SessionClosed, SessionMiddleware, session
-from kick.session.ids import draw_successor, forward_to_id, key_of
+from kick.session.ids import forward_to_id, generate_successor, key_of
 from kick.session.open_connections import Connections
 from kick.session.stores.base import Record, Superseded
 from kick.session.stores.custom import BasicStore
@@ -561,7 +561,7 @@ class TestTheRegistry:
         checking = asyncio.ensure_future(connections.revoked("7", []))
         for _ in range(5):  # until the store has been asked
             await asyncio.sleep(0)
-        new = draw_successor("a" * 36)
+        new = generate_successor("a" * 36)
         connections.renamed(key_of("a" * 36), new)
         answer.set_result(Superseded(forward_to_id(new, "a" * 36)))
         await checking
@@ -570,7 +570,7 @@ class TestTheRegistry:
         assert told == [1]
 
     async def test_connections_under_the_old_and_the_new_id_leave_nothing_behind(self) -> None:
-        new = draw_successor("a" * 36)
+        new = generate_successor("a" * 36)
         connections, record = self.make({})
         removes = [connections.add(each, record, lambda: None) for each in ("a" * 36, new)]
         connections.renamed(key_of("a" * 36), new)
@@ -587,7 +587,7 @@ class TestTheRegistry:
 
         await asyncio.to_thread(asyncio.run, elsewhere())
         connections.ended(key_of("a" * 36))
-        connections.renamed(key_of("a" * 36), draw_successor("a" * 36))
+        connections.renamed(key_of("a" * 36), generate_successor("a" * 36))
         assert connections.count == 0
 
 

@@ -94,6 +94,7 @@ FILES = {
     "session/stores/test_redis_cluster.py": ("long",),
     "session/stores/test_redis_express.py": ("process", "long"),
     "session/stores/test_redis_sentinel.py": ("chaos", "long"),
+    "session/test_arrivals.py": ("long",),
     "session/test_cost.py": ("slow",),
     "session/test_crashes.py": ("process", "redis", "chaos", "long"),
     "session/test_failover.py": ("process", "redis", "chaos", "long"),

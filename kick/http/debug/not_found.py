@@ -33,10 +33,10 @@ class NotFoundPage:
     """Middleware that replaces the problem details of a 404 or 405 with a page, for browsers only.
 
     It is the outermost middleware, in development only. Pages of the application are not replaced.
-    `routes` are pairs of a method, such as `GET` or `WS`, and a route.
+    It lists `routes`; those of WebSockets have the method `WS`.
     """
 
-    def __init__(self, routes: Iterable[tuple[str, Route]]) -> None:
+    def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = tuple(routes)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
@@ -57,7 +57,7 @@ class NotFoundPage:
             status=problem.status_code,
             path=escape(ctx.path),
             heading=f"{'GET is not possible' if wrong_method else 'There is nothing'} at",
-            rows="".join(_row(ctx, method, route) for method, route in self._routes),
+            rows="".join(_row(ctx, route) for route in self._routes),
             none="" if self._routes else '<p class="quiet">There are no routes yet.</p>',
             docs=_docs(),
         )
@@ -68,8 +68,8 @@ class NotFoundPage:
         return response
 
 
-def _row(ctx: RequestContext[Any], method: str, route: Route) -> str:
-    path = escape(route.path)
+def _row(ctx: RequestContext[Any], route: Route) -> str:
+    method, path = "WS" if route.is_websocket else route.method, escape(route.path)
     if method in ("GET", "*") and "{" not in route.path:
         address = escape(quote(str(ctx.scope.get("root_path", "")) + route.path))
         path = f'<a href="{address}">{path}</a>'

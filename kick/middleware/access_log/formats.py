@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from kick.clock import Move
 from kick.http.log_text import is_plain, shown
 from kick.http.request.trace_context import parse_trace
 from kick.session.ids import fingerprint
@@ -38,6 +39,8 @@ class Entry(msgspec.Struct, gc=False, eq=False):
     session_key: str | None
     parent: bytes | None
     """The header `traceparent`."""
+    moved: Move | None = None
+    """The difference between the clock and that of the machine, in a test."""
 
 
 Format: TypeAlias = Callable[[Entry, float], str]

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from starlette.types import Scope
 
+from kick.clock import CLOCK
 from kick.environment import colorful
 from kick.errors import KickError
 from kick.http.observers import ObservedRequest
@@ -123,6 +124,7 @@ class AccessLog:
                 request_id,
                 key,
                 parent,
+                CLOCK.moved,
             )
         )
         if ended > self._due:
@@ -190,7 +192,8 @@ def _pieces(entries: list[Entry], line_of: Format) -> Iterator[str]:
     lines: list[str] = []
     size = 0
     for entry in entries:
-        line = line_of(entry, entry.ended + offset)
+        moment = entry.ended + offset
+        line = line_of(entry, moment if entry.moved is None else entry.moved.applied_to(moment))
         size += len(line) + 1
         if size > _CHUNK and lines:
             yield "\n".join(lines) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time as machine
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -45,13 +46,13 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
     Arguments:
         max_keys: the most clients in memory.
         clock: measures windows, in seconds, independent of the time of the machine.
-        wall: seconds since 1970, with which the strategies of `limits` describe the end of a window.
+        wall: seconds since 1970, by the clock with which the strategies of `limits` describe the end of a window.
     """
 
     STORAGE_SCHEME = None
 
     def __init__(
-        self, *, max_keys: int = MAX_KEYS, clock: Clock = process_clock.monotonic, wall: Clock = process_clock.time
+        self, *, max_keys: int = MAX_KEYS, clock: Clock = process_clock.monotonic, wall: Clock = machine.time
     ) -> None:
         super().__init__()
         self._windows: OrderedDict[str, Window] = OrderedDict()
@@ -214,10 +215,9 @@ def open_counters(store: Any, *, timeout: float) -> Counters:
 
 
 def _redis_counters(url: str, *, timeout: float) -> Counters:
-    from limits.aio.storage import RedisStorage
     from redis.asyncio import ConnectionPool
 
+    from kick.middleware.rate_limit.redis_counters import RedisCounters  # it imports redis
+
     pool = ConnectionPool.from_url(url, socket_connect_timeout=timeout)
-    options: dict[str, Any] = {"connection_pool": pool}
-    storage = RedisStorage("async+redis://", implementation="redispy", key_prefix="kick:limit", **options)
-    return Counters(storage, timeout=timeout, aclose=pool.aclose)
+    return Counters(RedisCounters(pool, key_prefix="kick:limit"), timeout=timeout, aclose=pool.aclose)

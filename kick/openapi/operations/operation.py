@@ -18,13 +18,16 @@ from kick.http.routing.raises import raised_by, secured_by
 from kick.http.settings import Settings
 from kick.http.validation.serialization import is_constrained
 from kick.openapi.operations.bodies import body_of, limits_of
-from kick.openapi.operations.inputs import Input, Served, inputs_of, keys_of
+from kick.openapi.operations.inputs import Input, Served, inputs_of, targets_of
 from kick.openapi.operations.parameters import parameters_of
-from kick.openapi.operations.responses import answers_of, declared_errors, problems_of
+from kick.openapi.operations.responses import answers_of, declared_errors, page_of, problems_of
 from kick.openapi.schemas.schemas import Schemas
 
 _ARGUMENTS: Final = re.compile(r"^(Arguments|Args|Raises|Returns|Yields|Examples?|Note):\s*$", re.MULTILINE)
 """The sections of a docstring that are for readers of the code."""
+
+_VALIDATED: Final = {Source.QUERY, Source.BODY, Source.FORM, Source.FILE, Source.HEADER, Source.COOKIE}
+"""The sources whose values are a 422 where they do not fit. That of a form is raised by `Form.value`."""
 
 
 class Operations:
@@ -60,6 +63,8 @@ class Operations:
         reasons = [*self._own_reasons(served, inputs), *self._raised(served)]
         reasons += [item for each in described for item in each.errors.items()]
         operation["responses"] = answers_of(plan, self._schemas) | problems_of(reasons, self._schemas)
+        if plan.response.says_nothing and any(each.source is Source.FORM for each in inputs):
+            operation["responses"]["422"]["content"] |= page_of(plan)
         security = self._security(served, described)
         if security:
             operation["security"] = security
@@ -89,9 +94,7 @@ class Operations:
             yield from declared_errors(raised_by(target))
 
     def _targets(self, served: Served) -> list[Any]:
-        """Return the handler, its controller, and what is made for each of its requests."""
-        route = served.route
-        return [route.handler, route.controller, *self._container.factories_of(keys_of(served))]
+        return targets_of(served, self._container)
 
     def _own_reasons(self, served: Served, inputs: list[Input]) -> Iterator[tuple[int, str]]:
         """Return the errors with which kick itself answers."""
@@ -110,7 +113,7 @@ class Operations:
         if has_body and any(each.hint is not bytes for each in inputs if each.source is not Source.PATH):
             yield 415, ""
         constrained = plan.info.path_errors == 422 and any(is_constrained(each.hint) for each in paths)
-        if constrained or sources & {Source.QUERY, Source.BODY, Source.FILE, Source.HEADER, Source.COOKIE}:
+        if constrained or sources & _VALIDATED:
             yield 422, "The request does not fit: `errors` has every error and its location."
 
 
@@ -140,7 +143,7 @@ def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     {'a': {'b': 1, 'c': 2}}
     """
     found = dict(one)
-    for name, value in other.items():
+    for name, value in ((str(key), value) for key, value in other.items()):  # a status may be a number
         own = found.get(name)
         found[name] = merged(own, value) if isinstance(own, Mapping) and isinstance(value, Mapping) else value
     return found

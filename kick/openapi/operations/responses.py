@@ -66,15 +66,22 @@ def _union(members: list[Any]) -> Any:
 
 def _unsaid(plan: CallPlan) -> dict[str, Any]:
     """Return the response of a handler that declares no data, with the media type of the class that it returns."""
-    returned = hints_of(core(plan.handler)).get("return", Any)
-    kinds = [get_origin(plain(each)) or plain(each) for each in members_of(returned)]
-    responses = [each for each in kinds if isinstance(each, type) and issubclass(each, Response)]
-    types = [each.media_type for each in responses if each.media_type]
-    status = plan.info.status
-    content: dict[str, Any] = {each: {} for each in types}
+    status, content = plan.info.status, _content_of(plan)
     if status is not None:
         return {str(status): _response(status, content)}
     return {"default": {"description": "The response of the handler.", **({"content": content} if content else {})}}
+
+
+def page_of(plan: CallPlan) -> dict[str, Any]:
+    """Return the content with which a handler that declares no data shows a form again: any, if it does not say."""
+    return _content_of(plan) or {"*/*": {}}
+
+
+def _content_of(plan: CallPlan) -> dict[str, Any]:
+    returned = hints_of(core(plan.handler)).get("return", Any)
+    kinds = [get_origin(plain(each)) or plain(each) for each in members_of(returned)]
+    responses = [each for each in kinds if isinstance(each, type) and issubclass(each, Response)]
+    return {each.media_type: {} for each in responses if each.media_type}
 
 
 def _response(status: int, content: Mapping[str, Any]) -> dict[str, Any]:

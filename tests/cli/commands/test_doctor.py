@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import kick.cli.doctor_checks as findings
-from kick.cli.env_file import draw_secret
+from kick.cli.env_file import generate_secret
 from kick.session.manager import SessionManager
 from tests.cli.support import APP, environment, kick
 from tests.support.postgres import PostgresServer, make_data
@@ -82,7 +82,7 @@ def test_applications_that_share_a_store_are_a_warning(project: Path, tmp_path: 
     with RedisServer(tmp_path / "redis") as redis:
         for url in (redis.url, "sqlite:///sessions.db"):
             for _ in range(2):
-                assert found(project, SESSION_STORE=url, SESSION_SECRET=draw_secret()) == {}
+                assert found(project, SESSION_STORE=url, SESSION_SECRET=generate_secret()) == {}
             asyncio.run(serve_once(url if url.startswith("redis") else f"sqlite:///{project}/sessions.db"))
             assert found(project, SESSION_STORE=url) == {"session-store-shared": "warning"}
             prefix = f"{url}?prefix=shop:" if url.startswith("redis") else "sqlite:///other.db"
@@ -91,7 +91,7 @@ def test_applications_that_share_a_store_are_a_warning(project: Path, tmp_path: 
 
 async def serve_once(url: str) -> None:
     """Start and stop another application over a store."""
-    manager = SessionManager.configured(draw_secret(), store=url)
+    manager = SessionManager.configured(generate_secret(), store=url)
     await manager.start()
     await manager.store.aclose()
 
@@ -133,7 +133,7 @@ def env_file_open(folder: Path) -> None:
 def env_file_tracked(folder: Path) -> None:
     git = shutil.which("git")
     assert git is not None
-    write_env(folder, f"SESSION_SECRET={draw_secret()}\n")
+    write_env(folder, f"SESSION_SECRET={generate_secret()}\n")
     for command in (["init", "--quiet"], ["add", ".env"]):
         subprocess.run([git, *command], cwd=folder, check=True, env=environment())
     assert found(folder) == {"env-file-tracked": "error"}

@@ -13,7 +13,7 @@ from kick.cli.commands import sessions as cli
 from kick.cli.program import program
 from kick.session.data.reserved import CLIENT_FIELD as CLIENT
 from kick.session.data.values import encode
-from kick.session.ids import draw_id, fingerprint, key_of
+from kick.session.ids import fingerprint, generate_id, key_of
 from kick.session.stores.base import Change, Record
 from kick.session.stores.sqlite import SQLiteStore
 from kick.session.stores.url import open_store
@@ -50,7 +50,7 @@ def log_in(url: str, principal: str, *, agent: str = AGENT) -> str:
 
 def create(store: object, *changes: Change, max_age: float) -> list[str]:
     """Store sessions, all at once; their keys."""
-    keys = [key_of(draw_id()) for _ in changes]
+    keys = [key_of(generate_id()) for _ in changes]
 
     async def run() -> None:
         opened = open_store(store)

@@ -60,6 +60,14 @@ async def test_another_method_says_so(app: App) -> None:
     assert "GET is not possible at /notes/login" in answer.text
 
 
+async def test_of_the_description_of_the_api_only_what_people_open_is_listed(app: App) -> None:
+    text = (await ask(app, "/nowhere", headers=BROWSER)).text
+    assert '<a href="/docs">/docs</a>' in text
+    assert '<a href="/openapi.json">/openapi.json</a>' in text
+    for part in ("/docs/assets", "/docs/csrf-token"):
+        assert part not in text
+
+
 async def test_links_lead_below_the_path_of_the_application(app: App) -> None:
     answer = await ask(app, "/", headers=BROWSER, root_path="/shop")
     assert '<a href="/shop/notes">' in answer.text

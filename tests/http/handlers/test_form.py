@@ -372,7 +372,12 @@ class TestDescription:
         schema = content["schema"]
         assert fits(document, schema, GOOD)
         assert not fits(document, schema, {"email": "ada"})
-        assert {"400", "413", "415"} <= described["responses"].keys()
+        assert {"400", "413", "415", "422"} <= described["responses"].keys()
+
+    def test_both_kinds_of_a_422_fit_what_is_said(self) -> None:
+        with TestClient(app_of(SignUpController), validate=True) as client:
+            for path in ("/", "/unasked", "/rejected"):
+                assert client.post(path, data={"email": "ada"}).status_code == 422
 
     def test_a_form_with_files_is_a_multipart_form(self) -> None:
         class Profile(Struct):

@@ -2,6 +2,11 @@
 
 A change is made by one `UPDATE`, which merges the changed fields into what the row holds at that moment, under the
 lock of the row: PostgreSQL waits for a transaction that has it, then looks at the row again (READ COMMITTED).
+
+Statements about many sessions have a range that is always true, such as `number BETWEEN 1 AND 1000000`. PostgreSQL
+takes it for rare, plans for one row, and so looks up each session in the index. With its estimate of 10 or 100 rows it
+would read a table whole that is small, or that was small when it made the plan.
+
 Parameters are written `:name`; a type is stated with CAST. Time is `statement_timestamp()`: in a transaction of the
 application, `now()` would be the time at which it began.
 """
@@ -27,7 +32,7 @@ PURGE_AT_ONCE: Final = 256
 
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
 
-_COLUMNS: Final = "key, CAST(fields AS text), names, created, issued, seen, expires, deadline, principal, successor"
+_COLUMNS: Final = "s.key, CAST(fields AS text), names, created, issued, seen, expires, deadline, principal, successor"
 _LIVE: Final = f"s.fields IS NOT NULL AND s.expires > {NOW}"
 _MERGED: Final = "(s.fields - CAST(:delete AS text[])) || CAST(:set AS jsonb)"
 
@@ -116,7 +121,8 @@ class Statements:
         insert = f"INSERT INTO {table} AS s (key, {values[1:]}"
 
         self.load: Final = Query(
-            f"SELECT {_COLUMNS} FROM {table} AS s WHERE key = ANY(CAST(:keys AS text[])) AND s.expires > {NOW}"
+            f"SELECT {_COLUMNS} FROM unnest(CAST(:keys AS text[])) WITH ORDINALITY AS wanted(key, number) "
+            f"JOIN {table} AS s ON s.key = wanted.key WHERE number BETWEEN 1 AND 1000000 AND s.expires > {NOW}"
         )
         self.create: Final = Query(
             f"{insert} VALUES (CAST(:key AS text), CAST(:set AS jsonb), CAST(:names AS text[]), {NOW}, {NOW}, {NOW}, "
@@ -181,14 +187,14 @@ def _commit_many(table: str) -> str:
     """
     expires = f"LEAST({NOW} + job.max_age, s.deadline)"
     return (
-        "WITH job AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) "
-        "AS j(key text, set jsonb, names text[], delete text[], max_age float8, gives boolean, principal text)), "
-        f"locked AS MATERIALIZED (SELECT s.key FROM {table} AS s JOIN job ON s.key = job.key WHERE {_LIVE} "
+        "WITH locked AS MATERIALIZED (SELECT job.* FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) "
+        "AS job(key text, set jsonb, names text[], delete text[], max_age float8, gives boolean, principal text) "
+        f"JOIN {table} AS s ON s.key = job.key WHERE job.max_age BETWEEN 0 AND 'Infinity' AND {_LIVE} "
         "FOR UPDATE OF s SKIP LOCKED) "
         f"UPDATE {table} AS s SET fields = (s.fields - job.delete) || job.set, "
         f"names = {_names('job.delete', 'job.names')}, seen = {NOW}, expires = {expires}, "
         f"due = LEAST(s.due, {expires}), principal = CASE WHEN job.gives THEN job.principal ELSE s.principal END "
-        "FROM job JOIN locked ON locked.key = job.key WHERE s.key = job.key RETURNING s.key, s.expires"
+        "FROM locked AS job WHERE s.key = job.key RETURNING s.key, s.expires"
     )
 
 

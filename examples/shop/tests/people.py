@@ -1,0 +1,1 @@
+ADA = {"name": "ada", "password": "correct horse"}

@@ -1060,8 +1060,22 @@ class XController:
             "bootstrap(modules, middleware=[cookie_parser()])",
         ),
         "Signed cookies need a secret",
-        {"cookie_parser()": "{0}"},
+        {"bootstrap(modules, middleware=[cookie_parser()])": "{0}"},
         env={"COOKIE_SECRET": SECRET},
+    ),
+    Row(
+        "cookie-secret-twice",
+        app(SIMPLE, "bootstrap(modules, middleware=[cookie_parser(secret)], cookie_secret=secret)"),
+        "The secret of signed cookies is there twice",
+        {"[cookie_parser(secret)], cookie_secret=secret": "[], {0}"},
+    ),
+    Row(
+        "secret-weak",
+        app(SIMPLE, 'bootstrap(modules, cookie_secret="hunter2")'),
+        "bootstrap(cookie_secret=...) has a secret of 7 bytes",
+        {'cookie_secret="hunter2"': "cookie_{1}"},
+        env={"KICK_ENV": "production", "SESSION_SECRET": SECRET},
+        name="cookie_secret",
     ),
     Row("secret-missing", sessions(""), "session() has no secret", {"session()": "session({1})"}),
     Row(

@@ -82,7 +82,7 @@ def answers(address: tuple[str, int], *pieces: bytes) -> bytes:
 
 
 def pipelined(address: tuple[str, int], requests: Iterable[bytes], *, seconds: float = 60.0) -> bytes:
-    """What the server sends to a client that does not wait for its answers, and goes away after some seconds."""
+    """Return the answers to a client that does not wait for them, and goes away after some seconds."""
     received: list[bytes] = []
     with socket.create_connection(address, timeout=seconds) as connection:
 

@@ -32,12 +32,11 @@ class HasCookies(Protocol):
 
 
 @asynccontextmanager
-async def opened_session(
-    client: HasCookies, app: Any, connection: Mapping[str, Any]
-) -> AsyncGenerator[Session[Any]]:
+async def opened_session(client: HasCookies, app: Any, connection: Mapping[str, Any]) -> AsyncGenerator[Session[Any]]:
     """Open the session of the client's cookie; write the changes at the end, and keep the cookie that comes with them.
 
-    `connection` is what the ASGI scopes of the client say of its connection: `client` and `root_path`. If the block raises, nothing is written. Raises `KickError`: `test-session` for an application without `session()`.
+    `connection` is what the ASGI scopes of the client say of its connection: `client` and `root_path`. If the block
+    raises, nothing is written. Raises `KickError`: `test-session` for an application without `session()`.
     """
     layers = session_layers(app)
     if not layers:

@@ -29,7 +29,7 @@ ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
-.PHONY: help demo dev test test-long test-all test-busy audit check quick chaos fuzz nightly test-versions docs dist lint types mypy pyright \
+.PHONY: help demo dev test test-long test-all test-busy audit check quick chaos soak fuzz nightly test-versions docs dist lint types mypy pyright \
 	unit format programs clean \
 	bench bench-session bench-micro bench-growth
 
@@ -62,8 +62,11 @@ quick: .venv/.dev
 test-busy: programs .venv/.dev ## `make test` and `make test-long` three times, while two busy loops run on each core (TIMES=1)
 	$(BIN)/python -m tools.busy --times $(TIMES) -- $(MAKE) --no-print-directory test test-long
 
-chaos: programs .venv/.dev ## clients use sessions while stores and workers are killed (ARGS="--seconds 60 --stores redis")
+chaos: programs .venv/.dev ## clients use sessions while stores, connections and workers fail (ARGS="--seconds 60 --stores redis")
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: .venv/.dev ## serve mixed traffic for half an hour, and compare memory, descriptors, tasks (ARGS="--seconds 60")
+	$(BIN)/python -m tests.soak $(ARGS)
 
 fuzz: .venv/.dev ## feed each parser with random inputs (ARGS="--inputs 1000000 --only cookie,json")
 	KICK_ENV=test $(BIN)/python -m tools.fuzz $(ARGS)
@@ -72,6 +75,7 @@ nightly: programs .venv/.dev ## what takes more than two minutes by itself: soak
 	KICK_EXHAUSTIVE=1 $(PYTEST) $(PARALLEL) -o faulthandler_timeout=7200 -m "nightly or exhaustive" $(ARGS)
 	KICK_ENV=test $(BIN)/python -m tools.fuzz --inputs 1000000
 	$(BIN)/python -m tests.chaos
+	$(BIN)/python -m tests.soak
 
 test-versions: .venv/.dev ## the tests on every Python there is, with the lowest and the newest dependencies (ONLY=3.11,3.14)
 	$(BIN)/python -m tools.versions $(if $(ONLY),--only $(ONLY)) $(if $(ARGS),-- $(ARGS))

@@ -8,14 +8,16 @@ import pytest
 
 from tests.chaos.client import Known
 from tests.chaos.run import run
+from tests.chaos.stores import STORES
 
 
 @pytest.mark.long
 @pytest.mark.process
 @pytest.mark.redis
-@pytest.mark.parametrize("store", ["redis", "postgres", "sqlite"])
+@pytest.mark.postgres
+@pytest.mark.parametrize("store", STORES)
 async def test_nothing_is_lost_revived_or_mixed_up(store: str, tmp_path: Path) -> None:
-    report = await run(store, tmp_path, seconds=15.0, clients=8, every=5.0, seed=20_261_129)
+    report = await run(store, tmp_path, seconds=21.0, clients=8, every=4.0, seed=20_261_129, most_recovery=60.0)
     assert report.problems == []
     assert sum(report.faults.values()) >= 2
     assert min(report.tally.answered[kind] for kind in ("write", "modify", "increment", "read", "logout")) > 0

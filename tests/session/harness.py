@@ -68,6 +68,10 @@ class Page:
     async def off(self) -> dict[str, bool]:
         return {"off": True}
 
+    @Get("/passive", session="passive")
+    async def passive(self, ctx: RequestContext) -> Any:
+        return await self.page(ctx)
+
     @Get("/app/inner")
     async def inner(self, ctx: RequestContext) -> Any:
         return await self.page(ctx)

@@ -162,10 +162,13 @@ class RedisCluster:
     `partial=True` the others go on when one dies.
     """
 
-    def __init__(self, directory: Path, *, replica: bool = False, partial: bool = False) -> None:
+    def __init__(
+        self, directory: Path, *, replica: bool = False, partial: bool = False, config: Sequence[str] = ()
+    ) -> None:
         # Only where a node is meant to be missed: a busy machine makes others seem dead after two seconds.
         node_timeout = "2000" if replica or partial else "60000"
-        config = ("--cluster-enabled", "yes", "--cluster-node-timeout", node_timeout, "--repl-diskless-sync-delay", "0")
+        config = (*config, "--cluster-enabled", "yes", "--cluster-node-timeout", node_timeout)
+        config += ("--repl-diskless-sync-delay", "0")
         config += ("--cluster-require-full-coverage", "no" if partial else "yes")
         ports = [free_port(companion=BUS) for _ in range(4 if replica else 3)]
         servers = [RedisServer(directory / str(port), config=config, port=port) for port in ports]
@@ -185,6 +188,11 @@ class RedisCluster:
     def wait_until_complete(self) -> None:
         """Return when every node that runs knows who has which slot."""
         wait_until(lambda: all(map(self._complete, self._running)), "the Redis cluster", timeout=30)
+
+    def covers_all_slots(self) -> bool:
+        """Whether each node that runs knows a living primary for every slot."""
+        states = [resp.fields(node.command("CLUSTER", "INFO")) for node in self._running]
+        return all(state["cluster_slots_ok"] == str(SLOTS) for state in states)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -215,7 +223,7 @@ class RedisCluster:
         self.wait_until_complete()
         if (replica := self.replica) is not None:
             replica.command("CLUSTER", "REPLICATE", str(first.command("CLUSTER", "MYID")))
-            wait_until(lambda: _is_in_sync(replica), "the replica")
+            wait_until(lambda: is_in_sync(replica), "the replica")
 
     def _complete(self, node: RedisServer) -> bool:
         state = resp.fields(node.command("CLUSTER", "INFO"))
@@ -266,6 +274,10 @@ class RedisSentinel:
         """Kill the primary and return when the replica has taken its place."""
         lost, heir = self.primary, self.replica
         lost.kill()
+        self.wait_for(heir)
+
+    def wait_for(self, heir: RedisServer) -> None:
+        """Return when this server is the primary, and the sentinel says so."""
         wait_until(lambda: self._is_settled(heir), "the fail-over", timeout=60)
 
     def heal(self) -> None:
@@ -291,7 +303,7 @@ class RedisSentinel:
         yield primary
         replica.start("--replicaof", HOST, str(primary.port))
         yield replica
-        wait_until(lambda: _is_in_sync(replica), "the replica")
+        wait_until(lambda: is_in_sync(replica), "the replica")
         sentinel = _Sentinel(self._directory / "sentinel", port=self._sentinel_port)
         sentinel.watch(self.service, primary)
         sentinel.start()
@@ -301,7 +313,7 @@ class RedisSentinel:
     def _is_settled(self, heir: RedisServer) -> bool:
         # The sentinel names the heir before it has let go of the one that died, and clients refuse that state.
         state = resp.pairs(resp.command(self._sentinel_port, "SENTINEL", "MASTER", self.service))
-        return state["flags"] == "master" and state["port"] == str(heir.port) and _is_primary(heir)
+        return state["flags"] == "master" and state["port"] == str(heir.port) and is_primary(heir)
 
     def _can_fail_over(self) -> bool:
         replicas = resp.command(self._sentinel_port, "SENTINEL", "REPLICAS", self.service)
@@ -332,14 +344,22 @@ class _Sentinel(RedisServer):
         return [self._program, str(self._settings), "--sentinel"]
 
 
+def kill_when_replicated(primary: RedisServer, replica: RedisServer) -> None:
+    """Kill a primary after its replica has received everything that was answered: writes wait meanwhile."""
+    primary.command("CLIENT", "PAUSE", 60_000, "WRITE")
+    offset = int(primary.info("replication")["master_repl_offset"])
+    wait_until(lambda: int(replica.info("replication")["slave_repl_offset"]) >= offset, "the replica")
+    primary.kill()
+
+
 def _shares(count: int) -> Iterator[range]:
     bounds = [SLOTS * part // count for part in range(count + 1)]
     return (range(*pair) for pair in pairwise(bounds))
 
 
-def _is_primary(server: RedisServer) -> bool:
+def is_primary(server: RedisServer) -> bool:
     return server.info("replication")["role"] == "master"
 
 
-def _is_in_sync(server: RedisServer) -> bool:
+def is_in_sync(server: RedisServer) -> bool:
     return server.info("replication").get("master_link_status") == "up"

@@ -47,6 +47,7 @@ from kick.openapi.documents import Documents
 from kick.openapi.options import OpenAPI
 from kick.openapi.set_up import listed_routes, with_openapi
 from kick.shutdown import Shutdown
+from kick.signing import Secret
 
 if TYPE_CHECKING:
     from kick.http.websocket.router import WebSocketRouter
@@ -64,9 +65,8 @@ class App:
     application starts nothing. Providers are built when the server starts the lifespan, or at the first request if the
     server supports no lifespan.
 
-    >>> app = bootstrap([])
-    >>> app, app.routes
-    (<kick.App with 0 routes>, ())
+    >>> bootstrap([])
+    <kick.App with 0 routes>
     """
 
     documents: Documents
@@ -128,8 +128,7 @@ class App:
 
     async def aclose(self) -> None:
         """Clean up in reverse order: the providers, then the middleware."""
-        self._started = False
-        self._unlink()
+        self._begin_anew()
         async with AsyncExitStack() as stack:
             for layer in self._layers:
                 if isinstance(layer, Middleware):
@@ -398,6 +397,7 @@ def bootstrap(
     on_error: OnError | None = None,
     reraise_errors: bool = False,
     encoders: Encoders | None = None,
+    cookie_secret: Secret | None = None,
     openapi: OpenAPI | bool | None = None,
 ) -> App:
     """Assemble an application, and check its whole set-up.
@@ -423,6 +423,7 @@ def bootstrap(
         on_error: called with `(ctx, error)` for each exception that becomes a 500, or ends a stream, socket or task.
         reraise_errors: raise such an exception again after the 500, for `asgi_middleware` that reports errors.
         encoders: `{Money: lambda money: str(money.amount)}`: the JSON form of a class, and of its subclasses.
+        cookie_secret: the secret of `ctx.signed_cookies`, or several; the first signs. See `cookie_parser()`.
         openapi: serve the OpenAPI document: `OpenAPI(title="Shop")`, `True`, `False`; `None` does it in development.
 
     >>> from kick.http import Controller, Get
@@ -456,7 +457,7 @@ def bootstrap(
         reraise_errors=reraise_errors,
         encoder=encoder_of(encoders, problems),
     )
-    layers = with_standard(listed(middleware, "middleware", problems))
+    layers = with_standard(listed(middleware, "middleware", problems), cookie_secret, problems)
     assembly = Assembly(with_openapi(usable, documents, layers), layers, prefix)
     provided = [*provided_by(usable, providers, problems), *([] if settings is None else [settings])]
     parts = parts_of(usable, lifespan, assembly.mounts)
@@ -483,8 +484,7 @@ def _connected(
     problems += [*assembly.problems, *assembly.require(container), *container.check()]
     documents.connect(assembly.chains, container, settings)
     raise_all(problems or documents.problems())
-    settings.container = container
-    settings.health = lambda: [*container.health_checks(), *assembly.health]
+    settings.container, settings.health = container, lambda: [*container.health_checks(), *assembly.health]
     built.append(_built(stack, wraps, (assembly, container, settings, parts)))
     built[0].documents = documents
     return built[0]

@@ -50,7 +50,7 @@ def missing_secret(user: str) -> KickError:
     return KickError(
         "secret-missing",
         cause=f"{user} has no secret, or an empty one; without it anybody could make its cookies.",
-        fix=_DRAW_ONE,
+        fix=_GENERATE_ONE,
     )
 
 
@@ -59,11 +59,11 @@ def weak_secret(user: str, length: int) -> KickError:
     return KickError(
         "secret-weak",
         cause=f"{user} has a secret of {length} bytes; {MIN_SECRET_BYTES} are the least that resists guessing.",
-        fix=_DRAW_ONE,
+        fix=_GENERATE_ONE,
     )
 
 
-_DRAW_ONE: Final = (
+_GENERATE_ONE: Final = (
     "Generate one with `kick secret`, put it into the environment as SESSION_SECRET, and pass "
     '`secret=os.environ["SESSION_SECRET"]`.'
 )

@@ -1060,8 +1060,22 @@ class XController:
             "bootstrap(modules, middleware=[cookie_parser()])",
         ),
         "Signed cookies need a secret",
-        {"cookie_parser()": "{0}"},
+        {"bootstrap(modules, middleware=[cookie_parser()])": "{0}"},
         env={"COOKIE_SECRET": SECRET},
+    ),
+    Row(
+        "cookie-secret-twice",
+        app(SIMPLE, "bootstrap(modules, middleware=[cookie_parser(secret)], cookie_secret=secret)"),
+        "The secret of signed cookies is there twice",
+        {"[cookie_parser(secret)], cookie_secret=secret": "[], {0}"},
+    ),
+    Row(
+        "secret-weak",
+        app(SIMPLE, 'bootstrap(modules, cookie_secret="hunter2")'),
+        "bootstrap(cookie_secret=...) has a secret of 7 bytes",
+        {'cookie_secret="hunter2"': "cookie_{1}"},
+        env={"KICK_ENV": "production", "SESSION_SECRET": SECRET},
+        name="cookie_secret",
     ),
     Row("secret-missing", sessions(""), "session() has no secret", {"session()": "session({1})"}),
     Row(
@@ -1422,6 +1436,32 @@ class XController:
             "bootstrap(modules, openapi=OpenAPI(), encoders={Money: lambda money: '5'})",
         ),
         "has no JSON Schema",
+        {"OpenAPI()": "{0}"},
+    ),
+    Row(
+        "openapi-operation",
+        app(SIMPLE.replace("@Get()", '@Get(openapi={"respones": {}})')),
+        "has no field 'respones'",
+        {'openapi={"respones": {}}': "{0}"},
+    ),
+    Row(
+        "openapi-value",
+        "from kick.openapi import OpenAPI\n"
+        + app(
+            SIMPLE.replace("-> str", "-> Annotated[str, msgspec.Meta(examples=[object()])]"),
+            "bootstrap(modules, openapi=OpenAPI())",
+        ),
+        "has a Meta() with a value that is no JSON",
+        {"examples=[object()]": "{0}"},
+    ),
+    Row(
+        "openapi-security",
+        "from kick.openapi import OpenAPI\n"
+        + app(
+            SIMPLE.replace("@Get()", '@Raises(Unauthorized, security="bearer")\n    @Get()'),
+            "bootstrap(modules, openapi=OpenAPI())",
+        ),
+        "names the security scheme 'bearer', and nothing defines it",
         {"OpenAPI()": "{0}"},
     ),
     Row(

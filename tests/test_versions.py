@@ -14,8 +14,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from tests.support import programs
 from tools import anyio_auto
 from tools.versions import (
+    PROGRAMS,
     ROOT,
     WITH_WHEELS,
     Python,
@@ -70,8 +72,9 @@ def test_a_python_of_unstable_gets_its_venv(tmp_path: Path, monkeypatch: pytest.
     for folder in ("usr/bin", "usr/sbin", "etc/ssl/certs"):
         (root / folder).mkdir(parents=True)
     programs.mkdir()
-    for name in ("debootstrap", "unshare"):
-        script(programs / name, "exit 1")
+    script(programs / "debootstrap", "exit 1")
+    # What is installed needs /proc.
+    script(programs / "unshare", 'case $4 in "mount -t proc "*) shift 4; exec chroot "$@";; esac; exit 1')
     script(programs / "chroot", 'root=$1; shift; case $1 in /*) exec "$root$@";; *) exec "$root/usr/bin/$@";; esac')
     python = root / "usr/bin/python3.14"
     answer = f"test -e {root}/venv || exit 1; echo cpython 3 14 2 final /usr/bin/python3.14"
@@ -83,6 +86,11 @@ def test_a_python_of_unstable_gets_its_venv(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     found = unstable_pythons(root, ["3.14"])
     assert found == {"3.14": Python("/usr/bin/python3.14", "3.14", "3.14.2", root)}
+
+
+def test_debian_unstable_gets_every_program_that_tests_start_but_for_a_browser() -> None:
+    packages = {package for program, (_, package) in programs.PROGRAMS.items() if "chrom" not in program}
+    assert packages <= set(PROGRAMS)
 
 
 def test_every_dependency_of_kick_has_a_lower_bound() -> None:

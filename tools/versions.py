@@ -31,7 +31,10 @@ MINORS: Final = ("3.11", "3.12", "3.13", "3.14", "3.15")
 KINDS: Final = ("lowest", "newest")
 SUITE: Final = ("-q", "-p", "no:cacheprovider", "-n", "2", "-m", "not long and not nightly")
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kick-test-versions"
-PROGRAMS: Final = ("redis-server", "git", "make", "curl", "nginx", "openssl", "zsh", "fish", "faketime")
+PROGRAMS: Final = (
+    *("redis-server", "postgresql", "pgbouncer", "nginx"),
+    *("git", "make", "curl", "openssl", "zsh", "fish", "faketime"),
+)
 """The packages of Debian that the tests need, but for a browser: `KICK_WITHOUT` leaves its tests out."""
 
 WITH_WHEELS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -59,6 +62,7 @@ WITH_WHEELS: Final[Mapping[str, Mapping[str, str]]] = {
 """The first version of a library that has a wheel for a Python, if the lower bound has none."""
 
 _MOUNTED: Final = 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"'
+_IN_ROOT: Final = ("unshare", "--mount", "sh", "-c", _MOUNTED)
 
 _ABOUT: Final = (
     "import sys, ensurepip, venv; v = sys.version_info; "
@@ -87,7 +91,7 @@ class Python:
             env |= {"HOME": f"{folder}/build", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
             env["KICK_WITHOUT"] = ",".join(filter(None, [env.get("KICK_WITHOUT"), "chromium"]))
             shell = ("sh", "-c", f'cd {folder} && exec "$@"', "sh")
-            inside = ("unshare", "--mount", "sh", "-c", _MOUNTED, str(self.root), *shell, *command)
+            inside = (*_IN_ROOT, str(self.root), *shell, *command)
         with log.open("a") as out:
             return subprocess.run(inside, cwd=cwd, env=env, stdout=out, stderr=subprocess.STDOUT).returncode
 
@@ -301,7 +305,8 @@ def _install(root: Path, packages: Iterable[str], out: IO[str]) -> None:
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
     install = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
-    subprocess.run(["chroot", str(root), *install], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    # PostgreSQL cannot be set up without /proc.
+    subprocess.run([*_IN_ROOT, str(root), *install], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     policy.unlink(missing_ok=True)  # another run may have used the same folder
 
 

@@ -35,10 +35,10 @@ def load_env_file(path: Path) -> None:
         load_dotenv(path, override=False)
 
 
-def draw_secret() -> str:
+def generate_secret() -> str:
     """Generate a secret: 48 random bytes as 64 characters that need no quotes.
 
-    >>> len(draw_secret())
+    >>> len(generate_secret())
     64
     """
     return secrets.token_urlsafe(48)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Final, NamedTuple
 
-from kick.cli.env_file import draw_secret
+from kick.cli.env_file import generate_secret
 from kick.cli.project_name import package_name
 from kick.cli.provenance import Provenance, provenance
 from kick.cli.scaffold import render
@@ -141,7 +141,7 @@ def contents_of(
         "name": name,
         "package": package,
         "description": chosen.description,
-        "secret": draw_secret(),
+        "secret": generate_secret(),
         "session_url": sessions.url.replace("{{ package }}", package),
         "session_about": sessions.about,
         "container_session_url": sessions.container_url.replace("{{ package }}", package),

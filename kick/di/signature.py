@@ -75,8 +75,8 @@ def kind_of(factory: Any) -> Kind:
     return Kind.CALL
 
 
-def needs_of(factory: Any) -> tuple[Need, ...]:
-    """Return the parameters of a class or function, in order.
+def needs_of(factory: Any, hints: dict[str, Any] | None = None) -> tuple[Need, ...]:
+    """Return the parameters of a class or function, in order. `hints` are its hints, if the caller has them already.
 
     >>> def url(host: str, port: int = 80) -> str: ...
     >>> [(need.name, need.hint, need.has_default) for need in needs_of(url)]
@@ -89,7 +89,8 @@ def needs_of(factory: Any) -> tuple[Need, ...]:
         return ()
     parameters = [each for each in signature.parameters.values() if each.kind not in _NOT_PASSED]
     written = constructor_of(called, [each.name for each in parameters])
-    hints = hints_of(written) if parameters else {}
+    if hints is None:
+        hints = hints_of(written) if parameters else {}
     if isinstance(called, type):
         hints = _filled(hints, type_arguments(called, written))
     hints = _filled(hints, dict(zip(getattr(called, "__parameters__", ()), get_args(factory), strict=False)))

@@ -388,7 +388,16 @@ def missing_cookie_secret() -> KickError:
     return KickError(
         "cookie-secret-missing",
         cause="Signed cookies need a secret.",
-        fix='Pass one: `cookie_parser(secret=os.environ["COOKIE_SECRET"])`.',
+        fix='Pass one: `bootstrap(modules, cookie_secret=os.environ["COOKIE_SECRET"])`.',
+    )
+
+
+def two_cookie_secrets() -> KickError:
+    """Return the error of two places that say the secret of signed cookies."""
+    return KickError(
+        "cookie-secret-twice",
+        cause="The secret of signed cookies is there twice: `bootstrap(cookie_secret=...)`, `cookie_parser(secret)`.",
+        fix="Keep one: `cookie_secret=secret`. If there are several secrets, pass a list; the first one signs.",
     )
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from kick.errors import raise_all
+from collections.abc import Sequence
+from typing import Any
+
+from kick.errors import KickError, raise_all
 from kick.http import Middleware, Route, Settings
+from kick.http.errors import two_cookie_secrets
 from kick.signing import CookieSigner, Secret, secret_problems
 
 
@@ -14,6 +18,11 @@ class CookieParserLayer(Middleware):
 
     def __init__(self, signer: CookieSigner | None) -> None:
         self.signer = signer
+
+    def check(self, before: Sequence[Any], after: Sequence[Any]) -> list[KickError]:
+        """Return the mistake of two secrets for one application."""
+        others = [layer for layer in before if isinstance(layer, CookieParserLayer) and layer.signer is not None]
+        return [two_cookie_secrets()] if others and self.signer is not None else []
 
     def configure(self, settings: Settings) -> None:
         """Give the application the secret of its signed cookies."""
@@ -28,7 +37,7 @@ def cookie_parser(secret: Secret | None = None, *, accept_express: bool = False)
 
     `ctx.cookies` works without it. `ctx.set_cookie(..., signed=True)` signs with `secret`, and `ctx.signed_cookies`
     verifies with it. Of several secrets, the first signs and all verify. The signature covers the name and the value,
-    so it is not valid for a cookie with another name.
+    so it is not valid for a cookie with another name. `bootstrap(cookie_secret=...)` does the same.
 
     `accept_express=True` also accepts cookies of the npm package cookie-parser, for a migration from Express. Their
     signature covers only the value, so a client can send a signed value under any name.

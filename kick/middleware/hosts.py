@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.errors import KickError
 from kick.exceptions import PROBLEM_JSON, BadRequest
-from kick.http.request.request_id import draw_request_id
+from kick.http.request.request_id import generate_request_id
 from kick.http.response.base import ReadyResponse
 from kick.http.validation.encoding import encode_json
 
@@ -149,4 +149,4 @@ class AllowedHosts:
 
 def _refusal(detail: str) -> ReadyResponse:
     error = BadRequest(detail)
-    return ReadyResponse(encode_json(error.problem(draw_request_id())), 400, PROBLEM_JSON.encode("ascii"))
+    return ReadyResponse(encode_json(error.problem(generate_request_id())), 400, PROBLEM_JSON.encode("ascii"))

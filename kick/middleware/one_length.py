@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.exceptions import PROBLEM_JSON, BadRequest
 from kick.http.request.body import closing
-from kick.http.request.request_id import draw_request_id
+from kick.http.request.request_id import generate_request_id
 from kick.http.response.base import ReadyResponse, header_line
 from kick.http.validation.encoding import encode_json
 
@@ -31,7 +31,9 @@ class OneLength:
             error = BadRequest(
                 "A request has one length: Content-Length, or Transfer-Encoding.", headers=closing(scope)
             )
-            response = ReadyResponse(encode_json(error.problem(draw_request_id())), 400, PROBLEM_JSON.encode("ascii"))
+            response = ReadyResponse(
+                encode_json(error.problem(generate_request_id())), 400, PROBLEM_JSON.encode("ascii")
+            )
             response.raw_headers += [header_line(name, value) for name, value in error.headers.items()]
             await response(scope, receive, send)
         else:

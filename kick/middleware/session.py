@@ -24,7 +24,7 @@ from kick.session.devices import Sessions
 from kick.session.errors import session_name_taken
 from kick.session.events import Listener
 from kick.session.headers import finish_headers
-from kick.session.ids import draw_id, key_of
+from kick.session.ids import generate_id, key_of
 from kick.session.manager import SessionManager
 from kick.session.options import DEADLINE, Duration, OnStoreError
 from kick.session.session import ContextSession
@@ -183,7 +183,7 @@ class SessionLayer(PerRoute):
     async def _ask_store(self) -> KickError | None:
         """Look up a session that does not exist; return a warning of the store. Raises `SessionUnavailable`."""
         store: Any = self.manager.store
-        await store.load(key_of(draw_id()))
+        await store.load(key_of(generate_id()))
         review = getattr(store, "review", None)
         return next(iter(await review()), None) if review is not None else None
 

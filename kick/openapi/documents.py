@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from kick.environment import in_development
 from kick.errors import KickError
 from kick.openapi.errors import bad_openapi, no_version
+from kick.openapi.json_values import as_json
+from kick.openapi.operation_fields import operation_problems
 from kick.openapi.options import OpenAPI
 
 if TYPE_CHECKING:
@@ -95,12 +97,13 @@ class Documents:
         return self._kept[key]
 
     def problems(self) -> list[KickError]:
-        """Return the mistakes in the documents that somebody has asked for: names and types without a schema."""
+        """Return the mistakes in `openapi=` of routes, and in the documents that somebody has asked for."""
+        found = operation_problems(each.route for each in self._served)
         if not self.is_asked_for or self._container is None or self._settings is None:
-            return []
+            return found
         from kick.openapi.checks import document_problems
 
-        return document_problems(self.options, self._served, self._container, self._settings)
+        return found or document_problems(self.options, self._served, self._container, self._settings)
 
     def _version(self, version: str | None) -> str | None:
         versions = self.versions
@@ -117,4 +120,4 @@ class Documents:
             raise RuntimeError("the application is not assembled yet")
         served = of_version(self._served, version)
         document, _ = make_document(self.options, served, self._container, self._settings)
-        return document
+        return as_json(document)

@@ -48,6 +48,34 @@ def no_schema(hint: Any, place: str) -> KickError:
     )
 
 
+def bad_operation(given: object, reason: str, place: str) -> KickError:
+    """Return the error for an `openapi=` that cannot be merged into an Operation Object."""
+    return KickError(
+        "openapi-operation",
+        cause=f"{place} has openapi={given!r}: {reason}.",
+        fix='Give fields of an Operation Object, as in `openapi={"externalDocs": {"url": "https://example.com"}}`.',
+    )
+
+
+def no_json_value(hint: Any, problem: str, place: str) -> KickError:
+    """Return the error for a `msgspec.Meta` whose examples or schema have no JSON form."""
+    return KickError(
+        "openapi-value",
+        cause=f"{type_name(hint)}, which {place} declares, has a Meta() with a value that is no JSON: {problem}.",
+        fix='Write values as JSON has them: `examples=["5.00 EUR"]`.',
+    )
+
+
+def no_scheme(name: str, place: str) -> KickError:
+    """Return the error for a security scheme that is named and not defined."""
+    scheme = '{"type": "http", "scheme": "bearer"}'
+    return KickError(
+        "openapi-security",
+        cause=f"{place} names the security scheme {name!r}, and nothing defines it.",
+        fix=f"Define it: `OpenAPI(security_schemes={{{name!r}: {scheme}}})`.",
+    )
+
+
 def no_version(version: str, known: Sequence[str]) -> KickError:
     """Return the error for a version that the API does not have."""
     return KickError(

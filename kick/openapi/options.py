@@ -9,6 +9,7 @@ import msgspec
 
 from kick.errors import KickError, raise_all
 from kick.openapi.errors import bad_option
+from kick.openapi.option_rules import RULES
 
 
 class OpenAPI(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,39 +64,10 @@ class OpenAPI(msgspec.Struct, frozen=True, kw_only=True):
         raise_all(_problems(self))
 
 
-def _problems(given: Any) -> list[KickError]:
+def _problems(given: OpenAPI) -> list[KickError]:
     problems: list[KickError] = []
-
-    def expect(name: str, expected: str, example: str, *, fits: bool) -> None:
-        if not fits:
-            problems.append(bad_option(name, getattr(given, name), expected, f"{name}={example}"))
-
-    for name, example in (("title", '"Shop"'), ("version", '"1.0"')):
+    for name, (expected, example, fits) in RULES.items():
         value = getattr(given, name)
-        expect(name, "a text", example, fits=isinstance(value, str) and bool(value))
-    for name in ("summary", "description", "terms_of_service", "external_docs"):
-        value = getattr(given, name)
-        expect(name, "a text", '"..."', fits=value is None or isinstance(value, str))
-    for name, example in (("path", '"/openapi.json"'), ("page", '"/docs"')):
-        value = getattr(given, name)
-        fits = isinstance(value, str) and value.startswith("/") and not set(value) & set("{}?# ")
-        expect(name, "a path", example, fits=fits or (name == "page" and value is None))
-    for name, example in _MAPPINGS.items():
-        value = getattr(given, name)
-        optional = name in ("contact", "license") and value is None
-        expect(name, "a mapping", example, fits=isinstance(value, Mapping) or optional)
-    for name, example in (("servers", '["https://api.example.com"]'), ("security", '[{"bearer": []}]')):
-        value = getattr(given, name)
-        expect(name, "a list", example, fits=isinstance(value, Sequence) and not isinstance(value, str))
+        if not fits(value):
+            problems.append(bad_option(name, value, expected, f"{name}={example}"))
     return problems
-
-
-_MAPPINGS = {
-    "contact": '{"email": "support@example.com"}',
-    "license": '{"name": "MIT"}',
-    "tags": '{"notes": "Notes of a user."}',
-    "security_schemes": '{"bearer": {"type": "http", "scheme": "bearer"}}',
-    "schemas": '{Money: {"type": "string"}}',
-    "names": '{billing.Note: "BillingNote"}',
-    "extensions": '{"x-team": "billing"}',
-}

@@ -24,20 +24,20 @@ is_well_formed: Final = re.compile(r"[A-Za-z0-9_-]{20,128}", re.ASCII).fullmatch
 """Matches a text that can be a session id: one of kick, one of express-session (32 characters) or a UUID."""
 
 
-def draw_id() -> str:
+def generate_id() -> str:
     """Generate an id with a new tag.
 
-    >>> len(draw_id())
+    >>> len(generate_id())
     36
     """
     return secrets.token_urlsafe(_TAG_BYTES + _RANDOM_BYTES)
 
 
-def draw_successor(session_id: str) -> str:
+def generate_successor(session_id: str) -> str:
     """Generate a new id for the same session: the same tag, and 192 new random bits.
 
-    >>> old = draw_id()
-    >>> new = draw_successor(old)
+    >>> old = generate_id()
+    >>> new = generate_successor(old)
     >>> new[:4] == old[:4], new == old
     (True, False)
     """
@@ -102,8 +102,8 @@ def forward_to_key(new_key: str) -> bytes:
 def successor_id(forward: bytes | None, old_id: str) -> str | None:
     """Return the new id in a marker, or `None` after a regenerate.
 
-    >>> old = draw_id()
-    >>> new = draw_successor(old)
+    >>> old = generate_id()
+    >>> new = generate_successor(old)
     >>> successor_id(forward_to_id(new, old), old) == new
     True
     >>> successor_id(forward_to_key(key_of(new)), old) is None

@@ -23,13 +23,13 @@ from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailabl
 from kick.session.events import Events, SessionEvent
 from kick.session.headers import client_of, is_withheld
 from kick.session.ids import (
-    draw_successor,
     forward_to_id,
     forward_to_key,
+    generate_successor,
     key_of,
     successor_key,
 )
-from kick.session.open_connections import connections_of
+from kick.session.open_connections import UNKNOWN, connections_of
 from kick.session.options import SessionOptions, tick_of
 from kick.session.races import MARKER_SECONDS, Races, ask_latest
 from kick.session.state import CookieAction, SessionState, Status
@@ -281,7 +281,7 @@ class Operations:
         grace = self.options.grace if leads_on else MARKER_SECONDS
         while state.status is _STORED:
             old_id, old_key = state.require_id(), state.require_key()
-            new_id = draw_successor(old_id)
+            new_id = generate_successor(old_id)
             new_key = key_of(new_id)
             forward = forward_to_id(new_id, old_id) if leads_on else forward_to_key(new_key)
             call = self.store.move(
@@ -355,7 +355,7 @@ class Operations:
 
     async def revoke(self, principal: str, *, keep: str | None) -> int:
         """End all sessions of a principal except the one with the key `keep`; return the number of sessions ended."""
-        keys = []
+        keys = [UNKNOWN]  # one call less, as long as no connection was opened
         if self.connections.loops:
             keys = [key for key, _ in await self.ask(self.store.find(principal))]
         ended = await self.ask(self.store.revoke(principal, keep=keep))

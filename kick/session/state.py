@@ -15,7 +15,7 @@ from kick.session.data.mapping import Refusal
 from kick.session.data.reserved import LIFE, LIFE_FIELD, Reserved
 from kick.session.data.typed import Contents, OpenContents
 from kick.session.errors import SessionUnavailable, handshake_over, response_started, session_destroyed
-from kick.session.ids import Claim, draw_id, key_of
+from kick.session.ids import Claim, generate_id, key_of
 from kick.session.stores.base import KEEP, Change, Committed, Keep, Record
 
 
@@ -176,7 +176,7 @@ class SessionState(OfRequest):
     def require_id(self) -> str:
         """Return the id; generate one if there is none yet."""
         if self.id is None:
-            self.id = draw_id()
+            self.id = generate_id()
             self.create_sent = False
         return self.id
 
@@ -212,7 +212,7 @@ class SessionState(OfRequest):
         """The principal, stored or not yet."""
         if self.new_principal is not KEEP:
             return self.new_principal
-        return self._held_principal
+        return None if self.record is None else self.record.principal
 
     @property
     def _held_principal(self) -> str | None:

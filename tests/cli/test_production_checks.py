@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kick.cli.env_file import draw_secret
+from kick.cli.env_file import generate_secret
 from kick.cli.production_checks import guessable
 from tests.cli.support import APP, get, kick, running
 from tests.support.ports import HOST, free_port
@@ -48,7 +48,7 @@ def guessable_secret(folder: Path) -> None:
 
 
 def secrets_as_one(folder: Path) -> None:
-    variables = {"SESSION_SECRET": f"{draw_secret()},{draw_secret()}"}
+    variables = {"SESSION_SECRET": f"{generate_secret()},{generate_secret()}"}
     (code,) = refused(folder, "secret-list", **variables)
     option = code.removeprefix("session(secret=").removesuffix(")")
     source = re.sub(r'os\.environ\.get\("SESSION_SECRET", .*?\)', lambda _: option, APP)
@@ -85,6 +85,7 @@ FIXES: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("code", FIXES)
 def test_the_fix_works(code: str, project: Path) -> None:
     FIXES[code](project)
@@ -117,7 +118,7 @@ def test_outside_of_production_only_what_cannot_work_is_refused(project: Path) -
 
 
 def test_secrets_that_are_drawn_are_not_guessable() -> None:
-    assert [secret for secret in (draw_secret() for _ in range(500)) if guessable(secret)] == []
+    assert [secret for secret in (generate_secret() for _ in range(500)) if guessable(secret)] == []
     assert guessable(os.urandom(32).hex()) is None
 
 

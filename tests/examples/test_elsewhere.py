@@ -8,7 +8,7 @@ import pytest
 from tests.support.serving import ROOT, ServeProcess
 
 
-@pytest.mark.parametrize("name", ["with_starlette", "with_fastapi", "with_litestar"])
+@pytest.mark.parametrize("name", ["with_starlette", "with_litestar"])
 def test_a_login_has_a_new_id_and_a_logout_ends_it_for_good(
     name: str, serve_process: ServeProcess, tmp_path: Path
 ) -> None:

@@ -60,7 +60,7 @@ def test_hello_greets_counts_and_forgets_after_a_day(load: Load) -> None:
             assert client.get("/auth/me").status_code == 401
 
 
-@pytest.mark.parametrize("name", ["with_starlette", "with_fastapi", LITESTAR])
+@pytest.mark.parametrize("name", ["with_starlette", LITESTAR])
 def test_sessions_elsewhere_end_after_a_day_too(load: Load, name: str) -> None:
     with TestClient(load(f"elsewhere/{name}.py"), base_url="http://testserver") as client:
         assert client.post("/login", json={"name": "Ada"}).json() == {"hello": "Ada"}

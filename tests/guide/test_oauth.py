@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
+from examples.oauth.provider import CLIENT_ID, CLIENT_SECRET, create_app
 from kick.testing import TestClient
 from tests.guide.pages import application
-from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, openid_provider
 from tests.support.serving import serve
 
 PAGES = pytest.mark.parametrize("heading", ["In a kick application", "In a FastAPI application"])
@@ -22,7 +22,7 @@ NAVIGATION = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    with serve(openid_provider()) as url:
+    with serve(create_app()) as url:
         monkeypatch.setenv("GOOGLE_CLIENT_ID", CLIENT_ID)
         monkeypatch.setenv("GOOGLE_CLIENT_SECRET", CLIENT_SECRET)
         monkeypatch.setenv("GOOGLE_ISSUER", url)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from kick import Response
 from kick.session import CookieOptions
 from kick.session.cookie import SessionCookie
-from kick.session.ids import draw_id, key_of
+from kick.session.ids import generate_id, key_of
 from kick.signing import Signer
 from tests.session.harness import SECRET, Browser, Site, setting
 from tests.support.costs import assert_awaiting_costs_at_most
@@ -141,7 +141,7 @@ def tampered(signed: str) -> list[str]:
         f"{body}.{signature[:-1]}*",
         f"{body}.{signature.upper()}",
         f"{body}.{'é' * 43}",
-        f"s:{draw_id()}.{signature}",
+        f"s:{generate_id()}.{signature}",
         f"s:x{body[2:]}.{signature}",
         "S:" + signed[2:],
         f"s:{body[2:]}\0.{signature}",
@@ -210,7 +210,7 @@ async def test_reading_is_linear_in_the_length_of_the_header(header: Callable[[i
 
 def test_what_a_cookie_says_is_shown_without_the_id() -> None:
     cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())
-    session_id = draw_id()
+    session_id = generate_id()
     value = cookie.issue(session_id, 60.0).partition(b";")[0]
     (claim, *_) = cookie.read([(b"cookie", value)])
     assert claim is not None
@@ -402,9 +402,9 @@ async def test_other_cookies_keep_their_order_beside_ours(browser: Browser) -> N
     assert answer.session_cookie
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_hundred_thousand_ids_are_distinct() -> None:
-    ids = {draw_id() for _ in range(100_000)}
+    ids = {generate_id() for _ in range(100_000)}
     assert len(ids) == 100_000
     assert {len(each) for each in ids} == {36}
     assert len({each[4:] for each in ids}) == 100_000
@@ -416,7 +416,7 @@ async def test_a_hundred_thousand_ids_are_distinct() -> None:
 
 async def test_an_id_that_is_taken_is_not_used_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = iter(["a" * 36, "a" * 36, "b" * 36])
-    monkeypatch.setattr("kick.session.state.draw_id", lambda: next(ids))
+    monkeypatch.setattr("kick.session.state.generate_id", lambda: next(ids))
     first, second = Browser(site), Browser(site)
     await first.visit(setting(n=1))
     await second.visit(setting(n=2))
@@ -429,7 +429,7 @@ async def test_a_new_id_that_is_taken_is_not_used_by_regenerate(site: Site, monk
     await first.visit(setting(n=1))
     await second.visit(setting(n=2))
     ids = iter([session_id(first), "a" * 36])
-    monkeypatch.setattr("kick.session.operations.draw_successor", lambda _: next(ids))
+    monkeypatch.setattr("kick.session.operations.generate_successor", lambda _: next(ids))
 
     async def regenerate(session: Any) -> None:
         await session.regenerate()
@@ -454,7 +454,7 @@ def lines(value: bytes) -> list[tuple[bytes, bytes]]:
 def test_no_more_cookies_are_remembered_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kick.session.cookie.REMEMBERED", 8)
     cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())
-    sent = [cookie.issue(draw_id(), 60).partition(b";")[0] for _ in range(20)]
+    sent = [cookie.issue(generate_id(), 60).partition(b";")[0] for _ in range(20)]
     for value in [*sent, *sent]:
         (claim, *_) = cookie.read(lines(value))
         assert claim is not None
@@ -466,7 +466,7 @@ def test_no_more_cookies_are_remembered_than_there_is_room_for(monkeypatch: pyte
 
 def test_a_header_that_is_longer_than_most_is_read_and_not_remembered() -> None:
     cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())
-    value = cookie.issue(draw_id(), 60).partition(b";")[0]
+    value = cookie.issue(generate_id(), 60).partition(b";")[0]
     first = cookie.read(lines(value))
     assert first is not None
     assert cookie.read(lines(b"junk=" + b"x" * 2000 + b"; " + value)) == first
@@ -475,7 +475,7 @@ def test_a_header_that_is_longer_than_most_is_read_and_not_remembered() -> None:
 
 def test_only_what_was_verified_is_remembered() -> None:
     cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())
-    forged = SessionCookie("kick.sid", Signer(OLD_SECRET), CookieOptions()).issue(draw_id(), 60).partition(b";")[0]
+    forged = SessionCookie("kick.sid", Signer(OLD_SECRET), CookieOptions()).issue(generate_id(), 60).partition(b";")[0]
     for _ in range(2):
         assert cookie.read(lines(forged)) == ()
         assert cookie.came(lines(forged))

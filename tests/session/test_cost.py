@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kick.session import MemoryStore, Sessions
-from kick.session.ids import draw_id, key_of
+from kick.session.ids import generate_id, key_of
 from kick.session.stores.base import Change
 from kick.session.stores.redis import RedisStore
 from tests.session.harness import Answer, Browser, Site, calls_to, setting
@@ -198,7 +198,7 @@ async def filled(sessions: int, clock: Clock) -> Site:
     store = MemoryStore(max_sessions=4 * sessions, clock=clock)
     for number in range(sessions):
         change = Change(set={"user_id": b"%d" % number}, principal=str(number))
-        await store.create(key_of(draw_id()), change, max_age=3600 + number % 100)
+        await store.create(key_of(generate_id()), change, max_age=3600 + number % 100)
     return Site(store, max_age=60)
 
 

@@ -23,7 +23,7 @@ import msgspec
 import pytest
 
 from kick.session import MemoryStore, state
-from kick.session.ids import draw_id
+from kick.session.ids import generate_id
 from kick.session.stores.custom import BasicStore
 from kick.testing.store_contract import Findings
 from tests.session.conftest import make_store
@@ -180,11 +180,11 @@ def _drawing_from(pool: list[str], seed: object, run: Callable[[], Any]) -> Any:
         return run()
     ids, random = list(pool), Random(f"ids/{seed}")
     random.shuffle(ids)
-    state.draw_id = lambda: ids.pop() if ids else draw_id()
+    state.generate_id = lambda: ids.pop() if ids else generate_id()
     try:
         return run()
     finally:
-        state.draw_id = draw_id
+        state.generate_id = generate_id
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ class Field:
             race = RACES[name]
             ids = ids * PROCESSES
             Random(name).shuffle(ids)
-            state.draw_id = lambda: ids.pop() if ids else draw_id()
+            state.generate_id = lambda: ids.pop() if ids else generate_id()
             try:
                 told = await asyncio.gather(
                     *(
@@ -234,7 +234,7 @@ class Field:
                     )
                 )
             finally:
-                state.draw_id = draw_id
+                state.generate_id = generate_id
         return sorted((each for answers in told for each in answers), key=lambda each: (each.session, each.request))
 
 
@@ -396,7 +396,7 @@ async def test_the_races_find_out_a_store_that_is_careless(store: Any, name: str
 async def test_ids_that_collide_at_create_are_two_sessions(field: Field) -> None:
     """Every process draws the same few ids, in another order; whoever comes second to one draws again."""
     name = "id collision at create"
-    ids = [draw_id() for _ in range(SESSIONS)]
+    ids = [generate_id() for _ in range(SESSIONS)]
     answers = await field.hold(name, [None] * SESSIONS, ids)
     site = Site(field.store)
     assert {answer.status for answer in answers} == {200}

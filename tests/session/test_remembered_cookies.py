@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kick.session import CookieOptions
 from kick.session.cookie import LONGEST_REMEMBERED, REMEMBERED, SessionCookie
-from kick.session.ids import draw_id
+from kick.session.ids import generate_id
 from kick.signing import Signer
 from tests.session.harness import SECRET, Browser, Site, setting
 
@@ -24,7 +24,7 @@ def cookie_of(*secrets: str, name: str = "kick.sid") -> SessionCookie:
     return SessionCookie(name, Signer(secrets or [SECRET]), CookieOptions())
 
 
-IDS = [draw_id() for _ in range(3)]
+IDS = [generate_id() for _ in range(3)]
 SIGNED = [f"s:{Signer(secret).sign(each)}" for each in IDS for secret in (SECRET, OLD_SECRET, "of somebody else" * 3)]
 PIECES = st.one_of(
     st.sampled_from(SIGNED).map(lambda value: f"kick.sid={value}"),
@@ -61,7 +61,7 @@ def variants(number: int, padding: int = 0) -> Iterable[bytes]:
         yield f"kick.sid={SIGNED[0]}; n={each:0{padding}}".encode()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_client_with_one_valid_cookie_cannot_fill_the_memory() -> None:
     cookie = cookie_of()
     longest = LONGEST_REMEMBERED - len(next(iter(variants(1)))) + 1

@@ -8,7 +8,7 @@ import pytest
 
 from kick.session import CookieOptions
 from kick.session.cookie import MOST_CLAIMS
-from kick.session.ids import draw_id
+from kick.session.ids import generate_id
 from kick.session.options import check_options
 from kick.signing import Signer
 from tests.session.harness import Browser, Site, calls_to, setting
@@ -182,7 +182,7 @@ async def test_a_long_header_of_forged_cookies_costs_no_store_call(store: Any) -
 def test_many_valid_cookies_cost_as_much_as_many_forged_ones() -> None:
     """Anybody can collect cookies of sessions. Sorting 1,400 of them, 120 KB, took 0.2 seconds."""
     options = check_options("a secret of at least thirty-two bytes")
-    ids = [draw_id() for _ in range(1400)]
+    ids = [generate_id() for _ in range(1400)]
     valid, forged = (
         [(b"cookie", "; ".join(f"kick.sid=s:{Signer(secret).sign(each)}" for each in ids).encode())]
         for secret in ("a secret of at least thirty-two bytes", "the secret of somebody else altogether")

@@ -51,7 +51,10 @@ class Reader:
         if alias := ALIAS.fullmatch(command):
             self.aliases[alias[1]] = alias[2]
             return
-        if command.startswith(("kick dev", "kick start")):
+        if command.startswith("export "):
+            self.export(command)
+            return
+        if command.startswith(("kick dev", "kick start", "uvicorn")):
             self.serve(command)
             return
         first, _, rest = command.partition(" ")
@@ -69,6 +72,11 @@ class Reader:
         elif output:
             assert run.stdout.rstrip("\n") == output, shown
         assert run.returncode == 0, shown
+
+    def export(self, command: str) -> None:
+        shell = ["/bin/sh", "-c", f"{command} && env -0"]
+        run = subprocess.run(shell, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=True)
+        self.environment = dict(line.split("=", 1) for line in run.stdout.split("\0") if line)
 
     def serve(self, command: str) -> None:
         self.stop()

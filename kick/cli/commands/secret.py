@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from kick.cli import terminal
-from kick.cli.env_file import ENV_FILE, draw_secret, read_variable, write_variable
+from kick.cli.env_file import ENV_FILE, generate_secret, read_variable, write_variable
 from kick.cli.options import trace_option
 from kick.errors import KickError
 from kick.signing import MIN_SECRET_BYTES
@@ -41,7 +41,7 @@ def command(to_file: bool, rotate: bool, keep: int) -> None:
       $ kick secret --rotate
       $ export SESSION_SECRET="$(kick secret)"
     """
-    secret = draw_secret()
+    secret = generate_secret()
     if rotate:
         _rotate(Path(ENV_FILE), secret, keep)
     elif not to_file:

@@ -71,7 +71,7 @@ def _stored(
     new = _with_packages(component.new | new, place)
     before = database.last_revision(migrations)
     if before is not None:
-        values |= {"revision": database.draw_revision(), "down_revision": before}
+        values |= {"revision": database.generate_revision(), "down_revision": before}
         path = migrations / database.migration_name(values["revision"], plural)
         new[path] = _text("database", "migration", values)
     then = f'make migration m="add {plural.words}"' if before is None else "bring the database up to date: make migrate"

@@ -77,7 +77,7 @@ def last_revision(folder: Path) -> str | None:
     return ends.pop() if len(ends) == 1 else None
 
 
-def draw_revision() -> str:
+def generate_revision() -> str:
     """Generate the name of a revision: 12 hexadecimal digits, as Alembic does."""
     return secrets.token_hex(6)
 

@@ -88,14 +88,14 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
 
         It is generated at the first access; then `security_headers()` adds it to the policy.
         """
-        nonce = self.drawn_csp_nonce
+        nonce = self.generated_csp_nonce
         if nonce is None:
             nonce = secrets.token_urlsafe(18)
             setattr(self.state, _NONCE, nonce)
         return nonce
 
     @property
-    def drawn_csp_nonce(self) -> str | None:
+    def generated_csp_nonce(self) -> str | None:
         """The nonce for this response, if `csp_nonce` has been used; `None` otherwise."""
         return None if self._state is None else getattr(self._state, _NONCE, None)
 

@@ -31,7 +31,7 @@ from kick.http.request.body import (
 )
 from kick.http.request.content_codings import DecodedReceive, coding_of, most_encoded, unsupported_coding
 from kick.http.request.multipart import close_files, parse_multipart
-from kick.http.request.request_id import draw_request_id
+from kick.http.request.request_id import generate_request_id
 from kick.http.request.target import sent_url
 from kick.http.request.trace_context import Trace, parse_trace
 from kick.http.request.upload_limits import ANY_FILES
@@ -237,7 +237,7 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
     def request_id(self) -> str:
         """The id of this request, for logs and problem details: 32 hexadecimal digits, or that of `request_id()`."""
         if self.known_request_id is None:
-            self.known_request_id = draw_request_id()
+            self.known_request_id = generate_request_id()
         return self.known_request_id
 
     @request_id.setter

@@ -10,7 +10,6 @@ from types import MethodType
 from typing import Any, Final, NamedTuple
 
 import anyio
-import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse
 
@@ -325,18 +324,11 @@ def responder(status: int | None, place: str, *, writer: Writer, in_layers: bool
         if isinstance(value, Response):
             return ctx.adopt_response(value)
         try:
-            if type(value) in kinds:
-                if check is not None:
-                    check(value)
-                body = write(value)
-            else:
-                body = encode(value)
+            body = (write if type(value) in kinds and (check is None or check(value)) else encode)(value)
         except (TypeError, ValueError, RecursionError) as error:
             if isinstance(error, InvalidResponse):
                 raise
-            if not isinstance(error, msgspec.ValidationError):
-                raise _noted(value, error, place) from None
-            body = encode(value)
+            raise _noted(value, error, place) from None
         ctx.response = response = ReadyResponse(body, with_value, JSON)
         return response
 

@@ -27,8 +27,8 @@ from kick.di import Container
 from kick.di.errors import unresolved_hint
 from kick.di.generics import NO_TYPES, filled, has_variables
 from kick.di.graph import is_hashable
-from kick.di.hints import Unresolved, import_within, signature_of
-from kick.di.naming import type_name
+from kick.di.hints import Unresolved, hints_of, import_within, signature_of
+from kick.di.naming import core, type_name
 from kick.di.signature import Need, Unhinted, needs_of
 from kick.errors import KickError, missing_extra
 from kick.http.context.context import RequestContext
@@ -144,17 +144,18 @@ class CallPlan:
         if problem is not None:
             self.problems.append(problem)
             return
-        for need in needs_of(handler)[1:]:
+        hints = hints_of(core(handler))
+        for need in needs_of(handler, hints)[1:]:
             argument = self._argument(dataclasses.replace(need, hint=filled(need.hint, types)), path_names)
             if argument is not None:
                 self.arguments.append(argument)
         self._path_names = path_names
         self._make_readers()
-        self._read_response(types)
+        self._read_response(hints.get("return", Any), types)
 
-    def _read_response(self, types: Mapping[Any, Any]) -> None:
+    def _read_response(self, returned: Any, types: Mapping[Any, Any]) -> None:
         """Read what the handler declares of its response."""
-        declared = declared_response(self.handler, self.info.response, types)
+        declared = declared_response(returned, self.info.response, types)
         where = f"the return of {self.place}"
         if isinstance(declared, Unresolved):
             self.problems.append(unresolved_hint(where, declared.text, declared.reason, statement=declared.statement))

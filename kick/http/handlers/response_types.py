@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
-from functools import partial
 from types import NoneType
 from typing import Any, Final, NamedTuple, Never, NoReturn, TypeAlias, Union, get_args, get_origin
 
@@ -11,18 +10,17 @@ import msgspec
 from starlette.responses import Response
 
 from kick.di.generics import filled, has_variables
-from kick.di.hints import Unresolved, hints_of
-from kick.di.naming import core
+from kick.di.hints import Unresolved
 from kick.http.projections.base import Misfit, Projection
 from kick.http.projections.compiler import Compiler
 from kick.http.validation.encoding import Encode, JSONEncoder
-from kick.http.validation.type_parts import members_of, plain
+from kick.http.validation.type_parts import info_of, members_of, plain
 
 _SAYS_NOTHING: Final = (Any, object, NoReturn, Never)
 _NO_KINDS: Final[frozenset[type]] = frozenset()
 
 
-Check: TypeAlias = Callable[[Any], Any]
+Check: TypeAlias = Callable[[Any], bool]
 
 
 class InvalidResponse(TypeError):
@@ -49,8 +47,8 @@ class ResponseType(msgspec.Struct, frozen=True):
 class Writer(NamedTuple):
     """Writes what a handler returns.
 
-    Values whose type is in `kinds` are written by `write`, if `check` raises no `ValidationError`; all others by
-    `encode`. `encode` and `encode_item` raise `InvalidResponse`.
+    Values whose type is in `kinds` are written by `write`, if `check` returns true for them; all others by `encode`.
+    `encode` and `encode_item` raise `InvalidResponse`.
     """
 
     kinds: frozenset[Any]
@@ -61,14 +59,13 @@ class Writer(NamedTuple):
     takes_none: bool = True
 
 
-def declared_response(handler: Any, response: Any, types: Mapping[Any, Any]) -> ResponseType | Unresolved:
+def declared_response(returned: Any, response: Any, types: Mapping[Any, Any]) -> ResponseType | Unresolved:
     """Return what a handler declares: by `response=` of its decorator, else by its return annotation.
 
-    >>> async def numbers(self) -> list[int]: ...
-    >>> declared_response(numbers, None, {}).hint
+    >>> declared_response(list[int], None, {}).hint
     list[int]
     """
-    hint = hints_of(core(handler)).get("return", Any) if response is None else response
+    hint = returned if response is None else response
     if isinstance(hint, Unresolved):
         return hint
     hint = filled(hint, types)
@@ -108,7 +105,7 @@ def _encoding(hint: Any, encoder: JSONEncoder, place: str) -> tuple[frozenset[An
     projection = compiler.compile(hint)
     write = encoder.encode if compiler.is_open or encoder.looks_within else encoder.write
     is_exact, project = projection.is_exact, projection.project
-    check = None if compiler.is_open else _check_of(hint, projection)
+    check = projection.quick_check or (None if compiler.is_open else _check_of(hint, projection))
 
     def encode(value: Any) -> bytes:
         if is_exact(value):
@@ -123,14 +120,22 @@ def _encoding(hint: Any, encoder: JSONEncoder, place: str) -> tuple[frozenset[An
 
 
 def _check_of(hint: Any, projection: Projection) -> Check | None:
-    """Return a check in C for containers of plain values; `None` for types of which `kinds` says all, or too little."""
+    """Return a check in C for containers of containers; `None` for types of which `kinds` says all, or too little."""
     if not projection.is_shallow or projection.outer_kinds == projection.kinds:
         return None
     try:
-        msgspec.inspect.type_info(hint)
+        info_of(hint)
     except (TypeError, NameError):
         return None
-    return partial(msgspec.convert, type=hint)
+
+    def check(value: Any) -> bool:
+        try:
+            msgspec.convert(value, hint)
+        except msgspec.ValidationError:
+            return False
+        return True
+
+    return check
 
 
 def _is_response(hint: Any) -> bool:

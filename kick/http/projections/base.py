@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from typing_extensions import override
@@ -52,6 +52,9 @@ class Projection(ABC):
     kinds: frozenset[Any] = _NOTHING
     is_shallow = False
     """True if no value of the type can hold one that says more than its declared type."""
+
+    quick_check: Callable[[Any], bool] | None = None
+    """For a container of leaves: tell by the types of its parts whether a value of `outer_kinds` is exact."""
 
     @property
     def outer_kinds(self) -> frozenset[Any]:

@@ -142,14 +142,12 @@ class Compiler:
             return fixed
         if issubclass(cls, Mapping):
             members = Members(hint)
-            members.key, members.value = map(self.compile, args if len(args) == 2 else (Any, Any))
-            members.is_shallow = members.value.is_shallow
+            members.complete(*map(self.compile, args if len(args) == 2 else (Any, Any)))
             return members
         if issubclass(cls, Iterable) and cls not in PLAIN and not issubclass(cls, str | bytes):
             is_of_models = cls is list and bool(args) and is_model(args[0])
             items = Models(hint, self._encoder) if is_of_models else Items(hint, self._encoder)
-            items.item = self.compile(args[0] if args else Any)
-            items.is_shallow = items.item.is_shallow
+            items.complete(self.compile(args[0] if args else Any))
             return items
         self.is_open = self.is_open or not (cls in PLAIN or issubclass(cls, Enum))
         return Leaf(cls, self._encoder)

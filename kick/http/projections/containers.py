@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from kick.di.naming import type_name
 from kick.http.projections.base import ARRAYS, Misfit, Projection, are_exact, below, is_array, misfit
-from kick.http.projections.leaves import Open
+from kick.http.projections.leaves import Leaf, Open
 from kick.http.validation.encoding import JSONEncoder
 from kick.http.validation.pydantic_types import model_writer
 
@@ -23,6 +23,14 @@ class Items(Projection):
         self._hint = hint
         self._encoder = encoder
         self.item: Projection = Open()
+
+    def complete(self, item: Projection) -> None:
+        """Take the projection of the items."""
+        self.item = item
+        self.is_shallow = item.is_shallow
+        if isinstance(item, Leaf):
+            are_items = item.kinds.issuperset
+            self.quick_check = lambda value: are_items(map(type, value))
 
     @property
     @override
@@ -115,6 +123,17 @@ class Members(Projection):
         self._hint = hint
         self.key: Projection = Open()
         self.value: Projection = Open()
+
+    def complete(self, key: Projection, value: Projection) -> None:
+        """Take the projections of the keys and of the values."""
+        self.key, self.value = key, value
+        self.is_shallow = value.is_shallow
+        if isinstance(key, Leaf) and isinstance(value, Leaf | Open):
+            are_keys, are_values = key.kinds.issuperset, value.kinds.issuperset
+            if isinstance(value, Open):
+                self.quick_check = lambda value: are_keys(map(type, value))
+            else:
+                self.quick_check = lambda value: are_keys(map(type, value)) and are_values(map(type, value.values()))
 
     @property
     @override

@@ -38,6 +38,7 @@ SPOOL: Final = 1 << 20
 _WRITE: Final = 1 << 18  # bytes that a thread writes at once: a call of a thread costs more than copying them
 _BUFFER: Final = 1 << 13  # buffer of a file on disk; the default of Python 3.14 is 128 KiB
 _PIECE_COST: Final = 128  # memory of a piece beside its bytes: a client may send single bytes
+_MOST_PARAMETERS: Final = 100  # of a header, semicolons in a file name included: reading them takes quadratic time
 _PARAMETER: Final = re.compile(rb';[ \t]*([^ \t=;]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;]*)')
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 _NO_MULTIPART: Final = missing_extra("Reading multipart forms", "python-multipart", "uploads")
@@ -144,10 +145,9 @@ class _Receiver:
         return FormData(self._items)
 
     def _parser(self) -> Any:
-        from python_multipart.multipart import MultipartParser, parse_options_header
+        from python_multipart.multipart import MultipartParser
 
-        _, options = parse_options_header(Headers(scope=self._scope)["content-type"])
-        boundary = options.get(b"boundary")
+        boundary = _parameters_of(Headers(scope=self._scope)["content-type"].encode("latin-1")).get(b"boundary")
         if not boundary:
             raise _malformed("Missing boundary in multipart.")
         return MultipartParser(
@@ -178,11 +178,9 @@ class _Receiver:
 
     def _open(self) -> None:
         """Begin a text or a file, when the headers of the part are complete; check the limits."""
-        from python_multipart.multipart import parse_options_header
-
         part = self._part
         disposition = next((value for name, value in part.headers if name == b"content-disposition"), None)
-        _, options = parse_options_header(disposition)
+        options = _parameters_of(disposition)
         if b"name" not in options:
             raise _malformed('The Content-Disposition header field "name" must be provided.')
         part.name = _decoded(options[b"name"])
@@ -278,6 +276,16 @@ class _Receiver:
         errors = [{"location": location, "message": f"Expected a file of the type {taken}", "code": "media-type"}]
         detail = f"{location} is a file of the type {media_type!r}; send one of {taken}."
         raise UnsupportedMediaType(detail, headers=closing(self._scope), errors=errors)
+
+
+def _parameters_of(header: bytes | None) -> dict[bytes, bytes]:
+    """Return the parameters of a `Content-Type` or `Content-Disposition` (RFC 9110, section 5.6.6)."""
+    from python_multipart.multipart import parse_options_header
+
+    if header is not None and header.count(b";") > _MOST_PARAMETERS:
+        raise _malformed(f"A header has more than {_MOST_PARAMETERS} parameters.")
+    parameters: dict[bytes, bytes] = parse_options_header(header)[1]
+    return parameters
 
 
 def extended_filename(disposition: bytes) -> str | None:

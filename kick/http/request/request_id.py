@@ -21,26 +21,26 @@ None
 
 _LENGTH: Final = 32
 _AT_ONCE: Final = 64
-_drawn: Final[list[str]] = []
+_generated: Final[list[str]] = []
 _LONGEST_ID: Final = 128
 
 
-def draw_request_id() -> str:
+def generate_request_id() -> str:
     """Generate a request id: 32 hexadecimal digits that cannot be guessed.
 
-    >>> len(draw_request_id()), draw_request_id() == draw_request_id()
+    >>> len(generate_request_id()), generate_request_id() == generate_request_id()
     (32, False)
     """
     try:
-        return _drawn.pop()
+        return _generated.pop()
     except IndexError:
         digits = secrets.token_hex(_LENGTH // 2 * _AT_ONCE)  # one call of the system for many of them
-        _drawn.extend(digits[start : start + _LENGTH] for start in range(_LENGTH, len(digits), _LENGTH))
+        _generated.extend(digits[start : start + _LENGTH] for start in range(_LENGTH, len(digits), _LENGTH))
         return digits[:_LENGTH]
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_drawn.clear)  # two processes must not use the same ones
+    os.register_at_fork(after_in_child=_generated.clear)  # two processes must not use the same ones
 
 
 def usable_id(text: str) -> bool:

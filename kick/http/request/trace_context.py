@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from kick.http.request.request_id import draw_request_id
+from kick.http.request.request_id import generate_request_id
 
 _LONGEST_STATE: Final = 512
 
@@ -46,7 +46,7 @@ class Trace(msgspec.Struct, frozen=True):
         >>> trace.child().trace_id == trace.trace_id, trace.child().parent_id == trace.parent_id
         (True, False)
         """
-        return msgspec.structs.replace(self, parent_id=draw_request_id()[:16])
+        return msgspec.structs.replace(self, parent_id=generate_request_id()[:16])
 
     def __str__(self) -> str:
         return f"00-{self.trace_id}-{self.parent_id}-{self.flags:02x}"

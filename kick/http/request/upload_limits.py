@@ -14,6 +14,7 @@ from kick.http.uploads import File, is_upload
 from kick.http.validation.fields import kinds_of, object_fields
 from kick.http.validation.pydantic_types import Shape, is_model, wire_names
 from kick.http.validation.serialization import holds_uploads
+from kick.http.validation.type_parts import fields_of
 
 MOST_FILES: Final = 100
 """The most files of a form of which nothing else is said."""
@@ -66,8 +67,8 @@ def upload_limits_of(hints: Mapping[str, Any], body: Any = None, others: File | 
     True
     """
     files = {name: file for name, hint in hints.items() if (file := file_of(hint)) is not None}
-    files |= file_fields(body)
-    objects = object_fields(body)
+    files |= {} if body is None else file_fields(body)
+    objects = frozenset() if body is None else object_fields(body)
     return UploadLimits(files, others or File(), objects) if files or others is not None or objects else None
 
 
@@ -103,7 +104,8 @@ def file_fields(hint: Any) -> dict[str, File]:
     """
     found: dict[str, File] = {}
     for cls, names in _classes_of(hint):
-        hints = hints_of(cls)
+        # Fields of pydantic's models have no metadata.
+        hints = hints_of(cls) if is_model(cls) else {each.name: each.hint for each in fields_of(cls) or ()}
         for name, wire_name in names:
             hint = hints.get(name)
             file = file_of(hint)
@@ -127,7 +129,7 @@ def _classes_of(hint: Any) -> Iterable[tuple[Any, list[tuple[str, str]]]]:
         if is_model(cls):
             yield cls, [(each.field, each.name) for each in wire_names(cls) if each.shape is Shape.WHOLE]
         elif cls is not None:
-            yield get_origin(cls) or cls, [(each.name, each.encode_name) for each in getattr(kind, "fields", ())]
+            yield cls, [(each.name, each.encode_name) for each in getattr(kind, "fields", ())]
 
 
 def _first(files: Iterable[File | None]) -> File | None:

@@ -255,6 +255,7 @@ def below(root: str | os.PathLike[str], name: str | os.PathLike[str]) -> Path:
         raise NotFound(_NO_FILE)
     try:
         folder = Path(root).resolve()
+        (folder / text).stat()  # fails at once, while `resolve` asks for each of thousands of parts that do not exist
         found = (folder / text).resolve()
     except (ValueError, RuntimeError):  # half of a surrogate pair; a loop of links, before Python 3.13
         raise NotFound(_NO_FILE) from None

@@ -23,6 +23,9 @@ from kick.http.response.files import is_hidden, media_type_of, raise_unless_miss
 _YEAR: Final = 31_536_000
 """The longest time for which caches may keep a file, in seconds."""
 
+_LONGEST_NAME: Final = 4096
+"""The most bytes of a path on Linux (`PATH_MAX`). The look-up of a longer one would ask for each of its parts."""
+
 _REVALIDATE: Final = b"no-cache"
 """Caches may keep a file, but must ask each time whether it has changed (RFC 9111, section 5.2.2.4)."""
 
@@ -133,6 +136,8 @@ class StaticFiles:
         return not_modified(response) if unchanged else response
 
     def _look_up(self, name: str) -> tuple[Path, os.stat_result]:
+        if len(name) > _LONGEST_NAME:
+            raise NotFound
         path = ""
         try:
             path, status = self._files.lookup_path(name)

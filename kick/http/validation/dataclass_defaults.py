@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
+from kick.http.validation.type_parts import info_of
+
 _SEVERAL: Final = (list, tuple, set, frozenset, deque)
 
 
@@ -33,7 +35,7 @@ def filler(hint: Any) -> Callable[[Any], Any] | None:
     True
     """
     known: dict[type, _Fields] = {}
-    _collect(msgspec.inspect.type_info(hint), known, set())
+    _collect(info_of(hint), known, set())
     if not any(fields.defaults for fields in known.values()):
         return None
 

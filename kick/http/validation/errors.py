@@ -14,6 +14,7 @@ import msgspec
 from msgspec import inspect as types
 
 from kick.exceptions import FieldError
+from kick.http.validation.type_parts import info_of
 
 MOST_ERRORS: Final = 100
 MOST_CHARACTERS: Final = 100_000
@@ -95,7 +96,7 @@ class ErrorFinder:
     def errors(self, value: Any, location: str, message: str) -> list[FieldError]:
         """Return the errors in a value, at most `MOST_ERRORS`; `message` is msgspec's message of the first one."""
         if self._root is None:
-            self._root = types.type_info(self._hint)
+            self._root = info_of(self._hint)
         walk = _Walk(location, self._strict, self._hints)
         try:
             walk.into(value, self._root, None, Failure.of(message))
@@ -107,7 +108,7 @@ class ErrorFinder:
 def hint_of(info: Any) -> Any:
     """Return the type that an entry of `msgspec.inspect` describes, with its constraints.
 
-    >>> hint_of(types.type_info(dict[str, Annotated[int, msgspec.Meta(ge=0)]]))
+    >>> hint_of(msgspec.inspect.type_info(dict[str, Annotated[int, msgspec.Meta(ge=0)]]))
     dict[str, typing.Annotated[int, msgspec.Meta(ge=0)]]
     """
     while isinstance(info, types.Metadata):

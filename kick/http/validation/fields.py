@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from kick.http.validation.json_text import malformed
 from kick.http.validation.pydantic_types import Shape, is_model, root_of, wire_names
-from kick.http.validation.type_parts import Field, fields_of, members_of, plain
+from kick.http.validation.type_parts import Field, fields_of, info_of, members_of, plain
 
 _SEVERAL: Final = (
     types.ListType,
@@ -217,7 +217,7 @@ def kinds_of(hint: Any) -> list[types.Type]:
 
 def _kinds_of_member(hint: Any) -> list[types.Type]:
     try:
-        return _flat(types.type_info(hint))
+        return _flat(info_of(hint))
     except (TypeError, NameError):  # unions of models, and whatever holds one, are beyond msgspec
         inner = plain(hint)
         origin, args = get_origin(inner), [types.UnionType(tuple(kinds_of(each))) for each in get_args(inner)]

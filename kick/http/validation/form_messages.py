@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec import inspect as types
 
 from kick.exceptions import FieldError
+from kick.http.validation.type_parts import info_of
 
 MESSAGE: Final = "message"
 """The key in `Meta(extra={"message": "..."})`: the message of a field, in place of the one for its constraint."""
@@ -67,7 +68,7 @@ def own_messages(hint: Any) -> Mapping[str, str]:
     {'email': 'This is not an email address.'}
     """
     try:
-        fields = getattr(types.type_info(hint), "fields", ())
+        fields = getattr(info_of(hint), "fields", ())
     except (TypeError, NameError):  # a model of pydantic has messages of its own
         return {}
     found = {field.encode_name: _own(field.type) for field in fields}

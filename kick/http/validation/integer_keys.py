@@ -14,6 +14,7 @@ from msgspec import inspect as types
 
 from kick.exceptions import FieldError
 from kick.http.validation.errors import MOST_KEYS, ErrorFinder, Failure, error_of_key, hint_of
+from kick.http.validation.type_parts import info_of
 
 _MANY_MEMBERS: Final = re.compile(
     rb'\s*+\{(?:\s*+"[^"\\]*+"\s*+:\s*+(?:"[^"\\]*+"|[-+.\w]++)\s*+,){%d}' % MOST_KEYS, re.ASCII
@@ -33,7 +34,7 @@ def finder_by_integer(hint: Any, finder: ErrorFinder) -> Find | None:
     >>> find(b'{"7": "x"}', "Expected `int`, got `str` - at `$[...]`")
     [{'location': '/body/7', 'message': 'Expected `int`, got `str`', 'code': 'type'}]
     """
-    info = types.type_info(hint)
+    info = info_of(hint)
     if not isinstance(info, types.DictType) or not isinstance(info.key_type, types.IntType):
         return None
     decode = msgspec.json.Decoder(dict.__class_getitem__((hint_of(info.key_type), Any))).decode

@@ -113,7 +113,7 @@ def adapter_of(hint: Any) -> Any:
 
 def model_decoder(hint: Any) -> Callable[[bytes], Any]:
     """Return a function from JSON to a value of a type of pydantic's; it raises as `json_decoder()` says."""
-    validate, paths, check = adapter_of(hint).validate_json, _alias_paths(hint), collision_check(hint)
+    validate, paths, check = adapter_of(hint).validate_json, _alias_paths(hint), collision_check(hint, stops=False)
     is_within = range_check(hint)
 
     def validate_part(value: Any) -> Any:
@@ -134,7 +134,11 @@ def model_decoder(hint: Any) -> Callable[[bytes], Any]:
 
 def model_converter(hint: Any, part: str) -> Callable[[Any], Any]:
     """Return a function from texts to a value of a type of pydantic's; it raises as `converter()` says."""
-    validate, paths, check = adapter_of(hint).validate_python, _alias_paths(hint), collision_check(hint, part)
+    validate, paths, check = (
+        adapter_of(hint).validate_python,
+        _alias_paths(hint),
+        collision_check(hint, part, stops=False),
+    )
     is_within = range_check(hint)
 
     def convert(value: Any) -> Any:

@@ -35,7 +35,7 @@ from kick.http.validation.pydantic_types import (
     model_converter,
     model_decoder,
 )
-from kick.http.validation.type_parts import plain, types_within
+from kick.http.validation.type_parts import info_of, plain, types_within
 
 Decode = Callable[[bytes], Any]
 Convert = Callable[[Any], Any]
@@ -123,7 +123,7 @@ def needs_pydantic(hint: Any) -> bool:
     """
     if holds_pydantic(hint):
         return True
-    others = [each for each in _custom_types(msgspec.inspect.type_info(hint)) if not is_upload(each)]
+    others = [each for each in _custom_types(info_of(hint)) if not is_upload(each)]
     if others:
         raise TypeError(f"{others[0]!r} is neither a builtin nor a Struct, dataclass, TypedDict or attrs class")
     return False
@@ -205,7 +205,7 @@ def _is_data(hint: Any) -> bool:
         return not isinstance(hint, ABCMeta)  # not data: an abstract class
     if dataclasses.is_dataclass(hint):
         try:
-            return all(map(is_upload, _custom_types(msgspec.inspect.type_info(hint))))
+            return all(map(is_upload, _custom_types(info_of(hint))))
         except (TypeError, NameError):
             return False
     return issubclass(hint, dict) or is_model(hint)

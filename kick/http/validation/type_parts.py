@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from inspect import Parameter
 from types import UnionType
 from typing import Annotated, Any, Final, NewType, Union, get_args, get_origin, is_typeddict
@@ -109,6 +110,16 @@ def fields_of(hint: Any) -> tuple[Field, ...] | None:
     [('number', <class 'int'>)]
     """
     hint = plain(hint)
+    return _fields_of_class(hint) if isinstance(hint, type) and get_origin(hint) is None else _fields_of(hint)
+
+
+@lru_cache(maxsize=128)
+def _fields_of_class(cls: type) -> tuple[Field, ...] | None:
+    """Keep the fields of the last classes: at start-up each is asked for dozens of times in a row."""
+    return _fields_of(cls)
+
+
+def _fields_of(hint: Any) -> tuple[Field, ...] | None:
     cls: Any = get_origin(hint) or hint
     if not isinstance(cls, type):
         return None
@@ -155,6 +166,23 @@ def fields_of(hint: Any) -> tuple[Field, ...] | None:
         return tuple(_of_attribute(each, hints) for each in attributes if not each.name.startswith("_"))
     given = signature_of(cls.__new__).parameters
     return tuple(Field(name, name, hints[name], given[name].default is Parameter.empty) for name in names)
+
+
+def info_of(hint: Any) -> msgspec.inspect.Type:
+    """Return what msgspec says of a type. Do not change it: that of a class is kept for a while.
+
+    >>> info_of(int)
+    IntType(gt=None, ge=None, lt=None, le=None, multiple_of=None)
+
+    Raises `TypeError` for a type that msgspec does not know, and `NameError` for a field whose type does not exist.
+    """
+    is_class = isinstance(hint, type) and get_origin(hint) is None
+    return _info_of_class(hint) if is_class else msgspec.inspect.type_info(hint)
+
+
+@lru_cache(maxsize=128)
+def _info_of_class(cls: type) -> msgspec.inspect.Type:
+    return msgspec.inspect.type_info(cls)
 
 
 def unqualified(hint: Any) -> Any:

@@ -74,7 +74,7 @@ class SocketPlan(CallPlan):
         except (TypeError, NameError) as error:
             self.problems.append(bad_message_type(type_name(incoming), self.place, str(error)))
 
-    def _read_response(self, types: Mapping[Any, Any]) -> None:
+    def _read_response(self, returned: Any, types: Mapping[Any, Any]) -> None:
         """Nothing: it returns no response."""
 
     def _check_path(self, taken_by_providers: Collection[str]) -> None:

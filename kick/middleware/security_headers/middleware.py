@@ -117,7 +117,7 @@ class SecurityHeadersLayer(PerRoute):
         headers += [each for each in kinds.documents if each[0] not in names]
         for name, policy in self._policies:
             if name not in names:
-                nonce = ctx.drawn_csp_nonce
+                nonce = ctx.generated_csp_nonce
                 headers.append((name, policy.plain if nonce is None else policy.with_nonce(nonce)))
         return mine
 

@@ -72,6 +72,11 @@ def keys_of(served: Served) -> list[Any]:
     return [served.route.controller, *filter(is_hashable, injected)]
 
 
+def targets_of(served: Served, container: Container) -> list[Any]:
+    """Return what may declare errors and security schemes: handler, controller, and what is made for each request."""
+    return [served.route.handler, served.route.controller, *container.factories_of(keys_of(served))]
+
+
 def parts_of(served: Served, container: Container) -> list[PartOfRequest]:
     """Return the parts of the request that the providers of a handler read."""
     parts: list[PartOfRequest] = container.parts_of(keys_of(served))

@@ -18,7 +18,7 @@ from kick.http.routing.raises import raised_by, secured_by
 from kick.http.settings import Settings
 from kick.http.validation.serialization import is_constrained
 from kick.openapi.operations.bodies import body_of, limits_of
-from kick.openapi.operations.inputs import Input, Served, inputs_of, keys_of
+from kick.openapi.operations.inputs import Input, Served, inputs_of, targets_of
 from kick.openapi.operations.parameters import parameters_of
 from kick.openapi.operations.responses import answers_of, declared_errors, page_of, problems_of
 from kick.openapi.schemas.schemas import Schemas
@@ -94,9 +94,7 @@ class Operations:
             yield from declared_errors(raised_by(target))
 
     def _targets(self, served: Served) -> list[Any]:
-        """Return the handler, its controller, and what is made for each of its requests."""
-        route = served.route
-        return [route.handler, route.controller, *self._container.factories_of(keys_of(served))]
+        return targets_of(served, self._container)
 
     def _own_reasons(self, served: Served, inputs: list[Input]) -> Iterator[tuple[int, str]]:
         """Return the errors with which kick itself answers."""
@@ -145,7 +143,7 @@ def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     {'a': {'b': 1, 'c': 2}}
     """
     found = dict(one)
-    for name, value in other.items():
+    for name, value in ((str(key), value) for key, value in other.items()):  # a status may be a number
         own = found.get(name)
         found[name] = merged(own, value) if isinstance(own, Mapping) and isinstance(value, Mapping) else value
     return found

@@ -111,7 +111,7 @@ def _streams(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for path, item in document.get("paths", {}).items():
         for operation in item.values():
             responses = operation.get("responses", {}).values() if isinstance(operation, Mapping) else ()
-            if any(_EVENTS in response.get("content", {}) for response in responses):
+            if any(_EVENTS in response.get("content", ()) for response in responses):
                 yield path, str(operation.get("operationId", "")), str(operation.get("summary", ""))
 
 

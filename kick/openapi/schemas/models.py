@@ -192,6 +192,10 @@ def _generator() -> Any:
         def is_instance_schema(self, schema: Any) -> dict[str, Any]:
             return {"type": "string", "format": "binary"} if is_upload(schema["cls"]) else {}
 
+        def default_schema(self, schema: Any) -> dict[str, Any]:
+            found: dict[str, Any] = super().default_schema(schema)
+            return {key: value for key, value in found.items() if key != "default" or value is not None}
+
         def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> dict[str, Any]:
             return {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args, get_origin
@@ -20,7 +21,8 @@ from kick.http.validation.integer_range import limits_of
 from kick.http.validation.pydantic_types import has_own_schema
 from kick.http.validation.serialization import needs_pydantic
 from kick.http.validation.type_parts import Field, fields_of, members_of, metadata_of, plain
-from kick.openapi.errors import no_schema
+from kick.openapi.errors import no_json_value, no_schema
+from kick.openapi.json_values import json_problem
 from kick.openapi.schemas.leaves import (
     Schema,
     choice_schema,
@@ -137,7 +139,15 @@ class Schemas:
         schema = self._plain(inner, mode, place)
         if inner is int and limits_of(metadata) != (None, None):
             schema = {**schema, "format": "int64"}  # an integer beyond is invalid
+        if self._strict:
+            self._check_values(hint, metadata, place)
         return said_about(metadata, schema)
+
+    def _check_values(self, hint: Any, metadata: Iterable[Any], place: str) -> None:
+        for meta in metadata:
+            problem = json_problem([meta.examples, meta.extra_json_schema]) if isinstance(meta, msgspec.Meta) else None
+            if problem is not None:
+                self.problems.append(no_json_value(plain(hint), problem, place))
 
     def _plain(self, hint: Any, mode: Mode, place: str) -> Schema:
         if len(members_of(hint)) > 1:
@@ -159,6 +169,8 @@ class Schemas:
         if is_upload(cls):
             return {"type": "string", "format": "binary"}
         if issubclass(cls, enum.Enum):
+            if json_problem([each.value for each in cls]) is not None:
+                return self._unknown(cls, place)
             return self._component(cls, lambda schema: schema.update(enum_schema(cls)))
         if hint in self._components:
             return self._reference(hint)
@@ -263,9 +275,12 @@ class Schemas:
         return schema if found is msgspec.UNSET else {**schema, "default": found}
 
     def default(self, value: Any) -> Any:
-        """Return a default as JSON has it; `UNSET` for a value that has no JSON form of its own."""
-        if value is msgspec.UNSET:
-            return value
+        """Return a default as JSON has it; `UNSET` for a value that has no JSON form of its own.
+
+        `None` is left out: examples that are made of the schema would show it in place of a value.
+        """
+        if value is None or value is msgspec.UNSET or (isinstance(value, float) and not math.isfinite(value)):
+            return msgspec.UNSET
         try:
             return msgspec.to_builtins(value)
         except (TypeError, ValueError):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import kick.cli.doctor_checks as findings
-from kick.cli.env_file import draw_secret
+from kick.cli.env_file import generate_secret
 from kick.session.manager import SessionManager
 from tests.cli.support import APP, environment, kick
 from tests.support.postgres import PostgresServer, make_data
@@ -34,6 +34,7 @@ def write_env(folder: Path, text: str, *, mode: int = 0o600) -> None:
     (folder / ".env").chmod(mode)
 
 
+@pytest.mark.long
 def test_a_project_of_kick_new_has_nothing_to_mend(tmp_path: Path) -> None:
     kick("new", "my-app", "--yes", "--no-git", cwd=tmp_path)
     run = kick("doctor", cwd=tmp_path / "my-app")
@@ -59,6 +60,7 @@ def test_what_stops_the_start_is_found_all_of_it(project: Path, tmp_path: Path) 
     assert found(tmp_path) == {"target-missing": "error"}
 
 
+@pytest.mark.long
 def test_several_workers_need_a_store_that_they_share(project: Path) -> None:
     assert found(project, "--workers", "2") == {"session-store-not-shared": "error"}
     assert found(project, WEB_CONCURRENCY="2") == {"session-store-not-shared": "error"}
@@ -74,12 +76,13 @@ def test_an_application_that_does_not_start_is_a_finding(project: Path) -> None:
     assert "at     app.py:" in run.stdout
 
 
+@pytest.mark.long
 def test_applications_that_share_a_store_are_a_warning(project: Path, tmp_path: Path) -> None:
     """One that was served with another secret; the doctor itself leaves nothing behind."""
     with RedisServer(tmp_path / "redis") as redis:
         for url in (redis.url, "sqlite:///sessions.db"):
             for _ in range(2):
-                assert found(project, SESSION_STORE=url, SESSION_SECRET=draw_secret()) == {}
+                assert found(project, SESSION_STORE=url, SESSION_SECRET=generate_secret()) == {}
             asyncio.run(serve_once(url if url.startswith("redis") else f"sqlite:///{project}/sessions.db"))
             assert found(project, SESSION_STORE=url) == {"session-store-shared": "warning"}
             prefix = f"{url}?prefix=shop:" if url.startswith("redis") else "sqlite:///other.db"
@@ -88,11 +91,12 @@ def test_applications_that_share_a_store_are_a_warning(project: Path, tmp_path: 
 
 async def serve_once(url: str) -> None:
     """Start and stop another application over a store."""
-    manager = SessionManager.configured(draw_secret(), store=url)
+    manager = SessionManager.configured(generate_secret(), store=url)
     await manager.start()
     await manager.store.aclose()
 
 
+@pytest.mark.long
 def test_a_redis_that_evicts_is_a_warning(project: Path, tmp_path: Path) -> None:
     with RedisServer(tmp_path / "redis", config=["--maxmemory", "100mb"]) as redis:
         for policy in ("noeviction", "allkeys-lru", "volatile-ttl"):
@@ -129,7 +133,7 @@ def env_file_open(folder: Path) -> None:
 def env_file_tracked(folder: Path) -> None:
     git = shutil.which("git")
     assert git is not None
-    write_env(folder, f"SESSION_SECRET={draw_secret()}\n")
+    write_env(folder, f"SESSION_SECRET={generate_secret()}\n")
     for command in (["init", "--quiet"], ["add", ".env"]):
         subprocess.run([git, *command], cwd=folder, check=True, env=environment())
     assert found(folder) == {"env-file-tracked": "error"}
@@ -225,6 +229,7 @@ FINDINGS: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("code", FINDINGS)
 def test_a_finding_is_made_and_gone_once_it_is_mended(code: str, project: Path) -> None:
     assert found(project) == {}

@@ -13,7 +13,7 @@ from kick.cli.commands import sessions as cli
 from kick.cli.program import program
 from kick.session.data.reserved import CLIENT_FIELD as CLIENT
 from kick.session.data.values import encode
-from kick.session.ids import draw_id, fingerprint, key_of
+from kick.session.ids import fingerprint, generate_id, key_of
 from kick.session.stores.base import Change, Record
 from kick.session.stores.sqlite import SQLiteStore
 from kick.session.stores.url import open_store
@@ -50,7 +50,7 @@ def log_in(url: str, principal: str, *, agent: str = AGENT) -> str:
 
 def create(store: object, *changes: Change, max_age: float) -> list[str]:
     """Store sessions, all at once; their keys."""
-    keys = [key_of(draw_id()) for _ in changes]
+    keys = [key_of(generate_id()) for _ in changes]
 
     async def run() -> None:
         opened = open_store(store)
@@ -191,6 +191,7 @@ def test_the_store_is_the_one_in_the_environment(url: str, tmp_path: Path) -> No
     assert ended.stderr == ""
 
 
+@pytest.mark.long
 def test_else_it_is_that_of_the_application(project: Path, url: str) -> None:
     source = APP.replace('os.environ.get("SESSION_STORE")', repr(url))
     (project / "app.py").unlink()
@@ -278,6 +279,7 @@ def test_without_any_store_it_says_how_to_name_one(tmp_path: Path) -> None:
     assert "kick sessions purge --store sqlite:///sessions.db" in run.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "code"),
     [

@@ -21,6 +21,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from kick import App, Controller, Get, RequestContext, Response, ServerSentEvent
 from kick.http.handlers.response_types import InvalidResponse, ResponseType, declared_response, writer_of
+from kick.http.projections.compiler import Compiler
 from kick.http.validation.encoding import JSONEncoder
 from tests.http.support import app_of, ask
 from tests.support.costs import assert_costs_at_most
@@ -667,9 +668,29 @@ def test_a_value_that_holds_itself_is_an_error() -> None:
 
 
 def test_what_a_handler_declares_can_be_read() -> None:
-    async def events() -> AsyncIterator[Public]:
-        yield PRIVATE
+    assert declared_response(Public | Response, None, {}) == ResponseType(Public)
+    assert declared_response(AsyncIterator[Public], None, {}) == ResponseType(Any, Public, for_context=True)
+    assert declared_response(AsyncIterator[Public], list[int], {}).hint == list[int]  # type: ignore[union-attr]
 
-    assert declared_response(Several.either, None, {}) == ResponseType(Public)
-    assert declared_response(events, None, {}) == ResponseType(Any, Public, for_context=True)
-    assert declared_response(events, list[int], {}).hint == list[int]  # type: ignore[union-attr]
+
+class Text(str):
+    """A text that could say more."""
+
+
+@pytest.mark.parametrize(
+    "hint", [list[str], list[float], set[int], dict[str, int], dict[str, object], list[datetime.date]], ids=str
+)
+@pytest.mark.parametrize(
+    "value",
+    [
+        *([], ["a"], [Text("a")], ["a", Text("a")], [1], [1.5, 2], [True], [None], [[1]], {1}),
+        *({}, {"a": 1}, {"a": True}, {"a": Text("b")}, {Text("a"): 1}, {1: 1}),
+        *([TODAY], [datetime.datetime(2027, 1, 31, tzinfo=datetime.UTC)]),
+    ],
+    ids=repr,
+)
+def test_the_check_of_containers_by_types_agrees_with_the_one_of_each_part(hint: Any, value: Any) -> None:
+    projection = Compiler(JSONEncoder()).compile(hint)
+    if type(value) in projection.outer_kinds:
+        assert projection.quick_check is not None
+        assert projection.quick_check(value) is projection.is_exact(value)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kick.http.request.request_id import draw_request_id, usable_id
+from kick.http.request.request_id import generate_request_id, usable_id
 from kick.http.request.trace_context import parse_trace
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -17,7 +17,7 @@ SPAN = "00f067aa0ba902b7"
 
 
 def test_ids_are_32_hexadecimal_digits_and_different() -> None:
-    drawn = [draw_request_id() for _ in range(1000)]
+    drawn = [generate_request_id() for _ in range(1000)]
     assert len(set(drawn)) == 1000
     assert all(re.fullmatch("[0-9a-f]{32}", each) for each in drawn)
 
@@ -26,18 +26,18 @@ def test_ids_are_32_hexadecimal_digits_and_different() -> None:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 @pytest.mark.process
 def test_a_forked_process_draws_others() -> None:
-    draw_request_id()
+    generate_request_id()
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        os.write(writing, " ".join(draw_request_id() for _ in range(64)).encode())
+        os.write(writing, " ".join(generate_request_id() for _ in range(64)).encode())
         os._exit(0)
     os.waitpid(child, 0)
     theirs = set(os.read(reading, 4096).decode().split())
     os.close(reading)
     os.close(writing)
     assert len(theirs) == 64
-    assert not theirs & {draw_request_id() for _ in range(64)}
+    assert not theirs & {generate_request_id() for _ in range(64)}
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import errno
 import os
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 
@@ -14,6 +16,7 @@ from kick import App, Controller, Get, Module, RequestContext, bootstrap
 from kick.http import CallNext, Response, StaticFiles
 from tests.http.response.conftest import Refuse
 from tests.http.support import ask
+from tests.support.costs import assert_costs_at_most
 from tests.support.setup_errors import raises_code
 
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -45,6 +48,16 @@ def dist(tmp_path: Path) -> Path:
 
 def app_of(path: str, *args: Any, **options: Any) -> App:
     return bootstrap([Module("web", controllers=[Users], mounts={path: StaticFiles(*args, **options)})])
+
+
+def test_a_path_of_many_folders_costs_no_more_than_its_length(dist: Path) -> None:
+    app = app_of("/static", dist)
+
+    def get(path: str) -> Callable[[], object]:
+        return lambda: anyio.run(lambda: ask(app, path))
+
+    deep, flat = get("/static/" + "a/" * 30_000 + "a"), get("/static/" + "a" * 60_001)
+    assert_costs_at_most(30, deep, flat, clock=time.process_time)  # the file system is asked in a thread
 
 
 async def test_a_file_is_sent_with_its_type_and_validators(dist: Path) -> None:

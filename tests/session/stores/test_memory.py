@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kick.clock import CLOCK
-from kick.session.ids import draw_id, key_of
+from kick.session.ids import generate_id, key_of
 from kick.session.stores import memory
 from kick.session.stores.base import Change, Record
 from kick.session.stores.memory import MemoryStore
@@ -174,7 +174,7 @@ async def test_a_session_takes_less_than_700_bytes() -> None:
         before, _ = tracemalloc.get_traced_memory()
         for number in range(sessions):
             change = Change(set={"user_id": b"%d" % number})
-            await store.create(key_of(draw_id()), change, max_age=LONG, absolute_max_age=2 * LONG)
+            await store.create(key_of(generate_id()), change, max_age=LONG, absolute_max_age=2 * LONG)
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -184,7 +184,7 @@ async def test_a_session_takes_less_than_700_bytes() -> None:
 
 MANY = """
 import asyncio, os, sys
-from kick.session.ids import draw_id, key_of
+from kick.session.ids import generate_id, key_of
 from kick.session.stores.base import Change
 from kick.session.stores.memory import MemoryStore
 
@@ -197,7 +197,7 @@ async def fill(sessions):
     before = resident()
     for number in range(sessions):
         change = Change(set={"user_id": b"%d" % number})
-        await store.create(key_of(draw_id()), change, max_age=86400, absolute_max_age=30 * 86400)
+        await store.create(key_of(generate_id()), change, max_age=86400, absolute_max_age=30 * 86400)
     assert len(store) == sessions
     print((resident() - before) / sessions)
 

@@ -13,7 +13,7 @@ from redis.crc import key_slot
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import TimeoutError as TookTooLong
 
-from kick.session.ids import draw_id, draw_successor, key_of
+from kick.session.ids import generate_id, generate_successor, key_of
 from kick.session.stores.base import TAKEN, AtomicStore, Change, Committed, Record
 from kick.session.stores.redis import RedisStore
 from kick.testing.store_contract import MakeStore, StoreContract, base, fields_of, new_key
@@ -137,9 +137,9 @@ async def test_sessions_are_spread_over_all_primaries(store: RedisStore, redis_c
 
 
 def test_the_old_and_the_new_id_of_a_session_share_a_slot_and_other_sessions_do_not() -> None:
-    ids = [draw_id() for _ in range(50)]
+    ids = [generate_id() for _ in range(50)]
     slots = [key_slot(f"kick:{key_of(each)}".encode()) for each in ids]
-    assert [key_slot(f"kick:{key_of(draw_successor(each))}".encode()) for each in ids] == slots
+    assert [key_slot(f"kick:{key_of(generate_successor(each))}".encode()) for each in ids] == slots
     assert len(set(slots)) > 40
 
 

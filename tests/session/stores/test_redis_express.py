@@ -12,7 +12,7 @@ import pytest
 import redis.asyncio
 from redis.exceptions import OutOfMemoryError
 
-from kick.session.ids import draw_id, key_of
+from kick.session.ids import generate_id, key_of
 from kick.session.stores.base import Change, Record
 from kick.session.stores.redis import RedisStore, legacy_in_cluster
 from kick.session.stores.redis.express import Moved
@@ -81,7 +81,7 @@ def keys(server: RedisServer, pattern: str) -> list[str]:
 
 def plant(server: RedisServer, record: object = RECORD, *, life: float | None = LIFE) -> tuple[str, str]:
     """Store a record as connect-redis does; the id and kick's key for it."""
-    session_id = draw_id()[:32]
+    session_id = generate_id()[:32]
     server.command("SET", f"sess:{session_id}", record if isinstance(record, str) else json.dumps(record))
     if life is not None:
         server.command("PEXPIRE", f"sess:{session_id}", round(life * 1000))
@@ -206,7 +206,7 @@ async def test_what_is_no_string_is_an_anonymous_session_with_one_log_line(
 async def test_a_tampered_cookie_is_an_anonymous_session(shop: Shop, site: Site, redis_server: RedisServer) -> None:
     cookie = shop.log_in(user_id=7)
     signature = cookie.partition(".")[2]
-    for tampered in (f"s%3A{id_in(cookie)}.{'A' * 43}", f"s%3A{draw_id()[:32]}.{signature}", id_in(cookie)):
+    for tampered in (f"s%3A{id_in(cookie)}.{'A' * 43}", f"s%3A{generate_id()[:32]}.{signature}", id_in(cookie)):
         assert (await visit(site, tampered)).value == {}
     assert old_records(redis_server) == [f"sess:{id_in(cookie)}"]
     assert shop.user_of(cookie) == 7

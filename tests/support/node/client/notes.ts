@@ -36,7 +36,7 @@ const note: Note | undefined = written.data;
 said.push(written.response.status, note?.title);
 
 const shown = await client.GET("/notes/{note_id}", { params: { path: { note_id: note?.id ?? 0 } } });
-said.push(shown.data?.text.toUpperCase());
+said.push(shown.data?.text?.toUpperCase());
 
 const listed = await client.GET("/notes");
 said.push(listed.data?.map((each) => each.title));
@@ -51,6 +51,10 @@ said.push(nowhere.response.status);
 
 // @ts-expect-error  an id is a number
 await client.GET("/notes/{note_id}", { params: { path: { note_id: "seven" } } });
+
+// A field with a default may be left out.
+const short = await client.POST("/notes", { body: { title: "Call Ada" } });
+said.push(short.response.status, short.data?.text);
 
 const removed = await client.DELETE("/notes/{note_id}", { params: { path: { note_id: note?.id ?? 0 } } });
 said.push(removed.response.status);

@@ -1,4 +1,7 @@
-"""A small OpenID provider, written with kick: somebody is logged in there already, and agrees to everything."""
+"""A small OpenID provider for this machine: `kick dev provider:app --port 9000`.
+
+Ada is logged in there already, and agrees to everything. Nobody should log in with it in production.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,22 @@ import msgspec
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from kick import BadRequest, Controller, Get, Module, Post, RequestContext, Service, Unauthorized, bootstrap
+from kick import (
+    App,
+    BadRequest,
+    Controller,
+    Get,
+    Module,
+    Post,
+    RequestContext,
+    Response,
+    Service,
+    Unauthorized,
+    bootstrap,
+)
 
 CLIENT_ID = "client"
-CLIENT_SECRET = "a secret of the client"
+CLIENT_SECRET = "a secret of the client"  # noqa: S105  # of this machine only
 
 
 class Grant(msgspec.Struct, kw_only=True):
@@ -81,7 +96,7 @@ class Provider:
         return {"keys": [self.grants.key.as_dict(private=False)]}
 
     @Get("/authorize")
-    async def authorize(self, ctx: RequestContext, query: Authorization) -> Any:
+    async def authorize(self, ctx: RequestContext, query: Authorization) -> Response:
         if (query.client_id, query.response_type) != (CLIENT_ID, "code"):
             raise BadRequest("unknown client or response type")
         code = secrets.token_urlsafe()
@@ -121,6 +136,9 @@ def _proves(verifier: str | None, challenge: str | None) -> bool:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == challenge
 
 
-def openid_provider() -> Any:
-    """Return the application."""
+def create_app() -> App:
+    """Return a provider with a key and codes of its own."""
     return bootstrap([Module("provider", controllers=[Provider], providers=[Grants])])
+
+
+app = create_app()

@@ -1,0 +1,101 @@
+import re
+from typing import Any
+
+import pytest
+
+from kick.testing import TestClient
+
+ADA = {"name": "ada", "password": "correct horse"}
+PHONE = {"user-agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1"}
+
+
+@pytest.fixture
+def laptop(client: TestClient) -> TestClient:
+    assert client.post("/register", data=ADA).url.path == "/devices"
+    return client
+
+
+@pytest.fixture
+def phone(laptop: TestClient) -> TestClient:
+    client = laptop.another()
+    client.headers.update(PHONE)
+    assert client.post("/login", data={**ADA, "remember": "on"}).url.path == "/devices"
+    return client
+
+
+def end_of_the_other(client: TestClient) -> str:
+    """The link to the page that ends the other device."""
+    (link,) = re.findall(r'href="(/devices/\w+/end)"', client.get("/devices").text)
+    return str(link)
+
+
+def test_the_devices_are_listed(laptop: TestClient, phone: TestClient) -> None:
+    page = laptop.get("/devices").text
+    assert "<b>Firefox on Linux</b> (this device)" in page
+    assert "<b>Safari on iPhone</b>, testclient" in page
+
+
+def test_soon_after_the_login_another_device_is_ended_at_once(laptop: TestClient, phone: TestClient) -> None:
+    link = end_of_the_other(laptop)
+    assert "Log out Safari on iPhone?" in laptop.get(link).text
+    assert "The device is logged out." in laptop.post(link).text
+    assert phone.get("/devices").url.path == "/login"
+    assert laptop.get("/devices").url.path == "/devices"
+
+
+def test_later_it_asks_for_the_password(laptop: TestClient, phone: TestClient, travel: Any) -> None:
+    link = end_of_the_other(laptop)
+    with travel(minutes=6):
+        refused = laptop.post(link)
+        assert (refused.status_code, refused.json()["code"]) == (401, "reauthenticate")
+        asked = laptop.get(link)
+        assert asked.url.path == "/confirm"
+        assert laptop.post(str(asked.url), data={"password": "wrong"}).status_code == 422
+        assert laptop.post(str(asked.url), data={"password": ADA["password"]}).url.path == link
+        laptop.post(link)
+        assert phone.get("/devices").url.path == "/login"
+
+
+def test_all_others_are_ended_together(laptop: TestClient, phone: TestClient) -> None:
+    tablet = laptop.another()
+    tablet.post("/login", data=ADA)
+    assert "Devices logged out: 2." in laptop.post("/devices/end-others").text
+    assert [each.get("/devices").url.path for each in (laptop, phone, tablet)] == ["/devices", "/login", "/login"]
+
+
+def test_remember_me_lives_for_30_days(laptop: TestClient, phone: TestClient, travel: Any) -> None:
+    with travel(days=29):
+        assert phone.get("/devices").url.path == "/devices"
+        assert laptop.get("/devices").url.path == "/login"
+        # Typing the password again does not forget it.
+        phone.post("/confirm", data={"password": ADA["password"]})
+    with travel(days=58):
+        assert phone.get("/devices").url.path == "/devices"
+
+
+def test_only_the_cookie_of_remember_me_outlives_the_browser(laptop: TestClient) -> None:
+    cookies = [
+        laptop.another().post("/login", data={**ADA, **more}, follow_redirects=False).headers["set-cookie"]
+        for more in ({}, {"remember": "on"})
+    ]
+    assert ["Max-Age" in cookie for cookie in cookies] == [False, True]
+
+
+def test_devices_of_others_are_not_found(laptop: TestClient, phone: TestClient) -> None:
+    link = end_of_the_other(laptop)
+    eve = laptop.another()
+    eve.post("/register", data={"name": "eve", "password": "another horse"})
+    assert eve.post(link).status_code == 404
+    assert phone.get("/devices").url.path == "/devices"
+
+
+def test_mistakes_are_shown_in_the_form(client: TestClient) -> None:
+    assert client.get("/login").status_code == 200
+    wrong = client.post("/login", data=ADA)
+    assert (wrong.status_code, "is wrong" in wrong.text) == (422, True)
+    assert ADA["password"] not in wrong.text
+    client.post("/register", data=ADA)
+    taken = client.another().post("/register", data=ADA)
+    assert (taken.status_code, "is taken" in taken.text) == (422, True)
+    client.post("/logout")
+    assert client.get("/devices").url.path == "/login"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.footprint import allow_files
-from benchmarks.servers import COMPILED, ROOT
+from benchmarks.servers import COMPILED, ROOT, Process
 
 HOST: Final = "127.0.0.1"
 SETTLE: Final = 100
@@ -51,11 +52,13 @@ class Figures:
     each: float
     opening: float
     ending: float
+    cpu: float
+    """Processor time of the server from the signal to its end."""
 
     def __str__(self) -> str:
         return (
             f"{self.count:,} {self.kind}: {self.each:.1f} KiB each, opened in {self.opening:.1f} s, "
-            f"all ended {self.ending:.2f} s after SIGTERM"
+            f"all ended {self.ending:.2f} s after SIGTERM ({self.cpu:.2f} s of processor time of the server)"
         )
 
 
@@ -114,15 +117,21 @@ async def _measure(kind: str, count: int) -> Figures:
         clients += await _open(port, head, FIRST[kind], count)
         opening = time.perf_counter() - began
         each = (await _resident(server.pid) - before) / count
-        began = time.perf_counter()
+        began, before_end = time.perf_counter(), _ended_children() + Process(server.pid, Path()).cpu_seconds()
         os.kill(server.pid, signal.SIGTERM)
         await asyncio.gather(*(client.ended for client in clients))
         await asyncio.to_thread(server.wait)
-        return Figures(kind, count, each, opening, time.perf_counter() - began)
+        ending = time.perf_counter() - began
+        return Figures(kind, count, each, opening, ending, _ended_children() - before_end)
     finally:
         if server.poll() is None:
             server.kill()
             server.wait()
+
+
+def _ended_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 async def _open(port: int, head: bytes, first: bytes, count: int) -> list[Client]:

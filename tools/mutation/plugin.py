@@ -119,7 +119,7 @@ def _passes(mutant: Mutant, tests: list[tuple[float, pytest.Item]]) -> bool:
         try:
             signal.setitimer(signal.ITIMER_PROF, seconds)  # its signal ends the process
             signal.setitimer(signal.ITIMER_REAL, WAIT + 20 * seconds)
-            _apply(mutant)
+            apply(mutant)
             status = 0 if all(_runs(test) for _, test in tests) else 1
         finally:
             os._exit(status)
@@ -127,7 +127,7 @@ def _passes(mutant: Mutant, tests: list[tuple[float, pytest.Item]]) -> bool:
     return result == 0
 
 
-def _apply(mutant: Mutant) -> None:
+def apply(mutant: Mutant) -> None:
     """Give the functions of the module the code of the mutant."""
     name = f"kick.{mutant.file}"
     functions = dict(_functions_of(importlib.import_module(name)))

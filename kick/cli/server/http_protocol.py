@@ -13,6 +13,8 @@ one of them changes:
 | `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | there | the same |
 | its `on_response_complete()` | here | writing a response when it is complete, before its background tasks |
 | its `handle_websocket_upgrade()` | here | removing write coalescing |
+| `uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol`; with websockets, its `data_received()`, `receive()`, | | |
+| `queue`, `read_paused`, `transport` | `websocket_limits` | waiting messages |
 | `uvicorn.Server.startup()`, `shutdown()`, `started`, `should_exit`, `force_exit` | `uvicorn_server` | shutdown |
 | `uvicorn.Server.handle_exit()` | `uvicorn_server` | signals |
 | `uvicorn.Server.server_state.connections` | `uvicorn_server` | timeouts |

@@ -9,6 +9,7 @@ one of them changes:
 | its `connection_made()`, and its attribute `transport` | here | installing write coalescing |
 | its `data_received()`, `cycle`, `flow.read_paused`, `timeout_keep_alive_task` | here, `request_timeouts` | timeouts |
 | with httptools, its `on_headers_complete()`, `on_body()`, `on_message_complete()`, `scope`, `headers` | here | heads |
+| with httptools, its `parser`, and a 400 after an exception in a callback of it | here | a missing or second host |
 | with httptools, its `pipeline`, `flow.pause_reading()`, `on_response_complete()` | here | pipelined requests |
 | `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | there | the same |
 | its `on_response_complete()` | here | writing a response when it is complete, before its background tasks |
@@ -76,7 +77,7 @@ def _counting(base: Any) -> Any:
 
 
 def _limited(base: Any) -> Any:
-    """Return a protocol that bounds what is no body: heads, trailers, and extensions of chunks.
+    """Return a protocol that bounds what is no body: heads, trailers, and extensions of chunks; and checks the host.
 
     httptools takes them without a limit, and copies a header with each piece of it that comes. It also passes trailers
     like headers, and uvicorn adds them to those of the request: a client could write what only a proxy may write.
@@ -95,6 +96,9 @@ def _limited(base: Any) -> Any:
                 self.transport.close()
 
         def on_headers_complete(self) -> None:
+            hosts = [name for name, _ in self.headers].count(b"host")
+            if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+                raise ValueError("a request has one Host (RFC 9112, section 3.2)")  # uvicorn sends the 400
             super().on_headers_complete()
             self.pending = 0
             self.scope["headers"] = self.headers[:]  # trailers go into the other list

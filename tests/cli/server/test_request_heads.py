@@ -183,5 +183,21 @@ def test_a_client_that_does_not_wait_costs_little_memory(server: Server) -> None
     assert server.most_memory - before < 32 * MiB
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /seen HTTP/1.1\r\nhost: x\r\nhost: evil.test", 400),
+        ("GET /seen HTTP/1.1\r\nhost: x\r\nHost: x", 400),
+        ("GET /seen HTTP/1.1", 400),
+        ("GET /seen HTTP/1.1\r\nhost: x", 405),
+        ("GET /seen HTTP/1.0", 405),
+    ],
+)
+def test_a_request_has_one_host(address: tuple[str, int], head: str, status: int) -> None:
+    """A proxy or cache may go by the one of two hosts, and the application by the other (RFC 9112, section 3.2)."""
+    received = answers(address, f"{head}\r\nconnection: close\r\n\r\n".encode())
+    assert received.startswith(f"HTTP/1.1 {status} ".encode())
+
+
 def test_the_refusal_is_a_431() -> None:
     assert TOO_LARGE.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n")

@@ -5,7 +5,7 @@ import compileall
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from tests.support.postgres import PostgresServer, make_data
 from tests.support.redis import RedisCluster, RedisSentinel, RedisServer
 from tests.support.shared import shared_folder
 from tests.support.starts import Starts
-from tests.support.tiers import pytest_collection_modifyitems
+from tests.support.tiers import pytest_collection_modifyitems, pytest_ignore_collect, pytest_pycollect_makeitem
 
-__all__ = ["pytest_collection_modifyitems"]
+__all__ = ["pytest_collection_modifyitems", "pytest_ignore_collect", "pytest_pycollect_makeitem"]
 
 pytest.register_assert_rewrite("kick.testing")
 
@@ -124,6 +124,15 @@ def pytest_configure(config: pytest.Config) -> None:
         programs.left_out()
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path: Path) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Look for examples in docstrings everywhere but in the modules of tests, which have none: it takes a while."""
+    collectors = yield
+    if not file_path.name.startswith("test_"):
+        return collectors
+    return [collector for collector in collectors if type(collector) is pytest.Module]
 
 
 def pytest_collection_finish() -> None:

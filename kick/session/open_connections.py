@@ -23,6 +23,9 @@ LEAST_WAIT: Final = 0.05
 RECENT: Final = 1024
 """The number of ended and renamed sessions that are remembered for connections that are just being opened."""
 
+UNKNOWN: Final = "*"
+"""Stands for the keys of a principal whose sessions were not looked up."""
+
 End: TypeAlias = Callable[[], None]
 Load: TypeAlias = Callable[[str], Awaitable[Record | Superseded | None]]
 
@@ -66,8 +69,8 @@ class _InLoop:
         if self._task is None or self._task.done():
             self._task = self.loop.create_task(self._check_again_and_again())
         recent = self._connections.recent
-        if watched.key in recent or watched.principal in recent:  # it may have ended between its load and now
-            self.check_soon([watched])
+        if any(each in recent for each in (watched.key, watched.principal, UNKNOWN)):
+            self.check_soon([watched])  # it may have ended between its load and now
         return lambda: self._remove(watched, token)
 
     def _remove(self, watched: _Watched, token: object) -> None:
@@ -205,7 +208,8 @@ class Connections:
     async def revoked(self, principal: str, keys: Collection[str]) -> None:
         """Ask the store now for the sessions of a principal that this process has revoked.
 
-        `keys` are those that the store had under this principal: a login may be younger than a connection.
+        `keys` are those that the store had under this principal: a login may be younger than a connection. With
+        `UNKNOWN` in their place, the connections of this process are checked once more when they open.
         """
         self.recent.extend([principal, *keys])
         for here in self._open_loops():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
@@ -53,6 +54,7 @@ def test_a_person_is_asked_to_log_in_and_goes_on_to_where_they_wanted(browser: C
         assert browser.execute_async_script(status) == 401
 
 
+@pytest.mark.long
 def test_after_the_logout_the_back_button_shows_nothing(browser: Chrome, serve: Serve) -> None:
     layers = [session(SECRET, save_uninitialized=False), authentication(), csrf()]
     with serve(bootstrap([Module("site", controllers=[Site])], layers)) as url:

@@ -85,6 +85,7 @@ FIXES: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("code", FIXES)
 def test_the_fix_works(code: str, project: Path) -> None:
     FIXES[code](project)

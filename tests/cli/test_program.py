@@ -102,6 +102,7 @@ def test_a_command_that_fails_says_why_and_what_to_do_and_shows_no_trace(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_help_is_quick() -> None:
     """50 ms where Python itself takes 10; 150 are promised, and on a slow machine twelve times what Python takes."""
     bare, took = [], []
@@ -172,6 +173,7 @@ def test_several_errors_are_all_printed(project: Path) -> None:
     assert "app.py:2" in run.stderr
 
 
+@pytest.mark.long
 def test_colours_are_for_those_who_want_them(project: Path) -> None:
     assert "\x1b[" not in kick("routes", cwd=project).stdout
     assert "\x1b[" in kick("routes", cwd=project, FORCE_COLOR="1").stdout

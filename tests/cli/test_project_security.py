@@ -51,6 +51,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         del sys.modules[name]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("template", TEMPLATES)
 @pytest.mark.parametrize("store", SESSIONS)
 def test_containers_are_published_on_the_loopback_alone(template: str, store: str) -> None:
@@ -106,6 +107,7 @@ def test_nobody_else_reads_the_database_that_migrations_create() -> None:
     assert "os.umask(0o077)" in texts("api")["migrations/env.py"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("more", ["{}\n", "{}\r\n", "\n{}", "{}\x00", "{}\x7f", "{}\u200b", "\u202e{}", "{} "])
 def test_an_address_with_something_invisible_is_none(package: str, more: str) -> None:
     """It would be another account that looks like Ada's."""

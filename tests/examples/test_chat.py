@@ -200,6 +200,7 @@ OPEN = """
 """
 
 
+@pytest.mark.long
 def test_a_page_of_another_origin_is_refused_though_the_browser_sends_the_cookie(
     url: str, browser: Chrome, serve: Serve
 ) -> None:

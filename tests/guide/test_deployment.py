@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import ssl
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import httpx2
@@ -14,12 +16,15 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from kick import App
 from kick.cli.program import program as kick
 from kick.testing import TestClient
 from tests.guide.pages import GUIDE, application
 from tests.support.certificates import certify
 from tests.support.ports import HOST, free_port
+from tests.support.postgres import PostgresServer
 from tests.support.programs import program
+from tests.support.redis import RedisCluster
 from tests.support.waiting import wait_until
 
 START = (sys.executable, "-m", "kick.cli", "start")
@@ -35,6 +40,71 @@ def block(language: str) -> str:
 def test_the_application_is_healthy() -> None:
     with TestClient(application("deployment.md", "Several machines")) as client:
         assert client.get("/health/ready").status_code == 200
+
+
+def store_urls() -> list[str]:
+    """The URLs that the page sets in its files of variables."""
+    return re.findall(r"^SESSION_STORE=(\S+)$", PAGE, re.MULTILINE)
+
+
+def machine(store: str, *secrets: str) -> App:
+    """The application of the page on one machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SESSION_STORE", store)
+        patch.setenv("SESSION_SECRET", ",".join(each.ljust(32, "!") for each in secrets or ["old"]))
+        app = application("deployment.md", "Several machines")
+    assert isinstance(app, App)
+    return app
+
+
+def is_known_there(here: App, there: App) -> bool:
+    """Whether a user who logs in on one machine is known on another."""
+    with TestClient(here) as one:
+        one.login(7)
+        cookies = dict(one.cookies)
+    with TestClient(there) as two:
+        two.cookies.update(cookies)
+        with two.session() as session:
+            return bool(session.principal == "7")
+
+
+@pytest.mark.redis
+@pytest.mark.process
+def test_machines_share_sessions_over_a_cluster(redis_cluster: RedisCluster) -> None:
+    nodes = ",".join(f"{HOST}:{node.port}" for node in redis_cluster.nodes)
+    url = next(each for each in store_urls() if "+cluster" in each)
+    store = re.sub(r"rediss(\+cluster://)[^?]+", rf"redis\g<1>{nodes}", url)
+    assert store.endswith("?prefix=shop:")
+    assert is_known_there(machine(store), machine(store))
+
+
+@pytest.mark.postgres
+@pytest.mark.process
+def test_machines_share_sessions_over_postgresql_with_a_table_that_was_made_before(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KICK_ENV", "production")
+    table, query = postgres_server.new_table(), postgres_server.url.partition("?")[2]
+    line = next(each for each in PAGE.splitlines() if each.startswith("$ kick sessions migrate"))
+    owner = f"{postgres_server.url}{'&' if query else '?'}table={table}"
+    command = [owner if "://" in each else each for each in shlex.split(line)[2:]]
+    result = CliRunner().invoke(kick, command)
+    assert result.exit_code == 0, result.output
+    options = next(each for each in store_urls() if each.startswith("postgresql")).partition("?")[2]
+    store = f"{owner}&{re.sub('(sslmode|table)=[^&]*&?', '', options).rstrip('&')}"
+    assert "target_session_attrs=read-write" in store
+    assert is_known_there(machine(store), machine(store))
+
+
+def test_a_new_secret_logs_nobody_out_while_machines_restart(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/sessions.db"
+    rows = re.findall(r"^\| (?:before|\d) \| `([a-z,]+)` \|", PAGE, re.MULTILINE)
+    steps = [row.split(",") for row in rows]
+    assert len(steps) == 4
+    for before, after in pairwise(steps):
+        for here, there in ((before, after), (after, before)):
+            assert is_known_there(machine(store, *here), machine(store, *there))
+    assert not is_known_there(machine(store, "new", "old"), machine(store, "old"))  # why there is a step 1
 
 
 def options_of_start() -> set[str]:

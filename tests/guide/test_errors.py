@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kick.testing import TestClient
-from tests.guide.pages import application
+from tests.guide.pages import application, names_of
 
 
 def test_errors_are_problem_details() -> None:
@@ -32,3 +32,41 @@ def test_in_development_they_are_explained(monkeypatch: pytest.MonkeyPatch) -> N
         page = client.get("/errors/mistake", headers={"accept": "text/html"})
         assert page.headers["content-type"].startswith("text/html")
         assert "ErrorController.mistake" in page.text
+
+
+def test_browsers_get_pages_and_scripts_problem_details() -> None:
+    with TestClient(application("errors.md", "Error pages"), raise_exceptions=False) as client:
+        browser = {"accept": "text/html,*/*;q=0.8"}
+        assert client.get("/notes/1", headers=browser).json() == {"number": 1}
+        for path, status, shown in [
+            ("/notes/12", 404, "There is no note 12."),
+            ("/elsewhere", 404, "<h1>Not Found</h1>"),
+            ("/notes/0", 500, "which was logged."),
+        ]:
+            page = client.get(path, headers=browser)
+            assert (page.status_code, page.headers["content-type"]) == (status, "text/html; charset=utf-8")
+            assert shown in page.text
+            assert "ZeroDivisionError" not in page.text
+            assert client.get(path).headers["content-type"] == "application/problem+json"
+        wrong = client.post("/notes/1", headers=browser)
+        assert (wrong.status_code, "<h1>Method Not Allowed</h1>" in wrong.text) == (405, True)
+        assert "GET" in wrong.headers["allow"]
+
+
+def test_in_development_only_the_page_of_an_unexpected_exception_is_the_one_of_kick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KICK_ENV", "development")
+    with TestClient(application("errors.md", "Error pages"), raise_exceptions=False) as client:
+        page = client.get("/notes/12", headers={"accept": "text/html"}).text
+        assert "There is no note 12." in page
+        unexpected = client.get("/notes/0", headers={"accept": "text/html"}).text
+        assert "<title>ZeroDivisionError: division by zero</title>" in unexpected
+
+
+def test_an_error_page_that_fails_is_a_500() -> None:
+    names = names_of("errors.md", "Error pages")
+    (names["folder"] / "error.html").write_text("{{ problem.missing.missing }}")
+    with TestClient(names["app"], raise_exceptions=False) as client:
+        answer = client.get("/notes/12", headers={"accept": "text/html"})
+        assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kick.testing import TestClient
-from tests.guide.pages import application, names_of
+from tests.guide.pages import application
 
 PAGE = "responses.md"
 
@@ -70,12 +70,3 @@ def test_a_page_sees_what_was_added() -> None:
         assert client.get("/hello/<i>").text == (
             "<title>Notes</title><p>Hello, &lt;I&gt;! You are at /hello/&lt;i&gt;."
         )
-
-
-def test_a_mail_is_sent_afterwards() -> None:
-    names = names_of(PAGE, "Background tasks")
-    app = names["app"]
-    with TestClient(app) as client:
-        assert client.post("/people", json={"email": "ada@example.com"}).status_code == 201
-        assert app.container.instance(names["Mailer"]).sent == ["ada@example.com"]
-        assert names["Journal"].lines == ["ada@example.com", "committed"]

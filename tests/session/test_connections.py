@@ -378,10 +378,10 @@ async def test_revoke_in_the_same_process_asks_at_once(atomic_store: Any) -> Non
 
 @pytest.mark.parametrize("path", ["/socket", "/events"])
 class TestWhatHappensAtOnce:
-    """With a check once an hour, so that nothing is found by it."""
+    """With a check once an hour, and a grace that asks for no more, so that nothing is found by it."""
 
     async def test_revoke_reaches_a_user_who_has_logged_in_since(self, atomic_store: Any, path: str) -> None:
-        client = Client(kick_app(atomic_store, session_check=3600))
+        client = Client(kick_app(atomic_store, session_check=3600, grace=7200))
         await client.post("/begin")
         opened = await client.open(path).begun()
         await client.post("/claim")
@@ -394,7 +394,7 @@ class TestWhatHappensAtOnce:
     ) -> None:
         url = url_of(kind, request)
         stores = [open_store(url, timeout=30) for _ in range(2)]
-        here, there = (Client(kick_app(store, session_check=3600)) for store in stores)
+        here, there = (Client(kick_app(store, session_check=3600, grace=7200)) for store in stores)
         await here.post("/begin")
         there.cookie = here.cookie
         opened = await here.open(path).begun()
@@ -406,7 +406,7 @@ class TestWhatHappensAtOnce:
 
     @pytest.mark.parametrize("way", ["/act/destroy", "/act/regenerate", "/revoke", "/end", "/claim /revoke"])
     async def test_a_session_that_ends_while_the_connection_opens(self, atomic_store: Any, path: str, way: str) -> None:
-        client = Client(kick_app(atomic_store, session_check=3600))
+        client = Client(kick_app(atomic_store, session_check=3600, grace=7200))
         await client.post("/begin" if "claim" in way else "/in")
         other = Client(client.app)
         other.cookie = client.cookie
@@ -422,7 +422,7 @@ class TestWhatHappensAtOnce:
     async def test_a_session_that_ends_while_a_connection_of_another_framework_opens(
         self, store: Any, path: str, saves: bool
     ) -> None:
-        client = Client(starlette_app(store, session_check=3600))
+        client = Client(starlette_app(store, session_check=3600, grace=7200))
         await client.post("/in")
         other = Client(client.app)
         other.cookie = client.cookie
@@ -435,7 +435,7 @@ class TestWhatHappensAtOnce:
         assert has_ended(path, await client.open(path, meanwhile=meanwhile).ended())
 
     async def test_a_rotation_while_the_connection_opens_is_followed(self, store: Any, path: str) -> None:
-        client = Client(kick_app(store, session_check=3600))
+        client = Client(kick_app(store, session_check=3600, grace=7200))
         await client.post("/in")
         other = Client(client.app)
         other.cookie = client.cookie
@@ -447,7 +447,7 @@ class TestWhatHappensAtOnce:
         assert has_ended(path, await opened.ended())
 
     async def test_who_finds_out_before_the_connection_is_open(self, store: Any, path: str) -> None:
-        client = Client(kick_app(store, session_check=3600))
+        client = Client(kick_app(store, session_check=3600, grace=7200))
         await client.post("/in")
         other = Client(client.app)
         other.cookie = client.cookie

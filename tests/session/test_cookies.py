@@ -402,7 +402,7 @@ async def test_other_cookies_keep_their_order_beside_ours(browser: Browser) -> N
     assert answer.session_cookie
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_hundred_thousand_ids_are_distinct() -> None:
     ids = {generate_id() for _ in range(100_000)}
     assert len(ids) == 100_000

@@ -61,7 +61,7 @@ def variants(number: int, padding: int = 0) -> Iterable[bytes]:
         yield f"kick.sid={SIGNED[0]}; n={each:0{padding}}".encode()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_client_with_one_valid_cookie_cannot_fill_the_memory() -> None:
     cookie = cookie_of()
     longest = LONGEST_REMEMBERED - len(next(iter(variants(1)))) + 1

@@ -40,10 +40,11 @@ _numbers = itertools.count()
 
 def make_data(folder: Path) -> None:
     """Write a data directory that servers can be started from, as `folder`/data."""
+    initdb = _binary("initdb")  # the first that is asked for: without PostgreSQL, its user is missing, too
     folder.chmod(0o755)
     with _own_folder() as own:
         arguments = ["-D", str(own / "data"), "--no-sync", "-A", "trust", "-U", ROLE, "-E", "UTF8", "--locale=C"]
-        made = subprocess.run(_as_user([_binary("initdb"), *arguments], own), capture_output=True, text=True)
+        made = subprocess.run(_as_user([initdb, *arguments], own), capture_output=True, text=True)
         if made.returncode:
             raise RuntimeError(f"initdb failed\n{made.stdout}{made.stderr}")
         shutil.copytree(own / "data", folder / "data")

@@ -1,10 +1,14 @@
 """A test whose program is missing is never passed over in silence."""
 
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.support.postgres import make_data
 from tests.support.serving import ROOT
 
 TEST = "tests/support/test_redis_servers.py::test_a_stopped_server_leaves_nothing_on_disk"
@@ -17,7 +21,7 @@ def run_pytest(**environment: str) -> subprocess.CompletedProcess[str]:
         env={"PYTEST_ADDOPTS": os.environ.get("PYTEST_ADDOPTS", ""), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -42,3 +46,13 @@ def test_a_misspelt_program_stops_the_run() -> None:
         "KICK_WITHOUT names redsi; known are chromium, curl, fish, nginx, npm, openssl, postgres, redis, zsh"
         in run.stderr
     )
+
+
+def test_the_user_that_runs_postgresql_is_not_looked_for_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KICK_WITHOUT", "postgres")
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: {}[name])
+    with pytest.raises(pytest.skip.Exception, match="KICK_WITHOUT=postgres leaves out"):
+        make_data(tmp_path)

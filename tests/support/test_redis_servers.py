@@ -101,6 +101,7 @@ def test_a_cluster_serves_every_slot(redis_cluster: RedisCluster) -> None:
     assert {state["cluster_slots_ok"] for state in states} == {str(SLOTS)}
 
 
+@pytest.mark.long
 def test_a_sentinel_promotes_the_replica_of_a_primary_that_died(redis_sentinel: RedisSentinel) -> None:
     lost, heir = redis_sentinel.primary, redis_sentinel.replica
     client: redis.Redis = Sentinel(redis_sentinel.sentinels).master_for(redis_sentinel.service)  # type: ignore[no-untyped-call]
@@ -121,6 +122,7 @@ def test_a_sentinel_promotes_the_replica_of_a_primary_that_died(redis_sentinel: 
     assert lost.command("GET", "name") == "kick"
 
 
+@pytest.mark.long
 def test_a_sentinel_can_promote_again_after_healing(redis_sentinel: RedisSentinel) -> None:
     heir = redis_sentinel.replica
     redis_sentinel.fail_over()

@@ -35,48 +35,51 @@ VARIANTS = frozenset(
         "TestValkey",
     }
 )
-"""Classes that run the contract of a store again in another set-up: their repetitions are long."""
+"""Classes that run the contract of a store again in another set-up: they are long."""
 
-REPETITIONS = frozenset(
-    {
-        "test_any_sequence_of_operations_ends_as_in_a_plain_dict",
-        "test_thousands_of_interleaved_operations_lose_and_revive_nothing",
-    }
-)
+ABOVE_STORES = ("session/test_", "cli/commands/test_sessions.py")
+"""Beginnings of the paths of tests that run over every store, and test what stands above it."""
+
+OTHER_STORES = frozenset({"basic", "cluster", "postgres", "sentinel", "sqlite"})
+"""Stores over which such tests are long. They always run over memory and Redis, and each store has its contract."""
 
 FILES = {
-    "cli/commands/test_generate.py": ("project", "long"),
     "benchmarks/test_growth.py": ("slow",),
-    "cli/test_production_checks.py": ("process",),
-    "cli/server/test_gc.py": ("process",),
-    "cli/commands/test_completion.py": ("process",),
-    "cli/server/test_write_coalescing.py": ("process",),
+    "benchmarks/test_races.py": ("process", "long"),
+    "cli/commands/test_completion.py": ("process", "long"),
     "cli/commands/test_dev.py": ("process",),
     "cli/commands/test_doctor.py": ("process",),
-    "cli/test_errors.py": ("process", "long"),
+    "cli/commands/test_generate.py": ("project", "long"),
     "cli/commands/test_info.py": ("process",),
-    "cli/server/test_live_reload.py": ("process", "browser", "long"),
-    "cli/server/test_listening.py": ("process",),
-    "cli/server/test_logs.py": ("process",),
     "cli/commands/test_new.py": ("process",),
+    "cli/commands/test_openapi.py": ("process",),
+    "cli/commands/test_routes.py": ("process",),
+    "cli/commands/test_sessions.py": ("process",),
+    "cli/commands/test_shell.py": ("process",),
+    "cli/commands/test_start.py": ("process",),
+    "cli/generate/test_errors.py": ("process", "long"),
+    "cli/server/test_gc.py": ("process", "long"),
+    "cli/server/test_listening.py": ("process", "long"),
+    "cli/server/test_live_reload.py": ("process", "browser", "long"),
+    "cli/server/test_logs.py": ("process",),
+    "cli/server/test_request_heads.py": ("process",),
+    "cli/server/test_request_timeouts.py": ("process",),
+    "cli/server/test_signals.py": ("process", "long"),
+    "cli/server/test_uvicorn_server.py": ("process", "long"),
+    "cli/server/test_write_coalescing.py": ("process", "long"),
+    "cli/test_errors.py": ("process", "long"),
+    "cli/test_production_checks.py": ("process",),
     "cli/test_program.py": ("process",),
     "cli/test_project_templates.py": ("project", "long"),
     "cli/test_recording.py": ("process",),
-    "cli/commands/test_openapi.py": ("process",),
-    "cli/commands/test_routes.py": ("process",),
-    "cli/server/test_uvicorn_server.py": ("process",),
-    "cli/commands/test_sessions.py": ("process",),
-    "cli/commands/test_shell.py": ("process",),
-    "cli/server/test_signals.py": ("process",),
-    "cli/commands/test_start.py": ("process",),
-    "cli/generate/test_errors.py": ("process", "slow"),
-    "cli/server/test_request_timeouts.py": ("process",),
-    "cli/server/test_request_heads.py": ("process",),
     "examples": ("process",),
+    "examples/test_auth_api.py": ("process", "long"),
     "examples/test_auth_page.py": ("browser", "long"),
+    "examples/test_custom_store.py": ("process", "long"),
+    "guide/test_testing.py": ("process", "long"),
     "http/request/test_upload_memory.py": ("process", "long"),
     "http/routing/test_scale.py": ("long",),
-    "http/validation/test_cost_of_invalid_input.py": ("slow",),
+    "http/validation/test_cost_of_invalid_input.py": ("slow", "long"),
     "http/validation/test_cost_of_invalid_models.py": ("slow",),
     "http/validation/test_errors.py": ("slow",),
     "http/validation/test_hash_collisions.py": ("slow",),
@@ -84,8 +87,8 @@ FILES = {
     "openapi/page/test_browser.py": ("browser", "long"),
     "session/stores/test_memory.py": ("slow",),
     "session/stores/test_postgres": ("postgres",),
-    "session/stores/test_postgres_pgbouncer.py": ("long",),
     "session/stores/test_postgres_failover.py": ("chaos", "nightly"),
+    "session/stores/test_postgres_pgbouncer.py": ("long",),
     "session/stores/test_postgres_trouble.py": ("chaos", "long"),
     "session/stores/test_redis": ("redis",),
     "session/stores/test_redis_cluster.py": ("long",),
@@ -94,20 +97,20 @@ FILES = {
     "session/test_arrivals.py": ("long",),
     "session/test_cost.py": ("slow",),
     "session/test_crashes.py": ("process", "redis", "chaos", "long"),
-    "session/test_store_contract.py": ("process",),
     "session/test_failover.py": ("process", "redis", "chaos", "long"),
     "session/test_interleavings.py": ("long",),
     "session/test_model.py": ("slow",),
     "session/test_modify_races.py": ("process",),
     "session/test_processes.py": ("process", "long"),
     "session/test_races.py": ("process", "long", "exhaustive"),
-    "support/test_browser.py": ("browser",),
+    "session/test_store_contract.py": ("process",),
+    "support/test_browser.py": ("browser", "long"),
     "support/test_leftovers.py": ("process", "long"),
-    "support/test_postgres_servers.py": ("postgres",),
-    "support/test_programs.py": ("process",),
+    "support/test_postgres_servers.py": ("postgres", "long"),
+    "support/test_programs.py": ("process", "long"),
     "support/test_redis_servers.py": ("redis",),
     "support/test_serving.py": ("process",),
-    "support/test_starts.py": ("process",),
+    "support/test_starts.py": ("process", "long"),
     "test_versions.py": ("process",),
 }
 """Beginning of a path below `tests`: the tiers of the tests there."""
@@ -120,20 +123,60 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
             item.add_marker(tier)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file whose tests are all left out by `-m "not this and not that"`, unless its path was given."""
+    left_out = _left_out(config.option.markexpr)
+    if left_out.isdisjoint(_tiers_of_file(collection_path)) or collection_path.suffix != ".py":
+        return None
+    return None if collection_path in _given(config) else True
+
+
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str) -> list[pytest.Item] | None:
+    """Collect none of `VARIANTS` where long tests are left out."""
+    is_left_out = name in VARIANTS and "long" in _left_out(collector.config.option.markexpr)
+    return [] if is_left_out and collector.path not in _given(collector.config) else None
+
+
+@cache
+def _left_out(expression: str) -> frozenset[str]:
+    """Return the tiers that an expression leaves out, if it is nothing but a list of them.
+
+    >>> sorted(_left_out("not long and not nightly"))
+    ['long', 'nightly']
+    >>> _left_out("long and not nightly"), _left_out("not long or slow")
+    (frozenset(), frozenset())
+    """
+    parts = [part.split() for part in expression.split(" and ")]
+    if any(len(part) != 2 or part[0] != "not" for part in parts):
+        return frozenset()
+    return frozenset(name for _, name in parts)
+
+
+def _given(config: pytest.Config) -> set[Path]:
+    return {(config.invocation_params.dir / argument.partition("::")[0]).resolve() for argument in config.args}
+
+
 def _tiers_of(item: pytest.Item) -> Iterator[str]:
     if not isinstance(item, pytest.Function):
         return
     yield from _tiers_of_file(item.path)
-    if item.originalname in REPETITIONS and item.cls is not None and item.cls.__name__ in VARIANTS:
+    if item.cls is not None and item.cls.__name__ in VARIANTS:
         yield "long"
     yield from (FIXTURES[name] for name in item.fixturenames if name in FIXTURES)
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    yield from (STORES[value] for value in parameters if isinstance(value, str) and value in STORES)
+    texts = {value for value in parameters if isinstance(value, str)}
+    yield from (STORES[text] for text in texts & STORES.keys())
+    if texts & OTHER_STORES and _path(item.path).startswith(ABOVE_STORES):
+        yield "long"
 
 
 @cache
 def _tiers_of_file(file: Path) -> tuple[str, ...]:
-    if not file.is_relative_to(TESTS):
-        return ()
-    path = file.relative_to(TESTS).as_posix()
+    path = _path(file)
     return tuple(tier for beginning, tiers in FILES.items() if path.startswith(beginning) for tier in tiers)
+
+
+@cache
+def _path(file: Path) -> str:
+    """Return the path below `tests`, or nothing."""
+    return file.relative_to(TESTS).as_posix() if file.is_relative_to(TESTS) else ""

@@ -92,6 +92,7 @@ def test_it_shows_the_address_and_the_routes_and_serves(project: Path) -> None:
         process.wait_for("200  GET      /hello/Ada")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("broken", [False, True], ids=["works", "cannot be imported"])
 def test_a_page_of_another_host_reads_nothing_through_a_name_that_leads_here(project: Path, broken: bool) -> None:
     """DNS rebinding: the browser takes `evil.test`, whose address is now 127.0.0.1, for the origin of the page."""
@@ -145,6 +146,7 @@ def test_a_mistake_in_the_set_up_is_shown_with_its_fix_until_it_is_mended(projec
         process.wait_for(GREETING)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("ending", "said"),
     [
@@ -167,6 +169,7 @@ def test_an_import_that_ends_the_program_is_a_page_until_it_is_mended(project: P
         wait_for_answer(f"{url}/hello/Ada", '"hello":"Ada"')
 
 
+@pytest.mark.long
 def test_an_application_that_does_not_start_is_started_by_the_next_save(project: Path) -> None:
     save(project, APP + FAILING)
     with dev(project) as (process, url):
@@ -185,6 +188,7 @@ def test_trace_shows_how_the_mistake_was_reached(project: Path) -> None:
         assert "helper.py:1" in process.output
 
 
+@pytest.mark.long
 def test_an_exception_is_one_trace_of_the_applications_own_code(project: Path) -> None:
     save(
         project,
@@ -201,6 +205,7 @@ def test_an_exception_is_one_trace_of_the_applications_own_code(project: Path) -
         assert "Traceback" not in process.output
 
 
+@pytest.mark.long
 def test_env_is_read_for_each_start_and_overrides_nothing(project: Path) -> None:
     save(project, APP.replace('"hello": name', '"a": os.environ["A"], "b": os.environ["B"]'))
     save(project, "A=1\nB=1\n", ".env")
@@ -220,6 +225,7 @@ def test_ctrl_c_ends_it_at_once_and_quietly(project: Path) -> None:
             get(url)
 
 
+@pytest.mark.long
 def test_ctrl_c_does_not_wait_for_a_stream(project: Path) -> None:
     (project / "app.py").write_text(APP + OPEN)
     with dev(project) as (process, url):
@@ -229,6 +235,7 @@ def test_ctrl_c_does_not_wait_for_a_stream(project: Path) -> None:
             assert process.end() == 0
 
 
+@pytest.mark.long
 def test_ctrl_c_while_nothing_can_be_served_ends_it_too(project: Path) -> None:
     (project / "app.py").write_text("x = (")
     with dev(project) as (process, _):
@@ -238,6 +245,7 @@ def test_ctrl_c_while_nothing_can_be_served_ends_it_too(project: Path) -> None:
         assert "Traceback" not in process.output
 
 
+@pytest.mark.long
 def test_the_server_does_not_outlive_the_command(project: Path) -> None:
     with dev(project) as (process, url):
         process.wait_for(GREETING)
@@ -255,6 +263,7 @@ def test_the_server_does_not_outlive_the_command(project: Path) -> None:
         wait_until(is_gone, "the end of the server")
 
 
+@pytest.mark.long
 def test_without_reload_there_is_one_process(project: Path) -> None:
     with dev(project, "--no-reload") as (process, url):
         process.wait_for(GREETING)
@@ -263,6 +272,7 @@ def test_without_reload_there_is_one_process(project: Path) -> None:
         assert process.end() == 0
 
 
+@pytest.mark.long
 def test_without_reload_a_mistake_ends_it(project: Path) -> None:
     run = kick("dev", "--no-reload", "--port", str(free_port()), cwd=project, SESSION_SECRET="")
     assert run.returncode == 1
@@ -302,6 +312,7 @@ def variables(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(hidden), str(ROOT)])}
 
 
+@pytest.mark.long
 def test_a_save_is_served_with_streams_and_sockets_open(project: Path, variables: dict[str, str]) -> None:
     save(project, APP + OPEN)
     with dev(project, **variables) as (process, url):

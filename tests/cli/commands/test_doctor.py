@@ -34,6 +34,7 @@ def write_env(folder: Path, text: str, *, mode: int = 0o600) -> None:
     (folder / ".env").chmod(mode)
 
 
+@pytest.mark.long
 def test_a_project_of_kick_new_has_nothing_to_mend(tmp_path: Path) -> None:
     kick("new", "my-app", "--yes", "--no-git", cwd=tmp_path)
     run = kick("doctor", cwd=tmp_path / "my-app")
@@ -59,6 +60,7 @@ def test_what_stops_the_start_is_found_all_of_it(project: Path, tmp_path: Path) 
     assert found(tmp_path) == {"target-missing": "error"}
 
 
+@pytest.mark.long
 def test_several_workers_need_a_store_that_they_share(project: Path) -> None:
     assert found(project, "--workers", "2") == {"session-store-not-shared": "error"}
     assert found(project, WEB_CONCURRENCY="2") == {"session-store-not-shared": "error"}
@@ -74,6 +76,7 @@ def test_an_application_that_does_not_start_is_a_finding(project: Path) -> None:
     assert "at     app.py:" in run.stdout
 
 
+@pytest.mark.long
 def test_applications_that_share_a_store_are_a_warning(project: Path, tmp_path: Path) -> None:
     """One that was served with another secret; the doctor itself leaves nothing behind."""
     with RedisServer(tmp_path / "redis") as redis:
@@ -93,6 +96,7 @@ async def serve_once(url: str) -> None:
     await manager.store.aclose()
 
 
+@pytest.mark.long
 def test_a_redis_that_evicts_is_a_warning(project: Path, tmp_path: Path) -> None:
     with RedisServer(tmp_path / "redis", config=["--maxmemory", "100mb"]) as redis:
         for policy in ("noeviction", "allkeys-lru", "volatile-ttl"):
@@ -225,6 +229,7 @@ FINDINGS: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("code", FINDINGS)
 def test_a_finding_is_made_and_gone_once_it_is_mended(code: str, project: Path) -> None:
     assert found(project) == {}

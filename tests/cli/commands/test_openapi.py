@@ -34,6 +34,7 @@ def test_a_file_is_written_and_compared(project: Path) -> None:
     assert kick("openapi", "--check", "openapi.json", cwd=project).returncode == 0
 
 
+@pytest.mark.long
 def test_a_difference_is_shown_and_fails(project: Path) -> None:
     kick("openapi", "--out", "openapi.json", cwd=project)
     (project / "app.py").write_text(APP.replace('"/{name}"', '"/{who}"').replace("name", "who"))
@@ -46,6 +47,7 @@ def test_a_difference_is_shown_and_fails(project: Path) -> None:
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", [None, "no JSON", "\udcff"])
 def test_a_file_that_is_none(project: Path, text: str | None) -> None:
     if text is not None:
@@ -55,6 +57,7 @@ def test_a_file_that_is_none(project: Path, text: str | None) -> None:
     assert "kick openapi --out openapi.json" in run.stderr
 
 
+@pytest.mark.long
 def test_a_version_of_several(project: Path) -> None:
     (project / "app.py").write_text(APP + VERSIONS)
     assert list(json.loads(kick("openapi", cwd=project).stdout)["paths"]) == ["/v2/notes"]

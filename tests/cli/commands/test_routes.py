@@ -2,6 +2,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.cli.support import APP, SOCKETS, kick
 
 MIDDLEWARE = """
@@ -42,6 +44,7 @@ def test_every_route_is_listed_with_what_runs_around_it(project: Path) -> None:
     assert re.search(r" all notes +on +security_headers, session, limited, timing$", rows[2])
 
 
+@pytest.mark.long
 def test_verbose_prints_each_chain_a_step_a_line(project: Path) -> None:
     (project / "app.py").write_text(APP + MIDDLEWARE)
     run = kick("routes", "-v", cwd=project)
@@ -68,6 +71,7 @@ def test_json_is_for_programs(project: Path) -> None:
     }
 
 
+@pytest.mark.long
 def test_an_application_without_routes_says_so(project: Path) -> None:
     (project / "app.py").write_text("from kick import bootstrap\napp = bootstrap([])\n")
     assert kick("routes", cwd=project).stdout.strip() == "no routes yet"
@@ -88,6 +92,7 @@ def test_the_target_comes_from_pyproject(project: Path) -> None:
     assert "There is no module 'nothing'" in run.stderr
 
 
+@pytest.mark.long
 def test_sockets_are_listed_after_the_routes(project: Path) -> None:
     (project / "app.py").write_text(APP + SOCKETS)
     listed = kick("routes", cwd=project).stdout.strip().splitlines()

@@ -191,6 +191,7 @@ def test_the_store_is_the_one_in_the_environment(url: str, tmp_path: Path) -> No
     assert ended.stderr == ""
 
 
+@pytest.mark.long
 def test_else_it_is_that_of_the_application(project: Path, url: str) -> None:
     source = APP.replace('os.environ.get("SESSION_STORE")', repr(url))
     (project / "app.py").unlink()
@@ -278,6 +279,7 @@ def test_without_any_store_it_says_how_to_name_one(tmp_path: Path) -> None:
     assert "kick sessions purge --store sqlite:///sessions.db" in run.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "code"),
     [

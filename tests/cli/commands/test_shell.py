@@ -72,11 +72,13 @@ def test_what_is_provided_is_at_hand_and_cleaned_up(folder: Path) -> None:
     assert run.returncode == 0
 
 
+@pytest.mark.long
 def test_what_runs_in_the_background_goes_on(folder: Path) -> None:
     run = shell(folder, "task = asyncio.create_task(asyncio.sleep(0, 'done'))\nprint(await task)")
     assert "done" in run.stdout
 
 
+@pytest.mark.long
 def test_a_mistake_is_shown_without_the_frames_of_kick_and_fails(folder: Path) -> None:
     run = shell(folder, "print('before')\n1 / 0")
     assert run.returncode == 1
@@ -88,12 +90,14 @@ def test_a_mistake_is_shown_without_the_frames_of_kick_and_fails(folder: Path) -
     assert shell(folder, "x = (").returncode == 1
 
 
+@pytest.mark.long
 def test_an_exit_code_is_handed_on(folder: Path) -> None:
     run = shell(folder, "raise SystemExit(3)")
     assert run.returncode == 3
     assert "closed" in run.stdout
 
 
+@pytest.mark.long
 def test_a_script_may_come_through_a_pipe(folder: Path) -> None:
     run = subprocess.run(
         [*KICK, "shell"],
@@ -207,6 +211,7 @@ def test_the_shell_ends_after_ctrl_c_wherever_it_landed(folder: Path) -> None:
         assert terminal.end() == 0
 
 
+@pytest.mark.long
 def test_ctrl_c_while_the_application_starts_ends_it(folder: Path) -> None:
     (folder / "app.py").write_text(APP + ENDLESS)
     env = environment(XDG_STATE_HOME=str(folder / "state"), TERM="dumb")

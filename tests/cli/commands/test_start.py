@@ -75,6 +75,7 @@ def test_it_serves_in_production_without_a_table_of_routes(project: Path) -> Non
         assert process.end() == 0
 
 
+@pytest.mark.long
 def test_the_environment_can_be_another(project: Path) -> None:
     with start(project, "--access-log", "off", KICK_ENV="staging") as (process, url):
         process.wait_for(SERVES)
@@ -101,6 +102,7 @@ def test_workers_share_the_port_and_are_replaced(project: Path) -> None:
             get(url)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("there", [True, False])
 def test_uvloop_and_httptools_are_used_when_they_are_there(project: Path, tmp_path: Path, there: bool) -> None:
     (project / "app.py").write_text(APP + SERVED_BY)
@@ -115,7 +117,7 @@ def test_uvloop_and_httptools_are_used_when_they_are_there(project: Path, tmp_pa
         assert served_by == {"loop": "uvloop" if there else "asyncio", "httptools": there}
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_a_request_in_flight_is_answered_before_the_end(project: Path, workers: int) -> None:
     (project / "app.py").write_text(APP + SLOW)
     with start(project, "--workers", str(workers)) as (process, url), ThreadPoolExecutor(1) as pool:
@@ -139,7 +141,7 @@ def test_a_request_that_does_not_end_is_given_up_after_the_timeout(project: Path
         assert process.end() == 0
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.long)])
 def test_a_weak_secret_stops_the_start_and_the_fix_is_printed(project: Path, workers: str) -> None:
     run = kick("start", "--workers", workers, "--port", str(free_port()), cwd=project, SESSION_SECRET="weak")
     assert run.returncode == 1
@@ -155,6 +157,7 @@ def test_workers_do_not_start_with_sessions_in_memory(project: Path) -> None:
     assert "sqlite:///sessions.db" in run.stderr
 
 
+@pytest.mark.long
 def test_sessions_in_memory_are_found_in_a_module_too(project: Path) -> None:
     text = APP.partition("app = bootstrap(")[0].replace(
         "controllers=[HelloController])", f'controllers=[HelloController], middleware=[session("{SECRET}")])'
@@ -165,7 +168,7 @@ def test_sessions_in_memory_are_found_in_a_module_too(project: Path) -> None:
     assert "error  session-store-not-shared" in run.stderr
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.long)])
 def test_an_application_that_does_not_start_is_an_error(project: Path, workers: str) -> None:
     (project / "app.py").write_text(APP + FAILING)
     run = kick("start", "--workers", workers, "--port", str(free_port()), cwd=project)
@@ -174,12 +177,14 @@ def test_an_application_that_does_not_start_is_an_error(project: Path, workers: 
     assert SERVES not in run.stdout
 
 
+@pytest.mark.long
 def test_the_number_of_workers_may_come_from_the_environment(project: Path) -> None:
     run = kick("start", "--port", str(free_port()), cwd=project, WEB_CONCURRENCY="3")
     assert run.returncode == 1
     assert "each of the 3 workers" in run.stderr
 
 
+@pytest.mark.long
 def test_nobody_but_a_trusted_proxy_says_who_the_client_is(project: Path) -> None:
     forwarded = {"X-Forwarded-For": "192.0.2.7"}
     with start(project) as (process, url):
@@ -200,6 +205,7 @@ def test_proxies_that_cannot_be_read_stop_the_start(project: Path) -> None:
     assert "error  trusted-proxies" in run.stderr
 
 
+@pytest.mark.long
 def test_an_application_of_another_framework_is_served_likewise(project: Path) -> None:
     (project / "app.py").write_text(OTHER)
     with start(project, "--trusted-proxies", "1") as (process, url):
@@ -208,7 +214,7 @@ def test_an_application_of_another_framework_is_served_likewise(project: Path) -
         process.wait_for("200  GET      /hello")
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.long)])
 def test_the_access_log_may_be_json_and_loses_nothing_at_the_end(project: Path, workers: str) -> None:
     store = "sqlite:///sessions.db"
     with start(project, "--access-log", "json", "--workers", workers, SESSION_STORE=store) as (process, url):
@@ -239,6 +245,7 @@ app = bootstrap([Module("sold", controllers=[SoldController])], [request_id(logs
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("format", ["json", "text"])
 @pytest.mark.parametrize("said_by", ["the application", "an option"])
 def test_records_have_the_id_and_the_format_of_the_access_log(project: Path, format: str, said_by: str) -> None:

@@ -120,6 +120,7 @@ def started(tmp_path: Path, *options: str, library: str) -> Iterator[tuple[int, 
         yield port, process.process.pid
 
 
+@pytest.mark.long
 @pytest.mark.process
 @pytest.mark.parametrize(("library", "compression"), [("websockets", False), ("websockets", True), ("wsproto", False)])
 def test_small_frames_that_inflate_take_little_memory(tmp_path: Path, library: str, compression: bool) -> None:

@@ -133,6 +133,7 @@ async def test_everything_is_escaped(app: App) -> None:
     assert "script" not in found
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_a_browser_shows_it_with_its_style_and_follows_its_links(app: App, serve: Serve, browser: Chrome) -> None:
     with serve(app) as url:

@@ -119,6 +119,7 @@ async def test_everything_is_escaped(app: App) -> None:
     assert found.count("title") == found.count("style") == 1
 
 
+@pytest.mark.long
 def test_nothing_of_it_runs_in_a_browser(app: App, serve: Serve, browser: Chrome) -> None:
     from urllib.parse import quote
 

@@ -237,7 +237,7 @@ async def _stream(app: Any, chunks: Iterator[bytes]) -> Any:
     return msgspec.json.decode(b"".join(sent))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_bytes_that_come_two_by_two_cost_no_more_memory() -> None:
     content = b"x" * 40_000
     chunks = (piece for part in (file("f", content), END) for piece in pieces(part, 2))
@@ -259,7 +259,7 @@ def attack(body: bytes) -> Callable[[], object]:
     return lambda: anyio.run(lambda: ask(app_of(Taking), "/", method="POST", body=pieces(body, 65536), headers=TYPE))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("start", "unit"),
     [

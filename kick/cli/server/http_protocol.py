@@ -47,6 +47,7 @@ MOST_HELD: Final = 1 << 20
 """Bytes of further ones. uvicorn stops reading long before, unless a handler asks again and again for its client."""
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
+_LONGEST_STRIDE: Final = 1024
 
 PIECE: Final = 1 << 13
 """Bytes of the frames of a WebSocket that are parsed at a time: 8 KiB."""
@@ -153,16 +154,19 @@ def _in_turn(base: Any) -> Any:
                 self.parse_more()
 
         def parse_more(self) -> None:
+            stride = 1  # grows within a body, to which uvicorn adds each piece in a copy
             while self.held and not self.transport.is_closing():
                 if len(self.pipeline) >= MOST_WAITING:
                     self.flow.pause_reading()
                     return
-                start, end = self.parsed, self.held.find(_END_OF_HEAD, self.parsed)
+                start, end = self.parsed, self.held.find(_END_OF_HEAD, self.parsed + stride - 1)
                 self.parsed = len(self.held) if end < 0 else end + len(_END_OF_HEAD)
                 piece = self.held[start : self.parsed]
                 if self.parsed == len(self.held):
                     self.held, self.parsed = b"", 0
+                cycle = self.cycle
                 super().data_received(piece)
+                stride = 1 if self.cycle is not cycle else min(2 * stride, _LONGEST_STRIDE)
             self.held, self.parsed = b"", 0
 
         def on_response_complete(self) -> None:

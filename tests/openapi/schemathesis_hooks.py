@@ -39,7 +39,7 @@ def log_in() -> None:
     """Log a new user in."""
     path, body = json.loads(json.dumps(LOGIN).replace("{number}", str(next(_numbers))))
     sent = {} if body is None else {"data" if IS_FORM else "json": body}
-    answer = httpx2.post(URL + path, headers={"X-Forwarded-For": address(), **SAME_ORIGIN}, **sent)
+    answer = httpx2.post(URL + path, headers={"X-Forwarded-For": address(), **SAME_ORIGIN}, timeout=120, **sent)
     assert answer.status_code < 400, answer.text
     State.cookies = "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
 

@@ -54,16 +54,53 @@ def test_the_document_of_the_shop_is_valid(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("template", ["api", "web", "minimal"])
-def test_the_document_of_each_template_is_valid(template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert CliRunner().invoke(program, ["new", "my-app", "--template", template, "--no-git"]).exit_code == 0
-    document = checked(document_at(tmp_path / "my-app"))
+@pytest.mark.parametrize(
+    ("template", "database"),
+    [("api", "sqlalchemy"), ("api", "none"), ("web", "sqlalchemy"), ("web", "none"), ("minimal", "none")],
+)
+def test_the_document_of_each_template_is_valid(
+    template: str, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = project_of(template, tmp_path, monkeypatch, "--database", database)
+    document = checked(document_at(project))
     assert document["paths"]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             assert operation["summary"], (path, method)
             assert operation["responses"], (path, method)
+
+
+@pytest.mark.process
+def test_a_generated_resource_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = project_of("api", tmp_path, monkeypatch, "--database", "none")
+    monkeypatch.chdir(project)
+    made = CliRunner().invoke(program, ["generate", "resource", "book", "title:str", "pages:int?"])
+    assert made.exit_code == 0, made.output
+    document = checked(document_at(project))
+    found = {
+        f"{method} {path}": (operation["summary"], [status for status in operation["responses"] if status < "422"])
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if operation["tags"] == ["books"]
+    }
+    assert found == {
+        "get /books": ("List all books", ["200"]),
+        "post /books": ("Create a book", ["201", "400", "403", "413", "415"]),
+        "get /books/{book_id}": ("Show a book", ["200", "404"]),
+        "put /books/{book_id}": ("Replace a book", ["200", "400", "403", "404", "413", "415"]),
+        "delete /books/{book_id}": ("Delete a book", ["204", "403", "404"]),
+    }
+    schemas = document["components"]["schemas"]
+    assert list(schemas["Book"]["properties"]) == ["title", "pages", "id"]
+    assert schemas["BookBody"]["required"] == ["title"]
+
+
+def project_of(template: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> Path:
+    """A new project in a folder."""
+    monkeypatch.chdir(folder)
+    made = CliRunner().invoke(program, ["new", "my-app", "--template", template, "--no-git", *options])
+    assert made.exit_code == 0, made.output
+    return folder / "my-app"
 
 
 def all_examples_fit(document: Any) -> int:

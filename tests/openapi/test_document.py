@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
+import sys
 from typing import Any
 
 import msgspec
@@ -373,3 +376,34 @@ def test_who_changes_the_returned_document_changes_no_other() -> None:
     app = app_of(NoteController)
     app.openapi()["info"]["title"] = "Changed"
     assert app.openapi()["info"]["title"] == "Notes"
+
+
+@pytest.mark.process
+def test_an_application_that_shows_no_document_imports_nothing_that_makes_one() -> None:
+    """The hot path and the start pay nothing: the document is made at the first request for it."""
+    script = """
+import asyncio, sys
+from kick import Controller, Get, Module, bootstrap
+from kick.testing import TestClient
+
+@Controller("/x")
+class X:
+    @Get()
+    async def show(self) -> int:
+        return 1
+
+app = bootstrap([Module("x", controllers=[X])])
+with TestClient(app) as client:
+    assert client.get("/x").json() == 1
+    before = {each for each in sys.modules if each.startswith("kick.openapi.")}
+    app.openapi()
+    after = {each for each in sys.modules if each.startswith("kick.openapi.")}
+print(*before, sep="\\n", end="\\n\\n")
+print(*after - before, sep="\\n")
+"""
+    env = {**os.environ, "KICK_ENV": "production"}
+    run = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
+    before, after = (part.split() for part in run.stdout.split("\n\n"))
+    makes = {f"kick.openapi.{each}" for each in ("document", "operations.operation", "schemas.schemas")}
+    assert makes <= set(after)
+    assert [each for each in before if each.partition(".openapi.")[2].startswith(("page", "routes", "checks"))] == []

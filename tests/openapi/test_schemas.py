@@ -390,6 +390,19 @@ class TestClasses:
         assert found["day"]["default"] == "2020-01-01"
         assert found["color"] == {"$ref": "#/components/schemas/Color", "default": "blue"}
 
+    def test_a_default_of_none_is_left_out_so_that_examples_show_a_value(self) -> None:
+        class Offer(BaseModel):
+            price: float
+            is_offer: bool | None = None
+            name: str | None = "tea"
+
+        for cls, field, name in ((Strict, "number", "firstName"), (Offer, "is_offer", "price")):
+            found = schema_of(cls)[1]["components"]["schemas"][cls.__name__]
+            assert "default" not in found["properties"][field]
+            assert found["properties"][field]["anyOf"][1] == {"type": "null"}
+            assert found["required"] == [name]
+        assert schema_of(Offer)[1]["components"]["schemas"]["Offer"]["properties"]["name"]["default"] == "tea"
+
     def test_a_field_that_may_be_unset_is_not_null(self) -> None:
         found = schema_of(Patch)[1]["components"]["schemas"]["Patch"]
         assert found == {"type": "object", "properties": {"a": {"type": "integer", "format": "int64"}}}
@@ -452,6 +465,14 @@ class TestNames:
         assert problem.code == "openapi-names"
         assert "tests.openapi.test_schemas.Cat (tests/openapi/test_schemas.py:" in problem.cause
         assert "tests.other.Cat" in problem.cause
+
+    def test_they_do_not_change_when_a_module_moves(self) -> None:
+        def described(module: str) -> Any:
+            cat = msgspec.defstruct("Cat", [("age", int)], module=module)
+            owner = msgspec.defstruct("Owner", [("cats", Page[cat])], module=module)  # type: ignore[valid-type]
+            return schema_of(tuple[owner, Page[cat]])  # type: ignore[valid-type]
+
+        assert described("shop.cats") == described("shop.animals.models")
 
     def test_a_name_of_its_own_settles_it(self) -> None:
         other = msgspec.defstruct("Cat", [("age", int)], module="tests.other")

@@ -61,7 +61,7 @@ class DocsPage:
 
     def open(self, name: str) -> WebElement:
         place = self.operation(name)
-        if "is-open" not in (place.get_attribute("class") or ""):
+        if not place.find_elements(By.CSS_SELECTOR, ".try-out__btn"):  # the class `is-open` is missing if deprecated
             place.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
         wait_until(lambda: place.find_elements(By.CSS_SELECTOR, ".try-out__btn"), "the operation")
         return place

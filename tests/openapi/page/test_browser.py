@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from kick import RequestContext, Response
+from kick import Controller, Module, Post, RequestContext, Response, Socket, WebSocket, bootstrap
 from kick.http import CallNext
 from kick.middleware import security_headers
+from kick.openapi import OpenAPI
 from tests.guide.pages import application
 from tests.openapi.page.browsing import DocsPage
 from tests.openapi.page.site import HOSTILE, document, site
@@ -134,6 +136,39 @@ class TestHostileTexts:
             assert page.broken is None
             assert browser.find_elements(By.CSS_SELECTOR, "iframe, #swagger-ui script, #swagger-ui style") == []
             assert browser.find_element(By.CSS_SELECTOR, ".opblock").is_displayed()
+            assert page.origins == {url}
+
+    def test_docstrings_titles_and_constraints_of_an_application_are_such_texts_too(
+        self, browser: Chrome, serve: Serve
+    ) -> None:
+        class Name(msgspec.Struct):
+            name: Annotated[str, msgspec.Meta(description=HOSTILE, title=HOSTILE, examples=[HOSTILE])]
+
+        Name.__doc__ = HOSTILE
+
+        @Controller("/names")
+        class NameController:
+            @Post(deprecated=True)
+            async def write(self, body: Name) -> Name:
+                return body
+
+            @WebSocket("/live")
+            async def live(self, socket: Socket[str, str]) -> None: ...
+
+        NameController.write.__annotations__.update({"body": Name, "return": Name})
+        for each in (NameController, NameController.write, NameController.live):
+            each.__doc__ = f"{HOSTILE}\n\n{HOSTILE}"
+        options = OpenAPI(title=HOSTILE, description=HOSTILE, tags={"names": HOSTILE}, servers=[{"url": "/"}])
+        with serve(bootstrap([Module("names", controllers=[NameController])], openapi=options)) as url:
+            page = DocsPage(browser, f"{url}/docs")
+            page.open("NameController.write")
+            for each in browser.find_elements(By.CSS_SELECTOR, ".models .json-schema-2020-12-accordion"):
+                browser.execute_script("arguments[0].click()", each)
+            assert browser.execute_script(CLICK) > 0
+            status, body = page.run("NameController.write", {"name": HOSTILE})
+            assert (status, body) == ("200", {"name": HOSTILE})
+            assert page.broken is None
+            assert browser.find_elements(By.CSS_SELECTOR, "iframe, #swagger-ui script, #swagger-ui style") == []
             assert page.origins == {url}
 
     def test_the_sanitizer_stops_them_without_the_policy_too(self, browser: Chrome, serve: Serve) -> None:

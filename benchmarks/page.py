@@ -88,16 +88,16 @@ def _caption(found: Results) -> str:
 
 
 def _overview(found: Results) -> str:
-    """kick, the quickest other Python framework, and Express, in each row."""
+    """kick, the quickest other Python framework, and those of Node, in each row."""
     groups = []
     for row in ROWS:
         figures = _figures(found, row)
         python = [pair for pair in figures if _kind(pair[0]) == "python"][:1]
-        chosen = [pair for pair in figures if pair[0] is KICK or pair[0].name == "Express"] + python
+        chosen = [pair for pair in figures if _kind(pair[0]) in ("kick", "node")] + python
         chosen.sort(key=lambda pair: -pair[1].ratio)
         if chosen:
             groups.append(Bars(row.title, [_bar(contender, figure, row) for contender, figure in chosen]))
-    heading = "kick, the quickest of the other Python frameworks, and Express"
+    heading = "kick, the quickest of the other Python frameworks, Fastify and Express"
     return bar_chart(heading, _caption(found), groups) if groups else ""
 
 
@@ -131,8 +131,8 @@ def goals(found: Results) -> Iterable[str]:
     if not found.rows:
         return
     yield "## Goals\n"
-    yield "| work | kick | goal | | quickest other Python framework | Express |"
-    yield "|---|---:|---:|---|---:|---:|"
+    yield "| work | kick | goal | | quickest other Python framework | Fastify | Express |"
+    yield "|---|---:|---:|---|---:|---:|---:|"
     for row in ROWS:
         figures = {contender.name: figure for contender, figure in _figures(found, row)}
         if KICK.name not in figures:
@@ -142,14 +142,16 @@ def goals(found: Results) -> Iterable[str]:
         best = f"{others[0][0].name} {others[0][1].ratio:.2f}" if others else "none"
         reached = "reached" if round(kick, 2) >= row.goal else "missed"
         spread = _spread(figures[KICK.name].ratios, ".2f")
+        fastify = _times(kick, figures.get("Fastify"))
         express = _times(kick, figures.get("Express"), goal=4)
-        yield f"| {row.title} | {spread} | {row.goal:.2f} | {reached} | {best} | {express} |"
+        yield f"| {row.title} | {spread} | {row.goal:.2f} | {reached} | {best} | {fastify} | {express} |"
     yield ""
     yield from _beside(found, "redis", "starsessions", "On Redis", "Starlette with starsessions")
     yield from _beside(found, "postgres", "Django", "On PostgreSQL", "Django", goal=10)
 
 
-def _times(kick: float, other: Figure | None, *, goal: float) -> str:
+def _times(kick: float, other: Figure | None, *, goal: float = 0) -> str:
+    """How many times as many requests kick answers; `goal` is what was to be reached."""
     if other is None:
         return "none"
     times = kick / other.ratio

@@ -187,13 +187,13 @@ class AsyncTestClient(BrowserClient, AsyncClient):
         """
         from kick.testing.sessions import log_in
 
-        await log_in(self, self.app, user_id, roles, remember, data)
+        await log_in(self, self.app, self._options, user_id, roles, remember, data)
 
     async def logout(self) -> None:
         """End the session of this client, and delete its cookie."""
         from kick.testing.sessions import log_out
 
-        await log_out(self, self.app)
+        await log_out(self, self.app, self._options)
 
     def session(self) -> AbstractAsyncContextManager[Session[Any]]:
         """Open the session of the client's cookie, to read and change it.
@@ -203,7 +203,7 @@ class AsyncTestClient(BrowserClient, AsyncClient):
         """
         from kick.testing.sessions import opened_session
 
-        return opened_session(self, self.app)
+        return opened_session(self, self.app, self._options)
 
     @property
     def sessions(self) -> Sessions:

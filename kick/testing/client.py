@@ -210,13 +210,13 @@ class TestClient(BrowserClient, Client):
         """
         from kick.testing.sessions import log_in
 
-        self._call(log_in, self, self.app, user_id, roles, remember, data)
+        self._call(log_in, self, self.app, self._options, user_id, roles, remember, data)
 
     def logout(self) -> None:
         """End the session of this client, and delete its cookie."""
         from kick.testing.sessions import log_out
 
-        self._call(log_out, self, self.app)
+        self._call(log_out, self, self.app, self._options)
 
     @contextmanager
     def session(self) -> Generator[Session[Any]]:
@@ -229,7 +229,7 @@ class TestClient(BrowserClient, Client):
 
         with (
             self._portal_factory() as portal,
-            portal.wrap_async_context_manager(opened_session(self, self.app)) as session,
+            portal.wrap_async_context_manager(opened_session(self, self.app, self._options)) as session,
         ):
             yield session
 

@@ -32,10 +32,11 @@ class HasCookies(Protocol):
 
 
 @asynccontextmanager
-async def opened_session(client: HasCookies, app: Any) -> AsyncGenerator[Session[Any]]:
+async def opened_session(client: HasCookies, app: Any, connection: Mapping[str, Any]) -> AsyncGenerator[Session[Any]]:
     """Open the session of the client's cookie; write the changes at the end, and keep the cookie that comes with them.
 
-    If the block raises, nothing is written. Raises `KickError`: `test-session` for an application without `session()`.
+    `connection` is what the ASGI scopes of the client say of its connection: `client` and `root_path`. If the block
+    raises, nothing is written. Raises `KickError`: `test-session` for an application without `session()`.
     """
     layers = session_layers(app)
     if not layers:
@@ -43,7 +44,7 @@ async def opened_session(client: HasCookies, app: Any) -> AsyncGenerator[Session
     manager = layers[0].manager
     request = client.build_request("POST", manager.options.path)
     kept = [header for header in request.headers.raw if header[0].lower() in (b"host", b"cookie", b"user-agent")]
-    scope = scope_of(request, {"headers": [(name.lower(), value) for name, value in kept], "client": None})
+    scope = scope_of(request, {**connection, "headers": [(name.lower(), value) for name, value in kept]})
     state = await manager.open(scope)
     state.restricted(begins=True)  # looking at a session does not extend it
     yield ContextSession(state, manager.operations)
@@ -58,21 +59,22 @@ async def opened_session(client: HasCookies, app: Any) -> AsyncGenerator[Session
 async def log_in(
     client: HasCookies,
     app: Any,
+    connection: Mapping[str, Any],
     user_id: Any,
     roles: Collection[str],
     remember: bool,
     data: Mapping[str, Any],
 ) -> None:
     """Log in a user as `kick.auth.login` does, and write `data` into the session."""
-    async with opened_session(client, app) as session:
+    async with opened_session(client, app, connection) as session:
         await login(_context_of(session, app), user_id, roles=roles, remember=remember)
         for name, value in data.items():
             session[name] = value
 
 
-async def log_out(client: HasCookies, app: Any) -> None:
+async def log_out(client: HasCookies, app: Any, connection: Mapping[str, Any]) -> None:
     """Log out as `kick.auth.logout` does."""
-    async with opened_session(client, app) as session:
+    async with opened_session(client, app, connection) as session:
         await logout(_context_of(session, app))
 
 

@@ -18,6 +18,8 @@ from tests.support.serving import ROOT
 
 FOLDER = ROOT / "docs/coming-from"
 PAGES = ("django", "express", "fastapi", "flask", "kickjs", "nestjs")
+PREFIX = {"kickjs": "/api/v1"}
+"""Where an application has its routes."""
 
 
 def block(page: str, language: str, index: int) -> str:
@@ -87,7 +89,10 @@ def test_each_page_is_here() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_application_after(page: str) -> None:
-    with module_of(block(page, "python", -1), f"after_{page}") as module, TestClient(module.app) as client:
+    with (
+        module_of(block(page, "python", -1), f"after_{page}") as module,
+        TestClient(module.app, base_url=f"http://testserver{PREFIX.get(page, '')}") as client,
+    ):
         assert conversation(client) == EXPECTED
         assert status_of_text_as_number(client) == 404
 

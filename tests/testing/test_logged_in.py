@@ -112,6 +112,13 @@ class TestSessions:
         assert client.sessions.revoke(7) == 2
         assert [each.get("/account").status_code for each in (client, phone)] == [401, 401]
 
+    def test_a_login_without_the_page_comes_from_the_same_device_as_one_with_it(self, client: TestClient) -> None:
+        client.login(7)
+        by_page = client.another()
+        assert by_page.post("/login").is_success
+        devices = [info.client for info in client.sessions.of(7)]
+        assert devices == [{"ip": "testclient", "user_agent": "testclient"}] * 2
+
     def test_one_is_ended(self, client: TestClient) -> None:
         client.login(7)
         (info,) = client.sessions.of(7)

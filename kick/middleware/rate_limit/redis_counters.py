@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time as machine
 from typing import Any, Final
 
@@ -12,13 +13,24 @@ from redis.asyncio import ConnectionPool, Redis
 from kick.clock import CLOCK, Move
 
 _AGED: Final = """
-local offset, stands_at, reserve = tonumber(ARGV[#ARGV - 1]), tonumber(ARGV[#ARGV]), 0
-if stands_at then
-  local time = redis.call('TIME')
-  offset = stands_at - time[1] * 1000 - math.floor(time[2] / 1000)
-  reserve = 600000 -- the clock of the server goes on
-end
+local shift, stands_at = tonumber(ARGV[#ARGV - 1]), tonumber(ARGV[#ARGV])
 local mark = KEYS[#KEYS] .. '/moved'
+
+local function set(command, key, number)
+  redis.call(command, key, string.format('%%.0f', number))
+end
+
+local function offset()
+  if not stands_at then
+    return shift
+  end
+  local now, far = mark .. '/now', 32503680000000
+  redis.call('SET', now, '')
+  set('PEXPIREAT', now, far)
+  local left = redis.call('PTTL', now) -- TIME may differ by a millisecond
+  redis.call('DEL', now)
+  return stands_at - far + left
+end
 
 local function prolong(milliseconds)
   local longest = 0
@@ -26,25 +38,27 @@ local function prolong(milliseconds)
     local left = redis.call('PTTL', key)
     if left >= 0 then
       left = left + milliseconds
-      redis.call('PEXPIRE', key, string.format('%%.0f', left))
+      set('PEXPIRE', key, left)
       longest = math.max(longest, left)
     end
   end
   return longest
 end
 
-prolong((tonumber(redis.call('GET', mark)) or 0) - offset)
+prolong((tonumber(redis.call('GET', mark)) or 0) - offset())
 local function count()
 %s
 end
 local counted = count()
+local reserve = stands_at and 600000 or 0
 local longest = prolong(reserve)
 if longest > 0 then
-  redis.call('SET', mark, string.format('%%.0f', offset - reserve), 'PX', string.format('%%.0f', longest))
+  set('SET', mark, offset() - reserve) -- asked for again: a script that takes time makes no life longer
+  set('PEXPIRE', mark, longest)
 end
 return counted
 """
-"""A script around another one, for a clock that is `offset` milliseconds ahead, or stands still.
+"""A script around another one, for a clock that is `shift` milliseconds ahead, or stands still.
 
 Redis lets keys expire by its own clock. So the script shortens their lives by the time that the clock was moved since
 the last call, and notes the offset beside them. While the clock stands still they live longer than they should, and the
@@ -86,14 +100,14 @@ class RedisCounters(RedisStorage):
         if (moved := CLOCK.moved) is None:
             return await super().acquire_entry(key, limit, expiry, amount)
         script = RedisBridge.SCRIPT_ACQUIRE_MOVING_WINDOW
-        return bool(await self._aged(moved, script, [key], repr(CLOCK.time()), limit, expiry, amount))
+        return bool(await self._aged(moved, script, [key], _shown(CLOCK.time()), limit, expiry, amount))
 
     async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """Return the time of the oldest request in the window, by the clock of the machine, and how many there are."""
         if (moved := CLOCK.moved) is None:
             return await super().get_moving_window(key, limit, expiry)
         now = CLOCK.time()
-        window = await self._aged(moved, RedisBridge.SCRIPT_MOVING_WINDOW, [key], repr(now - expiry), limit)
+        window = await self._aged(moved, RedisBridge.SCRIPT_MOVING_WINDOW, [key], _shown(now - expiry), limit)
         oldest, held = (float(window[0]), int(window[1])) if window else (now, 0)
         return machine.time() + (oldest - now), held
 
@@ -115,10 +129,19 @@ class RedisCounters(RedisStorage):
     async def _aged(self, moved: Move, script: str | bytes, keys: list[str], *arguments: Any) -> Any:
         """Run a script with the clock moved."""
         text = script.decode() if isinstance(script, bytes) else script
-        offset = f"{moved.shift * 1000:.0f}"
+        shift = f"{moved.shift * 1000:.0f}"
         stands_at = "" if moved.frozen_at is None else f"{moved.frozen_at * 1000:.0f}"
         names = [self.bridge.prefixed_key(key) for key in keys]
-        return await self._redis.eval(_AGED % text, len(names), *names, *arguments, offset, stands_at)
+        return await self._redis.eval(_AGED % text, len(names), *names, *arguments, shift, stands_at)
+
+
+def _shown(time: float) -> str:
+    """Return a time with as many digits as Lua shows of it, so that no request seems to be later than it was.
+
+    >>> _shown(1_800_000_000.12349)
+    '1800000000.1234'
+    """
+    return f"{math.floor(time * 10_000) / 10_000:.4f}"
 
 
 def _windows(key: str) -> list[str]:

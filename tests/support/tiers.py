@@ -74,6 +74,7 @@ FILES = {
     "cli/test_project_templates.py": ("project", "long"),
     "cli/test_recording.py": ("process",),
     "examples": ("process",),
+    "examples/test_as_written.py": ("process", "long"),
     "examples/test_auth_api.py": ("process", "long"),
     "examples/test_auth_page.py": ("browser", "long"),
     "examples/test_custom_store.py": ("process", "long"),

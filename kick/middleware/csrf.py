@@ -16,7 +16,6 @@ from kick.errors import KickError, raise_all
 from kick.exceptions import Forbidden
 from kick.http import CallNext, Description, Middleware, RequestContext, Response, Route, Settings
 from kick.http.errors import list_problem, middleware_order
-from kick.http.middleware import admit
 from kick.http.request.body import FORM, MULTIPART, WITHOUT_BODY
 from kick.http.routing.route import ANY_METHOD
 from kick.middleware.session import SessionLayer
@@ -193,7 +192,9 @@ async def _token_in_form(ctx: RequestContext[Any]) -> str | None:
     forms = (FORM,) if route is not None and route.method == ANY_METHOD else (FORM, MULTIPART)
     if streams or ctx.method in WITHOUT_BODY or ctx.media_type not in forms:
         return None
-    await admit(ctx)
+    for layer in (*ctx.settings.layers, *(() if route is None else route.middleware)):
+        if isinstance(layer, Middleware):
+            await layer.admit(ctx)
     await ctx.read()
     value = ctx.form.get(FIELD)
     return value if isinstance(value, str) else None

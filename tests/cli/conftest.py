@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.projects import install
 from tests.cli.support import APP
+from tests.support.shared import shared_folder
 
 
 @pytest.fixture
@@ -14,3 +16,9 @@ def project(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "app.py").write_text(APP)
     return folder
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `.venv` of a project, with kick in it as it is installed from the copy in a project."""
+    return shared_folder(tmp_path_factory, "installed", install) / "web-redis" / ".venv"

@@ -1,7 +1,8 @@
 """What a Dockerfile and a compose file say, done in folders: for machines without Docker, where tests run too.
 
 The steps are carried out as they are written, with three differences: the packages that a project needs are those of an
-environment that is there already, there is no other user, and `/app` and `/data` are folders below another.
+environment that is there already, there is no other user, and `/app` and `/data` are folders below another. Servers of
+other images are those of this machine, on the ports that they have here.
 """
 
 import fnmatch
@@ -10,29 +11,40 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from string import Template
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 from dotenv import dotenv_values
 
 from tests.cli.support import Running, environment, running
+from tests.support.ports import HOST
 
 NOT_DONE = ("FROM", "USER", "EXPOSE", "RUN useradd")
 PORT = "8000"
 
 
 class Container:
-    """An image and its volumes, made of a project in a folder; `installed` is the environment that is there already."""
+    """An image and its volumes, made of a project in a folder; `installed` is the environment that is there already.
 
-    def __init__(self, project: Path, root: Path, *, installed: Path) -> None:
+    `ports` are those of the servers that other services of the compose file start, by the names of the services.
+    """
+
+    def __init__(
+        self, project: Path, root: Path, *, installed: Path, ports: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
         self._project = project
         self._root = root
         services: dict[str, Any] = yaml.safe_load((project / "compose.yaml").read_text())["services"]
+        self._services = services
         self._service: dict[str, Any] = services["app"]
+        self.told: dict[str, str] = self._service["environment"]
+        """What the compose file says of the environment of the application."""
+        self._ports = ports
         self._before = [each["command"] for name, each in services.items() if name == "migrate"]
         self._environment = root / "environment"
         self._folder = root
@@ -72,7 +84,7 @@ class Container:
                 self._arguments[argument] = default
             case "RUN":
                 words = shlex.split(Template(rest).substitute(self._arguments))
-                subprocess.run(words, cwd=self._folder, env=self._variables(), capture_output=True, check=True)
+                subprocess.run(words, cwd=self._folder, env=self.variables, capture_output=True, check=True)
             case "HEALTHCHECK":
                 self.health_check = json.loads(rest.partition("CMD ")[2])
             case "CMD":
@@ -93,30 +105,53 @@ class Container:
     def _below(self, path: str) -> Path:
         return self._root / path.removeprefix("/")
 
-    def _variables(self) -> dict[str, str]:
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment in which its programs run."""
         secret = {name: value or "" for name, value in dotenv_values(self._project / self._service["env_file"]).items()}
-        told: dict[str, str] = self._service["environment"]
-        data = str(self._below("/data"))
         found = environment(PATH=f"{self._environment / 'bin'}:/usr/bin:/bin", PYTHONPATH="")
-        return {**found, **secret, **{name: value.replace("/data", data) for name, value in told.items()}}
+        return {**found, **secret, **{name: self._here(value) for name, value in self.told.items()}}
+
+    def _here(self, value: str) -> str:
+        """A variable of the compose file with the places that this machine has."""
+        for name, port in self._ports.items():
+            value = value.replace(f"@{name}/", f"@{HOST}:{port}/")
+        return value.replace("/data", str(self._below("/data")))
 
     @property
     def files(self) -> set[str]:
         """What is in the folder of the image, and goes to whoever has the image."""
         return {str(path.relative_to(self._folder)) for path in self._folder.rglob("*") if path.is_file()}
 
+    def run(self, program: str, *arguments: str) -> None:
+        """Run a program of the image to its end."""
+        words = [str(self._environment / "bin" / program), *arguments]
+        subprocess.run(words, cwd=self._folder, env=self.variables, capture_output=True, check=True)
+
     @contextmanager
     def up(self, port: int) -> Iterator[Running]:
         """Run the command of the image, on another port, after those that it waits for."""
-        for name, *rest in self._before:
-            words = [str(self._environment / "bin" / name), *rest]
-            subprocess.run(words, cwd=self._folder, env=self._variables(), capture_output=True, check=True)
+        for command in self._before:
+            self.run(*command)
         program, *arguments = self.command
         command = [str(self._environment / "bin" / program), *arguments, "--port", str(port)]
-        with running(cwd=self._folder, command=command, **self._variables()) as process:
+        with running(cwd=self._folder, command=command, **self.variables) as process:
             yield process
+
+    @property
+    def waits_for(self) -> dict[str, str]:
+        """The services that have to be there before it starts, and in which condition."""
+        return {name: told["condition"] for name, told in self._service.get("depends_on", {}).items()}
+
+    def is_healthy_service(self, name: str) -> bool:
+        """What the health check of another service says."""
+        kind, program, *arguments = self._services[name]["healthcheck"]["test"]
+        assert kind == "CMD"
+        port = {"PGPORT": str(self._ports[name])}
+        command = [program, *arguments]
+        return subprocess.run(command, env=environment(**port), capture_output=True, check=False).returncode == 0
 
     def is_healthy(self, port: int) -> bool:
         """What the health check of the image says."""
         command = [part.replace(PORT, str(port)) for part in self.health_check]
-        return subprocess.run(command, env=self._variables(), capture_output=True, check=False).returncode == 0
+        return subprocess.run(command, env=self.variables, capture_output=True, check=False).returncode == 0

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kick.cli.project_templates import TEMPLATES
+from tests.cli.projects import build, run
 from tests.cli.support import Browser, environment, running
-from tests.cli.test_project_templates import build, run
 from tests.support.ports import HOST, free_port
 from tests.support.programs import program
 from tests.support.serving import ROOT

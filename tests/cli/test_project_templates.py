@@ -6,11 +6,10 @@ One environment serves all the projects: the one that `make` sets up for a websi
 import json
 import re
 import secrets
-import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookiejar import Cookie
 from pathlib import Path
@@ -26,18 +25,15 @@ from kick.cli.commands.start import command as start
 from kick.cli.project_name import LONGEST
 from kick.cli.project_templates import DATABASES, SESSIONS, TEMPLATES, contents_of, takes_database
 from kick.session.stores.url import open_store
-from tests.cli.container import Container
+from tests.cli.projects import ADA, build, make, run
 from tests.cli.support import Browser, environment, kick, running
 from tests.support.browser import open_browser
 from tests.support.ports import HOST, free_port
 from tests.support.programs import program
 from tests.support.serving import ROOT
-from tests.support.shared import shared_folder
 
-ADA = {"email": "ada@example.com", "password": "correct horse battery"}
 MILK = {"title": "Buy milk", "text": "Two bottles."}
 COOKIE = "__Host-kick.sid"
-PINNED = {"PIP_CONSTRAINT": str(ROOT / "constraints.txt"), "PIP_BUILD_CONSTRAINT": str(ROOT / "constraints.txt")}
 PACKAGES = {
     "generate": "libcst",
     "limits": "limits",
@@ -60,31 +56,9 @@ every_database = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `.venv` of a project, with kick in it as it is installed from the copy in a project."""
-
-    def install(folder: Path) -> None:
-        project = make(folder, "web", "redis")
-        settings = project / "pyproject.toml"
-        settings.write_text(settings.read_text().replace("passwords,redis", "passwords,postgres,redis"))
-        [wheel] = (project / "wheels").iterdir()
-        (project / "kick.txt").write_text(f"./wheels/{wheel.name}\n")
-        run(["make", ".venv/.ready", f"PYTHON={sys.executable}"], cwd=project, env=environment(**PINNED))
-
-    return shared_folder(tmp_path_factory, "installed", install) / "web-redis" / ".venv"
-
-
-@pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     with open_browser(tmp_path_factory.mktemp("profile")) as driver:
         yield driver
-
-
-def make(folder: Path, template: str, store: str) -> Path:
-    name = f"{template}-{store}"
-    made = kick("new", name, "--template", template, "--session", store, "--no-git", cwd=folder)
-    assert made.returncode == 0, made.stderr
-    return folder / name
 
 
 def place(folder: Path, template: str, store: str, installed: Path, *, database: str | None = None) -> Path:
@@ -339,26 +313,6 @@ def test_what_a_container_installs_has_all_of_the_application(tmp_path: Path, te
         assert inside == {str(each.relative_to(project)) for each in (project / package).rglob("*") if each.is_file()}
 
 
-def test_the_steps_of_the_dockerfile_make_what_serves_and_keeps_its_data(tmp_path: Path, installed: Path) -> None:
-    root = tmp_path / "root"
-    root.mkdir()
-    container = Container(make(tmp_path, "api", "sqlite"), root, installed=installed)
-    assert "pyproject.toml" in container.files
-    assert ".env" not in container.files
-    port = free_port()
-    browser = Browser(f"http://{HOST}:{port}")
-    for status in (201, 409):  # the second time, the account is there already
-        assert not container.is_healthy(port)
-        with container.up(port) as process:
-            process.wait_for("kick serves api_sqlite.main:app")
-            assert container.is_healthy(port)
-            assert browser.post("/auth/register", ADA).status == status
-            assert browser.get("/auth/me").json["email"] == ADA["email"]
-            process.process.terminate()
-            assert process.end() == 0
-    assert {path.name for path in (root / "data").glob("*.db")} == {"notes.db", "sessions.db"}
-
-
 @every_template
 def test_projects_that_share_a_redis_have_prefixes_of_their_own(template: str) -> None:
     prefixes = set()
@@ -476,23 +430,3 @@ def workers(store: str) -> dict[str, str]:
 def is_well_kept(cookie: Cookie) -> bool:
     """Whether a script cannot read a cookie, and http does not carry it."""
     return cookie.secure and cookie.has_nonstandard_attr("HttpOnly")
-
-
-def build(source: Path, folder: Path) -> list[Path]:
-    """The wheel of a source tree, in a folder."""
-    run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(source)],
-        cwd=folder,
-        env=environment(**PINNED),
-    )
-    return list(folder.glob("*.whl"))
-
-
-def run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> str:
-    """What a command prints. Fails the test, with all of it, when the command fails."""
-    done = subprocess.run(
-        command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1200, check=False
-    )
-    if done.returncode != 0:
-        pytest.fail(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)
-    return done.stdout

@@ -1,4 +1,4 @@
-"""kill -9 of the application, of Redis, and of both, while clients write: what was answered is there afterwards.
+"""kill -9 of the application, of its server, and of both, while clients write: what was answered is there afterwards.
 
 Each client is a browser that writes, logs in anew, rotates, logs out and begins again, and notes what it was answered.
 A request without an answer may have been carried out or not; only then may more be there than the client knows of.
@@ -18,13 +18,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 
 from tests.session.harness import SECRET, Browser, Site
+from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
 from tests.support.resp import ReplyError
 from tests.support.serving import ServedProcess, serve_process
@@ -299,9 +300,24 @@ class DurableRedis(RedisServer):
             return False
 
 
-@pytest.fixture
-def durable_redis(tmp_path: Path, stack: ExitStack) -> DurableRedis:
-    return stack.enter_context(DurableRedis(tmp_path / "redis"))
+class Durable(NamedTuple):
+    """A server that writes a change to the disk before it answers, and the URL of a store on it."""
+
+    server: DurableRedis | PostgresServer
+    store: str
+
+
+def durable_redis(folder: Path, stack: ExitStack) -> Durable:
+    server = stack.enter_context(DurableRedis(folder / "redis"))
+    return Durable(server, server.url)
+
+
+@pytest.fixture(params=["redis", "postgres"])
+def durable(request: pytest.FixtureRequest, tmp_path: Path, stack: ExitStack) -> Durable:
+    if request.param == "redis":
+        return durable_redis(tmp_path, stack)
+    server = stack.enter_context(PostgresServer(request.getfixturevalue("postgres_data"), config=()))
+    return Durable(server, server.store_url(migrate="yes"))
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres", "redis"])
@@ -314,7 +330,7 @@ async def test_what_an_application_answered_is_there_after_it_was_killed(
         case "postgres":
             url = f"{request.getfixturevalue('postgres_url')}&migrate=yes"
         case _:
-            url = request.getfixturevalue("durable_redis").url
+            url = durable_redis(tmp_path, stack).store
     scene = Scene(url, tmp_path, stack)
     for _ in range(KILLS):
         scene.wait_for_answers()
@@ -325,29 +341,29 @@ async def test_what_an_application_answered_is_there_after_it_was_killed(
     await scene.check()
 
 
-async def test_what_was_answered_is_there_after_redis_was_killed_and_the_application_recovers(
-    tmp_path: Path, stack: ExitStack, durable_redis: DurableRedis
+async def test_what_was_answered_is_there_after_the_server_was_killed_and_the_application_recovers(
+    tmp_path: Path, stack: ExitStack, durable: Durable
 ) -> None:
-    scene = Scene(durable_redis.url, tmp_path, stack)
+    scene = Scene(durable.store, tmp_path, stack)
     for _ in range(KILLS):
         scene.wait_for_answers()
-        durable_redis.kill()
+        durable.server.kill()
         scene.wait_for_refusals()
-        durable_redis.start()
+        durable.server.start()
     scene.wait_for_answers()
     scene.stop()
     await scene.check()
 
 
 async def test_what_was_answered_is_there_after_both_were_killed(
-    tmp_path: Path, stack: ExitStack, durable_redis: DurableRedis
+    tmp_path: Path, stack: ExitStack, durable: Durable
 ) -> None:
-    scene = Scene(durable_redis.url, tmp_path, stack)
+    scene = Scene(durable.store, tmp_path, stack)
     for _ in range(KILLS):
         scene.wait_for_answers()
-        durable_redis.kill()
+        durable.server.kill()
         scene.kill()
-        durable_redis.start()
+        durable.server.start()
         scene.serve()
     scene.wait_for_answers()
     scene.stop()

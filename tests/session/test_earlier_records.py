@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from kick.session.stores.custom import BasicStore
 from kick.session.stores.url import open_store
 from tests.session.conftest import DictStore
 from tests.session.harness import Browser, Site
+from tests.support.postgres import PostgresServer
 from tests.support.setup_errors import raises_code
 
 COOKIE = "s:G54Hq3eXQD-K09OswKle9ralven3LvT0O9KT.TYY-boK0lCZNUM2SCUTa9nC0aximapW-kyEmOO3R0IE"
@@ -105,6 +107,35 @@ async def write_redis(url: str) -> None:
     await client.aclose()
 
 
+POSTGRES_TABLE = """
+CREATE TABLE {table} (
+    key text COLLATE "C" PRIMARY KEY,
+    fields jsonb,
+    names text[] NOT NULL,
+    created float8 NOT NULL, issued float8 NOT NULL, seen float8 NOT NULL, expires float8 NOT NULL,
+    deadline float8, principal text COLLATE "C", successor bytea,
+    due float8 NOT NULL
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX {table}_due ON {table} (due);
+CREATE INDEX {table}_principal ON {table} (principal) WHERE principal IS NOT NULL;
+COMMENT ON TABLE {table} IS 'kick sessions, schema 1';
+INSERT INTO {table} VALUES
+    ('{{G54H}}:{key}',
+     '{{"n": "3", "cart": "[1,{{\\"a\\":2}}]", "theme": "\\"dark\\"", "$client": "{{\\"ip\\":\\"192.0.2.1\\",'
+     '\\"user_agent\\":\\"\\"}}", "$flash:status": "\\"Saved\\""}}',
+     '{{cart,theme,n,$flash:status,$client}}', 1.7e9, 1.7e9, 1.7e9, 4e9, NULL, '7', NULL, 4e9),
+    ('{{G5aq}}:{old_key}', NULL, '{{}}', 0, 0, 0, 4e9, NULL, NULL, '\\x{successor}', 4e9),
+    ('{{G5aq}}:{new_key}', '{{"x": "1"}}', '{{x}}', 1.7e9, 1.7e9, 1.7e9, 4e9, NULL, NULL, NULL, 4e9);
+"""
+
+
+def write_postgres(server: PostgresServer) -> str:
+    table = server.new_table()
+    names = {"key": KEY, "old_key": OLD_KEY, "new_key": NEW_KEY, "successor": SUCCESSOR.hex()}
+    server.run(POSTGRES_TABLE.format(table=table, **names))
+    return f"{server.url}?table={table}"
+
+
 class Earlier(NamedTuple):
     """A store in which an earlier version has left sessions."""
 
@@ -115,7 +146,7 @@ class Earlier(NamedTuple):
         return Browser(self.site, cookie)
 
 
-@pytest.fixture(params=["custom", "sqlite", "redis"])
+@pytest.fixture(params=["custom", "sqlite", "postgres", "redis"])
 async def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Earlier]:
     store: Any
     if request.param == "custom":
@@ -124,6 +155,9 @@ async def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         store = BasicStore(small)
     elif request.param == "sqlite":
         store = open_store(write_sqlite(tmp_path))
+    elif request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        store = open_store(await asyncio.to_thread(write_postgres, server), timeout=30)
     else:
         url = str(request.getfixturevalue("redis_url"))
         await write_redis(url)

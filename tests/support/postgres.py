@@ -54,14 +54,22 @@ class PostgresServer:
     """One server, started from the data directory that `make_data` has written.
 
     `config` holds further arguments of `postgres`. The port is chosen once: after `stop()` or `kill()`, `start()`
-    serves on it again.
+    serves on it again. A `folder` that is given is made, and removed afterwards.
     """
 
-    def __init__(self, template: Path, *, config: Sequence[str] = FAST, port: int | None = None) -> None:
+    def __init__(
+        self,
+        template: Path,
+        *,
+        config: Sequence[str] = FAST,
+        port: int | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self.port = port or free_port()
         self.config = tuple(config)
         self._template = template / "data"
         self._process: subprocess.Popen[bytes] | None = None
+        self._wanted_folder = folder
         self._folder: Path | None = None
 
     @property
@@ -116,7 +124,8 @@ class PostgresServer:
         if self.running:
             raise RuntimeError(f"the PostgreSQL server on port {self.port} runs already")
         if self._folder is None:
-            self._folder = _new_folder()
+            self._folder = self._wanted_folder or _new_folder()
+            self._folder.mkdir(exist_ok=True)
             self._fill(self._folder / "data")
             _give_away(self._folder)
         place = ["-D", f"{self.folder}/data", "-p", str(self.port), "-k", str(self.folder)]
@@ -126,6 +135,16 @@ class PostgresServer:
     def stop(self) -> None:
         """End the process in an orderly way; connections are told. Does nothing when it has ended already."""
         self._end(signal.SIGINT)
+
+    def wait(self) -> None:
+        """Wait until it has ended by itself."""
+        assert self._process is not None
+        self._process.wait(timeout=60)
+
+    def give(self, folder: Path) -> None:
+        """Let the server own a folder, which is made if it is missing, with what is in it."""
+        folder.mkdir(exist_ok=True)
+        _give_away(folder)
 
     def kill(self) -> None:
         """End all processes of the server at once: clients see their connections break."""

@@ -204,8 +204,8 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("option", "allowed"),
         [
-            ("max_connections=0", "a whole number from 1"),
-            ("max_connections=many", "a whole number from 1"),
+            ("max_connections=0", "a whole number of at least 1"),
+            ("max_connections=many", "a whole number of at least 1"),
             ("migrate=maybe", "yes or no"),
             ("unlogged=1", "yes or no"),
             ("table=Sessions", "small letters"),

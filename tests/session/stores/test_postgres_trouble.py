@@ -206,6 +206,25 @@ async def test_commits_that_were_answered_are_there_after_the_server_was_killed(
         await store.aclose()
 
 
+async def test_after_a_crash_an_unlogged_table_is_empty_and_is_used_as_before(
+    server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = PostgresStore(server.store_url(unlogged="yes"), timeout=5)
+    site = Site(store)
+    browser = Browser(site)
+    await browser.visit(setting(a=1))
+    server.stop()
+    server.start()
+    assert await browser.data() == {"a": 1}
+    server.kill()
+    server.start()
+    assert await browser.data() == {}
+    assert (await browser.visit(setting(b=2))).status == 200
+    assert await browser.data() == {"b": 2}
+    assert caplog.text == ""
+    await store.aclose()
+
+
 async def write(store: PostgresStore, key: str, told: dict[str, int]) -> None:
     """Commit turn after turn, until one fails."""
     while True:

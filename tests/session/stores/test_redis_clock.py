@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from kick.clock import CLOCK
+from kick.session.stores import server_clock
 from kick.session.stores.redis import RedisStore
-from kick.session.stores.redis import clock as clocks
+from kick.session.stores.redis.clock import RedisClock
 from tests.session.harness import Browser, Site, calls_to, setting
 from tests.support.redis import RedisServer
 
@@ -21,7 +22,7 @@ DAY = 86_400.0
 def is_off(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Set the clock of this process, as far as sessions look at it."""
     real = time.time
-    monkeypatch.setattr("kick.session.stores.redis.clock.time.time", lambda: real() + seconds)
+    monkeypatch.setattr("kick.session.stores.server_clock.time.time", lambda: real() + seconds)
     monkeypatch.setattr(CLOCK, "time", lambda: real() + seconds)
 
 
@@ -111,13 +112,13 @@ async def test_the_server_is_asked_once_a_minute_and_never_waited_for(
     store = RedisStore(redis_url)
     browser = Browser(Site(store, max_age=3600, rolling=True))
     asked: list[Any] = []
-    ask = clocks.ServerClock.ask
-    monkeypatch.setattr(clocks.ServerClock, "ask", lambda *given: asked.append(1) or ask(*given))
+    ask = RedisClock.ask
+    monkeypatch.setattr(RedisClock, "ask", lambda *given: asked.append(1) or ask(*given))
     await browser.visit(setting(a=1))
     for _ in range(20):
         await browser.visit()
     assert len(asked) == 1
-    store._clock.due_at -= clocks.ASK_EVERY
+    store._clock.due_at -= server_clock.ASK_EVERY
     for _ in range(20):
         await browser.visit()
     assert len(asked) == 2

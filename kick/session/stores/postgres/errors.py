@@ -157,8 +157,8 @@ def bad_postgres_url(url: str, problem: str) -> KickError:
 def bad_postgres_option(name: str, value: object, allowed: str) -> KickError:
     """Return the error for an option of the store.
 
-    >>> bad_postgres_option("max_connections", "0", "a whole number from 1").cause
-    "PostgresStore(max_connections='0'): it has to be a whole number from 1."
+    >>> bad_postgres_option("max_connections", "0", "a whole number of at least 1").cause
+    "PostgresStore(max_connections='0'): it has to be a whole number of at least 1."
     """
     return KickError(
         "postgres-option",

@@ -1,20 +1,17 @@
-"""Set-up of a store: the options in its URL, and its table, which is looked at once and created if that is wanted."""
+"""The table of a store, which is looked at once and created if that is wanted."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
-from urllib.parse import unquote
 
 from kick.environment import in_production
 from kick.errors import KickError
 from kick.session.stores.postgres import schema
-from kick.session.stores.postgres.clock import ServerClock
 from kick.session.stores.postgres.errors import (
     TableUnusable,
     Trouble,
-    bad_postgres_option,
     missing_rights,
     read_only,
     setup_error,
@@ -23,6 +20,7 @@ from kick.session.stores.postgres.errors import (
 from kick.session.stores.postgres.pool import Parameters
 from kick.session.stores.postgres.rows import Row
 from kick.session.stores.postgres.statements import Query
+from kick.session.stores.server_clock import ServerClock
 
 Run: TypeAlias = Callable[[Query, Parameters], Awaitable[list[Row]]]
 
@@ -118,45 +116,3 @@ class TableSetup:
         self._under_way.pop(loop, None)
         if not task.cancelled():
             task.exception()  # whoever waited has heard of it
-
-
-OWN: Final = frozenset({"table", "max_connections", "migrate", "unlogged"})
-"""Those that are the store's; all others are libpq's."""
-
-
-def split_options(url: str) -> tuple[str, dict[str, str]]:
-    """Return a URL without the options of the store, and those options.
-
-    >>> split_options("postgresql://host/db?table=shop_sessions&sslmode=require")
-    ('postgresql://host/db?sslmode=require', {'table': 'shop_sessions'})
-    """
-    address, _, query = url.partition("?")
-    options: dict[str, str] = {}
-    others: list[str] = []
-    for pair in query.split("&") if query else []:
-        name, _, value = pair.partition("=")
-        if name in OWN:
-            options[name] = unquote(value)
-        else:
-            others.append(pair)
-    return (f"{address}?{'&'.join(others)}" if others else address), options
-
-
-def number_of(options: Mapping[str, str], name: str) -> int:
-    """Return an option that is a number of at least 1. Raises the `KickError` `postgres-option`."""
-    text = options[name]
-    if not text.isdecimal() or int(text) < 1:
-        raise bad_postgres_option(name, text, "a whole number from 1")
-    return int(text)
-
-
-def switch_of(options: Mapping[str, str], name: str) -> bool:
-    """Return an option that is switched on or off. Raises the `KickError` `postgres-option`.
-
-    >>> switch_of({"migrate": "yes"}, "migrate")
-    True
-    """
-    text = options[name]
-    if text not in ("yes", "no"):
-        raise bad_postgres_option(name, text, "yes or no")
-    return text == "yes"

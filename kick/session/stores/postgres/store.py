@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Collection
 from datetime import timedelta
 from time import monotonic
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from kick.errors import KickError
 from kick.session.stores.base import (
@@ -22,21 +21,33 @@ from kick.session.stores.base import (
     Refused,
     Superseded,
 )
+from kick.session.stores.loop_clients import LoopClients
 from kick.session.stores.postgres import changes, schema
 from kick.session.stores.postgres.batches import Client
-from kick.session.stores.postgres.clock import ServerClock, ServerInfo
-from kick.session.stores.postgres.errors import explain, sqlstate_of
+from kick.session.stores.postgres.errors import bad_postgres_option, explain, sqlstate_of
 from kick.session.stores.postgres.pool import Open, Parameters
 from kick.session.stores.postgres.rows import Row, entry_of, text_of
-from kick.session.stores.postgres.setup import TableSetup, number_of, split_options, switch_of
+from kick.session.stores.postgres.setup import TableSetup
 from kick.session.stores.postgres.statements import APPLICATION, PURGE_AT_ONCE, Query, Statements
 from kick.session.stores.postgres.transaction import Transaction
+from kick.session.stores.server_clock import ServerClock
+from kick.session.stores.server_options import UrlOptions, limits_of
 
 SWEEP_EVERY: Final = 60.0
 """Seconds between the sweeps that writing brings along."""
 
+OWN_OPTIONS: Final = frozenset({"table", "max_connections", "migrate", "unlogged"})
+"""Options in a URL that are the store's; all others are libpq's."""
+
 _READ_ONLY: Final = "25006"
 _NO_RIGHT: Final = "42501"
+
+
+class ServerInfo(NamedTuple):
+    """The version of a server, and its clock, in seconds since 1970."""
+
+    version: tuple[int, ...]
+    now: float
 
 
 class PostgresStore:
@@ -91,36 +102,25 @@ class PostgresStore:
         timeout: timedelta | float = 1.0,
         max_connections: int = 8,
     ) -> None:
-        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
-        if not seconds > 0:
-            raise ValueError(f"timeout must be more than 0, not {timeout!r}")
-        if max_connections < 1:
-            raise ValueError(f"max_connections must be at least 1, not {max_connections}")
-        options: dict[str, str] = {}
-        if isinstance(client, str):
-            client, options = split_options(client)
-        self.timeout: Final = seconds
-        self.table: Final = options.get("table", table)
-        self._most = number_of(options, "max_connections") if "max_connections" in options else max_connections
+        self.timeout: Final = limits_of(timeout, max_connections)
+        options = UrlOptions(client if isinstance(client, str) else "", OWN_OPTIONS, bad_postgres_option)
+        self.table: Final = options.text("table", table)
+        self._most = options.number("max_connections", max_connections)
         self._statements = Statements(schema.quoted(self.table))
-        self._open = _opener_of(client, seconds)
-        self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
-        self._process = os.getpid()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._client: Client | None = None
+        self._open = _opener_of(options.address if isinstance(client, str) else client, self.timeout)
+        self._clients = LoopClients(self._new_client, _abandon)
         self._clock = ServerClock()
         self._setup = TableSetup(
             self.table,
             self._clock,
-            migrates=switch_of(options, "migrate") if "migrate" in options else migrate,
-            unlogged=switch_of(options, "unlogged") if "unlogged" in options else unlogged,
+            migrates=options.switch("migrate", migrate),
+            unlogged=options.switch("unlogged", unlogged),
         )
         self._sweep_at = 0.0
 
     def now(self) -> float:
         """Return the time of the server, in seconds, to a few milliseconds: see `ServerClock`."""
-        client = self._client
-        if monotonic() >= self._clock.due_at and client is not None and _running_loop() is self._loop:
+        if monotonic() >= self._clock.due_at and (client := self._clients.last()) is not None:
             asked_at = self._clock.asked()
             client.singles.add(self._statements.clock, {}).add_done_callback(
                 lambda answer: self._clock_answered(answer, asked_at)
@@ -129,7 +129,7 @@ class PostgresStore:
 
     async def load(self, key: str) -> Record | Superseded | None:
         """See `AtomicStore.load`."""
-        client = self._client_here()
+        client = self._clients.here()
         if not self._setup.is_done:
             await self._setup.ensure(self._single)
         try:
@@ -270,10 +270,7 @@ class PostgresStore:
 
     async def aclose(self) -> None:
         """Close the connections of this event loop, after what was begun. The next operation opens new ones."""
-        loop = asyncio.get_running_loop()
-        client = self._clients.pop(loop, None)
-        if self._loop is loop:
-            self._loop = self._client = None
+        client = self._clients.take()
         if client is not None:
             await client.pool.close()
 
@@ -285,11 +282,11 @@ class PostgresStore:
 
     def _single(self, query: Query, parameters: Parameters) -> Awaitable[list[Row]]:
         """Run a statement, whatever is known about the table."""
-        return self._client_here().singles.add(query, parameters)
+        return self._clients.here().singles.add(query, parameters)
 
     async def _run(self, query: Query, parameters: Parameters, *, about: str | None = None) -> list[Row]:
         """Run a statement about one session, or about several."""
-        client = self._client_here()
+        client = self._clients.here()
         if not self._setup.is_done:
             await self._setup.ensure(self._single)
         try:
@@ -300,7 +297,7 @@ class PostgresStore:
 
     async def _commit_with_others(self, key: str, change: Change, max_age: float) -> float | None:
         """Commit in a batch; the time at which the session expires, or `None` if it was left out."""
-        client = self._client_here()
+        client = self._clients.here()
         if not self._setup.is_done:
             await self._setup.ensure(self._single)
         try:
@@ -323,11 +320,11 @@ class PostgresStore:
 
     def _sweep_now_and_then(self) -> None:
         """Free some of what has expired, if the last time is a while ago or left something over. Nobody waits."""
-        now, client = monotonic(), self._client
-        if now < self._sweep_at or client is None:
+        now = monotonic()
+        if now < self._sweep_at:
             return
         self._sweep_at = now + SWEEP_EVERY
-        client.singles.add(self._statements.purge, {}).add_done_callback(self._swept)
+        self._clients.here().singles.add(self._statements.purge, {}).add_done_callback(self._swept)
 
     def _swept(self, answer: asyncio.Future[list[Row]]) -> None:
         if not answer.cancelled() and answer.exception() is None and answer.result()[0][0] == PURGE_AT_ONCE:
@@ -337,27 +334,12 @@ class PostgresStore:
         if not answer.cancelled() and answer.exception() is None:
             self._clock.answered(answer.result()[0][0], asked_at)
 
-    def _client_here(self) -> Client:
-        """Return the client of the running event loop: connections belong to one."""
-        loop = asyncio.get_running_loop()
-        if loop is self._loop and self._client is not None:
-            return self._client
-        if self._process != os.getpid():  # a fork: the connections are the parent's
-            self._process = os.getpid()
-            _of_parents.append(self._clients)
-            self._clients = {}
-        client = self._clients.get(loop)
-        if client is None:
-            for each in [each for each in self._clients if each.is_closed()]:
-                self._clients.pop(each).pool.abandon()
-            client = Client(self._open, self._statements, limit=self.timeout, most=self._most)
-            self._clients[loop] = client
-        self._loop, self._client = loop, client
-        return client
+    def _new_client(self) -> Client:
+        return Client(self._open, self._statements, limit=self.timeout, most=self._most)
 
 
-_of_parents: Final[list[Any]] = []
-"""Connections that a fork has copied. To let go of them would end the parent's."""
+def _abandon(client: Client) -> None:
+    client.pool.abandon()
 
 
 def _opener_of(client: object, seconds: float) -> Open:
@@ -373,13 +355,6 @@ def _opener_of(client: object, seconds: float) -> Open:
         return Borrowed(fetch)
 
     return lend
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _seconds(age: float | None) -> float | None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 from typing import Any, Final, Literal
 
@@ -27,25 +28,29 @@ from kick.session.stores.base import (
     Refused,
     Superseded,
 )
+from kick.session.stores.loop_clients import LoopClients
 from kick.session.stores.redis.applications import Applications
 from kick.session.stores.redis.client.commands import Command, Script
 from kick.session.stores.redis.client.connect import Client, is_cluster, opener_of
+from kick.session.stores.redis.client.errors import bad_redis_option
 from kick.session.stores.redis.client.node import Limits
 from kick.session.stores.redis.client.protocol import pack
-from kick.session.stores.redis.clock import ServerClock
+from kick.session.stores.redis.clock import RedisClock
 from kick.session.stores.redis.errors import evicting_redis, explain, legacy_in_cluster, unknown_eviction
 from kick.session.stores.redis.eviction import evicting_policy
 from kick.session.stores.redis.express import ExpressMigration
-from kick.session.stores.redis.options import number_of, split_options, switch_of
 from kick.session.stores.redis.principals import Call, Entry, Principals
 from kick.session.stores.redis.purge import Purge
 from kick.session.stores.redis.records import FACTS, entry_of, mark_of, milliseconds, record_of, superseded_of
 from kick.session.stores.redis.scripts import COMMIT, COMMIT_IF, CREATE, DESTROY, LOAD, MOVE, TOUCH, moved_script
 from kick.session.stores.redis.server_info import ServerInfo, server_info_of
+from kick.session.stores.server_options import UrlOptions, limits_of
 
 logger: Final = logging.getLogger("kick.session")
 
 MAX_COUNTER: Final = 2**63 - 1
+OWN_OPTIONS: Final = frozenset({"prefix", "legacy_prefix", "max_connections", "require_noeviction"})
+"""Options in a URL that are the store's; all others belong to redis-py."""
 
 
 class RedisStore:
@@ -110,38 +115,26 @@ class RedisStore:
         timeout: timedelta | float = 1.0,
         max_connections: int = 8,
     ) -> None:
-        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
-        if not seconds > 0:
-            raise ValueError(f"timeout must be more than 0, not {timeout!r}")
-        if max_connections < 1:
-            raise ValueError(f"max_connections must be at least 1, not {max_connections}")
-        options: dict[str, str] = {}
-        if isinstance(client, str):
-            url, (client, options) = client, split_options(client)
-            if "max_connections" in options:
-                max_connections = number_of(url, options, "max_connections")
-            if "require_noeviction" in options:
-                require_noeviction = switch_of(url, options, "require_noeviction")
-        self.prefix = options.get("prefix", prefix)
-        self.timeout = seconds
+        self.timeout = limits_of(timeout, max_connections)
+        url = client if isinstance(client, str) else ""
+        options = UrlOptions(url, OWN_OPTIONS, partial(bad_redis_option, url))
+        client = options.address or client
+        self.prefix = options.text("prefix", prefix)
         self._prefix = self.prefix.encode()
-        self._open = opener_of(client, Limits(seconds, max_connections))
-        self._legacy = _legacy(client, options.get("legacy_prefix", legacy_prefix), self._prefix, self._call)
-        self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._client: Client | None = None
-        self._clock = ServerClock()
+        self._open = opener_of(client, Limits(self.timeout, options.number("max_connections", max_connections)))
+        self._legacy = _legacy(client, options.text("legacy_prefix", legacy_prefix), self._prefix, self._call)
+        self._clients = LoopClients(self._new_client, _abandon)
+        self._clock = RedisClock()
         self._principals = Principals(self._prefix, self._call)
         self._purge = Purge(self._principals.pattern)
         self._applications = Applications(self._prefix, self._call)
-        self._must_not_evict = require_noeviction
+        self._must_not_evict = options.switch("require_noeviction", require_noeviction)
         self._evicts = False
 
     def now(self) -> float:
-        """Return the time of the Redis server, in seconds, to a few milliseconds: see `ServerClock`."""
-        loop, client = self._loop, self._client
-        if monotonic() >= self._clock.due_at and client is not None and loop is not None and loop is _running_loop():
-            self._clock.ask(client, loop)
+        """Return the time of the Redis server, in seconds, to a few milliseconds: see `RedisClock`."""
+        if monotonic() >= self._clock.due_at and (client := self._clients.last()) is not None:
+            self._clock.ask(client, asyncio.get_running_loop())
         return self._clock.now()
 
     async def load(self, key: str) -> Record | Superseded | None:
@@ -321,7 +314,7 @@ class RedisStore:
 
     async def purge(self) -> int:
         """Remove expired entries of the index; return their number. Redis itself removes expired sessions."""
-        return await self._purge.run(await self._here().nodes())
+        return await self._purge.run(await self._clients.here().nodes())
 
     async def recognize(self, secrets: frozenset[str], *, remember: bool = True) -> list[frozenset[str]]:
         """See `AtomicStore`."""
@@ -333,7 +326,7 @@ class RedisStore:
         With `require_noeviction`, raises it as an error, or `redis-eviction-unknown`.
         """
         try:
-            policy = await evicting_policy(await self._here().nodes())
+            policy = await evicting_policy(await self._clients.here().nodes())
         except RedisError as error:
             if self._must_not_evict:
                 raise unknown_eviction(error) from error
@@ -361,8 +354,7 @@ class RedisStore:
 
     async def aclose(self) -> None:
         """Wait for pending answers, and close the connections of this event loop."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        self._loop = self._client = None
+        client = self._clients.take()
         if client is not None:
             await client.aclose()
 
@@ -418,35 +410,22 @@ class RedisStore:
     def _submit(
         self, key: bytes, payload: bytes, script: Script | None, repeatable: bool = False
     ) -> asyncio.Future[Any]:
-        loop, client = asyncio.get_running_loop(), self._client
-        if client is None or loop is not self._loop:
-            client = self._here()
+        client = self._clients.here()
         if script is not None and CLOCK.moved is not None:
             payload = (moved := moved_script(script, CLOCK.moved)).instead_of(script, payload)
             script = moved
-        answer = loop.create_future()
+        answer = asyncio.get_running_loop().create_future()
         client.submit(Command(key, payload, answer, script, repeatable))
         return answer
 
-    def _here(self) -> Client:
-        """Return the client of the running event loop. Connections belong to one event loop."""
-        loop = asyncio.get_running_loop()
-        if loop is self._loop and self._client is not None:
-            return self._client
-        client = self._clients.get(loop)
-        if client is None:
-            self._clients = {each: client for each, client in self._clients.items() if not each.is_closed()}
-            client = self._clients[loop] = self._open()
-            self._clock.ask(client, loop)
-        self._loop, self._client = loop, client
+    def _new_client(self) -> Client:
+        client = self._open()
+        self._clock.ask(client, asyncio.get_running_loop())
         return client
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+def _abandon(client: Client) -> None:
+    """Do nothing: its connections were closed with their event loop."""
 
 
 def _legacy(client: object, legacy_prefix: str | None, prefix: bytes, call: Call) -> ExpressMigration | None:

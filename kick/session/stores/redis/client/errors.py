@@ -52,6 +52,11 @@ def bad_redis_url(url: str, problem: str) -> KickError:
     )
 
 
+def bad_redis_option(url: str, name: str, value: str, allowed: str) -> KickError:
+    """Return the error for an option in a URL that has no such value."""
+    return bad_redis_url(url, f"{name} must be {allowed}, not {value!r}")
+
+
 def bad_redis_client(client: object) -> KickError:
     """Return the error for an object that is not a client of redis.asyncio."""
     kind = type(client)

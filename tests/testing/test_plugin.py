@@ -188,6 +188,37 @@ def test_asynchronous_tests_of_every_plugin(tmp_path: Path, plugin: str, mark: s
     assert "4 passed" in run(tmp_path, without="asyncio" if plugin.startswith("anyio") else "anyio")
 
 
+BOTH = """
+import pytest
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("user", range(4))
+async def test_of_pytest_asyncio(async_client, user):
+    await async_client.login(user)
+    assert (await async_client.get("/me")).json() == [str(user), "started"]
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("user", range(4))
+async def test_of_anyio(async_client, user):
+    await async_client.login(user)
+    assert (await async_client.get("/me")).json() == [str(user), "started"]
+
+@pytest.mark.parametrize("user", range(4))
+def test_without_a_loop(client, login, user):
+    assert login(user).get("/me").json() == [str(user), "started"]
+"""
+
+
+@pytest.mark.long
+def test_the_plugins_work_together_and_with_workers_of_xdist(tmp_path: Path) -> None:
+    project(tmp_path, BOTH, f'{SCOPE}\nkick_session_store = "sqlite://"')
+    assert "12 passed" in run(tmp_path, "-n", "2", without="nothing")
+
+
 @pytest.mark.long
 def test_a_factory_makes_an_application_for_each_test(tmp_path: Path) -> None:
     tests = "SEEN = []\ndef test_a(app): SEEN.append(app)\ndef test_b(app): assert app not in SEEN"

@@ -66,16 +66,3 @@ def test_sessions_elsewhere_end_after_a_day_too(load: Load, name: str) -> None:
         assert client.get("/me").json() == {"name": "Ada"}
         with travel(client, hours=25):
             assert client.get("/me").json() == {"name": None}
-
-
-def test_auth_lists_the_devices_of_a_user(load: Load) -> None:
-    account = {"name": "Ada", "email": "ada@example.com", "password": "correct horse battery"}
-    with TestClient(load("auth/app.py"), validate=True) as laptop:
-        assert laptop.post("/auth/register", json=account).status_code == 201
-        phone = laptop.another()
-        assert phone.post("/auth/login", json=account).status_code == 200
-        assert len(laptop.sessions.of(laptop.get("/auth/me").json()["id"])) == 2
-        evil = laptop.page_of("https://evil.example")
-        assert evil.post("/auth/logout").status_code == 403
-        phone.logout()
-        assert [each.get("/auth/me").status_code for each in (laptop, phone)] == [200, 401]

@@ -131,8 +131,8 @@ class Case(NamedTuple):
 
 # What was counted when the limits were last set; Python 3.11 to 3.14 differ by less than 3%. A change that makes
 # a path cheaper may lower its number; one that has to make it dearer raises it, and says why. (Sessions: their state,
-# what handlers see of it and the data are plain classes: Structs took fewer steps, but encoders look into those. JSON: a
-# dict of plain values is checked by the types of its parts, in four calls more and a third of the time of a conversion.)
+# what handlers see of it and the data are plain classes: Structs took fewer steps, but encoders look into those. JSON:
+# a dict of plain values is checked by the types of its parts, in more calls and a third of the time of a conversion.)
 CASES = {
     "json": Case(plain, "/json", 2.26),
     "parameter and service": Case(plain, "/things/42", 2.62),

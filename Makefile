@@ -107,16 +107,16 @@ pyright: .venv/.dev
 unit: .venv/.dev ## tests of your choice, one after another: ARGS="tests/http -k cookies -x"
 	$(PYTEST) $(ARGS)
 
-bench: .venv-bench/.peers ## time everyone, write docs/benchmarks.md (40 minutes; ARGS="--rows redis --only kick")
+bench: .venv-bench/.peers ## time everyone, write docs/benchmarks.md (45 minutes; ARGS="--rows redis --only kick")
 	.venv-bench/bin/python -m benchmarks $(ARGS)
 
-bench-session: .venv-bench/.peers ## the rows with sessions, with starsessions and Litestar beside kick (6 minutes)
+bench-session: .venv-bench/.peers ## the rows with sessions, with starsessions, Litestar and Django beside kick (10 minutes)
 	.venv-bench/bin/python -m benchmarks --rows memory,sqlite,redis,postgres --only raw,kick,starsessions,litestar,django $(ARGS)
 
 bench-micro: .venv-bench/.peers ## what kick adds to raw ASGI in process, import time, memory (ARGS=--instructions)
 	.venv-bench/bin/python -m benchmarks.micro $(ARGS)
 
-bench-growth: .venv-bench/.peers ## how costs grow with routes, sessions, keys, clients (5 minutes; ARGS="--only routes,keys")
+bench-growth: .venv-bench/.peers ## how costs grow with routes, sessions, keys, clients (10 minutes; ARGS="--only routes,keys")
 	.venv-bench/bin/python -m benchmarks.growth $(ARGS)
 
 bench-latency: .venv-bench/.peers ## the slowest hundredth at half of the highest load, beside raw ASGI (10 minutes)

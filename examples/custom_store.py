@@ -1,6 +1,6 @@
 """A custom session store: Redis, in a dozen lines.
 
-    pip install "kick-framework[redis]"
+    pip install "..[redis]"
     export SESSION_SECRET=$(kick secret) REDIS_URL=redis://localhost:6379/0
     kick dev custom_store:app
 

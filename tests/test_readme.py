@@ -61,3 +61,10 @@ def test_every_link_and_picture_is_there() -> None:
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
     assert links
     assert [link for link in links if not (ROOT / link.partition("#")[0]).exists()] == []
+
+
+@pytest.mark.parametrize("page", sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/README.md")))
+def test_examples_install_kick_from_where_they_are(page: str) -> None:
+    """No index has it yet."""
+    installs = re.findall(r"^\$ pip install (.*)", (ROOT / page).read_text(), re.MULTILINE)
+    assert all("../.." in each and "kick-framework" not in each for each in installs)

@@ -59,6 +59,18 @@ class TestPages:
         assert "## app.py\n\n````python\napp = None\n````" in (tmp_path / "pages/examples/auth.md").read_text()
         assert "print('hello')" in (tmp_path / "pages/examples/hello.md").read_text()
 
+    def test_links_of_an_example_lead_to_pages_of_the_site(self, root: Path, tmp_path: Path) -> None:
+        readme = root / "examples/auth/README.md"
+        readme.write_text("# Auth\n\n[a](../../docs/guide/login.md#top) [b](../hello.py)")
+        (root / "examples/auth/app.py").write_text("text = '[c](nowhere.md)'\n")
+        write_pages(root, tmp_path / "pages")
+        written = (tmp_path / "pages/examples/auth.md").read_text()
+        assert "[a](../guide/login.md#top) [b](hello.md)" in written
+        assert "[c](nowhere.md)" in written
+        readme.write_text("[a](nowhere.md)")
+        with pytest.raises(BrokenSite, match=re.escape("examples/auth/README.md: no page for nowhere.md")):
+            write_pages(root, tmp_path / "pages")
+
     @pytest.mark.parametrize("link", ["missing.md", "../../kick/app.py", "../../../outside.md"])
     def test_a_link_to_nowhere_fails_and_is_named(self, root: Path, tmp_path: Path, link: str) -> None:
         (root / "docs/guide/login.md").write_text(f"See [there]({link}).")
@@ -68,6 +80,11 @@ class TestPages:
     @pytest.mark.parametrize("text", ["[a](https://example.com/x)", "[a](#below)", "```md\n[a](nowhere.md)\n```\n"])
     def test_other_addresses_and_code_are_left_alone(self, text: str) -> None:
         assert with_links(text, ROOT / "docs/index.md", "index.md", {}) == (text, [])
+
+
+def test_no_page_of_the_repository_has_a_link_out_of_the_site(tmp_path: Path) -> None:
+    write_pages(ROOT, tmp_path / "pages")
+    assert (tmp_path / "pages/examples/shop.md").is_file()
 
 
 class TestChecks:

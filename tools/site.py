@@ -24,6 +24,7 @@ ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = ROOT / "build" / "pages"
 SITE: Final = ROOT / "build" / "site"
 
+README: Final = "README.md"
 BESIDE: Final = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md", "examples/README.md")
 """Pages outside of docs/ that are part of the site."""
 
@@ -84,7 +85,9 @@ def write_pages(root: Path, folder: Path) -> None:
         problems += [f"{path.relative_to(root)}: no page for {each}" for each in missing]
         target.write_text(text)
     for name, path in of_examples.items():
-        (folder / name).write_text(page_of(path))
+        text, missing = page_of(path, name, places)
+        problems += [f"{(path / README).relative_to(root)}: no page for {each}" for each in missing]
+        (folder / name).write_text(text)
     if problems:
         raise BrokenSite("\n".join(problems))
 
@@ -96,17 +99,20 @@ def examples(folder: Path) -> list[Path]:
     )
 
 
-def page_of(example: Path) -> str:
-    """Return the page of an example: its description, and each of its files."""
-    readme = example / "README.md"
-    parts = [readme.read_text() if readme.is_file() else f"# {example.stem.replace('_', ' ')}\n"]
+def page_of(example: Path, name: str, places: dict[Path, str]) -> tuple[str, list[str]]:
+    """Return the page of an example, which is its README and each of its files, and the links without a page."""
+    readme = example / README
+    title, missing = f"# {example.stem.replace('_', ' ')}\n", list[str]()
+    if readme.is_file():
+        title, missing = with_links(readme.read_text(), readme, name, places)
+    parts = [title]
     for path in [example] if example.is_file() else _files(example):
         language = _LANGUAGES.get(path.suffix)
         if path == readme or language is None:
             continue
-        name = path.name if path == example else path.relative_to(example).as_posix()
-        parts.append(f"## {name}\n\n````{language}\n{path.read_text().rstrip()}\n````\n")
-    return "\n".join(parts)
+        shown = path.name if path == example else path.relative_to(example).as_posix()
+        parts.append(f"## {shown}\n\n````{language}\n{path.read_text().rstrip()}\n````\n")
+    return "\n".join(parts), missing
 
 
 def _files(example: Path) -> Iterator[Path]:

@@ -1,14 +1,4 @@
-"""A chat with rooms. The session identifies the members, and a logout ends their connections.
-
-    export SESSION_SECRET=$(kick secret)
-    kick dev
-
-With several processes, Redis keeps the sessions and passes the messages on:
-
-    REDIS_URL=redis://127.0.0.1:6379/0 kick start --workers 2
-
-For passwords, see `examples/auth`.
-"""
+"""A chat with rooms. The session identifies the members, and a logout ends their connections."""
 
 import os
 from pathlib import Path

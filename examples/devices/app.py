@@ -9,13 +9,11 @@ from devices import DeviceController
 
 from kick import Module, bootstrap
 from kick.auth import Passwords, authentication
-from kick.middleware import security_headers
 from kick.session import csrf, session
 
 app = bootstrap(
     modules=[Module("devices", controllers=[LoginController, DeviceController])],
     middleware=[
-        security_headers(),
         session(
             os.environ["SESSION_SECRET"].split(","),
             store=os.environ.get("SESSION_STORE", "sqlite:///sessions.db"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 from urllib.parse import quote
 
 from kick.auth.errors import LoginRequired, LoginTooOld, RoleMissing, bad_login_page
@@ -21,6 +21,9 @@ from kick.middleware.session import SessionLayer
 from kick.session.errors import session_needed
 
 Target = TypeVar("Target", bound=Callable[..., Any])
+
+_PAGES: Final = ("GET", "HEAD")
+"""The methods of requests that show a page."""
 
 
 class GuardLayer(Middleware):
@@ -65,7 +68,9 @@ class GuardLayer(Middleware):
             errors[401] += " Or the login is too old."
         if self._any_of or self._all_of:
             errors[403] = "The user lacks a role."
-        return Description(errors=errors, security=("session",))
+        leads_on = self._login_page is not None and route is not None and route.method in _PAGES
+        responses = {303: "Browsers are sent to the login page."} if leads_on else {}
+        return Description(errors=errors, responses=responses, security=("session",))
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Pass the request on, or reject it."""
@@ -91,7 +96,7 @@ class GuardLayer(Middleware):
     def _ask(self, ctx: RequestContext[Any], error: HTTPError) -> Response:
         """Redirect a browser to the login page, and raise the error for other clients."""
         page = None if isinstance(error, RoleMissing) else self._login_page  # another login would change nothing
-        if page is None or ctx.method not in ("GET", "HEAD") or not _shows_pages(ctx):
+        if page is None or ctx.method not in _PAGES or not _shows_pages(ctx):
             raise error
         query = ctx.scope["query_string"].decode("latin-1")
         here = sent_path(ctx.scope) + (f"?{query}" if query else "")

@@ -160,6 +160,16 @@ class Container:
         """
         return bool(self._graph.dependents(self._graph.find(key).recipes, needed))
 
+    def opens(self, key: Any) -> bool:
+        """Return true if a request that needs a type holds something that is closed at its end, at any depth.
+
+        >>> def open_file() -> Iterator[bytes]:
+        ...     yield b""
+        >>> Container([open_file]).opens(bytes), Container([Provider(bytes, value=b"")]).opens(bytes)
+        (True, False)
+        """
+        return any(map(self._graph.opens, self._graph.find(key).recipes))
+
     def parts_of(self, keys: Iterable[Any]) -> list[Any]:
         """Return the `detail` of each part of a seed that some types need, at any depth.
 

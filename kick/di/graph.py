@@ -96,6 +96,7 @@ class Graph:
         self._shortest: dict[Recipe, Lifetime] = {}
         self._parts: dict[Recipe, tuple[Part, ...]] = {}
         self._closing: dict[Recipe, bool] = {}
+        self._opening: dict[Recipe, bool] = {}
 
     def swap(self, key: Any, recipe: Recipe | None) -> Recipe | None:
         """Set or remove the override of a key, and return the previous one."""
@@ -201,6 +202,15 @@ class Graph:
                 below = [each for each in self.below(recipe) if self.lifetime(each) is not Lifetime.SINGLETON]
                 self._closing[recipe] = any(map(self.closes, below))
         return self._closing[recipe]
+
+    def opens(self, recipe: Recipe) -> bool:
+        """Return true if a generator runs in the scope of a request for it, at any depth."""
+        if recipe not in self._opening:
+            self._opening[recipe] = False  # for a circular dependency, which is reported elsewhere
+            if self.lifetime(recipe) is not Lifetime.SINGLETON:
+                is_generator = recipe.kind in (Kind.GENERATOR, Kind.ASYNC_GENERATOR)
+                self._opening[recipe] = is_generator or any(map(self.opens, self.below(recipe)))
+        return self._opening[recipe]
 
     def is_brief(self, recipe: Recipe) -> bool:
         """Return true if a recipe ends when the handler has returned."""

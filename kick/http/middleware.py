@@ -89,6 +89,13 @@ class Middleware:
         """Release resources, when the application stops."""
 
 
+async def admit(ctx: RequestContext[Any]) -> None:
+    """Let each guard reject a request whose body is about to be read. Raises its `HTTPError`."""
+    for layer in (*ctx.settings.layers, *(() if ctx.route is None else ctx.route.middleware)):
+        if isinstance(layer, Middleware):
+            await layer.admit(ctx)
+
+
 AnyMiddleware: TypeAlias = Middleware | Callable[[RequestContext[Any], CallNext], Awaitable[Response]]
 """The type of the items in a list of middleware."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Any
 
-from kick.http import CallNext, Middleware, RequestContext, Response, Route
+from kick.http import CallNext, Description, Middleware, RequestContext, Response, Route
 from kick.http.response.base import ReadyResponse
 from kick.http.response.etags import SAFE, Outcome, evaluate, not_modified, parse_http_date
 
@@ -18,6 +18,11 @@ class ConditionalLayer(Middleware):
     def for_route(self, route: Route | None) -> ConditionalLayer | None:
         """Return this middleware if the route answers GET."""
         return self if route is not None and route.method in SAFE else None
+
+    def describe(self, route: Route | None) -> Description:
+        """Return the 304, and the header that asks for it."""
+        headers = {"If-None-Match": "The ETag of the version that the client has."}
+        return Description(responses={304: "Not Modified"}, headers=headers)
 
     async def __call__(self, ctx: RequestContext[Any], call_next: CallNext) -> Response:
         """Add an ETag to the response, or make it a 304 if the client has the current version."""

@@ -113,6 +113,10 @@ class _InLoop:
         self._checks.add(task)
         task.add_done_callback(self._checks.discard)
 
+    def check_all(self) -> None:
+        """Ask the store in a task for all sessions."""
+        self.check_soon(self.sessions.values())
+
     def check_of(self, principal: str, keys: Collection[str]) -> None:
         """Ask the store in a task for the sessions that `of` returns."""
         self.check_soon(self.of(principal, keys))
@@ -203,7 +207,7 @@ class Connections:
     def check_all(self) -> None:
         """Ask the store now for the sessions of all connections, because time has passed that no timer has seen."""
         for here in self._open_loops():
-            self._post(here, here.check_soon, list(here.sessions.values()))
+            self._post(here, here.check_all)
 
     async def revoked(self, principal: str, keys: Collection[str]) -> None:
         """Ask the store now for the sessions of a principal that this process has revoked.
@@ -225,13 +229,20 @@ class Connections:
 
     def _post(self, here: _InLoop, call: Callable[..., None], *arguments: Any) -> None:
         """Call a function in its event loop: immediately if this loop is running."""
+        if _running_loop() is here.loop:
+            call(*arguments)
+            return
         try:
-            if asyncio.get_running_loop() is here.loop:
-                call(*arguments)
-            else:
-                here.loop.call_soon_threadsafe(call, *arguments)
-        except RuntimeError:  # the other loop was just closed, and its connections with it
+            here.loop.call_soon_threadsafe(call, *arguments)
+        except RuntimeError:  # it was just closed, and its connections with it
             self.loops.pop(here.loop, None)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:  # called from a thread without one: a test that moves the clock
+        return None
 
 
 def connections_of(store: Any, load: Load, now: Callable[[], float], interval: float) -> Connections:

@@ -31,6 +31,9 @@ COLUMNS = 92
 PROMPT = "\x1b[1;32m$\x1b[0m "
 PORT = 8000
 
+UNUSED = "-p no:asyncio -p no:schemathesis -p no:faker"
+"""Plugins of pytest that a new project does not have."""
+
 THEME = TerminalTheme(
     (22, 24, 29),
     (214, 218, 224),
@@ -82,22 +85,28 @@ def main() -> None:
 def first_minute(folder: Path) -> Iterator[str]:
     """What the terminal shows, command by command."""
     env = typed_environment(folder)
-    yield record("kick new my-app --yes --session sqlite --no-git", folder, env)
+    yield made(folder, env)
     project = folder / "my-app"
-    yield f"{PROMPT}cd my-app\n\n"
-    yield record("kick generate resource book title:str pages:int", project, env)
     yield record("pytest -q", project, env)
+    yield record("alembic upgrade head", project, env)
     with serving(project, env) as greeting:
         yield f"{PROMPT}kick dev &{greeting}\n"
         body = '{"title": "Emma", "pages": 474}'
         yield record(f"curl -s localhost:{PORT}/books --json '{body}'", project, env)
 
 
+def made(folder: Path, env: dict[str, str]) -> str:
+    """What the terminal shows until the project is written."""
+    shown = record("kick new my-app --yes --session sqlite --no-git", folder, env)
+    generated = record("kick generate resource book title:str pages:int", folder / "my-app", env)
+    return f"{shown}{PROMPT}cd my-app\n\n{generated}"
+
+
 def typed_environment(folder: Path) -> dict[str, str]:
-    """An environment in which `kick` and `pytest` are those of this Python."""
+    """An environment in which `kick`, `pytest` and `alembic` are those of this Python."""
     tools = folder / "bin"
     tools.mkdir()
-    for name, module in {"kick": "kick.cli", "pytest": "pytest"}.items():
+    for name, module in {"kick": "kick.cli", "pytest": f"pytest {UNUSED}", "alembic": "alembic"}.items():
         (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
         (tools / name).chmod(0o755)
     path = f"{tools}{os.pathsep}{os.environ['PATH']}"
@@ -123,7 +132,9 @@ def serving(folder: Path, env: dict[str, str]) -> Iterator[str]:
     shown = ""
     try:
         while "Ctrl-C ends." not in shown:
-            shown += read(ours, 30)
+            if not (chunk := read(ours, 120)):
+                raise RuntimeError(f"kick dev ended\n{shown}")
+            shown += chunk
         yield f"\n{shown.strip(chr(10))}\n"
     finally:
         os.write(ours, b"\x03")

@@ -30,7 +30,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_each_project_has_a_readme_and_a_test() -> None:
-    assert len(PROJECTS) >= 4
+    assert len(PROJECTS) >= 6
     for name in PROJECTS:
         assert (EXAMPLES / name / "README.md").is_file()
         assert list((EXAMPLES / name / "tests").glob("test_*.py"))

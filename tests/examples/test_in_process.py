@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.websockets import WebSocketDisconnect
 
 from kick.testing import TestClient, travel
 from tests.support.serving import ROOT
@@ -67,38 +66,3 @@ def test_sessions_elsewhere_end_after_a_day_too(load: Load, name: str) -> None:
         assert client.get("/me").json() == {"name": "Ada"}
         with travel(client, hours=25):
             assert client.get("/me").json() == {"name": None}
-
-
-def test_auth_lists_the_devices_of_a_user(load: Load) -> None:
-    account = {"name": "Ada", "email": "ada@example.com", "password": "correct horse battery"}
-    with TestClient(load("auth/app.py"), validate=True) as laptop:
-        assert laptop.post("/auth/register", json=account).status_code == 201
-        phone = laptop.another()
-        assert phone.post("/auth/login", json=account).status_code == 200
-        assert len(laptop.sessions.of(laptop.get("/auth/me").json()["id"])) == 2
-        evil = laptop.page_of("https://evil.example")
-        assert evil.post("/auth/logout").status_code == 403
-        phone.logout()
-        assert [each.get("/auth/me").status_code for each in (laptop, phone)] == [200, 401]
-
-
-def test_two_guests_chat_until_one_logs_out(load: Load) -> None:
-    with TestClient(load("chat/app.py")) as ada:
-        bob = ada.another()
-        for client, name in ((ada, "Ada"), (bob, "Bob")):
-            assert client.post("/login", json={"name": name}).status_code == 204
-        with ada.websocket_connect("/rooms/tea") as hers, bob.websocket_connect("/rooms/tea") as his:
-            hers.send_json({"type": "say", "text": "hello"})
-            assert told(his) == told(hers) == {"type": "told", "by": "Ada", "text": "hello"}
-            ada.post("/logout")
-            with pytest.raises(WebSocketDisconnect) as closed:
-                told(hers)
-        assert closed.value.code == 4401
-
-
-def told(socket: Any) -> Any:
-    """Return the next message that somebody has said."""
-    message = {"type": "present"}
-    while message["type"] != "told":
-        message = socket.receive_json()
-    return message

@@ -44,6 +44,12 @@ def test_the_contract_of_stores_runs(tmp_path: Path) -> None:
     assert re.search(r"^\d+ passed", told, re.MULTILINE), told
 
 
+@pytest.mark.process
+def test_the_contract_of_small_stores_runs(tmp_path: Path) -> None:
+    told = run(tmp_path, "test_small_store.py", "-o", "anyio_mode=auto")
+    assert re.search(r"^\d+ passed, 3 skipped", told, re.MULTILINE), told
+
+
 def test_its_tests_are_short() -> None:
     tests = re.split(r"^(?=(?:async )?def test_)", files()["test_shop.py"], flags=re.MULTILINE)[1:]
     lengths = {test.partition("(")[0]: len(test.partition("\n\n\n")[0].splitlines()) for test in tests}

@@ -39,9 +39,10 @@ from kick import (
 )
 from kick.auth import Authenticated, Identity, Roles, authentication
 from kick.http import Body, CallNext, Description, Form, FromCookie, FromHeader, Query, Route
-from kick.middleware import rate_limit
+from kick.middleware import conditional, rate_limit
 from kick.openapi import OpenAPI
 from kick.session import CsrfExempt, csrf, session
+from kick.testing import TestClient
 from tests.http.support import ask
 from tests.openapi.support import PROBLEM, app_of, checked, document_of, fits, operation, parameters
 from tests.support.setup_errors import raises_code
@@ -188,6 +189,7 @@ class TestQuery:
                 "in": "query",
                 "description": "Words to look for.",
                 "required": True,
+                "example": "tea",
                 "schema": {"type": "string", "maxLength": 50, "examples": ["tea"]},
             },
             "pageSize": {
@@ -715,6 +717,46 @@ class TestSecurity:
             security_schemes={"key": {"type": "apiKey", "in": "header", "name": "X-Key"}}, security=[{"key": []}]
         )
         assert document_of(X, openapi=options)["security"] == [{"key": []}]
+
+
+class TestResponsesOfMiddleware:
+    def test_a_login_page_is_a_303_for_browsers(self) -> None:
+        @Authenticated(login_page="/login")
+        @Controller("/x")
+        class X:
+            @Get()
+            async def show(self) -> Note:
+                return Note("a")
+
+            @Post()
+            async def create(self) -> None: ...
+
+        app = app_of(X, middleware=[session(SECRET), csrf(), authentication()])
+        document = checked(app.openapi())
+        assert list(operation(document, "get", "/x")["responses"]) == ["200", "303", "401", "503"]
+        assert "303" not in operation(document, "post", "/x")["responses"]
+        client = TestClient(app, validate=True, follow_redirects=False)
+        assert client.get("/x", headers={"accept": "text/html"}).status_code == 303
+        assert client.get("/x").status_code == 401
+
+    def test_a_body_that_the_client_has_is_a_304(self) -> None:
+        @Controller("/x")
+        class X:
+            @Get()
+            async def show(self) -> Note:
+                return Note("a")
+
+            @Post()
+            async def create(self) -> None: ...
+
+        app = app_of(X, middleware=[conditional()])
+        document = checked(app.openapi())
+        assert list(operation(document, "get", "/x")["responses"]) == ["200", "304"]
+        assert list(parameters(operation(document, "get", "/x"))) == ["If-None-Match"]
+        assert "304" not in operation(document, "post", "/x")["responses"]
+        client = TestClient(app, validate=True)
+        tag = client.get("/x").headers["etag"]
+        assert client.get("/x", headers={"if-none-match": tag}).status_code == 304
 
 
 class Bearer(Middleware):

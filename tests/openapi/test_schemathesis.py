@@ -24,6 +24,7 @@ from tests.shop.app import Settings, create_app
 app = create_app(Settings(Path("shop.db")))
 """
 PASSWORD = "correct horse battery staple"
+PERSON = {"name": "user{number}", "password": PASSWORD}
 
 
 class Application(NamedTuple):
@@ -48,7 +49,24 @@ APPLICATIONS = {
         ("/auth/register", {"name": "Ann", "email": "user{number}@example.com", "password": PASSWORD}),
     ),
     "chat": Application("app:app", "examples/chat", ("/login", {"name": "user{number}"})),
+    "devices": Application(
+        "app:app",
+        "examples/devices",
+        ("/register", PERSON),
+        sends_form=True,
+        # A wrong password is a 422 too, and an empty text of a form is a field that is left out.
+        unchecked=("positive_data_acceptance", "negative_data_rejection"),
+    ),
     "shop": Application(
+        "main:app",
+        "examples/shop",
+        ("/account/register", PERSON),
+        # An event stream that does not end.
+        without=("/orders/events",),
+        # An order of an empty cart is a 400, and an empty text in a query is a parameter that is left out.
+        unchecked=("positive_data_acceptance", "negative_data_rejection"),
+    ),
+    "tested_shop": Application(
         "app:app",
         "",
         ("/accounts/user{number}", None),
@@ -62,16 +80,20 @@ APPLICATIONS = {
     ),
     "custom_store": Application("custom_store:app", "examples"),
     "web": Application(
-        "my_app.main:app", "", ("/register", {"email": "user{number}@example.com", "password": PASSWORD}), True
+        "my_app.main:app",
+        "",
+        ("/register", {"email": "user{number}@example.com", "password": PASSWORD}),
+        sends_form=True,
     ),
 }
+"""`examples/oauth` is nothing without its provider."""
 RUNS = [pytest.param(name, marks=pytest.mark.redis) if name == "custom_store" else name for name in APPLICATIONS]
 
 TEMPLATES = ("api", "web")
 
 
 def folder_of(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    if name == "shop":
+    if name == "tested_shop":
         (tmp_path / "app.py").write_text(SHOP)
         return tmp_path
     if name in TEMPLATES:
@@ -93,6 +115,7 @@ def run(name: str, options: Sequence[str], tmp_path: Path, request: pytest.Fixtu
         "SESSION_STORE": "memory://",
         "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path / 'data.db'}",
         "AUTH_FOLDER": str(tmp_path),
+        "PICTURES": str(tmp_path / "pictures"),
         "KICK_TRUSTED_PROXIES": "1",
     }
     if name == "custom_store":

@@ -8,7 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 ROW = re.compile(r"^\| ([1-7](?:\.[1-9])?) \| (.+?) \| (`test_.+) \|$", re.MULTILINE)
 
-PROMISES = ROW.findall((ROOT / "docs/sessions.md").read_text())
+PAGE = (ROOT / "docs/sessions.md").read_text()
+
+PROMISES = ROW.findall(PAGE)
 """Number, promise and tests of each row."""
 
 
@@ -19,7 +21,7 @@ def defined() -> set[str]:
 
 
 def named() -> set[str]:
-    return {name for _, _, tests in PROMISES for name in re.findall(r"`(test_\w+)`", tests)}
+    return {*re.findall(r"`(test_\w+)`", PAGE)}
 
 
 def test_every_test_that_the_table_names_exists() -> None:
@@ -40,3 +42,16 @@ def test_every_numbered_promise_has_tests_named_for_it_and_the_table_names_them_
         (tests,) = [tests for each, _, tests in PROMISES if each == number]
         assert ours
         assert ours - set(re.findall(r"`(test_\w+)`", tests)) == set()
+
+
+def test_the_promises_of_stores_have_a_column_for_each_and_tests_in_each_row() -> None:
+    section = PAGE.partition("\n## What each store promises\n")[2].partition("\n## ")[0]
+    header, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("|")
+    ]
+    assert header == ["promise", "memory", "SQLite", "Redis", "PostgreSQL", "own", "tests"]
+    assert len(rows) > 10
+    for row in rows:
+        assert len(row) == len(header), row
+        assert all(row), row
+        assert set(re.findall(r"`(test_\w+)`", row[-1])) & defined(), row

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kick.session.ids import draw_id
+from kick.session.ids import generate_id
 from kick.signing import Signer
 from tests.session.harness import SECRET, Browser, Site, setting
 from tests.session.test_interleavings import REQUESTS
@@ -58,7 +58,7 @@ async def ended(site: Site, number: int) -> Given:
 
 
 async def unknown(_: Site, number: int) -> Given:
-    return Given(f"s:{Signer(SECRET).sign(draw_id())}")
+    return Given(f"s:{Signer(SECRET).sign(generate_id())}")
 
 
 async def forged(site: Site, number: int) -> Given:

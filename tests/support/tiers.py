@@ -43,6 +43,14 @@ ABOVE_STORES = ("session/test_", "cli/commands/test_sessions.py")
 OTHER_STORES = frozenset({"basic", "cluster", "postgres", "sentinel", "sqlite"})
 """Stores over which such tests are long. They always run over memory and Redis, and each store has its contract."""
 
+REPETITIONS = frozenset(
+    {
+        "test_any_sequence_of_operations_ends_as_in_a_plain_dict",
+        "test_thousands_of_interleaved_operations_lose_and_revive_nothing",
+    }
+)
+"""Tests of the contract at random: over memory they are short, over every other store long."""
+
 FILES = {
     "benchmarks/test_growth.py": ("slow",),
     "benchmarks/test_races.py": ("process", "long"),
@@ -74,6 +82,7 @@ FILES = {
     "cli/test_project_templates.py": ("project", "long"),
     "cli/test_recording.py": ("process",),
     "examples": ("process",),
+    "examples/test_as_written.py": ("process", "long"),
     "examples/test_auth_api.py": ("process", "long"),
     "examples/test_auth_page.py": ("browser", "long"),
     "examples/test_custom_store.py": ("process", "long"),
@@ -116,6 +125,7 @@ FILES = {
     "support/test_serving.py": ("process",),
     "support/test_starts.py": ("process", "long"),
     "test_versions.py": ("process",),
+    "testing/test_moved_stores.py": ("long",),
 }
 """Beginning of a path below `tests`: the tiers of the tests there."""
 
@@ -164,7 +174,8 @@ def _tiers_of(item: pytest.Item) -> Iterator[str]:
     if not isinstance(item, pytest.Function):
         return
     yield from _tiers_of_file(item.path)
-    if item.cls is not None and item.cls.__name__ in VARIANTS:
+    store = "" if item.cls is None else item.cls.__name__
+    if store in VARIANTS or (item.originalname in REPETITIONS and store != "TestMemoryStore"):
         yield "long"
     yield from (FIXTURES[name] for name in item.fixturenames if name in FIXTURES)
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()

@@ -1,5 +1,6 @@
 """Errors, streams, events, sockets, uploads and background tasks, as a test sees them."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -87,12 +88,27 @@ class TestStreams:
         with pytest.raises(ValueError, match="no event stream: status 404"), client.sse("/nowhere"):
             pytest.fail("it was opened")
 
-    def test_an_event_stream_ends_when_its_session_expires(self, client: TestClient) -> None:
-        client.login(7)
-        with client.stream("GET", "/events") as response, travel(client, hours=25):
-            for _ in response.iter_lines():
-                pass
-        assert STATE["open"] is False
+    def test_an_event_stream_ends_when_its_session_expires(self) -> None:
+        """When the clock is moved: no check of open connections comes within an hour."""
+        with TestClient(make_app(session_check=3600, grace=7200)) as client:
+            client.login(7)
+            began = time.monotonic()
+            with client.stream("GET", "/events") as response, travel(client, hours=25):
+                for _ in response.iter_lines():
+                    assert time.monotonic() < began + 60, "it goes on"
+            assert STATE["open"] is False
+
+    def test_an_event_stream_ends_with_its_session_after_the_clock_was_moved(self) -> None:
+        with TestClient(make_app(session_check=3600, grace=7200)) as client:
+            client.login(7)
+            began = time.monotonic()
+            with client.stream("GET", "/events") as response:
+                with travel(client, hours=1):
+                    pass
+                client.logout()
+                for _ in response.iter_lines():
+                    assert time.monotonic() < began + 60, "it goes on"
+            assert STATE["open"] is False
 
     def test_a_stream_that_the_test_leaves_open_ends_with_the_application(self) -> None:
         with TestClient(make_app()) as client:

@@ -136,9 +136,14 @@ def project(folder: Path, tests: str, options: str = "") -> None:
     )
 
 
+DEAR = ("schemathesis", "faker")
+"""Plugins of the environment that have nothing to do with it, and take half of the time."""
+
+
 def run(folder: Path, *arguments: str, without: str = "asyncio") -> str:
-    """Run pytest as a user does, without one plugin; return what it says."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", f"no:{without}", *arguments]
+    """Run pytest as a user does, without some plugins; return what it says."""
+    plugins = [f"-pno:{name}" for name in ("cacheprovider", without, *DEAR)]
+    command = [sys.executable, "-m", "pytest", "-q", *plugins, *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
 
 
@@ -171,9 +176,9 @@ def test_the_store_of_the_application_is_used_if_asked_for(tmp_path: Path) -> No
     ("plugin", "mark", "fixture", "options"),
     [
         ("asyncio, strict", "@pytest.mark.asyncio", "import pytest_asyncio\n@pytest_asyncio.fixture", SCOPE),
-        ("asyncio, auto", "", "@pytest.fixture", f'{SCOPE}\nasyncio_mode = "auto"'),
+        pytest.param("asyncio, auto", "", "@pytest.fixture", f'{SCOPE}\nasyncio_mode = "auto"', marks=pytest.mark.long),
         ("anyio", "@pytest.mark.anyio", "@pytest.fixture", ""),
-        ("anyio, auto", "", "@pytest.fixture", 'anyio_mode = "auto"'),
+        pytest.param("anyio, auto", "", "@pytest.fixture", 'anyio_mode = "auto"', marks=pytest.mark.long),
     ],
     ids=lambda value: value if value.partition(",")[0] in ("asyncio", "anyio") else "",
 )
@@ -181,6 +186,37 @@ def test_asynchronous_tests_of_every_plugin(tmp_path: Path, plugin: str, mark: s
     backend = '\n@pytest.fixture\ndef anyio_backend():\n    return "asyncio"\n'
     project(tmp_path, ASYNC.format(mark=mark or "# no mark", fixture=fixture) + backend, options)
     assert "4 passed" in run(tmp_path, without="asyncio" if plugin.startswith("anyio") else "anyio")
+
+
+BOTH = """
+import pytest
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("user", range(4))
+async def test_of_pytest_asyncio(async_client, user):
+    await async_client.login(user)
+    assert (await async_client.get("/me")).json() == [str(user), "started"]
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("user", range(4))
+async def test_of_anyio(async_client, user):
+    await async_client.login(user)
+    assert (await async_client.get("/me")).json() == [str(user), "started"]
+
+@pytest.mark.parametrize("user", range(4))
+def test_without_a_loop(client, login, user):
+    assert login(user).get("/me").json() == [str(user), "started"]
+"""
+
+
+@pytest.mark.long
+def test_the_plugins_work_together_and_with_workers_of_xdist(tmp_path: Path) -> None:
+    project(tmp_path, BOTH, f'{SCOPE}\nkick_session_store = "sqlite://"')
+    assert "12 passed" in run(tmp_path, "-n", "2", without="nothing")
 
 
 @pytest.mark.long
@@ -195,8 +231,8 @@ def test_a_factory_makes_an_application_for_each_test(tmp_path: Path) -> None:
     ("named", "cause"),
     [
         ("", "No application is named"),
-        ("nothing:app", "no module 'nothing'"),
-        ("other:nothing", "other has no 'nothing'"),
+        pytest.param("nothing:app", "no module 'nothing'", marks=pytest.mark.long),
+        pytest.param("other:nothing", "other has no 'nothing'", marks=pytest.mark.long),
     ],
 )
 def test_an_application_that_is_not_there_is_told(tmp_path: Path, named: str, cause: str) -> None:

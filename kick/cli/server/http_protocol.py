@@ -1,4 +1,4 @@
-"""HTTP protocol of uvicorn, with write coalescing.
+"""Protocols of uvicorn for HTTP and WebSockets, with write coalescing, and limits of what waits.
 
 kick uses these names of uvicorn, beyond what uvicorn documents. `tests/cli/server/test_uvicorn_contract.py` fails if
 one of them changes:
@@ -9,10 +9,13 @@ one of them changes:
 | its `connection_made()`, and its attribute `transport` | here | installing write coalescing |
 | its `data_received()`, `cycle`, `flow.read_paused`, `timeout_keep_alive_task` | here, `request_timeouts` | timeouts |
 | with httptools, its `on_headers_complete()`, `on_body()`, `on_message_complete()`, `scope`, `headers` | here | heads |
+| with httptools, its `parser`, and a 400 after an exception in a callback of it | here | a missing or second host |
 | with httptools, its `pipeline`, `flow.pause_reading()`, `on_response_complete()` | here | pipelined requests |
 | `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | there | the same |
 | its `on_response_complete()` | here | writing a response when it is complete, before its background tasks |
 | its `handle_websocket_upgrade()` | here | removing write coalescing |
+| `uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol` | here | the base class, which `ws="auto"` selects |
+| with websockets, its `data_received()`, `receive()`, `queue`, `read_paused`, `transport` | here | waiting messages |
 | `uvicorn.Server.startup()`, `shutdown()`, `started`, `should_exit`, `force_exit` | `uvicorn_server` | shutdown |
 | `uvicorn.Server.handle_exit()` | `uvicorn_server` | signals |
 | `uvicorn.Server.server_state.connections` | `uvicorn_server` | timeouts |
@@ -29,6 +32,7 @@ from typing import Any, Final, cast
 
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
 from kick.cli.server.write_coalescing import Cork, Turn
 from kick.middleware.one_length import OneLength
@@ -43,6 +47,10 @@ MOST_HELD: Final = 1 << 20
 """Bytes of further ones. uvicorn stops reading long before, unless a handler asks again and again for its client."""
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
+_LONGEST_STRIDE: Final = 1024
+
+PIECE: Final = 1 << 13
+"""Bytes of the frames of a WebSocket that are parsed at a time: 8 KiB."""
 
 TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"  # RFC 6585
@@ -54,6 +62,16 @@ def http_protocol() -> type[asyncio.Protocol]:
     counting = _counting(AutoHTTPProtocol) if _is_h11() else _in_turn(_limited(_counting(AutoHTTPProtocol)))
     protocol: type[asyncio.Protocol] = _corked(counting) if _loop_writes_at_once() else counting
     return protocol
+
+
+def websocket_protocol() -> Any:
+    """Return the protocol class of WebSockets, which parses frames only as the application receives messages.
+
+    uvicorn parses everything that it has read, up to 256 KiB. A frame may have 6 bytes, and the message that is made of
+    it takes 300, so a client could fill the memory of a handler that does not receive.
+    """
+    of_websockets = getattr(AutoWebSocketsProtocol, "__module__", "").endswith("websockets_sansio_impl")
+    return _received_in_turn(AutoWebSocketsProtocol) if of_websockets else "auto"
 
 
 def with_one_length(app: ASGIApp) -> ASGIApp:
@@ -74,7 +92,7 @@ def _counting(base: Any) -> Any:
 
 
 def _limited(base: Any) -> Any:
-    """Return a protocol that bounds what is no body: heads, trailers, and extensions of chunks.
+    """Return a protocol that bounds what is no body: heads, trailers, and extensions of chunks; and checks the host.
 
     httptools takes them without a limit, and copies a header with each piece of it that comes. It also passes trailers
     like headers, and uvicorn adds them to those of the request: a client could write what only a proxy may write.
@@ -93,6 +111,9 @@ def _limited(base: Any) -> Any:
                 self.transport.close()
 
         def on_headers_complete(self) -> None:
+            hosts = [name for name, _ in self.headers].count(b"host")
+            if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+                raise ValueError("a request has one Host (RFC 9112, section 3.2)")  # uvicorn sends the 400
             super().on_headers_complete()
             self.pending = 0
             self.scope["headers"] = self.headers[:]  # trailers go into the other list
@@ -133,16 +154,19 @@ def _in_turn(base: Any) -> Any:
                 self.parse_more()
 
         def parse_more(self) -> None:
+            stride = 1  # grows within a body, to which uvicorn adds each piece in a copy
             while self.held and not self.transport.is_closing():
                 if len(self.pipeline) >= MOST_WAITING:
                     self.flow.pause_reading()
                     return
-                start, end = self.parsed, self.held.find(_END_OF_HEAD, self.parsed)
+                start, end = self.parsed, self.held.find(_END_OF_HEAD, self.parsed + stride - 1)
                 self.parsed = len(self.held) if end < 0 else end + len(_END_OF_HEAD)
                 piece = self.held[start : self.parsed]
                 if self.parsed == len(self.held):
                     self.held, self.parsed = b"", 0
+                cycle = self.cycle
                 super().data_received(piece)
+                stride = 1 if self.cycle is not cycle else min(2 * stride, _LONGEST_STRIDE)
             self.held, self.parsed = b"", 0
 
         def on_response_complete(self) -> None:
@@ -154,6 +178,38 @@ def _in_turn(base: Any) -> Any:
             super().handle_websocket_upgrade(*event)
 
     return InTurn
+
+
+def _received_in_turn(base: Any) -> Any:
+    class ReceivedInTurn(base):  # type: ignore[misc]
+        held = b""
+        """Bytes that have been received and not parsed."""
+
+        def data_received(self, data: bytes) -> None:
+            if len(data) <= PIECE and not self.held:
+                super().data_received(data)
+            else:
+                self.held += data
+                self.parse_more()
+
+        def parse_more(self) -> None:
+            while self.held and not self.read_paused and not self.transport.is_closing():
+                piece, self.held = self.held[:PIECE], self.held[PIECE:]
+                super().data_received(piece)
+
+        async def receive(self) -> Any:
+            if self.held and self.queue.empty():
+                self.read_paused = False
+                self.parse_more()
+                if not self.read_paused:
+                    self.transport.resume_reading()
+            message = await super().receive()
+            if self.held and not self.read_paused:
+                self.read_paused = True
+                self.transport.pause_reading()
+            return message
+
+    return ReceivedInTurn
 
 
 def _corked(base: Any) -> Any:

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kick.app import App
 from kick.cli import terminal
 from kick.cli.error_report import start_report
-from kick.cli.server.http_protocol import http_protocol, with_one_length
+from kick.cli.server.http_protocol import http_protocol, websocket_protocol, with_one_length
 from kick.cli.server.processes import Interrupted, handled
 from kick.cli.server.request_timeouts import INTERVAL, RequestTimeouts
 from kick.cli.server.websocket_limits import largest_message
@@ -215,6 +215,7 @@ def run(
         "log_config": None,
         "server_header": False,
         "proxy_headers": False,
+        "ws": websocket_protocol(),
         "ws_max_size": largest_message(app),
         "ws_per_message_deflate": False,  # a few bytes can decompress to a large message
         "access_log": not own and os.environ.get(VARIABLE) != "off",

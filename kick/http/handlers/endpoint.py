@@ -22,7 +22,7 @@ from kick.http.errors import closed_in_stream
 from kick.http.handlers.extractors import Getter
 from kick.http.handlers.plan import Argument, CallPlan, Source
 from kick.http.handlers.response_types import InvalidResponse, Writer, writer_of
-from kick.http.middleware import Endpoint
+from kick.http.middleware import Endpoint, admit
 from kick.http.request.body import WITHOUT_BODY
 from kick.http.response.base import JSON, ReadyResponse, Response, empty_response, head_of, own_copy
 from kick.http.response.streaming import variables_of
@@ -42,6 +42,8 @@ class Resolved(NamedTuple):
     name: str
     resolve: Callable[[Scope], Any]
     awaits: bool
+    opens: bool
+    """True if it may hold a connection of a pool, or something else that is closed at the end."""
 
 
 def endpoint_of(
@@ -167,8 +169,10 @@ def _with_scope(
 ) -> Endpoint:
     """Return an endpoint with a scope, which ends before the response is sent, or after the last byte of a stream.
 
-    Dependencies may reject the request, so the body is read after they are resolved.
+    Dependencies may reject the request, so the body is read after they are resolved. If they open something, the body
+    is read before: a few clients that send it slowly would otherwise hold all connections of a pool.
     """
+    opens = any(each.opens for each in scoped)
     names = {each.name for each in scoped}
     others = {each.name: _getter(plan, each, container) for each in plan.arguments if each.name not in names}
     by_position = positional_names(plan, scoped)
@@ -182,12 +186,15 @@ def _with_scope(
     run = _watched(handle) if watches else handle
 
     async def endpoint(ctx: RequestContext[Any]) -> Response:
+        if reads and opens:
+            await admit(ctx)
+            await ctx.read()
         ctx.resources = scope = container.new_scope({RequestContext: ctx})
         try:
             arguments: dict[str, Any] = {}
-            for name, resolve, awaits in scoped:
+            for name, resolve, awaits, _ in scoped:
                 arguments[name] = await resolve(scope) if awaits else resolve(scope)
-            if reads:
+            if reads and not opens:
                 await ctx.read()
             own = arguments.get(_SELF)
             response = await run(ctx, arguments)
@@ -380,10 +387,10 @@ def _drained(handler: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def _resolved(name: str, hint: Any, container: Container) -> Resolved:
-    direct = container.direct_resolver(hint)
+    direct, opens = container.direct_resolver(hint), container.opens(hint)
     if direct is not None:
-        return Resolved(name, direct, awaits=False)
-    return Resolved(name, container.resolver(hint), awaits=True)
+        return Resolved(name, direct, awaits=False, opens=opens)
+    return Resolved(name, container.resolver(hint), awaits=True, opens=opens)
 
 
 def _getter(plan: CallPlan, argument: Argument, container: Container) -> Getter:

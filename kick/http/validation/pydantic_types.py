@@ -30,7 +30,6 @@ _MOST_WAYS: Final = 16
 _MANY: Final = 5000
 """Errors of which objects are made: about 10 milliseconds."""
 _UNEXPECTED: Final = re.compile(r"Expected `([^`]*)`")
-_FIELD: Final = re.compile(r"field_name='([^']*)'")
 
 
 class Shape(Enum):
@@ -182,17 +181,25 @@ def model_writer(hint: Any, fallback: Callable[[Any], Any]) -> Write:
         try:
             return adapter.dump_json(value, by_alias=True, warnings="error", fallback=fallback), None
         except PydanticSerializationError as error:
-            text = str(error)
-            expected, field = _UNEXPECTED.search(text), _FIELD.search(text)
-            if expected is None:
+            if _UNEXPECTED.search(str(error)) is None:
                 raise
-            return b"", Problem((field[1],) if field else (), f"`{expected[1]}`", _field_of(value, field))
+            return b"", _misfit(adapter, value, error, fallback)
 
     return write
 
 
-def _field_of(value: Any, field: re.Match[str] | None) -> Any:
-    return value if field is None else getattr(value, field[1], value)
+def _misfit(adapter: Any, value: Any, error: Exception, fallback: Callable[[Any], Any]) -> Problem:
+    """Return the problem behind an error of `dump_json`: pydantic names the innermost field at most, and no path."""
+    fields = getattr(type(value), "__pydantic_fields__", ())
+    adapter = adapter or (adapter_of(type(value)) if fields else None)
+    for name in fields:
+        try:
+            adapter.dump_json(value, include={name}, warnings="error", fallback=fallback)
+        except type(error) as cause:
+            found = _misfit(None, getattr(value, name, None), cause, fallback)
+            return found._replace(steps=(name, *found.steps))
+    expected = _UNEXPECTED.search(str(error))
+    return Problem((), f"`{expected[1]}`" if expected else "another type", value)
 
 
 def wire_names(cls: Any) -> list[WireName]:

@@ -143,7 +143,7 @@ def _handle(plan: SocketPlan, container: Container, controller: Any) -> Handle:
         handshake_of(ctx).before_accept = lambda: end_scope(scope.end_handler(), ctx)
         try:
             arguments: dict[str, Any] = dict.fromkeys(sockets, socket)
-            for name, resolve, awaits in scoped:
+            for name, resolve, awaits, _ in scoped:
                 arguments[name] = await resolve(scope) if awaits else resolve(scope)
             for name, get in others.items():
                 arguments[name] = get(ctx)

@@ -62,7 +62,10 @@ class Operations:
             operation["requestBody"] = body
         reasons = [*self._own_reasons(served, inputs), *self._raised(served)]
         reasons += [item for each in described for item in each.errors.items()]
-        operation["responses"] = answers_of(plan, self._schemas) | problems_of(reasons, self._schemas)
+        responses = answers_of(plan, self._schemas)
+        for status, text in (item for each in described for item in each.responses.items()):
+            responses.setdefault(str(status), {"description": text})
+        operation["responses"] = responses | problems_of(reasons, self._schemas)
         if plan.response.says_nothing and any(each.source is Source.FORM for each in inputs):
             operation["responses"]["422"]["content"] |= page_of(plan)
         security = self._security(served, described)

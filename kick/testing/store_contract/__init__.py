@@ -23,7 +23,10 @@ hooks are optional:
                             thousand seconds
     short = 0.5             the lifetime of a session that expires during a test, in seconds
 
-The suite needs pytest, anyio's plugin for it, and hypothesis. With
+A class with `get`, `set` and `destroy` (`SessionStore`) promises less, and has a suite of its own,
+`SessionStoreContract`, with the hook `make_store`.
+
+The suites need pytest, anyio's plugin for it, and hypothesis. With
 `pytest.register_assert_rewrite("kick.testing.store_contract")` in `conftest.py`, above the import, a failing test
 shows the compared values.
 """
@@ -31,5 +34,6 @@ shows the compared values.
 from kick.testing.store_contract.base import MakeStore, fields_of, new_key
 from kick.testing.store_contract.contract import StoreContract
 from kick.testing.store_contract.races import Findings, race
+from kick.testing.store_contract.session_store import SessionStoreContract
 
-__all__ = ["Findings", "MakeStore", "StoreContract", "fields_of", "new_key", "race"]
+__all__ = ["Findings", "MakeStore", "SessionStoreContract", "StoreContract", "fields_of", "new_key", "race"]

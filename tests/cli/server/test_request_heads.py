@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ import pytest
 
 from kick.cli.server.http_protocol import MOST_HEAD, TOO_LARGE
 from tests.cli.support import APP, Running, running
+from tests.support.costs import assert_costs_at_most
 from tests.support.ports import HOST, free_port
 from tests.support.serving import ROOT
 
@@ -47,6 +48,12 @@ class Server(NamedTuple):
         """The most bytes that it has had in memory so far."""
         status = Path(f"/proc/{self.process.process.pid}/status").read_text()
         return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) << 10
+
+    @property
+    def processor_time(self) -> float:
+        """The seconds that it has used so far."""
+        fields = Path(f"/proc/{self.process.process.pid}/schedstat").read_text().split()
+        return int(fields[0]) / 1e9
 
 
 @pytest.fixture(scope="module", params=["httptools", "h11"])
@@ -174,6 +181,17 @@ def test_pipelined_requests_are_answered_in_their_order(address: tuple[str, int]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_a_body_of_line_breaks_costs_little(server: Server) -> None:
+    """They look like the ends of heads. A copy of the body for each of them would cost a second for 1 MiB."""
+    head = b"POST /seen HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000000\r\n\r\n"
+
+    def send(unit: bytes) -> Callable[[], object]:
+        return lambda: answers(server.address, head + unit * (1_000_000 // len(unit)))
+
+    assert_costs_at_most(10, send(b"\r\n\r\n"), send(b"abcd"), clock=lambda: server.processor_time)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 def test_a_client_that_does_not_wait_costs_little_memory(server: Server) -> None:
     """uvicorn parsed all that came with httptools, and kept 390 MiB for 8 MiB."""
     one = b"GET /hello/x HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -181,6 +199,22 @@ def test_a_client_that_does_not_wait_costs_little_memory(server: Server) -> None
     before = server.most_memory
     pipelined(server.address, [one * (MiB // 8 // len(one))] * 64, seconds=3.0)
     assert server.most_memory - before < 32 * MiB
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /seen HTTP/1.1\r\nhost: x\r\nhost: evil.test", 400),
+        ("GET /seen HTTP/1.1\r\nhost: x\r\nHost: x", 400),
+        ("GET /seen HTTP/1.1", 400),
+        ("GET /seen HTTP/1.1\r\nhost: x", 405),
+        ("GET /seen HTTP/1.0", 405),
+    ],
+)
+def test_a_request_has_one_host(address: tuple[str, int], head: str, status: int) -> None:
+    """A proxy or cache may go by the one of two hosts, and the application by the other (RFC 9112, section 3.2)."""
+    received = answers(address, f"{head}\r\nconnection: close\r\n\r\n".encode())
+    assert received.startswith(f"HTTP/1.1 {status} ".encode())
 
 
 def test_the_refusal_is_a_431() -> None:

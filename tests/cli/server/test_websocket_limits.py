@@ -4,9 +4,10 @@ import os
 import re
 import socket
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -62,6 +63,9 @@ def deflated(size: int) -> bytes:
     compressor = zlib.compressobj(9, wbits=-12)
     return (compressor.compress(bytes(size)) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
+
+EMPTY = b"\x82\x80" + bytes(4)
+"""A message without content, with its mask: the smallest one."""
 
 BOMB = frame(deflated(15 * MiB), compressed=True)
 
@@ -131,6 +135,40 @@ def test_small_frames_that_inflate_take_little_memory(tmp_path: Path, library: s
             assert close_code(connection) in ((1009,) if compression else (1002, None))
         grown = peak_memory(pid) - before
     assert grown < 100 * MiB, f"{grown / MiB:.0f} MiB"
+
+
+@pytest.mark.process
+def test_many_messages_that_nobody_receives_take_little_memory(tmp_path: Path) -> None:
+    """Each socket held 40,000 messages of 300 bytes, for 250 KB of frames."""
+    sent = EMPTY * 40_000
+    with started(tmp_path, library="websockets") as (port, pid), ExitStack() as connections:
+        before = peak_memory(pid)
+        for _ in range(SOCKETS):
+            connection, _ = connections.enter_context(opened(port, "/wait"))
+            connection.settimeout(2)
+            with suppress(TimeoutError):
+                connection.sendall(sent)
+        with opened(port, "/size") as (connection, _):  # what came before has been read
+            connection.sendall(frame(b"x", compressed=False))
+            assert connection.recv(4096) == b"\x82\x011"
+        grown = peak_memory(pid) - before
+    assert grown < 4 * SOCKETS * len(sent), f"{grown / MiB:.0f} MiB"
+
+
+@pytest.mark.process
+def test_many_messages_at_once_come_in_their_order(tmp_path: Path) -> None:
+    sizes = [number % 900 for number in range(5000)] + [1000, 0, 0, 7]
+    frames = b"".join(frame(bytes(size), compressed=False) for size in sizes)
+    texts = [str(size).encode() for size in sizes]
+    expected = b"".join(b"\x82%c" % len(text) + text for text in texts)
+    with started(tmp_path, library="websockets") as (port, _), opened(port, "/size") as (connection, _):
+        sender = threading.Thread(target=connection.sendall, args=(frames,))
+        sender.start()
+        received = b""
+        while len(received) < len(expected) and (piece := connection.recv(65_536)):
+            received += piece
+        sender.join()
+    assert received == expected
 
 
 @pytest.mark.process

@@ -237,7 +237,7 @@ def _purge(table: str) -> str:
     A life that got longer is not in the index: its row comes up, and is put off.
     """
     return (
-        f"WITH due AS MATERIALIZED (SELECT s.key, s.expires FROM {table} AS s WHERE s.due <= {NOW} "
+        f"WITH due AS MATERIALIZED (SELECT s.key, s.expires FROM {table} AS s WHERE s.due BETWEEN 0 AND {NOW} "
         f"ORDER BY s.due LIMIT {PURGE_AT_ONCE} FOR UPDATE SKIP LOCKED), "
         f"gone AS (DELETE FROM {table} AS s USING due WHERE s.key = due.key AND due.expires <= {NOW} RETURNING 1), "
         f"later AS (UPDATE {table} AS s SET due = due.expires FROM due WHERE s.key = due.key AND due.expires > {NOW} "

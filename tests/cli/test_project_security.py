@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 import yaml
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from kick.cli.project_templates import SESSIONS, TEMPLATES, contents_of
 from kick.exceptions import UnprocessableEntity
@@ -37,18 +38,28 @@ def keywords(template: str, function: str) -> dict[str, str]:
     return {each.arg: ast.unparse(each.value) for each in call.keywords if each.arg}
 
 
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The package of an API, which can be imported."""
-    for path, text in texts("api", database="none").items():
+def written(folder: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    for path, text in texts("api", database=database).items():
         if path.endswith(".py"):
-            file = tmp_path / path
+            file = folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(folder)
     yield "my_app"
     for name in [each for each in sys.modules if each.partition(".")[0] == "my_app"]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The package of an API, which can be imported."""
+    yield from written(tmp_path, "none", monkeypatch)
+
+
+@pytest.fixture
+def package_with_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The same with SQLAlchemy."""
+    yield from written(tmp_path, "sqlalchemy", monkeypatch)
 
 
 @pytest.mark.long
@@ -101,6 +112,35 @@ def test_nobody_else_reads_the_database(package: str, tmp_path: Path) -> None:
     files = [each for each in tmp_path.iterdir() if each.name.startswith("notes.db")]
     assert files
     assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+
+
+async def test_no_connection_is_held_while_a_password_is_hashed(package_with_pool: str, tmp_path: Path) -> None:
+    """A hundred logins at once, each from an address of its own, kept everybody else from the database for 36 s."""
+    models, service, tables = (
+        importlib.import_module(f"{package_with_pool}.{name}") for name in ("auth.models", "auth.service", "database")
+    )
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'notes.db'}")
+    held: list[int] = []
+
+    class Passwords:
+        async def hash(self, password: str) -> str:
+            held.append(engine.pool.checkedout())  # type: ignore[attr-defined]  # that of a pool with a queue
+            return "hash"
+
+        async def verify(self, password: str, stored: str | None) -> bool:
+            held.append(engine.pool.checkedout())  # type: ignore[attr-defined]
+            return stored == "hash"
+
+    async with engine.begin() as connection:
+        await connection.run_sync(tables.Table.metadata.create_all)
+    async with async_sessionmaker(engine, expire_on_commit=False)() as db:
+        accounts = service.Accounts(db, Passwords())
+        user = await accounts.register(models.Registration("ada@example.com", "correct horse"))
+        await db.commit()
+        assert await accounts.authenticate(models.Credentials("Ada@example.com", "correct horse")) == user
+        await accounts.confirm(user, "correct horse")
+    await engine.dispose()
+    assert held == [0, 0, 0]
 
 
 def test_nobody_else_reads_the_database_that_migrations_create() -> None:

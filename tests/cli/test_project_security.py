@@ -2,10 +2,13 @@
 
 import ast
 import importlib
+import json
 import os
 import stat
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from kick.cli.project_templates import SESSIONS, TEMPLATES, contents_of
 from kick.exceptions import UnprocessableEntity
 from kick.http.validation.encoding import encode_json
 from kick.http.validation.serialization import json_decoder
+from kick.middleware.hosts import HostPatterns
 
 WITH_ACCOUNTS = [name for name in TEMPLATES if name != "minimal"]
 
@@ -112,6 +116,33 @@ def test_nobody_else_reads_the_database(package: str, tmp_path: Path) -> None:
     files = [each for each in tmp_path.iterdir() if each.name.startswith("notes.db")]
     assert files
     assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+
+
+@pytest.mark.parametrize("hosts", [None, "example.com", "*.example.com,example.com"])
+def test_a_container_is_healthy_whatever_hosts_are_allowed(hosts: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check asked 127.0.0.1, which gets a 400 when the hosts of the site are named as the README says."""
+    monkeypatch.delenv("ALLOWED_HOSTS", raising=False)
+    if hosts is not None:
+        monkeypatch.setenv("ALLOWED_HOSTS", hosts)
+    [check] = [line for line in texts("api")["Dockerfile"].replace("\\\n", "").splitlines() if "HEALTHCHECK" in line]
+    _, _, code = json.loads(check.partition(" CMD ")[2])
+    asked: list[str] = []
+
+    class Live(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers["host"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Live) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        exec(code.replace(":8000", f":{server.server_port}"), {})
+        thread.join()
+    allowed = HostPatterns((hosts or "localhost,127.0.0.1").split(","))
+    assert [allowed.allow(host.encode()) for host in asked] == [True]
 
 
 async def test_no_connection_is_held_while_a_password_is_hashed(package_with_pool: str, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ class Users:
     async def authenticate(self, credentials: Credentials) -> User:
         """Return the user with this name and password, or raise `Unauthorized`."""
         row = await self.db.scalar(select(UserRow).where(UserRow.name == credentials.name))
+        await self.db.commit()  # gives the connection back: hashing takes long
         stored = row.password if row else None  # None takes as long as a wrong password
         if not await self.passwords.verify(credentials.password, stored) or row is None:
             raise Unauthorized("The name or the password is wrong.")

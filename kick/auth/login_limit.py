@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from kick.cookies import decode_value, parse_cookies
+from kick.environment import in_production
 from kick.errors import raise_all
 from kick.exceptions import TooManyRequests
 from kick.http import RequestContext
@@ -36,7 +37,7 @@ class LoginLimit:
         store: as for `rate_limit()`: the memory of this process, a URL of Redis, or a storage of the library `limits`.
         on_error: if the store fails, `"open"` accepts attempts, and `"closed"` responds with 503.
         timeout: the time limit of the store, as a `timedelta` or in seconds.
-        cookie: the name of the cookie.
+        cookie: the name of the cookie. In production it has the prefix `__Host-`, so that no sub-domain can set it.
         remember: the time for which a device is known after its last login.
 
     >>> from kick import Post, RequestContext
@@ -72,7 +73,7 @@ class LoginLimit:
         self._counters = open_counters(None if store == "memory://" else store, timeout=seconds)
         self._limiter = Limiter(items, self._counters, scope="login", name="login", on_error=on_error)
         self._signer = Signer(secret, purpose="login device")
-        self._cookie = cookie
+        self._cookie = f"__Host-{cookie}" if in_production() and not cookie.startswith("__") else cookie
         self._remembered = remember
 
     @asynccontextmanager

@@ -31,7 +31,7 @@ from kick.session.ids import (
 )
 from kick.session.open_connections import UNKNOWN, connections_of
 from kick.session.options import SessionOptions, tick_of
-from kick.session.races import MARKER_SECONDS, Races, ask_latest
+from kick.session.races import MARKER_SECONDS, Races, Turns, ask_latest
 from kick.session.state import CookieAction, SessionState, Status
 from kick.session.stores.base import (
     CHANGED,
@@ -66,6 +66,7 @@ class Operations:
         self.options = options
         self.events = events
         self.races = Races(events)
+        self._turns = Turns(options.store_timeout)
         self._rolls = options.rolling
         self._has_ages = options.anonymous_max_age is not None
         self.use(store)
@@ -224,17 +225,18 @@ class Operations:
             return value
         if changed or dropped:
             await self.commit(state, Change(set=changed, delete=dropped), only=key)
-        while state.status is _STORED:
-            raw = state.fields.get(key)
-            value = _applied(function, _value_of(contents, key, raw, default), key)
-            encoded = contents.encode(key, value)
-            change = Change(set={} if encoded == raw else {key: encoded}, expect={key: raw})
-            if await self.commit(state, change, only=key) is None:
-                found = await self.ask(self.store.load(state.require_key()))
-                if isinstance(found, Record):
-                    state.refreshed(key, found.fields.get(key))
-            elif state.status is _STORED:
-                return value
+        async with self._turns.of(state.require_key()):
+            while state.status is _STORED:
+                raw = state.fields.get(key)
+                value = _applied(function, _value_of(contents, key, raw, default), key)
+                encoded = contents.encode(key, value)
+                change = Change(set={} if encoded == raw else {key: encoded}, expect={key: raw})
+                if await self.commit(state, change, only=key) is None:
+                    found = await self.ask(self.store.load(state.require_key()))
+                    if isinstance(found, Record):
+                        state.refreshed(key, found.fields.get(key))
+                elif state.status is _STORED:
+                    return value
         raise SessionEnded
 
     async def reload(self, state: SessionState) -> bool:
@@ -437,11 +439,9 @@ class Operations:
 
     # Outcomes
 
-    def _committed(
-        self, state: SessionState, change: Change, answer: Committed, max_age: float, only: str | None
-    ) -> None:
+    def _committed(self, state: SessionState, change: Change, answer: Committed, age: float, only: str | None) -> None:
         assert state.record is not None  # noqa: S101  # what the type checker cannot see
-        before, tick = state.record.expires_at, tick_of(max_age)
+        before, tick = state.record.expires_at, tick_of(age)
         counts_as_seen = self._rolls or change.principal is not KEEP
         state.committed(change, answer, now=self.now() if counts_as_seen else None, only=only)
         # The cookie of the browser is extended together with the session, but not with every write.

@@ -16,8 +16,11 @@ A session that is lost can be read and written by its handler, but nothing of it
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
+from weakref import WeakValueDictionary
 
 from kick.session.events import Events, SessionEvent
 from kick.session.ids import successor_id, successor_key
@@ -58,6 +61,37 @@ class Races:
         """Give the session up: another request was first."""
         self._events.emit(SessionEvent.GONE, state.key)
         state.lost(status)
+
+
+class Turns:
+    """Lets requests of this process that change one value of a session wait for each other.
+
+    The store would let one of them through and make all others try again: four hundred requests at once would cost
+    eighty thousand attempts. Nobody waits longer than `patience` seconds, in case that the store does not answer.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def of(self, key: str) -> AsyncGenerator[None, None]:
+        """Wait for the turn at the session with this key."""
+        place = id(asyncio.get_running_loop()), key
+        lock = self._locks.get(place)
+        if lock is None:
+            lock = self._locks[place] = asyncio.Lock()
+        is_mine = False
+        try:
+            async with asyncio.timeout(self._patience):
+                is_mine = await lock.acquire()
+        except TimeoutError:
+            pass
+        try:
+            yield
+        finally:
+            if is_mine:
+                lock.release()
 
 
 async def ask_latest(key: str, ask: Callable[[str], Awaitable[T | Superseded]]) -> tuple[str, T | Superseded | None]:

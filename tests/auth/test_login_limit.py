@@ -153,6 +153,15 @@ def test_the_cookie_is_kept_by_the_browser_alone(app: App) -> None:
     assert {"HttpOnly", "Secure", "SameSite=Lax", "Max-Age=15552000"} <= set(cookie.split("; "))
 
 
+def test_in_production_no_sub_domain_can_set_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KICK_ENV", "production")
+    app = app_with(LoginLimit("2/hour", secret=SECRET))
+    known = attempt(app, ADA, PASSWORD).cookies["__Host-kick.device"]
+    assert guess(app, ADA, 2) == [401, 429]
+    assert attempt(app, ADA, PASSWORD, {"kick.device": known}).status_code == 429
+    assert attempt(app, ADA, PASSWORD, {"__Host-kick.device": known}).status_code == 200
+
+
 def test_in_redis_processes_count_together(redis_url: str) -> None:
     for statuses in ([401, 401], [401, 401], [429, 429]):
         with TestClient(app_with(LoginLimit("4/hour", secret=SECRET, store=redis_url, timeout=30))) as client:

@@ -2,21 +2,26 @@
 
 import ast
 import importlib
+import json
 import os
 import stat
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 import yaml
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from kick.cli.project_templates import SESSIONS, TEMPLATES, contents_of
 from kick.exceptions import UnprocessableEntity
 from kick.http.validation.encoding import encode_json
 from kick.http.validation.serialization import json_decoder
+from kick.middleware.hosts import HostPatterns
 
 WITH_ACCOUNTS = [name for name in TEMPLATES if name != "minimal"]
 
@@ -37,18 +42,28 @@ def keywords(template: str, function: str) -> dict[str, str]:
     return {each.arg: ast.unparse(each.value) for each in call.keywords if each.arg}
 
 
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The package of an API, which can be imported."""
-    for path, text in texts("api", database="none").items():
+def written(folder: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    for path, text in texts("api", database=database).items():
         if path.endswith(".py"):
-            file = tmp_path / path
+            file = folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(folder)
     yield "my_app"
     for name in [each for each in sys.modules if each.partition(".")[0] == "my_app"]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The package of an API, which can be imported."""
+    yield from written(tmp_path, "none", monkeypatch)
+
+
+@pytest.fixture
+def package_with_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The same with SQLAlchemy."""
+    yield from written(tmp_path, "sqlalchemy", monkeypatch)
 
 
 @pytest.mark.long
@@ -101,6 +116,62 @@ def test_nobody_else_reads_the_database(package: str, tmp_path: Path) -> None:
     files = [each for each in tmp_path.iterdir() if each.name.startswith("notes.db")]
     assert files
     assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+
+
+@pytest.mark.parametrize("hosts", [None, "example.com", "*.example.com,example.com"])
+def test_a_container_is_healthy_whatever_hosts_are_allowed(hosts: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check asked 127.0.0.1, which gets a 400 when the hosts of the site are named as the README says."""
+    monkeypatch.delenv("ALLOWED_HOSTS", raising=False)
+    if hosts is not None:
+        monkeypatch.setenv("ALLOWED_HOSTS", hosts)
+    [check] = [line for line in texts("api")["Dockerfile"].replace("\\\n", "").splitlines() if "HEALTHCHECK" in line]
+    _, _, code = json.loads(check.partition(" CMD ")[2])
+    asked: list[str] = []
+
+    class Live(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers["host"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Live) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        exec(code.replace(":8000", f":{server.server_port}"), {})
+        thread.join()
+    allowed = HostPatterns((hosts or "localhost,127.0.0.1").split(","))
+    assert [allowed.allow(host.encode()) for host in asked] == [True]
+
+
+async def test_no_connection_is_held_while_a_password_is_hashed(package_with_pool: str, tmp_path: Path) -> None:
+    """A hundred logins at once, each from an address of its own, kept everybody else from the database for 36 s."""
+    models, service, tables = (
+        importlib.import_module(f"{package_with_pool}.{name}") for name in ("auth.models", "auth.service", "database")
+    )
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'notes.db'}")
+    held: list[int] = []
+
+    class Passwords:
+        async def hash(self, password: str) -> str:
+            held.append(engine.pool.checkedout())  # type: ignore[attr-defined]  # that of a pool with a queue
+            return "hash"
+
+        async def verify(self, password: str, stored: str | None) -> bool:
+            held.append(engine.pool.checkedout())  # type: ignore[attr-defined]
+            return stored == "hash"
+
+    async with engine.begin() as connection:
+        await connection.run_sync(tables.Table.metadata.create_all)
+    async with async_sessionmaker(engine, expire_on_commit=False)() as db:
+        accounts = service.Accounts(db, Passwords())
+        user = await accounts.register(models.Registration("ada@example.com", "correct horse"))
+        await db.commit()
+        assert await accounts.authenticate(models.Credentials("Ada@example.com", "correct horse")) == user
+        await accounts.confirm(user, "correct horse")
+    await engine.dispose()
+    assert held == [0, 0, 0]
 
 
 def test_nobody_else_reads_the_database_that_migrations_create() -> None:

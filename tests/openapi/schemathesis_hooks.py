@@ -80,7 +80,8 @@ def filter_body(context: Any, body: Any) -> bool:
 
 @schemathesis.hook
 def filter_query(context: Any, query: Any) -> bool:
-    return is_plain(query)
+    """An empty text, list or object is sent as `page=`, which is a parameter that is left out."""
+    return is_plain(query) and all(value or value in (0, False) for value in (query or {}).values())
 
 
 @schemathesis.hook

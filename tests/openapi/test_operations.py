@@ -189,6 +189,7 @@ class TestQuery:
                 "in": "query",
                 "description": "Words to look for.",
                 "required": True,
+                "example": "tea",
                 "schema": {"type": "string", "maxLength": 50, "examples": ["tea"]},
             },
             "pageSize": {

@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from kick.session.races import Turns
+from kick.session.stores.memory import MemoryStore
 from tests.session.conftest import make_store, url_of
 from tests.session.harness import Browser, Site, setting
 
@@ -108,3 +110,41 @@ async def test_no_call_of_modify_is_lost(kind: str, calls: int, request: pytest.
     assert sorted((cart, number) for cart, numbers in enumerate(carts) for number in numbers) == added
     assert len({number for _, number in added}) == len(added) >= calls
     await site.store.aclose()
+
+
+class Counting(MemoryStore):
+    """A store that lets others run during a call, as those on servers do, and counts the commits."""
+
+    commits = 0
+
+    async def load(self, key: str) -> Any:
+        await asyncio.sleep(0)
+        return await super().load(key)
+
+    async def commit(self, key: str, change: Any, *, max_age: float) -> Any:
+        self.commits += 1
+        await asyncio.sleep(0)
+        return await super().commit(key, change, max_age=max_age)
+
+
+async def test_requests_at_once_do_not_make_each_other_try_again() -> None:
+    """Of all that try at once, one succeeds: four hundred requests of one client cost eighty thousand commits."""
+    store, requests = Counting(), 100
+    site = Site(store)
+    browser = Browser(site)
+    await browser.visit(setting(begun=True))
+    tabs = [Browser(site, browser.cookie or "") for _ in range(requests)]
+    await asyncio.gather(*(tab.visit(partial(add, number, "tab", 0.5, False)) for number, tab in enumerate(tabs)))
+    assert sorted((await browser.data())["cart"]) == list(range(requests))
+    assert store.commits < 5 * requests
+
+
+async def test_nobody_waits_for_one_that_hangs_longer_than_for_a_store() -> None:
+    turns = Turns(0.05)
+    async with turns.of("a session"):
+        async with turns.of("another session"):
+            pass
+        async with turns.of("a session"):
+            pass
+    async with turns.of("a session"):
+        pass

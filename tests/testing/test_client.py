@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import trio
 from starlette.testclient import WebSocketDenialResponse
 
 from kick import App, Controller, Get, Module, Post, RequestContext, Socket, WebSocket, bootstrap
@@ -137,3 +138,21 @@ def test_it_speaks_to_websockets_with_the_cookies_that_it_keeps() -> None:
     with pytest.raises(WebSocketDenialResponse) as caught, client.websocket_connect("/visits"):
         pytest.fail("there is none")
     assert caught.value.status_code == 404
+
+
+def test_the_application_may_run_on_trio() -> None:
+    """Sessions and streams of kick need asyncio, as the documentation says."""
+
+    @Controller("/time")
+    class TimeController:
+        @Get("/")
+        async def show(self) -> float:
+            return trio.current_time()  # raises RuntimeError elsewhere
+
+    with TestClient(bootstrap([Module("time", controllers=[TimeController])]), backend="trio") as client:
+        shown = client.get("/time").json()
+        assert client.run(on_trio) > shown
+
+
+async def on_trio() -> float:
+    return trio.current_time()

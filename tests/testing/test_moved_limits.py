@@ -2,14 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from redis import Redis
 
-from kick import Controller, Get, Module, bootstrap
+from kick import Controller, Get, Module, Post, Provider, RequestContext, Unauthorized, bootstrap
+from kick.auth import LoginLimit
 from kick.middleware import AccessLog, rate_limit
 from kick.testing import TestClient, freeze, travel
 
@@ -123,6 +124,32 @@ def lives(redis: Redis) -> list[int]:
     found = [redis.pttl(key) for key in redis.keys("*")]
     assert found
     return [int(each) for each in found]
+
+
+@Controller("/login")
+class Login:
+    def __init__(self, limit: LoginLimit) -> None:
+        self.limit = limit
+
+    @Post("/{name}")
+    async def log_in(self, ctx: RequestContext, name: str) -> None:
+        async with self.limit.attempt(ctx, name):
+            raise Unauthorized("The password is wrong.")
+
+
+def test_guesses_of_a_password_are_forgotten_when_their_time_has_come(store: str | None) -> None:
+    async def opened() -> AsyncIterator[LoginLimit]:
+        limit = LoginLimit("2/hour", secret="a secret of thirty-two bytes or more", store=store, timeout=30)
+        yield limit
+        await limit.aclose()
+
+    app = bootstrap([Module("login", controllers=[Login], providers=[Provider(LoginLimit, opened, scope="singleton")])])
+    with TestClient(app) as client:
+        assert [client.post("/login/ada").status_code for _ in range(3)] == [401, 401, 429]
+        with travel(client, minutes=30):
+            assert [client.post(f"/login/{name}").status_code for name in ("ada", "bob")] == [429, 401]
+        with travel(client, hours=2, seconds=1):
+            assert client.post("/login/ada").status_code == 401
 
 
 class TestTheAccessLog:

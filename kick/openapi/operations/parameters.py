@@ -99,6 +99,8 @@ def _parameter(where: str, name: str, schema: Schema, *, required: bool) -> dict
         schema = {key: value for key, value in schema.items() if key != "description"}
     if required:
         found["required"] = True
+        if schema.get("examples"):
+            found["example"] = schema["examples"][0]  # with which the page fills the field in
     if schema.get("deprecated") is True:
         found["deprecated"] = True
     return {**found, "schema": schema}

@@ -138,6 +138,8 @@ window.ui = SwaggerUIBundle({
   layout: "BaseLayout",
   deepLinking: true,
   displayRequestDuration: true,
+  showCommonExtensions: true, // the constraints of parameters
+  showExtensions: true,
   validatorUrl: null, // the default asks another host
   requestInterceptor: (request) => {
     if (!request.loadSpec) request.userFetch = send;

@@ -10,7 +10,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from kick import Controller, Module, Post, RequestContext, Response, Socket, WebSocket, bootstrap
+from kick import Controller, Get, Module, Post, RequestContext, Response, Socket, WebSocket, bootstrap
 from kick.http import CallNext
 from kick.middleware import security_headers
 from kick.openapi import OpenAPI
@@ -123,6 +123,34 @@ class TestOwnDocument:
             assert browser.find_elements(By.CSS_SELECTOR, ".errors-wrapper") == []
             assert page.refused == []
             assert page.origins == {url}
+
+
+class Search(msgspec.Struct):
+    text: Annotated[str, msgspec.Meta(max_length=50, examples=["tea"])]
+    page: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
+
+
+@Controller("/items")
+class ItemController:
+    @Get()
+    async def index(self, query: Search) -> dict[str, Any]:
+        return {"text": query.text, "page": query.page}
+
+
+class TestParameters:
+    def test_constraints_are_shown_and_what_is_required_is_filled_in_with_its_example(
+        self, browser: Chrome, serve: Serve
+    ) -> None:
+        with serve(bootstrap([Module("items", controllers=[ItemController])], openapi=True)) as url:
+            page = DocsPage(browser, f"{url}/docs")
+            place = page.open("ItemController.index")
+            shown = {
+                name: place.find_element(By.CSS_SELECTOR, f'tr[data-param-name="{name}"]') for name in ("text", "page")
+            }
+            assert "maxLength: 50" in shown["text"].text
+            assert ("minimum: 1" in shown["page"].text, "maximum: 100" in shown["page"].text) == (True, True)
+            assert page.run("ItemController.index") == ("200", {"text": "tea", "page": 1})
+            assert page.refused == []
 
 
 class TestHostileTexts:

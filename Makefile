@@ -29,9 +29,9 @@ ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
-.PHONY: help demo dev test test-long test-all test-busy audit check quick chaos soak fuzz nightly test-versions docs dist lint types mypy pyright \
+.PHONY: help demo dev test test-long test-all test-busy audit check quick chaos soak fuzz mutations nightly test-versions docs dist lint types mypy pyright \
 	unit format programs clean \
-	bench bench-session bench-micro bench-growth
+	bench bench-session bench-micro bench-growth bench-latency bench-connections
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -71,6 +71,9 @@ soak: .venv/.dev ## serve mixed traffic for half an hour, and compare memory, de
 fuzz: .venv/.dev ## feed each parser with random inputs (ARGS="--inputs 1000000 --only cookie,json")
 	KICK_ENV=test $(BIN)/python -m tools.fuzz $(ARGS)
 
+mutations: .venv/.dev ## change each rule of the sessions, and list the changes that no test notices (ARGS="--modules session.races")
+	KICK_ENV=test $(BIN)/python -m tools.mutation $(ARGS)
+
 nightly: programs .venv/.dev ## what takes more than two minutes by itself: soaks, fuzzing, every order of four requests
 	KICK_EXHAUSTIVE=1 $(PYTEST) $(PARALLEL) -o faulthandler_timeout=7200 -m "nightly or exhaustive" $(ARGS)
 	KICK_ENV=test $(BIN)/python -m tools.fuzz --inputs 1000000
@@ -93,10 +96,11 @@ lint: .venv/.dev ## check style with ruff
 types: .venv/.dev ## check types with mypy and pyright
 	@$(MAKE) --no-print-directory --jobs 2 SIDE_BY_SIDE=1 pyright mypy
 
+# The examples have a cache of their own: with other settings, kick would be checked again for each of them.
 mypy: .venv/.dev
 	$(BIN)/mypy --strict kick tools tests/typing
 	$(BIN)/mypy --strict examples/*.py
-	@for folder in $(EXAMPLES); do echo $$folder && (cd $$folder && ../../$(BIN)/mypy --strict .) || exit 1; done
+	@for folder in $(EXAMPLES); do echo $$folder && (cd $$folder && ../../$(BIN)/mypy --strict --cache-dir ../../.mypy_cache/examples .) || exit 1; done
 
 pyright: .venv/.dev
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
@@ -115,6 +119,12 @@ bench-micro: .venv-bench/.peers ## what kick adds to raw ASGI in process, import
 
 bench-growth: .venv-bench/.peers ## how costs grow with routes, sessions, keys, clients (10 minutes; ARGS="--only routes,keys")
 	.venv-bench/bin/python -m benchmarks.growth $(ARGS)
+
+bench-latency: .venv-bench/.peers ## the slowest hundredth at half of the highest load, beside raw ASGI (10 minutes)
+	.venv-bench/bin/python -m benchmarks.latency $(ARGS)
+
+bench-connections: .venv/.dev ## 10,000 event streams and 10,000 WebSockets in one process (ARGS="--count 1000")
+	$(BIN)/python -m benchmarks.connections $(ARGS)
 
 format: .venv/.dev ## mend what ruff can mend by itself
 	$(BIN)/ruff check --fix

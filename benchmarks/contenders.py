@@ -43,9 +43,13 @@ RAW: Final = Contender("raw ASGI", "with_raw", "uvicorn", "kick", server_logs=Fa
 
 KICK: Final = Contender("kick", "with_kick", "kick-framework", "kick", server_logs=False, stores=EVERY_STORE)
 
+ON_UVICORN: Final = Contender("kick on uvicorn", "with_kick", "kick-framework", stores=EVERY_STORE)
+"""The same application behind `uvicorn`, as many deploy it."""
+
 CONTENDERS: Final[tuple[Contender, ...]] = (
     RAW,
     KICK,
+    ON_UVICORN,
     Contender("Starlette", "with_starlette", "starlette"),
     Contender("starsessions", "with_starlette", "starsessions", stores=_stores("memory", "redis"), sessions_only=True),
     Contender("FastAPI", "with_fastapi", "fastapi"),
@@ -64,7 +68,7 @@ def contenders_named(words: str) -> list[Contender]:
     """Those whose names contain one of the words, which are separated by commas, and raw ASGI; all of them for none.
 
     >>> [contender.name for contender in contenders_named("kick,fast")]
-    ['raw ASGI', 'kick', 'FastAPI', 'Fastify']
+    ['raw ASGI', 'kick', 'kick on uvicorn', 'FastAPI', 'Fastify']
     """
     wanted = [word for word in words.lower().split(",") if word]
     return [

@@ -44,6 +44,11 @@ end
 """
 """One request for all connections, or one for each of the cookies, in turns; each is put together only once."""
 
+PACE: Final = """
+function delay() return math.floor(-math.log(1 - math.random()) * %(pause).3f + math.random()) end
+"""
+"""Milliseconds that a connection waits before each request, at random, as independent clients would."""
+
 
 class FailedRequestsError(Exception):
     """Answers under load that were not as they should be."""
@@ -84,13 +89,15 @@ def drive(
     seconds: float,
     connections: int = CONNECTIONS,
     core: str = LOAD_CORE,
+    rate: float | None = None,
 ) -> Timing:
-    """Ask for a row for a while, warm up first.
+    """Ask for a row for a while, warm up first: as often as the server answers, or about `rate` times a second.
 
     Raises `FailedRequestsError`.
     """
     file = folder / "request.lua"
-    file.write_text(script(row, cookies))
+    pace = "" if rate is None else PACE % {"pause": connections / rate * 1000}
+    file.write_text(script(row, cookies) + pace)
     command = ["taskset", "-c", core, "wrk", "-t1", f"-c{connections}", "--latency", "-s", str(file)]
     command += ["--timeout", "10s"]  # of a thousand connections one may wait longer than wrk would, two seconds
     url = f"http://127.0.0.1:{PORT}{row.path}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from benchmarks.chart import Bar, Bars, bar_chart, line_chart
-from benchmarks.contenders import CONTENDERS, KICK, RAW, Contender
+from benchmarks.contenders import CONTENDERS, KICK, ON_UVICORN, RAW, Contender
 from benchmarks.results import Figure, Panel, Results, Sample
 from benchmarks.servers import ROOT
 from benchmarks.work import ROWS, Work
@@ -57,7 +57,7 @@ def write(found: Results) -> None:
 
 
 def _kind(contender: Contender) -> str:
-    return "kick" if contender is KICK else "node" if contender.server == "node" else "python"
+    return "kick" if contender in (KICK, ON_UVICORN) else "node" if contender.server == "node" else "python"
 
 
 def _bar(contender: Contender, figure: Figure, row: Work, name: str = "") -> Bar:

@@ -1,6 +1,5 @@
 """Annotations that are text, that are evaluated late, and that are not there at run time: alike on every Python."""
 
-import ast
 import sys
 import textwrap
 from collections.abc import Callable
@@ -17,8 +16,6 @@ from kick.errors import KickError, SetupErrors
 from kick.session import session
 from kick.session.data.typed import Shape
 from tests.http.support import ask
-from tests.support.imports import read_package
-from tests.support.serving import ROOT
 from tests.support.setup_errors import raises_code
 
 Load = Callable[[str], ModuleType]
@@ -483,16 +480,3 @@ class TestFields:
                     return self.cart
         """)
         assert Shape(module.Data).contents({"cart": b'["a"]'}).value.tuple() == ("a",)
-
-
-def test_annotations_are_read_in_one_module() -> None:
-    """With what Python 3.14 needs: annotations that cannot be evaluated yet."""
-    readers = {"get_annotations", "get_type_hints"}
-    found = {
-        source.name
-        for source in read_package(ROOT / "kick")
-        for node in ast.walk(source.tree)
-        if (isinstance(node, ast.Attribute) and (node.attr in readers or ast.unparse(node) == "inspect.signature"))
-        or (isinstance(node, ast.alias) and node.name in {*readers, "signature"})
-    }
-    assert found == {"kick/di/hints.py"}

@@ -204,7 +204,7 @@ def programs() -> dict[str, str]:
 def test_every_example_turns_save_uninitialized_off() -> None:
     seen, careless = 0, []
     for name, code in programs().items():
-        tree = compile(code, name, "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        tree = ast.parse(code, name)
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             names = {node.id for node in (call.func, *call.args) if isinstance(node, ast.Name)}
             if "starlette.middleware.sessions" in code:

@@ -36,7 +36,7 @@ class Jar:
         for line in lines:
             pair, *attributes = line.split("; ")
             name, _, value = pair.partition("=")
-            given = dict(each.partition("=")[::2] for each in attributes)
+            given = {attribute: text for attribute, _, text in (each.partition("=") for each in attributes)}
             key = (name, given.get("Path", "/"))
             if given.get("Max-Age") == "0":
                 self._kept.pop(key, None)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from tests.soak.run import SETTLE, run
+from tests.soak.run import ACTS, SETTLE, run
 
 
 def main() -> int:
@@ -31,6 +31,7 @@ def main() -> int:
                 Path(folder) / "log",
                 seconds=options.seconds,
                 warm_up=min(120.0, options.seconds / 2) if options.warm_up is None else options.warm_up,
+                acts=ACTS if options.seconds >= 300 else 0,
                 settle=min(SETTLE, options.seconds / 4),
                 visitors=options.visitors,
                 most_growth=options.most_growth,

@@ -26,6 +26,11 @@ SETTLE = 35.0
 SESSIONS = REMEMBERED + 100
 """Sessions begun before the warm-up: they fill the cache of verified cookies, which is bounded, and not by time."""
 
+BEGINNERS = 4
+"""Clients that begin them, side by side."""
+
+ACTS = 20_000
+
 PATIENCE = 60.0
 """Seconds in which descriptors and tasks of the last visitors go away."""
 
@@ -87,6 +92,7 @@ async def run(
     settle: float = SETTLE,
     patience: float = PATIENCE,
     sessions: int = SESSIONS,
+    acts: int = ACTS,
     visitors: int = 40,
     most_growth: float = 0.01,
     seed: int = 1,
@@ -94,11 +100,14 @@ async def run(
     target: str = "tests.soak.application:app",
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Let visitors come for `warm_up` and then for `seconds`, and look at the server after each."""
+    """Let visitors come for `warm_up` and then for `seconds`, and look at the server after each.
+
+    The warm-up lasts until the visitors have done `acts` things at least, so that it warms up on a slow machine too.
+    """
     report = Report(seconds, visitors, most_growth, Tally())
     async with _serving(target, store, log) as (server, address):
-        await asyncio.gather(*(_begin_sessions(address, sessions // visitors + 1) for _ in range(visitors)))
-        await _visits(server.pid, address, report, warm_up, seed)
+        await asyncio.gather(*(_begin_sessions(address, sessions // BEGINNERS) for _ in range(BEGINNERS)))
+        await _visits(server.pid, address, report, warm_up, seed, acts=acts)
         report.before = await _settled(server.pid, address, settle, patience)
         say(f"after the warm-up: {report.before}")
         report.samples.clear()
@@ -150,22 +159,22 @@ async def _answering(server: asyncio.subprocess.Process, address: str, log: Path
 
 
 async def _begin_sessions(address: str, count: int) -> None:
-    async with httpx2.AsyncClient(base_url=address, timeout=30.0) as client:
+    async with httpx2.AsyncClient(base_url=address, timeout=120.0) as client:
         for _ in range(count):
             client.cookies.clear()
             for _ in range(2):  # the second request brings the cookie
                 (await client.get("/")).raise_for_status()
 
 
-async def _visits(pid: int, address: str, report: Report, seconds: float, seed: int) -> None:
+async def _visits(pid: int, address: str, report: Report, seconds: float, seed: int, *, acts: int = 0) -> None:
     stopped = asyncio.Event()
     acting = [
         asyncio.create_task(Visitor(address, report.tally, seed + number).run(stopped))
         for number in range(report.visitors)
     ]
     end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        await asyncio.sleep(min(left, 10.0))
+    while (left := end - time.monotonic()) > 0 or sum(report.tally.done.values()) < acts:
+        await asyncio.sleep(min(max(left, 1.0), 10.0))
         report.samples.append(resident(pid))
     stopped.set()
     await asyncio.gather(*acting)

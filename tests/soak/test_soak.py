@@ -34,6 +34,7 @@ async def test_a_leak_is_found(tmp_path: Path) -> None:
         warm_up=5.0,
         settle=1.0,
         sessions=0,
+        acts=0,
         visitors=10,
         target="tests.soak.leaking:app",
         patience=1.0,

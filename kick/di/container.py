@@ -163,7 +163,7 @@ class Container:
     def opens(self, key: Any) -> bool:
         """Return true if a request that needs a type holds something that is closed at its end, at any depth.
 
-        >>> def open_file() -> Iterator[bytes]:
+        >>> def open_file() -> Generator[bytes]:
         ...     yield b""
         >>> Container([open_file]).opens(bytes), Container([Provider(bytes, value=b"")]).opens(bytes)
         (True, False)

@@ -221,7 +221,7 @@ def session(
         cookie_name: an RFC 6265 token.
         max_age: the lifetime of a session without a write (rolling: without a request), as a `timedelta` or in seconds.
         absolute_max_age: the longest lifetime since the last login; requests and writes do not extend it. By default
-            30 days, or `max_age` if that is longer; `None` for no limit.
+            30 days, or `max_age` or `remember_max_age` if that is longer; `None` for no limit.
         anonymous_max_age: the longest lifetime of a session without a principal, that is before the login, without a
             write. `None` for `max_age`, because an application may keep its user in the data alone.
         remember_max_age: the lifetime of a session that `login(..., remember=True)` has begun.

@@ -91,7 +91,7 @@ def check_options(
     }
     deadline = seconds.optional("absolute_max_age", absolute_max_age, "timedelta(days=30)")
     if absolute_max_age is DEADLINE and deadline is not None:
-        deadline = max(deadline, ages["max_age"])
+        deadline = max(deadline, ages["max_age"], ages["remember_max_age"])
     anonymous = seconds.optional("anonymous_max_age", anonymous_max_age, "timedelta(hours=1)")
     rotation = seconds.optional("rotate_after", rotate_after, "timedelta(minutes=15)")
     if on_store_error not in ("error", "anonymous"):

@@ -40,6 +40,11 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 def test_every_session_has_a_deadline_of_thirty_days_unless_told_otherwise() -> None:
     assert options(rolling=True).absolute_max_age == 30 * 86_400
     assert options(max_age=timedelta(days=90)).absolute_max_age == 90 * 86_400
+    assert options(remember_max_age=timedelta(days=60)).absolute_max_age == 60 * 86_400
+    assert (
+        options(remember_max_age=timedelta(days=60), absolute_max_age=timedelta(days=45)).absolute_max_age
+        == 45 * 86_400
+    )
     assert options(max_age=timedelta(days=90), absolute_max_age=timedelta(days=45)).absolute_max_age == 45 * 86_400
     assert options(absolute_max_age=None).absolute_max_age is None
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from kick.session import CookieOptions
+from kick.session.cookie import SessionCookie
 from kick.session.ids import generate_id
 from kick.signing import Signer
 from tests.session.harness import SECRET, Browser, Site, setting
@@ -137,3 +139,10 @@ async def check(store: Any, first: str, second: str, name: str) -> None:
 async def test_of_two_cookies_the_first_living_one_counts(racing_store: Any, first: str) -> None:
     for second, name in itertools.product(COOKIES, REQUESTS):
         await check(racing_store, first, second, name)
+
+
+def test_two_headers_are_read_in_their_order() -> None:
+    signer = Signer(SECRET)
+    ids = [generate_id(), generate_id()]
+    headers = [(b"cookie", f"kick.sid=s:{signer.sign(each)}".encode()) for each in ids]
+    assert [claim.session_id for claim in SessionCookie("kick.sid", signer, CookieOptions()).read(headers)] == ids

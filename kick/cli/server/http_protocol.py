@@ -16,6 +16,7 @@ one of them changes:
 | its `handle_websocket_upgrade()` | here | removing write coalescing |
 | `uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol` | here | the base class, which `ws="auto"` selects |
 | with websockets, its `data_received()`, `receive()`, `queue`, `read_paused`, `transport` | here | waiting messages |
+| with websockets, its `resume_writing()`, and its event `writable` | here | pings of a client that reads no pongs |
 | `uvicorn.Server.startup()`, `shutdown()`, `started`, `should_exit`, `force_exit` | `uvicorn_server` | shutdown |
 | `uvicorn.Server.handle_exit()` | `uvicorn_server` | signals |
 | `uvicorn.Server.server_state.connections` | `uvicorn_server` | timeouts |
@@ -186,28 +187,39 @@ def _received_in_turn(base: Any) -> Any:
         """Bytes that have been received and not parsed."""
 
         def data_received(self, data: bytes) -> None:
-            if len(data) <= PIECE and not self.held:
+            if len(data) <= PIECE and not self.held and self.writable.is_set():
                 super().data_received(data)
             else:
                 self.held += data
                 self.parse_more()
 
         def parse_more(self) -> None:
-            while self.held and not self.read_paused and not self.transport.is_closing():
+            while self.held and self._may_parse():
                 piece, self.held = self.held[:PIECE], self.held[PIECE:]
                 super().data_received(piece)
+            if not self.writable.is_set():  # a client that sends pings and reads no pongs
+                self.transport.pause_reading()
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self.parse_more()
+            if not self.held and self._may_parse():
+                self.transport.resume_reading()
 
         async def receive(self) -> Any:
             if self.held and self.queue.empty():
                 self.read_paused = False
                 self.parse_more()
-                if not self.read_paused:
+                if not self.held and self._may_parse():
                     self.transport.resume_reading()
             message = await super().receive()
             if self.held and not self.read_paused:
                 self.read_paused = True
                 self.transport.pause_reading()
             return message
+
+        def _may_parse(self) -> bool:
+            return not self.read_paused and self.writable.is_set() and not self.transport.is_closing()
 
     return ReceivedInTurn
 

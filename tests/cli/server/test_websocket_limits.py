@@ -156,6 +156,29 @@ def test_many_messages_that_nobody_receives_take_little_memory(tmp_path: Path) -
 
 
 @pytest.mark.process
+def test_pongs_that_nobody_reads_take_little_memory(tmp_path: Path) -> None:
+    """The server kept them all: as many bytes as a client sends."""
+    ping = b"\x89\xfd" + bytes(4) + b"p" * 125
+    with started(tmp_path, library="websockets") as (port, pid), opened(port, "/size") as (connection, _):
+        before = peak_memory(pid)
+        sent = 0
+        connection.settimeout(3)
+        with suppress(TimeoutError):
+            while sent < 100 * MiB:
+                sent += connection.send(ping * 500)
+        assert peak_memory(pid) - before < 20 * MiB
+        rest = -sent % len(ping)
+        last = (ping[-rest:] if rest else b"") + frame(b"x", compressed=False)
+        connection.settimeout(30)
+        sender = threading.Thread(target=connection.sendall, args=(last,))
+        sender.start()
+        received = b""
+        while not received.endswith(b"\x82\x011"):  # it goes on as soon as the pongs are read
+            received = received[-8:] + connection.recv(1 << 20)
+        sender.join()
+
+
+@pytest.mark.process
 def test_many_messages_at_once_come_in_their_order(tmp_path: Path) -> None:
     sizes = [number % 900 for number in range(5000)] + [1000, 0, 0, 7]
     frames = b"".join(frame(bytes(size), compressed=False) for size in sizes)

@@ -45,8 +45,9 @@ def factory_name(factory: Any) -> str:
 def full_name(key: Any) -> str:
     """Return a type with its module, to tell types of the same name apart.
 
-    >>> full_name(Path)
-    'pathlib.Path'
+    >>> from fractions import Fraction
+    >>> full_name(Fraction)
+    'fractions.Fraction'
     """
     return f"{getattr(key, '__module__', '?')}.{type_name(key)}"
 

@@ -7,6 +7,7 @@ or that takes too long; it survives if all of them pass.
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import signal
 import sys
@@ -154,5 +155,6 @@ def _functions_of(module: types.ModuleType) -> dict[str, list[types.FunctionType
             wrapped = (getattr(value, name, None) for name in ("__func__", "fget", "fset"))
             for each in (value, *wrapped):
                 if isinstance(each, types.FunctionType) and each.__module__ == module.__name__:
-                    found[each.__qualname__].append(each)
+                    function = inspect.unwrap(each)  # of a context manager, the generator
+                    found[function.__qualname__].append(function)
     return found

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,6 +80,7 @@ APPLICATIONS = {
         "my_app.main:app", "", ("/auth/register", {"email": "user{number}@example.com", "password": PASSWORD})
     ),
     "custom_store": Application("custom_store:app", "examples"),
+    "oauth": Application("app:app", "examples/oauth"),
     "web": Application(
         "my_app.main:app",
         "",
@@ -86,7 +88,6 @@ APPLICATIONS = {
         sends_form=True,
     ),
 }
-"""`examples/oauth` is nothing without its provider."""
 RUNS = [pytest.param(name, marks=pytest.mark.redis) if name == "custom_store" else name for name in APPLICATIONS]
 
 TEMPLATES = ("api", "web")
@@ -124,7 +125,11 @@ def run(name: str, options: Sequence[str], tmp_path: Path, request: pytest.Fixtu
         migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
         subprocess.run(migrate, cwd=folder, env={**os.environ, **server}, check=True, capture_output=True)
     (tmp_path / "schemathesis.toml").write_text("[generation]\nwith-security-parameters = false\n")  # the hooks log in
-    with serve(application.target, cwd=folder, env=server, log=tmp_path / "server.log") as served:
+    with ExitStack() as servers:
+        if name == "oauth":
+            provider = serve("provider:app", cwd=folder, env=server, log=tmp_path / "provider.log")
+            server["OIDC_ISSUER"] = servers.enter_context(provider).url
+        served = servers.enter_context(serve(application.target, cwd=folder, env=server, log=tmp_path / "server.log"))
         command = [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json", "--no-color"),
             *("--checks", "all", "--generation-database", "none", "--request-timeout", "120", *options),

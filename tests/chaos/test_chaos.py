@@ -10,12 +10,17 @@ from tests.chaos.client import Known
 from tests.chaos.run import run
 from tests.chaos.stores import STORES
 
+SHORT = ("redis", "postgres", "sqlite", "sentinel")
+"""The stores of the long tier; the others are nightly."""
+
 
 @pytest.mark.long
 @pytest.mark.process
 @pytest.mark.redis
 @pytest.mark.postgres
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize(
+    "store", [each if each in SHORT else pytest.param(each, marks=pytest.mark.nightly) for each in STORES]
+)
 async def test_nothing_is_lost_revived_or_mixed_up(store: str, tmp_path: Path) -> None:
     report = await run(store, tmp_path, seconds=21.0, clients=8, every=4.0, seed=20_261_129, most_recovery=60.0)
     assert report.problems == []

@@ -49,9 +49,13 @@ class Address:
         # A pooler in transaction mode gives each statement another process of the server. A name of a prepared
         # statement may stand for a statement of another client there, which would be run in place of ours, without
         # an error. Poolers make up the number of the process that they tell their clients.
-        cursor = await connection.execute(b"SELECT pg_backend_pid()", prepare=False)
-        if await cursor.fetchone() != (connection.pgconn.backend_pid,):
-            connection.prepare_threshold = None
+        try:
+            cursor = await connection.execute(b"SELECT pg_backend_pid()", prepare=False)
+            if await cursor.fetchone() != (connection.pgconn.backend_pid,):
+                connection.prepare_threshold = None
+        except BaseException:  # the server has gone, or nobody waits any more
+            await connection.close()
+            raise
         return PsycopgConnection(connection)
 
 

@@ -52,3 +52,8 @@ def test_a_machine_without_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr(postgres, "ELSEWHERE", f"{tmp_path}/postgres")
     with pytest.raises(DidNotStartError, match="not installed"), postgres.postgres(tmp_path):
         pass
+
+
+def test_a_process_that_has_ended_takes_no_time(tmp_path: Path) -> None:
+    never = 1 << 22  # one more than the highest number that Linux gives
+    assert servers.Process(never + 1, tmp_path).cpu_seconds() == 0

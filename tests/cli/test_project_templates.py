@@ -104,8 +104,19 @@ def hide_what_is_not_asked_for(project: Path) -> Path:
     return hidden
 
 
-@every_store
-@every_database
+PROJECTS = [
+    pytest.param(
+        *(template, database, store),
+        # The tests of a project have a store of their own. So a few of the combinations tell nearly all.
+        marks=[] if store == "sqlite" or (template, database) == ("api", "sqlalchemy") else [pytest.mark.nightly],
+    )
+    for template in TEMPLATES
+    for database in (DATABASES if takes_database(template) else ["none"])
+    for store in SESSIONS
+]
+
+
+@pytest.mark.parametrize(("template", "database", "store"), PROJECTS)
 def test_a_project_passes_its_own_tests(
     template: str, database: str, store: str, tmp_path: Path, installed: Path
 ) -> None:

@@ -132,9 +132,8 @@ async def test_whatever_arrives_last_the_browser_has_what_that_response_said(
         await check(racing_store, pair, options)
 
 
-@pytest.mark.parametrize(
-    "options", [pytest.param(each, marks=() if each == {} else pytest.mark.nightly) for each in OPTIONS]
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("options", OPTIONS)
 async def test_of_three_responses_too(options: dict[str, Any]) -> None:
     for names in itertools.product(NAMES, repeat=3):
         await check(MemoryStore(), names, options)

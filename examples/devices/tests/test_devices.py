@@ -25,7 +25,7 @@ def phone(laptop: TestClient) -> TestClient:
 
 def end_of_the_other(client: TestClient) -> str:
     """The link to the page that ends the other device."""
-    (link,) = re.findall(r'href="(/devices/\w+/end)"', client.get("/devices").text)
+    (link,) = re.findall(r'href="(/devices/[\w-]+/end)"', client.get("/devices").text)
     return str(link)
 
 

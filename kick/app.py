@@ -426,14 +426,8 @@ def bootstrap(
         cookie_secret: the secret of `ctx.signed_cookies`, or several; the first signs. See `cookie_parser()`.
         openapi: serve the OpenAPI document: `OpenAPI(title="Shop")`, `True`, `False`; `None` does it in development.
 
-    >>> from kick.http import Controller, Get
-    >>> @Controller("/hello")
-    ... class HelloController:
-    ...     @Get("/{name}")
-    ...     async def hello(self, name: str) -> dict[str, str]:
-    ...         return {"hello": name}
-    >>> bootstrap([Module("hello", controllers=[HelloController])]).routes
-    (<Route GET /hello/{name} HelloController.hello>,)
+    >>> bootstrap([Module("shop")], prefix="/api").routes
+    ()
 
     Raises `KickError` for one mistake and `SetupErrors` for several; each has a fix.
     """

@@ -22,7 +22,11 @@ SHORT = ("redis", "postgres", "sqlite", "sentinel")
     "store", [each if each in SHORT else pytest.param(each, marks=pytest.mark.nightly) for each in STORES]
 )
 async def test_nothing_is_lost_revived_or_mixed_up(store: str, tmp_path: Path) -> None:
-    report = await run(store, tmp_path, seconds=21.0, clients=8, every=4.0, seed=20_261_129, most_recovery=60.0)
+    # Two seconds are the promise. Fail-overs have longer here, because other tests run beside them.
+    most_recovery = 2.0 if store in ("redis", "postgres", "sqlite") else 60.0
+    report = await run(
+        store, tmp_path, seconds=21.0, clients=8, every=4.0, seed=20_261_129, most_recovery=most_recovery
+    )
     assert report.problems == []
     assert sum(report.faults.values()) >= 2
     assert min(report.tally.answered[kind] for kind in ("write", "modify", "increment", "read", "logout")) > 0

@@ -180,7 +180,7 @@ def test_pipelined_requests_are_answered_in_their_order(address: tuple[str, int]
     assert [json.loads(found) for found in re.findall(rb'"body":("[^"]*")', received)] == bodies
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux: /proc says what a process takes")
 def test_a_body_of_line_breaks_costs_little(server: Server) -> None:
     """They look like the ends of heads. A copy of the body for each of them would cost a second for 1 MiB."""
     head = b"POST /seen HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000000\r\n\r\n"
@@ -191,7 +191,7 @@ def test_a_body_of_line_breaks_costs_little(server: Server) -> None:
     assert_costs_at_most(10, send(b"\r\n\r\n"), send(b"abcd"), clock=lambda: server.processor_time)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux: /proc says what a process takes")
 def test_a_client_that_does_not_wait_costs_little_memory(server: Server) -> None:
     """uvicorn parsed all that came with httptools, and kept 390 MiB for 8 MiB."""
     one = b"GET /hello/x HTTP/1.1\r\nhost: x\r\n\r\n"

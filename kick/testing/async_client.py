@@ -22,7 +22,7 @@ from kick.session import Session, Sessions
 from kick.testing.application import call
 from kick.testing.async_socket import AsyncWebSocket
 from kick.testing.browser import SELF, BrowserClient, forget_expired
-from kick.testing.sse import AsyncReceivedEvents, EventParser, ReceivedEvent, check_event_stream
+from kick.testing.sse import PATIENCE, AsyncReceivedEvents, EventParser, ReceivedEvent, check_event_stream
 from kick.testing.transport import AppTransport
 
 T = TypeVar("T")
@@ -158,14 +158,20 @@ class AsyncTestClient(BrowserClient, AsyncClient):
         scope = self._handshake(url, subprotocols, headers, params)
         return AsyncWebSocket(self._tested, scope)
 
-    def sse(self, url: str, **options: Any) -> AsyncReceivedEvents:  # type: ignore[override]  # httpx2 needs a `with`
+    def sse(  # type: ignore[override]  # httpx2 needs a `with`
+        self, url: str, *, timeout: float | None = PATIENCE, **options: Any
+    ) -> AsyncReceivedEvents:
         """Return the events of a stream as they come: `async for event in client.sse("/events")`.
 
         `options` are as for `get()`. A block, `async with client.sse("/events") as events`, opens the stream before
-        the first event, and closes it at once if the loop ends before the stream. A response that is no event stream
-        raises `ValueError`.
+        the first event, and closes it at once if the loop ends before the stream.
+
+        Arguments:
+            timeout: seconds to wait for the next event or comment; `None` for no limit.
+
+        Raises `httpx2.ReadTimeout`, and `ValueError` for a response that is no event stream.
         """
-        return AsyncReceivedEvents(self._events(url, **options))
+        return AsyncReceivedEvents(self._events(url, timeout=timeout, **options))
 
     async def _events(self, url: str, **options: Any) -> AsyncGenerator[ReceivedEvent | None]:
         headers = {"accept": "text/event-stream", **options.pop("headers", {})}

@@ -157,6 +157,7 @@ class BrowserClient:
             "base_url": base_url,
             "headers": {"user-agent": "testclient", **(headers or {})},
             "follow_redirects": follow_redirects,
+            "timeout": None,  # a debugger may stop a handler
             "event_hooks": {"response": hooks},
         }
         self._open(TestCookies(), origin)

@@ -23,7 +23,7 @@ from starlette.testclient import WebSocketTestSession
 from kick.session import Session, SessionInfo
 from kick.testing.application import call
 from kick.testing.browser import SELF, BrowserClient, forget_expired
-from kick.testing.sse import EventParser, ReceivedEvent, ReceivedEvents, check_event_stream
+from kick.testing.sse import PATIENCE, EventParser, ReceivedEvent, ReceivedEvents, check_event_stream
 from kick.testing.transport import PortalTransport
 
 T = TypeVar("T")
@@ -182,13 +182,20 @@ class TestClient(BrowserClient, Client):
         scope = self._handshake(url, subprotocols, headers, params)
         return WebSocketTestSession(self._tested, scope, self._portal_factory)
 
-    def sse(self, url: str, **options: Any) -> ReceivedEvents:  # type: ignore[override]  # httpx2 needs a `with`
+    def sse(  # type: ignore[override]  # httpx2 needs a `with`
+        self, url: str, *, timeout: float | None = PATIENCE, **options: Any
+    ) -> ReceivedEvents:
         """Return the events of a stream as they come: `for event in client.sse("/events")`. `options` as for `get()`.
 
         The stream is opened by the first event and closed when the loop ends, or opened and closed by a block: `with
-        client.sse("/events") as events`. A response that is no event stream raises `ValueError`.
+        client.sse("/events") as events`.
+
+        Arguments:
+            timeout: seconds to wait for the next event or comment; `None` for no limit.
+
+        Raises `httpx2.ReadTimeout`, and `ValueError` for a response that is no event stream.
         """
-        return ReceivedEvents(self._events(url, **options))
+        return ReceivedEvents(self._events(url, timeout=timeout, **options))
 
     def _events(self, url: str, **options: Any) -> Generator[ReceivedEvent | None]:
         headers = {"accept": "text/event-stream", **options.pop("headers", {})}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import msgspec
 from httpx2 import Response
+
+PATIENCE: Final = 30.0
+"""Seconds to wait for the next event. A test that waits for one that nobody sends fails, and does not stand still."""
 
 
 class ReceivedEvent(msgspec.Struct, frozen=True):

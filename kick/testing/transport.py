@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote
 
+import anyio
 from anyio.from_thread import BlockingPortal
-from httpx2 import AsyncBaseTransport, AsyncByteStream, BaseTransport, Request, Response, SyncByteStream
+from httpx2 import AsyncBaseTransport, AsyncByteStream, BaseTransport, ReadTimeout, Request, Response, SyncByteStream
 
 from kick.testing.asgi import Exchange, TestedApp
+
+T = TypeVar("T")
 
 PortalFactory = Callable[[], AbstractContextManager[BlockingPortal]]
 
@@ -63,14 +66,19 @@ class AppTransport(AsyncBaseTransport):
         """Send a request, and return the response as soon as it has begun."""
         assert isinstance(request.stream, AsyncByteStream)  # noqa: S101  # what the type checker cannot see
         exchange = await self.begin(request, request.stream)
-        return Response(exchange.status, headers=exchange.headers, stream=_Body(exchange, self._open.discard))
+        body = _Body(exchange.chunks(), request, lambda: self._end(exchange))
+        return Response(exchange.status, headers=exchange.headers, stream=body)
+
+    async def _end(self, exchange: Exchange) -> None:
+        self._open.discard(exchange)
+        await exchange.aclose()
 
     async def begin(self, request: Request, body: AsyncByteStream) -> Exchange:
         """Send a request, and return the exchange."""
         exchange = Exchange(self._app, scope_of(request, self._options), body)
         self._open.add(exchange)
         try:
-            await exchange.start()
+            await in_time(exchange.start(), request)
         except BaseException:
             self._open.discard(exchange)
             await exchange.aclose()
@@ -83,18 +91,31 @@ class AppTransport(AsyncBaseTransport):
             await self._open.pop().aclose()
 
 
+async def in_time(call: Awaitable[T], request: Request) -> T:
+    """Await the next part of a response. Raises `ReadTimeout` after the `timeout=` of its request."""
+    seconds = request.extensions.get("timeout", {}).get("read")
+    with anyio.move_on_after(seconds):
+        return await call
+    raise ReadTimeout(f"{request.url.path} has sent nothing for {seconds:g} seconds", request=request)
+
+
+async def next_in_time(chunks: AsyncIterator[bytes], request: Request) -> bytes | None:
+    """Return the next piece of a response; `None` at its end."""
+    return await in_time(anext(chunks, None), request)
+
+
 class _Body(AsyncByteStream):
-    def __init__(self, exchange: Exchange, closed: Callable[[Exchange], None]) -> None:
-        self._exchange = exchange
-        self._closed = closed
+    def __init__(self, chunks: AsyncIterator[bytes], request: Request, close: Callable[[], Awaitable[None]]) -> None:
+        self._chunks = chunks
+        self._request = request
+        self._close = close
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._exchange.chunks():
+        while (chunk := await next_in_time(self._chunks, self._request)) is not None:
             yield chunk
 
     async def aclose(self) -> None:
-        self._closed(self._exchange)
-        await self._exchange.aclose()
+        await self._close()
 
 
 class PortalTransport(BaseTransport):
@@ -116,7 +137,9 @@ class PortalTransport(BaseTransport):
             kept = stack.pop_all()
         self._open.add(kept)
         return Response(
-            exchange.status, headers=exchange.headers, stream=_PortalBody(portal, chunks, lambda: self._end(kept))
+            exchange.status,
+            headers=exchange.headers,
+            stream=_PortalBody(portal, chunks, request, lambda: self._end(kept)),
         )
 
     def close(self) -> None:
@@ -145,17 +168,17 @@ class _Sent(AsyncByteStream):
 
 
 class _PortalBody(SyncByteStream):
-    def __init__(self, portal: BlockingPortal, chunks: AsyncIterator[bytes], close: Callable[[], None]) -> None:
+    def __init__(
+        self, portal: BlockingPortal, chunks: AsyncIterator[bytes], request: Request, close: Callable[[], None]
+    ) -> None:
         self._portal = portal
         self._chunks = chunks
+        self._request = request
         self.close = close  # type: ignore[method-assign]
 
     def __iter__(self) -> Iterator[bytes]:
-        while (chunk := self._portal.call(self._next)) is not None:
+        while (chunk := self._portal.call(next_in_time, self._chunks, self._request)) is not None:
             yield chunk
-
-    async def _next(self) -> bytes | None:
-        return await anext(self._chunks, None)
 
 
 def upgrade_headers(subprotocols: Any) -> dict[str, str]:

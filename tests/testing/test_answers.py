@@ -1,12 +1,14 @@
 """Errors, streams, events, sockets, uploads and background tasks, as a test sees them."""
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from httpx2 import ReadTimeout
 from starlette.websockets import WebSocketDisconnect
 
-from kick import App
+from kick import App, Controller, Get, Module, Post, RequestContext, Response, bootstrap
 from kick.testing import TestClient, travel
 from tests.support.waiting import wait_until
 from tests.testing.app import STATE, Mailer, fail, make_app, welcome
@@ -81,6 +83,48 @@ class TestStreams:
         with client.sse("/events"):
             wait_until(lambda: STATE["open"], "the stream")
         assert STATE["open"] is False
+
+    @pytest.mark.parametrize("options", [{}, {"retry": 2000}])
+    def test_a_stream_is_subscribed_when_the_block_begins(self, options: dict[str, int]) -> None:
+        readers: set[asyncio.Queue[str]] = set()
+
+        async def posted() -> AsyncIterator[str]:
+            queue: asyncio.Queue[str] = asyncio.Queue()
+            readers.add(queue)
+            while True:
+                yield await queue.get()
+
+        @Controller()
+        class News:
+            @Get("/news")
+            async def news(self, ctx: RequestContext) -> Response:
+                return ctx.sse(posted(), **options)
+
+            @Post("/news")
+            async def post(self) -> None:
+                for queue in readers:
+                    queue.put_nowait("it rains")
+
+        with TestClient(bootstrap([Module("news", controllers=[News])])) as client, client.sse("/news") as events:
+            client.post("/news")
+            assert next(events).data == "it rains"
+
+    def test_an_event_that_does_not_come_is_an_error_after_the_timeout(self) -> None:
+        async def nothing() -> AsyncIterator[str]:
+            await asyncio.Event().wait()
+            yield ""
+
+        @Controller()
+        class Silent:
+            @Get("/silent")
+            async def silent(self, ctx: RequestContext) -> Response:
+                return ctx.sse(nothing())
+
+        with TestClient(bootstrap([Module("silent", controllers=[Silent])])) as client:
+            with pytest.raises(ReadTimeout, match=r"/silent has sent nothing for 0\.05 seconds"):
+                next(client.sse("/silent", timeout=0.05))
+            with client.sse("/silent", timeout=0.05) as events, pytest.raises(ReadTimeout):
+                next(events)
 
     def test_what_is_no_event_stream_is_an_error(self, client: TestClient) -> None:
         with pytest.raises(ValueError, match="no event stream: status 404"):

@@ -104,9 +104,10 @@ class EventStream(StreamResponse):
         try:
             with self._shutdown.telling(partial(ending.end, Reason.SHUTDOWN)):
                 if self._first:
-                    await line.send(self._first)
+                    line.send_soon(self._first)
                 async for event in events:
                     await line.send(_encoded(event, self.encode))
+                await line.settle()
         except BaseException:
             await close(events)
             raise
@@ -137,8 +138,7 @@ class Line:
 
     async def send(self, body: bytes) -> None:
         """Send an event. Raises `ClientDisconnect` where the client went away."""
-        if self._beat is not None:
-            await asyncio.wait([self._beat])
+        await self.settle()
         self._sends = True
         try:
             await self._send({"type": "http.response.body", "body": body, "more_body": True})
@@ -149,6 +149,15 @@ class Line:
         if self._timer is not None:
             self._last = self._loop.time()
 
+    def send_soon(self, body: bytes) -> None:
+        """Send what is no event as soon as the generator waits: it runs before the client knows of the stream."""
+        self._beat = asyncio.ensure_future(self._send_beside(body))
+
+    async def settle(self) -> None:
+        """Wait until what is no event is sent."""
+        if self._beat is not None:
+            await asyncio.wait([self._beat])
+
     def _look(self, heartbeat: float) -> None:
         """Send a comment if the line was silent. An event moves no timer, because there may be many of them."""
         now = self._loop.time()
@@ -156,7 +165,7 @@ class Line:
             self._last = now
             # A client that does not read gets no heartbeats.
             if not self._sends and self._beat is None:
-                self._beat = asyncio.ensure_future(self._send_comment())
+                self.send_soon(_COMMENT)
         self._timer = self._loop.call_at(self._last + heartbeat, self._look, heartbeat)
 
     def close(self) -> None:
@@ -166,9 +175,9 @@ class Line:
         if self._beat is not None:
             self._beat.cancel()
 
-    async def _send_comment(self) -> None:
+    async def _send_beside(self, body: bytes) -> None:
         try:
-            await self._send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
         except OSError:
             self._ending.end(Reason.CLIENT_GONE)
         finally:

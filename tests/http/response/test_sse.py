@@ -229,6 +229,33 @@ async def test_retry_is_said_first_and_the_last_id_is_there() -> None:
     assert (await ask(app, "/")).text.endswith("data: null\n\n")
 
 
+@pytest.mark.parametrize("retry", [None, 2000])
+async def test_a_generator_subscribes_before_the_client_knows_of_the_stream(retry: int | None) -> None:
+    """With a server whose `send` waits for the client, and one whose does not."""
+    order: list[str] = []
+
+    async def events() -> AsyncIterator[str]:
+        order.append("subscribed")
+        await asyncio.sleep(0.01)
+        yield "hello"
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body" and message["body"]:
+            order.append(message["body"].decode())
+            await asyncio.sleep(0)
+
+    await app_sending(events, retry=retry)({**SCOPE}, receive, send)
+    assert order == ["subscribed", *(["retry: 2000\n\n"] if retry else []), "data: hello\n\n"]
+
+
+async def test_retry_is_said_in_a_stream_without_events() -> None:
+    assert (await ask(app_sending(list, retry=2000), "/")).text == "retry: 2000\n\n"
+
+
 @pytest.mark.parametrize("heartbeat", [0, -1, float("nan")])
 async def test_a_heart_that_could_not_beat_is_refused(heartbeat: float, caplog: pytest.LogCaptureFixture) -> None:
     assert (await ask(app_sending(silent, heartbeat=heartbeat), "/")).status == 500

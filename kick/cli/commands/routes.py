@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,6 +15,7 @@ from kick.cli.target import open_app
 if TYPE_CHECKING:
     from kick.app import App
     from kick.http import Route
+    from kick.http.routing.decorators import SessionUse
 
 
 @click.command("routes")
@@ -76,7 +77,7 @@ def _full_table(app: App) -> str:
             terminal.method(_verb(route)),
             route.path,
             route.name,
-            "on" if _has_session(app, route) else terminal.dim("off"),
+            _SESSION[_session_of(app, route)],
             terminal.dim(", ".join(_middleware(app, route))),
         ]
         for route in _all_routes(app)
@@ -99,7 +100,7 @@ def _described(app: App, route: Route) -> dict[str, Any]:
         "path": route.path,
         "handler": route.name,
         "module": route.module,
-        "session": _has_session(app, route),
+        "session": _session_of(app, route),
         "middleware": _middleware(app, route),
     }
 
@@ -112,10 +113,14 @@ def _layers(app: App, route: Route) -> list[Any]:
     return [*outer, *inner]
 
 
-def _has_session(app: App, route: Route) -> bool:
+_SESSION: Final[dict[SessionUse, str]] = {True: "on", "passive": "passive", False: "off"}
+
+
+def _session_of(app: App, route: Route) -> SessionUse:
     from kick.session import SessionLayer
 
-    return any(isinstance(layer, SessionLayer) for layer in _layers(app, route))
+    has_session = any(isinstance(layer, SessionLayer) for layer in _layers(app, route))
+    return has_session if route.session is None or not has_session else route.session
 
 
 def _middleware(app: App, route: Route) -> list[str]:

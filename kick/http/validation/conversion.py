@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 from abc import ABCMeta
 from codecs import BOM_UTF8
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from typing import Annotated, Any, Final, Literal, NewType, Union, get_args, get
 from uuid import UUID
 
 import msgspec
+from msgspec import inspect as types
 
 from kick.http.uploads import is_upload
 from kick.http.validation.dataclass_defaults import filler
@@ -84,7 +86,8 @@ def json_decoder(hint: Any) -> Decode:
 def converter(hint: Any, part: str) -> Convert:
     """Return a function from texts (of a form, a query string or headers) to a value of the type `hint`.
 
-    Numbers, booleans and dates are parsed from their text. The location of errors begins with `part`: `"query"`.
+    Numbers, booleans and dates are parsed from their text. A time may lack its seconds, as `<input type="time">` and
+    `<input type="datetime-local">` send it. The location of errors begins with `part`: `"query"`.
     Raises `TypeError` if values cannot be validated as `hint`.
 
     >>> converter(dict[str, int], "query")({"page": "2"})
@@ -102,6 +105,10 @@ def converter(hint: Any, part: str) -> Convert:
             converted = msgspec.convert(value, hint, strict=False, str_keys=True)
         except msgspec.ValidationError as error:
             found = finder.errors(value, f"/{part}", str(error))
+            if any(each["message"].startswith(_NO_TIME) for each in found):
+                completed = _with_seconds(value, info_of(hint))
+                if completed != value:
+                    return convert(completed)
             if is_within is not None:
                 found = merged(found, large_integers(hint, value, f"/{part}"))
             raise invalid(found) from None
@@ -111,6 +118,34 @@ def converter(hint: Any, part: str) -> Convert:
 
     fill = filler(hint)
     return convert if fill is None else lambda value: fill(convert(value))
+
+
+_CLASSES: Final = (types.StructType, types.TypedDictType, types.DataclassType)
+_NO_TIME: Final = "Invalid RFC3339 encoded"
+_WITHOUT_SECONDS: Final = re.compile(r"((?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d)(Z|[+-]\d\d:\d\d)?", re.ASCII | re.IGNORECASE)
+
+
+def _with_seconds(value: Any, info: types.Type) -> Any:
+    """Return texts of a type with `:00` in each time without seconds (WHATWG HTML, section 2.3.5.4)."""
+    while isinstance(info, types.Metadata):
+        info = info.type
+    kinds = info.types if isinstance(info, types.UnionType) else (info,)
+    if isinstance(value, str):
+        match = _WITHOUT_SECONDS.fullmatch(value)
+        if match is None or not any(isinstance(kind, types.TimeType | types.DateTimeType) for kind in kinds):
+            return value
+        return f"{match[1]}:00{match[2] or ''}"
+    for kind in kinds:
+        if isinstance(value, list) and isinstance(kind, types.CollectionType):
+            return [_with_seconds(each, kind.item_type) for each in value]
+        if isinstance(value, list) and isinstance(kind, types.TupleType) and len(value) == len(kind.item_types):
+            return [_with_seconds(each, item) for each, item in zip(value, kind.item_types, strict=True)]
+        if isinstance(value, dict) and isinstance(kind, types.DictType):
+            return {name: _with_seconds(each, kind.value_type) for name, each in value.items()}
+        if isinstance(value, dict) and isinstance(kind, _CLASSES):
+            of = {field.encode_name: field.type for field in kind.fields}
+            return {name: _with_seconds(each, of[name]) if name in of else each for name, each in value.items()}
+    return value
 
 
 def needs_pydantic(hint: Any) -> bool:

@@ -58,6 +58,39 @@ def test_verbose_prints_each_chain_a_step_a_line(project: Path) -> None:
     assert re.fullmatch(r"NotesController\.index\(\) at app\.py:\d+", steps[4][1])
 
 
+def test_the_session_of_a_route_is_shown_where_another_middleware_keeps_its_layer(project: Path) -> None:
+    (project / "app.py").write_text(
+        """
+from kick import Controller, Get, Module, RequestContext, bootstrap
+from kick.session import session
+
+@Controller("/photos")
+class Photos:
+    @Get("/on")
+    async def on(self, ctx: RequestContext) -> str: return ctx.session.id
+
+    @Get("/off", session=False)
+    async def off(self) -> str: return ""
+
+    @Get("/passive", session="passive")
+    async def passive(self, ctx: RequestContext) -> str: return str(ctx.session.is_new)
+
+async def uses_session(ctx, call_next): return await call_next(ctx)
+
+layers = [session("a secret of at least thirty-two bytes"), uses_session]
+app = bootstrap([Module("photos", controllers=[Photos])], layers, openapi=False)
+"""
+    )
+    run = kick("routes", "app:app", "--json", cwd=project)
+    assert {each["path"]: each["session"] for each in json.loads(run.stdout)} == {
+        "/photos/on": True,
+        "/photos/off": False,
+        "/photos/passive": "passive",
+    }
+    shown = kick("routes", cwd=project).stdout
+    assert [line.split()[3] for line in shown.strip().splitlines()[1:]] == ["on", "off", "passive"]
+
+
 def test_json_is_for_programs(project: Path) -> None:
     (project / "app.py").write_text(APP + MIDDLEWARE)
     run = kick("routes", "app:app", "--json", cwd=project, FORCE_COLOR="1")

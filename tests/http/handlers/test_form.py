@@ -242,6 +242,50 @@ def test_messages_are_for_people(hint: Any, text: str, message: str) -> None:
     assert of(hint, text) == {"it": message}
 
 
+MOMENT = datetime.datetime(2030, 1, 1, 10, 30)  # noqa: DTZ001  # <input type="datetime-local"> has no time zone
+NOON = datetime.time(12, 0)
+
+
+@pytest.mark.parametrize(
+    ("hint", "text", "value"),
+    [
+        (datetime.datetime, "2030-01-01T10:30", MOMENT),
+        (datetime.datetime, "2030-01-01T10:30:00", MOMENT),
+        (datetime.datetime | None, "2030-01-01 10:30", MOMENT),
+        (Annotated[datetime.datetime, Meta(tz=True)], "2030-01-01T10:30Z", MOMENT.replace(tzinfo=datetime.UTC)),
+        (datetime.time, "12:00", NOON),
+        (list[datetime.time], ["12:00", "12:00:00"], [NOON, NOON]),
+        (str, "12:00", "12:00"),
+        (datetime.time, "25:00", None),
+        (datetime.time, "1:00", None),
+        (datetime.datetime, "2030-01-01", None),
+        (datetime.datetime, "12:00", None),
+    ],
+)
+def test_a_time_may_lack_its_seconds_as_browsers_send_it(hint: Any, text: Any, value: Any) -> None:
+    """In forms and in queries, beside a field that is wrong, and in a model with other names."""
+    made = msgspec.defstruct("Made", [("it_is", hint), ("number", int, 0)], rename="camel")
+    received: list[Any] = []
+
+    @Controller()
+    class MadeController:
+        @Post("/")
+        async def send(self, form: Form[made]) -> dict[str, str]:  # type: ignore[valid-type]
+            received.append(form.value.it_is if form.is_valid else None)  # type: ignore[attr-defined]
+            return form.errors
+
+        @Get("/")
+        async def search(self, query: made) -> None:  # type: ignore[valid-type]
+            received.append(query.it_is)  # type: ignore[attr-defined]
+
+    with TestClient(app_of(MadeController)) as client:
+        client.post("/", data={"itIs": text})
+        assert client.get("/", params={"itIs": text}).status_code == (422 if value is None else 204)
+        assert received == ([None] if value is None else [value, value])
+        errors = client.post("/", data={"itIs": text, "number": "x"}).json()
+        assert set(errors) == ({"number", "itIs"} if value is None else {"number"})
+
+
 @dataclass
 class Data:
     name: Annotated[str, Meta(min_length=2, extra={"message": "Too short."})]

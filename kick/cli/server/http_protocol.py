@@ -9,6 +9,7 @@ one of them changes:
 | its `connection_made()`, and its attribute `transport` | here | installing write coalescing |
 | its `data_received()`, `cycle`, `flow.read_paused`, `timeout_keep_alive_task` | here, `request_timeouts` | timeouts |
 | with httptools, its `on_headers_complete()`, `on_body()`, `on_message_complete()`, `scope`, `headers` | here | heads |
+| with httptools, its `on_header()` | here | the number of headers |
 | with httptools, its `parser`, and a 400 after an exception in a callback of it | here | a missing or second host |
 | with httptools, its `pipeline`, `flow.pause_reading()`, `on_response_complete()` | here | pipelined requests |
 | `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | there | the same |
@@ -31,7 +32,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, cast
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
@@ -40,6 +41,9 @@ from kick.middleware.one_length import OneLength
 
 MOST_HEAD: Final = 1 << 16
 """Bytes that may come without the end of a head or a piece of a body: the limit that h11 has of its own."""
+
+MOST_HEADERS: Final = 256
+"""Headers of a request, trailers included. In memory, a short one takes 25 times its bytes."""
 
 MOST_WAITING: Final = 16
 """Pipelined requests that are parsed before their turn."""
@@ -75,9 +79,28 @@ def websocket_protocol() -> Any:
     return _received_in_turn(AutoWebSocketsProtocol) if of_websockets else "auto"
 
 
-def with_one_length(app: ASGIApp) -> ASGIApp:
-    """Return an application that refuses requests with two lengths; httptools refuses them itself."""
-    return OneLength(app) if _is_h11() else app
+def with_sound_heads(app: ASGIApp) -> ASGIApp:
+    """Return an application that refuses requests with two lengths, or too many headers.
+
+    With httptools, the parser refuses the first, and the protocol the second.
+    """
+    return FewHeaders(OneLength(app)) if _is_h11() else app
+
+
+class FewHeaders:
+    """ASGI middleware that closes connections with requests that have too many headers (RFC 6585, section 5)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "http" and len(scope["headers"]) > MOST_HEADERS:
+            headers = [(b"connection", b"close"), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 431, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self._app(scope, receive, send)
 
 
 def _counting(base: Any) -> Any:
@@ -95,6 +118,8 @@ def _counting(base: Any) -> Any:
 def _limited(base: Any) -> Any:
     """Return a protocol that bounds what is no body: heads, trailers, and extensions of chunks; and checks the host.
 
+    A head has at most `MOST_HEADERS` headers.
+
     httptools takes them without a limit, and copies a header with each piece of it that comes. It also passes trailers
     like headers, and uvicorn adds them to those of the request: a client could write what only a proxy may write.
     """
@@ -110,6 +135,11 @@ def _limited(base: Any) -> Any:
                 if self.cycle is None or self.cycle.response_complete:
                     self.transport.write(TOO_LARGE)
                 self.transport.close()
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            if len(self.headers) >= MOST_HEADERS:
+                raise ValueError("a request has too many headers")  # uvicorn sends a 400
+            super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
             hosts = [name for name, _ in self.headers].count(b"host")

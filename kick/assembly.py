@@ -413,8 +413,9 @@ def provided_by(modules: Sequence[ModuleLike], given: Any, problems: list[KickEr
 def _without_sockets(plan: CallPlan) -> CallPlan:
     """Return the plan of a request handler. A WebSocket parameter is an error."""
     misplaced = [each for each in plan.arguments if is_socket(each.hint)]
-    plan.arguments = [each for each in plan.arguments if each not in misplaced]
-    plan.problems += [socket_in_http_handler(each.name, plan.info.method, plan.place) for each in misplaced]
+    if misplaced:
+        plan.arguments = [each for each in plan.arguments if each not in misplaced]
+        plan.problems += [socket_in_http_handler(each.name, plan.info.method, plan.place) for each in misplaced]
     return plan
 
 

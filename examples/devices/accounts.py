@@ -69,17 +69,18 @@ class LoginController:
         user = await self.users.check(form.value.name, form.value.password) if form.is_valid else None
         if user is None:
             form.add_error("", "The name or the password is wrong.")
-            return ctx.render("login.html", 422, form=form)
+            return ctx.render("login.html", 401, form=form)
         await login(ctx, user.id, remember=form.value.remember)
         return ctx.redirect(next_page(ctx, "/devices"))
 
     @Post("/register")
     async def register(self, ctx: RequestContext, form: Form[Credentials]) -> Response:
-        user = await self.users.add(form.value.name, form.value.password) if form.is_valid else None
-        if user is None:
-            if form.is_valid:
-                form.add_error("name", "This name is taken.")
+        if not form.is_valid:
             return ctx.render("login.html", 422, form=form)
+        user = await self.users.add(form.value.name, form.value.password)
+        if user is None:
+            form.add_error("name", "This name is taken.")
+            return ctx.render("login.html", 409, form=form)
         await login(ctx, user.id, remember=form.value.remember)
         return ctx.redirect("/devices")
 

@@ -15,7 +15,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kick import (
-    BadRequest,
     Conflict,
     Controller,
     Get,
@@ -59,13 +58,13 @@ class Orders:
     async def place(self, user: User, key: UUID, cart: Counts) -> Order:
         """Place and commit an order, or return the one that the user has placed with this key.
 
-        Raises `BadRequest` for an empty cart, and `Conflict` if a product is out of stock.
+        Raises `Conflict` if the cart is empty, or a product is out of stock.
         """
         placed = await self.with_key(user, key)
         if placed is not None:
             return placed
         if not cart:
-            raise BadRequest("The cart is empty.")
+            raise Conflict("The cart is empty.")
         try:
             order = await self.add(user, key, cart)
             await self.db.commit()
@@ -159,7 +158,7 @@ class OrderController:
         """List the orders of the user, the newest first."""
         return await self.orders.of(self.user)
 
-    @Raises(BadRequest, Conflict)
+    @Raises(Conflict)
     @Post("/", status=201)
     async def place(self, ctx: RequestContext[ShopSession], body: NewOrder) -> Order:
         """Order what is in the cart."""

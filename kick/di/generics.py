@@ -25,6 +25,8 @@ def type_arguments(cls: Any, member: Any) -> Mapping[Any, Any]:
     <class 'int'>
     """
     known = arguments_of_bases(cls)
+    if not known:
+        return NO_TYPES
     for base in cls.__mro__:
         if any(each is member for each in vars(base).values()):
             return known.get(base, NO_TYPES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
 import sys
 from functools import lru_cache, partial
@@ -85,13 +86,13 @@ def place(file: str, line: int) -> str:
     >>> place("/nowhere/app.py", 12)
     '/nowhere/app.py:12'
     """
-    return f"{_from_here(file, str(Path.cwd()))}:{line}"
+    return f"{_from_here(file, os.getcwd())}:{line}"  # noqa: PTH109  # called for each handler, and a Path is slow
 
 
 @lru_cache(maxsize=1024)  # called for each handler, and one file may have thousands
-def _from_here(file: str, folder: str) -> Path:
+def _from_here(file: str, folder: str) -> str:
     path, here = Path(file), Path(folder)
-    return path.relative_to(here) if path.is_relative_to(here) else path
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def core(factory: Any) -> Any:
@@ -105,12 +106,12 @@ def core(factory: Any) -> Any:
             factory = factory.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         elif hasattr(factory, "__wrapped__"):
             factory = factory.__wrapped__
+        elif isinstance(factory, (FunctionType, BuiltinFunctionType)):
+            break
         elif isinstance(factory, MethodType):
             factory = factory.__func__
         elif get_origin(factory) is not None:
             factory = factory.__origin__
-        elif isinstance(factory, (FunctionType, BuiltinFunctionType)):
-            break
         elif isinstance(call := getattr(factory.__class__, "__call__", None), FunctionType):  # noqa: B004
             factory = call
         else:

@@ -83,6 +83,8 @@ def needs_of(factory: Any, hints: dict[str, Any] | None = None) -> tuple[Need, .
     [('host', <class 'str'>, False), ('port', <class 'int'>, True)]
     """
     called = core(factory) if get_origin(factory) else factory
+    if called.__init__ is object.__init__ and called.__new__ is object.__new__ and type(called) is type:
+        return ()  # as a controller without services: `inspect` would parse the signature of `object` for each
     try:
         signature = signature_of(called)
     except ValueError:  # a C class without a signature

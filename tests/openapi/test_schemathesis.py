@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx2
 import pytest
 from click.testing import CliRunner
 
@@ -26,6 +27,13 @@ app = create_app(Settings(Path("shop.db")))
 """
 PASSWORD = "correct horse battery staple"
 PERSON = {"name": "user{number}", "password": PASSWORD}
+KEEPER = {"name": "keeper of the shop", "password": PASSWORD}
+EVENTS = """
+[[operations]]  # event streams, of which one event is read, or none if none comes for a second
+include-path-regex = "/events/?$"
+request-timeout = 1
+max-stream-events = 1
+"""
 
 
 class Application(NamedTuple):
@@ -34,63 +42,80 @@ class Application(NamedTuple):
     target: str
     folder: str = ""
     login: tuple[str, Any] | None = None
-    sends_form: bool = False
-    """The login is a form; otherwise it is JSON."""
-    without: tuple[str, ...] = ()
-    """Paths that are left out."""
-    unchecked: tuple[str, ...] = ()
-    """Checks that are left out."""
+    login_kind: str = "json"
+    """The login is JSON, a form, or goes through a provider."""
+    settings: str = ""
+    """The settings of schemathesis for single operations."""
+    reached: tuple[str, ...] = ()
+    """Operations that must succeed for somebody: the user is logged in, and event streams are opened."""
 
 
 APPLICATIONS = {
-    "hello": Application("hello:app", "examples"),
+    "hello": Application("hello:app", "examples", ("/auth/login", {"name": "Ada"}), reached=("GET /auth/me",)),
     "auth": Application(
         "app:app",
         "examples/auth",
         ("/auth/register", {"name": "Ann", "email": "user{number}@example.com", "password": PASSWORD}),
+        reached=("GET /auth/me", "POST /auth/logout-others"),
     ),
-    "chat": Application("app:app", "examples/chat", ("/login", {"name": "user{number}"})),
+    "chat": Application(
+        "app:app", "examples/chat", ("/login", {"name": "user{number}"}), reached=("GET /", "POST /logout")
+    ),
     "devices": Application(
         "app:app",
         "examples/devices",
         ("/register", PERSON),
-        sends_form=True,
-        # A wrong password is a 422 too, and an empty text of a form is a field that is left out.
-        unchecked=("positive_data_acceptance", "negative_data_rejection"),
+        login_kind="form",
+        settings="""
+[[operations]]  # a wrong password is a 422
+include-name = "POST /confirm"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", "401", "403", "422"]
+""",
+        reached=("GET /devices", "POST /devices/end-others"),
     ),
     "shop": Application(
         "main:app",
         "examples/shop",
-        ("/account/register", PERSON),
-        # An event stream that does not end.
-        without=("/orders/events",),
-        # An order of an empty cart is a 400.
-        unchecked=("positive_data_acceptance",),
+        ("/account/login", KEEPER),
+        settings=f"""{EVENTS}
+[[operations]]  # the content is none of the media type that it has
+include-name = "PUT /admin/products/{{product_id}}/picture"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "403", "404", "415"]
+""",
+        reached=("GET /orders/events", "GET /account", "POST /admin/products"),
     ),
     "tested_shop": Application(
         "app:app",
         "",
         ("/accounts/user{number}", None),
-        # An event stream that ends with the second order.
-        without=("/orders/events",),
-        # `POST /accounts/me` is that of `/accounts/{name}`, which the checks take for another resource.
-        unchecked=("allow_header_conformance", "unsupported_method"),
+        settings=EVENTS,
+        reached=("GET /orders/events", "GET /accounts/me"),
     ),
     "api": Application(
-        "my_app.main:app", "", ("/auth/register", {"email": "user{number}@example.com", "password": PASSWORD})
+        "my_app.main:app",
+        "",
+        ("/auth/register", {"email": "user{number}@example.com", "password": PASSWORD}),
+        reached=("GET /auth/me", "POST /notes"),
     ),
     "custom_store": Application("custom_store:app", "examples"),
-    "oauth": Application("app:app", "examples/oauth"),
+    "oauth": Application(
+        "app:app", "examples/oauth", ("/login", None), login_kind="provider", reached=("GET /account",)
+    ),
     "web": Application(
         "my_app.main:app",
         "",
         ("/register", {"email": "user{number}@example.com", "password": PASSWORD}),
-        sends_form=True,
+        login_kind="form",
+        reached=("GET /notes", "POST /notes"),
     ),
 }
 RUNS = [pytest.param(name, marks=pytest.mark.redis) if name == "custom_store" else name for name in APPLICATIONS]
 
 TEMPLATES = ("api", "web")
+SETTINGS = """
+request-timeout = 120
+generation.with-security-parameters = false  # the hooks log in
+"""
 
 
 def folder_of(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -102,6 +127,13 @@ def folder_of(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
         assert CliRunner().invoke(program, ["new", "my-app", "--template", name, "--no-git"]).exit_code == 0
         return tmp_path / "my-app"
     return ROOT / APPLICATIONS[name].folder
+
+
+def become_keeper(url: str, folder: Path, env: dict[str, str]) -> None:
+    """Register an administrator of the shop."""
+    httpx2.post(f"{url}/account/register", json=KEEPER, headers={"Sec-Fetch-Site": "same-origin"}).raise_for_status()
+    promote = [sys.executable, "promote.py", KEEPER["name"]]
+    subprocess.run(promote, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **env}, check=True)
 
 
 def run(name: str, options: Sequence[str], tmp_path: Path, request: pytest.FixtureRequest) -> str:
@@ -124,29 +156,33 @@ def run(name: str, options: Sequence[str], tmp_path: Path, request: pytest.Fixtu
     if name in TEMPLATES:
         migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
         subprocess.run(migrate, cwd=folder, env={**os.environ, **server}, check=True, capture_output=True)
-    (tmp_path / "schemathesis.toml").write_text("[generation]\nwith-security-parameters = false\n")  # the hooks log in
+    (tmp_path / "schemathesis.toml").write_text(SETTINGS + application.settings)
     with ExitStack() as servers:
         if name == "oauth":
             provider = serve("provider:app", cwd=folder, env=server, log=tmp_path / "provider.log")
             server["OIDC_ISSUER"] = servers.enter_context(provider).url
         served = servers.enter_context(serve(application.target, cwd=folder, env=server, log=tmp_path / "server.log"))
+        if name == "shop":
+            become_keeper(served.url, folder, server)
         command = [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json", "--no-color"),
-            *("--checks", "all", "--generation-database", "none", "--request-timeout", "120", *options),
-            *(argument for path in application.without for argument in ("--exclude-path", path)),
-            *(("--exclude-checks", ",".join(application.unchecked)) if application.unchecked else ()),
+            *("--generation-database", "none", *options),
         ]
         env = {
             **os.environ,
             "BASE_URL": served.url,
             "PYTHONPATH": f"{ROOT / 'tests' / 'openapi'}",
             "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
+            "STATUSES": str(tmp_path / "statuses.json"),
         }
         if application.login is not None:
             env["LOGIN"] = json.dumps(application.login)
-            env["LOGIN_KIND"] = "form" if application.sends_form else "json"
+            env["LOGIN_KIND"] = application.login_kind
         done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+        sys.stdout.write(done.stdout + done.stderr)
+        assert done.returncode == 0
+    statuses = json.loads((tmp_path / "statuses.json").read_text())
+    assert {name: 1 for name in application.reached if min(statuses[name]) >= 400} == {}
     assert "Traceback" not in (tmp_path / "server.log").read_text()  # of a 500, or of a background task
     return done.stdout
 

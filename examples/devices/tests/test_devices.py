@@ -92,10 +92,12 @@ def test_devices_of_others_are_not_found(laptop: TestClient, phone: TestClient) 
 def test_mistakes_are_shown_in_the_form(client: TestClient) -> None:
     assert client.get("/login").status_code == 200
     wrong = client.post("/login", data=ADA)
-    assert (wrong.status_code, "is wrong" in wrong.text) == (422, True)
+    assert (wrong.status_code, "is wrong" in wrong.text) == (401, True)
     assert ADA["password"] not in wrong.text
     client.post("/register", data=ADA)
     taken = client.another().post("/register", data=ADA)
-    assert (taken.status_code, "is taken" in taken.text) == (422, True)
+    assert (taken.status_code, "is taken" in taken.text) == (409, True)
+    short = client.another().post("/register", data={**ADA, "password": "short"})
+    assert (short.status_code, "8 characters" in short.text) == (422, True)
     client.post("/logout")
     assert client.get("/devices").url.path == "/login"

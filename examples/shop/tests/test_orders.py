@@ -40,7 +40,7 @@ def test_an_order_needs_a_login_and_a_full_cart(client: TestClient, tea: int) ->
     key = {"key": str(uuid4())}
     assert client.post("/orders", json=key).status_code == 401
     client.post("/account/register", json=ADA)
-    assert client.post("/orders", json=key).status_code == 400
+    assert client.post("/orders", json=key).status_code == 409
 
 
 def test_administrators_see_orders_as_they_come(ada: TestClient, admin: TestClient, tea: int) -> None:

@@ -9,7 +9,6 @@ one of them changes:
 | its `connection_made()`, and its attribute `transport` | here | installing write coalescing |
 | its `data_received()`, `cycle`, `flow.read_paused`, `timeout_keep_alive_task` | here, `request_timeouts` | timeouts |
 | with httptools, its `on_headers_complete()`, `on_body()`, `on_message_complete()`, `scope`, `headers` | here | heads |
-| with httptools, its `on_header()` | here | the number of headers |
 | with httptools, its `parser`, and a 400 after an exception in a callback of it | here | a missing or second host |
 | with httptools, its `pipeline`, `flow.pause_reading()`, `on_response_complete()` | here | pipelined requests |
 | `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | there | the same |
@@ -30,6 +29,7 @@ No private name of Starlette or python-multipart is used.
 from __future__ import annotations
 
 import asyncio
+from operator import countOf, itemgetter
 from typing import Any, Final, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -43,7 +43,10 @@ MOST_HEAD: Final = 1 << 16
 """Bytes that may come without the end of a head or a piece of a body: the limit that h11 has of its own."""
 
 MOST_HEADERS: Final = 256
-"""Headers of a request, trailers included. In memory, a short one takes 25 times its bytes."""
+"""Headers of a request, and of its trailers. In memory, a short one takes 25 times its bytes."""
+
+_LEAST_OF_MANY: Final = 4 * MOST_HEADERS
+"""The bytes that more headers have at least."""
 
 MOST_WAITING: Final = 16
 """Pipelined requests that are parsed before their turn."""
@@ -53,6 +56,7 @@ MOST_HELD: Final = 1 << 20
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _LONGEST_STRIDE: Final = 1024
+_name_of: Final = itemgetter(0)
 
 PIECE: Final = 1 << 13
 """Bytes of the frames of a WebSocket that are parsed at a time: 8 KiB."""
@@ -64,7 +68,7 @@ TOO_LARGE: Final = (
 
 def http_protocol() -> type[asyncio.Protocol]:
     """Return the protocol class of a server, with write coalescing unless the event loop does this."""
-    counting = _counting(AutoHTTPProtocol) if _is_h11() else _in_turn(_limited(_counting(AutoHTTPProtocol)))
+    counting = _counting(AutoHTTPProtocol) if _is_h11() else _bounded(AutoHTTPProtocol)
     protocol: type[asyncio.Protocol] = _corked(counting) if _loop_writes_at_once() else counting
     return protocol
 
@@ -104,73 +108,46 @@ class FewHeaders:
 
 
 def _counting(base: Any) -> Any:
+    received = base.data_received
+
     class Counting(base):  # type: ignore[misc]
         pieces = 0
         """The number of times that data was received, for `RequestTimeouts`."""
 
         def data_received(self, data: bytes) -> None:
             self.pieces += 1
-            super().data_received(data)
+            received(self, data)
 
     return Counting
 
 
-def _limited(base: Any) -> Any:
-    """Return a protocol that bounds what is no body: heads, trailers, and extensions of chunks; and checks the host.
+def _bounded(base: Any) -> Any:
+    """Return a protocol for httptools that bounds what uvicorn holds of a connection, and checks the host.
 
-    A head has at most `MOST_HEADERS` headers.
+    * Heads, trailers, and extensions of chunks: httptools takes them without a limit, and copies a header with each
+      piece of it that comes. It also passes trailers like headers, and uvicorn adds them to those of the request: a
+      client could write what only a proxy may write.
+    * Pipelined requests: uvicorn parses everything that it has read, and reads more after each response, so a client
+      that sends requests and does not wait makes it hold any number of parsed ones: 8 MiB of them took 390 MiB. Here
+      they are kept as bytes until it is almost their turn.
 
-    httptools takes them without a limit, and copies a header with each piece of it that comes. It also passes trailers
-    like headers, and uvicorn adds them to those of the request: a client could write what only a proxy may write.
+    The attributes have slots: CPython reads those of objects with more than 30 attributes more slowly.
     """
+    received, headers_complete = base.data_received, base.on_headers_complete
+    body, response_complete = base.on_body, base.on_response_complete
 
-    class Limited(base):  # type: ignore[misc]
-        pending = 0
-        """Bytes that have come since the end of a head or a piece of a body."""
+    class Bounded(base):  # type: ignore[misc]
+        __slots__ = ("held", "parsed", "pending", "pieces")
 
-        def data_received(self, data: bytes) -> None:
-            self.pending += len(data)
-            super().data_received(data)
-            if self.pending > MOST_HEAD and not self.transport.is_closing():
-                if self.cycle is None or self.cycle.response_complete:
-                    self.transport.write(TOO_LARGE)
-                self.transport.close()
-
-        def on_header(self, name: bytes, value: bytes) -> None:
-            if len(self.headers) >= MOST_HEADERS:
-                raise ValueError("a request has too many headers")  # uvicorn sends a 400
-            super().on_header(name, value)
-
-        def on_headers_complete(self) -> None:
-            hosts = [name for name, _ in self.headers].count(b"host")
-            if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
-                raise ValueError("a request has one Host (RFC 9112, section 3.2)")  # uvicorn sends the 400
-            super().on_headers_complete()
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.pieces = 0
+            """The number of times that data was parsed, for `RequestTimeouts`."""
             self.pending = 0
-            self.scope["headers"] = self.headers[:]  # trailers go into the other list
-
-        def on_body(self, body: bytes) -> None:
-            self.pending = 0
-            super().on_body(body)
-
-        def on_message_complete(self) -> None:
-            self.pending = 0
-            super().on_message_complete()
-
-    return Limited
-
-
-def _in_turn(base: Any) -> Any:
-    """Return a protocol that keeps pipelined requests as bytes until it is almost their turn.
-
-    uvicorn parses everything that it has read, and reads more after each response, so a client that sends requests and
-    does not wait makes it hold any number of parsed ones: 8 MiB of them took 390 MiB.
-    """
-
-    class InTurn(base):  # type: ignore[misc]
-        held = b""
-        """Bytes that have been received, and are parsed from `parsed` on when there is room."""
-        parsed = 0
+            """Bytes that have come since the end of a head or a piece of a body."""
+            self.held = b""
+            """Bytes that have been received, and are parsed from `parsed` on when there is room."""
+            self.parsed = 0
 
         def data_received(self, data: bytes) -> None:
             if self.held:
@@ -178,11 +155,23 @@ def _in_turn(base: Any) -> Any:
                 self.flow.pause_reading()
                 if len(self.held) > MOST_HELD:
                     self.transport.close()
-            elif data.count(_END_OF_HEAD) + len(self.pipeline) <= MOST_WAITING:
-                super().data_received(data)
-            else:
+            elif data.count(_END_OF_HEAD) + len(self.pipeline) > MOST_WAITING:
                 self.held = data
                 self.parse_more()
+            else:
+                self.parse(data)
+
+        def parse(self, data: bytes) -> None:
+            self.pieces += 1
+            self.pending += len(data)
+            received(self, data)
+            if self.pending > _LEAST_OF_MANY and self.is_too_large() and not self.transport.is_closing():
+                if self.cycle is None or self.cycle.response_complete:
+                    self.transport.write(TOO_LARGE)
+                self.transport.close()
+
+        def is_too_large(self) -> bool:
+            return self.pending > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS
 
         def parse_more(self) -> None:
             stride = 1  # grows within a body, to which uvicorn adds each piece in a copy
@@ -196,19 +185,34 @@ def _in_turn(base: Any) -> Any:
                 if self.parsed == len(self.held):
                     self.held, self.parsed = b"", 0
                 cycle = self.cycle
-                super().data_received(piece)
+                self.parse(piece)
                 stride = 1 if self.cycle is not cycle else min(2 * stride, _LONGEST_STRIDE)
             self.held, self.parsed = b"", 0
 
+        def on_headers_complete(self) -> None:
+            hosts = countOf(map(_name_of, self.headers), b"host")
+            if hosts != 1 and (hosts > 1 or self.parser.get_http_version() == "1.1"):
+                raise ValueError("a request has one Host (RFC 9112, section 3.2)")  # uvicorn sends the 400
+            if len(self.headers) > MOST_HEADERS:
+                raise ValueError("a request has too many headers")
+            headers_complete(self)
+            self.pending = 0
+            self.scope["headers"] = self.headers[:]  # trailers go into the other list
+
+        def on_body(self, data: bytes) -> None:
+            self.pending = 0
+            body(self, data)
+
         def on_response_complete(self) -> None:
-            super().on_response_complete()
-            self.parse_more()
+            response_complete(self)
+            if self.held:
+                self.parse_more()
 
         def handle_websocket_upgrade(self, *event: Any) -> None:
             self.held, self.parsed = b"", 0  # a client has to wait for the response
             super().handle_websocket_upgrade(*event)
 
-    return InTurn
+    return Bounded
 
 
 def _received_in_turn(base: Any) -> Any:
@@ -255,7 +259,10 @@ def _received_in_turn(base: Any) -> Any:
 
 
 def _corked(base: Any) -> Any:
+    response_complete = base.on_response_complete
+
     class Corked(base):  # type: ignore[misc]
+        __slots__ = ()
         transport: Any
         turn: Turn | None = None
 
@@ -266,7 +273,7 @@ def _corked(base: Any) -> Any:
 
         def on_response_complete(self) -> None:
             self.transport.flush()
-            super().on_response_complete()
+            response_complete(self)
 
         def eof_received(self) -> None:
             self.transport.flush()  # the loop then closes the connection, and the client may still be reading

@@ -92,6 +92,8 @@ def marker_of(hint: Any) -> Marker | None:
     >>> marker_of(Header[str] | None), marker_of(Annotated[Header[str], FromHeader("X-Token")]), marker_of(str)
     (FromHeader(name=None), FromHeader(name='X-Token'), None)
     """
+    if isinstance(hint, type):
+        return None
     if get_origin(hint) in (Union, UnionType):
         return next((found for each in get_args(hint) if (found := marker_of(each)) is not None), None)
     metadata = hint.__metadata__ if get_origin(hint) is Annotated else ()
@@ -119,5 +121,7 @@ def is_socket(hint: Any) -> bool:
     >>> is_socket(Socket[str, str]), is_socket(Annotated[Socket, "chat"]), is_socket(str)
     (True, True, False)
     """
-    hint = hint.__origin__ if get_origin(hint) is Annotated else hint
-    return getattr(get_origin(hint) or hint, "is_socket", False) is True
+    if not isinstance(hint, type):
+        hint = hint.__origin__ if get_origin(hint) is Annotated else hint
+        hint = get_origin(hint) or hint
+    return getattr(hint, "is_socket", False) is True

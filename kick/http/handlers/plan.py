@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import inspect
 from collections import deque
@@ -146,7 +145,7 @@ class CallPlan:
             return
         hints = hints_of(core(handler))
         for need in needs_of(handler, hints)[1:]:
-            argument = self._argument(dataclasses.replace(need, hint=filled(need.hint, types)), path_names)
+            argument = self._argument(Need(need.parameter, filled(need.hint, types)), path_names)
             if argument is not None:
                 self.arguments.append(argument)
         self._path_names = path_names
@@ -163,7 +162,8 @@ class CallPlan:
         self.response = declared
         try:
             for part in (declared.hint, declared.items):
-                deque(types_within(part), maxlen=0)  # finds the fields whose types do not exist
+                if part is not Any:
+                    deque(types_within(part), maxlen=0)  # finds the fields whose types do not exist
         except NameError as error:
             missing = error.name or str(error)
             statement = import_within(declared.hint, missing)
@@ -331,6 +331,8 @@ def handler_problem(handler: Any, place: str) -> KickError | None:
     code = getattr(function, "__code__", None)
     if code is not None and not code.co_argcount and not code.co_flags & inspect.CO_VARARGS:
         return not_a_handler(place, "it takes no self", f"Write it as a method: `{method}`.")
+    if code is not None and not code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
+        return None
     rest = [each for each in signature_of(handler).parameters.values() if each.kind in _REST]
     if rest:
         return not_a_handler(
@@ -356,6 +358,7 @@ def _is_provided(container: Container, hint: Any) -> bool:
 
 
 def _is_context(hint: Any) -> bool:
-    hint = hint.__origin__ if get_origin(hint) is Annotated else hint
-    hint = get_origin(hint) or hint
+    if not isinstance(hint, type):
+        hint = hint.__origin__ if get_origin(hint) is Annotated else hint
+        hint = get_origin(hint) or hint
     return isinstance(hint, type) and issubclass(hint, RequestContext)

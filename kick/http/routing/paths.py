@@ -135,7 +135,8 @@ def path_names(path: str) -> list[str]:
     >>> path_names("/users/{user_id}/files/{rest:path}")
     ['user_id', 'rest']
     """
-    return [match.group(1) for part in path.split("/") if (match := _PARAMETER.fullmatch(part))]
+    parts = path.split("/") if "{" in path else ()
+    return [match.group(1) for part in parts if (match := _PARAMETER.fullmatch(part))]
 
 
 def _parameter(name: str, kind: str | None, hint: Any, path: str, place: str) -> Segment:

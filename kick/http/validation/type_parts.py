@@ -33,7 +33,7 @@ def plain(hint: Any) -> Any:
     >>> plain(Annotated[int, msgspec.Meta(ge=1)]), plain(NewType("Number", int))
     (<class 'int'>, <class 'int'>)
     """
-    while True:
+    while not isinstance(hint, type):
         if get_origin(hint) is Annotated:
             hint = hint.__origin__
         elif isinstance(hint, NewType):
@@ -41,7 +41,8 @@ def plain(hint: Any) -> Any:
         elif hasattr(hint, "__value__"):  # of the statement `type`, with arguments or not
             hint = filled(hint.__value__, dict(zip(hint.__type_params__, get_args(hint), strict=False)))
         else:
-            return hint
+            break
+    return hint
 
 
 def metadata_of(hint: Any) -> tuple[Any, ...]:

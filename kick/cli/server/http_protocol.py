@@ -43,7 +43,7 @@ MOST_HEAD: Final = 1 << 16
 """Bytes that may come without the end of a head or a piece of a body: the limit that h11 has of its own."""
 
 MOST_HEADERS: Final = 256
-"""Headers of a request, and of its trailers. In memory, a short one takes 25 times its bytes."""
+"""Headers of a request, its trailers included. In memory, a short one takes 25 times its bytes."""
 
 _LEAST_OF_MANY: Final = 4 * MOST_HEADERS
 """The bytes that more headers have at least."""

@@ -152,13 +152,11 @@ def test_a_head_of_many_short_headers_is_refused(address: tuple[str, int]) -> No
     assert many.count(b"HTTP/1.1 ") == 1
 
 
-def test_many_short_headers_are_cut_off_before_the_end_of_the_head(address: tuple[str, int]) -> None:
-    begin = b"POST /seen HTTP/1.1\r\nhost: x\r\n"
-    with_trailers = CHUNKED + b"1\r\na\r\n0\r\n"
-    for start in (begin, with_trailers):
-        received = answers(address, start, *[b"ab: c\r\n" * 1000] * 12)
-        assert received.count(b"HTTP/1.1 ") <= 1
-        assert received == b"" or received.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
+@pytest.mark.parametrize("server", ["httptools"], indirect=True)
+@pytest.mark.parametrize("begin", [b"POST /seen HTTP/1.1\r\nhost: x\r\n", CHUNKED + b"1\r\na\r\n0\r\n"])
+def test_many_short_headers_are_cut_off_before_the_end_of_the_head(address: tuple[str, int], begin: bytes) -> None:
+    """h11 parses a head when it is complete; httptools holds the headers of one that is not."""
+    assert answers(address, begin, b"ab: c\r\n" * 1000) in (TOO_LARGE, b"")
 
 
 def test_a_large_head_and_a_large_body_are_served(address: tuple[str, int]) -> None:

@@ -45,9 +45,6 @@ MOST_HEAD: Final = 1 << 16
 MOST_HEADERS: Final = 256
 """Headers of a request, its trailers included. In memory, a short one takes 25 times its bytes."""
 
-_LEAST_OF_MANY: Final = 4 * MOST_HEADERS
-"""The bytes that more headers have at least."""
-
 MOST_WAITING: Final = 16
 """Pipelined requests that are parsed before their turn."""
 
@@ -141,6 +138,7 @@ def _bounded(base: Any) -> Any:
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
+            self.headers: list[tuple[bytes, bytes]] = []
             self.pieces = 0
             """The number of times that data was parsed, for `RequestTimeouts`."""
             self.pending = 0
@@ -165,13 +163,11 @@ def _bounded(base: Any) -> Any:
             self.pieces += 1
             self.pending += len(data)
             received(self, data)
-            if self.pending > _LEAST_OF_MANY and self.is_too_large() and not self.transport.is_closing():
+            too_large = self.pending > MOST_HEAD or len(self.headers) > MOST_HEADERS
+            if too_large and not self.transport.is_closing():
                 if self.cycle is None or self.cycle.response_complete:
                     self.transport.write(TOO_LARGE)
                 self.transport.close()
-
-        def is_too_large(self) -> bool:
-            return self.pending > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS
 
         def parse_more(self) -> None:
             stride = 1  # grows within a body, to which uvicorn adds each piece in a copy

@@ -10,9 +10,9 @@ from msgspec import Meta
 from starlette.datastructures import QueryParams
 
 from kick.exceptions import HTTPError
+from kick.http.validation.conversion import converter, json_decoder
 from kick.http.validation.errors import MOST_CHARACTERS, MOST_ERRORS
 from kick.http.validation.fields import collector
-from kick.http.validation.serialization import converter, json_decoder
 from tests.support.costs import assert_costs_at_most
 
 MOST_TIMES = 5

@@ -8,8 +8,8 @@ import pydantic
 import pytest
 
 from kick.exceptions import HTTPError, UnprocessableEntity
+from kick.http.validation.conversion import json_decoder
 from kick.http.validation.errors import MOST_CHARACTERS, MOST_ERRORS
-from kick.http.validation.serialization import json_decoder
 from tests.support.costs import assert_costs_at_most
 
 SIZE = 60_000

@@ -14,9 +14,9 @@ from starlette.datastructures import FormData, QueryParams
 
 from kick.exceptions import BadRequest, HTTPError, UnprocessableEntity
 from kick.http import BigInt
+from kick.http.validation.conversion import converter, json_decoder
 from kick.http.validation.fields import collector
 from kick.http.validation.hash_collisions import FEW
-from kick.http.validation.serialization import converter, json_decoder
 from kick.http.websocket.messages import InvalidMessage, frames_of
 from tests.support.costs import assert_costs_at_most
 

@@ -138,7 +138,6 @@ def _bounded(base: Any) -> Any:
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
-            self.headers: list[tuple[bytes, bytes]] = []
             self.pieces = 0
             """The number of times that data was parsed, for `RequestTimeouts`."""
             self.pending = 0
@@ -163,7 +162,7 @@ def _bounded(base: Any) -> Any:
             self.pieces += 1
             self.pending += len(data)
             received(self, data)
-            too_large = self.pending > MOST_HEAD or len(self.headers) > MOST_HEADERS
+            too_large = self.pending > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS  # None at first
             if too_large and not self.transport.is_closing():
                 if self.cycle is None or self.cycle.response_complete:
                     self.transport.write(TOO_LARGE)

@@ -97,8 +97,7 @@ async def wait_for_a_query(app: App) -> None:
     def slow_down(connection: Any, *_: object) -> None:
         connection.run_async(lambda driver: driver.set_progress_handler(dawdle, 1))
 
-    while not is_running.is_set():
-        await anyio.sleep(0.001)
+    await anyio.to_thread.run_sync(is_running.wait)
 
 
 def test_a_worker_of_a_queue_and_a_test_run_as_they_are_shown() -> None:

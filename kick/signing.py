@@ -24,7 +24,9 @@ MIN_SECRET_BYTES: Final = 32
 
 SIGNATURE_LENGTH: Final = 43
 
-_TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+"""From the standard alphabet of base64 to that of URLs (RFC 4648, section 5)."""
+
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _FINGERPRINTED: Final = "kick: which application is this?"
 _BLOCK_SIZE: Final = 64
@@ -118,15 +120,6 @@ class _Key:
         return b2a_base64(outer.digest(), newline=False)[:SIGNATURE_LENGTH]
 
 
-def base64url(digest: bytes) -> str:
-    """Encode bytes as URL-safe base64 without padding (RFC 4648, section 5).
-
-    >>> base64url(bytes([255, 254, 253]))
-    '__79'
-    """
-    return b2a_base64(digest, newline=False).translate(_TO_URL_SAFE).rstrip(b"=").decode()
-
-
 class Signer:
     """Signs with the first of its secrets and verifies with all of them.
 
@@ -166,7 +159,7 @@ class Signer:
 
     def sign(self, text: str) -> str:
         """Return `text`, a dot, and its signature of 43 characters."""
-        return f"{text}.{self._current.signature(text).translate(_TO_URL_SAFE).decode()}"
+        return f"{text}.{self._current.signature(text).translate(TO_URL_SAFE).decode()}"
 
     def verify(self, signed: str) -> tuple[str, bool] | None:
         """Return the text, and true if the first secret signed it. Return `None` if no secret did.

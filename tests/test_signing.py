@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kick.errors import KickError
 from kick.http import cookie_parser
-from kick.signing import SIGNATURE_LENGTH, Signer, base64url, secret_problems, secrets_of
+from kick.signing import SIGNATURE_LENGTH, Signer, secret_problems, secrets_of
 from tests.support.setup_errors import raises_code
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -73,11 +73,6 @@ def test_a_secret_may_be_text_or_bytes_of_any_length() -> None:
         assert Signer(secret).verify(Signer(secret).sign("a")) == ("a", True)
     assert Signer("x" * 32).sign("a") == Signer(b"x" * 32).sign("a")
     assert secrets_of(["a", b"b"]) == (b"a", b"b")
-
-
-def test_base64_is_that_of_urls_without_padding() -> None:
-    assert base64url(b"\xff\xfe\xfd") == "__79"
-    assert base64url(b"\0") == "AA"
 
 
 @pytest.mark.parametrize("secret", [None, "", b"", [], [""], [SECRET, ""], 7, [7]])

@@ -32,6 +32,8 @@ async def login(
         roles: the roles that `@Roles` checks.
         keep: the session data that stays: `True`, `False`, or a list of keys. By default all data stays, unless another
             user was logged in before.
+        remember: the session lives for `remember_max_age`, and the session cookie stays when the browser is closed. No
+            second cookie is needed.
 
     Costs one store call without a session, and two with one: the move to the new id, and the commit before the response
     is sent.

@@ -1,4 +1,7 @@
-"""Lifetimes: singleton, request, handler, transient; and the shortest-lived dependency decides."""
+"""Lifetimes: singleton, request, handler, transient; and the shortest-lived dependency decides.
+
+`Graph.lifetime` applies these rules to each provider, and `plan.py` builds instances accordingly.
+"""
 
 from __future__ import annotations
 

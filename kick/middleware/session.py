@@ -125,8 +125,6 @@ class SessionLayer(PerRoute):
         except Exception:
             self._send_cookies(self.manager.cookies_of(state), ctx)
             raise
-        if cookies:
-            cookies = self.manager.options.cookie.for_scheme(cookies, ctx.scope.get("scheme", "http"))
         if isinstance(response, EventStream):
             response.watch = ctx.opened_session.on_end
         if cookies or state.accessed:
@@ -158,7 +156,7 @@ class SessionLayer(PerRoute):
 
     def _send_cookies(self, cookies: tuple[bytes, ...], ctx: RequestContext[Any]) -> None:
         """Send the cookie with any response, because the store knows the session only by this id."""
-        for cookie in self.manager.options.cookie.for_scheme(cookies, ctx.scope.get("scheme", "http")):
+        for cookie in cookies:
             ctx.add_raw_header(b"set-cookie", cookie)
         if cookies:
             ctx.add_raw_header(b"cache-control", b"no-store")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable
-from typing import Final, Literal
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, Literal
 
 from kick.cookies import SameSite, attribute_problem, attributes, decode_value, parse_cookies
 from kick.environment import in_production
@@ -234,8 +234,8 @@ class SessionCookie:
         name = self.name if name is None else name
         return f"{name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {self.attribute_text}".encode("ascii")
 
-    def for_scheme(self, cookies: tuple[bytes, ...], scheme: str) -> tuple[bytes, ...]:
-        """Return the `Set-Cookie` values for a scheme: with `secure="auto"`, add `Secure` for https."""
-        if not self._by_scheme or scheme not in ("https", "wss"):
+    def for_scheme(self, cookies: tuple[bytes, ...], scope: Mapping[str, Any]) -> tuple[bytes, ...]:
+        """Return the `Set-Cookie` values for the scheme of a request: with `secure="auto"`, add `Secure` for https."""
+        if not self._by_scheme or scope.get("scheme") not in ("https", "wss"):
             return cookies
         return tuple(cookie + b"; Secure" for cookie in cookies)

@@ -21,8 +21,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from kick.cookies import decode_value, parse_cookies
+from kick.session.ids import base64url
 from kick.session.state import CookieAction, SessionState, Status
-from kick.signing import Signer, base64url
+from kick.signing import Signer
 
 TOKEN_LENGTH: Final = 86
 _BYTES: Final = 32

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 import secrets
+from binascii import b2a_base64
 from hashlib import sha256
 from typing import Final
 
-from kick.signing import base64url
+from kick.signing import TO_URL_SAFE
 
 TAG_LENGTH: Final = 4
 _RANDOM_BYTES: Final = 24
@@ -22,6 +23,15 @@ _KEY_LENGTH: Final = TAG_LENGTH + 3 + 43
 
 is_well_formed: Final = re.compile(r"[A-Za-z0-9_-]{20,128}", re.ASCII).fullmatch
 """Matches a text that can be a session id: one of kick, one of express-session (32 characters) or a UUID."""
+
+
+def base64url(digest: bytes) -> str:
+    """Encode bytes as URL-safe base64 without padding (RFC 4648, section 5).
+
+    >>> base64url(bytes([255, 254, 253])), base64url(b"\\0")
+    ('__79', 'AA')
+    """
+    return b2a_base64(digest, newline=False).translate(TO_URL_SAFE).rstrip(b"=").decode()
 
 
 def generate_id() -> str:

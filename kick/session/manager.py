@@ -299,4 +299,4 @@ class SessionManager:
             return ()
         operations, options = self.operations, self.options
         own = options.cookie.decide(state, max_age=operations.max_age_of(state), now=operations.now())
-        return own + options.token.decide(state)
+        return options.cookie.for_scheme(own + options.token.decide(state), state.scope)

@@ -5,7 +5,8 @@ The store makes each operation atomic, so it answers each request how the race e
 
 | the store answers | the session of this request |
 |---|---|
-| `Committed` | has what was written, and may send its cookie |
+| `Committed` | has what was written, and may send its cookie. Of two writes to one key, the later one stays |
+| `CHANGED` | has the current value of the key, and `modify()` calls its function again with it |
 | `Superseded`, by a rotation | continues under the new id, and the operation is tried again |
 | `Superseded`, by a regenerate | is lost: the new id is not for this request |
 | `GONE` | is lost: destroyed or expired, and never written again |

@@ -51,7 +51,6 @@ async def opened_session(client: HasCookies, app: Any, connection: Mapping[str, 
     closing = manager.close(state, 200)
     cookies = () if closing is None else await closing
     if cookies:
-        cookies = manager.options.cookie.for_scheme(cookies, request.url.scheme)
         headers = [(b"set-cookie", cookie) for cookie in cookies]
         client.cookies.extract_cookies(Response(200, headers=headers, request=request))
 

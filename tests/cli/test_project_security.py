@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from kick.cli.project_templates import SESSIONS, TEMPLATES, contents_of
 from kick.exceptions import UnprocessableEntity
+from kick.http.validation.conversion import json_decoder
 from kick.http.validation.encoding import encode_json
-from kick.http.validation.serialization import json_decoder
 from kick.middleware.hosts import HostPatterns
 
 WITH_ACCOUNTS = [name for name in TEMPLATES if name != "minimal"]

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, computed_field
 
 from kick import HTTPError
+from kick.http.validation.conversion import json_decoder
 from kick.http.validation.encoding import JSONEncoder
 from kick.http.validation.integer_range import BigInt
-from kick.http.validation.serialization import json_decoder
 from kick.openapi.schemas.schemas import Schemas
 from tests.openapi.support import fits
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 from inspect import Parameter
-from types import MethodType
+from types import MethodType, NoneType
 from typing import Any, Final, NamedTuple
 
 import anyio
@@ -70,14 +70,19 @@ def endpoint_of(
     may_read = not plan.info.stream and plan.info.method not in WITHOUT_BODY
     watches = plan.info.cancel_on_disconnect  # which drops an unread body
     reads = may_read and (takes_body or bool(scoped) or watches)
+    promise = None
+    if plan.response.for_context and plan.takes(Source.CONTEXT):
+        promise = Promise(writer.encode, writer.encode_item)
     if scoped:
         endpoint = _with_scope(plan, container, call, respond, scoped, reads=reads, watches=watches)
+    elif [each.source for each in plan.arguments] == [Source.CONTEXT] and not reads and not watches:
+        return _with_context(call, respond, promise)
     else:
         endpoint = _without_scope(plan, container, call, respond, reads=reads and not watches)
         if watches:
             endpoint = _watched(endpoint)
             endpoint = _reading(endpoint) if reads else endpoint
-    return _promising(endpoint, writer) if plan.response.for_context and plan.takes(Source.CONTEXT) else endpoint
+    return endpoint if promise is None else _promising(endpoint, promise)
 
 
 def _without_scope(plan: CallPlan, container: Container, call: Call, respond: Respond, *, reads: bool) -> Endpoint:
@@ -91,16 +96,18 @@ def _without_scope(plan: CallPlan, container: Container, call: Call, respond: Re
     if reads:
         return _after_reading(call, respond, getters)
     sources = [argument.source for argument in by_position]
-    if sources == [Source.CONTEXT]:
-        return _with_context(call, respond)
     if sources == [Source.PATH] and not plan.readers:
         return _with_parameter(call, respond, by_position[0].name)
     return _by_position(call, respond, getters)
 
 
-def _with_context(call: Call, respond: Respond) -> Endpoint:
+def _with_context(call: Call, respond: Respond, promise: Promise | None) -> Endpoint:
     async def endpoint(ctx: RequestContext[Any]) -> Response:
-        return respond(ctx, await call(ctx))
+        ctx.promise = promise
+        try:
+            return respond(ctx, await call(ctx))
+        finally:
+            ctx.promise = None
 
     return endpoint
 
@@ -284,9 +291,8 @@ def _watched(handle: Callable[..., Awaitable[Response]]) -> Callable[..., Awaita
     return handle_watched
 
 
-def _promising(endpoint: Endpoint, writer: Writer) -> Endpoint:
+def _promising(endpoint: Endpoint, promise: Promise) -> Endpoint:
     """Hold `ctx.json()` and `ctx.sse()` to the declared type, in the handler only: middleware has responses too."""
-    promise = Promise(writer.encode, writer.encode_item)
 
     async def endpoint_promising(ctx: RequestContext[Any]) -> Response:
         ctx.promise = promise
@@ -316,28 +322,33 @@ def responder(status: int | None, place: str, *, writer: Writer, in_layers: bool
     with_value = status or 200
     without_value = status or 204
     kinds, check, write, encode, _, takes_none = writer
+    kinds -= {NoneType}
 
     def respond(ctx: RequestContext[Any], value: Any) -> Response:
-        if value is ctx.response:
-            if in_layers:
-                ctx.response = value = own_copy(value)
-            return value  # type: ignore[no-any-return]
-        if value is None:
-            if ctx.response is NOT_BUILT:
-                if not takes_none:
-                    encode(None)  # raises InvalidResponse
-                ctx.response = empty_response(without_value)
-            return ctx.response
-        if isinstance(value, Response):
-            return ctx.adopt_response(value)
+        known = type(value) in kinds
+        if not known and (value is None or isinstance(value, Response)):
+            return built(ctx, value)
         try:
-            body = (write if type(value) in kinds and (check is None or check(value)) else encode)(value)
+            body = (write if known and (check is None or check(value)) else encode)(value)
         except (TypeError, ValueError, RecursionError) as error:
             if isinstance(error, InvalidResponse):
                 raise
             raise _noted(value, error, place) from None
         ctx.response = response = ReadyResponse(body, with_value, JSON)
         return response
+
+    def built(ctx: RequestContext[Any], value: Response | None) -> Response:
+        if value is not None:
+            if value is not ctx.response:
+                return ctx.adopt_response(value)
+            if in_layers:
+                ctx.response = value = own_copy(value)
+            return value
+        if ctx.response is NOT_BUILT:
+            if not takes_none:
+                encode(None)  # raises InvalidResponse
+            ctx.response = empty_response(without_value)
+        return ctx.response
 
     return respond
 

@@ -11,11 +11,11 @@ from kick.http.context.context import RequestContext
 from kick.http.handlers.form import Form
 from kick.http.request.body import FORM, JSON, MULTIPART, accepted, is_json
 from kick.http.request.upload_limits import file_fields
+from kick.http.validation.conversion import Role, converter, is_constrained, json_decoder, role_of
 from kick.http.validation.errors import pointer
 from kick.http.validation.fields import Texts, collector, has_items, has_names
 from kick.http.validation.form_messages import own_messages
 from kick.http.validation.json_text import invalid, malformed
-from kick.http.validation.serialization import Role, converter, is_constrained, json_decoder, role_of
 
 Getter = Callable[[RequestContext[Any]], Any]
 

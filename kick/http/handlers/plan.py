@@ -61,8 +61,8 @@ from kick.http.handlers.response_types import ResponseType, declared_response
 from kick.http.request.body import WITHOUT_BODY, reads_multipart
 from kick.http.request.upload_limits import UploadLimits, file_fields, file_of, upload_limits_of
 from kick.http.routing.decorators import RouteInfo
+from kick.http.validation.conversion import Role, role_of
 from kick.http.validation.fields import has_names
-from kick.http.validation.serialization import Role, role_of
 from kick.http.validation.type_parts import types_within
 
 _EMPTY: Final = inspect.Parameter.empty

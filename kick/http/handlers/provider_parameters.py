@@ -32,8 +32,8 @@ from kick.http.handlers.extractors import (
 from kick.http.handlers.parameters import FromBody, FromCookie, FromHeader, FromQuery, marker_of, unmarked
 from kick.http.request.body import WITHOUT_BODY
 from kick.http.routing.decorators import RouteInfo
+from kick.http.validation.conversion import Role, converter, role_of
 from kick.http.validation.errors import pointer
-from kick.http.validation.serialization import Role, converter, role_of
 
 BODY: Final = "body"
 PATH: Final = "path"

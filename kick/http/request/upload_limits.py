@@ -11,9 +11,9 @@ from typing_extensions import ReadOnly
 
 from kick.di.hints import hints_of
 from kick.http.uploads import File, is_upload
+from kick.http.validation.conversion import holds_uploads
 from kick.http.validation.fields import kinds_of, object_fields
 from kick.http.validation.pydantic_types import Shape, is_model, wire_names
-from kick.http.validation.serialization import holds_uploads
 from kick.http.validation.type_parts import fields_of
 
 MOST_FILES: Final = 100

@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from kick.errors import PicklableError
 from kick.exceptions import FieldError, HTTPError
+from kick.http.validation.conversion import json_decoder
 from kick.http.validation.encoding import Encode, encode_json
-from kick.http.validation.serialization import json_decoder
 
 MOST_REASON: Final = 123
 """The most bytes of the reason in a close frame (RFC 6455, section 5.5)."""

@@ -16,7 +16,7 @@ from kick.http.request.body import WITHOUT_BODY
 from kick.http.routing.decorators import controller_info
 from kick.http.routing.raises import raised_by, secured_by
 from kick.http.settings import Settings
-from kick.http.validation.serialization import is_constrained
+from kick.http.validation.conversion import is_constrained
 from kick.openapi.operations.bodies import body_of, limits_of
 from kick.openapi.operations.inputs import Input, Served, inputs_of, targets_of
 from kick.openapi.operations.parameters import parameters_of

@@ -63,7 +63,7 @@ class SessionMiddleware:
         else:
             # Not the whole scope, which refers to the session: a reference cycle would need the garbage collector.
             state = await self.manager.open(
-                {name: scope[name] for name in ("client", "headers", "method") if name in scope}
+                {name: scope[name] for name in ("client", "headers", "method", "scheme") if name in scope}
             )
             # A copy, because middleware outside may have a session of its own in its scope.
             await serve_with_session(self.manager, state, self.app, dict(scope), receive, send)
@@ -89,13 +89,11 @@ class _Connection:
         self._manager = manager
         self._state = state
         self._send = send
-        self._scheme: str = scope.get("scheme", "http")
         self._session: Session[Any] = scope["session"]
         self._started = False
 
     def finish(self, headers: RawHeaders, *, accessed: bool, cookies: tuple[bytes, ...]) -> None:
         """Add the session's headers to those of a response."""
-        cookies = self._manager.options.cookie.for_scheme(cookies, self._scheme)
         private = accessed and self._state.principal is not None
         finish_headers(headers, accessed=accessed, cookies=cookies, private=private)
 

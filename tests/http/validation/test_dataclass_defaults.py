@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from kick import Controller, Post
+from kick.http.validation.conversion import converter, json_decoder
 from kick.http.validation.dataclass_defaults import filler
-from kick.http.validation.serialization import converter, json_decoder
 from tests.http.support import app_of, ask
 
 

@@ -14,9 +14,9 @@ from starlette.datastructures import FormData, QueryParams
 
 from kick.exceptions import BadRequest, HTTPError, UnprocessableEntity
 from kick.http import BigInt
+from kick.http.validation.conversion import converter, json_decoder
 from kick.http.validation.fields import collector
 from kick.http.validation.hash_collisions import FEW
-from kick.http.validation.serialization import converter, json_decoder
 from kick.http.websocket.messages import InvalidMessage, frames_of
 from tests.support.costs import assert_costs_at_most
 
@@ -159,6 +159,16 @@ def test_what_is_no_key_costs_little(names: list[Any]) -> None:
     body = msgspec.json.encode({"names": names, "ids": [[1, 2]], "prices": ["1.5"]})
     with_keys, without = json_decoder(hint), json_decoder(dict[str, Any])
     assert_costs_at_most(80, lambda: with_keys(body), lambda: without(body))
+
+
+def test_a_long_text_that_begins_like_a_decimal_costs_little() -> None:
+    """It took two seconds for 10 KB, and quadratic time."""
+
+    def read(text: str) -> None:
+        with pytest.raises(UnprocessableEntity):
+            json_decoder(set[Decimal])(msgspec.json.encode([text] + ["1"] * 6000))
+
+    assert_costs_at_most(MOST_TIMES, lambda: read("1" * 4000 + "x"), lambda: read("x" * 4001))
 
 
 @pytest.mark.parametrize("text", ["1" + " " * 20_000, '"' + "x" * 20_000 + '"', "null" + " " * 20_000, "[" * 20_000])

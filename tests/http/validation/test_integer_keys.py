@@ -6,8 +6,8 @@ import pytest
 from msgspec import Meta
 
 from kick.exceptions import HTTPError
+from kick.http.validation.conversion import json_decoder
 from kick.http.validation.errors import MOST_KEYS
-from kick.http.validation.serialization import json_decoder
 
 
 class Item(msgspec.Struct):

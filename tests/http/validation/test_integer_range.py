@@ -15,9 +15,9 @@ from pydantic import AliasChoices, AliasPath, Field
 from kick import App, Controller, Cookie, Get, Header, Post, Query, Socket, WebSocket
 from kick.exceptions import BadRequest, UnprocessableEntity
 from kick.http import BigInt
+from kick.http.validation.conversion import converter, json_decoder
 from kick.http.validation.integer_errors import large_integers, may_be_large
 from kick.http.validation.integer_range import range_check
-from kick.http.validation.serialization import converter, json_decoder
 from kick.testing import TestClient
 from tests.http.support import app_of, ask
 from tests.support.costs import assert_costs_at_most

@@ -9,8 +9,8 @@ import pytest
 
 from kick.exceptions import BadRequest, UnprocessableEntity
 from kick.http.request.body import parse_form
+from kick.http.validation.conversion import json_decoder
 from kick.http.validation.json_text import decode_json
-from kick.http.validation.serialization import json_decoder
 
 MARK = b"\xef\xbb\xbf"
 HALF = "one half of a surrogate pair"

@@ -73,27 +73,29 @@ class Connection(asyncio.Protocol):
         """True if it accepts no further commands."""
         return self._is_retired
 
-    def room(self, now: float) -> int:
-        """Return the number of further commands that it accepts: none while it is slow."""
-        waiting = len(self._in_flight)
-        if self._is_retired or self._is_full or (waiting and now - self._waiting_since > SLOW_AFTER):
-            return 0
-        return MOST_IN_FLIGHT - waiting
-
     def is_overdue(self, now: float, time_limit: float) -> bool:
         """Return true if the server has been silent for longer than `time_limit` seconds."""
         return bool(self._in_flight) and now - max(self._waiting_since, self._heard_at) > time_limit
 
-    def send(self, commands: Sequence[Command], since: float) -> None:
-        """Send commands in one piece. If the server was idle, its time limit is measured from the given time.
+    def send(self, queue: deque[Command], now: float, *, since: float) -> None:
+        """Send the first commands of a queue in one piece: as many as have room, and none while the server is slow.
 
-        Pass `math.inf` during an iteration of the event loop, which may take long for other reasons, and call
-        `begin_to_wait()` after it.
+        If the server was idle, its time limit is measured from `since`. Pass `math.inf` during an iteration of the
+        event loop, which may take long for other reasons, and call `begin_to_wait()` after it.
         """
-        if not self._in_flight:
-            self._waiting_since = since
-        self._in_flight.extend(commands)
-        self._transport.write(b"".join([command.payload for command in commands]))
+        waiting = len(self._in_flight)
+        if self._is_retired or self._is_full or (waiting and now - self._waiting_since > SLOW_AFTER):
+            return
+        commands: list[Command] = []
+        while queue and len(commands) < MOST_IN_FLIGHT - waiting:
+            command = queue.popleft()
+            if not command.answer.done():  # it was cancelled
+                commands.append(command)
+        if commands:
+            if not waiting:
+                self._waiting_since = since
+            self._in_flight.extend(commands)
+            self._transport.write(b"".join([command.payload for command in commands]))
 
     def begin_to_wait(self, now: float) -> None:
         """Start the time limit of commands that were sent in the last iteration of the event loop."""

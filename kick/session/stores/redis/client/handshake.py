@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -102,7 +103,8 @@ async def _greet(connection: Connection, settings: Settings, primary: bool) -> N
     steps = [*await _introduction(settings), INTRODUCTION, *([ROLE] if primary else [])]
     loop = asyncio.get_running_loop()
     commands = [Command(b"", pack(*words), loop.create_future()) for words in steps]
-    connection.send(commands, loop.time())
+    now = loop.time()
+    connection.send(deque(commands), now, since=now)
     answers = await asyncio.gather(*(command.answer for command in commands), return_exceptions=True)
     for words, answer in zip(steps, answers, strict=True):
         _check(words, answer)

@@ -139,6 +139,7 @@ class Node:
 
     def _flush(self) -> None:
         self._flush_is_due = False
+        self._watch_the_clock()
         now = self._loop.time()
         if self._sent_early:
             self._sent_early = False
@@ -147,28 +148,12 @@ class Node:
         self._send(now, since=now)
         if self._queue:
             self._wait(now)
-        self._watch_the_clock()
 
     def _send(self, now: float, *, since: float) -> None:
         """Send as many commands as the connections accept."""
-        while self._queue:
-            for connection in self._connections:
-                if room := connection.room(now):
-                    break
-            else:
-                return
-            commands = self._take(room)
-            if commands:
-                connection.send(commands, since)
-
-    def _take(self, room: int) -> list[Command]:
-        """Return the next commands, without cancelled ones."""
-        queue = self._queue
-        if len(queue) <= room:
-            commands = [command for command in queue if not command.answer.done()]
-            queue.clear()
-            return commands
-        return [command for command in (queue.popleft() for _ in range(room)) if not command.answer.done()]
+        for connection in self._connections:
+            if self._queue:
+                connection.send(self._queue, now, since=since)
 
     def _wait(self, now: float) -> None:
         """Note the time at which commands began to wait, and open a connection if one more is allowed."""

@@ -1,4 +1,4 @@
-"""Decoders and converters of request data: by msgspec, or by pydantic for its own types.
+"""Conversion of request data to the types of a handler: by msgspec, or by pydantic for its own types.
 
 msgspec stops at the first error. Then `kick.http.validation.errors` looks for the others, so that the response lists
 all of them, up to a limit.

@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from kick.auth.errors import PasswordRefused, bad_password_option
 from kick.errors import missing_extra, raise_all
+from kick.exceptions import ServiceUnavailable
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -40,6 +41,8 @@ class Passwords:
         passes: the number of passes over the memory.
         lanes: the degree of parallelism of one hash.
         at_once: the number of hashes at a time, which bounds the memory of many logins; others wait.
+        most_waiting: the number of hashes that may wait. Further ones raise `ServiceUnavailable` (503), so that a rush
+            of logins does not let everybody wait.
         min_length: the least number of characters of a new password.
         max_length: the greatest number of characters of any password; a longer one is never hashed.
 
@@ -60,11 +63,12 @@ class Passwords:
         passes: int = PASSES,
         lanes: int = LANES,
         at_once: int = 4,
+        most_waiting: int = 100,
         min_length: int = 8,
         max_length: int = 1024,
     ) -> None:
         options = {"passes": passes, "lanes": lanes, "at_once": at_once, "min_length": min_length}
-        numbers = {"memory": memory, "max_length": max_length, **options}
+        numbers = {"memory": memory, "max_length": max_length, "most_waiting": most_waiting, **options}
         problems = [
             bad_password_option(name, value, "a whole number above 0", f"{name}={_EXAMPLES[name]}")
             for name, value in numbers.items()
@@ -78,13 +82,14 @@ class Passwords:
         self._hasher = _hasher(memory // 1024, passes, lanes)
         self._nobody = _encoded_nothing(memory // 1024, passes, lanes)
         self._limiter = anyio.CapacityLimiter(at_once)
+        self._most_waiting = most_waiting
         self._min_length = min_length
         self._max_length = max_length
 
     async def hash(self, password: str) -> str:
         """Hash a password for storage: about 100 characters, with salt and costs.
 
-        Raises `PasswordRefused` (422) if it is too short or too long.
+        Raises `PasswordRefused` (422) if it is too short or too long, and `ServiceUnavailable` (503) if too many wait.
         """
         if len(password) < self._min_length:
             raise PasswordRefused(f"A password has at least {self._min_length} characters.")
@@ -97,6 +102,8 @@ class Passwords:
 
         `None` stands for a user who does not exist. The check fails, and takes as long as for a wrong password, so the
         time does not reveal which users exist. A stored value that is no hash also fails, with a line in the log.
+
+        Raises `ServiceUnavailable` (503) if too many wait.
         """
         # Hashing takes longer for longer input, and no stored password is longer.
         if len(password) > self._max_length:
@@ -129,6 +136,8 @@ class Passwords:
         return stored is not None
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._limiter.statistics().tasks_waiting >= self._most_waiting:
+            raise ServiceUnavailable("Too many passwords are being checked. Try again in a moment.", retry_after=1)
         return await anyio.to_thread.run_sync(work, limiter=self._limiter)
 
 
@@ -137,6 +146,7 @@ _EXAMPLES: Final = {
     "passes": "3",
     "lanes": "4",
     "at_once": "4",
+    "most_waiting": "100",
     "min_length": "8",
     "max_length": "1024",
 }

@@ -151,8 +151,8 @@ async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None
     own = None if session.state.cookie_came else session.operations.options.token.read(ctx.scope["headers"])
     if proof is Proof.SAME_ORIGIN and (token is None or not (is_stored or own)):
         return
-    if proof is Proof.SILENT and not session.state.cookie_came and own is None:
-        return
+    if proof is Proof.SILENT and not is_stored and not session.state.cookie_came and own is None:
+        return  # but a cookie with a former name may have a living session
     session.state.touch()  # a store that is down is a 503
     if not is_stored and session.state.cookie_came:
         raise _refused(

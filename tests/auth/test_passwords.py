@@ -17,6 +17,7 @@ from argon2 import PasswordHasher, extract_parameters
 from kick import Controller, Module, Post, bootstrap
 from kick.auth import Passwords
 from kick.auth.errors import PasswordRefused
+from kick.exceptions import ServiceUnavailable
 from kick.testing import TestClient
 from tests.support.costs import assert_awaiting_costs_at_most
 from tests.support.setup_errors import raises_code
@@ -145,6 +146,34 @@ async def test_a_rush_is_worked_on_a_few_at_a_time_and_outside_of_the_event_loop
     assert turns > 8
 
 
+async def test_whoever_would_wait_behind_too_many_is_turned_away() -> None:
+    passwords = Passwords(memory=4 << 20, passes=1, lanes=1, at_once=1, most_waiting=2)
+    release = threading.Event()
+
+    class Held:
+        def hash(self, password: bytes) -> str:
+            release.wait()
+            return "hash"
+
+    passwords._hasher = Held()  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    hashed: list[str] = []
+
+    async def hash_one() -> None:
+        hashed.append(await passwords.hash("correct horse"))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):  # one is hashed, and two wait
+            tasks.start_soon(hash_one)
+        await anyio.wait_all_tasks_blocked()
+        for refused in (passwords.hash("correct horse"), passwords.verify("correct horse", None)):
+            with pytest.raises(ServiceUnavailable) as error:
+                await refused
+            assert error.value.headers == {"retry-after": "1"}
+        release.set()
+    assert hashed == ["hash"] * 3
+    assert await passwords.hash("correct horse") == "hash"
+
+
 def test_handlers_ask_for_it_by_type() -> None:
     @Controller("/x")
     class X:
@@ -168,6 +197,7 @@ def test_handlers_ask_for_it_by_type() -> None:
         {"passes": 0},
         {"lanes": True},
         {"at_once": 0},
+        {"most_waiting": 0},
         {"min_length": -1},
         {"max_length": 5},
     ],

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import event, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from kick import App
 from kick.testing import TestClient
 from tests.guide.pages import application, names_of
 from tests.support.waiting import wait_until
@@ -67,6 +71,33 @@ def test_an_outbox_delivers_what_was_committed_and_nothing_else(caplog: pytest.L
     with again["app"].override(again["Mailer"], mailer), TestClient(again["app"]) as client:
         wait_until(lambda: counts(client, again) == [1, 0], "the delivery")
     assert mailer.sent == ["ada@example.com: Your order"]
+
+
+def test_the_application_stops_in_the_middle_of_a_query() -> None:
+    """Without the shield, the cancelled query leaves a task that keeps the event loop from closing."""
+    for _ in range(10):
+        names = names_of(PAGE, OUTBOX)
+        with TestClient(names["app"]) as client:
+            assert client.portal is not None
+            client.portal.call(wait_for_a_query, names["app"])
+
+
+async def wait_for_a_query(app: App) -> None:
+    """Return while the thread of the driver runs a query of the loop, which takes a moment longer."""
+    engine = await app.container.get(AsyncEngine)
+    is_running = threading.Event()
+
+    def dawdle() -> int:
+        if not is_running.is_set():
+            is_running.set()
+            time.sleep(0.05)
+        return 0
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def slow_down(connection: Any, *_: object) -> None:
+        connection.run_async(lambda driver: driver.set_progress_handler(dawdle, 1))
+
+    await anyio.to_thread.run_sync(is_running.wait)
 
 
 def test_a_worker_of_a_queue_and_a_test_run_as_they_are_shown() -> None:

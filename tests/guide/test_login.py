@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from kick.testing import TestClient
 from tests.guide.pages import application, names_of
 
@@ -22,6 +24,23 @@ def test_somebody_registers_logs_in_and_logs_out() -> None:
         assert client.post("/auth/login", json={**ADA, "name": "Charles"}).status_code == 401
         assert "csrf_token" in client.post("/auth/login", json=ADA).json()
         assert client.get("/auth/greeting").json() == {"hello": "Ada"}
+
+
+def test_the_cookie_of_a_user_who_asks_for_it_stays_when_the_browser_is_closed() -> None:
+    app = application("login.md", "Login and logout")
+    with TestClient(app, headers={"sec-fetch-site": "same-origin"}) as client:
+        assert client.post("/auth/register", json=ADA).status_code == 201
+        assert "Max-Age" not in client.post("/auth/login", json=ADA).headers["set-cookie"]
+        remembered = client.post("/auth/login", json={**ADA, "remember": True}).headers["set-cookie"]
+        assert f"Max-Age={30 * 24 * 60 * 60}" in remembered
+
+
+async def test_of_two_who_register_a_name_at_once_one_gets_it() -> None:
+    names = names_of("login.md", "Login and logout")
+    users = names["Users"](names["Passwords"](memory=8 << 20, passes=1, lanes=1))
+    both = [users.add("Ada", "analytical engine") for _ in range(2)]
+    added = await asyncio.gather(*both, return_exceptions=True)
+    assert sorted(type(each).__name__ for each in added) == ["Conflict", "User"]
 
 
 def test_guards_turn_away() -> None:

@@ -171,6 +171,19 @@ def test_the_right_token_helps_where_the_browser_says_nothing(
     assert with_token == ("paid" if expected == "token-missing" else expected)
 
 
+def test_a_session_with_a_former_name_needs_its_token_too() -> None:
+    """The request passed: it has no cookie with the name of today."""
+    store = MemoryStore()
+    with TestClient(make(store=store, cookie_name="old.sid"), origin=None) as client:
+        client.get("/bank/begin")
+        cookie = f"old.sid={client.cookies['old.sid']}"
+    with TestClient(make(store=store, cookie={"replaces": ["old.sid"]}), origin=None) as client:
+        assert outcome(client, {"cookie": cookie}) == "csrf-token-missing"
+        token = client.get("/bank/token", headers={"cookie": cookie}).json()
+        assert outcome(client, {"cookie": cookie, "x-csrf-token": token}) == "paid"
+        assert outcome(client, {"cookie": "old.sid=s:gone"}) == "paid"  # it acts for nobody
+
+
 HOSTILE = ["\xff\xfe", "https://\xc3\xa9", "x" * 5000, "://", "[::1", "null, null", "\r\nset-cookie: a=b"]
 
 

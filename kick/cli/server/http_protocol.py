@@ -32,7 +32,7 @@ import asyncio
 from operator import countOf, itemgetter
 from typing import Any, Final, cast
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
@@ -41,6 +41,9 @@ from kick.middleware.one_length import OneLength
 
 MOST_HEAD: Final = 1 << 16
 """Bytes that may come without the end of a head or a piece of a body: the limit that h11 has of its own."""
+
+MOST_HEADERS: Final = 256
+"""Headers of a request, its trailers included. In memory, a short one takes 25 times its bytes."""
 
 MOST_WAITING: Final = 16
 """Pipelined requests that are parsed before their turn."""
@@ -77,9 +80,28 @@ def websocket_protocol() -> Any:
     return _received_in_turn(AutoWebSocketsProtocol) if of_websockets else "auto"
 
 
-def with_one_length(app: ASGIApp) -> ASGIApp:
-    """Return an application that refuses requests with two lengths; httptools refuses them itself."""
-    return OneLength(app) if _is_h11() else app
+def with_sound_heads(app: ASGIApp) -> ASGIApp:
+    """Return an application that refuses requests with two lengths, or too many headers.
+
+    With httptools, the parser refuses the first, and the protocol the second.
+    """
+    return FewHeaders(OneLength(app)) if _is_h11() else app
+
+
+class FewHeaders:
+    """ASGI middleware that closes connections with requests that have too many headers (RFC 6585, section 5)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "http" and len(scope["headers"]) > MOST_HEADERS:
+            headers = [(b"connection", b"close"), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 431, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self._app(scope, receive, send)
 
 
 def _counting(base: Any) -> Any:
@@ -140,7 +162,8 @@ def _bounded(base: Any) -> Any:
             self.pieces += 1
             self.pending += len(data)
             received(self, data)
-            if self.pending > MOST_HEAD and not self.transport.is_closing():
+            too_large = self.pending > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS  # None at first
+            if too_large and not self.transport.is_closing():
                 if self.cycle is None or self.cycle.response_complete:
                     self.transport.write(TOO_LARGE)
                 self.transport.close()
@@ -165,6 +188,8 @@ def _bounded(base: Any) -> Any:
             hosts = countOf(map(_name_of, self.headers), b"host")
             if hosts != 1 and (hosts > 1 or self.parser.get_http_version() == "1.1"):
                 raise ValueError("a request has one Host (RFC 9112, section 3.2)")  # uvicorn sends the 400
+            if len(self.headers) > MOST_HEADERS:
+                raise ValueError("a request has too many headers")
             headers_complete(self)
             self.pending = 0
             self.scope["headers"] = self.headers[:]  # trailers go into the other list

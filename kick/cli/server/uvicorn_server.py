@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kick.app import App
 from kick.cli import terminal
 from kick.cli.error_report import start_report
-from kick.cli.server.http_protocol import http_protocol, websocket_protocol, with_one_length
+from kick.cli.server.http_protocol import http_protocol, websocket_protocol, with_sound_heads
 from kick.cli.server.processes import Interrupted, handled
 from kick.cli.server.request_timeouts import INTERVAL, RequestTimeouts
 from kick.cli.server.websocket_limits import largest_message
@@ -225,7 +225,7 @@ def run(
     served = app if proxies is None else ProxiedApp(app, proxies)
     if around is not None:
         served = around(served, lambda: server.should_exit)
-    lifespan = Lifespan(with_one_length(served), lambda: server.requests_ended())
+    lifespan = Lifespan(with_sound_heads(served), lambda: server.requests_ended())
     config = uvicorn.Config(lifespan, **settings)
     begin_shutdown = app.begin_shutdown if own else lambda: None
     server = Server(

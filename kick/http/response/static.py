@@ -118,7 +118,8 @@ class StaticFiles:
             if page is not None:
                 add_vary(page, b"Accept")
                 return _with_cache_control(page, _REVALIDATE)
-        raise NotFound(f"There is nothing at {scope['path']}.")
+        headers = {} if self.spa is None or self._is_excepted(parts) else {"vary": "Accept"}
+        raise NotFound(f"There is nothing at {scope['path']}.", headers=headers)
 
     async def _file(self, name: str, scope: Scope) -> Response | None:
         """Return the response with a file or its 304 (RFC 9110, section 13); `None` if there is no such file.
@@ -154,9 +155,10 @@ class StaticFiles:
     def _is_page(self, scope: Scope, parts: list[str]) -> bool:
         if parts in ([], [""]):
             return True
-        if any(parts[: len(path)] == path for path in self.spa_except):
-            return False
-        return accepts_html(Headers(scope=scope).get("accept", ""))
+        return not self._is_excepted(parts) and accepts_html(Headers(scope=scope).get("accept", ""))
+
+    def _is_excepted(self, parts: list[str]) -> bool:
+        return any(parts[: len(path)] == path for path in self.spa_except)
 
 
 def accepts_html(accept: str) -> bool:

@@ -41,7 +41,8 @@ _CODES: Final = (
     ("Expected", "type"),
 )
 _CONSTRAINTS: Final = ("ge", "gt", "le", "lt", "multiple_of", "pattern", "min_length", "max_length", "tz")
-_AT: Final = re.compile(r"(.*) - at (`key` in )?`\$(.*)`", re.DOTALL)
+_AT: Final = " - at `"
+_OF_KEY: Final = "key` in `"
 _INDEX: Final = re.compile(r"\[(\d+)\]")
 _ANY_KEY: Final = "[...]"
 
@@ -168,6 +169,37 @@ def location_of(start: str, place: Place | None) -> str:
     return pointer(start, *reversed(steps))
 
 
+class FoundErrors:
+    """Errors of one value. They are bounded in number and in size: the path of each may have a long key of a client.
+
+    >>> found = FoundErrors("/body")
+    >>> found.add(Place(None, "k" * MOST_CHARACTERS), "Expected `int`", "type")
+    >>> found.is_full, len(found.listed)
+    (True, 1)
+    """
+
+    __slots__ = ("_room", "_start", "listed")
+
+    def __init__(self, start: str) -> None:
+        self.listed: list[FieldError] = []
+        self._start = start
+        self._room = MOST_CHARACTERS
+
+    def add(self, place: Place | None, message: str, code: str | None = None) -> None:
+        """Add the error at a place; the code is that of the message, unless it is given."""
+        self.take(_as_error(location_of(self._start, place), message, code))
+
+    def take(self, error: FieldError) -> None:
+        """Add an error that has its location."""
+        self._room -= len(error["location"]) + len(error["message"])
+        self.listed.append(error)
+
+    @property
+    def is_full(self) -> bool:
+        """True if no more errors are wanted."""
+        return len(self.listed) >= MOST_ERRORS or self._room < 0
+
+
 class _Enough(Exception):
     """Raised when enough errors are found."""
 
@@ -185,9 +217,15 @@ class Failure(NamedTuple):
 
         >>> Failure.of("Expected `int`, got `str` - at `$.items[3]`")
         Failure(text='Expected `int`, got `str`', way='.items[3]', is_key=False)
+
+        A message may quote what a client has sent. It is read from its end, because an expression that tries each
+        " - at `" would take quadratic time.
         """
-        match = _AT.fullmatch(message)
-        return cls(match[1], match[3], match[2] is not None) if match else cls(message, "")
+        text, _, place = message.rpartition(_AT)
+        way = place.removeprefix(_OF_KEY)
+        if not text or way[:1] != "$" or way[-1] != "`":
+            return cls(message, "")
+        return cls(text, way[1:-1], way is not place)
 
     def behind(self, step: str) -> Failure:
         """Return the failure with the path that remains after a step."""
@@ -198,11 +236,10 @@ class _Walk:
     """Collects the errors in one value. Each part is validated once, together with as many other parts as possible."""
 
     def __init__(self, start: str, strict: bool, hints: dict[int, Any]) -> None:
-        self.errors: list[FieldError] = []
-        self._start = start
+        self._found = FoundErrors(start)
+        self.errors = self._found.listed
         self._strict = strict
         self._hints = hints
-        self._room = MOST_CHARACTERS
         self._repeats = 0
 
     def into(self, value: Any, info: types.Type, place: Place | None, failure: Failure) -> None:
@@ -384,10 +421,8 @@ class _Walk:
                     continue  # the validator reads a field that is missing or invalid
 
     def _note(self, place: Place | None, message: str, code: str | None = None) -> None:
-        error = _as_error(location_of(self._start, place), message, code)
-        self._room -= len(error["location"]) + len(error["message"])
-        self.errors.append(error)
-        if len(self.errors) >= MOST_ERRORS or self._room < 0:
+        self._found.add(place, message, code)
+        if self._found.is_full:
             raise _Enough
 
 

@@ -56,7 +56,7 @@ _AT_INDEX: Final = re.compile(r".* - at `\$\[(\d+)\]", re.DOTALL).match
 _PLAUSIBLE: Final[Mapping[Any, Callable[[str], object]]] = {
     int: re.compile(r"\s*[-+]?(?:[0-9_]{20,}|[3-9][0-9]{18}|2[3-9][0-9]{17})\s*", re.ASCII).fullmatch,
     Decimal: re.compile(
-        r"\s*[-+]?(?=[_.]*[0-9])[0-9_]*\.?[0-9_]*(?:[eE][-+]?(?=_*[0-9])[0-9_]+)?\s*", re.ASCII
+        r"\s*+[-+]?(?=[_.]*+[0-9])[0-9_]*+\.?[0-9_]*+(?:[eE][-+]?(?=_*+[0-9])[0-9_]++)?\s*+", re.ASCII
     ).fullmatch,
     UUID: re.compile(r"(?:urn:|uuid:|[{}])*[0-9a-fA-F-]{32,}\}?").fullmatch,
 }

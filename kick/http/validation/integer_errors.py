@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, get_args, get_origin
 import msgspec
 
 from kick.exceptions import FieldError
-from kick.http.validation.errors import MOST_ERRORS, Place, location_of
+from kick.http.validation.errors import MOST_ERRORS, FoundErrors, Place
 from kick.http.validation.integer_range import (
     Check,
     by_hint,
@@ -94,20 +94,20 @@ def large_integers(hint: Any, given: Any, start: str, *, value: Any = _MISSING) 
     >>> large_integers(dict[str, int], {"a": 2**63, "b": 1}, "/body")[0]["location"]
     '/body/a'
     """
-    errors: list[FieldError] = []
+    found = FoundErrors(start)
     left, room = [_Node(hint, given, value, None)], _MOST_PARTS
-    while left and len(errors) < MOST_ERRORS:
+    while left and not found.is_full:
         node = left.pop()
         problem = _problem(node.hint, node.given, node.value)
         if problem is not None:
-            errors.append({"location": location_of(start, node.place), "message": problem, "code": "range"})
+            found.add(node.place, problem, "range")
             continue
-        parts = list(islice(_parts(node, errors, start), room))
+        parts = list(islice(_parts(node, found), room))
         room -= len(parts)
         left += reversed(parts)
-    if not errors and not room and value is not _MISSING:
-        errors.append({"location": start, "message": "Expected integers of 64 bits", "code": "range"})
-    return errors
+    if not found.listed and not room and value is not _MISSING:
+        found.add(None, "Expected integers of 64 bits", "range")
+    return found.listed
 
 
 class _Type:
@@ -187,7 +187,7 @@ def _number(given: int | str, kind: _Type) -> int | None:
     return number
 
 
-def _parts(node: _Node, errors: list[FieldError], start: str) -> Iterator[_Node]:
+def _parts(node: _Node, found: FoundErrors) -> Iterator[_Node]:
     given, value, place = node.given, node.value, node.place
     hint = _chosen(node)
     if hint is None:
@@ -198,9 +198,7 @@ def _parts(node: _Node, errors: list[FieldError], start: str) -> Iterator[_Node]
         yield _Node(field.hint, given, getattr(value, field.name, _MISSING), place)
     elif isinstance(given, Mapping):
         yield from (
-            _parts_of_record(node, hint)
-            if len(args) != 2 or is_record(cls)
-            else _parts_of_dict(node, args, errors, start)
+            _parts_of_record(node, hint) if len(args) != 2 or is_record(cls) else _parts_of_dict(node, args, found)
         )
     else:
         values = value if isinstance(value, list | tuple) and len(value) == len(given) else [_MISSING] * len(given)
@@ -225,7 +223,7 @@ def _passes(check: Check | None, value: Any) -> bool:
     return check is None or (value is not _MISSING and check(value))
 
 
-def _parts_of_dict(node: _Node, args: tuple[Any, ...], errors: list[FieldError], start: str) -> Iterator[_Node]:
+def _parts_of_dict(node: _Node, args: tuple[Any, ...], found: FoundErrors) -> Iterator[_Node]:
     given, value = node.given, node.value
     made = list(value.items()) if isinstance(value, Mapping) and len(value) == len(given) else None
     key_fits, fits = part_check(args[0]), part_check(args[1])
@@ -233,8 +231,9 @@ def _parts_of_dict(node: _Node, args: tuple[Any, ...], errors: list[FieldError],
         key_made, each_made = made[index] if made is not None else (_MISSING, _MISSING)
         problem = None if _passes(key_fits, key_made) else _problem(args[0], key, key_made)
         if problem is not None:
-            location = location_of(start, node.place)
-            errors.append({"location": location, "message": f"{problem}, as a key", "code": "range"})
+            if found.is_full:
+                return
+            found.add(node.place, f"{problem}, as a key", "range")
         if not _passes(fits, each_made):
             yield _Node(args[1], each, each_made, Place(node.place, key))
 

@@ -18,7 +18,7 @@ import msgspec
 
 from kick.exceptions import FieldError
 from kick.http.uploads import is_upload
-from kick.http.validation.errors import MOST_ERRORS, pointer
+from kick.http.validation.errors import FoundErrors, pointer
 from kick.http.validation.hash_collisions import collision_check
 from kick.http.validation.integer_errors import SMALL, checked, may_be_large
 from kick.http.validation.integer_range import range_check
@@ -261,9 +261,14 @@ def _validated(
     except ValidationError as error:
         count = error.error_count()
         found = error.errors(include_url=False) if count <= _MANY else _first_errors(value, validate_part)
-        told = [_as_error(each, f"/{part}", value, paths) for each in found[:MOST_ERRORS]]
-        many: FieldError = {"location": f"/{part}", "message": f"{count} values in it are invalid", "code": "invalid"}
-        raise invalid(told or [many]) from None
+        told = FoundErrors(f"/{part}")
+        for each in found:
+            if told.is_full:
+                break
+            told.take(_as_error(each, f"/{part}", value, paths))
+        if not told.listed:
+            told.add(None, f"{count} values in it are invalid", "invalid")
+        raise invalid(told.listed) from None
 
 
 def _first_errors(value: Any, validate: Callable[[Any], Any]) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from kick.cli.server.http_protocol import MOST_HEAD, TOO_LARGE
+from kick.cli.server.http_protocol import MOST_HEAD, MOST_HEADERS, TOO_LARGE
 from tests.cli.support import APP, Running, running
 from tests.support.costs import assert_costs_at_most
 from tests.support.ports import HOST, free_port
@@ -140,6 +140,23 @@ def test_a_head_without_an_end_is_cut_off(address: tuple[str, int], begin: bytes
     received = answers(address, begin, *[piece] * (16 * MOST_HEAD // len(piece)))
     assert received.count(b"HTTP/1.1 ") <= 1
     assert received == b"" or received.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
+
+
+def test_a_head_of_many_short_headers_is_refused(address: tuple[str, int]) -> None:
+    """Each took 25 times its bytes: a hundred heads of 64 KiB held 150 MiB."""
+    head = b"GET /hello/x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+    few = answers(address, head + b"ab: c\r\n" * (MOST_HEADERS - 2) + b"\r\n")
+    assert few.startswith(b"HTTP/1.1 404 ")
+    many = answers(address, head + b"ab: c\r\n" * (MOST_HEADERS - 1) + b"\r\n")
+    assert many.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
+    assert many.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("server", ["httptools"], indirect=True)
+@pytest.mark.parametrize("begin", [b"POST /seen HTTP/1.1\r\nhost: x\r\n", CHUNKED + b"1\r\na\r\n0\r\n"])
+def test_many_short_headers_are_cut_off_before_the_end_of_the_head(address: tuple[str, int], begin: bytes) -> None:
+    """h11 parses a head when it is complete; httptools holds the headers of one that is not."""
+    assert answers(address, begin, b"ab: c\r\n" * 1000) in (TOO_LARGE, b"")
 
 
 def test_a_large_head_and_a_large_body_are_served(address: tuple[str, int]) -> None:

@@ -248,6 +248,7 @@ async def test_the_page_answers_for_pages_that_browsers_ask_for(dist: Path) -> N
 async def test_it_does_not_for_scripts_pictures_and_fetches(dist: Path, accept: str) -> None:
     answer = await ask(app_of("/", dist, spa="index.html"), "/assets/gone.js", headers={"accept": accept})
     assert (answer.status, answer.header("content-type")) == (404, "application/problem+json")
+    assert answer.header("vary") == "Accept"  # caches keep a 404, and a browser gets the page here
 
 
 async def test_it_does_not_below_api(dist: Path) -> None:
@@ -256,6 +257,7 @@ async def test_it_does_not_below_api(dist: Path) -> None:
     for target in ("/api/users/x", "/api/nothing", "/api", "/api/", "/%61pi/x"):
         answer = await ask(app, target, headers=HTML)
         assert (answer.status, answer.header("content-type")) == (404, "application/problem+json"), target
+        assert answer.header("vary") is None
     assert (await ask(app, "/apiary", headers=HTML)).status == 200
     other = app_of("/", dist, spa="index.html", spa_except=["/graphql"])
     assert [(await ask(other, target, headers=HTML)).status for target in ("/graphql/x", "/api/x")] == [404, 200]

@@ -9,7 +9,7 @@ import pytest
 
 from kick.exceptions import HTTPError, UnprocessableEntity
 from kick.http.validation.conversion import json_decoder
-from kick.http.validation.errors import MOST_ERRORS
+from kick.http.validation.errors import MOST_CHARACTERS, MOST_ERRORS
 from tests.support.costs import assert_costs_at_most
 
 SIZE = 60_000
@@ -87,3 +87,15 @@ def test_a_body_that_is_nested_deeply_beside_is_no_error_of_the_server(depth: in
     with pytest.raises(HTTPError) as error:
         json_decoder(Free)(body)
     assert error.value.status in (400, 422)
+
+
+class Groups(pydantic.BaseModel):
+    groups: dict[str, list[int]]
+
+
+def test_a_long_key_is_not_repeated_for_each_error_below_it() -> None:
+    key = "k" * 2 * MOST_CHARACTERS
+    with pytest.raises(UnprocessableEntity) as error:
+        json_decoder(Groups)(msgspec.json.encode({"groups": {key: [""] * MOST_ERRORS}}))
+    [told] = error.value.extensions["errors"]
+    assert told["location"] == f"/body/groups/{key}/0"

@@ -161,6 +161,16 @@ def test_what_is_no_key_costs_little(names: list[Any]) -> None:
     assert_costs_at_most(80, lambda: with_keys(body), lambda: without(body))
 
 
+def test_a_long_text_that_begins_like_a_decimal_costs_little() -> None:
+    """It took two seconds for 10 KB, and quadratic time."""
+
+    def read(text: str) -> None:
+        with pytest.raises(UnprocessableEntity):
+            json_decoder(set[Decimal])(msgspec.json.encode([text] + ["1"] * 6000))
+
+    assert_costs_at_most(MOST_TIMES, lambda: read("1" * 4000 + "x"), lambda: read("x" * 4001))
+
+
 @pytest.mark.parametrize("text", ["1" + " " * 20_000, '"' + "x" * 20_000 + '"', "null" + " " * 20_000, "[" * 20_000])
 def test_other_large_bodies_get_the_usual_errors(text: str) -> None:
     with pytest.raises((UnprocessableEntity, BadRequest)) as error:

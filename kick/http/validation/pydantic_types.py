@@ -18,6 +18,7 @@ import msgspec
 
 from kick.exceptions import FieldError
 from kick.http.uploads import is_upload
+from kick.http.validation.error_paths import check_text, check_value
 from kick.http.validation.errors import FoundErrors, pointer
 from kick.http.validation.hash_collisions import collision_check
 from kick.http.validation.integer_errors import SMALL, checked, may_be_large
@@ -122,6 +123,7 @@ def model_decoder(hint: Any) -> Callable[[bytes], Any]:
         value = decode_json(body)  # so that malformed JSON has the same error for all types
         if check is not None:
             check(value)
+        check_text(body, "body")
         given = body.removeprefix(BOM_UTF8) if has_mark(body) else body
         validated = _validated(partial(validate, given), "body", value, paths, validate_part)
         if is_within is None or (len(body) > SMALL and not may_be_large(body)) or is_within(validated):
@@ -143,6 +145,7 @@ def model_converter(hint: Any, part: str) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
         if check is not None:
             check(value)
+        check_value(value, part)
         validated = _validated(partial(validate, value), part, value, paths, validate)
         return validated if is_within is None or is_within(validated) else checked(hint, value, f"/{part}", validated)
 

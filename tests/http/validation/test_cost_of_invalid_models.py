@@ -8,7 +8,7 @@ import pydantic
 import pytest
 
 from kick.exceptions import HTTPError, UnprocessableEntity
-from kick.http.validation.conversion import json_decoder
+from kick.http.validation.conversion import converter, json_decoder
 from kick.http.validation.errors import MOST_CHARACTERS, MOST_ERRORS
 from tests.support.costs import assert_costs_at_most
 
@@ -99,3 +99,59 @@ def test_a_long_key_is_not_repeated_for_each_error_below_it() -> None:
         json_decoder(Groups)(msgspec.json.encode({"groups": {key: [""] * MOST_ERRORS}}))
     [told] = error.value.extensions["errors"]
     assert told["location"] == f"/body/groups/{key}/0"
+
+
+class Branch(pydantic.BaseModel):
+    branches: list["Branch"] = []
+    named: dict[str, list[int]] = {}
+
+
+WRONG_NUMBERS = ",".join(['""'] * 10_000)
+QUOTED = "k" * 20 + r"\""
+LONG_PATHS = {
+    "a long key": f'{{"named":{{"{"k" * 20_000}":[{WRONG_NUMBERS}]}}}}',
+    "a long key with quotes in it": f'{{"named":{{"{QUOTED * 1000}":[{WRONG_NUMBERS}]}}}}',
+    "a long key twice": f'{{"named":{{"{"k" * 20_000}":[{WRONG_NUMBERS}],"{"k" * 20_000}":[]}}}}',
+    "deep lists": '{"branches":[' * 40 + WRONG_NUMBERS + "]}" * 40,
+}
+
+
+@pytest.mark.parametrize("name", LONG_PATHS)
+def test_a_value_whose_errors_would_have_long_paths_is_refused_before(name: str) -> None:
+    """pydantic copies the path for each error: 60 KB took 400 MB, and 1 MiB with a long key would take 80 GB."""
+    body = LONG_PATHS[name].encode()
+    decode, small = json_decoder(Branch), json_decoder(dict[str, Any])
+
+    def refused() -> None:
+        with pytest.raises(UnprocessableEntity) as error:
+            decode(body)
+        assert [each["code"] for each in error.value.extensions["errors"]] == ["nesting"]
+
+    assert_costs_at_most(200, refused, lambda: small(body))
+
+
+@pytest.mark.parametrize("rest", ["1" * 5000, "[" * 900 + "]" * 900], ids=["digits", "deep"])
+def test_what_other_parsers_of_json_refuse_is_no_error_of_the_server(rest: str) -> None:
+    body = f'{{"items":[""],"{"k" * 60}":[{"1," * 10_000}1],"rest":{rest}}}'
+    with pytest.raises(HTTPError) as error:
+        json_decoder(Free)(body.encode())
+    assert error.value.status in (400, 422)
+
+
+def test_a_form_whose_field_is_such_json_is_refused_too() -> None:
+    with pytest.raises(UnprocessableEntity) as error:
+        converter(Branch, "body")({"named": {"k" * 20_000: [""] * 10_000}})
+    assert [each["location"] for each in error.value.extensions["errors"]] == ["/body"]
+
+
+@pytest.mark.parametrize(
+    "value", [{"k" * 2000: [1] * 10}, {"k" * 40: [1] * 20_000}, {str(each): [each] for each in range(9000)}]
+)
+def test_a_valid_value_with_usual_paths_is_accepted(value: dict[str, list[int]]) -> None:
+    nested: Any = {"named": value}
+    for _ in range(12):
+        nested = {"branches": [nested]}
+    branch = json_decoder(Branch)(msgspec.json.encode(nested))
+    for _ in range(12):
+        [branch] = branch.branches
+    assert branch.named == value

@@ -89,6 +89,8 @@ APPLICATIONS = {
     ),
 }
 RUNS = [pytest.param(name, marks=pytest.mark.redis) if name == "custom_store" else name for name in APPLICATIONS]
+SHORT_RUNS = ("auth", "chat", "tested_shop", "web")
+"""Logged in by JSON and by a form, with sessions, files, uploads and a database. The full runs are of all of them."""
 
 TEMPLATES = ("api", "web")
 
@@ -153,7 +155,7 @@ def run(name: str, options: Sequence[str], tmp_path: Path, request: pytest.Fixtu
 
 @pytest.mark.process
 @pytest.mark.long
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", SHORT_RUNS)
 def test_a_short_run_finds_nothing(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     # The same each time: what is found by chance is for the nightly run.
     printed = run(name, ["--max-examples", "8", "--seed", "1"], tmp_path, request)

@@ -45,7 +45,7 @@ test: programs lint types ## ruff, mypy, pyright, and all tests but the long one
 	$(PYTEST) $(PARALLEL) -m "not long and not nightly" $(ARGS)
 
 test-long: programs .venv/.dev ## the long tests: with `make test`, everything but the nightly ones
-	$(PYTEST) $(PARALLEL) -m "long and not nightly" $(ARGS)
+	$(PYTEST) $(PARALLEL) -o faulthandler_timeout=900 -m "long and not nightly" $(ARGS)
 
 test-all: test test-long docs audit ## both, the documentation site, and the audit
 

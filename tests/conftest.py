@@ -15,6 +15,7 @@ from selenium.webdriver import Chrome
 from tests.support import programs, serving
 from tests.support.browser import open_browser
 from tests.support.leftovers import Leftovers, interrupt_on_signals
+from tests.support.logs import logging_put_back
 from tests.support.parser import IS_BROKEN, ParserGuard
 from tests.support.postgres import PostgresServer, make_data
 from tests.support.redis import RedisCluster, RedisSentinel, RedisServer
@@ -95,6 +96,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """Chromium with a profile that knows nothing yet. `tests.support.browser.open_browser` for a second one."""
     with open_browser(tmp_path_factory.mktemp("profile")) as driver:
         yield driver
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """For tests that configure logging: afterwards it is as it was."""
+    with logging_put_back():
+        yield
 
 
 @pytest.fixture

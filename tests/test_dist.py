@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.shared import shared_folder
 from tools import dist
 
 pytestmark = [pytest.mark.project, pytest.mark.long, pytest.mark.process]
@@ -20,8 +21,11 @@ pytestmark = [pytest.mark.project, pytest.mark.long, pytest.mark.process]
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository of its own with the files of this one, as they are, in one commit of a fixed time."""
-    folder = tmp_path_factory.mktemp("checkout")
+    """A repository with the files of this one, in one commit of a fixed time. All workers share it."""
+    return shared_folder(tmp_path_factory, "checkout", commit)
+
+
+def commit(folder: Path) -> None:
     listed = subprocess.run(
         ["git", "-C", str(dist.ROOT), "ls-files", "--cached", "--others", "--exclude-standard"],
         check=True,
@@ -36,12 +40,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     when = os.environ | {"GIT_COMMITTER_DATE": "2026-01-02T03:04:06Z", "GIT_AUTHOR_DATE": "2026-01-02T03:04:06Z"}
     for command in (["init", "-q"], ["add", "--all"], [*who, "commit", "-q", "-m", "All of it"]):
         subprocess.run(["git", *command], cwd=folder, check=True, env=when)
-    return folder
 
 
 @pytest.fixture(scope="module")
 def made(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return dist.make(tmp_path_factory.mktemp("made") / "dist", root=checkout)
+    folder = shared_folder(tmp_path_factory, "made", lambda folder: dist.make(folder / "dist", root=checkout)) / "dist"
+    [sdist], [wheel] = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    return sdist, wheel
 
 
 @pytest.fixture
@@ -73,12 +78,10 @@ def test_both_are_made_after_all_checks_and_bear_the_time_of_the_commit(made: tu
 
 
 def test_what_is_not_committed_is_not_released(checkout: Path, tmp_path: Path) -> None:
-    stray = checkout / "kick" / "stray.py"
-    stray.write_text("")
-    try:
-        dist.export(checkout, tmp_path / "source")
-    finally:
-        stray.unlink()
+    changed = tmp_path / "changed"
+    shutil.copytree(checkout, changed)
+    (changed / "kick" / "stray.py").write_text("")
+    dist.export(changed, tmp_path / "source")
     assert (tmp_path / "source/kick/app.py").exists()
     assert not (tmp_path / "source/kick/stray.py").exists()
 

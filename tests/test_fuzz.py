@@ -14,7 +14,7 @@ NAMES = sorted(path.stem for path in CORPUS.glob("*.txt"))
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> None:
+def quiet(logging_as_before: None) -> None:
     """Multipart parsers log each malformed body."""
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 

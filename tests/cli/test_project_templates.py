@@ -108,7 +108,9 @@ PROJECTS = [
     pytest.param(
         *(template, database, store),
         # The tests of a project have a store of their own. So a few of the combinations tell nearly all.
-        marks=[] if store == "sqlite" or (template, database) == ("api", "sqlalchemy") else [pytest.mark.nightly],
+        marks=[]
+        if store == "sqlite" or (template, database, store) == ("api", "sqlalchemy", "postgres")
+        else [pytest.mark.nightly],
     )
     for template in TEMPLATES
     for database in (DATABASES if takes_database(template) else ["none"])

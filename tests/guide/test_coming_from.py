@@ -98,6 +98,7 @@ def test_the_application_after(page: str) -> None:
 
 
 @pytest.mark.parametrize(("page", "status"), [("django", 404), ("fastapi", 422), ("flask", 404)])
+@pytest.mark.usefixtures("logging_as_before")
 def test_the_application_before(page: str, status: int) -> None:
     with module_of(block(page, "python", 0), f"before_{page}") as module:  # Django can be set up once in a process
         client = TestClient(asgi_of(module.app))

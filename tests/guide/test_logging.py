@@ -35,18 +35,15 @@ async def test_the_id_of_a_request_is_logged_and_sent_back(caplog: pytest.LogCap
     assert (answer.header("x-request-id") or "?") in caplog.text
 
 
+@pytest.mark.usefixtures("logging_as_before")
 @pytest.mark.parametrize("format", ["json", "text"])
-async def test_every_record_of_a_request_has_its_id(
-    format: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_every_record_of_a_request_has_its_id(format: str, capsys: pytest.CaptureFixture[str]) -> None:
     names = names_of("logging.md", "The id in every record")
     config = copy.deepcopy(names["LOGGING"])
     config["handlers"]["default"]["formatter"] = format
     config["loggers"] = {"shop": config.pop("root") | {"propagate": False}}  # the root belongs to pytest
-    monkeypatch.setattr(logging.getLogger("shop"), "propagate", True)
     logging.config.dictConfig(config)
     answer = await ask(names["app"], "/orders", method="POST")
-    logging.getLogger("shop").handlers.clear()
     sent, lines = answer.header("x-request-id"), capsys.readouterr().err.splitlines()
     if format == "json":
         written = [json.loads(line) for line in lines]

@@ -1,6 +1,7 @@
 """Requests that have all loaded one session, finished in every order, compared with a model of what must become of it.
 
-Pairs run over every store; triples in memory. `make nightly` adds quadruples and further options.
+Pairs run over every store, and a part of the triples in memory. `make nightly` adds all of the triples, quadruples, and
+further options.
 """
 
 from __future__ import annotations
@@ -205,7 +206,9 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize(
+    "options", [*OPTIONS[:2], *(pytest.param(each, marks=pytest.mark.nightly) for each in OPTIONS[2:])]
+)
 async def test_of_any_two_requests_in_any_order_each_does_what_it_may(
     racing_store: Any, options: dict[str, Any]
 ) -> None:
@@ -214,14 +217,17 @@ async def test_of_any_two_requests_in_any_order_each_does_what_it_may(
         await check(racing_store, pair, options)
 
 
-SEVERAL = [
-    pytest.param(number, options, marks=[] if number == 3 and options in OPTIONS[:2] else pytest.mark.nightly)
-    for number in (3, 4)
-    for options in OPTIONS
-]
+@pytest.mark.parametrize("options", OPTIONS)
+async def test_of_three_requests_in_some_orders_each_does_what_it_may(options: dict[str, Any]) -> None:
+    some = list(itertools.product(NAMES, repeat=3))[::7]
+    assert all(set(places) == set(NAMES) for places in zip(*some, strict=True)), "each request is in each place"
+    for names in some:
+        await check(MemoryStore(), names, options)
 
 
-@pytest.mark.parametrize(("number", "options"), SEVERAL)
+@pytest.mark.nightly
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("number", [3, 4])
 async def test_of_several_requests_in_any_order_each_does_what_it_may(number: int, options: dict[str, Any]) -> None:
     for names in itertools.product(NAMES, repeat=number):
         await check(MemoryStore(), names, options)

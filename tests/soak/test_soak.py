@@ -19,7 +19,7 @@ HELD = Held(resident=50_000, proportional=40_000, descriptors=15, threads=3, tas
 async def test_what_visitors_used_is_given_back(tmp_path: Path) -> None:
     # In so short a time the allocator has not settled: the memory grows by a few per cent.
     report = await run(
-        tmp_path / "log", seconds=20.0, warm_up=10.0, settle=2.0, sessions=0, acts=0, visitors=10, most_growth=0.3
+        tmp_path / "log", seconds=12.0, warm_up=6.0, settle=2.0, sessions=0, acts=0, visitors=10, most_growth=0.3
     )
     assert report.problems == []
     assert min(report.tally.done[name] for name in ("upload", "socket", "left in a download", "slow to read")) > 0

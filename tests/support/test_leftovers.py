@@ -90,8 +90,19 @@ def test_the_resource_tracker_of_multiprocessing_is_not_left_behind(tmp_path: Pa
     assert run.returncode == 0, output
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-@pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["alone", "side by side"])
+@pytest.mark.parametrize(
+    ("how", "options"),
+    [
+        pytest.param(
+            *(how, options),
+            id=f"{how.name}-{'side by side' if options else 'alone'}",
+            # The usual ways with the usual options; the others are nightly.
+            marks=[] if bool(options) == (how in (signal.SIGINT, signal.SIGKILL)) else pytest.mark.nightly,
+        )
+        for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+        for options in ([], ["-n", "2"])
+    ],
+)
 def test_nothing_is_left_of_a_run_that_is_ended_from_outside(
     tmp_path: Path, options: list[str], how: signal.Signals
 ) -> None:

@@ -42,12 +42,11 @@ class Records(logging.Handler):
 
 
 @pytest.fixture
-def records() -> Iterator[Records]:
+def records(logging_as_before: None) -> Records:
     handler = Records()
     logger.addHandler(handler)
     logger.setLevel("INFO")
-    yield handler
-    logger.removeHandler(handler)
+    return handler
 
 
 def note() -> None:

@@ -69,7 +69,13 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("template", "database"), [("api", "sqlalchemy"), ("api", "none"), ("web", "sqlalchemy"), ("web", "none")]
+    ("template", "database"),
+    [
+        ("api", "sqlalchemy"),
+        pytest.param("api", "none", marks=pytest.mark.nightly),
+        pytest.param("web", "sqlalchemy", marks=pytest.mark.nightly),
+        ("web", "none"),
+    ],
 )
 def test_everything_that_is_generated_passes_the_checks_of_its_project(
     tmp_path: Path, template: str, database: str

@@ -117,6 +117,7 @@ def test_a_server_awaits_its_start_and_its_end(name: str) -> None:
     assert list(inspect.signature(method).parameters) == ["self", "sockets"]
 
 
+@pytest.mark.usefixtures("logging_as_before")
 def test_a_server_says_where_it_is() -> None:
     server = uvicorn.Server(uvicorn.Config(hello))
     assert (server.started, server.should_exit, server.force_exit) == (False, False, False)

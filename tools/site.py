@@ -3,7 +3,7 @@
 The pages are those of the repository: docs/, the examples, and some files beside the README. They are copied to
 build/pages with their links adjusted, because the site has no files outside of it: an example becomes a page that shows
 its files. Zensical builds build/site from them. Then every link and every address in the built pages is checked: dead
-links and anything that a browser would load from another host fail the build.
+links, private names in the reference, and anything that a browser would load from another host fail the build.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def check_site(site: Path) -> None:
         f"{path.relative_to(site.resolve())}: {problem}"
         for path, page in pages.items()
         if path.name != "404.html"  # its addresses begin at the root of a server
-        for problem in (*_dead_links(path, page, pages), *_foreign(page.loaded))
+        for problem in (*_dead_links(path, page, pages), *_foreign(page.loaded), *_private(page.ids))
     ]
     if problems:
         raise BrokenSite("\n".join(sorted(problems)))
@@ -196,6 +196,13 @@ def _dead_links(path: Path, page: _Page, pages: dict[Path, _Page]) -> Iterator[s
             yield f"{link} does not exist"
         elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids | {"__codelineno"}:
             yield f"{link} has no such heading"
+
+
+def _private(ids: Iterable[str]) -> Iterator[str]:
+    """Yield the private members of classes that the reference shows: `kick.app.App._parts`."""
+    yield from (
+        f"{each} is private" for each in ids if re.match(r"_|__(?!init__)", each.rpartition(".")[2]) and "." in each
+    )
 
 
 def _foreign(addresses: Iterable[str]) -> Iterator[str]:

@@ -131,6 +131,13 @@ class TestChecks:
             check_site(self.built(tmp_path, body))
 
 
+@pytest.mark.parametrize(("urls", "stays"), [("", False), ("<url><loc>https://kick.example/</loc></url>", True)])
+def test_a_sitemap_without_an_address_is_removed(tmp_path: Path, urls: str, stays: bool) -> None:
+    (tmp_path / "sitemap.xml").write_text(f"<urlset>{urls}</urlset>")
+    site.remove_empty_sitemap(tmp_path)
+    assert (tmp_path / "sitemap.xml").exists() is stays
+
+
 def test_each_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "zensical.toml").read_text()
     pages = [page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")]

@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         if built.returncode:
             return built.returncode
+        remove_empty_sitemap(SITE)
         check_site(SITE)
     except BrokenSite as error:
         print(error, file=sys.stderr)
@@ -164,6 +165,13 @@ class _Page(HTMLParser):
         address = values.get(_LOADED.get(tag, ""))
         if address is not None and values.get("rel") not in ("canonical", "prev", "next"):
             self.loaded.append(address)
+
+
+def remove_empty_sitemap(site: Path) -> None:
+    """Remove a sitemap without an address: Zensical can fill it only if `site_url` says where the site is."""
+    sitemap = site / "sitemap.xml"
+    if sitemap.is_file() and "<url>" not in sitemap.read_text():
+        sitemap.unlink()
 
 
 def check_site(site: Path) -> None:

@@ -14,6 +14,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     Arguments:
         errors: the error statuses with which it may answer, and the reason for each. They are documented as problem
             details (RFC 9457).
+        error_types: further media types of all error responses of the route, such as `text/html` for error pages.
         responses: other statuses with which it may answer, without a body, and the reason for each.
         headers: the request headers that it reads, by name, each with its description.
         security: the names of the security schemes that a request needs, all of them together.
@@ -25,6 +26,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     errors: Mapping[int, str] = {}
+    error_types: Sequence[str] = ()
     responses: Mapping[int, str] = {}
     headers: Mapping[str, str] = {}
     security: Sequence[str] = ()

@@ -27,14 +27,16 @@ class Documents:
     """The OpenAPI documents of an application: one, or one for each version of its API.
 
     `option` is that of `bootstrap()`. `is_served` says whether the application has routes for them: those of
-    `OpenAPI(...)` or `True` everywhere, those of `None` in development.
+    `OpenAPI(...)` or `True` everywhere, those of `None` and of `OpenAPI(in_production=False)` in development.
     """
 
     def __init__(self, option: OpenAPI | bool | None) -> None:
         given: Any = option
         self.options = given if isinstance(given, OpenAPI) else OpenAPI()
         self.is_asked_for = given is True or isinstance(given, OpenAPI)
-        self.is_served = self.is_asked_for or (given is None and in_development())
+        self.is_served = in_development() if given is None else self.is_asked_for
+        if not self.options.in_production:
+            self.is_served = self.is_served and in_development()
         self.problem = None if given is None or isinstance(given, bool | OpenAPI) else bad_openapi(given)
         self._served: Sequence[Served] = ()
         self._container: Container | None = None

@@ -94,6 +94,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "external_docs": ("a text", '"..."', _is_optional_text),
     "path": ("a path", '"/openapi.json"', _is_path),
     "page": ("a path", '"/docs"', lambda value: value is None or _is_path(value)),
+    "in_production": ("True or False", "False", lambda value: isinstance(value, bool)),
     "contact": (
         "a mapping with name, url and email",
         '{"email": "support@example.com"}',

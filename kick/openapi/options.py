@@ -34,6 +34,7 @@ class OpenAPI(msgspec.Struct, frozen=True, kw_only=True):
         names: names of types in the document, in place of their class names: `{billing.Note: "BillingNote"}`.
         path: the path of the document.
         page: the path of the interactive page; `None` for none.
+        in_production: false serves document and page in development only (`KICK_ENV=development`).
         extensions: further members of the document, whose names begin with `x-`.
 
     >>> OpenAPI(title="Shop", version="1.4").path
@@ -58,6 +59,7 @@ class OpenAPI(msgspec.Struct, frozen=True, kw_only=True):
     names: Mapping[type, str] = {}
     path: str = "/openapi.json"
     page: str | None = "/docs"
+    in_production: bool = True
     extensions: Mapping[str, Any] = {}
 
     def __post_init__(self) -> None:

@@ -1,8 +1,8 @@
 """Hooks of schemathesis: each request is of a logged-in user, and comes from another address.
 
-The environment names the server, and the request that logs in: `LOGIN` is a path and a body, where `{number}` makes
-each user another one, and `LOGIN_KIND` says whether it is sent as JSON or as a form, or whether the path leads through
-a provider. Without it, all requests are anonymous. `STATUSES` is a file for the statuses that each operation sent.
+The environment names the server, and the requests that log in: `LOGIN` has a path and a body of each, where `{number}`
+makes each user another one. `LOGIN_KIND` says whether they are sent as JSON or as a form, or whether the path leads
+through a provider. Without it, all requests are anonymous. `STATUSES` is a file for the statuses of each operation.
 Redirects are not followed: the document describes the response of each operation alone.
 """
 
@@ -44,14 +44,14 @@ def address() -> str:
 
 def log_in() -> None:
     """Log a new user in."""
-    path, body = json.loads(json.dumps(LOGIN).replace("{number}", str(next(_numbers))))
-    sent = {} if body is None else {"data" if KIND == "form" else "json": body}
     with httpx2.Client(headers={"X-Forwarded-For": address(), **SAME_ORIGIN}, timeout=120) as client:
-        if KIND == "provider":  # it asks nothing, and sends the browser back
-            answer = client.get(URL + path, follow_redirects=True)
-        else:
-            answer = client.post(URL + path, **sent)
-        assert answer.status_code < 400, answer.text
+        for path, body in json.loads(json.dumps(LOGIN).replace("{number}", str(next(_numbers)))):
+            sent = {} if body is None else {"data" if KIND == "form" else "json": body}
+            if KIND == "provider":  # it asks nothing, and sends the browser back
+                answer = client.get(URL + path, follow_redirects=True)
+            else:
+                answer = client.post(URL + path, **sent)
+            assert answer.status_code < 400, answer.text
         State.cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
 
 
@@ -71,10 +71,13 @@ if LOGIN:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value has only numbers that need no explanation.
+    """Whether a value has only numbers and texts that need no explanation.
 
     Schemathesis does not know `format: int64`. For JSON Schema, `1.0` is an integer; msgspec does not read it as one.
+    Separators such as U+001F are whitespace for Python's `\\s`, and the byte order mark is for that of ECMAScript.
     """
+    if isinstance(value, str):
+        return not (re.search(r"[\x1c-\x1f\x85\ufeff]", value) and value.replace("\ufeff", " ").isspace())
     if isinstance(value, dict):
         return all(map(is_plain, value.values()))
     if isinstance(value, list):

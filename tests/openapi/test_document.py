@@ -65,6 +65,8 @@ class TestWhenItIsServed:
             ("test", None, 404),
             ("production", True, 200),
             ("production", OpenAPI(), 200),
+            ("production", OpenAPI(in_production=False), 404),
+            ("development", OpenAPI(in_production=False), 200),
             ("development", False, 404),
         ],
     )

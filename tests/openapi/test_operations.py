@@ -252,7 +252,7 @@ class TestQuery:
             "in": "query",
             "description": "In cents.",
             "required": True,
-            "schema": {"type": "integer", "minimum": 0},
+            "schema": {"type": "integer", "format": "int64", "minimum": 0},
         }
         assert found["c"]["colors"]["schema"]["items"]["enum"] == ["red", "blue"]
         assert "required" not in found["d"]["by"]
@@ -767,6 +767,7 @@ class Bearer(Middleware):
     def describe(self, route: Route | None) -> Description:
         return Description(
             errors={401: "The token is missing.", 402: "The balance is too low."},
+            error_types=["text/html"],
             headers={"X-Trace": "The id of the trace."},
             security=["bearer"],
             schemes={"bearer": {"type": "http", "scheme": "bearer"}},
@@ -798,6 +799,7 @@ def test_middleware_of_an_application_says_what_it_adds(place: str) -> None:
         "401": "The token is missing.",
         "402": "The balance is too low.",
     }
+    assert list(found["responses"]["402"]["content"]) == [PROBLEM, "text/html"]
     assert parameters(found)["X-Trace"]["description"] == "The id of the trace."
     assert found["security"] == [{"bearer": []}]
     assert document["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}

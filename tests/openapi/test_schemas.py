@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field, computed_field
 from kick import HTTPError
 from kick.http.validation.conversion import json_decoder
 from kick.http.validation.encoding import JSONEncoder
+from kick.http.validation.integer_range import BigInt
 from kick.openapi.schemas.schemas import Schemas
 from tests.openapi.support import fits
 
@@ -412,6 +413,26 @@ class TestClasses:
 
 
 class TestModels:
+    def test_integers_have_64_bits_unless_they_say_otherwise(self) -> None:
+        class Serial(BaseModel):
+            number: BigInt
+
+        class Sizes(BaseModel):
+            plain: int
+            least: Annotated[int, Field(ge=1)] = 1
+            bounded: Annotated[int, Field(gt=0, le=1 << 70)] = 1
+            serial: Serial
+
+        schemas = Schemas(strict=True)
+        _, components = schemas.complete(schemas.of(Sizes, "input", "x"))
+        fields = {**components["Sizes"]["properties"], **components["Serial"]["properties"]}
+        assert [name for name, schema in fields.items() if schema.get("format") == "int64"] == ["plain", "least"]
+        large = 1 << 63
+        body = {"plain": large, "least": large, "bounded": large, "serial": {"number": large}}
+        with pytest.raises(HTTPError) as caught:
+            json_decoder(Sizes)(json.dumps(body).encode())
+        assert [each["location"] for each in caught.value.problem()["errors"]] == ["/body/plain", "/body/least"]
+
     def test_one_form_is_enough_where_both_are_the_same(self) -> None:
         schemas = Schemas(strict=True)
         read, written = schemas.of(Model, "input", "x"), schemas.of(list[Model], "output", "x")

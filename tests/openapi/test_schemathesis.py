@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx2
 import pytest
 from click.testing import CliRunner
 
@@ -27,7 +27,6 @@ app = create_app(Settings(Path("shop.db")))
 """
 PASSWORD = "correct horse battery staple"
 PERSON = {"name": "user{number}", "password": PASSWORD}
-KEEPER = {"name": "keeper of the shop", "password": PASSWORD}
 EVENTS = """
 [[operations]]  # event streams, of which one event is read, or none if none comes for a second
 include-path-regex = "/events/?$"
@@ -37,11 +36,11 @@ max-stream-events = 1
 
 
 class Application(NamedTuple):
-    """An application, and the request that logs in."""
+    """An application, and the requests that log in."""
 
     target: str
     folder: str = ""
-    login: tuple[str, Any] | None = None
+    login: tuple[tuple[str, Any], ...] = ()
     login_kind: str = "json"
     """The login is JSON, a form, or goes through a provider."""
     settings: str = ""
@@ -51,20 +50,20 @@ class Application(NamedTuple):
 
 
 APPLICATIONS = {
-    "hello": Application("hello:app", "examples", ("/auth/login", {"name": "Ada"}), reached=("GET /auth/me",)),
+    "hello": Application("hello:app", "examples", (("/auth/login", {"name": "Ada"}),), reached=("GET /auth/me",)),
     "auth": Application(
         "app:app",
         "examples/auth",
-        ("/auth/register", {"name": "Ann", "email": "user{number}@example.com", "password": PASSWORD}),
+        (("/auth/register", {"name": "Ann", "email": "user{number}@example.com", "password": PASSWORD}),),
         reached=("GET /auth/me", "POST /auth/logout-others"),
     ),
     "chat": Application(
-        "app:app", "examples/chat", ("/login", {"name": "user{number}"}), reached=("GET /", "POST /logout")
+        "app:app", "examples/chat", (("/login", {"name": "user{number}"}),), reached=("GET /", "POST /logout")
     ),
     "devices": Application(
         "app:app",
         "examples/devices",
-        ("/register", PERSON),
+        (("/register", PERSON),),
         login_kind="form",
         settings="""
 [[operations]]  # a wrong password is a 422
@@ -76,7 +75,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", "401", "403",
     "shop": Application(
         "main:app",
         "examples/shop",
-        ("/account/login", KEEPER),
+        (("/account/register", PERSON), ("/account/login", PERSON)),  # with the role from the login on
         settings=f"""{EVENTS}
 [[operations]]  # the content is none of the media type that it has
 include-name = "PUT /admin/products/{{product_id}}/picture"
@@ -87,24 +86,24 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "403", "404", "415"]
     "tested_shop": Application(
         "app:app",
         "",
-        ("/accounts/user{number}", None),
+        (("/accounts/user{number}", None),),
         settings=EVENTS,
         reached=("GET /orders/events", "GET /accounts/me"),
     ),
     "api": Application(
         "my_app.main:app",
         "",
-        ("/auth/register", {"email": "user{number}@example.com", "password": PASSWORD}),
+        (("/auth/register", {"email": "user{number}@example.com", "password": PASSWORD}),),
         reached=("GET /auth/me", "POST /notes"),
     ),
     "custom_store": Application("custom_store:app", "examples"),
     "oauth": Application(
-        "app:app", "examples/oauth", ("/login", None), login_kind="provider", reached=("GET /account",)
+        "app:app", "examples/oauth", (("/login", None),), login_kind="provider", reached=("GET /account",)
     ),
     "web": Application(
         "my_app.main:app",
         "",
-        ("/register", {"email": "user{number}@example.com", "password": PASSWORD}),
+        (("/register", {"email": "user{number}@example.com", "password": PASSWORD}),),
         login_kind="form",
         reached=("GET /notes", "POST /notes"),
     ),
@@ -129,11 +128,12 @@ def folder_of(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return ROOT / APPLICATIONS[name].folder
 
 
-def become_keeper(url: str, folder: Path, env: dict[str, str]) -> None:
-    """Register an administrator of the shop."""
-    httpx2.post(f"{url}/account/register", json=KEEPER, headers={"Sec-Fetch-Site": "same-origin"}).raise_for_status()
-    promote = [sys.executable, "promote.py", KEEPER["name"]]
-    subprocess.run(promote, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **env}, check=True)
+def make_keepers(database: Path) -> None:
+    """Make each new user of the shop an administrator."""
+    with closing(sqlite3.connect(database)) as db:
+        db.execute(
+            "CREATE TRIGGER keeper AFTER INSERT ON users BEGIN UPDATE users SET is_admin = 1 WHERE id = NEW.id; END"
+        )
 
 
 def run(name: str, options: Sequence[str], tmp_path: Path, request: pytest.FixtureRequest) -> str:
@@ -163,7 +163,7 @@ def run(name: str, options: Sequence[str], tmp_path: Path, request: pytest.Fixtu
             server["OIDC_ISSUER"] = servers.enter_context(provider).url
         served = servers.enter_context(serve(application.target, cwd=folder, env=server, log=tmp_path / "server.log"))
         if name == "shop":
-            become_keeper(served.url, folder, server)
+            make_keepers(tmp_path / "data.db")
         command = [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json", "--no-color"),
             *("--generation-database", "none", *options),
@@ -175,7 +175,7 @@ def run(name: str, options: Sequence[str], tmp_path: Path, request: pytest.Fixtu
             "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
             "STATUSES": str(tmp_path / "statuses.json"),
         }
-        if application.login is not None:
+        if application.login:
             env["LOGIN"] = json.dumps(application.login)
             env["LOGIN_KIND"] = application.login_kind
         done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)

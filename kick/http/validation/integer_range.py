@@ -106,9 +106,23 @@ def limits_of(metadata: Collection[Any]) -> tuple[int | None, int | None]:
             lowest = None
         if any(_has(one, "le", "lt") for one in said):
             highest = None
-        if isinstance(each, msgspec.Meta) and each.extra and _UNBOUNDED in each.extra:
+        if _is_unbounded(each):
             return None, None
     return lowest, highest
+
+
+def holds_big_integers(hint: Any) -> bool:
+    """Return whether a `BigInt` is within a type, or within the type of a field of a class.
+
+    >>> holds_big_integers(list[BigInt]), holds_big_integers(list[int])
+    (True, False)
+    """
+    hints = [hint, *(each for _, each in typed_fields(hint, hint))] if is_record(hint) else [hint]
+    return any(any(map(_is_unbounded, metadata_of(part))) for each in hints for part in types_within(each))
+
+
+def _is_unbounded(metadata: Any) -> bool:
+    return isinstance(metadata, msgspec.Meta) and _UNBOUNDED in (metadata.extra or {})
 
 
 def _has(metadata: Any, *names: str) -> bool:

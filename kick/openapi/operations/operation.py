@@ -65,7 +65,8 @@ class Operations:
         responses = answers_of(plan, self._schemas)
         for status, text in (item for each in described for item in each.responses.items()):
             responses.setdefault(str(status), {"description": text})
-        operation["responses"] = responses | problems_of(reasons, self._schemas)
+        error_types = [media_type for each in described for media_type in each.error_types]
+        operation["responses"] = responses | problems_of(reasons, self._schemas, error_types)
         if plan.response.says_nothing and any(each.source is Source.FORM for each in inputs):
             operation["responses"]["422"]["content"] |= page_of(plan)
         security = self._security(served, described)

@@ -105,8 +105,14 @@ def reason(status: int) -> str:
         return f"Status {status}"
 
 
-def problems_of(reasons: Iterable[tuple[int, str]], schemas: Schemas) -> dict[str, Any]:
-    """Return a response with problem details for each status; several reasons for one status are listed."""
+def problems_of(
+    reasons: Iterable[tuple[int, str]], schemas: Schemas, other_types: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return a response with problem details for each status; several reasons for one status are listed.
+
+    `other_types` are the media types in which the errors may be sent too.
+    """
+    others: dict[str, Any] = {media_type: {} for media_type in other_types}
     said: dict[int, list[str]] = {}
     for status, text in reasons:
         texts = said.setdefault(status, [])
@@ -115,7 +121,7 @@ def problems_of(reasons: Iterable[tuple[int, str]], schemas: Schemas) -> dict[st
     return {
         str(status): {
             "description": "\n\n".join(said[status]) or reason(status),
-            "content": {PROBLEM_JSON: {"schema": schemas.of(ProblemDetails, "output", "kick")}},
+            "content": {PROBLEM_JSON: {"schema": schemas.of(ProblemDetails, "output", "kick")}, **others},
         }
         for status in sorted(said)
     }

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from kick.http.uploads import is_upload
+from kick.http.validation.integer_range import holds_big_integers
 from kick.http.validation.pydantic_types import adapter_of
 from kick.http.validation.type_parts import plain, types_within
 from kick.openapi.schemas.leaves import Schema
@@ -185,9 +186,21 @@ def _generator() -> Any:
 
     class Generator(GenerateJsonSchema):
         ignored_warning_kinds = {"skipped-choice", "non-serializable-default", "skipped-discriminator"}  # noqa: RUF012
+        holds_big_integers = False
 
         def field_title_should_be_set(self, schema: Any) -> bool:
             return False
+
+        def int_schema(self, schema: Any) -> dict[str, Any]:
+            found: dict[str, Any] = super().int_schema(schema)
+            has_bounds = bool({"ge", "gt"} & schema.keys()) and bool({"le", "lt"} & schema.keys())
+            return found if has_bounds or self.holds_big_integers else {**found, "format": "int64"}
+
+        def model_schema(self, schema: Any) -> dict[str, Any]:
+            outside, self.holds_big_integers = self.holds_big_integers, holds_big_integers(schema["cls"])
+            found: dict[str, Any] = super().model_schema(schema)
+            self.holds_big_integers = outside
+            return found
 
         def is_instance_schema(self, schema: Any) -> dict[str, Any]:
             return {"type": "string", "format": "binary"} if is_upload(schema["cls"]) else {}

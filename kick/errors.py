@@ -47,8 +47,10 @@ class OfRequest:
 class KickError(Exception):
     """A set-up mistake.
 
-    `code` is stable, so tests and searches can rely on it. `cause` says what is wrong and where. `fix` says what to
-    write instead; code between backticks can be pasted.
+    Arguments:
+        code: a short name that is stable, so tests and searches can rely on it.
+        cause: what is wrong, and where.
+        fix: what to write instead; code between backticks can be pasted.
 
     >>> raise KickError("no-routes", cause="The app has no routes.", fix="Pass a module: `bootstrap(modules=[...])`.")
     Traceback (most recent call last):

@@ -169,7 +169,12 @@ class NotFound(_Fixed):
 
 
 class MethodNotAllowed(_Fixed):
-    """405: the resource does not support this method; `allow` lists the supported ones.
+    """405: the resource does not support this method.
+
+    Arguments:
+        detail: a message for the client.
+        allow: the methods that it supports.
+        extensions: further members of the problem object.
 
     >>> MethodNotAllowed(allow=["GET", "HEAD"]).headers
     {'allow': 'GET, HEAD'}
@@ -262,7 +267,12 @@ class UnsupportedMediaType(_Fixed):
 
 
 class UnprocessableEntity(_Fixed):
-    """422: the request is well-formed but invalid; `errors` lists every error and its location.
+    """422: the request is well-formed but invalid.
+
+    Arguments:
+        detail: a message for the client.
+        errors: every error and its location.
+        extensions: further members of the problem object.
 
     >>> error = UnprocessableEntity(errors=[{"location": "/body/age", "message": "Expected `int`", "code": "type"}])
     >>> error.problem()["errors"][0]["location"]
@@ -288,7 +298,12 @@ class Locked(_Fixed):
 
 
 class TooManyRequests(_Fixed):
-    """429: the client sent too many requests; `retry_after` is in seconds.
+    """429: the client sent too many requests.
+
+    Arguments:
+        detail: a message for the client.
+        retry_after: the seconds after which the client may try again.
+        extensions: further members of the problem object.
 
     >>> TooManyRequests(retry_after=30).headers
     {'retry-after': '30'}
@@ -331,7 +346,12 @@ class BadGateway(_Fixed):
 
 
 class ServiceUnavailable(_Fixed):
-    """503: temporarily unavailable; `retry_after` is in seconds.
+    """503: temporarily unavailable.
+
+    Arguments:
+        detail: a message for the client.
+        retry_after: the seconds after which the client may try again.
+        extensions: further members of the problem object.
 
     >>> ServiceUnavailable("Back at noon.", retry_after=3600).headers
     {'retry-after': '3600'}

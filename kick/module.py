@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from kick.errors import KickError, raise_all
-from kick.http.errors import list_problem, not_a_module
+from kick.http.errors import list_problem, not_a_module, unknown_module_option
 from kick.http.middleware import AnyMiddleware
 from kick.http.mounts import mapping_problem
 from kick.http.response.static import StaticFiles
 from kick.http.routing.decorators import SessionUse
 from kick.lifecycle import lifespan_problem
 
+_OF_OTHERS: Final = ("imports", "exports")
 _NONE: Final[Mapping[str, Any]] = {}
 
 
@@ -36,11 +37,18 @@ class Module:
             the order of the modules, and left in the reverse order.
 
     Raises `KickError`: `list-missing` for an argument that is not a list, `mount` for `mounts` that is not a mapping of
-    paths, and `lifespan` for a lifespan that is not an async context manager.
+    paths, `lifespan` for a lifespan that is not an async context manager, and `module-option` for `imports=` and the
+    like of other frameworks.
 
     >>> Module("shop", controllers=[], prefix="/shop")
     Module('shop')
     """
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        """Refuse what modules of other frameworks have, with an error that says more than Python's own."""
+        name = arguments[0] if arguments else options.get("name")
+        raise_all(unknown_module_option(name, each) for each in _OF_OTHERS if each in options)
+        return super().__new__(cls)
 
     def __init__(
         self,

@@ -335,6 +335,17 @@ ROWS = [
         {"controllers=[XController, XController]": "{0}"},
         name="one module",
     ),
+    *[
+        Row(
+            "module-option",
+            f"{SIMPLE}\nshop = Module('shop', controllers=[XController])\n"
+            f"app = bootstrap([shop, Module('app', {option}=[shop])])",
+            f"there is no {option}=",
+            {f"Module('app', {option}=[shop])": "{0}"},
+            name=option,
+        )
+        for option in ("imports", "exports")
+    ],
     Row(
         "list-missing",
         f"{SIMPLE}\napp = bootstrap([Module('app', controllers=XController)])",

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Final, cast
 
+import griffe
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -33,6 +35,9 @@ PUBLIC = (
     "kick.testing",
 )
 REFERENCE = {page.stem: page.read_text() for page in (ROOT / "docs/reference").glob("*.md")}
+_SHOWN = re.findall(r"^::: (\S+)$", "\n".join(REFERENCE.values()), re.MULTILINE)
+MADE_BY_KICK: Final = ("App", "SessionUnavailable")
+"""Classes with a constructor that is not for users."""
 
 
 @pytest.fixture
@@ -117,12 +122,20 @@ class TestChecks:
                 "<script src='https://example.com/x.js'></script>",
                 "https://example.com/x.js is loaded from another host",
             ),
+            ("<h3 id='kick.app.App._parts'>_parts</h3>", "index.html: kick.app.App._parts is private"),
             ("<link rel='stylesheet' href='//example.com/x.css'>", "//example.com/x.css is loaded from another host"),
         ],
     )
     def test_what_is_not(self, tmp_path: Path, body: str, said: str) -> None:
         with pytest.raises(BrokenSite, match=re.escape(said)):
             check_site(self.built(tmp_path, body))
+
+
+@pytest.mark.parametrize(("urls", "stays"), [("", False), ("<url><loc>https://kick.example/</loc></url>", True)])
+def test_a_sitemap_without_an_address_is_removed(tmp_path: Path, urls: str, stays: bool) -> None:
+    (tmp_path / "sitemap.xml").write_text(f"<urlset>{urls}</urlset>")
+    site.remove_empty_sitemap(tmp_path)
+    assert (tmp_path / "sitemap.xml").exists() is stays
 
 
 def test_each_page_is_in_the_navigation() -> None:
@@ -159,6 +172,63 @@ class TestReference:
             known |= set(vars(base).get("__annotations__", {}))
         assert len(names) > 40
         assert names - known == set()
+
+
+@pytest.mark.process  # griffe asks git
+class TestArguments:
+    """The reference has a row with a type for each argument, and shows defaults that mean something."""
+
+    @pytest.mark.parametrize("path", sorted(set(_SHOWN)))
+    def test_each_argument_is_described(self, path: str, package: griffe.Module) -> None:
+        shown = package[path.removeprefix("kick.")]
+        if not isinstance(shown, griffe.Class | griffe.Function) or path.rpartition(".")[2] in MADE_BY_KICK:
+            return
+        rows = rows_of(shown)
+        if shown.is_class and any(base.name == "HTTPError" for base in cast("griffe.Class", shown).mro()):
+            rows |= rows_of(package["exceptions.HTTPError"])
+        if isinstance(shown, griffe.Class) and "__init__" not in shown.all_members:
+            assert rows == {}
+            return
+        given = {each.name: each for each in shown.parameters if each.name not in ("self", "cls")}
+        if isinstance(shown, griffe.Function) or rows:
+            assert set(given) - set(rows) - {"ctx"} == set()
+        assert [name for name in rows if name in given and rows[name] is None] == []
+        assert [name for name, each in given.items() if str(each.default).startswith("_")] == []
+
+    @pytest.mark.parametrize(
+        ("path", "said"),
+        [
+            ("auth.guards.Roles", "all_of: Collection[str] = (),"),
+            ("http.description.Description", "errors: Mapping[int, str] = {},"),
+            ("http.routing.decorators.Verb", "Get(\n    path: str = '',\n    *,\n    status: int | None = None,"),
+            ("module.Module", "StaticFiles] = {},"),
+        ],
+    )
+    def test_signatures_are_shown(self, path: str, said: str, package: griffe.Module) -> None:
+        docstring = package[path].docstring
+        assert docstring is not None
+        assert said in docstring.value
+
+
+def rows_of(shown: griffe.Object | griffe.Alias) -> dict[str, object]:
+    """The described arguments of an object, each with its type."""
+    described: dict[str, object] = {}
+    constructor = shown.members.get("__init__")
+    for docstring in (shown.docstring, None if constructor is None else constructor.docstring):
+        for section in (
+            [] if docstring is None else docstring.parse("google", warn_unknown_params=False, warnings=False)
+        ):
+            if isinstance(section, griffe.DocstringSectionParameters):
+                described |= {each.name.lstrip("*"): each.annotation for each in section.value}
+    return described
+
+
+@pytest.fixture(scope="module")
+def package() -> griffe.Module:
+    """The package as the reference shows it."""
+    loaded = griffe.load("kick", extensions=griffe.load_extensions(str(ROOT / "tools/griffe_reference.py")))
+    assert isinstance(loaded, griffe.Module)
+    return loaded
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 The pages are those of the repository: docs/, the examples, and some files beside the README. They are copied to
 build/pages with their links adjusted, because the site has no files outside of it: an example becomes a page that shows
 its files. Zensical builds build/site from them. Then every link and every address in the built pages is checked: dead
-links and anything that a browser would load from another host fail the build.
+links, private names in the reference, and anything that a browser would load from another host fail the build.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         if built.returncode:
             return built.returncode
+        remove_empty_sitemap(SITE)
         check_site(SITE)
     except BrokenSite as error:
         print(error, file=sys.stderr)
@@ -166,6 +167,13 @@ class _Page(HTMLParser):
             self.loaded.append(address)
 
 
+def remove_empty_sitemap(site: Path) -> None:
+    """Remove a sitemap without an address: Zensical can fill it only if `site_url` says where the site is."""
+    sitemap = site / "sitemap.xml"
+    if sitemap.is_file() and "<url>" not in sitemap.read_text():
+        sitemap.unlink()
+
+
 def check_site(site: Path) -> None:
     """Check the links of all pages. Raises `BrokenSite` with everything that is wrong."""
     pages = {path.resolve(): _parsed(path) for path in site.rglob("*.html")}
@@ -173,7 +181,7 @@ def check_site(site: Path) -> None:
         f"{path.relative_to(site.resolve())}: {problem}"
         for path, page in pages.items()
         if path.name != "404.html"  # its addresses begin at the root of a server
-        for problem in (*_dead_links(path, page, pages), *_foreign(page.loaded))
+        for problem in (*_dead_links(path, page, pages), *_foreign(page.loaded), *_private(page.ids))
     ]
     if problems:
         raise BrokenSite("\n".join(sorted(problems)))
@@ -196,6 +204,13 @@ def _dead_links(path: Path, page: _Page, pages: dict[Path, _Page]) -> Iterator[s
             yield f"{link} does not exist"
         elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids | {"__codelineno"}:
             yield f"{link} has no such heading"
+
+
+def _private(ids: Iterable[str]) -> Iterator[str]:
+    """Yield the private members of classes that the reference shows: `kick.app.App._parts`."""
+    yield from (
+        f"{each} is private" for each in ids if re.match(r"_|__(?!init__)", each.rpartition(".")[2]) and "." in each
+    )
 
 
 def _foreign(addresses: Iterable[str]) -> Iterator[str]:

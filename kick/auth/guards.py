@@ -109,6 +109,10 @@ class GuardLayer(Middleware):
 def authenticated(*, max_age: timedelta | float | None = None, login_page: str | None = None) -> GuardLayer:
     """Return `@Authenticated` as middleware for all handlers of a module.
 
+    Arguments:
+        max_age: the greatest age of the login, a `timedelta` or seconds.
+        login_page: a path of this site, to which a browser that asks for a page is redirected.
+
     >>> from kick import Module
     >>> Module("account", middleware=[authenticated()])
     Module('account')
@@ -120,6 +124,11 @@ def authenticated(*, max_age: timedelta | float | None = None, login_page: str |
 
 def roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = None) -> GuardLayer:
     """Return `@Roles` as middleware for all handlers of a module.
+
+    Arguments:
+        any_of: the names of roles, of which a user needs one.
+        all_of: the names of roles, of which a user needs all.
+        login_page: a path of this site, to which a browser that asks for a page is redirected if nobody is logged in.
 
     >>> from kick import Module
     >>> Module("administration", middleware=[roles("admin")])
@@ -180,6 +189,12 @@ def Roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = N
 
     The roles are those of `login()`. The guard runs before the body is read. With several guards, all must agree.
 
+    Arguments:
+        any_of: the names of roles, of which a user needs one.
+        all_of: the names of roles, of which a user needs all.
+        login_page: a path of this site. A browser that asks for a page is redirected to it (303) if nobody is logged
+            in. A user without the role gets the 403.
+
     Raises `KickError`: `auth-roles` and `auth-login-page`.
 
     >>> from kick import Controller, Get
@@ -194,6 +209,10 @@ def Roles(*any_of: str, all_of: Collection[str] = (), login_page: str | None = N
 
 def next_page(ctx: RequestContext[Any], default: str = "/") -> str:
     """Return the URL that the user asked for before the login: `?next=`, if it is a URL of this site.
+
+    Arguments:
+        ctx: the context of the request.
+        default: the URL without a `?next=`.
 
     >>> from kick import Post, RequestContext
     >>> @Post("/login")

@@ -73,6 +73,10 @@ async def logout(ctx: RequestContext[Any]) -> None:
 async def set_roles(ctx: RequestContext[Any], roles: Collection[str]) -> None:
     """Change the roles of the logged-in user in this session, and give it a new id.
 
+    Arguments:
+        ctx: the context of the request.
+        roles: all roles of the user from now on.
+
     Other sessions of the user keep their roles. End them with `Sessions.revoke(user_id, except_id=...)`.
 
     Raises `LoginRequired` (401) for an anonymous user, and `SessionEnded` (409) if the user has logged out meanwhile.

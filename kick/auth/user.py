@@ -127,7 +127,7 @@ def _providers_of(load_user: Callable[..., Any]) -> list[Provider]:
     # The parameters of the loader are known only now, and the container reads them from the signature.
     _say(load, [_parameter("ctx", RequestContext), *(_passed_on(each, load_user) for each in needs[1:])])
     _say(present, [_parameter("user", user_type | None)])
-    return [Provider(user_type | None, load, scope="handler"), Provider(user_type, present)]
+    return [Provider(user_type | None, load, scope="handler"), Provider(user_type, present, scope="handler")]
 
 
 def _user_type(load_user: Any) -> Any:

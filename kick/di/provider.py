@@ -38,6 +38,9 @@ def Service(scope: ScopeName | None = None) -> Callable[[T], T]:
 
     Constructors and synchronous functions run on the event loop, so they must not block.
 
+    Arguments:
+        scope: one of the four, or `None`.
+
     Raises `KickError`: `di-service-not-called` for `@Service` without parentheses, `di-unknown-scope` for any other
     scope.
 
@@ -107,8 +110,13 @@ class Provider:
     as a request, and anything else as long as its shortest-lived dependency. If a class is also registered under its
     own type, both share one instance, unless the key has a qualifier or `scope` is given.
 
-    `health` is called with the instance, which must live as long as the application. It may be async. It fails by
-    raising or by returning `False`.
+    Arguments:
+        key: the type under which it is provided, with a qualifier as `Annotated[X, "name"]`.
+        factory: a class, a function, an async function, or a generator; by default the key itself.
+        value: an object that is provided as it is, in place of a factory.
+        scope: `"singleton"`, `"request"`, `"handler"` or `"transient"`.
+        health: is called with the instance, which must live as long as the application. It may be async. It fails by
+            raising or by returning `False`.
 
     Raises `KickError`: `di-value-and-factory` for both or neither, `di-unhashable-key` for a key that is not hashable,
     and `di-health` for a `health` that is not callable.

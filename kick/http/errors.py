@@ -72,6 +72,16 @@ def not_a_module(given: object, *, in_list: bool = True) -> KickError:
     return KickError("module-missing", cause, fix)
 
 
+def unknown_module_option(name: object, option: str) -> KickError:
+    """Return the error for `imports=` and the like of `Module(...)`, which other frameworks have."""
+    return KickError(
+        "module-option",
+        cause=f"Module({name!r}, {option}=...): there is no {option}=. An application has one container, so each "
+        "module can use what another one provides.",
+        fix=f"Leave it out: `Module({name!r})`. Each module is an entry of `bootstrap(modules=[...])`.",
+    )
+
+
 def not_a_controller(given: object, module: str) -> KickError:
     """Return the error for a class in `controllers=` that no `@Controller` decorates."""
     name = _name(given)

@@ -39,8 +39,10 @@ def cookie_parser(secret: Secret | None = None, *, accept_express: bool = False)
     verifies with it. Of several secrets, the first signs and all verify. The signature covers the name and the value,
     so it is not valid for a cookie with another name. `bootstrap(cookie_secret=...)` does the same.
 
-    `accept_express=True` also accepts cookies of the npm package cookie-parser, for a migration from Express. Their
-    signature covers only the value, so a client can send a signed value under any name.
+    Arguments:
+        secret: one secret or several; `None` for cookies without signatures.
+        accept_express: also accept cookies of the npm package cookie-parser, for a migration from Express. Their
+            signature covers only the value, so a client can send a signed value under any name.
 
     >>> cookie_parser(secret="a secret of at least thirty-two bytes").signer is not None
     True

@@ -235,6 +235,9 @@ def CsrfExempt(target: Any = None, /) -> Any:
     It is for requests of other servers, which have their own signature. The parentheses may be left out. A controller
     that inherits from an exempt one is not exempt.
 
+    Arguments:
+        target: the handler or controller, if the parentheses are left out.
+
     >>> from kick import Controller, Post
     >>> @Controller("/hooks")
     ... class HookController:

@@ -65,7 +65,8 @@ class TestClient(BrowserClient, Client):
             for a client that is no browser.
         client: the address and port of the client.
         root_path: the path below which the application is served.
-        backend: the event loop, `"asyncio"` or `"trio"`, and `backend_options` of `anyio.run()`.
+        backend: the event loop, `"asyncio"` or `"trio"`.
+        backend_options: options of the event loop, those of `anyio.run()`.
         validate: check each response against the OpenAPI document of the application. One that does not fit raises
             `ResponseMismatch`, an `AssertionError` that names the operation, the place and the value.
 

@@ -69,7 +69,11 @@ def travel(
 
     Arguments:
         client: a client, or the application.
-        by: a `timedelta` or seconds; `days`, `hours`, `minutes` and `seconds` are added to it.
+        by: a `timedelta` or seconds.
+        days: days, which are added to it.
+        hours: hours, which are added to it.
+        minutes: minutes, which are added to it.
+        seconds: seconds, which are added to it.
 
     The result moves the clock further: `time.move(minutes=5)`. Blocks can be nested, in `freeze()` too.
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kick import Controller, Get, Module, Post, RequestContext, bootstrap
+from kick import Controller, Get, Module, Post, RequestContext, Service, bootstrap
 from kick.auth import Identity, authentication
 from kick.http import File
 from kick.middleware import csrf
@@ -69,6 +69,26 @@ def test_without_a_loader_there_is_the_identity() -> None:
     app = bootstrap([Module("x", controllers=[X])], [session(SECRET), authentication()])
     with TestClient(app) as client:
         assert client.get("/x").json() is True
+
+
+def test_what_lives_longer_than_the_user_is_named_with_the_type_that_its_author_wrote() -> None:
+    @Service(scope="request")
+    class Page:
+        def __init__(self, user: User) -> None: ...
+
+    @Controller("/x")
+    class X:
+        @Get()
+        async def show(self, page: Page) -> None: ...
+
+    Page.__init__.__annotations__["user"] = User
+    X.show.__annotations__["page"] = Page
+    layers = [session(SECRET, save_uninitialized=False), authentication(load_user)]
+    with raises_code("di-scope") as caught:
+        bootstrap([Module("x", controllers=[X])], layers, providers=[Users])
+    assert "`user: User`" in caught.value.fix
+    assert "User | None" not in str(caught.value)
+    assert "kick/auth" not in str(caught.value)
 
 
 def test_what_a_loader_needs_is_checked_at_the_start() -> None:

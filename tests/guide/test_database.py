@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from sqlalchemy import create_engine, select
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import Session
 from starlette.types import Message
 
 from kick import App
@@ -122,3 +125,16 @@ def test_a_test_is_rolled_back() -> None:
             assert client.post("/notes/first").status_code == 500  # the commit fails as it does in production
             assert client.post("/notes/second").status_code == 204
             assert client.get("/notes").json() == 2
+
+
+def test_a_moment_keeps_its_time_zone_in_sqlite() -> None:
+    names = names_of(PAGE, "Moments and time zones")
+    engine = create_engine("sqlite://")
+    names["Table"].metadata.create_all(engine)
+    noon = datetime(2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    with Session(engine) as db:
+        db.add(names["EventRow"](begins=noon))
+        db.commit()
+        found = db.scalars(select(names["EventRow"].begins)).one()
+    engine.dispose()
+    assert (found, found.utcoffset()) == (noon, timedelta(0))

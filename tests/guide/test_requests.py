@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+from starlette.types import Message
+
 from kick.testing import TestClient
-from tests.guide.pages import GUIDE, application
+from tests.guide.pages import GUIDE, application, names_of
 
 
 def test_one_type_is_filled_by_json_and_by_forms() -> None:
@@ -83,3 +86,42 @@ def test_routes_are_inherited_with_the_types_of_the_subclass() -> None:
         assert client.post("/tasks", json={"done": True}).status_code == 201
         assert client.get("/notes").json() == [{"title": "a"}]
         assert client.get("/tasks").json() == []
+
+
+BEFORE = ["middleware of the application", "middleware of the handler"]
+AFTER = ["validation", "handler"]
+SENT = ["middleware, after the handler", "http.response.start", "http.response.body"]
+
+
+@pytest.mark.parametrize(
+    ("path", "steps"),
+    [
+        ("plain", [*BEFORE, "provider", "body", *AFTER, *SENT]),
+        ("stored", [*BEFORE, "body", "provider", "generator", *AFTER, "clean-up", *SENT, "background task"]),
+    ],
+)
+async def test_a_request_takes_the_steps_of_the_list_in_their_order(path: str, steps: list[str]) -> None:
+    names = names_of("requests.md", "The order of a request")
+    trail: list[str] = names["trail"]
+
+    async def receive() -> Message:
+        trail.append("body")
+        return {"type": "http.request", "body": b'{"title": "Buy milk"}', "more_body": False}
+
+    async def send(message: Message) -> None:
+        trail.append(message["type"])
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "https",
+        "path": f"/notes/{path}",
+        "raw_path": f"/notes/{path}".encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"shop.test"), (b"content-type", b"application/json"), (b"content-length", b"21")],
+    }
+    await names["app"](scope, receive, send)
+    assert trail == steps

@@ -76,10 +76,16 @@ def Controller(
 ) -> Callable[[C], C]:
     """Make a class a controller: its methods with `@Get` and the like handle requests below `prefix`.
 
-    The class is created once, when the application starts. The container provides the arguments of its constructor by
-    their types. `session=False` switches the session off for all its routes. `version="v2"` puts `/v2` before its
-    paths and replaces the version of the module. `deprecated=True` marks its routes in the OpenAPI document, and
-    `openapi=False` hides them there; a mapping is merged into the description of each route.
+    The container provides the arguments of its constructor by their types. The class is created once, when the
+    application starts, or for each request if one of its dependencies lives that long.
+
+    Arguments:
+        prefix: the path before those of its handlers.
+        session: `False` switches the session off for all its routes.
+        version: `"v2"` puts `/v2` before its paths, and replaces the version of the module.
+        deprecated: mark its routes in the OpenAPI document.
+        openapi: `False` hides its routes from the OpenAPI document. A mapping is merged into the Operation Object of
+            each.
 
     Raises `KickError`: `decorator-not-called` if the parentheses are missing.
 
@@ -250,7 +256,11 @@ def WebSocket(
 def Use(*middleware: Any) -> Callable[[Decorated], Decorated]:
     """Run middleware around the handlers of a class, or around one handler. The first is the outermost.
 
-    The middleware sees the exceptions of the handler, so it can roll a transaction back.
+    The middleware sees the exceptions of the handler, so it can roll a transaction back. `@Use` may stand above or
+    below `@Get` and the like, or `@Controller`.
+
+    Arguments:
+        middleware: functions, and instances of `Middleware`.
 
     >>> async def logged(ctx, call_next):
     ...     return await call_next(ctx)

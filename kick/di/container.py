@@ -161,7 +161,7 @@ class Container:
         return bool(self._graph.dependents(self._graph.find(key).recipes, needed))
 
     def opens(self, key: Any) -> bool:
-        """Return true if a request that needs a type holds something that is closed at its end, at any depth.
+        """Return true if a type needs, at any depth, an object that is closed at the end of the request.
 
         >>> def open_file() -> Generator[bytes]:
         ...     yield b""
@@ -339,8 +339,8 @@ class Container:
     def resource_among(self, scope: Scope, objects: Iterable[Any], *, brief: bool = False) -> Any | None:
         """Return the type of the first object that is closed at the end of a scope, or `None`.
 
-        That is what a generator yielded in this scope, or an instance of a class that was built with it. `brief` is for
-        what is closed when the handler has returned.
+        Such an object was yielded by a generator in this scope, or was built with one that was. With `brief`, only
+        objects count that are closed when the handler has returned.
         """
         ids = {id(each) for each in objects if each is not None}
         recipes = [each for each, value in scope.values.items() if id(value) in ids and self._graph.closes(each)]
@@ -369,7 +369,7 @@ class Container:
         Singletons that depend on it, at any depth, are built again inside the block. After the block the earlier
         instances are used again. Singletons whose construction must be awaited are built by `start` or `get`. `aclose`
         awaits the clean-ups of instances from the block. Open scopes keep their instances. Overrides must end in
-        reverse order. An override of `X` holds for `X | None`, also if that has a provider of its own.
+        reverse order. An override of `X` also replaces `X | None`, even if that has a provider of its own.
 
         Raises `KickError`: `di-override-by-class` for a class, `di-override-unused` for a type that nobody provides or
         asks for, and after the start also the errors that `check` finds.

@@ -85,8 +85,8 @@ class Scope:
         """Await the clean-ups in reverse order. `error` is thrown into the generators.
 
         As with nested `async with` blocks, a clean-up that fails does not stop those around it, and its exception is
-        thrown into them. If one fails, its exception is raised. Of several, an `HTTPError` is raised; if there is none,
-        an `ExceptionGroup`. A second call does nothing.
+        thrown into them. If one fails, its exception is raised. If several fail, an `HTTPError` among their exceptions
+        is raised; if there is none, an `ExceptionGroup` of all. A second call does nothing.
         """
         # Closed before the first clean-up, so that a clean-up cannot build new instances in this scope.
         self.closed = True
@@ -200,7 +200,7 @@ class Scopes:
 def shielded_from(error: BaseException | None) -> AbstractContextManager[Any]:
     """Return a shield for clean-ups in a cancelled task, where each `await` would be cancelled again.
 
-    Without a cancellation there is no shield: a generator may hold a task group, which must be left without one.
+    Without a cancellation, there is no shield, because a generator may hold a task group that was entered outside it.
 
     >>> shielded_from(ValueError())  # doctest: +ELLIPSIS
     <contextlib.nullcontext object at ...>
@@ -230,7 +230,7 @@ async def unwind(cleanups: list[Cleanup], error: BaseException | None, *, nested
 
 
 def raise_failures(failures: list[BaseException]) -> None:
-    """Raise the exception of a clean-up. Of several, raise an `HTTPError`; if there is none, all as a group.
+    """Raise the exception of a clean-up. If there are several, raise an `HTTPError` among them, or all as a group.
 
     A cancellation among them is raised as a cancellation.
 

@@ -91,10 +91,10 @@ class TrustedProxies:
     """The proxies that are trusted, and the headers that they write.
 
     Arguments:
-        trusted: how many proxies every request passes, or their networks and addresses: `["10.0.0.0/8", "::1"]`;
-            `"unix"` is a proxy on a Unix socket.
+        trusted: the number of proxies that every request passes, or the networks and addresses of the proxies:
+            `["10.0.0.0/8", "::1"]`. `"unix"` means a proxy on a Unix socket.
         headers: `"x-forwarded"` for `X-Forwarded-For` and `-Proto`; `"forwarded"` for `Forwarded` (RFC 7239). Only one
-            of them is read, because most proxies write one and forward the other as the client sent it.
+            of them is read, because most proxies write one, and forward the other unchanged from the client.
         host: read `X-Forwarded-Host` too. Only for proxies that always set it. Most do not: they forward the header
             of the client, who could then choose the host in links and redirects. (In `Forwarded`, the host is part of
             the entry that the proxy itself writes, so it is always read.)

@@ -92,7 +92,7 @@ class Session(OfRequest, DictLike, Generic[DataT]):
 
     @property
     def flash(self) -> Flash:
-        """Values for the next page, each read once."""
+        """Values for the next page. Each can be read once."""
         self._state.touch()
         return self._state.open_flash()
 
@@ -120,7 +120,7 @@ class Session(OfRequest, DictLike, Generic[DataT]):
             assert state.token is not None  # noqa: S101  # what the type checker cannot see
         if state.token_is_new:
             return masked(state.token)
-        # The id is the one that the session gets if this request stores it after all; the cookie that came counts else.
+        # The second token is valid if this request still begins a session, the first if it does not.
         return either(masked(state.token), new_token(self.id))
 
     @property

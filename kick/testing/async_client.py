@@ -204,8 +204,8 @@ class AsyncTestClient(BrowserClient, AsyncClient):
     def session(self) -> AbstractAsyncContextManager[Session[Any]]:
         """Open the session of the client's cookie, to read and change it.
 
-        Changes are written at the end of the block, and the client gets the cookie of a session that began with them.
-        If the block raises, nothing is written. Raises `KickError`: `test-session`.
+        Changes are written at the end of the block. If they begin a session, the client gets its cookie. If the block
+        raises, nothing is written. Raises `KickError`: `test-session`.
         """
         from kick.testing.sessions import opened_session
 

@@ -74,7 +74,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
     # The response
 
     def json(self, data: Any, status: int = 200) -> Response:
-        """Return a JSON response, with the fields that the handler declares if the status is below 400.
+        """Return a JSON response. With a status below 400, only the fields of the declared response type are sent.
 
         Raises `TypeError` for a value that has no JSON form, or that does not fit the declared type.
         """
@@ -102,10 +102,10 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return response
 
     def redirect(self, url: str, status: int = 303, *, external: bool = False, fallback: str | None = None) -> Response:
-        """Redirect the client. After a 303 it sends a GET.
+        """Return a redirect. After a 303, the client sends a GET.
 
-        A URL from the request must not lead to another host (open redirect). If `url` does, the client is redirected to
-        `fallback`; without a `fallback`, this is a `ValueError`. `external=True` allows other hosts. `status` is 301,
+        A URL from the request must not lead to another host (open redirect). If `url` does, `fallback` is used
+        instead; without a `fallback`, `ValueError` is raised. `external=True` allows other hosts. `status` is 301,
         302, 303, 307 or 308.
 
         `ctx.redirect(ctx.query.get("next", "/"), fallback="/")`
@@ -210,8 +210,8 @@ class ResponseHelpers(IncomingRequest, eq=False):
     ) -> bool:
         """Return true if the client has the current version (RFC 9110, section 13). Then return `ctx.not_modified()`.
 
-        `etag` identifies the version, for example a number or a digest. `last_modified` is its time; without a time
-        zone it is UTC. For GET and HEAD, any response gets them as `ETag` and `Last-Modified`.
+        `etag` identifies the version, for example a number or a digest. `last_modified` is the time of its last change;
+        without a time zone it is UTC. Any response to a GET or HEAD has both, as `ETag` and `Last-Modified`.
 
         ```python
         if ctx.is_not_modified(str(note.version)):
@@ -253,14 +253,14 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return response
 
     def background(self, function: Callable[..., Any], /, *args: Any, **options: Any) -> None:
-        """Add a background task: call a function after the response has been sent, in the order of the calls.
+        """Add a background task: call a function after the response has been sent. Tasks run in the order of the calls.
 
-        A coroutine function is awaited, a plain one runs in a worker thread. An error is logged with the request id,
-        and the other tasks still run. They also run if the client has disconnected, but not if the handler raises. A
-        server that stops waits for them. The session is closed at that time, so pass values instead of the context.
+        A coroutine function is awaited; any other function runs in a worker thread. An error is logged with the request
+        id, and the other tasks still run. Tasks also run if the client has disconnected, but not if the handler raises.
+        A server waits for them before it stops. The session is closed by then, so pass values instead of the context.
 
-        Parameters that are not passed are injected: each task has a scope of its own, with a database session of its
-        own, which is committed when the task has ended.
+        Parameters that are not passed are injected. Each task has its own scope: its own database session, for example,
+        which is committed when the task has ended.
 
         `ctx.background(mailer.send, user.email, subject="Welcome")`
 
@@ -301,7 +301,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
         """Set a cookie with any response that is sent. `ctx.signed_cookies` reads a cookie with `signed=True`.
 
         Arguments:
-            max_age: a `timedelta` or seconds; `None` until the browser is closed.
+            max_age: a `timedelta` or seconds; with `None`, the cookie lives until the browser is closed.
             secure: over https only. `None` means true, unless `KICK_ENV` is `development` or `test` and the request
                 came over http.
 
@@ -363,7 +363,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
         return response
 
     def adopt_response(self, response: Response) -> Response:
-        """Make a copy of a response the current response, because a handler may return the same object to others too.
+        """Copy a response, and make the copy the current response: a handler may return one object to several requests.
 
         Raises `ValueError` for a response whose headers contain line breaks.
         """

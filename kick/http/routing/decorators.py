@@ -111,20 +111,21 @@ class Verb:
 
     Arguments of a call:
         path: appended to the prefixes of the module and the controller. `{name}` matches one segment, `{name:path}` the
-            rest. It is converted to the type of the handler's parameter `name`, or to that of `{name:int}`.
+            rest of the path. The value is converted to the type of the handler's parameter `name`, or to the type that
+            the path states: `{name:int}`.
         status: the status of a returned value; by default 200, or 204 for `None`.
-        session: `False` switches the session off: no store call, no cookie. `"passive"` reads it and prolongs nothing,
-            for polling; what the handler writes is written.
+        session: `False` switches the session off: no store call, no cookie. `"passive"` does not extend the session,
+            for requests that poll; what the handler writes is stored.
         stream: the handler reads the body itself, from `ctx.body_stream()`.
-        max_body: the most bytes a body may have, in place of the limit of the application.
+        max_body: the size limit of the body in bytes, in place of the limit of the application.
         decompress: decode bodies with `Content-Encoding: gzip`, `deflate` or `zstd`, or reject them with 415. The
             default is the option of the application. `max_body` limits the decoded body.
-        files: the limits of each file of a form whose own type has none.
+        files: the limits of an uploaded file whose parameter type sets none.
         name: the name for `kick routes`, `ctx.route` and `ctx.url_for()`, by default `Controller.method`.
         cancel_on_disconnect: cancel the handler when the client disconnects. A handler in a thread cannot be cancelled;
             it continues, but its result is dropped.
         response: the type of the response, in place of the return annotation. Only its fields are sent, by `ctx.json()`
-            and `ctx.sse()` too, except with a status of 400 and above.
+            and `ctx.sse()` too. A response with a status of 400 or above may have any fields.
         path_errors: the status for a path parameter outside of its constraints, such as `Annotated[int, Meta(ge=1)]`:
             404, or 422 with the errors. A segment that cannot be converted is always a 404.
         deprecated: mark the route in the OpenAPI document.
@@ -212,8 +213,8 @@ def WebSocket(
 
     Arguments:
         path: as for `@Get`. A page and a WebSocket may have the same path.
-        session: `False` switches the session off: no store call, no cookie. `"passive"` reads it and prolongs nothing,
-            for polling; what the handler writes is written.
+        session: `False` switches the session off: no store call, no cookie. `"passive"` does not extend the session;
+            what the handler writes is stored.
         origins: other sites whose pages may connect, such as `"https://app.example.com"`, or `"*"` for all sites.
             Browsers send cookies with connections from any site.
         max_message: the most bytes of a message of the client. A longer one closes the connection with 1009.

@@ -206,7 +206,7 @@ class Socket(Generic[In, Out]):
     async def accept(self, *, subprotocol: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         """Accept the connection, with one of the `subprotocols` that the client offers, and further headers.
 
-        The middleware around the handler ends here, with a response with the status 101. Raises `RuntimeError` if the
+        For the middleware around the handler, the request ends here with the status 101. Raises `RuntimeError` if the
         connection was accepted already, `ValueError` for a subprotocol that was not offered (RFC 6455, section 4.2.2)
         or an invalid header, and `SocketClosed` if middleware has rejected the handshake.
         """
@@ -259,7 +259,7 @@ class Socket(Generic[In, Out]):
         return frame
 
     async def send(self, message: Out) -> None:
-        """Send a message; it waits while the client is slow to read.
+        """Send a message. Waits while the client reads too slowly.
 
         Raises `SocketClosed` if the connection has ended, and `TypeError` for a value that cannot be encoded.
         """
@@ -298,7 +298,7 @@ class Socket(Generic[In, Out]):
             raise failure
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Close the connection; before it is accepted, reject it. A second call does nothing.
+        """Close the connection, or reject it if it is not accepted yet. A second call does nothing.
 
         `code` is 1000, another code that RFC 6455, section 7.4.1, allows in a frame, or one of your own from 3000 to
         4999; others raise `ValueError`. `reason` is cut to 123 bytes of UTF-8.

@@ -1,7 +1,7 @@
 """Protocols of session stores.
 
 There are two protocols. `SessionStore` is small; a class for it takes a dozen lines: `get`, `set`, `destroy` and,
-optionally, `touch`. `AtomicStore` is the protocol of the built-in stores: each of its operations is atomic, also when
+optionally, `touch`. `AtomicStore` is the protocol of the built-in stores. Each of its operations is atomic, even if
 several clients write at the same time.
 
 A store never receives a session id. It receives a key, made from the SHA-256 of the id (`kick.session.ids`), so nobody
@@ -20,7 +20,7 @@ import msgspec
 
 
 class Keep(enum.Enum):
-    """The principal of a `Change` that leaves the record's principal as it is."""
+    """The value of `Change.principal` that leaves the principal of the record unchanged."""
 
     PRINCIPAL = "principal"
 
@@ -184,8 +184,7 @@ class AtomicStore(Protocol):
     Two more are called when an application starts. `recognize(secrets, *, remember)` receives the fingerprints of the
     application's secrets as a `frozenset[str]`, stores this set for `REMEMBERED` seconds if `remember` is true, and
     returns all stored sets, so that an application detects others in the same place. `review()` returns a `KickError`
-    for each property of the server that endangers a guarantee, and raises one with which the application must not
-    start.
+    for each property of the server that endangers a guarantee. It raises the error if the application must not start.
     """
 
     async def load(self, key: str) -> Record | Superseded | None:
@@ -197,14 +196,14 @@ class AtomicStore(Protocol):
     ) -> Committed | Literal[Refused.TAKEN]:
         """Create a record from `change`. It never overwrites: a key that is in use is `TAKEN`.
 
-        Raises `ValueError` for a change that sets a key to something else than a counter, and increments it.
+        Raises `ValueError` if the change increments a key and also sets it to a value that is not a counter.
         """
         ...
 
     async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
-        """Apply `change` to a live record, and let it expire `max_age` from now, sooner or later than before.
+        """Apply `change` to a live record. The record expires `max_age` from now, even if that is earlier than before.
 
-        An empty change only renews the expiry. If the record does not match `change.expect`, nothing changes, not even
+        An empty change only sets the expiry. If the record does not match `change.expect`, nothing changes, not even
         the expiry, and the result is `CHANGED`.
         """
         ...
@@ -229,11 +228,11 @@ class AtomicStore(Protocol):
     ) -> MoveResult:
         """Move the current record of `key` to `new_key`, and end `key`.
 
-        The deadline stays the same, unless `absolute_max_age` sets a new one, in seconds from now: for a login.
+        The deadline stays the same, unless `absolute_max_age` sets a new one in seconds from now, as a login does.
 
-        `keep` names the fields to move; with `None`, all fields and the principal move, otherwise the principal does
-        not. `key` returns `Superseded(successor)` for `grace` seconds; with a grace of 0, it is missing at once. Of
-        several moves of one key, one succeeds. A move onto the key itself is `TAKEN`.
+        With `keep=None`, all fields and the principal move. Otherwise `keep` names the fields that move, and the
+        principal does not. `key` returns `Superseded(successor)` for `grace` seconds; with a grace of 0, it is missing
+        at once. Of several moves of one key, one succeeds. A move onto the key itself is `TAKEN`.
         """
         ...
 
@@ -248,8 +247,8 @@ class AtomicStore(Protocol):
     async def revoke(self, principal: str, *, keep: str | None = None) -> int:
         """End all sessions of a principal except that with the key `keep`; return their number.
 
-        If a parallel request assigns a session to this principal, either it is ended too, or it is assigned after the
-        whole revocation. None escapes during it.
+        If a parallel request assigns a session to this principal, either this session is ended too, or the assignment
+        happens after the whole revocation.
         """
         ...
 

@@ -84,9 +84,10 @@ class RedisStore:
     is never sent again, because it is unknown whether Redis made it. After an outage or a fail-over, the next command
     opens a new connection.
 
-    Redis replicates asynchronously. A fail-over loses the last changes that the old primary answered but did not
-    replicate, also a destroy or a revocation, so that such a session exists again. Earlier and later changes are kept.
-    `min-replicas-to-write` and `min-replicas-max-lag` in Redis limit this for a primary without its replicas.
+    Redis replicates asynchronously. A fail-over loses the last changes, which the old primary has confirmed but not
+    replicated yet. A session whose destroy or revocation is lost exists again. Earlier and later changes are kept. The
+    options `min-replicas-to-write` and `min-replicas-max-lag` of Redis limit the loss if a primary is cut off from its
+    replicas.
 
     Redis must not evict keys (`maxmemory-policy noeviction`, or enough memory). An evicted session logs a user out, and
     with an evicted index, a revocation does not find all sessions. `review()`, which an application calls at its start,

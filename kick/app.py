@@ -404,9 +404,8 @@ def bootstrap(
 
     Arguments:
         modules: the features of the application, each a `Module`.
-        middleware: runs around every handler, the first is the outermost: `async def timing(ctx, call_next)`. By
-            default, `security_headers()` runs around all of it. List it to set its options, or
-            `security_headers(enabled=False)` to remove it.
+        middleware: runs around every handler, the first is the outermost: `async def timing(ctx, call_next)`.
+            `security_headers()` is around all of it, unless you list it with options or `enabled=False`.
         providers: classes, functions, `Provider`s and instances to inject, besides `@Service` classes.
         asgi_middleware: `starlette.middleware.Middleware(Class, **options)` entries, which run around everything else.
         lifespan: `@asynccontextmanager async def lifespan(app): ...`, entered when all providers are built.
@@ -420,14 +419,12 @@ def bootstrap(
         trusted_proxies: how many proxies, their networks, `TrustedProxies(...)`; `None` reads `KICK_TRUSTED_PROXIES`.
         allowed_hosts: the hosts of the application, such as `"*.example.com"`. Other hosts get a 400.
         access_log: a line for each request: `True`, `"text"`, `"json"`, an `AccessLog`; `None` reads `KICK_ACCESS_LOG`.
-        exception_handlers: `{OutOfStock: handler}` with `async def handler(ctx, error) -> Response`. The one
-            for the nearest class is called.
+        exception_handlers: `{OutOfStock: handler}`, `async def handler(ctx, error) -> Response`; the nearest class.
         on_error: called with `(ctx, error)` for each exception that becomes a 500, or ends a stream, socket or task.
         reraise_errors: raise such an exception again after the 500, for `asgi_middleware` that reports errors.
         encoders: `{Money: lambda money: str(money.amount)}`: the JSON form of a class, and of its subclasses.
         cookie_secret: the secret of `ctx.signed_cookies`, or several; the first signs. See `cookie_parser()`.
-        openapi: serve the OpenAPI document: `OpenAPI(title="Shop")`, `True` or `False`. `None` serves it in development
-            only.
+        openapi: `OpenAPI(title="Shop")`, `True` or `False`: serve the document. `None` does so in development only.
 
     >>> bootstrap([Module("shop")], prefix="/api").routes
     ()

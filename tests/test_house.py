@@ -194,7 +194,7 @@ def test_no_module_is_too_long(sources: list[Source]) -> None:
 
 
 def test_no_function_is_too_long(sources: list[Source]) -> None:
-    lengths = {f"{source.name}:{node.lineno}": _length(node) for source in sources for node in _functions(source.tree)}
+    lengths = {f"{source.name}:{node.lineno}": _lines(node) for source in sources for node in _functions(source.tree)}
     assert {name: length for name, length in lengths.items() if length > FUNCTION_LINES} == {}
 
 
@@ -339,13 +339,6 @@ def _assigned_anywhere(tree: ast.Module) -> set[str]:
 
 def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-
-
-def _length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of signature and body. A docstring, with its table and its example, may be as long as it has to be."""
-    first = function.body[0]
-    docstring = _lines(first) if ast.get_docstring(function) is not None else 0
-    return _lines(function) - docstring
 
 
 def _lines(node: ast.stmt) -> int:

@@ -14,20 +14,11 @@ import pytest
 from kick import App, RequestContext
 from kick.testing import TestClient
 from tests.support.serving import ROOT
+from tests.test_site import PUBLIC as PACKAGES
 
 PAGES: Final = sorted(
     path.relative_to(ROOT).as_posix()
     for path in [*(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*/README.md"), ROOT / "README.md"]
-)
-PACKAGES: Final = (
-    "kick",
-    "kick.auth",
-    "kick.http",
-    "kick.middleware",
-    "kick.openapi",
-    "kick.session",
-    "kick.telemetry",
-    "kick.testing",
 )
 OBJECTS: Final = {"ctx": RequestContext, "app": App, "client": TestClient}
 _FENCED: Final = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)

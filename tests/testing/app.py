@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 import msgspec
 
 from kick import App, Controller, Get, Module, Post, RequestContext, Response, Service, Socket, UploadFile, WebSocket
@@ -142,6 +143,10 @@ class Shop:
     async def events(self, ctx: RequestContext) -> Response:
         return ctx.sse(forever())
 
+    @Get("/silent")
+    async def silent(self, ctx: RequestContext) -> Response:
+        return ctx.sse(nothing())
+
     @WebSocket("/echo")
     async def echo(self, socket: Socket[str, str]) -> None:
         async for message in socket:
@@ -164,6 +169,11 @@ async def numbers() -> AsyncIterator[str]:
 async def breaking() -> AsyncIterator[str]:
     yield "one\n"
     raise LookupError("in the stream")
+
+
+async def nothing() -> AsyncIterator[str]:
+    await anyio.sleep_forever()
+    yield ""
 
 
 async def forever() -> AsyncIterator[dict[str, int]]:

@@ -29,6 +29,7 @@ No private name of Starlette or python-multipart is used.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from operator import countOf, itemgetter
 from typing import Any, Final, cast
 
@@ -118,22 +119,64 @@ def _counting(base: Any) -> Any:
     return Counting
 
 
+class InTurn:
+    """Keeps pipelined requests as bytes until it is almost their turn.
+
+    uvicorn parses everything that it has read, and reads more after each response, so a client that sends requests and
+    does not wait makes it hold any number of parsed ones: 8 MiB of them took 390 MiB.
+    """
+
+    held: bytes
+    """Bytes that have been received, and are parsed from `parsed` on when there is room."""
+    parsed: int
+    parse: Callable[[bytes], None]
+    pipeline: Any
+    flow: Any
+    transport: Any
+    cycle: Any
+
+    def hold(self, data: bytes) -> None:
+        """Take data that is more than what is parsed at once."""
+        if not self.held:
+            self.held = data
+            self.parse_more()
+            return
+        self.held, self.parsed = self.held[self.parsed :] + data, 0
+        self.flow.pause_reading()
+        if len(self.held) > MOST_HELD:
+            self.transport.close()
+
+    def parse_more(self) -> None:
+        """Parse what is held, as long as there is room."""
+        stride = 1  # grows within a body, to which uvicorn adds each piece in a copy
+        while self.held and not self.transport.is_closing():
+            if len(self.pipeline) >= MOST_WAITING:
+                self.flow.pause_reading()
+                return
+            start, end = self.parsed, self.held.find(_END_OF_HEAD, self.parsed + stride - 1)
+            self.parsed = len(self.held) if end < 0 else end + len(_END_OF_HEAD)
+            piece = self.held[start : self.parsed]
+            if self.parsed == len(self.held):
+                self.held, self.parsed = b"", 0
+            cycle = self.cycle
+            self.parse(piece)
+            stride = 1 if self.cycle is not cycle else min(2 * stride, _LONGEST_STRIDE)
+        self.held, self.parsed = b"", 0
+
+
 def _bounded(base: Any) -> Any:
     """Return a protocol for httptools that bounds what uvicorn holds of a connection, and checks the host.
 
-    * Heads, trailers, and extensions of chunks: httptools takes them without a limit, and copies a header with each
-      piece of it that comes. It also passes trailers like headers, and uvicorn adds them to those of the request: a
-      client could write what only a proxy may write.
-    * Pipelined requests: uvicorn parses everything that it has read, and reads more after each response, so a client
-      that sends requests and does not wait makes it hold any number of parsed ones: 8 MiB of them took 390 MiB. Here
-      they are kept as bytes until it is almost their turn.
+    httptools takes heads, trailers, and extensions of chunks without a limit, and copies a header with each piece of it
+    that comes. It also passes trailers like headers, and uvicorn adds them to those of the request: a client could
+    write what only a proxy may write.
 
     The attributes have slots: CPython reads those of objects with more than 30 attributes more slowly.
     """
     received, headers_complete = base.data_received, base.on_headers_complete
     body, response_complete = base.on_body, base.on_response_complete
 
-    class Bounded(base):  # type: ignore[misc]
+    class Bounded(InTurn, base):  # type: ignore[misc]
         __slots__ = ("held", "parsed", "pending", "pieces")
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -143,18 +186,11 @@ def _bounded(base: Any) -> Any:
             self.pending = 0
             """Bytes that have come since the end of a head or a piece of a body."""
             self.held = b""
-            """Bytes that have been received, and are parsed from `parsed` on when there is room."""
             self.parsed = 0
 
         def data_received(self, data: bytes) -> None:
-            if self.held:
-                self.held, self.parsed = self.held[self.parsed :] + data, 0
-                self.flow.pause_reading()
-                if len(self.held) > MOST_HELD:
-                    self.transport.close()
-            elif data.count(_END_OF_HEAD) + len(self.pipeline) > MOST_WAITING:
-                self.held = data
-                self.parse_more()
+            if self.held or data.count(_END_OF_HEAD) + len(self.pipeline) > MOST_WAITING:
+                self.hold(data)
             else:
                 self.parse(data)
 
@@ -167,22 +203,6 @@ def _bounded(base: Any) -> Any:
                 if self.cycle is None or self.cycle.response_complete:
                     self.transport.write(TOO_LARGE)
                 self.transport.close()
-
-        def parse_more(self) -> None:
-            stride = 1  # grows within a body, to which uvicorn adds each piece in a copy
-            while self.held and not self.transport.is_closing():
-                if len(self.pipeline) >= MOST_WAITING:
-                    self.flow.pause_reading()
-                    return
-                start, end = self.parsed, self.held.find(_END_OF_HEAD, self.parsed + stride - 1)
-                self.parsed = len(self.held) if end < 0 else end + len(_END_OF_HEAD)
-                piece = self.held[start : self.parsed]
-                if self.parsed == len(self.held):
-                    self.held, self.parsed = b"", 0
-                cycle = self.cycle
-                self.parse(piece)
-                stride = 1 if self.cycle is not cycle else min(2 * stride, _LONGEST_STRIDE)
-            self.held, self.parsed = b"", 0
 
         def on_headers_complete(self) -> None:
             hosts = countOf(map(_name_of, self.headers), b"host")

@@ -30,6 +30,11 @@ WIDTH: Final = 1120
 HEIGHT: Final = 1480
 QUALITY: Final = 82
 
+SETTLED: Final = """
+requestAnimationFrame(() => requestAnimationFrame(() => arguments[0](document.getAnimations().length === 0)))
+"""
+"""Says whether nothing moves: a change of the colour scheme begins transitions with the next frame."""
+
 
 class Credentials(msgspec.Struct):
     name: Annotated[str, msgspec.Meta(min_length=1, examples=["ada"])]
@@ -117,7 +122,9 @@ def take(browser: Chrome, file: Path, *, dark: bool) -> None:
     browser.execute_script("document.activeElement.blur(); scrollTo(0, 0)")
     metrics = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    browser.execute_script("document.getAnimations().forEach((each) => each.finish())")
+    moved = {"type": "mouseMoved", "x": 1, "y": 1}  # a button under the pointer looks different
+    browser.execute_cdp_cmd("Input.dispatchMouseEvent", moved)
+    wait_until(lambda: browser.execute_async_script(SETTLED), "the end of transitions")
     options = {"format": "png"} if file.suffix == ".png" else {"format": "webp", "quality": QUALITY}
     file.write_bytes(base64.b64decode(browser.execute_cdp_cmd("Page.captureScreenshot", options)["data"]))
 

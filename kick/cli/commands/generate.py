@@ -196,7 +196,7 @@ def _carry_out(component: Component, target: Target, place: Place, *, mount: boo
     if dry_run:
         terminal.say(f"  {terminal.yellow('dry run')}  Nothing was written.\n")
         return
-    steps = [component.then] if component.then else []
+    steps = list(component.then)
     if component.mount is not None and not edits:
         steps.append(f"list {component.mount.entry} of {component.mount.module}: bootstrap(modules=[...])")
     steps.append("run the tests: make test" if (place.folder / "Makefile").is_file() else "run the tests: pytest")

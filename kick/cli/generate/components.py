@@ -24,11 +24,11 @@ class Mount(NamedTuple):
 
 
 class Component(NamedTuple):
-    """The texts of new files by their paths, the list that mounts the component, and the next step for the user."""
+    """The texts of new files by their paths, the list that mounts the component, and the next steps for the user."""
 
     new: dict[Path, str]
     mount: Mount | None = None
-    then: str = ""
+    then: tuple[str, ...] = ()
 
 
 def resource(place: Place, name: Name, plural: Name, fields: Sequence[Field]) -> Component:
@@ -55,7 +55,7 @@ def resource(place: Place, name: Name, plural: Name, fields: Sequence[Field]) ->
         return _stored(place, plural, fields, Component(new, mount), values)
     new |= {folder / f"{part}.py": _text("resource", part, values) for part in ("repository", "module")}
     new |= _test(place, plural.snake, _text("resource", "test", values))
-    return Component(_with_packages(new, place), mount)
+    return Component(_with_packages(new, place), mount, (_open_to_everyone(plural),))
 
 
 def _stored(
@@ -74,9 +74,11 @@ def _stored(
         values |= {"revision": database.generate_revision(), "down_revision": before}
         path = migrations / database.migration_name(values["revision"], plural)
         new[path] = _text("database", "migration", values)
-    then = f'make migration m="add {plural.words}"' if before is None else "bring the database up to date: make migrate"
+    table = "bring the database up to date: make migrate"
+    if before is None:
+        table = f'make migration m="add {plural.words}"'
     new |= _test(place, plural.snake, _text("database", "test", values))
-    return component._replace(new=new, then=then)
+    return component._replace(new=new, then=(table, _open_to_everyone(plural)))
 
 
 def module(place: Place, name: Name) -> Component:
@@ -85,7 +87,7 @@ def module(place: Place, name: Name) -> Component:
     return Component(
         _with_packages(new, place),
         Mount(f"{place.prefix}{name.snake}.module", f"{name.title}Module"),
-        f"kick generate controller {name.path}",
+        (f"kick generate controller {name.path}",),
     )
 
 
@@ -100,7 +102,7 @@ def controller(place: Place, name: Name) -> Component:
     else:
         new[folder / "module.py"] = _text("controller", "module", values)
         mount = Mount(f"{place.prefix}{name.snake}.module", f"{name.title}Module")
-    return Component(_with_packages(new, place), mount)
+    return Component(_with_packages(new, place), mount, (_open_to_everyone(name),))
 
 
 def service(place: Place, name: Name) -> Component:
@@ -108,9 +110,8 @@ def service(place: Place, name: Name) -> Component:
     values = _values(place, name)
     new = {place.root / name.snake / "service.py": _text("service", "service", values)}
     new |= _test(place, f"{name.snake}_service", _text("service", "test", values))
-    return Component(
-        _with_packages(new, place), then=f"ask for it by type, as in `def __init__(self, it: {name.title}Service)`"
-    )
+    step = f"ask for it by type, as in `def __init__(self, it: {name.title}Service)`"
+    return Component(_with_packages(new, place), then=(step,))
 
 
 def middleware(place: Place, name: Name) -> Component:
@@ -135,14 +136,19 @@ def test(place: Place, name: Name, target: Target, *, is_named: bool) -> Compone
         "target_name": target.attribute.partition(".")[0],
     }
     text = _text("test", "test" if is_named else "test_with_client", values)
-    return Component(_test(place, name.snake, text), then="replace the example with a test of your application")
+    return Component(_test(place, name.snake, text), then=("replace the example with a test of your application",))
 
 
 def _single(place: Place, kind: str, folder: str, name: Name, then: str) -> Component:
     values = _values(place, name)
     new = {place.root / folder / f"{name.snake}.py": _text(kind, kind, values)}
     new |= _test(place, f"{name.snake}_{kind}", _text(kind, "test", values))
-    return Component(_with_packages(new, place), then=then)
+    return Component(_with_packages(new, place), then=(then,))
+
+
+def _open_to_everyone(controller: Name) -> str:
+    """Return the step that no generator can take: only the user knows who may read and change the data."""
+    return f"decide who may call these routes: @Authenticated() or @Roles(...) on {controller.title}Controller"
 
 
 def _values(place: Place, name: Name) -> dict[str, str]:

@@ -16,6 +16,15 @@ CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("pytest", "-q", "-p
 `tests/cli/test_first_steps.py`."""
 EVERY_TYPE = ("a:str", "b:int", "c:float", "d:bool", "e:uuid", "f:datetime", "date:date", "g:decimal")
 BOOK = ("g", "resource", "book", "title:str")
+GUARDED = """\
+from kick.testing import TestClient
+
+
+def test_it_needs_a_login(client: TestClient) -> None:
+    assert client.get("/books").status_code == 401
+    client.login(1)
+    assert client.get("/books").status_code == 200
+"""
 FLAT = """\
 from kick import bootstrap
 
@@ -128,6 +137,17 @@ def test_a_resource_is_stored_where_the_project_has_a_database(project: Path) ->
     (project / "migrations" / "versions" / "fork.py").write_text('revision = "f"\ndown_revision = "0001"\n')
     assert 'make migration m="add songs"' in generate(project, "resource", "song", "title:str")
     assert list((project / "migrations" / "versions").glob("*_songs.py")) == []
+
+
+@pytest.mark.parametrize("arguments", [("resource", "book", "title:str"), ("controller", "books")])
+def test_it_says_that_everyone_may_call_the_new_routes(project: Path, arguments: tuple[str, ...]) -> None:
+    step = "next  decide who may call these routes: @Authenticated() or @Roles(...) on BooksController"
+    assert step in generate(project, *arguments)
+    controller = project / "my_app" / "books" / "controller.py"
+    guarded = controller.read_text().replace('@Controller("', '@Authenticated()\n@Controller("')
+    controller.write_text(f"from kick.auth import Authenticated\n{guarded}")
+    (project / "tests" / "test_guarded.py").write_text(GUARDED)
+    check(project, "pytest", "-q", "-p", "no:asyncio", "tests/test_guarded.py")
 
 
 def test_a_table_has_no_column_with_the_name_of_its_metadata(project: Path) -> None:

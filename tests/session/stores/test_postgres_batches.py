@@ -208,6 +208,16 @@ class TestWhoWaits:
             assert {type(result) for result in results} == {PostgresTimeout}
             assert time.monotonic() - begun < 20
             assert isinstance(await hasty.commit(other, Change(set={"a": b"1"}), max_age=LONG), Committed)
+            # The server is asked to break them off while the lock is held. A busy one does so a moment later.
+            running = (
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE %s"
+            )
+            await asyncio.to_thread(
+                wait_until,
+                lambda: postgres_server.run(running, f"%{store.table}%") == [(0,)],
+                "the end of the statements",
+            )
         # The statements that were given up do not come through later.
         assert await fields_of(store, key) == {}
         assert isinstance(await hasty.commit(key, Change(set={"b": b"1"}), max_age=LONG), Committed)

@@ -77,7 +77,8 @@ class Work(Protocol):
 CANCEL_AT: Final = 0.8
 """Part of the time limit after which the server is asked to break off a statement.
 
-The rest is for its answer: then it is known that nothing has been done, and nothing comes through later.
+The rest is for its answer: then it is known that nothing has been done, and nothing comes through later. A server that
+is too busy to answer in time breaks the statement off a moment later, unless the statement was faster.
 """
 
 

@@ -449,6 +449,7 @@ def bootstrap(
         exception_handlers=exception_handlers or {},
         on_error=on_error,
         reraise_errors=reraise_errors,
+        checks_hosts=stack.checks_hosts,
         encoder=encoder_of(encoders, problems),
     )
     layers = with_standard(listed(middleware, "middleware", problems), cookie_secret, problems)

@@ -38,33 +38,30 @@ class Notes:
 
 
 class TestErrorPages:
-    """The markers of the page, where checked clients ask for problem details."""
+    """Those of the page on errors, which are declared, and others."""
 
-    @pytest.fixture
-    def app(self) -> App:
+    @pytest.fixture(params=["declared"])
+    def app(self, request: pytest.FixtureRequest) -> App:
         names = names_of("errors.md", "Error pages")
-        return bootstrap([Module("notes", controllers=[Notes])], [names["error_pages"]], templates=names["folder"])
+        pages = names["ErrorPages"]()
+        layer = pages if request.param == "declared" else pages.__call__
+        return bootstrap([Module("notes", controllers=[Notes])], [layer], templates=names["folder"])
 
     @pytest.fixture
     def client_options(self) -> dict[str, Any]:
-        return {"validate": True}
+        return {"headers": {"accept": "text/html"}}
 
-    def test_problem_details_fit(self, client: TestClient) -> None:
-        assert client.get("/notes/7").headers["content-type"] == "application/problem+json"
-
-    def test_a_page_does_not(self, client: TestClient) -> None:
-        with pytest.raises(ResponseMismatch, match="the response 404 is 'text/html'"):
-            client.get("/notes/7", headers={"accept": "text/html"})
-
-    @pytest.mark.kick(validate=False, headers={"accept": "text/html"})
-    def test_the_test_of_a_page_is_not_checked(self, client: TestClient) -> None:
+    @pytest.mark.kick(validate=True)
+    def test_a_declared_page_fits(self, client: TestClient) -> None:
         assert "<h1>Not Found</h1>" in client.get("/notes/7").text
 
-    @pytest.mark.kick(validate=True, headers={"accept": "application/json"})
-    class TestInABrowser:
-        @pytest.fixture
-        def client_options(self) -> dict[str, Any]:
-            return {"headers": {"accept": "text/html"}}
+    @pytest.mark.kick(validate=True)
+    @pytest.mark.parametrize("app", ["undeclared"], indirect=True)
+    def test_another_page_does_not(self, client: TestClient) -> None:
+        with pytest.raises(ResponseMismatch, match="the response 404 is 'text/html'"):
+            client.get("/notes/7")
 
-        def test_a_test_of_the_api_is_checked(self, client: TestClient) -> None:
-            assert client.get("/notes/7").json()["detail"] == "There is no note 7."
+    @pytest.mark.kick(validate=True, headers={"accept": "application/json"})
+    @pytest.mark.parametrize("app", ["declared", "undeclared"], indirect=True)
+    def test_a_marker_checks_a_test_of_the_api(self, client: TestClient) -> None:
+        assert client.get("/notes/7").json()["detail"] == "There is no note 7."

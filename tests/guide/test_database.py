@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -10,8 +11,8 @@ from typing import Any
 
 import anyio
 import pytest
-from sqlalchemy import create_engine, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import create_engine, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from starlette.types import Message
 
@@ -70,6 +71,20 @@ def test_a_commit_that_fails_decides_the_response() -> None:
         assert client.post("/shop/orders/1").status_code == 201
         refused = client.post("/shop/orders/7")
         assert (refused.status_code, refused.json()["detail"]) == (409, "The database does not allow this.")
+
+
+async def test_a_shielded_query_ends_and_leaves_nothing_behind() -> None:
+    engine = create_async_engine("sqlite+aiosqlite:///numbers.db")
+    before = asyncio.all_tasks()
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT count(*) FROM n"
+    with anyio.move_on_after(0.01) as limit:
+        with anyio.CancelScope(shield=True):
+            async with AsyncSession(engine) as db:
+                assert await db.scalar(text(numbers)) == 300_000
+        await anyio.lowlevel.checkpoint()
+    assert limit.cancelled_caught
+    assert asyncio.all_tasks() == before
+    await engine.dispose()
 
 
 def test_the_two_commits_are_tested_as_the_page_says() -> None:

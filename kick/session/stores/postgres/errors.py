@@ -173,8 +173,8 @@ def bad_postgres_connection(connection: object) -> KickError:
     return KickError(
         "postgres-connection",
         cause=f"commit_with() got an object of type {kind.__module__}.{kind.__qualname__}.",
-        fix="Pass the connection that has the transaction: a `psycopg.AsyncConnection`, or SQLAlchemy's `AsyncSession` "
-        "or `AsyncConnection`.",
+        fix="Pass the connection that has the transaction: a `psycopg.AsyncConnection`, an `asyncpg.Connection`, or "
+        "SQLAlchemy's `AsyncSession` or `AsyncConnection`.",
     )
 
 

@@ -49,6 +49,8 @@ def _fetch_of(connection: Any) -> changes.Run:
     kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}" for kind in type(connection).__mro__}
     if "psycopg.AsyncConnection" in kinds:
         return _over_psycopg(connection)
+    if kinds & {"asyncpg.Connection", "asyncpg.PoolConnectionProxy"}:
+        return _over_asyncpg(connection)
     if kinds & {"sqlalchemy.AsyncConnection", "sqlalchemy.AsyncSession"}:
         return _over_sqlalchemy(connection)
     raise bad_postgres_connection(connection)
@@ -59,7 +61,7 @@ def _over_psycopg(connection: Any) -> changes.Run:
     from psycopg.rows import tuple_row
 
     if connection.autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE:
-        raise RuntimeError("commit_with() needs a transaction: call it within `async with connection.transaction():`")
+        raise _no_transaction()
 
     async def fetch(query: Query, parameters: Parameters) -> list[Row]:
         async with connection.cursor(row_factory=tuple_row) as cursor:
@@ -67,6 +69,20 @@ def _over_psycopg(connection: Any) -> changes.Run:
             return list(await cursor.fetchall())
 
     return fetch
+
+
+def _over_asyncpg(connection: Any) -> changes.Run:
+    if not connection.is_in_transaction():
+        raise _no_transaction()
+
+    async def fetch(query: Query, parameters: Parameters) -> list[Row]:
+        return list(await connection.fetch(query.dollar, *(parameters[name] for name in query.names)))
+
+    return fetch
+
+
+def _no_transaction() -> RuntimeError:
+    return RuntimeError("commit_with() needs a transaction: call it within `async with connection.transaction():`")
 
 
 def _over_sqlalchemy(connection: Any) -> changes.Run:

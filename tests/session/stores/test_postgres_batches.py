@@ -14,7 +14,7 @@ from kick.testing.store_contract import fields_of, new_key
 from kick.testing.store_contract.base import record_of, started
 from tests.session.harness import Browser, Site, setting
 from tests.support.postgres import PostgresServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import eventually, wait_until
 
 LONG = 3600
 
@@ -96,13 +96,9 @@ class TestStatements:
         for n in range(200):
             await store.commit(key, Change(set={"a": b"%d" % n}), max_age=LONG)
         await store.aclose()  # a connection reports its numbers when it ends
-        updated, hot = 0, 0
-        deadline = time.monotonic() + 30
-        while updated < 200 and time.monotonic() < deadline:
-            ((updated, hot),) = postgres_server.run(
-                "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = %s", store.table
-            )
-        assert updated >= 200
+        counts = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = %s"
+        wait_until(lambda: postgres_server.run(counts, store.table)[0][0] >= 200, "the numbers")
+        ((updated, hot),) = postgres_server.run(counts, store.table)
         assert hot >= 0.95 * updated
 
     async def test_the_order_of_the_names_is_that_of_a_dict(self, store: PostgresStore) -> None:
@@ -129,17 +125,13 @@ class TestStatements:
     ) -> None:
         for _ in range(3):
             await started(store, max_age=0.01)
-        kept = await started(store, max_age=0.01)
+        kept = await started(store)
         await store.aclose()
-        postgres_server.run(f"UPDATE {store.table} SET expires = expires + 3600 WHERE key = %s", kept)  # noqa: S608
+        postgres_server.run(f"UPDATE {store.table} SET due = 1 WHERE key = %s", kept)  # noqa: S608
         another = PostgresStore(postgres_server.url, table=store.table, timeout=30)
         key = await started(another)
-        deadline = time.monotonic() + 30
-        rows: list[Any] = []
-        while len(rows) != 2 and time.monotonic() < deadline:
-            rows = postgres_server.run(f"SELECT key FROM {store.table}")  # noqa: S608
-            await asyncio.sleep(0.02)
-        assert {found for (found,) in rows} == {kept, key}
+        left = f"SELECT key FROM {store.table} ORDER BY created"  # noqa: S608
+        await asyncio.to_thread(wait_until, lambda: postgres_server.run(left) == [(kept,), (key,)], "the sweep")
         await another.aclose()
 
     async def test_a_purge_takes_many_bounded_statements(
@@ -193,12 +185,12 @@ class TestWhoWaits:
         self, store: PostgresStore, postgres_server: PostgresServer
     ) -> None:
         key, other = await started(store), await started(store)
-        hasty = PostgresStore(postgres_server.url, table=store.table, timeout=0.5)
-        assert isinstance(await hasty.load(key), Record)
+        hasty, change = PostgresStore(postgres_server.url, table=store.table, timeout=0.5), Change(set={"a": b"1"})
+        assert isinstance(await eventually(lambda: hasty.load(key), PostgresTimeout), Record)
         with postgres_server.locking(store.table, key):
             begun = time.monotonic()
             operations = [
-                *(hasty.commit(key, Change(set={"a": b"1"}), max_age=LONG) for _ in range(10)),
+                *(hasty.commit(key, change, max_age=LONG) for _ in range(10)),
                 hasty.commit(key, Change(increment={"n": 1}), max_age=LONG),
                 hasty.touch(key, max_age=LONG),
                 hasty.move(key, new_key(), max_age=LONG, grace=0),
@@ -207,7 +199,9 @@ class TestWhoWaits:
             results = await asyncio.gather(*operations, return_exceptions=True)
             assert {type(result) for result in results} == {PostgresTimeout}
             assert time.monotonic() - begun < 20
-            assert isinstance(await hasty.commit(other, Change(set={"a": b"1"}), max_age=LONG), Committed)
+            assert isinstance(
+                await eventually(lambda: hasty.commit(other, change, max_age=LONG), PostgresTimeout), Committed
+            )
             # The server is asked to break them off while the lock is held. A busy one does so a moment later.
             running = (
                 "SELECT count(*) FROM pg_stat_activity "
@@ -220,7 +214,8 @@ class TestWhoWaits:
             )
         # The statements that were given up do not come through later.
         assert await fields_of(store, key) == {}
-        assert isinstance(await hasty.commit(key, Change(set={"b": b"1"}), max_age=LONG), Committed)
+        change = Change(set={"b": b"1"})
+        assert isinstance(await eventually(lambda: hasty.commit(key, change, max_age=LONG), PostgresTimeout), Committed)
         assert await fields_of(store, key) == {"b": b"1"}
         await hasty.aclose()
 

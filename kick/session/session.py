@@ -253,7 +253,7 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         nothing is stored, and a new session gets no cookie. The session keeps what the handler wrote, until `reload()`.
 
         Raises `SessionUnavailable` (503) if the row stays locked or the statement fails, and the `KickError`
-        `session-transaction` or `postgres-connection`.
+        `session-transaction`, `postgres-connection` or `postgres-transaction`.
         """
         self._state.require_usable()
         async with self._state.lock():

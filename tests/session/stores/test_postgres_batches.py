@@ -2,9 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from kick.session.stores.base import GONE, NOT_A_COUNTER, Change, Committed, Record, Superseded
@@ -42,7 +44,54 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return words
 
 
+@pytest.fixture
+def round_trips(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[], int]]:
+    """How often the server has come to the end of what it was sent, as libpq notes it, since the last call."""
+    trace = tmp_path / "trace"
+    connect = psycopg.AsyncConnection.connect
+    seen = 0
+
+    async def traced(*args: Any, **options: Any) -> Any:
+        connection = await connect(*args, **options)
+        connection.pgconn.trace(file.fileno())
+        return connection
+
+    def since() -> int:
+        nonlocal seen
+        before, seen = seen, trace.read_text(errors="replace").count("\tReadyForQuery\t")
+        return seen - before
+
+    with trace.open("ab") as file:
+        monkeypatch.setattr(psycopg.AsyncConnection, "connect", traced)
+        yield since
+
+
 class TestStatements:
+    @pytest.mark.parametrize("known", [False, True])
+    async def test_a_load_and_a_commit_are_one_round_trip_each(
+        self, postgres_server: PostgresServer, round_trips: Callable[[], int], *, known: bool
+    ) -> None:
+        """As messages on the wire, before psycopg prepares a statement and afterwards."""
+        store = PostgresStore(postgres_server.store_url(), max_connections=1, timeout=30)
+        keys = [await started(store) for _ in range(50)]
+        change = Change(set={"a": b"1"})
+        for _ in range(8 if known else 1):  # the first one looks at the table, and the sixth prepares the statement
+            await store.load(keys[0])
+            await store.commit(keys[0], change, max_age=LONG)
+        await asyncio.sleep(0)
+        await store.purge()  # the sweep of the first write has come to its end
+        round_trips()
+        for _ in range(2):
+            assert isinstance(await store.load(keys[0]), Record)
+            assert round_trips() == 1
+            assert isinstance(await store.commit(keys[0], change, max_age=LONG), Committed)
+            assert round_trips() == 1
+            await asyncio.gather(*(store.load(key) for key in keys))
+            loads = round_trips()
+            await asyncio.gather(*(store.commit(key, change, max_age=LONG) for key in keys))
+            assert (loads, round_trips()) == (1, 1)
+        await store.aclose()
+
     async def test_each_operation_is_one_statement(self, store: PostgresStore, sent: list[str]) -> None:
         key, new = new_key(), new_key()
         change = Change(set={"a": b"1"}, principal="ann")

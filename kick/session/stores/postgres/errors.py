@@ -178,6 +178,17 @@ def bad_postgres_connection(connection: object) -> KickError:
     )
 
 
+def no_postgres_transaction() -> KickError:
+    """Return the error for a connection in which each statement would be committed by itself."""
+    return KickError(
+        "postgres-transaction",
+        cause="commit_with() got a connection in which no transaction is open, so the session would be stored by "
+        "itself.",
+        fix="Call it within `async with connection.transaction():`. With SQLAlchemy, use another isolation level than "
+        "AUTOCOMMIT.",
+    )
+
+
 def bad_postgres_client(client: object) -> KickError:
     """Return the error for an object that gives no connections."""
     kind = type(client)

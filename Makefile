@@ -83,8 +83,8 @@ nightly: programs .venv/.dev ## what takes more than two minutes by itself: soak
 test-versions: .venv/.dev ## the tests on every Python there is, with the lowest and the newest dependencies (ONLY=3.11,3.14)
 	$(BIN)/python -m tools.versions $(if $(ONLY),--only $(ONLY)) $(if $(ARGS),-- $(ARGS))
 
-docs: .venv/.dev ## build the documentation site into build/site, and check its links
-	$(BIN)/python -m tools.site
+docs: .venv/.dev ## build the documentation site into build/site, and check its links (URL=https://... to publish it)
+	$(BIN)/python -m tools.site $(if $(URL),--url $(URL))
 
 dist: .venv/.dev ## build the sdist and the wheel of the last commit, twice, check them, and try the wheel
 	$(BIN)/python -m tools.dist

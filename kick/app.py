@@ -470,6 +470,7 @@ def _connected(
 ) -> App:
     """Connect the routes with what is injected, and create the application. Raises all `problems`, and new ones."""
     settings.debug, settings.layers = in_development(), tuple(assembly.middleware)
+    settings.checks_hosts = stack.checks_hosts
     assembly.configure(settings)
     settings.page_values += settings.templates.context if isinstance(settings.templates, JinjaTemplates) else []
     built: list[App] = []

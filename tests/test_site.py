@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from typing import Final, cast
 
@@ -18,6 +19,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from kick import UploadFile
 from tests.support.browser import open_browser
 from tests.support.serving import ROOT
 from tools import site
@@ -130,6 +132,26 @@ class TestChecks:
         with pytest.raises(BrokenSite, match=re.escape(said)):
             check_site(self.built(tmp_path, body))
 
+    @pytest.mark.parametrize(
+        ("link", "root", "is_fine"),
+        [
+            ("/other.html#top", "/", True),
+            ("/kick/other.html", "/kick/", True),
+            ("/kick/other.html", "/", False),
+            ("/other.html", "/kick/", False),
+            ("/gone.html", "/", False),
+        ],
+    )
+    def test_links_of_the_404_page_begin_at_the_root_of_the_server(
+        self, tmp_path: Path, link: str, root: str, is_fine: bool
+    ) -> None:
+        self.built(tmp_path, "").joinpath("404.html").write_text(f"<a href='{link}'>a</a>")
+        if is_fine:
+            check_site(tmp_path, root)
+        else:
+            with pytest.raises(BrokenSite, match=r"404.html: .* does not exist"):
+                check_site(tmp_path, root)
+
 
 @pytest.mark.parametrize(("urls", "stays"), [("", False), ("<url><loc>https://kick.example/</loc></url>", True)])
 def test_a_sitemap_without_an_address_is_removed(tmp_path: Path, urls: str, stays: bool) -> None:
@@ -161,6 +183,12 @@ class TestReference:
         for path in re.findall(r"^::: (\S+)$", "\n".join(REFERENCE.values()), re.MULTILINE):
             module, _, name = path.rpartition(".")
             assert hasattr(importlib.import_module(module), name), path
+
+    def test_it_has_the_members_of_an_uploaded_file_that_are_those_of_starlette(self) -> None:
+        file = UploadFile(BytesIO(), filename="tea.png")
+        members = {name for name in dir(file) if name[0] != "_"} - set(vars(UploadFile))
+        described = " ".join(re.findall(r"^ *\| (`.*?) \|", UploadFile.__doc__ or "", re.MULTILINE))
+        assert members - set(re.findall(r"[a-z_]+", described)) == set()
 
     def test_it_shows_members_that_exist(self) -> None:
         from kick import RequestContext
@@ -232,17 +260,20 @@ def package() -> griffe.Module:
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """The address of the built site."""
-    command = [sys.executable, "-m", "tools.site"]
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the built site, which is below a path of its server."""
+    command = [sys.executable, "-m", "tools.site", "--url", "http://127.0.0.1/deep/kick"]
     built = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
     assert "No issues found" in built.stdout + built.stderr
-    handler = partial(SimpleHTTPRequestHandler, directory=str(site.SITE))
+    served = tmp_path_factory.mktemp("served")
+    (served / "deep").mkdir()
+    (served / "deep/kick").symlink_to(site.SITE)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(served))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http://127.0.0.1:{server.server_address[1]}/deep/kick"
         server.shutdown()
         thread.join()
 

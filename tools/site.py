@@ -4,10 +4,15 @@ The pages are those of the repository: docs/, the examples, and some files besid
 build/pages with their links adjusted, because the site has no files outside of it: an example becomes a page that shows
 its files. Zensical builds build/site from them. Then every link and every address in the built pages is checked: dead
 links, private names in the reference, and anything that a browser would load from another host fail the build.
+
+A site works below any path, but for its 404 page: a server sends that for every address, so its own links begin at the
+root of the server. `make docs URL=https://example.com/kick/` says where the site will be, and adds a sitemap.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import posixpath
 import re
@@ -17,6 +22,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -41,20 +47,27 @@ class BrokenSite(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the site, and report what is wrong with it."""
-    del arguments
+    parser = argparse.ArgumentParser(prog="make docs", description="Build the documentation site, and check its links.")
+    parser.add_argument("--url", default="", help="where the site will be served, for its 404 page and its sitemap")
+    url: str = parser.parse_args(arguments).url
+    url = url and url.rstrip("/") + "/"
     try:
         write_pages(ROOT, PAGES)
         shutil.rmtree(SITE, ignore_errors=True)
-        built = subprocess.run(
-            [Path(sys.executable).parent / "zensical", "build", "--clean", "--strict"],
-            cwd=ROOT,
-            check=False,
-            env={**os.environ, "NO_COLOR": "1"},
-        )
+        settings = (ROOT / "zensical.toml").read_text()
+        with NamedTemporaryFile("w", dir=ROOT, prefix=".zensical-", suffix=".toml") as file:
+            file.write(settings.replace("[project]", f"[project]\nsite_url = {json.dumps(url)}", 1))
+            file.flush()
+            built = subprocess.run(
+                [Path(sys.executable).parent / "zensical", "build", "--clean", "--strict", "--config-file", file.name],
+                cwd=ROOT,
+                check=False,
+                env={**os.environ, "NO_COLOR": "1"},
+            )
         if built.returncode:
             return built.returncode
         remove_empty_sitemap(SITE)
-        check_site(SITE)
+        check_site(SITE, urlsplit(url).path or "/")
     except BrokenSite as error:
         print(error, file=sys.stderr)
         return 1
@@ -174,22 +187,29 @@ def remove_empty_sitemap(site: Path) -> None:
         sitemap.unlink()
 
 
-def check_site(site: Path) -> None:
-    """Check the links of all pages. Raises `BrokenSite` with everything that is wrong."""
-    pages = {path.resolve(): _parsed(path) for path in site.rglob("*.html")}
+def check_site(site: Path, root: str = "/") -> None:
+    """Check the links of all pages of a site that is served below `root`.
+
+    Raises `BrokenSite` with everything that is wrong.
+    """
+    pages = {path.resolve(): _parsed(path, root) for path in site.rglob("*.html")}
     problems = [
         f"{path.relative_to(site.resolve())}: {problem}"
         for path, page in pages.items()
-        if path.name != "404.html"  # its addresses begin at the root of a server
         for problem in (*_dead_links(path, page, pages), *_foreign(page.loaded), *_private(page.ids))
     ]
     if problems:
         raise BrokenSite("\n".join(sorted(problems)))
 
 
-def _parsed(path: Path) -> _Page:
+def _parsed(path: Path, root: str) -> _Page:
     page = _Page()
     page.feed(path.read_text())
+    if path.name == "404.html":  # it is sent for every address, so its links begin at the root of the server
+        page.links, page.loaded = (
+            [each.removeprefix(root) if each.startswith(root) else each for each in links]
+            for links in (page.links, page.loaded)
+        )
     return page
 
 

@@ -40,6 +40,10 @@ class Say(msgspec.Struct, tag="say"):
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
 
+Room = Annotated[str, msgspec.Meta(max_length=100)]
+"""The name of a room, which anybody may choose."""
+
+
 class Person:
     """The logged-in user."""
 
@@ -75,7 +79,7 @@ class RoomController:
         self.rooms = rooms
 
     @WebSocket("/{room}", max_message=4096, on_invalid="reply")
-    async def talk(self, socket: Socket[Say, Told | Present], room: str, person: Person) -> None:
+    async def talk(self, socket: Socket[Say, Told | Present], room: Room, person: Person) -> None:
         await socket.accept()
         async with self.rooms.entered(room, person.name) as guest, anyio.create_task_group() as tasks:
             tasks.start_soon(self._deliver, guest, socket)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Protocol
 
 import anyio
@@ -53,7 +54,10 @@ class RedisBroker:
         self._redis: Redis = Redis.from_url(url)
 
     async def publish(self, message: bytes) -> None:
-        await self._redis.publish(CHANNEL, message)
+        from redis.exceptions import ConnectionError, TimeoutError  # noqa: A004  # Redis has its own
+
+        with suppress(ConnectionError, TimeoutError):  # Redis is down: the message is lost
+            await self._redis.publish(CHANNEL, message)
 
     async def messages(self) -> AsyncIterator[bytes]:
         from redis.exceptions import ConnectionError, TimeoutError  # noqa: A004  # Redis has its own

@@ -83,6 +83,11 @@ class Rooms:
         self._names: dict[str, dict[str, list[str]]] = {}  # by room and process
         self._heard: dict[str, float] = {}
 
+    @property
+    def known(self) -> set[str]:
+        """The rooms in which somebody is, in any process."""
+        return set(self._names)
+
     @asynccontextmanager
     async def entered(self, room: str, name: str) -> AsyncIterator[Guest]:
         """Enter a room for the duration of an `async with` block. All guests receive the new list of names."""
@@ -105,17 +110,26 @@ class Rooms:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._announce_all)
             async for message in self._broker.messages():
-                self._receive(_DECODER.decode(message))
+                with suppress(msgspec.DecodeError):  # something else uses the channel
+                    self._receive(_DECODER.decode(message))
 
     def _receive(self, message: Said | Guests) -> None:
         if isinstance(message, Said):
             self._deliver(message.room, message.message)
             return
         self._heard[message.process] = time.monotonic()
-        known = self._names.setdefault(message.room, {})
-        if known.get(message.process, []) != message.names:
-            known[message.process] = message.names
-            self._deliver(message.room, self._present(message.room))
+        self._remember(message.process, message.room, message.names)
+
+    def _remember(self, process: str, room: str, names: list[str]) -> None:
+        """Replace the guests of a process in a room. Of a room without guests nothing is kept."""
+        known = self._names.setdefault(room, {})
+        before = known.pop(process, [])
+        if names:
+            known[process] = names
+        elif not known:
+            del self._names[room]
+        if before != names:
+            self._deliver(room, self._present(room))
 
     def _deliver(self, room: str, message: Told | Present) -> None:
         for guest in self._guests.get(room, []):
@@ -133,19 +147,15 @@ class Rooms:
     async def _announce_all(self) -> None:
         while True:
             await anyio.sleep(ANNOUNCE_EVERY)
-            with suppress(OSError):  # Redis is down: the next time
-                for room in list(self._guests):
-                    await self._announce(room)
+            for room in list(self._guests):
+                await self._announce(room)
             for process in [each for each, heard in self._heard.items() if time.monotonic() - heard > FORGET_AFTER]:
                 self._forget(process)
 
     def _forget(self, process: str) -> None:
         del self._heard[process]
-        for room, known in list(self._names.items()):
-            if known.pop(process, None):
-                self._deliver(room, self._present(room))
-            if not known:
-                del self._names[room]
+        for room in list(self._names):
+            self._remember(process, room, [])
 
 
 @Service(scope="singleton")

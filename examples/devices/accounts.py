@@ -4,8 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from kick import Controller, Form, Get, Post, RequestContext, Response, Service
-from kick.auth import Authenticated, Passwords, login, logout, next_page
+from kick import Controller, Form, Get, Post, RequestContext, Response, Service, TooManyRequests, Unauthorized
+from kick.auth import Authenticated, LoginLimit, Passwords, login, logout, next_page
 
 
 class User(Struct):
@@ -41,11 +41,13 @@ class Users:
         self.by_id[user.id] = user
         return user
 
-    async def check(self, name: str, password: str) -> User | None:
-        """Return the user with this name and password."""
+    async def check(self, name: str, password: str) -> User:
+        """Return the user with this name and password, or raise `Unauthorized`."""
         user = self.named(name)
         stored = user.password if user else None  # None takes as long as a wrong password
-        return user if await self.passwords.verify(password, stored) else None
+        if not await self.passwords.verify(password, stored) or user is None:
+            raise Unauthorized("The name or the password is wrong.")
+        return user
 
     def named(self, name: str) -> User | None:
         return next((each for each in self.by_id.values() if each.name == name), None)
@@ -57,8 +59,9 @@ async def load_user(user_id: int, users: Users) -> User | None:
 
 @Controller()
 class LoginController:
-    def __init__(self, users: Users) -> None:
+    def __init__(self, users: Users, limit: LoginLimit) -> None:
         self.users = users
+        self.limit = limit
 
     @Get("/login")
     async def show(self, ctx: RequestContext, form: Form[Credentials]) -> Response:
@@ -66,10 +69,14 @@ class LoginController:
 
     @Post("/login")
     async def log_in(self, ctx: RequestContext, form: Form[Credentials]) -> Response:
-        user = await self.users.check(form.value.name, form.value.password) if form.is_valid else None
-        if user is None:
-            form.add_error("", "The name or the password is wrong.")
-            return ctx.render("login.html", 401, form=form)
+        if not form.is_valid:
+            return ctx.render("login.html", 422, form=form)
+        try:
+            async with self.limit.attempt(ctx, form.value.name):
+                user = await self.users.check(form.value.name, form.value.password)
+        except (Unauthorized, TooManyRequests) as error:
+            form.add_error("", error.detail or error.title)
+            return ctx.render("login.html", error.status, form=form)
         await login(ctx, user.id, remember=form.value.remember)
         return ctx.redirect(next_page(ctx, "/devices"))
 
@@ -91,10 +98,14 @@ class LoginController:
 
     @Post("/confirm")
     async def confirm(self, ctx: RequestContext, user: User, form: Form[Password]) -> Response:
-        if form.is_valid and await self.users.check(user.name, form.value.password) is None:
-            form.add_error("password", "The password is wrong.")
         if not form.is_valid:
             return ctx.render("confirm.html", 422, form=form)
+        try:  # whoever borrows the laptop must not guess either
+            async with self.limit.attempt(ctx, user.name):
+                await self.users.check(user.name, form.value.password)
+        except (Unauthorized, TooManyRequests) as error:
+            form.add_error("password", error.detail or error.title)
+            return ctx.render("confirm.html", error.status, form=form)
         # The same user again: a new session id, and the time of the login is now.
         await login(ctx, user.id, remember=ctx.session.persistent)
         return ctx.redirect(next_page(ctx, "/devices"))

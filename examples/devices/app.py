@@ -8,14 +8,16 @@ from accounts import LoginController, load_user
 from devices import DeviceController
 
 from kick import Module, bootstrap
-from kick.auth import Passwords, authentication
+from kick.auth import LoginLimit, Passwords, authentication
 from kick.session import csrf, session
+
+SECRETS = os.environ["SESSION_SECRET"].split(",")
 
 app = bootstrap(
     modules=[Module("devices", controllers=[LoginController, DeviceController])],
     middleware=[
         session(
-            os.environ["SESSION_SECRET"].split(","),
+            SECRETS,
             store=os.environ.get("SESSION_STORE", "sqlite:///sessions.db"),
             save_uninitialized=False,
             max_age=timedelta(hours=8),
@@ -25,6 +27,6 @@ app = bootstrap(
         csrf(),
         authentication(load_user),
     ],
-    providers=[Passwords()],
+    providers=[Passwords(), LoginLimit("10/hour", secret=SECRETS)],
     templates=Path(__file__).parent / "templates",
 )

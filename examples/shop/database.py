@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 from settings import Settings
@@ -58,6 +59,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     engine = create_async_engine(settings.database)
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", check_foreign_keys)
+        create_private(engine.url.database)
     async with engine.begin() as connection:
         await connection.run_sync(Table.metadata.create_all)  # projects of `kick new` have migrations
     yield engine
@@ -70,6 +72,12 @@ async def open_session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     async with AsyncSession(engine, expire_on_commit=False) as db:
         yield db
         await db.commit()
+
+
+def create_private(file: str | None) -> None:
+    """Create the file of SQLite, unless it exists. Other users of this machine cannot read it."""
+    if file:
+        Path(file).touch(mode=0o600)
 
 
 async def ping(engine: AsyncEngine) -> None:

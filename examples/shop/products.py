@@ -101,8 +101,9 @@ class PictureController:
     @Get("/{name}")
     async def show(self, ctx: RequestContext, name: str) -> Response:
         """Show a picture. Its name changes with it, so browsers may keep it."""
-        ctx.set_header("cache-control", "public, max-age=31536000, immutable")
-        return ctx.send_file(name, root=self.folder)
+        picture = ctx.send_file(name, root=self.folder)
+        picture.headers["cache-control"] = "public, max-age=31536000, immutable"  # not of an error: it may be over soon
+        return picture
 
 
 ProductModule = Module("products", controllers=[ProductController, PictureController])

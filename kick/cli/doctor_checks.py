@@ -109,6 +109,16 @@ def unprefixed_cookie(name: str) -> KickError:
     )
 
 
+def any_host() -> KickError:
+    """Return the finding for an application that names no hosts."""
+    return KickError(
+        "allowed-hosts-missing",
+        cause="The application responds for every host, and its redirects and URLs have the host of the request: "
+        "a link in an e-mail can lead to the site of whoever made the request.",
+        fix='Name the hosts: `bootstrap(allowed_hosts=["example.com", "*.example.com"])`.',
+    )
+
+
 def unhealthy(name: str, error: BaseException) -> KickError:
     """Return the finding for a failed health check."""
     said = f"it did not answer within {PATIENCE:g} s" if isinstance(error, TimeoutError) else str(error)
@@ -181,6 +191,12 @@ def of_cookies(app: Any) -> Iterator[Finding]:
         fits = "Path=/" in attributes and "Secure" in attributes
         if fits and not cookie.name.startswith("__") and not any(each.startswith("Domain=") for each in attributes):
             yield Finding(Severity.WARNING, unprefixed_cookie(cookie.name))
+
+
+def of_hosts(app: App) -> Iterator[Finding]:
+    """Return the finding about the hosts of an application."""
+    if not app.settings.checks_hosts:
+        yield Finding(Severity.WARNING, any_host())
 
 
 async def of_parts(app: App) -> list[Finding]:

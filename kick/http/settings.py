@@ -61,6 +61,8 @@ class Settings(msgspec.Struct):
     health: Callable[[], list[tuple[str, Callable[[], Any]]]] = list
     page_values: list[Callable[[Any], Mapping[str, Any]]] = []
     debug: bool = False
+    checks_hosts: bool = False
+    """Requests for other hosts are rejected, by `allowed_hosts` or by Starlette's `TrustedHostMiddleware`."""
     secure_cookies: bool = msgspec.field(default_factory=in_production)
     """Cookies of `ctx.set_cookie()` are `Secure` over http too; a proxy may have ended TLS."""
     layers: tuple[Any, ...] = ()

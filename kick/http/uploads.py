@@ -31,7 +31,19 @@ class UploadFile(StarletteUploadFile):
     """A file of a multipart form: the type of a parameter, or of a field of a body.
 
     It is kept in memory, or in a temporary file if the files of the request have more than 1 MiB. The temporary file is
-    removed when the request has ended. `filename` and `content_type` come from the client and are not checked.
+    removed when the request has ended.
+
+    It is an `UploadFile` of Starlette, with these members besides its own:
+
+    | | |
+    |---|---|
+    | `filename`, `content_type`, `headers` | what the client says of the file; nothing checks it |
+    | `size` | the number of bytes |
+    | `await read(size)`, `await read()` | the next bytes, at most `size`, or all that follow; `b""` at the end |
+    | `await seek(offset)` | continues at another position: `seek(0)` at the beginning |
+    | `await write(data)` | writes at the position |
+    | `await close()` | closes the file before the end of the request, when kick does it |
+    | `file` | the content as a file object, for code without `await` |
 
     >>> from kick.http import Controller, Post
     >>> @Controller("/avatars")

@@ -36,6 +36,7 @@ class ASGIStack:
         self.observers: list[Any] = [each for module in modules for each in getattr(module, "observers", ())]
         self._proxies: TrustedProxies | None = None
         self._hosts: Sequence[str] | None = None
+        self.checks_hosts = allowed_hosts is not None
         try:
             self._proxies = trusted(trusted_proxies)
         except KickError as problem:
@@ -54,6 +55,7 @@ class ASGIStack:
         given: Sequence[Any] = [] if problem is not None else [*asgi_middleware]
         self.problems += [] if problem is None else [problem]
         self.problems += [not_asgi_middleware(each) for each in given if not isinstance(each, ASGIMiddleware)]
+        self.checks_hosts |= any(_is_check_of_hosts(each) for each in given)
         wraps: list[Wrap] = []
         proxies, hosts = self._proxies, self._hosts
         if proxies is not None:
@@ -89,6 +91,13 @@ class ASGIStack:
 
         self._hosts = [*given]
         self.problems += host_problems(self._hosts)
+
+
+def _is_check_of_hosts(entry: Any) -> bool:
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    cls = getattr(entry, "cls", None)
+    return isinstance(cls, type) and issubclass(cls, TrustedHostMiddleware)
 
 
 def trusted(given: Any) -> TrustedProxies | None:

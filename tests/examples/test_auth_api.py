@@ -315,7 +315,8 @@ def test_the_secret_is_drawn_once_and_for_the_owner_only(tmp_path: Path) -> None
         with served_auth(tmp_path):
             file = tmp_path / "var/session-secret"
             secrets.add(file.read_text())
-            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            for each in (file, file.with_name("users.db"), file.with_name("sessions.db")):
+                assert stat.S_IMODE(each.stat().st_mode) == 0o600
             assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert {len(secret) for secret in secrets} == {43}
     assert len(secrets) == 1

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from tests.support.described import Described, described_by
+from tests.support.redis import RedisServer
 from tests.support.serving import ROOT, Serve, ServeProcess
 from tests.support.sockets import client
 from tests.support.waiting import wait_until
@@ -128,6 +129,75 @@ async def test_guests_of_a_process_that_has_ended_are_forgotten(
             assert await ada.unread.receive() == rooms.Present(["Ada"])
         tasks.cancel_scope.cancel()
     await local.aclose()
+
+
+async def test_rooms_that_everybody_has_left_are_forgotten(parts: tuple[Any, Any]) -> None:
+    """Otherwise anybody could fill the memory with the names of rooms."""
+    broker, rooms = parts
+    local = broker.LocalBroker()
+    house = rooms.Rooms(local)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(house.run)
+        async with house.entered("garden", "Ada") as ada:
+            for number in range(20):
+                async with house.entered(f"room {number}", "Eve"):
+                    pass
+            await house.tell("garden", rooms.Told("Ada", "What was said before has been received."))
+            while not isinstance(await ada.unread.receive(), rooms.Told):
+                pass
+            assert house.known == {"garden"}
+        tasks.cancel_scope.cancel()
+    await local.aclose()
+
+
+@pytest.mark.parametrize("message", [b"", b"hello", b"{}", b'{"type": "said", "room": 1}', b"\xff"])
+async def test_a_message_of_something_else_on_the_channel_is_ignored(parts: tuple[Any, Any], message: bytes) -> None:
+    broker, rooms = parts
+    local = broker.LocalBroker()
+    house = rooms.Rooms(local)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(house.run)
+        async with house.entered("garden", "Ada") as ada:
+            await local.publish(message)
+            await house.tell("garden", rooms.Told("Ada", "still here"))
+            with anyio.fail_after(10):
+                while await ada.unread.receive() != rooms.Told("Ada", "still here"):
+                    pass
+        tasks.cancel_scope.cancel()
+    await local.aclose()
+
+
+async def test_the_rooms_outlive_an_outage_of_redis(
+    parts: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, redis_url: str, redis_server: RedisServer
+) -> None:
+    broker, rooms = parts
+    monkeypatch.setattr(rooms, "ANNOUNCE_EVERY", 0.01)
+    monkeypatch.setattr(broker, "RETRY_AFTER", 0.01)
+    shared = broker.RedisBroker(redis_url)
+    house = rooms.Rooms(shared)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(house.run)
+        async with house.entered("garden", "Ada") as ada:
+            await ada.unread.receive()
+            redis_server.kill()
+            for _ in range(3):
+                await house.tell("garden", rooms.Told("Ada", "nobody hears this"))
+                await anyio.sleep(0.02)
+            redis_server.start()
+            with anyio.fail_after(30):
+                while True:
+                    await house.tell("garden", rooms.Told("Ada", "again"))
+                    with anyio.move_on_after(0.1):
+                        if await ada.unread.receive() == rooms.Told("Ada", "again"):
+                            break
+        tasks.cancel_scope.cancel()
+    await shared.aclose()
+
+
+def test_the_name_of_a_room_is_short(url: str) -> None:
+    with pytest.raises(InvalidStatus) as caught, enter(url, "x" * 101, "Ada"):
+        pytest.fail("it was accepted")
+    assert caught.value.response.status_code == 404
 
 
 def log_out(url: str, cookie: str) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import pytest
+from fastapi import Depends, FastAPI
 from starlette.testclient import TestClient
+from starlette.types import Message
 
+from kick import Controller, Get
+from tests.http.support import app_of, ask
 from tests.support.serving import ROOT
 
 FOLDER = ROOT / "docs/coming-from"
@@ -104,6 +108,40 @@ def test_the_application_before(page: str, status: int) -> None:
         client = TestClient(asgi_of(module.app))
         assert conversation(client) == EXPECTED
         assert status_of_text_as_number(client) == status
+
+
+class Connection:
+    """What a dependency with `yield` opens."""
+
+
+@Controller()
+class Page:
+    @Get()
+    async def page(self, connection: Connection) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("scope", "is_before"), [("kick", True), ("request", False), ("function", True)], ids=["kick", "fastapi", "scope"]
+)
+async def test_the_code_after_a_yield_runs_when_the_page_on_fastapi_says(
+    scope: Literal["kick", "request", "function"], is_before: bool
+) -> None:
+    happened: list[str] = []
+
+    async def connection() -> AsyncIterator[Connection]:
+        yield Connection()
+        happened.append("clean-up")
+
+    async def send(message: Message) -> None:
+        happened.append(message["type"])
+
+    app: Any = app_of(Page, providers=[connection])
+    if scope != "kick":
+        app = FastAPI(dependencies=[Depends(connection, scope=scope)])
+        app.get("/")(lambda: None)
+    await ask(app, "/", sends=send)
+    assert (happened[0] == "clean-up") is is_before
+    assert "clean-up" in happened
 
 
 @pytest.mark.long

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import os
+import re
+import sys
+from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from kick.cli.program import program
 from kick.testing import TestClient
-from tests.guide.pages import application, names_of
+from tests.guide.pages import GUIDE, application, names_of
 
 
 def test_errors_are_problem_details() -> None:
@@ -70,3 +77,39 @@ def test_an_error_page_that_fails_is_a_500() -> None:
     with TestClient(names["app"], raise_exceptions=False) as client:
         answer = client.get("/notes/12", headers={"accept": "text/html"})
         assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+
+
+SHOWN = """\
+from kick import Controller, Get, Module, Use, bootstrap
+from kick.session import session
+
+async def timing(ctx, call_next):
+    return await call_next(ctx)
+
+async def limited(ctx, call_next):
+    return await call_next(ctx)
+
+SECRET = "a secret of at least thirty-two bytes"
+
+@Controller("/notes")
+class NoteController:
+    @Use(limited)
+    @Get("/{number}")
+    async def show(self, number: int) -> int:
+        return number
+
+app = bootstrap(
+    [Module("notes", controllers=[NoteController])], [timing, session(SECRET, save_uninitialized=False)]
+)
+"""
+
+
+def test_the_printed_middleware_is_what_the_command_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "notes.py").write_text(SHOWN)
+    printed = CliRunner().invoke(program, ["routes", "-v", "notes:app"]).output
+    del sys.modules["notes"]
+    (quoted,) = re.findall(r"```text\n(.*?)```", (GUIDE / "errors.md").read_text(), re.DOTALL)
+    assert quoted in printed

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import anyio
 import pytest
 
+from kick import Controller, Get, RequestContext, Response
 from kick.testing import TestClient
 from tests.guide.pages import application, names_of
-from tests.http.support import ask
+from tests.http.support import app_of, ask
 
 PAGE = "lifecycle.md"
 
@@ -34,6 +37,41 @@ async def test_a_stream_ends_when_the_application_is_about_to_stop() -> None:
             assert answers == []
             app.begin_shutdown()
     assert set(answers[0].split()) == {"tick"}
+
+
+@pytest.mark.parametrize(("path", "ends"), [("/endless/events", True), ("/endless/chunks", False)])
+async def test_event_streams_end_by_themselves_and_other_streams_do_not(path: str, ends: bool) -> None:
+    app = app_of(Endless)
+    ended = anyio.Event()
+
+    async def listen() -> None:
+        await ask(app, path)
+        ended.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(listen)
+        await anyio.wait_all_tasks_blocked()
+        app.begin_shutdown()
+        with anyio.move_on_after(60 if ends else 0.1):
+            await ended.wait()
+        assert ended.is_set() is ends
+        tasks.cancel_scope.cancel()
+
+
+@Controller("/endless")
+class Endless:
+    @Get("/events")
+    async def events(self, ctx: RequestContext) -> Response:
+        return ctx.sse(without_end())
+
+    @Get("/chunks")
+    async def chunks(self, ctx: RequestContext) -> Response:
+        return ctx.stream(without_end())
+
+
+async def without_end() -> AsyncIterator[str]:
+    yield "first"
+    await anyio.sleep_forever()
 
 
 def test_it_is_alive_and_not_ready(caplog: pytest.LogCaptureFixture) -> None:

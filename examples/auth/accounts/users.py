@@ -58,6 +58,7 @@ class Users:
 @Service(scope="singleton")
 def open_users(database: Path) -> Iterator[Users]:
     """Provide `Users`. The code before the `yield` runs at start-up, the rest at shutdown."""
+    database.touch(mode=0o600)  # other users of this machine cannot read it
     with closing(sqlite3.connect(database, check_same_thread=False)) as connection:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")

@@ -1,3 +1,6 @@
+import stat
+from pathlib import Path
+
 from people import ADA
 
 from kick.testing import TestClient, travel
@@ -27,3 +30,7 @@ def test_a_logout_ends_the_session_in_every_tab(ada: TestClient) -> None:
     assert copy.get("/account").status_code == 200
     assert ada.post("/account/logout").status_code == 204
     assert copy.get("/account").status_code == 401
+
+
+def test_other_users_of_the_machine_cannot_read_the_database(ada: TestClient, tmp_path: Path) -> None:
+    assert stat.S_IMODE((tmp_path / "shop.db").stat().st_mode) == 0o600

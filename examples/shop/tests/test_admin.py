@@ -11,6 +11,7 @@ def test_an_administrator_sets_and_replaces_a_picture(admin: TestClient, tea: in
         answer = admin.put(f"/admin/products/{tea}/picture", files={"picture": ("tea.png", content, "image/png")})
         picture = admin.get(answer.json()["url"])
         assert (picture.content, picture.headers["content-type"]) == (content, "image/png")
+        assert "immutable" in picture.headers["cache-control"]
     assert len(list((tmp_path / "pictures").iterdir())) == 1
 
 

@@ -12,6 +12,11 @@ def test_a_product_that_does_not_exist_is_a_404(client: TestClient) -> None:
     assert client.get("/products/7").status_code == 404
 
 
+def test_caches_do_not_keep_that_a_picture_is_missing(client: TestClient) -> None:
+    missing = client.get("/pictures/tea.png")
+    assert (missing.status_code, missing.headers.get("cache-control")) == (404, None)
+
+
 def test_the_api_is_described(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     assert document["info"]["title"] == "The shop"

@@ -13,7 +13,7 @@ import click
 
 from kick.cli import terminal
 from kick.cli.commands.info import version_rows, versions
-from kick.cli.doctor_checks import Finding, Severity, of_cookies, of_folder, of_machine, of_parts
+from kick.cli.doctor_checks import Finding, Severity, of_cookies, of_folder, of_hosts, of_machine, of_parts
 from kick.cli.env_file import ENVIRONMENT, enter
 from kick.cli.error_report import place_of, show_warnings, shown
 from kick.cli.errors import start_failed
@@ -39,8 +39,8 @@ _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 def command(ctx: click.Context, target: str | None, as_json: bool, workers: int) -> None:
     """Check an application as `kick start` would serve it in production.
 
-    It checks the packages, the folder, the secret, the cookies, the session store, and all parts with a health check.
-    Each finding has a fix. The exit code is 1 if there is an error. Warnings do not change it.
+    It checks the packages, the folder, the secret, the cookies, the hosts, the session store, and all parts with a
+    health check. Each finding has a fix. The exit code is 1 if there is an error. Warnings do not change it.
 
     \b
     Examples:
@@ -67,7 +67,7 @@ def _of_application(target: str | None, folder: Path, workers: int) -> list[Find
         return [Finding(Severity.ERROR, problem) for problem in problems]
     found = [Finding(Severity.ERROR, problem) for problem in weaknesses(app, workers=workers)]
     found += of_cookies(app)
-    return found + (anyio.run(_asked, app) if isinstance(app, App) else [])
+    return [*found, *of_hosts(app), *anyio.run(_asked, app)] if isinstance(app, App) else found
 
 
 async def _asked(app: Any) -> list[Finding]:

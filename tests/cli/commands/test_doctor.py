@@ -11,11 +11,23 @@ import pytest
 import kick.cli.doctor_checks as findings
 from kick.cli.env_file import generate_secret
 from kick.session.manager import SessionManager
-from tests.cli.support import APP, environment, kick
+from tests.cli.support import APP as ANY_HOST
+from tests.cli.support import environment, kick
 from tests.support.postgres import PostgresServer, make_data
 from tests.support.redis import RedisServer
 from tests.support.serving import ROOT
 from tests.support.setup_errors import codes_in
+
+APP = ANY_HOST.replace(
+    "    [HelloModule],\n", '    [HelloModule],\n    allowed_hosts=["localhost"],\n    middleware=', 1
+)
+
+
+@pytest.fixture
+def project(project: Path) -> Path:
+    """A folder with an application in which there is nothing to mend."""
+    (project / "app.py").write_text(APP)
+    return project
 
 
 def found(folder: Path, *arguments: str, **variables: str) -> dict[str, str]:
@@ -163,6 +175,15 @@ def unprefixed(folder: Path) -> None:
     (folder / "app.py").write_text(app)
 
 
+def any_host(folder: Path) -> None:
+    (folder / "app.py").write_text(ANY_HOST)
+    assert found(folder) == {"allowed-hosts-missing": "warning"}
+    checked = "asgi_middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=['localhost'])]"
+    imports = "from starlette.middleware import Middleware\nfrom starlette.middleware.trustedhost import *\n"
+    (folder / "app.py").write_text(imports + APP.replace('allowed_hosts=["localhost"]', checked))
+    assert found(folder) == {}
+
+
 def unwell(folder: Path) -> None:
     with RedisServer(folder) as redis:
         redis.kill()
@@ -222,6 +243,7 @@ FINDINGS: dict[str, Callable[[Path], None]] = {
     "env-file-tracked": env_file_tracked,
     "environment-named": not_production,
     "session-cookie-prefix": unprefixed,
+    "allowed-hosts-missing": any_host,
     "part-unwell": unwell,
     "redis-old": old_redis,
     "postgres-old": old_postgres,

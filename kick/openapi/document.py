@@ -106,11 +106,26 @@ def _info(options: OpenAPI) -> dict[str, Any]:
 
 
 def _tags(options: OpenAPI, routes: Sequence[Route]) -> list[dict[str, Any]]:
-    """Return the tags: those of the options first, then the modules, with what the docstrings of controllers say."""
-    texts: dict[str, list[str]] = {name: [text] for name, text in options.tags.items()}
+    """Return the tags: those of the options first, then those of routes, with the docstrings of controllers."""
+    said: dict[str, Mapping[str, Any]] = {
+        name: ({"description": tag} if tag else {}) if isinstance(tag, str) else tag
+        for name, tag in options.tags.items()
+    }
+    texts: dict[str, list[str]] = {name: [] for name in said}
     for route in routes:
-        found = texts.setdefault(route.module, [])
+        info = controller_info(route.controller) if route.controller is not None else None
+        of_controller = _given_tags(info.openapi if info is not None else True) or [route.module]
         text = description_of(route.controller)
-        if text and text not in found and route.module not in options.tags:
-            found.append(text)
-    return [{"name": name, **({"description": "\n\n".join(text)} if text else {})} for name, text in texts.items()]
+        for name in _given_tags(route.info.openapi) or of_controller:
+            found = texts.setdefault(name, [])
+            if text and text not in found and name == of_controller[0]:
+                found.append(text)
+    return [
+        {"name": name, **({"description": "\n\n".join(text)} if text else {}), **said.get(name, {})}
+        for name, text in texts.items()
+    ]
+
+
+def _given_tags(fields: bool | Mapping[str, Any]) -> Sequence[str]:
+    """Return the tags in the `openapi=` of a route or controller."""
+    return fields.get("tags", ()) if isinstance(fields, Mapping) else ()

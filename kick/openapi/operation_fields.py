@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -11,6 +12,13 @@ from kick.http.routing.decorators import controller_info
 from kick.http.routing.route import Route
 from kick.openapi.errors import bad_operation
 from kick.openapi.json_values import json_problem
+
+_status: Final = re.compile(r"[1-5]([0-9]{2}|XX)|default")
+
+
+def _is_response(status: Any, response: Any) -> bool:
+    return _status.fullmatch(str(status)) is not None and isinstance(response, Mapping)
+
 
 _TEXT: Final = ("a text", lambda value: isinstance(value, str))
 _LIST: Final = ("a list", lambda value: isinstance(value, Sequence) and not isinstance(value, str))
@@ -23,7 +31,10 @@ _FIELDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "operationId": _TEXT,
     "parameters": _LIST,
     "requestBody": _MAPPING,
-    "responses": _MAPPING,
+    "responses": (
+        "a mapping of Response Objects",
+        lambda value: _MAPPING[1](value) and all(map(_is_response, value, value.values())),
+    ),
     "callbacks": _MAPPING,
     "deprecated": ("True or False", lambda value: isinstance(value, bool)),
     "security": _LIST,

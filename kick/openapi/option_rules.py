@@ -68,6 +68,15 @@ def _is_scheme(value: Any) -> bool:
     return needed is not None and all(name in value for name in needed)
 
 
+def _is_tag(value: Any) -> bool:
+    """Return true for a description, or a Tag Object without its name (section 4.8.22)."""
+    if not _is_json(value):
+        return _is_text(value)
+    docs = value.get("externalDocs", {"url": ""})
+    is_known = all(name in ("description", "externalDocs") or _is_extension(name) for name in value)
+    return is_known and _is_text(value.get("description", "")) and _is_json(docs) and _is_text(docs.get("url"))
+
+
 def _has_fields(*names: str, required: str = "") -> Callable[[Any], bool]:
     """Return the check of an optional object of texts with these fields, and others whose names begin with `x-`."""
 
@@ -106,9 +115,9 @@ RULES: Final[Mapping[str, Rule]] = {
         _has_fields("name", "identifier", "url", required="name"),
     ),
     "tags": (
-        "a mapping of texts",
+        "a mapping of texts or Tag Objects",
         '{"notes": "Notes of a user."}',
-        lambda value: _is_mapping(value, _is_text, _is_text),
+        lambda value: _is_mapping(value, _is_text, _is_tag),
     ),
     "security_schemes": (
         "a mapping of Security Scheme Objects",

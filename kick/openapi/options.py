@@ -24,8 +24,8 @@ class OpenAPI(msgspec.Struct, frozen=True, kw_only=True):
         contact: the contact, such as `{"name": "Support", "email": "support@example.com"}`.
         license: the licence, such as `{"name": "MIT", "identifier": "MIT"}`.
         servers: the URLs of the API, or Server Objects. The default is where the document was asked for.
-        tags: descriptions of tags by their names, in the order in which they are shown. The tag of a route is the name
-            of its module.
+        tags: descriptions of tags by their names, in the order in which they are shown, or Tag Objects such as
+            `{"notes": {"externalDocs": {"url": "https://example.com"}}}`. The tag of a route is the name of its module.
         external_docs: the URL of other documentation.
         security_schemes: Security Scheme Objects by name: `{"bearer": {"type": "http", "scheme": "bearer"}}`.
         security: the schemes that every operation needs, unless middleware or the route says otherwise:
@@ -51,7 +51,7 @@ class OpenAPI(msgspec.Struct, frozen=True, kw_only=True):
     contact: Mapping[str, str] | None = None
     license: Mapping[str, str] | None = None
     servers: Sequence[str | Mapping[str, Any]] = ()
-    tags: Mapping[str, str] = {}
+    tags: Mapping[str, str | Mapping[str, Any]] = {}
     external_docs: str | None = None
     security_schemes: Mapping[str, Mapping[str, Any]] = {}
     security: Sequence[Mapping[str, Sequence[str]]] = ()

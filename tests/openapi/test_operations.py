@@ -582,7 +582,7 @@ class TestRaises:
             "204": "No Content",
             "402": "Payment Required",
             "404": "Not Found",
-            "409": "the product is out of stock.",
+            "409": "The product is out of stock.",
         }
 
     def test_errors_of_what_is_made_for_each_request(self) -> None:

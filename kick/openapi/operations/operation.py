@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping
+from types import NoneType
 from typing import Any, Final
 
 from kick.di import Container
 from kick.di.naming import core
 from kick.http.description import Description
+from kick.http.handlers.parameters import unmarked
 from kick.http.handlers.plan import Source
 from kick.http.middleware import Middleware
 from kick.http.request.body import WITHOUT_BODY
@@ -17,10 +19,11 @@ from kick.http.routing.decorators import controller_info
 from kick.http.routing.raises import raised_by, secured_by
 from kick.http.settings import Settings
 from kick.http.validation.conversion import is_constrained
+from kick.http.validation.type_parts import members_of
 from kick.openapi.operations.bodies import body_of, limits_of
 from kick.openapi.operations.inputs import Input, Served, inputs_of, targets_of
 from kick.openapi.operations.parameters import parameters_of
-from kick.openapi.operations.responses import answers_of, declared_errors, page_of, problems_of
+from kick.openapi.operations.responses import answers_of, complete, declared_errors, page_of, problems_of
 from kick.openapi.schemas.schemas import Schemas
 
 _ARGUMENTS: Final = re.compile(r"^(Arguments|Args|Raises|Returns|Yields|Examples?|Note):\s*$", re.MULTILINE)
@@ -72,9 +75,14 @@ class Operations:
         security = self._security(served, described)
         if security:
             operation["security"] = security
+        given: dict[str, Any] = {}
         for fields in (info.openapi if info is not None else True, route.info.openapi):
             if isinstance(fields, Mapping):
-                operation = merged(operation, fields)
+                given = merged(given, fields)
+        operation = merged(operation, given)
+        operation["responses"] = complete(
+            operation["responses"], given.get("responses", {}), plan.response.says_nothing
+        )
         return operation
 
     def _descriptions(self, served: Served) -> Iterator[Description]:
@@ -117,8 +125,16 @@ class Operations:
         if has_body and any(each.hint is not bytes for each in inputs if each.source is not Source.PATH):
             yield 415, ""
         constrained = plan.info.path_errors == 422 and any(is_constrained(each.hint) for each in paths)
-        if constrained or sources & _VALIDATED:
+        if constrained or any(map(_may_be_invalid, inputs)):
             yield 422, "The request does not fit: `errors` has every error and its location."
+
+
+def _may_be_invalid(given: Input) -> bool:
+    """Return true if a part of the request may be a 422. A header without constraints that may be missing is none."""
+    if given.source not in (Source.HEADER, Source.COOKIE):
+        return given.source in _VALIDATED
+    hint = unmarked(given.hint)
+    return given.required or is_constrained(hint) or not {*members_of(hint)} <= {str, NoneType}
 
 
 def texts_of(handler: Any) -> dict[str, str]:

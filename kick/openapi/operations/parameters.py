@@ -49,7 +49,7 @@ def _of_path(path: str, known: Mapping[str, Input], schemas: Schemas, place: str
     for name in path_names(path):
         schema: Schema = dict(_KINDS.get(kinds[name], {"type": "string"}))
         if name in known:
-            schema = without_null(schemas.of(unmarked(known[name].hint), "input", place)) or schema
+            schema = schemas.of_text(unmarked(known[name].hint), place) or schema
         if schema.get("type") == "string" and not set(schema) & {"enum", "const", "format", "pattern"}:
             schema = {"minLength": 1, **schema}
         found.append(_parameter("path", name, schema, required=True))
@@ -61,7 +61,7 @@ def _of_query(given: Input, schemas: Schemas, place: str) -> list[dict[str, Any]
     hint = unmarked(given.hint)
     members = schemas.members(hint, "input", place)
     if members is None:
-        schema = without_null(schemas.of(hint, "input", place))
+        schema = schemas.of_text(hint, place)
         return [{"name": given.name, "in": "query", "style": "form", "explode": True, "schema": schema}]
     objects = object_fields(hint)
     found: list[dict[str, Any]] = []
@@ -78,7 +78,7 @@ def _of_query(given: Input, schemas: Schemas, place: str) -> list[dict[str, Any]
 
 def _of_text(given: Input, schemas: Schemas, place: str) -> dict[str, Any]:
     marker = marker_of(given.hint)
-    schema = without_null(schemas.of(unmarked(given.hint), "input", place))
+    schema = schemas.of_text(unmarked(given.hint), place)
     default = schemas.default(given.default) if given.has_default else msgspec.UNSET
     if default is not msgspec.UNSET and default is not None:
         schema = {**schema, "default": default}

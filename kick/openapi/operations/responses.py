@@ -19,6 +19,14 @@ from kick.openapi.schemas.schemas import Schemas
 
 EVENT_STREAM: Final = "text/event-stream"
 _JSON: Final = "application/json"
+_UNSAID: Final = "The response of the handler."
+_GROUPS: Final = {
+    "1XX": "Informational",
+    "2XX": "Success",
+    "3XX": "Redirection",
+    "4XX": "Client Error",
+    "5XX": "Server Error",
+}
 
 
 class ProblemDetails(TypedDict):
@@ -69,7 +77,7 @@ def _unsaid(plan: CallPlan) -> dict[str, Any]:
     status, content = plan.info.status, _content_of(plan)
     if status is not None:
         return {str(status): _response(status, content)}
-    return {"default": {"description": "The response of the handler.", **({"content": content} if content else {})}}
+    return {"default": {"description": _UNSAID, **({"content": content} if content else {})}}
 
 
 def page_of(plan: CallPlan) -> dict[str, Any]:
@@ -91,12 +99,27 @@ def _response(status: int, content: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def reason(status: int) -> str:
+def complete(responses: Mapping[str, Any], given: Mapping[str, Any], says_nothing: bool) -> dict[str, Any]:
+    """Return responses with the descriptions that they lack, which `openapi=` of a route may leave out.
+
+    A handler that `says_nothing` has the response `default`, unless the route gives (`given`) one that is no error.
+    """
+    is_told = any(str(status)[:1] in "23" for status in given)
+    return {
+        status: response if "$ref" in response else {"description": reason(status), **response}
+        for status, response in responses.items()
+        if not (status == "default" and says_nothing and is_told and "default" not in given)
+    }
+
+
+def reason(status: int | str) -> str:
     """Return the phrase of a status, as a description.
 
-    >>> reason(200), reason(404)
-    ('OK', 'Not Found')
+    >>> reason(200), reason("404"), reason("3XX")
+    ('OK', 'Not Found', 'Redirection')
     """
+    if isinstance(status, str):
+        return reason(int(status)) if status.isdigit() else _GROUPS.get(status, _UNSAID)
     if status >= 400:
         return phrase_of(status)
     try:
@@ -133,5 +156,5 @@ def declared_errors(errors: Iterable[type[HTTPError]]) -> Iterator[tuple[int, st
         status = status_of(error)
         if status is not None:
             text = description_of(error).partition("\n\n")[0].replace("\n", " ")
-            own = error.__module__ != HTTPError.__module__
-            yield status, text.removeprefix(f"{status}: ") if own else ""
+            text = text.removeprefix(f"{status}: ") if error.__module__ != HTTPError.__module__ else ""
+            yield status, text[:1].upper() + text[1:]

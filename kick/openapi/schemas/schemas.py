@@ -31,6 +31,7 @@ from kick.openapi.schemas.leaves import (
     leaf_schema,
     nullable,
     said_about,
+    without_null,
 )
 from kick.openapi.schemas.models import Mode, Wanted, inline_schema, pydantic_schemas
 from kick.openapi.schemas.names import unique_names
@@ -92,6 +93,14 @@ class Schemas:
         if key is not None:
             self._known[key] = schema
         return schema
+
+    def of_text(self, hint: Any, place: str) -> Schema:
+        """Return the schema of a type that is read from a text, which is never null.
+
+        Its keywords are there at once, without a mark: parameters have the description beside their schemas.
+        """
+        schema = inline_schema(hint, "input") if _is_read_by_pydantic(hint) else self._of(hint, "input", place)
+        return without_null(schema)
 
     def members(self, hint: Any, mode: Mode, place: str) -> Members | None:
         """Return the members of objects of a type; `None` for a type without fields, or of several classes."""

@@ -42,6 +42,12 @@ class DocsPage:
         names = "performance.getEntriesByType('resource').map((each) => new URL(each.name).origin)"
         return set(self.browser.execute_script(f"return [location.origin, ...{names}]"))
 
+    @property
+    def names(self) -> list[str]:
+        """The ids of the operations."""
+        ids = "return [...document.querySelectorAll('.opblock')].map((each) => each.id.split('-').pop())"
+        return [each.replace("\\", "") for each in self.browser.execute_script(ids)]
+
     def run(self, name: str, body: Any = None, *, timeout: float = 15.0) -> tuple[str, Any]:
         """Run an operation by its id, and return the status and the body that the page shows: JSON as its value."""
         place = self.open(name)

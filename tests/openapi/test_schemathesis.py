@@ -8,11 +8,12 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx2
 import pytest
 from click.testing import CliRunner
 
@@ -25,6 +26,7 @@ from pathlib import Path
 from tests.shop.app import Settings, create_app
 app = create_app(Settings(Path("shop.db")))
 """
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 PASSWORD = "correct horse battery staple"
 PERSON = {"name": "user{number}", "password": PASSWORD}
 OTHER_DEVICE = {"parameter": "code", "login": "/login", "page": "/devices", "pattern": "/devices/([^/]+)/end"}
@@ -148,13 +150,11 @@ def make_keepers(database: Path) -> None:
         )
 
 
-def run(name: str, options: Sequence[str], tmp_path: Path, request: pytest.FixtureRequest) -> str:
-    """Run schemathesis, and return what it printed."""
-    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+@contextmanager
+def served(name: str, folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Serve an application, and give its URL."""
     serve: ServeProcess = request.getfixturevalue("serve_process")
-    application = APPLICATIONS[name]
-    folder = folder_of(name, tmp_path, monkeypatch)
-    server = {
+    env = {
         "KICK_ENV": "development",
         "SESSION_SECRET": SECRET,
         "SESSION_STORE": "memory://",
@@ -164,41 +164,55 @@ def run(name: str, options: Sequence[str], tmp_path: Path, request: pytest.Fixtu
         "KICK_TRUSTED_PROXIES": "1",
     }
     if name == "custom_store":
-        server["REDIS_URL"] = request.getfixturevalue("redis_url")
+        env["REDIS_URL"] = request.getfixturevalue("redis_url")
     if name in WITH_MIGRATIONS:
         migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
-        subprocess.run(migrate, cwd=folder, env={**os.environ, **server}, check=True, capture_output=True)
+        subprocess.run(migrate, cwd=folder, env={**os.environ, **env}, check=True, capture_output=True)
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "tea.png").write_bytes(b"\x89PNG")
-    (tmp_path / "schemathesis.toml").write_text(SETTINGS + application.settings)
     with ExitStack() as servers:
         if name == "oauth":
-            provider = serve("provider:app", cwd=folder, env=server, log=tmp_path / "provider.log")
-            server["OIDC_ISSUER"] = servers.enter_context(provider).url
-        served = servers.enter_context(serve(application.target, cwd=folder, env=server, log=tmp_path / "server.log"))
+            provider = serve("provider:app", cwd=folder, env=env, log=tmp_path / "provider.log")
+            env["OIDC_ISSUER"] = servers.enter_context(provider).url
+        log = tmp_path / "server.log"
+        server = servers.enter_context(serve(APPLICATIONS[name].target, cwd=folder, env=env, log=log))
         if name == "shop":
             make_keepers(tmp_path / "data.db")
-        command = [
-            *(sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json", "--no-color"),
-            *("--generation-database", "none", "--max-response-time", str(LONGEST), *options),
-        ]
-        env = {
-            **os.environ,
-            "BASE_URL": served.url,
-            "PYTHONPATH": f"{ROOT / 'tests' / 'openapi'}",
-            "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
-            "STATUSES": str(tmp_path / "statuses.json"),
-            "KNOWN": json.dumps(application.known),
-        }
-        if application.login:
-            env["LOGIN"] = json.dumps(application.login)
-            env["LOGIN_KIND"] = application.login_kind
-        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-        sys.stdout.write(done.stdout + done.stderr)
-        assert done.returncode == 0
+        yield server.url
+    assert "Traceback" not in log.read_text()  # of a 500, or of a background task
+
+
+def ask(url: str, options: Sequence[str], tmp_path: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run schemathesis in a folder with its settings."""
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--no-color"),
+        *("--generation-database", "none", "--max-response-time", str(LONGEST), *options),
+    ]
+    env = {
+        **os.environ,
+        "BASE_URL": url,
+        "PYTHONPATH": f"{ROOT / 'tests' / 'openapi'}",
+        "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
+        **env,
+    }
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    sys.stdout.write(done.stdout + done.stderr)
+    return done
+
+
+def run(name: str, options: Sequence[str], tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """Let schemathesis find nothing in an application, and return what it printed."""
+    application = APPLICATIONS[name]
+    folder = folder_of(name, tmp_path, request.getfixturevalue("monkeypatch"))
+    (tmp_path / "schemathesis.toml").write_text(SETTINGS + application.settings)
+    env = {"STATUSES": str(tmp_path / "statuses.json"), "KNOWN": json.dumps(application.known)}
+    if application.login:
+        env |= {"LOGIN": json.dumps(application.login), "LOGIN_KIND": application.login_kind}
+    with served(name, folder, tmp_path, request) as url:
+        done = ask(url, options, tmp_path, **env)
+    assert done.returncode == 0
     statuses = json.loads((tmp_path / "statuses.json").read_text())
     assert {name: 1 for name in application.reached if min(statuses[name]) >= 400} == {}
-    assert "Traceback" not in (tmp_path / "server.log").read_text()  # of a 500, or of a background task
     return done.stdout
 
 
@@ -216,3 +230,45 @@ def test_a_short_run_finds_nothing(name: str, tmp_path: Path, request: pytest.Fi
 @pytest.mark.parametrize("name", RUNS)
 def test_a_full_run_finds_nothing(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     run(name, ["--max-examples", "200"], tmp_path, request)
+
+
+OWNER = " or row.owner != user.id"
+"""The rule of the template that a note is of the user."""
+
+PEERS = """
+[auth.wfc]
+path = "users.json"
+peers = ["ann", "bob"]
+"""
+
+
+def users(url: str) -> Mapping[str, Any]:
+    """Register two users, and return their session cookies as schemathesis reads them."""
+    found = []
+    for name in ("ann", "bob"):
+        body = {"email": f"{name}@example.com", "password": PASSWORD}
+        answer = httpx2.post(f"{url}/auth/register", json=body, headers=SAME_ORIGIN, timeout=60)
+        assert answer.status_code < 400
+        cookies = "; ".join(f"{key}={value}" for key, value in answer.cookies.items())
+        headers = {"Cookie": cookies, **SAME_ORIGIN}
+        found.append({"name": name, "fixedHeaders": [{"name": key, "value": headers[key]} for key in headers]})
+    return {"auth": found}
+
+
+@pytest.mark.process
+@pytest.mark.long
+@pytest.mark.parametrize("leaks", [False, True])
+def test_nobody_reads_what_another_user_owns(leaks: bool, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Where the owner is not asked for, this is found: so the check does look."""
+    folder = folder_of("api", tmp_path, request.getfixturevalue("monkeypatch"))
+    if leaks:
+        repository = folder / "my_app" / "notes" / "repository.py"
+        code = repository.read_text()
+        assert OWNER in code
+        repository.write_text(code.replace(OWNER, ""))
+    (tmp_path / "schemathesis.toml").write_text(SETTINGS + PEERS)
+    with served("api", folder, tmp_path, request) as url:
+        (tmp_path / "users.json").write_text(json.dumps(users(url)))
+        options = ["--checks", "object_level_authorization", "--include-path-regex", "^/notes", "--seed", "1"]
+        done = ask(url, [*options, "--phases", "coverage,stateful", "--max-examples", "4"], tmp_path)
+    assert ("received the `Note` that" in done.stdout, done.returncode) == (leaks, int(leaks))

@@ -1,5 +1,6 @@
 """Transactions, commits and pools of SQLAlchemy, the way its users write them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -32,8 +33,10 @@ from kick import (
 )
 from kick.auth import authentication, login
 from kick.session import MemoryStore, session
+from kick.session.stores.postgres import PostgresStore
 from kick.testing import TestClient
 from tests.http.support import Answer, ask
+from tests.support.postgres import PostgresServer
 
 STREAMS = 200
 POOL = 5
@@ -249,6 +252,39 @@ class UnsureStore(MemoryStore):
             raise ConnectionError("the store is down")
 
 
+class FullServer:
+    """A table of sessions in PostgreSQL, which takes no commit while it is `down`, as with a full disk."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.url = server.store_url()
+        self._server = server
+        self._table = self.url.partition("table=")[2]
+
+        async def migrate() -> None:
+            store = PostgresStore(self.url, timeout=30)
+            await store.migrate()
+            await store.aclose()
+
+        asyncio.run(migrate())
+        server.run(
+            f"CREATE FUNCTION refuse_{self._table}() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'no space left'; END $$"
+        )
+        server.run(
+            f"CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON {self._table} EXECUTE FUNCTION refuse_{self._table}()"
+        )
+        self.down = False
+
+    @property
+    def down(self) -> bool:
+        return self._is_down
+
+    @down.setter
+    def down(self, is_down: bool) -> None:
+        self._server.run(f"ALTER TABLE {self._table} {'ENABLE' if is_down else 'DISABLE'} TRIGGER refuse")
+        self._is_down = is_down
+
+
 class TestTwoCommits:
     """A request that writes to the database and to its session: the database first, then the session.
 
@@ -258,11 +294,20 @@ class TestTwoCommits:
     KNOWN = pytest.mark.parametrize("known", [False, True], ids=["new session", "known session"])
     LIFETIMES = pytest.mark.parametrize("provider", [get_db, brief()], ids=["request", "handler"])
 
-    def application(self, path: Path, provider: Any, store: UnsureStore) -> App:
+    @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
+    def store(self, request: pytest.FixtureRequest) -> UnsureStore | FullServer:
+        return UnsureStore() if request.param == "memory" else FullServer(request.getfixturevalue("postgres_server"))
+
+    def application(self, path: Path, provider: Any, store: UnsureStore | FullServer) -> App:
         return bootstrap(
             [Module("users", controllers=[UserController])],
             [
-                session("a secret of at least thirty-two bytes", store=store, save_uninitialized=False),
+                session(
+                    "a secret of at least thirty-two bytes",
+                    store=getattr(store, "url", store),
+                    store_timeout=30,
+                    save_uninitialized=False,
+                ),
                 authentication(load_user),
             ],
             providers=[Provider(Path, value=path / "users.db"), open_engine, Users, provider],
@@ -277,8 +322,8 @@ class TestTwoCommits:
 
     @KNOWN
     @LIFETIMES
-    def test_both_succeed(self, tmp_path: Path, provider: Any, known: bool) -> None:
-        with TestClient(self.application(tmp_path, provider, UnsureStore()), raise_exceptions=False) as client:
+    def test_both_succeed(self, tmp_path: Path, provider: Any, known: bool, store: UnsureStore | FullServer) -> None:
+        with TestClient(self.application(tmp_path, provider, store), raise_exceptions=False) as client:
             self.begun(client, known)
             answer = client.post("/users/ada")
             assert (answer.status_code, "set-cookie" in answer.headers) == (200, not known)
@@ -287,8 +332,10 @@ class TestTwoCommits:
 
     @KNOWN
     @LIFETIMES
-    def test_the_database_fails_and_nothing_is_in_either(self, tmp_path: Path, provider: Any, known: bool) -> None:
-        with TestClient(self.application(tmp_path, provider, UnsureStore()), raise_exceptions=False) as client:
+    def test_the_database_fails_and_nothing_is_in_either(
+        self, tmp_path: Path, provider: Any, known: bool, store: UnsureStore | FullServer
+    ) -> None:
+        with TestClient(self.application(tmp_path, provider, store), raise_exceptions=False) as client:
             before = self.begun(client, known)
             answer = client.post("/users/7/orders")  # its foreign key is checked at the commit
             assert answer.status_code == 500
@@ -298,8 +345,9 @@ class TestTwoCommits:
 
     @KNOWN
     @LIFETIMES
-    def test_the_session_fails_and_the_row_is_there(self, tmp_path: Path, provider: Any, known: bool) -> None:
-        store = UnsureStore()
+    def test_the_session_fails_and_the_row_is_there(
+        self, tmp_path: Path, provider: Any, known: bool, store: UnsureStore | FullServer
+    ) -> None:
         with TestClient(self.application(tmp_path, provider, store), raise_exceptions=False) as client:
             before = self.begun(client, known)
             store.down = True
@@ -313,8 +361,9 @@ class TestTwoCommits:
 
     @KNOWN
     @LIFETIMES
-    def test_both_fail_and_the_client_hears_of_the_database(self, tmp_path: Path, provider: Any, known: bool) -> None:
-        store = UnsureStore()
+    def test_both_fail_and_the_client_hears_of_the_database(
+        self, tmp_path: Path, provider: Any, known: bool, store: UnsureStore | FullServer
+    ) -> None:
         with TestClient(self.application(tmp_path, provider, store), raise_exceptions=False) as client:
             before = self.begun(client, known)
             store.down = True

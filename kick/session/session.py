@@ -245,15 +245,15 @@ class Session(OfRequest, DictLike, Generic[DataT]):
     async def commit_with(self, connection: object) -> bool:
         """Write all changes in a transaction of the application, so that both are stored together or not at all.
 
-        `connection` is a `psycopg.AsyncConnection`, or SQLAlchemy's `AsyncSession` or `AsyncConnection`, to the
-        database with the sessions. Call this last, just before the commit: until then the row of the session is locked,
-        and parallel requests that write to it wait, at most for `store_timeout`.
+        `connection` is a `psycopg.AsyncConnection`, an `asyncpg.Connection`, or SQLAlchemy's `AsyncSession` or
+        `AsyncConnection`, to the database with the sessions. Call this last, just before the commit: until then the row
+        of the session is locked, and parallel requests that write to it wait, at most for `store_timeout`.
 
         Return false if another request has ended the session meanwhile; then nothing was written. After a rollback
         nothing is stored, and a new session gets no cookie. The session keeps what the handler wrote, until `reload()`.
 
         Raises `SessionUnavailable` (503) if the row stays locked or the statement fails, and the `KickError`
-        `session-transaction` or `postgres-connection`.
+        `session-transaction`, `postgres-connection` or `postgres-transaction`.
         """
         self._state.require_usable()
         async with self._state.lock():

@@ -45,19 +45,37 @@ def own_store(app: Any, url: str, folder: Path) -> Generator[None]:
     """Keep the sessions of an application in a store of this test, or in a part of one that no other test uses."""
     with ExitStack() as stack:
         for layer in session_layers(app):
-            before = layer.manager.store
-            layer.manager.use(_store(url, secrets.token_hex(4), folder))
-            stack.callback(layer.manager.use, before)
+            stack.callback(layer.manager.use, layer.manager.store)
+            layer.manager.use(stack.enter_context(_store(url, secrets.token_hex(4), folder)))
         yield
 
 
-def _store(url: str, name: str, folder: Path) -> AtomicStore:
-    scheme = scheme_of(url)
+@contextmanager
+def _store(url: str, name: str, folder: Path) -> Generator[AtomicStore]:
+    scheme, joint = scheme_of(url), "&" if "?" in url else "?"
     if scheme == "memory":
-        return open_store(url)
-    if scheme == "sqlite":
-        return open_store(f"sqlite:///{folder}/sessions-{name}.db")
-    return open_store(f"{url}{'&' if '?' in url else '?'}prefix=kick-test-{name}:")
+        yield open_store(url)
+    elif scheme == "sqlite":
+        yield open_store(f"sqlite:///{folder}/sessions-{name}.db")
+    elif scheme in ("postgresql", "postgres"):
+        table = f"{getattr(open_store(url), 'table', '')}_{name}"
+        yield open_store(f"{url}{joint}table={table}&migrate=yes&unlogged=yes")
+        _drop(url, table)
+    else:
+        yield open_store(f"{url}{joint}prefix=kick-test-{name}:")
+
+
+def _drop(url: str, table: str) -> None:
+    import psycopg
+
+    from kick.session.stores.postgres.errors import bad_postgres_option
+    from kick.session.stores.postgres.schema import quoted
+    from kick.session.stores.postgres.store import OWN_OPTIONS
+    from kick.session.stores.server_options import UrlOptions
+
+    address = UrlOptions(url, OWN_OPTIONS, bad_postgres_option).address
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(f"DROP TABLE IF EXISTS {quoted(table)}".encode())
 
 
 def _is_factory(found: Any) -> bool:

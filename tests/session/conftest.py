@@ -59,9 +59,7 @@ def make_store(kind: str, request: pytest.FixtureRequest) -> Any:
         return MemoryStore()
     if kind == "basic":
         return BasicStore(DictStore())
-    if kind in ("redis", "postgres"):
-        return open_store(url_of(kind, request), timeout=30)
-    return open_store(url_of(kind, request))
+    return open_store(url_of(kind, request), timeout=30)
 
 
 @pytest.fixture(params=["memory", "basic", "sqlite", "postgres", "redis"])

@@ -87,6 +87,7 @@ class Site:
     def __init__(self, store: object = None, **options: Any) -> None:
         options.setdefault("secret", SECRET)
         options.setdefault("save_uninitialized", False)
+        options.setdefault("store_timeout", 30)  # nothing fails on a slow machine
         self.events: list[str] = []
         options.setdefault("on_event", lambda event: self.events.append(event.kind.value))
         self.layer = session(store=store, **options)

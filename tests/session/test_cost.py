@@ -146,7 +146,7 @@ def sent(server: RedisServer) -> dict[str, int]:
 @pytest.fixture
 async def redis_site(redis_url: str) -> AsyncIterator[Site]:
     """A site over Redis, which knows the scripts already."""
-    store = RedisStore(redis_url)
+    store = RedisStore(redis_url, timeout=30)
     site = Site(store)
     browser = Browser(site)
     for act in (setting(a=1), setting(a=2), destroy):

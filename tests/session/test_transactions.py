@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
+import asyncpg
 import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from kick.session import MemoryStore
+from kick.session.stores.postgres import PostgresStore
 from tests.session.harness import Browser, Site, setting
 from tests.support.postgres import PostgresServer
 from tests.support.setup_errors import raises_code
@@ -35,7 +39,14 @@ class Shop:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:
         """A connection; its transaction is committed at the end, and rolled back by an exception."""
-        if self.engine is None:
+        if self.kind == "asyncpg":
+            connection = await asyncpg.connect(self.server.url)
+            try:
+                async with connection.transaction():
+                    yield connection
+            finally:
+                await connection.close()
+        elif self.engine is None:
             async with await psycopg.AsyncConnection.connect(self.server.url) as connection:
                 yield connection
         elif self.kind.endswith("AsyncSession"):
@@ -47,7 +58,7 @@ class Shop:
 
     async def order(self, connection: Any, item: str = "tea") -> None:
         statement = f"INSERT INTO {self.orders} VALUES ('{item}')"  # noqa: S608
-        await connection.execute(statement.encode() if self.engine is None else text(statement))
+        await connection.execute(text(statement) if self.engine is not None else statement)
 
     @property
     def ordered(self) -> list[str]:
@@ -68,7 +79,10 @@ class Shop:
         return True
 
 
-@pytest.fixture(params=["psycopg", "psycopg AsyncConnection", "psycopg AsyncSession", "asyncpg AsyncSession"])
+KINDS = ("psycopg", "asyncpg", "psycopg AsyncConnection", "psycopg AsyncSession", "asyncpg AsyncSession")
+
+
+@pytest.fixture(params=KINDS)
 async def shop(request: pytest.FixtureRequest, postgres_server: PostgresServer) -> AsyncIterator[Shop]:
     shop = Shop(postgres_server, request.param, store_timeout=30)
     yield shop
@@ -78,9 +92,9 @@ async def shop(request: pytest.FixtureRequest, postgres_server: PostgresServer) 
 
 
 @pytest.fixture
-async def fast_shop(postgres_server: PostgresServer) -> AsyncIterator[Shop]:
-    """With a short time limit."""
-    shop = Shop(postgres_server, "psycopg", store_timeout=1.0)
+async def plain_shop(postgres_server: PostgresServer) -> AsyncIterator[Shop]:
+    """One over psycopg: the same holds for every kind."""
+    shop = Shop(postgres_server, "psycopg", store_timeout=30)
     yield shop
     await shop.site.store.aclose()
 
@@ -198,9 +212,13 @@ async def test_two_transactions_of_one_session_follow_each_other(shop: Shop) -> 
     assert shop.ordered == ["tea"] * 4
 
 
-async def test_parallel_requests_wait_for_the_transaction_no_longer_than_the_time_limit(fast_shop: Shop) -> None:
-    shop, browser = fast_shop, Browser(fast_shop.site)
+async def test_parallel_requests_wait_for_the_transaction_no_longer_than_the_time_limit(shop: Shop) -> None:
+    hasty = Site(PostgresStore(shop.server.url, table=shop.site.store.table, timeout=0.5), store_timeout=0.5)
+    browser = Browser(shop.site)
     await browser.visit(setting(cart=["tea"]))
+    tab = browser.twin(hasty)
+    while (await tab.visit(setting(cart=["tea"]))).status != 200:  # it connects
+        pass
     written, over = asyncio.Event(), asyncio.Event()
 
     async def slow(session: Any) -> Any:
@@ -214,23 +232,22 @@ async def test_parallel_requests_wait_for_the_transaction_no_longer_than_the_tim
     await written.wait()
     reading = await browser.visit(lambda session: session["cart"])
     assert (reading.status, reading.value) == (200, ["tea"])  # readers wait for nobody
-    writing = await browser.visit(setting(other=1))
-    assert writing.status == 503
-    async with shop.transaction() as connection:
-        await shop.order(connection, "coffee")
-        answer = await browser.twin().visit(lambda session: buying(session, connection))
-        assert answer.status == 503
-        await connection.rollback()
+    assert (await tab.visit(setting(other=1))).status == 503
+    answer = await tab.visit(partial(buying, shop))
+    assert (answer.status, answer.value, shop.ordered) == (503, None, [])
+    assert not slowly.done()
     over.set()
     assert (await slowly).status == 200
     assert (await browser.visit(setting(other=2))).status == 200
     assert await browser.data() == {"cart": [], "other": 2}
-    assert shop.ordered == []
+    await hasty.store.aclose()
 
 
-async def buying(session: Any, connection: Any) -> None:
-    session["cart"] = ["never"]
-    await session.commit_with(connection)
+async def buying(shop: Shop, session: Any) -> None:
+    async with shop.transaction() as connection:
+        await shop.order(connection, "coffee")
+        session["cart"] = ["never"]
+        await session.commit_with(connection)
 
 
 async def test_an_error_shows_nothing_of_the_data(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
@@ -248,21 +265,72 @@ async def test_an_error_shows_nothing_of_the_data(shop: Shop, caplog: pytest.Log
     assert "open-sesame" not in caplog.text
 
 
-async def test_a_connection_without_a_transaction_is_refused(fast_shop: Shop) -> None:
-    async def act(session: Any) -> None:
-        session["a"] = 1
-        url = fast_shop.server.url
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-            await session.commit_with(connection)
+@asynccontextmanager
+async def without_transaction(url: str, kind: str) -> AsyncIterator[Any]:
+    """A connection in which each statement is committed by itself."""
+    match kind.split():
+        case ["psycopg"]:
+            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+                yield connection
+        case ["asyncpg"]:
+            connection = await asyncpg.connect(url)
+            yield connection
+            await connection.close()
+        case [driver, *where]:
+            engine = create_async_engine(
+                url.replace("postgresql://", f"postgresql+{driver}://"),
+                **{"isolation_level": "AUTOCOMMIT"} if where == ["engine"] else {},
+            )
+            changed = engine.execution_options(isolation_level="AUTOCOMMIT") if where == ["option"] else engine
+            async with AsyncSession(changed) if where == ["session"] else changed.connect() as connection:
+                if where == ["session"]:
+                    await connection.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+                yield connection
+            await engine.dispose()
 
-    answer = await Browser(fast_shop.site).visit(act)
-    assert isinstance(answer.error, RuntimeError)
-    assert "async with connection.transaction()" in str(answer.error)
+
+DRIVERS = ("psycopg", "asyncpg")
+WITHOUT = (*DRIVERS, *(f"{driver} {where}" for driver in DRIVERS for where in ("engine", "option", "session")))
+
+
+@pytest.mark.parametrize("kind", WITHOUT)
+async def test_a_connection_without_a_transaction_is_refused(plain_shop: Shop, kind: str) -> None:
+    browser = Browser(plain_shop.site)
+    await browser.visit(setting(cart=["tea"]))
+
+    async def act(session: Any) -> None:
+        session["cart"] = []
+        async with without_transaction(plain_shop.server.url, kind) as connection:
+            with raises_code("postgres-transaction"):
+                await session.commit_with(connection)
+        await session.reload()
+
+    assert (await browser.visit(act)).status == 200
+    assert await browser.data() == {"cart": ["tea"]}
+
+
+async def test_a_connection_of_a_pool_is_one_too(plain_shop: Shop) -> None:
+    """Also where the application has set a codec for JSON on it."""
+
+    async def prepared(connection: Any) -> None:
+        await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+    async with asyncpg.create_pool(plain_shop.server.url, min_size=1, init=prepared) as pool:
+
+        async def act(session: Any) -> bool:
+            session["a"] = {"b": [1]}
+            async with pool.acquire() as connection, connection.transaction():
+                return bool(await session.commit_with(connection))
+
+        browser = Browser(plain_shop.site)
+        for _ in range(2):
+            assert (await browser.visit(act)).value is True
+        assert await browser.data() == {"a": {"b": [1]}}
 
 
 @pytest.mark.parametrize("connection", [None, object(), "postgresql://"])
-async def test_what_is_no_connection_is_refused(fast_shop: Shop, connection: object) -> None:
-    answer = await Browser(fast_shop.site).visit(lambda session: session.commit_with(connection))
+async def test_what_is_no_connection_is_refused(plain_shop: Shop, connection: object) -> None:
+    answer = await Browser(plain_shop.site).visit(lambda session: session.commit_with(connection))
     with raises_code("postgres-connection"):
         raise answer.error or AssertionError
 

@@ -286,7 +286,7 @@ class Damaged:
 
 @pytest.fixture
 async def damaged(redis_url: str) -> AsyncIterator[Damaged]:
-    store = RedisStore(redis_url)
+    store = RedisStore(redis_url, timeout=30)
     browser = Browser(Site(store))
     await browser.visit(setting(a=1))
     with redis.Redis.from_url(redis_url) as server:

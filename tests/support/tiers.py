@@ -101,7 +101,7 @@ FILES = {
     "openapi/page/test_browser.py": ("browser", "long"),
     "session/stores/test_memory.py": ("slow",),
     "session/stores/test_postgres": ("postgres",),
-    "session/stores/test_postgres_failover.py": ("chaos", "nightly"),
+    "session/stores/test_postgres_failover.py": ("chaos", "long"),
     "session/stores/test_postgres_full_disk.py": ("chaos", "long"),
     "session/stores/test_postgres_pgbouncer.py": ("long",),
     "session/stores/test_postgres_tls.py": ("process", "long"),

@@ -12,11 +12,14 @@ from kick.testing import TestClient
 from tests.support.setup_errors import raises_code
 from tests.testing.app import SECRET, make_app
 
+SERVERS = [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in ("redis", "postgres")]
 
-@pytest.fixture(params=["memory://", "sqlite:///{folder}/sessions.db", pytest.param("redis", marks=pytest.mark.redis)])
+
+@pytest.fixture(params=["memory://", "sqlite:///{folder}/sessions.db", *SERVERS])
 def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestClient]:
-    store = request.getfixturevalue("redis_url") if request.param == "redis" else request.param.format(folder=tmp_path)
-    with TestClient(make_app(store=store)) as client:
+    kind: str = request.param
+    store = kind.format(folder=tmp_path) if "://" in kind else request.getfixturevalue(f"{kind}_url")
+    with TestClient(make_app(store=store, store_timeout=30)) as client:
         yield client
 
 

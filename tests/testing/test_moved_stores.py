@@ -82,7 +82,7 @@ class TestRedisStore(MovedContract):
         numbers = itertools.count()
 
         async def make() -> AtomicStore:
-            return RedisStore(redis_url, prefix=f"moved-{next(numbers)}:")
+            return RedisStore(redis_url, prefix=f"moved-{next(numbers)}:", timeout=30)
 
         return make
 
@@ -90,7 +90,7 @@ class TestRedisStore(MovedContract):
         from kick.session.stores.redis import RedisStore
 
         assert isinstance(store, RedisStore)
-        return RedisStore(self.url, prefix=store.prefix)
+        return RedisStore(self.url, prefix=store.prefix, timeout=30)
 
     @pytest.fixture(autouse=True)
     def the_url(self, redis_url: str) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.postgres import PostgresServer
+
 pytestmark = pytest.mark.process
 
 APP = """
@@ -122,6 +124,28 @@ def test_nothing_is_left():
     assert app.STARTED == []
 """
 
+SEEN = """
+import psycopg
+import pytest
+
+def tables():
+    with psycopg.connect("{url}") as connection:
+        query = "SELECT tablename FROM pg_tables WHERE schemaname = '{schema}'"
+        return [name for (name,) in connection.execute(query)]
+
+def test_it_has_a_table(client):
+    client.login(7)
+    (name,) = tables()
+    assert name.startswith("sessions_")
+
+@pytest.mark.asyncio
+async def test_a_coroutine_has_one(async_client):
+    await async_client.login(7)
+    assert len(await async_client.sessions.of(7)) == len(tables()) == 1
+
+def test_it_needs_none(app):
+    assert tables() == []
+"""
 
 SCOPE = 'asyncio_default_fixture_loop_scope = "function"'
 """Without it, pytest-asyncio warns."""
@@ -160,10 +184,29 @@ def test_workers_of_xdist_do_not_meet(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.redis
-def test_a_server_has_a_part_for_each_test(tmp_path: Path, redis_url: str) -> None:
-    project(tmp_path, TESTS, f'kick_session_store = "{redis_url}"')
+@pytest.mark.parametrize("kind", ["redis", "postgres"])
+def test_a_server_has_a_part_for_each_test(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue(f"{kind}_url").partition("?")[0]
+    project(tmp_path, TESTS, f'kick_session_store = "{url}"')
     assert "10 passed" in run(tmp_path, "-n", "2")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("environment", ["test", "production"])
+def test_the_tables_of_tests_are_dropped(
+    tmp_path: Path, environment: str, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KICK_ENV", environment)
+    name = postgres_server.new_table()
+    postgres_server.run(f"CREATE SCHEMA {name}")
+    url = f"{postgres_server.url}?table={name}.sessions&max_connections=2"
+    project(tmp_path, SEEN.format(url=postgres_server.url, schema=name), f'{SCOPE}\nkick_session_store = "{url}"')
+    assert "3 passed" in run(tmp_path, without="anyio")
+    assert tables_in(postgres_server, name) == []
+
+
+def tables_in(server: PostgresServer, schema: str) -> list[str]:
+    return [table for (table,) in server.run("SELECT tablename FROM pg_tables WHERE schemaname = %s", schema)]
 
 
 def test_the_store_of_the_application_is_used_if_asked_for(tmp_path: Path) -> None:

@@ -70,7 +70,8 @@ class Limited:
 
 def make(store: object = None, **options: Any) -> App:
     limit = LoginLimit("2/hour", secret=SECRET)
-    layer = session(SECRET, store=store, **{"save_uninitialized": False, "max_age": timedelta(hours=24), **options})
+    options = {"save_uninitialized": False, "max_age": timedelta(hours=24), "store_timeout": 30, **options}
+    layer = session(SECRET, store=store, **options)
     account = Module("account", controllers=[Account], providers=[limit])
     limited = Module("limited", controllers=[Limited], middleware=[rate_limit("2/minute")])
     return bootstrap([account, limited], [layer], exception_handlers={PermissionError: refused})
@@ -103,10 +104,12 @@ STORES: dict[str, Callable[[Path, Any], object]] = {
     "sqlite": lambda folder, request: f"sqlite:///{folder}/sessions.db",
     "custom": lambda folder, request: Dictionary(),
     "redis": lambda folder, request: request.getfixturevalue("redis_url"),
+    "postgres": lambda folder, request: request.getfixturevalue("postgres_url"),
 }
+SERVERS = [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in ("redis", "postgres")]
 
 
-@pytest.fixture(params=["memory", "sqlite", "custom", pytest.param("redis", marks=pytest.mark.redis)])
+@pytest.fixture(params=["memory", "sqlite", "custom", *SERVERS])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> object:
     return STORES[request.param](tmp_path, request)
 

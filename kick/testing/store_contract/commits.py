@@ -123,11 +123,14 @@ class CommitCases(StoreCase):
         assert await fields_of(store, key) == {"b": b"2"}
 
     async def test_a_commit_of_nothing_renews_the_session_and_keeps_its_data(self, store: AtomicStore) -> None:
-        key = await started(store, {"a": b"1"}, max_age=self.brief, principal="ann")
-        committed = await store.commit(key, Change(), max_age=LONG)
-        assert isinstance(committed, Committed)
-        assert committed.counters == {}
-        await self.advance(self.brief)
+        async def begin(life: float) -> str | None:
+            key = await started(store, {"a": b"1"}, max_age=life, principal="ann")
+            committed = await store.commit(key, Change(), max_age=LONG)
+            return key if isinstance(committed, Committed) and committed.counters == {} else None
+
+        key, life = await self.in_time(begin)
+        assert key is not None
+        await self.advance(life)
         record = await record_of(store, key)
         assert (dict(record.fields), record.principal) == ({"a": b"1"}, "ann")
 
@@ -255,9 +258,13 @@ class CommitCases(StoreCase):
         assert await keys_found(store, "bob") == set()
 
     async def test_a_touch_prolongs_a_life(self, store: AtomicStore) -> None:
-        key = await started(store, {"a": b"1"}, max_age=self.brief)
-        assert await store.touch(key, max_age=LONG) is True
-        await self.advance(self.brief)
+        async def begin(life: float) -> str | None:
+            key = await started(store, {"a": b"1"}, max_age=life)
+            return key if await store.touch(key, max_age=LONG) is True else None
+
+        key, life = await self.in_time(begin)
+        assert key is not None
+        await self.advance(life)
         assert await fields_of(store, key) == {"a": b"1"}
 
     async def test_a_touch_never_shortens_a_life(self, store: AtomicStore) -> None:

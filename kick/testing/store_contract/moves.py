@@ -79,10 +79,15 @@ class MoveCases(StoreCase):
         assert await keys_found(store, "ann") == {new}
 
     async def test_a_superseded_key_is_forgotten_after_its_grace(self, store: AtomicStore) -> None:
-        old = await started(store, {"a": b"1"})
-        await store.move(old, new := new_key(old), max_age=LONG, grace=self.brief, successor=b"sealed")
-        assert await store.load(old) == Superseded(b"sealed")
-        await self.advance(self.brief)
+        async def begin(grace: float) -> tuple[str, str] | None:
+            old = await started(store, {"a": b"1"})
+            await store.move(old, new := new_key(old), max_age=LONG, grace=grace, successor=b"sealed")
+            return (old, new) if await store.load(old) == Superseded(b"sealed") else None
+
+        keys, grace = await self.in_time(begin)
+        assert keys is not None
+        old, new = keys
+        await self.advance(grace)
         assert await store.load(old) is None
         assert await fields_of(store, new) == {"a": b"1"}
 

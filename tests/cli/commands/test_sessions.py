@@ -163,6 +163,17 @@ def test_purge_frees_what_has_expired(tmp_path: Path) -> None:
     assert is_alive(url, long)
 
 
+def test_purge_frees_what_has_expired_in_postgresql(postgres_server: PostgresServer, postgres_url: str) -> None:
+    live, table = log_in(postgres_url, "ann"), postgres_url.rpartition("=")[2]
+    postgres_server.run(
+        f"INSERT INTO {table} (key, fields, names, created, issued, seen, expires, due) "  # noqa: S608
+        "SELECT 'k' || n, '{}', '{}', 1, 1, 1, 1, 1 FROM generate_series(1, 600) AS g(n)"
+    )
+    freed = [run("purge", "--store", postgres_url).output.split()[:2] for _ in range(2)]
+    assert freed == [["freed", "600"], ["freed", "0"]]
+    assert is_alive(postgres_url, live)
+
+
 def test_purge_frees_lapsed_entries_of_the_index_in_redis(redis_server: RedisServer, redis_url: str) -> None:
     log_in(redis_url, "ann")
     (index,) = [str(name) for name in as_list(redis_server.command("KEYS", "kick:principal:*"))]

@@ -2,9 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from kick.session.stores.base import GONE, NOT_A_COUNTER, Change, Committed, Record, Superseded
@@ -14,7 +16,7 @@ from kick.testing.store_contract import fields_of, new_key
 from kick.testing.store_contract.base import record_of, started
 from tests.session.harness import Browser, Site, setting
 from tests.support.postgres import PostgresServer
-from tests.support.waiting import wait_until
+from tests.support.waiting import eventually, wait_until
 
 LONG = 3600
 
@@ -42,7 +44,54 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return words
 
 
+@pytest.fixture
+def round_trips(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[], int]]:
+    """How often the server has come to the end of what it was sent, as libpq notes it, since the last call."""
+    trace = tmp_path / "trace"
+    connect = psycopg.AsyncConnection.connect
+    seen = 0
+
+    async def traced(*args: Any, **options: Any) -> Any:
+        connection = await connect(*args, **options)
+        connection.pgconn.trace(file.fileno())
+        return connection
+
+    def since() -> int:
+        nonlocal seen
+        before, seen = seen, trace.read_text(errors="replace").count("\tReadyForQuery\t")
+        return seen - before
+
+    with trace.open("ab") as file:
+        monkeypatch.setattr(psycopg.AsyncConnection, "connect", traced)
+        yield since
+
+
 class TestStatements:
+    @pytest.mark.parametrize("known", [False, True])
+    async def test_a_load_and_a_commit_are_one_round_trip_each(
+        self, postgres_server: PostgresServer, round_trips: Callable[[], int], *, known: bool
+    ) -> None:
+        """As messages on the wire, before psycopg prepares a statement and afterwards."""
+        store = PostgresStore(postgres_server.store_url(), max_connections=1, timeout=30)
+        keys = [await started(store) for _ in range(50)]
+        change = Change(set={"a": b"1"})
+        for _ in range(8 if known else 1):  # the first one looks at the table, and the sixth prepares the statement
+            await store.load(keys[0])
+            await store.commit(keys[0], change, max_age=LONG)
+        await asyncio.sleep(0)
+        await store.purge()  # the sweep of the first write has come to its end
+        round_trips()
+        for _ in range(2):
+            assert isinstance(await store.load(keys[0]), Record)
+            assert round_trips() == 1
+            assert isinstance(await store.commit(keys[0], change, max_age=LONG), Committed)
+            assert round_trips() == 1
+            await asyncio.gather(*(store.load(key) for key in keys))
+            loads = round_trips()
+            await asyncio.gather(*(store.commit(key, change, max_age=LONG) for key in keys))
+            assert (loads, round_trips()) == (1, 1)
+        await store.aclose()
+
     async def test_each_operation_is_one_statement(self, store: PostgresStore, sent: list[str]) -> None:
         key, new = new_key(), new_key()
         change = Change(set={"a": b"1"}, principal="ann")
@@ -96,13 +145,9 @@ class TestStatements:
         for n in range(200):
             await store.commit(key, Change(set={"a": b"%d" % n}), max_age=LONG)
         await store.aclose()  # a connection reports its numbers when it ends
-        updated, hot = 0, 0
-        deadline = time.monotonic() + 30
-        while updated < 200 and time.monotonic() < deadline:
-            ((updated, hot),) = postgres_server.run(
-                "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = %s", store.table
-            )
-        assert updated >= 200
+        counts = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = %s"
+        wait_until(lambda: postgres_server.run(counts, store.table)[0][0] >= 200, "the numbers")
+        ((updated, hot),) = postgres_server.run(counts, store.table)
         assert hot >= 0.95 * updated
 
     async def test_the_order_of_the_names_is_that_of_a_dict(self, store: PostgresStore) -> None:
@@ -129,17 +174,13 @@ class TestStatements:
     ) -> None:
         for _ in range(3):
             await started(store, max_age=0.01)
-        kept = await started(store, max_age=0.01)
+        kept = await started(store)
         await store.aclose()
-        postgres_server.run(f"UPDATE {store.table} SET expires = expires + 3600 WHERE key = %s", kept)  # noqa: S608
+        postgres_server.run(f"UPDATE {store.table} SET due = 1 WHERE key = %s", kept)  # noqa: S608
         another = PostgresStore(postgres_server.url, table=store.table, timeout=30)
         key = await started(another)
-        deadline = time.monotonic() + 30
-        rows: list[Any] = []
-        while len(rows) != 2 and time.monotonic() < deadline:
-            rows = postgres_server.run(f"SELECT key FROM {store.table}")  # noqa: S608
-            await asyncio.sleep(0.02)
-        assert {found for (found,) in rows} == {kept, key}
+        left = f"SELECT key FROM {store.table} ORDER BY created"  # noqa: S608
+        await asyncio.to_thread(wait_until, lambda: postgres_server.run(left) == [(kept,), (key,)], "the sweep")
         await another.aclose()
 
     async def test_a_purge_takes_many_bounded_statements(
@@ -193,12 +234,12 @@ class TestWhoWaits:
         self, store: PostgresStore, postgres_server: PostgresServer
     ) -> None:
         key, other = await started(store), await started(store)
-        hasty = PostgresStore(postgres_server.url, table=store.table, timeout=0.5)
-        assert isinstance(await hasty.load(key), Record)
+        hasty, change = PostgresStore(postgres_server.url, table=store.table, timeout=0.5), Change(set={"a": b"1"})
+        assert isinstance(await eventually(lambda: hasty.load(key), PostgresTimeout), Record)
         with postgres_server.locking(store.table, key):
             begun = time.monotonic()
             operations = [
-                *(hasty.commit(key, Change(set={"a": b"1"}), max_age=LONG) for _ in range(10)),
+                *(hasty.commit(key, change, max_age=LONG) for _ in range(10)),
                 hasty.commit(key, Change(increment={"n": 1}), max_age=LONG),
                 hasty.touch(key, max_age=LONG),
                 hasty.move(key, new_key(), max_age=LONG, grace=0),
@@ -207,7 +248,9 @@ class TestWhoWaits:
             results = await asyncio.gather(*operations, return_exceptions=True)
             assert {type(result) for result in results} == {PostgresTimeout}
             assert time.monotonic() - begun < 20
-            assert isinstance(await hasty.commit(other, Change(set={"a": b"1"}), max_age=LONG), Committed)
+            assert isinstance(
+                await eventually(lambda: hasty.commit(other, change, max_age=LONG), PostgresTimeout), Committed
+            )
             # The server is asked to break them off while the lock is held. A busy one does so a moment later.
             running = (
                 "SELECT count(*) FROM pg_stat_activity "
@@ -220,7 +263,8 @@ class TestWhoWaits:
             )
         # The statements that were given up do not come through later.
         assert await fields_of(store, key) == {}
-        assert isinstance(await hasty.commit(key, Change(set={"b": b"1"}), max_age=LONG), Committed)
+        change = Change(set={"b": b"1"})
+        assert isinstance(await eventually(lambda: hasty.commit(key, change, max_age=LONG), PostgresTimeout), Committed)
         assert await fields_of(store, key) == {"b": b"1"}
         await hasty.aclose()
 

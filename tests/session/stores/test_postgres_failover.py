@@ -47,7 +47,9 @@ async def test_after_a_fail_over_requests_go_on_at_the_promoted_standby(
     await store.aclose()
 
 
-async def test_a_standby_alone_reads_and_its_writes_are_a_503(primary: PostgresServer, standby: Standby) -> None:
+async def test_a_standby_alone_reads_and_its_writes_are_a_503_until_it_is_promoted(
+    primary: PostgresServer, standby: Standby, caplog: pytest.LogCaptureFixture
+) -> None:
     table = primary.new_table()
     store = PostgresStore(primary.url, table=table, timeout=5)
     browser = Browser(Site(store))
@@ -57,10 +59,14 @@ async def test_a_standby_alone_reads_and_its_writes_are_a_503(primary: PostgresS
     reader = browser.twin(Site(copy))
     assert await reader.data() == {"a": 1}
     answer = await reader.visit(setting(a=2))
-    assert answer.status == 503
+    assert (answer.status, answer.all("retry-after"), answer.cookies) == (503, ["1"], [])
     assert b"takes no changes" in answer.body
+    assert "in a read-only transaction" in caplog.text
     (warning,) = await copy.review()
     assert warning.code == "postgres-read-only"
+    standby.promote()
+    assert (await reader.visit(setting(a=3))).status == 200
+    assert await reader.data() == {"a": 3}
     for each in (store, copy):
         await each.aclose()
 

@@ -1,7 +1,9 @@
 """The table: who creates it, and what prevents the start of an application."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import asyncpg
@@ -123,16 +125,20 @@ class TestWhatStopsTheStart:
 
     @pytest.mark.parametrize("version", ["0", "2"])
     async def test_a_schema_of_another_version(
-        self, store: PostgresStore, postgres_server: PostgresServer, version: str
+        self, store: PostgresStore, postgres_server: PostgresServer, version: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         await store.migrate()
         postgres_server.run(f"COMMENT ON TABLE {store.table} IS 'kick sessions, schema {version}'")
         another = PostgresStore(postgres_server.url, table=store.table, timeout=30)
         with raises_code("postgres-schema", match=f"version {version}, and this kick has 1"):
             await another.review()
-        answer = await Browser(Site(another)).visit(setting(a=1))
-        assert answer.status == 503
+        browser = Browser(Site(another))
+        answer = await browser.visit(setting(a=1))
+        assert (answer.status, answer.all("retry-after"), answer.cookies) == (503, ["1"], [])
         assert b"is not set up" in answer.body
+        assert f"its schema is version {version}, and this kick has 1" in caplog.text
+        postgres_server.run(f"COMMENT ON TABLE {store.table} IS 'kick sessions, schema 1'")
+        assert (await browser.visit(setting(a=1))).status == 200
         await another.aclose()
 
     @pytest.mark.parametrize("right", ["SELECT", "INSERT", "UPDATE", "DELETE"])
@@ -151,13 +157,21 @@ class TestWhatStopsTheStart:
             await limited.review()
         await limited.aclose()
 
-    async def test_no_right_to_create_the_table(self, postgres_server: PostgresServer) -> None:
+    async def test_no_right_to_create_the_table(
+        self, postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
         role, table = f"limited_{postgres_server.new_table()}", postgres_server.new_table()
         postgres_server.run(f"CREATE ROLE {role} LOGIN")
-        store = PostgresStore(postgres_server.url.replace("kick@", f"{role}@"), table=table, timeout=30)
-        answer = await Browser(Site(store)).visit(setting(a=1))
-        assert answer.status == 503
+        postgres_server.run(f"CREATE SCHEMA {role}")
+        url = postgres_server.url.replace("kick@", f"{role}@")
+        store = PostgresStore(url, table=f"{role}.{table}", timeout=30)
+        browser = Browser(Site(store))
+        answer = await browser.visit(setting(a=1))
+        assert (answer.status, answer.all("retry-after"), answer.cookies) == (503, ["1"], [])
         assert b"refuses this application" in answer.body
+        assert f"permission denied for schema {role}" in caplog.text
+        postgres_server.run(f"GRANT USAGE, CREATE ON SCHEMA {role} TO {role}")
+        assert (await browser.visit(setting(a=1))).status == 200
         await store.aclose()
 
     async def test_a_database_with_another_encoding(self, postgres_server: PostgresServer) -> None:
@@ -252,8 +266,16 @@ class TestOptions:
         await store.aclose()
 
 
+async def with_json_codecs(connection: Any) -> None:
+    """What the documentation of asyncpg shows for JSON."""
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
 class TestPoolsOfTheApplication:
-    @pytest.fixture(params=["psycopg", "psycopg autocommit", "asyncpg", "sqlalchemy psycopg", "sqlalchemy asyncpg"])
+    KINDS = ("psycopg", "psycopg autocommit", "asyncpg", "asyncpg codecs", "sqlalchemy psycopg", "sqlalchemy asyncpg")
+
+    @pytest.fixture(params=KINDS)
     async def pool(self, request: pytest.FixtureRequest, postgres_server: PostgresServer) -> AsyncIterator[Any]:
         url = postgres_server.url
         match request.param.split():
@@ -261,11 +283,14 @@ class TestPoolsOfTheApplication:
                 options = {"autocommit": bool(autocommit)}
                 async with psycopg_pool.AsyncConnectionPool(url, open=False, max_size=4, kwargs=options) as pool:
                     yield pool
-            case ["asyncpg"]:
-                async with asyncpg.create_pool(url, min_size=1, max_size=4) as pool:
+            case ["asyncpg", *codecs]:
+                init = with_json_codecs if codecs else None
+                async with asyncpg.create_pool(url, min_size=1, max_size=4, init=init) as pool:
                     yield pool
             case [_, driver]:
-                engine = create_async_engine(url.replace("postgresql://", f"postgresql+{driver}://"))
+                engine = create_async_engine(
+                    url.replace("postgresql://", f"postgresql+{driver}://"), pool_size=4, max_overflow=0
+                )
                 yield engine
                 await engine.dispose()
 
@@ -304,13 +329,36 @@ class TestPoolsOfTheApplication:
     async def test_a_statement_that_takes_too_long_is_given_up(
         self, pool: Any, postgres_server: PostgresServer
     ) -> None:
-        store = PostgresStore(pool, table=postgres_server.new_table(), timeout=0.5)
+        patient = PostgresStore(pool, table=postgres_server.new_table(), timeout=30)
+        key, change = new_key(), Change(set={"a": b"1"})
+        await patient.create(key, Change(), max_age=60)
+        hasty = PostgresStore(pool, table=patient.table, timeout=0.5)
+        with postgres_server.locking(patient.table, key), pytest.raises(PostgresTimeout):
+            await hasty.commit(key, change, max_age=60)
+        assert isinstance(await patient.commit(key, change, max_age=60), Committed)
+        for store in (patient, hasty):
+            await store.aclose()
+
+    async def test_nobody_waits_longer_for_a_connection_than_the_time_limit(
+        self, pool: Any, postgres_server: PostgresServer
+    ) -> None:
+        patient = PostgresStore(pool, table=postgres_server.new_table(), timeout=30)
         key = new_key()
-        await store.create(key, Change(), max_age=60)
-        with postgres_server.locking(store.table, key), pytest.raises(PostgresTimeout):
-            await store.commit(key, Change(set={"a": b"1"}), max_age=60)
-        assert isinstance(await store.commit(key, Change(set={"a": b"1"}), max_age=60), Committed)
-        await store.aclose()
+        await patient.create(key, Change(), max_age=60)
+        hasty = PostgresStore(pool, table=patient.table, timeout=0.5)
+        async with AsyncExitStack() as stack:
+            for _ in range(4):  # all that the pool has
+                acquired = next(
+                    getattr(pool, name) for name in ("connection", "acquire", "connect") if hasattr(pool, name)
+                )
+                await stack.enter_async_context(acquired())
+            operations = (hasty.load(key), hasty.touch(key, max_age=60), hasty.find("ann"))
+            results = await asyncio.gather(*operations, return_exceptions=True)
+            assert {type(result) for result in results} == {PostgresTimeout}
+        for _ in range(8):  # none was lost
+            assert await fields_of(patient, key) == {}
+        for store in (patient, hasty):
+            await store.aclose()
 
 
 async def test_a_missing_right_is_logged_with_its_cause(
@@ -321,7 +369,11 @@ async def test_a_missing_right_is_logged_with_its_cause(
     postgres_server.run(f"CREATE ROLE {role} LOGIN")
     postgres_server.run(f"GRANT SELECT ON {store.table} TO {role}")
     limited = PostgresStore(postgres_server.url.replace("kick@", f"{role}@"), table=store.table, timeout=30)
-    answer = await Browser(Site(limited)).visit(setting(a=1))
-    assert answer.status == 503
+    browser = Browser(Site(limited))
+    answer = await browser.visit(setting(a=1))
+    assert (answer.status, answer.all("retry-after"), answer.cookies) == (503, ["1"], [])
+    assert b"refuses this application" in answer.body
     assert f"permission denied for table {store.table}" in caplog.text
+    postgres_server.run(f"GRANT INSERT, UPDATE, DELETE ON {store.table} TO {role}")
+    assert (await browser.visit(setting(a=1))).status == 200
     await limited.aclose()

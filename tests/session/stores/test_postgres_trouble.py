@@ -13,9 +13,10 @@ import pytest
 from kick.session.stores.base import Change, Committed
 from kick.session.stores.postgres import PostgresStore, PostgresTimeout
 from kick.session.stores.postgres.errors import explain
+from kick.session.stores.postgres.psycopg_connection import RENEW_EVERY
 from kick.testing.store_contract import fields_of, new_key
 from kick.testing.store_contract.base import started
-from tests.session.harness import Browser, Site, setting
+from tests.session.harness import Act, Answer, Browser, Site, setting
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 
@@ -35,11 +36,11 @@ async def store(server: PostgresServer) -> AsyncIterator[PostgresStore]:
     await store.aclose()
 
 
-async def eventually(browser: Browser) -> Any:
-    """The answer to a write, as soon as one succeeds."""
+async def eventually(browser: Browser, act: Act | None = None) -> Answer:
+    """The answer of the first visit that succeeds: a write, unless told otherwise."""
     deadline = time.monotonic() + 60
     while True:
-        answer = await browser.visit(setting(a=2))
+        answer = await browser.visit(act or setting(a=2))
         if answer.status == 200 or time.monotonic() > deadline:
             return answer
 
@@ -52,7 +53,7 @@ async def test_a_server_that_is_gone_is_a_503_and_is_used_again_when_it_is_back(
     await browser.visit(setting(a=1))
     getattr(server, end)()
     for act in (setting(a=2), lambda session: session.get("a")):
-        answer = await browser.visit(act)
+        answer = await browser.visit(act or setting(a=2))
         assert (answer.status, answer.all("retry-after"), answer.cookies) == (503, ["1"], [])
     assert "Connection refused" in caplog.text
     assert (await browser.visit(lambda ctx: ctx.path, wants_context=True)).status == 200
@@ -96,9 +97,8 @@ async def test_connections_that_are_cut_are_replaced(server: PostgresServer, sto
         assert (await browser.visit(setting(a=1))).status == 200
 
 
-async def test_a_connection_that_is_cut_in_the_middle_fails_a_write_and_repeats_a_read(
-    server: PostgresServer, store: PostgresStore
-) -> None:
+async def test_a_connection_that_is_cut_in_the_middle_fails_a_write_and_repeats_a_read(server: PostgresServer) -> None:
+    store = PostgresStore(server.store_url(), timeout=30)
     key = await started(store, {"a": b"1"})
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kick sessions'"
     with server.locking(store.table, key):
@@ -122,6 +122,7 @@ async def test_a_connection_that_is_cut_in_the_middle_fails_a_write_and_repeats_
             assert not reading.done()
         connection.rollback()
         assert await reading == {"a": b"1"}
+    await store.aclose()
 
 
 async def test_a_server_that_takes_no_changes_says_so(
@@ -129,20 +130,59 @@ async def test_a_server_that_takes_no_changes_says_so(
 ) -> None:
     browser = Browser(Site(store))
     await browser.visit(setting(a=1))
-    server.run("ALTER SYSTEM SET default_transaction_read_only = on")
-    server.run("SELECT pg_reload_conf()")
-    wait_until(lambda: server.run("SHOW default_transaction_read_only") == [("on",)], "the setting")
-    await store.aclose()
+    take_changes(server, to=False)
     answer = await browser.visit(setting(a=2))
     assert answer.status == 503
     assert b"takes no changes" in answer.body
     assert "read-only transaction" in caplog.text
     assert await browser.data() == {"a": 1}
-    server.run("ALTER SYSTEM RESET default_transaction_read_only")
-    server.run("SELECT pg_reload_conf()")
-    wait_until(lambda: server.run("SHOW default_transaction_read_only") == [("off",)], "the setting")
-    await store.aclose()
+    take_changes(server, to=True)
     assert (await browser.visit(setting(a=2))).status == 200
+
+
+async def test_where_another_host_takes_changes_connections_to_one_that_takes_none_are_left(
+    server: PostgresServer, postgres_data: Path
+) -> None:
+    """As in a fail-over of a managed service: the former primary stays, and so do the connections to it."""
+    with PostgresServer(postgres_data) as other:
+        hosts = f"127.0.0.1:{server.port},127.0.0.1:{other.port}"
+        store = PostgresStore(f"postgresql://kick@{hosts}/postgres?target_session_attrs=read-write", timeout=5)
+        there = PostgresStore(other.url, timeout=30)
+        await there.migrate()
+        browsers = [Browser(Site(store)) for _ in range(20)]
+        await asyncio.gather(*(browser.visit(setting(a=1)) for browser in browsers))
+        take_changes(server, to=False)
+        assert (await browsers[0].visit(setting(a=2))).status == 503
+        for browser in browsers:  # they had several connections to the former one
+            assert (await browser.visit(setting(b=2))).status == 200
+        assert other.run("SELECT count(*) > 0 FROM kick_sessions") == [(True,)]
+        for each in (store, there):
+            await each.aclose()
+
+
+async def test_a_server_that_is_alone_and_takes_no_changes_is_not_connected_to_for_each_of_them(
+    server: PostgresServer, store: PostgresStore
+) -> None:
+    browsers = [Browser(Site(store)) for _ in range(5)]
+    for browser in browsers:
+        assert (await browser.visit(setting(a=1))).status == 200
+    take_changes(server, to=False)
+    switch(server, "log_connections", "on")
+    begun = time.monotonic()
+    for browser in browsers * 10:
+        assert (await browser.visit(setting(a=2))).status == 503
+    assert server.log.count("application_name=kick sessions") <= 2 + 2 * (time.monotonic() - begun) / RENEW_EVERY
+
+
+def take_changes(server: PostgresServer, *, to: bool) -> None:
+    """Let a server take changes, or refuse them, also over the connections that are there."""
+    switch(server, "default_transaction_read_only", "off" if to else "on")
+
+
+def switch(server: PostgresServer, name: str, value: str) -> None:
+    server.run(f"ALTER SYSTEM SET {name} = {value}")
+    server.run("SELECT pg_reload_conf()")
+    wait_until(lambda: server.run(f"SHOW {name}") == [(value,)], "the setting")
 
 
 async def test_a_server_without_a_connection_left_says_so(server: PostgresServer) -> None:
@@ -164,9 +204,9 @@ async def test_a_locked_session_is_a_503_for_its_own_requests_only(server: Postg
         f"SELECT key FROM {site.store.table} WHERE fields IS NOT NULL ORDER BY created LIMIT 1",  # noqa: S608
     )
     with server.locking(site.store.table, key):
-        assert (await browser.visit(lambda session: session.get("a"))).value == 2
+        assert (await eventually(browser, lambda session: session.get("a"))).value == 2
         assert (await browser.visit(setting(a=3))).status == 503
-        assert (await other.visit(setting(a=3))).status == 200
+        assert (await eventually(other)).status == 200
     assert (await eventually(browser)).status == 200
     await site.store.aclose()
 

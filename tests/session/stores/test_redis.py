@@ -169,7 +169,7 @@ class TestRedisStoreWithAMovedClock(TestRedisStore):
 
 @pytest.fixture
 async def store(redis_url: str) -> AsyncIterator[RedisStore]:
-    store = RedisStore(redis_url)
+    store = RedisStore(redis_url, timeout=30)
     yield store
     await store.aclose()
 
@@ -271,7 +271,7 @@ def test_the_server_works_on_a_batch_before_the_turn_is_over(
         wait_until(lambda: loads_on(redis_server) == until, "the loads")
 
     async def main() -> None:
-        store = RedisStore(redis_url)
+        store = RedisStore(redis_url, timeout=30)
         await store.load(new_key())  # connects
         loads = [store.load(new_key()) for _ in range(BATCH)]
         await asyncio.gather(*loads, stand_in_the_way(until=loads_on(redis_server) + BATCH))
@@ -402,7 +402,7 @@ async def test_what_is_no_session_is_none_and_can_only_be_destroyed(
 
 
 async def test_stores_with_different_prefixes_do_not_see_each_other(redis_url: str) -> None:
-    shop, blog = RedisStore(redis_url, prefix="shop[*]:"), RedisStore(redis_url, prefix="blog:")
+    shop, blog = (RedisStore(redis_url, prefix=prefix, timeout=30) for prefix in ("shop[*]:", "blog:"))
     key = await started(shop, {"a": b"1"}, principal="ann")
     await started(blog, principal="ann")
     assert await blog.load(key) is None

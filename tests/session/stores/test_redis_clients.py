@@ -114,7 +114,7 @@ async def test_a_client_lends_its_settings_and_not_its_connections(redis_url: st
     )
     async with client.client() as only:  # has the one connection of the client's pool
         await only.set("mine", "1")
-        await works(RedisStore(client))
+        await works(RedisStore(client, timeout=30))
         assert await only.get("mine") == "1"
     await client.aclose()
 
@@ -150,7 +150,7 @@ def guarded(tmp_path: Path) -> Iterator[RedisServer]:
     ids=["user", "password", "provider", "provider of a password"],
 )
 async def test_a_server_is_told_who_comes(guarded: RedisServer, options: dict[str, Any], protocol: int) -> None:
-    await works(RedisStore(redis.asyncio.Redis(port=guarded.port, protocol=protocol, **options)))
+    await works(RedisStore(redis.asyncio.Redis(port=guarded.port, protocol=protocol, **options), timeout=30))
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
@@ -175,7 +175,7 @@ async def test_a_server_that_does_not_know_who_comes_is_not_asked_twice(
 
 async def test_a_provider_of_credentials_is_asked_for_each_connection(guarded: RedisServer) -> None:
     provider = Rotating("wrong", "päss", "wrong")
-    store = RedisStore(redis.asyncio.Redis(port=guarded.port, credential_provider=provider))
+    store = RedisStore(redis.asyncio.Redis(port=guarded.port, credential_provider=provider), timeout=30)
     with pytest.raises(redis.AuthenticationError):
         await store.load("key")
     assert await store.load("key") is None
@@ -186,7 +186,9 @@ async def test_a_provider_of_credentials_is_asked_for_each_connection(guarded: R
 async def test_a_connection_has_the_name_and_the_database_of_the_client(
     redis_server: RedisServer, protocol: int
 ) -> None:
-    store = RedisStore(redis.asyncio.Redis(port=redis_server.port, db=4, client_name="shop", protocol=protocol))
+    store = RedisStore(
+        redis.asyncio.Redis(port=redis_server.port, db=4, client_name="shop", protocol=protocol), timeout=30
+    )
     await started(store)
     listed = [line for line in str(redis_server.command("CLIENT", "LIST")).splitlines() if "name=shop" in line]
     assert len(listed) == 1
@@ -238,13 +240,13 @@ async def test_connections_to_a_node_are_no_more_than_a_url_or_a_client_allows(
     pool: Any = redis.asyncio.BlockingConnectionPool(port=port, max_connections=2, **name)
     stores: dict[str, Callable[[], RedisStore]] = {
         "url": lambda: RedisStore(
-            f"redis://127.0.0.1:{port}?client_name=most-url&max_connections=2", max_connections=5
+            f"redis://127.0.0.1:{port}?client_name=most-url&max_connections=2", max_connections=5, timeout=30
         ),
-        "argument": lambda: RedisStore(redis.asyncio.Redis(port=port, **name), max_connections=2),
-        "client": lambda: RedisStore(redis.asyncio.Redis(port=port, max_connections=2, **name)),
-        "blocking pool": lambda: RedisStore(redis.asyncio.Redis(connection_pool=pool)),
+        "argument": lambda: RedisStore(redis.asyncio.Redis(port=port, **name), max_connections=2, timeout=30),
+        "client": lambda: RedisStore(redis.asyncio.Redis(port=port, max_connections=2, **name), timeout=30),
+        "blocking pool": lambda: RedisStore(redis.asyncio.Redis(connection_pool=pool), timeout=30),
         "cluster": lambda: RedisStore(
-            redis.asyncio.RedisCluster(host="127.0.0.1", port=port, max_connections=2, **name), prefix=""
+            redis.asyncio.RedisCluster(host="127.0.0.1", port=port, max_connections=2, **name), prefix="", timeout=30
         ),
     }
     store, opened = stores[where](), 0
@@ -257,7 +259,7 @@ async def test_connections_to_a_node_are_no_more_than_a_url_or_a_client_allows(
 
 
 async def test_the_database_of_a_url_is_the_one_that_is_used(redis_server: RedisServer, redis_url: str) -> None:
-    store = RedisStore(redis_url.removesuffix("/0") + "/3")
+    store = RedisStore(redis_url.removesuffix("/0") + "/3", timeout=30)
     await started(store)
     await store.aclose()
     assert "db3" in redis_server.info("keyspace")
@@ -267,7 +269,7 @@ async def test_the_database_of_a_url_is_the_one_that_is_used(redis_server: Redis
 async def test_a_server_is_reached_by_a_unix_socket(tmp_path: Path) -> None:
     socket = tmp_path / "redis.sock"
     with RedisServer(tmp_path, config=("--unixsocket", str(socket))):
-        await works(RedisStore(f"unix://{socket}"))
+        await works(RedisStore(f"unix://{socket}", timeout=30))
 
 
 @pytest.fixture
@@ -282,6 +284,6 @@ async def test_a_server_is_reached_by_tls(tmp_path: Path, certificate: Path) -> 
     port, key = free_port(), certificate.with_name("key.pem")
     paths = ["--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate)]
     with RedisServer(tmp_path, config=("--tls-port", str(port), "--tls-auth-clients", "no", *paths)):
-        await works(RedisStore(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}"))
+        await works(RedisStore(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}", timeout=30))
         with pytest.raises(redis.ConnectionError, match=r"(?i)certificate"):
             await works(RedisStore(f"rediss://127.0.0.1:{port}"))

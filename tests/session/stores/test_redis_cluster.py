@@ -46,19 +46,19 @@ class TestRedisCluster(StoreContract):
         self.url = url_of(redis_cluster)
 
         async def make() -> AtomicStore:
-            return RedisStore(self.url, prefix=f"{secrets.token_hex(8)}:")
+            return RedisStore(self.url, prefix=f"{secrets.token_hex(8)}:", timeout=30)
 
         return make
 
     async def second_client(self, store: AtomicStore) -> AtomicStore:
         assert isinstance(store, RedisStore)
-        return RedisStore(self.url, prefix=store.prefix)
+        return RedisStore(self.url, prefix=store.prefix, timeout=30)
 
 
 @pytest.fixture
 async def store(redis_cluster: RedisCluster) -> AsyncIterator[RedisStore]:
     redis_cluster.flush()
-    store = RedisStore(url_of(redis_cluster), prefix="")
+    store = RedisStore(url_of(redis_cluster), prefix="", timeout=30)
     yield store
     await store.aclose()
 
@@ -231,7 +231,7 @@ async def test_many_sessions_are_used_while_their_slot_moves(store: RedisStore, 
 
 async def test_a_node_that_hangs_disturbs_only_its_own_sessions(redis_cluster: RedisCluster) -> None:
     redis_cluster.flush()
-    store = RedisStore(url_of(redis_cluster), timeout=4)
+    store = RedisStore(url_of(redis_cluster), timeout=6)
     keys = await spread(store)
     hanging = redis_cluster.nodes[1]
     hanging.pause()
@@ -263,7 +263,7 @@ async def test_a_process_that_stands_still_while_it_asks_for_the_slots_blames_no
 
 async def test_one_seed_that_answers_is_enough(redis_cluster: RedisCluster) -> None:
     redis_cluster.flush()
-    store = RedisStore(f"redis+cluster://127.0.0.1:1,127.0.0.1:{redis_cluster.nodes[2].port}")
+    store = RedisStore(f"redis+cluster://127.0.0.1:1,127.0.0.1:{redis_cluster.nodes[2].port}", timeout=30)
     await spread(store)
     await store.aclose()
 
@@ -286,7 +286,7 @@ async def test_a_server_that_is_no_cluster_is_reported(redis_url: str) -> None:
 async def test_a_client_lends_its_settings(redis_cluster: RedisCluster) -> None:
     redis_cluster.flush()
     client = redis.asyncio.RedisCluster(host="127.0.0.1", port=redis_cluster.nodes[1].port, decode_responses=True)
-    store = RedisStore(client)
+    store = RedisStore(client, timeout=30)
     await spread(store)
     await store.aclose()
     await client.aclose()

@@ -23,6 +23,7 @@ from kick.session.stores.redis.client.single import Single
 from kick.testing.store_contract import new_key
 from kick.testing.store_contract.base import LONG, record_of, started
 from tests.support.redis import RedisServer
+from tests.support.waiting import eventually
 
 Answer = Callable[[int, list[bytes]], Awaitable[bytes | None]]
 """What a server says to a command on its n-th connection; `None` closes the connection."""
@@ -78,7 +79,7 @@ async def fake_redis(answer: Answer) -> AsyncIterator[FakeRedis]:
 
 @asynccontextmanager
 async def store_at(url: str, **options: Any) -> AsyncIterator[RedisStore]:
-    store = RedisStore(url, **options)
+    store = RedisStore(url, **{"timeout": 30} | options)
     try:
         yield store
     finally:
@@ -127,8 +128,9 @@ async def test_a_connection_that_broke_while_nobody_used_it_fails_nobody(own_ser
 async def test_a_server_that_does_not_answer_is_given_up_in_time_and_asked_again_later(
     own_server: RedisServer, loads: int
 ) -> None:
-    async with store_at(own_server.url, timeout=1) as store:
-        key = await started(store, {"a": b"1"})
+    async with store_at(own_server.url, timeout=1) as store, store_at(own_server.url) as patient:
+        key = await started(patient, {"a": b"1"})
+        await eventually(lambda: store.load(key), TookTooLong)
         own_server.pause()
         loop = asyncio.get_running_loop()
         before = loop.time()
@@ -142,7 +144,8 @@ async def test_a_server_that_does_not_answer_is_given_up_in_time_and_asked_again
         with pytest.raises((TookTooLong, LostConnection)):
             await store.load(key)
         own_server.resume()
-        assert (await record_of(store, key)).fields["a"] == b"1"
+        record = await eventually(lambda: record_of(store, key), TookTooLong, LostConnection)
+        assert record.fields["a"] == b"1"
 
 
 async def test_nobody_listening_is_told_at_once(unused_url: str) -> None:
@@ -293,7 +296,7 @@ async def test_a_silent_server_is_given_up_by_a_process_that_is_always_late(
         return array(*RECORD)
 
     async with fake_redis(answer) as fake, store_at(fake.url, timeout=0.2) as store:
-        await store.load("connected")
+        await eventually(lambda: store.load("connected"), TookTooLong)
         is_silent = True
         busy = asyncio.ensure_future(keep_busy(0.06))
         try:
@@ -440,7 +443,7 @@ async def test_closing_waits_for_the_answers_that_are_due() -> None:
         return array(*RECORD)
 
     async with fake_redis(answer) as fake:
-        store = RedisStore(fake.url)
+        store = RedisStore(fake.url, timeout=30)
         loads = [asyncio.ensure_future(store.load(f"{n}")) for n in range(5)]
         await asyncio.sleep(0)
         await store.aclose()
@@ -462,7 +465,7 @@ async def test_closing_does_not_wait_for_ever() -> None:
 
 
 def test_a_store_serves_one_event_loop_after_another(redis_url: str) -> None:
-    store = RedisStore(redis_url)
+    store = RedisStore(redis_url, timeout=30)
 
     async def visit(key: str) -> int:
         result = await store.commit(key, Change(increment={"n": 1}), max_age=LONG)

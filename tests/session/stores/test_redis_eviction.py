@@ -97,7 +97,7 @@ class TestWhatIsSaid:
 
 class TestRequired:
     async def test_it_stops_the_start(self, redis_server: RedisServer) -> None:
-        store = RedisStore(f"{redis_server.url}?require_noeviction=yes")
+        store = RedisStore(f"{redis_server.url}?require_noeviction=yes", timeout=30)
         app = Site(store).app
         assert await live(app) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
         redis_server.command("CONFIG", "SET", "maxmemory", 1 << 30)
@@ -115,7 +115,7 @@ class TestRequired:
     ) -> None:
         redis_server.command("ACL", "SETUSER", "kick", "on", ">secret", "~*", "+@all", "-info")
         url = redis_server.url.replace("redis://", "redis://kick:secret@")
-        store = RedisStore(url, require_noeviction=required)
+        store = RedisStore(url, require_noeviction=required, timeout=30)
         try:
             if required:
                 with raises_code("redis-eviction-unknown"):
@@ -248,7 +248,7 @@ async def test_where_nothing_is_evicted_a_commit_is_one_command(
     redis_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    store = RedisStore(redis_url)
+    store = RedisStore(redis_url, timeout=30)
     await store.review()
     key = await started(store, principal="ann")
     sent: list[bytes] = []

@@ -36,7 +36,7 @@ def shop(redis_server: RedisServer) -> Iterator[Shop]:
 
 @pytest.fixture
 async def store(redis_url: str) -> AsyncIterator[RedisStore]:
-    store = RedisStore(redis_url, legacy_prefix="sess:")
+    store = RedisStore(redis_url, legacy_prefix="sess:", timeout=30)
     yield store
     await store.aclose()
 
@@ -230,7 +230,7 @@ async def test_members_that_cannot_be_kept_are_left_out_with_a_log_line_each(
 
 async def test_without_a_legacy_prefix_nobody_looks(shop: Shop, redis_server: RedisServer, redis_url: str) -> None:
     cookie = shop.log_in(user_id=7)
-    site = site_over(RedisStore(redis_url))
+    site = site_over(RedisStore(redis_url, timeout=30))
     assert (await visit(site, cookie)).value == {}
     assert shop.user_of(cookie) == 7
     await site.store.aclose()
@@ -252,7 +252,7 @@ async def test_a_session_that_has_moved_costs_one_command_as_any_other(
 
 async def test_parallel_first_requests_are_one_session(shop: Shop, redis_server: RedisServer, redis_url: str) -> None:
     cookie = shop.log_in(user_id=7)
-    sites = [site_over(RedisStore(redis_url, legacy_prefix="sess:")) for _ in range(3)]
+    sites = [site_over(RedisStore(redis_url, legacy_prefix="sess:", timeout=30)) for _ in range(3)]
     visits = [visit(sites[number % 3], cookie, setting(**{f"tab{number}": number})) for number in range(12)]
     await asyncio.gather(*visits)
     expected = {"user_id": 7, **{f"tab{number}": number for number in range(12)}}
@@ -282,7 +282,7 @@ class Paused:
 @pytest.fixture
 async def slow(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Site, Paused]]:
     """The site in another process, which is held up."""
-    store = RedisStore(redis_url, legacy_prefix="sess:")
+    store = RedisStore(redis_url, legacy_prefix="sess:", timeout=30)
     yield site_over(store), Paused(store, monkeypatch)
     await store.aclose()
 
@@ -394,7 +394,7 @@ async def test_when_redis_has_no_memory_left_nothing_is_moved_and_nothing_lost(
 
 
 async def test_at_random_nothing_is_lost_revived_or_doubled(redis_server: RedisServer, redis_url: str) -> None:
-    stores = [RedisStore(redis_url, legacy_prefix="sess:") for _ in range(4)]
+    stores = [RedisStore(redis_url, legacy_prefix="sess:", timeout=30) for _ in range(4)]
     for seed in range(300):
         chance = random.Random(seed)
         session_id, key = plant(redis_server)
@@ -449,7 +449,7 @@ def test_a_url_can_say_it_too(url: str, prefix: str, legacy_prefix: bytes | None
 async def test_another_prefix_of_connect_redis(redis_server: RedisServer, redis_url: str) -> None:
     with Shop(redis_url, secret=SECRET, prefix="shop/sess.", max_age=None) as shop:
         cookie = shop.log_in(user_id=7)
-        site = site_over(RedisStore(f"{redis_url}?legacy_prefix=shop/sess."))
+        site = site_over(RedisStore(f"{redis_url}?legacy_prefix=shop/sess.", timeout=30))
         assert (await visit(site, cookie)).value == {"user_id": 7}
         assert shop.user_of(cookie) is None
         await site.store.aclose()

@@ -36,19 +36,19 @@ class TestRedisSentinel(StoreContract):
         self.url = url_of(redis_sentinel)
 
         async def make() -> AtomicStore:
-            return RedisStore(self.url, prefix=f"{secrets.token_hex(8)}:")
+            return RedisStore(self.url, prefix=f"{secrets.token_hex(8)}:", timeout=30)
 
         return make
 
     async def second_client(self, store: AtomicStore) -> AtomicStore:
         assert isinstance(store, RedisStore)
-        return RedisStore(self.url, prefix=store.prefix)
+        return RedisStore(self.url, prefix=store.prefix, timeout=30)
 
 
 @pytest.fixture
 async def store(redis_sentinel: RedisSentinel) -> AsyncIterator[RedisStore]:
     redis_sentinel.flush()
-    store = RedisStore(url_of(redis_sentinel))
+    store = RedisStore(url_of(redis_sentinel), timeout=10)
     yield store
     await store.aclose()
     await asyncio.to_thread(redis_sentinel.heal)
@@ -145,7 +145,7 @@ async def test_what_master_for_gives_is_a_client_like_any_other(redis_sentinel: 
     redis_sentinel.flush()
     sentinel: Any = redis.asyncio.Sentinel(redis_sentinel.sentinels)  # type: ignore[no-untyped-call]
     client = sentinel.master_for(redis_sentinel.service, decode_responses=True)
-    store = RedisStore(client)
+    store = RedisStore(client, timeout=30)
     key = await started(store, {"a": b"1"}, principal="ann")
     assert isinstance(await store.load(key), Record)
     await store.aclose()
@@ -163,6 +163,6 @@ async def test_a_service_that_no_sentinel_knows_is_reported(redis_sentinel: Redi
 
 
 async def test_one_sentinel_that_answers_is_enough(redis_sentinel: RedisSentinel) -> None:
-    store = RedisStore(url_of(redis_sentinel).replace("://", "://127.0.0.1:1,"))
+    store = RedisStore(url_of(redis_sentinel).replace("://", "://127.0.0.1:1,"), timeout=30)
     await started(store)
     await store.aclose()

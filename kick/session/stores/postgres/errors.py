@@ -173,8 +173,19 @@ def bad_postgres_connection(connection: object) -> KickError:
     return KickError(
         "postgres-connection",
         cause=f"commit_with() got an object of type {kind.__module__}.{kind.__qualname__}.",
-        fix="Pass the connection that has the transaction: a `psycopg.AsyncConnection`, or SQLAlchemy's `AsyncSession` "
-        "or `AsyncConnection`.",
+        fix="Pass the connection that has the transaction: a `psycopg.AsyncConnection`, an `asyncpg.Connection`, or "
+        "SQLAlchemy's `AsyncSession` or `AsyncConnection`.",
+    )
+
+
+def no_postgres_transaction() -> KickError:
+    """Return the error for a connection in which each statement would be committed by itself."""
+    return KickError(
+        "postgres-transaction",
+        cause="commit_with() got a connection in which no transaction is open, so the session would be stored by "
+        "itself.",
+        fix="Call it within `async with connection.transaction():`. With SQLAlchemy, use another isolation level than "
+        "AUTOCOMMIT.",
     )
 
 

@@ -7,6 +7,7 @@ import math
 import os
 import select
 import socket
+from time import monotonic
 from typing import Any, Final
 
 from kick.errors import missing_extra
@@ -25,6 +26,10 @@ except ImportError as missing:
 _IN_DOUBT: Final = (TransactionStatus.UNKNOWN, TransactionStatus.ACTIVE)
 
 
+RENEW_EVERY: Final = 1.0
+"""Seconds that a connection to a server that takes no changes is kept, at least: it may be the only one there is."""
+
+
 class Address:
     """The database that a URL names, and how to connect to it."""
 
@@ -40,9 +45,17 @@ class Address:
         settings.setdefault("connect_timeout", max(2, math.ceil(limit)))
         settings.setdefault("application_name", "kick sessions")
         self._settings = settings
+        self.renewed_at = -math.inf
+        """Connections that are older are lost: another host, or another server behind the name, may take changes."""
+
+    def refused_change(self) -> None:
+        """Note that a server took no changes."""
+        if monotonic() - self.renewed_at >= RENEW_EVERY:
+            self.renewed_at = monotonic()
 
     async def connect(self) -> PsycopgConnection:
         """Open a connection. Raises `psycopg.Error`."""
+        opened_at = monotonic()
         connection: psycopg.AsyncConnection[Any] = await psycopg.AsyncConnection.connect(
             autocommit=True, **self._settings
         )
@@ -56,24 +69,30 @@ class Address:
         except BaseException:  # the server has gone, or nobody waits any more
             await connection.close()
             raise
-        return PsycopgConnection(connection)
+        return PsycopgConnection(connection, self, opened_at)
 
 
 class PsycopgConnection:
     """A connection that the store has opened."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    def __init__(self, connection: psycopg.AsyncConnection[Any], address: Address, opened_at: float) -> None:
         self._connection = connection
+        self._address = address
+        self._opened_at = opened_at
         self._is_spent = False
 
     async def fetch(self, query: Query, parameters: Parameters) -> list[Row]:
         """See `Connection`."""
-        cursor = await self._connection.execute(query.percent, parameters)
+        try:
+            cursor = await self._connection.execute(query.percent, parameters)
+        except psycopg.errors.ReadOnlySqlTransaction:
+            self._address.refused_change()
+            raise
         return await cursor.fetchall() if cursor.description is not None else []
 
     def is_lost(self) -> bool:
         """See `Connection`. A server that goes away says so to those that are idle: it is read here."""
-        if self._is_spent or self._connection.closed:
+        if self._is_spent or self._connection.closed or self._opened_at <= self._address.renewed_at:
             return True
         if self._connection.pgconn.transaction_status in _IN_DOUBT:
             return True

@@ -7,8 +7,9 @@ Statements about many sessions have a range that is always true, such as `number
 takes it for rare, plans for one row, and so looks up each session in the index. With its estimate of 10 or 100 rows it
 would read a table whole that is small, or that was small when it made the plan.
 
-Parameters are written `:name`; a type is stated with CAST. Time is `statement_timestamp()`: in a transaction of the
-application, `now()` would be the time at which it began.
+Parameters are written `:name`; a type is stated with CAST. JSON travels as text: the connections of an application's
+pool may have a codec of its own for jsonb. Time is `statement_timestamp()`: in a transaction of the application,
+`now()` would be the time at which it began.
 """
 
 # ruff: noqa: S608  # made of constants, and of the name of the table in quotes
@@ -34,7 +35,7 @@ _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
 
 _COLUMNS: Final = "s.key, CAST(fields AS text), names, created, issued, seen, expires, deadline, principal, successor"
 _LIVE: Final = f"s.fields IS NOT NULL AND s.expires > {NOW}"
-_MERGED: Final = "(s.fields - CAST(:delete AS text[])) || CAST(:set AS jsonb)"
+_MERGED: Final = "(s.fields - CAST(:delete AS text[])) || CAST(CAST(:set AS text) AS jsonb)"
 
 _LEAST: Final = "-9223372036854775808"
 _MOST: Final = "9223372036854775807"
@@ -125,9 +126,10 @@ class Statements:
             f"JOIN {table} AS s ON s.key = wanted.key WHERE number BETWEEN 1 AND 1000000 AND s.expires > {NOW}"
         )
         self.create: Final = Query(
-            f"{insert} VALUES (CAST(:key AS text), CAST(:set AS jsonb), CAST(:names AS text[]), {NOW}, {NOW}, {NOW}, "
-            f"{NOW} + LEAST(CAST(:max_age AS float8), CAST(:most AS float8)), {NOW} + CAST(:most AS float8), "
-            f"CAST(:principal AS text), NULL, {NOW} + LEAST(CAST(:max_age AS float8), CAST(:most AS float8))) "
+            f"{insert} VALUES (CAST(:key AS text), CAST(CAST(:set AS text) AS jsonb), CAST(:names AS text[]), "
+            f"{NOW}, {NOW}, {NOW}, {NOW} + LEAST(CAST(:max_age AS float8), CAST(:most AS float8)), "
+            f"{NOW} + CAST(:most AS float8), CAST(:principal AS text), NULL, "
+            f"{NOW} + LEAST(CAST(:max_age AS float8), CAST(:most AS float8))) "
             f"{take} RETURNING expires"
         )
         self.commit_many: Final = Query(_commit_many(table))
@@ -136,7 +138,7 @@ class Statements:
             f"names = {_names('CAST(:delete AS text[])', 'CAST(:names AS text[])')}, "
             "principal = CASE WHEN CAST(:gives AS boolean) THEN CAST(:principal AS text) ELSE s.principal END "
             f"WHERE key = CAST(:key AS text) AND {_LIVE} "
-            "AND s.fields @> CAST(:expect AS jsonb) AND NOT s.fields ?| CAST(:absent AS text[])"
+            "AND s.fields @> CAST(CAST(:expect AS text) AS jsonb) AND NOT s.fields ?| CAST(:absent AS text[])"
         )
         self.commit: Final = Query(f"{commit.format(counters='')} RETURNING expires, NULL")
         self.count: Final = Query(
@@ -187,7 +189,7 @@ def _commit_many(table: str) -> str:
     """
     expires = f"LEAST({NOW} + job.max_age, s.deadline)"
     return (
-        "WITH locked AS MATERIALIZED (SELECT job.* FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) "
+        "WITH locked AS MATERIALIZED (SELECT job.* FROM jsonb_to_recordset(CAST(CAST(:jobs AS text) AS jsonb)) "
         "AS job(key text, set jsonb, names text[], delete text[], max_age float8, gives boolean, principal text) "
         f"JOIN {table} AS s ON s.key = job.key WHERE job.max_age BETWEEN 0 AND 'Infinity' AND {_LIVE} "
         "FOR UPDATE OF s SKIP LOCKED) "

@@ -255,7 +255,10 @@ class PostgresStore:
         return await self._setup.migrate(self._single)
 
     def transaction(self, connection: Any) -> Transaction:
-        """Return what `commit_with()` stores a session by. Raises the `KickError` `postgres-connection`."""
+        """Return what `commit_with()` stores a session by.
+
+        Raises `KickError`: `postgres-connection` or `postgres-transaction`.
+        """
         return Transaction(connection, self._statements, self._prepared)
 
     async def server_info(self) -> ServerInfo:

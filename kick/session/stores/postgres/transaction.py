@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from kick.session.stores.base import Change, CommitResult, Committed, Record, Refused, Superseded
 from kick.session.stores.postgres import changes
-from kick.session.stores.postgres.errors import bad_postgres_connection
+from kick.session.stores.postgres.errors import bad_postgres_connection, no_postgres_transaction
 from kick.session.stores.postgres.pool import Parameters
 from kick.session.stores.postgres.rows import Row, entry_of
 from kick.session.stores.postgres.statements import Query, Statements
@@ -45,10 +45,15 @@ class Transaction:
 
 
 def _fetch_of(connection: Any) -> changes.Run:
-    """Return what runs a statement on a connection. Raises the `KickError` `postgres-connection`."""
+    """Return what runs a statement on a connection.
+
+    Raises `KickError`: `postgres-connection` or `postgres-transaction`.
+    """
     kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}" for kind in type(connection).__mro__}
     if "psycopg.AsyncConnection" in kinds:
         return _over_psycopg(connection)
+    if kinds & {"asyncpg.Connection", "asyncpg.PoolConnectionProxy"}:
+        return _over_asyncpg(connection)
     if kinds & {"sqlalchemy.AsyncConnection", "sqlalchemy.AsyncSession"}:
         return _over_sqlalchemy(connection)
     raise bad_postgres_connection(connection)
@@ -59,12 +64,22 @@ def _over_psycopg(connection: Any) -> changes.Run:
     from psycopg.rows import tuple_row
 
     if connection.autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE:
-        raise RuntimeError("commit_with() needs a transaction: call it within `async with connection.transaction():`")
+        raise no_postgres_transaction()
 
     async def fetch(query: Query, parameters: Parameters) -> list[Row]:
         async with connection.cursor(row_factory=tuple_row) as cursor:
             await cursor.execute(query.percent, parameters)
             return list(await cursor.fetchall())
+
+    return fetch
+
+
+def _over_asyncpg(connection: Any) -> changes.Run:
+    if not connection.is_in_transaction():
+        raise no_postgres_transaction()
+
+    async def fetch(query: Query, parameters: Parameters) -> list[Row]:
+        return list(await connection.fetch(query.dollar, *(parameters[name] for name in query.names)))
 
     return fetch
 
@@ -76,6 +91,11 @@ def _over_sqlalchemy(connection: Any) -> changes.Run:
     async def fetch(query: Query, parameters: Parameters) -> list[Row]:
         if hasattr(connection, "flush"):  # what an ORM session has still to write goes first: the lock is the last
             await connection.flush()
+            core = await connection.connection()
+        else:
+            core = connection
+        if getattr((await core.get_raw_connection()).dbapi_connection, "autocommit", False):
+            raise no_postgres_transaction()
         try:
             result = await connection.execute(text(query.text), parameters)
         except DBAPIError as error:  # its text has the parameters, which are the data of a session

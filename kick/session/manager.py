@@ -133,10 +133,10 @@ class SessionManager:
         If the store does not answer, this does not raise either; using the session raises `SessionUnavailable`.
         """
         claims = self.options.cookie.read(scope["headers"])
-        if len(claims) == 0:
-            return self._without_claim(scope)
-        claim = claims[0]
-        if len(claims) > 1 or claim.rank > 0:
+        if len(claims) != 1:
+            return await self._open_one_of(claims, scope) if claims else self._without_claim(scope)
+        (claim,) = claims
+        if claim.rank:
             return await self._open_one_of(claims, scope)
         operations = self.operations
         try:

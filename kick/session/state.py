@@ -236,10 +236,10 @@ class SessionState(OfRequest):
         """Return all differences from the store; `None` if there are none."""
         contents, flash, reserved, principal = self.contents, self.flash, self.reserved, self.new_principal
         found = None if contents is None else contents.changes()
-        if principal is not KEEP and principal == self._held_principal:
-            principal = KEEP
         if found is None and flash is None and reserved is None and principal is KEEP:
             return None
+        if principal is not KEEP and principal == self._held_principal:
+            principal = KEEP
         changed, dropped = found or ({}, [])
         for own in (flash, reserved):
             if own is not None:

@@ -6,6 +6,7 @@ One environment serves all the projects: the one that `make` sets up for a websi
 import json
 import re
 import secrets
+import shutil
 import sys
 import tomllib
 import zipfile
@@ -126,6 +127,49 @@ def test_a_project_passes_its_own_tests(
     project = place(tmp_path, template, store, installed, database=database)
     for check in (("ruff", "check"), ("ruff", "format", "--check"), ("pytest",)):
         run([f".venv/bin/{check[0]}", *check[1:]], cwd=project, env=environment(PYTHONPATH=""))
+
+
+@pytest.mark.parametrize(
+    ("template", "database"),
+    [
+        ("web", "sqlalchemy"),
+        pytest.param("api", "sqlalchemy", marks=pytest.mark.nightly),
+        pytest.param("web", "none", marks=pytest.mark.nightly),
+    ],
+)
+def test_the_notes_are_removed_as_the_readme_says(
+    template: str, database: str, tmp_path: Path, installed: Path
+) -> None:
+    project = place(tmp_path, template, "sqlite", installed, database=database)
+    package = project / f"{template}_sqlite"
+    section = (project / "README.md").read_text().partition("## Without the notes")[2].partition("\n## ")[0]
+    named = [project / each for each in re.findall(r"`([\w/]+(?:/|\.\w+))`", section) if "/" in each[1:]]
+    assert [each for each in named if not each.exists()] == []
+    shutil.rmtree(package / "notes")
+    (project / "tests/test_notes.py").unlink()
+    change(package / "app.py", r"from .* import NotesModule\n|NotesModule, ", "")
+    if database == "sqlalchemy":
+        (message,) = re.findall(r'm="(.*?)"', section)
+        run(["make", "migration", f"m={message}"], cwd=project, env=environment(PYTHONPATH=""))
+        assert "drop_table" in next((project / "migrations/versions").glob("*_remove_the_notes.py")).read_text()
+    else:
+        table = r"(?s:CREATE TABLE IF NOT EXISTS notes \(.*?\);\n+)"
+        change(package / "database.py", rf"{table}|CREATE INDEX .* ON notes .*;\n", "")
+    if template == "web":
+        for each in ("notes", "note"):
+            (package / f"templates/{each}.html").unlink()
+        for path in named:
+            if path.suffix in (".py", ".html") and path.name not in ("app.py", "test_notes.py", "database.py"):
+                change(path, "/notes", "/devices")
+    for check in (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",), ("pytest",)):
+        run([f".venv/bin/{check[0]}", *check[1:]], cwd=project, env=environment(PYTHONPATH=""))
+
+
+def change(path: Path, pattern: str, text: str) -> None:
+    """Replace each match in a file."""
+    changed, count = re.subn(pattern, text, path.read_text())
+    assert count
+    path.write_text(changed)
 
 
 def test_the_same_two_commands_are_in_every_project_and_in_kicks_own_checkout(tmp_path: Path) -> None:

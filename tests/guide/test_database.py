@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta, timezone
@@ -11,16 +12,17 @@ from typing import Any
 
 import anyio
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, inspect, select, text
 from sqlalchemy.exc import TimeoutError as PoolExhausted
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from starlette.types import Message
 
 from kick import App
 from kick.testing import TestClient
-from tests.guide.pages import application, names_of
+from tests.guide.pages import GUIDE, application, blocks, names_of
 from tests.http.support import ask
+from tests.support.reader import Reader
 
 PAGE = "database.md"
 
@@ -72,6 +74,41 @@ def test_a_commit_that_fails_decides_the_response() -> None:
         assert client.post("/shop/orders/1").status_code == 201
         refused = client.post("/shop/orders/7")
         assert (refused.status_code, refused.json()["detail"]) == (409, "The database does not allow this.")
+
+
+async def test_a_shielded_query_ends_and_leaves_nothing_behind() -> None:
+    engine = create_async_engine("sqlite+aiosqlite:///numbers.db")
+    before = asyncio.all_tasks()
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT count(*) FROM n"
+    with anyio.move_on_after(0.01) as limit:
+        with anyio.CancelScope(shield=True):
+            async with AsyncSession(engine) as db:
+                assert await db.scalar(text(numbers)) == 300_000
+        await anyio.lowlevel.checkpoint()
+    assert limit.cancelled_caught
+    assert asyncio.all_tasks() == before
+    await engine.dispose()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("has_tables", [False, True])
+def test_a_project_of_your_own_gets_migrations(tmp_path: Path, *, has_tables: bool) -> None:
+    code = next(code for heading, code in blocks(PAGE) if heading == "A session for each request")
+    (tmp_path / "app.py").write_text(code)
+    section = (GUIDE / PAGE).read_text().partition("## Migrations in a project of your own\n")[2].partition("\n## ")[0]
+    if has_tables:
+        with TestClient(application(PAGE, "A session for each request")):
+            section = section.replace("$ alembic upgrade head", "$ alembic stamp head")
+    (tmp_path / "page.md").write_text(section)
+    reader = Reader(tmp_path)
+    reader.read(tmp_path / "page.md")
+    reader.type("alembic check", "", PAGE)
+    engine = create_engine(f"sqlite:///{tmp_path}/books.db")
+    assert set(inspect(engine).get_table_names()) == {"alembic_version", "books"}
+    engine.dispose()
+    (tmp_path / "app.py").write_text(code.replace("    title: Mapped[str]\n", "", 1))
+    with pytest.raises(AssertionError, match="New upgrade operations detected"):
+        reader.type("alembic check", "", PAGE)
 
 
 def test_the_two_commits_are_tested_as_the_page_says() -> None:

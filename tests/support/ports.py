@@ -6,6 +6,7 @@ to outgoing connections, and claimed until this process ends, so that no other t
 the same. The claim is a UDP socket on the port, which the servers of the tests, all of them TCP, do not notice.
 """
 
+import atexit
 import random
 import socket
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ RANGE = range(15_000, 22_000)
 
 _chance = random.SystemRandom()
 _claims = ExitStack()
+atexit.register(_claims.close)
 
 
 def bound_socket() -> socket.socket:

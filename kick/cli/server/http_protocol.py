@@ -8,7 +8,7 @@ one of them changes:
 | `uvicorn.protocols.http.auto.AutoHTTPProtocol` | here | the base class, which `http="auto"` selects |
 | its `connection_made()`, and its attribute `transport` | here | installing write coalescing |
 | its `data_received()`, `cycle`, `flow.read_paused`, `timeout_keep_alive_task` | here, `request_timeouts` | timeouts |
-| with httptools, its `on_headers_complete()`, `on_body()`, `on_message_complete()`, `scope`, `headers` | here | heads |
+| with httptools, its `on_headers_complete()`, `on_body()`, `scope`, `headers` | here | heads |
 | with httptools, its `parser`, and a 400 after an exception in a callback of it | here | a missing or second host |
 | with httptools, its `pipeline`, `flow.pause_reading()`, `on_response_complete()` | here | pipelined requests |
 | `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | there | the same |
@@ -45,6 +45,9 @@ MOST_HEAD: Final = 1 << 16
 
 MOST_HEADERS: Final = 256
 """Headers of a request, its trailers included. In memory, a short one takes 25 times its bytes."""
+
+SHORT: Final = 400
+"""Bytes in which there are neither more requests than may wait, nor more headers than a request may have."""
 
 MOST_WAITING: Final = 16
 """Pipelined requests that are parsed before their turn."""
@@ -109,11 +112,12 @@ def _counting(base: Any) -> Any:
     received = base.data_received
 
     class Counting(base):  # type: ignore[misc]
-        pieces = 0
-        """The number of times that data was received, for `RequestTimeouts`."""
+        pieces = pending = 0
+        """The number of times that data was received, and the size of the last, for `RequestTimeouts`."""
 
         def data_received(self, data: bytes) -> None:
             self.pieces += 1
+            self.pending = len(data)
             received(self, data)
 
     return Counting
@@ -134,6 +138,8 @@ class InTurn:
     flow: Any
     transport: Any
     cycle: Any
+    headers: Any
+    scope: Any
 
     def hold(self, data: bytes) -> None:
         """Take data that is more than what is parsed at once."""
@@ -169,7 +175,7 @@ def _bounded(base: Any) -> Any:
 
     httptools takes heads, trailers, and extensions of chunks without a limit, and copies a header with each piece of it
     that comes. It also passes trailers like headers, and uvicorn adds them to those of the request: a client could
-    write what only a proxy may write.
+    write what only a proxy may write. A request that comes in one short piece needs none of the counting.
 
     The attributes have slots: CPython reads those of objects with more than 30 attributes more slowly.
     """
@@ -182,22 +188,31 @@ def _bounded(base: Any) -> Any:
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
             self.pieces = 0
-            """The number of times that data was parsed, for `RequestTimeouts`."""
+            """The number of pieces of bodies that were parsed, for `RequestTimeouts`."""
             self.pending = 0
-            """Bytes that have come since the end of a head or a piece of a body."""
+            """Bytes that have come since the end of a head or a piece of a body, but for those of a short request."""
             self.held = b""
             self.parsed = 0
 
         def data_received(self, data: bytes) -> None:
-            if self.held or data.count(_END_OF_HEAD) + len(self.pipeline) > MOST_WAITING:
-                self.hold(data)
-            else:
-                self.parse(data)
+            if self.pipeline or len(data) > SHORT:  # `held` is empty without a pipeline
+                if self.held or data.count(_END_OF_HEAD) + len(self.pipeline) > MOST_WAITING:
+                    self.hold(data)
+                else:
+                    self.parse(data)
+                return
+            cycle = self.cycle
+            received(self, data)
+            if self.cycle is cycle:  # no head has come to its end
+                self.check_pending(len(data))
 
         def parse(self, data: bytes) -> None:
-            self.pieces += 1
             self.pending += len(data)
             received(self, data)
+            self.check_pending(0)
+
+        def check_pending(self, more: int) -> None:
+            self.pending += more
             too_large = self.pending > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS  # None at first
             if too_large and not self.transport.is_closing():
                 if self.cycle is None or self.cycle.response_complete:
@@ -208,13 +223,18 @@ def _bounded(base: Any) -> Any:
             hosts = countOf(map(_name_of, self.headers), b"host")
             if hosts != 1 and (hosts > 1 or self.parser.get_http_version() == "1.1"):
                 raise ValueError("a request has one Host (RFC 9112, section 3.2)")  # uvicorn sends the 400
-            if len(self.headers) > MOST_HEADERS:
-                raise ValueError("a request has too many headers")
+            if self.pending:  # it is not short
+                self.pending = 0
+                if len(self.headers) > MOST_HEADERS:
+                    raise ValueError("a request has too many headers")
             headers_complete(self)
-            self.pending = 0
-            self.scope["headers"] = self.headers[:]  # trailers go into the other list
+
+        def on_chunk_header(self) -> None:
+            if self.scope["headers"] is self.headers:
+                self.headers = self.headers[:]  # to which uvicorn adds the trailers
 
         def on_body(self, data: bytes) -> None:
+            self.pieces += 1
             self.pending = 0
             body(self, data)
 

@@ -64,6 +64,7 @@ class RequestTimeouts:
     def _close(self, connection: Any) -> None:
         self._waits.pop(connection, None)
         cycle = connection.cycle
-        if connection.pieces and (cycle is None or cycle.response_complete or not cycle.response_started):
+        has_come = cycle is not None or connection.pending
+        if has_come and (cycle is None or cycle.response_complete or not cycle.response_started):
             connection.transport.write(TIMEOUT_RESPONSE)
         connection.transport.close()

@@ -40,7 +40,7 @@ Ready = Callable[[], None]
 
 
 CLEANUP: Final = 5.0
-"""Seconds for the clean-up of cancelled requests, before the resources that they use are closed."""
+"""Seconds for the clean-up of cancelled requests, before the resources that they use are closed, and as many after."""
 
 FORCED: Final = 1.0
 """Seconds from a second signal to the end of the process."""
@@ -59,6 +59,7 @@ class Server(uvicorn.Server):
     * A second signal ends the process immediately, unless another process supervises this one.
     * The server continues to listen for `drain` seconds, so that a load balancer sees that it is no longer ready.
     * Cancelled requests clean up before the application closes the resources that they use.
+    * Tasks that swallow their cancellation do not keep the process from ending.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Server(uvicorn.Server):
             self._deadline = end_soon(128 + sig, CLEANUP)
 
     def forget_deadline(self) -> None:
-        """Keep the process: the start was cancelled in time."""
+        """Keep the process: the start was cancelled, or all tasks have ended, in time."""
         if self._deadline is not None:
             self._deadline.cancel()
 
@@ -139,6 +140,7 @@ class Server(uvicorn.Server):
         while monotonic() < deadline and not self.force_exit:  # noqa: ASYNC110  # it is no event
             await asyncio.sleep(_TICK)
         await super().shutdown(sockets=sockets)
+        self._deadline = end_soon(0, CLEANUP)  # the event loop waits for all tasks before it closes
 
 
 class Lifespan:
@@ -319,7 +321,7 @@ def end_soon(code: int, seconds: float) -> threading.Timer:
     """End this process after a time, even if its event loop is blocked or it waits for threads."""
 
     def end() -> None:
-        logger.error("the process is ended by force, %g seconds after a signal", seconds)
+        logger.error("the process is ended by force, after %g seconds more", seconds)
         logging.shutdown()
         os._exit(code)
 

@@ -102,14 +102,21 @@ def _without_scope(plan: CallPlan, container: Container, call: Call, respond: Re
 
 
 def _with_context(call: Call, respond: Respond, promise: Promise | None) -> Endpoint:
-    async def endpoint(ctx: RequestContext[Any]) -> Response:
+    if promise is None:
+
+        async def endpoint(ctx: RequestContext[Any]) -> Response:
+            return respond(ctx, await call(ctx))
+
+        return endpoint
+
+    async def promising(ctx: RequestContext[Any]) -> Response:
         ctx.promise = promise
         try:
             return respond(ctx, await call(ctx))
         finally:
             ctx.promise = None
 
-    return endpoint
+    return promising
 
 
 def _by_position(call: Call, respond: Respond, getters: list[Getter]) -> Endpoint:
@@ -325,11 +332,17 @@ def responder(status: int | None, place: str, *, writer: Writer, in_layers: bool
     kinds -= {NoneType}
 
     def respond(ctx: RequestContext[Any], value: Any) -> Response:
-        known = type(value) in kinds
-        if not known and (value is None or isinstance(value, Response)):
+        if type(value) in kinds:
+            known = check is None or check(value)
+        elif value is ctx.response and not in_layers:
+            ready: Response = value
+            return ready
+        elif value is None or isinstance(value, Response):
             return built(ctx, value)
+        else:
+            known = False
         try:
-            body = (write if known and (check is None or check(value)) else encode)(value)
+            body = write(value) if known else encode(value)
         except (TypeError, ValueError, RecursionError) as error:
             if isinstance(error, InvalidResponse):
                 raise

@@ -28,7 +28,15 @@ from kick.http.validation.hash_collisions import collision_check, text_check
 from kick.http.validation.integer_errors import SMALL, checked, holds_long_number, large_integers, may_be_large, merged
 from kick.http.validation.integer_keys import finder_by_integer
 from kick.http.validation.integer_range import range_check
-from kick.http.validation.json_text import decode_json, has_mark, invalid, malformed_json
+from kick.http.validation.json_text import (
+    decode_extreme,
+    decode_json,
+    has_extreme_numbers,
+    has_mark,
+    invalid,
+    malformed_json,
+    read_float,
+)
 from kick.http.validation.pydantic_types import (
     has_own_schema,
     holds_pydantic,
@@ -59,12 +67,13 @@ def json_decoder(hint: Any) -> Decode:
         return model_decoder(hint)
     decode, finder = msgspec.json.Decoder(hint).decode, ErrorFinder(hint)
     by_integer, check, is_within = finder_by_integer(hint, finder), text_check(hint), range_check(hint)
+    decode_numbers = _decoder_of_extreme_numbers(hint)
 
     def decode_body(body: bytes) -> Any:
         try:
             if check is not None:
                 check(body)
-            value = decode(body)
+            value = (decode_numbers if has_extreme_numbers(body) else decode)(body)
             if is_within is None or (len(body) > SMALL and not may_be_large(body)) or is_within(value):
                 return value
         except msgspec.ValidationError as error:
@@ -81,6 +90,13 @@ def json_decoder(hint: Any) -> Decode:
 
     fill = filler(hint)
     return decode_body if fill is None else lambda body: fill(decode_body(body))
+
+
+def _decoder_of_extreme_numbers(hint: Any) -> Decode:
+    """Return a decoder for many extreme numbers. msgspec calls no hook where a type says `float`."""
+    if not any(plain(each) is float for each in types_within(hint)):
+        return msgspec.json.Decoder(hint, float_hook=read_float).decode
+    return lambda body: msgspec.convert(decode_extreme(body), hint, str_keys=True)
 
 
 def converter(hint: Any, part: str) -> Convert:

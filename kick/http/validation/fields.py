@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol, get_args, get_origin
 from urllib.parse import parse_qsl
 
-from msgspec import DecodeError, json
+from msgspec import DecodeError
 from msgspec import inspect as types
 from starlette.datastructures import QueryParams
 from starlette.types import Scope
 
-from kick.http.validation.json_text import malformed
+from kick.http.validation.json_text import decode_extreme, malformed
 from kick.http.validation.pydantic_types import Shape, is_model, root_of, wire_names
 from kick.http.validation.type_parts import Field, fields_of, info_of, members_of, plain
 
@@ -143,7 +143,7 @@ def _from_json(texts: list[Any]) -> list[Any]:
     values: list[Any] = []
     for text in texts:
         try:
-            values.append(json.decode(text))
+            values.append(decode_extreme(text))
         except (DecodeError, TypeError, UnicodeEncodeError, RecursionError):
             values.append(text)
     return values

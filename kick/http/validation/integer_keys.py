@@ -14,6 +14,7 @@ from msgspec import inspect as types
 
 from kick.exceptions import FieldError
 from kick.http.validation.errors import MOST_KEYS, ErrorFinder, Failure, error_of_key, hint_of
+from kick.http.validation.json_text import read_float
 from kick.http.validation.type_parts import info_of
 
 _MANY_MEMBERS: Final = re.compile(
@@ -37,7 +38,8 @@ def finder_by_integer(hint: Any, finder: ErrorFinder) -> Find | None:
     info = info_of(hint)
     if not isinstance(info, types.DictType) or not isinstance(info.key_type, types.IntType):
         return None
-    decode = msgspec.json.Decoder(dict.__class_getitem__((hint_of(info.key_type), Any))).decode
+    members = dict.__class_getitem__((hint_of(info.key_type), Any))
+    decode = msgspec.json.Decoder(members, float_hook=read_float).decode
 
     def find(body: bytes, message: str) -> list[FieldError] | None:
         failure = Failure.of(message)

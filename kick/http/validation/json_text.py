@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
+from itertools import islice
+from math import isinf
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +16,41 @@ from kick.http.validation.errors import MOST_ERRORS
 _HIGH_SURROGATE: Final = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u?[dD]?[c-fC-F]?[0-9a-fA-F]*$)")
 _decode_any: Final = msgspec.json.Decoder().decode
 
+_SMALL: Final = 1 << 14
+"""Bytes of JSON that are not searched for extreme numbers: they cost at most 40 milliseconds."""
+
+_FEW: Final = 100
+_DIGITS: Final = bytes.maketrans(b"E123456789", b"e000000000")
+_EXTREME: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[eE]([+-]?+0*+[1-9][0-9][0-9])', re.DOTALL)
+"""Matches a string, or an exponent of three digits in its group."""
+
+
+def read_float(text: str) -> float:
+    """Return a number of JSON as a float. Raises `ValueError` for one that is out of range."""
+    number = float(text)
+    if isinf(number):
+        raise ValueError("Number out of range")
+    return number
+
+
+decode_extreme: Final = msgspec.json.Decoder(float_hook=read_float).decode
+"""Decodes JSON with extreme numbers. msgspec reads a number such as 1e300 in 13 microseconds, and Python in one."""
+
+
+def has_extreme_numbers(text: bytes | str) -> bool:
+    """Return whether a large text has many numbers that are near the limits of a float: 1 MiB of them is 2 seconds.
+
+    >>> has_extreme_numbers(b"1e300," * 5000), has_extreme_numbers(b"1.5," * 5000), has_extreme_numbers(b"1e300")
+    (True, False, False)
+    """
+    if len(text) <= _SMALL:
+        return False
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    if raw.translate(_DIGITS, b"+-").count(b"e000") <= _FEW:  # many are found in strings, too
+        return False
+    found = (match for match in _EXTREME.finditer(raw) if match[1])
+    return next(islice(found, _FEW, None), None) is not None
+
 
 def decode_json(body: bytes) -> Any:
     """Return the value of a JSON text (RFC 8259). Raises `BadRequest` with the position of a syntax error.
@@ -22,7 +59,7 @@ def decode_json(body: bytes) -> Any:
     {'a': 1}
     """
     try:
-        return _decode_any(body)
+        return (decode_extreme if has_extreme_numbers(body) else _decode_any)(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if has_mark(body):
             return decode_json(body[len(BOM_UTF8) :])

@@ -25,7 +25,7 @@ from kick.session.stores.base import (
     SessionStore,
     Superseded,
 )
-from kick.session.stores.transitions import committed, created, moved, touched
+from kick.session.stores.record_changes import committed, created, moved, touched
 
 logger: Final = logging.getLogger("kick.session")
 

@@ -24,7 +24,7 @@ from kick.session.stores.base import (
     Refused,
     Superseded,
 )
-from kick.session.stores.transitions import committed, created, expiry, moved, touched
+from kick.session.stores.record_changes import committed, created, expiry, moved, touched
 
 SWEEP_AT_ONCE: Final = 32
 """Due entries that one operation handles at most, so that no request pays for many that expired together.

@@ -126,7 +126,7 @@ class Connection:
         self.cycle: Any = SimpleNamespace(**{**states, "response_complete": False, **cycle}) if cycle else None
         self.flow = SimpleNamespace(read_paused=False)
         self.timeout_keep_alive_task: Any = None
-        self.pieces = 1
+        self.pieces = self.pending = 1
         self.sent = b""
         self.closed = False
         self.transport = self

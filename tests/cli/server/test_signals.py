@@ -28,9 +28,9 @@ time.sleep(600)
 STUBBORN = """
 import time
 from pathlib import Path
-Path("waits").touch()
 while True:
     try:
+        Path("waits").touch()
         time.sleep(600)
     except BaseException:
         Path("heard").touch()

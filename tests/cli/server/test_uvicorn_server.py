@@ -67,6 +67,15 @@ class Ends:
         print("hangs", flush=True)
         await anyio.sleep_forever()
 
+    @Get("/stubborn")
+    async def stubborn(self) -> None:
+        print("stubborn", flush=True)
+        while True:
+            try:
+                await anyio.sleep_forever()
+            except anyio.get_cancelled_exc_class():
+                pass
+
     @Get("/wedged")
     def wedged(self) -> None:
         print("wedged", flush=True)
@@ -169,6 +178,15 @@ def test_a_handler_that_hangs_in_its_thread_keeps_nothing_from_ending(folder: Pa
         assert "pool closed" in process.output
         assert "Ends.wedged() at" in process.output
         assert "Traceback" not in process.output
+
+
+def test_a_request_that_swallows_its_cancellation_keeps_nothing_from_ending(folder: Path) -> None:
+    with start(folder, "--graceful-timeout", "0") as (process, url), Client(url, "/stubborn"):
+        process.wait_for("stubborn")
+        process.process.terminate()
+        assert process.end() == 0
+        assert "pool closed" in process.output
+        assert "ended by force" in process.output
 
 
 def test_while_it_drains_it_is_alive_and_not_ready_and_still_serves(folder: Path) -> None:

@@ -1,16 +1,20 @@
 """JSON texts that other programs write: with a byte order mark, or with half of a surrogate pair."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pydantic
 import pytest
+from starlette.datastructures import FormData
 
 from kick.exceptions import BadRequest, UnprocessableEntity
 from kick.http.request.body import parse_form
-from kick.http.validation.conversion import json_decoder
-from kick.http.validation.json_text import decode_json
+from kick.http.validation.conversion import converter, json_decoder
+from kick.http.validation.fields import collector
+from kick.http.validation.json_text import decode_json, has_extreme_numbers
+from tests.support.costs import assert_costs_at_most
 
 MARK = b"\xef\xbb\xbf"
 HALF = "one half of a surrogate pair"
@@ -22,6 +26,12 @@ class Note(msgspec.Struct):
 
 class Model(pydantic.BaseModel):
     title: str
+
+
+class Chart(msgspec.Struct):
+    values: list[float]
+    step: Decimal = Decimal(1)
+    any: Any = None
 
 
 DECODERS = [decode_json, json_decoder(dict[str, str]), json_decoder(Note), json_decoder(Model)]
@@ -62,3 +72,72 @@ def test_half_of_a_pair_is_not_a_truncated_body(body: bytes, *, as_text: bool) -
 def test_a_truncated_body_ends_too_early(body: bytes) -> None:
     with pytest.raises(BadRequest, match="it ends too early"):
         decode_json(body)
+
+
+def many(number: str) -> str:
+    return f"[{','.join([number] * ((1 << 17) // len(number)))}]"
+
+
+class TestExtremeNumbers:
+    """msgspec reads a number near the limits of a float a hundred times as slowly as others."""
+
+    HINTS = (list[float], list[float | str], Any, list[Any], list[str], dict[int, int], dict[str, float], Note, Model)
+
+    @pytest.mark.parametrize("number", ["1e308", "9E+307", "1.7976931348623157e308", "5e-324", "-1e0300"])
+    @pytest.mark.parametrize("hint", HINTS, ids=str)
+    def test_they_cost_little_more_than_others(self, hint: Any, number: str) -> None:
+        decode = json_decoder(hint)
+
+        def read(number: str) -> Callable[[], object]:
+            body = many(number).encode()
+
+            def run() -> None:
+                try:
+                    decode(body)
+                except UnprocessableEntity:
+                    pass
+
+            return run
+
+        assert_costs_at_most(20, read(number), read("1.5"))
+
+    def test_neither_do_those_of_a_message_a_form_and_integer_keys(self) -> None:
+        by_key = json_decoder(dict[int, Any])
+        fields, values = collector(Chart), converter(Chart, "body")
+        of_messages: Callable[[Any], Any] = json_decoder(list[float])
+
+        def read(number: str) -> Callable[[], object]:
+            text = many(number)
+            keyed = f'{{"1": {text}, "x": {text}}}'.encode()
+            form = FormData([("any", text), ("values", number)])
+
+            def run() -> None:
+                of_messages(text)
+                values(fields(form))
+                with pytest.raises(UnprocessableEntity):
+                    by_key(keyed)
+
+            return run
+
+        assert_costs_at_most(20, read("1e308"), read("1.5"))
+
+    def test_their_values_and_errors_are_the_same(self) -> None:
+        body = f'{{"values": {many("1e308")}, "step": 0.1, "any": [1.5, {{"a": 1e-300}}, 1, true, "1e308"]}}'.encode()
+        assert has_extreme_numbers(body)
+        chart = json_decoder(Chart)(body)
+        assert chart.values == msgspec.json.decode(body)["values"]
+        assert (chart.step, chart.any) == (Decimal("0.1"), [1.5, {"a": 1e-300}, 1, True, "1e308"])
+        with pytest.raises(UnprocessableEntity) as error:
+            json_decoder(Chart)(body.replace(b"1e308]", b'"x"]'))
+        (found,) = error.value.extensions["errors"]
+        assert found["message"] == "Expected `float`, got `str`"
+
+    @pytest.mark.parametrize("hint", [list[float], Any, list[str], dict[str, Any]], ids=str)
+    def test_one_that_is_out_of_range_is_no_number(self, hint: Any) -> None:
+        body = many("1e308").replace("1e308]", "1e309]").encode()
+        with pytest.raises(BadRequest, match="Number out of range"):
+            json_decoder(hint)(body)
+
+    @pytest.mark.parametrize("text", [f'["{"3e308" * 5000}"]', many('"1e308"'), many('"\\"1e308"'), many("1e99")])
+    def test_texts_and_other_numbers_are_none(self, text: str) -> None:
+        assert not has_extreme_numbers(text)

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+import redis
 
 from kick.session.stores.base import GONE, TAKEN, Change, Committed, Superseded
 from kick.session.stores.redis import RedisStore, purge, scripts
@@ -399,3 +400,33 @@ async def test_a_purge_goes_on_where_the_last_one_stopped(
     freed = [await store.purge() for _ in range(20)]
     assert freed[0] < 200
     assert sum(freed) == 200
+
+
+TIMES = ["x", "x +1 +1 +1 -", "1 +a +1 +1 -", "1 +1 +1 - -", "1e3 +1 +1 +1 -", "1 + + + -", "-1 +1 +1 +1 -"]
+DAMAGED = [f"{times} - e ann" for times in TIMES]
+
+
+@pytest.mark.parametrize("facts", DAMAGED)
+async def test_a_session_that_cannot_be_read_is_in_the_way_of_no_revocation(
+    store: SteppedStore, redis_server: RedisServer, facts: str
+) -> None:
+    keys = [await started(store, principal="ann") for _ in range(2)]
+    with redis.Redis.from_url(redis_server.url) as server:
+        server.hset(f"kick:{keys[0]}", mapping={b"\xff": facts})
+    assert await store.revoke("ann") == 1
+    assert await store.find("ann") == []
+    assert await store.revoke("ann") == 0
+
+
+async def test_a_server_whose_clock_is_behind_that_of_the_one_before_loses_no_session(
+    store: SteppedStore, redis_server: RedisServer
+) -> None:
+    key, moved = await started(store, {"a": b"1"}, principal="ann"), new_key()
+    with redis.Redis.from_url(redis_server.url) as server:
+        created, *rest = server.hget(f"kick:{key}", b"\xff").split(b" ")
+        later = b" ".join([b"%d" % (int(created) + 30_000), *rest])
+        server.hset(f"kick:{key}", mapping={b"\xff": later})
+    assert isinstance(await store.commit(key, Change(set={"b": b"2"}), max_age=LONG), Committed)
+    assert set((await record_of(store, key)).fields) == {"a", "b"}
+    assert isinstance(await store.move(key, moved, max_age=LONG, grace=0), Committed)
+    assert (await record_of(store, moved)).issued_at >= (await record_of(store, moved)).created_at

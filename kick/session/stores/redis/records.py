@@ -14,6 +14,8 @@ FACTS: Final = b"\xff"
 NOTHING: Final = b"-"
 """The placeholder for a missing value."""
 
+_PLUS: Final = ord("+")
+
 MOST_MILLISECONDS: Final = 1 << 52
 """The largest age: more than a hundred thousand years, and still exact as a number in Lua."""
 
@@ -53,12 +55,14 @@ def record_of(answer: Sequence[bytes] | Mapping[bytes, bytes]) -> Record | Super
         return superseded_of(facts)
     created, issued, seen, expires, deadline, _, entry, principal = facts.split(b" ", 7)
     began = int(created)
+    if issued[0] == seen[0] == expires[0] == _PLUS:  # inline: each request that loads a session comes here
+        times = (began + int(issued)) / 1000, (began + int(seen)) / 1000, (began + int(expires)) / 1000
+    else:
+        times = _seconds(issued, began), _seconds(seen, began), _seconds(expires, began)
     return Record(
         {name.decode(): value for name, value in pairs.items()},
         began / 1000,
-        _seconds(issued, began),
-        _seconds(seen, began),
-        _seconds(expires, began),
+        *times,
         None if deadline == NOTHING else _seconds(deadline, began),
         None if entry == NOTHING else principal.decode(),
     )
@@ -80,7 +84,7 @@ def entry_of(facts: bytes | None) -> tuple[bytes, bytes, bytes] | None:
 
 def _seconds(time: bytes, began: int) -> float:
     """Return a Unix time in seconds; one that begins with "+" is counted from `began`, and older ones from 1970."""
-    return (began + int(time[1:]) if time[:1] == b"+" else int(time)) / 1000
+    return (began + int(time) if time[0] == _PLUS else int(time)) / 1000
 
 
 def superseded_of(mark: bytes) -> Superseded:

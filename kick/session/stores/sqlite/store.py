@@ -24,10 +24,10 @@ from kick.session.stores.base import (
     Refused,
     Superseded,
 )
+from kick.session.stores.record_changes import committed, created, moved, touched
 from kick.session.stores.sqlite.file import SessionFile, explain
 from kick.session.stores.sqlite.rows import Rows
 from kick.session.stores.sqlite.worker import Job, Work, Worker
-from kick.session.stores.transitions import committed, created, moved, touched
 
 
 class SQLiteStore:

@@ -16,7 +16,7 @@
 -- command that needs some does. So what needs memory (HSET, ZADD, SET) comes before what takes away (HDEL, DEL, RENAME).
 
 local FACTS = '\255'
-local FORM = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$'
+local FORM = '^(%d+) (%+?%d+) (%+?%d+) (%+?%d+) (%+?%-?%d*) (%+?%-?%d*) (%S+) (.*)$'
 local TIMES = {'issued', 'seen', 'expires', 'deadline', 'till'}
 local AT_ONCE = 2000 -- as many values as one command may well take
 
@@ -53,10 +53,11 @@ local function read(key)
   return facts
 end
 
+-- A server that takes over may have a clock that is behind: then nothing is earlier than the beginning.
 local function write(key, facts)
   local since = {}
   for _, name in ipairs(TIMES) do
-    since[name] = facts[name] == '-' and '-' or '+' .. digits(facts[name] - facts.created)
+    since[name] = facts[name] == '-' and '-' or '+' .. digits(math.max(0, facts[name] - facts.created))
   end
   local text = table.concat({facts.created, since.issued, since.seen, since.expires, since.deadline, since.till,
     facts.entry, facts.principal}, ' ')

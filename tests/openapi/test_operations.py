@@ -429,17 +429,34 @@ class TestBodies:
             async def data(self, form: Form[Note]) -> Note: ...  # type: ignore[empty-body]
             @Post("/any")
             async def any(self, form: Form[Note]) -> Response: ...  # type: ignore[empty-body]
+            @Raises(Unauthorized)
             @Post("/page")
             async def page(self, form: Form[Note]) -> HTMLResponse: ...  # type: ignore[empty-body]
 
         document = document_of(X)
 
-        def content(path: str) -> list[str]:
-            return list(operation(document, "post", path)["responses"]["422"]["content"])
+        def content(path: str, status: str = "422") -> list[str]:
+            return list(operation(document, "post", path)["responses"][status]["content"])
 
         assert content("/x/data") == [PROBLEM]
         assert content("/x/any") == [PROBLEM, "*/*"]
         assert content("/x/page") == [PROBLEM, "text/html"]
+
+    def test_the_page_that_shows_a_form_again_may_have_any_status_of_a_client_error(self) -> None:
+        @Controller("/x")
+        class X:
+            @Authenticated
+            @Raises(Conflict, Unauthorized)
+            @Post()
+            async def send(self, ctx: RequestContext, form: Form[Note]) -> Response:
+                return ctx.html("<p>No.", status=401)
+
+        document = document_of(X, middleware=[session(SECRET), authentication(), csrf()])
+        found = operation(document, "post", "/x")["responses"]
+        assert {status: list(each.get("content", ())) for status, each in found.items() if status != "default"} == {
+            **{status: [PROBLEM, "*/*"] for status in ("400", "401", "403", "409", "413", "415", "422")},
+            "503": [PROBLEM],
+        }
 
 
 class TestResponses:

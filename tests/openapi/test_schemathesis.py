@@ -8,11 +8,12 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx2
 import pytest
 from click.testing import CliRunner
 
@@ -25,8 +26,10 @@ from pathlib import Path
 from tests.shop.app import Settings, create_app
 app = create_app(Settings(Path("shop.db")))
 """
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 PASSWORD = "correct horse battery staple"
 PERSON = {"name": "user{number}", "password": PASSWORD}
+OTHER_DEVICE = {"parameter": "code", "login": "/login", "page": "/devices", "pattern": "/devices/([^/]+)/end"}
 EVENTS = """
 [[operations]]  # event streams, of which one event is read, or none if none comes for a second
 include-path-regex = "/events/?$"
@@ -45,6 +48,8 @@ class Application(NamedTuple):
     """The login is JSON, a form, or goes through a provider."""
     settings: str = ""
     """The settings of schemathesis for single operations."""
+    known: Mapping[str, Mapping[str, str]] = {}
+    """What single operations need, and nobody finds by chance: see the hooks."""
     reached: tuple[str, ...] = ()
     """Operations that must succeed for somebody: the user is logged in, and event streams are opened."""
 
@@ -70,7 +75,8 @@ APPLICATIONS = {
 include-name = "POST /confirm"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", "401", "403", "422"]
 """,
-        reached=("GET /devices", "POST /devices/end-others"),
+        known={"GET /devices/{code}/end": OTHER_DEVICE, "POST /devices/{code}/end": OTHER_DEVICE},
+        reached=("GET /devices", "POST /devices/end-others", "GET /devices/{code}/end", "POST /devices/{code}/end"),
     ),
     "shop": Application(
         "main:app",
@@ -81,14 +87,16 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", "401", "403",
 include-name = "PUT /admin/products/{{product_id}}/picture"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "403", "404", "415"]
 """,
-        reached=("GET /orders/events", "GET /account", "POST /admin/products"),
+        known={"GET /pictures/{name}": {"parameter": "name", "value": "tea.png"}},
+        reached=("GET /orders/events", "GET /account", "POST /admin/products", "GET /pictures/{name}"),
     ),
     "tested_shop": Application(
         "app:app",
         "",
         (("/accounts/user{number}", None),),
         settings=EVENTS,
-        reached=("GET /orders/events", "GET /accounts/me"),
+        known={"POST /products/import": {"signature": "Signature"}},
+        reached=("GET /orders/events", "GET /accounts/me", "POST /products/import"),
     ),
     "api": Application(
         "my_app.main:app",
@@ -96,6 +104,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "403", "404", "415"]
         (("/auth/register", {"email": "user{number}@example.com", "password": PASSWORD}),),
         reached=("GET /auth/me", "POST /notes"),
     ),
+    "minimal": Application("app:app", reached=("GET /",)),
     "custom_store": Application("custom_store:app", "examples"),
     "oauth": Application(
         "app:app", "examples/oauth", (("/login", None),), login_kind="provider", reached=("GET /account",)
@@ -112,7 +121,10 @@ RUNS = [pytest.param(name, marks=pytest.mark.redis) if name == "custom_store" el
 SHORT_RUNS = ("api", "auth", "chat", "devices")
 """Logged in by JSON and by a form, and a project of `kick new`. The full runs are of all applications."""
 
-TEMPLATES = ("api", "web")
+TEMPLATES = ("api", "web", "minimal")
+WITH_MIGRATIONS = ("api", "web")
+LONGEST = 60.0
+"""Seconds until a response, on a machine that does other work too. An expression that backtracks takes longer."""
 SETTINGS = """
 request-timeout = 120
 generation.with-security-parameters = false  # the hooks log in
@@ -138,13 +150,11 @@ def make_keepers(database: Path) -> None:
         )
 
 
-def run(name: str, options: Sequence[str], tmp_path: Path, request: pytest.FixtureRequest) -> str:
-    """Run schemathesis, and return what it printed."""
-    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+@contextmanager
+def served(name: str, folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Serve an application, and give its URL."""
     serve: ServeProcess = request.getfixturevalue("serve_process")
-    application = APPLICATIONS[name]
-    folder = folder_of(name, tmp_path, monkeypatch)
-    server = {
+    env = {
         "KICK_ENV": "development",
         "SESSION_SECRET": SECRET,
         "SESSION_STORE": "memory://",
@@ -154,38 +164,55 @@ def run(name: str, options: Sequence[str], tmp_path: Path, request: pytest.Fixtu
         "KICK_TRUSTED_PROXIES": "1",
     }
     if name == "custom_store":
-        server["REDIS_URL"] = request.getfixturevalue("redis_url")
-    if name in TEMPLATES:
+        env["REDIS_URL"] = request.getfixturevalue("redis_url")
+    if name in WITH_MIGRATIONS:
         migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
-        subprocess.run(migrate, cwd=folder, env={**os.environ, **server}, check=True, capture_output=True)
-    (tmp_path / "schemathesis.toml").write_text(SETTINGS + application.settings)
+        subprocess.run(migrate, cwd=folder, env={**os.environ, **env}, check=True, capture_output=True)
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "tea.png").write_bytes(b"\x89PNG")
     with ExitStack() as servers:
         if name == "oauth":
-            provider = serve("provider:app", cwd=folder, env=server, log=tmp_path / "provider.log")
-            server["OIDC_ISSUER"] = servers.enter_context(provider).url
-        served = servers.enter_context(serve(application.target, cwd=folder, env=server, log=tmp_path / "server.log"))
+            provider = serve("provider:app", cwd=folder, env=env, log=tmp_path / "provider.log")
+            env["OIDC_ISSUER"] = servers.enter_context(provider).url
+        log = tmp_path / "server.log"
+        server = servers.enter_context(serve(APPLICATIONS[name].target, cwd=folder, env=env, log=log))
         if name == "shop":
             make_keepers(tmp_path / "data.db")
-        command = [
-            *(sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json", "--no-color"),
-            *("--generation-database", "none", *options),
-        ]
-        env = {
-            **os.environ,
-            "BASE_URL": served.url,
-            "PYTHONPATH": f"{ROOT / 'tests' / 'openapi'}",
-            "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
-            "STATUSES": str(tmp_path / "statuses.json"),
-        }
-        if application.login:
-            env["LOGIN"] = json.dumps(application.login)
-            env["LOGIN_KIND"] = application.login_kind
-        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-        sys.stdout.write(done.stdout + done.stderr)
-        assert done.returncode == 0
+        yield server.url
+    assert "Traceback" not in log.read_text()  # of a 500, or of a background task
+
+
+def ask(url: str, options: Sequence[str], tmp_path: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run schemathesis in a folder with its settings."""
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--no-color"),
+        *("--generation-database", "none", "--max-response-time", str(LONGEST), *options),
+    ]
+    env = {
+        **os.environ,
+        "BASE_URL": url,
+        "PYTHONPATH": f"{ROOT / 'tests' / 'openapi'}",
+        "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
+        **env,
+    }
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    sys.stdout.write(done.stdout + done.stderr)
+    return done
+
+
+def run(name: str, options: Sequence[str], tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """Let schemathesis find nothing in an application, and return what it printed."""
+    application = APPLICATIONS[name]
+    folder = folder_of(name, tmp_path, request.getfixturevalue("monkeypatch"))
+    (tmp_path / "schemathesis.toml").write_text(SETTINGS + application.settings)
+    env = {"STATUSES": str(tmp_path / "statuses.json"), "KNOWN": json.dumps(application.known)}
+    if application.login:
+        env |= {"LOGIN": json.dumps(application.login), "LOGIN_KIND": application.login_kind}
+    with served(name, folder, tmp_path, request) as url:
+        done = ask(url, options, tmp_path, **env)
+    assert done.returncode == 0
     statuses = json.loads((tmp_path / "statuses.json").read_text())
     assert {name: 1 for name in application.reached if min(statuses[name]) >= 400} == {}
-    assert "Traceback" not in (tmp_path / "server.log").read_text()  # of a 500, or of a background task
     return done.stdout
 
 
@@ -203,3 +230,45 @@ def test_a_short_run_finds_nothing(name: str, tmp_path: Path, request: pytest.Fi
 @pytest.mark.parametrize("name", RUNS)
 def test_a_full_run_finds_nothing(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     run(name, ["--max-examples", "200"], tmp_path, request)
+
+
+OWNER = " or row.owner != user.id"
+"""The rule of the template that a note is of the user."""
+
+PEERS = """
+[auth.wfc]
+path = "users.json"
+peers = ["ann", "bob"]
+"""
+
+
+def users(url: str) -> Mapping[str, Any]:
+    """Register two users, and return their session cookies as schemathesis reads them."""
+    found = []
+    for name in ("ann", "bob"):
+        body = {"email": f"{name}@example.com", "password": PASSWORD}
+        answer = httpx2.post(f"{url}/auth/register", json=body, headers=SAME_ORIGIN, timeout=60)
+        assert answer.status_code < 400
+        cookies = "; ".join(f"{key}={value}" for key, value in answer.cookies.items())
+        headers = {"Cookie": cookies, **SAME_ORIGIN}
+        found.append({"name": name, "fixedHeaders": [{"name": key, "value": headers[key]} for key in headers]})
+    return {"auth": found}
+
+
+@pytest.mark.process
+@pytest.mark.long
+@pytest.mark.parametrize("leaks", [False, True])
+def test_nobody_reads_what_another_user_owns(leaks: bool, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Where the owner is not asked for, this is found: so the check does look."""
+    folder = folder_of("api", tmp_path, request.getfixturevalue("monkeypatch"))
+    if leaks:
+        repository = folder / "my_app" / "notes" / "repository.py"
+        code = repository.read_text()
+        assert OWNER in code
+        repository.write_text(code.replace(OWNER, ""))
+    (tmp_path / "schemathesis.toml").write_text(SETTINGS + PEERS)
+    with served("api", folder, tmp_path, request) as url:
+        (tmp_path / "users.json").write_text(json.dumps(users(url)))
+        options = ["--checks", "object_level_authorization", "--include-path-regex", "^/notes", "--seed", "1"]
+        done = ask(url, [*options, "--phases", "coverage,stateful", "--max-examples", "4"], tmp_path)
+    assert ("received the `Note` that" in done.stdout, done.returncode) == (leaks, int(leaks))

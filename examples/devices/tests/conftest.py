@@ -25,4 +25,5 @@ def app() -> Iterator[App]:
 
 @pytest.fixture
 def client_options() -> dict[str, Any]:
-    return {"headers": {"accept": "text/html", "user-agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"}}
+    browser = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
+    return {"validate": True, "headers": {"accept": "text/html", "user-agent": browser}}

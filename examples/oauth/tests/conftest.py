@@ -41,4 +41,4 @@ def app(provider: str, monkeypatch: pytest.MonkeyPatch) -> App:
 
 @pytest.fixture
 def client_options() -> dict[str, Any]:
-    return {"headers": {"accept": "text/html"}, "follow_redirects": False}
+    return {"validate": True, "headers": {"accept": "text/html"}, "follow_redirects": False}

@@ -71,7 +71,9 @@ class Operations:
         error_types = [media_type for each in described for media_type in each.error_types]
         operation["responses"] = responses | problems_of(reasons, self._schemas, error_types)
         if plan.response.says_nothing and any(each.source is Source.FORM for each in inputs):
-            operation["responses"]["422"]["content"] |= page_of(plan)
+            for status, response in operation["responses"].items():
+                if status.startswith("4"):
+                    response["content"] |= page_of(plan)
         security = self._security(served, described)
         if security:
             operation["security"] = security

@@ -23,7 +23,7 @@ class SessionEvent(enum.Enum):
     DESTROYED = "destroyed"
     REVOKED = "revoked"
     GONE = "gone"
-    """A request tried to write to a session that another request had ended."""
+    """A request used a session that had ended meanwhile."""
     BAD_SIGNATURE = "bad_signature"
     UNKNOWN_ID = "unknown_id"
     """The store does not know the id of a valid cookie: the session has expired or was logged out."""

@@ -78,8 +78,8 @@ async def fake_redis(answer: Answer) -> AsyncIterator[FakeRedis]:
 
 
 @asynccontextmanager
-async def store_at(url: str, **options: Any) -> AsyncIterator[RedisStore]:
-    store = RedisStore(url, **{"timeout": 30} | options)
+async def store_at(url: str, *, timeout: float = 30, **options: Any) -> AsyncIterator[RedisStore]:
+    store = RedisStore(url, timeout=timeout, **options)
     try:
         yield store
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from starlette.types import Message
@@ -115,6 +117,16 @@ def test_the_two_commits_are_tested_as_the_page_says() -> None:
     rows = [line for line in page.partition("## Two commits")[2].partition("## ")[0].splitlines() if line[:1] == "|"]
     assert len(rows) == 6
     assert "503 with `Retry-After`, no cookie | **the new row** | nothing" in rows[-1]
+
+
+async def test_the_pool_has_15_connections_as_the_page_says(tmp_path: Path) -> None:
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/pool.db", pool_timeout=0.01)
+    async with AsyncExitStack() as stack:
+        for _ in range(15):
+            await stack.enter_async_context(engine.connect())
+        with pytest.raises(PoolExhausted, match="QueuePool limit of size 5 overflow 10"):
+            await engine.connect()
+    await engine.dispose()
 
 
 async def test_an_open_stream_holds_no_connection_of_a_pool_of_one() -> None:

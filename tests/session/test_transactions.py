@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from kick.session.stores.postgres import PostgresStore
 from tests.session.harness import Browser, Site, setting
 from tests.support.postgres import PostgresServer
 from tests.support.setup_errors import raises_code
+from tests.support.waiting import wait_until
 
 Order = Callable[[Any], Awaitable[None]]
 
@@ -202,6 +203,87 @@ async def test_what_parallel_requests_write_is_kept(shop: Shop) -> None:
     assert {answer.status for answer in answers} == {200}
     data = await browser.data()
     assert data == {"cart": [], "bought": 1, "n": 5, **{f"k{n}": n for n in range(10)}}
+
+
+MEANWHILE: dict[str, Callable[[Any], Any]] = {
+    "written": lambda session: session.data.update(other=1),
+    "counted": lambda session: session.increment("other"),
+    "destroyed": lambda session: session.destroy(),
+    "regenerated": lambda session: session.regenerate(),
+    "rotated": lambda session: session.rotate(),
+}
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["committed", "rolled back"])
+@pytest.mark.parametrize("act", [*MEANWHILE, "revoked"])
+async def test_what_becomes_of_the_session_meanwhile_comes_after_the_transaction(
+    plain_shop: Shop, act: str, fails: bool
+) -> None:
+    shop, browser = plain_shop, Browser(plain_shop.site)
+    await browser.visit(setting(cart=["tea"]))
+    await browser.visit(lambda session: setattr(session, "principal", "ann"))
+    written, over = asyncio.Event(), asyncio.Event()
+
+    async def order(session: Any) -> None:
+        with suppress(ZeroDivisionError):
+            async with shop.transaction() as connection:
+                await shop.order(connection)
+                session["cart"] = []
+                assert await session.commit_with(connection) is True
+                written.set()
+                await over.wait()
+                if fails:
+                    raise ZeroDivisionError
+
+    async def meanwhile() -> Browser:
+        tab = browser.twin()
+        if act == "revoked":
+            assert await shop.site.store.revoke("ann") == 1
+        else:
+            assert (await tab.visit(MEANWHILE[act])).status == 200
+        return tab
+
+    ordering = asyncio.ensure_future(browser.twin().visit(order))
+    await written.wait()
+    other = asyncio.ensure_future(meanwhile())
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'kick sessions'"
+    await asyncio.to_thread(wait_until, lambda: shop.server.run(waits), "the lock")
+    assert not other.done()
+    over.set()
+    answer, tab = await ordering, await other
+    assert (answer.status, answer.error, answer.cookies) == (200, None, [])
+    assert shop.ordered == ([] if fails else ["tea"])
+    cart = {"cart": ["tea"] if fails else []}
+    expected = {"written": {**cart, "other": 1}, "counted": {**cart, "other": 1}, "destroyed": {}, "revoked": {}}
+    assert await tab.data() == expected.get(act, cart)
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+async def test_at_a_stricter_isolation_level_a_change_meanwhile_is_a_503(
+    plain_shop: Shop, driver: str, level: str
+) -> None:
+    browser = Browser(plain_shop.site)
+    await browser.visit(setting(cart=["tea"]))
+    url = plain_shop.server.url.replace("postgresql://", f"postgresql+{driver}://")
+    engine = create_async_engine(url, isolation_level=level)
+
+    async def act(session: Any, *, disturbed: bool) -> bool:
+        async with engine.begin() as connection:
+            await connection.execute(text(f"INSERT INTO {plain_shop.orders} VALUES ('tea')"))  # noqa: S608
+            if disturbed:
+                assert (await browser.twin().visit(setting(other=1))).status == 200
+            session["cart"] = []
+            return bool(await session.commit_with(connection))
+
+    answer = await browser.visit(partial(act, disturbed=True))
+    assert (answer.status, answer.all("retry-after")) == (503, ["1"])
+    assert plain_shop.ordered == []
+    assert await browser.data() == {"cart": ["tea"], "other": 1}
+    assert (await browser.visit(partial(act, disturbed=False))).value is True
+    assert plain_shop.ordered == ["tea"]
+    assert await browser.data() == {"cart": [], "other": 1}
+    await engine.dispose()
 
 
 async def test_two_transactions_of_one_session_follow_each_other(shop: Shop) -> None:

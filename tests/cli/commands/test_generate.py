@@ -106,13 +106,14 @@ def test_everything_that_is_generated_passes_the_checks_of_its_project(
         assert path in routes
 
 
-@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+@pytest.mark.parametrize(("template", "driver"), [("api", "psycopg"), ("api", "asyncpg"), ("web", "psycopg")])
 def test_a_project_and_its_resources_pass_their_tests_on_postgresql(
-    project: Path, driver: str, postgres_server: PostgresServer
+    tmp_path: Path, template: str, driver: str, postgres_server: PostgresServer
 ) -> None:
+    project = make(tmp_path, "--template", template)
     generate(project, "resource", "book", *EVERY_TYPE, *(f"maybe_{each}?" for each in EVERY_TYPE))
     generate(project, "resource", "sheep", "--plural", "sheep", "names:list[str]", "days:list[date]?")
-    name = f"project_{driver}"
+    name = f"project_{template}_{driver}"
     with psycopg.connect(postgres_server.url, autocommit=True) as connection:
         connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
     url = postgres_server.url.replace("postgresql://", f"postgresql+{driver}://").replace("/postgres", f"/{name}")

@@ -657,7 +657,7 @@ def test_an_open_store_does_not_keep_the_interpreter_from_exiting(path: Path) ->
         "import asyncio, sys; from kick.session.stores.sqlite import SQLiteStore; "
         "store = SQLiteStore(sys.argv[1]); asyncio.run(store.load('key'))"
     )
-    done = subprocess.run([sys.executable, "-W", "error", "-c", script, str(path)], timeout=30, capture_output=True)
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script, str(path)], timeout=120, capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,17 @@ def test_every_link_and_picture_is_there() -> None:
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
     assert links
     assert [link for link in links if not (ROOT / link.partition("#")[0]).exists()] == []
+
+
+@pytest.mark.parametrize("page", sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")))
+def test_pages_install_kick_from_a_checkout_or_add_extras_to_it(page: str) -> None:
+    """No index has it yet; pip does not ask one for extras of what is installed."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for line in re.findall(r"^\$ pip install (.*)", (ROOT / page).read_text(), re.MULTILINE):
+        for asked in re.findall(r"'?((?:\.\./)?kick[^' ]*)'?", line.partition("#")[0]):
+            found = re.fullmatch(r"(?:\.\./kick|kick-framework)\[([a-z,]+)\]", asked)
+            assert found, asked
+            assert set(found[1].split(",")) <= set(extras)
 
 
 @pytest.mark.parametrize("page", sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/README.md")))

@@ -23,11 +23,11 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     """Identifies the session, and gives no access to it."""
     created_at: datetime
-    """When the session began."""
+    """The time when the session began."""
     last_seen_at: datetime
-    """When the session was last written or extended. A request that only reads may change nothing."""
+    """The time when the session was last written or extended. A request that only reads may change nothing."""
     expires_at: datetime
-    """When the session ends, unless something extends it."""
+    """The time when the session ends, unless something extends it."""
     client: Mapping[str, Any]
     """`ip` and `user_agent` of the device that started the session, if they were known."""
 

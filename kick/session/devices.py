@@ -68,6 +68,7 @@ class Sessions:
 
         Requests that use one of these sessions at the moment can no longer write to it. A login that has begun before
         this call, and is not complete when it returns, gets no session either. `None` has no sessions.
+        A request that ends its own session calls `logout()` or `login()` next: what it writes otherwise is not stored.
 
         Like all methods here, it raises `SessionUnavailable` if the store does not answer.
         """

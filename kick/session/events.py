@@ -28,7 +28,7 @@ class SessionEvent(enum.Enum):
     REVOKED = "revoked"
     """A session was ended through `Sessions`."""
     GONE = "gone"
-    """A request tried to write to a session that another request had ended."""
+    """A request used a session that had ended meanwhile."""
     BAD_SIGNATURE = "bad_signature"
     """No secret of the application has signed a cookie."""
     UNKNOWN_ID = "unknown_id"

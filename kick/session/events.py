@@ -47,7 +47,7 @@ class Event(msgspec.Struct, frozen=True):
     """One event."""
 
     kind: SessionEvent
-    """What has happened."""
+    """The kind of the event."""
     session: str | None
     """A short hash that identifies the session in logs, without access to it; `None` if no session is known."""
     error: BaseException | None = None

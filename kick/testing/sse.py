@@ -26,7 +26,7 @@ class ReceivedEvent(msgspec.Struct, frozen=True):
     id: str | None = None
     """Its id, if it has one of its own."""
     retry: int | None = None
-    """After how many milliseconds a browser shall connect again."""
+    """The number of milliseconds after which a browser shall connect again."""
 
     def json(self) -> Any:
         """Return the data as JSON."""

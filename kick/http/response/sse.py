@@ -36,7 +36,7 @@ class ServerSentEvent(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None
     """Sent back as `Last-Event-ID` when the browser connects again."""
     retry: int | None = None
-    """After how many milliseconds the browser shall connect again."""
+    """The number of milliseconds after which the browser shall connect again."""
 
     def encode(self, to_json: Encode = encode_json) -> bytes:
         """Return the event as it is sent; `to_json` encodes its data.

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kick.di.hints import takes
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
+from kick.http.context.request import HANDSHAKE
 from kick.http.log_text import shown
 from kick.http.request.request_id import current_request_id
 from kick.http.response.base import Response
@@ -59,7 +60,8 @@ def report_failure(ctx: RequestContext[Any], error: Exception) -> None:
         place = "" if ctx.route is None else f" ({ctx.route.place})"
         before = current_request_id.set(current_request_id.get() or ctx.request_id)  # clean-ups may have reset it
         try:
-            what = (ctx.method, shown(ctx.path), place, ctx.request_id)
+            method = "WebSocket" if HANDSHAKE in ctx.scope else ctx.method
+            what = (method, shown(ctx.path), place, ctx.request_id)
             logger.error("%s %s%s failed, request id %s", *what, exc_info=error)
         finally:
             current_request_id.reset(before)

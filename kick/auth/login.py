@@ -62,6 +62,9 @@ async def login(
 async def logout(ctx: RequestContext[Any]) -> None:
     """Log out: end the session in the store, for every running request too, and delete its cookie.
 
+    Writes to the session raise `SessionClosed` from then on. For a message on the next page, call
+    `await ctx.session.regenerate()` first, which begins a new, empty session.
+
     >>> from kick import Post, RequestContext
     >>> @Post("/logout")
     ... async def log_out(self, ctx: RequestContext) -> None:

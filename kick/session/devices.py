@@ -18,12 +18,16 @@ from kick.session.stores.base import Record
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One session of a user, for a list of devices. `key` identifies it and gives no access to it."""
+    """One session of a user, for a list of devices."""
 
     key: str
+    """Identifies the session, and gives no access to it."""
     created_at: datetime
+    """The time when the session began."""
     last_seen_at: datetime
+    """The time when the session was last written or extended. A request that only reads may change nothing."""
     expires_at: datetime
+    """The time when the session ends, unless something extends it."""
     client: Mapping[str, Any]
     """`ip` and `user_agent` of the device that started the session, if they were known."""
 
@@ -64,6 +68,7 @@ class Sessions:
 
         Requests that use one of these sessions at the moment can no longer write to it. A login that has begun before
         this call, and is not complete when it returns, gets no session either. `None` has no sessions.
+        A request that ends its own session calls `logout()` or `login()` next: what it writes otherwise is not stored.
 
         Like all methods here, it raises `SessionUnavailable` if the store does not answer.
         """

@@ -333,6 +333,7 @@ class Operations:
                 self._tell_connections(key)
             else:
                 self.races.lose(state, Status.GONE)
+                state.given_up()
         if state.rivals:
             await asyncio.gather(*(self.end(key) for key in state.rivals))
 
@@ -342,7 +343,7 @@ class Operations:
         if not isinstance(ended, bool):  # too many rotations at once
             return False
         self._tell_connections(key)
-        return ended
+        return self.races.ended(key, ended)
 
     def _tell_connections(self, key: str, new_id: str | None = None) -> None:
         """Tell open connections that their session has ended, or that it continues under a new id."""
@@ -362,7 +363,7 @@ class Operations:
             keys = [key for key, _ in await self.ask(self.store.find(principal))]
         ended = await self.ask(self.store.revoke(principal, keep=keep))
         await self.connections.revoked(principal, keys)
-        return ended
+        return ended if keep is not None else self.races.ended(principal, ended)
 
     # Lifetime: an operation never revives a session or shortens its life (5.7)
 

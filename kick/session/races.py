@@ -13,15 +13,18 @@ The store makes each operation atomic, so it answers each request how the race e
 | an error | is as it was, and `SessionUnavailable` is raised |
 
 A session that is lost can be read and written by its handler, but nothing of it is stored, and no cookie is sent.
+
+A request that has ended its own session through `Sessions` has lost no race: its session is destroyed, cookie included.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
-from weakref import WeakValueDictionary
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from kick.session.events import Events, SessionEvent
 from kick.session.ids import successor_id, successor_key
@@ -34,7 +37,11 @@ MOST_HOPS: Final = 16
 MARKER_SECONDS: Final = 60.0
 """The time for which a store remembers that a regenerate gave up an id: earlier requests may still run."""
 
+MOST_ENDINGS: Final = 16
+"""The number of sessions or principals that are remembered for a task that has ended them."""
+
 T = TypeVar("T")
+Number = TypeVar("Number", bound=int)
 
 
 class Races:
@@ -42,6 +49,26 @@ class Races:
 
     def __init__(self, events: Events) -> None:
         self._events = events
+        self._endings: WeakKeyDictionary[asyncio.Task[Any], deque[str]] = WeakKeyDictionary()
+
+    def ended(self, name: str, number: Number) -> Number:
+        """Note that the current task has ended a session by its key, or all sessions of a principal; return `number`.
+
+        `Sessions` does not know the request that uses it, and the task of the request tells. Only the last ones are
+        kept, because the task of a job may end sessions forever.
+        """
+        task = asyncio.current_task()
+        if number and task is not None:
+            self._endings.setdefault(task, deque(maxlen=MOST_ENDINGS)).append(name)
+        return number
+
+    def has_ended(self, state: SessionState) -> bool:
+        """Return true if the current task has ended this session through `Sessions`."""
+        if not self._endings or state.record is None:
+            return False
+        task = asyncio.current_task()
+        names = () if task is None else self._endings.get(task, ())
+        return state.key in names or state.record.principal in names
 
     def follow(self, state: SessionState, answer: Superseded, *, now: float) -> None:
         """Go on under the id that another request has given the session, if this request may know it."""
@@ -59,9 +86,12 @@ class Races:
             self.lose(state, Status.GONE)
 
     def lose(self, state: SessionState, status: Status) -> None:
-        """Give the session up: another request was first."""
+        """Give the session up: another request was first, or this one through `Sessions`."""
         self._events.emit(SessionEvent.GONE, state.key)
-        state.lost(status)
+        if status is Status.GONE and self.has_ended(state):
+            state.destroyed()
+        else:
+            state.lost(status)
 
 
 class Turns:

@@ -69,6 +69,7 @@ class SessionState(OfRequest):
     | `followed` | another request rotated the id, and this one continues with the new id |
     | `reloaded` | the record was loaded again |
     | `lost` | another request ended the session, or it expired |
+    | `given_up` | this request destroyed a session that was lost |
     | `destroyed` | this request ended the session |
     | `restarted` | a new, empty session replaces one that has ended |
     | `confirmed` | the store has confirmed the id, so its cookie may be sent |
@@ -399,6 +400,11 @@ class SessionState(OfRequest):
         if keep is not None:
             self._retain(keep, {})
 
+    def given_up(self) -> None:
+        """Drop all data and refuse writes, but keep the cookie: another request may have set a newer one."""
+        self.forgot_all_but(())
+        self._refuse_writes(session_destroyed)
+
     def superseded(self) -> None:
         """Note that a regenerate has replaced the id, and that this request must not learn the new one."""
         self.status = Status.SUPERSEDED
@@ -446,9 +452,7 @@ class SessionState(OfRequest):
     def sealed(self) -> None:
         """Refuse every further write, because the response has started."""
         self.is_sealed = True
-        self.refusal = response_started
-        if self.contents is not None:
-            self.contents.seal(response_started)
+        self._refuse_writes(response_started)
 
     def accepted(self) -> None:
         """Accept writes again, for the `save()` of a WebSocket after its handshake. No cookie can be sent any more."""

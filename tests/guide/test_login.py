@@ -35,6 +35,17 @@ def test_the_cookie_of_a_user_who_asks_for_it_stays_when_the_browser_is_closed()
         assert f"Max-Age={30 * 24 * 60 * 60}" in remembered
 
 
+def test_who_logs_out_everywhere_sees_a_message_on_this_device() -> None:
+    with TestClient(application("login.md", "Log out everywhere"), base_url="https://testserver") as laptop:
+        phone = laptop.another()
+        for browser in (laptop, phone):
+            browser.post("/account/login")
+        page = laptop.post("/account/log-out-everywhere")
+        assert page.json() == {"success": "You are logged out on all devices."}
+        assert laptop.get("/account/goodbye").json() == {}
+        assert [each.post("/account/log-out-everywhere").status_code for each in (laptop, phone)] == [401, 401]
+
+
 async def test_of_two_who_register_a_name_at_once_one_gets_it() -> None:
     names = names_of("login.md", "Login and logout")
     users = names["Users"](names["Passwords"](memory=8 << 20, passes=1, lanes=1))

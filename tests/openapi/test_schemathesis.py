@@ -71,9 +71,9 @@ APPLICATIONS = {
         (("/register", PERSON),),
         login_kind="form",
         settings="""
-[[operations]]  # a wrong password is a 422
+[[operations]]  # nobody guesses the password, and many wrong ones are a 429
 include-name = "POST /confirm"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", "401", "403", "422"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", "401", "403", "422", "429"]
 """,
         known={"GET /devices/{code}/end": OTHER_DEVICE, "POST /devices/{code}/end": OTHER_DEVICE},
         reached=("GET /devices", "POST /devices/end-others", "GET /devices/{code}/end", "POST /devices/{code}/end"),

@@ -21,7 +21,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
-from kick.session import MemoryStore, SessionClosed, SessionMiddleware
+from kick.session import MemoryStore, SessionClosed, SessionMiddleware, Sessions
 from tests.session.harness import SECRET
 from tests.session.test_order import BrokenStore
 
@@ -385,3 +385,23 @@ def test_with_secure_auto_the_cookie_is_secure_over_https_and_wss(base: str, is_
         (over_ws,) = [value.decode() for name, value in socket.extra_headers or () if name == b"set-cookie"]
     for cookie in (over_http, over_ws):
         assert cookie.endswith("; Secure") is is_secure
+
+
+def test_a_request_that_revokes_its_own_session_and_logs_out_removes_the_cookie() -> None:
+    async def login(request: Request) -> JSONResponse:
+        request.session.principal = 7  # type: ignore[attr-defined]
+        return JSONResponse({})
+
+    async def log_out_everywhere(request: Request) -> JSONResponse:
+        assert await Sessions(app.manager).revoke(7) == 1
+        await request.session.destroy()  # type: ignore[attr-defined]
+        with pytest.raises(SessionClosed):
+            request.session["a"] = 1
+        return JSONResponse({})
+
+    routes = [Route("/login", login, methods=["POST"]), Route("/logout", log_out_everywhere, methods=["POST"])]
+    app = SessionMiddleware(Starlette(routes=routes), **OPTIONS)
+    with TestClient(app, base_url="https://testserver") as client:
+        client.post("/login")
+        assert "Max-Age=0" in client.post("/logout").headers["set-cookie"]
+        assert not client.cookies

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kick import Controller, Get, Module, RequestContext, bootstrap
-from kick.session import MemoryStore, Sessions
+from kick.session import MemoryStore, SessionClosed, Sessions
 from tests.session.conftest import DictStore
 from tests.session.harness import Browser, Site, setting
 from tests.session.test_parallel import paused, rotate
@@ -165,6 +165,137 @@ async def test_a_request_in_flight_cannot_write_to_a_revoked_session(site: Site,
     answer = await late.finish()
     assert answer.cookies == []
     assert await browser.data() == {}
+
+
+async def revoked(session: Any, sessions: Sessions) -> None:
+    assert await sessions.revoke(session.principal) == 1
+
+
+async def ended(session: Any, sessions: Sessions) -> None:
+    (info,) = await sessions.of(session.principal)
+    assert await sessions.end(info)
+
+
+@pytest.mark.parametrize("end", [revoked, ended])
+class TestARequestThatEndsItsOwnSession:
+    """It has lost no race: its session is destroyed, as after a plain logout."""
+
+    async def test_a_logout_removes_the_cookie_and_refuses_writes(
+        self, site: Site, sessions: Sessions, end: Any
+    ) -> None:
+        browser = Browser(site)
+        await browser.visit(logging_in(7))
+
+        async def log_out_everywhere(session: Any) -> Any:
+            await end(session, sessions)
+            await session.destroy()
+            with pytest.raises(SessionClosed):
+                session.flash["a"] = 1
+            with pytest.raises(SessionClosed):
+                session["a"] = 1
+            return dict(session.data), session.principal
+
+        answer = await browser.visit(log_out_everywhere)
+        assert answer.session_cookie == ""
+        assert answer.value == ({}, None)
+
+    async def test_a_message_for_the_next_page_belongs_to_a_new_session(
+        self, site: Site, sessions: Sessions, end: Any
+    ) -> None:
+        browser = Browser(site)
+        await browser.visit(logging_in(7))
+
+        async def log_out_everywhere(session: Any) -> None:
+            await end(session, sessions)
+            await session.destroy()
+            await session.regenerate()
+            session.flash["success"] = "Logged out"
+
+        assert (await browser.visit(log_out_everywhere)).session_cookie
+        assert (await browser.visit(lambda session: session.flash.pop_all())).value == {"success": "Logged out"}
+        assert await browser.data() == {}
+
+    @pytest.mark.parametrize("keep", [True, False])
+    async def test_a_new_id_begins_an_empty_session(self, site: Site, sessions: Sessions, end: Any, keep: bool) -> None:
+        browser = Browser(site)
+        await browser.visit(logging_in(7))
+
+        async def log_in_again(session: Any) -> None:
+            await end(session, sessions)
+            await session.regenerate(keep=keep)
+            session["x"] = 1
+
+        assert (await browser.visit(log_in_again)).session_cookie
+        assert await browser.data() == {"x": 1}
+
+    async def test_a_write_without_a_logout_is_dropped_with_the_cookie(
+        self, site: Site, sessions: Sessions, end: Any
+    ) -> None:
+        browser = Browser(site)
+        await browser.visit(logging_in(7))
+
+        async def act(session: Any) -> bool:
+            await end(session, sessions)
+            session["x"] = 1
+            return bool(await session.save())
+
+        answer = await browser.visit(act)
+        assert answer.value is False
+        assert answer.session_cookie == ""
+        await browser.visit(logging_in(7))
+
+        async def writes(session: Any) -> None:
+            await end(session, sessions)
+            session["x"] = 1
+
+        assert (await browser.visit(writes)).session_cookie == ""
+
+    async def test_another_request_that_logs_out_then_removes_no_cookie_but_refuses_writes(
+        self, site: Site, sessions: Sessions, end: Any
+    ) -> None:
+        """A login in between may have set a newer cookie."""
+        browser = Browser(site)
+        await browser.visit(logging_in(7))
+
+        async def log_out(session: Any) -> Any:
+            await session.destroy()
+            with pytest.raises(SessionClosed):
+                session.flash["a"] = 1
+            with pytest.raises(SessionClosed):
+                session["a"] = 1
+            return dict(session.data)
+
+        late = await paused(browser.twin(), log_out)
+        await browser.twin().visit(lambda session: end(session, sessions))
+        answer = await late.finish()
+        assert answer.error is None
+        assert answer.value == {}
+        assert answer.cookies == []
+
+
+async def test_a_logout_after_other_devices_were_logged_out_removes_the_cookie(site: Site, sessions: Sessions) -> None:
+    mine, other = Browser(site), Browser(site)
+    await mine.visit(logging_in(7))
+    await other.visit(logging_in(7))
+
+    async def act(session: Any) -> None:
+        assert await sessions.revoke(7, except_id=session.id) == 1
+        await session.destroy()
+
+    assert (await mine.visit(act)).session_cookie == ""
+
+
+async def test_revoking_the_sessions_of_somebody_else_leaves_the_own_one(site: Site, sessions: Sessions) -> None:
+    admin, user = Browser(site), Browser(site)
+    await admin.visit(logging_in(1))
+    await user.visit(logging_in(7))
+
+    async def act(session: Any) -> None:
+        assert await sessions.revoke(7) == 1
+        session["x"] = 1
+
+    await admin.visit(act)
+    assert await admin.data() == {"user_id": 1, "x": 1}
 
 
 @pytest.mark.parametrize("rolling", [True, False])

@@ -34,6 +34,7 @@ from kick.http.validation.json_text import (
     has_extreme_numbers,
     has_mark,
     invalid,
+    is_deep,
     malformed_json,
     read_float,
 )
@@ -45,7 +46,7 @@ from kick.http.validation.pydantic_types import (
     model_converter,
     model_decoder,
 )
-from kick.http.validation.type_parts import info_of, plain, types_within
+from kick.http.validation.type_parts import fields_of, info_of, members_of, plain, types_within
 
 Decode = Callable[[bytes], Any]
 Convert = Callable[[Any], Any]
@@ -67,13 +68,15 @@ def json_decoder(hint: Any) -> Decode:
         return model_decoder(hint)
     decode, finder = msgspec.json.Decoder(hint).decode, ErrorFinder(hint)
     by_integer, check, is_within = finder_by_integer(hint, finder), text_check(hint), range_check(hint)
-    decode_numbers = _decoder_of_extreme_numbers(hint)
+    nests = _nests(hint)
+    decode_slow = _decoder_of_slow_texts(hint, nests=nests)
 
     def decode_body(body: bytes) -> Any:
         try:
             if check is not None:
                 check(body)
-            value = (decode_numbers if has_extreme_numbers(body) else decode)(body)
+            is_slow = has_extreme_numbers(body) or (nests and is_deep(body))
+            value = (decode_slow if is_slow else decode)(body)
             if is_within is None or (len(body) > SMALL and not may_be_large(body)) or is_within(value):
                 return value
         except msgspec.ValidationError as error:
@@ -92,11 +95,32 @@ def json_decoder(hint: Any) -> Decode:
     return decode_body if fill is None else lambda body: fill(decode_body(body))
 
 
-def _decoder_of_extreme_numbers(hint: Any) -> Decode:
-    """Return a decoder for many extreme numbers. msgspec calls no hook where a type says `float`."""
-    if not any(plain(each) is float for each in types_within(hint)):
+def _decoder_of_slow_texts(hint: Any, *, nests: bool) -> Decode:
+    """Return a decoder for texts that msgspec reads slowly. It calls no hook where a type says `float`."""
+    if not nests and not any(plain(each) is float for each in types_within(hint)):
         return msgspec.json.Decoder(hint, float_hook=read_float).decode
     return lambda body: msgspec.convert(decode_extreme(body), hint, str_keys=True)
+
+
+def _nests(hint: Any) -> bool:
+    """Return whether a union of several Structs is within one of its members.
+
+    msgspec looks for the tag first, so an object whose tag comes last is read once more for each object around it.
+    """
+    unions = [[plain(each) for each in members_of(part) if _is_struct(plain(each))] for part in types_within(hint)]
+    return any(
+        plain(part) == cls
+        for structs in unions
+        if len(structs) > 1
+        for cls in structs
+        for field in fields_of(cls) or ()
+        for part in types_within(field.hint)
+    )
+
+
+def _is_struct(hint: Any) -> bool:
+    cls = get_origin(hint) or hint
+    return isinstance(cls, type) and issubclass(cls, msgspec.Struct)
 
 
 def converter(hint: Any, part: str) -> Convert:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
-from itertools import islice
+from itertools import accumulate, islice
 from math import isinf
 from typing import Any, Final
 
@@ -23,6 +23,12 @@ _FEW: Final = 100
 _DIGITS: Final = bytes.maketrans(b"E123456789", b"e000000000")
 _EXTREME: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[eE]([+-]?+0*+[1-9][0-9][0-9])', re.DOTALL)
 """Matches a string, or an exponent of three digits in its group."""
+
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS: Final = bytes(each for each in range(256) if each not in _STEPS)
+_MOST_READ: Final = 1 << 25
+"""Bytes that all levels together may have: they are read in 150 milliseconds."""
 
 
 def read_float(text: str) -> float:
@@ -50,6 +56,19 @@ def has_extreme_numbers(text: bytes | str) -> bool:
         return False
     found = (match for match in _EXTREME.finditer(raw) if match[1])
     return next(islice(found, _FEW, None), None) is not None
+
+
+def is_deep(text: bytes | str) -> bool:
+    """Return whether a text is so large and so deep that reading each level to its end takes long.
+
+    >>> is_deep(b"[" * 500 + b"1," * 50_000 + b"1" + b"]" * 500), is_deep(b"[" + b"1," * 50_000 + b"1]")
+    (True, False)
+    """
+    if len(text) <= _SMALL:
+        return False
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    brackets = _STRING.sub(b"", raw).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) * len(raw) > _MOST_READ
 
 
 def decode_json(body: bytes) -> Any:

@@ -13,7 +13,7 @@ from kick.exceptions import BadRequest, UnprocessableEntity
 from kick.http.request.body import parse_form
 from kick.http.validation.conversion import converter, json_decoder
 from kick.http.validation.fields import collector
-from kick.http.validation.json_text import decode_json, has_extreme_numbers
+from kick.http.validation.json_text import decode_json, has_extreme_numbers, is_deep
 from tests.support.costs import assert_costs_at_most
 
 MARK = b"\xef\xbb\xbf"
@@ -32,6 +32,18 @@ class Chart(msgspec.Struct):
     values: list[float]
     step: Decimal = Decimal(1)
     any: Any = None
+
+
+class Leaf(msgspec.Struct, tag="leaf"):
+    value: Any = None
+
+
+class Not(msgspec.Struct, tag="not"):
+    of: "Leaf | Not | And"
+
+
+class And(msgspec.Struct, tag="and"):
+    of: "list[Leaf | Not | And]"
 
 
 DECODERS = [decode_json, json_decoder(dict[str, str]), json_decoder(Note), json_decoder(Model)]
@@ -141,3 +153,57 @@ class TestExtremeNumbers:
     @pytest.mark.parametrize("text", [f'["{"3e308" * 5000}"]', many('"1e308"'), many('"\\"1e308"'), many("1e99")])
     def test_texts_and_other_numbers_are_none(self, text: str) -> None:
         assert not has_extreme_numbers(text)
+
+
+def nested(depth: int, *, tag_is_last: bool, kind: str = "not", leaf: str = "leaf") -> bytes:
+    """Objects within objects, with a long array in the innermost one."""
+
+    def tagged(tag: str, member: str) -> str:
+        return f'{{{member}, "type": "{tag}"}}' if tag_is_last else f'{{"type": "{tag}", {member}}}'
+
+    text = tagged(leaf, f'"value": {many("[]")}')
+    for _ in range(depth):
+        text = tagged(kind, f'"of": {text}' if kind == "not" else f'"of": [{text}]')
+    return text.encode()
+
+
+class TestDepth:
+    """msgspec reads an object to its end to find its tag, and then each object within it again."""
+
+    @pytest.mark.parametrize(
+        ("kind", "depth", "leaf"), [("not", 900, "leaf"), ("and", 450, "leaf"), ("not", 900, "no")]
+    )
+    def test_a_tag_at_the_end_costs_little_more_than_one_at_the_beginning(
+        self, kind: str, depth: int, leaf: str
+    ) -> None:
+        decode = json_decoder(Leaf | Not | And)
+
+        def read(*, tag_is_last: bool) -> Callable[[], object]:
+            body = nested(depth, tag_is_last=tag_is_last, kind=kind, leaf=leaf)
+
+            def run() -> None:
+                try:
+                    decode(body)
+                except UnprocessableEntity:
+                    pass
+
+            return run
+
+        assert_costs_at_most(15, read(tag_is_last=True), read(tag_is_last=False))
+
+    @pytest.mark.parametrize("as_text", [False, True])
+    def test_the_value_is_the_same(self, *, as_text: bool) -> None:
+        body = nested(400, tag_is_last=True)
+        assert is_deep(body)
+        decode: Callable[[Any], Any] = json_decoder(Leaf | Not | And)
+        assert decode(body.decode() if as_text else body) == msgspec.json.decode(body, type=Leaf | Not | And)
+
+    def test_brackets_in_texts_hide_no_depth(self) -> None:
+        assert is_deep(b'["' + b"]" * 1000 + b'", ' + nested(400, tag_is_last=True) + b"]")
+        assert not is_deep(b'["' + b"[" * 100_000 + b'"]')
+
+    def test_a_long_chain_is_not_deep_enough(self) -> None:
+        text = '{"type": "leaf"}'
+        for _ in range(300):
+            text = f'{{"type": "and", "of": [{text}, {{"type": "leaf", "value": "text"}}]}}'
+        assert not is_deep(text)

@@ -423,7 +423,8 @@ async def test_a_server_whose_clock_is_behind_that_of_the_one_before_loses_no_se
 ) -> None:
     key, moved = await started(store, {"a": b"1"}, principal="ann"), new_key()
     with redis.Redis.from_url(redis_server.url) as server:
-        created, *rest = server.hget(f"kick:{key}", b"\xff").split(b" ")
+        facts: Any = server.hget(f"kick:{key}", b"\xff")
+        created, *rest = facts.split(b" ")
         later = b" ".join([b"%d" % (int(created) + 30_000), *rest])
         server.hset(f"kick:{key}", mapping={b"\xff": later})
     assert isinstance(await store.commit(key, Change(set={"b": b"2"}), max_age=LONG), Committed)

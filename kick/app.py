@@ -224,11 +224,9 @@ class App:
             raise
         if ctx.added_headers is not None:
             response = finished(ctx)
-        if ctx.cleanups is None and type(response) is ReadyResponse:
+        if ctx.cleanups is None and type(response) is ReadyResponse and response.background is None:
             await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
             await send({"type": "http.response.body", "body": response.body})
-            if response.background is not None:
-                await response.background()
         else:
             await send_response(ctx, response, send)
 

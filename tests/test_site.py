@@ -40,6 +40,8 @@ REFERENCE = {page.stem: page.read_text() for page in (ROOT / "docs/reference").g
 _SHOWN = re.findall(r"^::: (\S+)$", "\n".join(REFERENCE.values()), re.MULTILINE)
 MADE_BY_KICK: Final = ("App", "SessionUnavailable")
 """Classes with a constructor that is not for users."""
+OF_THE_FRAMEWORK: Final = ("kick.http.settings.Settings", "kick.http.mounts.Mount")
+"""Records whose fields are for the framework."""
 
 
 @pytest.fixture
@@ -223,6 +225,16 @@ class TestArguments:
         assert [name for name in rows if name in given and rows[name] is None] == []
         assert [name for name, each in given.items() if str(each.default).startswith("_")] == []
 
+    @pytest.mark.parametrize("path", sorted(set(_SHOWN)))
+    def test_each_field_of_a_record_is_described(self, path: str, package: griffe.Module) -> None:
+        shown = package[path.removeprefix("kick.")]
+        if not isinstance(shown, griffe.Class) or path in OF_THE_FRAMEWORK:
+            return
+        if {str(base).rpartition(".")[2] for base in shown.bases} & {"Struct", "Enum", "StrEnum", "NamedTuple"}:
+            said = rows_of(shown)
+            fields = {name: each for name, each in shown.members.items() if each.is_attribute and name[0] != "_"}
+            assert [name for name, each in fields.items() if not each.has_docstring and name not in said] == []
+
     @pytest.mark.parametrize(
         ("path", "said"),
         [
@@ -236,6 +248,17 @@ class TestArguments:
         docstring = package[path].docstring
         assert docstring is not None
         assert said in docstring.value
+
+
+def undescribed_in(page: Path) -> list[str]:
+    """The members of a page of the built reference that have no text."""
+    objects = re.split(r'<div class="doc doc-object[^"]*">', page.read_text())[1:]
+    found = [
+        (re.search(r'<h\d id="([^"]+)"', each), each.partition('<div class="doc doc-contents')[2]) for each in objects
+    ]
+    return [
+        f"{page.name}: {heading[1]}" for heading, text in found if heading and not re.search("<(p|ul|table)>", text)
+    ]
 
 
 def rows_of(shown: griffe.Object | griffe.Alias) -> dict[str, object]:
@@ -266,6 +289,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     built = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
     assert "No issues found" in built.stdout + built.stderr
+    undescribed = [each for page in (site.SITE / "reference").glob("*.html") for each in undescribed_in(page)]
+    assert undescribed == []
     served = tmp_path_factory.mktemp("served")
     (served / "deep").mkdir()
     (served / "deep/kick").symlink_to(site.SITE)

@@ -36,7 +36,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     user_id: Any
     """The id that was passed to `login()`, with its type: `int`, `str` or `UUID`."""
     roles: frozenset[str]
+    """The roles that were passed to `login()`."""
     logged_in_at: datetime
+    """The time of the login, with a time zone."""
 
     def has_any(self, roles: Collection[str]) -> bool:
         """Return true if the user has one of these roles."""

@@ -81,12 +81,14 @@ class LoginLimit:
         """Count an attempt; if the block raises nothing, remember the device.
 
         Arguments:
-            account: the name of the account at the login, such as the email, in upper or lower case.
+            account: the name of the account at the login, such as the email. Upper and lower case share one limit, but
+                a device is known only to the name as it is written. If your application takes both cases for one
+                account, pass the name in lower case.
 
         Raises `TooManyRequests` (429, with `Retry-After`) instead of running the block.
         """
-        name = _digest(account)
-        known = self._device_of(ctx, name)
+        name = _digest(account.strip().casefold())
+        known = self._device_of(ctx, account)
         verdict = await self._limiter.hit(name if known is None else f"{name}:{known}")
         if verdict is not None and verdict.wait is not None:
             raise TooManyRequests(f"Too many attempts. Try again in {verdict.wait} s.", retry_after=verdict.wait)
@@ -95,21 +97,24 @@ class LoginLimit:
 
     def remember(self, ctx: RequestContext[Any], account: str) -> None:
         """Make the browser a known device of the account, for example after a registration."""
-        name = _digest(account)
-        device = self._device_of(ctx, name) or secrets.token_urlsafe(16)
-        ctx.set_cookie(self._cookie, self._signer.sign(f"{name}:{device}"), max_age=self._remembered)
+        device = self._device_of(ctx, account) or secrets.token_urlsafe(16)
+        ctx.set_cookie(self._cookie, self._signer.sign(f"{_digest(account)}:{device}"), max_age=self._remembered)
 
     async def aclose(self) -> None:
         """Close the connections to the store."""
         await self._counters.aclose()
 
-    def _device_of(self, ctx: RequestContext[Any], name: str) -> str | None:
+    def _device_of(self, ctx: RequestContext[Any], account: str) -> str | None:
         """Return the id of the device, if it is known to this account.
+
+        The name has to be the same in every character. If the application has accounts for `ada` and `Ada`, the owner
+        of one could otherwise make any number of devices known to the other one, and guess on each.
 
         All cookies of the name are looked at, because a sub-domain may have planted one.
         """
         lines = [line.decode("latin-1") for header, line in ctx.scope["headers"] if header == b"cookie"]
         values = [value for line in lines for each, value in parse_cookies(line) if each == self._cookie]
+        name = _digest(account)
         for value in values:
             verified = self._signer.verify(decode_value(value))
             known_to, _, device = (verified[0] if verified else "").partition(":")
@@ -119,4 +124,4 @@ class LoginLimit:
 
 
 def _digest(account: str) -> str:
-    return blake2b(account.strip().casefold().encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return blake2b(account.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

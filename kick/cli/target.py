@@ -123,11 +123,11 @@ def load_app(target: Target, folder: Path) -> App:
     return found
 
 
-def open_app(named: str | None) -> tuple[Target, App]:
-    """Find and import the kick application that a command inspects, in the environment `development`."""
+def open_app(named: str | None, environment: str = "development") -> tuple[Target, App]:
+    """Find and import the kick application that a command inspects, in an environment if `KICK_ENV` is not set."""
     folder = Path.cwd()
     show_warnings()
-    enter(folder, "development")
+    enter(folder, environment)
     target = find_target(named, folder)
     return target, load_app(target, folder)
 

@@ -19,6 +19,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
         headers: the request headers that it reads, by name, each with its description.
         security: the names of the security schemes that a request needs, all of them together.
         security_with_cookies: the names of schemes that a request needs only if it has cookies, such as a CSRF token.
+            Where `@Raises(security=...)` allows a cookie or a header, they belong to the cookie.
         schemes: definitions of security schemes by name, as Security Scheme Objects (OpenAPI 3.1, section 4.8.27).
 
     >>> Description(errors={402: "The balance is too low."}, security=["bearer"]).errors[402]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -11,7 +12,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kick.di.hints import takes
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
+from kick.http.context.request import HANDSHAKE
+from kick.http.log_text import shown
+from kick.http.request.request_id import current_request_id
 from kick.http.response.base import Response
+
+logger: Final = logging.getLogger("kick.http")
 
 ExceptionHandler: TypeAlias = Callable[[RequestContext[Any], Any], Awaitable[Response]]
 """`async def handler(ctx, error) -> Response`."""
@@ -19,7 +25,11 @@ ExceptionHandler: TypeAlias = Callable[[RequestContext[Any], Any], Awaitable[Res
 OnError: TypeAlias = Callable[[RequestContext[Any], Exception], object]
 """`def on_error(ctx, error)`, for reports. It does not change the response."""
 
+REQUEST: Final = "kick.request"
+"""The key in the scope of an object for each request. A mounted application has the same one."""
+
 _UNHANDLED: Final = "kick.unhandled"
+_LOGGED: Final = "kick_logged"
 
 
 def find_handler(handlers: Mapping[type[Exception], ExceptionHandler], error: Exception) -> ExceptionHandler | None:
@@ -33,11 +43,38 @@ def find_handler(handlers: Mapping[type[Exception], ExceptionHandler], error: Ex
     return next((handlers[kind] for kind in type(error).__mro__ if kind in handlers), None)
 
 
-def mark_unhandled(ctx: RequestContext[Any], error: Exception) -> None:
-    """Call `on_error` with an exception that becomes a 500, and keep it for `reraising` if this is switched on."""
+def keep_unhandled(ctx: RequestContext[Any], error: Exception) -> None:
+    """Keep an exception that becomes a 500 for `reraising`, if this is switched on."""
     if ctx.settings.reraise_errors:
         ctx.scope.setdefault(_UNHANDLED, error)
+
+
+def report_failure(ctx: RequestContext[Any], error: Exception) -> None:
+    """Log an exception that nothing has handled, with its request, and call `on_error`.
+
+    It is not logged again if it comes from a mounted application that has logged it.
+    """
+    request = ctx.scope.setdefault(REQUEST, object())
+    if vars(error).get(_LOGGED) is not request:
+        vars(error)[_LOGGED] = request
+        place = "" if ctx.route is None else f" ({ctx.route.place})"
+        before = current_request_id.set(current_request_id.get() or ctx.request_id)  # clean-ups may have reset it
+        try:
+            method = "WebSocket" if HANDSHAKE in ctx.scope else ctx.method
+            what = (method, shown(ctx.path), place, ctx.request_id)
+            logger.error("%s %s%s failed, request id %s", *what, exc_info=error)
+        finally:
+            current_request_id.reset(before)
     ctx.settings.report(ctx, error)
+
+
+def was_logged(error: BaseException) -> bool:
+    """Return true if `report_failure` has logged an exception that the server logs now.
+
+    >>> was_logged(ValueError())
+    False
+    """
+    return vars(error).pop(_LOGGED, None) is not None  # the same object may be raised once more, and not by a request
 
 
 def reraising(app: ASGIApp) -> ASGIApp:

@@ -14,6 +14,7 @@ from kick.di import Container
 from kick.di.hints import takes
 from kick.errors import KickError
 from kick.http.context.context import RequestContext
+from kick.http.exception_handlers import REQUEST
 from kick.http.middleware import Endpoint
 from kick.http.pipeline import answer_error, around, finished, guarded
 from kick.http.response.base import Response, add_vary
@@ -22,7 +23,7 @@ from kick.http.routing.decorators import RouteInfo
 from kick.http.routing.paths import Segment, root_in, split_path
 from kick.http.routing.route import ANY_METHOD, Route
 from kick.http.routing.urls import BELOW
-from kick.http.sending import end_request
+from kick.http.sending import end_failed, end_request
 from kick.http.websocket.scope import as_websocket
 
 BELOW_MOUNT: Final = Segment(None, "path", BELOW, None)
@@ -132,6 +133,7 @@ class MountedResponse(Response):
     def __init__(self, mount: Mount, ctx: RequestContext[Any]) -> None:
         self.mount = mount
         self.ctx = ctx
+        ctx.scope.setdefault(REQUEST, object())
         self.app = _asgi(mount)
         """The mounted application. Middleware may wrap it, to act when the response starts."""
         self.status_code = 200
@@ -197,7 +199,7 @@ async def serve_websocket(ctx: RequestContext[Any], mount: Mount, receive: Recei
     try:
         await _serve_accepted(ctx, mount, receive, send)
     except BaseException as error:
-        await end_request(ctx, error)
+        await end_failed(ctx, error)
         raise
     await end_request(ctx, None)
 

@@ -17,7 +17,7 @@ from kick.exceptions import HTTPError, InternalServerError
 from kick.http.context.context import RequestContext
 from kick.http.context.responses import NOT_BUILT
 from kick.http.errors import not_middleware
-from kick.http.exception_handlers import find_handler, mark_unhandled
+from kick.http.exception_handlers import find_handler, keep_unhandled, report_failure
 from kick.http.log_text import one_line, shown
 from kick.http.middleware import HOOKS, AnyMiddleware, Endpoint, Middleware
 from kick.http.response.background import Background
@@ -174,8 +174,8 @@ def response_to(ctx: RequestContext[Any], error: Exception) -> Response:
         response, error = None, failure
     _drop_background(ctx)
     if response is None:
-        mark_unhandled(ctx, error)
-        logger.error("%s %s failed, request id %s", ctx.method, shown(ctx.path), ctx.request_id, exc_info=error)
+        keep_unhandled(ctx, error)
+        report_failure(ctx, error)
         response = _explained(ctx, error) if ctx.settings.debug else ctx.problem_response(_opaque())
     ctx.response = response = head_of(response) if ctx.method == "HEAD" else response
     return response

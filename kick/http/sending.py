@@ -12,6 +12,7 @@ from kick.di import Scope as Resources
 from kick.di.scope import shielded_from
 from kick.http.context.context import RequestContext
 from kick.http.context.request import Cleanup
+from kick.http.exception_handlers import report_failure
 from kick.http.response.base import Response, head_of
 
 
@@ -26,9 +27,7 @@ async def send_response(ctx: RequestContext[Any], response: Response, send: Send
     except ClientDisconnect as error:
         await end_request(ctx, error)
     except BaseException as error:
-        if isinstance(error, Exception):
-            ctx.settings.report(ctx, error)
-        await end_request(ctx, error)
+        await end_failed(ctx, error)
         raise
     else:
         if ctx.cleanups is not None:
@@ -59,6 +58,13 @@ def _is_of_scope(cleanup: Cleanup) -> bool:
     return isinstance(getattr(cleanup, "__self__", None), Resources)
 
 
+async def end_failed(ctx: RequestContext[Any], error: BaseException) -> None:
+    """Report the exception that has ended a response or a connection, and end the request."""
+    if isinstance(error, Exception):
+        report_failure(ctx, error)
+    await end_request(ctx, error)
+
+
 async def end_request(ctx: RequestContext[Any], error: BaseException | None) -> None:
     """Await the clean-ups of a request, the last one first. If one fails, the others still run."""
     ctx.resources = None
@@ -68,7 +74,7 @@ async def end_request(ctx: RequestContext[Any], error: BaseException | None) -> 
             try:
                 await _clean_up(cleanups, error)
             except Exception as failure:
-                ctx.settings.report(ctx, failure)
+                report_failure(ctx, failure)
                 raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from kick.di import Container
@@ -40,7 +41,7 @@ def _security_problems(options: OpenAPI, described: Sequence[Served], container:
     """Yield an error for each security scheme that is named and not defined."""
     for each in described:
         for target in targets_of(each, container):
-            for name in secured_by(target):
+            for name in chain(*secured_by(target)):
                 if name not in options.security_schemes and name not in _schemes_around(each):
                     yield no_scheme(name, f"@Raises at {place_of(core(target))}")
     named = {name for each in options.security for name in each} - options.security_schemes.keys()

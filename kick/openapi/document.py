@@ -37,7 +37,7 @@ def make_document(
     """Return the document of some routes, and its mistakes if they are looked for (`strict`)."""
     listed = [each for each in served if is_described(each.route)]
     schemas = Schemas(given=options.schemas, names=options.names, encoder=settings.encoder, strict=strict)
-    operations = Operations(container, settings, schemas)
+    operations = Operations(container, settings, schemas, options.security_schemes)
     found = Paths()
     for each, name in zip(listed, operation_ids([each.route for each in listed]), strict=True):
         found.add(each.route.path, each.route.method.lower(), operations.of(each, name))

@@ -18,12 +18,16 @@ from kick.session.stores.base import Record
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One session of a user, for a list of devices. `key` identifies it and gives no access to it."""
+    """One session of a user, for a list of devices."""
 
     key: str
+    """Identifies the session, and gives no access to it."""
     created_at: datetime
+    """The time when the session began."""
     last_seen_at: datetime
+    """The time when the session was last written or extended. A request that only reads may change nothing."""
     expires_at: datetime
+    """The time when the session ends, unless something extends it."""
     client: Mapping[str, Any]
     """`ip` and `user_agent` of the device that started the session, if they were known."""
 

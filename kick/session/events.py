@@ -18,13 +18,19 @@ class SessionEvent(enum.Enum):
     """The kinds of events."""
 
     CREATED = "created"
+    """A new session was stored."""
     REGENERATED = "regenerated"
+    """The session has a new id, by `regenerate()` or `login()`."""
     ROTATED = "rotated"
+    """The session has a new id, by `rotate()` or `rotate_after`."""
     DESTROYED = "destroyed"
+    """The session was ended, by `destroy()` or `logout()`."""
     REVOKED = "revoked"
+    """A session was ended through `Sessions`."""
     GONE = "gone"
     """A request used a session that had ended meanwhile."""
     BAD_SIGNATURE = "bad_signature"
+    """No secret of the application has signed a cookie."""
     UNKNOWN_ID = "unknown_id"
     """The store does not know the id of a valid cookie: the session has expired or was logged out."""
     AMBIGUOUS_COOKIE = "ambiguous_cookie"
@@ -34,18 +40,18 @@ class SessionEvent(enum.Enum):
     EVICTED = "evicted"
     """The memory store was full and has dropped a living session, to make room for a new one."""
     STORE_ERROR = "store_error"
+    """The store has failed, or did not answer in time."""
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One event.
-
-    `session` is a short hash that identifies the session in logs. It gives no access, and is `None` if no session is
-    known.
-    """
+    """One event."""
 
     kind: SessionEvent
+    """The kind of the event."""
     session: str | None
+    """A short hash that identifies the session in logs, without access to it; `None` if no session is known."""
     error: BaseException | None = None
+    """The exception of a `STORE_ERROR`."""
 
 
 Listener: TypeAlias = Callable[[Event], None]

@@ -9,7 +9,11 @@ from typing import Any
 
 
 class BackgroundCall:
-    """A background task: `function`, the `args` and `options` that were passed to `ctx.background()`, its `error`."""
+    """A background task.
+
+    `function` was passed to `ctx.background()` with `args` and `options`. `has_run` is true when it has ended. `error`
+    is its exception, or `None`.
+    """
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         self.function = function

@@ -13,16 +13,20 @@ PATIENCE: Final = 30.0
 
 
 class ReceivedEvent(msgspec.Struct, frozen=True):
-    """An event of an event stream. `retry` is in milliseconds.
+    """An event of an event stream.
 
     >>> ReceivedEvent('{"price": 3}', event="price").json()
     {'price': 3}
     """
 
     data: str
+    """The text of its `data` lines."""
     event: str = "message"
+    """The type of the event."""
     id: str | None = None
+    """Its id, if it has one of its own."""
     retry: int | None = None
+    """The number of milliseconds after which a browser shall connect again."""
 
     def json(self) -> Any:
         """Return the data as JSON."""

@@ -107,6 +107,15 @@ def test_a_device_of_one_account_is_unknown_to_another(app: App) -> None:
     assert guess(app, ADA, 1, cookies=mine) == [429]
 
 
+@pytest.mark.parametrize("mine", ["ADA@example.com", f"{ADA} ", f"\u3000{ADA}", "ada@example.com\n"])
+def test_a_device_of_an_account_with_nearly_the_same_name_is_unknown_too(app: App, mine: str) -> None:
+    """Whether `ada` and `Ada` are one account is up to the application. Whoever registers the second must not guess."""
+    device = {"kick.device": attempt(app, mine, PASSWORD).cookies["kick.device"]}
+    assert guess(app, ADA, 3) == [401] * 2 + [429]
+    assert guess(app, ADA, 1, cookies=device) == [429]
+    assert attempt(app, mine, PASSWORD, device).status_code == 200
+
+
 @pytest.mark.parametrize(
     "forged", ["", "x", "s:a.b", ":", ADA, "00000000000000000000000000000000:device." + "A" * 43, "%C3%A9" * 50]
 )

@@ -125,6 +125,11 @@ def test_a_project_passes_its_own_tests(
 ) -> None:
     """`make test` checks the types too, once for each template: `test_first_steps.py`."""
     project = place(tmp_path, template, store, installed, database=database)
+    with (project / ".env").open("a") as file:
+        file.write("OF_THE_DEVELOPER=yes\n")
+    (project / "tests/test_zz_environment.py").write_text(
+        'import os\n\n\ndef test_no_env_file() -> None:\n    assert "OF_THE_DEVELOPER" not in os.environ\n'
+    )
     for check in (("ruff", "check"), ("ruff", "format", "--check"), ("pytest",)):
         run([f".venv/bin/{check[0]}", *check[1:]], cwd=project, env=environment(PYTHONPATH=""))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kick.testing import TestClient
 from tests.guide.pages import names_of
 
@@ -36,3 +38,25 @@ def test_a_session_does_not_open_the_routes_for_programs() -> None:
     with TestClient(names_of("api-tokens.md", "Tokens for users")["app"]) as client:
         client.post("/account/login", json={"name": "ada"})
         assert client.get("/api/orders").status_code == 401
+
+
+def test_one_route_takes_a_session_or_a_token() -> None:
+    app = names_of("api-tokens.md", "One route for both")["app"]
+    token = {"authorization": "Bearer shop_abc"}
+    with TestClient(app, validate=True) as program:
+        assert program.get("/orders").status_code == 401
+        assert program.get("/orders", headers={"authorization": "Bearer wrong"}).status_code == 401
+        assert program.get("/orders", headers=token).json() == ["an order of grace"]
+        assert program.post("/orders", headers=token).status_code == 201
+        assert not program.cookies
+    with TestClient(app) as browser:
+        browser.post("/login")
+        assert browser.get("/orders").json() == ["an order of ada"]
+        assert browser.get("/orders", headers=token).json() == ["an order of grace"]
+        assert browser.get("/orders", headers={"authorization": "Bearer wrong"}).status_code == 401
+        cross_site = {"sec-fetch-site": "cross-site", "origin": "https://elsewhere.example"}
+        assert browser.post("/orders", headers=cross_site).status_code == 403
+        assert browser.post("/orders", headers={"sec-fetch-site": "same-origin"}).status_code == 201
+    operations: dict[str, Any] = app.openapi()["paths"]["/orders"]
+    assert operations["get"]["security"] == [{"session": []}, {"bearer": []}]
+    assert operations["post"]["security"] == [{"session": [], "csrf": []}, {"bearer": []}]

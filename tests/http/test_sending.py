@@ -214,6 +214,30 @@ def test_a_body_of_announced_length_that_breaks_off_is_short(serves: Serves, app
         assert 0 < len(body) <= SIZE // 2
 
 
+@on_each_server
+@pytest.mark.parametrize("path", ["breaks", "short"])
+def test_a_failure_after_the_headers_is_logged_with_its_request_and_seen_by_asgi_middleware(
+    serves: Serves, app: App, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[Exception] = []
+
+    async def watched(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await app(scope, receive, send)
+        except Exception as error:
+            seen.append(error)
+            raise
+
+    with serves(watched) as url:
+        get(url, f"/{path}")
+    (record,) = [each for each in caplog.records if each.name == "kick.http"]
+    assert record.getMessage().startswith(f"GET /{path} (Endings.{path}() at ")
+    assert ") failed, request id " in record.getMessage()
+    assert record.exc_info is not None
+    assert [record.exc_info[1]] == seen
+    assert type(seen[0]) is LookupError
+
+
 # Clients that leave while the handler runs
 
 

@@ -685,6 +685,64 @@ class TestSecurity:
         assert "security" not in operation(document, "post", "/x/none")
         assert list(operation(document, "post", "/x/none")["responses"]) == ["204"]
 
+    @pytest.mark.parametrize(
+        ("declared", "get", "post"),
+        [
+            (["bearer"], [{"bearer": []}], [{"bearer": []}]),
+            (["session"], [{"session": []}], [{"session": [], "csrf": []}]),
+            (
+                [("session", "bearer")],
+                [{"session": []}, {"bearer": []}],
+                [{"session": [], "csrf": []}, {"bearer": []}],
+            ),
+            (
+                [["bearer", "key"], "session"],
+                [{"session": [], "bearer": []}, {"session": [], "key": []}],
+                [{"session": [], "bearer": [], "csrf": []}, {"session": [], "key": [], "csrf": []}],
+            ),
+            ([("session", "bearer"), "bearer"], [{"bearer": []}], [{"bearer": []}]),
+            (["key"], [{"key": []}], [{"key": [], "csrf": []}]),
+            ([()], None, [{}, {"csrf": []}]),
+        ],
+    )
+    def test_one_of_several_schemes_and_csrf_with_cookies_alone(self, declared: Any, get: Any, post: Any) -> None:
+        class Caller: ...
+
+        async def caller(ctx: RequestContext) -> Caller:
+            return Caller()
+
+        for security in reversed(declared):
+            Raises(Unauthorized, security=security)(caller)
+        globals().update(Caller=Caller)
+
+        @Controller("/x")
+        class X:
+            @Get()
+            async def show(self, caller: Caller) -> None: ...
+            @Post()
+            async def create(self, caller: Caller) -> None: ...
+
+        schemes = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "key": {"type": "apiKey", "in": "cookie", "name": "key"},
+        }
+        options = OpenAPI(security_schemes=schemes)
+        document = document_of(X, middleware=self.layers(), providers=[caller], openapi=options)
+        as_set = lambda security: security and sorted(sorted(each) for each in security)  # noqa: E731
+        assert as_set(operation(document, "get", "/x").get("security")) == as_set(get)
+        assert as_set(operation(document, "post", "/x").get("security")) == as_set(post)
+
+    def test_an_alternative_that_nothing_defines_stops_the_start(self) -> None:
+        @Controller("/x")
+        class X:
+            @Raises(security=("session", "bearer"))
+            @Get()
+            async def show(self) -> None: ...
+
+        with raises_code("openapi-security") as caught:
+            document_of(X, middleware=self.layers())
+        assert "'bearer'" in str(caught.value)
+
     def test_who_asks_for_the_user_needs_a_login(self) -> None:
         async def load(user_id: int) -> User | None: ...
 

@@ -31,6 +31,9 @@ MOST_LINES = 40
 def command(target: str | None, out: Path | None, committed: Path | None, version: str | None) -> None:
     """Print the OpenAPI document of an application, as JSON.
 
+    It is the document of production, unless KICK_ENV says otherwise: some names, such as that of the session cookie,
+    may be others in development.
+
     --check is for CI: it exits with 1, and shows the difference, if the document of the application is not the one that
     was committed.
 
@@ -41,7 +44,7 @@ def command(target: str | None, out: Path | None, committed: Path | None, versio
       $ kick openapi --check openapi.json
       $ kick openapi shop.main:app --api-version v1
     """
-    _, app = open_app(target)
+    _, app = open_app(target, "production")
     text = written(app.openapi(version))
     if committed is not None:
         _compare(text, committed)

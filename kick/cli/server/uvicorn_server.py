@@ -27,6 +27,7 @@ from kick.cli.server.processes import Interrupted, handled
 from kick.cli.server.request_timeouts import INTERVAL, RequestTimeouts
 from kick.cli.server.websocket_limits import largest_message
 from kick.errors import KickError
+from kick.http.exception_handlers import was_logged
 from kick.middleware.access_log.log import VARIABLE
 from kick.middleware.asgi_stack import trusted
 from kick.middleware.proxies import ProxiedApp
@@ -240,7 +241,7 @@ def run(
     )
     try:
         # For a signal that comes before uvicorn listens, or that uvicorn raises again at the end.
-        with handled(lambda number, _: server.take(number)), _without_cancellations(server):
+        with handled(lambda number, _: server.take(number)), _only_news(server):
             server.run(sockets=[sock])
     except SystemExit:  # uvicorn's report that the application did not start
         if server.started:
@@ -290,11 +291,17 @@ def address_of(sock: socket.socket, scheme: str = "http") -> str:
 
 
 @contextmanager
-def _without_cancellations(server: Server) -> Generator[None]:
-    """Log no tracebacks of requests that the server cancelled at its end; their number is in the log."""
+def _only_news(server: Server) -> Generator[None]:
+    """Let uvicorn log no exception that kick has logged, and none of requests that the server cancelled at its end.
+
+    The number of these is in the log.
+    """
 
     def is_news(record: logging.LogRecord) -> bool:
-        cancelled = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and was_logged(error):
+            return False
+        cancelled = isinstance(error, asyncio.CancelledError)
         is_start = server.signal != 0 and not server.started
         return not ((cancelled or is_start) and server.should_exit)
 

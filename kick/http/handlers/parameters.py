@@ -50,6 +50,7 @@ class FromHeader(msgspec.Struct, frozen=True):
     """
 
     name: str | None = None
+    """The name of the header; by default that of the parameter, with dashes for underscores."""
 
     def wire_name(self, parameter: str) -> str:
         """Return the name of the header, in lower case."""
@@ -64,6 +65,7 @@ class FromCookie(msgspec.Struct, frozen=True):
     """
 
     name: str | None = None
+    """The name of the cookie; by default that of the parameter."""
 
     def wire_name(self, parameter: str) -> str:
         """Return the name of the cookie."""

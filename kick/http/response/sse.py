@@ -27,14 +27,16 @@ class ServerSentEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     >>> ServerSentEvent(data="two\\nlines", event="note", id="7").encode()
     b'event: note\\nid: 7\\ndata: two\\ndata: lines\\n\\n'
-
-    `data` is a text or any JSON value. `retry` is in milliseconds.
     """
 
     data: Any = ""
+    """A text, or any JSON value."""
     event: str | None = None
+    """The type of the event, for `addEventListener()`. Without one, browsers take it for `message`."""
     id: str | None = None
+    """Sent back as `Last-Event-ID` when the browser connects again."""
     retry: int | None = None
+    """The number of milliseconds after which the browser shall connect again."""
 
     def encode(self, to_json: Encode = encode_json) -> bytes:
         """Return the event as it is sent; `to_json` encodes its data.

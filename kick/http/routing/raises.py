@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from kick.di.naming import core, place_of, type_name
@@ -15,7 +15,7 @@ _SECURITY: Final = "__kick_security__"
 Target = TypeVar("Target", bound=Callable[..., Any])
 
 
-def Raises(*errors: type[HTTPError], security: str | None = None) -> Callable[[Target], Target]:
+def Raises(*errors: type[HTTPError], security: str | Sequence[str] | None = None) -> Callable[[Target], Target]:
     """Declare the errors of a handler, of all handlers of a controller, or of a provider, for the OpenAPI document.
 
     The errors of a provider are documented for each handler that needs it, if it is made for each request. The first
@@ -24,8 +24,9 @@ def Raises(*errors: type[HTTPError], security: str | None = None) -> Callable[[T
 
     Arguments:
         errors: classes of `HTTPError`.
-        security: the name of the security scheme that the handler or provider demands, such as `"bearer"`. It is
-            defined in `OpenAPI(security_schemes=...)`. This documents a check, and makes none.
+        security: the name of the security scheme that the handler or provider demands, such as `"bearer"`, or
+            several names of which one is enough: `("session", "bearer")`. `session()` defines `"session"`, and
+            `OpenAPI(security_schemes=...)` any other. This documents a check, and makes none.
 
     Raises `KickError`: `raises` for something that is not a class of `HTTPError` with a status.
 
@@ -42,8 +43,9 @@ def Raises(*errors: type[HTTPError], security: str | None = None) -> Callable[[T
             if status_of(each) is None:
                 raise bad_error(each, place_of(target))
         setattr(target, _RAISES, (*vars(target).get(_RAISES, ()), *errors))
-        if security is not None:
-            setattr(target, _SECURITY, (*vars(target).get(_SECURITY, ()), security))
+        schemes = (security,) if isinstance(security, str) else tuple(security or ())
+        if schemes:
+            setattr(target, _SECURITY, (*vars(target).get(_SECURITY, ()), schemes))
         return target
 
     return decorate
@@ -61,8 +63,14 @@ def raised_by(target: Any) -> Iterator[type[HTTPError]]:
     yield from _declared(target, _RAISES)
 
 
-def secured_by(target: Any) -> Iterator[str]:
-    """Return the names of the security schemes that a function declares, or a class and its bases."""
+def secured_by(target: Any) -> Iterator[tuple[str, ...]]:
+    """Return the security schemes that a function demands, or a class and its bases: names of which one is enough.
+
+    >>> @Raises(security=("session", "bearer"))
+    ... async def caller(): ...
+    >>> [*secured_by(caller)]
+    [('session', 'bearer')]
+    """
     yield from _declared(target, _SECURITY)
 
 
@@ -85,7 +93,11 @@ def bad_error(given: Any, place: str) -> KickError:
         "Name classes of errors that clients get: `@Raises(NotFound, Conflict)`.",
     )
     if isinstance(given, type) and issubclass(given, HTTPError):
-        cause, fix = "whose class has no status", "Say it in the class, as `code = 409`."
+        cause = "whose class has no status"
+        fix = (
+            "Derive it from a class with a status, such as Conflict. Or say the status in the class, `code = 402`, and "
+            "pass it on in `__init__`: `super().__init__(self.code, detail)`."
+        )
     return KickError("raises", cause=f"@Raises at {place} was given {shown}, {cause}.", fix=fix)
 
 

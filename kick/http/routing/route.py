@@ -30,23 +30,28 @@ class Route(msgspec.Struct, kw_only=True, eq=False):
     """
 
     method: str
-    """`*` for a mount, which serves any method."""
+    """The HTTP method. `*` for a mount, which serves any method."""
     path: str
     """The whole path, with `{names}`."""
     name: str
     """`NoteController.show`, or the `name=` of the decorator."""
     handler: Callable[..., Any]
+    """The method of the controller, as it was written."""
     controller: type | None
+    """The class of the controller; `None` for a mount."""
     module: str
+    """The name of the module."""
     place: str
     """Where the handler is defined, for error messages."""
     info: RouteInfo
+    """The arguments of the decorator."""
     session: SessionUse | None
     """`False` if the session is switched off, `"passive"` if requests do not extend it.
 
     The default is `None`: a handler has the session, and a mounted application has none.
     """
     max_body: int | None
+    """The most bytes of a body, if the route has a limit of its own."""
     version: str | None = None
     """The version of the API: that of the controller, or of the module."""
     upload_limits: UploadLimits | None = None

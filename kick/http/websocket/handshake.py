@@ -26,6 +26,7 @@ from starlette.types import Message, Receive, Scope, Send
 from kick.exceptions import Forbidden, HTTPError
 from kick.http.context.context import RequestContext
 from kick.http.context.request import HANDSHAKE
+from kick.http.exception_handlers import report_failure
 from kick.http.log_text import one_line
 from kick.http.middleware import Endpoint
 from kick.http.pipeline import answer_error, finished, settled
@@ -251,8 +252,7 @@ def _closing(error: Exception, ctx: RequestContext[Any]) -> tuple[int, str]:
         case HTTPException():
             return _code_of(error.status_code), short_reason(str(error.detail))
         case _:
-            ctx.settings.report(ctx, error)
-            logger.error("WebSocket %r failed, request id %s", ctx.path, ctx.request_id, exc_info=error)
+            report_failure(ctx, error)
             return INTERNAL_ERROR, "The server had an unexpected error, which was logged."
 
 

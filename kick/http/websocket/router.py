@@ -14,7 +14,7 @@ from kick.http.routing.paths import root_in, split_path
 from kick.http.routing.route import Route
 from kick.http.routing.router import Miss, Router
 from kick.http.routing.trailing_slash import finder
-from kick.http.sending import end_request
+from kick.http.sending import end_failed, end_request
 from kick.http.settings import Settings
 from kick.http.websocket.handshake import Handshake, no_body
 from kick.http.websocket.origins import may_connect
@@ -51,7 +51,7 @@ class WebSocketRouter:
         try:
             await handshake.serve(ctx, endpoint, self._settings.shutdown)
         except BaseException as error:
-            await end_request(ctx, error)
+            await end_failed(ctx, error)
             raise
         await end_request(ctx, None)
 

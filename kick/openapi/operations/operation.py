@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping
+from itertools import product
 from types import NoneType
 from typing import Any, Final
 
@@ -36,10 +37,14 @@ _VALIDATED: Final = {Source.QUERY, Source.BODY, Source.FORM, Source.FILE, Source
 class Operations:
     """Makes the operations of an application.
 
-    `schemes` has the definitions of the security schemes that middleware has named so far.
+    Its argument `schemes` has the security schemes of the application. The attribute of this name has those that
+    middleware has named so far.
     """
 
-    def __init__(self, container: Container, settings: Settings, schemas: Schemas) -> None:
+    def __init__(
+        self, container: Container, settings: Settings, schemas: Schemas, schemes: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self._own_schemes = schemes
         self.schemes: dict[str, Mapping[str, Any]] = {}
         self._container = container
         self._settings = settings
@@ -95,13 +100,20 @@ class Operations:
     def _security(self, served: Served, described: list[Description]) -> list[dict[str, list[str]]]:
         for each in described:
             self.schemes.update(each.schemes)
-        named = [name for each in described for name in each.security]
-        named += [name for target in self._targets(served) for name in secured_by(target)]
         with_cookies = [name for each in described for name in each.security_with_cookies]
-        everything: dict[str, list[str]] = {name: [] for name in (*named, *with_cookies)}
-        if not everything:
-            return []
-        return [everything] if named else [{}, everything]
+        demanded = [(name,) for each in described for name in each.security]
+        demanded += [schemes for target in self._targets(served) for schemes in secured_by(target)]
+        if not demanded:
+            return [{}, {name: [] for name in with_cookies}] if with_cookies else []
+        alternatives: list[dict[str, list[str]]] = [{name: [] for name in each} for each in product(*demanded)]
+        for each in alternatives:
+            if any(self._is_cookie(name) for name in each):
+                each |= {name: [] for name in with_cookies}
+        # What contains another alternative demands more than is needed.
+        return [one for one in alternatives if not any(other.keys() < one.keys() for other in alternatives)]
+
+    def _is_cookie(self, name: str) -> bool:
+        return {**self.schemes, **self._own_schemes}.get(name, {}).get("in") == "cookie"
 
     def _raised(self, served: Served) -> Iterator[tuple[int, str]]:
         for target in self._targets(served):

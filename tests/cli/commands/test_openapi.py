@@ -17,12 +17,43 @@ app = bootstrap([Module("v1", controllers=[NoteController], version="v1"),
 """
 
 
+WITH_SESSION = """
+from kick import Controller, Get, Module, RequestContext, bootstrap
+from kick.session import session
+
+@Controller("/me")
+class MeController:
+    @Get()
+    async def show(self, ctx: RequestContext) -> str:
+        return ctx.session.id
+
+app = bootstrap(
+    [Module("me", controllers=[MeController])],
+    [session("a secret of at least thirty-two bytes", cookie={"prefix": "auto"})],
+)
+"""
+
+
 def test_it_is_printed_as_json_in_any_environment(project: Path) -> None:
     runs = [kick("openapi", cwd=project, KICK_ENV=environment) for environment in ("development", "production")]
     assert [run.returncode for run in runs] == [0, 0]
     document = checked(json.loads(runs[0].stdout))
     assert list(document["paths"]) == ["/hello/{name}", "/hello/health"]
     assert json.loads(runs[1].stdout)["paths"] == document["paths"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "cookie"),
+    [
+        ({}, "__Host-kick.sid"),
+        ({"KICK_ENV": "production"}, "__Host-kick.sid"),
+        ({"KICK_ENV": "development"}, "kick.sid"),
+    ],
+)
+def test_it_describes_production_unless_told_otherwise(project: Path, environment: dict[str, str], cookie: str) -> None:
+    (project / "app.py").write_text(WITH_SESSION)
+    run = kick("openapi", cwd=project, **environment)
+    assert json.loads(run.stdout)["components"]["securitySchemes"]["session"]["name"] == cookie
 
 
 def test_a_file_is_written_and_compared(project: Path) -> None:

@@ -671,7 +671,7 @@ def test_errors_after_the_acceptance_close_the_connection(served: Served, caplog
     assert served.closing("/ends/elsewhere") == (1011, "The server had an unexpected error, which was logged.")
     logged = [each for each in caplog.records if each.name == "kick.http"]
     assert [each.levelno for each in logged] == [logging.ERROR, logging.ERROR]
-    assert "'/ends/after/bug' failed" in logged[0].getMessage()
+    assert "WebSocket /ends/after/bug (EndController.after() at " in logged[0].getMessage()
 
 
 def test_a_client_that_leaves_ends_the_iteration_quietly(served: Served, caplog: pytest.LogCaptureFixture) -> None:

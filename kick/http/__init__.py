@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from kick.http.templates import JinjaTemplates as JinjaTemplates
     from kick.http.uploads import File as File
     from kick.http.uploads import UploadFile as UploadFile
+    from kick.http.validation.form_messages import form_message as form_message
     from kick.http.validation.integer_range import BigInt as BigInt
     from kick.http.websocket.messages import InvalidMessage as InvalidMessage
     from kick.http.websocket.socket import Socket as Socket
@@ -118,6 +119,7 @@ else:
             "kick.http.middleware": ("AnyMiddleware", "CallNext", "Middleware"),
             "kick.http.settings": ("Settings",),
             "kick.http.uploads": ("File", "UploadFile"),
+            "kick.http.validation.form_messages": ("form_message",),
             "kick.http.validation.integer_range": ("BigInt",),
             "kick.http.response.base": ("Response",),
             "kick.middleware.conditional": ("conditional",),

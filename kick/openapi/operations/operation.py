@@ -101,14 +101,14 @@ class Operations:
         for each in described:
             self.schemes.update(each.schemes)
         with_cookies = [name for each in described for name in each.security_with_cookies]
-        demanded = [(name,) for each in described for name in each.security]
+        demanded: list[tuple[str, ...]] = [(name,) for each in described for name in each.security]
         demanded += [schemes for target in self._targets(served) for schemes in secured_by(target)]
         if not demanded:
             return [{}, {name: [] for name in with_cookies}] if with_cookies else []
         alternatives: list[dict[str, list[str]]] = [{name: [] for name in each} for each in product(*demanded)]
-        for each in alternatives:
-            if any(self._is_cookie(name) for name in each):
-                each |= {name: [] for name in with_cookies}
+        for alternative in alternatives:
+            if any(map(self._is_cookie, alternative)):
+                alternative |= {name: [] for name in with_cookies}
         # What contains another alternative demands more than is needed.
         return [one for one in alternatives if not any(other.keys() < one.keys() for other in alternatives)]
 

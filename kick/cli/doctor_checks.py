@@ -121,12 +121,13 @@ def any_host() -> KickError:
 
 def unhealthy(name: str, error: BaseException) -> KickError:
     """Return the finding for a failed health check."""
+    where = "in the `Provider(..., health=...)` that makes it, and in the settings that it reads."
     said = f"it did not answer within {PATIENCE:g} s" if isinstance(error, TimeoutError) else str(error)
     return KickError(
         "part-unwell",
         cause=f"The {name} cannot be used: {said.rstrip('.') or type(error).__name__}.",
         fix="Check that it runs and can be reached from here, and that its address and password are right: "
-        "for the session store, in SESSION_STORE or `session(store=...)`.",
+        + ("in SESSION_STORE or `session(store=...)`." if name.startswith("session store") else where),
     )
 
 

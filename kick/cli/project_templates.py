@@ -131,7 +131,7 @@ def contents_of(
     `kick` is the source from which the project installs kick; by default, that of the running kick.
 
     >>> sorted(contents_of("my-app", "minimal", "memory", kick=Provenance(">=0.1.0,<0.2")))[-4:]
-    ['compose.yaml', 'pyproject.toml', 'tests/conftest.py', 'tests/test_app.py']
+    ['pyproject.toml', 'tests/__init__.py', 'tests/conftest.py', 'tests/test_app.py']
 
     Raises `KickError`: `project-name` for a name that cannot be a package name, and `kick-not-installed`.
     """

@@ -64,7 +64,8 @@ if TYPE_CHECKING:
     from kick.http.templates import JinjaTemplates as JinjaTemplates
     from kick.http.uploads import File as File
     from kick.http.uploads import UploadFile as UploadFile
-    from kick.http.validation.integer_range import BigInt as BigInt
+    from kick.http.validation.form_messages import form_message as form_message
+    from kick.http.validation.number_range import BigInt as BigInt
     from kick.http.websocket.messages import InvalidMessage as InvalidMessage
     from kick.http.websocket.socket import Socket as Socket
     from kick.http.websocket.socket import SocketClosed as SocketClosed
@@ -118,7 +119,8 @@ else:
             "kick.http.middleware": ("AnyMiddleware", "CallNext", "Middleware"),
             "kick.http.settings": ("Settings",),
             "kick.http.uploads": ("File", "UploadFile"),
-            "kick.http.validation.integer_range": ("BigInt",),
+            "kick.http.validation.form_messages": ("form_message",),
+            "kick.http.validation.number_range": ("BigInt",),
             "kick.http.response.base": ("Response",),
             "kick.middleware.conditional": ("conditional",),
             "kick.http.response.sse": ("ServerSentEvent",),

@@ -333,7 +333,7 @@ class Operations:
                 self._tell_connections(key)
             else:
                 self.races.lose(state, Status.GONE)
-                state.given_up()
+        self.races.destroy_lost(state)
         if state.rivals:
             await asyncio.gather(*(self.end(key) for key in state.rivals))
 

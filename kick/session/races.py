@@ -14,7 +14,7 @@ The store makes each operation atomic, so it answers each request how the race e
 
 A session that is lost can be read and written by its handler, but nothing of it is stored, and no cookie is sent.
 
-A request that has ended its own session through `Sessions` has lost no race: its session is destroyed, cookie included.
+After `destroy()`, it refuses writes; if this request has ended it through `Sessions`, the cookie is removed, too.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Races:
             self._endings.setdefault(task, deque(maxlen=MOST_ENDINGS)).append(name)
         return number
 
-    def has_ended(self, state: SessionState) -> bool:
+    def _has_ended(self, state: SessionState) -> bool:
         """Return true if the current task has ended this session through `Sessions`."""
         if not self._endings or state.record is None:
             return False
@@ -86,12 +86,21 @@ class Races:
             self.lose(state, Status.GONE)
 
     def lose(self, state: SessionState, status: Status) -> None:
-        """Give the session up: another request was first, or this one through `Sessions`."""
+        """Give the session up: another request was first."""
         self._events.emit(SessionEvent.GONE, state.key)
-        if status is Status.GONE and self.has_ended(state):
+        state.lost(status)
+
+    def destroy_lost(self, state: SessionState) -> None:
+        """Refuse writes to a session that had ended before the handler destroyed it. Do nothing to other sessions.
+
+        The cookie is removed only if this request has ended the session itself, through `Sessions`.
+        """
+        if state.status is not Status.GONE:
+            return
+        if self._has_ended(state):
             state.destroyed()
         else:
-            state.lost(status)
+            state.given_up()
 
 
 class Turns:

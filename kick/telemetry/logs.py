@@ -37,11 +37,15 @@ class RequestIdFilter(logging.Filter):
         return True
 
 
+_OWN: Final = frozenset({"time", "level", "logger", "message", "exception", "stack"})
+"""Members of a line that `extra={...}` cannot set. The request id is an attribute of a record, set by the filter."""
+
+
 class JSONFormatter(logging.Formatter):
     """A formatter that writes a record as one line of JSON, with the request id.
 
-    `time` is in UTC (RFC 3339). Values of `extra={...}` are members of the object, unless they have the name of another
-    member. `exception` is the traceback.
+    `time` is in UTC (RFC 3339). Values of `extra={...}` are members of the object; one with the name of another
+    member has `extra_` before its name. `exception` is the traceback.
 
     >>> record = logging.makeLogRecord({"name": "shop", "levelname": "INFO", "msg": "sold %s", "args": ("tea",)})
     >>> record.created, record.order = 1764000000.25, 7
@@ -67,7 +71,7 @@ class JSONFormatter(logging.Formatter):
             line["stack"] = self.formatStack(record.stack_info)
         for name, value in record.__dict__.items():
             if name not in _STANDARD:
-                line.setdefault(name, value)
+                line[name if name not in _OWN else f"extra_{name}"] = value
         return _encoded(line)
 
 

@@ -44,7 +44,7 @@ class AsyncTestClient(BrowserClient, AsyncClient):
     | `async with client.websocket_connect("/chat") as socket:` | an `AsyncWebSocket` |
     | `async for event in client.sse("/events"):` | the events of a stream, as they come |
     | `async with client.stream("GET", "/export") as response:` | a response as it comes |
-    | `client.background`, `await client.run_held()` | the background tasks |
+    | `client.background`, `await client.run_held()` | the background tasks of all browsers |
     | `await client.run(count_orders)` | a coroutine function, with its dependencies |
     | `with client.override(Mailer, fake):`, `with client.override(Settings, debug=True):` | another dependency |
     | `client.another()`, `client.page_of(origin)` | a second browser; a page of another site in this one |

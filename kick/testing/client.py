@@ -45,7 +45,7 @@ class TestClient(BrowserClient, Client):
     | `with client.websocket_connect("/chat") as socket:` | `socket.send_json(text)`, `socket.receive_json()` |
     | `for event in client.sse("/events"):` | the events of a stream, as they come |
     | `with client.stream("GET", "/export") as response:` | a response as it comes: `response.iter_text()` |
-    | `client.background` | the background tasks, which have run: `BackgroundCalls` |
+    | `client.background` | the background tasks of all browsers of the application: `BackgroundCalls` |
     | `client.run(count_orders)` | a coroutine function in the loop of the application, with its dependencies |
     | `with client.override(Mailer, fake):`, `with client.override(Settings, debug=True):` | another dependency |
     | `client.another()` | a second browser for the same running application |

@@ -113,3 +113,13 @@ def test_the_printed_middleware_is_what_the_command_prints(tmp_path: Path, monke
     del sys.modules["notes"]
     (quoted,) = re.findall(r"```text\n(.*?)```", (GUIDE / "errors.md").read_text(), re.DOTALL)
     assert quoted in printed
+
+
+def test_a_class_of_ones_own_has_its_status_in_the_response_and_the_document() -> None:
+    app = application("errors.md", "Classes of your own")
+    with TestClient(app, validate=True) as client:
+        taken, poor = client.get("/shop/tea"), client.get("/shop/milk")
+    assert (taken.status_code, taken.json()["code"]) == (409, "tea-is-out")
+    assert (poor.status_code, poor.json()["status"], poor.json()["balance"]) == (402, 402, 30)
+    responses = app.openapi()["paths"]["/shop/{item}"]["get"]["responses"]
+    assert responses["402"]["description"] == "The balance is too low."

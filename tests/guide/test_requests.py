@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import time
 
 import pytest
 from starlette.types import Message
@@ -125,3 +128,27 @@ async def test_a_request_takes_the_steps_of_the_list_in_their_order(path: str, s
     }
     await names["app"](scope, receive, send)
     assert trail == steps
+
+
+def test_a_webhook_needs_the_signature_of_its_bytes_and_a_time_that_is_near() -> None:
+    names = names_of("requests.md", "Webhooks")
+
+    def send(body: bytes, *, at: float | None = None, signature: bytes | None = None) -> int:
+        moment = int(time.time() if at is None else at)
+        signed = hmac.new(names["SECRET"], b"%d." % moment + body, hashlib.sha256).hexdigest().encode()
+        headers = {
+            b"content-type": b"application/json",
+            b"x-timestamp": b"%d" % moment,
+            b"x-signature": signature or signed,
+        }
+        status: int = client.post("/webhooks/payments", content=body, headers=headers).status_code
+        return status
+
+    with TestClient(names["app"]) as client:
+        body = b'{"id": "p1",   "amount": 3}'
+        assert [send(body), send(body)] == [204, 204]
+        assert names["WebhookController"].seen == {"p1"}
+        assert [send(body, signature=each) for each in (b"0" * 64, b"\xe9")] == [403, 403]
+        assert [send(body, at=time.time() + away) for away in (-400, 400)] == [403, 403]
+        assert send(b'{"id": 7}') == 422
+        assert send(b'{"id": 7}', signature=b"0") == 403

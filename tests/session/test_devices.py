@@ -228,7 +228,7 @@ class TestARequestThatEndsItsOwnSession:
         assert (await browser.visit(log_in_again)).session_cookie
         assert await browser.data() == {"x": 1}
 
-    async def test_a_write_without_a_logout_is_dropped_with_the_cookie(
+    async def test_a_write_without_a_logout_is_dropped_and_a_later_logout_removes_the_cookie(
         self, site: Site, sessions: Sessions, end: Any
     ) -> None:
         browser = Browser(site)
@@ -237,18 +237,23 @@ class TestARequestThatEndsItsOwnSession:
         async def act(session: Any) -> bool:
             await end(session, sessions)
             session["x"] = 1
-            return bool(await session.save())
+            saved = bool(await session.save())
+            await session.destroy()
+            with pytest.raises(SessionClosed):
+                session["x"] = 2
+            return saved
 
         answer = await browser.visit(act)
         assert answer.value is False
         assert answer.session_cookie == ""
         await browser.visit(logging_in(7))
 
-        async def writes(session: Any) -> None:
+        async def write(session: Any) -> None:
             await end(session, sessions)
             session["x"] = 1
 
-        assert (await browser.visit(writes)).session_cookie == ""
+        assert (await browser.visit(write)).cookies == []
+        assert await browser.data() == {}
 
     async def test_another_request_that_logs_out_then_removes_no_cookie_but_refuses_writes(
         self, site: Site, sessions: Sessions, end: Any

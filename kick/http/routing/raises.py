@@ -93,7 +93,11 @@ def bad_error(given: Any, place: str) -> KickError:
         "Name classes of errors that clients get: `@Raises(NotFound, Conflict)`.",
     )
     if isinstance(given, type) and issubclass(given, HTTPError):
-        cause, fix = "whose class has no status", "Say it in the class, as `code = 409`."
+        cause = "whose class has no status"
+        fix = (
+            "Derive it from a class with a status, such as Conflict. Or say the status in the class, `code = 402`, and "
+            "pass it on in `__init__`: `super().__init__(self.code, detail)`."
+        )
     return KickError("raises", cause=f"@Raises at {place} was given {shown}, {cause}.", fix=fix)
 
 

@@ -25,9 +25,7 @@ from kick.http.uploads import is_upload
 from kick.http.validation.dataclass_defaults import filler
 from kick.http.validation.errors import ErrorFinder
 from kick.http.validation.hash_collisions import collision_check, text_check
-from kick.http.validation.integer_errors import SMALL, checked, holds_long_number, large_integers, may_be_large, merged
 from kick.http.validation.integer_keys import finder_by_integer
-from kick.http.validation.integer_range import range_check
 from kick.http.validation.json_text import (
     decode_extreme,
     decode_json,
@@ -38,6 +36,16 @@ from kick.http.validation.json_text import (
     malformed_json,
     read_float,
 )
+from kick.http.validation.number_errors import (
+    SMALL,
+    checked,
+    holds_long_number,
+    holds_not_finite,
+    merged,
+    range_errors,
+    screen,
+)
+from kick.http.validation.number_range import range_check
 from kick.http.validation.pydantic_types import (
     has_own_schema,
     holds_pydantic,
@@ -68,6 +76,7 @@ def json_decoder(hint: Any) -> Decode:
         return model_decoder(hint)
     decode, finder = msgspec.json.Decoder(hint).decode, ErrorFinder(hint)
     by_integer, check, is_within = finder_by_integer(hint, finder), text_check(hint), range_check(hint)
+    may_be_out = screen(hint)
     nests = _nests(hint)
     decode_slow = _decoder_of_slow_texts(hint, nests=nests)
 
@@ -77,18 +86,25 @@ def json_decoder(hint: Any) -> Decode:
                 check(body)
             is_slow = has_extreme_numbers(body) or (nests and is_deep(body))
             value = (decode_slow if is_slow else decode)(body)
-            if is_within is None or (len(body) > SMALL and not may_be_large(body)) or is_within(value):
+            if is_within is None or (len(body) > SMALL and not may_be_out(body)) or is_within(value):
                 return value
         except msgspec.ValidationError as error:
             found = by_integer(body, str(error)) if by_integer is not None else None
             found = found or finder.errors(decode_json(body), "/body", str(error))
-            if is_within is not None and holds_long_number(body):
-                found = merged(found, large_integers(hint, decode_json(body), "/body"))
+            if is_within is not None and (holds_long_number(body) or holds_not_finite(body)):
+                found = merged(found, range_errors(hint, decode_json(body), "/body"))
             raise invalid(found) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             if has_mark(body):
                 return decode_body(body[len(BOM_UTF8) :])
             raise malformed_json(error, body) from None
+        except (TypeError, ArithmeticError):  # a NaN was hashed, or compared by the `__post_init__` of a class
+            found = []
+            if is_within is not None and holds_not_finite(body):
+                found = range_errors(hint, decode_json(body), "/body", is_sure=True)
+            if not found:
+                raise
+            raise invalid(found) from None
         return checked(hint, decode_json(body), "/body", value)
 
     fill = filler(hint)
@@ -139,9 +155,9 @@ def converter(hint: Any, part: str) -> Convert:
     is_within = range_check(hint)
 
     def convert(value: Any) -> Any:
-        if check is not None:
-            check(value)
         try:
+            if check is not None:
+                check(value)
             converted = msgspec.convert(value, hint, strict=False, str_keys=True)
         except msgspec.ValidationError as error:
             found = finder.errors(value, f"/{part}", str(error))
@@ -150,7 +166,12 @@ def converter(hint: Any, part: str) -> Convert:
                 if completed != value:
                     return convert(completed)
             if is_within is not None:
-                found = merged(found, large_integers(hint, value, f"/{part}"))
+                found = merged(found, range_errors(hint, value, f"/{part}"))
+            raise invalid(found) from None
+        except (TypeError, ArithmeticError):  # a NaN was hashed, or compared by the `__post_init__` of a class
+            found = range_errors(hint, value, f"/{part}", is_sure=True) if is_within is not None else []
+            if not found:
+                raise
             raise invalid(found) from None
         if is_within is None or is_within(converted):
             return converted

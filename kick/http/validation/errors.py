@@ -101,7 +101,7 @@ class ErrorFinder:
         walk = _Walk(location, self._strict, self._hints)
         try:
             walk.into(value, self._root, None, Failure.of(message))
-        except (_Enough, RecursionError):
+        except (_Enough, RecursionError, TypeError, ArithmeticError):  # a NaN cannot be hashed or compared
             pass
         return walk.errors or [_as_error(location, Failure.of(message).text)]
 

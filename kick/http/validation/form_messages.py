@@ -34,21 +34,23 @@ _RULES: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...]
     (re.compile(r"Expected `(\w+)[^`]*`, got `\w+`"), lambda m: _KINDS.get(m[1], "This value is not valid.")),
     (re.compile(r"Invalid RFC3339 encoded datetime"), lambda _: "Enter a date and a time."),
     (re.compile(r"Invalid RFC3339 encoded (date|time)"), lambda m: f"Enter a {m[1]}."),
-    (re.compile(r"Invalid decimal string"), lambda _: "Enter a number."),
+    (re.compile(r"Invalid decimal string|Expected a finite number"), lambda _: "Enter a number."),
     (re.compile(r"Invalid (enum )?value .*", re.DOTALL), lambda _: "Choose one of the options."),
     (re.compile(r"Invalid (UUID|ISO8601 duration)|Integer value out of range"), lambda _: "This value is not valid."),
 )
 
 
-def form_message(error: FieldError, *, is_blank: bool, own: str | None = None) -> str:
-    """Return the message of an error for a person.
+def form_message(error: FieldError, *, is_blank: bool = False, own: str | None = None) -> str:
+    """Return the message of an error for a person: one of the `errors` in problem details.
 
-    `is_blank` is true if the field was sent without text. `own` is the message in the type of the field. A message of
-    the application, such as that of a `ValueError` in `__post_init__`, is returned as it is.
+    A `Form` has these messages already. An error page can use the function for the errors of a query. `is_blank` is
+    true if the field was sent without text. `own` is the message in the type of the field. A message of the
+    application, such as that of a `ValueError` in `__post_init__`, is returned as it is.
 
-    >>> form_message({"location": "/body/name", "message": "Expected `str` of length >= 12", "code": "length"},
-    ...              is_blank=False)
+    >>> form_message({"location": "/body/name", "message": "Expected `str` of length >= 12", "code": "length"})
     'Use at least 12 characters.'
+    >>> form_message({"location": "/query/page", "message": "Expected `int` >= 1", "code": "range"})
+    'Enter 1 or more.'
     """
     if error["code"] == "missing":
         return _REQUIRED

@@ -21,9 +21,9 @@ from kick.http.uploads import is_upload
 from kick.http.validation.error_paths import check_text, check_value
 from kick.http.validation.errors import FoundErrors, pointer
 from kick.http.validation.hash_collisions import collision_check
-from kick.http.validation.integer_errors import SMALL, checked, may_be_large
-from kick.http.validation.integer_range import range_check
 from kick.http.validation.json_text import decode_json, has_mark, invalid
+from kick.http.validation.number_errors import SMALL, checked, may_be_large
+from kick.http.validation.number_range import range_check
 from kick.http.validation.type_parts import metadata_of, plain, types_within
 
 _FOREIGN: Final = ("pydantic", "annotated_types")
@@ -114,7 +114,7 @@ def adapter_of(hint: Any) -> Any:
 def model_decoder(hint: Any) -> Callable[[bytes], Any]:
     """Return a function from JSON to a value of a type of pydantic's; it raises as `json_decoder()` says."""
     validate, paths, check = adapter_of(hint).validate_json, _alias_paths(hint), collision_check(hint, stops=False)
-    is_within = range_check(hint)
+    is_within = range_check(hint, finite=False)
 
     def validate_part(value: Any) -> Any:
         return validate(msgspec.json.encode(value))
@@ -128,7 +128,7 @@ def model_decoder(hint: Any) -> Callable[[bytes], Any]:
         validated = _validated(partial(validate, given), "body", value, paths, validate_part)
         if is_within is None or (len(body) > SMALL and not may_be_large(body)) or is_within(validated):
             return validated
-        return checked(hint, value, "/body", validated)
+        return checked(hint, value, "/body", validated, finite=False)
 
     return decode_body
 
@@ -140,14 +140,16 @@ def model_converter(hint: Any, part: str) -> Callable[[Any], Any]:
         _alias_paths(hint),
         collision_check(hint, part, stops=False),
     )
-    is_within = range_check(hint)
+    is_within = range_check(hint, finite=False)
 
     def convert(value: Any) -> Any:
         if check is not None:
             check(value)
         check_value(value, part)
         validated = _validated(partial(validate, value), part, value, paths, validate)
-        return validated if is_within is None or is_within(validated) else checked(hint, value, f"/{part}", validated)
+        if is_within is None or is_within(validated):
+            return validated
+        return checked(hint, value, f"/{part}", validated, finite=False)
 
     return convert
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from kick.http.uploads import is_upload
-from kick.http.validation.integer_range import holds_big_integers
+from kick.http.validation.number_range import holds_big_integers
 from kick.http.validation.pydantic_types import adapter_of
 from kick.http.validation.type_parts import plain, types_within
 from kick.openapi.schemas.leaves import Schema

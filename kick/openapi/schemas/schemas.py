@@ -18,7 +18,7 @@ from kick.errors import KickError
 from kick.http.uploads import is_upload
 from kick.http.validation.conversion import needs_pydantic
 from kick.http.validation.encoding import JSONEncoder
-from kick.http.validation.integer_range import limits_of
+from kick.http.validation.number_range import limits_of
 from kick.http.validation.pydantic_types import has_own_schema
 from kick.http.validation.type_parts import Field, fields_of, members_of, metadata_of, plain
 from kick.openapi.errors import no_json_value, no_schema

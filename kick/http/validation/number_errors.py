@@ -1,8 +1,10 @@
-"""Locations of the integers beyond 64 bits in what was sent; they are looked for only after a value was refused."""
+"""Locations of the numbers out of range in what was sent; they are looked for only after a value was refused."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from decimal import Decimal
 from itertools import islice
 from typing import Any, Final, NamedTuple, get_args, get_origin
 
@@ -10,7 +12,9 @@ import msgspec
 
 from kick.exceptions import FieldError
 from kick.http.validation.errors import MOST_ERRORS, FoundErrors, Place
-from kick.http.validation.integer_range import (
+from kick.http.validation.json_text import invalid
+from kick.http.validation.number_range import (
+    FINITE,
     Check,
     by_hint,
     is_record,
@@ -19,8 +23,7 @@ from kick.http.validation.integer_range import (
     part_check,
     typed_fields,
 )
-from kick.http.validation.json_text import invalid
-from kick.http.validation.type_parts import fields_of, members_of, metadata_of, plain
+from kick.http.validation.type_parts import fields_of, members_of, metadata_of, plain, types_within
 
 _MISSING: Final = object()
 _FEWEST_DIGITS: Final = 19
@@ -29,21 +32,24 @@ _STEP: Final = 3
 _DIGITS_AS_ZEROS: Final = bytes(48 if 48 <= code < 58 else 32 for code in range(256))
 _SAMPLE: Final = b"0" * (_FEWEST_DIGITS // _STEP)
 _SHORTEST: Final = b"0" * _FEWEST_DIGITS
+_LOWER: Final = bytes(range(256)).lower()
+_NOT_FINITE: Final = re.compile(rb'(?:nan|inf(?:inity)?)[^a-z"\\]*["\\]|\\u00[4-7]').search
+"""Finds the end of a text of NaN or infinity, or an escape of a letter. Spaces and digits may follow the name."""
 SMALL: Final = 200
 """Bytes of a body whose value is checked in less time than its text."""
 _MOST_PARTS: Final = 2000
 """Parts of a value that are looked at one by one. Those that fit are passed over, where a type does not hold itself."""
 
 
-def checked(hint: Any, given: Any, start: str, value: Any) -> Any:
-    """Return a value with integers beyond 64 bits, if none of them was sent: they are defaults of the application.
+def checked(hint: Any, given: Any, start: str, value: Any, *, finite: bool = True) -> Any:
+    """Return a value with numbers out of range, if none of them was sent: they are defaults of the application.
 
     Raises `UnprocessableEntity` otherwise.
 
     >>> checked(dict[str, int], {"a": 1}, "/body", {"a": 1})
     {'a': 1}
     """
-    errors = large_integers(hint, given, start, value=value)
+    errors = range_errors(hint, given, start, value=value, finite=finite, is_sure=True)
     if errors:
         raise invalid(errors)
     return value
@@ -73,6 +79,30 @@ def may_be_large(body: bytes | str) -> bool:
     return _SAMPLE in _raw(body[::_STEP]).translate(_DIGITS_AS_ZEROS)
 
 
+def holds_not_finite(body: bytes | str) -> bool:
+    r"""Return whether a JSON text may have the text of a NaN or of infinity, in any spelling that `Decimal` reads.
+
+    >>> holds_not_finite(b'["nano"]'), holds_not_finite(b'["s_NaN12 "]'), holds_not_finite(rb'["\u004eaN"]')
+    (False, True, True)
+    """
+    text = _raw(body).translate(_LOWER, b"_")
+    return (b"nan" in text or b"inf" in text or rb"\u00" in text) and _NOT_FINITE(text) is not None
+
+
+def screen(hint: Any) -> Callable[[bytes | str], bool]:
+    """Return a function that tells whether a JSON text may have a number out of range, by the numbers of a type.
+
+    >>> screen(list[int]) is may_be_large, screen(list[float]) is holds_not_finite
+    (True, True)
+    """
+    kinds = [plain(each) for each in types_within(hint)]
+    if not any(each is float or each is Decimal for each in kinds):
+        return may_be_large
+    if int not in kinds:
+        return holds_not_finite
+    return lambda body: may_be_large(body) or holds_not_finite(body)
+
+
 def holds_long_number(body: bytes | str) -> bool:
     """Return whether a text has as many digits in a row as an integer beyond 64 bits.
 
@@ -86,32 +116,36 @@ def _raw(text: bytes | str) -> bytes:
     return text.encode("ascii", "replace") if isinstance(text, str) else text
 
 
-def large_integers(hint: Any, given: Any, start: str, *, value: Any = _MISSING) -> list[FieldError]:
-    """Return the errors of the integers beyond 64 bits in `given`, which is decoded JSON, or texts by name.
+def range_errors(
+    hint: Any, given: Any, start: str, *, value: Any = _MISSING, finite: bool = True, is_sure: bool = False
+) -> list[FieldError]:
+    """Return the errors of the numbers out of range in `given`, which is decoded JSON, or texts by name.
 
-    `value` is the valid value that was made of it, if it is known; it tells which member of a union was meant.
+    `value` is the valid value that was made of it, if it is known; it tells which member of a union was meant. Without
+    `finite`, only integers are looked for. With `is_sure`, there is an error even if its location is not found.
 
-    >>> large_integers(dict[str, int], {"a": 2**63, "b": 1}, "/body")[0]["location"]
+    >>> range_errors(dict[str, int], {"a": 2**63, "b": 1}, "/body")[0]["location"]
     '/body/a'
     """
     found = FoundErrors(start)
     left, room = [_Node(hint, given, value, None)], _MOST_PARTS
     while left and not found.is_full:
         node = left.pop()
-        problem = _problem(node.hint, node.given, node.value)
+        problem = _problem(node.hint, node.given, node.value, finite=finite)
         if problem is not None:
             found.add(node.place, problem, "range")
             continue
-        parts = list(islice(_parts(node, found), room))
+        parts = list(islice(_parts(node, found, finite=finite), room))
         room -= len(parts)
         left += reversed(parts)
-    if not found.listed and not room and value is not _MISSING:
-        found.add(None, "Expected integers of 64 bits", "range")
+    if not found.listed and not room and is_sure:
+        numbers = "integers of 64 bits and finite numbers" if finite else "integers of 64 bits"
+        found.add(None, f"Expected {numbers}", "range")
     return found.listed
 
 
 class _Type:
-    """A type of a part: the members of a union, and the limits of integers."""
+    """A type of a part: the members of a union, and the limits of numbers."""
 
     def __init__(self, hint: Any) -> None:
         members = members_of(hint)
@@ -120,6 +154,7 @@ class _Type:
         self.limits = limits_of((*said, *metadata_of(integers[0]))) if integers else (None, None)
         self.takes_text = any(plain(each) in (str, Any) for each in members)
         inner = list(map(plain, members))
+        self.reals = [each for each in inner if any(each is real for real in FINITE)]
         self.objects = [each for each in inner if _takes(each, objects=True)]
         self.arrays = [each for each in inner if _takes(each, objects=False)]
         self.roots = [each for each in inner if getattr(each, "__pydantic_root_model__", False)]
@@ -160,12 +195,16 @@ class _Node(NamedTuple):
     place: Place | None
 
 
-def _problem(hint: Any, given: Any, value: Any) -> str | None:
+def _problem(hint: Any, given: Any, value: Any, *, finite: bool) -> str | None:
     """Return the reason why a number, or the text of one, is refused."""
     given = given if value is _MISSING else value
-    if not isinstance(given, int | str):
+    if not isinstance(given, int | str | float | Decimal):
         return None
     kind = _type_of(hint)
+    if finite and any(_is_not_finite(given, each, kind) for each in kind.reals):
+        return "Expected a finite number"
+    if not isinstance(given, int | str):
+        return None
     number = _number(given, kind)
     if number is None:
         return None
@@ -173,6 +212,17 @@ def _problem(hint: Any, given: Any, value: Any) -> str | None:
     if highest is not None and number > highest:
         return f"Expected `int` <= {highest}"
     return f"Expected `int` >= {lowest}" if lowest is not None and number < lowest else None
+
+
+def _is_not_finite(given: Any, real: Any, kind: _Type) -> bool:
+    if isinstance(given, str):
+        if kind.takes_text:
+            return False
+        try:
+            given = msgspec.convert(given, real, strict=False)
+        except msgspec.ValidationError:
+            return False
+    return not isinstance(given, int) and not Decimal(given).is_finite()
 
 
 def _number(given: int | str, kind: _Type) -> int | None:
@@ -187,7 +237,7 @@ def _number(given: int | str, kind: _Type) -> int | None:
     return number
 
 
-def _parts(node: _Node, found: FoundErrors) -> Iterator[_Node]:
+def _parts(node: _Node, found: FoundErrors, *, finite: bool) -> Iterator[_Node]:
     given, value, place = node.given, node.value, node.place
     hint = _chosen(node)
     if hint is None:
@@ -197,9 +247,10 @@ def _parts(node: _Node, found: FoundErrors) -> Iterator[_Node]:
         [field] = _fields_of(hint)
         yield _Node(field.hint, given, getattr(value, field.name, _MISSING), place)
     elif isinstance(given, Mapping):
-        yield from (
-            _parts_of_record(node, hint) if len(args) != 2 or is_record(cls) else _parts_of_dict(node, args, found)
-        )
+        if len(args) != 2 or is_record(cls):
+            yield from _parts_of_record(node, hint)
+        else:
+            yield from _parts_of_dict(node, args, found, finite=finite)
     else:
         values = value if isinstance(value, list | tuple) and len(value) == len(given) else [_MISSING] * len(given)
         if is_record(cls):
@@ -223,13 +274,13 @@ def _passes(check: Check | None, value: Any) -> bool:
     return check is None or (value is not _MISSING and check(value))
 
 
-def _parts_of_dict(node: _Node, args: tuple[Any, ...], found: FoundErrors) -> Iterator[_Node]:
+def _parts_of_dict(node: _Node, args: tuple[Any, ...], found: FoundErrors, *, finite: bool) -> Iterator[_Node]:
     given, value = node.given, node.value
     made = list(value.items()) if isinstance(value, Mapping) and len(value) == len(given) else None
     key_fits, fits = part_check(args[0]), part_check(args[1])
     for index, (key, each) in enumerate(given.items()):
         key_made, each_made = made[index] if made is not None else (_MISSING, _MISSING)
-        problem = None if _passes(key_fits, key_made) else _problem(args[0], key, key_made)
+        problem = None if _passes(key_fits, key_made) else _problem(args[0], key, key_made, finite=finite)
         if problem is not None:
             if found.is_full:
                 return

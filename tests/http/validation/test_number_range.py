@@ -16,8 +16,8 @@ from kick import App, Controller, Cookie, Get, Header, Post, Query, Socket, WebS
 from kick.exceptions import BadRequest, UnprocessableEntity
 from kick.http import BigInt
 from kick.http.validation.conversion import converter, json_decoder
-from kick.http.validation.integer_errors import large_integers, may_be_large
-from kick.http.validation.integer_range import range_check
+from kick.http.validation.number_errors import may_be_large, range_errors
+from kick.http.validation.number_range import range_check
 from kick.testing import TestClient
 from tests.http.support import app_of, ask
 from tests.support.costs import assert_costs_at_most
@@ -437,4 +437,4 @@ class TestDatabases:
 
 
 def test_no_more_errors_are_found_than_are_read() -> None:
-    assert len(large_integers(list[int], [2**63] * 1000, "/body")) == 100
+    assert len(range_errors(list[int], [2**63] * 1000, "/body")) == 100

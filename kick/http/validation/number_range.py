@@ -1,9 +1,14 @@
-"""Integers beyond 64 bits: they are refused where a type says `int` without bounds of its own.
+"""Numbers out of range: integers beyond 64 bits, NaN and infinity.
 
-Database drivers raise `OverflowError` for them, which would be a 500 that any client can cause. A side without a bound
-of its own, as in `Annotated[int, Meta(ge=1)]`, ends at 64 bits. `BigInt` has no such limit.
+Integers beyond 64 bits are refused where a type says `int` without bounds of its own. Database drivers raise
+`OverflowError` for them, which would be a 500 that any client can cause. A side without a bound of its own, as in
+`Annotated[int, Meta(ge=1)]`, ends at 64 bits. `BigInt` has no such limit.
 
-Validated values are checked by functions that are built at start-up. `kick.http.validation.integer_errors` looks for
+NaN and infinity are refused where a type says `float` or `Decimal`. JSON has no such numbers (RFC 8259, section 6), but
+`Decimal` and the keys of objects are read from texts, as everything is in forms and queries. Comparing a NaN raises
+`InvalidOperation`. Types that pydantic validates keep its rules for them (`allow_inf_nan`).
+
+Validated values are checked by functions that are built at start-up. `kick.http.validation.number_errors` looks for
 the locations, only after a refusal.
 """
 
@@ -11,7 +16,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
+from decimal import Decimal
 from functools import lru_cache
+from math import isfinite
 from typing import Annotated, Any, Final, TypeAlias, TypeVar, get_args, get_origin, is_typeddict
 
 import msgspec
@@ -30,10 +37,10 @@ BigInt: TypeAlias = Annotated[int, msgspec.Meta(extra={_UNBOUNDED: True})]
 T = TypeVar("T")
 
 Check: TypeAlias = Callable[..., bool]
-"""Takes a value, and a list for values that are to be checked later; returns false for an integer beyond 64 bits."""
+"""Takes a value, and a list for values that are to be checked later; returns false for a number out of range."""
 
 
-def by_hint(function: Callable[[Any], T]) -> Callable[[Any], T]:
+def by_hint(function: Callable[..., T]) -> Callable[..., T]:
     """Keep the results of a function of types. What is said about a type may be beyond hashing: that is not kept.
 
     >>> by_hint(str)(int)
@@ -41,19 +48,21 @@ def by_hint(function: Callable[[Any], T]) -> Callable[[Any], T]:
     """
     cached = lru_cache(maxsize=1024)(function)
 
-    def call(hint: Any) -> T:
+    def call(hint: Any, **options: bool) -> T:
         try:
             hash(hint)
         except TypeError:
-            return function(hint)
-        return cached(hint)
+            return function(hint, **options)
+        return cached(hint, **options)
 
     return call
 
 
 @by_hint
-def range_check(hint: Any) -> Callable[[Any], bool] | None:
-    """Return a function that tells whether all integers of a valid value have 64 bits; `None` if no limit applies.
+def range_check(hint: Any, *, finite: bool = True) -> Callable[[Any], bool] | None:
+    """Return a function that tells whether all numbers of a valid value are in range; `None` if no limit applies.
+
+    Without `finite`, only integers are checked: pydantic has rules of its own for NaN and infinity.
 
     >>> check = range_check(dict[str, list[int]])
     >>> check({"ids": [1, 2**63 - 1]}), check({"ids": [1, 2**63]})
@@ -61,9 +70,9 @@ def range_check(hint: Any) -> Callable[[Any], bool] | None:
     >>> range_check(dict[str, BigInt]) is None
     True
     """
-    if not any(plain(each) is int and limits_of(metadata_of(each)) != (None, None) for each in types_within(hint)):
+    if not any(_is_limited(each, finite=finite) for each in types_within(hint)):
         return None
-    builder = _Builder()
+    builder = _Builder(finite=finite)
     check = builder.check_of(hint)
     if check is None or not builder.is_recursive:
         return check
@@ -80,6 +89,11 @@ def range_check(hint: Any) -> Callable[[Any], bool] | None:
     return check_deep
 
 
+def _is_limited(hint: Any, *, finite: bool) -> bool:
+    inner = plain(hint)
+    return (inner is int and limits_of(metadata_of(hint)) != (None, None)) or (finite and inner in (float, Decimal))
+
+
 @by_hint
 def part_check(hint: Any) -> Check | None:
     """Return the check of a part of a value, as `range_check` does.
@@ -94,6 +108,18 @@ def part_check(hint: Any) -> Check | None:
 
 def _is_within(value: Any, _: Any = None) -> bool:
     return type(value) is not int or LOWEST <= value <= HIGHEST
+
+
+def _is_finite(value: Any, _: Any = None) -> bool:
+    return type(value) is not float or isfinite(value)
+
+
+def _is_finite_decimal(value: Any, _: Any = None) -> bool:
+    return type(value) is not Decimal or value.is_finite()
+
+
+FINITE: Final[dict[Any, Check]] = {float: _is_finite, Decimal: _is_finite_decimal}
+"""The types of numbers that may be NaN or infinite, with their checks."""
 
 
 def limits_of(metadata: Collection[Any]) -> tuple[int | None, int | None]:
@@ -143,8 +169,9 @@ def _check_of_limits(metadata: Collection[Any]) -> Check | None:
 class _Builder:
     """Builds the checks of types. A class that holds itself is checked with a list, not by recursion."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, finite: bool = True) -> None:
         self.is_recursive = False
+        self._reals = FINITE if finite else {}
         self._begun: set[Any] = set()
         self._known: dict[Any, Check | None] = {}
 
@@ -172,6 +199,8 @@ class _Builder:
         cls, args = get_origin(inner) or inner, get_args(inner)
         if not isinstance(cls, type):
             return None
+        if cls in self._reals:
+            return self._reals[cls]
         if is_record(cls):
             return self._record(inner, cls)
         if issubclass(cls, Mapping) and len(args) == 2:

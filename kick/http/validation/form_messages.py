@@ -34,7 +34,7 @@ _RULES: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...]
     (re.compile(r"Expected `(\w+)[^`]*`, got `\w+`"), lambda m: _KINDS.get(m[1], "This value is not valid.")),
     (re.compile(r"Invalid RFC3339 encoded datetime"), lambda _: "Enter a date and a time."),
     (re.compile(r"Invalid RFC3339 encoded (date|time)"), lambda m: f"Enter a {m[1]}."),
-    (re.compile(r"Invalid decimal string"), lambda _: "Enter a number."),
+    (re.compile(r"Invalid decimal string|Expected a finite number"), lambda _: "Enter a number."),
     (re.compile(r"Invalid (enum )?value .*", re.DOTALL), lambda _: "Choose one of the options."),
     (re.compile(r"Invalid (UUID|ISO8601 duration)|Integer value out of range"), lambda _: "This value is not valid."),
 )

@@ -210,6 +210,8 @@ def of(hint: Any, text: str) -> dict[str, str]:
         (int | None, "1.5", "Enter a whole number."),
         (float, "x", "Enter a number."),
         (decimal.Decimal, "x", "Enter a number."),
+        (decimal.Decimal, "NaN", "Enter a number."),
+        (float, "inf", "Enter a number."),
         (bool, "maybe", "Choose yes or no."),
         (datetime.date, "x", "Enter a date."),
         (datetime.datetime, "x", "Enter a date and a time."),

@@ -1,6 +1,7 @@
 """An invalid value costs at most five times the processor time of a valid one of the same size."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -100,6 +101,11 @@ BODIES |= {
         list_of(one % (2**63 - 1), one % 2**63, 20_000, name),
     )
     for hint, one in ((list[int], "%d"), (list[Row], '{"number":%d,"name":"n"}'), (list[list[int]], "[%d]"))
+    for name in ("last", "first", "spread", "all")
+}
+BODIES |= {
+    f"NaN in {hint}, {name}": lambda name=name, hint=hint: (hint, list_of('"1.5"', '"NaN"', 20_000, name))  # type: ignore[misc]
+    for hint in (list[Decimal], set[Decimal])
     for name in ("last", "first", "spread", "all")
 }
 BODIES |= {

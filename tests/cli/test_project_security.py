@@ -22,6 +22,7 @@ from kick.exceptions import UnprocessableEntity
 from kick.http.validation.conversion import json_decoder
 from kick.http.validation.encoding import encode_json
 from kick.middleware.hosts import HostPatterns
+from kick.testing import TestClient
 
 WITH_ACCOUNTS = [name for name in TEMPLATES if name != "minimal"]
 
@@ -187,3 +188,19 @@ def test_an_address_with_something_invisible_is_none(package: str, more: str) ->
     with pytest.raises(UnprocessableEntity):
         json_decoder(registration)(encode_json(body))
     assert json_decoder(registration)(encode_json({**body, "email": "ada@example.com"})).email == "ada@example.com"
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/register"])
+def test_a_site_of_many_networks_has_one_limit(package: str, tmp_path: Path, path: str) -> None:
+    """Whoever has a site of IPv6 has 65,536 networks: enough to keep every thread hashing, and to ask for accounts."""
+    settings = importlib.import_module(f"{package}.settings").Settings(
+        session_secrets=["a secret of at least thirty-two bytes"],
+        session_store="memory://",
+        database=str(tmp_path / "notes.db"),
+        allowed_hosts=["testserver"],
+    )
+    app = importlib.import_module(f"{package}.app").create_app(settings)
+    with TestClient(app):
+        statuses = [TestClient(app, client=(f"2001:db8:0:{n:x}::1", 1)).post(path).status_code for n in range(101)]
+    assert 429 not in statuses[:100]
+    assert statuses[100] == 429

@@ -43,9 +43,13 @@ _RULES: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...]
 def form_message(error: FieldError, *, is_blank: bool = False, own: str | None = None) -> str:
     """Return the message of an error for a person: one of the `errors` in problem details.
 
-    A `Form` has these messages already. An error page can use the function for the errors of a query. `is_blank` is
-    true if the field was sent without text. `own` is the message in the type of the field. A message of the
+    A `Form` has these messages already. An error page can use the function for the errors of a query. A message of the
     application, such as that of a `ValueError` in `__post_init__`, is returned as it is.
+
+    Arguments:
+        error: an error with its location, message and code.
+        is_blank: the field was sent without text.
+        own: the message in the type of the field.
 
     >>> form_message({"location": "/body/name", "message": "Expected `str` of length >= 12", "code": "length"})
     'Use at least 12 characters.'

@@ -16,6 +16,7 @@ one of them changes:
 | its `handle_websocket_upgrade()` | here | removing write coalescing |
 | `uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol` | here | the base class, which `ws="auto"` selects |
 | with websockets, its `data_received()`, `receive()`, `queue`, `read_paused`, `transport` | here | waiting messages |
+| with websockets, its `handle_cont()` and `frames` | here | fragments of a message |
 | with websockets, its `resume_writing()`, and its event `writable` | here | pings of a client that reads no pongs |
 | `uvicorn.Server.startup()`, `shutdown()`, `started`, `should_exit`, `force_exit` | `uvicorn_server` | shutdown |
 | `uvicorn.Server.handle_exit()` | `uvicorn_server` | signals |
@@ -61,6 +62,9 @@ _name_of: Final = itemgetter(0)
 
 PIECE: Final = 1 << 13
 """Bytes of the frames of a WebSocket that are parsed at a time: 8 KiB."""
+
+MOST_FRAGMENTS: Final = 4096
+"""Fragments of a message of a WebSocket. The limit of its size counts no empty ones."""
 
 TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"  # RFC 6585
@@ -254,6 +258,7 @@ def _received_in_turn(base: Any) -> Any:
     class ReceivedInTurn(base):  # type: ignore[misc]
         held = b""
         """Bytes that have been received and not parsed."""
+        has_turn = False
 
         def data_received(self, data: bytes) -> None:
             if len(data) <= PIECE and not self.held and self.writable.is_set():
@@ -263,11 +268,28 @@ def _received_in_turn(base: Any) -> Any:
                 self.parse_more()
 
         def parse_more(self) -> None:
-            while self.held and self._may_parse():
+            """Parse a piece, and the next one when other connections have had their turn: a frame may take 15 µs."""
+            if self.held and self._may_parse():
                 piece, self.held = self.held[:PIECE], self.held[PIECE:]
                 super().data_received(piece)
+                if self.held and not self.transport.is_closing():
+                    self.transport.pause_reading()
+                    if not self.has_turn:
+                        self.has_turn = True
+                        asyncio.get_running_loop().call_soon(self.take_turn)
             if not self.writable.is_set():  # a client that sends pings and reads no pongs
                 self.transport.pause_reading()
+
+        def take_turn(self) -> None:
+            self.has_turn = False
+            self.parse_more()
+            if not self.held and self._may_parse():
+                self.transport.resume_reading()
+
+        def handle_cont(self, event: Any) -> None:
+            super().handle_cont(event)
+            if len(self.frames) > MOST_FRAGMENTS:
+                self.transport.close()
 
         def resume_writing(self) -> None:
             super().resume_writing()

@@ -179,6 +179,25 @@ def test_pongs_that_nobody_reads_take_little_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
+def test_a_message_of_endless_empty_fragments_is_not_received(tmp_path: Path) -> None:
+    """They count nothing in the limit of its size, were all kept, and 1 MiB of them took two seconds."""
+    sent = b"\x01\x80" + bytes(4) + (b"\x00\x80" + bytes(4)) * 20_000
+    with started(tmp_path, library="websockets") as (port, _), opened(port, "/size") as (connection, _):
+        connection.settimeout(20)
+        with suppress(ConnectionError):
+            connection.sendall(sent)
+            assert connection.recv(1) == b""
+
+
+@pytest.mark.process
+def test_a_message_may_have_a_thousand_fragments(tmp_path: Path) -> None:
+    sent = b"\x02\x80" + bytes(4) + (b"\x00\x80" + bytes(4)) * 1000 + b"\x80\x81" + bytes(4) + b"x"
+    with started(tmp_path, library="websockets") as (port, _), opened(port, "/size") as (connection, _):
+        connection.sendall(sent)
+        assert connection.recv(4096) == b"\x82\x011"
+
+
+@pytest.mark.process
 def test_many_messages_at_once_come_in_their_order(tmp_path: Path) -> None:
     sizes = [number % 900 for number in range(5000)] + [1000, 0, 0, 7]
     frames = b"".join(frame(bytes(size), compressed=False) for size in sizes)

@@ -160,8 +160,10 @@ class PostgresServer:
     def pause(self) -> None:
         """Freeze it: it accepts connections and answers nothing, until `resume()`."""
         assert self._process is not None
-        for pid in (self._process.pid, *self._children()):
-            os.kill(pid, signal.SIGSTOP)
+        os.kill(self._process.pid, signal.SIGSTOP)  # first: it would start new ones
+        for pid in self._children():
+            with suppress(ProcessLookupError):  # it has ended in this moment
+                os.kill(pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         assert self._process is not None

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -55,13 +55,20 @@ class Process:
 
 def _family(pid: int) -> Iterator[int]:
     yield pid
-    for file in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = file.read_text().split()
-        except FileNotFoundError:  # a thread that has just ended
-            continue
-        for child in children:
-            yield from _family(int(child))
+    for child in _children(pid):
+        yield from _family(child)
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that each thread of a process has started; a process or thread that has just ended has none."""
+    children = []
+    try:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                children += map(int, (thread / "children").read_text().split())
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return children
 
 
 def _cpu_seconds(pid: int) -> float:

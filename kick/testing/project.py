@@ -59,8 +59,10 @@ def _store(url: str, name: str, folder: Path) -> Generator[AtomicStore]:
         yield open_store(f"sqlite:///{folder}/sessions-{name}.db")
     elif scheme in ("postgresql", "postgres"):
         table = f"{getattr(open_store(url), 'table', '')}_{name}"
-        yield open_store(f"{url}{joint}table={table}&migrate=yes&unlogged=yes")
-        _drop(url, table)
+        try:
+            yield open_store(f"{url}{joint}table={table}&migrate=yes&unlogged=yes")
+        finally:
+            _drop(url, table)
     else:
         yield open_store(f"{url}{joint}prefix=kick-test-{name}:")
 

@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import httpx2
 
@@ -158,6 +157,8 @@ async def _answering(address: str) -> None:
 
 
 def _children(parent: int) -> list[int]:
-    path = Path(f"/proc/{parent}/task/{parent}/children")
-    found: list[Any] = path.read_text().split() if path.exists() else []
+    try:
+        found = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return []
     return [int(each) for each in found]

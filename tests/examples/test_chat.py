@@ -1,7 +1,8 @@
 """`examples/chat`: who is logged in enters a room, and hears what is said there."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -91,24 +92,34 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
         del sys.modules[name]
 
 
+@asynccontextmanager
+async def open_house(rooms: Any, broker: Any) -> AsyncIterator[Any]:
+    """The rooms over a broker, which hear it until the end of the block."""
+    house = rooms.Rooms(broker)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(house.run)
+        yield house
+        tasks.cancel_scope.cancel()
+    await broker.aclose()
+
+
 async def test_who_is_too_slow_is_sent_away_and_the_others_hear_all(parts: tuple[Any, Any]) -> None:
     broker, rooms = parts
     local = broker.LocalBroker()
-    house = rooms.Rooms(local)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(house.run)
-        async with house.entered("garden", "Ada") as ada, house.entered("garden", "Bob") as bob:
-            heard_by_ada = []
-            for number in range(rooms.MOST_UNREAD + 1):
-                await house.tell("garden", rooms.Told("Ada", str(number)))
-                while not heard_by_ada or heard_by_ada[-1] != rooms.Told("Ada", str(number)):
-                    heard_by_ada.append(await ada.unread.receive())
-            said = [message for message in heard_by_ada if isinstance(message, rooms.Told)]
-            unread = [message async for message in bob.unread]
-            assert len(said) == rooms.MOST_UNREAD + 1
-            assert len(unread) == rooms.MOST_UNREAD
-        tasks.cancel_scope.cancel()
-    await local.aclose()
+    async with (
+        open_house(rooms, local) as house,
+        house.entered("garden", "Ada") as ada,
+        house.entered("garden", "Bob") as bob,
+    ):
+        heard_by_ada = []
+        for number in range(rooms.MOST_UNREAD + 1):
+            await house.tell("garden", rooms.Told("Ada", str(number)))
+            while not heard_by_ada or heard_by_ada[-1] != rooms.Told("Ada", str(number)):
+                heard_by_ada.append(await ada.unread.receive())
+        said = [message for message in heard_by_ada if isinstance(message, rooms.Told)]
+        unread = [message async for message in bob.unread]
+        assert len(said) == rooms.MOST_UNREAD + 1
+        assert len(unread) == rooms.MOST_UNREAD
 
 
 async def test_guests_of_a_process_that_has_ended_are_forgotten(
@@ -118,53 +129,38 @@ async def test_guests_of_a_process_that_has_ended_are_forgotten(
     monkeypatch.setattr(rooms, "ANNOUNCE_EVERY", 0.01)
     monkeypatch.setattr(rooms, "FORGET_AFTER", 0.05)
     local = broker.LocalBroker()
-    house = rooms.Rooms(local)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(house.run)
-        async with house.entered("garden", "Ada") as ada:
-            await local.publish(msgspec.json.encode(rooms.Guests("another process", "garden", ["Bob"])))
-            present = [await ada.unread.receive()]
-            while present[-1] != rooms.Present(["Ada", "Bob"]) or len(present) < 2:
-                present.append(await ada.unread.receive())
-            assert await ada.unread.receive() == rooms.Present(["Ada"])
-        tasks.cancel_scope.cancel()
-    await local.aclose()
+    async with open_house(rooms, local) as house, house.entered("garden", "Ada") as ada:
+        await local.publish(msgspec.json.encode(rooms.Guests("another process", "garden", ["Bob"])))
+        present = [await ada.unread.receive()]
+        while present[-1] != rooms.Present(["Ada", "Bob"]) or len(present) < 2:
+            present.append(await ada.unread.receive())
+        assert await ada.unread.receive() == rooms.Present(["Ada"])
 
 
 async def test_rooms_that_everybody_has_left_are_forgotten(parts: tuple[Any, Any]) -> None:
     """Otherwise anybody could fill the memory with the names of rooms."""
     broker, rooms = parts
     local = broker.LocalBroker()
-    house = rooms.Rooms(local)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(house.run)
-        async with house.entered("garden", "Ada") as ada:
-            for number in range(20):
-                async with house.entered(f"room {number}", "Eve"):
-                    pass
-            await house.tell("garden", rooms.Told("Ada", "What was said before has been received."))
-            while not isinstance(await ada.unread.receive(), rooms.Told):
+    async with open_house(rooms, local) as house, house.entered("garden", "Ada") as ada:
+        for number in range(20):
+            async with house.entered(f"room {number}", "Eve"):
                 pass
-            assert house.known == {"garden"}
-        tasks.cancel_scope.cancel()
-    await local.aclose()
+        await house.tell("garden", rooms.Told("Ada", "What was said before has been received."))
+        while not isinstance(await ada.unread.receive(), rooms.Told):
+            pass
+        assert house.known == {"garden"}
 
 
 @pytest.mark.parametrize("message", [b"", b"hello", b"{}", b'{"type": "said", "room": 1}', b"\xff"])
 async def test_a_message_of_something_else_on_the_channel_is_ignored(parts: tuple[Any, Any], message: bytes) -> None:
     broker, rooms = parts
     local = broker.LocalBroker()
-    house = rooms.Rooms(local)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(house.run)
-        async with house.entered("garden", "Ada") as ada:
-            await local.publish(message)
-            await house.tell("garden", rooms.Told("Ada", "still here"))
-            with anyio.fail_after(10):
-                while await ada.unread.receive() != rooms.Told("Ada", "still here"):
-                    pass
-        tasks.cancel_scope.cancel()
-    await local.aclose()
+    async with open_house(rooms, local) as house, house.entered("garden", "Ada") as ada:
+        await local.publish(message)
+        await house.tell("garden", rooms.Told("Ada", "still here"))
+        with anyio.fail_after(10):
+            while await ada.unread.receive() != rooms.Told("Ada", "still here"):
+                pass
 
 
 async def test_the_rooms_outlive_an_outage_of_redis(
@@ -174,24 +170,19 @@ async def test_the_rooms_outlive_an_outage_of_redis(
     monkeypatch.setattr(rooms, "ANNOUNCE_EVERY", 0.01)
     monkeypatch.setattr(broker, "RETRY_AFTER", 0.01)
     shared = broker.RedisBroker(redis_url)
-    house = rooms.Rooms(shared)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(house.run)
-        async with house.entered("garden", "Ada") as ada:
-            await ada.unread.receive()
-            redis_server.kill()
-            for _ in range(3):
-                await house.tell("garden", rooms.Told("Ada", "nobody hears this"))
-                await anyio.sleep(0.02)
-            redis_server.start()
-            with anyio.fail_after(30):
-                while True:
-                    await house.tell("garden", rooms.Told("Ada", "again"))
-                    with anyio.move_on_after(0.1):
-                        if await ada.unread.receive() == rooms.Told("Ada", "again"):
-                            break
-        tasks.cancel_scope.cancel()
-    await shared.aclose()
+    async with open_house(rooms, shared) as house, house.entered("garden", "Ada") as ada:
+        await ada.unread.receive()
+        redis_server.kill()
+        for _ in range(3):
+            await house.tell("garden", rooms.Told("Ada", "nobody hears this"))
+            await anyio.sleep(0.02)
+        redis_server.start()
+        with anyio.fail_after(30):
+            while True:
+                await house.tell("garden", rooms.Told("Ada", "again"))
+                with anyio.move_on_after(0.1):
+                    if await ada.unread.receive() == rooms.Told("Ada", "again"):
+                        break
 
 
 def test_the_name_of_a_room_is_short(url: str) -> None:

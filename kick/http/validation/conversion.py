@@ -82,12 +82,17 @@ def json_decoder(hint: Any) -> Decode:
 
     def decode_body(body: bytes) -> Any:
         try:
-            if check is not None:
-                check(body)
-            is_slow = has_extreme_numbers(body) or (nests and is_deep(body))
-            value = (decode_slow if is_slow else decode)(body)
-            if is_within is None or (len(body) > SMALL and not may_be_out(body)) or is_within(value):
-                return value
+            if len(body) <= SMALL:
+                value = decode(body)
+                if is_within is None or is_within(value):
+                    return value
+            else:
+                if check is not None:
+                    check(body)
+                is_slow = has_extreme_numbers(body) or (nests and is_deep(body))
+                value = (decode_slow if is_slow else decode)(body)
+                if is_within is None or not may_be_out(body) or is_within(value):
+                    return value
         except msgspec.ValidationError as error:
             found = by_integer(body, str(error)) if by_integer is not None else None
             found = found or finder.errors(decode_json(body), "/body", str(error))

@@ -256,9 +256,9 @@ def test_the_server_does_not_outlive_the_command(project: Path) -> None:
         def is_gone() -> bool:
             try:
                 os.kill(pid, 0)
-            except ProcessLookupError:
+                return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            except (FileNotFoundError, ProcessLookupError):
                 return True
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
         wait_until(is_gone, "the end of the server")
 

@@ -124,6 +124,18 @@ def now() -> datetime:
     return datetime.fromtimestamp(CLOCK.time(), UTC)
 
 
+def moment(seconds: float) -> datetime:
+    """Return a Unix time as a `datetime` in UTC; the first or last one for a time that is out of its range.
+
+    >>> moment(1767225600.5).isoformat(), moment(1e300).year, moment(-1e300).year
+    ('2026-01-01T00:00:00.500000+00:00', 9999, 1)
+    """
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.min.replace(tzinfo=UTC) if seconds < 0 else datetime.max.replace(tzinfo=UTC)
+
+
 def following(given: Callable[[], float]) -> Callable[[], float]:
     """Return a clock of somebody else's that moves whenever the clock of this process is moved.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from kick.clock import moment
 from kick.session.data.reserved import CLIENT_FIELD
 from kick.session.data.values import UnreadableValue, decode
 from kick.session.events import SessionEvent
@@ -100,8 +101,8 @@ def info_of(key: str, record: Record) -> SessionInfo:
         client = {}
     return SessionInfo(
         key=key,
-        created_at=datetime.fromtimestamp(record.created_at, UTC),
-        last_seen_at=datetime.fromtimestamp(record.seen_at, UTC),
-        expires_at=datetime.fromtimestamp(record.expires_at, UTC),
+        created_at=moment(record.created_at),
+        last_seen_at=moment(record.seen_at),
+        expires_at=moment(record.expires_at),
         client=client,
     )

@@ -304,6 +304,20 @@ async def test_a_damaged_hash_in_redis_fails_no_request(damaged: Damaged, field:
     assert (await damaged.browser.data())["b"] == 2
 
 
+@pytest.mark.parametrize("created", [b"99999999999999999", b"1" + b"0" * 40, b"9" * 400, b"-" + b"9" * 30])
+@pytest.mark.parametrize("rest", [b"+0 +0 +9 - - - ", b"+0 +0 +9 +9 - - ", b"0 0 4102444800000 - - - "])
+async def test_absurd_times_in_redis_fail_no_request(damaged: Damaged, created: bytes, rest: bytes) -> None:
+    damaged.server.hset(damaged.key, b"\xff", created + b" " + rest)  # type: ignore[arg-type]
+    acts = (
+        lambda session: (session.created_at, session.expires_at),
+        setting(b=2),
+        lambda session: session.regenerate(),
+        lambda session: session.destroy(),
+    )
+    for act in acts:
+        assert (await damaged.browser.visit(act)).status == 200
+
+
 async def test_what_is_no_hash_in_redis_is_an_empty_session(damaged: Damaged) -> None:
     damaged.server.set(damaged.key, "x")
     assert await damaged.browser.data() == {}

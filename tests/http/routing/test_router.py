@@ -216,7 +216,7 @@ async def test_a_segment_is_percent_decoded_exactly_once(sent: str, value: str) 
 @pytest.mark.parametrize("with_raw", [True, False])
 async def test_a_path_with_dot_segments_has_no_route(sent: str, path: str, with_raw: bool) -> None:
     # nginx looks for `location /at` in the normalized path, and sends on what came: its rule would be passed by
-    raw = {} if with_raw else {"raw_path": None}
+    raw: dict[str, Any] = {} if with_raw else {"raw_path": None}
     for target in (f"/at/{sent}", f"/at/{sent}/x", f"/at/x/{sent}"):
         assert (await ask(app_with(path, str), target, **raw)).status == 404
 

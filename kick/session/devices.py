@@ -98,11 +98,11 @@ def info_of(key: str, record: Record) -> SessionInfo:
     try:
         client = decode(record.fields[CLIENT_FIELD])
     except (KeyError, UnreadableValue):
-        client = {}
+        client = None
     return SessionInfo(
         key=key,
         created_at=moment(record.created_at),
         last_seen_at=moment(record.seen_at),
         expires_at=moment(record.expires_at),
-        client=client,
+        client=client if isinstance(client, dict) else {},
     )

@@ -389,7 +389,8 @@ class Operations:
 
         Without a principal, `anonymous_max_age` is the most.
         """
-        age = float(state.life.get("max_age") or self.options.max_age)
+        own = state.life.get("max_age")
+        age = float(own) if isinstance(own, int | float) and 0 < own < 1e300 else self.options.max_age
         most = self.options.anonymous_max_age
         return min(age, most) if most is not None and state.principal is None else age
 

@@ -83,7 +83,7 @@ async def assert_goes_on(store: Any, damage: Callable[[], Any]) -> None:
         for act, wants_context in acts[first:] + acts[:first]:
             assert (await browser.visit(act, wants_context=wants_context)).status == 200
             for info in await sessions.of("ann"):
-                assert isinstance(info.created_at, datetime)
+                assert isinstance(info.created_at.astimezone(), datetime)
     await sessions.revoke("ann")
     assert await sessions.of("ann") == []
 

@@ -223,10 +223,13 @@ def _bounded(base: Any) -> Any:
                     self.transport.write(TOO_LARGE)
                 self.transport.close()
 
-        def on_headers_complete(self) -> None:
-            hosts = countOf(map(_name_of, self.headers), b"host")
-            if hosts != 1 and (hosts > 1 or self.parser.get_http_version() == "1.1"):
+        def check_hosts(self) -> None:
+            if self.parser.get_http_version() == "1.1" or b"host" in map(_name_of, self.headers):
                 raise ValueError("a request has one Host (RFC 9112, section 3.2)")  # uvicorn sends the 400
+
+        def on_headers_complete(self) -> None:
+            if countOf(map(_name_of, self.headers), b"host") != 1:
+                self.check_hosts()
             if self.pending:  # it is not short
                 self.pending = 0
                 if len(self.headers) > MOST_HEADERS:

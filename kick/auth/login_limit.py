@@ -100,6 +100,11 @@ class LoginLimit:
         device = self._device_of(ctx, account) or secrets.token_urlsafe(16)
         ctx.set_cookie(self._cookie, self._signer.sign(f"{_digest(account)}:{device}"), max_age=self._remembered)
 
+    @property
+    def is_in_process(self) -> bool:
+        """True if the attempts are counted in the memory of this process."""
+        return self._counters.is_in_process
+
     async def aclose(self) -> None:
         """Close the connections to the store."""
         await self._counters.aclose()

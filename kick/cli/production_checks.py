@@ -86,6 +86,25 @@ def weaknesses(app: Any, *, workers: int) -> list[KickError]:
     return found
 
 
+def unshared_limits(app: Any, *, workers: int) -> list[KickError]:
+    """Return the warning about limits that each worker counts for itself.
+
+    The application must have started, because the providers of `LoginLimit` are functions.
+    """
+    counting = list(_limits_in_process(app)) if workers > 1 else []
+    if not counting:
+        return []
+    return [
+        KickError(
+            "rate-limit-not-shared",
+            cause=f"{' and '.join(counting)} count{'s' * (len(counting) == 1)} in memory, and each of the {workers} "
+            f"workers has its own memory: a client may get up to {workers} times the limit.",
+            fix='Let the workers count together, with `store="redis://localhost:6379/1"` at each of them, or start one '
+            "worker: `kick start --workers 1`.",
+        )
+    ]
+
+
 def session_layers(app: Any) -> Iterator[SessionLayer]:
     """Return each `session()` of an application once; none for an application of another framework."""
     from kick.app import App
@@ -145,6 +164,25 @@ def _debug_switches() -> list[str]:
     if sys.flags.dev_mode and "PYTHONDEVMODE" not in named:
         named.append("-X dev")
     return named
+
+
+def _limits_in_process(app: Any) -> Iterator[str]:
+    """Return the kinds of limits of an application that are counted in the memory of the process."""
+    from kick.app import App
+
+    if not isinstance(app, App) or "kick.middleware.rate_limit.options" not in sys.modules:  # then there is no limit
+        return
+    from kick.auth import LoginLimit
+    from kick.di.lifetime import Lifetime
+    from kick.middleware.rate_limit.middleware import RateLimitLayer
+
+    if any(isinstance(layer, RateLimitLayer) and layer.is_in_process for layer in _layers(app)):
+        yield "rate_limit()"
+    container = app.container
+    kinds = [key for key in container.provided() if isinstance(key, type) and issubclass(key, LoginLimit)]
+    singletons = [container.instance(key) for key in kinds if container.lifetime(key) is Lifetime.SINGLETON]
+    if any(limit.is_in_process for limit in singletons):
+        yield "LoginLimit"
 
 
 def _layers(app: App) -> Iterator[Any]:

@@ -32,6 +32,15 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 _EXEMPT: Final = "__kick_csrf_exempt__"
 _RAW_HEADER: Final = HEADER.lower().encode()
+_NO_SESSION: Final = (
+    "The session of this request does not exist (any more), so its token is not valid. Load the page again for a new "
+    "one, or send the request without the cookie."
+)
+_SUPERSEDED: Final = (
+    "The session has a new id, as after a login, and this request has the cookie of the old one. Load the page again: "
+    "the browser then sends the cookie that came with the new id, and the page has a valid token. A client that never "
+    "received that cookie must delete the old one, and log in again."
+)
 _DEFAULT_PORTS: Final = {b"http": b":80", b"https": b":443"}
 
 Target = TypeVar("Target", bound=Callable[..., Any])
@@ -155,11 +164,7 @@ async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None
         return  # but a cookie with a former name may have a living session
     session.state.touch()  # a store that is down is a 503
     if not is_stored and session.state.cookie_came:
-        raise _refused(
-            "csrf-session",
-            "The session of this request does not exist (any more), so its token is not valid. Ask for a new "
-            "one, or send the request without the cookie.",
-        )
+        raise _refused("csrf-session", _SUPERSEDED if session.state.status is Status.SUPERSEDED else _NO_SESSION)
     if token is None and (is_stored or own is not None):
         token = await _token_in_form(ctx)
     if token is None:
@@ -170,7 +175,8 @@ async def _check_token(ctx: RequestContext[Any], proof: Proof, token: str | None
     if not (_is_right(token, session) if is_stored else (own is not None and has_digest(token, own))):
         raise _refused(
             "csrf-token-invalid",
-            "This is not the token of the session. It changes with the session id, as at a login. Ask for a new one.",
+            "This is not the token of the session. It changes with the session id, as at a login, also at one in "
+            "another tab. Load the page again: it then has the new token.",
         )
 
 

@@ -2,14 +2,20 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from limits.aio.storage import MemoryStorage
+from starlette.applications import Starlette
 
+from kick import App, bootstrap
+from kick.auth import LoginLimit
 from kick.cli.env_file import generate_secret
-from kick.cli.production_checks import guessable
-from tests.cli.support import APP, get, kick, running
+from kick.cli.production_checks import guessable, unshared_limits
+from kick.middleware import rate_limit
+from tests.cli.support import APP, SECRET, get, kick, running
 from tests.support.ports import HOST, free_port
 from tests.support.setup_errors import codes_in
 
@@ -77,11 +83,50 @@ def debug_mode(folder: Path) -> None:
     serves(folder)
 
 
+LIMITED = """
+from kick import Post, Use
+from kick.auth import LoginLimit
+from kick.middleware import rate_limit
+
+OPTIONS = {}
+
+
+def login_limit() -> LoginLimit:
+    return LoginLimit(secret="a secret of at least thirty-two bytes", **OPTIONS)
+
+
+@Controller("/limited")
+class LimitedController:
+    def __init__(self, limit: LoginLimit) -> None: ...
+
+    @Post("/")
+    @Use(rate_limit("5/minute", **OPTIONS))
+    async def post(self) -> None: ...
+
+
+app = bootstrap([HelloModule, Module("limited", controllers=[LimitedController], providers=[login_limit])])
+"""
+
+
+def limits_not_shared(folder: Path) -> None:
+    code = "rate-limit-not-shared"
+    (folder / "app.py").write_text(APP + LIMITED)
+    shown = serves(folder, "--workers", "2")
+    assert "rate_limit() and LoginLimit count in memory" in shown
+    assert shown.count(code) == 1  # for all workers
+    store, single = re.findall(r"`([^`]+)`", shown.partition("Fix: ")[2])[:2]
+    assert f"`{store}`" in kick("doctor", "--workers", "2", cwd=folder).stdout
+    assert code not in serves(folder, *single.split()[2:])
+    (folder / "app.py").write_text(APP + LIMITED.replace("OPTIONS = {}", f"OPTIONS = dict({store})"))
+    assert code not in serves(folder, "--workers", "2")
+
+
 FIXES: dict[str, Callable[[Path], None]] = {
     "secret-guessable": guessable_secret,
     "secret-list": secrets_as_one,
     "session-cookie-open": insecure_cookie,
     "debug-mode": debug_mode,
+    "rate-limit-not-shared": limits_not_shared,
 }
 
 
@@ -115,6 +160,52 @@ def test_outside_of_production_only_what_cannot_work_is_refused(project: Path) -
     assert run.returncode == 1
     assert "session-store-not-shared" in run.stderr
     assert "secret-guessable" not in run.stderr
+
+
+def limited(*middleware: Any, providers: Sequence[Any] = (), **options: Any) -> App:
+    return bootstrap([], middleware, providers=providers, **options)
+
+
+def login_limit() -> LoginLimit:
+    return LoginLimit(secret=SECRET)
+
+
+def login_limit_in_redis() -> LoginLimit:
+    return LoginLimit(secret=SECRET, store="redis://localhost:6379/1")
+
+
+REDIS = "redis://localhost:6379/1"
+
+COUNTED: dict[str, tuple[Callable[[], App], str | None]] = {
+    "no limit": (limited, None),
+    "a limit in memory": (lambda: limited(rate_limit("5/minute")), "rate_limit() counts"),
+    "so by its URL": (lambda: limited(rate_limit("5/minute", store="memory://")), "rate_limit() counts"),
+    "in a storage of `limits`": (lambda: limited(rate_limit("5/minute", store=MemoryStorage())), "rate_limit() counts"),
+    "in Redis": (lambda: limited(rate_limit("5/minute", store=REDIS)), None),
+    "one of two": (lambda: limited(rate_limit("5/minute", store=REDIS), rate_limit("9/day")), "rate_limit() counts"),
+    "logins in memory": (lambda: limited(providers=[login_limit]), "LoginLimit counts"),
+    "an instance": (lambda: limited(providers=[login_limit()]), "LoginLimit counts"),
+    "logins in Redis": (lambda: limited(providers=[login_limit_in_redis]), None),
+    "both": (lambda: limited(rate_limit("5/minute"), providers=[login_limit]), "rate_limit() and LoginLimit count in"),
+}
+
+
+@pytest.mark.parametrize("which", COUNTED)
+async def test_limits_that_each_worker_counts_for_itself_are_a_warning(which: str) -> None:
+    make, counting = COUNTED[which]
+    app = make()
+    await app.start()
+    assert unshared_limits(app, workers=1) == []
+    found = unshared_limits(app, workers=3)
+    assert [each.code for each in found] == ["rate-limit-not-shared"] * (counting is not None)
+    for each in found:
+        assert each.cause.startswith(str(counting))
+        assert "up to 3 times the limit" in each.cause
+    await app.aclose()
+
+
+def test_an_application_of_another_framework_has_no_limits_of_kick() -> None:
+    assert unshared_limits(Starlette(), workers=3) == []
 
 
 def test_secrets_that_are_drawn_are_not_guessable() -> None:

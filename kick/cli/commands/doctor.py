@@ -67,13 +67,16 @@ def _of_application(target: str | None, folder: Path, workers: int) -> list[Find
         return [Finding(Severity.ERROR, problem) for problem in problems]
     found = [Finding(Severity.ERROR, problem) for problem in weaknesses(app, workers=workers)]
     found += of_cookies(app)
-    return [*found, *of_hosts(app), *anyio.run(_asked, app)] if isinstance(app, App) else found
+    return [*found, *of_hosts(app), *anyio.run(_asked, app, workers)] if isinstance(app, App) else found
 
 
-async def _asked(app: Any) -> list[Finding]:
+async def _asked(app: Any, workers: int) -> list[Finding]:
+    from kick.cli.production_checks import unshared_limits
+
     try:
         await app.start()
-        return await of_parts(app)
+        limits = [Finding(Severity.WARNING, problem) for problem in unshared_limits(app, workers=workers)]
+        return [*await of_parts(app), *limits]
     except KickError as error:
         return [Finding(Severity.ERROR, error)]
     except Exception as error:  # noqa: BLE001  # a provider of the user may raise anything

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import logging.config
 import os
 import socket
 from collections.abc import Callable, Mapping
-from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -22,6 +23,8 @@ from kick.errors import raise_all
 from kick.middleware.access_log.log import VARIABLE
 from kick.middleware.asgi_stack import PROXIES_VARIABLE
 from kick.middleware.proxies import TrustedProxies, parse_prefix
+
+logger: Final = logging.getLogger("kick.cli")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -180,8 +183,14 @@ def command(
         if workers == 1:
             served = serving.run(app, sock, settled(ready), **options)
         else:
-            hire = partial(Child, _work, found, folder, sock, options)
-            served = Team(hire, workers, sock, drain + graceful_timeout).serve(ready)
+            # The first worker warns for all, once its application has started.
+            numbers = chain([workers], repeat(1))
+            served = Team(
+                lambda: Child(_work, found, folder, sock, next(numbers), options),
+                workers,
+                sock,
+                drain + graceful_timeout,
+            ).serve(ready)
     ctx.exit(0 if served else 1)
 
 
@@ -217,7 +226,23 @@ def _refuse_weaknesses(app: Any, workers: int, *, force: bool) -> None:
         terminal.warn(f"{problem.code}: {problem.cause} (--force)")
 
 
-def _work(ready: Any, target: Target, folder: Path, sock: socket.socket, options: dict[str, Any]) -> None:
+def _work(
+    ready: Callable[[], None],
+    target: Target,
+    folder: Path,
+    sock: socket.socket,
+    workers: int,
+    options: dict[str, Any],
+) -> None:
+    """Serve as one of several workers. `workers` is 1 unless this one warns of what they do not share."""
+    from kick.cli.production_checks import unshared_limits
     from kick.cli.server.uvicorn_server import run
 
-    run(_load(target, folder), sock, settled(ready), **options)
+    app = _load(target, folder)
+
+    def started() -> None:
+        for problem in unshared_limits(app, workers=workers):
+            logger.warning("%s", problem)
+        ready()
+
+    run(app, sock, settled(started), **options)

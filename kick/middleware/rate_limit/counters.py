@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import msgspec
-from limits.aio.storage import MovingWindowSupport, SlidingWindowCounterSupport, Storage
+from limits.aio.storage import MemoryStorage, MovingWindowSupport, SlidingWindowCounterSupport, Storage
 
 from kick import clock as process_clock
 
@@ -198,6 +198,11 @@ class Counters:
         self.timeout = timeout
         self.failing = False
         self._aclose = aclose
+
+    @property
+    def is_in_process(self) -> bool:
+        """True if the counts are in the memory of this process."""
+        return isinstance(self.storage, MemoryCounters | MemoryStorage)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -94,6 +94,11 @@ class RateLimitLayer(Middleware):
             self._alone = self.for_route(None)
         return await self._alone(ctx, call_next)
 
+    @property
+    def is_in_process(self) -> bool:
+        """True if the requests are counted in the memory of this process."""
+        return self._counters().is_in_process
+
     async def aclose(self) -> None:
         """Close the store."""
         for counters in self._opened:

@@ -67,8 +67,7 @@ class Operations:
         self.events = events
         self.races = Races(events)
         self._turns = Turns(options.store_timeout)
-        self._rolls = options.rolling
-        self._tick = tick_of(options.max_age)
+        self._rolls, self._tick = options.rolling, tick_of(options.max_age)
         self._has_ages = options.anonymous_max_age is not None
         self.use(store)
         self.connections = connections_of(
@@ -444,9 +443,8 @@ class Operations:
 
     def _committed(self, state: SessionState, change: Change, answer: Committed, tick: float, only: str | None) -> None:
         assert state.record is not None  # noqa: S101  # what the type checker cannot see
-        before = state.record.expires_at
-        counts_as_seen = self._rolls or change.principal is not KEEP
-        state.committed(change, answer, now=self.now() if counts_as_seen else None, only=only)
+        before, is_seen = state.record.expires_at, self._rolls or change.principal is not KEEP
+        state.committed(change, answer, now=self.now() if is_seen else None, only=only)
         # The cookie of the browser is extended together with the session, but not with every write.
         is_later = before // tick != answer.expires_at // tick
         settles = change.delete and (OWED_FIELD in change.delete or LIFE_FIELD in change.delete)

@@ -135,9 +135,7 @@ class SessionState(OfRequest):
         """The id from a cookie with a valid signature. A session with this id may not exist."""
         self.cookie_came = cookie_came
         if claim is not None and record is not None:  # the same as `found`, without a call for nearly every request
-            self.id = claim.session_id
-            self.key = claim.key
-            self.record = record
+            self.id, self.key, self.record = claim.session_id, claim.key, record
             self.fields = record.fields
             self.status = _STORED
             self.is_new = False
@@ -237,18 +235,18 @@ class SessionState(OfRequest):
 
     def pending(self) -> Change | None:
         """Return all differences from the store; `None` if there are none."""
-        contents = self.contents
+        contents, principal = self.contents, self.new_principal
         found = None if contents is None else contents.changes()
-        if found is None and self.flash is None and self.reserved is None and self.new_principal is KEEP:
+        if found is None and self.flash is None and self.reserved is None and principal is KEEP:
             return None
-        principal = self.new_principal
         if principal is not KEEP and principal == self._held_principal:
             principal = KEEP
         changed, dropped = found or ({}, [])
-        if self.flash is not None:
-            _add(self.flash.changes(), changed, dropped)
-        if self.reserved is not None:
-            _add(self.reserved.changes(), changed, dropped)
+        for own in (self.flash, self.reserved):
+            if own is not None:
+                set_here, dropped_here = own.changes()
+                changed.update(set_here)
+                dropped += dropped_here
         if dropped or principal is not KEEP:
             return Change(set=changed, delete=dropped, principal=principal)
         return Change(set=changed) if changed else None
@@ -453,11 +451,9 @@ class SessionState(OfRequest):
 
     def sealed(self) -> None:
         """Refuse every further write, because the response has started."""
-        self.is_sealed = True
-        self.refusal = response_started  # inline: every request comes here
-        contents = self.contents
-        if contents is not None:
-            contents.seal(response_started)
+        self.is_sealed, self.refusal = True, response_started
+        if self.contents is not None:  # as `_refuse_writes`: every request comes here
+            self.contents.seal(response_started)
 
     def accepted(self) -> None:
         """Accept writes again, for the `save()` of a WebSocket after its handshake. No cookie can be sent any more."""
@@ -502,10 +498,3 @@ class SessionState(OfRequest):
             self.refusal = None
             if self.contents is not None:
                 self.contents.seal(None)
-
-
-def _add(found: tuple[Mapping[str, bytes], Collection[str]], changed: dict[str, bytes], dropped: list[str]) -> None:
-    """Add the changes of kick's own values to those of the data."""
-    set_here, dropped_here = found
-    changed.update(set_here)
-    dropped += dropped_here

@@ -134,8 +134,11 @@ class MemoryStore:
         expires_at = now + max_age
         if entry.deadline is not None and entry.deadline < expires_at:  # as in `expiry`
             expires_at = entry.deadline
-        only_sets = change.principal is KEEP and not (change.increment or change.delete or change.expect)
-        if only_sets and expires_at >= entry.expires_at:  # the usual case: neither the index nor the heap changes
+        if (
+            expires_at >= entry.expires_at
+            and change.principal is KEEP
+            and not (change.increment or change.delete or change.expect)
+        ):  # the usual case: neither the index nor the heap changes
             fields = {**entry.fields, **change.set}
             self._entries[key] = replace(entry, fields=fields, seen_at=now, expires_at=expires_at)
             return Committed(expires_at)

@@ -94,6 +94,10 @@ class Clock:
 
 
 CLOCK: Final = Clock()
+
+_FIRST: Final = datetime(1, 1, 2, tzinfo=UTC).timestamp()
+_LAST: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""A day more or less, and they would have no local time in some time zones."""
 """The clock of this process."""
 
 
@@ -122,6 +126,15 @@ def now() -> datetime:
     datetime.timezone.utc
     """
     return datetime.fromtimestamp(CLOCK.time(), UTC)
+
+
+def moment(seconds: float) -> datetime:
+    """Return a Unix time as a `datetime` in UTC; a time out of its range becomes the first or last day.
+
+    >>> moment(1767225600.5).isoformat(), moment(1e300).year, moment(-1e300).year
+    ('2026-01-01T00:00:00.500000+00:00', 9999, 1)
+    """
+    return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), UTC)
 
 
 def following(given: Callable[[], float]) -> Callable[[], float]:

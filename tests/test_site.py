@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -242,12 +243,31 @@ class TestArguments:
             ("http.description.Description", "errors: Mapping[int, str] = {},"),
             ("http.routing.decorators.Verb", "Get(\n    path: str = '',\n    *,\n    status: int | None = None,"),
             ("module.Module", "StaticFiles] = {},"),
+            ("auth.login.logout", "```python\nasync logout(ctx: RequestContext"),
+            ("middleware.csrf.csrf", "```python\ncsrf(*, trusted_origins"),
         ],
     )
     def test_signatures_are_shown(self, path: str, said: str, package: griffe.Module) -> None:
         docstring = package[path].docstring
         assert docstring is not None
         assert said in docstring.value
+
+
+@pytest.mark.process
+class TestCoroutineFunctions:
+    """The reference has `async` before the functions and methods whose call is awaited, and before no other."""
+
+    @pytest.mark.parametrize("path", sorted(set(_SHOWN)))
+    def test_they_are_known(self, path: str, package: griffe.Module) -> None:
+        shown = package[path.removeprefix("kick.")]
+        members = shown.all_members.values() if shown.is_class else [shown]
+        functions = [each for each in members if each.is_function and (each is shown or each.name[0] != "_")]
+        module, _, name = path.rpartition(".")
+        imported = getattr(importlib.import_module(module), name)
+        for each in functions:
+            function = imported if each is shown else inspect.getattr_static(imported, each.name)
+            function = getattr(function, "__func__", function)
+            assert ("async" in each.labels) is inspect.iscoroutinefunction(function), each.path
 
 
 def undescribed_in(page: Path) -> list[str]:
@@ -320,3 +340,23 @@ def test_the_site_is_built_without_a_warning_and_its_search_finds_pages(address:
         found = "return trees.flatMap(tree => [...tree.querySelectorAll('a')]).map(each => each.href)"
         wait.until(lambda _: any("sessions.html" in each for each in browser.execute_script(tree + found)))
         assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.mark.long
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("page", "name", "is_awaited"),
+    [
+        ("context", "kick.http.context.context.RequestContext.read", True),
+        ("context", "kick.http.context.context.RequestContext.body_stream", False),
+        ("context", "kick.http.context.context.RequestContext.json", False),
+        ("auth", "kick.auth.login_limit.LoginLimit.aclose", True),
+        ("auth", "kick.auth.login_limit.LoginLimit.attempt", False),
+    ],
+)
+@pytest.mark.usefixtures("address")
+def test_async_is_before_the_methods_whose_call_is_awaited(page: str, name: str, is_awaited: bool) -> None:
+    _, _, text = (site.SITE / f"reference/{page}.html").read_text().partition(f'id="{name}"')
+    shown = re.sub("<[^>]+>", "", text.partition('<div class="doc doc-contents')[0])
+    method = name.rpartition(".")[2]
+    assert f"\n{'async ' * is_awaited}{method}(" in shown

@@ -1,7 +1,8 @@
 """An extension of griffe for the reference.
 
 Doctests become code blocks, since Markdown takes `>>>` for quotes. Functions, and classes with arguments, show their
-signature. The fields of a `Struct` are its arguments, and so are those of a call for a decorator like `Get`.
+signature, with `async` if the call is awaited. The fields of a `Struct` are its arguments, and so are those of a call
+for a decorator like `Get`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ class Reference(griffe.Extension):
         del kwargs
         if obj.docstring is not None:
             obj.docstring.value = with_fences(obj.docstring.value)
+        if isinstance(obj, griffe.Function) and not _is_awaited(obj):
+            obj.labels.discard("async")
 
     def on_package(self, *, pkg: griffe.Module, loader: griffe.GriffeLoader, **kwargs: Any) -> None:
         """Change the objects of a package after all of it has been loaded."""
@@ -44,6 +47,13 @@ def _modules(module: griffe.Module) -> Iterator[griffe.Module]:
     for each in module.members.values():
         if isinstance(each, griffe.Module):
             yield from _modules(each)
+
+
+def _is_awaited(function: griffe.Function) -> bool:
+    """Return true for a coroutine function, but not for an `async def` that is a generator or a context manager."""
+    is_manager = any("contextmanager" in str(each.value) for each in function.decorators)
+    is_generator = str(function.returns).startswith(("AsyncGenerator", "AsyncIterable", "AsyncIterator"))
+    return "async" in function.labels and not is_manager and not is_generator
 
 
 def _give_arguments(cls: griffe.Class) -> None:
@@ -120,6 +130,8 @@ def signature(obj: griffe.Class | griffe.Function) -> str:
             shown.append("/")
     returned = f" -> {obj.returns}" if isinstance(obj, griffe.Function) and obj.returns is not None else ""
     name = obj.extra["kick"].get("name", obj.name)
+    if isinstance(obj, griffe.Function) and "async" in obj.labels:
+        name = f"async {name}"
     line = f"{name}({', '.join(shown)}){returned}"
     if len(line) <= _WIDTH:
         return line

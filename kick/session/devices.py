@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from kick.clock import moment
 from kick.session.data.reserved import CLIENT_FIELD
 from kick.session.data.values import UnreadableValue, decode
 from kick.session.events import SessionEvent
@@ -97,11 +98,11 @@ def info_of(key: str, record: Record) -> SessionInfo:
     try:
         client = decode(record.fields[CLIENT_FIELD])
     except (KeyError, UnreadableValue):
-        client = {}
+        client = None
     return SessionInfo(
         key=key,
-        created_at=datetime.fromtimestamp(record.created_at, UTC),
-        last_seen_at=datetime.fromtimestamp(record.seen_at, UTC),
-        expires_at=datetime.fromtimestamp(record.expires_at, UTC),
-        client=client,
+        created_at=moment(record.created_at),
+        last_seen_at=moment(record.seen_at),
+        expires_at=moment(record.expires_at),
+        client=client if isinstance(client, dict) else {},
     )

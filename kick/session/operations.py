@@ -386,11 +386,9 @@ class Operations:
             self.races.follow_or_lose(state, found, now=self.now())
 
     def max_age_of(self, state: SessionState) -> float:
-        """Return the lifetime of a session in seconds: its own `max_age`, or that of the application.
-
-        Without a principal, `anonymous_max_age` is the most.
-        """
-        age = float(state.life.get("max_age") or self.options.max_age)
+        """Return the seconds that a session lives; without a principal, at most `anonymous_max_age`."""
+        own = state.life.get("max_age")
+        age = float(own) if isinstance(own, int | float) and 0 < own < 1e300 else self.options.max_age
         most = self.options.anonymous_max_age
         return min(age, most) if most is not None and state.principal is None else age
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, MutableMapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
+from kick.clock import moment
 from kick.errors import OfRequest
 from kick.session.csrf_token import digest_of, either, masked, new_token
 from kick.session.data.flash import Flash
@@ -134,14 +135,14 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         """The time at which the session was first stored; `None` if it is not stored yet."""
         self._state.touch()
         record = self._state.record
-        return None if record is None else datetime.fromtimestamp(record.created_at, UTC)
+        return None if record is None else moment(record.created_at)
 
     @property
     def expires_at(self) -> datetime | None:
         """The time at which the session ends if nothing extends it; `None` if it is not stored yet."""
         self._state.touch()
         record = self._state.record
-        return None if record is None else datetime.fromtimestamp(record.expires_at, UTC)
+        return None if record is None else moment(record.expires_at)
 
     @property
     def operations(self) -> Operations:

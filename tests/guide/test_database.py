@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -22,9 +23,11 @@ from kick import App
 from kick.testing import TestClient
 from tests.guide.pages import GUIDE, application, blocks, names_of
 from tests.http.support import ask
+from tests.support.postgres import PostgresServer
 from tests.support.reader import Reader
 
 PAGE = "database.md"
+BOOKINGS = "Bookings that must not overlap"
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +77,123 @@ def test_a_commit_that_fails_decides_the_response() -> None:
         assert client.post("/shop/orders/1").status_code == 201
         refused = client.post("/shop/orders/7")
         assert (refused.status_code, refused.json()["detail"]) == (409, "The database does not allow this.")
+
+
+def test_the_pages_of_a_list_are_followed_to_their_end() -> None:
+    with TestClient(application(PAGE, "Pagination"), validate=True) as client:
+        empty = client.get("/books")
+        assert (empty.json(), "link" in empty.headers) == ({"items": [], "next": None}, False)
+        for title in "abcde":
+            client.post(f"/books/{title}")
+        seen, address = [], "/books?limit=2"
+        while address is not None:
+            answer = client.get(address)
+            page = answer.json()
+            seen.append("".join(each["title"] for each in page["items"]))
+            address = page["next"]
+            assert answer.headers.get("link") == (None if address is None else f'<{address}>; rel="next"')
+            if len(seen) == 1:
+                client.post("/books/f")  # a row that is added meanwhile moves no page
+        assert seen == ["ab", "cd", "ef"]
+        assert client.get("/books?limit=5").json()["next"] == "/books?after=5&limit=5"
+        assert client.get("/books?limit=6").json()["next"] is None
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=-1", "after=x", "limit=many"])
+def test_a_page_has_bounds(query: str) -> None:
+    with TestClient(application(PAGE, "Pagination")) as client:
+        refused = client.get(f"/books?{query}")
+        assert refused.status_code == 422
+        assert [each["location"] for each in refused.json()["errors"]] == [f"/query/{query.partition('=')[0]}"]
+
+
+BOOKING = {"room": 7, "begins": "2027-05-01", "ends": "2027-05-04"}
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({}, 409),
+        ({"begins": "2027-05-03", "ends": "2027-05-09"}, 409),
+        ({"begins": "2027-04-01", "ends": "2027-05-02"}, 409),
+        ({"begins": "2027-05-02", "ends": "2027-05-03"}, 409),
+        ({"begins": "2027-04-01", "ends": "2027-06-01"}, 409),
+        ({"begins": "2027-05-04", "ends": "2027-05-05"}, 201),
+        ({"begins": "2027-04-30", "ends": "2027-05-01"}, 201),
+        ({"room": 8}, 201),
+        ({"ends": "2027-05-01"}, 422),
+    ],
+)
+def test_bookings_that_overlap_are_refused(change: dict[str, Any], status: int) -> None:
+    with TestClient(application(PAGE, BOOKINGS)) as client:
+        assert client.post("/bookings", json=BOOKING).status_code == 201
+        assert client.post("/bookings", json=BOOKING | change).status_code == status
+
+
+@pytest.mark.parametrize(("before", "accepted"), [("", 1), ("without BEGIN IMMEDIATE", 10)])
+async def test_of_bookings_at_the_same_time_one_is_accepted(before: str, accepted: int) -> None:
+    """All find the room free before the first one writes, unless the transaction has begun before they ask."""
+    (code,) = (code for heading, code in blocks(PAGE) if heading == BOOKINGS)
+    begin = 'await self.db.execute(text("BEGIN IMMEDIATE"))'
+    assert begin in code
+    asked = "if await self.db.scalar(overlaps.limit(1)) is not None:"
+    together = asked.replace("if await", "found = await").replace(" is not None:", "")
+    code = code.replace(asked, f"{together}\n        await all_have_asked()\n        if found is not None:")
+    if before:
+        code = code.replace(begin, "pass")
+    barrier = asyncio.Barrier(10)
+
+    async def all_have_asked() -> None:
+        if before:
+            await barrier.wait()
+
+    names: dict[str, Any] = {"__name__": "bookings", "all_have_asked": all_have_asked}
+    exec(compile(code, PAGE, "exec", dont_inherit=True), names)
+    statuses: list[int] = []
+
+    async def book() -> None:
+        statuses.append((await ask(names["app"], "/bookings", method="POST", json=BOOKING)).status)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(10):
+            tasks.start_soon(book)
+    assert sorted(statuses) == [201] * accepted + [409] * (10 - accepted)
+    await names["app"].aclose()
+
+
+@pytest.mark.postgres
+async def test_postgresql_refuses_bookings_that_overlap(postgres_server: PostgresServer) -> None:
+    names = names_of(PAGE, "Bookings on PostgreSQL")
+    row = names["BookingRow"]
+    engine = create_async_engine(postgres_server.url.replace("postgresql:", "postgresql+psycopg:", 1))
+    async with engine.begin() as connection:
+        await connection.run_sync(names["Table"].metadata.create_all)
+    outcomes: list[str] = []
+
+    async def book(room: int, begins: date, ends: date) -> None:
+        async with AsyncSession(engine) as db:
+            db.add(row(room=room, begins=begins, ends=ends))
+            try:
+                await db.flush()
+                await db.commit()
+                outcomes.append("booked")
+            except IntegrityError as error:
+                outcomes.append("taken" if "no_overlaps" in str(error) else str(error))
+
+    first, fourth, ninth = date(2027, 5, 1), date(2027, 5, 4), date(2027, 5, 9)
+    try:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(book, 7, first, fourth)
+        assert sorted(outcomes) == ["booked", *["taken"] * 4]
+        for room, begins, ends in ((7, fourth, ninth), (8, first, ninth), (7, first, ninth)):
+            await book(room, begins, ends)
+        assert outcomes[5:] == ["booked", "booked", "taken"]
+    finally:
+        async with engine.begin() as connection:
+            await connection.run_sync(names["Table"].metadata.drop_all)
+            await connection.execute(text("DROP EXTENSION btree_gist"))
+        await engine.dispose()
 
 
 async def test_a_shielded_query_ends_and_leaves_nothing_behind() -> None:

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from kick import RequestContext
+from kick.auth import identity, login, logout
 from kick.session import Event, MemoryStore, SessionClosed, SessionEvent, Sessions, SessionUnavailable
 from kick.session.stores.custom import BasicStore
 from kick.session.stores.redis import RedisStore
@@ -275,6 +276,37 @@ async def test_bytes_that_are_no_value_count_as_missing_however_they_are_read(ra
     assert not answer.value or answer.value == {"good": 1}
 
 
+RESERVED = [b"5", b"[]", b'"text"', b"null", b"\xff", b'{"$":["uuid",5]}']
+LIVES = [b'{"max_age":%b,"persistent":7}' % each for each in (b'"x"', b"-1", b"0", b"[]", b"1" + b"0" * 400, b"1e999")]
+CLIENTS = [b'{"ip":5,"user_agent":[]}']
+
+
+@pytest.mark.parametrize(
+    ("field", "raw"),
+    [(field, raw) for field in ("$life", "$client", "$login", "$cookie", "$flash:a") for raw in RESERVED]
+    + [("$life", raw) for raw in LIVES]
+    + [("$client", raw) for raw in CLIENTS],
+)
+async def test_damaged_fields_of_kick_fail_no_request(field: str, raw: bytes) -> None:
+    site = Site(rolling=True)
+    sessions = Sessions(site.layer.manager)
+    browser = Browser(site)
+    await browser.visit(lambda ctx: login(ctx, "ann", remember=True), wants_context=True)
+    (record,) = site.store._entries.values()
+    record.fields[field] = raw
+    for info in await sessions.of("ann"):
+        assert isinstance(info.client, dict)
+    acts = (
+        lambda ctx: (identity(ctx), ctx.session.max_age, ctx.session.persistent, ctx.session.flash.pop_all()),
+        lambda ctx: setting(b=2)(ctx.session),
+        lambda ctx: ctx.session.regenerate(),
+        lambda ctx: login(ctx, "ann"),
+        logout,
+    )
+    for act in acts:
+        assert (await browser.visit(act, wants_context=True)).status == 200
+
+
 class Damaged:
     """A browser whose session is in Redis, and what the server can be told about its hash."""
 
@@ -304,6 +336,20 @@ async def test_a_damaged_hash_in_redis_fails_no_request(damaged: Damaged, field:
     assert (await damaged.browser.data())["b"] == 2
 
 
+@pytest.mark.parametrize("created", [b"99999999999999999", b"1" + b"0" * 40, b"9" * 400, b"-" + b"9" * 30])
+@pytest.mark.parametrize("rest", [b"+0 +0 +9 - - - ", b"+0 +0 +9 +9 - - ", b"0 0 4102444800000 - - - "])
+async def test_absurd_times_in_redis_fail_no_request(damaged: Damaged, created: bytes, rest: bytes) -> None:
+    damaged.server.hset(damaged.key, b"\xff", created + b" " + rest)  # type: ignore[arg-type]
+    acts = (
+        lambda session: (session.created_at, session.expires_at),
+        setting(b=2),
+        lambda session: session.regenerate(),
+        lambda session: session.destroy(),
+    )
+    for act in acts:
+        assert (await damaged.browser.visit(act)).status == 200
+
+
 async def test_what_is_no_hash_in_redis_is_an_empty_session(damaged: Damaged) -> None:
     damaged.server.set(damaged.key, "x")
     assert await damaged.browser.data() == {}
@@ -311,7 +357,11 @@ async def test_what_is_no_hash_in_redis_is_an_empty_session(damaged: Damaged) ->
     assert await damaged.browser.data() == {"b": 2}
 
 
-@pytest.mark.parametrize("row", [None, [], "text", {}, {"$kick": 5}, {"$kick": {"created": "x"}}, {"a": 1}])
+NOW = {"created": 1e9, "issued": 1e9, "seen": 1e9, "expires": 9e9}
+ABSURD = [{"$kick": {**NOW, name: time}} for name in NOW for time in (1e300, float("inf"), float("nan"))]
+
+
+@pytest.mark.parametrize("row", [None, [], "text", {}, {"$kick": 5}, {"$kick": {"created": "x"}}, {"a": 1}, *ABSURD])
 async def test_a_damaged_record_of_a_users_store_is_an_empty_session(row: Any) -> None:
     class Damaged:
         async def get(self, sid: str) -> Any:
@@ -323,9 +373,9 @@ async def test_a_damaged_record_of_a_users_store_is_an_empty_session(row: Any) -
 
     site = Site(Damaged())
     signed = "s:" + site.layer.manager.options.cookie._signer.sign("a" * 36)
-    answer = await Browser(site, signed).visit(lambda session: dict(session.data))
+    answer = await Browser(site, signed).visit(lambda session: (session.created_at, dict(session.data)))
     assert answer.status == 200
-    assert answer.value == {}
+    assert answer.value[1] == {}
 
 
 async def test_more_than_max_size_is_refused_and_nothing_of_it_written(store: Any) -> None:

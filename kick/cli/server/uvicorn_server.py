@@ -84,18 +84,21 @@ class Server(uvicorn.Server):
         self._deadline: threading.Timer | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Handle a signal instead of uvicorn: the first one asks for a shutdown, the second one forces it.
+        """Handle a signal instead of uvicorn.
 
         uvicorn drops the requests, and does not close the application, at a SIGINT after `should_exit` is set.
         """
-        if self.signal and parent_process() is None:  # Ctrl-C and a parent's signal would be two
-            self.force_exit = True
-            end_soon(128 + sig, FORCED)
         self.take(sig)
 
     def take(self, sig: int) -> None:
-        """Handle the first signal; end the process if the start cannot be cancelled within `CLEANUP` seconds."""
+        """Handle a signal: the first one asks for a shutdown, the second one forces it.
+
+        If the start cannot be cancelled within `CLEANUP` seconds, the process ends as well.
+        """
         if self.signal:
+            if parent_process() is None:  # otherwise Ctrl-C and a parent's signal would be two
+                self.force_exit = True
+                end_soon(128 + sig, FORCED)
             return
         self.signal = sig
         self.should_exit = True
@@ -240,7 +243,7 @@ def run(
         timeouts=None if timeouts is None else RequestTimeouts(*timeouts),
     )
     try:
-        # For a signal that comes before uvicorn listens, or that uvicorn raises again at the end.
+        # For a signal that comes before uvicorn listens, or while the event loop waits for its last tasks.
         with handled(lambda number, _: server.take(number)), _only_news(server):
             server.run(sockets=[sock])
     except SystemExit:  # uvicorn's report that the application did not start

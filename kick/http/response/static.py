@@ -141,6 +141,7 @@ class StaticFiles:
             raise NotFound
         path = ""
         try:
+            (self.directory / name).stat()  # fails at once, while the look-up asks for each of thousands of folders
             path, status = self._files.lookup_path(name)
         except ValueError:  # a NUL, or half of a surrogate pair
             status = None

@@ -22,6 +22,12 @@ PERCENT: Final = ord("%")
 """To be looked for in bytes. `b"%" in path` looks for a number first: an exception is made, and thrown away."""
 
 
+DOTS: Final = frozenset({".", ".."})
+"""Segments that no path has after its normalization (RFC 3986, section 6.2.2.3)."""
+
+_has_dots: Final = re.compile(r"/\.\.?(?![^/])").search
+
+
 class Segment(NamedTuple):
     """One segment of a path: a literal, or a parameter with its converter."""
 
@@ -114,7 +120,7 @@ def parse_path(path: str, hints: dict[str, Any], place: str) -> list[Segment]:
         if match is None:
             if "{" in part or "}" in part:
                 raise bad_route_path(path, place, f"has the segment {part!r}, which is neither text nor one parameter")
-            if _NEVER_SENT.search(part) or part in (".", ".."):
+            if _NEVER_SENT.search(part) or part in DOTS:
                 raise bad_route_path(path, place, f"has the segment {part!r}, which no request can have")
             segments.append(Segment(part, "", "", None))
             continue
@@ -197,9 +203,10 @@ def split_path(path: str, raw_path: bytes | None, root_path: str) -> list[str]:
     ['', 'a/b%c']
 
     Raises `BadRequest` for percent-encoding that is broken or no UTF-8 (RFC 3986, section 2.1), and `NotFound` for what
-    is no path: `*`.
+    is no path, `*`, and for dot segments, encoded ones too. Clients remove these (section 5.2.4). A proxy that does so
+    only to look for its rules would take `/admin/../notes` for `/notes`, and the route `/admin/{name}/notes` would fit.
     """
-    if path[:1] not in ("", "/"):
+    if path[:1] not in ("", "/") or ("/." in path and _has_dots(path)):
         raise NotFound(f"There is nothing at {path}.")
     skipped = root_path.rstrip("/").count("/")
     is_encoded = raw_path is not None and PERCENT in raw_path

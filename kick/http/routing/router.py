@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from kick.exceptions import HTTPError
-from kick.http.routing.paths import Convert, Segment
+from kick.http.routing.paths import DOTS, Convert, Segment
 from kick.http.routing.route import Route
 
 _RANKS: Final = {"int": 0, "uuid": 1, "date": 1, "datetime": 1, "float": 2, "str": 4, "path": 5}
@@ -94,7 +94,7 @@ class Router:
         place, slash, last = path.rpartition("/")
         only = self._tails.get(place)
         leaf = None if only is None else only.node.routes.get(method)
-        if only is None or leaf is None or not last or not slash:
+        if only is None or leaf is None or not last or not slash or last in DOTS:
             return None
         try:
             return leaf[0], {leaf[1][0]: last if only.convert is None else only.convert(last)}

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Mapping, Sequence
+from math import isfinite
 from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
@@ -56,6 +57,18 @@ class Record(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:  # without the values, because it may be logged
         return f"<Record {sorted(self.fields)} until {self.expires_at:.0f}>"
+
+
+def check_times(created: float, issued: float, seen: float, expires: float, deadline: float | None) -> None:
+    """Check the times of a stored row, which may be damaged. Raises `ValueError` or `TypeError` if one is no number.
+
+    >>> check_times(1.0, 1.0, 2.0, 60.0, None)
+    >>> check_times(1.0, 1.0, 2.0, float("nan"), None)
+    Traceback (most recent call last):
+    ValueError: a time is not a number
+    """
+    if not isfinite(0.0 + created + issued + seen + expires + (deadline or 0.0)):
+        raise ValueError("a time is not a number")
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

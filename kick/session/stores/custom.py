@@ -24,6 +24,7 @@ from kick.session.stores.base import (
     Refused,
     SessionStore,
     Superseded,
+    check_times,
 )
 from kick.session.stores.record_changes import committed, created, moved, touched
 
@@ -191,8 +192,9 @@ class BasicStore:
             return None
         try:
             meta = msgspec.convert(data[_META], _Meta)
+            check_times(meta.created, meta.issued, meta.seen, meta.expires, meta.deadline)
             fields = {name: msgspec.json.encode(value) for name, value in data.items() if name != _META}
-        except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:  # msgspec.ValidationError is one
             logger.warning("a stored session cannot be read and is ignored: %s", error)
             return None
         ends_at = meta.expires if self._touch_of_store is None or meta.superseded else meta.deadline

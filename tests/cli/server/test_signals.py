@@ -94,6 +94,30 @@ class BusyController:
 app = bootstrap([Module("busy", controllers=[BusyController])])
 """
 
+TASK = """
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+from kick.cli.server import uvicorn_server
+
+uvicorn_server.CLEANUP = 600.0  # else the first signal alone would end the process after a while
+
+async def stubborn():
+    while True:
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            Path("swallowed").touch()
+
+@asynccontextmanager
+async def lifespan(app):
+    task = asyncio.create_task(stubborn())
+    {waiting}
+    yield
+
+app = bootstrap([HelloModule], lifespan=lifespan)
+"""
+
 DATABASE = """
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -235,6 +259,27 @@ class TestTheSecondSignal:
                 return process.process.poll() is not None
 
             wait_until(has_ended, "the end", timeout=60)
+
+    @SIGNALS
+    def test_it_ends_the_process_after_the_requests_have_ended_too(self, project: Path, number: signal.Signals) -> None:
+        """The server has stopped by then, and the event loop waits for a task of the application."""
+        (project / "app.py").write_text(APP + TASK.format(waiting=""))
+        with start(project) as (process, _):
+            process.wait_for("kick serves")
+            process.process.send_signal(number)
+            wait_until((project / "swallowed").exists, "the end of the event loop", timeout=30)
+            process.process.send_signal(number)
+            assert process.end() == 128 + number
+
+    @SIGNALS
+    def test_it_ends_a_start_that_cannot_be_cancelled(self, project: Path, number: signal.Signals) -> None:
+        (project / "app.py").write_text(APP + TASK.format(waiting='Path("waits").touch(); await stubborn()'))
+        with start(project) as (process, _):
+            waits(project, process)
+            process.process.send_signal(number)
+            wait_until((project / "swallowed").exists, "the cancellation", timeout=30)
+            process.process.send_signal(number)
+            assert process.end() == 128 + number
 
     def test_ctrl_c_and_the_signal_of_the_parent_are_one_to_a_worker(self, project: Path) -> None:
         (project / "app.py").write_text(APP + BUSY.replace("await anyio.sleep_forever()", WAITS_FOR_FILE))

@@ -58,6 +58,8 @@ def test_a_path_of_many_folders_costs_no_more_than_its_length(dist: Path) -> Non
 
     deep, flat = get("/static/" + "a/" * 30_000 + "a"), get("/static/" + "a" * 60_001)
     assert_costs_at_most(30, deep, flat, clock=time.process_time)  # the file system is asked in a thread
+    deep, flat = get("/static/" + "a/" * 2000 + "a"), get("/static/" + "a" * 4001)
+    assert_costs_at_most(5, deep, flat, clock=time.process_time)
 
 
 async def test_a_file_is_sent_with_its_type_and_validators(dist: Path) -> None:

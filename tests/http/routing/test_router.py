@@ -186,13 +186,39 @@ async def test_a_choice_is_found_before_any_text() -> None:
         ("a+b", "a+b"),
         ("%F0%9F%90%8D", "🐍"),
         ("%00", "\0"),
-        ("..%2F..%2Fetc", "../../etc"),
+        ("...%2Fb.%2F.c%2F..d", ".../b./.c/..d"),
         ("a;b=1", "a;b=1"),
     ],
 )
 async def test_a_segment_is_percent_decoded_exactly_once(sent: str, value: str) -> None:
     answer = await ask(app_with("/{it}", str), f"/at/{sent}")
     assert answer.json()["value"] == value
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "..",
+        ".",
+        "%2e%2e",
+        "%2E",
+        "..%2F..%2Fetc",
+        "a%2F..",
+        "a%2F.%2Fb",
+        "../x",
+        "x/..",
+        "./x",
+        "x/../../y",
+        "x/%2e./y",
+    ],
+)
+@pytest.mark.parametrize("path", ["/{it}", "/{it}/x", "/x/{it}", "/{it:path}"])
+@pytest.mark.parametrize("with_raw", [True, False])
+async def test_a_path_with_dot_segments_has_no_route(sent: str, path: str, with_raw: bool) -> None:
+    # nginx looks for `location /at` in the normalized path, and sends on what came: its rule would be passed by
+    raw: dict[str, Any] = {} if with_raw else {"raw_path": None}
+    for target in (f"/at/{sent}", f"/at/{sent}/x", f"/at/x/{sent}"):
+        assert (await ask(app_with(path, str), target, **raw)).status == 404
 
 
 async def test_without_the_path_as_sent_the_decoded_one_is_taken() -> None:

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -303,9 +304,11 @@ async def test_more_commands_than_go_out_at_once_are_all_answered(store: RedisSt
 
 
 async def test_one_command_that_fails_spoils_no_other(store: RedisStore, redis_server: RedisServer) -> None:
-    good, bad = await started(store, {"a": b"1"}), new_key()
-    redis_server.command("SET", f"kick:{bad}", "no hash")
-    commits = [store.commit(key, Change(set={"a": b"2"}), max_age=LONG) for key in (good, bad, good)]
+    good = await started(store, {"a": b"1"})
+    index = f"kick:principal:{{{sha256(b'ann').hexdigest()}}}"
+    redis_server.command("SET", index, "no sorted set")
+    changes = Change(set={"a": b"2"}), Change(principal="ann"), Change(set={"a": b"3"})
+    commits = [store.commit(good, change, max_age=LONG) for change in changes]
     results = await asyncio.gather(*commits, return_exceptions=True)
     assert isinstance(results[1], ResponseError)
     assert "WRONGTYPE" in str(results[1])

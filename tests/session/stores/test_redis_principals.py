@@ -402,6 +402,36 @@ async def test_a_purge_goes_on_where_the_last_one_stopped(
     assert sum(freed) == 200
 
 
+FOREIGN = [b"", b" ", b"x", b"no-space", b"n ", b"a b c", b"\xff\xfe", b"n \xff", b"n {a}:\xff", b"n text"]
+
+
+@pytest.mark.parametrize("member", FOREIGN)
+@pytest.mark.parametrize("is_interrupted", [False, True])
+async def test_what_somebody_else_wrote_into_the_index_is_in_the_way_of_nothing(
+    store: SteppedStore, redis_server: RedisServer, member: bytes, is_interrupted: bool
+) -> None:
+    keys = [await started(store, principal="ann") for _ in range(3)]
+    with redis.Redis.from_url(redis_server.url) as server:
+        server.set("kick:text", "not a session")
+        server.zadd(index_of("ann") + ":revoking" * is_interrupted, {member: 9e15})
+    assert await keys_found(store, "ann") == set(keys)
+    assert await store.revoke("ann", keep=keys[0]) == 2
+    assert await keys_found(store, "ann") == {keys[0]}
+    assert await store.revoke("ann") == 1
+    await assert_none_left(store, *keys)
+    assert redis_server.command("EXISTS", index_of("ann"), index_of("ann") + ":revoking") == 0
+
+
+async def test_a_key_of_a_session_that_holds_something_else_is_in_the_way_of_no_revocation(
+    store: SteppedStore, redis_server: RedisServer
+) -> None:
+    keys = [await started(store, principal="ann") for _ in range(2)]
+    redis_server.command("SET", f"kick:{keys[0]}", "not a session")
+    assert await keys_found(store, "ann") == {keys[1]}
+    assert await store.revoke("ann") == 1
+    await assert_none_left(store, *keys)
+
+
 TIMES = ["x", "x +1 +1 +1 -", "1 +a +1 +1 -", "1 +1 +1 - -", "1e3 +1 +1 +1 -", "1 + + + -", "-1 +1 +1 +1 -"]
 DAMAGED = [f"{times} - e ann" for times in TIMES]
 

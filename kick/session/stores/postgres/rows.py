@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from kick.session.ids import fingerprint
-from kick.session.stores.base import Record, Superseded
+from kick.session.stores.base import Record, Superseded, check_times
 
 logger: Final = logging.getLogger("kick.session")
 
@@ -85,9 +85,10 @@ def entry_of(row: Row) -> Record | Superseded | None:
     if fields is None:
         return Superseded(None if successor is None else bytes(successor))
     try:
+        check_times(created, issued, seen, expires, deadline)
         whose = None if principal is None else name_of(principal)
         return Record(fields_of(fields, names), created, issued, seen, expires, deadline, whose)
-    except (ValueError, KeyError) as error:  # msgspec.DecodeError is a ValueError
+    except (TypeError, ValueError, KeyError) as error:  # msgspec.DecodeError is a ValueError
         logger.warning("session %s cannot be read and counts as missing: %s", fingerprint(key), error)
         return None
 

@@ -33,6 +33,7 @@ the store.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
@@ -45,6 +46,8 @@ from kick.session.stores.redis.records import milliseconds
 from kick.session.stores.redis.scripts import CONDEMN, ENTER, REVOKE
 
 FORBIDDEN_FOR: Final = milliseconds(3600)
+
+_is_entry: Final = re.compile(rb"[!-~]+ (\{[!-~]+\}:[!-~]+)").fullmatch
 
 Call: TypeAlias = Callable[..., Awaitable[Any]]
 """`call(key, payload, script)`: send a command and await its answer."""
@@ -108,7 +111,7 @@ class Principals:
         keys: dict[bytes, None] = {}
         for index in self._keys(principal):
             members = await self._call(index, pack(b"ZRANGE", index, b"0", b"-1"), None)
-            keys.update(dict.fromkeys(_key(member) for member in members))
+            keys.update(dict.fromkeys(key for member in members if (key := _key(member))))
         return list(keys)
 
     async def set_aside(self, principal: bytes, keep: bytes) -> Sequence[bytes]:
@@ -119,9 +122,11 @@ class Principals:
 
     async def end(self, principal: bytes, member: bytes) -> bool:
         """Do step X: end a session of the principal, else forbid the entry; return true if it was ended."""
-        name, _, key = member.partition(b" ")
+        key = _key(member)
+        if not key:
+            return False
         session = self._prefix + key
-        keys = [session, self.forbids(key, name)]
+        keys = [session, self.forbids(key, member.partition(b" ")[0])]
         ended: int = await self._call(session, REVOKE.call(keys, [principal, FORBIDDEN_FOR]), REVOKE)
         return ended == 1
 
@@ -138,7 +143,9 @@ class Principals:
 
 
 def _key(member: bytes) -> bytes:
-    return member.partition(b" ")[2]
+    """Return the key of the session in a member of an index; nothing for a member that is not an entry of kick."""
+    found = _is_entry(member)
+    return b"" if found is None else found[1]
 
 
 def _letters(text: bytes) -> list[bytes]:

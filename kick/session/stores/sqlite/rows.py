@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, cast
 import msgspec
 
 from kick.session.ids import fingerprint
-from kick.session.stores.base import REMEMBERED, Record, Superseded
+from kick.session.stores.base import REMEMBERED, Record, Superseded, check_times
 
 logger: Final = logging.getLogger("kick.session")
 
@@ -127,7 +127,7 @@ class Rows:
         self.flush()
         query = f"{_SELECT} WHERE principal = ? AND expires > ?"
         rows = _read(self._connection.execute(query, (principal, self.now)))
-        return [(key, cast(Record, row.entry)) for key, row in rows.items()]
+        return [(key, row.entry) for key, row in rows.items() if isinstance(row.entry, Record)]
 
     def recognize(self, secrets: frozenset[str], *, remember: bool) -> list[frozenset[str]]:
         """Return the applications in the file, including this one if it is to be remembered."""
@@ -189,15 +189,15 @@ def _read(cursor: sqlite3.Cursor) -> Mapping[str, _Row]:
     rows: dict[str, _Row] = {}
     for key, fields, created, issued, seen, expires, deadline, principal, successor, due in cursor.fetchall():
         try:
+            check_times(created, issued, seen, expires, deadline)
             entry = (
-                Superseded(successor)
+                Superseded(successor if isinstance(successor, bytes) else None)
                 if fields is None
                 else Record(_decode(fields), created, issued, seen, expires, deadline, principal)
             )
+            rows[key] = _Row(entry, expires, 0.0 + due)
         except (msgspec.DecodeError, TypeError, ValueError) as error:
             logger.warning("session %s cannot be read and is ignored: %s", fingerprint(key), error)
-        else:
-            rows[key] = _Row(entry, expires, due)
     return rows
 
 

@@ -9,7 +9,7 @@ local function give(from, to, entry, score)
 end
 
 local function is_kept(entry)
-  return ARGV[1] ~= '' and string.sub(entry, string.find(entry, ' ', 1, true) + 1) == ARGV[1]
+  return ARGV[1] ~= '' and string.match(entry, '^[^ ]+ (.*)$') == ARGV[1]
 end
 
 local lasts = math.max(redis.call('PTTL', KEYS[1]), redis.call('PTTL', KEYS[2]))

@@ -31,8 +31,11 @@ end
 
 -- The facts about the session at a key; nil, and what to answer instead, when there is none.
 local function read(key)
-  local text = redis.call('HGET', key, FACTS)
-  if not text then
+  local text = redis.pcall('HGET', key, FACTS)
+  if type(text) == 'table' and not string.find(text.err, 'WRONGTYPE', 1, true) then
+    text = redis.call('HGET', key, FACTS) -- which raises the error
+  end
+  if type(text) ~= 'string' then -- there is none, or it is not a hash
     return nil, {'gone'}
   end
   local mark = string.sub(text, 1, 1)

@@ -232,18 +232,16 @@ class App:
 
     def find(self, scope: Scope, receive: Receive, send: Send) -> tuple[RequestContext[Any], Endpoint]:
         """Return the context of a request, and the endpoint that answers it."""
-        method: str = scope["method"]
-        path: str = scope["path"]
-        raw_path: bytes | None = scope.get("raw_path")
-        root_path: str = scope.get("root_path", "")
-        is_plain = not root_path and (raw_path is None or PERCENT not in raw_path)
-        route = self._static.get(path, _NONE).get(method) if is_plain else None
-        if route is not None:
-            return RequestContext(scope, receive, send, self.settings, route, {}), route.endpoint
-        found = self._by_tail(method, path) if is_plain else None
+        found = None
+        if not scope.get("root_path") and PERCENT not in (scope.get("raw_path") or b""):
+            route = self._static.get(scope["path"], _NONE).get(scope["method"])
+            if route is not None:
+                return RequestContext(scope, receive, send, self.settings, route, {}), route.endpoint
+            found = self._by_tail(scope["method"], scope["path"])
         if found is None:
+            method, path = scope["method"], scope["path"]
             try:
-                parts = split_path(path, raw_path, root_in(path, root_path))
+                parts = split_path(path, scope.get("raw_path"), root_in(path, scope.get("root_path", "")))
                 found = self._look_up(method, parts)
                 miss = None if found is not None else self._missed(method, parts, scope)
             except HTTPError as error:

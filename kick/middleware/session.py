@@ -15,7 +15,6 @@ from kick.exceptions import HTTPError
 from kick.http import CallNext, Description, RequestContext, Response, Route, Settings
 from kick.http.errors import middleware_order
 from kick.http.mounts import MountedResponse
-from kick.http.response.sse import EventStream
 from kick.middleware.cookie_parser import CookieParserLayer
 from kick.middleware.per_route import PerRoute
 from kick.session.asgi.middleware import serve_with_session
@@ -62,7 +61,8 @@ class SessionLayer(PerRoute):
         always = options.rolling or options.save_uninitialized or options.rotate_after is not None
         self.optional = use is not Use.FULL or not always
         self._use = use
-        self._is_full = use is Use.FULL
+        self._open = manager.open if use is Use.FULL else self._open_restricted
+        self._operations = manager.operations
         self._for_mount = for_mount
         self._everywhere = manager.options.path == "/"
 
@@ -109,8 +109,8 @@ class SessionLayer(PerRoute):
         if not (self._everywhere or self.manager.is_within(ctx.path)):
             ctx.session_path = self.manager.options.path
             return await call_next(ctx)
-        state = await (self.manager.open(ctx.scope) if self._is_full else self._open_restricted(ctx.scope))
-        ctx.opened_session = ContextSession(state, self.manager.operations)
+        state = await self._open(ctx.scope)
+        ctx.opened_session = ContextSession(state, self._operations)
         try:
             response = await call_next(ctx)
         except Exception as error:
@@ -125,14 +125,18 @@ class SessionLayer(PerRoute):
         except Exception:
             self._send_cookies(self.manager.cookies_of(state), ctx)
             raise
-        if isinstance(response, EventStream):
-            response.watch = ctx.opened_session.on_end
         if cookies or state.accessed:
-            private = state.principal is not None and not any(
-                name == b"cache-control" for name, _ in ctx.added_headers or ()
+            finish_headers(
+                response.raw_headers,
+                accessed=state.accessed,
+                cookies=cookies,
+                private=state.principal is not None and not self._says_caching(ctx),
             )
-            finish_headers(response.raw_headers, accessed=state.accessed, cookies=cookies, private=private)
         return response
+
+    def _says_caching(self, ctx: RequestContext[Any]) -> bool:
+        """Return true if a header of the context tells caches what to do."""
+        return any(name == b"cache-control" for name, _ in ctx.added_headers or ())
 
     async def _open_restricted(self, scope: Scope) -> SessionState:
         state = self.manager.open_empty(scope) if self._use is Use.OFF else await self.manager.open(scope)

@@ -153,12 +153,7 @@ class SessionCookie:
                 found = self._claims.get(line)
                 if found is None:
                     found = self._read_line(line)
-                claims = claims + found if claims else found
-        if len(claims) > 1:
-            distinct: dict[str, Claim] = {}
-            for claim in sorted(claims, key=lambda claim: claim.rank):  # which keeps the order of the header
-                distinct.setdefault(claim.session_id, claim)
-            claims = tuple(distinct.values())[:MOST_CLAIMS]
+                claims = _chosen((*claims, *found)) if claims else found
         return claims
 
     def came(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
@@ -182,7 +177,7 @@ class SessionCookie:
                 session_id, is_current = verified
                 rank = self._names.index(name)
                 claims.append(Claim(session_id, key_of(session_id), is_current=is_current and rank == 0, rank=rank))
-        found = tuple(claims)
+        found = _chosen(claims)
         if found and len(line) <= LONGEST_REMEMBERED:
             if len(self._claims) >= REMEMBERED:
                 self._claims.clear()
@@ -239,3 +234,11 @@ class SessionCookie:
         if not self._by_scheme or scope.get("scheme") not in ("https", "wss"):
             return cookies
         return tuple(cookie + b"; Secure" for cookie in cookies)
+
+
+def _chosen(claims: Collection[Claim]) -> tuple[Claim, ...]:
+    """Return the claims that are looked up, the best first, and each session id once."""
+    distinct: dict[str, Claim] = {}
+    for claim in sorted(claims, key=lambda claim: claim.rank):  # which keeps the order of the header
+        distinct.setdefault(claim.session_id, claim)
+    return tuple(distinct.values())[:MOST_CLAIMS]

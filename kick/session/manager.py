@@ -64,6 +64,7 @@ class SessionManager:
         self.events = Events(options.on_event)
         self.operations = Operations(options, store, self.events)
         shape = options.shape
+        self._claims_in = options.cookie.read
         self._open_contents: OpenContents = SessionData if shape is None else shape.contents
         self._adopt: Callable[..., Awaitable[Record | Superseded | None]] | None = getattr(store, "adopt", None)
         self._prolongs = options.rolling or options.rotate_after is not None
@@ -132,7 +133,7 @@ class SessionManager:
 
         If the store does not answer, this does not raise either; using the session raises `SessionUnavailable`.
         """
-        claims = self.options.cookie.read(scope["headers"])
+        claims = self._claims_in(scope["headers"])
         if len(claims) != 1:
             return await self._open_one_of(claims, scope) if claims else self._without_claim(scope)
         (claim,) = claims

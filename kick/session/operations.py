@@ -67,7 +67,7 @@ class Operations:
         self.events = events
         self.races = Races(events)
         self._turns = Turns(options.store_timeout)
-        self._rolls = options.rolling
+        self._rolls, self._tick = options.rolling, tick_of(options.max_age)
         self._has_ages = options.anonymous_max_age is not None
         self.use(store)
         self.connections = connections_of(
@@ -170,14 +170,15 @@ class Operations:
             change = self._prepared(state, change)
         if state.is_accepted or OWED_FIELD in fields:
             change = self._with_owed_cookie(state, change)
-        max_age = self.options.max_age
+        max_age, tick = self.options.max_age, self._tick
         if self._has_ages or LIFE_FIELD in fields or LIFE_FIELD in change.set:
             max_age = self.max_age_of(state)
+            tick = tick_of(max_age)
         while state.status is _STORED:
             call = self.store.commit(state.key or state.require_key(), change, max_age=max_age)
             answer = await (call if self.is_in_memory else self.guarded(call))
             if type(answer) is Committed:
-                self._committed(state, change, answer, max_age, only)
+                self._committed(state, change, answer, tick, only)
                 return answer.counters
             if isinstance(answer, Superseded):
                 self.races.follow(state, answer, now=self.now())
@@ -438,15 +439,14 @@ class Operations:
 
     # Outcomes
 
-    def _committed(self, state: SessionState, change: Change, answer: Committed, age: float, only: str | None) -> None:
+    def _committed(self, state: SessionState, change: Change, answer: Committed, tick: float, only: str | None) -> None:
         assert state.record is not None  # noqa: S101  # what the type checker cannot see
-        before, tick = state.record.expires_at, tick_of(age)
-        counts_as_seen = self._rolls or change.principal is not KEEP
-        state.committed(change, answer, now=self.now() if counts_as_seen else None, only=only)
+        before, is_seen = state.record.expires_at, self._rolls or change.principal is not KEEP
+        state.committed(change, answer, now=self.now() if is_seen else None, only=only)
         # The cookie of the browser is extended together with the session, but not with every write.
         is_later = before // tick != answer.expires_at // tick
-        settles = OWED_FIELD in change.delete or LIFE_FIELD in change.set or LIFE_FIELD in change.delete
-        if is_later or settles or state.cookie is _CONFIRM:
+        settles = change.delete and (OWED_FIELD in change.delete or LIFE_FIELD in change.delete)
+        if is_later or settles or state.cookie is _CONFIRM or LIFE_FIELD in change.set:
             state.confirmed()
 
     # Changes before they are sent to the store
@@ -472,7 +472,7 @@ class Operations:
         because the store has just extended the session.
         """
         if state.is_accepted:
-            turn = b"%d" % ((self.now() + self.options.max_age) // tick_of(self.options.max_age))
+            turn = b"%d" % ((self.now() + self.options.max_age) // self._tick)
             if state.fields.get(OWED_FIELD) != turn:
                 return replace(change, set={**change.set, OWED_FIELD: turn})
         elif OWED_FIELD in state.fields:

@@ -235,14 +235,14 @@ class SessionState(OfRequest):
 
     def pending(self) -> Change | None:
         """Return all differences from the store; `None` if there are none."""
-        contents, flash, reserved, principal = self.contents, self.flash, self.reserved, self.new_principal
+        contents, principal = self.contents, self.new_principal
         found = None if contents is None else contents.changes()
-        if found is None and flash is None and reserved is None and principal is KEEP:
+        if found is None and self.flash is None and self.reserved is None and principal is KEEP:
             return None
         if principal is not KEEP and principal == self._held_principal:
             principal = KEEP
         changed, dropped = found or ({}, [])
-        for own in (flash, reserved):
+        for own in (self.flash, self.reserved):
             if own is not None:
                 set_here, dropped_here = own.changes()
                 changed.update(set_here)
@@ -451,8 +451,9 @@ class SessionState(OfRequest):
 
     def sealed(self) -> None:
         """Refuse every further write, because the response has started."""
-        self.is_sealed = True
-        self._refuse_writes(response_started)
+        self.is_sealed, self.refusal = True, response_started
+        if self.contents is not None:  # as `_refuse_writes`: every request comes here
+            self.contents.seal(response_started)
 
     def accepted(self) -> None:
         """Accept writes again, for the `save()` of a WebSocket after its handshake. No cookie can be sent any more."""

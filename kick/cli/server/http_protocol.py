@@ -224,9 +224,8 @@ def _bounded(base: Any) -> Any:
                 self.transport.close()
 
         def on_headers_complete(self) -> None:
-            hosts = countOf(map(_name_of, self.headers), b"host")
-            if hosts != 1 and (hosts > 1 or self.parser.get_http_version() == "1.1"):
-                raise ValueError("a request has one Host (RFC 9112, section 3.2)")  # uvicorn sends the 400
+            if countOf(map(_name_of, self.headers), b"host") != 1:
+                _check_hosts(self.headers, self.parser.get_http_version())
             if self.pending:  # it is not short
                 self.pending = 0
                 if len(self.headers) > MOST_HEADERS:
@@ -252,6 +251,12 @@ def _bounded(base: Any) -> Any:
             super().handle_websocket_upgrade(*event)
 
     return Bounded
+
+
+def _check_hosts(headers: list[tuple[bytes, bytes]], version: str) -> None:
+    """Raise `ValueError` for several hosts, and for none with HTTP/1.1 (RFC 9112, section 3.2). uvicorn sends a 400."""
+    if version == "1.1" or b"host" in map(_name_of, headers):
+        raise ValueError("a request has one Host (RFC 9112, section 3.2)")
 
 
 def _received_in_turn(base: Any) -> Any:

@@ -23,13 +23,13 @@ class Turn:
     """The corks of one event loop that hold data."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self._call_soon = loop.call_soon
         self._corks: list[Cork] = []
 
     def add(self, cork: Cork) -> None:
         """Flush a cork in the next iteration of the event loop."""
         if not self._corks:
-            self._loop.call_soon(self._flush)
+            self._call_soon(self._flush)
         self._corks.append(cork)
 
     def _flush(self) -> None:
@@ -61,16 +61,22 @@ class Cork:
         """Write at the next `flush()`, or in the next iteration of the event loop."""
         if type(data) is not bytes:
             data = bytes(memoryview(data))
-        size = len(data)
+        size = self._size + len(data)
         if size > MOST:
-            self.flush()
-            self._transport.write(data)
+            self._write_much(data)
             return
         if not self._pieces:
             self._turn.add(self)
         self._pieces.append(data)
-        self._size += size
-        if self._size > MOST:
+        self._size = size
+
+    def _write_much(self, data: bytes) -> None:
+        """Write what is collected and `data` now; data that is too much alone is not copied."""
+        if len(data) > MOST:
+            self.flush()
+            self._transport.write(data)
+        else:
+            self._pieces.append(data)
             self.flush()
 
     def writelines(self, pieces: Iterable[bytes]) -> None:
@@ -89,7 +95,9 @@ class Cork:
     def flush(self) -> None:
         """Write now; discard the data if the transport is closing."""
         if self._pieces:
-            pieces, self._pieces, self._size = self._pieces, [], 0
+            pieces = self._pieces
+            self._pieces = []
+            self._size = 0
             if not self.is_closing():
                 self._transport.write(b"".join(pieces))
 

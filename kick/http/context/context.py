@@ -42,9 +42,6 @@ class RequestContext(ResponseHelpers, Generic[DataT], eq=False):
     ...         return ctx.text(f"Hello, {ctx.query.get('name', 'world')}!")
     """
 
-    opened_session: kick.session.Session[Any] | None = None
-    """The session, for middleware; `None` if `session()` does not run. Handlers use `session`."""
-
     session_path: str | None = None
     """The path of the session cookie, if the request is outside of it."""
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from os import PathLike
 from types import AsyncGeneratorType
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kick.cookies import SameSite, format_cookie
 from kick.exceptions import PROBLEM_JSON, HTTPError
@@ -33,6 +33,9 @@ from kick.http.response.redirects import as_location, is_local
 from kick.http.response.sse import HEARTBEAT, Events, EventStream
 from kick.http.response.streaming import Chunks, StreamResponse
 from kick.http.validation.encoding import Encode, encode_json, unencodable
+
+if TYPE_CHECKING:
+    from kick.session import Session
 
 
 class Promise(NamedTuple):
@@ -70,6 +73,8 @@ class ResponseHelpers(IncomingRequest, eq=False):
     """The encoders of the declared type of the response, while its handler runs."""
     added_headers: list[tuple[bytes, bytes]] | None = None
     """Headers set on the context, for the response that is finally sent."""
+    opened_session: Session[Any] | None = None
+    """The session, for middleware; `None` if `session()` does not run. Handlers use `session`."""
 
     # The response
 
@@ -188,6 +193,8 @@ class ResponseHelpers(IncomingRequest, eq=False):
             events, settings.shutdown, heartbeat=heartbeat, retry=retry, threads=settings.threads
         )
         response.encode = settings.encoder.encode if self.promise is None else self.promise.encode_item
+        if self.opened_session is not None:
+            response.watch = self.opened_session.on_end
         return response
 
     @property

@@ -333,16 +333,16 @@ def responder(status: int | None, place: str, *, writer: Writer, in_layers: bool
 
     def respond(ctx: RequestContext[Any], value: Any) -> Response:
         if type(value) in kinds:
-            known = check is None or check(value)
+            encoding = write if check is None or check(value) else encode
         elif value is ctx.response and not in_layers:
             ready: Response = value
             return ready
         elif value is None or isinstance(value, Response):
             return built(ctx, value)
         else:
-            known = False
+            encoding = encode
         try:
-            body = write(value) if known else encode(value)
+            body = encoding(value)
         except (TypeError, ValueError, RecursionError) as error:
             if isinstance(error, InvalidResponse):
                 raise

@@ -46,18 +46,22 @@ class BodyHeaders(msgspec.Struct, frozen=True):
 
 
 def announced(scope: Scope) -> BodyHeaders:
-    """Read the headers that describe the body, in one pass.
+    """Read the headers that describe the body.
 
     >>> announced({"headers": [(b"content-type", b"Text/HTML; charset=utf-8"), (b"content-length", b"7")]})
     BodyHeaders(media_type='text/html', length=7, coding=b'')
     """
-    media_type, length, coding = "", 0, b""
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            media_type = JSON if value == b"application/json" else media_type_of(value)
-        elif name == b"content-length" and value.isdigit():
-            length = int(value) if len(value) < 20 else _ENDLESS
-        elif name == b"content-encoding":
+    headers = dict(scope["headers"])
+    sent_type, sent_length = headers.get(b"content-type", b""), headers.get(b"content-length", b"")
+    media_type = JSON if sent_type == b"application/json" else media_type_of(sent_type)
+    length = 0
+    if sent_length.isdigit():
+        length = int(sent_length) if len(sent_length) < 20 else _ENDLESS
+    if b"content-encoding" not in headers:
+        return BodyHeaders(media_type, length)
+    coding = b""
+    for name, value in scope["headers"]:  # several lines are one list (RFC 9110, section 5.3)
+        if name == b"content-encoding":
             coding = coding + b", " + value if coding else value
     return BodyHeaders(media_type, length, coding)
 
@@ -105,20 +109,23 @@ async def read_body(scope: Scope, receive: Receive, limit: int | None, length: i
     if length > left:
         raise too_large(scope, limit)
     message = await receive()
-    body, more = message.get("body"), message.get("more_body", False)
-    if body is None or more:  # most bodies arrive in one message; a disconnect has no body
-        body, more = _chunk_of(message)
-    left -= len(body)
-    if more:
-        chunks = [body]
-        while more and left >= 0:
-            chunk, more = _chunk_of(await receive())
-            left -= len(chunk)
-            chunks.append(chunk)
-        body = b"".join(chunks)
-    if left < 0:
+    body = message.get("body")
+    if body is None or message.get("more_body"):  # most bodies arrive in one message; a disconnect has no body
+        body = await _joined(message, receive, left)
+    if len(body) > left:
         raise too_large(scope, limit)
     return body
+
+
+async def _joined(message: Message, receive: Receive, most: int) -> bytes:
+    """Return the pieces of a body from `message` on, and no more of them when they exceed `most` bytes."""
+    chunk, more = _chunk_of(message)
+    chunks, size = [chunk], len(chunk)
+    while more and size <= most:
+        chunk, more = _chunk_of(await receive())
+        chunks.append(chunk)
+        size += len(chunk)
+    return b"".join(chunks)
 
 
 def _chunk_of(message: Message) -> tuple[bytes, bool]:

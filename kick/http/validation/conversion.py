@@ -76,7 +76,7 @@ def json_decoder(hint: Any) -> Decode:
         return model_decoder(hint)
     decode, finder = msgspec.json.Decoder(hint).decode, ErrorFinder(hint)
     by_integer, check, is_within = finder_by_integer(hint, finder), text_check(hint), range_check(hint)
-    may_be_out = screen(hint)
+    may_be_out, fits = screen(hint), range_check(hint, from_json=True)
     nests = _nests(hint)
     decode_slow = _decoder_of_slow_texts(hint, nests=nests)
 
@@ -84,7 +84,7 @@ def json_decoder(hint: Any) -> Decode:
         try:
             if len(body) <= SMALL:
                 value = decode(body)
-                if is_within is None or is_within(value):
+                if fits is None or fits(value):
                     return value
             else:
                 if check is not None:

@@ -59,20 +59,21 @@ def by_hint(function: Callable[..., T]) -> Callable[..., T]:
 
 
 @by_hint
-def range_check(hint: Any, *, finite: bool = True) -> Callable[[Any], bool] | None:
+def range_check(hint: Any, *, finite: bool = True, from_json: bool = False) -> Callable[[Any], bool] | None:
     """Return a function that tells whether all numbers of a valid value are in range; `None` if no limit applies.
 
-    Without `finite`, only integers are checked: pydantic has rules of its own for NaN and infinity.
+    Without `finite`, only integers are checked: pydantic has rules of its own for NaN and infinity. With `from_json`, a
+    float is checked only as the key of an object: all others are JSON numbers, which msgspec makes finite or refuses.
 
     >>> check = range_check(dict[str, list[int]])
     >>> check({"ids": [1, 2**63 - 1]}), check({"ids": [1, 2**63]})
     (True, False)
-    >>> range_check(dict[str, BigInt]) is None
-    True
+    >>> range_check(dict[str, BigInt]) is None, range_check(list[float], from_json=True) is None
+    (True, True)
     """
     if not any(_is_limited(each, finite=finite) for each in types_within(hint)):
         return None
-    builder = _Builder(finite=finite)
+    builder = _Builder(finite=finite, from_json=from_json)
     check = builder.check_of(hint)
     if check is None or not builder.is_recursive:
         return check
@@ -169,9 +170,11 @@ def _check_of_limits(metadata: Collection[Any]) -> Check | None:
 class _Builder:
     """Builds the checks of types. A class that holds itself is checked with a list, not by recursion."""
 
-    def __init__(self, *, finite: bool = True) -> None:
+    def __init__(self, *, finite: bool = True, from_json: bool = False) -> None:
         self.is_recursive = False
-        self._reals = FINITE if finite else {}
+        reals = FINITE if finite else {}
+        self._reals = {kind: check for kind, check in reals.items() if not (from_json and kind is float)}
+        self._of_keys = _Builder(finite=finite) if from_json else self
         self._begun: set[Any] = set()
         self._known: dict[Any, Check | None] = {}
 
@@ -204,7 +207,7 @@ class _Builder:
         if is_record(cls):
             return self._record(inner, cls)
         if issubclass(cls, Mapping) and len(args) == 2:
-            return _members(*map(self.check_of, args))
+            return _members(self._of_keys.check_of(args[0]), self.check_of(args[1]))
         if cls is tuple and args and args[-1] is not Ellipsis:
             return _positions([self.check_of(each) for each in args])
         if args and issubclass(cls, Collection):
@@ -252,6 +255,15 @@ def _record(checks: list[tuple[str, Check]], *, by_key: bool) -> Check:
 
 
 def _integer_fields(names: list[str]) -> Check:
+    if len(names) == 1:
+        (only,) = names
+
+        def check_integer(value: Any, later: Any = None) -> bool:
+            number = getattr(value, only, None)
+            return type(number) is not int or LOWEST <= number <= HIGHEST
+
+        return check_integer
+
     def check_integers(value: Any, later: Any = None) -> bool:
         for name in names:
             number = getattr(value, name, None)

@@ -127,7 +127,9 @@ class SessionData(DictLike):
                 value = decode(raw)
         except (ValueError, RecursionError) as error:  # UnreadableValue, or what msgspec says of bytes
             logger.warning("a stored value of the key %r cannot be read and is ignored: %s", key, error)
-            self._stored = {name: value for name, value in self._stored.items() if name != key}
+            readable = dict(self._stored)
+            del readable[key]  # no comprehension: it would make `key` a cell, which each call allocates
+            self._stored = readable
             return default
         if self._sealed is not None:
             return _freeze(value, self._sealed)
@@ -209,16 +211,17 @@ class SessionData(DictLike):
 
     def changes(self) -> tuple[dict[str, bytes], list[str]] | None:
         """Return the encoded values that have changed since `rebase`, and the removed keys; `None` for no change."""
-        if not self._live and not self._dropped:
+        live = self._live
+        if not live and not self._dropped:
             return None
         changed: dict[str, bytes] = {}
-        for key, value in self._live.items():
+        for key, value in live.items():
             kind = type(value)
             encoded = encode_json(value) if kind in _PLAINEST else encode(key, value)
             stored = self._stored.get(key)
             if stored != encoded and (stored is None or kind in _SCALARS or not same(stored, encoded)):
                 changed[key] = encoded
-        return changed, [key for key in self._dropped if key in self._stored] if self._dropped else []
+        return changed, [*filter(self._stored.__contains__, self._dropped)] if self._dropped else []
 
     def pending(self, key: str) -> tuple[dict[str, bytes], list[str]]:
         """Return the part of `changes` that is about one key."""
@@ -281,7 +284,8 @@ class SessionData(DictLike):
         """Refuse every further write with the error that `refusal` returns; with `None`, accept writes again."""
         self._sealed = refusal
         self._live.clear()
-        self._dropped = self._moved = None
+        if self._dropped is not None:
+            self._dropped = self._moved = None
         if self._view is not None:
             self._update_view()
 

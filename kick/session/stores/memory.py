@@ -24,7 +24,7 @@ from kick.session.stores.base import (
     Refused,
     Superseded,
 )
-from kick.session.stores.record_changes import committed, created, expiry, moved, touched
+from kick.session.stores.record_changes import committed, created, moved, touched
 
 SWEEP_AT_ONCE: Final = 32
 """Due entries that one operation handles at most, so that no request pays for many that expired together.
@@ -131,9 +131,14 @@ class MemoryStore:
         if type(entry) is not Record or entry.expires_at <= now:
             gone = self._live(key, now)
             return GONE if gone is None else cast(_Marker, gone).superseded
-        only_sets = change.principal is KEEP and not (change.increment or change.delete or change.expect)
-        expires_at = now + max_age if entry.deadline is None else expiry(now, max_age, entry.deadline)
-        if only_sets and expires_at >= entry.expires_at:  # the usual case: neither the index nor the heap changes
+        expires_at = now + max_age
+        if entry.deadline is not None and entry.deadline < expires_at:  # as in `expiry`
+            expires_at = entry.deadline
+        if (
+            expires_at >= entry.expires_at
+            and change.principal is KEEP
+            and not (change.increment or change.delete or change.expect)
+        ):  # the usual case: neither the index nor the heap changes
             fields = {**entry.fields, **change.set}
             self._entries[key] = replace(entry, fields=fields, seen_at=now, expires_at=expires_at)
             return Committed(expires_at)

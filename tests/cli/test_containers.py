@@ -13,6 +13,7 @@ from tests.support.ports import HOST, free_port
 from tests.support.postgres import PostgresServer
 
 
+@pytest.mark.nightly
 def test_the_steps_of_the_dockerfile_make_what_serves_and_keeps_its_data(tmp_path: Path, installed: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()

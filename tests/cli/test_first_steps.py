@@ -83,7 +83,7 @@ def is_served(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "template", [pytest.param(each, marks=[] if each == "api" else pytest.mark.nightly) for each in TEMPLATES]
+    "template", [pytest.param(each, marks=[] if each == "minimal" else pytest.mark.nightly) for each in TEMPLATES]
 )
 def test_from_a_fresh_clone(template: str, clone: Path, tmp_path: Path) -> None:
     project = new(clone / ".venv/bin/kick", tmp_path, template)
@@ -94,6 +94,7 @@ def test_from_a_fresh_clone(template: str, clone: Path, tmp_path: Path) -> None:
     works(project)
 
 
+@pytest.mark.nightly
 def test_from_a_wheel_that_has_gone_since(clone: Path, tmp_path: Path) -> None:
     [wheel] = build(clone, tmp_path)
     kick = install(f"{wheel}[fast]", tmp_path)
@@ -103,6 +104,7 @@ def test_from_a_wheel_that_has_gone_since(clone: Path, tmp_path: Path) -> None:
     is_served(project)
 
 
+@pytest.mark.nightly
 def test_from_a_repository_at_the_commit_of_then(repository: Path, tmp_path: Path) -> None:
     run(["git", "clone", "--quiet", str(repository)], cwd=tmp_path, env=plain())
     source = tmp_path / "kick"

@@ -211,6 +211,7 @@ async def test_a_shielded_query_ends_and_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.process
+@pytest.mark.long
 @pytest.mark.parametrize("has_tables", [False, True])
 def test_a_project_of_your_own_gets_migrations(tmp_path: Path, *, has_tables: bool) -> None:
     code = next(code for heading, code in blocks(PAGE) if heading == "A session for each request")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import tiers
 from tests.support.serving import ROOT
-from tests.support.tiers import ABOVE_STORES, FILES, TESTS, VARIANTS
+from tests.support.tiers import ABOVE_STORES, FILES, LONG_VARIANTS, TESTS, VARIANTS
 
 SIGNALS = TESTS / "cli/server/test_signals.py"
 QUICK = "not process and not long and not nightly"
@@ -34,14 +34,14 @@ def test_a_file_that_is_named_is_collected(argument: str) -> None:
     assert not tiers.pytest_ignore_collect(SIGNALS, config(QUICK, argument))
 
 
-def test_repetitions_of_a_contract_are_not_collected_where_long_tests_are_left_out() -> None:
+def test_repetitions_of_a_contract_are_not_collected_where_nightly_tests_are_left_out() -> None:
     def collected(expression: str, name: str) -> Any:
         collector: Any = SimpleNamespace(config=config(expression, "tests"), path=SIGNALS)
         return tiers.pytest_pycollect_makeitem(collector, name)
 
     assert collected(QUICK, "TestValkey") == []
     assert collected(QUICK, "TestRedisStore") is None
-    assert collected("long", "TestValkey") is None
+    assert collected("nightly", "TestValkey") is None
 
 
 def test_every_file_with_tiers_is_there() -> None:
@@ -53,3 +53,8 @@ def test_every_file_with_tiers_is_there() -> None:
 def test_every_repetition_of_a_contract_is_there() -> None:
     texts = [path.read_text() for path in Path(TESTS, "session").rglob("test_*.py")]
     assert [name for name in VARIANTS if not any(f"class {name}(" in text for text in texts)] == []
+
+
+def test_every_test_with_long_variants_is_there() -> None:
+    texts = [path.read_text() for path in TESTS.rglob("test_*.py")]
+    assert [name for name in LONG_VARIANTS if not any(f"def {name}(" in text for text in texts)] == []

@@ -35,13 +35,19 @@ VARIANTS = frozenset(
         "TestValkey",
     }
 )
-"""Classes that run the contract of a store again in another set-up: they are long."""
+"""Classes that run the contract of a store again in another set-up: they are nightly."""
 
 ABOVE_STORES = ("session/test_", "cli/commands/test_sessions.py")
 """Beginnings of the paths of tests that run over every store, and test what stands above it."""
 
-OTHER_STORES = frozenset({"basic", "cluster", "postgres", "sentinel", "sqlite"})
-"""Stores over which such tests are long. They always run over memory and Redis, and each store has its contract."""
+OTHER_STORES = {
+    "postgres": "long",
+    "sqlite": "long",
+    "basic": "nightly",
+    "cluster": "nightly",
+    "sentinel": "nightly",
+}
+"""The tiers of such tests over other stores than memory and Redis. Each store has its contract, which is short."""
 
 REPETITIONS = frozenset(
     {
@@ -49,7 +55,31 @@ REPETITIONS = frozenset(
         "test_thousands_of_interleaved_operations_lose_and_revive_nothing",
     }
 )
-"""Tests of the contract at random: over memory they are short, over every other store long."""
+"""Tests of the contract at random: over memory they are short, over every other store nightly."""
+
+LONG_VARIANTS = {
+    "test_a_project_and_its_resources_pass_their_tests_on_postgresql": ["api-psycopg"],
+    "test_a_project_passes_its_own_tests": ["api-none-sqlite", "minimal-none-sqlite", "web-sqlalchemy-sqlite"],
+    "test_a_short_run_finds_nothing": ["api"],
+    "test_everything_that_is_generated_passes_the_checks_of_its_project": ["api-sqlalchemy"],
+    "test_kick_doctor_finds_nothing_in_a_new_project": ["api-postgres", "minimal-memory", "web-redis"],
+    "test_no_call_of_modify_is_lost": ["memory-10000", "redis-10000"],
+    "test_nobody_reads_what_another_user_owns": ["True"],
+    "test_nothing_is_left_of_a_run_that_is_ended_from_outside": ["SIGKILL-side by side", "SIGTERM-alone"],
+    "test_only_tests_that_say_so_start_processes": ["in a worker"],
+    "test_processes_that_are_left_fail_the_run_and_are_ended": ["side by side"],
+    "test_the_api_is_used_by_somebody_with_two_devices": ["redis"],
+    "test_the_minimal_project_counts": ["memory", "redis"],
+    "test_the_resource_tracker_of_multiprocessing_is_not_left_behind": ["alone"],
+    "test_the_types_of_a_project_are_right": ["minimal-none", "web-sqlalchemy"],
+    "test_the_website_is_used_in_a_browser": ["redis"],
+    "test_whatever_arrives_last_the_browser_has_what_that_response_said": [
+        *(f"{store}-options{number}" for store in ("memory", "redis") for number in range(4)),
+        "sqlite-options0",
+        "postgres-options0",
+    ],
+}
+"""Long tests of which only these variants are long, because the others show nearly the same: those are nightly."""
 
 FILES = {
     "benchmarks/test_growth.py": ("slow",),
@@ -99,6 +129,7 @@ FILES = {
     "http/validation/test_hash_collisions.py": ("slow",),
     "middleware/test_csrf_browser.py": ("browser", "long"),
     "openapi/page/test_browser.py": ("browser", "long"),
+    "openapi/page/test_workshop.py": ("browser", "long"),
     "session/stores/test_memory.py": ("slow",),
     "session/stores/test_postgres": ("postgres",),
     "session/stores/test_postgres_failover.py": ("chaos", "long"),
@@ -152,8 +183,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str) -> list[pytest.Item] | None:
-    """Collect none of `VARIANTS` where long tests are left out."""
-    is_left_out = name in VARIANTS and "long" in _left_out(collector.config.option.markexpr)
+    """Collect none of `VARIANTS` where nightly tests are left out."""
+    is_left_out = name in VARIANTS and "nightly" in _left_out(collector.config.option.markexpr)
     return [] if is_left_out and collector.path not in _given(collector.config) else None
 
 
@@ -182,13 +213,15 @@ def _tiers_of(item: pytest.Item) -> Iterator[str]:
     yield from _tiers_of_file(item.path)
     store = "" if item.cls is None else item.cls.__name__
     if store in VARIANTS or (item.originalname in REPETITIONS and store != "TestMemoryStore"):
-        yield "long"
+        yield "nightly"
+    if item.originalname in LONG_VARIANTS and item.callspec.id not in LONG_VARIANTS[item.originalname]:
+        yield "nightly"
     yield from (FIXTURES[name] for name in item.fixturenames if name in FIXTURES)
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     texts = {value for value in parameters if isinstance(value, str)}
     yield from (STORES[text] for text in texts & STORES.keys())
-    if texts & OTHER_STORES and _path(item.path).startswith(ABOVE_STORES):
-        yield "long"
+    if _path(item.path).startswith(ABOVE_STORES):
+        yield from (OTHER_STORES[text] for text in texts & OTHER_STORES.keys())
 
 
 @cache

@@ -63,15 +63,20 @@ class Child:
         """Ask it to end."""
         self._process.terminate()
 
-    def wait(self, seconds: float, *, unless: Callable[[], bool] = lambda: False) -> None:
-        """Wait for its end; kill it after so many seconds, or as soon as `unless()` is true."""
+    def wait(self, seconds: float, *, unless: Callable[[], bool] = lambda: False) -> bool:
+        """Wait for its end; kill it after so many seconds, or as soon as `unless()` is true.
+
+        Returns false if it was killed.
+        """
         deadline = time.monotonic() + seconds
         while self.alive and time.monotonic() < deadline and not unless():
             self._process.join(PAUSE)
-        if self.alive:
+        is_killed = self.alive
+        if is_killed:
             self._process.kill()
         self._process.join()
         self._leash.close()
+        return not is_killed
 
 
 class Interrupted(SystemExit):
@@ -121,6 +126,8 @@ class StopSignals:
     def __init__(self) -> None:
         self.first: Final = threading.Event()
         """Set after the first signal."""
+        self.last = 0
+        """The number of the last signal; 0 before."""
         self._second = threading.Event()
 
     @contextmanager
@@ -139,6 +146,7 @@ class StopSignals:
         return self.first.wait(seconds)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
+        self.last = number
         (self._second if self.first.is_set() else self.first).set()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-from kick.cli.server.processes import PAUSE, Child, StopSignals
+from kick.cli.server.processes import PAUSE, Child, Interrupted, StopSignals
 
 logger: Final = logging.getLogger("kick.cli")
 
@@ -38,7 +38,10 @@ class Team:
         self._places: list[Place] = []
 
     def serve(self, ready: Callable[[], None]) -> bool:
-        """Serve; return false if a worker did not start. `ready` is called when all have started."""
+        """Serve; return false if a worker did not start. `ready` is called when all have started.
+
+        Raises `Interrupted` if a second signal came before all workers had ended.
+        """
         with StopSignals().heard() as signals:
             try:
                 self._places = [Place(self._hire) for _ in range(self._size)]
@@ -63,8 +66,9 @@ class Team:
         self._socket.close()  # otherwise new connections would wait although no worker accepts them
         for place in self._places:
             place.child.terminate()
-        for place in self._places:
-            place.child.wait(self._grace + MARGIN, unless=lambda: signals.urgent)
+        ended = [place.child.wait(self._grace + MARGIN, unless=lambda: signals.urgent) for place in self._places]
+        if signals.urgent and not all(ended):
+            raise Interrupted(signals.last)
 
 
 class Place:

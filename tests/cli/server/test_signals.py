@@ -272,6 +272,18 @@ class TestTheSecondSignal:
             assert process.end() == 128 + number
 
     @SIGNALS
+    def test_it_ends_workers_that_are_busy(self, project: Path, number: signal.Signals) -> None:
+        (project / "app.py").write_text(APP + BUSY)
+        with start(project, "--workers", "2", "--graceful-timeout", "600") as (process, url):
+            process.wait_for("kick serves")
+            threading.Thread(target=_ask, args=(url + "/busy/stubborn",), daemon=True).start()
+            waits(project, process)
+            process.process.send_signal(number)
+            wait_until(lambda: _refuses(url), "the end of new connections", timeout=30)
+            process.process.send_signal(number)
+            assert process.end() == 128 + number
+
+    @SIGNALS
     def test_it_ends_a_start_that_cannot_be_cancelled(self, project: Path, number: signal.Signals) -> None:
         (project / "app.py").write_text(APP + TASK.format(waiting='Path("waits").touch(); await stubborn()'))
         with start(project) as (process, _):

@@ -22,7 +22,6 @@ CLICK_ALL = "document.querySelectorAll(arguments[0]).forEach((each) => each.clic
 
 
 class TestColors:
-    @pytest.mark.long
     @pytest.mark.parametrize("dark", [False, True])
     def test_all_texts_can_be_read(self, browser: Chrome, serve: Serve, dark: bool) -> None:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}

@@ -56,7 +56,7 @@ class OrderLineRow(Table):
 @Service(scope="singleton")
 async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     """Open the pool, and close it when the application ends."""
-    engine = create_async_engine(settings.database)
+    engine = create_async_engine(settings.database, hide_parameters=True)  # in errors, which are logged
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", check_foreign_keys)
         create_private(engine.url.database)

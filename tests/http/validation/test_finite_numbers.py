@@ -13,7 +13,7 @@ import pytest
 from msgspec import Meta, Struct
 
 from kick import App, Controller, Cookie, Get, Header, Post, Query, Socket, WebSocket
-from kick.exceptions import UnprocessableEntity
+from kick.exceptions import BadRequest, UnprocessableEntity
 from kick.http.validation.conversion import converter, json_decoder
 from kick.http.validation.number_errors import holds_not_finite
 from kick.http.validation.number_range import range_check
@@ -172,6 +172,21 @@ class TestBodies:
     def test_the_keys_of_objects_are_numbers_too(self, key: str) -> None:
         assert errors_in_body(dict[float, int], {"1.5": 1, key: 1}) == {"/body": "range"}
         assert errors_in_body(dict[str, dict[float, int]], {"a": {key: 1}}) == {"/body/a": "range"}
+
+    def test_keys_are_checked_where_the_values_need_no_check(self) -> None:
+        class Shelf(Struct):
+            weight: float
+            by_size: dict[float, list[float]] = {}
+
+        assert errors_in_body(Shelf, {"weight": 1.5, "by_size": {"nan": [1.5]}}) == {"/body/by_size": "range"}
+        assert errors_in_body(Shelf, {"weight": 1.5, "by_size": {"1.5": [1.5]}}) == {}
+
+    @pytest.mark.parametrize("number", ["1e309", "-1e309", "1.7976931348623159e308", "0.1e310", "9" * 150 + "e160"])
+    @pytest.mark.parametrize("hint", [list[float], list[float | None], dict[str, float]])
+    def test_no_json_number_becomes_infinite(self, hint: Any, number: str) -> None:
+        text = f'{{"a": {number}}}' if hint == dict[str, float] else f"[{number}]"
+        with pytest.raises(BadRequest, match="out of range"):
+            json_decoder(hint)(text.encode())
 
     def test_all_of_them_are_reported_beside_other_errors(self) -> None:
         given = {"orderLines": [{"price": "NaN"}, {"price": "x"}, {"price": "sNaN"}, {}]}

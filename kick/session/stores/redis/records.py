@@ -59,11 +59,15 @@ def record_of(answer: Sequence[bytes] | Mapping[bytes, bytes]) -> Record | Super
         times = (began + int(issued)) / 1000, (began + int(seen)) / 1000, (began + int(expires)) / 1000
     else:
         times = _seconds(issued, began), _seconds(seen, began), _seconds(expires, began)
+    if deadline == NOTHING:
+        ends = None
+    else:
+        ends = (began + int(deadline)) / 1000 if deadline[0] == _PLUS else _seconds(deadline, began)
     return Record(
         {name.decode(): value for name, value in pairs.items()},
         began / 1000,
         *times,
-        None if deadline == NOTHING else _seconds(deadline, began),
+        ends,
         None if entry == NOTHING else principal.decode(),
     )
 

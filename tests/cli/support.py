@@ -147,7 +147,7 @@ class Running:
             return self.output.count(text) >= times
 
         try:
-            wait_until(is_there, f"{text!r} in the output")
+            wait_until(is_there, f"{text!r} in the output", timeout=300)  # `make dev` may install first
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.output}") from None
 

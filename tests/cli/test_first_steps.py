@@ -152,7 +152,7 @@ def test_the_readme_is_followed_word_for_word(repository: Path, tmp_path: Path) 
         asked = "\n".join(each.replace("localhost:8000", f"{HOST}:{port}") for each in talk)
         said = run(["bash", "-c", f"shopt -s expand_aliases\n{asked}"], cwd=hello, env=plain())
     assert said == '{"hello":"Ada"}{"name":"Ada","visits":1}'
-    assert [line.split("#")[0].strip() for line in start[-2:]] == ["make dev", "make test"]
+    assert [line.split("#")[0].strip() for line in start[-2:]] == ["make test", "make dev"]
     run(["bash", "-c", "\n".join(["set -e", ". .venv/bin/activate", *start[:-2]])], cwd=hello, env=plain())
     works(hello / "my-app")
     assert [each.suffix for each in (hello / "my-app" / "wheels").iterdir()] == [".whl"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 from starlette.requests import Request
 from typing_extensions import TypeVar
 
-import kick.session  # exports `Session` when somebody asks for it: not every application has sessions
+import kick.session
 from kick.http.context.request import SharedRequest
 from kick.http.context.responses import ResponseHelpers
 from kick.http.errors import NoSession, missing_session

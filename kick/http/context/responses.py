@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from os import PathLike
 from types import AsyncGeneratorType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import kick.session  # exports `Session` when somebody asks for it: not every application has sessions
 from kick.cookies import SameSite, format_cookie
 from kick.exceptions import PROBLEM_JSON, HTTPError
 from kick.http.context.request import IncomingRequest
@@ -33,9 +34,6 @@ from kick.http.response.redirects import as_location, is_local
 from kick.http.response.sse import HEARTBEAT, Events, EventStream
 from kick.http.response.streaming import Chunks, StreamResponse
 from kick.http.validation.encoding import Encode, encode_json, unencodable
-
-if TYPE_CHECKING:
-    from kick.session import Session
 
 
 class Promise(NamedTuple):
@@ -73,7 +71,7 @@ class ResponseHelpers(IncomingRequest, eq=False):
     """The encoders of the declared type of the response, while its handler runs."""
     added_headers: list[tuple[bytes, bytes]] | None = None
     """Headers set on the context, for the response that is finally sent."""
-    opened_session: Session[Any] | None = None
+    opened_session: kick.session.Session[Any] | None = None
     """The session, for middleware; `None` if `session()` does not run. Handlers use `session`."""
 
     # The response

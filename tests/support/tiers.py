@@ -55,20 +55,26 @@ REPETITIONS = frozenset(
         "test_thousands_of_interleaved_operations_lose_and_revive_nothing",
     }
 )
-"""Tests of the contract at random: over memory they are short, over every other store nightly."""
+"""Tests of the contract at random: over memory they are short, over the stores of `LONG_REPETITIONS` long."""
+
+LONG_REPETITIONS = frozenset({"TestPostgresStore", "TestRedisStore", "TestSQLiteStore"})
+"""Classes of stores whose repetitions are long. In every other set-up, a moved clock included, they are nightly."""
 
 LONG_VARIANTS = {
     "test_a_project_and_its_resources_pass_their_tests_on_postgresql": ["api-psycopg"],
-    "test_a_project_passes_its_own_tests": ["api-none-sqlite", "minimal-none-sqlite", "web-sqlalchemy-sqlite"],
-    "test_a_short_run_finds_nothing": ["api"],
+    "test_a_project_passes_its_own_tests": [
+        "api-none-sqlite",
+        "api-sqlalchemy-postgres",
+        "minimal-none-sqlite",
+        "web-sqlalchemy-sqlite",
+    ],
     "test_everything_that_is_generated_passes_the_checks_of_its_project": ["api-sqlalchemy"],
     "test_kick_doctor_finds_nothing_in_a_new_project": ["api-postgres", "minimal-memory", "web-redis"],
     "test_no_call_of_modify_is_lost": ["memory-10000", "redis-10000"],
-    "test_nobody_reads_what_another_user_owns": ["True"],
     "test_nothing_is_left_of_a_run_that_is_ended_from_outside": ["SIGKILL-side by side", "SIGTERM-alone"],
     "test_only_tests_that_say_so_start_processes": ["in a worker"],
     "test_processes_that_are_left_fail_the_run_and_are_ended": ["side by side"],
-    "test_the_api_is_used_by_somebody_with_two_devices": ["redis"],
+    "test_the_api_is_used_by_somebody_with_two_devices": ["postgres", "redis"],
     "test_the_minimal_project_counts": ["memory", "redis"],
     "test_the_resource_tracker_of_multiprocessing_is_not_left_behind": ["alone"],
     "test_the_types_of_a_project_are_right": ["minimal-none", "web-sqlalchemy"],
@@ -212,8 +218,11 @@ def _tiers_of(item: pytest.Item) -> Iterator[str]:
         return
     yield from _tiers_of_file(item.path)
     store = "" if item.cls is None else item.cls.__name__
-    if store in VARIANTS or (item.originalname in REPETITIONS and store != "TestMemoryStore"):
+    if store in VARIANTS:
         yield "nightly"
+    if item.originalname in REPETITIONS and (store != "TestMemoryStore" or _path(item.path).startswith("testing/")):
+        is_long = store in LONG_REPETITIONS and _path(item.path).startswith("session/")
+        yield "long" if is_long else "nightly"
     if item.originalname in LONG_VARIANTS and item.callspec.id not in LONG_VARIANTS[item.originalname]:
         yield "nightly"
     yield from (FIXTURES[name] for name in item.fixturenames if name in FIXTURES)

@@ -338,12 +338,15 @@ async def test_revoking_while_requests_run_leaves_none_alive(site: Site, session
     """Every login that was answered before the last revocation began has ended; so have its writes."""
     browsers = [Browser(site) for _ in range(20)]
     await asyncio.gather(*(browser.visit(logging_in(7)) for browser in browsers))
+    cookies = [browser.cookie for browser in browsers]
     writing = [browser.visit(setting(**{f"k{n}": n})) for n, browser in enumerate(browsers)]
     racing = [Browser(site).visit(logging_in(7)) for _ in range(20)]
     await asyncio.gather(*writing, sessions.revoke(7), *racing, sessions.revoke(7))
     await sessions.revoke(7)
     assert await sessions.of(7) == []
-    assert [await browser.data() for browser in browsers] == [{}] * 20
+    assert [await Browser(site, cookie).data() for cookie in cookies] == [{}] * 20
+    # A request that is loaded after the first revocation is a visitor's, and what it writes begins a session.
+    assert ["user_id" in await browser.data() for browser in browsers] == [False] * 20
 
 
 async def test_a_handler_asks_for_sessions_by_type(site: Site) -> None:

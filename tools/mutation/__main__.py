@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--modules", default=MODULES, help="modules of kick, separated by commas")
     parser.add_argument("--only", default="", help="a part of the names of the mutants")
     parser.add_argument("--slowest", default=SLOWEST, type=float, help="seconds of the slowest test that is used")
+    parser.add_argument("--jobs", default=2, type=int, help="the number of processes that run mutants")
     parser.add_argument("tests", nargs="*", default=TESTS, help="files or folders with tests")
     options = parser.parse_args(arguments)
     mutation = Mutation(
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         only=options.only,
         known=explained(EQUIVALENT.read_text()),
         slowest=options.slowest,
+        jobs=options.jobs,
     )
     quiet = ["-p", "no:cacheprovider", "-p", "no:terminal", "-m", "not nightly"]
     pytest.main([*quiet, *(str(ROOT / test) for test in options.tests)], plugins=[mutation])

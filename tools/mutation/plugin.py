@@ -13,7 +13,7 @@ import signal
 import time
 import types
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,8 @@ _MARK: Final = "_mark_of_the_mutation_tool"
 
 Tests: TypeAlias = dict[pytest.Item, float]
 """Tests, and the processor time that each takes in seconds."""
+
+_Case: TypeAlias = tuple[Mutant, Tests]
 
 
 @dataclass
@@ -70,11 +72,13 @@ class Mutation:
         only: str = "",
         known: Container[str] = (),
         slowest: float = SLOWEST,
+        jobs: int = 1,
     ) -> None:
         self._paths = {name: package / f"{name.replace('.', '/')}.py" for name in modules}
         self._only = only
         self._known = known
         self._slowest = slowest
+        self._jobs = jobs
         self._kills: Counter[pytest.Item] = Counter()
         self.figures = {name: Figures() for name in modules}
         self.failed: list[str] = []
@@ -86,25 +90,35 @@ class Mutation:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Note the lines of each test, then run the mutants."""
         lines = self._lines_of(session.items)
-        for module, path in self._paths.items():
-            for mutant in mutants_of(path, module):
-                if self._only in mutant.name:
-                    self._judge(mutant, lines[module, mutant.statement])
-            print(f"{module}: {self.figures[module]}", flush=True)
+        mutants = [
+            (mutant, lines[module, mutant.statement])
+            for module, path in self._paths.items()
+            for mutant in mutants_of(path, module)
+            if self._only in mutant.name
+        ]
+        workers = [_worker(self._judge_all, mutants[number :: self._jobs]) for number in range(self._jobs)]
+        results = [worker() for worker in workers]
+        for number, (mutant, _) in enumerate(mutants):
+            self._note(mutant, bool(results[number % self._jobs][number // self._jobs]))
+        for module, figures in self.figures.items():
+            print(f"{module}: {figures}", flush=True)
         return True
 
-    def _judge(self, mutant: Mutant, tests: Tests) -> None:
+    def _judge_all(self, mutants: Sequence[_Case]) -> Iterator[bool]:
+        """Yield for each mutant true if a test notices it."""
+        for mutant, tests in mutants:
+            ordered = sorted(tests, key=lambda test: (tests[test] + 0.01) / (1 + self._kills[test]))
+            killer = _killer_of(mutant, ordered, seconds=LIMIT + 3 * sum(tests.values()))
+            if killer is not None:
+                self._kills[killer] += 1
+            elif mutant.name not in self._known:
+                print(f"SURVIVED: line {mutant.line} of {mutant.name} ({len(tests)} tests)", flush=True)
+            yield killer is not None
+
+    def _note(self, mutant: Mutant, is_killed: bool) -> None:
         figures = self.figures[mutant.file]
-        ordered = sorted(tests, key=lambda test: (tests[test] + 0.01) / (1 + self._kills[test]))
-        killer = _killer_of(mutant, ordered, seconds=LIMIT + 3 * sum(tests.values()))
-        if killer is not None:
-            self._kills[killer] += 1
-            figures.killed.append(mutant)
-        elif mutant.name in self._known:
-            figures.explained.append(mutant)
-        else:
-            figures.survived.append(mutant)
-            print(f"SURVIVED: line {mutant.line} of {mutant.name} ({len(tests)} tests)", flush=True)
+        survived = figures.explained if mutant.name in self._known else figures.survived
+        (figures.killed if is_killed else survived).append(mutant)
 
     def _lines_of(self, items: list[pytest.Item]) -> dict[tuple[str, int], Tests]:
         """Run every test once; return the tests of each line, with the time that each takes."""
@@ -154,6 +168,25 @@ def _runs(item: pytest.Item, following: pytest.Item | None = None) -> bool:
     return all(report.passed or report.skipped for report in runtestprotocol(item, log=False, nextitem=following))
 
 
+def _worker(judge: Callable[[Sequence[_Case]], Iterator[bool]], cases: Sequence[_Case]) -> Callable[[], bytes]:
+    """Judge cases in another process; return a function that waits for the results, one byte for each."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        try:
+            for result in judge(cases):
+                os.write(writing, bytes([result]))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    return lambda: _rest_of(reading)
+
+
+def _rest_of(descriptor: int) -> bytes:
+    """Read a pipe until the process at its other end has ended."""
+    with os.fdopen(descriptor, "rb") as pipe:
+        return pipe.read()
+
+
 def _killer_of(mutant: Mutant, tests: Sequence[pytest.Item], *, seconds: float) -> pytest.Item | None:
     """Return the first test that notices the mutant."""
     reading, writing = os.pipe()
@@ -171,8 +204,7 @@ def _killer_of(mutant: Mutant, tests: Sequence[pytest.Item], *, seconds: float) 
         finally:
             os._exit(1)
     os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        begun = len(pipe.read())  # until the process ends
+    begun = len(_rest_of(reading))
     os.waitpid(child, 0)
     return None if begun > len(tests) else tests[max(begun - 1, 0)]
 

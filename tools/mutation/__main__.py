@@ -29,8 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Mutate the modules, print the figures, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.mutation", description="Mutate the rules of the sessions.")
     parser.add_argument("--modules", default=MODULES, help="modules of kick, separated by commas")
-    parser.add_argument("--only", default="", help="a part of the names of the mutants")
+    parser.add_argument("--only", action="append", default=[], help="a part of the names of the mutants")
     parser.add_argument("--slowest", default=SLOWEST, type=float, help="seconds of the slowest test that is used")
+    parser.add_argument("--budget", default=float("inf"), type=float, help="seconds of tests for each mutant")
     parser.add_argument("--jobs", default=2, type=int, help="the number of processes that run mutants")
     parser.add_argument("tests", nargs="*", default=TESTS, help="files or folders with tests")
     options = parser.parse_args(arguments)
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         only=options.only,
         known=explained(EQUIVALENT.read_text()),
         slowest=options.slowest,
+        budget=options.budget,
         jobs=options.jobs,
     )
     quiet = ["-p", "no:cacheprovider", "-p", "no:terminal", "-m", "not nightly"]

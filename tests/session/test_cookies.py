@@ -464,6 +464,15 @@ def test_no_more_cookies_are_remembered_than_there_is_room_for(monkeypatch: pyte
     assert cookie.read(lines(sent[0] + b"x")) == ()
 
 
+def test_a_header_that_came_before_is_not_verified_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kick.session.cookie.REMEMBERED", 8)
+    cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())
+    sent = [cookie.issue(generate_id(), 60).partition(b";")[0] for _ in range(8)]
+    found = [cookie.read(lines(value)) for value in sent]
+    monkeypatch.setattr(Signer, "verify", lambda *_: pytest.fail("verified again"))
+    assert [cookie.read(lines(value)) for value in sent] == found
+
+
 def test_a_header_that_is_longer_than_most_is_read_and_not_remembered() -> None:
     cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())
     value = cookie.issue(generate_id(), 60).partition(b";")[0]

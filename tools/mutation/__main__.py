@@ -21,7 +21,13 @@ from tools.mutation.plugin import SLOWEST, Mutation
 
 ROOT: Final = Path(__file__).parents[2]
 MODULES: Final = "session.races,session.cookie,session.manager,session.state"
-TESTS: Final = ("tests/session", "tests/auth", "tests/middleware/test_csrf.py")
+TESTS: Final = (
+    "tests/session",
+    "tests/auth",
+    "tests/middleware/test_csrf.py",
+    "tests/middleware/test_csrf_anonymous.py",
+    "tests/middleware/test_csrf_new_id.py",
+)
 EQUIVALENT: Final = Path(__file__).with_name("equivalent.txt")
 
 

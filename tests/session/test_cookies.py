@@ -424,6 +424,19 @@ async def test_an_id_that_is_taken_is_not_used_again(site: Site, monkeypatch: py
     assert await first.data() == {"n": 1}
 
 
+async def test_ids_that_are_taken_one_after_the_other_are_not_used_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second answer is not mistaken for a repetition of the first call."""
+    ids = iter(["a" * 36, "c" * 36, "a" * 36, "c" * 36, "b" * 36])
+    monkeypatch.setattr("kick.session.state.generate_id", lambda: next(ids))
+    browsers = [Browser(site) for _ in range(3)]
+    for number, browser in enumerate(browsers):
+        await browser.visit(setting(n=number))
+    assert [session_id(browser)[0] for browser in browsers] == ["a", "c", "b"]
+    assert [await browser.data() for browser in browsers] == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
 async def test_a_new_id_that_is_taken_is_not_used_by_regenerate(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = Browser(site), Browser(site)
     await first.visit(setting(n=1))

@@ -221,3 +221,17 @@ async def test_destroyed_and_regenerated_but_not_written_to_the_cookie_is_remove
 
     assert (await browser.visit(act)).session_cookie == ""
     assert await browser.data() == {}
+
+
+@pytest.mark.parametrize("value", ["7", 1.5, None, [1], True, 2**63], ids=repr)
+async def test_a_count_of_what_is_no_whole_number_of_64_bits_is_an_error_and_changes_nothing(
+    browser: Browser, value: Any
+) -> None:
+    await browser.visit(setting(n=value))
+
+    async def act(session: Any) -> None:
+        with pytest.raises(TypeError, match=r"'n'.*whole number"):
+            await session.increment("n")
+
+    await browser.visit(act)
+    assert await browser.data() == {"n": value}

@@ -1,0 +1,151 @@
+"""`SessionManager`: the steps of a session, for an application that has nothing but an ASGI scope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from kick.session import MemoryStore
+from kick.session.manager import SessionManager
+from kick.session.state import SessionState
+from kick.session.stores.base import Change
+from kick.signing import Signer
+from tests.session.harness import SECRET, Browser, Site, calls_to, setting
+from tests.session.test_order import BrokenStore
+from tests.session.test_parallel import Paused, rotate
+from tests.session.test_several_cookies import Fixed, signed_in
+from tests.session.test_trouble import ALL
+
+
+def manager(**options: Any) -> SessionManager:
+    return SessionManager.configured(SECRET, store=MemoryStore(), save_uninitialized=False, **options)
+
+
+def scope(cookie: bytes | None = None, **headers: str) -> Mapping[str, Any]:
+    sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    cookies = [] if cookie is None else [(b"cookie", cookie.partition(b";")[0])]
+    return {"type": "http", "method": "POST", "headers": [*sent, *cookies], "scheme": "http"}
+
+
+async def closed(sessions: SessionManager, state: SessionState, status: int = 200) -> tuple[bytes, ...]:
+    call = sessions.close(state, status)
+    return () if call is None else await call
+
+
+async def test_a_session_is_opened_written_closed_and_opened_again() -> None:
+    sessions = manager()
+    first = await sessions.open(scope())
+    sessions.session(first)["n"] = 1
+    (cookie,) = await closed(sessions, first)
+    again = await sessions.open(scope(cookie))
+    assert dict(sessions.session(again)) == {"n": 1}
+    assert sessions.close(again, 200) is None
+
+
+async def test_a_store_that_takes_the_place_of_another_gets_the_calls() -> None:
+    sessions = manager()
+    store = MemoryStore()
+    before, calls = calls_to(sessions.store), calls_to(store)
+    sessions.use(store)
+    state = await sessions.open(scope())
+    sessions.session(state)["n"] = 1
+    await closed(sessions, state)
+    assert (sessions.store, before, calls) == (store, [], ["create"])
+
+
+async def test_an_empty_session_is_opened_without_the_store_whatever_cookie_came() -> None:
+    sessions = manager()
+    first = await sessions.open(scope())
+    sessions.session(first)["n"] = 1
+    (cookie,) = await closed(sessions, first)
+    calls = calls_to(sessions.store)
+    assert dict(sessions.session(sessions.open_empty(scope(cookie)))) == {}
+    assert calls == []
+
+
+@pytest.mark.parametrize("status", [499, 500])
+async def test_from_500_on_nothing_is_saved(status: int) -> None:
+    sessions = manager()
+    state = await sessions.open(scope())
+    sessions.session(state)["n"] = 1
+    assert bool(await closed(sessions, state, status)) is (status == 499)
+
+
+class AdoptingStore(MemoryStore):
+    """Takes over sessions of another framework by their ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    async def adopt(self, session_id: str, key: str, *, max_age: float, absolute_max_age: float | None) -> Any:
+        self.asked.append(session_id)
+        if not session_id.startswith("express"):
+            return None
+        await self.create(key, Change(set={"n": b"1"}), max_age=max_age, absolute_max_age=absolute_max_age)
+        return await self.load(key)
+
+
+class TestASessionOfAnotherFramework:
+    async def test_is_taken_over_once(self) -> None:
+        site = Site(AdoptingStore())
+        cookie = f"kick.sid=s:{Signer(SECRET).sign('express' + 'x' * 25)}"
+        for _ in range(2):
+            answer = await site.request(lambda session: dict(session), cookie=cookie)
+            assert (answer.value, answer.cookies) == ({"n": 1}, [])
+        assert site.store.asked == ["express" + "x" * 25]
+        assert site.events == []
+
+    async def test_is_not_asked_for_under_an_id_that_leads_on(self) -> None:
+        site = Site(AdoptingStore())
+        browser = Browser(site)
+        await browser.visit(setting(n=2))
+        old = browser.twin()
+        await browser.visit(rotate)
+        assert await old.data() == {"n": 2}
+        assert site.store.asked == []
+
+    async def test_that_is_unknown_there_too_is_an_empty_one(self) -> None:
+        site = Site(AdoptingStore())
+        unknown = f"kick.sid={await signed_in(Site(MemoryStore()), n=1)}"
+        assert (await site.request(lambda session: dict(session), cookie=unknown)).value == {}
+        assert len(site.store.asked) == 1
+        assert site.events == ["unknown_id"]
+
+
+class TestOfTwoCookies:
+    async def test_a_cross_site_request_reads_the_living_one(self) -> None:
+        """It came with a cookie, so `SameSite` has withheld none."""
+        site = Site(MemoryStore())
+        living = await signed_in(site, n=1)
+        cross = {"sec-fetch-site": "cross-site"}
+        cookies = f"kick.sid={living}; kick.sid={living[:-1]}; kick.sid={await signed_in(Site(MemoryStore()), n=0)}"
+        answer = await site.request(lambda session: dict(session), cookie=cookies, method="POST", headers=cross)
+        assert answer.value == {"n": 1}
+
+    async def test_the_living_one_is_no_new_session(self) -> None:
+        site = Site(MemoryStore())
+        dead, living = await signed_in(Site(MemoryStore()), n=0), await signed_in(site, n=1)
+        answer = await site.request(lambda session: session.is_new, cookie=f"kick.sid={dead}; kick.sid={living}")
+        assert answer.value is False
+
+    @pytest.mark.parametrize(("on_store_error", "status"), [("error", 503), ("anonymous", 200)])
+    async def test_none_counts_while_the_store_is_down(self, on_store_error: str, status: int) -> None:
+        store = BrokenStore()
+        site = Site(store, on_store_error=on_store_error)
+        one, other = await signed_in(site, n=1), await signed_in(site, n=2)
+        store.broken = ALL
+        answer = await site.request(lambda session: dict(session), cookie=f"kick.sid={one}; kick.sid={other}")
+        assert (answer.status, answer.cookies, "unknown_id" in site.events) == (status, [], False)
+
+    async def test_one_that_is_rotated_meanwhile_is_issued_again(self) -> None:
+        site = Site(MemoryStore())
+        dead, browser = await signed_in(Site(MemoryStore()), n=0), Browser(site)
+        await browser.visit(setting(n=1))
+        cookies = f"kick.sid={dead}; kick.sid={browser.cookie}"
+        await browser.visit(rotate)
+        reader = await Paused(Fixed(site, cookies), lambda session: session["n"]).loaded()
+        answer = await reader.finish()
+        assert (answer.value, answer.session_cookie) == (1, browser.cookie)

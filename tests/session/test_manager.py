@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from kick.session import MemoryStore
+from kick.session import MemoryStore, Sessions
 from kick.session.manager import SessionManager
 from kick.session.state import SessionState
 from kick.session.stores.base import Change
 from kick.signing import Signer
 from tests.session.harness import SECRET, Browser, Site, calls_to, setting
+from tests.session.test_expiry import Clock
 from tests.session.test_order import BrokenStore
 from tests.session.test_parallel import Paused, rotate
 from tests.session.test_several_cookies import Fixed, signed_in
@@ -149,3 +150,156 @@ class TestOfTwoCookies:
         reader = await Paused(Fixed(site, cookies), lambda session: session["n"]).loaded()
         answer = await reader.finish()
         assert (answer.value, answer.session_cookie) == (1, browser.cookie)
+
+
+class TestClosingCostsNothing:
+    """There is nothing to await for the request of which nothing is saved and nothing is sent."""
+
+    async def test_where_nobody_wrote(self) -> None:
+        for options in ({}, {"rolling": True}, {"rotate_after": 60}):
+            sessions = manager(**options)
+            assert sessions.close(await sessions.open(scope()), 200) is None
+
+    @pytest.mark.parametrize(
+        ("options", "status", "is_passive"),
+        [
+            ({}, 200, False),
+            ({"rolling": True}, 200, True),
+            ({"rolling": True}, 500, False),
+            ({"rotate_after": 60}, 200, True),
+            ({"save_uninitialized": True}, 200, False),
+        ],
+    )
+    async def test_where_a_session_was_only_read(self, options: Any, status: int, is_passive: bool) -> None:
+        sessions = SessionManager.configured(SECRET, store=MemoryStore(), **{"save_uninitialized": False, **options})
+        first = await sessions.open(scope())
+        sessions.session(first)["n"] = 1
+        (cookie,) = await closed(sessions, first)
+        state = await sessions.open(scope(cookie))
+        assert sessions.session(state)["n"] == 1
+        if is_passive:
+            state.restricted(begins=True)
+        assert sessions.close(state, status) is None
+
+    @pytest.mark.parametrize(("status", "is_passive"), [(500, False), (200, True)])
+    async def test_where_every_visitor_has_a_session_but_this_response_begins_none(
+        self, status: int, is_passive: bool
+    ) -> None:
+        sessions = SessionManager.configured(SECRET, store=MemoryStore(), save_uninitialized=True)
+        state = await sessions.open(scope())
+        if is_passive:
+            state.restricted(begins=True)
+        assert sessions.close(state, status) is None
+
+
+class TestWhatIsDueByTime:
+    def site(self, **options: Any) -> tuple[Site, Clock]:
+        clock = Clock()
+        return Site(MemoryStore(clock=clock), max_age=1000, **options), clock
+
+    async def begun(self, **options: Any) -> tuple[Browser, Clock]:
+        site, clock = self.site(**options)
+        browser = Browser(site)
+        await browser.visit(setting(n=1))
+        return browser, clock
+
+    async def test_an_id_is_given_up_when_it_is_as_old_as_rotate_after_says(self) -> None:
+        browser, clock = await self.begun(rotate_after=60)
+        clock.advance(59)
+        assert (await browser.visit()).cookies == []
+        clock.advance(1)
+        assert (await browser.visit()).session_cookie
+        assert browser.site.events == ["created", "rotated"]
+
+    @pytest.mark.parametrize(("path", "status"), [("/passive", 200), ("/", 500)])
+    async def test_no_id_is_given_up_by_an_error_or_on_a_passive_route_though_it_has_saved(
+        self, path: str, status: int
+    ) -> None:
+        browser, clock = await self.begun(rotate_after=60)
+        clock.advance(200)
+
+        async def save(session: Any) -> None:
+            session["n"] = 2
+            await session.save()
+
+        assert (await browser.visit(save, path=path, status=status)).status == status
+        assert browser.site.events == ["created"]
+        assert await browser.data() == {"n": 2}
+
+    async def test_a_request_whose_write_found_the_session_gone_asks_for_nothing_more(self) -> None:
+        browser, clock = await self.begun(rolling=True)
+        clock.advance(200)
+        loser = await Paused(browser.twin(), setting(n=2)).loaded()
+        await browser.twin().visit(lambda session: session.destroy())
+        calls = calls_to(browser.site.store)
+        answer = await loser.finish()
+        assert (answer.status, answer.cookies, calls) == (200, [], ["commit"])
+
+
+class TestANewIdForASessionThatIsNotStored:
+    async def test_drops_the_principal_unless_all_is_kept(self) -> None:
+        for keep, count in ((True, 1), (False, 0), (["n"], 0)):
+            site = Site(MemoryStore())
+
+            async def act(session: Any, keep: Any = keep) -> Any:
+                session.principal = "7"
+                await session.regenerate(keep=keep)
+                session["x"] = 1
+                return session.principal
+
+            answer = await Browser(site).visit(act)
+            assert answer.value == ("7" if count else None)
+            assert len(await Sessions(site.layer.manager).of("7")) == count
+
+    async def test_makes_one_that_has_ended_new_again(self) -> None:
+        browser = Browser(Site(MemoryStore()))
+        await browser.visit(setting(n=1))
+
+        async def act(session: Any) -> Any:
+            was_new = session.is_new
+            await session.destroy()
+            await session.regenerate()
+            session["n"] = 2
+            return was_new, session.is_new
+
+        assert (await browser.visit(act)).value == (False, True)
+        assert await browser.data() == {"n": 2}
+
+    async def test_begins_one_even_where_the_cookie_may_be_withheld(self) -> None:
+        """After a logout as after anything else: the handler has asked for it."""
+        browser = Browser(Site(MemoryStore()))
+
+        async def act(session: Any) -> None:
+            await session.destroy()
+            await session.regenerate()
+            session["n"] = 1
+
+        answer = await browser.visit(act, method="POST", headers={"sec-fetch-site": "cross-site"})
+        assert answer.session_cookie
+        assert await browser.data() == {"n": 1}
+
+
+@pytest.mark.parametrize("operation", ["create", "commit"])
+async def test_a_principal_that_is_set_while_another_one_is_stored_is_stored_next(operation: str) -> None:
+    """As two tasks of one request may do."""
+    site = Site(MemoryStore())
+    browser = Browser(site)
+    if operation == "commit":
+        await browser.visit(setting(n=1))
+    stored = getattr(site.store, operation)
+    sessions = Sessions(site.layer.manager)
+
+    async def act(session: Any) -> Any:
+        async def meanwhile(*given: Any, **options: Any) -> Any:
+            answer = await stored(*given, **options)
+            session.principal = "8"
+            return answer
+
+        setattr(site.store, operation, meanwhile)
+        session.principal = "7"
+        await session.save()
+        setattr(site.store, operation, stored)
+        return session.principal, [len(await sessions.of(name)) for name in "78"]
+
+    assert (await browser.visit(act)).value == ("8", [1, 0])
+    assert [len(await sessions.of(name)) for name in "78"] == [0, 1]

@@ -180,7 +180,7 @@ class TestFormerNames:
         loser = await Paused(Fixed(after, old), lambda session: session.data["n"]).loaded()
         await after.request(lambda session: session.destroy(), cookie=old)
         answer = await loser.finish()
-        assert (answer.value, answer.cookies) == (1, [])
+        assert (answer.status, answer.value, answer.cookies) == (200, 1, [])
 
     @pytest.mark.parametrize("replaces", ["old.sid", ["kick.sid"]])
     def test_what_makes_no_sense_stops_the_start(self, replaces: Any) -> None:

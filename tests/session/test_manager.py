@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from kick.session import MemoryStore, Sessions
+from kick.session import MemoryStore, SessionClosed, Sessions, SessionUnavailable
 from kick.session.manager import SessionManager
 from kick.session.state import SessionState
 from kick.session.stores.base import Change
 from kick.signing import Signer
-from tests.session.harness import SECRET, Browser, Site, calls_to, setting
+from tests.session.harness import SECRET, WRITES, Browser, Site, calls_to, setting
 from tests.session.test_expiry import Clock
 from tests.session.test_order import BrokenStore
 from tests.session.test_parallel import Paused, rotate
@@ -211,6 +211,32 @@ class TestWhatIsDueByTime:
         assert (await browser.visit()).session_cookie
         assert browser.site.events == ["created", "rotated"]
 
+    async def test_a_rolling_session_is_prolonged_when_it_was_last_seen_a_tick_ago(self) -> None:
+        browser, clock = await self.begun(rolling=True)
+        calls = calls_to(browser.site.store, WRITES)
+        clock.advance(59)
+        await browser.visit()
+        assert calls == []
+        clock.advance(1)
+        await browser.visit()
+        assert calls == ["touch"]
+
+    async def test_the_end_of_a_session_is_later_after_each_save(self) -> None:
+        browser, clock = await self.begun()
+
+        async def act(session: Any) -> Any:
+            ends = [session.expires_at]
+            for number in (2, 3):
+                clock.advance(10)
+                session["n"] = number
+                await session.save()
+                ends.append(session.expires_at)
+            clock.advance(10)
+            await session.increment("n")
+            return [(end - ends[0]).total_seconds() for end in (*ends, session.expires_at)]
+
+        assert (await browser.visit(act)).value == [0, 10, 20, 30]
+
     @pytest.mark.parametrize(("path", "status"), [("/passive", 200), ("/", 500)])
     async def test_no_id_is_given_up_by_an_error_or_on_a_passive_route_though_it_has_saved(
         self, path: str, status: int
@@ -303,3 +329,76 @@ async def test_a_principal_that_is_set_while_another_one_is_stored_is_stored_nex
 
     assert (await browser.visit(act)).value == ("8", [1, 0])
     assert [len(await sessions.of(name)) for name in "78"] == [0, 1]
+
+
+class TestAfterTheHandshakeOfAWebSocket:
+    """The response of the handshake has started, and the messages begin."""
+
+    async def opened(self, sessions: SessionManager) -> tuple[SessionState, Any]:
+        first = await sessions.open(scope())
+        sessions.session(first)["n"] = 1
+        (cookie,) = await closed(sessions, first)
+        state = await sessions.open(scope(cookie))
+        return state, sessions.session(state)
+
+    async def accept(self, sessions: SessionManager, state: SessionState) -> None:
+        await closed(sessions, state, 101)
+        state.accepted()
+
+    async def test_a_stored_session_takes_writes_and_saves_and_gets_no_new_id(self) -> None:
+        sessions = manager()
+        state, session = await self.opened(sessions)
+        await self.accept(sessions, state)
+        session["n"] = 2
+        assert await session.save()
+        with pytest.raises(SessionClosed, match="handshake"):
+            await session.regenerate()
+        assert await session.reload()
+        assert session["n"] == 2
+
+    async def test_one_that_was_not_stored_takes_none(self) -> None:
+        sessions = manager()
+        state = await sessions.open(scope())
+        session = sessions.session(state)
+        await self.accept(sessions, state)
+        for values in (session, session.flash):
+            with pytest.raises(SessionClosed, match="handshake"):
+                values["n"] = 1
+        with pytest.raises(SessionClosed, match="handshake"):
+            await session.save()
+
+    async def test_one_that_was_destroyed_takes_none(self) -> None:
+        sessions = manager()
+        state, session = await self.opened(sessions)
+        await session.destroy()
+        await self.accept(sessions, state)
+        with pytest.raises(SessionClosed, match="destroyed"):
+            session["n"] = 2
+        assert not await session.save()
+
+    @pytest.mark.parametrize("on_store_error", ["error", "anonymous"])
+    async def test_one_that_could_not_be_loaded_takes_none(self, on_store_error: Any) -> None:
+        store = BrokenStore()
+        sessions = SessionManager.configured(SECRET, store=store, on_store_error=on_store_error)
+        first = await sessions.open(scope())
+        sessions.session(first)["n"] = 1
+        (cookie,) = await closed(sessions, first)
+        store.broken = ALL
+        state = await sessions.open(scope(cookie))
+        await self.accept(sessions, state)
+        session = sessions.session(state)
+        with pytest.raises((SessionClosed, SessionUnavailable)):
+            session["n"] = 2
+        with pytest.raises((SessionClosed, SessionUnavailable)):
+            await session.save()
+
+    async def test_one_that_has_ended_takes_them_and_saves_none(self) -> None:
+        sessions = manager()
+        state, session = await self.opened(sessions)
+        await self.accept(sessions, state)
+        assert state.key is not None
+        await sessions.store.destroy(state.key)
+        for number in (2, 3):
+            session["n"] = number
+            assert not await session.save()
+        assert not await session.reload()

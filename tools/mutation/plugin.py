@@ -29,8 +29,8 @@ SLOWEST: Final = 2.0
 """Seconds of processor time: slower tests are left out unless the options say otherwise."""
 LIMIT: Final = 2.0
 """Seconds of processor time, beside three times that of the tests, after which a mutant hangs, which kills it."""
-WAIT: Final = 60
-"""Seconds after which a mutant waits for something that does not come, which kills it too."""
+WAIT: Final = 20
+"""Seconds without any work after which a mutant waits for something that does not come, which kills it too."""
 
 ELSEWHERE: Final = ("process", "redis", "postgres", "browser", "project", "chaos", "slow", "nightly")
 OTHER_STORES: Final = frozenset({"sqlite", "postgres", "redis", "cluster", "sentinel", "basic"})
@@ -114,7 +114,7 @@ class Mutation:
             ordered = self._promising_first(tests)
             total = accumulate(tests[test] for test in ordered)
             ordered = [test for test, used in zip(ordered, total, strict=True) if used < self._budget]
-            killer = _killer_of(mutant, ordered, seconds=LIMIT + 3 * sum(tests.values()))
+            killer = _killer_of(mutant, ordered, seconds=LIMIT + 3 * sum(tests[test] for test in ordered))
             if killer is not None:
                 self._kills[killer] += 1
             elif mutant.name not in self._known:
@@ -210,7 +210,7 @@ def _killer_of(mutant: Mutant, tests: Sequence[pytest.Item], *, seconds: float) 
     if child == 0:
         try:
             signal.setitimer(signal.ITIMER_PROF, seconds)  # its signal ends the process
-            signal.setitimer(signal.ITIMER_REAL, WAIT + 20 * seconds)
+            _end_when_idle()
             apply(mutant.file, mutant.code)
             for test in tests:
                 os.write(writing, b".")
@@ -223,6 +223,22 @@ def _killer_of(mutant: Mutant, tests: Sequence[pytest.Item], *, seconds: float) 
     begun = len(_rest_of(reading))
     os.waitpid(child, 0)
     return None if begun > len(tests) else tests[max(begun - 1, 0)]
+
+
+def _end_when_idle() -> None:
+    """End this process once it waits for nothing that comes. One that waits for a processor works when it has one."""
+    before, idle = time.process_time(), 0
+
+    def look(*_: object) -> None:
+        nonlocal before, idle
+        now = time.process_time()
+        idle = idle + 1 if now - before < 0.001 else 0
+        before = now
+        if idle >= WAIT:
+            os._exit(1)
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, 1.0, 1.0)
 
 
 def apply(module: str, code: types.CodeType) -> None:

@@ -54,7 +54,7 @@ async def check_all(store: Any, every: Iterable[Sequence[Step]], options: dict[s
 
 
 async def check(site: Site, look: Site, steps: Sequence[Step], *, always_sends: bool) -> None:
-    """Let the requests load at once and finish in this order, and hold the answers and both sessions against the model."""
+    """Let the requests load at once and finish in this order; hold answers and sessions against the model."""
     sessions = Sessions(site.layer.manager)
     stored = records(site.store)
     person = uuid4().hex

@@ -66,7 +66,9 @@ async def test_what_is_no_whole_number_of_64_bits_is_not_counted(browser: Browse
     async def act(session: Any) -> Any:
         return await session.increment("n")
 
-    assert isinstance((await browser.visit(act)).error, TypeError)
+    error = (await browser.visit(act)).error
+    assert isinstance(error, TypeError)
+    assert "['n'] does not hold a whole number of 64 bits" in str(error)
     assert repr(await browser.data()) == repr({"n": held})
 
 
@@ -221,17 +223,3 @@ async def test_destroyed_and_regenerated_but_not_written_to_the_cookie_is_remove
 
     assert (await browser.visit(act)).session_cookie == ""
     assert await browser.data() == {}
-
-
-@pytest.mark.parametrize("value", ["7", 1.5, None, [1], True, 2**63], ids=repr)
-async def test_a_count_of_what_is_no_whole_number_of_64_bits_is_an_error_and_changes_nothing(
-    browser: Browser, value: Any
-) -> None:
-    await browser.visit(setting(n=value))
-
-    async def act(session: Any) -> None:
-        with pytest.raises(TypeError, match=r"'n'.*whole number"):
-            await session.increment("n")
-
-    await browser.visit(act)
-    assert await browser.data() == {"n": value}

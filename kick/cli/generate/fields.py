@@ -127,12 +127,12 @@ def parse_fields(texts: Sequence[str]) -> list[Field]:
     return fields
 
 
-def imports_of(fields: Sequence[Field]) -> list[str]:
-    """Return the import lines for the hints of fields, in the order of isort.
+def imports_of(fields: Sequence[Field], *others: tuple[str, str | None]) -> list[str]:
+    """Return the import lines for the hints of fields, in the order of isort. `others` are further names, by module.
 
-    >>> imports_of([parse_field("a:uuid"), parse_field("b:date"), parse_field("c:datetime")])
-    ['import datetime', 'from uuid import UUID']
+    >>> imports_of([parse_field("a:uuid"), parse_field("b:date"), parse_field("c:datetime")], ("typing", "Annotated"))
+    ['import datetime', 'from typing import Annotated', 'from uuid import UUID']
     """
-    sources = sorted({field.kind.source for field in fields if field.kind.source}, key=lambda each: each[0])
+    sources = sorted({*others, *(each.kind.source for each in fields if each.kind.source)}, key=lambda each: each[0])
     plain = [f"import {module}" for module, name in sources if name is None]
     return [*plain, *(f"from {module} import {name}" for module, name in sources if name is not None)]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator
-from string import hexdigits
 from typing import Final
 
 import msgspec
@@ -14,12 +12,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
 from kick.exceptions import PayloadTooLarge
+from kick.http.validation.fields import MOST_FIELDS, decoded_pairs
 from kick.http.validation.json_text import malformed
 
 DEFAULT_LIMIT: Final = 1 << 20
 """Default limit of a body in bytes: 1 MiB."""
-
-MOST_FORM_FIELDS: Final = 1000
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -29,8 +26,6 @@ WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods whose requests have no defined use for a body (RFC 9110, section 9.3)."""
 
 _ENDLESS: Final = 1 << 62
-_BYTES: Final = {f"{left}{right}".encode(): bytes.fromhex(left + right) for left in hexdigits for right in hexdigits}
-_decode_triplets: Final = re.compile(rb"%([0-9A-Fa-f]{2})").sub
 
 
 class BodyHeaders(msgspec.Struct, frozen=True):
@@ -157,24 +152,13 @@ def parse_form(body: bytes) -> FormData:
 
     Raises `BadRequest` for a body that is not UTF-8, and for more than 1000 fields.
     """
-    if body.count(b"&") >= MOST_FORM_FIELDS:
-        detail = f"The form has more than {MOST_FORM_FIELDS} fields."
+    if body.count(b"&") >= MOST_FIELDS:
+        detail = f"The form has more than {MOST_FIELDS} fields."
         raise malformed("body", detail, "Too many fields", "length")
-    pairs = [pair.partition(b"=") for pair in body.removeprefix(BOM_UTF8).split(b"&") if pair]
     try:
-        return FormData([(_form_text(name), _form_text(value)) for name, _, value in pairs])
+        return FormData(decoded_pairs(body.removeprefix(BOM_UTF8)))
     except UnicodeDecodeError:
         raise malformed("body", "The form is not UTF-8.", "Expected UTF-8", "encoding") from None
-
-
-def _form_text(raw: bytes) -> str:
-    """Decode a name or value. `urllib` takes a second for a mebibyte of percent signs that begin no encoding."""
-    text = raw.replace(b"+", b" ")
-    return (_decode_triplets(_decoded_triplet, text) if b"%" in text else text).decode()
-
-
-def _decoded_triplet(triplet: re.Match[bytes]) -> bytes:
-    return _BYTES[triplet[1]]
 
 
 def reads_multipart() -> bool:

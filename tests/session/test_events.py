@@ -12,6 +12,7 @@ from kick.session.events import Events, SessionEvent
 from kick.session.ids import key_of
 from tests.session.harness import Browser, Site, setting
 from tests.session.test_devices import logging_in
+from tests.session.test_parallel import destroy, paused
 
 KEY = key_of("abcdefghijklmnopqrstuvwxyz0123456789")
 
@@ -78,3 +79,12 @@ async def test_a_revocation_is_one_event_and_none_if_it_ends_nothing() -> None:
     assert site.events == []
     assert await sessions.revoke(7) == 2
     assert site.events == ["revoked"]
+
+
+async def test_a_write_to_a_session_that_another_request_has_ended_is_an_event() -> None:
+    browser = Browser(Site(MemoryStore()))
+    await browser.visit(setting(a=1))
+    late = await paused(browser.twin(), setting(b=2))
+    await browser.visit(destroy)
+    await late.finish()
+    assert browser.site.events == ["created", "destroyed", "gone"]

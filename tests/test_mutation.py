@@ -10,7 +10,7 @@ import pytest
 from kick.session.races import ask_latest
 from kick.session.stores.base import Superseded
 from tools.mutation.mutants import Mutant, marked, mutants_of
-from tools.mutation.plugin import apply
+from tools.mutation.plugin import _codes_of, apply
 
 SOURCE = '''
 class Rules:
@@ -62,6 +62,19 @@ def test_marks_tell_which_lines_are_run(tmp_path: Path, age: int, lines: list[in
     exec(marked(path, "mark"), namespace)
     assert namespace["Rules"]().decide(age, True) is False
     assert seen[1:] == lines  # after the docstring
+
+
+def test_a_mutant_of_a_method_has_its_class(tmp_path: Path) -> None:
+    source = """
+class Inner(Base):
+    @property
+    def decided(self):
+        return super().decided and self.__own > 5
+"""
+    codes = [code for mutant in mutants(tmp_path, source) for code in _codes_of(mutant.code)]
+    assert {code.co_qualname for code in codes} == {"Inner.decided"}
+    assert ("__class__",) in {code.co_freevars for code in codes}, "for super()"
+    assert "_Inner__own" in {name for code in codes for name in code.co_names}
 
 
 async def test_a_mutant_takes_the_place_of_the_function(monkeypatch: pytest.MonkeyPatch) -> None:

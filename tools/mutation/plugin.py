@@ -222,7 +222,9 @@ def _killer_of(mutant: Mutant, tests: Sequence[pytest.Item], *, seconds: float) 
     os.close(writing)
     begun = len(_rest_of(reading))
     os.waitpid(child, 0)
-    return None if begun > len(tests) else tests[max(begun - 1, 0)]
+    if not begun:
+        raise RuntimeError(f"the function of this mutant cannot be replaced: {mutant.name}")
+    return None if begun > len(tests) else tests[begun - 1]
 
 
 def _end_when_idle() -> None:

@@ -12,11 +12,14 @@ import pytest
 from kick.session import MemoryStore, SessionUnavailable
 from kick.session.data.reserved import CLIENT_FIELD
 from kick.session.stores.base import Record
+from kick.session.stores.custom import BasicStore
+from tests.session.conftest import DictStore
 from tests.session.harness import Browser, Site, calls_to, setting
 from tests.session.test_expiry import Clock
 from tests.session.test_order import BrokenStore
 from tests.session.test_parallel import destroy, log_in_again, paused, rotate
 from tests.session.test_rotation import record_of
+from tests.session.test_several_cookies import signed_in
 from tests.session.test_trouble import ALL
 
 
@@ -255,6 +258,48 @@ class Slow(MemoryStore):
 class TestAStoreThatFails:
     async def test_is_waited_for_as_long_as_it_wants_if_it_keeps_the_time_itself(self) -> None:
         assert (await Browser(Site(Slow(), store_timeout=0.001)).visit(setting(n=1))).status == 200
+
+    @pytest.mark.parametrize(("on_store_error", "status"), [("error", 503), ("anonymous", 200)])
+    async def test_while_a_session_is_loaded_is_one_event(self, on_store_error: str, status: int) -> None:
+        store = BrokenStore()
+        browser = Browser(Site(store, on_store_error=on_store_error))
+        await browser.visit(setting(n=1))
+        store.broken = ALL
+        answer = await browser.visit(lambda session: dict(session))
+        assert (answer.status, answer.cookies) == (status, [])
+        assert browser.site.events == ["created", "store_error"]
+
+    @pytest.mark.parametrize(("on_store_error", "status"), [("error", 503), ("anonymous", 200)])
+    async def test_while_a_rotation_is_followed_loses_no_session(self, on_store_error: str, status: int) -> None:
+        store = BrokenStore()
+        browser = Browser(Site(store, on_store_error=on_store_error))
+        await browser.visit(setting(n=1))
+        old = browser.twin()
+        await browser.visit(rotate)
+        load, calls = store.load, list[str]()
+
+        async def once(key: str) -> Any:
+            calls.append(key)
+            if len(calls) > 1:
+                raise ConnectionError
+            return await load(key)
+
+        store.load = once  # type: ignore[method-assign]
+        answer = await old.visit(lambda session: dict(session))
+        assert (answer.status, answer.cookies, len(calls)) == (status, [], 2)
+        assert browser.site.events == ["created", "rotated", "store_error"]
+        store.load = load  # type: ignore[method-assign]
+        assert await old.data() == {"n": 1}
+
+    async def test_to_answer_in_time_is_given_up_if_it_keeps_no_time_itself(self) -> None:
+        class Rows(DictStore):
+            async def get(self, sid: str) -> Any:
+                await asyncio.Event().wait()
+
+        signed = await signed_in(Site(MemoryStore()), n=1)
+        site = Site(BasicStore(Rows()), store_timeout=0.01)
+        answer = await site.request(lambda session: dict(session), cookie=f"kick.sid={signed}")
+        assert (answer.status, site.events) == (503, ["store_error"])
 
     @pytest.mark.parametrize(("explanation", "told"), [(None, "does not answer"), ("is read-only", "is read-only")])
     async def test_may_explain_itself(self, explanation: str | None, told: str) -> None:

@@ -165,6 +165,17 @@ class TestFormerNames:
         assert [each.partition("=")[0] for each in answer.cookies] == ["old.sid"]
         assert await data_of(before, old) == {}
 
+    @pytest.mark.parametrize(
+        ("own", "removed"), [("kick.sid=s:nothing.here; ", ["kick.sid", "old.sid"]), ("", ["old.sid"])]
+    )
+    async def test_a_logout_removes_one_of_the_own_name_that_nobody_signed_as_well(
+        self, store: Any, own: str, removed: list[str]
+    ) -> None:
+        before, after = self.sites(store)
+        old = await self.old_cookie(before, n=1)
+        answer = await after.request(lambda session: session.destroy(), cookie=own + old)
+        assert [each.partition("=")[0] for each in answer.cookies] == removed
+
     async def test_a_cross_site_request_with_one_does_not_replace_the_own_cookie(self, store: Any) -> None:
         before, after = self.sites(store)
         planted = await self.old_cookie(before, attacker=1)

@@ -241,7 +241,7 @@ class SessionManager:
         Raises `SessionUnavailable` if the store fails, and the error of data that cannot be stored. Then this response
         must not be sent, and `cookies_of` returns the cookies for the error response.
         """
-        change = state.sealed(is_kept=status < 500)
+        change = state.sealed(status < 500)
         adds = self._prolongs if state.status is _STORED else self._stores_all and state.status is _NEW
         adds = adds and status < 500 and not state.is_passive
         if change is None and not adds and state.cookie is _KEEP and not state.replaced and state.token is None:

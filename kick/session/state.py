@@ -219,17 +219,15 @@ class SessionState(OfRequest):
     @property
     def principal(self) -> str | None:
         """The principal, stored or not yet."""
-        return self._held_principal if self.new_principal is KEEP else self.new_principal
-
-    @property
-    def _held_principal(self) -> str | None:
+        if self.new_principal is not KEEP:
+            return self.new_principal
         return None if self.record is None else self.record.principal
 
     def set_principal(self, value: object) -> None:
         """Set the principal, which the next commit stores."""
         text = None if value is None else str(value)
         # One that is pending may be on its way to the store, so taking it back is a change, too.
-        self.new_principal = KEEP if text == self._held_principal and self.new_principal is KEEP else text
+        self.new_principal = KEEP if self.new_principal is KEEP and text == self.principal else text
 
     def pending(self) -> Change | None:
         """Return all differences from the store; `None` if there are none."""
@@ -237,7 +235,7 @@ class SessionState(OfRequest):
         found = None if contents is None else contents.changes()
         if found is None and self.flash is None and self.reserved is None and principal is KEEP:
             return None
-        if principal is not KEEP and principal == self._held_principal:
+        if principal is not KEEP and principal == (None if self.record is None else self.record.principal):
             principal = KEEP
         changed, dropped = found or ({}, [])
         for own in (self.flash, self.reserved):
@@ -446,7 +444,7 @@ class SessionState(OfRequest):
             self.status = Status.ANONYMOUS
             self._refuse_writes(SessionUnavailable)
 
-    def sealed(self, *, is_kept: bool) -> Change | None:
+    def sealed(self, is_kept: bool) -> Change | None:
         """Refuse every further write, because the response has started; return the changes if they are to be kept."""
         try:
             return self.pending() if is_kept else None

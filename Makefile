@@ -30,7 +30,7 @@ ifndef SIDE_BY_SIDE
 endif
 .DELETE_ON_ERROR:
 .PHONY: help demo dev test test-long test-all test-busy audit check quick chaos soak fuzz mutations nightly test-versions docs dist lint types mypy pyright \
-	unit format programs clean \
+	unit format programs firefox clean \
 	bench bench-session bench-micro bench-growth bench-latency bench-connections
 
 help: ## list the targets
@@ -74,7 +74,7 @@ fuzz: .venv/.dev ## feed each parser with random inputs (ARGS="--inputs 1000000 
 mutations: .venv/.dev ## change each rule of the sessions, and list the changes that no test notices (ARGS="--modules session.races")
 	KICK_ENV=test $(BIN)/python -m tools.mutation $(ARGS)
 
-nightly: programs .venv/.dev ## what takes more than two minutes by itself: soaks, fuzzing, every order of four requests
+nightly: firefox .venv/.dev ## what takes more than two minutes by itself: soaks, fuzzing, every order of four requests
 	KICK_EXHAUSTIVE=1 $(PYTEST) $(PARALLEL) -o faulthandler_timeout=7200 -m "nightly or exhaustive" $(ARGS)
 	KICK_ENV=test $(BIN)/python -m tools.fuzz --inputs 1000000
 	$(BIN)/python -m tests.chaos
@@ -132,6 +132,9 @@ format: .venv/.dev ## mend what ruff can mend by itself
 
 programs: ## see that redis-server and chromium are there, install them where that is possible
 	@sh tests/support/system_packages.sh
+
+firefox: # the same, with Firefox
+	@sh tests/support/system_packages.sh firefox
 
 clean: ## remove the virtual environment and what the tools left behind
 	rm -rf .venv .venv-audit .venv-bench benchmarks/apps/node/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -23,6 +23,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from kick import UploadFile
 from tests.support.browser import open_browser
 from tests.support.serving import ROOT
+from tests.support.shared import shared_folder
 from tools import site
 from tools.site import BrokenSite, check_site, with_links, write_pages
 
@@ -302,15 +303,19 @@ def package() -> griffe.Module:
     return loaded
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the built site, which is below a path of its server."""
+def build(_: Path) -> None:
     command = [sys.executable, "-m", "tools.site", "--url", "http://127.0.0.1/deep/kick"]
     built = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
     assert "No issues found" in built.stdout + built.stderr
     undescribed = [each for page in (site.SITE / "reference").glob("*.html") for each in undescribed_in(page)]
     assert undescribed == []
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the site, which is built once for the whole run, below a path of its server."""
+    shared_folder(tmp_path_factory, "site", build)
     served = tmp_path_factory.mktemp("served")
     (served / "deep").mkdir()
     (served / "deep/kick").symlink_to(site.SITE)
@@ -344,19 +349,15 @@ def test_the_site_is_built_without_a_warning_and_its_search_finds_pages(address:
 
 @pytest.mark.long
 @pytest.mark.process
-@pytest.mark.parametrize(
-    ("page", "name", "is_awaited"),
-    [
-        ("context", "kick.http.context.context.RequestContext.read", True),
-        ("context", "kick.http.context.context.RequestContext.body_stream", False),
-        ("context", "kick.http.context.context.RequestContext.json", False),
-        ("auth", "kick.auth.login_limit.LoginLimit.aclose", True),
-        ("auth", "kick.auth.login_limit.LoginLimit.attempt", False),
-    ],
-)
 @pytest.mark.usefixtures("address")
-def test_async_is_before_the_methods_whose_call_is_awaited(page: str, name: str, is_awaited: bool) -> None:
-    _, _, text = (site.SITE / f"reference/{page}.html").read_text().partition(f'id="{name}"')
-    shown = re.sub("<[^>]+>", "", text.partition('<div class="doc doc-contents')[0])
-    method = name.rpartition(".")[2]
-    assert f"\n{'async ' * is_awaited}{method}(" in shown
+def test_async_is_before_the_methods_whose_call_is_awaited() -> None:
+    context, login_limit = "kick.http.context.context.RequestContext", "kick.auth.login_limit.LoginLimit"
+    for page, name, shown in (
+        ("context", f"{context}.read", "\nasync read("),
+        ("context", f"{context}.body_stream", "\nbody_stream("),
+        ("context", f"{context}.json", "\njson("),
+        ("auth", f"{login_limit}.aclose", "\nasync aclose("),
+        ("auth", f"{login_limit}.attempt", "\nattempt("),
+    ):
+        _, _, text = (site.SITE / f"reference/{page}.html").read_text().partition(f'id="{name}"')
+        assert shown in re.sub("<[^>]+>", "", text.partition('<div class="doc doc-contents')[0]), name

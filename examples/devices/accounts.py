@@ -4,8 +4,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from kick import Controller, Form, Get, Post, RequestContext, Response, Service, TooManyRequests, Unauthorized
+from kick import Controller, Form, Get, Post, RequestContext, Response, Service, TooManyRequests, Unauthorized, Use
 from kick.auth import Authenticated, LoginLimit, Passwords, login, logout, next_page
+from kick.middleware import rate_limit
 
 
 class User(Struct):
@@ -68,6 +69,7 @@ class LoginController:
         return ctx.render("login.html", form=form)
 
     @Post("/login")
+    @Use(rate_limit("20/minute"), rate_limit("100/minute", key="site"))
     async def log_in(self, ctx: RequestContext, form: Form[Credentials]) -> Response:
         if not form.is_valid:
             return ctx.render("login.html", 422, form=form)
@@ -81,6 +83,7 @@ class LoginController:
         return ctx.redirect(next_page(ctx, "/devices"))
 
     @Post("/register")
+    @Use(rate_limit("20/minute"), rate_limit("100/minute", key="site"))
     async def register(self, ctx: RequestContext, form: Form[Credentials]) -> Response:
         if not form.is_valid:
             return ctx.render("login.html", 422, form=form)
@@ -88,6 +91,7 @@ class LoginController:
         if user is None:
             form.add_error("name", "This name is taken.")
             return ctx.render("login.html", 409, form=form)
+        self.limit.remember(ctx, user.name)
         await login(ctx, user.id, remember=form.value.remember)
         return ctx.redirect("/devices")
 

@@ -1,12 +1,14 @@
 """Login at an OpenID Connect provider: `kick dev`, and a browser at http://127.0.0.1:8000."""
 
 import os
+from datetime import timedelta
 
 import msgspec
 from authlib.integrations.starlette_client import OAuth, OAuthError
 
-from kick import Controller, Get, Module, Post, RequestContext, Response, Service, Unauthorized, bootstrap
+from kick import Controller, Get, Module, Post, RequestContext, Response, Service, Unauthorized, Use, bootstrap
 from kick.auth import Authenticated, authentication, login, logout, next_page
+from kick.middleware import rate_limit
 from kick.session import csrf, session
 
 ISSUER = os.environ.get("OIDC_ISSUER", "http://127.0.0.1:9000")
@@ -48,6 +50,7 @@ class LoginController:
         self.users = users
 
     @Get("/")
+    @Use(rate_limit("20/minute"), rate_limit("100/minute", key="site"))  # each of them stores a session
     async def start(self, ctx: RequestContext) -> Response:
         """Send the browser to the provider. Authlib writes the state and the PKCE verifier into the session."""
         ctx.session["next"] = next_page(ctx, "/account")
@@ -94,6 +97,7 @@ app = bootstrap(
             os.environ["SESSION_SECRET"].split(","),
             store=os.environ.get("SESSION_STORE", "sqlite:///sessions.db"),
             save_uninitialized=False,
+            anonymous_max_age=timedelta(minutes=15),  # for the way to the provider and back
             cookie={"prefix": "auto"},  # and `same_site="lax"`: the callback comes from another site
         ),
         csrf(),

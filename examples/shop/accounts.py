@@ -8,8 +8,21 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from kick import Conflict, Controller, Get, Module, Post, Raises, RequestContext, Service, TooManyRequests, Unauthorized
+from kick import (
+    Conflict,
+    Controller,
+    Get,
+    Module,
+    Post,
+    Raises,
+    RequestContext,
+    Service,
+    TooManyRequests,
+    Unauthorized,
+    Use,
+)
 from kick.auth import LoginLimit, Passwords, login, logout
+from kick.middleware import rate_limit
 
 
 class Credentials(Struct):
@@ -86,14 +99,17 @@ class AccountController:
 
     @Raises(Conflict)
     @Post("/register", status=201)
+    @Use(rate_limit("20/minute"), rate_limit("100/minute", key="site"))
     async def register(self, ctx: RequestContext, body: Credentials) -> User:
         """Create an account, and log in. The cart is kept."""
         user = await self.users.register(body)
+        self.limit.remember(ctx, user.name)
         await login(ctx, user.id)
         return user
 
     @Raises(Unauthorized, TooManyRequests)
     @Post("/login")
+    @Use(rate_limit("20/minute"), rate_limit("100/minute", key="site"))
     async def log_in(self, ctx: RequestContext, body: Credentials) -> User:
         """Log in. The cart is kept."""
         async with self.limit.attempt(ctx, body.name):

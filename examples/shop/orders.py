@@ -33,6 +33,15 @@ LOOK_EVERY = 2.0
 """Seconds after which an event stream looks for orders of other processes."""
 
 
+PAGE_SIZE = 20
+LAST_ID = 2**31 - 1
+"""The greatest id that every database has."""
+
+
+class Page(Struct):
+    before: Annotated[int, Meta(ge=1, le=LAST_ID, description="Orders with smaller ids.")] = LAST_ID
+
+
 class NewOrder(Struct):
     key: Annotated[UUID, Meta(description="Chosen by the client. The same key again is the same order.")]
 
@@ -97,8 +106,9 @@ class Orders:
         row = await self.db.scalar(select(OrderRow).where(OrderRow.user_id == user.id, OrderRow.key == key))
         return order_of(row) if row else None
 
-    async def of(self, user: User) -> list[Order]:
-        rows = await self.db.scalars(select(OrderRow).where(OrderRow.user_id == user.id).order_by(OrderRow.id.desc()))
+    async def of(self, user: User, page: Page) -> list[Order]:
+        older = select(OrderRow).where(OrderRow.user_id == user.id, OrderRow.id < page.before)
+        rows = await self.db.scalars(older.order_by(OrderRow.id.desc()).limit(PAGE_SIZE))
         return [order_of(row) for row in rows]
 
     async def after(self, order_id: int) -> list[Order]:
@@ -112,6 +122,11 @@ class Orders:
 def order_of(row: OrderRow) -> Order:
     lines = [OrderLine(each.product_id, each.count, each.price) for each in row.lines]
     return Order(row.id, row.placed_at.replace(tzinfo=UTC), lines, sum(each.count * each.price for each in lines))
+
+
+def is_id(text: str) -> bool:
+    """Return true if a text is an id that a database can look for: `Last-Event-ID` may have any number."""
+    return len(text) <= 9 and text.isdecimal()
 
 
 @Service(scope="singleton")
@@ -154,9 +169,9 @@ class OrderController:
         self.user = user
 
     @Get("/")
-    async def index(self) -> list[Order]:
-        """List the orders of the user, the newest first."""
-        return await self.orders.of(self.user)
+    async def index(self, query: Page) -> list[Order]:
+        """List the orders of the user, one page of them, the newest first."""
+        return await self.orders.of(self.user, query)
 
     @Raises(Conflict)
     @Post("/", status=201)
@@ -182,7 +197,7 @@ class OrderEventController:
     async def events(self, ctx: RequestContext) -> Response:
         """Stream orders as they come. A browser that reconnects gets those that it has missed."""
         known = ctx.last_event_id or ""
-        since = int(known) if known.isdecimal() else await self.last_id()
+        since = int(known) if is_id(known) else await self.last_id()
 
         async def events() -> AsyncIterator[ServerSentEvent]:
             last = since

@@ -83,7 +83,7 @@ class LoginLimit:
         Arguments:
             account: the name of the account at the login, such as the email. Upper and lower case share one limit, but
                 a device is known only to the name as it is written. If your application takes both cases for one
-                account, pass the name in lower case.
+                account, pass the name in lower case. Names with other accents are other accounts.
 
         Raises `TooManyRequests` (429, with `Retry-After`) instead of running the block.
         """

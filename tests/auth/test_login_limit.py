@@ -100,6 +100,12 @@ def test_accounts_are_counted_apart(app: App) -> None:
     assert guess(app, BOB, 1) == [401]
 
 
+@pytest.mark.parametrize("other", ["ad\u00e1@example.com", "ada\u0301@example.com", "\uff41da@example.com"])
+def test_names_that_no_login_takes_for_one_account_are_counted_apart(app: App, other: str) -> None:
+    assert guess(app, other, 4) == [401] * 3 + [429]
+    assert guess(app, ADA, 1) == [401]
+
+
 def test_a_device_of_one_account_is_unknown_to_another(app: App) -> None:
     """Who has an account of his own must not have more guesses at those of others for it."""
     mine = {"kick.device": attempt(app, BOB, PASSWORD).cookies["kick.device"]}

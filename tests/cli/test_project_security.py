@@ -85,7 +85,7 @@ def test_sessions_have_the_prefix_and_hosts_are_named(template: str) -> None:
     assert "allowed_hosts" in keywords(template, "bootstrap")
 
 
-@pytest.mark.parametrize("template", WITH_ACCOUNTS)
+@pytest.mark.parametrize("template", TEMPLATES)
 def test_visitors_have_an_hour(template: str) -> None:
     assert keywords(template, "session")["anonymous_max_age"] == "timedelta(hours=1)"
 

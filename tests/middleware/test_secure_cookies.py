@@ -1,7 +1,6 @@
 """Cookies are `Secure` outside of development and tests; on the loopback, clients keep them over http too."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +18,6 @@ from tests.support.serving import Serve
 from tests.support.waiting import wait_until
 
 SECRET = "a secret of at least thirty-two bytes"
-
-FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 
 OFFLINE = {
     "network.proxy.type": 1,
@@ -136,8 +133,7 @@ class TestOverHttpOnTheLoopback:
         self.check(monkeypatch, serve, host, prefix, get)
 
     @pytest.mark.browser
-    @pytest.mark.long
-    @pytest.mark.skipif(FIREFOX is None, reason="Firefox is not installed: apt-get install firefox-esr")
+    @pytest.mark.nightly
     def test_firefox_keeps_secure_cookies(
         self, monkeypatch: pytest.MonkeyPatch, serve: Serve, tmp_path: Path, host: str, prefix: str
     ) -> None:
@@ -147,7 +143,7 @@ class TestOverHttpOnTheLoopback:
         app = make(prefix, Reloading)
         with serve(app) as url:
             url = url.replace("127.0.0.1", host) + "/visits"
-            command = [str(FIREFOX), "--headless", "--no-remote", "--profile", str(tmp_path), url]
+            command = [program("firefox"), "--headless", "--no-remote", "--profile", str(tmp_path), url]
             with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as firefox:
                 try:
                     page = app.container.instance(Reloading)

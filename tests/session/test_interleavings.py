@@ -169,7 +169,7 @@ async def check(store: Any, names: Iterable[str], options: dict[str, Any]) -> No
         if answer.session_cookie is not None:
             browser.cookie = answer.session_cookie or None
             sent.add(answer.session_cookie or None)
-    await hold_against(model, store, browser, sent)
+    await hold_against(model, Site(store), browser, sent)  # nothing rotates while somebody looks
     if stored is not None:
         assert records(store) == stored + len(model.live), "and no other is stored"
 
@@ -181,8 +181,7 @@ def records(store: Any) -> int | None:
     return sum(isinstance(entry, Record) for entry in store._entries.values())
 
 
-async def hold_against(model: Model, store: Any, browser: Browser, sent: set[str | None]) -> None:
-    look = Site(store)  # nothing rotates while somebody looks
+async def hold_against(model: Model, look: Site, browser: Browser, sent: set[str | None]) -> None:
     opened = {}
     for cookie in sent:
         answer = await Browser(look, cookie).visit(lambda session: (session.id, dict(session.data), session.principal))

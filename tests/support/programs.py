@@ -21,6 +21,7 @@ PROGRAMS = {
     "zsh": (("zsh",), "zsh"),
     "fish": (("fish",), "fish"),
     "chromedriver": (("chromedriver",), "chromium-driver"),
+    "firefox": (("firefox-esr", "firefox"), "firefox-esr"),
 }
 """Program: the names it goes by, and Debian's package."""
 

@@ -2,8 +2,11 @@
 # Sees that the programs which the tests start are there: redis-server, postgres, pgbouncer, curl, nginx, openssl, zsh, fish, chromium, its driver.
 # Installs what is missing where it can (apt-get, as root or with a sudo that asks nothing), without starting
 # a service. Otherwise says in one line what to install, and fails.
+# With the argument firefox also Firefox, which only nightly tests start.
 # KICK_WITHOUT=redis,chromium does without: the tests that need the program are then reported as not run.
 set -eu
+
+also=${1:-}
 
 without() { case ",${KICK_WITHOUT:-}," in *",$1,"*) return 0 ;; *) return 1 ;; esac }
 
@@ -28,6 +31,7 @@ missing() {
         if ! any_of chromium chromium-browser google-chrome; then printf 'chromium '; fi
         if ! any_of chromedriver; then printf 'chromium-driver '; fi
     fi
+    if [ "$also" = firefox ] && ! without firefox && ! any_of firefox-esr firefox; then printf 'firefox-esr '; fi
 }
 
 packages=$(missing)

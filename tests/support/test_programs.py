@@ -43,7 +43,7 @@ def test_a_misspelt_program_stops_the_run() -> None:
     run = run_pytest(KICK_WITHOUT="redsi")
     assert run.returncode == 4
     assert (
-        "KICK_WITHOUT names redsi; known are chromium, curl, fish, nginx, npm, openssl, postgres, redis, zsh"
+        "KICK_WITHOUT names redsi; known are chromium, curl, firefox, fish, nginx, npm, openssl, postgres, redis, zsh"
         in run.stderr
     )
 

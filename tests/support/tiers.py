@@ -150,6 +150,7 @@ FILES = {
     "session/test_arrivals.py": ("long",),
     "session/test_cost.py": ("slow",),
     "session/test_crashes.py": ("process", "redis", "chaos", "long"),
+    "session/test_two_browsers.py": ("long",),
     "session/test_two_cookies.py": ("long",),
     "session/test_failover.py": ("process", "redis", "chaos", "long"),
     "session/test_interleavings.py": ("long",),

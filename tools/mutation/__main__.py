@@ -2,6 +2,7 @@
 
     python -m tools.mutation
     python -m tools.mutation --modules session.races,session.cookie
+    python -m tools.mutation --modules session.races --only Races.lose tests/session/test_losers.py
 
 It prints every mutant that survives. The exit status is 1 if one does that `equivalent.txt` does not explain.
 """
@@ -16,11 +17,17 @@ from typing import Final
 
 import pytest
 
-from tools.mutation.plugin import Mutation
+from tools.mutation.plugin import SLOWEST, Mutation
 
 ROOT: Final = Path(__file__).parents[2]
 MODULES: Final = "session.races,session.cookie,session.manager,session.state"
-TESTS: Final = ("tests/session", "tests/auth", "tests/middleware/test_csrf.py")
+TESTS: Final = (
+    "tests/session",
+    "tests/auth",
+    "tests/middleware/test_csrf.py",
+    "tests/middleware/test_csrf_anonymous.py",
+    "tests/middleware/test_csrf_new_id.py",
+)
 EQUIVALENT: Final = Path(__file__).with_name("equivalent.txt")
 
 
@@ -28,19 +35,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Mutate the modules, print the figures, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.mutation", description="Mutate the rules of the sessions.")
     parser.add_argument("--modules", default=MODULES, help="modules of kick, separated by commas")
+    parser.add_argument("--only", action="append", default=[], help="a part of the names of the mutants")
+    parser.add_argument("--slowest", default=SLOWEST, type=float, help="seconds of the slowest test that is used")
+    parser.add_argument("--budget", default=float("inf"), type=float, help="seconds of tests for each mutant")
+    parser.add_argument("--jobs", default=2, type=int, help="the number of processes that run mutants")
     parser.add_argument("tests", nargs="*", default=TESTS, help="files or folders with tests")
     options = parser.parse_args(arguments)
-    mutation = Mutation(ROOT / "kick", options.modules.split(","))
+    mutation = Mutation(
+        ROOT / "kick",
+        options.modules.split(","),
+        only=options.only,
+        known=explained(EQUIVALENT.read_text()),
+        slowest=options.slowest,
+        budget=options.budget,
+        jobs=options.jobs,
+    )
     quiet = ["-p", "no:cacheprovider", "-p", "no:terminal", "-m", "not nightly"]
     pytest.main([*quiet, *(str(ROOT / test) for test in options.tests)], plugins=[mutation])
-    known = explained(EQUIVALENT.read_text())
-    survivors = [each for each in (*mutation.survived, *mutation.untested) if each.name not in known]
-    count = len(mutation.killed) + len(mutation.survived) + len(mutation.untested)
-    equivalent = count - len(mutation.killed) - len(survivors)
-    print(f"{count} mutants: {len(mutation.killed)} killed, {equivalent} change nothing, {len(survivors)} survive")
     for name in mutation.failed:
         print(f"failed without a mutant: {name}")
-    return 1 if survivors or mutation.failed or not count else 0
+    figures = mutation.figures.values()
+    is_complete = any(each.killed for each in figures) and not any(each.survived for each in figures)
+    return 0 if is_complete and not mutation.failed else 1
 
 
 def explained(text: str) -> dict[str, str]:

@@ -1,12 +1,13 @@
-"""Mutants of a module: each has one change in one function."""
+"""Mutants of a module: each has one change in one function. With marks instead, it tells which lines a test runs."""
 
 from __future__ import annotations
 
 import ast
 import copy
+import dataclasses
 import types
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,32 +25,56 @@ _OPPOSITES: Final[dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Mutant:
     """A module in which one expression or statement has been replaced."""
 
     file: str
     function: str
     line: int
+    statement: int
+    """The line on which the innermost statement around the change begins."""
     before: str
     after: str
     code: types.CodeType
+    number: int = 1
+    """2 for the second mutant of the function with these texts, and so on."""
 
     @property
     def name(self) -> str:
         """The mutant without its line, which other changes of the file move."""
-        return f"{self.file} {self.function}: {self.before} -> {self.after}"
+        number = "" if self.number == 1 else f" ({self.number})"
+        return f"{self.file} {self.function}: {self.before} -> {self.after}{number}"
 
 
 def mutants_of(path: Path, file: str) -> Iterator[Mutant]:
     """Yield every mutant of a module."""
     tree = ast.parse(path.read_text())
+    names: Counter[str] = Counter()
     for function, name in _functions(tree, ""):
-        for node in list(_rules(function)):
+        for node, statement in list(_rules(function)):
             for replacement in _replacements(node):
-                yield Mutant(
-                    file, name, node.lineno, _text(node), _text(replacement), _compiled(tree, node, replacement, path)
-                )
+                code = _compiled(tree, node, replacement, path)
+                mutant = Mutant(file, name, node.lineno, statement, _text(node), _text(replacement), code)
+                names[mutant.name] += 1
+                yield dataclasses.replace(mutant, number=names[mutant.name])
+
+
+def marked(path: Path, mark: str) -> types.CodeType:
+    """Return the module with a call of the global function `mark` before each statement, with the line as argument."""
+    tree = ast.parse(path.read_text())
+    for function, _ in _functions(tree, ""):
+        for node in list(ast.walk(function)):
+            for name in ("body", "orelse", "finalbody"):
+                block = getattr(node, name, None)
+                if isinstance(block, list) and block:
+                    setattr(node, name, [each for statement in block for each in (_mark(statement, mark), statement)])
+    return compile(ast.fix_missing_locations(tree), str(path), "exec")
+
+
+def _mark(statement: ast.stmt, mark: str) -> ast.stmt:
+    call = ast.Call(ast.Name(mark, ast.Load()), [ast.Constant(statement.lineno)], [])
+    return ast.copy_location(ast.Expr(call), statement)
 
 
 def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:
@@ -60,11 +85,14 @@ def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[ast.FunctionDef | a
             yield child, f"{prefix}{child.name}"
 
 
-def _rules(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.expr | ast.stmt]:
-    for statement in function.body:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.expr | ast.stmt) and not isinstance(node, ast.Assert):
-                yield node
+def _rules(node: ast.AST, statement: int = 0) -> Iterator[tuple[ast.expr | ast.stmt, int]]:
+    """Yield the expressions and statements below a node, each with the line of the statement that it belongs to."""
+    below = node.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ast.iter_child_nodes(node)
+    for child in below:
+        line = child.lineno if isinstance(child, ast.stmt) else statement
+        if isinstance(child, ast.expr | ast.stmt) and not isinstance(child, ast.Assert):
+            yield child, line
+        yield from _rules(child, line)
 
 
 def _replacements(node: ast.expr | ast.stmt) -> Iterator[ast.expr | ast.stmt]:
@@ -94,12 +122,12 @@ def _replacements(node: ast.expr | ast.stmt) -> Iterator[ast.expr | ast.stmt]:
             return
 
 
-def _compiled(tree: ast.Module, node: ast.AST, replacement: ast.AST, path: Path) -> types.CodeType:
+def _compiled(tree: ast.Module, old: ast.AST, replacement: ast.AST, path: Path) -> types.CodeType:
     class Replacer(ast.NodeTransformer):
-        def visit(self, each: ast.AST) -> ast.AST:
-            return ast.copy_location(copy.deepcopy(replacement), node) if each is node else super().visit(each)
+        def visit(self, node: ast.AST) -> ast.AST:
+            return ast.copy_location(copy.deepcopy(replacement), old) if node is old else super().visit(node)
 
-    changed = Replacer().visit(copy.deepcopy(tree, {id(node): node}))  # a copy that has the node itself
+    changed = Replacer().visit(copy.deepcopy(tree, {id(old): old}))  # a copy that has the node itself
     assert isinstance(changed, ast.Module)  # noqa: S101  # what the type checker cannot see
     return compile(ast.fix_missing_locations(changed), str(path), "exec")
 

@@ -1,9 +1,21 @@
-from kick import Conflict, Controller, Get, Post, Raises, RequestContext, Sessions, TooManyRequests, Unauthorized
+from kick import (
+    Conflict,
+    Controller,
+    Get,
+    Post,
+    Raises,
+    RequestContext,
+    Sessions,
+    TooManyRequests,
+    Unauthorized,
+    Use,
+)
 from kick.auth import Identity, LoginLimit, login, logout
+from kick.middleware import rate_limit
 
 from .devices import device_name
 from .models import Account, Credentials, Device, Registration, SessionView, Visitor
-from .service import Accounts
+from .service import Accounts, normalized
 
 
 @Controller("/auth")
@@ -15,6 +27,7 @@ class AuthController:
 
     @Raises(Conflict)
     @Post("/register", status=201)
+    @Use(rate_limit("20/minute"), rate_limit("100/minute", key="site"))
     async def register(self, ctx: RequestContext, body: Registration) -> Account:
         account = await self.accounts.register(body)
         self.limit.remember(ctx, account.email)
@@ -23,8 +36,9 @@ class AuthController:
 
     @Raises(Unauthorized, TooManyRequests)
     @Post("/login")
+    @Use(rate_limit("20/minute"), rate_limit("100/minute", key="site"))
     async def login(self, ctx: RequestContext, body: Credentials) -> Account:
-        async with self.limit.attempt(ctx, body.email):
+        async with self.limit.attempt(ctx, normalized(body.email)):
             account = await self.accounts.authenticate(body)
         await login(ctx, account.id)
         return account

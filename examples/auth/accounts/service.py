@@ -17,14 +17,14 @@ class Accounts:
         """Add an account. Raises `Conflict` if the email is taken."""
         password = await self.passwords.hash(registration.password)
         try:
-            return await self.users.add(_same(registration.email), registration.name.strip(), password)
+            return await self.users.add(normalized(registration.email), registration.name.strip(), password)
         except EmailTaken:
             taken = {"location": "/body/email", "message": "There is an account with this email.", "code": "taken"}
             raise Conflict("There is an account with this email.", errors=[taken]) from None
 
     async def authenticate(self, credentials: Credentials) -> Account:
         """Return the account of the credentials. Raises `Unauthorized`, with the same message for every cause."""
-        found = await self.users.find_by_email(_same(credentials.email))
+        found = await self.users.find_by_email(normalized(credentials.email))
         account, stored = found or (None, None)
         if not await self.passwords.verify(credentials.password, stored) or account is None:
             raise Unauthorized("The email or the password is wrong.")
@@ -34,6 +34,6 @@ class Accounts:
         return await self.users.find(user_id)
 
 
-def _same(email: str) -> str:
+def normalized(email: str) -> str:
     """Normalize an email address, so that Ada@Example.org logs in as ada@example.org."""
     return email.strip().casefold()

@@ -37,6 +37,19 @@ def test_guesses_are_limited_and_the_owner_still_logs_in(ada: TestClient) -> Non
     assert ada.post("/auth/login", json=ADA).status_code == 200  # a device that is known
 
 
+def test_a_known_device_is_known_however_the_address_is_written(ada: TestClient) -> None:
+    ada.post("/auth/logout")
+    wrong = {**ADA, "password": "wrong horse battery"}
+    assert [ada.another().post("/auth/login", json=wrong).status_code for _ in range(11)] == [401] * 10 + [429]
+    assert ada.post("/auth/login", json={**ADA, "email": " Ada@Example.COM"}).status_code == 200
+
+
+@pytest.mark.parametrize(("action", "status"), [("login", 401), ("register", 201)])
+def test_an_address_has_twenty_attempts_a_minute(client: TestClient, action: str, status: int) -> None:
+    people = [{**ADA, "email": f"user-{number}@example.com"} for number in range(21)]
+    assert [client.post(f"/auth/{action}", json=each).status_code for each in people] == [status] * 20 + [429]
+
+
 def test_a_page_of_another_site_changes_nothing(ada: TestClient) -> None:
     assert ada.page_of("https://evil.example").post("/auth/logout").status_code == 403
     assert ada.get("/auth/me").status_code == 200

@@ -29,6 +29,13 @@ def end_of_the_other(client: TestClient) -> str:
     return str(link)
 
 
+@pytest.mark.parametrize(("action", "status"), [("login", 401), ("register", 303)])
+def test_an_address_has_twenty_attempts_a_minute(client: TestClient, action: str, status: int) -> None:
+    client.follow_redirects = False
+    people = [{"name": f"user {number}", "password": "correct horse"} for number in range(21)]
+    assert [client.post(f"/{action}", data=each).status_code for each in people] == [status] * 20 + [429]
+
+
 def test_the_devices_are_listed(laptop: TestClient, phone: TestClient) -> None:
     page = laptop.get("/devices").text
     assert "<b>Firefox on Linux</b> (this device)" in page

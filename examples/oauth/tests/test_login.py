@@ -21,6 +21,17 @@ def agree(address: str) -> str:
     return str(answer.headers["location"])
 
 
+def test_visitors_store_few_sessions_and_for_a_short_time(client: TestClient) -> None:
+    for _ in range(3):  # a page without a login stores none
+        assert "set-cookie" not in client.another().get("/").headers
+    begun = [client.another().get("/login") for _ in range(21)]
+    assert [answer.status_code for answer in begun] == [302] * 20 + [429]
+    assert (
+        max(int(part.partition("=")[2]) for part in begun[0].headers["set-cookie"].split("; ") if "Max-Age" in part)
+        == 900
+    )
+
+
 def test_somebody_logs_in_at_the_provider_and_out_again(client: TestClient, provider: str) -> None:
     address = begin(client)
     assert address.startswith(f"{provider}/authorize")

@@ -1,6 +1,7 @@
 import stat
 from pathlib import Path
 
+import pytest
 from people import ADA
 
 from kick.testing import TestClient, travel
@@ -21,6 +22,22 @@ def test_a_wrong_password_is_refused_and_guesses_are_limited(ada: TestClient) ->
     assert [stranger.post("/account/login", json=wrong).status_code for _ in range(11)] == [401] * 10 + [429]
     with travel(stranger, hours=1, minutes=1):
         assert stranger.post("/account/login", json=ADA).status_code == 200
+
+
+def test_the_owner_logs_in_while_others_guess(ada: TestClient) -> None:
+    ada.post("/account/logout")
+    stranger = ada.another()
+    for _ in range(11):
+        stranger.post("/account/login", json={**ADA, "password": "wrong horse"})
+    assert stranger.post("/account/login", json=ADA).status_code == 429
+    assert ada.post("/account/login", json=ADA).status_code == 200  # a device that is known
+
+
+@pytest.mark.parametrize(("action", "status"), [("login", 401), ("register", 201)])
+def test_an_address_has_twenty_attempts_a_minute(client: TestClient, action: str, status: int) -> None:
+    people = [{"name": f"user {number}", "password": "correct horse"} for number in range(21)]
+    statuses = [client.post(f"/account/{action}", json=each).status_code for each in people]
+    assert statuses == [status] * 20 + [429]
 
 
 def test_a_logout_ends_the_session_in_every_tab(ada: TestClient) -> None:

@@ -55,6 +55,28 @@ def test_administrators_see_orders_as_they_come(ada: TestClient, admin: TestClie
         assert next(events).json() == placed[1]  # what was missed
 
 
+@pytest.mark.parametrize("known", ["9" * 400, "-1", "x"])
+def test_an_event_id_that_is_none_begins_with_the_next_order(
+    ada: TestClient, admin: TestClient, tea: int, known: str
+) -> None:
+    with admin.sse("/orders/events", headers={"last-event-id": known}) as events:
+        ada.post(f"/cart/{tea}", json={})
+        placed = ada.post("/orders", json={"key": str(uuid4())}).json()
+        assert next(events).json() == placed
+
+
+def test_orders_are_listed_in_pages(ada: TestClient, admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "PAGE_SIZE", 2)
+    milk = admin.post("/admin/products", json={"name": "Milk", "price": 100, "stock": 3}).json()["id"]
+    placed = []
+    for _ in range(3):
+        ada.post(f"/cart/{milk}", json={})
+        placed.append(ada.post("/orders", json={"key": str(uuid4())}).json())
+    newest = ada.get("/orders").json()
+    assert newest == placed[:0:-1]
+    assert ada.get("/orders", params={"before": newest[-1]["id"]}).json() == placed[:1]
+
+
 @pytest.mark.anyio
 async def test_two_clicks_at_once_are_one_order_and_keep_what_a_third_tab_adds(app: App) -> None:
     async with AsyncTestClient(app) as client:

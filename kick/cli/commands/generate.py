@@ -24,12 +24,14 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 _CLASSES: Final = frozenset(
     {
         *(
+            "Annotated",
             "AsyncSession",
             "Controller",
             "Decimal",
             "Delete",
             "Get",
             "Iterator",
+            "Meta",
             "Module",
             "NotFound",
             "Post",

@@ -34,13 +34,12 @@ class Component(NamedTuple):
 def resource(place: Place, name: Name, plural: Name, fields: Sequence[Field]) -> Component:
     """Models, a repository, a controller, a module and tests."""
     required = [field.name for field in fields if not field.is_optional]
-    imports = "\n".join(imports_of(fields))
     values = _values(place, name) | {
         "plural": plural.snake,
         "Plural": plural.title,
         "path": plural.path,
         "many": plural.words,
-        "imports": f"{imports}\n\n" if imports else "",
+        "imports": "\n".join(imports_of(fields, ("typing", "Annotated"))) + "\n\n",
         "declarations": "\n".join(f"    {field.declaration}" for field in fields),
         "first": _sample(fields, 0),
         "second": _sample(fields, 1),

@@ -20,7 +20,8 @@ class Kind(NamedTuple):
     """A type of fields: its name in Python, the module to import it from, and two example values in JSON form.
 
     `column` is the type of a column in a migration. `wrapper` is the type for `mapped_column()`, if the hint is not
-    enough: a class in `columns.py`, or `Double` of SQLAlchemy, because its versions take different types for `float`.
+    enough: a class in `columns.py`, or one of SQLAlchemy: `BigInteger`, because an `int` of a request has 64 bits, and
+    `Double`, because its versions take different types for `float`.
     """
 
     hint: str
@@ -32,7 +33,7 @@ class Kind(NamedTuple):
 
 KINDS: Final = {
     "str": Kind("str", None, ('"first"', '"second"'), "sa.String()"),
-    "int": Kind("int", None, ("1", "2"), "sa.Integer()"),
+    "int": Kind("int", None, ("1", "2"), "sa.BigInteger()", "BigInteger"),
     "float": Kind("float", None, ("1.5", "2.5"), "sa.Double()", "Double"),
     "bool": Kind("bool", None, ("True", "False"), "sa.Boolean()"),
     "uuid": Kind(
@@ -127,12 +128,12 @@ def parse_fields(texts: Sequence[str]) -> list[Field]:
     return fields
 
 
-def imports_of(fields: Sequence[Field]) -> list[str]:
-    """Return the import lines for the hints of fields, in the order of isort.
+def imports_of(fields: Sequence[Field], *others: tuple[str, str | None]) -> list[str]:
+    """Return the import lines for the hints of fields, in the order of isort. `others` are further names, by module.
 
-    >>> imports_of([parse_field("a:uuid"), parse_field("b:date"), parse_field("c:datetime")])
-    ['import datetime', 'from uuid import UUID']
+    >>> imports_of([parse_field("a:uuid"), parse_field("b:date"), parse_field("c:datetime")], ("typing", "Annotated"))
+    ['import datetime', 'from typing import Annotated', 'from uuid import UUID']
     """
-    sources = sorted({field.kind.source for field in fields if field.kind.source}, key=lambda each: each[0])
+    sources = sorted({*others, *(each.kind.source for each in fields if each.kind.source)}, key=lambda each: each[0])
     plain = [f"import {module}" for module, name in sources if name is None]
     return [*plain, *(f"from {module} import {name}" for module, name in sources if name is not None)]

@@ -170,7 +170,7 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
     def query(self) -> QueryParams:
         """The query string as a multi-dict of texts. A parameter `query: T` gets it validated.
 
-        Raises `BadRequest` if it is not UTF-8.
+        Raises `BadRequest` if it is not UTF-8, or has more than 1000 fields.
         """
         if self._query is None:
             self._query = query_of(self.scope)

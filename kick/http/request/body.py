@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator
-from string import hexdigits
 from typing import Final
 
 from starlette.datastructures import FormData
@@ -13,12 +11,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
 from kick.exceptions import PayloadTooLarge
+from kick.http.validation.fields import MOST_FIELDS, decoded_pairs
 from kick.http.validation.json_text import malformed
 
 DEFAULT_LIMIT: Final = 1 << 20
 """Default limit of a body in bytes: 1 MiB."""
-
-MOST_FORM_FIELDS: Final = 1000
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -29,9 +26,6 @@ WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 ENDLESS: Final = 1 << 62
 """The length of a body that is longer than any limit, and the limit if there is none."""
-
-_BYTES: Final = {f"{left}{right}".encode(): bytes.fromhex(left + right) for left in hexdigits for right in hexdigits}
-_decode_triplets: Final = re.compile(rb"%([0-9A-Fa-f]{2})").sub
 
 
 def media_type_of(value: bytes) -> str:
@@ -115,24 +109,13 @@ def parse_form(body: bytes) -> FormData:
 
     Raises `BadRequest` for a body that is not UTF-8, and for more than 1000 fields.
     """
-    if body.count(b"&") >= MOST_FORM_FIELDS:
-        detail = f"The form has more than {MOST_FORM_FIELDS} fields."
+    if body.count(b"&") >= MOST_FIELDS:
+        detail = f"The form has more than {MOST_FIELDS} fields."
         raise malformed("body", detail, "Too many fields", "length")
-    pairs = [pair.partition(b"=") for pair in body.removeprefix(BOM_UTF8).split(b"&") if pair]
     try:
-        return FormData([(_form_text(name), _form_text(value)) for name, _, value in pairs])
+        return FormData(decoded_pairs(body.removeprefix(BOM_UTF8)))
     except UnicodeDecodeError:
         raise malformed("body", "The form is not UTF-8.", "Expected UTF-8", "encoding") from None
-
-
-def _form_text(raw: bytes) -> str:
-    """Decode a name or value. `urllib` takes a second for a mebibyte of percent signs that begin no encoding."""
-    text = raw.replace(b"+", b" ")
-    return (_decode_triplets(_decoded_triplet, text) if b"%" in text else text).decode()
-
-
-def _decoded_triplet(triplet: re.Match[bytes]) -> bytes:
-    return _BYTES[triplet[1]]
 
 
 def reads_multipart() -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol, get_args, get_origin
-from urllib.parse import parse_qsl
 
 from msgspec import DecodeError
 from msgspec import inspect as types
 from starlette.datastructures import QueryParams
 from starlette.types import Scope
 
+from kick.cookies import percent_decoded
 from kick.http.validation.json_text import decode_extreme, malformed
 from kick.http.validation.pydantic_types import Shape, is_model, root_of, wire_names
 from kick.http.validation.type_parts import Field, fields_of, info_of, members_of, plain
@@ -36,6 +36,9 @@ _OBJECTS: Final = (types.StructType, types.DataclassType, types.TypedDictType, t
 _TEXT: Final = types.StrType()
 _TRUTH: Final = {"on": "true", "off": "false", "yes": "true", "no": "false"}
 
+MOST_FIELDS: Final = 1000
+"""Most fields of a form or a query string."""
+
 
 class Texts(Protocol):
     """A mapping from names to several texts: a query string or a form."""
@@ -59,13 +62,28 @@ def query_of(scope: Scope) -> QueryParams:
     >>> query_of({"query_string": b"tag=a&tag=caf%C3%A9"}).getlist("tag")
     ['a', 'café']
 
-    Raises `BadRequest` if it is not UTF-8.
+    Raises `BadRequest` if it is not UTF-8, or has more than 1000 fields.
     """
+    text: bytes = scope["query_string"]
+    if text.count(b"&") >= MOST_FIELDS:
+        detail = f"The query string has more than {MOST_FIELDS} fields."
+        raise malformed("query", detail, "Too many fields", "length")
     try:
-        text = scope["query_string"].decode()
-        return QueryParams(parse_qsl(text, keep_blank_values=True, errors="strict"))
+        return QueryParams(decoded_pairs(text))
     except UnicodeDecodeError:
         raise malformed("query", "The query string is not UTF-8.", "Expected UTF-8", "encoding") from None
+
+
+def decoded_pairs(text: bytes) -> list[tuple[str, Any]]:
+    """Return the names and values in a query string or form (URL Living Standard, section 5.1).
+
+    >>> decoded_pairs(b"name=Ada+L.&&tag=%C3%A9")
+    [('name', 'Ada L.'), ('tag', 'é')]
+
+    Raises `UnicodeDecodeError` for text that is not UTF-8.
+    """
+    pairs = [pair.partition(b"=") for pair in text.replace(b"+", b" ").split(b"&") if pair]
+    return [(percent_decoded(name).decode(), percent_decoded(value).decode()) for name, _, value in pairs]
 
 
 def collector(hint: Any) -> Callable[[Texts], dict[str, Any]]:

@@ -152,6 +152,15 @@ def waits(project: Path, process: Running) -> None:
     wait_until(is_there, "the application", timeout=30)
 
 
+def ends_at_the_second_signal(process: Running, number: signal.Signals, project: Path, swallowed: str) -> None:
+    """Send one signal while the application waits, and another when a file says that it has swallowed the first."""
+    waits(project, process)
+    process.process.send_signal(number)
+    wait_until((project / swallowed).exists, "the first signal", timeout=30)
+    process.process.send_signal(number)
+    assert process.end() == 128 + number
+
+
 class TestBeforeItServes:
     @SIGNALS
     @pytest.mark.parametrize("workers", ["1", "2"])
@@ -171,11 +180,7 @@ class TestBeforeItServes:
     ) -> None:
         (project / "app.py").write_text(STUBBORN)
         with start(project) as (process, _):
-            waits(project, process)
-            process.process.send_signal(number)
-            wait_until((project / "heard").exists, "the first signal", timeout=30)
-            process.process.send_signal(number)
-            assert process.end() == 128 + number
+            ends_at_the_second_signal(process, number, project, "heard")
 
     @SIGNALS
     def test_a_signal_during_a_start_that_hangs_closes_what_has_started(
@@ -287,11 +292,7 @@ class TestTheSecondSignal:
     def test_it_ends_a_start_that_cannot_be_cancelled(self, project: Path, number: signal.Signals) -> None:
         (project / "app.py").write_text(APP + TASK.format(waiting='Path("waits").touch(); await stubborn()'))
         with start(project) as (process, _):
-            waits(project, process)
-            process.process.send_signal(number)
-            wait_until((project / "swallowed").exists, "the cancellation", timeout=30)
-            process.process.send_signal(number)
-            assert process.end() == 128 + number
+            ends_at_the_second_signal(process, number, project, "swallowed")
 
     def test_ctrl_c_and_the_signal_of_the_parent_are_one_to_a_worker(self, project: Path) -> None:
         (project / "app.py").write_text(APP + BUSY.replace("await anyio.sleep_forever()", WAITS_FOR_FILE))

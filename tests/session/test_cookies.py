@@ -477,6 +477,15 @@ def test_no_more_cookies_are_remembered_than_there_is_room_for(monkeypatch: pyte
     assert cookie.read(lines(sent[0] + b"x")) == ()
 
 
+def test_the_cookies_of_two_headers_are_read_in_their_order() -> None:
+    cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())
+    ids = [generate_id() for _ in range(4)]
+    headers = [(b"cookie", cookie.issue(each, 60).partition(b";")[0]) for each in ids]
+    for _ in range(2):
+        assert [claim.session_id for claim in cookie.read(headers)] == ids
+        assert [claim.session_id for claim in cookie.read([headers[0], *headers])] == ids
+
+
 def test_a_header_that_came_before_is_not_verified_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kick.session.cookie.REMEMBERED", 8)
     cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())

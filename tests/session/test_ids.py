@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kick.session import CookieOptions
+from kick.session.cookie import SessionCookie
 from kick.session.ids import (
     Claim,
     forward_to_id,
@@ -15,7 +17,10 @@ from kick.session.ids import (
     successor_id,
     successor_key,
 )
+from kick.signing import Signer
+from tests.session.harness import SECRET
 
+FORMER = f"{SECRET}, and the one before"
 OLD = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -57,14 +62,19 @@ class TestMarkers:
 
 
 class TestClaims:
-    def test_those_with_the_same_values_are_equal(self) -> None:
-        def claim(session_id: str = OLD, *, is_current: bool = True, rank: int = 0) -> Claim:
-            return Claim(session_id, key_of(session_id), is_current=is_current, rank=rank)
+    def claim(self, session_id: str = OLD, *, name: str = "kick.sid", secret: str = SECRET) -> Claim:
+        """Return the claim of a cookie that is read without a cache."""
+        reader = SessionCookie("kick.sid", Signer([SECRET, FORMER]), CookieOptions(replaces=["old.sid"]))
+        cookie = f"{name}=s:{Signer(secret).sign(session_id)}"
+        (claim,) = reader.read([(b"cookie", cookie.encode())])
+        return claim
 
-        assert claim() == claim()
-        assert hash(claim()) == hash(claim())
-        assert len({claim(), claim(), claim(is_current=False)}) == 2
-        assert claim() not in (claim(generate_id()), claim(is_current=False), claim(rank=1), OLD)
+    def test_those_with_the_same_values_are_equal(self) -> None:
+        claim = self.claim()
+        assert claim == self.claim()
+        assert len({claim, self.claim(), self.claim(secret=FORMER)}) == 2
+        others: list[object] = [self.claim(generate_id()), self.claim(secret=FORMER), self.claim(name="old.sid"), OLD]
+        assert claim not in others
 
     def test_one_shows_no_id(self) -> None:
-        assert repr(Claim(OLD, key_of(OLD), is_current=True)) == "<Claim AR_CmU45>"
+        assert repr(self.claim()) == "<Claim AR_CmU45>"

@@ -181,15 +181,17 @@ def test_a_cookie_that_browsers_refuse_or_that_breaks_the_header_is_refused(name
         ("auto", "production", False),
     ],
 )
-def test_all_cookies_are_secure_in_production_unless_told_otherwise(
+async def test_all_cookies_are_secure_in_production_unless_told_otherwise(
     monkeypatch: pytest.MonkeyPatch, secure: Any, environment: str, is_secure: bool
 ) -> None:
     monkeypatch.setenv("KICK_ENV", environment)
-    cookie = options(cookie={"secure": secure}).cookie
-    assert (b"; Secure" in cookie.issue("i" * 36, 1)) is is_secure
+    sessions = session(SECRET, cookie={"secure": secure}).manager
     for scheme in ("https", "wss", "http", "ws"):
-        (sent,) = cookie.for_scheme((b"kick.sid=x",), {"scheme": scheme})
-        assert (b"; Secure" in sent) is (secure == "auto" and scheme in ("https", "wss"))
+        state = await sessions.open({"headers": [], "scheme": scheme})
+        sessions.session(state)["n"] = 1
+        assert await sessions.session(state).save()
+        (cookie,) = sessions.cookies_of(state)
+        assert cookie.count(b"; Secure") == int(is_secure or (secure == "auto" and scheme in ("https", "wss")))
 
 
 @pytest.mark.parametrize(("environment", "is_own"), [("production", False), ("development", True)])

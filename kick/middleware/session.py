@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.di import Provider
@@ -15,6 +16,7 @@ from kick.exceptions import HTTPError
 from kick.http import CallNext, Description, RequestContext, Response, Route, Settings
 from kick.http.errors import middleware_order
 from kick.http.mounts import MountedResponse
+from kick.http.response.streaming import StreamResponse
 from kick.middleware.cookie_parser import CookieParserLayer
 from kick.middleware.per_route import PerRoute
 from kick.session.asgi.middleware import serve_with_session
@@ -29,6 +31,9 @@ from kick.session.options import DEADLINE, Duration, OnStoreError
 from kick.session.session import ContextSession
 from kick.session.state import SessionState
 from kick.signing import Secret
+
+_STREAMS: Final = (StreamResponse, StreamingResponse)
+"""Responses that may first use the session while they are sent, when it is too late to tell caches."""
 
 _SECRETS: Final = "secrets of sessions"
 """The fingerprints of all secrets of an application, among what its layers share."""
@@ -121,17 +126,14 @@ class SessionLayer(PerRoute):
             return response
         try:
             closing = self.manager.close(state, 500 if ctx.rolled_back else response.status_code)
-            cookies = () if closing is None else await closing
+            cookies = closing if isinstance(closing, tuple) else await closing
         except Exception:
             self._send_cookies(self.manager.cookies_of(state), ctx)
             raise
-        if cookies or state.accessed:
-            finish_headers(
-                response.raw_headers,
-                accessed=state.accessed,
-                cookies=cookies,
-                private=state.principal is not None and not self._says_caching(ctx),
-            )
+        accessed = state.accessed or (state.cookie_came and isinstance(response, _STREAMS))
+        if cookies or accessed:
+            private = not cookies and state.principal is not None and not self._says_caching(ctx)
+            finish_headers(response.raw_headers, accessed=accessed, cookies=cookies, private=private)
         return response
 
     def _says_caching(self, ctx: RequestContext[Any]) -> bool:
@@ -155,8 +157,7 @@ class SessionLayer(PerRoute):
         """Close the session after an exception that was not made into a response yet."""
         status = error.status if isinstance(error, HTTPError) and not ctx.rolled_back else 500
         closing = self.manager.close(state, status)
-        if closing is not None:
-            self._send_cookies(await closing, ctx)
+        self._send_cookies(closing if isinstance(closing, tuple) else await closing, ctx)
 
     def _send_cookies(self, cookies: tuple[bytes, ...], ctx: RequestContext[Any]) -> None:
         """Send the cookie with any response, because the store knows the session only by this id."""

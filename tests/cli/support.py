@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,10 +13,10 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.cli.forking import FORKING, KICK
 from tests.support.serving import ROOT
 from tests.support.waiting import wait_until
 
-KICK = (sys.executable, "-m", "kick.cli")
 SECRET = "a secret of at least thirty-two bytes"
 NOT_HANDED_ON = frozenset(
     {
@@ -106,16 +105,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 def kick(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a `kick` command to its end."""
-    return subprocess.run(
-        [*KICK, *arguments],
-        cwd=cwd,
-        env=environment(**variables),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return FORKING.run(arguments, cwd=cwd, env=environment(**variables), timeout=60)
 
 
 class Running:

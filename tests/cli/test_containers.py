@@ -73,6 +73,7 @@ def test_the_services_of_the_compose_file_work_together(container: Container, da
     assert database.run("SELECT count(*) FROM api_postgres_sessions WHERE principal IS NOT NULL") == [(1,)]
 
 
+@pytest.mark.nightly  # the command is tested in `commands/test_sessions.py`
 def test_where_the_table_is_not_made_at_the_start_it_is_made_before(
     container: Container, database: PostgresServer
 ) -> None:

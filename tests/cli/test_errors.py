@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import APP, KICK, environment
+from tests.cli.support import APP, KICK, environment, kick
 from tests.support.certificates import certify
 from tests.support.redis import RedisServer
 from tests.support.serving import ROOT
@@ -25,10 +25,9 @@ ROUTES = "kick routes"
 def run(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """A command as a user types it; `kick` is this checkout's."""
     words = shlex.split(command)
-    program = [*KICK] if words[0] == "kick" else [words[0]]
-    return subprocess.run(
-        [*program, *words[1:]], cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=60
-    )
+    if words[0] == "kick":
+        return kick(*words[1:], cwd=folder, **variables)
+    return subprocess.run(words, cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=60)
 
 
 def refused(command: str, folder: Path, code: str, **variables: str) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from kick.cli.project_name import LONGEST
+
 TESTS = Path(__file__).parents[1]
 
 FIXTURES = {
@@ -37,12 +39,15 @@ VARIANTS = frozenset(
 )
 """Classes that run the contract of a store again in another set-up: they are nightly."""
 
+LONG_RUN = "long and not nightly"
+"""What `make test-long` runs, in the words of `-m`."""
+
 ABOVE_STORES = ("session/test_", "cli/commands/test_sessions.py")
 """Beginnings of the paths of tests that run over every store, and test what stands above it."""
 
 OTHER_STORES = {
     "postgres": "long",
-    "sqlite": "long",
+    "sqlite": "nightly",
     "basic": "nightly",
     "cluster": "nightly",
     "sentinel": "nightly",
@@ -64,24 +69,40 @@ LONG_VARIANTS = {
     "test_a_project_and_its_resources_pass_their_tests_on_postgresql": ["api-psycopg"],
     "test_a_project_passes_its_own_tests": [
         "api-none-sqlite",
-        "api-sqlalchemy-postgres",
-        "minimal-none-sqlite",
         "web-sqlalchemy-sqlite",
     ],
+    "test_a_second_signal_ends_an_import_that_swallows_the_first": ["SIGINT"],
+    "test_a_short_and_a_long_name_pass_the_style_checks_too": [f"{'a' * LONGEST}-web", "x-api", "x-minimal"],
+    "test_a_signal_during_a_start_that_hangs_closes_what_has_started": ["SIGTERM"],
+    "test_a_signal_during_the_import_ends_the_process": ["1-SIGINT", "2-SIGTERM"],
+    "test_applications_that_share_a_store_are_a_warning": ["redis"],
     "test_everything_that_is_generated_passes_the_checks_of_its_project": ["api-sqlalchemy"],
-    "test_kick_doctor_finds_nothing_in_a_new_project": ["api-postgres", "minimal-memory", "web-redis"],
+    "test_kick_doctor_finds_nothing_in_a_new_project": ["api-postgres", "web-redis"],
+    "test_it_ends_a_start_that_cannot_be_cancelled": ["SIGINT"],
+    "test_it_ends_the_process_after_the_requests_have_ended_too": ["SIGTERM"],
+    "test_it_ends_the_process_whatever_it_is_busy_with": [
+        "SIGINT-/busy/stubborn",
+        "SIGTERM-/busy/blocking",
+        "SIGTERM-/busy/waiting",
+    ],
+    "test_it_ends_workers_that_are_busy": ["SIGTERM"],
+    "test_it_lets_requests_end_and_closes_the_application": [
+        "group-2-SIGINT",
+        "process-1-SIGTERM",
+        "process-2-SIGTERM",
+    ],
+    "test_it_speaks_https": ["1-False", "2-True"],
     "test_no_call_of_modify_is_lost": ["memory-10000", "redis-10000"],
     "test_nothing_is_left_of_a_run_that_is_ended_from_outside": ["SIGKILL-side by side", "SIGTERM-alone"],
     "test_only_tests_that_say_so_start_processes": ["in a worker"],
-    "test_processes_that_are_left_fail_the_run_and_are_ended": ["side by side"],
-    "test_the_api_is_used_by_somebody_with_two_devices": ["postgres", "redis"],
-    "test_the_minimal_project_counts": ["memory", "redis"],
+    "test_processes_that_are_left_fail_the_run_and_are_ended": ["alone"],
+    "test_the_api_is_used_by_somebody_with_two_devices": ["redis"],
+    "test_the_minimal_project_counts": ["redis"],
     "test_the_resource_tracker_of_multiprocessing_is_not_left_behind": ["alone"],
-    "test_the_types_of_a_project_are_right": ["minimal-none", "web-sqlalchemy"],
     "test_the_website_is_used_in_a_browser": ["redis"],
     "test_whatever_arrives_last_the_browser_has_what_that_response_said": [
-        *(f"{store}-options{number}" for store in ("memory", "redis") for number in range(4)),
-        "sqlite-options0",
+        *(f"memory-options{number}" for number in range(4)),
+        "redis-options0",
         "postgres-options0",
     ],
 }
@@ -183,16 +204,31 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Import no file whose tests are all left out by `-m "not this and not that"`, unless its path was given."""
-    left_out = _left_out(config.option.markexpr)
-    if left_out.isdisjoint(_tiers_of_file(collection_path)) or collection_path.suffix != ".py":
+    if collection_path.suffix != ".py" or collection_path in _given(config):
         return None
-    return None if collection_path in _given(config) else True
+    if not _left_out(config.option.markexpr).isdisjoint(_tiers_of_file(collection_path)):
+        return True
+    return True if config.option.markexpr == LONG_RUN and not _may_have_long_tests(collection_path) else None
 
 
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str) -> list[pytest.Item] | None:
     """Collect none of `VARIANTS` where nightly tests are left out."""
     is_left_out = name in VARIANTS and "nightly" in _left_out(collector.config.option.markexpr)
     return [] if is_left_out and collector.path not in _given(collector.config) else None
+
+
+def _may_have_long_tests(file: Path) -> bool:
+    """Whether a file is, or names, anything by which a test becomes long: importing the others takes a while.
+
+    >>> [_may_have_long_tests(TESTS / name) for name in ("test_dist.py", "session/test_life.py", "test_app.py")]
+    [True, True, False]
+    """
+    path = _path(file)
+    if not path.rpartition("/")[2].startswith("test_"):
+        return file.name in ("conftest.py", "__init__.py")
+    if "long" in _tiers_of_file(file) or path.startswith(ABOVE_STORES) or path.startswith(("session/", "testing/")):
+        return True
+    return "mark.long" in file.read_text()
 
 
 @cache

@@ -227,7 +227,7 @@ class _Exchange(_Connection):
                 if self._scope.get("session") is not self._session:
                     await replace_session(self._scope, self._session, is_kept=message["status"] < 500)
                 closing = self._manager.close(self._state, message["status"])
-                cookies = () if closing is None else await closing
+                cookies = closing if isinstance(closing, tuple) else await closing
             except SessionUnavailable as error:
                 await self._refuse(error)
                 return
@@ -236,7 +236,8 @@ class _Exchange(_Connection):
                 raise
             self._started = True
             headers = list(message.get("headers", ()))
-            self.finish(headers, accessed=self._state.accessed, cookies=cookies)
+            later = self._state.cookie_came and message["status"] == 200 and _is_stream(headers)
+            self.finish(headers, accessed=self._state.accessed or later, cookies=cookies)
             message = {**message, "headers": headers}
             if self._streaming is not None and any(_is_event_stream(*header) for header in headers):
                 self._unwatch = self._session.on_end(self._streaming.cancel)
@@ -255,13 +256,18 @@ class _Exchange(_Connection):
     async def _save_cookie(self) -> None:
         """Send a 500 with the cookie if the application fails after the session has got a new id."""
         closing = self._manager.close(self._state, 500)
-        cookies = () if closing is None else await closing
+        cookies = closing if isinstance(closing, tuple) else await closing
         if cookies:
             self._started = self._refused = True
             headers = [(b"content-type", b"text/plain"), (b"content-length", b"21")]
             self.finish(headers, accessed=True, cookies=cookies)
             await self._send({"type": "http.response.start", "status": 500, "headers": headers})
             await self._send({"type": "http.response.body", "body": b"Internal Server Error"})
+
+
+def _is_stream(headers: RawHeaders) -> bool:
+    """Return true if the length of a body is unknown: the session may first be used while it is sent."""
+    return all(name.lower() != b"content-length" for name, _ in headers)
 
 
 def _is_event_stream(name: bytes, value: bytes) -> bool:

@@ -225,9 +225,9 @@ class TestCommitWith:
         assert (answer.status, answer.value, answer.cookies) == (200, False, [])
 
     async def test_fails_as_a_store_fails(self) -> None:
-        store = Transactional()
-        store.within = BrokenStore()
-        store.within.broken = ALL
+        broken, store = BrokenStore(), MemoryStore()
+        broken.broken = ALL
+        store.transaction = lambda _: broken  # type: ignore[attr-defined]
         answer = await Browser(Site(store)).visit(self.commit)
         assert (answer.status, type(answer.error)) == (503, SessionUnavailable)
 

@@ -165,7 +165,8 @@ async def test_destroyed_before_a_crash_the_cookie_is_removed(browser: Browser) 
     assert (answer.status, answer.session_cookie) == (500, "")
 
 
-async def test_a_create_that_was_carried_out_without_an_answer_is_not_carried_out_twice() -> None:
+@pytest.mark.parametrize("status", [200, 500])
+async def test_a_create_that_was_carried_out_without_an_answer_is_not_carried_out_twice(status: int) -> None:
     class Silent(DictStore):
         silent = True
 
@@ -185,7 +186,7 @@ async def test_a_create_that_was_carried_out_without_an_answer_is_not_carried_ou
         session["b"] = 2
         assert await session.save()
 
-    await browser.visit(act)
+    await browser.visit(act, status=status)
     assert len(inner.rows) == 1
     assert await browser.data() == {"a": 1, "b": 2}
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given, settings
@@ -84,6 +85,19 @@ def test_no_header_raises(header: str) -> None:
 @given(st.text())
 def test_no_value_raises(value: str) -> None:
     assert isinstance(decode_value(value), str)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["%", "%4", "%41", "%c3", "%A9", "%zz", "a", "\xe9", "\u20ac"])).map("".join))
+def test_a_value_is_decoded_as_the_standard_library_decodes_it(value: str) -> None:
+    assert decode_value(value) == unquote(value)
+
+
+@pytest.mark.parametrize("unit", ["%", "%4", "%4g", "%c3%", "\xe9%"])
+def test_a_value_of_any_characters_costs_no_more_than_one_that_is_encoded(unit: str) -> None:
+    """A header of 60 KB with percent signs took 58 ms, five times one that is encoded."""
+    evil, usual = f"a={unit * (60_000 // len(unit))}", f"a={'%41' * 20_000}"
+    assert_costs_at_most(2, lambda: read(evil), lambda: read(usual))
 
 
 @settings(deadline=None)

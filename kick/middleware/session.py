@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.di import Provider
@@ -15,6 +16,7 @@ from kick.exceptions import HTTPError
 from kick.http import CallNext, Description, RequestContext, Response, Route, Settings
 from kick.http.errors import middleware_order
 from kick.http.mounts import MountedResponse
+from kick.http.response.streaming import StreamResponse
 from kick.middleware.cookie_parser import CookieParserLayer
 from kick.middleware.per_route import PerRoute
 from kick.session.asgi.middleware import serve_with_session
@@ -29,6 +31,9 @@ from kick.session.options import DEADLINE, Duration, OnStoreError
 from kick.session.session import ContextSession
 from kick.session.state import SessionState
 from kick.signing import Secret
+
+_STREAMS: Final = (StreamResponse, StreamingResponse)
+"""Responses that may first use the session while they are sent, when it is too late to tell caches."""
 
 _SECRETS: Final = "secrets of sessions"
 """The fingerprints of all secrets of an application, among what its layers share."""
@@ -125,10 +130,11 @@ class SessionLayer(PerRoute):
         except Exception:
             self._send_cookies(self.manager.cookies_of(state), ctx)
             raise
-        if cookies or state.accessed:
+        accessed = state.accessed or (state.cookie_came and isinstance(response, _STREAMS))
+        if cookies or accessed:
             finish_headers(
                 response.raw_headers,
-                accessed=state.accessed,
+                accessed=accessed,
                 cookies=cookies,
                 private=state.principal is not None and not self._says_caching(ctx),
             )

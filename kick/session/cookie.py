@@ -73,7 +73,7 @@ class CookieOptions:
     @property
     def is_secure(self) -> bool:
         """True if all requests get a `Secure` cookie. With `None` the environment decides; `"auto"` is false here."""
-        return in_production() if self.secure is None else self.secure != "auto" and bool(self.secure)
+        return in_production() if self.secure is None else self.secure not in ("auto", False)
 
     def problems(self, name: str) -> list[KickError]:
         """Return the reasons why a session cookie with this name cannot be set."""

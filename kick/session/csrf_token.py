@@ -126,7 +126,7 @@ class TokenCookie:
         """Decide about the cookie of the response, from the final state; return the `Set-Cookie` values."""
         if state.status is Status.NEW:
             return (self.issue(state.token),) if state.token is not None and state.token_is_new else ()
-        begins = state.cookie is CookieAction.SEND and state.status is Status.STORED
+        begins = state.cookie is CookieAction.SEND
         if not begins or not self._values(state.scope["headers"]):
             return ()
         removal = f"{self.name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {self._attributes}"

@@ -64,7 +64,7 @@ class Races:
 
     def _has_ended(self, state: SessionState) -> bool:
         """Return true if the current task has ended this session through `Sessions`."""
-        if not self._endings or state.record is None:
+        if state.record is None:
             return False
         task = asyncio.current_task()
         names = () if task is None else self._endings.get(task, ())

@@ -216,6 +216,22 @@ async def test_what_the_session_was_read_for_is_left_alone(layers: list[str]) ->
     assert (await ask(allowed, "/x", headers=GZIP)).header("content-encoding") == "gzip"
 
 
+@pytest.mark.parametrize("layers", [["session", "compression"], ["compression", "session"]], ids=str)
+async def test_a_stream_that_may_read_the_session_is_left_alone(layers: list[str]) -> None:
+    made = {"session": session(SECRET, save_uninitialized=False), "compression": compression()}
+
+    def streams(ctx: RequestContext) -> Response:
+        async def pieces() -> AsyncIterator[str]:
+            yield f"{LONG}{ctx.session.csrf_token}" if "cookie" in ctx.headers else LONG
+
+        return ctx.stream(pieces(), media_type="text/plain")
+
+    app = page(streams, middleware=[made[name] for name in layers])
+    came = {**GZIP, "cookie": "kick.sid=s:abc"}
+    assert (await ask(app, "/x", headers=came)).header("content-encoding") is None
+    assert (await ask(app, "/x", headers=GZIP)).header("content-encoding") == "gzip"
+
+
 async def test_what_sets_a_cookie_is_left_alone() -> None:
     def sets(ctx: RequestContext) -> Response:
         ctx.set_cookie("a", "b")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
+import pytest
 
 from kick import App, Controller, Get, Module, Post, RequestContext, Response, Session, bootstrap
 from kick.http import cookie_parser
@@ -155,6 +156,8 @@ class Site:
             messages.append(message)
 
         await self.app(scope, receive, send)
+        if isinstance(visit["error"], AssertionError | pytest.fail.Exception):
+            raise visit["error"]  # of the act itself: the application has made an error response of it
         return Answer(
             status=messages[0]["status"],
             headers=[(name.decode(), value.decode("latin-1")) for name, value in messages[0]["headers"]],

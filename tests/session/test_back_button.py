@@ -1,5 +1,6 @@
 """Pages of a user are not stored, so that after the logout the back button does not bring them back."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from kick import Controller, Get, Module, Post, RequestContext, Response, bootstrap
@@ -51,6 +52,13 @@ class Site:
         ctx.session.data["seen"] = True
         return "seen"
 
+    @Get("/stream")
+    async def stream(self, ctx: RequestContext) -> Response:
+        async def lines() -> AsyncIterator[str]:
+            yield str(ctx.session.principal)
+
+        return ctx.stream(lines(), media_type="text/plain")
+
     @Get("/public")
     async def public(self) -> str:
         return "news"
@@ -88,12 +96,37 @@ async def test_a_file_of_a_user_is_kept_by_the_browser_alone_and_not_without_ask
     assert (await ask(APP, "/file")).header("cache-control") is None
 
 
+async def test_a_stream_that_first_reads_the_session_while_it_is_sent_is_not_stored() -> None:
+    """A cache in front of the application gave the stream of one user to others."""
+    ada = cookie_of(await ask(APP, "/log-in", method="POST"))
+    answer = await ask(APP, "/stream", headers=ada)
+    assert (answer.text, answer.header("cache-control"), answer.header("vary")) == ("ada", "no-store", "Cookie")
+    visitor = await ask(APP, "/stream")
+    assert (visitor.text, visitor.header("cache-control"), visitor.header("vary")) == ("None", None, None)
+
+
 async def test_who_is_not_logged_in_and_what_is_nobodys_may_be_stored() -> None:
     ada = cookie_of(await ask(APP, "/log-in", method="POST"))
     assert (await ask(APP, "/mine")).header("cache-control") is None
     assert (await ask(APP, "/public", headers=ada)).header("cache-control") is None
     visitor = cookie_of(await ask(APP, "/data"))
     assert (await ask(APP, "/data", headers=visitor)).header("cache-control") is None
+
+
+async def test_streams_of_other_asgi_applications_are_not_stored_either() -> None:
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/log-in":
+            scope["session"].principal = "ada"
+        length = [(b"content-length", b"3")] if scope["path"] == "/public" else []
+        await send({"type": "http.response.start", "status": 200, "headers": length})
+        text = b"all" if length else str(scope["session"].principal).encode()
+        await send({"type": "http.response.body", "body": text})
+
+    app = SessionMiddleware(inner, SECRET)
+    ada = cookie_of(await ask(app, "/log-in"))
+    answer = await ask(app, "/stream", headers=ada)
+    assert (answer.text, answer.header("cache-control"), answer.header("vary")) == ("ada", "no-store", "Cookie")
+    assert (await ask(app, "/public", headers=ada)).header("cache-control") is None
 
 
 async def test_other_asgi_applications_have_it_too() -> None:

@@ -424,6 +424,19 @@ async def test_an_id_that_is_taken_is_not_used_again(site: Site, monkeypatch: py
     assert await first.data() == {"n": 1}
 
 
+async def test_ids_that_are_taken_one_after_the_other_are_not_used_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second answer is not mistaken for a repetition of the first call."""
+    ids = iter(["a" * 36, "c" * 36, "a" * 36, "c" * 36, "b" * 36])
+    monkeypatch.setattr("kick.session.state.generate_id", lambda: next(ids))
+    browsers = [Browser(site) for _ in range(3)]
+    for number, browser in enumerate(browsers):
+        await browser.visit(setting(n=number))
+    assert [session_id(browser)[0] for browser in browsers] == ["a", "c", "b"]
+    assert [await browser.data() for browser in browsers] == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
 async def test_a_new_id_that_is_taken_is_not_used_by_regenerate(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = Browser(site), Browser(site)
     await first.visit(setting(n=1))
@@ -462,6 +475,24 @@ def test_no_more_cookies_are_remembered_than_there_is_room_for(monkeypatch: pyte
         assert claim.key == key_of(claim.session_id)
         assert len(cookie._claims) <= 8
     assert cookie.read(lines(sent[0] + b"x")) == ()
+
+
+def test_the_cookies_of_two_headers_are_read_in_their_order() -> None:
+    cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())
+    ids = [generate_id() for _ in range(4)]
+    headers = [(b"cookie", cookie.issue(each, 60).partition(b";")[0]) for each in ids]
+    for _ in range(2):
+        assert [claim.session_id for claim in cookie.read(headers)] == ids
+        assert [claim.session_id for claim in cookie.read([headers[0], *headers])] == ids
+
+
+def test_a_header_that_came_before_is_not_verified_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kick.session.cookie.REMEMBERED", 8)
+    cookie = SessionCookie("kick.sid", Signer(SECRET), CookieOptions())
+    sent = [cookie.issue(generate_id(), 60).partition(b";")[0] for _ in range(8)]
+    found = [cookie.read(lines(value)) for value in sent]
+    monkeypatch.setattr(Signer, "verify", lambda *_: pytest.fail("verified again"))
+    assert [cookie.read(lines(value)) for value in sent] == found
 
 
 def test_a_header_that_is_longer_than_most_is_read_and_not_remembered() -> None:

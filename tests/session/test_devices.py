@@ -9,6 +9,9 @@ import pytest
 
 from kick import Controller, Get, Module, RequestContext, bootstrap
 from kick.session import MemoryStore, SessionClosed, Sessions
+from kick.session.ids import forward_to_key
+from kick.session.races import MOST_HOPS
+from kick.session.stores.base import Superseded
 from tests.session.conftest import DictStore
 from tests.session.harness import Browser, Site, setting
 from tests.session.test_parallel import paused, rotate
@@ -276,6 +279,82 @@ class TestARequestThatEndsItsOwnSession:
         assert answer.error is None
         assert answer.value == {}
         assert answer.cookies == []
+
+
+async def test_a_request_that_finds_nothing_left_to_revoke_has_not_ended_its_session(
+    site: Site, sessions: Sessions
+) -> None:
+    """Another request has, and a login in between may have set a newer cookie."""
+    browser = Browser(site)
+    await browser.visit(logging_in(7))
+
+    async def log_out_everywhere(session: Any) -> None:
+        assert await sessions.revoke(7) == 0
+        await session.destroy()
+
+    late = await paused(browser.twin(), log_out_everywhere)
+    await browser.twin().visit(lambda session: revoked(session, sessions))
+    answer = await late.finish()
+    assert (answer.error, answer.cookies) == (None, [])
+
+
+async def test_a_logout_under_an_id_given_up_by_a_login_may_revoke_somebody_before(
+    site: Site, sessions: Sessions
+) -> None:
+    browser, other = Browser(site), Browser(site)
+    await browser.visit(setting(theme="dark"))
+    await other.visit(logging_in(8))
+    old = browser.twin()
+    await browser.visit(logging_in(7))
+
+    async def act(session: Any) -> None:
+        assert await sessions.revoke(8) == 1
+        await session.destroy()
+
+    answer = await old.visit(act)
+    assert (answer.error, answer.cookies) == (None, [])
+    assert await browser.data() == {"theme": "dark", "user_id": 7}
+
+
+async def test_the_session_that_was_used_last_is_the_first_of_the_list() -> None:
+    seconds = 1000.0
+    site = Site(MemoryStore(clock=lambda: seconds))
+    sessions = Sessions(site.layer.manager)
+    names = []
+    for number in range(3):
+        browser = Browser(site)
+        await browser.visit(logging_in(7), headers={"user-agent": f"Device/{number}"})
+        names.append(browser)
+        seconds += 10
+    await names[1].visit(logging_in(7), headers={"user-agent": "Device/1"})
+    assert [info.client["user_agent"] for info in await sessions.of(7)] == ["Device/1", "Device/2", "Device/0"]
+
+
+async def test_a_session_whose_ids_lead_round_in_a_circle_cannot_be_ended_and_nothing_hangs() -> None:
+    site = Site(MemoryStore())
+    sessions = Sessions(site.layer.manager)
+    await Browser(site).visit(logging_in(7))
+    (info,) = await sessions.of(7)
+    asked: list[str] = []
+
+    async def destroy(key: str) -> Superseded:
+        asked.append(key)
+        return Superseded(successor=forward_to_key(key))
+
+    site.store.destroy = destroy
+    assert await sessions.end(info) is False
+    assert len(asked) == MOST_HOPS
+
+
+async def test_purge_deletes_expired_records_and_returns_their_number() -> None:
+    seconds = 1000.0
+    site = Site(MemoryStore(clock=lambda: seconds), max_age=60)
+    for _ in range(3):
+        await Browser(site).visit(setting(a=1))
+    sessions = Sessions(site.layer.manager)
+    assert await sessions.purge() == 0
+    seconds += 61
+    assert await sessions.purge() == 3
 
 
 async def test_a_logout_after_other_devices_were_logged_out_removes_the_cookie(site: Site, sessions: Sessions) -> None:

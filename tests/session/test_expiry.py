@@ -142,6 +142,22 @@ async def test_5_7_long_sessions_are_touched_every_minute_at_most(timed_store: A
     assert calls == ["touch"]
 
 
+async def test_5_7_what_a_request_has_saved_is_not_touched_as_well(timed_store: Any, clock: Clock) -> None:
+    site = Site(timed_store, max_age=100, rolling=True)
+    browser = Browser(site)
+    await browser.visit(setting(a=1))
+    calls = writes_of(site)
+    clock.advance(10.5)
+
+    async def save(session: Any) -> None:
+        session["a"] = 2
+        await session.save()
+
+    await browser.visit(save)
+    await browser.visit()
+    assert calls == ["commit"]
+
+
 async def test_5_7_a_users_store_with_a_touch_of_its_own_is_touched_as_seldom() -> None:
     class Touching(DictStore):
         touches = 0

@@ -172,7 +172,7 @@ class TestModify:
         _, browser = await begun(store, cart=[1])
 
         async def act(session: Any) -> None:
-            with pytest.raises(TypeError, match="has to return the new value"):
+            with pytest.raises(TypeError, match="must return the new value"):
                 await session.modify("cart", lambda cart: cart.append(2), [])
 
         await browser.visit(act)

@@ -66,7 +66,9 @@ async def test_what_is_no_whole_number_of_64_bits_is_not_counted(browser: Browse
     async def act(session: Any) -> Any:
         return await session.increment("n")
 
-    assert isinstance((await browser.visit(act)).error, TypeError)
+    error = (await browser.visit(act)).error
+    assert isinstance(error, TypeError)
+    assert "['n'] does not hold a whole number of 64 bits" in str(error)
     assert repr(await browser.data()) == repr({"n": held})
 
 

@@ -160,6 +160,8 @@ class TestShortSecretsOfBefore:
         ("kick.sid", {"domain": "example.com; Path=/"}, "domain"),
         ("kick.sid", {"domain": ""}, "domain"),
         ("kick.sid", {"same_site": "Laxe"}, "same_site"),
+        ("kick.sid", {"secure": "always"}, "secure must be"),
+        ("kick.sid", {"prefix": "__Hosts-"}, "prefix must be"),
     ],
 )
 def test_a_cookie_that_browsers_refuse_or_that_breaks_the_header_is_refused(name: str, cookie: Any, cause: str) -> None:
@@ -167,6 +169,52 @@ def test_a_cookie_that_browsers_refuse_or_that_breaks_the_header_is_refused(name
         session(SECRET, cookie_name=name, cookie=cookie)
     assert caught.value.code == "session-cookie"
     assert cause in caught.value.cause
+
+
+@pytest.mark.parametrize(
+    ("secure", "environment", "is_secure"),
+    [
+        (None, "production", True),
+        (None, "development", False),
+        (True, "development", True),
+        (False, "production", False),
+        ("auto", "production", False),
+    ],
+)
+async def test_all_cookies_are_secure_in_production_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, secure: Any, environment: str, is_secure: bool
+) -> None:
+    monkeypatch.setenv("KICK_ENV", environment)
+    sessions = session(SECRET, cookie={"secure": secure}).manager
+    for scheme in ("https", "wss", "http", "ws"):
+        state = await sessions.open({"headers": [], "scheme": scheme})
+        sessions.session(state)["n"] = 1
+        assert await sessions.session(state).save()
+        (cookie,) = sessions.cookies_of(state)
+        assert cookie.count(b"; Secure") == int(is_secure or (secure == "auto" and scheme in ("https", "wss")))
+
+
+@pytest.mark.parametrize(("environment", "is_own"), [("production", False), ("development", True)])
+def test_with_an_automatic_prefix_the_bare_name_may_be_a_former_one_everywhere(
+    monkeypatch: pytest.MonkeyPatch, environment: str, is_own: bool
+) -> None:
+    monkeypatch.setenv("KICK_ENV", environment)
+    cookie = options(cookie={"prefix": "auto", "replaces": ["kick.sid"]}).cookie
+    assert (cookie.name == "kick.sid") is is_own
+    came = cookie.replaced([(b"cookie", b"kick.sid=x")])
+    assert list(came) == ([] if is_own else ["kick.sid"])
+
+
+def test_an_own_name_with_its_prefix_is_no_former_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KICK_ENV", "production")
+    with pytest.raises(KickError, match="replaces"):
+        options(cookie={"prefix": "auto", "replaces": ["__Host-kick.sid"]})
+
+
+def test_the_number_of_secrets_can_be_asked() -> None:
+    """`kick check` warns where only some secrets of an application are known to its sessions."""
+    assert options().cookie.secrets == 1
+    assert session([SECRET, f"{SECRET} before"]).manager.options.cookie.secrets == 2
 
 
 def test_good_prefixes_are_taken() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from kick.session.cookie import MOST_CLAIMS
 from kick.session.ids import generate_id
 from kick.session.options import check_options
 from kick.signing import Signer
-from tests.session.harness import Browser, Site, calls_to, setting
+from tests.session.harness import Answer, Browser, Site, calls_to, setting
+from tests.session.test_parallel import Paused
 from tests.support.costs import assert_costs_at_most
 
 
@@ -34,6 +36,13 @@ async def destroyed(site: Site) -> str:
 
 async def data_of(site: Site, cookie: str) -> Any:
     return (await site.request(lambda session: dict(session.data), cookie=cookie)).value
+
+
+class Fixed(Browser):
+    """Sends the same `Cookie` header in each request."""
+
+    async def visit(self, act: Callable[[Any], Any] = lambda _: None, **options: Any) -> Answer:
+        return await self.site.request(act, cookie=self.cookie, **options)
 
 
 class TestDeadAndLiving:
@@ -163,7 +172,15 @@ class TestFormerNames:
         for cookie in (planted, "old.sid=s:nothing.here"):
             for act in (lambda session: None, setting(a=1)):
                 answer = await after.request(act, cookie=cookie, method="POST", headers=cross)
-                assert answer.cookies == []
+                assert (answer.status, answer.cookies) == (200, [])
+
+    async def test_a_request_that_has_lost_a_race_removes_none(self, store: Any) -> None:
+        before, after = self.sites(store)
+        old = await self.old_cookie(before, n=1)
+        loser = await Paused(Fixed(after, old), lambda session: session.data["n"]).loaded()
+        await after.request(lambda session: session.destroy(), cookie=old)
+        answer = await loser.finish()
+        assert (answer.status, answer.value, answer.cookies) == (200, 1, [])
 
     @pytest.mark.parametrize("replaces", ["old.sid", ["kick.sid"]])
     def test_what_makes_no_sense_stops_the_start(self, replaces: Any) -> None:

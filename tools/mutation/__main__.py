@@ -21,7 +21,13 @@ from tools.mutation.plugin import SLOWEST, Mutation
 
 ROOT: Final = Path(__file__).parents[2]
 MODULES: Final = "session.races,session.cookie,session.manager,session.state"
-TESTS: Final = ("tests/session", "tests/auth", "tests/middleware/test_csrf.py")
+TESTS: Final = (
+    "tests/session",
+    "tests/auth",
+    "tests/middleware/test_csrf.py",
+    "tests/middleware/test_csrf_anonymous.py",
+    "tests/middleware/test_csrf_new_id.py",
+)
 EQUIVALENT: Final = Path(__file__).with_name("equivalent.txt")
 
 
@@ -29,8 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Mutate the modules, print the figures, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.mutation", description="Mutate the rules of the sessions.")
     parser.add_argument("--modules", default=MODULES, help="modules of kick, separated by commas")
-    parser.add_argument("--only", default="", help="a part of the names of the mutants")
+    parser.add_argument("--only", action="append", default=[], help="a part of the names of the mutants")
     parser.add_argument("--slowest", default=SLOWEST, type=float, help="seconds of the slowest test that is used")
+    parser.add_argument("--budget", default=float("inf"), type=float, help="seconds of tests for each mutant")
     parser.add_argument("--jobs", default=2, type=int, help="the number of processes that run mutants")
     parser.add_argument("tests", nargs="*", default=TESTS, help="files or folders with tests")
     options = parser.parse_args(arguments)
@@ -40,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         only=options.only,
         known=explained(EQUIVALENT.read_text()),
         slowest=options.slowest,
+        budget=options.budget,
         jobs=options.jobs,
     )
     quiet = ["-p", "no:cacheprovider", "-p", "no:terminal", "-m", "not nightly"]

@@ -16,6 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -28,8 +29,8 @@ SLOWEST: Final = 2.0
 """Seconds of processor time: slower tests are left out unless the options say otherwise."""
 LIMIT: Final = 2.0
 """Seconds of processor time, beside three times that of the tests, after which a mutant hangs, which kills it."""
-WAIT: Final = 60
-"""Seconds after which a mutant waits for something that does not come, which kills it too."""
+WAIT: Final = 20
+"""Seconds without any work after which a mutant waits for something that does not come, which kills it too."""
 
 ELSEWHERE: Final = ("process", "redis", "postgres", "browser", "project", "chaos", "slow", "nightly")
 OTHER_STORES: Final = frozenset({"sqlite", "postgres", "redis", "cluster", "sentinel", "basic"})
@@ -61,7 +62,8 @@ class Figures:
 class Mutation:
     """Runs mutants of modules against the tests that pytest has collected.
 
-    `only` is a part of the names of the mutants that are run, and `known` the names of those that change nothing.
+    `only` has parts of the names of the mutants that are run, and `known` the names of those that change nothing.
+    Each mutant gets tests that take at most `budget` seconds of processor time together, the promising ones first.
     """
 
     def __init__(
@@ -69,15 +71,17 @@ class Mutation:
         package: Path,
         modules: Sequence[str],
         *,
-        only: str = "",
+        only: Sequence[str] = (),
         known: Container[str] = (),
         slowest: float = SLOWEST,
+        budget: float = float("inf"),
         jobs: int = 1,
     ) -> None:
         self._paths = {name: package / f"{name.replace('.', '/')}.py" for name in modules}
         self._only = only
         self._known = known
         self._slowest = slowest
+        self._budget = budget
         self._jobs = jobs
         self._kills: Counter[pytest.Item] = Counter()
         self.figures = {name: Figures() for name in modules}
@@ -94,7 +98,7 @@ class Mutation:
             (mutant, lines[module, mutant.statement])
             for module, path in self._paths.items()
             for mutant in mutants_of(path, module)
-            if self._only in mutant.name
+            if not self._only or any(part in mutant.name for part in self._only)
         ]
         workers = [_worker(self._judge_all, mutants[number :: self._jobs]) for number in range(self._jobs)]
         results = [worker() for worker in workers]
@@ -107,13 +111,25 @@ class Mutation:
     def _judge_all(self, mutants: Sequence[_Case]) -> Iterator[bool]:
         """Yield for each mutant true if a test notices it."""
         for mutant, tests in mutants:
-            ordered = sorted(tests, key=lambda test: (tests[test] + 0.01) / (1 + self._kills[test]))
-            killer = _killer_of(mutant, ordered, seconds=LIMIT + 3 * sum(tests.values()))
+            ordered = self._promising_first(tests)
+            total = accumulate(tests[test] for test in ordered)
+            ordered = [test for test, used in zip(ordered, total, strict=True) if used < self._budget]
+            killer = _killer_of(mutant, ordered, seconds=LIMIT + 3 * sum(tests[test] for test in ordered))
             if killer is not None:
                 self._kills[killer] += 1
             elif mutant.name not in self._known:
                 print(f"SURVIVED: line {mutant.line} of {mutant.name} ({len(tests)} tests)", flush=True)
             yield killer is not None
+
+    def _promising_first(self, tests: Tests) -> list[pytest.Item]:
+        """Return first those that have killed other mutants, then the quickest of each file, then the next ones."""
+        by_cost = sorted(tests, key=lambda test: (tests[test] + 0.01) / (1 + self._kills[test]))
+        turns: Counter[Path] = Counter()
+        ranks: dict[pytest.Item, int] = {}
+        for test in by_cost:
+            turns[test.path] += 1
+            ranks[test] = 0 if self._kills[test] else turns[test.path]
+        return sorted(by_cost, key=ranks.__getitem__)
 
     def _note(self, mutant: Mutant, is_killed: bool) -> None:
         figures = self.figures[mutant.file]
@@ -194,7 +210,7 @@ def _killer_of(mutant: Mutant, tests: Sequence[pytest.Item], *, seconds: float) 
     if child == 0:
         try:
             signal.setitimer(signal.ITIMER_PROF, seconds)  # its signal ends the process
-            signal.setitimer(signal.ITIMER_REAL, WAIT + 20 * seconds)
+            _end_when_idle()
             apply(mutant.file, mutant.code)
             for test in tests:
                 os.write(writing, b".")
@@ -207,6 +223,22 @@ def _killer_of(mutant: Mutant, tests: Sequence[pytest.Item], *, seconds: float) 
     begun = len(_rest_of(reading))
     os.waitpid(child, 0)
     return None if begun > len(tests) else tests[max(begun - 1, 0)]
+
+
+def _end_when_idle() -> None:
+    """End this process once it waits for nothing that comes. One that waits for a processor works when it has one."""
+    before, idle = time.process_time(), 0
+
+    def look(*_: object) -> None:
+        nonlocal before, idle
+        now = time.process_time()
+        idle = idle + 1 if now - before < 0.001 else 0
+        before = now
+        if idle >= WAIT:
+            os._exit(1)
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, 1.0, 1.0)
 
 
 def apply(module: str, code: types.CodeType) -> None:

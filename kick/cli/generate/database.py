@@ -16,7 +16,9 @@ from kick.cli.generate.project_layout import Place
 RESERVED: Final = frozenset({"metadata", "registry"})
 """Attributes of each class of a table (SQLAlchemy, "Declarative Mapping")."""
 
-_DOUBLE: Final = "Double"
+_OF_SQLALCHEMY: Final = frozenset({"BigInteger", "Double"})
+"""Types for `mapped_column()` that are no classes of `columns.py`."""
+
 _TABLE: Final = re.compile(r"^class Table\(DeclarativeBase\)", re.MULTILINE)
 _SESSION: Final = re.compile(r"-> AsyncIterator\[AsyncSession\]")
 _CLIENT: Final = re.compile(r"^def (client|app)\(", re.MULTILINE)
@@ -47,11 +49,12 @@ def needs_columns(fields: Sequence[Field]) -> bool:
 
 def table_values(place: Place, fields: Sequence[Field]) -> dict[str, str]:
     """Return the values for the templates of a table and its migration."""
-    ours, has_double = _own_columns(fields), any(_wrapper(field) == _DOUBLE for field in fields)
+    ours = _own_columns(fields)
+    theirs = sorted({wrapper for field in fields if (wrapper := _wrapper(field)) in _OF_SQLALCHEMY})
     imports = [
         *imports_of(fields),
         "",
-        *([f"from sqlalchemy import {_DOUBLE}"] if has_double else []),
+        *([f"from sqlalchemy import {', '.join(theirs)}"] if theirs else []),
         "from sqlalchemy.orm import Mapped, mapped_column",
         "",
         *([f"from {place.prefix}columns import {', '.join(ours)}"] if ours else []),
@@ -94,7 +97,7 @@ def migration_name(revision: str, plural: Name) -> str:
 def _own_columns(fields: Sequence[Field]) -> list[str]:
     """Return the classes of `columns.py` that a table uses."""
     wrappers = {wrapper.partition("(")[0] for field in fields if (wrapper := _wrapper(field)) is not None}
-    return sorted(wrappers - {_DOUBLE})
+    return sorted(wrappers - _OF_SQLALCHEMY)
 
 
 def _wrapper(field: Field) -> str | None:

@@ -20,7 +20,8 @@ class Kind(NamedTuple):
     """A type of fields: its name in Python, the module to import it from, and two example values in JSON form.
 
     `column` is the type of a column in a migration. `wrapper` is the type for `mapped_column()`, if the hint is not
-    enough: a class in `columns.py`, or `Double` of SQLAlchemy, because its versions take different types for `float`.
+    enough: a class in `columns.py`, or one of SQLAlchemy: `BigInteger`, because an `int` of a request has 64 bits, and
+    `Double`, because its versions take different types for `float`.
     """
 
     hint: str
@@ -32,7 +33,7 @@ class Kind(NamedTuple):
 
 KINDS: Final = {
     "str": Kind("str", None, ('"first"', '"second"'), "sa.String()"),
-    "int": Kind("int", None, ("1", "2"), "sa.Integer()"),
+    "int": Kind("int", None, ("1", "2"), "sa.BigInteger()", "BigInteger"),
     "float": Kind("float", None, ("1.5", "2.5"), "sa.Double()", "Double"),
     "bool": Kind("bool", None, ("True", "False"), "sa.Boolean()"),
     "uuid": Kind(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from string import hexdigits
 from typing import Any, Final, Protocol, get_args, get_origin
 
 from msgspec import DecodeError
@@ -12,6 +10,7 @@ from msgspec import inspect as types
 from starlette.datastructures import QueryParams
 from starlette.types import Scope
 
+from kick.cookies import percent_decoded
 from kick.http.validation.json_text import decode_extreme, malformed
 from kick.http.validation.pydantic_types import Shape, is_model, root_of, wire_names
 from kick.http.validation.type_parts import Field, fields_of, info_of, members_of, plain
@@ -39,9 +38,6 @@ _TRUTH: Final = {"on": "true", "off": "false", "yes": "true", "no": "false"}
 
 MOST_FIELDS: Final = 1000
 """Most fields of a form or a query string."""
-
-_BYTES: Final = {f"{left}{right}".encode(): bytes.fromhex(left + right) for left in hexdigits for right in hexdigits}
-_decode_triplets: Final = re.compile(rb"%([0-9A-Fa-f]{2})").sub
 
 
 class Texts(Protocol):
@@ -86,18 +82,8 @@ def decoded_pairs(text: bytes) -> list[tuple[str, Any]]:
 
     Raises `UnicodeDecodeError` for text that is not UTF-8.
     """
-    pairs = [pair.partition(b"=") for pair in text.split(b"&") if pair]
-    return [(_decoded(name), _decoded(value)) for name, _, value in pairs]
-
-
-def _decoded(raw: bytes) -> str:
-    """Decode a name or value. `urllib` takes a second for a mebibyte of percent signs that begin no encoding."""
-    text = raw.replace(b"+", b" ")
-    return (_decode_triplets(_decoded_triplet, text) if b"%" in text else text).decode()
-
-
-def _decoded_triplet(triplet: re.Match[bytes]) -> bytes:
-    return _BYTES[triplet[1]]
+    pairs = [pair.partition(b"=") for pair in text.replace(b"+", b" ").split(b"&") if pair]
+    return [(percent_decoded(name).decode(), percent_decoded(value).decode()) for name, _, value in pairs]
 
 
 def collector(hint: Any) -> Callable[[Texts], dict[str, Any]]:

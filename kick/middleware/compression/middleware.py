@@ -173,7 +173,7 @@ class EncodedResponse(Response):
         return piece if more else piece + encoder.end()
 
 
-_IN_PIECES: Final = (StreamResponse, StreamingResponse, FileResponse)
+_STREAMS: Final = (StreamResponse, StreamingResponse)
 _READY: Final = (ReadyResponse.__call__, Response.__call__)
 _SHORTCUTS: Final = ("http.response.pathsend", "http.response.zerocopysend")
 
@@ -248,9 +248,11 @@ def _may_compress(response: Response) -> bool:
 
 
 def _is_public(ctx: RequestContext[Any], response: Response) -> bool:
-    """Return true if the response sets no cookie and has not used the session."""
+    """Return true if the response sets no cookie, and has not used the session and will not."""
     session = ctx.opened_session
-    if session is not None and session.state.accessed:
+    if session is not None and (
+        session.state.accessed or (session.state.cookie_came and isinstance(response, _STREAMS))
+    ):
         return False
     headers = response.raw_headers if ctx.added_headers is None else [*response.raw_headers, *ctx.added_headers]
     return all(name != b"set-cookie" for name, _ in headers)

@@ -236,7 +236,8 @@ class _Exchange(_Connection):
                 raise
             self._started = True
             headers = list(message.get("headers", ()))
-            self.finish(headers, accessed=self._state.accessed, cookies=cookies)
+            later = self._state.cookie_came and message["status"] == 200 and _is_stream(headers)
+            self.finish(headers, accessed=self._state.accessed or later, cookies=cookies)
             message = {**message, "headers": headers}
             if self._streaming is not None and any(_is_event_stream(*header) for header in headers):
                 self._unwatch = self._session.on_end(self._streaming.cancel)
@@ -262,6 +263,11 @@ class _Exchange(_Connection):
             self.finish(headers, accessed=True, cookies=cookies)
             await self._send({"type": "http.response.start", "status": 500, "headers": headers})
             await self._send({"type": "http.response.body", "body": b"Internal Server Error"})
+
+
+def _is_stream(headers: RawHeaders) -> bool:
+    """Return true if the length of a body is unknown: the session may first be used while it is sent."""
+    return all(name.lower() != b"content-length" for name, _ in headers)
 
 
 def _is_event_stream(name: bytes, value: bytes) -> bool:

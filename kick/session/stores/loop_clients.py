@@ -5,53 +5,45 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 Client = TypeVar("Client")
 
 
-class LoopClients(Generic[Client]):
+class LoopClients(dict[asyncio.AbstractEventLoop, Client]):
     """Connections belong to an event loop and to a process: each has a client of its own, made when it is needed.
 
-    `abandon` is called for the clients of event loops that were closed, and not for those of a parent process.
+    `clients[loop]` is that of the running event loop. `abandon` is called for the clients of event loops that were
+    closed, and not for those of a parent process.
     """
 
     def __init__(self, make: Callable[[], Client], abandon: Callable[[Client], None]) -> None:
+        super().__init__()
         self._make = make
         self._abandon = abandon
-        self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
         self._process = os.getpid()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._client: Client | None = None
 
-    def here(self) -> Client:
-        """Return the client of the running event loop."""
-        loop = asyncio.get_running_loop()
-        if loop is self._loop and self._client is not None:
-            return self._client
+    def __missing__(self, loop: asyncio.AbstractEventLoop) -> Client:
+        """Make the client of the running event loop."""
         if self._process != os.getpid():  # a fork: the connections are the parent's
             self._process = os.getpid()
-            _of_parents.append(self._clients)
-            self._clients = {}
-        client = self._clients.get(loop)
-        if client is None:
-            for each in [each for each in self._clients if each.is_closed()]:
-                self._abandon(self._clients.pop(each))
-            client = self._clients[loop] = self._make()
-        self._loop, self._client = loop, client
+            _of_parents.append(dict(self))
+            self.clear()
+        for each in [each for each in self if each.is_closed()]:
+            self._abandon(self.pop(each))
+        client = self[loop] = self._make()
         return client
 
-    def last(self) -> Client | None:
-        """Return the client that was used last, if it is that of the running event loop."""
+    def here(self) -> Client | None:
+        """Return the client of the running event loop, if there is one already."""
         try:
-            return self._client if asyncio.get_running_loop() is self._loop else None
+            return self.get(asyncio.get_running_loop())
         except RuntimeError:  # no event loop runs
             return None
 
     def take(self) -> Client | None:
         """Remove the client of the running event loop, and return it."""
-        self._loop = self._client = None
-        return self._clients.pop(asyncio.get_running_loop(), None)
+        return self.pop(asyncio.get_running_loop(), None)
 
 
 _of_parents: Final[list[Any]] = []

@@ -15,15 +15,16 @@ ASK_EVERY: Final = 60.0
 class ServerClock:
     """Estimates the time of the server without waiting for it.
 
-    The server is asked at the first use, and then at most once a minute. In between, the monotonic clock of this
-    machine is used. Until the first answer, the time is that of this machine. The error is at most half of the time
-    that the answer took.
+    The server is asked at the first use, and then at most once a minute, by the function `ask`. In between, the
+    monotonic clock of this machine is used. Until the first answer, the time is that of this machine. The error is at
+    most half of the time that the answer took.
 
-    >>> ServerClock(lambda: 1_800_000_000.0).now()
+    >>> ServerClock(lambda: None, machine=lambda: 1_800_000_000.0).now()
     1800000000.0
     """
 
-    def __init__(self, machine: Callable[[], float] = time.time) -> None:
+    def __init__(self, ask: Callable[[], None], *, machine: Callable[[], float] = time.time) -> None:
+        self._ask = ask
         self._machine = machine
         self._ahead: float | None = None
         """The difference between the clock of the server and the monotonic clock, in seconds."""
@@ -32,7 +33,10 @@ class ServerClock:
 
     def now(self) -> float:
         """Return the Unix time by the server, in seconds."""
-        shown = self._machine() if self._ahead is None else time.monotonic() + self._ahead
+        monotonic = time.monotonic()
+        if monotonic >= self.due_at:
+            self._ask()
+        shown = self._machine() if self._ahead is None else monotonic + self._ahead
         return shown if CLOCK.moved is None else CLOCK.moved.applied_to(shown)
 
     def asked(self) -> float:

@@ -23,16 +23,17 @@ def clients(abandoned: list[Client]) -> LoopClients[Client]:
 
 
 async def here(clients: LoopClients[Client]) -> Client:
-    assert clients.here() is clients.here()
-    return clients.here()
+    client = clients[asyncio.get_running_loop()]
+    assert clients.here() is client
+    return client
 
 
 async def test_one_event_loop_has_one(clients: LoopClients[Client]) -> None:
-    assert clients.last() is None
+    assert clients.here() is None
     client = await here(clients)
-    assert clients.last() is client
+    assert clients.here() is client
     assert clients.take() is client
-    assert clients.last() is None
+    assert clients.here() is None
     assert clients.take() is None
     assert await here(clients) is not client
 
@@ -42,7 +43,7 @@ def test_those_of_closed_event_loops_are_abandoned(clients: LoopClients[Client],
         first, second = (runner.run(here(clients)) for runner in (one, two))
         assert first is not second
         assert one.run(here(clients)) is first
-        assert clients.last() is None  # no event loop runs
+        assert clients.here() is None  # no event loop runs
     assert abandoned == []
     assert asyncio.run(here(clients)) not in (first, second)
     assert set(abandoned) == {first, second}

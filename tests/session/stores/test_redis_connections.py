@@ -346,22 +346,27 @@ async def test_a_slow_answer_does_not_hold_up_the_others(monkeypatch: pytest.Mon
         assert [len(commands) for commands in fake.seen] == [1, 1]
 
 
-async def test_without_a_free_connection_a_command_waits_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "SLOW_AFTER", -1.0)
+@pytest.mark.parametrize(("limit", "value"), [("SLOW_AFTER", -1.0), ("MOST_IN_FLIGHT", 1)])
+async def test_without_a_free_connection_a_command_waits_for_one(
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: float
+) -> None:
+    monkeypatch.setattr(connections, limit, value)
     slow = asyncio.Event()
 
     async def answer(number: int, words: list[bytes]) -> bytes | None:
         await slow.wait()
         return array(*RECORD)
 
-    async with fake_redis(answer) as fake, store_at(fake.url, max_connections=1) as store:
+    # With such a time limit, the clock of the node does not send them either.
+    async with fake_redis(answer) as fake, store_at(fake.url, max_connections=1, timeout=3600) as store:
         first = asyncio.ensure_future(store.load("first"))
         await waits(first, lambda: fake.seen and fake.seen[0])
         others = asyncio.gather(*(store.load(f"{n}") for n in range(5)))
         await asyncio.sleep(0)
         assert len(fake.seen[0]) == 1
         slow.set()
-        assert [isinstance(record, Record) for record in [await first, *await others]] == [True] * 6
+        async with asyncio.timeout(60):
+            assert [isinstance(record, Record) for record in [await first, *await others]] == [True] * 6
         assert len(fake.seen) == 1
 
 

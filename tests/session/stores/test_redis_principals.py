@@ -1,7 +1,7 @@
 """The index by principal, and revocations that come between the steps of others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -20,7 +20,7 @@ SHORT = 60.0
 
 
 class Barrier:
-    """Where a store stops: before its n-th call of a script, with a payload that holds a text."""
+    """Where a store stops: before its n-th call of a script, with a word that holds a text."""
 
     def __init__(self, script: Script, nth: int, about: str) -> None:
         self.script = script
@@ -29,8 +29,8 @@ class Barrier:
         self.reached = asyncio.Event()
         self.opened = asyncio.Event()
 
-    def stops(self, script: Script | None, payload: bytes) -> bool:
-        if script is not self.script or self.about not in payload or self.reached.is_set():
+    def stops(self, script: Script, words: list[bytes]) -> bool:
+        if script is not self.script or not any(self.about in word for word in words) or self.reached.is_set():
             return False
         self.nth -= 1
         return self.nth == 0
@@ -53,14 +53,13 @@ class SteppedStore(RedisStore):
         self.barriers.append(barrier)
         return barrier
 
-    async def _call(self, key: bytes, payload: bytes, script: Script | None) -> Any:
+    async def _run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
         for barrier in self.barriers:
-            if barrier.stops(script, payload):
+            if barrier.stops(script, [*keys, *arguments]):
                 barrier.reached.set()
                 await barrier.opened.wait()
-        if script is not None:
-            self.ran.append(name_of(script))
-        return await super()._call(key, payload, script)
+        self.ran.append(name_of(script))
+        return await super()._run(script, keys, arguments)
 
 
 MakeStore = Callable[[], SteppedStore]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kick.session.stores.base import Superseded
 from kick.session.stores.redis.client.protocol import UNFINISHED, Refusal, new_reader, pack
-from kick.session.stores.redis.records import FACTS, mark_of, milliseconds, record_of
+from kick.session.stores.redis.records import FACTS, LEADS_NOWHERE, LEADS_TO, milliseconds, record_of
 
 ANSWERS = st.recursive(
     st.none()
@@ -74,7 +74,8 @@ def test_a_packed_command_is_read_as_its_words(words: list[bytes]) -> None:
 @settings(deadline=None)
 @given(st.none() | st.binary())
 def test_a_mark_leads_where_it_was_told_to(successor: bytes | None) -> None:
-    assert record_of([FACTS, mark_of(successor)]) == Superseded(successor)
+    mark = LEADS_NOWHERE if successor is None else LEADS_TO + successor
+    assert record_of([FACTS, mark]) == Superseded(successor)
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,9 @@ class PostgresStore:
         self._statements = Statements(schema.quoted(self.table))
         self._open = _opener_of(options.address if isinstance(client, str) else client, self.timeout)
         self._clients = LoopClients(self._new_client, _abandon)
-        self._clock = ServerClock()
+        self._clock = ServerClock(self._ask_for_time)
+        self.now: Final = self._clock.now
+        """Returns the time of the server, in seconds, to a few milliseconds: see `ServerClock`."""
         self._setup = TableSetup(
             self.table,
             self._clock,
@@ -118,18 +120,9 @@ class PostgresStore:
         )
         self._sweep_at = 0.0
 
-    def now(self) -> float:
-        """Return the time of the server, in seconds, to a few milliseconds: see `ServerClock`."""
-        if monotonic() >= self._clock.due_at and (client := self._clients.last()) is not None:
-            asked_at = self._clock.asked()
-            client.singles.add(self._statements.clock, {}).add_done_callback(
-                lambda answer: self._clock_answered(answer, asked_at)
-            )
-        return self._clock.now()
-
     async def load(self, key: str) -> Record | Superseded | None:
         """See `AtomicStore.load`."""
-        client = self._clients.here()
+        client = self._clients[asyncio.get_running_loop()]
         if not self._setup.is_done:
             await self._setup.ensure(self._single)
         try:
@@ -285,11 +278,11 @@ class PostgresStore:
 
     def _single(self, query: Query, parameters: Parameters) -> Awaitable[list[Row]]:
         """Run a statement, whatever is known about the table."""
-        return self._clients.here().singles.add(query, parameters)
+        return self._clients[asyncio.get_running_loop()].singles.add(query, parameters)
 
     async def _run(self, query: Query, parameters: Parameters, *, about: str | None = None) -> list[Row]:
         """Run a statement about one session, or about several."""
-        client = self._clients.here()
+        client = self._clients[asyncio.get_running_loop()]
         if not self._setup.is_done:
             await self._setup.ensure(self._single)
         try:
@@ -300,7 +293,7 @@ class PostgresStore:
 
     async def _commit_with_others(self, key: str, change: Change, max_age: float) -> float | None:
         """Commit in a batch; the time at which the session expires, or `None` if it was left out."""
-        client = self._clients.here()
+        client = self._clients[asyncio.get_running_loop()]
         if not self._setup.is_done:
             await self._setup.ensure(self._single)
         try:
@@ -327,15 +320,23 @@ class PostgresStore:
         if now < self._sweep_at:
             return
         self._sweep_at = now + SWEEP_EVERY
-        self._clients.here().singles.add(self._statements.purge, {}).add_done_callback(self._swept)
+        self._clients[asyncio.get_running_loop()].singles.add(self._statements.purge, {}).add_done_callback(self._swept)
 
     def _swept(self, answer: asyncio.Future[list[Row]]) -> None:
         if not answer.cancelled() and answer.exception() is None and answer.result()[0][0] == PURGE_AT_ONCE:
             self._sweep_at = 0.0
 
-    def _clock_answered(self, answer: asyncio.Future[list[Row]], asked_at: float) -> None:
-        if not answer.cancelled() and answer.exception() is None:
-            self._clock.answered(answer.result()[0][0], asked_at)
+    def _ask_for_time(self) -> None:
+        client = self._clients.here()
+        if client is None:
+            return
+        asked_at = self._clock.asked()
+
+        def take(answer: asyncio.Future[list[Row]]) -> None:
+            if not answer.cancelled() and answer.exception() is None:
+                self._clock.answered(answer.result()[0][0], asked_at)
+
+        client.singles.add(self._statements.clock, {}).add_done_callback(take)
 
     def _new_client(self) -> Client:
         return Client(self._open, self._statements, limit=self.timeout, most=self._most)

@@ -27,16 +27,16 @@ class Applications:
     async def recognize(self, secrets: frozenset[str], *, remember: bool) -> list[frozenset[str]]:
         """Return the applications that started recently, including this one if it is to be remembered."""
         key = self._key
-        seconds, _ = await self._call(key, pack(b"TIME"), None)  # the clock of the store may not be set yet
+        seconds, _ = await self._call(key, pack(b"TIME"))  # the clock of the store may not be set yet
         now = int(seconds)
         oldest = b"%d" % ((now - REMEMBERED) * 1000)
         if remember:
             # Write before reading: if two applications start at the same time, one of them sees the other.
             name = " ".join(sorted(secrets)).encode()
             await asyncio.gather(
-                self._call(key, pack(b"ZADD", key, b"%d" % (now * 1000), name), None),
-                self._call(key, pack(b"ZREMRANGEBYSCORE", key, b"-inf", oldest), None),
-                self._call(key, pack(b"PEXPIRE", key, _KEPT), None),
+                self._call(key, pack(b"ZADD", key, b"%d" % (now * 1000), name)),
+                self._call(key, pack(b"ZREMRANGEBYSCORE", key, b"-inf", oldest)),
+                self._call(key, pack(b"PEXPIRE", key, _KEPT)),
             )
-        members = await self._call(key, pack(b"ZRANGEBYSCORE", key, b"(" + oldest, b"+inf"), None)
+        members = await self._call(key, pack(b"ZRANGEBYSCORE", key, b"(" + oldest, b"+inf"))
         return [frozenset(member.decode().split()) for member in members]

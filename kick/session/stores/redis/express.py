@@ -26,7 +26,7 @@ from kick.session.data.mapping import check_key
 from kick.session.data.values import UnstorableValue, encode
 from kick.session.ids import fingerprint
 from kick.session.stores.redis.client.protocol import pack
-from kick.session.stores.redis.principals import Call
+from kick.session.stores.redis.principals import Call, Run
 from kick.session.stores.redis.records import NOTHING, milliseconds
 from kick.session.stores.redis.scripts import ADOPT
 
@@ -85,10 +85,11 @@ def read_record(text: bytes) -> Moved:
 class ExpressMigration:
     """Moves the records of connect-redis under one prefix to sessions of kick."""
 
-    def __init__(self, legacy_prefix: str, prefix: bytes, call: Call) -> None:
+    def __init__(self, legacy_prefix: str, prefix: bytes, call: Call, run: Run) -> None:
         self._legacy_prefix = legacy_prefix.encode()
         self._prefix = prefix
         self._call = call
+        self._run = run
 
     async def move(self, session_id: str, key: str, *, max_age: float, absolute_max_age: float | None) -> None:
         """Move the record of an id, if there is one, to kick's key."""
@@ -107,14 +108,14 @@ class ExpressMigration:
     async def remove(self, session_id: str) -> None:
         """Remove the record of an id, if there is one."""
         name = self._name(session_id)
-        await self._call(name, pack(b"DEL", name), None)
+        await self._call(name, pack(b"DEL", name))
 
     def _name(self, session_id: str) -> bytes:
         return self._legacy_prefix + session_id.encode()
 
     async def _read(self, name: bytes, key: str) -> bytes | None:
         try:
-            text: bytes | None = await self._call(name, pack(b"GET", name), None)
+            text: bytes | None = await self._call(name, pack(b"GET", name))
         except ResponseError as error:
             if not str(error).startswith("WRONGTYPE"):
                 raise
@@ -131,5 +132,5 @@ class ExpressMigration:
         mark = milliseconds(max(moved.usual_life, USUAL_LIFE) + IN_FLIGHT)
         pairs = [word for field, value in moved.fields.items() for word in (field.encode(), value)]
         arguments = [text, milliseconds(max_age), deadline, mark, b"%d" % len(pairs), *pairs]
-        answer: Any = await self._call(session, ADOPT.call([session, session + b":adopted", name], arguments), ADOPT)
+        answer: Any = await self._run(ADOPT, [session, session + b":adopted", name], arguments)
         return bool(answer[0] != b"changed")

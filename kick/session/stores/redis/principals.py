@@ -41,6 +41,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from kick.session.stores.redis.client.commands import Script
 from kick.session.stores.redis.client.protocol import pack
 from kick.session.stores.redis.records import milliseconds
 from kick.session.stores.redis.scripts import CONDEMN, ENTER, REVOKE
@@ -49,8 +50,11 @@ FORBIDDEN_FOR: Final = milliseconds(3600)
 
 _is_entry: Final = re.compile(rb"[!-~]+ (\{[!-~]+\}:[!-~]+)").fullmatch
 
-Call: TypeAlias = Callable[..., Awaitable[Any]]
-"""`call(key, payload, script)`: send a command and await its answer."""
+Call: TypeAlias = Callable[[bytes, bytes], Awaitable[Any]]
+"""`call(key, payload)`: send a packed command about a key and await its answer."""
+
+Run: TypeAlias = Callable[[Script, Sequence[bytes], Sequence[bytes]], Awaitable[Any]]
+"""`run(script, keys, arguments)`: run a script and await its answer."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -64,9 +68,10 @@ class Entry(msgspec.Struct, frozen=True):
 class Principals:
     """The index of all principals."""
 
-    def __init__(self, prefix: bytes, call: Call) -> None:
+    def __init__(self, prefix: bytes, call: Call, run: Run) -> None:
         self._prefix = prefix
         self._call = call
+        self._run = run
 
     @property
     def pattern(self) -> bytes:
@@ -98,7 +103,7 @@ class Principals:
         self, principal: bytes, member: bytes, former: bytes, max_age: bytes, expires: bytes
     ) -> bytes | None:
         keys = self._keys(principal)
-        until: bytes | None = await self._call(keys[0], ENTER.call(keys, [member, former, max_age, expires]), ENTER)
+        until: bytes | None = await self._run(ENTER, keys, [member, former, max_age, expires])
         return until
 
     def remove(self, principal: bytes, key: bytes, name: bytes) -> tuple[bytes, bytes]:
@@ -110,14 +115,14 @@ class Principals:
         """Return the keys of all sessions that may belong to the principal, including those that are being revoked."""
         keys: dict[bytes, None] = {}
         for index in self._keys(principal):
-            members = await self._call(index, pack(b"ZRANGE", index, b"0", b"-1"), None)
+            members = await self._call(index, pack(b"ZRANGE", index, b"0", b"-1"))
             keys.update(dict.fromkeys(key for member in members if (key := _key(member))))
         return list(keys)
 
     async def set_aside(self, principal: bytes, keep: bytes) -> Sequence[bytes]:
         """Do step S: set the entries aside and return them; with `keep`, the key of a session, all but its entry."""
         keys = self._keys(principal)
-        members: Sequence[bytes] = await self._call(keys[0], CONDEMN.call(keys, [keep]), CONDEMN)
+        members: Sequence[bytes] = await self._run(CONDEMN, keys, [keep])
         return members
 
     async def end(self, principal: bytes, member: bytes) -> bool:
@@ -127,14 +132,14 @@ class Principals:
             return False
         session = self._prefix + key
         keys = [session, self.forbids(key, member.partition(b" ")[0])]
-        ended: int = await self._call(session, REVOKE.call(keys, [principal, FORBIDDEN_FOR]), REVOKE)
+        ended: int = await self._run(REVOKE, keys, [principal, FORBIDDEN_FOR])
         return ended == 1
 
     async def done(self, principal: bytes, members: Sequence[bytes]) -> None:
         """Remove entries that were set aside and are now revoked."""
         if members:
             aside = self._keys(principal)[1]
-            await self._call(aside, pack(b"ZREM", aside, *members), None)
+            await self._call(aside, pack(b"ZREM", aside, *members))
 
     def _keys(self, principal: bytes) -> tuple[bytes, bytes]:
         """Return the keys of the index of a principal and of the entries set aside; both in one slot."""

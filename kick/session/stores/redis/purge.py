@@ -31,7 +31,7 @@ class Purge:
         freed = 0
         for _ in range(MOST_STEPS):
             cursor, indexes = await ask_node(node, b"", pack(*self._scan(self._cursors.pop(node.name, b"0"))))
-            answers = [ask_node(node, index, TRIM.call([index], []), TRIM) for index in indexes]
+            answers = [ask_node(node, index, pack(*TRIM.words, b"1", index), TRIM) for index in indexes]
             freed += sum(await asyncio.gather(*answers))
             if cursor == b"0":
                 break

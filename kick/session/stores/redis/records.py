@@ -11,9 +11,16 @@ from kick.session.stores.base import Record, Superseded
 FACTS: Final = b"\xff"
 """The field for kick's own data. Its name is not UTF-8, so it cannot be the name of a user's field."""
 
+LEADS_TO: Final = b">"
+"""The first byte of the mark at a key whose session moved to a known successor, which follows it."""
+
+LEADS_NOWHERE: Final = b"!"
+"""The mark at a key whose session moved away without one."""
+
 NOTHING: Final = b"-"
 """The placeholder for a missing value."""
 
+_MARKS: Final = LEADS_TO + LEADS_NOWHERE
 _PLUS: Final = ord("+")
 
 MOST_MILLISECONDS: Final = 1 << 52
@@ -51,7 +58,7 @@ def record_of(answer: Sequence[bytes] | Mapping[bytes, bytes]) -> Record | Super
     facts = pairs.pop(FACTS, None)
     if facts is None:
         return None
-    if facts[0] in b">!":
+    if facts[0] in _MARKS:
         return superseded_of(facts)
     created, issued, seen, expires, deadline, _, entry, principal = facts.split(b" ", 7)
     began = int(created)
@@ -78,7 +85,7 @@ def entry_of(facts: bytes | None) -> tuple[bytes, bytes, bytes] | None:
     >>> entry_of(b"1000 +0 +1500 +59000 - +9 name ann"), entry_of(b"1000 +0 +1500 +59000 - - - "), entry_of(b"!")
     ((b'name', b'ann', b'60000'), None, None)
     """
-    if facts is None or facts[0] in b">!":
+    if facts is None or facts[0] in _MARKS:
         return None
     created, _, _, expires, _, _, entry, principal = facts.split(b" ", 7)
     if entry == NOTHING:
@@ -92,14 +99,9 @@ def _seconds(time: bytes, began: int) -> float:
 
 
 def superseded_of(mark: bytes) -> Superseded:
-    """Return the successor from the mark at a key whose session moved."""
-    return Superseded(mark[1:] if mark[:1] == b">" else None)
+    """Return the successor from the mark at a key whose session moved.
 
-
-def mark_of(successor: bytes | None) -> bytes:
-    """Return the mark for a key whose session moves away.
-
-    >>> mark_of(b"sealed"), mark_of(None)
-    (b'>sealed', b'!')
+    >>> superseded_of(b">sealed"), superseded_of(b"!")
+    (Superseded(successor=b'sealed'), Superseded(successor=None))
     """
-    return b"!" if successor is None else b">" + successor
+    return Superseded(mark[1:] if mark[:1] == LEADS_TO else None)

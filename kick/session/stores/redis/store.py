@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from time import monotonic
 from typing import Any, Final, Literal
 
 from redis.exceptions import RedisError, ResponseError
@@ -34,14 +33,22 @@ from kick.session.stores.redis.client.commands import Command, Script
 from kick.session.stores.redis.client.connect import Client, is_cluster, opener_of
 from kick.session.stores.redis.client.errors import bad_redis_option
 from kick.session.stores.redis.client.node import Limits
-from kick.session.stores.redis.client.protocol import pack
+from kick.session.stores.redis.client.protocol import pack, pack_command
 from kick.session.stores.redis.clock import RedisClock
 from kick.session.stores.redis.errors import evicting_redis, explain, legacy_in_cluster, unknown_eviction
 from kick.session.stores.redis.eviction import evicting_policy
 from kick.session.stores.redis.express import ExpressMigration
-from kick.session.stores.redis.principals import Call, Entry, Principals
+from kick.session.stores.redis.principals import Call, Entry, Principals, Run
 from kick.session.stores.redis.purge import Purge
-from kick.session.stores.redis.records import FACTS, entry_of, mark_of, milliseconds, record_of, superseded_of
+from kick.session.stores.redis.records import (
+    FACTS,
+    LEADS_NOWHERE,
+    LEADS_TO,
+    entry_of,
+    milliseconds,
+    record_of,
+    superseded_of,
+)
 from kick.session.stores.redis.scripts import COMMIT, COMMIT_IF, CREATE, DESTROY, LOAD, MOVE, TOUCH, moved_script
 from kick.session.stores.redis.server_info import ServerInfo, server_info_of
 from kick.session.stores.server_options import UrlOptions, limits_of
@@ -123,20 +130,18 @@ class RedisStore:
         self.prefix = options.text("prefix", prefix)
         self._prefix = self.prefix.encode()
         self._open = opener_of(client, Limits(self.timeout, options.number("max_connections", max_connections)))
-        self._legacy = _legacy(client, options.text("legacy_prefix", legacy_prefix), self._prefix, self._call)
+        self._legacy = _legacy(
+            client, options.text("legacy_prefix", legacy_prefix), self._prefix, self._submit, self._run
+        )
         self._clients = LoopClients(self._new_client, _abandon)
-        self._clock = RedisClock()
-        self._principals = Principals(self._prefix, self._call)
+        self._clock = RedisClock(self._ask_for_time)
+        self._principals = Principals(self._prefix, self._submit, self._run)
         self._purge = Purge(self._principals.pattern)
-        self._applications = Applications(self._prefix, self._call)
+        self._applications = Applications(self._prefix, self._submit)
         self._must_not_evict = options.switch("require_noeviction", require_noeviction)
         self._evicts = False
-
-    def now(self) -> float:
-        """Return the time of the Redis server, in seconds, to a few milliseconds: see `RedisClock`."""
-        if monotonic() >= self._clock.due_at and (client := self._clients.last()) is not None:
-            self._clock.ask(client, asyncio.get_running_loop())
-        return self._clock.now()
+        self.now: Final = self._clock.now
+        """Returns the time of the Redis server, in seconds, to a few milliseconds: see `RedisClock`."""
 
     async def load(self, key: str) -> Record | Superseded | None:
         """See `AtomicStore.load`."""
@@ -145,7 +150,7 @@ class RedisStore:
         try:
             if CLOCK.moved is not None:
                 return record_of(await self._run(LOAD, [name], []))
-            return record_of(await self._submit(name, payload, None, repeatable=True))
+            return record_of(await self._submit(name, payload, repeatable=True))
         except Exception as error:
             if not (isinstance(error, ValueError | IndexError | OverflowError) or str(error).startswith("WRONGTYPE")):
                 raise
@@ -241,7 +246,8 @@ class RedisStore:
         old, new, age = key.encode(), new_key.encode(), milliseconds(max_age)
         names = [self._prefix + old, self._prefix + new]
         deadline = b"" if absolute_max_age is None else milliseconds(absolute_max_age)
-        arguments = [age, milliseconds(grace), mark_of(successor), deadline]
+        mark = LEADS_NOWHERE if successor is None else LEADS_TO + successor
+        arguments = [age, milliseconds(grace), mark, deadline]
         arguments += [b"all"] if keep is None else [b"%d" % len(keep), *(name.encode() for name in keep)]
         answer = await self._run(MOVE, names, arguments)
         while answer[0] == b"index":
@@ -315,7 +321,7 @@ class RedisStore:
 
     async def purge(self) -> int:
         """Remove expired entries of the index; return their number. Redis itself removes expired sessions."""
-        return await self._purge.run(await self._clients.here().nodes())
+        return await self._purge.run(await self._clients[asyncio.get_running_loop()].nodes())
 
     async def recognize(self, secrets: frozenset[str], *, remember: bool = True) -> list[frozenset[str]]:
         """See `AtomicStore`."""
@@ -327,7 +333,7 @@ class RedisStore:
         With `require_noeviction`, raises it as an error, or `redis-eviction-unknown`.
         """
         try:
-            policy = await evicting_policy(await self._clients.here().nodes())
+            policy = await evicting_policy(await self._clients[asyncio.get_running_loop()].nodes())
         except RedisError as error:
             if self._must_not_evict:
                 raise unknown_eviction(error) from error
@@ -345,8 +351,8 @@ class RedisStore:
     async def server_info(self) -> ServerInfo:
         """Ask the server, in a Cluster one of the nodes, for its version and its clock."""
         key = b"kick"  # in a Cluster the node of any key may answer
-        info = await self._submit(key, pack(b"INFO", b"server"), None, repeatable=True)
-        time = await self._submit(key, pack(b"TIME"), None, repeatable=True)
+        info = await self._submit(key, pack(b"INFO", b"server"), repeatable=True)
+        time = await self._submit(key, pack(b"TIME"), repeatable=True)
         return server_info_of(info, time)
 
     def explain(self, error: Exception) -> str | None:
@@ -387,7 +393,7 @@ class RedisStore:
     async def _enter_again(self, name: bytes, key: bytes, age: bytes) -> None:
         """Add a session to the index again, from which Redis may have evicted it. The change itself is done."""
         try:
-            found = entry_of(await self._submit(name, pack(b"HGET", name, FACTS), None, repeatable=True))
+            found = entry_of(await self._submit(name, pack(b"HGET", name, FACTS), repeatable=True))
             if found is not None:
                 entry, principal, expires = found
                 await self._keep_entry((b"", entry, principal, expires), key, age)
@@ -397,27 +403,29 @@ class RedisStore:
     def _forget(self, key: bytes, former: Sequence[bytes]) -> None:
         """Remove an unused entry from the index, without waiting: if it stays, it does no harm."""
         index, payload = self._principals.remove(former[1], key, former[0])
-        answer = self._submit(index, payload, None)
+        answer = self._submit(index, payload)
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     # Commands
 
-    def _run(self, script: Script, keys: list[bytes], arguments: list[bytes]) -> Awaitable[Any]:
-        return self._call(keys[0], script.call(keys, arguments), script)
-
-    def _call(self, key: bytes, payload: bytes, script: Script | None) -> Awaitable[Any]:
-        return self._submit(key, payload, script)
+    def _run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes]) -> asyncio.Future[Any]:
+        if CLOCK.moved is not None:
+            script = moved_script(script, CLOCK.moved)
+        payload = pack_command((*script.words, b"%d" % len(keys), *keys, *arguments))
+        return self._submit(keys[0], payload, script)
 
     def _submit(
-        self, key: bytes, payload: bytes, script: Script | None, repeatable: bool = False
+        self, key: bytes, payload: bytes, script: Script | None = None, repeatable: bool = False
     ) -> asyncio.Future[Any]:
-        client = self._clients.here()
-        if script is not None and CLOCK.moved is not None:
-            payload = (moved := moved_script(script, CLOCK.moved)).instead_of(script, payload)
-            script = moved
-        answer = asyncio.get_running_loop().create_future()
-        client.submit(Command(key, payload, answer, script, repeatable))
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        self._clients[loop].submit(Command(key, payload, answer, script, repeatable))
         return answer
+
+    def _ask_for_time(self) -> None:
+        client = self._clients.here()
+        if client is not None:
+            self._clock.ask(client, asyncio.get_running_loop())
 
     def _new_client(self) -> Client:
         client = self._open()
@@ -429,12 +437,12 @@ def _abandon(client: Client) -> None:
     """Do nothing: its connections were closed with their event loop."""
 
 
-def _legacy(client: object, legacy_prefix: str | None, prefix: bytes, call: Call) -> ExpressMigration | None:
+def _legacy(client: object, legacy_prefix: str | None, prefix: bytes, call: Call, run: Run) -> ExpressMigration | None:
     if legacy_prefix is None:
         return None
     if is_cluster(client):
         raise legacy_in_cluster(legacy_prefix)
-    return ExpressMigration(legacy_prefix, prefix, call)
+    return ExpressMigration(legacy_prefix, prefix, call, run)
 
 
 def _pairs(fields: Any) -> list[bytes]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from hashlib import sha1
 from typing import Any, Final
 
 import msgspec
 
-from kick.session.stores.redis.client.protocol import pack, pack_command
+from kick.session.stores.redis.client.protocol import pack
 
 ASKING: Final = pack(b"ASKING")
 
@@ -60,29 +59,23 @@ class Command(msgspec.Struct, eq=False):
 class Script:
     r"""A Lua script. It is called by its SHA-1, and sent in full only to a server that does not know it.
 
-    >>> call = Script("return 1").call([b"key"], [])
+    >>> script = Script("return 1")
+    >>> call = pack(*script.words, b"1", b"key")
     >>> call.startswith(b"*4\r\n$7\r\nEVALSHA\r\n$40\r\n")
     True
-    >>> Script("return 1").in_full(call)
+    >>> script.in_full(call)
     b'*4\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n1\r\n$3\r\nkey\r\n'
     """
 
     def __init__(self, source: str) -> None:
         self.source = source.encode()
-        self._hash = sha1(self.source, usedforsecurity=False).hexdigest().encode()
-        self._by_hash = _without_count(pack(b"EVALSHA", self._hash))
+        self.words: Final = (b"EVALSHA", sha1(self.source, usedforsecurity=False).hexdigest().encode())
+        """The first words of a call; the number of keys, the keys and the arguments follow."""
+        self._by_hash = _without_count(pack(*self.words))
         self._in_full = _without_count(pack(b"EVAL", self.source))
 
-    def call(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> bytes:
-        """Return the packed command that runs the script."""
-        return pack_command((b"EVALSHA", self._hash, b"%d" % len(keys), *keys, *arguments))
-
-    def instead_of(self, other: Script, payload: bytes) -> bytes:
-        """Return a call of another script as a call of this one, with the same keys and arguments."""
-        return payload.replace(other._by_hash, self._by_hash, 1)
-
     def in_full(self, payload: bytes) -> bytes:
-        """Return the same call with the text of the script, which the server runs and remembers."""
+        """Return a call with the text of the script, which the server runs and remembers."""
         return payload.replace(self._by_hash, self._in_full, 1)
 
 

@@ -32,7 +32,7 @@ class Owner(Protocol):
         ...
 
     def progressed(self) -> None:
-        """Handle the arrival of answers: there is room for further commands."""
+        """Handle room for further commands, where `send` has left some in the queue."""
         ...
 
     def lost(self, connection: Connection, error: Exception, unanswered: Sequence[Command]) -> None:
@@ -55,6 +55,8 @@ class Connection(asyncio.Protocol):
         self._heard_at = 0.0
         """The time at which data was last received."""
         self._is_full = False
+        self._left_some = False
+        """The last `send` has left commands in the queue of the owner."""
         self._is_retired = False
         self._is_lost = False
         self.closed: asyncio.Future[None] = self._loop.create_future()
@@ -85,12 +87,14 @@ class Connection(asyncio.Protocol):
         """
         waiting = len(self._in_flight)
         if self._is_retired or self._is_full or (waiting and now - self._waiting_since > SLOW_AFTER):
+            self._left_some = True
             return
         commands: list[Command] = []
         while queue and len(commands) < MOST_IN_FLIGHT - waiting:
             command = queue.popleft()
             if not command.answer.done():  # it was cancelled
                 commands.append(command)
+        self._left_some = bool(queue)
         if commands:
             if not waiting:
                 self._waiting_since = since
@@ -155,7 +159,8 @@ class Connection(asyncio.Protocol):
                 self._waiting_since = self._heard_at
         elif self._is_retired:
             self._transport.close()
-        self._owner.progressed()
+        if self._left_some:
+            self._owner.progressed()
 
     def pause_writing(self) -> None:
         """Accept no more commands: the server reads more slowly than we write."""

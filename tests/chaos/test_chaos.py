@@ -25,7 +25,7 @@ async def test_nothing_is_lost_revived_or_mixed_up(store: str, tmp_path: Path) -
     # Two seconds are the promise. Fail-overs have longer here, because other tests run beside them.
     most_recovery = 2.0 if store in SHORT else 60.0
     report = await run(
-        store, tmp_path, seconds=13.0, clients=4, every=4.0, seed=20_261_129, most_recovery=most_recovery
+        store, tmp_path, seconds=13.0, clients=8, every=4.0, seed=20_261_129, most_recovery=most_recovery
     )
     assert report.problems == []
     assert sum(report.faults.values()) >= 1  # two or three, unless the machine is busy

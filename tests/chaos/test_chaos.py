@@ -10,7 +10,7 @@ from tests.chaos.client import Known
 from tests.chaos.run import run
 from tests.chaos.stores import STORES
 
-SHORT = ("redis", "postgres", "sqlite", "sentinel")
+SHORT = ("redis", "postgres", "sqlite")
 """The stores of the long tier; the others are nightly."""
 
 
@@ -23,7 +23,7 @@ SHORT = ("redis", "postgres", "sqlite", "sentinel")
 )
 async def test_nothing_is_lost_revived_or_mixed_up(store: str, tmp_path: Path) -> None:
     # Two seconds are the promise. Fail-overs have longer here, because other tests run beside them.
-    most_recovery = 2.0 if store in ("redis", "postgres", "sqlite") else 60.0
+    most_recovery = 2.0 if store in SHORT else 60.0
     report = await run(
         store, tmp_path, seconds=13.0, clients=8, every=4.0, seed=20_261_129, most_recovery=most_recovery
     )

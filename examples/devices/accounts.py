@@ -1,5 +1,6 @@
 """Registration, login with "remember me", and the password asked once more."""
 
+import secrets
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -10,7 +11,7 @@ from kick.middleware import rate_limit
 
 
 class User(Struct):
-    id: int
+    id: str  # random: sessions outlive the process, and a number would soon be that of another user
     name: str
     password: str  # a hash
 
@@ -31,14 +32,14 @@ class Users:
 
     def __init__(self, passwords: Passwords) -> None:
         self.passwords = passwords
-        self.by_id: dict[int, User] = {}
+        self.by_id: dict[str, User] = {}
 
     async def add(self, name: str, password: str) -> User | None:
         """Add a user; return `None` if the name is taken."""
         stored = await self.passwords.hash(password)
         if self.named(name) is not None:
             return None
-        user = User(len(self.by_id) + 1, name, stored)
+        user = User(secrets.token_hex(16), name, stored)
         self.by_id[user.id] = user
         return user
 
@@ -54,7 +55,7 @@ class Users:
         return next((each for each in self.by_id.values() if each.name == name), None)
 
 
-async def load_user(user_id: int, users: Users) -> User | None:
+async def load_user(user_id: str, users: Users) -> User | None:
     return users.by_id.get(user_id)
 
 

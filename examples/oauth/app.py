@@ -4,7 +4,8 @@ import os
 from datetime import timedelta
 
 import msgspec
-from authlib.integrations.starlette_client import OAuth, OAuthError
+from authlib.common.errors import AuthlibBaseError
+from authlib.integrations.starlette_client import OAuth
 
 from kick import Controller, Get, Module, Post, RequestContext, Response, Service, Unauthorized, Use, bootstrap
 from kick.auth import Authenticated, authentication, login, logout, next_page
@@ -62,9 +63,11 @@ class LoginController:
         """Take the browser back. Authlib checks the state, the code, the signature and the nonce."""
         try:
             token = await oauth.provider.authorize_access_token(ctx.request)
-        except OAuthError as error:
+        except AuthlibBaseError as error:
             raise Unauthorized("The login at the provider did not succeed.") from error
-        person = token["userinfo"]
+        person = token.get("userinfo")
+        if person is None:  # the code was none of the provider, which has given no token for it
+            raise Unauthorized("The login at the provider did not succeed.")
         # The address may change its owner. `sub` stays, and is unique at this provider.
         user = User(f"{ISSUER}#{person['sub']}", person["name"], person.get("email"))
         self.users.save(user)

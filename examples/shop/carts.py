@@ -6,7 +6,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from products import Product, Products
 
-from kick import Conflict, Controller, Delete, Get, Module, NotFound, Post, Raises, RequestContext
+from kick import Conflict, Controller, Delete, Get, Module, NotFound, Post, Raises, RequestContext, Use
+from kick.middleware import rate_limit
 
 Counts = dict[int, int]
 """How many of each product, by its id."""
@@ -49,6 +50,7 @@ class CartController:
 
     @Raises(NotFound, Conflict)
     @Post("/{product_id}")
+    @Use(rate_limit("100/minute"), rate_limit("500/minute", key="site"))  # each visitor without a cookie is stored
     async def add(self, ctx: RequestContext[ShopSession], product_id: int, body: Adding) -> Cart:
         """Put products into the cart."""
         await self.products.get(product_id)

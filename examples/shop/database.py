@@ -20,6 +20,7 @@ class Table(DeclarativeBase):
 
 class UserRow(Table):
     __tablename__ = "users"
+    __table_args__ = ({"sqlite_autoincrement": True},)  # no id is given again: a session may outlive its user
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     password: Mapped[str]  # a hash

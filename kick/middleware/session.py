@@ -126,18 +126,14 @@ class SessionLayer(PerRoute):
             return response
         try:
             closing = self.manager.close(state, 500 if ctx.rolled_back else response.status_code)
-            cookies = () if closing is None else await closing
+            cookies = closing if isinstance(closing, tuple) else await closing
         except Exception:
             self._send_cookies(self.manager.cookies_of(state), ctx)
             raise
         accessed = state.accessed or (state.cookie_came and isinstance(response, _STREAMS))
         if cookies or accessed:
-            finish_headers(
-                response.raw_headers,
-                accessed=accessed,
-                cookies=cookies,
-                private=state.principal is not None and not self._says_caching(ctx),
-            )
+            private = not cookies and state.principal is not None and not self._says_caching(ctx)
+            finish_headers(response.raw_headers, accessed=accessed, cookies=cookies, private=private)
         return response
 
     def _says_caching(self, ctx: RequestContext[Any]) -> bool:
@@ -161,8 +157,7 @@ class SessionLayer(PerRoute):
         """Close the session after an exception that was not made into a response yet."""
         status = error.status if isinstance(error, HTTPError) and not ctx.rolled_back else 500
         closing = self.manager.close(state, status)
-        if closing is not None:
-            self._send_cookies(await closing, ctx)
+        self._send_cookies(closing if isinstance(closing, tuple) else await closing, ctx)
 
     def _send_cookies(self, cookies: tuple[bytes, ...], ctx: RequestContext[Any]) -> None:
         """Send the cookie with any response, because the store knows the session only by this id."""

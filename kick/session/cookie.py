@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, Literal
 
 from kick.cookies import SameSite, attribute_problem, attributes, decode_value, parse_cookies
 from kick.environment import in_production
 from kick.errors import KickError
 from kick.session.errors import bad_session_cookie
-from kick.session.ids import Claim, is_well_formed, key_of
+from kick.session.ids import Claim, is_well_formed
 from kick.session.state import CookieAction, SessionState, Status
 from kick.signing import Signer
 
@@ -110,11 +110,12 @@ class SessionCookie:
     'abcdefghijklmnopqrstuvwxyz0123456789'
     """
 
-    __slots__ = ("_by_scheme", "_claims", "_names", "_signer", "attribute_text", "name", "persistent", "same_site")
+    __slots__ = ("_claims", "_names", "_signer", "attribute_text", "follows_scheme", "name", "persistent", "same_site")
 
     def __init__(self, name: str, signer: Signer, options: CookieOptions) -> None:
         self.name = name
-        self._by_scheme = options.secure == "auto"
+        self.follows_scheme = options.secure == "auto"
+        """Cookies are `Secure` in responses to requests over https."""
         self._signer = signer
         self._claims: dict[bytes, tuple[Claim, ...]] = {}
         self._names = (name, *(each for each in options.replaces if each != name))
@@ -176,7 +177,7 @@ class SessionCookie:
             if verified is not None and is_well_formed(verified[0]):
                 session_id, is_current = verified
                 rank = self._names.index(name)
-                claims.append(Claim(session_id, key_of(session_id), is_current=is_current and rank == 0, rank=rank))
+                claims.append(Claim(session_id, is_current=is_current and rank == 0, rank=rank))
         found = _chosen(claims)
         if found and len(line) <= LONGEST_REMEMBERED:
             if len(self._claims) >= REMEMBERED:
@@ -189,18 +190,25 @@ class SessionCookie:
             return []
         return [pair for pair in parse_cookies(line.decode("latin-1")) if pair[0] in self._names]
 
-    def decide(self, state: SessionState, *, max_age: float, now: float) -> tuple[bytes, ...]:
+    def decide(
+        self, state: SessionState, *, max_age: float, persistent: bool, now: Callable[[], float]
+    ) -> tuple[bytes, ...]:
         """Decide about the cookie of the response, from the final state; return the `Set-Cookie` values.
 
         The id is sent only if the store has confirmed it in this request: a request that has lost a race must not
-        overwrite the cookie that the winner has just set. `max_age` is that of the session, in seconds.
+        overwrite the cookie that the winner has just set. `max_age` is that of the session, in seconds. `now` is the
+        clock of the store, which is asked only for a session that is near its deadline.
         """
         own: tuple[bytes, ...] = ()
         match state.cookie, state.status:
             case CookieAction.SEND, Status.STORED:
-                deadline = None if state.record is None else state.record.deadline
-                age = max_age if deadline is None else max(1.0, min(max_age, deadline - now))
-                own = (self.issue(state.require_id(), age, persistent=state.life.get("persistent")),)
+                record = state.record
+                assert state.id is not None  # noqa: S101  # a stored session has both
+                assert record is not None  # noqa: S101
+                # It expires in the future, so at least this much is left until the deadline.
+                if record.deadline is not None and record.deadline - record.expires_at < max_age:
+                    max_age = max(1.0, min(max_age, record.deadline - now()))
+                own = (self.issue(state.id, max_age, persistent=persistent),)
             case CookieAction.REMOVE, Status.DESTROYED | Status.NEW:
                 own = (self.remove(),)
             case CookieAction.KEEP, Status.NEW if state.token is not None and state.cookie_came:
@@ -230,8 +238,8 @@ class SessionCookie:
         return f"{name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; {self.attribute_text}".encode("ascii")
 
     def for_scheme(self, cookies: tuple[bytes, ...], scope: Mapping[str, Any]) -> tuple[bytes, ...]:
-        """Return the `Set-Cookie` values for the scheme of a request: with `secure="auto"`, add `Secure` for https."""
-        if not self._by_scheme or scope.get("scheme") not in ("https", "wss"):
+        """Return the `Set-Cookie` values for the scheme of a request, if the cookie `follows_scheme`."""
+        if scope.get("scheme") not in ("https", "wss"):
             return cookies
         return tuple(cookie + b"; Secure" for cookie in cookies)
 

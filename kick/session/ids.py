@@ -73,9 +73,9 @@ class Claim:
 
     __slots__ = ("is_current", "key", "rank", "session_id")
 
-    def __init__(self, session_id: str, key: str, *, is_current: bool, rank: int = 0) -> None:
+    def __init__(self, session_id: str, *, is_current: bool, rank: int = 0) -> None:
         self.session_id = session_id
-        self.key = key
+        self.key = key_of(session_id)
         """The key under which stores know the session."""
         self.is_current = is_current
         """`False` for a cookie with an older secret or name, which is issued again."""
@@ -93,6 +93,16 @@ class Claim:
 
     def __repr__(self) -> str:
         return f"<Claim {fingerprint(self.key)}>"
+
+
+def renewed(session_id: str, *, leads_on: bool) -> tuple[str, str, bytes]:
+    """Generate the next id of a session; return it, its key, and the marker for the old key.
+
+    If it `leads_on`, holders of the old id can learn the new one.
+    """
+    new_id = generate_successor(session_id)
+    new_key = key_of(new_id)
+    return new_id, new_key, forward_to_id(new_id, session_id) if leads_on else forward_to_key(new_key)
 
 
 def forward_to_id(new_id: str, old_id: str) -> bytes:

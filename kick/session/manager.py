@@ -22,7 +22,7 @@ from kick.session.data.typed import OpenContents
 from kick.session.errors import SessionUnavailable
 from kick.session.events import Events, SessionEvent
 from kick.session.headers import is_withheld
-from kick.session.ids import Claim, key_of, successor_id
+from kick.session.ids import Claim, successor_id
 from kick.session.operations import Operations
 from kick.session.options import SessionOptions, check_options, tick_of
 from kick.session.races import MOST_HOPS
@@ -69,6 +69,7 @@ class SessionManager:
         self._adopt: Callable[..., Awaitable[Record | Superseded | None]] | None = getattr(store, "adopt", None)
         self._prolongs = options.rolling or options.rotate_after is not None
         self._stores_all = options.save_uninitialized
+        self._opens_anonymous = options.on_store_error == "anonymous"
 
     @property
     def store(self) -> AtomicStore:
@@ -140,16 +141,21 @@ class SessionManager:
         if claim.rank:
             return await self._open_one_of(claims, scope)
         operations = self.operations
-        try:
+        try:  # as `operations.ask` does, without one more coroutine
             call = operations.store.load(claim.key)
-            found = await (call if operations.is_in_memory else operations.guarded(call))
-            if type(found) is Record:
-                return SessionState(self._open_contents, scope, claim, found)
+            found = await (call if operations.keeps_time else operations.limited(call))
+        except Exception as error:  # noqa: BLE001  # whatever the store raises
+            operations.failure(error)
             state = SessionState(self._open_contents, scope, claim)
+            state.unavailable(anonymous=self._opens_anonymous)
+            return state
+        if type(found) is Record:
+            return SessionState(self._open_contents, scope, claim, found)
+        state = SessionState(self._open_contents, scope, claim)
+        try:
             self._take(state, [await self._resolve(claim, found)])
         except SessionUnavailable:
-            state = SessionState(self._open_contents, scope, claim)
-            state.unavailable(anonymous=self.options.on_store_error == "anonymous")
+            state.unavailable(anonymous=self._opens_anonymous)
         return state
 
     def open_empty(self, scope: Mapping[str, Any]) -> SessionState:
@@ -172,7 +178,7 @@ class SessionManager:
             pairs = zip(claims, answers, strict=True)
             self._take(state, [await self._resolve(claim, answer) for claim, answer in pairs])
         except SessionUnavailable:
-            state.unavailable(anonymous=self.options.on_store_error == "anonymous")
+            state.unavailable(anonymous=self._opens_anonymous)
         return state
 
     def _take(self, state: SessionState, found: Sequence[Found]) -> None:
@@ -218,7 +224,7 @@ class SessionManager:
             successor = successor_id(found.successor, current.session_id)
             if successor is None:
                 return Found(claim, None, is_superseded=True)
-            current = Claim(successor, key_of(successor), is_current=False, rank=claim.rank)
+            current = Claim(successor, is_current=False, rank=claim.rank)
             found = await operations.ask(operations.store.load(current.key))
             if isinstance(found, Record):
                 return Found(current, found)
@@ -226,40 +232,39 @@ class SessionManager:
 
     # Close
 
-    def close(self, state: SessionState, status: int) -> Awaitable[tuple[bytes, ...]] | None:
-        """Seal a session; return an awaitable that saves it, or `None` if there is nothing to save or send.
+    def close(self, state: SessionState, status: int) -> tuple[bytes, ...] | Awaitable[tuple[bytes, ...]]:
+        """Seal a session; return the `Set-Cookie` values for the response, or an awaitable of them.
 
-        The awaitable returns the `Set-Cookie` values for the response. `status` is that of the response: from 500 on,
-        nothing is saved that was not saved explicitly.
+        The awaitable is for a session about which the store is asked, mostly to save it. `status` is that of the
+        response: from 500 on, nothing is saved that was not saved explicitly.
 
         Raises `SessionUnavailable` if the store fails, and the error of data that cannot be stored. Then this response
         must not be sent, and `cookies_of` returns the cookies for the error response.
         """
-        is_kept = status < 500
-        try:
-            change = state.pending() if is_kept else None
-        finally:
-            state.sealed()
-        if change is None and state.cookie is _KEEP and not state.replaced and state.token is None:
-            adds = self._prolongs if state.status is _STORED else self._stores_all and state.status is _NEW
-            if not (adds and is_kept) or state.is_passive:
-                return None
+        change = state.sealed(status < 500)
+        adds = self._prolongs if state.status is _STORED else self._stores_all and state.status is _NEW
+        adds = adds and status < 500 and not state.is_passive
+        if change is None and not adds and state.cookie is _KEEP and not state.replaced and state.token is None:
+            return ()
         if state.status is _NEW and self.operations.is_withheld(state):
             self._drop(state, change)
-            return None
-        return self._settle(state, change, is_kept)
+            return ()
+        if change is None and not adds and state.cookie is not _CONFIRM:
+            return self.cookies_of(state)
+        return self._settle(state, change, adds)
 
-    async def _settle(self, state: SessionState, change: Change | None, is_kept: bool) -> tuple[bytes, ...]:
+    async def _settle(self, state: SessionState, change: Change | None, adds: bool) -> tuple[bytes, ...]:
+        """Save the changes, and with `adds` what no handler has asked for; return the cookies."""
         operations = self.operations
         if state.status is _NEW:
             if change is not None and (change.set or change.principal is not KEEP):
                 await operations.create(state, change)
-            elif self._stores_all and is_kept and not state.is_passive:
+            elif adds:
                 await self._unasked(operations.create(state, Change()))  # a new object: stores may keep it
         elif state.status is _STORED:
             if change is not None:
                 await operations.commit(state, change)
-            if self._prolongs and is_kept and not state.is_passive:
+            if adds:
                 await self._unasked(self._prolong(state))
             if state.cookie is _CONFIRM and not state.is_passive:
                 await self._unasked(operations.confirm(state))
@@ -298,6 +303,8 @@ class SessionManager:
         """
         if state.cookie is _KEEP and not state.replaced and state.token is None:
             return ()
-        operations, options = self.operations, self.options
-        own = options.cookie.decide(state, max_age=operations.max_age_of(state), now=operations.now())
-        return options.cookie.for_scheme(own + options.token.decide(state), state.scope)
+        operations, cookie = self.operations, self.options.cookie
+        max_age, persistent = operations.life_of(state)
+        own = cookie.decide(state, max_age=max_age, persistent=persistent, now=operations.now)
+        cookies = own + self.options.token.decide(state)
+        return cookie.for_scheme(cookies, state.scope) if cookie.follows_scheme else cookies

@@ -6,7 +6,6 @@ The store makes each operation atomic. `kick.session.races` decides what happens
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from copy import copy
 from typing import Any, Final, TypeVar
@@ -16,19 +15,13 @@ from msgspec.structs import replace
 from kick.clock import time
 from kick.errors import KickError
 from kick.session.data.mapping import check_key
-from kick.session.data.reserved import CLIENT_FIELD, LIFE_FIELD, OWED_FIELD
-from kick.session.data.typed import Contents
+from kick.session.data.reserved import CLIENT_FIELD, LIFE, LIFE_FIELD, OWED_FIELD
+from kick.session.data.typed import value_of
 from kick.session.data.values import encode
 from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailable, no_transactions
 from kick.session.events import Events, SessionEvent
 from kick.session.headers import client_of, is_withheld
-from kick.session.ids import (
-    forward_to_id,
-    forward_to_key,
-    generate_successor,
-    key_of,
-    successor_key,
-)
+from kick.session.ids import key_of, renewed, successor_key
 from kick.session.open_connections import UNKNOWN, connections_of
 from kick.session.options import SessionOptions, tick_of
 from kick.session.races import MARKER_SECONDS, Races, Turns, ask_latest
@@ -45,8 +38,6 @@ from kick.session.stores.base import (
     Superseded,
 )
 from kick.session.stores.memory import MemoryStore
-
-logger: Final = logging.getLogger("kick.session")
 
 T = TypeVar("T")
 
@@ -69,6 +60,7 @@ class Operations:
         self._turns = Turns(options.store_timeout)
         self._rolls, self._tick = options.rolling, tick_of(options.max_age)
         self._has_ages = options.anonymous_max_age is not None
+        self._least_age = min(options.max_age, options.anonymous_max_age or options.max_age)
         self.use(store)
         self.connections = connections_of(
             store,
@@ -87,13 +79,13 @@ class Operations:
         self.now: Callable[[], float] = getattr(store, "now", time)
         self._disown: Callable[[str], Awaitable[None]] | None = getattr(store, "disown", None)
         self._explain: Callable[[Exception], str | None] = getattr(store, "explain", lambda _: None)
-        self._time_limit = None if getattr(store, "keeps_time", False) else self.options.store_timeout
+        self.keeps_time: bool = getattr(store, "keeps_time", False)
 
     def move_into(self, transaction: AtomicStore) -> None:
         """Send operations through a connection of the application, within the time limit, from now on."""
         self.store = transaction
         self.is_in_memory = False
-        self._time_limit = self.options.store_timeout
+        self.keeps_time = False
 
     # Writes: all or nothing, key by key, and never to a session that has ended (5.1 to 5.4)
 
@@ -229,7 +221,7 @@ class Operations:
         async with self._turns.of(state.require_key()):
             while state.status is _STORED:
                 raw = state.fields.get(key)
-                value = _applied(function, _value_of(contents, key, raw, default), key)
+                value = _applied(function, value_of(contents, key, raw, default), key)
                 encoded = contents.encode(key, value)
                 change = Change(set={} if encoded == raw else {key: encoded}, expect={key: raw})
                 if await self.commit(state, change, only=key) is None:
@@ -283,17 +275,17 @@ class Operations:
         absolute = self.options.absolute_max_age if new_deadline else None
         grace = self.options.grace if leads_on else MARKER_SECONDS
         while state.status is _STORED:
-            old_id, old_key = state.require_id(), state.require_key()
-            new_id = generate_successor(old_id)
-            new_key = key_of(new_id)
-            forward = forward_to_id(new_id, old_id) if leads_on else forward_to_key(new_key)
+            old_id, old_key = state.id, state.key
+            assert old_id is not None  # noqa: S101  # a stored session has both
+            assert old_key is not None  # noqa: S101
+            new_id, new_key, marker = renewed(old_id, leads_on=leads_on)
             call = self.store.move(
                 old_key,
                 new_key,
                 max_age=max_age,
                 grace=grace,
                 keep=keep,
-                successor=forward,
+                successor=marker,
                 absolute_max_age=absolute,
             )
             answer = await self.ask(call)
@@ -386,16 +378,28 @@ class Operations:
             self.races.follow_or_lose(state, found, now=self.now())
 
     def max_age_of(self, state: SessionState) -> float:
-        """Return the seconds that a session lives; without a principal, at most `anonymous_max_age`."""
-        own = state.life.get("max_age")
-        age = float(own) if isinstance(own, int | float) and 0 < own < 1e300 else self.options.max_age
-        most = self.options.anonymous_max_age
-        return min(age, most) if most is not None and state.principal is None else age
+        """Return the seconds that a session lives."""
+        return self.life_of(state)[0]
 
-    @property
-    def _least_age(self) -> float:
-        """The lifetime of a session without a principal, in seconds."""
-        return min(self.options.max_age, self.options.anonymous_max_age or self.options.max_age)
+    def life_of(self, state: SessionState) -> tuple[float, bool]:
+        """Return the seconds that a session lives, and whether its cookie stays when the browser is closed.
+
+        Without a principal, it lives at most for `anonymous_max_age`.
+        """
+        life, age, most = self.own_life(state), self.options.max_age, self.options.anonymous_max_age
+        own = life.get("max_age")
+        if isinstance(own, int | float) and 0 < own < 1e300:
+            age = float(own)
+        if most is not None and most < age and state.principal is None:
+            age = most
+        return age, bool(life.get("persistent", self.options.cookie.persistent))
+
+    def own_life(self, state: SessionState) -> Mapping[str, Any]:
+        """Return the `max_age` and `persistent` that were set for this session only, if any."""
+        if state.reserved is None and LIFE_FIELD not in state.fields:
+            return {}
+        held = state.open_reserved().get(LIFE)
+        return held if isinstance(held, dict) else {}
 
     def is_withheld(self, state: SessionState) -> bool:
         """Return true if this request must not store a new session.
@@ -426,16 +430,22 @@ class Operations:
     async def guarded(self, call: Awaitable[T]) -> T:
         """Do the same as `ask`, for a store that is not in memory."""
         try:
-            if self._time_limit is None:
-                return await call
-            async with asyncio.timeout(self._time_limit):
-                return await call
-        except KickError:
-            raise
+            return await (call if self.keeps_time else self.limited(call))
         except Exception as error:
-            self.events.emit(SessionEvent.STORE_ERROR, None, error)
-            state = self._explain(error)
-            raise (SessionUnavailable() if state is None else SessionUnavailable(state)) from error
+            raise self.failure(error) from error
+
+    async def limited(self, call: Awaitable[T]) -> T:
+        """Await an answer of a store that has no time limit of its own."""
+        async with asyncio.timeout(self.options.store_timeout):
+            return await call
+
+    def failure(self, error: Exception) -> SessionUnavailable:
+        """Report an error of the store; return that of the request. Raises a `KickError`, a mistake in the set-up."""
+        if isinstance(error, KickError):
+            raise error
+        self.events.emit(SessionEvent.STORE_ERROR, None, error)
+        state = self._explain(error)
+        return SessionUnavailable() if state is None else SessionUnavailable(state)
 
     # Outcomes
 
@@ -478,16 +488,6 @@ class Operations:
         elif OWED_FIELD in state.fields:
             return replace(change, delete=[*change.delete, OWED_FIELD])
         return change
-
-
-def _value_of(contents: Contents, key: str, raw: bytes | None, default: Any) -> Any:
-    """Return the value of stored bytes; the default if there are none that can be read."""
-    if raw is not None:
-        try:
-            return contents.decode(key, raw)
-        except ValueError as error:
-            logger.warning("a stored value of the key %r cannot be read and is ignored: %s", key, error)
-    return contents.default(key, default)
 
 
 def _applied(function: Callable[[Any], Any], value: Any, key: str) -> Any:

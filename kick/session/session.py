@@ -175,7 +175,7 @@ class Session(OfRequest, DictLike, Generic[DataT]):
     def persistent(self) -> bool:
         """`True` if the cookie stays when the browser is closed. Set it for this session only."""
         self._state.touch()
-        return bool(self._state.life.get("persistent", self._operations.options.cookie.persistent))
+        return self._operations.life_of(self._state)[1]
 
     @persistent.setter
     def persistent(self, value: bool) -> None:
@@ -188,12 +188,13 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         """
         if remember:
             self._set_life(max_age=self._operations.options.remember_max_age, persistent=True)
-        elif self._state.life:
+        elif self._operations.own_life(self._state):
             self._set_life(max_age=None, persistent=None)
 
     def _set_life(self, **changes: float | bool | None) -> None:
         self._state.touch()
-        life = {name: value for name, value in {**self._state.life, **changes}.items() if value is not None}
+        own = self._operations.own_life(self._state)
+        life = {name: value for name, value in {**own, **changes}.items() if value is not None}
         if life:
             self._state.open_reserved()[LIFE] = life
         else:
@@ -211,11 +212,11 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         If another request has destroyed the session meanwhile, a new, empty session begins. If the store fails,
         `SessionUnavailable` is raised, and the id, the data and the cookie do not change.
         """
-        self._state.require_new_id()
+        lock = self._state.lock_to_renew()
         if isinstance(keep, str):
             raise TypeError(f"keep is True, False or a list of keys, not the text {keep!r}")
         kept = None if keep is True else () if keep is False else tuple(keep)
-        async with self._state.lock():
+        async with lock:
             await self._operations.regenerate(self._state, kept, new_deadline=new_deadline)
 
     async def rotate(self) -> None:
@@ -223,14 +224,12 @@ class Session(OfRequest, DictLike, Generic[DataT]):
 
         It is for a change of the id by time, while other requests still use the old one. Do not use it for a login.
         """
-        self._state.require_new_id()
-        async with self._state.lock():
+        async with self._state.lock_to_renew():
             await self._operations.rotate(self._state)
 
     async def destroy(self) -> None:
         """End the session in the store, for every request, and remove the cookie. A second call does nothing."""
-        self._state.require_usable()
-        async with self._state.lock():
+        async with self._state.lock_to_use():
             await self._operations.destroy(self._state)
 
     async def save(self) -> bool:
@@ -239,8 +238,7 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         Return false if another request has ended the session meanwhile, or this one has destroyed it. Then nothing was
         written. If nothing has changed, the store is only asked for the session.
         """
-        self._state.require_usable()
-        async with self._state.lock():
+        async with self._state.lock_to_use():
             return await self._operations.save(self._state)
 
     async def commit_with(self, connection: object) -> bool:
@@ -256,8 +254,7 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         Raises `SessionUnavailable` (503) if the row stays locked or the statement fails, and the `KickError`
         `session-transaction`, `postgres-connection` or `postgres-transaction`.
         """
-        self._state.require_usable()
-        async with self._state.lock():
+        async with self._state.lock_to_use():
             return await self._operations.save_with(self._state, connection)
 
     async def increment(self, key: str, by: int = 1) -> int:
@@ -266,9 +263,7 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         Parallel requests lose no count. Raises `TypeError` if the value is not an integer, and `SessionEnded` (409) if
         another request has ended the session.
         """
-        self._state.touch()
-        self._state.require_writable()
-        async with self._state.lock():
+        async with self._state.lock_to_write():
             return await self._operations.increment(self._state, key, by)
 
     async def modify(self, key: str, function: Callable[[Any], Any], default: Any = None) -> Any:
@@ -285,9 +280,7 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         >>> async def add(ctx: RequestContext, item: str) -> list[str]:
         ...     return await ctx.session.modify("cart", lambda cart: [*cart, item], [])
         """
-        self._state.touch()
-        self._state.require_writable()
-        async with self._state.lock():
+        async with self._state.lock_to_write():
             return await self._operations.modify(self._state, key, function, default)
 
     async def reload(self) -> bool:
@@ -295,8 +288,7 @@ class Session(OfRequest, DictLike, Generic[DataT]):
 
         Return false if the session has ended, or was never stored.
         """
-        self._state.require_usable()
-        async with self._state.lock():
+        async with self._state.lock_to_use():
             return await self._operations.reload(self._state)
 
     @property
@@ -357,7 +349,8 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         return f"<Session {name} {self._state.status.value}>"
 
     def _mapping(self) -> MutableMapping[str, Any]:
-        return self._state.look().mapping
+        contents = self._state.look()
+        return contents if type(contents) is SessionData else contents.mapping
 
 
 class ContextSession(Session[DataT]):

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from kick.errors import OfRequest
 from kick.session.data.flash import Flash
 from kick.session.data.mapping import Refusal
-from kick.session.data.reserved import LIFE, LIFE_FIELD, Reserved
+from kick.session.data.reserved import Reserved
 from kick.session.data.typed import Contents, OpenContents
 from kick.session.errors import SessionUnavailable, handshake_over, response_started, session_destroyed
 from kick.session.ids import Claim, generate_id, key_of
@@ -160,19 +160,27 @@ class SessionState(OfRequest):
         if self.refusal is not None:
             raise self.refusal()
 
-    def require_usable(self) -> None:
-        """Raise an error if no operation can reach the store any more."""
+    def lock_to_use(self) -> asyncio.Lock:
+        """Return the lock for an operation. Raises an error if no operation can reach the store any more."""
         self.touch()
         if self.is_sealed:
             raise (self.refusal or response_started)()
         if self.status is Status.ANONYMOUS:
             raise SessionUnavailable
+        return self._lock_of_tasks()
 
-    def require_new_id(self) -> None:
-        """Raise an error if the session can no longer get a new id, because no cookie can be sent."""
-        self.require_usable()
+    def lock_to_write(self) -> asyncio.Lock:
+        """Return the lock for a change of a value. Raises an error if writes are refused."""
+        self.touch()
+        self.require_writable()
+        return self._lock_of_tasks()
+
+    def lock_to_renew(self) -> asyncio.Lock:
+        """Return the lock for a new id. Raises an error if there can be none, because no cookie can be sent."""
+        lock = self.lock_to_use()
         if self.is_accepted:
             raise handshake_over()
+        return lock
 
     def require_id(self) -> str:
         """Return the id; generate one if there is none yet."""
@@ -215,23 +223,11 @@ class SessionState(OfRequest):
             return self.new_principal
         return None if self.record is None else self.record.principal
 
-    @property
-    def _held_principal(self) -> str | None:
-        return None if self.record is None else self.record.principal
-
     def set_principal(self, value: object) -> None:
         """Set the principal, which the next commit stores."""
         text = None if value is None else str(value)
         # One that is pending may be on its way to the store, so taking it back is a change, too.
-        self.new_principal = KEEP if text == self._held_principal and self.new_principal is KEEP else text
-
-    @property
-    def life(self) -> Mapping[str, Any]:
-        """The own `max_age` and `persistent` of this session, if it has any."""
-        if self.reserved is None and LIFE_FIELD not in self.fields:
-            return {}
-        held = self.open_reserved().get(LIFE)
-        return held if isinstance(held, dict) else {}
+        self.new_principal = KEEP if self.new_principal is KEEP and text == self.principal else text
 
     def pending(self) -> Change | None:
         """Return all differences from the store; `None` if there are none."""
@@ -239,7 +235,7 @@ class SessionState(OfRequest):
         found = None if contents is None else contents.changes()
         if found is None and self.flash is None and self.reserved is None and principal is KEEP:
             return None
-        if principal is not KEEP and principal == self._held_principal:
+        if principal is not KEEP and principal == (None if self.record is None else self.record.principal):
             principal = KEEP
         changed, dropped = found or ({}, [])
         for own in (self.flash, self.reserved):
@@ -251,11 +247,10 @@ class SessionState(OfRequest):
             return Change(set=changed, delete=dropped, principal=principal)
         return Change(set=changed) if changed else None
 
-    def lock(self) -> asyncio.Lock:
+    def _lock_of_tasks(self) -> asyncio.Lock:
         """Return the lock for tasks of one request that use its session at the same time."""
-        if self._lock is None:
-            self._lock = asyncio.Lock()
-        return self._lock
+        lock = self._lock = self._lock or asyncio.Lock()
+        return lock
 
     # Events
 
@@ -449,11 +444,14 @@ class SessionState(OfRequest):
             self.status = Status.ANONYMOUS
             self._refuse_writes(SessionUnavailable)
 
-    def sealed(self) -> None:
-        """Refuse every further write, because the response has started."""
-        self.is_sealed, self.refusal = True, response_started
-        if self.contents is not None:  # as `_refuse_writes`: every request comes here
-            self.contents.seal(response_started)
+    def sealed(self, is_kept: bool) -> Change | None:
+        """Refuse every further write, because the response has started; return the changes if they are to be kept."""
+        try:
+            return self.pending() if is_kept else None
+        finally:
+            self.is_sealed, self.refusal = True, response_started
+            if self.contents is not None:  # as `_refuse_writes`: every request comes here
+                self.contents.seal(response_started)
 
     def accepted(self) -> None:
         """Accept writes again, for the `save()` of a WebSocket after its handshake. No cookie can be sent any more."""

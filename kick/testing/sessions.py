@@ -49,7 +49,7 @@ async def opened_session(client: HasCookies, app: Any, connection: Mapping[str, 
     state.restricted(begins=True)  # looking at a session does not extend it
     yield ContextSession(state, manager.operations)
     closing = manager.close(state, 200)
-    cookies = () if closing is None else await closing
+    cookies = closing if isinstance(closing, tuple) else await closing
     if cookies:
         headers = [(b"set-cookie", cookie) for cookie in cookies]
         client.cookies.extract_cookies(Response(200, headers=headers, request=request))

@@ -104,6 +104,24 @@ def test_settings_show_no_secret(package: str) -> None:
         assert "hush" not in shown
 
 
+def test_the_id_of_a_user_who_is_no_more_is_given_to_nobody(package: str, tmp_path: Path) -> None:
+    """SQLite gives the greatest id again after a removal: a session that was left would be that of the next user."""
+    database = importlib.import_module(f"{package}.database").Database(str(tmp_path / "notes.db"))
+    anyio.run(database.create_tables)
+    insert = "INSERT INTO users (email, password) VALUES (?, 'hash') RETURNING id"
+    [first] = anyio.run(database.execute, insert, "ada@example.com")
+    anyio.run(database.execute, "DELETE FROM users")
+    [second] = anyio.run(database.execute, insert, "bob@example.com")
+    assert (first["id"], second["id"]) == (1, 2)
+
+
+def test_the_table_of_users_gives_no_id_again_either(package_with_pool: str) -> None:
+    table = importlib.import_module(f"{package_with_pool}.auth.tables").UserRow.__table__
+    assert table.dialect_options["sqlite"]["autoincrement"] is True
+    migration = texts("api", database="sqlalchemy")["migrations/versions/0001_users_and_notes.py"]
+    assert migration.count("sqlite_autoincrement=True") == 1
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
 def test_nobody_else_reads_the_database(package: str, tmp_path: Path) -> None:
     database = importlib.import_module(f"{package}.database").Database(str(tmp_path / "notes.db"))

@@ -442,7 +442,7 @@ async def test_a_new_id_that_is_taken_is_not_used_by_regenerate(site: Site, monk
     await first.visit(setting(n=1))
     await second.visit(setting(n=2))
     ids = iter([session_id(first), "a" * 36])
-    monkeypatch.setattr("kick.session.operations.generate_successor", lambda _: next(ids))
+    monkeypatch.setattr("kick.session.ids.generate_successor", lambda _: next(ids))
 
     async def regenerate(session: Any) -> None:
         await session.regenerate()

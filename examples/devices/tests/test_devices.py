@@ -1,4 +1,6 @@
+import importlib
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,23 @@ def phone(laptop: TestClient) -> TestClient:
     client.headers.update(PHONE)
     assert client.post("/login", data={**ADA, "remember": "on"}).url.path == "/devices"
     return client
+
+
+def test_a_session_from_before_a_restart_is_that_of_no_other_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The users are in memory, and the sessions in a file: whoever registered first had the sessions of user 1."""
+    import app as module
+
+    monkeypatch.setenv("SESSION_STORE", f"sqlite:///{tmp_path}/sessions.db")
+    options: dict[str, Any] = {"headers": {"accept": "text/html"}}
+    with TestClient(importlib.reload(module).app, **options) as before:
+        assert before.post("/register", data=ADA).url.path == "/devices"
+    with TestClient(importlib.reload(module).app, **options) as client:
+        assert client.post("/register", data={**ADA, "name": "bob"}).url.path == "/devices"
+        old = client.another()
+        old.cookies.update(before.cookies)
+        assert old.get("/devices").status_code == 401  # the user is no more
 
 
 def end_of_the_other(client: TestClient) -> str:

@@ -1,6 +1,7 @@
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import pytest
 
 from kick.testing import TestClient
 
@@ -63,6 +64,13 @@ def test_a_refusal_of_the_provider_logs_nobody_in(client: TestClient) -> None:
     state = parse_qs(urlsplit(begin(client)).query)["state"][0]
     refused = client.get(f"/login/callback?error=access_denied&state={state}", headers=NAVIGATION)
     assert refused.status_code == 401
+    assert client.get("/account").status_code == 303
+
+
+@pytest.mark.parametrize("query", ["code=stolen", "code=%00", "code=a&code=b", "error=unknown", "without=code"])
+def test_a_callback_that_was_made_up_is_refused(client: TestClient, query: str) -> None:
+    state = parse_qs(urlsplit(begin(client)).query)["state"][0]
+    assert client.get(f"/login/callback?{query}&state={state}", headers=NAVIGATION).status_code == 401
     assert client.get("/account").status_code == 303
 
 

@@ -27,6 +27,11 @@ def test_the_cart_is_kept_through_the_login(client: TestClient, tea: int) -> Non
     assert client.get("/cart").json()["total"] == 0
 
 
+def test_an_address_begins_a_hundred_carts_a_minute(client: TestClient, tea: int) -> None:
+    statuses = [client.another().post(f"/cart/{tea}", json={}).status_code for _ in range(101)]
+    assert statuses == [200] * 100 + [429]
+
+
 def test_a_cart_has_limits(client: TestClient, tea: int) -> None:
     assert client.post(f"/cart/{tea}", json={"count": 51}).status_code == 422
     client.post(f"/cart/{tea}", json={"count": 50})

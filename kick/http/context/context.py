@@ -9,8 +9,8 @@ from starlette.requests import Request
 from typing_extensions import TypeVar
 
 import kick.session
-from kick.http.context.request import SharedRequest
 from kick.http.context.responses import ResponseHelpers
+from kick.http.context.shared_request import SharedRequest
 from kick.http.errors import NoSession, missing_session
 from kick.http.routing.urls import URLs, below_root
 

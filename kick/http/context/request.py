@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
 
 import anyio
 import msgspec
@@ -14,25 +14,26 @@ from starlette.types import Message, Receive, Scope, Send
 from kick.cookies import cookies_by_name, parse_cookies
 from kick.di import Scope as Resources
 from kick.errors import OfRequest
+from kick.http.context.shared_request import SharedRequest
 from kick.http.errors import missing_cookie_secret
 from kick.http.log_text import shown
 from kick.http.request.body import (
+    ENDLESS,
     FORM,
+    JSON,
     MULTIPART,
     WITHOUT_BODY,
-    BodyHeaders,
-    announced,
     is_json,
+    joined,
+    media_type_of,
     one_chunk,
     parse_form,
-    read_body,
     stream_body,
     too_large,
 )
 from kick.http.request.content_codings import DecodedReceive, coding_of, most_encoded, unsupported_coding
 from kick.http.request.multipart import close_files, parse_multipart
 from kick.http.request.request_id import generate_request_id
-from kick.http.request.target import sent_url
 from kick.http.request.trace_context import Trace, parse_trace
 from kick.http.request.upload_limits import ANY_FILES
 from kick.http.routing.route import Route
@@ -43,9 +44,6 @@ from kick.http.validation.fields import query_of
 from kick.http.validation.json_text import decode_json, malformed
 from kick.shutdown import Shutdown
 from kick.signing import CookieSigner
-
-if TYPE_CHECKING:
-    from kick.session.asgi.dict_session import RequestSession
 
 Cleanup = Callable[[BaseException | None], Awaitable[None]]
 """A callback for the end of a request. Its argument is the exception that ended the request, or `None`."""
@@ -60,64 +58,33 @@ async def _gone() -> Message:
     return {"type": "http.disconnect"}
 
 
-class SharedRequest(OfRequest, Request):
-    """The Starlette request. It also has a form that kick has already parsed, because its body cannot be read again."""
+class BodyHeaders(msgspec.Struct, frozen=True):
+    """Headers of a request that describe its body.
 
-    parsed_form: FormData | None = None
-    _sent_url: URL | None = None
-    find_session: Callable[[], RequestSession] | None = None
-    """Returns the session of the context; `None` if there is none."""
-    _found_session: RequestSession | None = None
+    `media_type` is in lower case and without parameters, or empty. `length` is in bytes, and 0 if there is no
+    `Content-Length`. `coding` is the content coding, as it was sent.
+    """
 
-    @property
-    def session(self) -> dict[str, Any]:
-        """The session of the context, otherwise that of the scope."""
-        if self.find_session is None:
-            return super().session
-        if self._found_session is None:
-            self._found_session = self.find_session()
-        self._found_session.mark_accessed()
-        return self._found_session
-
-    @session.setter
-    def session(self, value: object) -> None:
-        # `request.session |= {...}` assigns the same object.
-        if value is not self.session:
-            raise AttributeError("request.session cannot be replaced: clear() it, then update() it")
-
-    @property
-    def url(self) -> URL:
-        """The whole URL as the client sent it."""
-        if self._sent_url is None:
-            self._sent_url = sent_url(self.scope)
-        return self._sent_url
-
-    def form(self, **limits: Any) -> Any:
-        """Return the form, for `await` or `async with`. `limits` apply to a form that was not parsed yet."""
-        return super().form(**limits) if self.parsed_form is None else _Parsed(self.parsed_form)
-
-    async def close(self) -> None:
-        """Close the files of the form."""
-        if self.parsed_form is None:
-            await super().close()
-        else:
-            await self.parsed_form.close()
+    media_type: str
+    length: int
+    coding: bytes = b""
 
 
-class _Parsed:
-    """A form for `await` or `async with`. Its files are closed when the request ends."""
+def announced(scope: Scope) -> BodyHeaders:
+    """Read the headers that describe the body, in one pass.
 
-    def __init__(self, form: FormData) -> None:
-        self._form = form
-
-    def __await__(self) -> Generator[Any, Any, FormData]:
-        return self.__aenter__().__await__()
-
-    async def __aenter__(self) -> FormData:
-        return self._form
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._form.close()
+    >>> announced({"headers": [(b"content-type", b"Text/HTML; charset=utf-8"), (b"content-length", b"7")]})
+    BodyHeaders(media_type='text/html', length=7, coding=b'')
+    """
+    media_type, length, coding = "", 0, b""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            media_type = JSON if value == b"application/json" else media_type_of(value)
+        elif name == b"content-length" and value.isdigit():
+            length = int(value) if len(value) < 20 else ENDLESS
+        elif name == b"content-encoding":
+            coding = coding + b", " + value if coding else value
+    return BodyHeaders(media_type, length, coding)
 
 
 class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
@@ -322,7 +289,17 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
             return b""
         raw = self.received
         if raw is None:
-            raw = self.received = await read_body(self.scope, self.receive, self._limit(), said.length)
+            limit = self._limit()
+            left = ENDLESS if limit is None else limit
+            if said.length > left:
+                raise too_large(self.scope, limit)
+            message = await self.receive()
+            raw = message.get("body")
+            if raw is None or message.get("more_body"):  # most bodies arrive in one message; a disconnect has no body
+                raw = await joined(message, self.receive, left)
+            if len(raw) > left:
+                raise too_large(self.scope, limit)
+            self.received = raw
         return raw
 
     def body_stream(self) -> AsyncIterator[bytes]:

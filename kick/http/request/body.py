@@ -6,7 +6,6 @@ from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator
 from typing import Final
 
-import msgspec
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
@@ -25,36 +24,8 @@ MULTIPART: Final = "multipart/form-data"
 WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods whose requests have no defined use for a body (RFC 9110, section 9.3)."""
 
-_ENDLESS: Final = 1 << 62
-
-
-class BodyHeaders(msgspec.Struct, frozen=True):
-    """Headers of a request that describe its body.
-
-    `media_type` is in lower case and without parameters, or empty. `length` is in bytes, and 0 if there is no
-    `Content-Length`. `coding` is the content coding, as it was sent.
-    """
-
-    media_type: str
-    length: int
-    coding: bytes = b""
-
-
-def announced(scope: Scope) -> BodyHeaders:
-    """Read the headers that describe the body, in one pass.
-
-    >>> announced({"headers": [(b"content-type", b"Text/HTML; charset=utf-8"), (b"content-length", b"7")]})
-    BodyHeaders(media_type='text/html', length=7, coding=b'')
-    """
-    media_type, length, coding = "", 0, b""
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            media_type = JSON if value == b"application/json" else media_type_of(value)
-        elif name == b"content-length" and value.isdigit():
-            length = int(value) if len(value) < 20 else _ENDLESS
-        elif name == b"content-encoding":
-            coding = coding + b", " + value if coding else value
-    return BodyHeaders(media_type, length, coding)
+ENDLESS: Final = 1 << 62
+"""The length of a body that is longer than any limit, and the limit if there is none."""
 
 
 def media_type_of(value: bytes) -> str:
@@ -81,7 +52,7 @@ async def stream_body(scope: Scope, receive: Receive, limit: int | None, length:
     Raises `PayloadTooLarge`: before anything is read if `length` is over the limit, otherwise as soon as the limit is
     exceeded. Raises `ClientDisconnect` if the client disconnects.
     """
-    left = _ENDLESS if limit is None else limit
+    left = ENDLESS if limit is None else limit
     if length > left:
         raise too_large(scope, limit)
     more = True
@@ -94,22 +65,8 @@ async def stream_body(scope: Scope, receive: Receive, limit: int | None, length:
             yield chunk
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int | None, length: int) -> bytes:
-    """Return the whole body, with the limits and errors of `stream_body`; `length` is the `Content-Length`."""
-    left = _ENDLESS if limit is None else limit
-    if length > left:
-        raise too_large(scope, limit)
-    message = await receive()
-    body = message.get("body")
-    if body is None or message.get("more_body"):  # most bodies arrive in one message; a disconnect has no body
-        body = await _joined(message, receive, left)
-    if len(body) > left:
-        raise too_large(scope, limit)
-    return body
-
-
-async def _joined(message: Message, receive: Receive, most: int) -> bytes:
-    """Return the pieces of a body from `message` on, and no more of them when they exceed `most` bytes."""
+async def joined(message: Message, receive: Receive, most: int) -> bytes:
+    """Return a body from `message` on, and no more pieces of it when they exceed `most` bytes."""
     chunk, more = _chunk_of(message)
     chunks, size = [chunk], len(chunk)
     while more and size <= most:

@@ -227,7 +227,7 @@ class _Exchange(_Connection):
                 if self._scope.get("session") is not self._session:
                     await replace_session(self._scope, self._session, is_kept=message["status"] < 500)
                 closing = self._manager.close(self._state, message["status"])
-                cookies = () if closing is None else await closing
+                cookies = closing if isinstance(closing, tuple) else await closing
             except SessionUnavailable as error:
                 await self._refuse(error)
                 return
@@ -256,7 +256,7 @@ class _Exchange(_Connection):
     async def _save_cookie(self) -> None:
         """Send a 500 with the cookie if the application fails after the session has got a new id."""
         closing = self._manager.close(self._state, 500)
-        cookies = () if closing is None else await closing
+        cookies = closing if isinstance(closing, tuple) else await closing
         if cookies:
             self._started = self._refused = True
             headers = [(b"content-type", b"text/plain"), (b"content-length", b"21")]

@@ -336,6 +336,16 @@ class TypedMapping(MutableMapping[str, Any]):
         self._contents.extra.clear()
 
 
+def value_of(contents: Contents, key: str, raw: bytes | None, default: Any) -> Any:
+    """Return the value of stored bytes; the default if there are none that can be read."""
+    if raw is not None:
+        try:
+            return contents.decode(key, raw)
+        except ValueError as error:
+            logger.warning("a stored value of the key %r cannot be read and is ignored: %s", key, error)
+    return contents.default(key, default)
+
+
 def _field_names(data_type: Any) -> tuple[str, ...]:
     if _is_struct(data_type):
         return data_type.__struct_fields__  # type: ignore[no-any-return]

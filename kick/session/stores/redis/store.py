@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final, Literal
@@ -408,7 +408,7 @@ class RedisStore:
 
     # Commands
 
-    def _run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes]) -> asyncio.Future[Any]:
+    def _run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Awaitable[Any]:
         if CLOCK.moved is not None:
             script = moved_script(script, CLOCK.moved)
         payload = pack_command((*script.words, b"%d" % len(keys), *keys, *arguments))

@@ -13,7 +13,7 @@ import pytest
 from selenium.webdriver import Chrome
 
 from tests.support import programs, serving
-from tests.support.browser import open_browser
+from tests.support.browser import SharedBrowser
 from tests.support.leftovers import Leftovers, interrupt_on_signals
 from tests.support.logs import logging_put_back
 from tests.support.parser import IS_BROKEN, ParserGuard
@@ -91,11 +91,17 @@ def postgres_url(postgres_server: PostgresServer) -> str:
     return postgres_server.store_url()
 
 
+@pytest.fixture(scope="session")
+def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedBrowser]:
+    """The Chromium of a whole run; `browser` sees that it runs."""
+    with SharedBrowser(lambda: tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
 @pytest.fixture
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """Chromium with a profile that knows nothing yet. `tests.support.browser.open_browser` for a second one."""
-    with open_browser(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
+def browser(shared_browser: SharedBrowser) -> Chrome:
+    """Chromium that knows nothing yet. `tests.support.browser.open_browser` for a second one."""
+    return shared_browser.as_new()
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """A real browser: Chromium without a window, steered by Selenium. It reaches this machine and nothing else."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Self
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
@@ -48,3 +50,44 @@ def open_browser(profile: Path, *, timeout: float = 20.0) -> Iterator[webdriver.
             yield driver
         finally:
             driver.quit()
+
+
+class SharedBrowser:
+    """A browser for several tests, one after another; each makes `as_new()` of what the one before left."""
+
+    def __init__(self, make_profile: Callable[[], Path]) -> None:
+        self._make_profile = make_profile
+        self._stack = ExitStack()
+        self._driver: webdriver.Chrome | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._stack.close()
+
+    def as_new(self) -> webdriver.Chrome:
+        """An empty tab, without cookies, storage, cache and messages; in a new browser if that one is broken."""
+        if self._driver is not None:
+            try:
+                _forget(self._driver)
+                return self._driver
+            except WebDriverException:
+                self._stack.close()
+        self._driver = self._stack.enter_context(open_browser(self._make_profile()))
+        return self._driver
+
+
+def _forget(driver: webdriver.Chrome) -> None:
+    before = driver.window_handles
+    driver.switch_to.new_window("tab")
+    empty = driver.current_window_handle
+    for each in before:
+        driver.switch_to.window(each)
+        driver.close()
+    driver.switch_to.window(empty)
+    driver.set_window_size(1280, 900)
+    for command in ("Network.clearBrowserCookies", "Network.clearBrowserCache"):
+        driver.execute_cdp_cmd(command, {})
+    driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "all"})
+    driver.get_log("browser")  # type: ignore[no-untyped-call]

@@ -35,7 +35,7 @@ class LoginLimit:
         limits: a number of attempts in a time: `"10/hour"`, or several with semicolons.
         secret: signs the cookie. It may be the secret of the session, because the purpose is signed too.
         store: as for `rate_limit()`: the memory of this process, a URL of Redis, or a storage of the library `limits`.
-        on_error: if the store fails, `"open"` accepts attempts, and `"closed"` responds with 503.
+        on_error: if the store fails, `"open"` lets each process count alone, and `"closed"` responds with 503.
         timeout: the time limit of the store, as a `timedelta` or in seconds.
         cookie: the name of the cookie. In production it has the prefix `__Host-`, so that no sub-domain can set it.
         remember: the time for which a device is known after its last login.

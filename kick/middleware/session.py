@@ -130,7 +130,7 @@ class SessionLayer(PerRoute):
         except Exception:
             self._send_cookies(self.manager.cookies_of(state), ctx)
             raise
-        accessed = state.accessed or (state.cookie_came and isinstance(response, _STREAMS))
+        accessed = state.accessed or (state.cookie_came and _may_read_later(response))
         if cookies or accessed:
             private = not cookies and state.principal is not None and not self._says_caching(ctx)
             finish_headers(response.raw_headers, accessed=accessed, cookies=cookies, private=private)
@@ -193,6 +193,11 @@ class SessionLayer(PerRoute):
     async def aclose(self) -> None:
         """Close the store."""
         await self.manager.store.aclose()
+
+
+def _may_read_later(response: Response) -> bool:
+    """Return true for a stream, compressed or not: it may first use the session while it is sent."""
+    return isinstance(getattr(response, "inner", response), _STREAMS)  # `compression()` may be inside of `session()`
 
 
 def session(

@@ -192,6 +192,13 @@ def test_when_the_store_is_down_the_policy_holds(on_error: Any, status: int) -> 
         assert answer.status_code == status
 
 
+def test_while_the_store_is_down_nobody_guesses_without_a_limit() -> None:
+    limit = LoginLimit("3/hour", secret=SECRET, store=f"redis://{HOST}:{free_port()}", timeout=30)
+    with TestClient(app_with(limit)) as client:
+        wrong = {"email": ADA, "password": "wrong"}
+        assert [client.post("/login", json=wrong).status_code for _ in range(5)] == [401] * 3 + [429] * 2
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [

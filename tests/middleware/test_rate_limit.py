@@ -323,10 +323,11 @@ async def test_when_the_store_is_down_the_policy_holds_and_the_log_has_one_entry
     app = limited(rate_limit("2/hour", store=redis_url, on_error=on_error, timeout=30))
     assert await statuses(app, "/a") == [200]
     redis_server.kill()
-    answers = [await ask(app, "/a") for _ in range(3)]
-    assert [answer.status for answer in answers] == [status] * 3
+    answers = [await ask(app, "/a") for _ in range(2)]
+    assert [answer.status for answer in answers] == [status] * 2
     assert {answer.header("ratelimit") for answer in answers} == {None}
     assert {answer.header("retry-after") for answer in answers} == {None if status == 200 else "1"}
+    assert await statuses(app, "/a") == [429 if on_error == "open" else 503], "meanwhile the process counts alone"
     (record,) = [record for record in caplog.records if "rate_limit" in record.getMessage()]
     assert record.levelname == "ERROR"
     redis_server.start()
@@ -345,6 +346,23 @@ async def test_a_store_that_hangs_is_not_waited_for(on_error: Any, status: int) 
         async with asyncio.timeout(60):
             assert await statuses(app, "/a", "/a") == [status, status]
         await app.aclose()
+
+
+@pytest.mark.parametrize("strategy", ["sliding-window", "fixed-window", "moving-window"])
+async def test_a_burst_of_one_client_does_not_switch_the_limit_off(redis_url: str, strategy: Any) -> None:
+    """More requests at once than Redis answers within the time limit."""
+    app = limited(rate_limit("10/hour", store=redis_url, strategy=strategy, timeout=0.05))
+    answers = await asyncio.gather(*(ask(app, "/a") for _ in range(400)))
+    assert 10 <= [answer.status for answer in answers].count(200) <= 20, "in Redis, and in this process"
+    assert {answer.status for answer in answers} == {200, 429}
+    await app.aclose()
+
+
+async def test_a_burst_waits_for_connections(redis_url: str) -> None:
+    app = limited(rate_limit("10/hour", store=redis_url, timeout=60, on_error="closed"))
+    answers = await asyncio.gather(*(ask(app, "/a") for _ in range(300)))
+    assert sorted(answer.status for answer in answers) == [200] * 10 + [429] * 290
+    await app.aclose()
 
 
 async def test_replies_that_came_too_late_are_no_replies_to_others(redis_url: str) -> None:

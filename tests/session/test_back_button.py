@@ -1,10 +1,12 @@
 """Pages of a user are not stored, so that after the logout the back button does not bring them back."""
 
+import gzip
 from collections.abc import AsyncIterator
 from typing import Any
 
-from kick import Controller, Get, Module, Post, RequestContext, Response, bootstrap
+from kick import Controller, Get, Module, Post, RequestContext, Response, Use, bootstrap
 from kick.auth import authentication, login, logout
+from kick.middleware import compression
 from kick.session import SessionMiddleware, session
 from tests.http.support import Answer, ask
 
@@ -59,6 +61,11 @@ class Site:
 
         return ctx.stream(lines(), media_type="text/plain")
 
+    @Get("/encoded")
+    @Use(compression(private=True))
+    async def encoded(self, ctx: RequestContext) -> Response:
+        return await self.stream(ctx)
+
     @Get("/public")
     async def public(self) -> str:
         return "news"
@@ -103,6 +110,13 @@ async def test_a_stream_that_first_reads_the_session_while_it_is_sent_is_not_sto
     assert (answer.text, answer.header("cache-control"), answer.header("vary")) == ("ada", "no-store", "Cookie")
     visitor = await ask(APP, "/stream")
     assert (visitor.text, visitor.header("cache-control"), visitor.header("vary")) == ("None", None, None)
+
+
+async def test_nor_is_one_that_is_compressed_inside_of_the_session() -> None:
+    ada = cookie_of(await ask(APP, "/log-in", method="POST"))
+    answer = await ask(APP, "/encoded", headers={**ada, "accept-encoding": "gzip"})
+    assert (gzip.decompress(answer.body), answer.header("cache-control")) == (b"ada", "no-store")
+    assert answer.header("vary") == "Accept-Encoding, Cookie"
 
 
 async def test_who_is_not_logged_in_and_what_is_nobodys_may_be_stored() -> None:

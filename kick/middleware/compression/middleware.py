@@ -134,7 +134,8 @@ class EncodedResponse(Response):
     """A stream whose pieces are compressed."""
 
     def __init__(self, inner: Response, encoder: Encoder) -> None:
-        self._inner = inner
+        self.inner: Final = inner
+        """The response that is compressed."""
         self._encoder = encoder
         self.status_code = inner.status_code
         self.raw_headers = inner.raw_headers
@@ -143,11 +144,11 @@ class EncodedResponse(Response):
     @property
     def background(self) -> BackgroundTask | None:
         """The background task of `inner`."""
-        return self._inner.background
+        return self.inner.background
 
     @background.setter
     def background(self, task: BackgroundTask | None) -> None:
-        self._inner.background = task
+        self.inner.background = task
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response; the client can decode each piece as soon as it arrives."""
@@ -162,7 +163,7 @@ class EncodedResponse(Response):
             await send(message)
 
         extensions = {name: each for name, each in scope.get("extensions", {}).items() if name not in _SHORTCUTS}
-        await self._inner({**scope, "extensions": extensions}, receive, encode)
+        await self.inner({**scope, "extensions": extensions}, receive, encode)
 
     async def _piece(self, chunk: bytes, more: bool) -> bytes:
         encoder = self._encoder

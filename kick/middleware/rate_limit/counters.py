@@ -21,6 +21,9 @@ _LOOKED_AT: Final = 8
 MAX_KEYS: Final = 100_000
 """The most clients that are counted in the memory of a process."""
 
+_CONNECTIONS: Final = 32
+"""The most connections of one process to Redis."""
+
 
 class Window(msgspec.Struct, eq=False):
     """The counts of one client and one limit; times are those of the monotonic clock."""
@@ -189,13 +192,17 @@ class MemoryCounters(Storage, MovingWindowSupport, SlidingWindowCounterSupport):
 
 
 class Counters:
-    """An open storage and the function that closes it. `timeout` is in seconds; `None` means that it never waits."""
+    """An open storage and the function that closes it. `timeout` is in seconds; `None` means that it never waits.
+
+    `meanwhile` counts in the memory of this process while the storage fails. One that never waits has none.
+    """
 
     def __init__(
         self, storage: Storage, *, timeout: float | None, aclose: Callable[[], Awaitable[None]] | None
     ) -> None:
         self.storage = storage
         self.timeout = timeout
+        self.meanwhile = None if timeout is None else MemoryCounters()
         self.failing = False
         self._aclose = aclose
 
@@ -220,9 +227,12 @@ def open_counters(store: Any, *, timeout: float) -> Counters:
 
 
 def _redis_counters(url: str, *, timeout: float) -> Counters:
-    from redis.asyncio import ConnectionPool
+    from redis.asyncio import BlockingConnectionPool
 
     from kick.middleware.rate_limit.redis_counters import RedisCounters  # it imports redis
 
-    pool = ConnectionPool.from_url(url, socket_connect_timeout=timeout)
+    # A request waits for a connection until its time limit, so a burst of requests is no failure of the store.
+    pool = BlockingConnectionPool.from_url(
+        url, max_connections=_CONNECTIONS, timeout=None, socket_connect_timeout=timeout
+    )
     return Counters(RedisCounters(pool, key_prefix="kick:limit"), timeout=timeout, aclose=pool.aclose)

@@ -47,6 +47,7 @@ class Limiter:
         kind = "sliding-window-counter" if strategy == "sliding-window" else strategy
         limiter: Callable[..., RateLimiter] = LIMITERS[kind]
         self._limiter = limiter(counters.storage)
+        self._meanwhile = None if counters.meanwhile is None else limiter(counters.meanwhile)
         self._counters = counters
         self._timeout = counters.timeout
         self._closed = on_error == "closed"
@@ -56,28 +57,32 @@ class Limiter:
         self._policy = (b"ratelimit-policy", ", ".join(policies).encode("ascii"))
 
     async def hit(self, key: str, *, cost: int = 1) -> Verdict | None:
-        """Count a request. Returns `None` if the store fails and such requests are accepted.
+        """Count a request. Returns `None` if the store fails and the request is accepted.
 
-        Raises `ServiceUnavailable` if the store fails and such requests are rejected.
+        Raises `ServiceUnavailable` if the store fails and such requests are rejected. Otherwise, this process counts
+        them alone: a client that makes the store slow could have no limit.
         """
         try:
             if self._timeout is None:
-                verdict = await self._count(key, cost)
+                verdict = await self._count(self._limiter, key, cost)
             else:
                 with anyio.fail_after(self._timeout):
-                    verdict = await self._count(key, cost)
+                    verdict = await self._count(self._limiter, key, cost)
         except Exception as error:  # noqa: BLE001  # `on_error` decides for any failure of the store
             self._note_failure(error)
             if self._closed:
                 raise ServiceUnavailable("Try again in a moment.", retry_after=1) from None
-            return None
+            if self._meanwhile is None:
+                return None
+            own = await self._count(self._meanwhile, key, cost)
+            return None if own.wait is None else Verdict(own.wait, [])  # headers would be those of one process
         if self._counters.failing:
             self._counters.failing = False
             logger.warning("the store of rate_limit() works again")
         return verdict
 
-    async def _count(self, key: str, cost: int) -> Verdict:
-        limiter, scope = self._limiter, self._scope
+    async def _count(self, limiter: RateLimiter, key: str, cost: int) -> Verdict:
+        scope = self._scope
         told: list[str] = []
         wait: int | None = None
         for item, name in self._limits:
@@ -97,7 +102,7 @@ class Limiter:
         """Log the first failure only, not that of each request."""
         if not self._counters.failing:
             self._counters.failing = True
-            meanwhile = "refused" if self._closed else "accepted without a limit"
+            meanwhile = "refused" if self._closed else "counted by each process alone"
             logger.error("the store of rate_limit() failed; requests are %s", meanwhile, exc_info=error)
 
 

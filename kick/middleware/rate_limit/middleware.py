@@ -200,7 +200,7 @@ def rate_limit(
         cost: the number that a request counts as, or a function of the context that returns it; 0 is not counted.
         strategy: `"sliding-window"` weighs the last window (two numbers a client), `"fixed-window"` starts at 0 in
             each (up to twice as many around its end), `"moving-window"` is exact (one number a request).
-        on_error: if the store fails, `"open"` accepts requests, and `"closed"` responds with 503.
+        on_error: if the store fails, `"open"` lets each process count alone, and `"closed"` responds with 503.
         timeout: the time limit of the store, as a `timedelta` or in seconds.
 
     >>> limit = rate_limit("5/minute; 100/day", key=lambda ctx: ctx.headers.get("x-api-key"))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from selenium.webdriver import Chrome
 
+from tests.cli.forking import FORKING
 from tests.support import programs, serving
 from tests.support.browser import SharedBrowser
 from tests.support.leftovers import Leftovers, interrupt_on_signals
@@ -26,6 +27,12 @@ from tests.support.tiers import pytest_collection_modifyitems, pytest_ignore_col
 __all__ = ["pytest_collection_modifyitems", "pytest_ignore_collect", "pytest_pycollect_makeitem"]
 
 pytest.register_assert_rewrite("kick.testing")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """End what `kick` commands were forked from, before the run looks for what it has left behind."""
+    FORKING.stop()
 
 
 @pytest.fixture(scope="session")

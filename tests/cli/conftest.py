@@ -4,15 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.forking import FORKING
 from tests.cli.projects import install
 from tests.cli.support import APP
 from tests.support.shared import shared_folder
-
-
-def pytest_sessionfinish() -> None:
-    """End what `kick` commands were forked from, before the run looks for what it has left behind."""
-    FORKING.stop()
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_a_generated_resource_is_described(tmp_path: Path, monkeypatch: pytest.M
         if operation["tags"] == ["books"]
     }
     assert found == {
-        "get /books": ("List all books", ["200"]),
+        "get /books": ("List books, one page of them, the newest first", ["200", "400"]),
         "post /books": ("Create a book", ["201", "400", "403", "413", "415"]),
         "get /books/{book_id}": ("Show a book", ["200", "404"]),
         "put /books/{book_id}": ("Replace a book", ["200", "400", "403", "404", "413", "415"]),

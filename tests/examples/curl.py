@@ -44,12 +44,16 @@ class Answer:
 
 
 class Curl:
-    """`described` checks each answer against the OpenAPI document of the application."""
+    """`described` checks each answer against the OpenAPI document of the application.
+
+    Each has an address of its own on the loopback interface, and so limits of its own.
+    """
 
     def __init__(self, url: str, jar: Path, described: Described | None = None) -> None:
         self.url = url
         self.jar = jar
         self.described = described
+        self.address = "127." + ".".join(str(1 + secrets.randbelow(254)) for _ in range(3))
 
     def another(self) -> "Curl":
         """With a jar of its own, empty."""
@@ -85,6 +89,8 @@ class Curl:
             "*",
             "--max-time",
             "30",
+            "--interface",
+            self.address,
             *(() if any("sec-fetch-site" in each for each in options) else ("-H", "sec-fetch-site: same-origin")),
             *options,
         ]

@@ -14,7 +14,6 @@ from uuid import uuid4
 import pytest
 
 from kick.session import MemoryStore, Sessions
-from kick.session.stores.custom import BasicStore
 from tests.session.harness import Browser, Site
 from tests.session.test_interleavings import NAMES, OPTIONS, REQUESTS, Model, hold_against, records
 from tests.session.test_parallel import paused
@@ -94,11 +93,9 @@ def steps_of(each: int) -> Iterator[tuple[Step, ...]]:
     "options", [*OPTIONS[:2], *(pytest.param(each, marks=pytest.mark.nightly) for each in OPTIONS[2:])]
 )
 async def test_a_request_ends_no_session_of_another_browser_unless_it_revokes_all(
-    racing_store: Any, options: dict[str, Any]
+    atomic_store: Any, options: dict[str, Any]
 ) -> None:
-    if isinstance(racing_store, BasicStore):
-        pytest.skip("a basic store revokes nobody")
-    await check_all(racing_store, steps_of(1), options)
+    await check_all(atomic_store, steps_of(1), options)
 
 
 @pytest.mark.parametrize("options", OPTIONS[:2])

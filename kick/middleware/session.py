@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kick.di import Provider
@@ -16,7 +15,7 @@ from kick.exceptions import HTTPError
 from kick.http import CallNext, Description, RequestContext, Response, Route, Settings
 from kick.http.errors import middleware_order
 from kick.http.mounts import MountedResponse
-from kick.http.response.streaming import StreamResponse
+from kick.http.response.streaming import is_stream
 from kick.middleware.cookie_parser import CookieParserLayer
 from kick.middleware.per_route import PerRoute
 from kick.session.asgi.middleware import serve_with_session
@@ -31,9 +30,6 @@ from kick.session.options import DEADLINE, Duration, OnStoreError
 from kick.session.session import ContextSession
 from kick.session.state import SessionState
 from kick.signing import Secret
-
-_STREAMS: Final = (StreamResponse, StreamingResponse)
-"""Responses that may first use the session while they are sent, when it is too late to tell caches."""
 
 _SECRETS: Final = "secrets of sessions"
 """The fingerprints of all secrets of an application, among what its layers share."""
@@ -130,9 +126,9 @@ class SessionLayer(PerRoute):
         except Exception:
             self._send_cookies(self.manager.cookies_of(state), ctx)
             raise
-        accessed = state.accessed or (state.cookie_came and _may_read_later(response))
+        accessed = state.accessed or (state.cookie_came and is_stream(response))
         if cookies or accessed:
-            private = not cookies and state.principal is not None and not self._says_caching(ctx)
+            private = state.principal is not None and not self._says_caching(ctx)
             finish_headers(response.raw_headers, accessed=accessed, cookies=cookies, private=private)
         return response
 
@@ -193,11 +189,6 @@ class SessionLayer(PerRoute):
     async def aclose(self) -> None:
         """Close the store."""
         await self.manager.store.aclose()
-
-
-def _may_read_later(response: Response) -> bool:
-    """Return true for a stream, compressed or not: it may first use the session while it is sent."""
-    return isinstance(getattr(response, "inner", response), _STREAMS)  # `compression()` may be inside of `session()`
 
 
 def session(

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 import anyio
 import anyio.to_thread
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from kick.concurrency import Threads
@@ -252,3 +253,17 @@ def _bytes(chunk: object) -> bytes:
     if isinstance(chunk, bytes | bytearray | memoryview):
         return bytes(chunk)
     raise TypeError(f"a stream consists of bytes and texts, not of {type(chunk).__qualname__}")
+
+
+_STREAMS: Final = (StreamResponse, StreamingResponse)
+
+
+def is_stream(response: Response) -> bool:
+    """Return true if a body is created while it is sent. It may first use the session then: too late for headers.
+
+    A response that encodes another one, as `compression()` does, has it as `inner`.
+
+    >>> is_stream(StreamResponse([b"a"], 200, "text/plain")), is_stream(Response(b"a"))
+    (True, False)
+    """
+    return isinstance(getattr(response, "inner", response), _STREAMS)

@@ -8,14 +8,14 @@ from typing import Any, Final, Literal, TypeAlias
 import anyio.to_thread
 import msgspec
 from starlette.background import BackgroundTask
-from starlette.responses import FileResponse, StreamingResponse
+from starlette.responses import FileResponse
 from starlette.types import Receive, Scope, Send
 
 from kick.errors import KickError, missing_extra
 from kick.http import CallNext, RequestContext, Response
 from kick.http.request.content_codings import has_zstd
 from kick.http.response.base import HeadResponse, ReadyResponse, add_vary
-from kick.http.response.streaming import StreamResponse
+from kick.http.response.streaming import is_stream
 from kick.middleware.compression.encodings import CODINGS, Encoder, preferred
 from kick.middleware.own_response import own_response
 from kick.middleware.per_route import PerRoute
@@ -90,9 +90,7 @@ class CompressionLayer(PerRoute):
         is_ready = type(mine).__call__ in _READY
         if is_ready and len(mine.body) < self._minimum:
             return mine
-        if not (is_ready or isinstance(mine, StreamResponse | StreamingResponse | FileResponse)) or isinstance(
-            mine, HeadResponse
-        ):
+        if not (is_ready or isinstance(mine, FileResponse) or is_stream(mine)) or isinstance(mine, HeadResponse):
             return mine
         if not _may_compress(mine) or not (self._private or _is_public(ctx, mine)):
             return mine
@@ -174,7 +172,6 @@ class EncodedResponse(Response):
         return piece if more else piece + encoder.end()
 
 
-_STREAMS: Final = (StreamResponse, StreamingResponse)
 _READY: Final = (ReadyResponse.__call__, Response.__call__)
 _SHORTCUTS: Final = ("http.response.pathsend", "http.response.zerocopysend")
 
@@ -251,9 +248,7 @@ def _may_compress(response: Response) -> bool:
 def _is_public(ctx: RequestContext[Any], response: Response) -> bool:
     """Return true if the response sets no cookie, and has not used the session and will not."""
     session = ctx.opened_session
-    if session is not None and (
-        session.state.accessed or (session.state.cookie_came and isinstance(response, _STREAMS))
-    ):
+    if session is not None and (session.state.accessed or (session.state.cookie_came and is_stream(response))):
         return False
     headers = response.raw_headers if ctx.added_headers is None else [*response.raw_headers, *ctx.added_headers]
     return all(name != b"set-cookie" for name, _ in headers)

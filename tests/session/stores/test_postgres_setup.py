@@ -7,12 +7,14 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import asyncpg
+import psycopg
 import psycopg_pool
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from kick.session.stores.base import Change, Committed
 from kick.session.stores.postgres import PostgresStore, PostgresTimeout, TableUnusable
+from kick.session.stores.postgres.schema import CHECK, quoted
 from kick.testing.store_contract import fields_of, new_key
 from tests.session.harness import Browser, Site, setting
 from tests.support.postgres import PostgresServer
@@ -81,9 +83,29 @@ class TestTheTable:
 
     async def test_several_that_create_it_at_once_find_one_table(self, postgres_server: PostgresServer) -> None:
         url = postgres_server.store_url()
-        stores = [PostgresStore(url, timeout=30) for _ in range(8)]
-        assert await asyncio.gather(*(store.load(new_key()) for store in stores)) == [None] * 8
-        await asyncio.gather(*(store.aclose() for store in stores))
+        async with AsyncExitStack() as stack:
+            stores = [PostgresStore(url, timeout=30) for _ in range(8)]
+            for store in stores:
+                stack.push_async_callback(store.aclose)
+            assert await asyncio.gather(*(store.load(new_key()) for store in stores)) == [None] * 8
+
+    @pytest.mark.parametrize("creator", ["a store", "somebody else"])
+    async def test_one_that_is_committed_while_the_check_runs_is_not_there_yet(
+        self, store: PostgresStore, postgres_server: PostgresServer, creator: str
+    ) -> None:
+        # catalogue functions know what was committed a moment ago; the snapshot, here an old one, has no comment of it
+        with psycopg.connect(postgres_server.url) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.execute("SELECT 1")
+            if creator == "a store":
+                await store.migrate()
+            else:
+                postgres_server.run(f"CREATE TABLE {store.table} (key text PRIMARY KEY)")
+            found = [connection.execute(CHECK.percent, {"table": quoted(store.table)}).fetchone()]
+            connection.rollback()
+            found.append(connection.execute(CHECK.percent, {"table": quoted(store.table)}).fetchone())
+        there = "kick sessions, schema 1" if creator == "a store" else None
+        assert [row[:2] for row in found if row is not None] == [(None, False), (there, True)]
 
     async def test_it_may_be_in_another_schema(self, postgres_server: PostgresServer) -> None:
         postgres_server.run("CREATE SCHEMA IF NOT EXISTS shop")

@@ -27,11 +27,17 @@ _MARK: Final = "kick sessions, schema "
 _NAME: Final = re.compile(r"(?:[a-z_][a-z0-9_]{0,62}\.)?[a-z_][a-z0-9_]{0,51}")  # 63, less "_principal"
 
 CHECK: Final = Query(
-    "SELECT obj_description(to_regclass(:table), 'pg_class'), to_regclass(:table) IS NOT NULL, "
+    "SELECT obj_description(to_regclass(:table), 'pg_class'), "
+    "EXISTS(SELECT FROM pg_class WHERE oid = to_regclass(:table)), "
     "current_setting('server_encoding'), pg_is_in_recovery(), "
     "CAST(extract(epoch FROM clock_timestamp()) AS float8)"
 )
-"""The comment of the table, whether there is one, the encoding, whether this is a standby, and the time."""
+"""The comment of the table, whether there is one, the encoding, whether this is a standby, and the time.
+
+`to_regclass()` knows of a table that was committed a moment ago, when the snapshot of the statement has neither it nor
+its comment. Only what the snapshot has is there: otherwise a table that another process creates has no comment yet,
+and is not one of ours.
+"""
 
 RIGHTS: Final = Query(
     "SELECT right_ FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r(right_) "
